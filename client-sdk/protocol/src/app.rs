@@ -1,0 +1,373 @@
+//! The frames of the AppService Presence Channel.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::errno::{Errno, Ko};
+use crate::field::{self, Raw};
+use crate::id::{NotificationId, Puid};
+use crate::limits::{BATCH_ITEMS, IDEMPOTENCY_KEY_CHARS, NOTIFICATION_CHARS, TTL_SECONDS};
+use crate::presence::{Presence, disturbs_display};
+use crate::request::RequestId;
+
+/// The WebSocket subprotocol of batched, resumable updates.
+pub const SUBPROTOCOL: &str = "presence.v1";
+
+/// One frame from an AppService.
+#[derive(Debug, PartialEq)]
+pub struct Request {
+    /// Repeated by the reply.
+    pub id: Option<RequestId>,
+    /// What it wants.
+    pub command: Command,
+}
+
+/// What an AppService wants.
+#[derive(PartialEq)]
+pub enum Command {
+    /// Prove which Application speaks.
+    Auth(Auth),
+    /// Send live notifications, answered with a list of results.
+    Notify(Vec<Result<NotifyItem, Ko>>),
+    /// Send one live notification, in the form of 2013: a fault in it refuses the frame.
+    NotifyOne(NotifyItem),
+    /// Ask for the present statuses; an entry that cannot be a PUID stays as it was given.
+    Query(Vec<Result<Puid, String>>),
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auth(_) => "Auth",
+            Self::Notify(_) => "Notify",
+            Self::NotifyOne(_) => "NotifyOne",
+            Self::Query(_) => "Query",
+        })
+    }
+}
+
+/// The proof of an AppService, and how it wants to be served.
+#[derive(Default, PartialEq)]
+pub struct Auth {
+    /// The API key; absent where the upgrade request bore it.
+    pub key: Option<String>,
+    /// Where to resume.
+    pub cursor: Option<String>,
+    /// Whether receipts are wanted.
+    pub receipts: bool,
+}
+
+/// One live notification to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyItem {
+    /// To whom.
+    pub uid: Puid,
+    /// The text.
+    pub message: String,
+    /// Empty, or the URL to open.
+    pub action: String,
+    /// How long it may wait, in seconds; 0 means "only if a device is connected now".
+    pub ttl: u32,
+    /// The same key within 24 h is answered as the first time.
+    pub idempotency_key: Option<String>,
+}
+
+/// One item of a `notify`, as its fields stand in the JSON text.
+#[derive(Deserialize)]
+pub struct RawItem<'a> {
+    #[serde(borrow)]
+    uid: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+    action: Option<&'a RawValue>,
+    ttl: Option<&'a RawValue>,
+    idempotency_key: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawRequest<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    action: Option<&'a RawValue>,
+    token: Option<&'a RawValue>,
+    key: Option<&'a RawValue>,
+    cursor: Option<&'a RawValue>,
+    receipts: Option<&'a RawValue>,
+    notifications: Option<&'a RawValue>,
+    target: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+    ttl: Option<&'a RawValue>,
+    idempotency_key: Option<&'a RawValue>,
+    uids: Option<&'a RawValue>,
+}
+
+/// A frame that was refused, with the `id` to repeat where it could be read.
+pub type Refused = (Ko, Option<RequestId>);
+
+/// Reads a frame.
+///
+/// # Errors
+///
+/// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
+pub fn parse(text: &str) -> Result<Request, Refused> {
+    let raw: RawRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
+    let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
+    match command(&raw) {
+        Ok(command) => Ok(Request { id, command }),
+        Err(ko) => Err((ko, id)),
+    }
+}
+
+fn command(raw: &RawRequest<'_>) -> Result<Command, Ko> {
+    let action: Option<String> = field::optional("action", raw.action, "a text")?;
+    match action.as_deref() {
+        Some("auth") => auth(raw, raw.token.or(raw.key)),
+        Some("notify") => notify(raw),
+        Some("query") => query(raw.uids),
+        Some(_) => Err(Errno::UnknownType.into()),
+        None if raw.key.is_some() => auth(raw, raw.key),
+        None => Err(field::missing("action")),
+    }
+}
+
+fn auth(raw: &RawRequest<'_>, key: Raw<'_>) -> Result<Command, Ko> {
+    Ok(Command::Auth(Auth {
+        key: field::optional("token", key, "a text")?,
+        cursor: field::optional("cursor", raw.cursor, "a text")?,
+        receipts: field::optional("receipts", raw.receipts, "true or false")?.unwrap_or(false),
+    }))
+}
+
+fn notify(raw: &RawRequest<'_>) -> Result<Command, Ko> {
+    let Some(list) = raw.notifications else {
+        let Some(target) = raw.target else { return Err(field::missing("notifications")) };
+        return single(raw, target).map(Command::NotifyOne);
+    };
+    items(list.get()).map(Command::Notify)
+}
+
+/// Reads the list of a `notify`, each item by itself.
+///
+/// # Errors
+///
+/// `invalid_field` where it is not a list, `too_large` where it holds more than 500.
+pub fn items(json: &str) -> Result<Vec<Result<NotifyItem, Ko>>, Ko> {
+    let items: Vec<&RawValue> = serde_json::from_str(json)
+        .map_err(|_| field::invalid("notifications", "a list of objects"))?;
+    if items.len() > BATCH_ITEMS {
+        let detail = format_args!("notifications holds at most {BATCH_ITEMS}");
+        return Err(Ko::detailed(Errno::TooLarge, detail));
+    }
+    Ok(items.iter().map(|raw| item(&field::object(raw.get())?)).collect())
+}
+
+fn single(raw: &RawRequest<'_>, target: &RawValue) -> Result<NotifyItem, Ko> {
+    item(&RawItem {
+        uid: Some(target),
+        message: raw.message,
+        action: None,
+        ttl: raw.ttl,
+        idempotency_key: raw.idempotency_key,
+    })
+}
+
+fn item(raw: &RawItem<'_>) -> Result<NotifyItem, Ko> {
+    let uid: String = field::required("uid", raw.uid, "a text")?;
+    let message = field::bounded_text("message", raw.message, NOTIFICATION_CHARS)?
+        .ok_or_else(|| field::missing("message"))?;
+    let action = field::bounded_text("action", raw.action, NOTIFICATION_CHARS)?;
+    let ttl: Option<u32> = field::optional("ttl", raw.ttl, "whole seconds, 0 to 2592000")?;
+    let ttl = ttl.unwrap_or(TTL_SECONDS);
+    if ttl > TTL_SECONDS {
+        return Err(field::invalid("ttl", "whole seconds, 0 to 2592000"));
+    }
+    Ok(NotifyItem {
+        uid: uid.parse().map_err(|_| Ko::from(Errno::UnknownUid))?,
+        message,
+        action: action.unwrap_or_default(),
+        ttl,
+        idempotency_key: idempotency_key(raw.idempotency_key)?,
+    })
+}
+
+fn idempotency_key(raw: Raw<'_>) -> Result<Option<String>, Ko> {
+    let key = field::bounded_text("idempotency_key", raw, IDEMPOTENCY_KEY_CHARS)?;
+    match key {
+        Some(key) if key.is_empty() || key.chars().any(disturbs_display) => {
+            Err(field::invalid("idempotency_key", "1 to 128 characters without control characters"))
+        }
+        key => Ok(key),
+    }
+}
+
+fn query(raw: Raw<'_>) -> Result<Command, Ko> {
+    let uids: Vec<String> = field::required("uids", raw, "a list of texts")?;
+    if uids.len() > BATCH_ITEMS {
+        return Err(Ko::detailed(
+            Errno::TooLarge,
+            format_args!("uids holds at most {BATCH_ITEMS}"),
+        ));
+    }
+    Ok(Command::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))
+}
+
+/// The reply to `auth`.
+pub fn auth_ok(id: Option<&RequestId>) -> String {
+    reply("auth", id, &Nothing {})
+}
+
+/// What became of one notification.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queued {
+    /// The name of the notification, which receipts carry.
+    pub id: NotificationId,
+    /// How many wait for this user of this Application, this one counted.
+    pub queue_size: u32,
+}
+
+/// The reply to `notify`: one entry an item, in order; `queue_size` is the largest.
+pub fn notify_ok(id: Option<&RequestId>, results: &[Result<Queued, Ko>]) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        queue_size: u32,
+        results: Vec<NotifyResult<'a>>,
+    }
+    let queue_size = results.iter().flatten().map(|queued| queued.queue_size).max().unwrap_or(0);
+    reply("notify", id, &Body { queue_size, results: results.iter().map(NotifyResult).collect() })
+}
+
+/// One entry of the `results` of a `notify`, as JSON.
+pub struct NotifyResult<'a>(pub &'a Result<Queued, Ko>);
+
+impl Serialize for NotifyResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            Ok(queued) => {
+                map.serialize_entry("result", "OK")?;
+                map.serialize_entry("queue_size", &queued.queue_size)?;
+                map.serialize_entry("id", &queued.id)?;
+            }
+            Err(ko) => ko.entries(&mut map)?,
+        }
+        map.end()
+    }
+}
+
+/// One entry of the reply to `query`: the presence, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Queried {
+    /// What the Application may know.
+    Known(Presence),
+    /// No such PUID of this Application; the text is the one that was asked for.
+    Unknown(String),
+}
+
+impl Serialize for Queried {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(presence) => presence.serialize(serializer),
+            Self::Unknown(uid) => {
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("uid", uid)?;
+                Ko::from(Errno::UnknownUid).entries(&mut map)?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// The reply to `query`: one entry a PUID, in order.
+pub fn query_ok(id: Option<&RequestId>, presence: &[Queried]) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        presence: &'a [Queried],
+    }
+    reply("query", id, &Body { presence })
+}
+
+/// What finally became of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Written to a device that does not acknowledge.
+    Delivered,
+    /// Acknowledged by a device.
+    Acked,
+    /// Its time ran out.
+    Expired,
+    /// The queue was full, or it was for now only and no device was there.
+    Dropped,
+    /// The grant was revoked.
+    Revoked,
+}
+
+/// The one final word on a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which notification.
+    pub id: NotificationId,
+    /// To whom it was sent.
+    pub uid: Puid,
+    /// What became of it.
+    pub state: ReceiptState,
+}
+
+/// A frame of the stream of `presence.v1`.
+#[derive(Debug, Default, Serialize)]
+pub struct Batch<'a> {
+    /// A page of a snapshot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
+    /// What came before is lost: forget it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+    /// The updates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Vec<&'a Presence>>,
+    /// The receipts.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub receipts: &'a [Receipt],
+    /// Everything up to here is reflected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<&'a str>,
+    /// Further pages follow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+impl Batch<'_> {
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+/// One update in the form of 2013: one a frame.
+pub fn plain(update: &Presence) -> String {
+    to_json(update)
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+fn reply(action: &'static str, id: Option<&RequestId>, body: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Reply<'a, T> {
+        action: &'static str,
+        result: &'static str,
+        #[serde(flatten)]
+        body: &'a T,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RequestId>,
+    }
+    to_json(&Reply { action, result: "OK", body, id })
+}
+
+fn to_json(frame: &impl Serialize) -> String {
+    // Frames hold only texts and numbers under text keys, which always serialise.
+    serde_json::to_string(frame).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const UID: &str = "0000000000000000000000000000000a";
+
+fn refusal(text: &str) -> Errno {
+    parse(text).unwrap_err().0.errno
+}
+
+fn item(text: &str) -> Result<NotifyItem, Ko> {
+    let frame = format!(r#"{{"action":"notify","notifications":[{text}]}}"#);
+    match parse(&frame).unwrap().command {
+        Command::Notify(mut items) => items.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn both_forms_of_auth_are_read() {
+    for text in [r#"{"action":"auth","token":"k"}"#, r#"{"key":"k"}"#] {
+        let Command::Auth(auth) = parse(text).unwrap().command else { panic!("{text}") };
+        assert_eq!(auth.key.as_deref(), Some("k"));
+    }
+    let Command::Auth(auth) =
+        parse(r#"{"action":"auth","token":"k","cursor":"c","receipts":true}"#).unwrap().command
+    else {
+        panic!("not auth")
+    };
+    assert_eq!((auth.cursor.as_deref(), auth.receipts), (Some("c"), true));
+}
+
+#[test]
+fn the_single_form_of_2013_is_read() {
+    let text = format!(r#"{{"action":"notify","target":"{UID}","message":"hi","source":"x"}}"#);
+    let Command::NotifyOne(item) = parse(&text).unwrap().command else { panic!("not single") };
+    assert_eq!((item.message.as_str(), item.action.as_str(), item.ttl), ("hi", "", TTL_SECONDS));
+}
+
+#[test]
+fn one_bad_item_does_not_spoil_the_others() {
+    let text = format!(
+        r#"{{"action":"notify","notifications":[{{"uid":"{UID}","message":"a"}},{{"uid":"{UID}"}},7]}}"#
+    );
+    let Command::Notify(items) = parse(&text).unwrap().command else { panic!("not a batch") };
+    assert!(items[0].is_ok());
+    assert_eq!(items[1].as_ref().unwrap_err().errno, Errno::MissingField);
+    assert_eq!(items[2].as_ref().unwrap_err().errno, Errno::NotJson);
+}
+
+#[test]
+fn messages_are_counted_in_characters_and_never_cut() {
+    let fits = "é".repeat(512);
+    assert_eq!(item(&format!(r#"{{"uid":"{UID}","message":"{fits}"}}"#)).unwrap().message, fits);
+    let fault = item(&format!(r#"{{"uid":"{UID}","message":"{fits}é"}}"#)).unwrap_err();
+    assert_eq!(fault.errno, Errno::InvalidField);
+}
+
+#[test]
+fn each_item_fault_has_its_errno() {
+    let errno =
+        |rest: &str| item(&format!(r#"{{"uid":"{UID}","message":"m"{rest}}}"#)).unwrap_err().errno;
+    assert_eq!(errno(r#","ttl":2592001"#), Errno::InvalidField);
+    assert_eq!(errno(r#","ttl":-1"#), Errno::InvalidField);
+    assert_eq!(errno(r#","idempotency_key":"""#), Errno::InvalidField);
+    assert_eq!(errno(r#","action":5"#), Errno::InvalidField);
+    assert_eq!(item(r#"{"uid":"nobody","message":"m"}"#).unwrap_err().errno, Errno::UnknownUid);
+}
+
+#[test]
+fn each_frame_fault_has_its_errno() {
+    assert_eq!(refusal("nonsense"), Errno::NotJson);
+    assert_eq!(refusal("{}"), Errno::MissingField);
+    assert_eq!(refusal(r#"{"action":"notify"}"#), Errno::MissingField);
+    assert_eq!(refusal(r#"{"action":"query"}"#), Errno::MissingField);
+    assert_eq!(refusal(r#"{"action":"dance"}"#), Errno::UnknownType);
+    assert_eq!(refusal(r#"{"action":"query","uids":"x"}"#), Errno::InvalidField);
+    let many = serde_json::to_string(&vec![UID; BATCH_ITEMS + 1]).unwrap();
+    assert_eq!(refusal(&format!(r#"{{"action":"query","uids":{many}}}"#)), Errno::TooLarge);
+}
+
+#[test]
+fn replies_have_the_form_of_the_contract() {
+    assert_eq!(auth_ok(None), r#"{"action":"auth","result":"OK"}"#);
+    let results = [
+        Ok(Queued { id: NotificationId::from_bits(1), queue_size: 2 }),
+        Err(Ko::from(Errno::UnknownUid)),
+    ];
+    assert_eq!(
+        notify_ok(RequestId::parse("1").as_ref(), &results),
+        r#"{"action":"notify","result":"OK","queue_size":2,"results":[{"result":"OK","queue_size":2,"id":"00000000000000000000000000000001"},{"result":"KO","errno":44,"error":"Unknown uid"}],"id":1}"#
+    );
+    assert_eq!(
+        query_ok(None, &[Queried::Unknown("x".to_owned())]),
+        r#"{"action":"query","result":"OK","presence":[{"uid":"x","result":"KO","errno":44,"error":"Unknown uid"}]}"#
+    );
+}
+
+#[test]
+fn an_empty_snapshot_is_still_a_snapshot() {
+    let batch =
+        Batch { snapshot: true, presence: Some(vec![]), cursor: Some("c"), ..Batch::default() };
+    assert_eq!(batch.to_json(), r#"{"snapshot":true,"presence":[],"cursor":"c"}"#);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_object_makes_the_parser_panic(
+        key in "(action|notifications|uids|ttl|key|cursor|receipts|target)",
+        value in "(null|\"notify\"|\"query\"|-1|1e400|\\[\\[\\],1,\\{\\}\\]|\\{\\}|\"\\\\ud800\")",
+    ) {
+        let _ = parse(&format!("{{\"action\":\"notify\",\"{key}\":{value}}}"));
+        let _ = parse(&format!("{{\"{key}\":{value}}}"));
+    }
+}

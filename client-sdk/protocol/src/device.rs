@@ -1,0 +1,216 @@
+//! The frames of the Device Presence Channel.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::errno::{Errno, Ko};
+use crate::field::{self, Raw};
+use crate::id::{AppId, DeviceName, NotificationId};
+use crate::limits::{ACK_IDS, APPLICATION_IDS};
+use crate::presence::{Status, StatusText};
+use crate::request::RequestId;
+
+/// One frame from a device.
+#[derive(Debug, PartialEq)]
+pub struct Request {
+    /// Repeated by the reply.
+    pub id: Option<RequestId>,
+    /// Who speaks, where the frame says so.
+    pub introduction: Introduction,
+    /// What it wants.
+    pub command: Command,
+}
+
+/// What a frame says about who speaks; the first frame of a connection must prove it.
+#[derive(Default, PartialEq)]
+pub struct Introduction {
+    /// The e-mail that the assertion is said to prove.
+    pub email: Option<String>,
+    /// The proof.
+    pub proof: Option<Proof>,
+    /// The name of the device.
+    pub device: Option<DeviceName>,
+    /// Whether the device acknowledges notifications.
+    pub acks: Option<bool>,
+}
+
+impl std::fmt::Debug for Introduction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Introduction")
+            .field("device", &self.device)
+            .field("acks", &self.acks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A proof of who speaks.
+#[derive(PartialEq)]
+pub enum Proof {
+    /// An identity assertion.
+    Assertion(String),
+    /// A bearer token of a session.
+    Token(String),
+}
+
+/// What a device wants.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// Report a status.
+    Status(Report),
+    /// From now on only these Applications see this device.
+    Visibility(Vec<AppId>),
+    /// These notifications were taken.
+    Ack(Vec<NotificationId>),
+}
+
+/// A reported status.
+#[derive(Debug, PartialEq)]
+pub struct Report {
+    /// The status.
+    pub status: Status,
+    /// The status text.
+    pub message: Option<StatusText>,
+    /// Only these Applications see this one update.
+    pub application_ids: Option<Vec<AppId>>,
+}
+
+#[derive(Deserialize)]
+struct RawRequest<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    r#type: Option<&'a RawValue>,
+    email: Option<&'a RawValue>,
+    assertion: Option<&'a RawValue>,
+    token: Option<&'a RawValue>,
+    device: Option<&'a RawValue>,
+    acks: Option<&'a RawValue>,
+    status: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+    application_ids: Option<&'a RawValue>,
+    ids: Option<&'a RawValue>,
+}
+
+/// A frame that was refused, with the `id` to repeat where it could be read.
+pub type Refused = (Ko, Option<RequestId>);
+
+/// Reads a frame.
+///
+/// # Errors
+///
+/// `not_json`, `missing_field`, `invalid_field`, `unknown_type` or `too_large`.
+pub fn parse(text: &str) -> Result<Request, Refused> {
+    let raw: RawRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
+    let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
+    match read(&raw) {
+        Ok((introduction, command)) => Ok(Request { id, introduction, command }),
+        Err(ko) => Err((ko, id)),
+    }
+}
+
+fn read(raw: &RawRequest<'_>) -> Result<(Introduction, Command), Ko> {
+    let kind: Option<String> = field::optional("type", raw.r#type, "a text")?;
+    let command = match kind.as_deref() {
+        None | Some("status") => Command::Status(report(raw)?),
+        Some("visibility") => Command::Visibility(
+            application_ids(raw.application_ids)?
+                .ok_or_else(|| field::missing("application_ids"))?,
+        ),
+        Some("ack") => Command::Ack(
+            field::known_ids("ids", raw.ids, ACK_IDS)?.ok_or_else(|| field::missing("ids"))?,
+        ),
+        Some(_) => return Err(Errno::UnknownType.into()),
+    };
+    Ok((introduction(raw)?, command))
+}
+
+fn report(raw: &RawRequest<'_>) -> Result<Report, Ko> {
+    Ok(Report {
+        status: field::required("status", raw.status, "online, offline or unavailable")?,
+        message: status_text(raw.message)?,
+        application_ids: application_ids(raw.application_ids)?,
+    })
+}
+
+fn status_text(raw: Raw<'_>) -> Result<Option<StatusText>, Ko> {
+    let text: Option<String> = field::optional("message", raw, "a text")?;
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => {
+            StatusText::try_from(text).map(Some).map_err(|reason| field::invalid("message", reason))
+        }
+    }
+}
+
+fn application_ids(raw: Raw<'_>) -> Result<Option<Vec<AppId>>, Ko> {
+    field::known_ids("application_ids", raw, APPLICATION_IDS)
+}
+
+fn introduction(raw: &RawRequest<'_>) -> Result<Introduction, Ko> {
+    let assertion: Option<String> = field::optional("assertion", raw.assertion, "a text")?;
+    // Clients of 2013 send a `token` of their own beside the assertion; it means nothing.
+    let proof = match assertion {
+        Some(assertion) => Some(Proof::Assertion(assertion)),
+        None => field::optional("token", raw.token, "a text").unwrap_or(None).map(Proof::Token),
+    };
+    Ok(Introduction {
+        email: field::optional("email", raw.email, "a text")?,
+        proof,
+        device: field::optional("device", raw.device, "1 to 64 of A-Z a-z 0-9 . _ -")?,
+        acks: field::optional("acks", raw.acks, "true or false")?,
+    })
+}
+
+/// The reply to a frame that was taken.
+pub const OK: &str = r#"{"result":"OK"}"#;
+
+/// The reply to a frame that was taken, with its `id`.
+pub fn ok(id: Option<&RequestId>) -> std::borrow::Cow<'static, str> {
+    #[derive(Serialize)]
+    struct Ok<'a> {
+        result: &'static str,
+        id: &'a RequestId,
+    }
+    match id {
+        None => OK.into(),
+        Some(id) => to_json(&Ok { result: "OK", id }).into(),
+    }
+}
+
+/// A live notification as a device gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The Application's name, set by the server.
+    pub source: String,
+    /// The text.
+    pub message: String,
+    /// Empty, or the URL to open.
+    pub action: String,
+    /// The Application.
+    pub appid: AppId,
+    /// The name of this notification, for acknowledging it.
+    pub id: NotificationId,
+    /// When it was accepted, in milliseconds since 1970 UTC.
+    pub sent_at: u64,
+}
+
+/// The frame that carries notifications.
+pub fn notifications<'a>(items: impl IntoIterator<Item = &'a Notification>) -> String {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        notifications: Vec<&'a Notification>,
+    }
+    to_json(&Frame { notifications: items.into_iter().collect() })
+}
+
+/// The frame that tells a device to send a fresh assertion within so many seconds.
+pub fn expires_in(seconds: u64) -> String {
+    format!(r#"{{"expires_in":{seconds}}}"#)
+}
+
+fn to_json(frame: &impl Serialize) -> String {
+    // Frames hold only texts and numbers under text keys, which always serialise.
+    serde_json::to_string(frame).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn refusal(text: &str) -> Errno {
+    parse(text).unwrap_err().0.errno
+}
+
+#[test]
+fn the_seed_s_status_frame_is_read() {
+    let request = parse(r#"{"email":"a@b.example","assertion":"x~y","status":"online"}"#).unwrap();
+    assert_eq!(request.introduction.email.as_deref(), Some("a@b.example"));
+    assert!(request.introduction.proof == Some(Proof::Assertion("x~y".to_owned())));
+    assert_eq!(
+        request.command,
+        Command::Status(Report { status: Status::Online, message: None, application_ids: None })
+    );
+}
+
+#[test]
+fn fields_of_2013_and_unknown_fields_are_ignored() {
+    let request = parse(
+        r#"{"type":"status","status":"offline","assertion":"x","token":9,"source":[],"appid":{},"new":1}"#,
+    )
+    .unwrap();
+    assert!(request.introduction.proof == Some(Proof::Assertion("x".to_owned())));
+}
+
+#[test]
+fn a_bearer_token_stands_in_the_place_of_an_assertion() {
+    let request = parse(r#"{"status":"online","token":"t"}"#).unwrap();
+    assert!(request.introduction.proof == Some(Proof::Token("t".to_owned())));
+}
+
+#[test]
+fn visibility_and_ack_are_read_and_impossible_ids_are_left_out() {
+    let app = AppId::from_bits(5);
+    let request =
+        parse(&format!(r#"{{"type":"visibility","application_ids":["{app}","no"]}}"#)).unwrap();
+    assert_eq!(request.command, Command::Visibility(vec![app]));
+    let request = parse(r#"{"type":"ack","ids":[]}"#).unwrap();
+    assert_eq!(request.command, Command::Ack(vec![]));
+}
+
+#[test]
+fn each_fault_has_its_errno() {
+    assert_eq!(refusal(""), Errno::NotJson);
+    assert_eq!(refusal("[]"), Errno::NotJson);
+    assert_eq!(refusal("{\"status\":"), Errno::NotJson);
+    assert_eq!(refusal("{}"), Errno::MissingField);
+    assert_eq!(refusal(r#"{"type":"visibility"}"#), Errno::MissingField);
+    assert_eq!(refusal(r#"{"type":"ack"}"#), Errno::MissingField);
+    assert_eq!(refusal(r#"{"status":"busy"}"#), Errno::InvalidField);
+    assert_eq!(refusal(r#"{"status":"online","status":"online"}"#), Errno::InvalidField);
+    assert_eq!(refusal(r#"{"status":"online","device":"a b"}"#), Errno::InvalidField);
+    assert_eq!(refusal(r#"{"status":"online","id":{}}"#), Errno::InvalidField);
+    assert_eq!(refusal(r#"{"status":"online","acks":"yes"}"#), Errno::InvalidField);
+    assert_eq!(refusal(r#"{"type":"dance"}"#), Errno::UnknownType);
+    let many = serde_json::to_string(&vec!["x"; ACK_IDS + 1]).unwrap();
+    assert_eq!(refusal(&format!(r#"{{"type":"ack","ids":{many}}}"#)), Errno::TooLarge);
+}
+
+#[test]
+fn a_refused_frame_s_id_is_known_where_it_could_be_read() {
+    let (_, id) = parse(r#"{"id":"q","type":"dance"}"#).unwrap_err();
+    assert_eq!(id, RequestId::parse("\"q\""));
+}
+
+#[test]
+fn replies_have_the_seed_s_form() {
+    assert_eq!(ok(None), r#"{"result":"OK"}"#);
+    assert_eq!(ok(RequestId::parse("3").as_ref()), r#"{"result":"OK","id":3}"#);
+    let item = Notification {
+        source: "App".to_owned(),
+        message: "hi".to_owned(),
+        action: String::new(),
+        appid: AppId::from_bits(1),
+        id: NotificationId::from_bits(2),
+        sent_at: 3,
+    };
+    assert_eq!(
+        notifications([&item]),
+        r#"{"notifications":[{"source":"App","message":"hi","action":"","appid":"00000000000000000000000000000001","id":"00000000000000000000000000000002","sent_at":3}]}"#
+    );
+}
+
+#[test]
+fn proofs_and_e_mails_do_not_reach_debug_output() {
+    let request =
+        parse(r#"{"email":"secret@b.example","assertion":"secret","status":"online"}"#).unwrap();
+    assert!(!format!("{request:?}").contains("secret"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_object_makes_the_parser_panic(
+        key in "(id|type|status|message|ids|application_ids|device|acks|token)",
+        value in "(null|true|-1|1e400|\"[a-z]{0,9}\"|\\[\"a\",1\\]|\\{\\}|\"\\\\ud800\")",
+    ) {
+        let _ = parse(&format!("{{\"{key}\":{value}}}"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Names of Applications, users as one Application knows them, notifications and devices.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text that is not an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind")]
+pub struct NotAnId;
+
+macro_rules! random_id {
+    ($(#[doc = $doc:literal])+ $name:ident) => {
+        $(#[doc = $doc])+
+        ///
+        /// 128 random bits; as text 32 lower-case hexadecimal digits.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The id of these random bits.
+            pub const fn from_bits(bits: u128) -> Self {
+                Self(bits)
+            }
+
+            /// The bits.
+            pub const fn bits(self) -> u128 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                parse_bits(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+random_id! {
+    /// An Application.
+    AppId
+}
+random_id! {
+    /// One user for one Application: says nothing about the user, and differs for every Application.
+    Puid
+}
+random_id! {
+    /// A live notification.
+    NotificationId
+}
+
+fn parse_bits(text: &str) -> Result<u128, NotAnId> {
+    let plain = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if text.len() != 32 || !plain {
+        return Err(NotAnId);
+    }
+    u128::from_str_radix(text, 16).map_err(|_| NotAnId)
+}
+
+/// The name of one of a user's devices: 1 to 64 of `A-Za-z0-9._-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceName(Box<str>);
+
+impl DeviceName {
+    /// The most characters.
+    pub const MAX: usize = 64;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for DeviceName {
+    /// The name of a device that gave none.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let plain =
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if !plain || !(1..=Self::MAX).contains(&text.len()) {
+            return Err(NotAnId);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for DeviceName {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<Self, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_its_text() {
+        let puid = Puid::from_bits(0xff);
+        assert_eq!(puid.to_string(), "000000000000000000000000000000ff");
+        assert_eq!(puid.to_string().parse(), Ok(puid));
+    }
+
+    #[test]
+    fn other_spellings_of_an_id_are_refused() {
+        for text in
+            ["", "ff", "000000000000000000000000000000FF", "+00000000000000000000000000000ff"]
+        {
+            assert_eq!(text.parse::<Puid>(), Err(NotAnId), "{text}");
+        }
+    }
+
+    #[test]
+    fn device_names_are_bounded_plain_text() {
+        assert!("Pixel_9.work-1".parse::<DeviceName>().is_ok());
+        for text in ["", "a b", "é", &"x".repeat(65)] {
+            assert_eq!(text.parse::<DeviceName>(), Err(NotAnId), "{text}");
+        }
+    }
+}

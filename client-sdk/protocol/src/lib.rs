@@ -1,0 +1,21 @@
+//! Every byte on both Presence channels.
+//!
+//! The modules in reading order: the registries ([`errno`], [`close`]), the words of the wire ([`id`], [`presence`], [`limits`]),
+//! and one module a channel ([`device`], [`app`]). How the bytes travel is not known here.
+
+pub mod app;
+pub mod close;
+pub mod device;
+pub mod errno;
+pub mod id;
+pub mod limits;
+pub mod presence;
+pub mod request;
+
+mod field;
+
+pub use close::CloseCode;
+pub use errno::{Errno, Ko, Retry};
+pub use id::{AppId, DeviceName, NotificationId, Puid};
+pub use presence::{Presence, Status, StatusText};
+pub use request::RequestId;

@@ -1,0 +1,137 @@
+//! Statuses, and how they are told to Applications.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Puid;
+use crate::limits::STATUS_TEXT_CHARS;
+
+/// A status, from the least to the best.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Cannot be reached, or does not want to be seen.
+    #[default]
+    Offline,
+    /// Can be reached, and would rather not be.
+    Unavailable,
+    /// Can be reached.
+    Online,
+}
+
+/// A status text: at most 128 characters, none of them a control or bidirectional-override character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StatusText(Arc<str>);
+
+/// A text that cannot be a status text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("at most 128 characters, without control or bidirectional-override characters")]
+pub struct NotAStatusText;
+
+impl StatusText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for StatusText {
+    type Error = NotAStatusText;
+
+    fn try_from(text: &str) -> Result<Self, NotAStatusText> {
+        let too_long = text.chars().nth(STATUS_TEXT_CHARS).is_some();
+        if too_long || text.chars().any(disturbs_display) {
+            return Err(NotAStatusText);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for StatusText {
+    type Error = NotAStatusText;
+
+    fn try_from(text: String) -> Result<Self, NotAStatusText> {
+        Self::try_from(text.as_str())
+    }
+}
+
+impl From<StatusText> for String {
+    fn from(text: StatusText) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+/// Whether a character can make a line read otherwise than it is written: controls, line and paragraph separators, and
+/// the bidirectional embeddings, overrides and isolates of Unicode UAX #9.
+pub fn disturbs_display(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What one Application is told of one user: `{"uid","status","version","since","message"?,"revoked"?}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Who.
+    pub uid: Puid,
+    /// The merged status over all devices that this Application may see.
+    pub status: Status,
+    /// Grows with every change of this PUID, also over restarts; apply only what is greater.
+    pub version: u64,
+    /// When it changed: milliseconds since 1970 UTC, in whole seconds.
+    pub since: u64,
+    /// The status text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<StatusText>,
+    /// The user revoked the grant: the PUID is dead.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub revoked: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_text_is_counted_in_characters() {
+        assert!(StatusText::try_from("é".repeat(128)).is_ok());
+        assert!(StatusText::try_from("é".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn a_status_text_cannot_disturb_the_line_it_is_shown_in() {
+        for text in ["a\nb", "\u{202e}evil", "\u{2066}", "\0", "\u{85}", "\u{2028}"] {
+            assert!(StatusText::try_from(text).is_err(), "{text:?}");
+        }
+        assert!(StatusText::try_from("שלום, at lunch 🍜").is_ok());
+    }
+
+    #[test]
+    fn online_is_better_than_unavailable_is_better_than_offline() {
+        assert!(Status::Online > Status::Unavailable && Status::Unavailable > Status::Offline);
+    }
+
+    #[test]
+    fn an_update_has_the_form_of_2013() {
+        let update = Presence {
+            uid: Puid::from_bits(1),
+            status: Status::Online,
+            version: 2,
+            since: 3000,
+            message: None,
+            revoked: false,
+        };
+        assert_eq!(
+            serde_json::to_string(&update).unwrap(),
+            r#"{"uid":"00000000000000000000000000000001","status":"online","version":2,"since":3000}"#
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! The `id` of a request, which its reply repeats.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::limits::REQUEST_ID_BYTES;
+
+/// A string or an integer, kept as it was written.
+#[derive(Debug, Clone)]
+pub struct RequestId(Box<RawValue>);
+
+impl RequestId {
+    /// Takes the JSON text of an id; `None` unless it is a string or an integer of at most 128 bytes.
+    pub fn parse(json: &str) -> Option<Self> {
+        if json.len() > REQUEST_ID_BYTES {
+            return None;
+        }
+        let is_text = json.starts_with('"') && serde_json::from_str::<String>(json).is_ok();
+        let is_integer = json.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        if !is_text && !is_integer {
+            return None;
+        }
+        RawValue::from_string(json.to_owned()).ok().map(Self)
+    }
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_integers_are_ids_and_nothing_else_is() {
+        for json in ["7", "-7", "\"a\"", "\"\"", "123456789012345678901234567890"] {
+            assert!(RequestId::parse(json).is_some(), "{json}");
+        }
+        for json in ["1.5", "true", "null", "[]", "{}", "", "\"\\ud800\"", "--"] {
+            assert!(RequestId::parse(json).is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_echoed_as_it_was_given() {
+        let id = RequestId::parse("123456789012345678901234567890").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "123456789012345678901234567890");
+    }
+}
