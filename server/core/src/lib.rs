@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The rules of presence, without sockets, tables or tasks: time comes in as an argument, effects go out.
+//!
+//! The modules in reading order: the words ([`model`]), one user's devices and what each Application is shown of them
+//! ([`roster`]), all users of one shard with their deadlines ([`shard`]), one Application's stream of updates and those who
+//! read it ([`stream`], [`reader`]), what a device connection may say when ([`phase`]), and who has ignored `slow_down` for too
+//! long ([`patience`]).
+
+pub mod model;
+pub mod patience;
+pub mod phase;
+pub mod reader;
+pub mod roster;
+pub mod shard;
+pub mod stream;
+
+pub use model::{
+    ApiKey, App, AppState, Clock, Email, Grant, GrantSet, Millis, Notification, Scope, Session,
+    Taken, UserId,
+};

@@ -1,0 +1,220 @@
+//! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
+
+use presence_protocol::device::{Command, Introduction, Proof, Request};
+use presence_protocol::{DeviceName, Errno, Ko};
+
+use crate::model::{Email, Millis};
+
+/// The first characters of a bearer token, by which it is told from the `token` that clients of 2013 send.
+pub const TOKEN_PREFIX: &str = "prt_";
+
+/// Who a stranger says it is, with the proof to be checked.
+pub struct Claim {
+    /// The e-mail that the proof is said to be for.
+    pub email: Option<String>,
+    /// The proof.
+    pub proof: Proof,
+    /// The device.
+    pub device: DeviceName,
+    /// Whether it acknowledges notifications.
+    pub acks: bool,
+    /// What it wants once it is known.
+    pub command: Command,
+}
+
+/// Reads the first frame of a connection.
+///
+/// # Errors
+///
+/// `not_authenticated` where it carries no proof.
+pub fn introduce(request: Request) -> Result<Claim, Ko> {
+    let Introduction { email, proof, device, acks } = request.introduction;
+    Ok(Claim {
+        email,
+        proof: proof.ok_or(Errno::NotAuthenticated)?,
+        device: device.unwrap_or_default(),
+        acks: acks.unwrap_or(false),
+        command: request.command,
+    })
+}
+
+/// A device whose user is known.
+pub struct Known {
+    /// The user's e-mail.
+    pub email: Email,
+    /// The device.
+    pub device: DeviceName,
+    /// Whether it acknowledges notifications.
+    pub acks: bool,
+    /// When the session on this socket ends.
+    pub expires_at: Millis,
+    /// The proof that opened or last renewed the session.
+    pub proof: [u8; 32],
+    warned: bool,
+}
+
+/// What to do with a frame of a known device.
+pub enum Heard {
+    /// Apply it.
+    Apply(Command),
+    /// Check the proof first; it renews the session.
+    Renew(Proof, Command),
+}
+
+/// How long before its end a session is announced to end, in milliseconds.
+const ANNOUNCED: Millis = 60_000;
+/// How long after its end a session can still be renewed on the same socket, in milliseconds.
+const RENEWABLE: Millis = 10_000;
+
+/// What the time asks of a session.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing before this time.
+    Nothing(Millis),
+    /// Tell the device that it ends in so many seconds.
+    Announce(u64),
+    /// Close.
+    Close,
+}
+
+impl Known {
+    /// A device that has proved who it is.
+    pub fn new(
+        email: Email,
+        (device, acks): (DeviceName, bool),
+        proof: [u8; 32],
+        expires_at: Millis,
+    ) -> Self {
+        Self { email, device, acks, expires_at, proof, warned: false }
+    }
+
+    /// Reads a further frame. `digest` gives what a proof is known by.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
+    pub fn hear(
+        &mut self,
+        request: Request,
+        now: Millis,
+        digest: impl Fn(&Proof) -> [u8; 32],
+    ) -> Result<Heard, Ko> {
+        let Introduction { email, proof, device, acks } = request.introduction;
+        if device.is_some_and(|device| device != self.device) {
+            return Err(Ko::detailed(
+                Errno::InvalidField,
+                "device must stay the same on a connection",
+            ));
+        }
+        if email.is_some_and(|email| Email::parse(&email).as_ref() != Some(&self.email)) {
+            return Err(Errno::EmailMismatch.into());
+        }
+        if let Some(acks) = acks {
+            self.acks = acks;
+        }
+        let proof = proof.filter(|proof| match proof {
+            Proof::Assertion(_) => true,
+            Proof::Token(token) => token.starts_with(TOKEN_PREFIX),
+        });
+        match proof {
+            Some(proof) if digest(&proof) != self.proof => Ok(Heard::Renew(proof, request.command)),
+            Some(_) | None if now >= self.expires_at => Err(Errno::SessionExpired.into()),
+            Some(_) | None => Ok(Heard::Apply(request.command)),
+        }
+    }
+
+    /// The session goes on with a fresh proof.
+    pub fn renew(&mut self, proof: [u8; 32], expires_at: Millis) {
+        (self.proof, self.expires_at, self.warned) = (proof, expires_at, false);
+    }
+
+    /// What the time asks.
+    pub fn due(&mut self, now: Millis) -> Due {
+        if now >= self.expires_at + RENEWABLE {
+            return Due::Close;
+        }
+        if self.warned {
+            return Due::Nothing(self.expires_at + RENEWABLE);
+        }
+        if now + ANNOUNCED < self.expires_at {
+            return Due::Nothing(self.expires_at - ANNOUNCED);
+        }
+        self.warned = true;
+        Due::Announce(self.expires_at.saturating_sub(now).div_ceil(1000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use presence_protocol::device::parse;
+
+    use super::*;
+
+    fn digest(proof: &Proof) -> [u8; 32] {
+        let text = match proof {
+            Proof::Assertion(text) | Proof::Token(text) => text,
+        };
+        std::array::from_fn(|n| text.as_bytes().get(n).copied().unwrap_or(0))
+    }
+
+    fn known() -> Known {
+        let email = Email::parse("a@b.example").unwrap();
+        let proof = digest(&Proof::Assertion("first".to_owned()));
+        Known::new(email, (DeviceName::default(), false), proof, 100_000)
+    }
+
+    fn hears(known: &mut Known, text: &str, now: Millis) -> Result<&'static str, Errno> {
+        match known.hear(parse(text).unwrap(), now, digest) {
+            Ok(Heard::Apply(_)) => Ok("apply"),
+            Ok(Heard::Renew(..)) => Ok("renew"),
+            Err(ko) => Err(ko.errno),
+        }
+    }
+
+    #[test]
+    fn the_first_frame_must_carry_a_proof() {
+        let Err(ko) = introduce(parse(r#"{"status":"online"}"#).unwrap()) else { panic!() };
+        assert_eq!(ko.errno, Errno::NotAuthenticated);
+    }
+
+    #[test]
+    fn the_same_assertion_again_is_accepted_and_renews_nothing() {
+        let frame = r#"{"status":"online","assertion":"first"}"#;
+        assert_eq!(hears(&mut known(), frame, 99_999), Ok("apply"));
+        assert_eq!(hears(&mut known(), frame, 100_000), Err(Errno::SessionExpired));
+    }
+
+    #[test]
+    fn a_fresh_assertion_renews_even_after_the_end() {
+        let frame = r#"{"status":"online","assertion":"second"}"#;
+        assert_eq!(hears(&mut known(), frame, 100_001), Ok("renew"));
+    }
+
+    #[test]
+    fn e_mail_and_device_stay_the_same() {
+        let mut known = known();
+        let email = r#"{"status":"online","email":"c@b.example"}"#;
+        assert_eq!(hears(&mut known, email, 0), Err(Errno::EmailMismatch));
+        let device = r#"{"status":"online","device":"other"}"#;
+        assert_eq!(hears(&mut known, device, 0), Err(Errno::InvalidField));
+        let same = r#"{"status":"online","email":"a@B.example","device":"default"}"#;
+        assert_eq!(hears(&mut known, same, 0), Ok("apply"));
+    }
+
+    #[test]
+    fn the_token_that_clients_of_2013_send_means_nothing() {
+        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, 0), Ok("apply"));
+        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, 0), Ok("renew"));
+    }
+
+    #[test]
+    fn a_session_is_announced_to_end_once_then_closed() {
+        let mut known = known();
+        assert_eq!(known.due(0), Due::Nothing(40_000));
+        assert_eq!(known.due(40_000), Due::Announce(60));
+        assert_eq!(known.due(41_000), Due::Nothing(110_000));
+        assert_eq!(known.due(110_000), Due::Close);
+        known.renew([0; 32], 300_000);
+        assert_eq!(known.due(110_000), Due::Nothing(240_000));
+    }
+}

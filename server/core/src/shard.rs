@@ -1,0 +1,90 @@
+//! Some of the users, with the deadlines of their devices.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::model::{Millis, UserId};
+use crate::roster::{Roster, Tell};
+
+/// Some of the users.
+pub struct Shard<H> {
+    users: HashMap<UserId, Roster<H>>,
+    deadlines: BinaryHeap<Reverse<(Millis, UserId)>>,
+}
+
+impl<H> Default for Shard<H> {
+    fn default() -> Self {
+        Self { users: HashMap::new(), deadlines: BinaryHeap::new() }
+    }
+}
+
+impl<H> Shard<H> {
+    /// A user of whom a device is or was just here.
+    pub fn find(&mut self, user: UserId) -> Option<&mut Roster<H>> {
+        self.users.get_mut(&user)
+    }
+
+    /// A user of whom a device comes.
+    pub fn enter(&mut self, user: UserId) -> &mut Roster<H> {
+        self.users.entry(user).or_default()
+    }
+
+    /// Looks at a user again at that time.
+    pub fn look_again(&mut self, user: UserId, at: Millis) {
+        self.deadlines.push(Reverse((at, user)));
+    }
+
+    /// Forgets a user of whom nothing must be remembered.
+    pub fn tidy(&mut self, user: UserId) {
+        if self.users.get(&user).is_some_and(Roster::is_empty) {
+            self.users.remove(&user);
+        }
+    }
+
+    /// Ends the grace times that are over.
+    pub fn tick(&mut self, now: Millis, out: &mut Vec<Tell>) {
+        while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.deadlines.pop();
+            let Some(roster) = self.users.get_mut(&user) else { continue };
+            if let Some(next) = roster.tick(now, out) {
+                self.deadlines.push(Reverse((next, user)));
+            }
+            self.tidy(user);
+        }
+    }
+
+    /// How many device connections are open.
+    pub fn connections(&self) -> usize {
+        self.users.values().map(|roster| roster.connected().count()).sum()
+    }
+
+    /// All users of whom a device is or was just here.
+    pub fn rosters(&self) -> impl Iterator<Item = &Roster<H>> {
+        self.users.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use presence_protocol::DeviceName;
+
+    use super::*;
+    use crate::roster::Ending;
+
+    #[test]
+    fn a_user_whose_last_device_is_out_of_grace_is_forgotten() {
+        let (mut shard, user) = (Shard::<()>::default(), UserId(1));
+        let name = DeviceName::default();
+        shard.enter(user).arrive(&name, (), 1, 0, 20).unwrap();
+        let roster = shard.find(user).unwrap();
+        roster.leave((&name, 1), Ending::Lost { until: 5 }, &mut vec![]).unwrap();
+        shard.look_again(user, 5);
+        shard.tick(4, &mut vec![]);
+        assert!(shard.find(user).is_some());
+        shard.tick(5, &mut vec![]);
+        assert!(shard.find(user).is_none());
+    }
+}
