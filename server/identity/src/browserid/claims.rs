@@ -1,0 +1,204 @@
+//! The claims of the two halves, read into types (rules 8 to 14).
+//!
+//! Only shapes are judged here; whether a time is over or a name is one is asked later, in the order of the rules.
+
+use serde_json::{Map, Value};
+
+use crate::identity::{Millis, Reason};
+
+/// Times from 1973 to 5138: seconds, zero and overflows fall outside.
+const TIMES: std::ops::Range<u64> = 100_000_000_000..100_000_000_000_000;
+
+/// Names that are no claims about the user (rule 14).
+const RESERVED: [&str; 10] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "public-key", "pubkey", "principal"];
+
+/// When something is valid, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    starts_at: Option<Millis>,
+    /// The last millisecond.
+    pub(crate) expires_at: Millis,
+}
+
+impl Window {
+    fn read(claims: &Map<String, Value>) -> Result<Self, Reason> {
+        let expires_at = time(claims, "exp")?.ok_or(Reason::MissingField)?;
+        let starts_at = time(claims, "iat")?.max(time(claims, "nbf")?);
+        Ok(Self { starts_at, expires_at })
+    }
+
+    /// Whether `now` is inside, by clocks that may be `skew` milliseconds apart.
+    pub(crate) fn check(&self, now: Millis, skew: u64) -> Result<(), Reason> {
+        if self.starts_at.is_some_and(|start| start > now.saturating_add(skew)) {
+            return Err(Reason::NotYetValid);
+        }
+        if now > self.expires_at.saturating_add(skew) {
+            return Err(Reason::Expired);
+        }
+        Ok(())
+    }
+}
+
+fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Reason> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    match value.as_u64() {
+        Some(time) if TIMES.contains(&time) => Ok(Some(time)),
+        Some(_) | None => Err(Reason::Malformed),
+    }
+}
+
+/// What the issuer says: this key is that user's.
+pub(crate) struct Certificate {
+    pub(crate) issuer: String,
+    pub(crate) principal: String,
+    pub(crate) window: Window,
+    pub(crate) public_key: Value,
+    /// `fxa-generation`.
+    pub(crate) generation: Option<u64>,
+    /// All else that it says about the user.
+    pub(crate) claims: Map<String, Value>,
+}
+
+impl Certificate {
+    pub(crate) fn read(mut payload: Map<String, Value>) -> Result<Self, Reason> {
+        let issuer = required(&payload, "iss")?;
+        let window = Window::read(&payload)?;
+        let principal = principal(&payload)?;
+        let public_key = match payload.remove("public-key") {
+            Some(key @ Value::Object(_)) => key,
+            Some(_) => return Err(Reason::Malformed),
+            None => return Err(Reason::MissingField),
+        };
+        let generation = match payload.get("fxa-generation") {
+            Some(value) => Some(value.as_u64().ok_or(Reason::Malformed)?),
+            None => None,
+        };
+        let claims = idp_claims(payload);
+        Ok(Self { issuer, principal, window, public_key, generation, claims })
+    }
+}
+
+/// `principal.email`, or `sub` where that is absent. A host or an unverified e-mail is nobody.
+fn principal(payload: &Map<String, Value>) -> Result<String, Reason> {
+    let email = match payload.get("principal") {
+        Some(Value::Object(principal)) => optional(principal, "email")?,
+        Some(_) => return Err(Reason::Malformed),
+        None => None,
+    };
+    match (email, optional(payload, "sub")?) {
+        (Some(email), Some(subject)) if email != subject => Err(Reason::Malformed),
+        (Some(email), _) => Ok(email),
+        (None, Some(subject)) => Ok(subject),
+        (None, None) => Err(Reason::MissingField),
+    }
+}
+
+fn idp_claims(mut payload: Map<String, Value>) -> Map<String, Value> {
+    let mut claims = Map::new();
+    if let Some(Value::Object(mut principal)) = payload.remove("principal") {
+        principal.remove("email");
+        claims.extend(principal);
+    }
+    claims.extend(unreserved(payload));
+    claims
+}
+
+/// What the user says: this is for that site.
+pub(crate) struct Assertion {
+    pub(crate) audience: String,
+    pub(crate) window: Window,
+    /// All else that the user says.
+    pub(crate) claims: Map<String, Value>,
+}
+
+impl Assertion {
+    pub(crate) fn read(payload: Map<String, Value>) -> Result<Self, Reason> {
+        let audience = required(&payload, "aud")?;
+        let window = Window::read(&payload)?;
+        Ok(Self { audience, window, claims: unreserved(payload) })
+    }
+}
+
+fn unreserved(mut payload: Map<String, Value>) -> Map<String, Value> {
+    payload.retain(|name, _| !RESERVED.contains(&name.as_str()));
+    payload
+}
+
+fn required(claims: &Map<String, Value>, name: &str) -> Result<String, Reason> {
+    optional(claims, name)?.ok_or(Reason::MissingField)
+}
+
+fn optional(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Reason> {
+    match claims.get(name) {
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Reason::Malformed),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Millis = 1_767_225_600_000;
+
+    #[test]
+    fn a_window_ends_and_begins_with_the_skew() {
+        let window = |claims: &Value| Window::read(claims.as_object().unwrap()).unwrap();
+        let ending = window(&json!({ "exp": NOW }));
+        assert_eq!(ending.check(NOW + 60_000, 60_000), Ok(()));
+        assert_eq!(ending.check(NOW + 60_001, 60_000), Err(Reason::Expired));
+        for name in ["iat", "nbf"] {
+            let beginning = window(&json!({ "exp": NOW + 1, name: NOW }));
+            assert_eq!(beginning.check(NOW - 60_000, 60_000), Ok(()), "{name}");
+            assert_eq!(beginning.check(NOW - 60_001, 60_000), Err(Reason::NotYetValid), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_an_integer_in_milliseconds() {
+        for time in [
+            json!(null),
+            json!("1767225600000"),
+            json!(1.5e12),
+            json!(1_767_225_600),
+            json!(0),
+            json!(-1),
+            json!(u64::MAX),
+        ] {
+            assert_eq!(
+                Window::read(json!({ "exp": time }).as_object().unwrap()),
+                Err(Reason::Malformed),
+                "{time}"
+            );
+        }
+        let with_bad_start = json!({ "exp": NOW, "iat": "now" });
+        assert_eq!(Window::read(with_bad_start.as_object().unwrap()), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn the_principal_is_an_email_or_else_the_subject() {
+        let principal = |claims: Value| principal(claims.as_object().unwrap());
+        assert_eq!(principal(json!({ "sub": "a" })), Ok("a".to_owned()));
+        assert_eq!(principal(json!({ "principal": {}, "sub": "a" })), Ok("a".to_owned()));
+        assert_eq!(
+            principal(json!({ "principal": { "email": "a" }, "sub": "a" })),
+            Ok("a".to_owned())
+        );
+        assert_eq!(
+            principal(json!({ "principal": { "email": "a" }, "sub": "b" })),
+            Err(Reason::Malformed)
+        );
+        assert_eq!(principal(json!({ "principal": { "host": "a" } })), Err(Reason::MissingField));
+        assert_eq!(
+            principal(json!({ "principal": { "email": 1 }, "sub": "a" })),
+            Err(Reason::Malformed)
+        );
+        assert_eq!(principal(json!({ "principal": "a" })), Err(Reason::Malformed));
+    }
+}

@@ -1,0 +1,229 @@
+//! An issuer for development: anybody may be anybody `@dev.localhost`.
+//!
+//! It makes real assertions, checked by the same code as all others; only its keys come from memory instead of from its host.
+//! The host is under a reserved name, so its e-mails belong to nobody, and the keys die with the process. Whether to have such an
+//! issuer at all is the caller's decision: with it, `dev.localhost` is open to everybody who can reach its owner.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use num_bigint::BigUint;
+use serde_json::{Value, json};
+
+use crate::browserid::{Audience, Hosts, PinnedKeys, SupportDocument, email_host};
+use crate::identity::Millis;
+
+/// How far back certificates are dated, in milliseconds: for clocks that are slow.
+const BACKDATED: u64 = 10_000;
+/// The longest lifetime that the format allows an issuer.
+const MAX_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Makes assertions for `<local>@dev.localhost`.
+pub struct DevIssuer {
+    issuer: RsaKeyPair,
+    user: RsaKeyPair,
+    user_key: Value,
+    keys: PinnedKeys,
+}
+
+/// Why there is no assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DevIssuerError {
+    /// The e-mail is not one of this issuer's.
+    #[error("not an e-mail address @dev.localhost")]
+    NotOurs,
+    /// The audience is not a bare origin.
+    #[error("the audience is not an origin such as http://localhost:8080")]
+    NotAnAudience,
+    /// The lifetime is longer than 24 hours.
+    #[error("the lifetime is longer than 24 hours")]
+    TooLong,
+    /// Making keys or a signature failed.
+    #[error("the cryptographic library failed")]
+    Crypto,
+}
+
+impl DevIssuer {
+    /// The host of this issuer, and of all its e-mails.
+    pub const HOST: &str = "dev.localhost";
+
+    /// How long an assertion lasts where nobody says otherwise.
+    pub const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
+
+    /// Makes the keys: one for the issuer, and one that all its users share. Takes some tenths of a second.
+    ///
+    /// # Errors
+    /// [`DevIssuerError::Crypto`].
+    pub fn new() -> Result<Self, DevIssuerError> {
+        let (issuer, issuer_key) = new_key()?;
+        let (user, user_key) = new_key()?;
+        let published = json!({ "public-key": issuer_key, "authentication": "/auth", "provisioning": "/provision" });
+        let document = SupportDocument::parse(published.to_string().as_bytes())
+            .ok_or(DevIssuerError::Crypto)?;
+        let keys = PinnedKeys::new().with(Self::HOST, document);
+        Ok(Self { issuer, user, user_key, keys })
+    }
+
+    /// The document of this issuer, and no other.
+    pub fn key_source(&self) -> PinnedKeys {
+        self.keys.clone()
+    }
+
+    /// A new assertion that `email` is present at `audience`, from `now` on for `lifetime`. No two are the same.
+    ///
+    /// # Errors
+    /// As [`DevIssuerError`] says.
+    pub fn assertion(
+        &self,
+        email: &str,
+        audience: &str,
+        now: Millis,
+        lifetime: Duration,
+    ) -> Result<String, DevIssuerError> {
+        if email_host(email, Hosts::Public) != Some(Self::HOST) {
+            return Err(DevIssuerError::NotOurs);
+        }
+        Audience::parse(audience).map_err(|_| DevIssuerError::NotAnAudience)?;
+        if lifetime > MAX_LIFETIME {
+            return Err(DevIssuerError::TooLong);
+        }
+        let lifetime = u64::try_from(lifetime.as_millis()).map_err(|_| DevIssuerError::TooLong)?;
+        let expires_at = now.saturating_add(lifetime);
+        let certificate = json!({
+            "iss": Self::HOST,
+            "iat": now.saturating_sub(BACKDATED),
+            "exp": expires_at,
+            "public-key": self.user_key,
+            "principal": { "email": email },
+        });
+        let mut nonce = [0; 16];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| DevIssuerError::Crypto)?;
+        let assertion = json!({ "aud": audience, "exp": expires_at, "nonce": hex::encode(nonce) });
+        Ok(format!("{}~{}", sign(&self.issuer, &certificate)?, sign(&self.user, &assertion)?))
+    }
+}
+
+fn sign(key: &RsaKeyPair, payload: &Value) -> Result<String, DevIssuerError> {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
+    let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature)
+        .map_err(|_| DevIssuerError::Crypto)?;
+    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// A key pair, and its public half in the form that the clients of 2013 know.
+fn new_key() -> Result<(RsaKeyPair, Value), DevIssuerError> {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| DevIssuerError::Crypto)?;
+    let (modulus, exponent) = numbers(pair.public_key().as_ref()).ok_or(DevIssuerError::Crypto)?;
+    let public = json!({ "algorithm": "RS", "n": modulus.to_string(), "e": exponent.to_string() });
+    Ok((pair, public))
+}
+
+/// Reads an `RSAPublicKey` in DER: a sequence of two integers. For our own keys only, so it need not be strict.
+fn numbers(der: &[u8]) -> Option<(BigUint, BigUint)> {
+    let (sequence, _) = element(der, 0x30)?;
+    let (modulus, rest) = element(sequence, 0x02)?;
+    let (exponent, _) = element(rest, 0x02)?;
+    Some((BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent)))
+}
+
+/// The contents of the first element, which has this tag, and what follows it.
+fn element(der: &[u8], expected: u8) -> Option<(&[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let long = usize::from(first & 0x7f);
+    let (length, rest) = if first & 0x80 == 0 {
+        (long, rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(long)?;
+        let length = bytes
+            .iter()
+            .try_fold(0_usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))?;
+        (length, rest)
+    };
+    (*tag == expected).then(|| rest.split_at_checked(length))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, LazyLock};
+
+    use super::*;
+    use crate::browserid::{BrowserId, Policy};
+    use crate::identity::{Reason, Verifier as _};
+
+    const NOW: Millis = 1_767_225_600_000;
+    const SITE: &str = "http://localhost:8080";
+    const LIFETIME: Duration = DevIssuer::DEFAULT_LIFETIME;
+
+    static ISSUER: LazyLock<DevIssuer> = LazyLock::new(|| DevIssuer::new().unwrap());
+
+    #[tokio::test]
+    async fn its_assertions_pass_the_same_checks_as_all_others() {
+        for site in [SITE, "http://127.0.0.1:8080"] {
+            let assertion = ISSUER.assertion("alice@dev.localhost", site, NOW, LIFETIME).unwrap();
+            let identity = verifier(ISSUER.key_source()).verify(&assertion, NOW).await.unwrap();
+            assert_eq!(identity.email, "alice@dev.localhost");
+            assert_eq!(identity.issuer, DevIssuer::HOST);
+            assert_eq!(identity.expires_at, NOW + 600_000);
+        }
+    }
+
+    #[tokio::test]
+    async fn its_assertions_end_and_are_for_one_site() {
+        let verifier = verifier(ISSUER.key_source());
+        let assertion = ISSUER.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
+        assert_eq!(verifier.verify(&assertion, NOW + 700_000).await, Err(Reason::Expired.into()));
+        let elsewhere =
+            ISSUER.assertion("alice@dev.localhost", "http://localhost:9", NOW, LIFETIME).unwrap();
+        assert_eq!(verifier.verify(&elsewhere, NOW).await, Err(Reason::AudienceMismatch.into()));
+    }
+
+    #[tokio::test]
+    async fn another_process_does_not_believe_it() {
+        let other = DevIssuer::new().unwrap();
+        let assertion = other.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
+        let refused = verifier(ISSUER.key_source()).verify(&assertion, NOW).await;
+        assert_eq!(refused, Err(Reason::BadSignature.into()));
+        let refused = verifier(PinnedKeys::new()).verify(&assertion, NOW).await;
+        assert_eq!(refused, Err(Reason::UntrustedIssuer.into()));
+    }
+
+    #[tokio::test]
+    async fn two_assertions_of_the_same_millisecond_differ() {
+        let mint = || ISSUER.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
+        let (first, second) = (mint(), mint());
+        assert_ne!(first, second);
+        let verifier = verifier(ISSUER.key_source());
+        let (first, second) =
+            tokio::join!(verifier.verify(&first, NOW), verifier.verify(&second, NOW));
+        assert_ne!(first.unwrap().digest, second.unwrap().digest);
+    }
+
+    #[test]
+    fn it_speaks_for_nobody_else() {
+        let attempt =
+            |email, site, lifetime| ISSUER.assertion(email, site, NOW, lifetime).unwrap_err();
+        for email in [
+            "alice@idp.example",
+            "alice@DEV.localhost",
+            "a\"b@dev.localhost",
+            "@dev.localhost",
+            "dev.localhost",
+        ] {
+            assert_eq!(attempt(email, SITE, LIFETIME), DevIssuerError::NotOurs, "{email}");
+        }
+        assert_eq!(attempt("a@dev.localhost", "*", LIFETIME), DevIssuerError::NotAnAudience);
+        assert_eq!(attempt("a@dev.localhost", SITE, Duration::MAX), DevIssuerError::TooLong);
+    }
+
+    fn verifier(keys: PinnedKeys) -> BrowserId {
+        let audiences = [SITE, "http://127.0.0.1:8080"].map(|site| Audience::parse(site).unwrap());
+        BrowserId::new(Arc::new(keys), audiences.to_vec(), Policy::default())
+    }
+}

@@ -1,0 +1,120 @@
+//! Compact JWS, read so strictly that one token has one spelling.
+//!
+//! It only takes apart: no signature is checked and no claim is judged here. Shared by every format made of such tokens.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::identity::Reason;
+use crate::strict_json;
+
+/// A token taken apart: `header.payload.signature`.
+pub(crate) struct Jws {
+    /// The header, with what decides how it is verified.
+    pub(crate) signed: Signed,
+    /// The claims, not yet proven.
+    pub(crate) payload: Map<String, Value>,
+}
+
+/// What a key is asked about: the signed text, the signature, and the algorithm that the header names.
+pub(crate) struct Signed {
+    /// `alg` of the header: to be compared with the key, never to choose by.
+    pub(crate) alg: String,
+    /// `header.payload`, as received.
+    pub(crate) input: String,
+    /// The decoded signature.
+    pub(crate) signature: Vec<u8>,
+}
+
+impl Jws {
+    /// Takes `text` apart, its JSON nested at most `depth` levels deep.
+    pub(crate) fn parse(text: &str, depth: usize) -> Result<Self, Reason> {
+        let mut segments = text.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        else {
+            return Err(Reason::Malformed);
+        };
+        let input = format!("{header}.{payload}");
+        let header = object(header, depth)?;
+        if header.contains_key("crit") {
+            return Err(Reason::Malformed);
+        }
+        let alg = match header.get("alg") {
+            Some(Value::String(alg)) => alg.clone(),
+            Some(_) => return Err(Reason::Malformed),
+            None => return Err(Reason::MissingField),
+        };
+        let payload = object(payload, depth)?;
+        let signature = base64url(signature).ok_or(Reason::Malformed)?;
+        Ok(Self { signed: Signed { alg, input, signature }, payload })
+    }
+}
+
+fn object(segment: &str, depth: usize) -> Result<Map<String, Value>, Reason> {
+    let text = base64url(segment).ok_or(Reason::Malformed)?;
+    strict_json::object(&text, depth).ok_or(Reason::Malformed)
+}
+
+/// Decodes non-empty canonical base64url: no padding, spare bits zero.
+pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_apart() {
+        let token = token(r#"{"alg":"RS256"}"#, r#"{"exp":1}"#);
+        let jws = Jws::parse(&token, 128).unwrap();
+        assert_eq!(jws.signed.alg, "RS256");
+        assert_eq!(jws.signed.signature, b"sig");
+        assert_eq!(format!("{}.c2ln", jws.signed.input), token);
+        assert_eq!(jws.payload.get("exp"), Some(&Value::from(1)));
+    }
+
+    #[test]
+    fn a_header_must_name_its_algorithm_and_no_extension() {
+        for (header, reason) in [
+            ("{}", Reason::MissingField),
+            (r#"{"alg":1}"#, Reason::Malformed),
+            (r#"{"alg":"RS256","crit":[]}"#, Reason::Malformed),
+        ] {
+            assert_eq!(Jws::parse(&token(header, "{}"), 128).err(), Some(reason), "{header}");
+        }
+    }
+
+    #[test]
+    fn exactly_three_segments_that_hold_something() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
+        for text in [
+            "",
+            ".",
+            "..",
+            &format!("{header}.e30"),
+            &format!("{header}.e30."),
+            &format!("{header}.e30.c2ln.c2ln"),
+        ] {
+            assert_eq!(Jws::parse(text, 128).err(), Some(Reason::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn base64url_has_one_spelling() {
+        assert_eq!(base64url("c2ln").as_deref(), Some(&b"sig"[..]));
+        assert_eq!(base64url("-_8").as_deref(), Some(&[0xfb, 0xff][..]));
+        for text in ["", "A", "AB", "AA==", "+/8", "A A", "c2l\n"] {
+            assert_eq!(base64url(text), None, "{text:?}");
+        }
+    }
+
+    fn token(header: &str, payload: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+    }
+}
