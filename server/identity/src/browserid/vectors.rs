@@ -207,6 +207,27 @@ async fn no_cut_of_a_good_assertion_is_accepted_or_panics() {
     }
 }
 
+#[tokio::test]
+async fn no_other_character_anywhere_is_accepted() {
+    let vector = named("ok-py-rs256-rs256");
+    let verifier = verifier(&vector, Policy::default());
+    for at in 0..vector.assertion.len() {
+        let other = if vector.assertion.as_bytes()[at] == b'A' { "B" } else { "A" };
+        let mut changed = vector.assertion.clone();
+        changed.replace_range(at..=at, other);
+        assert!(verifier.prove(&changed, vector.now_ms).await.is_err(), "{at}");
+    }
+}
+
+#[test]
+fn the_smallest_keys_are_refused_even_if_a_policy_lists_them() {
+    let vectors = file().key_vectors;
+    let tiny = vectors.iter().find(|vector| vector.name == "key-rs64-decimal").unwrap();
+    let signed = Signed { alg: "RS64".to_owned(), input: String::new(), signature: vec![0; 64] };
+    let keys = [PublicKey::parse(&tiny.key).unwrap()];
+    assert_eq!(check_signature(&signed, &keys, &[Algorithm::Rs64]), Err(Reason::WeakKey));
+}
+
 fn file() -> File {
     serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap()
 }
