@@ -11,8 +11,13 @@ pub type Millis = u64;
 
 /// Where the time comes from, so that tests can drive it.
 pub trait Clock: Send + Sync {
-    /// The time.
+    /// The time of day. It can jump, in both directions.
     fn now(&self) -> Millis;
+
+    /// A time that only grows, for deadlines. It says nothing about the time of day.
+    fn steady(&self) -> Millis {
+        self.now()
+    }
 }
 
 /// Times that are told to Applications are whole seconds, since finer ones would let two of them link their PUIDs.

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
+//!
+//! The modules in reading order, each using only those below it: the door ([`Presence`]) and its use cases by subject, the
+//! courier between the writer and the hub, the hub, and the small things that all of them use.
+
+mod presence;
+
+pub mod account;
+pub mod app_service;
+pub mod applications;
+pub mod device;
+pub mod grants;
+mod housekeeping;
+pub mod sign_in;
+
+mod courier;
+pub mod hub;
+
+mod bell;
+pub mod clock;
+mod mailbox;
+mod rates;
+mod refusal;
+pub mod rules;
+mod secret;
+pub mod settings;
+
+pub use bell::Bell;
+pub use mailbox::Mailbox;
+pub use presence::{Parts, Presence};
+pub use settings::ServiceSettings;

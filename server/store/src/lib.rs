@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The tables of the Presence server: what must outlive a restart, and the writer that commits it in groups.
+//!
+//! Rows stay in here: every method takes and gives the types of `presence_core::model`. Time is an argument,
+//! the caller spawns. Nothing in here knows HTTP, sockets or the hub; the hub is told of commits as an
+//! [`Observer`].
+//!
+//! The modules in reading order; each uses only those below it.
+
+mod writer;
+
+mod account;
+mod apps;
+mod assertions;
+mod grants;
+mod keys;
+mod purge;
+mod sessions;
+mod users;
+
+mod store;
+
+mod connection;
+mod migration;
+mod rows;
+mod tables;
+
+mod error;
+
+pub use account::Account;
+pub use apps::{AppChanges, NewDomain};
+pub use assertions::Claim;
+pub use error::{Cause, StoreError};
+pub use grants::GrantedApp;
+pub use store::Store;
+pub use writer::Writer;
+pub use writer::answer::Answer;
+pub use writer::change::Granted;
+pub use writer::load::Loaded;
+pub use writer::notify::{NewNotification, NotifyFault};
+pub use writer::observer::{Done, Observer, Reach};
+pub use writer::task::WriterTask;

@@ -1,0 +1,204 @@
+//! The use cases of an AppService: its key, its stream, notifications, queries.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use presence_core::model::AppState;
+use presence_core::reader::Reader;
+use presence_protocol::app::{NotifyItem, Queried, Queued};
+use presence_protocol::{AppId, Errno, Ko, NotificationId, Presence as Update, Puid};
+use presence_store::NewNotification;
+
+use crate::bell::Bell;
+use crate::hub::{Room, Subscription};
+use crate::presence::Presence;
+use crate::refusal::{of_notification, of_store};
+use crate::{rules, secret};
+
+/// How many PUIDs are read at a time where all of an Application are wanted.
+const PUIDS_AT_A_TIME: u64 = 5_000;
+/// The most statuses of one page of a poll.
+pub const POLL_PAGE: usize = 500;
+
+/// An AppService whose key was checked.
+#[derive(Clone)]
+pub struct AppService {
+    /// The Application.
+    pub app: AppId,
+    /// The key.
+    pub key: i64,
+    room: Arc<Room>,
+}
+
+/// How an AppService wants to be served.
+pub enum Wish {
+    /// As in 2013.
+    Plain,
+    /// `presence.v1`.
+    Paged {
+        /// Where to resume.
+        cursor: Option<String>,
+        /// Whether receipts are wanted.
+        receipts: bool,
+    },
+}
+
+/// One page of a poll.
+#[derive(Debug)]
+pub struct Polled {
+    /// The statuses.
+    pub presence: Vec<Update>,
+    /// After whom to go on, where there are more.
+    pub next: Option<Puid>,
+}
+
+impl Presence {
+    /// Checks an API key, for one Application or for whichever it names.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_api_key` for a wrong key and for an unknown Application alike, `application_not_active`, `storage_unavailable`.
+    pub async fn app_service(&self, app: Option<AppId>, key: &str) -> Result<AppService, Ko> {
+        let prefix = secret::shown_part(key).ok_or(Errno::InvalidApiKey)?;
+        let digest = secret::sha256(key);
+        let candidates = self.store.keys_by_prefix(prefix).await.map_err(of_store)?;
+        let key = candidates
+            .into_iter()
+            .find(|known| secret::same(&known.digest, &digest))
+            .filter(|known| app.is_none_or(|app| app == known.app))
+            .ok_or(Errno::InvalidApiKey)?;
+        let app = self.store.app(key.app).await.map_err(of_store)?.ok_or(Errno::InvalidApiKey)?;
+        if app.state != AppState::Active {
+            return Err(Errno::ApplicationNotActive.into());
+        }
+        let room = self.hub.ensure_room(app.id, true);
+        let now = self.now();
+        room.looked(now);
+        if let Err(error) = self.store.touch_key(key.id, now).await {
+            tracing::debug!(%error, "the use of a key was not noted");
+        }
+        Ok(AppService { app: app.id, key: key.id, room })
+    }
+
+    /// Opens the stream for a socket.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_connections`, `storage_unavailable`.
+    pub async fn subscribe(
+        &self,
+        service: &AppService,
+        wish: Wish,
+        bell: Arc<Bell>,
+    ) -> Result<Subscription, Ko> {
+        let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
+        let subscribed = match wish {
+            Wish::Plain => {
+                let users = self.all_puids(service.app).await?;
+                room.subscribe(key, bell, most, |stream| Reader::plain(stream, users))
+            }
+            Wish::Paged { cursor, receipts } => room.subscribe(key, bell, most, |stream| {
+                Reader::paged(stream, cursor.as_deref(), receipts)
+            }),
+        };
+        subscribed.map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))
+    }
+
+    /// Whether an Application still gets presence.
+    pub fn is_served(&self, service: &AppService) -> bool {
+        service.room.look(presence_core::stream::Stream::is_active)
+    }
+
+    /// Queues notifications, each by itself. What passes the checks is submitted before this returns, so calls keep their order.
+    pub fn notify(
+        &self,
+        app: AppId,
+        items: Vec<Result<NotifyItem, Ko>>,
+    ) -> impl Future<Output = Vec<Result<Queued, Ko>>> + Send + 'static {
+        let checked: Vec<Result<NewNotification, Ko>> =
+            items.into_iter().map(|item| self.check(app, item?)).collect();
+        let fit = checked.iter().flatten().cloned().collect();
+        let answer = self.writer.notify(app, fit);
+        async move {
+            match answer.await {
+                Ok(answers) => {
+                    let mut answers = answers.into_iter();
+                    let mut next = || answers.next().map(|answer| answer.map_err(of_notification));
+                    checked
+                        .into_iter()
+                        .map(|item| item.and_then(|_| next().unwrap_or(Err(Errno::Internal.into()))))
+                        .collect()
+                }
+                Err(error) => {
+                    let ko = of_store(error);
+                    checked.into_iter().map(|item| item.and_then(|_| Err(ko.clone()))).collect()
+                }
+            }
+        }
+    }
+
+    /// What an Application may know of users now, in order.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn query(
+        &self,
+        service: &AppService,
+        uids: Vec<Result<Puid, String>>,
+    ) -> Result<Vec<Queried>, Ko> {
+        let known: Vec<Puid> = uids.iter().flatten().copied().collect();
+        let live = self.store.live_puids(service.app, &known).await.map_err(of_store)?;
+        let live: std::collections::HashSet<Puid> = live.into_iter().collect();
+        service.room.looked(self.now());
+        let answer = |uid: Result<Puid, String>| match uid {
+            Ok(uid) if live.contains(&uid) => {
+                Queried::Known(service.room.look(|stream| stream.get(uid)))
+            }
+            Ok(uid) => Queried::Unknown(uid.to_string()),
+            Err(text) => Queried::Unknown(text),
+        };
+        Ok(uids.into_iter().map(answer).collect())
+    }
+
+    /// A page of everybody whom an Application may see and who is not offline.
+    pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> Polled {
+        let most = most.clamp(1, POLL_PAGE);
+        service.room.looked(self.now());
+        let mut presence: Vec<Update> = service
+            .room
+            .look(|stream| stream.present_after(after).take(most + 1).cloned().collect());
+        let more = presence.len() > most;
+        presence.truncate(most);
+        let next = presence.last().filter(|_| more).map(|last| last.uid);
+        Polled { presence, next }
+    }
+
+    fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, Ko> {
+        let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
+        rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
+        self.rates.notify(app, uid)?;
+        Ok(NewNotification {
+            id: NotificationId::from_bits(rand::random()),
+            puid: uid,
+            message,
+            action,
+            ttl,
+            idempotency_key,
+        })
+    }
+
+    async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, Ko> {
+        let mut all: Vec<Puid> = Vec::new();
+        loop {
+            let after = all.last().copied();
+            let page =
+                self.store.page_of_puids(app, after, PUIDS_AT_A_TIME).await.map_err(of_store)?;
+            let last = (page.len() as u64) < PUIDS_AT_A_TIME;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The use cases of an AppDeveloper: registration, verification, activation, keys.
+
+use presence_core::model::{ApiKey, App, AppState};
+use presence_core::UserId;
+use presence_identity::fetch::FetchError;
+use presence_protocol::{AppId, CloseCode, Errno, Ko};
+use presence_store::{AppChanges, NewDomain};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::presence::Presence;
+use crate::refusal::of_store;
+use crate::rules::{self, DESCRIPTION_CHARS, NAME_CHARS};
+use crate::secret::{self, Kind};
+
+/// Where a domain shows its key.
+pub const PROOF_PATH: &str = "/__presence";
+/// The most keys of an Application.
+const KEYS: usize = 20;
+
+/// What a developer says of an Application.
+pub struct Registration {
+    /// Its name.
+    pub name: String,
+    /// Its domain.
+    pub domain: String,
+    /// What it is.
+    pub description: String,
+}
+
+/// What a developer changes of an Application.
+#[derive(Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its domain.
+    pub domain: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+}
+
+/// A key that was just made, shown once.
+pub struct MadeKey {
+    /// What is kept of it.
+    pub key: ApiKey,
+    /// The key.
+    pub secret: SecretString,
+}
+
+impl Presence {
+    /// Registers an Application.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_field`, `too_large` where the developer has too many, `storage_unavailable`.
+    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, Ko> {
+        let Registration { name, domain, description } = wanted;
+        self.check_texts(Some(&name), Some(&domain), Some(&description))?;
+        let owned = self.store.count_apps_of(owner).await.map_err(of_store)?;
+        if owned >= self.settings.apps_per_developer {
+            let most = self.settings.apps_per_developer;
+            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {most} applications")));
+        }
+        let app = App {
+            id: AppId::from_bits(rand::random()),
+            owner,
+            name,
+            domain,
+            description,
+            state: AppState::Registered,
+            domain_key: domain_key(),
+            created_at: self.now(),
+            last_looked_at: None,
+        };
+        self.store.insert_app(&app).await.map_err(of_store)?;
+        Ok(app)
+    }
+
+    /// The Applications of a developer.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, Ko> {
+        self.store.apps_of(owner).await.map_err(of_store)
+    }
+
+    /// An Application of a developer.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, also for somebody else's; `storage_unavailable`.
+    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+        let app = self.store.app(app).await.map_err(of_store)?;
+        app.filter(|app| app.owner == owner).ok_or(Errno::UnknownApplication.into())
+    }
+
+    /// Changes an Application. Another domain has to be verified again; until then the Application is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], and `invalid_field`.
+    pub async fn change_app(&self, owner: UserId, app: AppId, change: Change) -> Result<App, Ko> {
+        let Change { name, domain, description } = change;
+        self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
+        let before = self.own_app(owner, app).await?;
+        let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
+            domain,
+            domain_key: domain_key(),
+            state: AppState::Registered,
+        });
+        let moved = domain.is_some();
+        let changes = AppChanges { name, description, domain };
+        let after = self.store.update_app(app, changes).await.map_err(of_store)?;
+        if moved {
+            self.hub.switch(app, false);
+        }
+        after.ok_or(Errno::UnknownApplication.into())
+    }
+
+    /// Removes an Application with everything held of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`].
+    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), Ko> {
+        self.own_app(owner, app).await?;
+        self.writer.remove_app(app).await.map(drop).map_err(of_store)
+    }
+
+    /// Looks whether the Application's domain shows its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], `slow_down`, and `domain_not_verified` with the reason.
+    pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+        let app = self.own_app(owner, app).await?;
+        if app.state != AppState::Registered {
+            return Ok(app);
+        }
+        self.rates.verify_domain(app.id)?;
+        let shown = self.shown_by(&app.domain).await?;
+        if !secret::same(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
+            return Err(not_verified("the page does not hold the domain key"));
+        }
+        if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(of_store)? {
+            return Err(not_verified("the application was changed meanwhile"));
+        }
+        Ok(App { state: AppState::Verified, ..app })
+    }
+
+    /// Starts an Application. Its first key is made with the first activation, and shown this once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], and `domain_not_verified`.
+    pub async fn activate_app(&self, owner: UserId, app: AppId) -> Result<(App, Option<MadeKey>), Ko> {
+        let app = self.own_app(owner, app).await?;
+        if app.state == AppState::Registered {
+            return Err(Errno::DomainNotVerified.into());
+        }
+        self.store.set_app_state(app.id, AppState::Active).await.map_err(of_store)?;
+        self.hub.switch(app.id, true);
+        let keys = self.store.keys_of(app.id).await.map_err(of_store)?;
+        let first = app.state == AppState::Verified && keys.is_empty();
+        let made = if first { Some(self.insert_key(app.id).await?) } else { None };
+        Ok((App { state: AppState::Active, ..app }, made))
+    }
+
+    /// Stops an Application, and closes its sockets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], and `application_not_active`.
+    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+        let app = self.own_app(owner, app).await?;
+        match app.state {
+            AppState::Inactive => return Ok(app),
+            AppState::Registered | AppState::Verified => {
+                return Err(Errno::ApplicationNotActive.into());
+            }
+            AppState::Active => {}
+        }
+        self.store.set_app_state(app.id, AppState::Inactive).await.map_err(of_store)?;
+        self.hub.switch(app.id, false);
+        Ok(App { state: AppState::Inactive, ..app })
+    }
+
+    /// Makes a further key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], `domain_not_verified`, and `too_large` where there are too many.
+    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<MadeKey, Ko> {
+        let app = self.own_app(owner, app).await?;
+        if app.state == AppState::Registered {
+            return Err(Errno::DomainNotVerified.into());
+        }
+        if self.store.keys_of(app.id).await.map_err(of_store)?.len() >= KEYS {
+            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
+        }
+        self.insert_key(app.id).await
+    }
+
+    /// The keys of an Application, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`].
+    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, Ko> {
+        let app = self.own_app(owner, app).await?;
+        self.store.keys_of(app.id).await.map_err(of_store)
+    }
+
+    /// Deletes a key, and closes its sockets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`], and `not_found`.
+    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), Ko> {
+        let app = self.own_app(owner, app).await?;
+        if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
+            return Err(Errno::NotFound.into());
+        }
+        if let Some(room) = self.hub.room(app.id) {
+            room.close(Some(key), CloseCode::ApplicationClosed);
+        }
+        Ok(())
+    }
+
+    async fn insert_key(&self, app: AppId) -> Result<MadeKey, Ko> {
+        let kind = if self.settings.development { Kind::TestKey } else { Kind::LiveKey };
+        let made = secret::mint(kind);
+        let text = made.expose_secret();
+        let prefix = secret::shown_part(text).ok_or(Errno::Internal)?;
+        let digest = secret::sha256(text);
+        let key = self.store.insert_key(app, prefix, digest, self.now()).await.map_err(of_store)?;
+        Ok(MadeKey { key, secret: made })
+    }
+
+    /// What the domain's page shows.
+    async fn shown_by(&self, domain: &str) -> Result<String, Ko> {
+        let local = self.settings.development && rules::is_loopback(domain);
+        let scheme = if local || self.settings.domain_http { "http" } else { "https" };
+        let url = Url::parse(&format!("{scheme}://{domain}{PROOF_PATH}"))
+            .map_err(|_| not_verified("the domain is not a host name"))?;
+        let page = self.fetch.get(&url).await.map_err(|error| not_fetched(&error))?;
+        if page.status != 200 {
+            return Err(not_verified(format_args!("the page answered status {}", page.status)));
+        }
+        String::from_utf8(page.body).map_err(|_| not_verified("the page is not a text"))
+    }
+
+    fn check_texts(
+        &self,
+        name: Option<&str>,
+        domain: Option<&str>,
+        description: Option<&str>,
+    ) -> Result<(), Ko> {
+        if let Some(name) = name {
+            rules::display_text("name", name, NAME_CHARS, false)?;
+        }
+        if let Some(domain) = domain {
+            rules::domain(domain, self.settings.development)?;
+        }
+        description.map_or(Ok(()), |text| {
+            rules::display_text("description", text, DESCRIPTION_CHARS, true)
+        })
+    }
+}
+
+fn domain_key() -> String {
+    format!("presence-domain-key-{:032x}", rand::random::<u128>())
+}
+
+fn not_fetched(error: &FetchError) -> Ko {
+    not_verified(error)
+}
+
+fn not_verified(reason: impl std::fmt::Display) -> Ko {
+    Ko::detailed(Errno::DomainNotVerified, reason)
+}

@@ -1,0 +1,126 @@
+//! The use cases of a device's connection.
+
+use std::sync::Arc;
+
+use presence_core::model::AppState;
+use presence_core::phase::{Claim, Known};
+use presence_core::roster::View;
+use presence_core::{Notification, Taken, UserId};
+use presence_protocol::device::{Command, Proof, Report};
+use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
+use presence_store::Answer;
+
+use crate::bell::Bell;
+use crate::hub::Seat;
+use crate::mailbox::Mailbox;
+use crate::presence::Presence;
+use crate::refusal::of_store;
+use crate::sign_in::Identified;
+
+/// A device connection whose user is known.
+pub struct OpenDevice {
+    /// What it may say.
+    pub known: Known,
+    /// Its seat in the hub.
+    pub seat: Seat,
+    /// What will be written to it.
+    pub mailbox: Arc<Mailbox>,
+    /// What waited for it.
+    pub pending: Vec<Arc<Notification>>,
+}
+
+/// What a device's frame led to.
+pub enum Applied {
+    /// It is done.
+    Done,
+    /// It is done once these are settled.
+    Settling(Answer<usize>),
+}
+
+impl Presence {
+    /// Opens a device's connection: who it is, its seat, its grants, what waited for it, then the effect of its first frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::identify`], and `slow_down` or `too_many_connections`.
+    pub async fn open_device(&self, claim: Claim, bell: Arc<Bell>) -> Result<OpenDevice, Ko> {
+        let Claim { email, proof, device, acks, command } = claim;
+        let identified = self.identify(&proof, email.as_deref(), &device).await?;
+        let Identified { user, email, expires_at, digest } = identified;
+        let spent = self.spend(user, &device, &command);
+        let mailbox = Arc::new(Mailbox::new(bell, digest));
+        let seat = self
+            .hub
+            .arrive(user, device.clone(), Arc::clone(&mailbox))
+            .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
+        let loaded = self.writer.load(user).await.map_err(of_store)?;
+        for (app, state) in loaded.apps {
+            self.hub.ensure_room(app, state == AppState::Active);
+        }
+        self.hub.set_grants(user, loaded.grants);
+        loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
+        spent?;
+        let known = Known::new(email, (device, acks), digest, expires_at);
+        let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
+        let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
+        if let Applied::Settling(answer) = self.apply(&seat, command) {
+            answer.await.map_err(of_store)?;
+        }
+        Ok(OpenDevice { known, seat, mailbox, pending })
+    }
+
+    /// Counts a frame against the device's rate; acknowledgements are free.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub fn spend(&self, user: UserId, device: &DeviceName, command: &Command) -> Result<(), Ko> {
+        match command {
+            Command::Ack(_) => Ok(()),
+            Command::Status(_) | Command::Visibility(_) => self.rates.status(user, device),
+        }
+    }
+
+    /// Applies a frame of a known device.
+    pub fn apply(&self, seat: &Seat, command: Command) -> Applied {
+        match command {
+            Command::Status(Report { status, message, application_ids }) => {
+                seat.report(View::new(status, message), application_ids);
+                Applied::Done
+            }
+            Command::Visibility(apps) => {
+                seat.show_only_to(apps);
+                Applied::Done
+            }
+            Command::Ack(ids) => Applied::Settling(self.settle(seat.user(), ids, Taken::Acked)),
+        }
+    }
+
+    /// A device took notifications.
+    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Taken) -> Answer<usize> {
+        self.writer.settle(user, ids, how)
+    }
+
+    /// Checks a fresh proof of a known device; it must be for the same e-mail.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::identify`].
+    pub async fn renew(
+        &self,
+        proof: Proof,
+        email: presence_core::Email,
+        device: DeviceName,
+    ) -> Result<Identified, Ko> {
+        self.identify(&proof, Some(email.as_str()), &device).await
+    }
+}
+
+/// The failure of a settlement, as the device hears it.
+///
+/// # Errors
+///
+/// `storage_unavailable`.
+pub async fn settled(answer: Answer<usize>) -> Result<(), Ko> {
+    answer.await.map(drop).map_err(of_store)
+}

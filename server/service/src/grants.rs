@@ -1,0 +1,117 @@
+//! The use cases of a user's permissions.
+
+use presence_core::model::{App, AppState, Grant};
+use presence_core::{Millis, UserId};
+use presence_protocol::{AppId, Errno, Ko, Puid};
+use presence_store::GrantedApp;
+
+use crate::presence::Presence;
+use crate::refusal::of_store;
+use crate::rules;
+
+/// Where a user wants to go after a decision.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// The page of the Application.
+    pub redirect: Option<String>,
+    /// What it wants to get back untouched.
+    pub state: Option<String>,
+}
+
+/// A permission that was given.
+#[derive(Debug)]
+pub struct Given {
+    /// The name of the user for the Application.
+    pub uid: Puid,
+    /// Where to go, where that was asked for.
+    pub redirect: Option<String>,
+}
+
+impl Presence {
+    /// The Application that a user is asked to let see them: one whose domain was verified.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `application_not_active`, `storage_unavailable`.
+    pub async fn grantable_app(&self, app: AppId) -> Result<App, Ko> {
+        let app = self.store.app(app).await.map_err(of_store)?;
+        let app = app.ok_or(Errno::UnknownApplication)?;
+        match app.state {
+            AppState::Active => Ok(app),
+            AppState::Registered | AppState::Verified | AppState::Inactive => {
+                Err(Errno::ApplicationNotActive.into())
+            }
+        }
+    }
+
+    /// Lets an Application see a user. Again, it answers the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
+    pub async fn grant(&self, user: UserId, app: AppId, target: &Target) -> Result<Given, Ko> {
+        let app = self.grantable_app(app).await?;
+        self.redirect(&app, target, None)?;
+        self.hub.ensure_room(app.id, true);
+        let fresh = Puid::from_bits(rand::random());
+        let granted =
+            self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
+        let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
+        let redirect = self.redirect(&app, target, Some(uid))?;
+        Ok(Given { uid, redirect })
+    }
+
+    /// Where a user goes who said no.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::grantable_app`], and `redirect_not_allowed`.
+    pub async fn decline(&self, app: AppId, target: &Target) -> Result<Option<String>, Ko> {
+        let app = self.grantable_app(app).await?;
+        self.redirect(&app, target, None)
+    }
+
+    /// The permissions of a user, with when each Application last looked.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, Ko> {
+        let mut granted = self.store.granted_apps(user).await.map_err(of_store)?;
+        for entry in &mut granted {
+            entry.last_looked_at = entry.last_looked_at.max(self.looked_now(entry.grant.app));
+        }
+        Ok(granted)
+    }
+
+    /// Pauses or resumes a permission.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application` where there is no such permission, `storage_unavailable`.
+    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, Ko> {
+        let grant = self.writer.pause(user, app, paused).await.map_err(of_store)?;
+        grant.ok_or(Errno::UnknownApplication.into())
+    }
+
+    /// Revokes a permission: the PUID is dead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::pause`].
+    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), Ko> {
+        let grant = self.writer.revoke(user, app).await.map_err(of_store)?;
+        grant.map(drop).ok_or(Errno::UnknownApplication.into())
+    }
+
+    fn looked_now(&self, app: AppId) -> Option<Millis> {
+        self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
+    }
+
+    fn redirect(&self, app: &App, to: &Target, uid: Option<Puid>) -> Result<Option<String>, Ko> {
+        let Some(target) = &to.redirect else { return Ok(None) };
+        let development = self.settings.development;
+        let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;
+        Ok(Some(url.into()))
+    }
+}

@@ -1,0 +1,133 @@
+//! What waits to be written to one device connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use presence_core::Notification;
+use presence_protocol::CloseCode;
+
+use crate::bell::Bell;
+
+/// A notification in a mailbox.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    /// The notification.
+    pub notification: Arc<Notification>,
+    /// Whether it had waited for a paused grant, and so may be older than what was accepted last.
+    pub resumed: bool,
+}
+
+/// The mailbox of one device connection. A full one closes its connection: what it held is still in the queue of the user, and
+/// comes again after the reconnect.
+#[derive(Debug)]
+pub struct Mailbox {
+    bell: Arc<Bell>,
+    /// What the connection was opened with, so that the end of a session ends it too.
+    session: [u8; 32],
+    waiting: Mutex<VecDeque<Posted>>,
+}
+
+impl Mailbox {
+    /// The most notifications.
+    pub const CAPACITY: usize = 1_000;
+
+    /// An empty mailbox of a connection that was opened with this proof.
+    pub fn new(bell: Arc<Bell>, session: [u8; 32]) -> Self {
+        Self { bell, session, waiting: Mutex::new(VecDeque::new()) }
+    }
+
+    /// Puts a notification in.
+    pub fn post(&self, posted: Posted) {
+        let fits = self.with(|waiting| {
+            let fits = waiting.len() < Self::CAPACITY;
+            if fits {
+                waiting.push_back(posted);
+            }
+            fits
+        });
+        if fits {
+            self.bell.ring();
+        } else {
+            self.bell.close(CloseCode::TooSlowOrTooFast);
+        }
+    }
+
+    /// Takes everything out.
+    pub fn take(&self) -> Vec<Arc<Notification>> {
+        self.with(|waiting| waiting.drain(..).map(|posted| posted.notification).collect())
+    }
+
+    /// Takes everything out that is not among what was `loaded`, which reflects all that was accepted up to a place.
+    pub fn take_beside(&self, loaded: &[Notification], up_to: i64) -> Vec<Arc<Notification>> {
+        let is_new = |posted: &Posted| {
+            let loaded = || loaded.iter().any(|item| item.id == posted.notification.id);
+            posted.notification.seq > up_to || (posted.resumed && !loaded())
+        };
+        self.with(|waiting| {
+            waiting.drain(..).filter(is_new).map(|posted| posted.notification).collect()
+        })
+    }
+
+    /// Has the connection closed.
+    pub fn close(&self, code: CloseCode) {
+        self.bell.close(code);
+    }
+
+    /// Whether the connection was opened with this proof.
+    pub fn is_of_session(&self, digest: &[u8; 32]) -> bool {
+        self.session == *digest
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<Posted>) -> T) -> T {
+        work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use presence_core::UserId;
+    use presence_protocol::{AppId, NotificationId, Puid};
+
+    use super::*;
+
+    fn posted(seq: i64, resumed: bool) -> Posted {
+        let notification = Arc::new(Notification {
+            seq,
+            id: NotificationId::from_bits(seq.unsigned_abs().into()),
+            app: AppId::from_bits(1),
+            source: "App".into(),
+            puid: Puid::from_bits(1),
+            user: UserId(1),
+            message: "m".into(),
+            action: "".into(),
+            sent_at: 0,
+            expires_at: 1,
+        });
+        Posted { notification, resumed }
+    }
+
+    #[test]
+    fn a_full_mailbox_closes_its_connection_instead_of_growing() {
+        let bell = Arc::new(Bell::default());
+        let mailbox = Mailbox::new(Arc::clone(&bell), [0; 32]);
+        for _ in 0..Mailbox::CAPACITY {
+            mailbox.post(posted(1, false));
+        }
+        assert_eq!(bell.closing(), None);
+        mailbox.post(posted(1, false));
+        assert_eq!(bell.closing(), Some(CloseCode::TooSlowOrTooFast));
+        assert_eq!(mailbox.take().len(), Mailbox::CAPACITY);
+    }
+
+    #[test]
+    fn what_was_loaded_is_not_taken_twice_and_what_was_resumed_is_not_lost() {
+        let mailbox = Mailbox::new(Arc::default(), [0; 32]);
+        for (seq, resumed) in [(1, false), (2, true), (3, true), (6, false)] {
+            mailbox.post(posted(seq, resumed));
+        }
+        let loaded = [Notification::clone(&posted(3, false).notification)];
+        let left: Vec<_> =
+            mailbox.take_beside(&loaded, 5).iter().map(|item| item.seq).collect();
+        assert_eq!(left, [2, 6]);
+    }
+}

@@ -1,0 +1,118 @@
+//! The door: what all use cases share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use presence_core::{Clock, Millis};
+use presence_identity::Verifier;
+use presence_identity::fetch::GuardedClient;
+use presence_protocol::Ko;
+use presence_store::{Store, StoreError, Writer, WriterTask};
+
+use crate::courier::Courier;
+use crate::hub::{Hub, HubLimits};
+use crate::rates::Rates;
+use crate::settings::ServiceSettings;
+use crate::sign_in::Claimed;
+
+/// How many assertions are remembered against replay.
+const REMEMBERED_ASSERTIONS: u64 = 200_000;
+
+/// What the service is made of.
+pub struct Parts {
+    /// The tables.
+    pub store: Store,
+    /// Who turns assertions into e-mails.
+    pub verifier: Arc<dyn Verifier>,
+    /// The guarded way to addresses that others chose.
+    pub fetch: GuardedClient,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Limits and mode.
+    pub settings: ServiceSettings,
+}
+
+/// The Presence service: one method for each thing that a caller can want.
+pub struct Presence {
+    pub(crate) store: Store,
+    pub(crate) writer: Writer,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) verifier: Arc<dyn Verifier>,
+    pub(crate) fetch: GuardedClient,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: ServiceSettings,
+    pub(crate) rates: Rates,
+    pub(crate) claimed: Cache<[u8; 32], Claimed>,
+}
+
+impl Presence {
+    /// The service, and the task of its writer, which the caller spawns and, after the service is gone, waits for.
+    pub fn new(parts: Parts) -> (Arc<Self>, WriterTask) {
+        let Parts { store, verifier, fetch, clock, settings } = parts;
+        let warm_up = if store.had_devices_connected() { settings.warm_up } else { 0 };
+        let limits = HubLimits {
+            grace: settings.grace,
+            sockets_per_user: settings.sockets_per_user,
+            kept: settings.kept,
+        };
+        let warm_at = clock.steady() + warm_up;
+        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
+        let courier = Arc::new(Courier(Arc::clone(&hub)));
+        let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
+        let rates = Rates::new(&settings);
+        let claimed = Cache::builder()
+            .max_capacity(REMEMBERED_ASSERTIONS)
+            .expire_after(crate::sign_in::UntilExpiry(Arc::clone(&clock)))
+            .build();
+        let presence =
+            Self { store, writer, hub, verifier, fetch, clock, settings, rates, claimed };
+        (Arc::new(presence), task)
+    }
+
+    /// The limits and the mode.
+    pub fn settings(&self) -> &ServiceSettings {
+        &self.settings
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// A time that only grows.
+    pub fn steady(&self) -> Millis {
+        self.clock.steady()
+    }
+
+    /// A new socket from an address.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_connections` where there were too many of late.
+    pub fn admit(&self, address: IpAddr) -> Result<(), Ko> {
+        self.rates.connect(address).map_err(|slow_down| {
+            let ko = Ko::from(presence_protocol::Errno::TooManyConnections);
+            slow_down.retry_after.map_or(ko.clone(), |seconds| ko.after(seconds))
+        })
+    }
+
+    /// Whether devices of an earlier run may still be on their way back.
+    pub fn is_warming_up(&self) -> bool {
+        self.hub.is_warming_up()
+    }
+
+    /// How many device connections are open.
+    pub fn connected_devices(&self) -> usize {
+        self.hub.connected_devices()
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}

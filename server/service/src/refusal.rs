@@ -1,0 +1,45 @@
+//! What failures of the rooms below are to a caller.
+
+use presence_identity::IdentityError;
+use presence_protocol::{Errno, Ko};
+use presence_store::{NotifyFault, StoreError};
+
+/// Seconds to wait before trying a failed store again.
+const STORE_RETRY: f64 = 1.0;
+/// Seconds to wait before asking an issuer again that could not be reached.
+const ISSUER_RETRY: f64 = 5.0;
+
+/// What a failure of the store is to a caller.
+pub(crate) fn of_store(error: StoreError) -> Ko {
+    match error {
+        StoreError::Nonsense(_) => {
+            tracing::error!(%error, "the database holds nonsense");
+            Errno::Internal.into()
+        }
+        error => {
+            tracing::warn!(%error, "store.unavailable");
+            Ko::from(Errno::StorageUnavailable).after(STORE_RETRY)
+        }
+    }
+}
+
+/// What a failure to verify is to a caller.
+pub(crate) fn of_identity(error: IdentityError) -> Ko {
+    tracing::debug!(%error, "identity.refused");
+    match error {
+        IdentityError::Invalid(_) => Errno::InvalidAssertion.into(),
+        IdentityError::Unavailable => Ko::from(Errno::IdentityUnavailable).after(ISSUER_RETRY),
+        IdentityError::Busy => Ko::slow_down(1.0),
+    }
+}
+
+/// What a refused notification is to its sender.
+pub(crate) fn of_notification(fault: NotifyFault) -> Ko {
+    match fault {
+        NotifyFault::UnknownUid => Errno::UnknownUid.into(),
+        NotifyFault::IdempotencyMismatch => Ko::detailed(
+            Errno::InvalidField,
+            "idempotency_key was used for another notification",
+        ),
+    }
+}

@@ -1,0 +1,211 @@
+//! Rules about texts that others will follow or fetch: domains, redirects, the actions of notifications.
+
+use presence_protocol::presence::disturbs_display;
+use presence_protocol::{Errno, Ko, Puid};
+use url::{Host, Url};
+
+/// The most characters of an Application's name.
+pub const NAME_CHARS: usize = 200;
+/// The most characters of its description.
+pub const DESCRIPTION_CHARS: usize = 2_000;
+/// The most characters of its domain.
+pub const DOMAIN_CHARS: usize = 253;
+/// The query field that a redirect after a grant carries.
+const UID_FIELD: &str = "Presence-UID";
+
+/// Checks an Application's domain: a lower-case host name of two labels or more; in development mode also a loopback host with
+/// or without a port.
+///
+/// # Errors
+///
+/// `invalid_field`.
+pub fn domain(text: &str, development: bool) -> Result<(), Ko> {
+    if is_host_name(text) || (development && is_loopback(text)) {
+        return Ok(());
+    }
+    let wanted = "domain must be a lower-case host name such as app.example.org, without scheme, port or path";
+    Err(Ko::detailed(Errno::InvalidField, wanted))
+}
+
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let labels: Vec<&str> = text.split('.').collect();
+    let top_has_a_letter =
+        labels.last().is_some_and(|top| top.bytes().any(|b| b.is_ascii_lowercase()));
+    text.len() <= DOMAIN_CHARS
+        && labels.len() >= 2
+        && labels.into_iter().all(label)
+        && top_has_a_letter
+}
+
+/// Whether a domain is a loopback host, which only development mode takes.
+pub fn is_loopback(domain: &str) -> bool {
+    let (host, port) = domain.split_once(':').unwrap_or((domain, "80"));
+    matches!(host, "localhost" | "127.0.0.1") && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+/// Checks a name or description: not empty unless allowed, not longer than so many characters, nothing that disturbs its display.
+///
+/// # Errors
+///
+/// `invalid_field`.
+pub fn display_text(field: &str, text: &str, chars: usize, may_be_empty: bool) -> Result<(), Ko> {
+    let too_long = text.chars().nth(chars).is_some();
+    let disturbing = |c: char| disturbs_display(c) && c != '\n';
+    if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(disturbing) {
+        let wanted = format!("{field} must be a text of at most {chars} characters, without control characters");
+        return Err(Ko::detailed(Errno::InvalidField, wanted));
+    }
+    Ok(())
+}
+
+/// Checks the action of a notification: empty, an `https` URL, `http` on loopback in development mode, or an app link of an
+/// allowed scheme.
+///
+/// # Errors
+///
+/// `invalid_field`.
+pub fn action(text: &str, development: bool, schemes: &[String]) -> Result<(), Ko> {
+    if text.is_empty() || is_action(text, development, schemes) {
+        return Ok(());
+    }
+    Err(Ko::detailed(Errno::InvalidField, "action must be empty or an https URL"))
+}
+
+fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    if text.chars().any(|c| c.is_whitespace() || disturbs_display(c)) || has_user_info(&url) {
+        return false;
+    }
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => development && on_loopback(&url),
+        "javascript" | "data" | "file" | "vbscript" | "blob" | "about" => false,
+        scheme => schemes.iter().any(|allowed| allowed == scheme),
+    }
+}
+
+/// The URL that a user is sent to after a decision: on exactly the Application's domain, with the PUID where there is one and
+/// the state handed back untouched.
+///
+/// # Errors
+///
+/// `redirect_not_allowed`.
+pub fn redirect(
+    target: &str,
+    domain: &str,
+    development: bool,
+    uid: Option<Puid>,
+    state: Option<&str>,
+) -> Result<Url, Ko> {
+    let refused = || Ko::from(Errno::RedirectNotAllowed);
+    let mut url = Url::parse(target).map_err(|_| refused())?;
+    let secure = match url.scheme() {
+        "https" => true,
+        "http" => development && on_loopback(&url),
+        _ => false,
+    };
+    let clean = !has_user_info(&url) && url.fragment().is_none() && !target.contains(['\\', '\t', '\n', '\r']);
+    if !secure || !clean || authority(&url).as_deref() != Some(domain) {
+        return Err(refused());
+    }
+    if let Some(uid) = uid {
+        url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string());
+    }
+    if let Some(state) = state {
+        url.query_pairs_mut().append_pair("state", state);
+    }
+    Ok(url)
+}
+
+fn authority(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+fn has_user_info(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+fn on_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_a_host_name_and_nothing_else() {
+        for good in ["app.example.org", "xn--bcher-kva.example", "a.b"] {
+            assert!(domain(good, false).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "localhost", "App.example", "a..b", "-a.b", "a.b-", "127.0.0.1", "0x7f.1", "[::1]", "a.b:80", "a.b/c",
+            "u@a.b", "a b.c", "example.com.", "bücher.example",
+        ] {
+            assert!(domain(bad, false).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn development_mode_takes_loopback_domains_with_ports() {
+        for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
+            assert!(domain(good, true).is_ok(), "{good}");
+        }
+        for bad in ["localhost:0", "localhost:99999", "127.0.0.2", "localhost:80:80", "localhost:"] {
+            assert!(domain(bad, true).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_actions_that_are_safe_to_open_are_taken() {
+        let schemes = ["myapp".to_owned(), "javascript".to_owned()];
+        for good in ["", "https://a.example/x?y#z", "myapp://chat/7"] {
+            assert!(action(good, false, &schemes).is_ok(), "{good}");
+        }
+        for bad in [
+            "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "http://a.example", "intent:x",
+            "//a.example", "x", "https://u:p@a.example", " https://a.example", "https://a.example/\u{202e}",
+            "java\nscript:alert(1)", "HTTPS://", "http://localhost:1",
+        ] {
+            assert!(action(bad, false, &schemes).is_err(), "{bad}");
+        }
+        assert!(action("http://localhost:3000/x", true, &[]).is_ok());
+        assert!(action("http://a.example", true, &[]).is_err());
+    }
+
+    #[test]
+    fn a_redirect_is_on_exactly_the_verified_domain() {
+        let to = |target: &str| redirect(target, "app.example", false, None, None);
+        assert!(to("https://app.example/back?x=1").is_ok());
+        assert!(to("https://app.example:443/").is_ok());
+        for bad in [
+            "http://app.example/", "https://app.example.evil.example/", "https://evil.example/app.example",
+            "https://u@app.example/", "https://app.example/#f", "https://app.example:8443/", "//app.example/",
+            "https:\\\\app.example", "https://app.example\\@evil.example/", "https://sub.app.example/", "javascript:x", "",
+        ] {
+            assert!(to(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_uid_and_the_state_are_added_by_a_url_library() {
+        let uid = Puid::from_bits(1);
+        let url = redirect("https://a.b/c?d=e", "a.b", false, Some(uid), Some("x&y=z")).unwrap();
+        assert_eq!(url.as_str(), format!("https://a.b/c?d=e&Presence-UID={uid}&state=x%26y%3Dz"));
+        let url = redirect("http://localhost:3000/", "localhost:3000", true, None, None).unwrap();
+        assert_eq!(url.as_str(), "http://localhost:3000/");
+    }
+}

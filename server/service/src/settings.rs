@@ -1,0 +1,46 @@
+//! What the service is told of its limits and its mode.
+
+use presence_core::Millis;
+use presence_core::stream::Kept;
+
+/// The settings of the service. Durations are in milliseconds.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// Development mode: loopback domains, `http` on loopback, test keys.
+    pub development: bool,
+    /// How long a session lasts.
+    pub session: Millis,
+    /// Whether a socket's session ends with the assertion that opened it.
+    pub session_ends_with_assertion: bool,
+    /// How long a lost device keeps its presence.
+    pub grace: Millis,
+    /// How long a restarted server waits for devices to come back before it says who is offline.
+    pub warm_up: Millis,
+    /// The most connected devices of a user.
+    pub sockets_per_user: usize,
+    /// The most sockets of an Application.
+    pub sockets_per_app: usize,
+    /// The most Applications of a developer.
+    pub apps_per_developer: u64,
+    /// How much of the past an Application can resume.
+    pub kept: Kept,
+    /// Status updates of a device at once, then a second.
+    pub status_rate: Rate,
+    /// Notifications of an Application to a PUID at once, then a second.
+    pub notify_rate: Rate,
+    /// New sockets of an address a second.
+    pub connect_rate: Rate,
+    /// Whether a domain may show its key over plain `http`.
+    pub domain_http: bool,
+    /// Schemes of app links that a notification's `action` may have, beside `https`.
+    pub action_schemes: Vec<String>,
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// How many a second after that.
+    pub per_second: u32,
+}

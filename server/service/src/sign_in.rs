@@ -1,0 +1,221 @@
+//! Who is there: assertions, bearer tokens, sessions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use presence_core::{Clock, Email, Millis, Scope, Session, UserId};
+use presence_protocol::device::Proof;
+use presence_protocol::{DeviceName, Errno, Ko};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::presence::Presence;
+use crate::refusal::{of_identity, of_store};
+use crate::secret::{self, Kind};
+
+/// What an assertion was used for. It can be used again for the same only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    /// To open sockets of one device.
+    Device(DeviceName),
+    /// To open one session.
+    Session,
+}
+
+/// An assertion that was used.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    purpose: Purpose,
+    expires_at: Millis,
+}
+
+/// Forgets an assertion when nobody would accept it any more.
+pub(crate) struct UntilExpiry(pub(crate) Arc<dyn Clock>);
+
+/// How long after its expiry an assertion is accepted from a clock that is behind, and so remembered.
+const SKEW: Millis = 120_000;
+
+impl Expiry<[u8; 32], Claimed> for UntilExpiry {
+    fn expire_after_create(&self, _: &[u8; 32], claimed: &Claimed, _: Instant) -> Option<Duration> {
+        let left = (claimed.expires_at + SKEW).saturating_sub(self.0.now());
+        Some(Duration::from_millis(left))
+    }
+}
+
+/// Somebody who proved who they are.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// The user.
+    pub user: UserId,
+    /// The verified e-mail.
+    pub email: Email,
+    /// When this proof stops to hold a connection open.
+    pub expires_at: Millis,
+    /// What the proof is known by.
+    pub digest: [u8; 32],
+}
+
+/// A user who makes a call.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user: UserId,
+    /// The verified e-mail.
+    pub email: Email,
+    /// What the session may do.
+    pub scope: Scope,
+    /// When the session ends.
+    pub expires_at: Millis,
+    /// What the session's token is known by.
+    pub digest: [u8; 32],
+}
+
+/// A new session; the token is shown once.
+pub struct Opened {
+    /// The bearer token.
+    pub token: SecretString,
+    /// Whose it is.
+    pub caller: Caller,
+}
+
+/// What a proof is known by on its connection, without verifying it.
+pub fn digest(proof: &Proof) -> [u8; 32] {
+    match proof {
+        Proof::Assertion(text) | Proof::Token(text) => secret::sha256(text),
+    }
+}
+
+/// The token that a write by cookie must carry: bound to the session, so that no other site can know it.
+pub fn csrf_token(session_token: &str) -> String {
+    secret::bound_to(session_token, "csrf")
+}
+
+/// Whether a write by cookie carries the token of its session.
+pub fn is_csrf_token(session_token: &str, given: &str) -> bool {
+    secret::same(csrf_token(session_token).as_bytes(), given.as_bytes())
+}
+
+impl Presence {
+    /// Checks what a device says of itself.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion`, `email_mismatch`, `session_expired`, `identity_unavailable`, `slow_down`, `storage_unavailable`.
+    pub async fn identify(
+        &self,
+        proof: &Proof,
+        claimed_email: Option<&str>,
+        device: &DeviceName,
+    ) -> Result<Identified, Ko> {
+        let identified = match proof {
+            Proof::Assertion(slot) => {
+                let purpose = Purpose::Device(device.clone());
+                let (user, email, proof_ends) = self.verify(slot, claimed_email, purpose).await?;
+                let session_ends = self.now() + self.settings.session;
+                let expires_at = if self.settings.session_ends_with_assertion {
+                    proof_ends
+                } else {
+                    session_ends
+                };
+                Identified { user, email, expires_at, digest: digest(proof) }
+            }
+            Proof::Token(token) => self.bearer(token).await?,
+        };
+        check_email(claimed_email, &identified.email)?;
+        Ok(identified)
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::identify`].
+    pub async fn open_session(
+        &self,
+        assertion: &str,
+        claimed_email: Option<&str>,
+        scope: Scope,
+    ) -> Result<Opened, Ko> {
+        let (user, email, _) = self.verify(assertion, claimed_email, Purpose::Session).await?;
+        let token = secret::mint(Kind::Token);
+        let digest = secret::sha256(token.expose_secret());
+        let created_at = self.now();
+        let expires_at = created_at + self.settings.session;
+        let session = Session { digest, user, scope, created_at, expires_at };
+        self.store.insert_session(&session).await.map_err(of_store)?;
+        Ok(Opened { token, caller: Caller { user, email, scope, expires_at, digest } })
+    }
+
+    /// Whose session a token is of.
+    ///
+    /// # Errors
+    ///
+    /// `not_authenticated` for what is no token, `session_expired`, `storage_unavailable`.
+    pub async fn caller(&self, token: &str) -> Result<Caller, Ko> {
+        if !secret::is_well_formed(Kind::Token, token) {
+            return Err(Errno::NotAuthenticated.into());
+        }
+        let digest = secret::sha256(token);
+        let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
+        let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
+        let email = self.store.email_of(user).await.map_err(of_store)?;
+        let email = email.ok_or(Errno::SessionExpired)?;
+        Ok(Caller { user, email, scope, expires_at, digest })
+    }
+
+    /// Ends a session and the sockets that were opened with it.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn close_session(&self, caller: &Caller) -> Result<(), Ko> {
+        self.store.delete_session(&caller.digest).await.map_err(of_store)?;
+        self.hub.end_session(caller.user, &caller.digest);
+        Ok(())
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Identified, Ko> {
+        let caller = self.caller(token).await.map_err(|ko| match ko.errno {
+            Errno::NotAuthenticated => Errno::InvalidAssertion.into(),
+            _ => ko,
+        })?;
+        let Caller { user, email, expires_at, digest, .. } = caller;
+        Ok(Identified { user, email, expires_at, digest })
+    }
+
+    async fn verify(
+        &self,
+        slot: &str,
+        claimed_email: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<(UserId, Email, Millis), Ko> {
+        let now = self.now();
+        let identity = self.verifier.verify(slot, now).await.map_err(of_identity)?;
+        let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
+        check_email(claimed_email, &email)?;
+        let claimed = Claimed { purpose, expires_at: identity.expires_at };
+        self.claim(identity.digest, claimed)?;
+        let user = self.store.find_or_create_user(&email, now).await.map_err(of_store)?;
+        Ok((user, email, identity.expires_at))
+    }
+
+    /// Remembers what an assertion is used for, so that one that was overheard opens nothing else.
+    fn claim(&self, digest: [u8; 32], claimed: Claimed) -> Result<(), Ko> {
+        let wanted = claimed.purpose.clone();
+        let entry = self.claimed.entry(digest).or_insert(claimed);
+        let again = !entry.is_fresh();
+        if again && (entry.value().purpose != wanted || wanted == Purpose::Session) {
+            return Err(Errno::InvalidAssertion.into());
+        }
+        Ok(())
+    }
+}
+
+fn check_email(claimed: Option<&str>, proven: &Email) -> Result<(), Ko> {
+    match claimed {
+        Some(claimed) if Email::parse(claimed).as_ref() != Some(proven) => {
+            Err(Errno::EmailMismatch.into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! What every handler may use.
+
+use std::sync::Arc;
+
+use presence_identity::DevIssuer;
+use presence_service::Presence;
+use url::Url;
+
+/// What every handler may use.
+pub struct Context {
+    /// The service.
+    pub presence: Arc<Presence>,
+    /// Where this server is reached from outside; its origin is the audience of assertions.
+    pub public_url: Url,
+    /// The issuer of development mode.
+    pub dev_issuer: Option<DevIssuer>,
+    /// The most bytes of a REST body.
+    pub body_limit: usize,
+}
+
+impl Context {
+    /// The origin of the server, as browsers write it.
+    pub fn origin(&self) -> String {
+        self.public_url.origin().ascii_serialization()
+    }
+
+    /// Whether browsers reach the server over TLS, so that cookies can be kept to it.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything held about a user, for who asks what is held about them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use presence_core::model::{App, Email, Millis, Notification, UserId};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+
+use crate::error::StoreError;
+use crate::grants::GrantedApp;
+use crate::rows::{email, millis, notification};
+use crate::store::Store;
+use crate::tables::{notification, session, user};
+
+/// Everything held about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Who it is.
+    pub user: UserId,
+    /// The verified e-mail.
+    pub email: Email,
+    /// When the user was first seen.
+    pub created_at: Millis,
+    /// How many sessions are held, expired ones that were not purged yet too.
+    pub sessions: u64,
+    /// Who may see the user.
+    pub grants: Vec<GrantedApp>,
+    /// The user's own Applications.
+    pub apps: Vec<App>,
+    /// The notifications held, taken ones whose receipt is withheld too, in the order of acceptance.
+    pub notifications: Vec<Notification>,
+}
+
+impl Store {
+    /// Everything held about a user.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+        let Some(row) = user::Entity::find_by_id(user.0).one(self.read()).await? else {
+            return Ok(None);
+        };
+        let sessions = session::Entity::find().filter(session::Column::UserId.eq(user.0));
+        let grants = self.granted_apps(user).await?;
+        let notifications = self.notifications_of(user, &grants).await?;
+        Ok(Some(Account {
+            user,
+            email: email(&row.email)?,
+            created_at: millis("users", row.created_at)?,
+            sessions: sessions.count(self.read()).await?,
+            apps: self.apps_of(user).await?,
+            grants,
+            notifications,
+        }))
+    }
+
+    async fn notifications_of(
+        &self,
+        user: UserId,
+        grants: &[GrantedApp],
+    ) -> Result<Vec<Notification>, StoreError> {
+        let names: HashMap<String, Arc<str>> = grants
+            .iter()
+            .map(|granted| (granted.grant.app.to_string(), granted.name.as_str().into()))
+            .collect();
+        let rows = notification::Entity::find()
+            .filter(notification::Column::UserId.eq(user.0))
+            .order_by_asc(notification::Column::Seq)
+            .all(self.read())
+            .await?;
+        // A row whose grant came or went between the two reads is left out.
+        rows.into_iter()
+            .filter_map(|row| {
+                let source = names.get(&row.app_id)?;
+                Some(notification(row, Arc::clone(source)))
+            })
+            .collect()
+    }
+}

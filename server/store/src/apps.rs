@@ -1,0 +1,174 @@
+//! Applications. Removing one is the writer's.
+
+use presence_core::model::{App, AppState, Millis, UserId};
+use presence_protocol::AppId;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder,
+};
+
+use crate::error::StoreError;
+use crate::rows::stored;
+use crate::store::Store;
+use crate::tables::app;
+
+/// Looks within a minute of the last one that was noted are not noted.
+const MINUTE: Millis = 60_000;
+
+/// What of an Application is to change; `None` leaves it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppChanges {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// Its domain, with what follows from a new one.
+    pub domain: Option<NewDomain>,
+}
+
+/// Another domain: to be verified by another key, and not verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDomain {
+    /// The domain.
+    pub domain: String,
+    /// What it must show.
+    pub domain_key: String,
+    /// The state from now on.
+    pub state: AppState,
+}
+
+impl Store {
+    /// Adds an Application. Its id must be new, its owner there.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn insert_app(&self, app: &App) -> Result<(), StoreError> {
+        app::Entity::insert(app::ActiveModel {
+            id: ActiveValue::Set(app.id.to_string()),
+            owner: ActiveValue::Set(app.owner.0),
+            name: ActiveValue::Set(app.name.clone()),
+            domain: ActiveValue::Set(app.domain.clone()),
+            description: ActiveValue::Set(app.description.clone()),
+            state: ActiveValue::Set(app.state.name().to_owned()),
+            domain_key: ActiveValue::Set(app.domain_key.clone()),
+            created_at: ActiveValue::Set(stored(app.created_at)),
+            last_looked_at: ActiveValue::Set(app.last_looked_at.map(stored)),
+        })
+        .exec_without_returning(self.write())
+        .await?;
+        Ok(())
+    }
+
+    /// An Application.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn app(&self, app: AppId) -> Result<Option<App>, StoreError> {
+        let row = app::Entity::find_by_id(app.to_string()).one(self.read()).await?;
+        row.map(App::try_from).transpose()
+    }
+
+    /// The Applications of an AppDeveloper, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, StoreError> {
+        let rows = app::Entity::find()
+            .filter(app::Column::Owner.eq(owner.0))
+            .order_by_asc(app::Column::CreatedAt)
+            .order_by_asc(app::Column::Id)
+            .all(self.read())
+            .await?;
+        rows.into_iter().map(App::try_from).collect()
+    }
+
+    /// How many Applications an AppDeveloper has.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn count_apps_of(&self, owner: UserId) -> Result<u64, StoreError> {
+        let query = app::Entity::find().filter(app::Column::Owner.eq(owner.0));
+        Ok(query.count(self.read()).await?)
+    }
+
+    /// Changes an Application, and gives it as it is then.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn update_app(
+        &self,
+        app: AppId,
+        changes: AppChanges,
+    ) -> Result<Option<App>, StoreError> {
+        let mut row = <app::ActiveModel as Default>::default();
+        set(&mut row.name, changes.name);
+        set(&mut row.description, changes.description);
+        if let Some(new) = changes.domain {
+            row.domain = ActiveValue::Set(new.domain);
+            row.domain_key = ActiveValue::Set(new.domain_key);
+            row.state = ActiveValue::Set(new.state.name().to_owned());
+        }
+        if row.is_changed() {
+            let update = app::Entity::update_many().set(row);
+            update.filter(app::Column::Id.eq(app.to_string())).exec(self.write()).await?;
+        }
+        self.app(app).await
+    }
+
+    /// Sets the state. False where there is no such Application.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn set_app_state(&self, app: AppId, state: AppState) -> Result<bool, StoreError> {
+        let update = app::Entity::update_many()
+            .col_expr(app::Column::State, state.name().into())
+            .filter(app::Column::Id.eq(app.to_string()));
+        Ok(update.exec(self.write()).await?.rows_affected > 0)
+    }
+
+    /// Makes a registered Application verified, if the key that its domain showed is still the one to show.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn mark_verified(&self, app: AppId, domain_key: &str) -> Result<bool, StoreError> {
+        let update = app::Entity::update_many()
+            .col_expr(app::Column::State, AppState::Verified.name().into())
+            .filter(app::Column::Id.eq(app.to_string()))
+            .filter(app::Column::DomainKey.eq(domain_key))
+            .filter(app::Column::State.eq(AppState::Registered.name()));
+        Ok(update.exec(self.write()).await?.rows_affected > 0)
+    }
+
+    /// Notes that an Application looked at somebody's presence, to the minute.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn touch_app(&self, app: AppId, now: Millis) -> Result<(), StoreError> {
+        app::Entity::update_many()
+            .col_expr(app::Column::LastLookedAt, Expr::value(stored(now)))
+            .filter(app::Column::Id.eq(app.to_string()))
+            .filter(
+                Condition::any()
+                    .add(app::Column::LastLookedAt.is_null())
+                    .add(app::Column::LastLookedAt.lte(stored(now.saturating_sub(MINUTE)))),
+            )
+            .exec(self.write())
+            .await?;
+        Ok(())
+    }
+}
+
+fn set(column: &mut ActiveValue<String>, change: Option<String>) {
+    if let Some(text) = change {
+        *column = ActiveValue::Set(text);
+    }
+}

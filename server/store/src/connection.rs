@@ -1,0 +1,116 @@
+//! Opens the database file: one connection that writes, a few that read.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::Connection;
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
+use crate::error::{StoreError, Trouble};
+
+/// How long a connection waits for another process that holds the file.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+const READERS: u32 = 4;
+
+/// The statements kept prepared: multi-row ones of many lengths are large, and seldom come again.
+const PREPARED: usize = 40;
+
+/// Where the database is, and how to get at it.
+pub(crate) struct Address {
+    url: String,
+    pub(crate) path: PathBuf,
+    patience: Duration,
+}
+
+impl Address {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, `BadUrl`.
+    pub(crate) fn parse(url: &str, patience: Duration) -> Result<Self, StoreError> {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Err(StoreError::Unsupported);
+        }
+        if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(StoreError::BadUrl);
+        }
+        let options = SqliteConnectOptions::from_str(url).map_err(|_| StoreError::BadUrl)?;
+        let path = options.get_filename().to_owned();
+        if path.as_os_str().is_empty() {
+            return Err(StoreError::BadUrl);
+        }
+        Ok(Self { url: url.to_owned(), path, patience })
+    }
+
+    /// The one connection that writes.
+    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, StoreError> {
+        let patience = self.patience;
+        let mut options = self.options(1);
+        options.map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .busy_timeout(patience)
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .foreign_keys(true)
+                .statement_cache_capacity(PREPARED)
+                .row_buffer_size(512)
+        });
+        Database::connect(options).await.map_err(|error| self.explain(error))
+    }
+
+    /// The connections that read.
+    pub(crate) async fn readers(&self) -> Result<DatabaseConnection, StoreError> {
+        let patience = self.patience;
+        let mut options = self.options(READERS);
+        options.map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .busy_timeout(patience)
+                .pragma("query_only", "ON")
+                .statement_cache_capacity(PREPARED)
+        });
+        Database::connect(options).await.map_err(|error| self.explain(error))
+    }
+
+    fn options(&self, connections: u32) -> ConnectOptions {
+        let mut options = ConnectOptions::new(&self.url);
+        options
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(Duration::from_secs(10))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .sqlx_logging(false)
+            // SQLite may undo a transaction by itself on a full disk, and the driver then still counts it as
+            // open: such a connection is not used again.
+            .map_sqlx_sqlite_pool_opts(|pool| {
+                pool.before_acquire(|connection, _| {
+                    let sound = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(sound) })
+                })
+            });
+        options
+    }
+
+    /// What an error while opening means to who runs the server.
+    pub(crate) fn explain(&self, error: DbErr) -> StoreError {
+        let path = self.path.clone();
+        match Trouble::of(&error) {
+            Trouble::Busy => StoreError::Locked(path),
+            Trouble::ReadOnly => StoreError::ReadOnly(path),
+            Trouble::NotADatabase => StoreError::NotADatabase(path),
+            Trouble::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
+            Trouble::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
+            Trouble::CannotOpen if !path.exists() => StoreError::Missing(path),
+            Trouble::CannotOpen | Trouble::Other => error.into(),
+        }
+    }
+}
+
+fn has_directory(path: &Path) -> bool {
+    path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+}

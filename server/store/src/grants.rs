@@ -1,0 +1,190 @@
+//! Grants, as they are read. Every change of one is the writer's.
+
+use presence_core::model::{AppState, Grant, Millis, UserId};
+use presence_protocol::{AppId, Puid};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait, Select,
+};
+
+use crate::error::StoreError;
+use crate::rows::{CHUNK, app_state, id, millis};
+use crate::store::Store;
+use crate::tables::{app, grant};
+
+/// A grant, with what a user wants to know of the Application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedApp {
+    /// The grant.
+    pub grant: Grant,
+    /// The name of the Application.
+    pub name: String,
+    /// Its domain.
+    pub domain: String,
+    /// How far it has come.
+    pub state: AppState,
+    /// When it last looked at anybody's presence, to the minute.
+    pub last_looked_at: Option<Millis>,
+}
+
+/// A grant and its user, with a little of its Application.
+#[derive(FromQueryResult)]
+pub(crate) struct GrantRow {
+    puid: String,
+    app_id: String,
+    user_id: i64,
+    paused: bool,
+    granted_at: i64,
+    name: String,
+    domain: String,
+    state: String,
+    last_looked_at: Option<i64>,
+}
+
+impl Store {
+    /// Which of these PUIDs are live grants of an Application, paused ones too. In no order.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn live_puids(&self, app: AppId, puids: &[Puid]) -> Result<Vec<Puid>, StoreError> {
+        let mut live = Vec::with_capacity(puids.len());
+        for chunk in puids.chunks(CHUNK) {
+            let query =
+                puids_of(app).filter(grant::Column::Puid.is_in(chunk.iter().map(Puid::to_string)));
+            live.extend(read_puids(query, self.read()).await?);
+        }
+        Ok(live)
+    }
+
+    /// The live PUIDs of an Application after one of them, paused ones too, in the order of the PUIDs.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn page_of_puids(
+        &self,
+        app: AppId,
+        after: Option<Puid>,
+        limit: u64,
+    ) -> Result<Vec<Puid>, StoreError> {
+        let mut query = puids_of(app).order_by_asc(grant::Column::Puid).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(grant::Column::Puid.gt(after.to_string()));
+        }
+        read_puids(query, self.read()).await
+    }
+
+    /// The grants of a user, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn granted_apps(&self, user: UserId) -> Result<Vec<GrantedApp>, StoreError> {
+        let rows = GrantRow::of_users(&[user], self.read()).await?;
+        rows.into_iter().map(GrantRow::granted_app).collect()
+    }
+
+    /// The grant of a user for an Application.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn grant(&self, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
+        let row = grant::Entity::find()
+            .filter(grant::Column::AppId.eq(app.to_string()))
+            .filter(grant::Column::UserId.eq(user.0))
+            .one(self.read())
+            .await?;
+        row.as_ref().map(Grant::try_from).transpose()
+    }
+}
+
+impl GrantRow {
+    /// The grants of these users, at most `CHUNK`, the oldest first.
+    pub(crate) async fn of_users<C: ConnectionTrait>(
+        users: &[UserId],
+        db: &C,
+    ) -> Result<Vec<Self>, StoreError> {
+        let query = Self::query()
+            .filter(grant::Column::UserId.is_in(users.iter().map(|user| user.0)))
+            .order_by_asc(grant::Column::GrantedAt)
+            .order_by_asc(grant::Column::Puid);
+        Ok(query.into_model().all(db).await?)
+    }
+
+    /// The grants of these names, at most `CHUNK`.
+    pub(crate) async fn of_puids<C: ConnectionTrait>(
+        puids: &[Puid],
+        db: &C,
+    ) -> Result<Vec<Self>, StoreError> {
+        let names = puids.iter().map(Puid::to_string);
+        let query = Self::query().filter(grant::Column::Puid.is_in(names));
+        Ok(query.into_model().all(db).await?)
+    }
+
+    fn query() -> Select<grant::Entity> {
+        grant::Entity::find()
+            .join(JoinType::InnerJoin, grant::Relation::App.def())
+            .select_only()
+            .columns([
+                grant::Column::Puid,
+                grant::Column::AppId,
+                grant::Column::UserId,
+                grant::Column::Paused,
+                grant::Column::GrantedAt,
+            ])
+            .columns([
+                app::Column::Name,
+                app::Column::Domain,
+                app::Column::State,
+                app::Column::LastLookedAt,
+            ])
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        UserId(self.user_id)
+    }
+
+    pub(crate) fn app_name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn app_state(&self) -> Result<AppState, StoreError> {
+        app_state(&self.state)
+    }
+
+    pub(crate) fn grant(&self) -> Result<Grant, StoreError> {
+        Ok(Grant {
+            app: id("grants", &self.app_id)?,
+            puid: id("grants", &self.puid)?,
+            paused: self.paused,
+            granted_at: millis("grants", self.granted_at)?,
+        })
+    }
+
+    fn granted_app(self) -> Result<GrantedApp, StoreError> {
+        Ok(GrantedApp {
+            grant: self.grant()?,
+            state: self.app_state()?,
+            name: self.name,
+            domain: self.domain,
+            last_looked_at: self.last_looked_at.map(|at| millis("apps", at)).transpose()?,
+        })
+    }
+}
+
+fn puids_of(app: AppId) -> Select<grant::Entity> {
+    grant::Entity::find()
+        .select_only()
+        .column(grant::Column::Puid)
+        .filter(grant::Column::AppId.eq(app.to_string()))
+}
+
+async fn read_puids<C: ConnectionTrait>(
+    query: Select<grant::Entity>,
+    db: &C,
+) -> Result<Vec<Puid>, StoreError> {
+    let names: Vec<String> = query.into_tuple().all(db).await?;
+    names.iter().map(|name| id("grants", name)).collect()
+}

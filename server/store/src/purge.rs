@@ -1,0 +1,49 @@
+//! Forgets what has expired and nobody waits for. Expired notifications are the writer's, since they get receipts.
+
+use presence_core::model::Millis;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait};
+
+use crate::error::StoreError;
+use crate::rows::stored;
+use crate::store::Store;
+use crate::tables::{idempotency, session, used_assertion};
+
+/// The most rows of one table in one call, since the writer waits meanwhile.
+const AT_ONCE: u64 = 2_000;
+
+impl Store {
+    /// Deletes expired sessions, idempotency keys and used assertions, at most 2,000 of each, and tells how many.
+    /// Where there may be more, call again after a pause.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn purge(&self, now: Millis) -> Result<u64, StoreError> {
+        let sessions = self.purge_table::<session::Entity>(session::Column::ExpiresAt, now).await?;
+        let keys =
+            self.purge_table::<idempotency::Entity>(idempotency::Column::ExpiresAt, now).await?;
+        let assertions = self
+            .purge_table::<used_assertion::Entity>(used_assertion::Column::ExpiresAt, now)
+            .await?;
+        Ok(sessions + keys + assertions)
+    }
+
+    async fn purge_table<E: EntityTrait>(
+        &self,
+        expires_at: E::Column,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
+        use sea_orm::Iterable;
+        let key: Vec<E::Column> = E::PrimaryKey::iter().map(|key| key.into_column()).collect();
+        let expired = E::find()
+            .select_only()
+            .columns(key.iter().copied())
+            .filter(expires_at.lte(stored(now)))
+            .limit(AT_ONCE)
+            .into_query();
+        let key = Expr::tuple(key.into_iter().map(Expr::col));
+        let deleted = E::delete_many().filter(key.in_subquery(expired)).exec(self.write()).await?;
+        Ok(deleted.rows_affected)
+    }
+}

@@ -1,0 +1,206 @@
+//! From rows to the types of the rules and back. A row can be nonsense, which is an error and not a panic.
+
+use std::str::FromStr;
+
+use presence_core::model::{
+    ApiKey, App, AppState, Email, Grant, Millis, Notification, Scope, Session, Taken, UserId,
+};
+use presence_protocol::app::ReceiptState;
+use presence_protocol::{AppId, NotificationId, Puid};
+use sea_orm::FromQueryResult;
+
+use crate::error::StoreError;
+use crate::tables::{api_key, app, grant, notification, session};
+
+/// The most rows or values of one statement.
+pub(crate) const CHUNK: usize = 500;
+
+/// How far a notification that still has a row has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// No device has taken it.
+    Pending,
+    /// A device has taken it while the Application saw the user offline: the receipt waits.
+    Withheld(Taken),
+}
+
+impl Waiting {
+    pub(crate) const PENDING: i32 = 0;
+
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::Pending => Self::PENDING,
+            Self::Withheld(Taken::Delivered) => 1,
+            Self::Withheld(Taken::Acked) => 2,
+        }
+    }
+
+    fn of_code(code: i32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Pending),
+            1 => Some(Self::Withheld(Taken::Delivered)),
+            2 => Some(Self::Withheld(Taken::Acked)),
+            _ => None,
+        }
+    }
+
+    /// The receipt that was withheld.
+    pub(crate) fn receipt(self) -> Option<ReceiptState> {
+        match self {
+            Self::Pending => None,
+            Self::Withheld(taken) => Some(taken.into()),
+        }
+    }
+}
+
+/// The columns of a notification that tell what it is, without what it says.
+#[derive(FromQueryResult)]
+pub(crate) struct SlipRow {
+    seq: i64,
+    id: String,
+    app_id: String,
+    puid: String,
+    user_id: i64,
+    state: i32,
+}
+
+/// A waiting notification, without what it says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slip {
+    pub(crate) seq: i64,
+    pub(crate) id: NotificationId,
+    pub(crate) app: AppId,
+    pub(crate) puid: Puid,
+    pub(crate) user: UserId,
+    pub(crate) waiting: Waiting,
+}
+
+impl SlipRow {
+    pub(crate) const COLUMNS: [notification::Column; 6] = [
+        notification::Column::Seq,
+        notification::Column::Id,
+        notification::Column::AppId,
+        notification::Column::Puid,
+        notification::Column::UserId,
+        notification::Column::State,
+    ];
+}
+
+impl TryFrom<SlipRow> for Slip {
+    type Error = StoreError;
+
+    fn try_from(row: SlipRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.seq,
+            id: id("notifications", &row.id)?,
+            app: id("notifications", &row.app_id)?,
+            puid: id("notifications", &row.puid)?,
+            user: UserId(row.user_id),
+            waiting: Waiting::of_code(row.state).ok_or(StoreError::Nonsense("notifications"))?,
+        })
+    }
+}
+
+/// A notification's row, whose source is another table's.
+pub(crate) fn notification(
+    row: notification::Model,
+    source: std::sync::Arc<str>,
+) -> Result<Notification, StoreError> {
+    Ok(Notification {
+        seq: row.seq,
+        id: id("notifications", &row.id)?,
+        app: id("notifications", &row.app_id)?,
+        source,
+        puid: id("notifications", &row.puid)?,
+        user: UserId(row.user_id),
+        message: row.message.into(),
+        action: row.action.into(),
+        sent_at: millis("notifications", row.sent_at)?,
+        expires_at: millis("notifications", row.expires_at)?,
+    })
+}
+
+impl TryFrom<app::Model> for App {
+    type Error = StoreError;
+
+    fn try_from(row: app::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: id("apps", &row.id)?,
+            owner: UserId(row.owner),
+            state: app_state(&row.state)?,
+            name: row.name,
+            domain: row.domain,
+            description: row.description,
+            domain_key: row.domain_key,
+            created_at: millis("apps", row.created_at)?,
+            last_looked_at: row.last_looked_at.map(|at| millis("apps", at)).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<api_key::Model> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(row: api_key::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            app: id("api_keys", &row.app_id)?,
+            prefix: row.prefix,
+            digest: digest("api_keys", &row.digest)?,
+            created_at: millis("api_keys", row.created_at)?,
+            last_used_at: row.last_used_at.map(|at| millis("api_keys", at)).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<&grant::Model> for Grant {
+    type Error = StoreError;
+
+    fn try_from(row: &grant::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            app: id("grants", &row.app_id)?,
+            puid: id("grants", &row.puid)?,
+            paused: row.paused,
+            granted_at: millis("grants", row.granted_at)?,
+        })
+    }
+}
+
+impl TryFrom<session::Model> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: session::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            digest: digest("sessions", &row.digest)?,
+            user: UserId(row.user_id),
+            scope: Scope::from_name(&row.scope).ok_or(StoreError::Nonsense("sessions"))?,
+            created_at: millis("sessions", row.created_at)?,
+            expires_at: millis("sessions", row.expires_at)?,
+        })
+    }
+}
+
+pub(crate) fn app_state(word: &str) -> Result<AppState, StoreError> {
+    AppState::from_name(word).ok_or(StoreError::Nonsense("apps"))
+}
+
+pub(crate) fn email(text: &str) -> Result<Email, StoreError> {
+    Email::parse(text).ok_or(StoreError::Nonsense("users"))
+}
+
+pub(crate) fn id<T: FromStr>(table: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Nonsense(table))
+}
+
+pub(crate) fn digest(table: &'static str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Nonsense(table))
+}
+
+pub(crate) fn millis(table: &'static str, at: i64) -> Result<Millis, StoreError> {
+    at.try_into().map_err(|_| StoreError::Nonsense(table))
+}
+
+/// A time as the tables hold it; one beyond the year 292,000,000 is cut to it.
+pub(crate) fn stored(at: Millis) -> i64 {
+    at.try_into().unwrap_or(i64::MAX)
+}

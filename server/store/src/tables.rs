@@ -1,0 +1,219 @@
+//! The rows as the database holds them. What they mean is in `rows`, how they came about in `migration`.
+//!
+//! Ids are their 32 hexadecimal digits, digests are blobs, times are milliseconds since 1970.
+
+/// One row: what this database remembers of itself.
+pub(crate) mod meta {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "meta")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i32,
+        pub(crate) epoch: i64,
+        pub(crate) devices_connected: bool,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod user {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) id: i64,
+        pub(crate) email: String,
+        pub(crate) revision: i64,
+        pub(crate) created_at: i64,
+    }
+
+    // By hand, so that no e-mail gets into debug output.
+    impl std::fmt::Debug for Model {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("user").field("id", &self.id).finish_non_exhaustive()
+        }
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod app {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "apps")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) owner: i64,
+        pub(crate) name: String,
+        pub(crate) domain: String,
+        pub(crate) description: String,
+        pub(crate) state: String,
+        pub(crate) domain_key: String,
+        pub(crate) created_at: i64,
+        pub(crate) last_looked_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod api_key {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "api_keys")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) id: i64,
+        pub(crate) app_id: String,
+        pub(crate) prefix: String,
+        pub(crate) digest: Vec<u8>,
+        pub(crate) created_at: i64,
+        pub(crate) last_used_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A row is a live grant: a revoked one is deleted.
+pub(crate) mod grant {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "grants")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) puid: String,
+        pub(crate) app_id: String,
+        pub(crate) user_id: i64,
+        pub(crate) paused: bool,
+        pub(crate) granted_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {
+        #[sea_orm(
+            belongs_to = "super::app::Entity",
+            from = "Column::AppId",
+            to = "super::app::Column::Id"
+        )]
+        App,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Accepted and not settled for the Application yet.
+pub(crate) mod notification {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "notifications")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) seq: i64,
+        pub(crate) id: String,
+        pub(crate) app_id: String,
+        pub(crate) puid: String,
+        pub(crate) user_id: i64,
+        pub(crate) message: String,
+        pub(crate) action: String,
+        pub(crate) sent_at: i64,
+        pub(crate) expires_at: i64,
+        /// See `rows::Waiting`.
+        pub(crate) state: i32,
+        /// Came with `ttl: 0`: for the devices connected then, never for a later one.
+        pub(crate) live_only: bool,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {
+        #[sea_orm(
+            belongs_to = "super::app::Entity",
+            from = "Column::AppId",
+            to = "super::app::Column::Id"
+        )]
+        App,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// How an `idempotency_key` was answered. A PUID belongs to one Application, so it need not be in the key.
+pub(crate) mod idempotency {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "idempotency")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) puid: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) key: String,
+        pub(crate) body_digest: Vec<u8>,
+        pub(crate) notification_id: String,
+        pub(crate) queue_size: i32,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod session {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "sessions")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) digest: Vec<u8>,
+        pub(crate) user_id: i64,
+        pub(crate) scope: String,
+        pub(crate) created_at: i64,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Of the binding only the digest is kept, since it speaks of an e-mail.
+pub(crate) mod used_assertion {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "used_assertions")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) digest: Vec<u8>,
+        pub(crate) binding: Vec<u8>,
+        pub(crate) expires_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,109 @@
+//! What a device needs on connecting: the user's grants and what waits for the user.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use presence_core::model::{AppState, GrantSet, Notification, UserId};
+use presence_protocol::{AppId, Puid};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::answer::Ask;
+use super::round::Round;
+use crate::error::StoreError;
+use crate::grants::GrantRow;
+use crate::rows::{CHUNK, Waiting, id, notification, stored};
+use crate::tables::{notification, user};
+
+/// A user, as of one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The grants.
+    pub grants: GrantSet,
+    /// How far the Applications of these grants have come.
+    pub apps: Vec<(AppId, AppState)>,
+    /// What waits for a device, in the order of acceptance; nothing of paused grants.
+    pub pending: Vec<Notification>,
+    /// The greatest `seq` accepted so far, over all users: `pending` reflects everything up to here.
+    pub up_to: i64,
+    /// The grants for which receipts are withheld.
+    pub withheld: Vec<(AppId, Puid)>,
+}
+
+/// A user being put together.
+#[derive(Default)]
+struct Draft {
+    loaded: Loaded,
+    /// The names of the Applications that are not paused.
+    sources: HashMap<String, Arc<str>>,
+}
+
+/// Loads the users, a few statements for all of them.
+pub(super) async fn load(
+    round: &mut Round<'_>,
+    asks: &mut [&mut Ask<UserId, Loaded>],
+) -> Result<(), StoreError> {
+    let mut users: Vec<UserId> = asks.iter().map(|ask| ask.question).collect();
+    users.sort_unstable();
+    users.dedup();
+    let mut drafts: HashMap<UserId, Draft> = HashMap::with_capacity(users.len());
+    for chunk in users.chunks(CHUNK) {
+        read_grants(round, chunk, &mut drafts).await?;
+        read_notifications(round, chunk, &mut drafts).await?;
+    }
+    for ask in asks {
+        let mut loaded =
+            drafts.get(&ask.question).map(|draft| draft.loaded.clone()).unwrap_or_default();
+        loaded.up_to = round.up_to;
+        ask.answer = Some(loaded);
+    }
+    Ok(())
+}
+
+async fn read_grants(
+    round: &Round<'_>,
+    users: &[UserId],
+    drafts: &mut HashMap<UserId, Draft>,
+) -> Result<(), StoreError> {
+    let rows = user::Entity::find()
+        .filter(user::Column::Id.is_in(users.iter().map(|user| user.0)))
+        .all(round.db)
+        .await?;
+    for row in rows {
+        drafts.entry(UserId(row.id)).or_default().loaded.grants.revision = row.revision;
+    }
+    for row in GrantRow::of_users(users, round.db).await? {
+        let draft = drafts.entry(row.user()).or_default();
+        let grant = row.grant()?;
+        draft.loaded.apps.push((grant.app, row.app_state()?));
+        if !grant.paused {
+            draft.sources.insert(grant.app.to_string(), row.app_name().into());
+        }
+        draft.loaded.grants.grants.push(grant);
+    }
+    Ok(())
+}
+
+async fn read_notifications(
+    round: &Round<'_>,
+    users: &[UserId],
+    drafts: &mut HashMap<UserId, Draft>,
+) -> Result<(), StoreError> {
+    let rows = notification::Entity::find()
+        .filter(notification::Column::UserId.is_in(users.iter().map(|user| user.0)))
+        .order_by_asc(notification::Column::Seq)
+        .all(round.db)
+        .await?;
+    for row in rows {
+        let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
+        if row.state != Waiting::PENDING {
+            let whose = (id("notifications", &row.app_id)?, id("notifications", &row.puid)?);
+            if !draft.loaded.withheld.contains(&whose) {
+                draft.loaded.withheld.push(whose);
+            }
+        } else if !row.live_only && row.expires_at > stored(round.now) {
+            let Some(source) = draft.sources.get(&row.app_id) else { continue };
+            draft.loaded.pending.push(notification(row, Arc::clone(source))?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! What ends: Applications, users, notifications whose time has run out.
+
+use presence_core::model::UserId;
+use presence_protocol::app::ReceiptState;
+use presence_protocol::{AppId, Puid};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::observer::Done;
+use super::round::Round;
+use crate::error::StoreError;
+use crate::rows::{CHUNK, id, stored};
+use crate::tables::{app, grant, notification, user};
+
+/// Removes an Application; its keys, grants and notifications go with it.
+pub(super) async fn remove_app(round: &mut Round<'_>, app: AppId) -> Result<bool, StoreError> {
+    let users: Vec<i64> = grant::Entity::find()
+        .select_only()
+        .column(grant::Column::UserId)
+        .filter(grant::Column::AppId.eq(app.to_string()))
+        .order_by_asc(grant::Column::UserId)
+        .into_tuple()
+        .all(round.db)
+        .await?;
+    let deleted = app::Entity::delete_by_id(app.to_string()).exec(round.db).await?;
+    if deleted.rows_affected == 0 {
+        return Ok(false);
+    }
+    let users: Vec<UserId> = users.into_iter().map(UserId).collect();
+    round.raise_revisions(&users).await?;
+    round.done.push(Done::AppRemoved(app, users));
+    Ok(true)
+}
+
+/// Erases a user: first the user's Applications, then the queues and grants, then all else.
+pub(super) async fn erase_user(round: &mut Round<'_>, user: UserId) -> Result<bool, StoreError> {
+    if user::Entity::find_by_id(user.0).one(round.db).await?.is_none() {
+        return Ok(false);
+    }
+    let apps = apps_of(round, user).await?;
+    for app in &apps {
+        remove_app(round, *app).await?;
+    }
+    let waiting = notification::Column::UserId.eq(user.0);
+    for slip in round.slips(notification::Entity::find().filter(waiting)).await? {
+        round.note_receipt(&slip, ReceiptState::Revoked);
+    }
+    let grants = round.grant_set(user).await?.grants;
+    let ended: Vec<(AppId, Puid)> = grants.iter().map(|grant| (grant.app, grant.puid)).collect();
+    user::Entity::delete_by_id(user.0).exec(round.db).await?;
+    round.done.push(Done::UserErased(user, ended, apps));
+    Ok(true)
+}
+
+/// Drops what has expired, the oldest first, at most `CHUNK`.
+pub(super) async fn expire(round: &mut Round<'_>) -> Result<usize, StoreError> {
+    let query = notification::Entity::find()
+        .filter(notification::Column::ExpiresAt.lte(stored(round.now)))
+        .order_by_asc(notification::Column::ExpiresAt)
+        .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
+    let slips = round.slips(query).await?;
+    for slip in &slips {
+        round.note_receipt(slip, ReceiptState::Expired);
+    }
+    round.delete_slips(&slips.iter().map(|slip| slip.seq).collect::<Vec<_>>()).await?;
+    Ok(slips.len())
+}
+
+async fn apps_of(round: &Round<'_>, owner: UserId) -> Result<Vec<AppId>, StoreError> {
+    let ids: Vec<String> = app::Entity::find()
+        .select_only()
+        .column(app::Column::Id)
+        .filter(app::Column::Owner.eq(owner.0))
+        .order_by_asc(app::Column::Id)
+        .into_tuple()
+        .all(round.db)
+        .await?;
+    ids.iter().map(|text| id("apps", text)).collect()
+}

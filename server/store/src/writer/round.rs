@@ -1,0 +1,99 @@
+//! One transaction of the writer: what it has to work with, and what it has done so far.
+
+use presence_core::model::{GrantSet, Millis, UserId};
+use presence_protocol::app::{Receipt, ReceiptState};
+use presence_protocol::{AppId, Puid};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+
+use super::observer::{Done, Observer, Reach};
+use crate::error::StoreError;
+use crate::rows::{CHUNK, Slip, SlipRow};
+use crate::tables::{grant, notification, user};
+
+/// A transaction under way. What it notes counts only once the transaction is committed.
+pub(super) struct Round<'a> {
+    pub(super) db: &'a DatabaseTransaction,
+    pub(super) now: Millis,
+    pub(super) up_to: i64,
+    pub(super) done: Vec<Done>,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Round<'a> {
+    pub(super) fn new(
+        db: &'a DatabaseTransaction,
+        observer: &'a dyn Observer,
+        now: Millis,
+        up_to: i64,
+    ) -> Self {
+        Self { db, now, up_to, done: Vec::new(), observer }
+    }
+
+    /// What was done, and the greatest sequence number now.
+    pub(super) fn finish(self) -> (Vec<Done>, i64) {
+        (self.done, self.up_to)
+    }
+
+    pub(super) fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reach {
+        self.observer.reach(app, puid, user)
+    }
+
+    pub(super) fn note_receipt(&mut self, slip: &Slip, state: ReceiptState) {
+        self.done.push(Done::Receipt(slip.app, Receipt { id: slip.id, uid: slip.puid, state }));
+    }
+
+    /// The notifications of a query, without what they say, in the order of acceptance.
+    pub(super) async fn slips(
+        &self,
+        query: Select<notification::Entity>,
+    ) -> Result<Vec<Slip>, StoreError> {
+        let rows: Vec<SlipRow> = query
+            .select_only()
+            .columns(SlipRow::COLUMNS)
+            .order_by_asc(notification::Column::Seq)
+            .into_model()
+            .all(self.db)
+            .await?;
+        rows.into_iter().map(Slip::try_from).collect()
+    }
+
+    pub(super) async fn delete_slips(&self, seqs: &[i64]) -> Result<(), StoreError> {
+        for chunk in seqs.chunks(CHUNK) {
+            notification::Entity::delete_many()
+                .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
+                .exec(self.db)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The grants of these users have changed.
+    pub(super) async fn raise_revisions(&self, users: &[UserId]) -> Result<(), StoreError> {
+        for chunk in users.chunks(CHUNK) {
+            user::Entity::update_many()
+                .col_expr(user::Column::Revision, Expr::col(user::Column::Revision).add(1))
+                .filter(user::Column::Id.is_in(chunk.iter().map(|user| user.0)))
+                .exec(self.db)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The grants of a user as they are now.
+    pub(super) async fn grant_set(&self, user: UserId) -> Result<GrantSet, StoreError> {
+        let row = user::Entity::find_by_id(user.0).one(self.db).await?;
+        let grants = grant::Entity::find()
+            .filter(grant::Column::UserId.eq(user.0))
+            .order_by_asc(grant::Column::GrantedAt)
+            .order_by_asc(grant::Column::Puid)
+            .all(self.db)
+            .await?;
+        Ok(GrantSet {
+            revision: row.map_or(0, |row| row.revision),
+            grants: grants.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+        })
+    }
+}

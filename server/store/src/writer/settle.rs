@@ -1,0 +1,105 @@
+//! Notifications that devices have taken. What an Application may not learn yet is withheld, and released later.
+
+use std::collections::HashMap;
+
+use presence_core::model::{Taken, UserId};
+use presence_protocol::{AppId, NotificationId, Puid};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::answer::Ask;
+use super::observer::{Done, Reach};
+use super::round::Round;
+use crate::error::StoreError;
+use crate::rows::{CHUNK, Slip, Waiting};
+use crate::tables::notification;
+
+/// A user's device took these.
+pub(super) struct SettleQuestion {
+    pub(super) user: UserId,
+    pub(super) ids: Vec<NotificationId>,
+    pub(super) how: Taken,
+}
+
+/// Settles what is pending, each once, whoever asks first.
+pub(super) async fn settle(
+    round: &mut Round<'_>,
+    asks: &mut [&mut Ask<SettleQuestion, usize>],
+) -> Result<(), StoreError> {
+    let mut pending = pending(round, asks).await?;
+    let mut settled = Vec::new();
+    let (mut delivered, mut acked) = (Vec::new(), Vec::new());
+    for ask in asks {
+        let SettleQuestion { user, ids, how } = &ask.question;
+        let mut count = 0;
+        for id in ids {
+            if pending.get(id).is_none_or(|slip| slip.user != *user) {
+                continue;
+            }
+            let Some(slip) = pending.remove(id) else { continue };
+            count += 1;
+            if round.reach(slip.app, slip.puid, slip.user) == Reach::Unseen {
+                round.done.push(Done::Withheld(slip.user, slip.app, slip.puid));
+                match how {
+                    Taken::Delivered => delivered.push(slip.seq),
+                    Taken::Acked => acked.push(slip.seq),
+                }
+            } else {
+                round.note_receipt(&slip, (*how).into());
+                settled.push(slip.seq);
+            }
+        }
+        ask.answer = Some(count);
+    }
+    round.delete_slips(&settled).await?;
+    withhold(round, &delivered, Taken::Delivered).await?;
+    withhold(round, &acked, Taken::Acked).await
+}
+
+/// The Application sees the user again: deletes what was withheld, and gives the receipts.
+pub(super) async fn release(
+    round: &mut Round<'_>,
+    app: AppId,
+    puid: Puid,
+) -> Result<usize, StoreError> {
+    let query = notification::Entity::find()
+        .filter(notification::Column::Puid.eq(puid.to_string()))
+        .filter(notification::Column::AppId.eq(app.to_string()))
+        .filter(notification::Column::State.ne(Waiting::PENDING));
+    let slips = round.slips(query).await?;
+    for slip in &slips {
+        if let Some(state) = slip.waiting.receipt() {
+            round.note_receipt(slip, state);
+        }
+    }
+    round.delete_slips(&slips.iter().map(|slip| slip.seq).collect::<Vec<_>>()).await?;
+    Ok(slips.len())
+}
+
+async fn pending(
+    round: &Round<'_>,
+    asks: &[&mut Ask<SettleQuestion, usize>],
+) -> Result<HashMap<NotificationId, Slip>, StoreError> {
+    let mut ids: Vec<NotificationId> =
+        asks.iter().flat_map(|ask| ask.question.ids.iter().copied()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut pending = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let query = notification::Entity::find()
+            .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
+            .filter(notification::Column::State.eq(Waiting::PENDING));
+        pending.extend(round.slips(query).await?.into_iter().map(|slip| (slip.id, slip)));
+    }
+    Ok(pending)
+}
+
+async fn withhold(round: &Round<'_>, seqs: &[i64], how: Taken) -> Result<(), StoreError> {
+    for chunk in seqs.chunks(CHUNK) {
+        notification::Entity::update_many()
+            .col_expr(notification::Column::State, Waiting::Withheld(how).code().into())
+            .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
+            .exec(round.db)
+            .await?;
+    }
+    Ok(())
+}

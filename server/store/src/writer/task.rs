@@ -1,0 +1,135 @@
+//! The task: gathers, commits, tells, answers.
+
+use std::error::Error;
+use std::slice;
+use std::sync::Arc;
+
+use presence_core::model::Clock;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QuerySelect, TransactionTrait};
+use tokio::sync::mpsc::Receiver;
+
+use super::observer::Observer;
+use super::op::{self, Op};
+use super::round::Round;
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::tables::notification;
+
+/// The most requests of one transaction, and about the most rows.
+const GROUP: usize = 1000;
+const GROUP_ROWS: usize = 5000;
+
+/// The writer's task, which the caller spawns. It ends when all handles are gone, and not before what they had
+/// submitted is done.
+pub struct WriterTask {
+    store: Store,
+    inbox: Receiver<Op>,
+    observer: Arc<dyn Observer>,
+    clock: Arc<dyn Clock>,
+    /// The greatest sequence number accepted so far.
+    up_to: i64,
+}
+
+impl WriterTask {
+    pub(super) fn new(
+        store: Store,
+        inbox: Receiver<Op>,
+        observer: Arc<dyn Observer>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, inbox, observer, clock, up_to: 0 }
+    }
+
+    /// Serves until all handles are gone. No failure of the database ends it.
+    pub async fn run(mut self) {
+        match greatest_seq(&self.store).await {
+            Ok(seq) => self.up_to = seq,
+            // Nothing of this run has been handed out yet, so nothing can be taken for newer than it is.
+            Err(error) => tracing::warn!(%error, "store.writer.unread"),
+        }
+        while let Some(first) = self.inbox.recv().await {
+            let group = self.gather(first);
+            self.serve(group).await;
+        }
+    }
+
+    /// What has gathered while the last group was committed.
+    fn gather(&mut self, first: Op) -> Vec<Op> {
+        let mut weight = first.weight();
+        let mut group = vec![first];
+        while group.len() < GROUP && weight < GROUP_ROWS {
+            let Ok(next) = self.inbox.try_recv() else { break };
+            weight += next.weight();
+            group.push(next);
+        }
+        group
+    }
+
+    async fn serve(&mut self, mut group: Vec<Op>) {
+        match self.attempt(&mut group).await {
+            Ok(()) => group.into_iter().for_each(|op| op.close(Ok(()))),
+            Err(error) => self.serve_one_by_one(group, error).await,
+        }
+    }
+
+    /// A group failed: only the culprits are to fail. Where the file is locked each try would wait long, so
+    /// then no further write is tried.
+    async fn serve_one_by_one(&mut self, group: Vec<Op>, error: StoreError) {
+        let (total, mut failed) = (group.len(), 0_usize);
+        let alone = total == 1;
+        let mut locked = error.is_busy().then(|| error.clone());
+        for mut op in group {
+            let outcome = match &locked {
+                _ if alone => Err(error.clone()),
+                Some(error) if !op.only_reads() => Err(error.clone()),
+                Some(_) | None => self.attempt(slice::from_mut(&mut op)).await,
+            };
+            if let Err(error) = &outcome {
+                failed += 1;
+                if error.is_busy() {
+                    locked = Some(error.clone());
+                }
+            }
+            op.close(outcome);
+        }
+        tracing::error!(total, failed, error = &error as &dyn Error, "store.writer.failed");
+    }
+
+    /// All of it in one transaction, or nothing.
+    async fn attempt(&mut self, ops: &mut [Op]) -> Result<(), StoreError> {
+        let transaction = self.begin(ops).await?;
+        let now = self.clock.now();
+        let mut round = Round::new(&transaction, &*self.observer, now, self.up_to);
+        let outcome = op::run_all(&mut round, ops).await;
+        let (done, up_to) = round.finish();
+        if let Err(error) = outcome {
+            // Where this fails, the pool throws the connection away.
+            transaction.rollback().await.ok();
+            return Err(error);
+        }
+        transaction.commit().await?;
+        self.up_to = up_to;
+        if !done.is_empty() {
+            self.observer.committed(&done);
+        }
+        Ok(())
+    }
+
+    /// Who only reads takes no lock, which a full or read-only disk might refuse.
+    async fn begin(&self, ops: &[Op]) -> Result<DatabaseTransaction, StoreError> {
+        if ops.iter().all(Op::only_reads) {
+            return Ok(self.store.write().begin().await?);
+        }
+        self.store.begin_writing().await
+    }
+}
+
+async fn greatest_seq(store: &Store) -> Result<i64, StoreError> {
+    let seq: Option<Option<i64>> = notification::Entity::find()
+        .select_only()
+        .expr(notification::Column::Seq.max())
+        .into_tuple()
+        .one(store.read())
+        .await?;
+    Ok(seq.flatten().unwrap_or(0))
+}
