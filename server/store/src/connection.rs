@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use crate::error::{StoreError, Trouble};
+use crate::error::{Cause, StoreError, Trouble};
 
 /// How long a connection waits for another process that holds the file.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const PREPARED: usize = 40;
 /// Where the database is, and how to get at it.
 pub(crate) struct Address {
     url: String,
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     patience: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Address {
                 .statement_cache_capacity(PREPARED)
                 .row_buffer_size(512)
         });
-        Database::connect(options).await.map_err(|error| self.explain(error))
+        Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
     /// The connections that read.
@@ -72,7 +72,7 @@ impl Address {
                 .pragma("query_only", "ON")
                 .statement_cache_capacity(PREPARED)
         });
-        Database::connect(options).await.map_err(|error| self.explain(error))
+        Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
     fn options(&self, connections: u32) -> ConnectOptions {
@@ -97,16 +97,17 @@ impl Address {
     }
 
     /// What an error while opening means to who runs the server.
-    pub(crate) fn explain(&self, error: DbErr) -> StoreError {
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
+        let StoreError::Unavailable(Cause(cause)) = &error else { return error };
         let path = self.path.clone();
-        match Trouble::of(&error) {
+        match Trouble::of(cause) {
             Trouble::Busy => StoreError::Locked(path),
             Trouble::ReadOnly => StoreError::ReadOnly(path),
             Trouble::NotADatabase => StoreError::NotADatabase(path),
             Trouble::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
             Trouble::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
             Trouble::CannotOpen if !path.exists() => StoreError::Missing(path),
-            Trouble::CannotOpen | Trouble::Other => error.into(),
+            Trouble::CannotOpen | Trouble::Other => error,
         }
     }
 }

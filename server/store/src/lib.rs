@@ -39,3 +39,6 @@ pub use writer::load::Loaded;
 pub use writer::notify::{NewNotification, NotifyFault};
 pub use writer::observer::{Done, Observer, Reach};
 pub use writer::task::WriterTask;
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use presence_core::model::Millis;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
+};
 
 use crate::error::StoreError;
 use crate::rows::stored;
@@ -34,8 +36,8 @@ impl Store {
         expires_at: E::Column,
         now: Millis,
     ) -> Result<u64, StoreError> {
-        use sea_orm::Iterable;
-        let key: Vec<E::Column> = E::PrimaryKey::iter().map(|key| key.into_column()).collect();
+        let key: Vec<E::Column> =
+            E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
         let expired = E::find()
             .select_only()
             .columns(key.iter().copied())

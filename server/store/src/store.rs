@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use crate::connection::{Address, PATIENCE};
-use crate::error::{Cause, StoreError};
+use crate::error::StoreError;
 use crate::migration;
 use crate::tables::meta;
 
@@ -46,12 +46,9 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let address = Address::parse(url, patience)?;
         let write = address.writer().await?;
-        let explain = |error| match error {
-            StoreError::Unavailable(Cause(error)) => address.explain(error),
-            error => error,
-        };
-        migration::run(&write).await.map_err(explain)?;
-        let (epoch, had_devices_connected) = begin_epoch(&write, now).await.map_err(explain)?;
+        migration::run(&write).await.map_err(|error| address.explain(error))?;
+        let (epoch, had_devices_connected) =
+            begin_epoch(&write, now).await.map_err(|error| address.explain(error))?;
         let read = address.readers().await?;
         Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected })))
     }

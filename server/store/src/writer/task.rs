@@ -66,21 +66,27 @@ impl WriterTask {
     }
 
     async fn serve(&mut self, mut group: Vec<Op>) {
-        match self.attempt(&mut group).await {
-            Ok(()) => group.into_iter().for_each(|op| op.close(Ok(()))),
-            Err(error) => self.serve_one_by_one(group, error).await,
+        let outcome = self.attempt(&mut group).await;
+        match outcome {
+            Err(error) if group.len() > 1 => self.serve_one_by_one(group, &error).await,
+            outcome => {
+                if let Err(error) = &outcome {
+                    log_failure(error, 1, 1);
+                }
+                for op in group {
+                    op.close(outcome.clone());
+                }
+            }
         }
     }
 
     /// A group failed: only the culprits are to fail. Where the file is locked each try would wait long, so
     /// then no further write is tried.
-    async fn serve_one_by_one(&mut self, group: Vec<Op>, error: StoreError) {
-        let (total, mut failed) = (group.len(), 0_usize);
-        let alone = total == 1;
+    async fn serve_one_by_one(&mut self, group: Vec<Op>, error: &StoreError) {
+        let (of, mut failed) = (group.len(), 0);
         let mut locked = error.is_busy().then(|| error.clone());
         for mut op in group {
             let outcome = match &locked {
-                _ if alone => Err(error.clone()),
                 Some(error) if !op.only_reads() => Err(error.clone()),
                 Some(_) | None => self.attempt(slice::from_mut(&mut op)).await,
             };
@@ -92,7 +98,7 @@ impl WriterTask {
             }
             op.close(outcome);
         }
-        tracing::error!(total, failed, error = &error as &dyn Error, "store.writer.failed");
+        log_failure(error, failed, of);
     }
 
     /// All of it in one transaction, or nothing.
@@ -122,6 +128,11 @@ impl WriterTask {
         }
         self.store.begin_writing().await
     }
+}
+
+/// Once for a group, since a full disk would else fill the logs.
+fn log_failure(error: &StoreError, failed: usize, of: usize) {
+    tracing::error!(failed, of, error = error as &dyn Error, "store.writer.failed");
 }
 
 async fn greatest_seq(store: &Store) -> Result<i64, StoreError> {

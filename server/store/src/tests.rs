@@ -1,0 +1,9 @@
+//! What the store promises, against real files.
+
+mod changes;
+mod failures;
+mod house;
+mod notify;
+mod open;
+mod records;
+mod settle;

@@ -1,0 +1,125 @@
+//! Opening: what is made, what is refused, and in which words.
+
+use std::fs;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database};
+
+use super::house::{NOW, url};
+use crate::{Store, StoreError};
+
+async fn refused(url: &str) -> StoreError {
+    let error = Store::open_patiently(url, NOW, Duration::from_millis(50)).await.err().unwrap();
+    assert!(!error.to_string().contains('\n'), "{error}");
+    error
+}
+
+async fn setting(store: &Store, name: &str) -> String {
+    let statement = sea_orm::Statement::from_string(
+        sea_orm::DbBackend::Sqlite,
+        format!("SELECT CAST({name} AS TEXT) AS value FROM pragma_{name}"),
+    );
+    let row = store.write().query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get("", "value").unwrap()
+}
+
+#[tokio::test]
+async fn commits_are_synced_and_keys_between_tables_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&dir), NOW).await.unwrap();
+    assert_eq!(setting(&store, "journal_mode").await, "wal");
+    assert_eq!(setting(&store, "synchronous").await, "2");
+    assert_eq!(setting(&store, "foreign_keys").await, "1");
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_epoch_grows_even_where_the_clock_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut epochs = Vec::new();
+    for now in [NOW, NOW - 60_000, NOW - 60_000, NOW + 60_000] {
+        let store = Store::open(&url(&dir), now).await.unwrap();
+        epochs.push(store.epoch());
+        store.close().await.unwrap();
+    }
+    let seconds = NOW / 1000;
+    assert_eq!(epochs, [seconds, seconds + 1, seconds + 2, seconds + 60]);
+}
+
+#[tokio::test]
+async fn a_run_knows_whether_the_last_one_had_devices_connected() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::open(&url(&dir), NOW).await.unwrap();
+    assert!(!first.had_devices_connected());
+    first.set_devices_connected(true).await.unwrap();
+    assert!(!first.had_devices_connected(), "it tells what was found on opening");
+    let second = Store::open(&url(&dir), NOW).await.unwrap();
+    assert!(second.had_devices_connected());
+    second.set_devices_connected(false).await.unwrap();
+    assert!(!Store::open(&url(&dir), NOW).await.unwrap().had_devices_connected());
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&dir), NOW).await.unwrap();
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
+    store.write().execute_unprepared(newer).await.unwrap();
+    store.close().await.unwrap();
+    let error = refused(&url(&dir)).await;
+    assert!(matches!(&error, StoreError::TooNew(name) if name == "m9999_later"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named() {
+    let error = refused("sqlite:///nowhere/at/all/presence.db?mode=rwc").await;
+    assert!(matches!(error, StoreError::NoDirectory(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_file_is_not_made_unasked() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = refused(&url(&dir).replace("?mode=rwc", "")).await;
+    assert!(matches!(error, StoreError::Missing(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "This is a letter. ".repeat(100);
+    fs::write(dir.path().join("presence.db"), &text).unwrap();
+    let error = refused(&url(&dir)).await;
+    assert!(matches!(error, StoreError::NotADatabase(_)), "{error:?}");
+    assert_eq!(fs::read_to_string(dir.path().join("presence.db")).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_locked_file_is_refused_after_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(&url(&dir), NOW).await.unwrap().close().await.unwrap();
+    let other = Database::connect(url(&dir)).await.unwrap();
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let error = refused(&url(&dir)).await;
+    assert!(matches!(error, StoreError::Locked(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_read_only_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(&url(&dir), NOW).await.unwrap().close().await.unwrap();
+    let error = refused(&url(&dir).replace("rwc", "ro")).await;
+    assert!(matches!(error, StoreError::ReadOnly(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn other_urls_are_refused_without_repeating_them() {
+    for url in ["postgres://u:secret@host/presence", "postgresql://u:secret@host/presence"] {
+        let error = refused(url).await;
+        assert!(matches!(error, StoreError::Unsupported), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+    for url in ["", "presence.db", "sqlite::memory:", "sqlite:", "mysql://u:secret@host/x"] {
+        assert!(matches!(refused(url).await, StoreError::BadUrl), "{url}");
+    }
+    assert!(matches!(refused("sqlite://a.db?mode=secret").await, StoreError::BadUrl));
+}
