@@ -113,16 +113,6 @@ impl GrantRow {
         Ok(query.into_model().all(db).await?)
     }
 
-    /// The grants of these names, at most `CHUNK`.
-    pub(crate) async fn of_puids<C: ConnectionTrait>(
-        puids: &[Puid],
-        db: &C,
-    ) -> Result<Vec<Self>, StoreError> {
-        let names = puids.iter().map(Puid::to_string);
-        let query = Self::query().filter(grant::Column::Puid.is_in(names));
-        Ok(query.into_model().all(db).await?)
-    }
-
     fn query() -> Select<grant::Entity> {
         grant::Entity::find()
             .join(JoinType::InnerJoin, grant::Relation::App.def())

@@ -17,6 +17,8 @@ mod remove;
 mod settle;
 
 mod plan;
+mod target;
+
 mod round;
 
 pub(crate) mod answer;

@@ -3,21 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::model::{Notification, UserId};
+use presence_core::model::Notification;
 use presence_protocol::app::Queued;
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
 use super::answer::Ask;
 use super::observer::Reach;
 use super::plan::{Fate, Plan, Remembered};
 use super::round::Round;
+use super::target::{self, Target};
 use crate::error::StoreError;
-use crate::grants::GrantRow;
 use crate::rows::{CHUNK, digest, id, stored};
-use crate::tables::{idempotency, notification};
+use crate::tables::idempotency;
 
 /// How long a notification with `ttl: 0` waits for the acknowledgement of a device that is connected now.
 const LIVE_SECONDS: u32 = 60;
@@ -59,19 +59,9 @@ pub(super) struct NotifyQuestion {
 }
 
 /// What is known of those to whom it is sent.
-#[derive(Default)]
 struct Known {
     targets: HashMap<Puid, Target>,
-    /// How many rows each has, those about to be written counted.
-    rows: HashMap<Puid, usize>,
     answered: HashMap<(Puid, String), Remembered>,
-}
-
-struct Target {
-    app: AppId,
-    user: UserId,
-    paused: bool,
-    source: Arc<str>,
 }
 
 /// Queues the batches, a few statements for all of them.
@@ -86,26 +76,19 @@ pub(super) async fn notify(
         let answers = items.iter().map(|item| known.answer(round, &mut plan, *app, item)).collect();
         ask.answer = Some(answers);
     }
-    let crowded: Vec<Puid> = known
-        .rows
-        .into_iter()
-        .filter(|(_, rows)| *rows > QUEUE_ITEMS)
-        .map(|(puid, _)| puid)
-        .collect();
+    let crowded = known.targets.iter().filter(|(_, target)| target.rows > QUEUE_ITEMS);
+    let crowded = crowded.map(|(puid, _)| *puid).collect();
     plan.write(round, crowded).await
 }
 
 impl Known {
     async fn read(round: &Round<'_>, asks: &[&mut Ask1]) -> Result<Self, StoreError> {
-        let mut known = Self::default();
         let items = || asks.iter().flat_map(|ask| &ask.question.items);
         let mut puids: Vec<Puid> = items().map(|item| item.puid).collect();
         puids.sort_unstable();
         puids.dedup();
-        for chunk in puids.chunks(CHUNK) {
-            known.read_targets(round, chunk).await?;
-            known.read_rows(round, chunk).await?;
-        }
+        let targets = target::targets(round, &puids).await?;
+        let mut known = Self { targets, answered: HashMap::new() };
         let keyed: Vec<(Puid, &str)> = items()
             .filter_map(|item| Some((item.puid, item.idempotency_key.as_deref()?)))
             .collect();
@@ -113,35 +96,6 @@ impl Known {
             known.read_answered(round, chunk).await?;
         }
         Ok(known)
-    }
-
-    async fn read_targets(&mut self, round: &Round<'_>, puids: &[Puid]) -> Result<(), StoreError> {
-        let mut names: HashMap<AppId, Arc<str>> = HashMap::new();
-        for row in GrantRow::of_puids(puids, round.db).await? {
-            let grant = row.grant()?;
-            let source = names.entry(grant.app).or_insert_with(|| row.app_name().into());
-            let source = Arc::clone(source);
-            let target = Target { app: grant.app, user: row.user(), paused: grant.paused, source };
-            self.targets.insert(grant.puid, target);
-        }
-        Ok(())
-    }
-
-    async fn read_rows(&mut self, round: &Round<'_>, puids: &[Puid]) -> Result<(), StoreError> {
-        let counts: Vec<(String, i64)> = notification::Entity::find()
-            .select_only()
-            .column(notification::Column::Puid)
-            .column_as(notification::Column::Seq.count(), "rows")
-            .filter(notification::Column::Puid.is_in(puids.iter().map(Puid::to_string)))
-            .group_by(notification::Column::Puid)
-            .into_tuple()
-            .all(round.db)
-            .await?;
-        for (puid, rows) in counts {
-            let rows = rows.try_into().map_err(|_| StoreError::Nonsense("notifications"))?;
-            self.rows.insert(id("notifications", &puid)?, rows);
-        }
-        Ok(())
     }
 
     /// Finds more than was asked for where keys of several PUIDs are alike, which does no harm.
@@ -174,10 +128,10 @@ impl Known {
         app: AppId,
         item: &NewNotification,
     ) -> Result<Queued, NotifyFault> {
-        let target = self.targets.get(&item.puid).filter(|target| target.app == app);
+        let target = self.targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyFault::UnknownUid)?;
         let Some(key) = &item.idempotency_key else {
-            return Ok(accept(round, plan, item, target, &mut self.rows));
+            return Ok(accept(round, plan, item, target));
         };
         let key = (item.puid, key.clone());
         let body_digest = body_digest(item);
@@ -189,7 +143,7 @@ impl Known {
                 Err(NotifyFault::IdempotencyMismatch)
             };
         }
-        let queued = accept(round, plan, item, target, &mut self.rows);
+        let queued = accept(round, plan, item, target);
         let remembered = Remembered { body_digest, queued: queued.clone() };
         plan.remember(&key, remembered.clone());
         self.answered.insert(key, remembered);
@@ -202,15 +156,13 @@ fn accept(
     round: &Round<'_>,
     plan: &mut Plan,
     item: &NewNotification,
-    target: &Target,
-    rows: &mut HashMap<Puid, usize>,
+    target: &mut Target,
 ) -> Queued {
     let live_only = item.ttl == 0;
-    let rows = rows.entry(item.puid).or_default();
     let reachable = || round.reach(target.app, item.puid, target.user) == Reach::Connected;
     let dropped = live_only && (target.paused || !reachable());
     if !dropped {
-        *rows += 1;
+        target.rows += 1;
     }
     let seconds = if live_only { LIVE_SECONDS } else { item.ttl };
     let notification = Notification {
@@ -230,7 +182,10 @@ fn accept(
     } else {
         Fate::Queued { notification, live_only, paused: target.paused }
     });
-    Queued { id: item.id, queue_size: u32::try_from((*rows).min(QUEUE_ITEMS)).unwrap_or(u32::MAX) }
+    Queued {
+        id: item.id,
+        queue_size: u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX),
+    }
 }
 
 /// Each part is led by its length, so that no two bodies run together into the same bytes.
