@@ -102,12 +102,14 @@ impl Address {
         let path = self.path.clone();
         match Trouble::of(cause) {
             Trouble::Busy => StoreError::Locked(path),
-            Trouble::ReadOnly => StoreError::ReadOnly(path),
             Trouble::NotADatabase => StoreError::NotADatabase(path),
             Trouble::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
             Trouble::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
-            Trouble::CannotOpen if !path.exists() => StoreError::Missing(path),
-            Trouble::CannotOpen | Trouble::Other => error,
+            Trouble::CannotOpen if !path.exists() && !self.url.contains("mode=rwc") => {
+                StoreError::Missing(path)
+            }
+            Trouble::CannotOpen | Trouble::ReadOnly => StoreError::ReadOnly(path),
+            Trouble::Other => error,
         }
     }
 }

@@ -157,7 +157,7 @@ fn idempotency() -> TableCreateStatement {
     .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 12] {
+fn indexes() -> [IndexCreateStatement; 13] {
     [
         index("apps_owner", "apps", &["owner"]),
         index("api_keys_prefix", "api_keys", &["prefix"]),
@@ -170,6 +170,7 @@ fn indexes() -> [IndexCreateStatement; 12] {
         index("notifications_expires_at", "notifications", &["expires_at"]),
         index("idempotency_expires_at", "idempotency", &["expires_at"]),
         index("sessions_user", "sessions", &["user_id"]),
+        index("sessions_expires_at", "sessions", &["expires_at"]),
         index("used_assertions_expires_at", "used_assertions", &["expires_at"]),
     ]
 }

@@ -31,7 +31,8 @@ pub enum Done {
     Queued(Notification),
     /// The final word on a notification.
     Receipt(AppId, Receipt),
-    /// A receipt is held back until the Application sees this user again: then `release` it.
+    /// A receipt is held back until the Application sees this user again: then `release` it. Where it sees the user
+    /// again by the time this is told, `release` it now.
     Withheld(UserId, AppId, Puid),
     /// The grants of a user changed.
     Grants {
