@@ -13,6 +13,7 @@ use crate::bell::Bell;
 use crate::hub::{Room, Subscription};
 use crate::presence::Presence;
 use crate::refusal::{of_notification, of_store};
+use crate::secret::Kind;
 use crate::{rules, secret};
 
 /// How many PUIDs are read at a time where all of an Application are wanted.
@@ -50,6 +51,11 @@ pub struct Polled {
     pub presence: Vec<Update>,
     /// After whom to go on, where there are more.
     pub next: Option<Puid>,
+}
+
+/// Whether a credential is meant to be an API key, valid or not.
+pub fn is_meant_as_key(text: &str) -> bool {
+    secret::is_meant_as(Kind::LiveKey, text) || secret::is_meant_as(Kind::TestKey, text)
 }
 
 impl Presence {

@@ -10,6 +10,7 @@ use presence_identity::fetch::GuardedClient;
 use presence_protocol::Ko;
 use presence_store::{Store, StoreError, Writer, WriterTask};
 
+use crate::clock::SystemClock;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
 use crate::rates::Rates;
@@ -20,9 +21,9 @@ use crate::sign_in::Claimed;
 const REMEMBERED_ASSERTIONS: u64 = 200_000;
 
 /// What the service is made of.
-pub struct Parts {
-    /// The tables.
-    pub store: Store,
+pub struct Parts<'a> {
+    /// The database, as a URL.
+    pub database: &'a str,
     /// Who turns assertions into e-mails.
     pub verifier: Arc<dyn Verifier>,
     /// The guarded way to addresses that others chose.
@@ -48,8 +49,13 @@ pub struct Presence {
 
 impl Presence {
     /// The service, and the task of its writer, which the caller spawns and, after the service is gone, waits for.
-    pub fn new(parts: Parts) -> (Arc<Self>, WriterTask) {
-        let Parts { store, verifier, fetch, clock, settings } = parts;
+    ///
+    /// # Errors
+    ///
+    /// Why the database cannot be used, in one line.
+    pub async fn open(parts: Parts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
+        let Parts { database, verifier, fetch, clock, settings } = parts;
+        let store = Store::open(database, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { 0 };
         let limits = HubLimits {
             grace: settings.grace,
@@ -67,7 +73,7 @@ impl Presence {
             .build();
         let presence =
             Self { store, writer, hub, verifier, fetch, clock, settings, rates, claimed };
-        (Arc::new(presence), task)
+        Ok((Arc::new(presence), task))
     }
 
     /// The limits and the mode.
@@ -105,6 +111,15 @@ impl Presence {
     /// How many device connections are open.
     pub fn connected_devices(&self) -> usize {
         self.hub.connected_devices()
+    }
+
+    /// Whether a database can be used.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one line.
+    pub async fn check_database(url: &str) -> Result<(), StoreError> {
+        Store::open(url, SystemClock::default().now()).await?.ping().await
     }
 
     /// Whether the database answers.

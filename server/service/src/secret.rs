@@ -41,6 +41,11 @@ pub(crate) fn mint(kind: Kind) -> SecretString {
     format!("{body}{}", checksum(&body)).into()
 }
 
+/// Whether a text begins like such a secret.
+pub(crate) fn is_meant_as(kind: Kind, text: &str) -> bool {
+    text.starts_with(kind.prefix())
+}
+
 /// Whether a text has the form and the checksum of such a secret.
 pub(crate) fn is_well_formed(kind: Kind, text: &str) -> bool {
     let length = kind.prefix().len() + RANDOM + CHECK;

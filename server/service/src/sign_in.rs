@@ -85,6 +85,11 @@ pub fn digest(proof: &Proof) -> [u8; 32] {
     }
 }
 
+/// Whether a credential is meant to be a bearer token of a session, valid or not.
+pub fn is_meant_as_token(text: &str) -> bool {
+    secret::is_meant_as(Kind::Token, text)
+}
+
 /// The token that a write by cookie must carry: bound to the session, so that no other site can know it.
 pub fn csrf_token(session_token: &str) -> String {
     secret::bound_to(session_token, "csrf")

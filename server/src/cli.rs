@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use presence_service::Presence;
+
+use crate::lifecycle::Running;
+use crate::settings::{Flags, Settings};
+use crate::{http, telemetry};
+
+/// Presence tells an application that a person is reachable, because that person said so.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The settings file (TOML).
+    #[arg(long, global = true, env = "PRESENCE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server (also without any command).
+    Serve,
+    /// Prints the OpenAPI document.
+    Openapi,
+    /// Prints the effective settings, secrets hidden.
+    Config,
+    /// Gets an assertion from the development issuer of a running server.
+    Assertion {
+        /// For whom: anybody of dev.localhost.
+        #[arg(long)]
+        email: String,
+        /// For which server, where it is not the one that is asked.
+        #[arg(long)]
+        audience: Option<String>,
+    },
+    /// Looks whether the database can be used; the exit code tells.
+    Check,
+}
+
+/// A failure, with what to say and the exit code.
+struct Failure(u8, String);
+
+impl Cli {
+    /// Does what was asked. The exit code is 0 where it was done, 2 for arguments or settings that cannot be, 1 for anything else.
+    pub fn run(self) -> ExitCode {
+        match self.run_or_fail() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure(code, text)) => {
+                let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                say_to_stderr(&format!("presence-server: {line}"));
+                ExitCode::from(code)
+            }
+        }
+    }
+
+    fn run_or_fail(self) -> Result<(), Failure> {
+        let settings = Settings::load(&self.flags, self.config.as_deref())
+            .map_err(|error| Failure(2, error.to_string()))?;
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Openapi => say(&http::document()),
+            Command::Config => say(settings.shown().trim_end()),
+            Command::Serve => return block_on(serve(settings)),
+            Command::Check => return block_on(check(settings)),
+            Command::Assertion { email, audience } => {
+                return block_on(assertion(settings, email, audience));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure(1, error.to_string()))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    telemetry::start(&settings).map_err(|text| Failure(2, text))?;
+    let development = settings.dev;
+    let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
+    let running = Running::start(settings).await.map_err(|error| Failure(1, error.to_string()))?;
+    let url = running.url().as_str().trim_end_matches('/').to_owned();
+    say(&format!("Presence is listening on {url}"));
+    if development {
+        say(&format!(
+            "Development mode: anybody can be anyone of dev.localhost. Never open this to others.\n\
+             Next: open {url}/ in a browser, {url}/docs for the API, {url}/dev for an assertion."
+        ));
+    }
+    running.serve(asked).await.map_err(|error| Failure(1, error.to_string()))
+}
+
+/// Resolves at SIGTERM or SIGINT.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn check(settings: Settings) -> Result<(), Failure> {
+    Presence::check_database(&settings.database)
+        .await
+        .map_err(|error| Failure(1, format!("database: {error}")))?;
+    say("database: ok");
+    say(if settings.dev { "issuers: the development issuer" } else { "issuers: none configured" });
+    Ok(())
+}
+
+async fn assertion(
+    settings: Settings,
+    email: String,
+    audience: Option<String>,
+) -> Result<(), Failure> {
+    let failed = |error: String| Failure(1, error);
+    let url = settings
+        .public_url(settings.listen)
+        .and_then(|url| url.join("/dev/assertion").ok())
+        .ok_or_else(|| Failure(2, "public_url is not a URL".to_owned()))?;
+    let mut body = serde_json::json!({ "email": email });
+    if let (Some(audience), Some(fields)) = (audience, body.as_object_mut()) {
+        fields.insert("audience".to_owned(), audience.into());
+    }
+    let answer = reqwest::Client::new()
+        .post(url.as_str())
+        .header("content-type", "application/json")
+        .body(body.to_string())
+        .send()
+        .await
+        .map_err(|_| failed(format!("no server answers at {url}: start one with --dev")))?;
+    let text = answer.text().await.map_err(|error| failed(error.to_string()))?;
+    let answer: serde_json::Value =
+        serde_json::from_str(&text).map_err(|_| failed("the answer is not JSON".to_owned()))?;
+    match (answer.get("assertion"), answer.get("error")) {
+        (Some(serde_json::Value::String(assertion)), _) => say(assertion),
+        (_, Some(serde_json::Value::String(error))) => return Err(failed(error.clone())),
+        _ => return Err(failed("the answer holds no assertion".to_owned())),
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a command prints is its result")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why")]
+fn say_to_stderr(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,190 @@
+//! From settings to a running server, and down again without losing anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::endpoint::{DynEndpoint, make};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
+use presence_core::Clock;
+use presence_identity::browserid::{Audience, BrowserId, FirstOf, KeySource, PinnedKeys, Policy};
+use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::{DevIssuer, Dispatcher};
+use presence_protocol::{Errno, Ko};
+use presence_service::clock::SystemClock;
+use presence_service::{Parts, Presence};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::acceptor::{Listening, bind};
+use crate::context::Context;
+use crate::http;
+use crate::settings::Settings;
+use crate::socket::shared::Sockets;
+use crate::socket::upgrade;
+
+/// How long sockets, requests and the writer may take to end, beyond the drain.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the server could not start; the text is one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+/// A server that listens.
+pub struct Running {
+    listener: TcpListener,
+    settings: Settings,
+    context: Arc<Context>,
+    sockets: Arc<Sockets>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Binds the address, opens the database and starts what runs beside the sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let listener = bind(settings.listen).map_err(|error| {
+            StartError(format!("cannot listen on {}: {error}", settings.listen))
+        })?;
+        let address = listener.local_addr().map_err(failed)?;
+        let public_url = settings
+            .public_url(address)
+            .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
+        let dev_issuer =
+            if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (presence, writer) = Presence::open(Parts {
+            database: &settings.database,
+            verifier: Arc::new(verifier(&public_url, address, dev_issuer.as_ref())?),
+            fetch: fetch(&settings)?,
+            clock,
+            settings: settings.service(),
+        })
+        .await
+        .map_err(failed)?;
+        let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets()));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(writer.run());
+        let (house, house_stop) = (Arc::clone(&presence), stop.clone());
+        tasks.spawn(async move { house.keep_house(house_stop).await });
+        let body_limit = settings.body_bytes;
+        let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
+        Ok(Self { listener, settings, context, sockets, tasks, stop })
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> &Url {
+        &self.context.public_url
+    }
+
+    /// Serves until it is asked to stop; then the sockets are told to go, and what was accepted is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], where the listener fails.
+    pub async fn serve(self, asked: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { listener, settings, context, sockets, tasks, stop } = self;
+        let wheel_stop = CancellationToken::new();
+        let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
+        tasks.spawn(async move { wheel.turn(wheel_stopped).await });
+        let acceptor = Listening::new(listener, Arc::clone(&sockets), settings.silences());
+        let endpoint = endpoint(context, Arc::clone(&sockets));
+        let drained = async {
+            asked.await;
+            tracing::info!("stopping: sockets are told to go");
+            // From here on nobody is said to have left: those who are told to go will be back with the next run.
+            stop.cancel();
+            if !sockets.drain(settings.drain(), PATIENCE).await {
+                tracing::warn!("some sockets did not end in time");
+            }
+        };
+        let server = Server::new_with_acceptor(acceptor.map_err(failed)?);
+        server
+            .run_with_graceful_shutdown(endpoint, drained, Some(PATIENCE))
+            .await
+            .map_err(failed)?;
+        wheel_stop.cancel();
+        drop(sockets);
+        tasks.close();
+        if tokio::time::timeout(PATIENCE, tasks.wait()).await.is_err() {
+            tracing::warn!("the writer did not end in time");
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> StartError {
+    StartError(error.to_string())
+}
+
+fn verifier(
+    public_url: &Url,
+    address: SocketAddr,
+    dev: Option<&DevIssuer>,
+) -> Result<Dispatcher, StartError> {
+    let mut origins = vec![public_url.origin().ascii_serialization()];
+    if dev.is_some() {
+        origins.push(format!("http://localhost:{}", address.port()));
+        origins.push(format!("http://127.0.0.1:{}", address.port()));
+    }
+    let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
+    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(PinnedKeys::new())];
+    keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
+    let browserid = BrowserId::new(
+        Arc::new(FirstOf::new(keys)),
+        audiences.map_err(failed)?,
+        Policy::default(),
+    );
+    Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
+}
+
+fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
+    let options = GuardOptions {
+        allow_http: settings.domain_http || settings.dev,
+        allow_loopback: settings.dev,
+    };
+    GuardedClient::new(options).map_err(failed)
+}
+
+fn endpoint(context: Arc<Context>, sockets: Arc<Sockets>) -> impl Endpoint<Output = Response> {
+    let app_socket = socket(&sockets, |sockets, request| async move {
+        upgrade::app(&sockets, &request).await
+    });
+    let routes = Route::new()
+        .at(
+            "/presence",
+            socket(&sockets, |sockets, request| async move { upgrade::device(&sockets, &request) }),
+        )
+        .at("/myapps/", Arc::clone(&app_socket))
+        .at("/myapps/:appid", app_socket)
+        .nest_no_strip("/", http::routes(context));
+    routes.around(move |next, request| {
+        let draining = sockets.is_draining();
+        async move {
+            if draining {
+                return Ok(http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0)));
+            }
+            next.call(request).await.map(IntoResponse::into_response)
+        }
+    })
+}
+
+fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>
+where
+    F: Fn(Arc<Sockets>, Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Response, Ko>> + Send + 'static,
+{
+    let sockets = Arc::clone(sockets);
+    let endpoint = make(move |request| {
+        let answer = upgrade(Arc::clone(&sockets), request);
+        async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
+    });
+    Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()))
+}

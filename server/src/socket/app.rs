@@ -1,0 +1,266 @@
+//! The conversation on the AppService Presence Channel.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::ready;
+use futures_util::stream::{FuturesOrdered, Stream};
+use presence_core::Millis;
+use presence_core::patience::Patience;
+use presence_protocol::app::{self, Auth, Command, Queued, Request};
+use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
+use presence_service::app_service::{AppService, Wish};
+use presence_service::hub::Subscription;
+use presence_service::{Bell, Presence};
+
+use super::driver::{Conversation, Say};
+
+/// How many frames may be worked on at once; their replies keep their order.
+const AT_WORK: usize = 64;
+
+type Work = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// What became of a frame.
+enum Event {
+    Known(Option<RequestId>, Result<Box<Guest>, Ko>),
+    Again(Option<RequestId>, Result<(), Ko>),
+    Notified(Option<RequestId>, Vec<Result<Queued, Ko>>),
+    NotifiedOne(Option<RequestId>, Result<Queued, Ko>),
+    Reply(String),
+    Refused(Option<RequestId>, Ko),
+}
+
+/// An AppService whose key was checked, with its way through the stream.
+struct Guest {
+    service: AppService,
+    subscription: Subscription,
+}
+
+/// What the upgrade request said.
+pub(crate) struct Upgraded {
+    /// The Application in the path.
+    pub(crate) app: Option<AppId>,
+    /// Whether the path holds something that is no id of an Application.
+    pub(crate) unknown: bool,
+    /// Whether `presence.v1` is spoken.
+    pub(crate) paged: bool,
+    /// The key and the options of a request that bore a key.
+    pub(crate) bearer: Option<Auth>,
+}
+
+/// The conversation with one AppService.
+pub(crate) struct AppConversation {
+    presence: Arc<Presence>,
+    bell: Arc<Bell>,
+    upgraded: Upgraded,
+    guest: Option<Box<Guest>>,
+    /// A key is being checked; what comes after it waits.
+    authenticating: bool,
+    work: FuturesOrdered<Work>,
+    out: VecDeque<Say>,
+    patience: Patience,
+    heard: bool,
+}
+
+impl AppConversation {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
+        let mut conversation = Self {
+            presence,
+            bell,
+            upgraded,
+            guest: None,
+            authenticating: false,
+            work: FuturesOrdered::new(),
+            out: VecDeque::new(),
+            patience: Patience::default(),
+            heard: false,
+        };
+        if let Some(auth) = conversation.upgraded.bearer.take() {
+            conversation.authenticate(None, auth);
+        }
+        conversation
+    }
+
+    fn take(&mut self, Request { id, command }: Request) {
+        match (command, &self.guest) {
+            (Command::Auth(auth), None) => self.authenticate(id, auth),
+            (Command::Auth(auth), Some(guest)) => {
+                let (presence, app) = (Arc::clone(&self.presence), guest.service.app);
+                self.work.push_back(Box::pin(async move {
+                    let key = auth.key.unwrap_or_default();
+                    Event::Again(id, presence.app_service(Some(app), &key).await.map(drop))
+                }));
+            }
+            (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
+            (Command::Notify(items), Some(guest)) => {
+                let answer = self.presence.notify(guest.service.app, items);
+                self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
+            }
+            (Command::NotifyOne(item), Some(guest)) => {
+                let answer = self.presence.notify(guest.service.app, vec![Ok(item)]);
+                self.work.push_back(Box::pin(async move {
+                    let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
+                    Event::NotifiedOne(id, result)
+                }));
+            }
+            (Command::Query(uids), Some(guest)) => {
+                let (presence, service) = (Arc::clone(&self.presence), guest.service.clone());
+                self.work.push_back(Box::pin(async move {
+                    match presence.query(&service, uids).await {
+                        Ok(answers) => Event::Reply(app::query_ok(id.as_ref(), &answers)),
+                        Err(ko) => Event::Refused(id, ko),
+                    }
+                }));
+            }
+        }
+    }
+
+    fn authenticate(&mut self, id: Option<RequestId>, auth: Auth) {
+        let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
+        let Upgraded { app, unknown, paged, .. } = self.upgraded;
+        self.authenticating = true;
+        self.work.push_back(Box::pin(async move {
+            let opened = if unknown {
+                Err(Errno::InvalidApiKey.into())
+            } else {
+                open(&presence, app, auth, paged, bell).await
+            };
+            Event::Known(id, opened.map(Box::new))
+        }));
+    }
+
+    fn refuse(&mut self, id: Option<RequestId>, ko: Ko) {
+        self.work.push_back(Box::pin(ready(Event::Refused(id, ko))));
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Known(id, Ok(guest)) => {
+                tracing::debug!(app = %guest.service.app, "app.open");
+                (self.guest, self.authenticating) = (Some(guest), false);
+                self.say(app::auth_ok(id.as_ref()));
+            }
+            Event::Known(id, Err(ko)) => {
+                self.authenticating = false;
+                self.turn_away(id.as_ref(), &ko);
+            }
+            Event::Again(id, Ok(())) => self.say(app::auth_ok(id.as_ref())),
+            Event::Again(id, Err(ko)) => self.turn_away(id.as_ref(), &ko),
+            Event::Notified(id, results) => {
+                self.say(app::notify_ok(id.as_ref(), &results));
+                if results.iter().any(too_fast) {
+                    self.lose_patience();
+                }
+            }
+            Event::NotifiedOne(id, result) => match result {
+                Ok(queued) => self.say(app::notify_ok(id.as_ref(), &[Ok(queued)])),
+                Err(ko) => self.say_ko(id.as_ref(), &ko),
+            },
+            Event::Reply(text) => self.say(text),
+            Event::Refused(id, ko) => self.say_ko(id.as_ref(), &ko),
+        }
+    }
+
+    fn turn_away(&mut self, id: Option<&RequestId>, ko: &Ko) {
+        self.say_ko(id, ko);
+        let code = match ko.errno {
+            Errno::InvalidApiKey => CloseCode::NotAuthorised,
+            Errno::ApplicationNotActive => CloseCode::ApplicationClosed,
+            Errno::TooManyConnections => CloseCode::TryAgainLater,
+            _ => return,
+        };
+        self.out.push_back(Say::Close(code));
+    }
+
+    fn say(&mut self, text: String) {
+        self.out.push_back(Say::Text(text.into()));
+    }
+
+    fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
+        self.say(ko.to_json(id));
+        if ko.errno == Errno::SlowDown {
+            self.lose_patience();
+        }
+    }
+
+    fn lose_patience(&mut self) {
+        if self.patience.is_over(self.presence.steady()) {
+            self.out.push_back(Say::Close(CloseCode::TooSlowOrTooFast));
+        }
+    }
+
+    fn read_stream(&mut self) {
+        let Some(guest) = &mut self.guest else { return };
+        match guest.subscription.next_frames(self.presence.is_warming_up()) {
+            Ok(frames) => self.out.extend(frames.into_iter().map(Say::Text)),
+            Err(code) => self.out.push_back(Say::Close(code)),
+        }
+    }
+}
+
+impl Conversation for AppConversation {
+    fn is_ready(&self) -> bool {
+        !self.authenticating && self.work.len() < AT_WORK
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.heard = true;
+        match app::parse(text) {
+            Ok(request) => self.take(request),
+            Err((ko, id)) => self.refuse(id, ko),
+        }
+    }
+
+    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
+        while let Poll::Ready(Some(event)) = Pin::new(&mut self.work).poll_next(context) {
+            self.on_event(event);
+        }
+        if self.out.is_empty() {
+            self.read_stream();
+        }
+        self.out.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn flushed(&mut self) {}
+
+    fn look_at_time(&mut self) -> Millis {
+        Millis::MAX / 2
+    }
+
+    fn is_known(&self) -> bool {
+        self.guest.is_some()
+    }
+
+    fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    fn end(self, _clean: bool) {
+        if let Some(guest) = self.guest {
+            tracing::debug!(app = %guest.service.app, "app.end");
+        }
+    }
+}
+
+fn too_fast(result: &Result<Queued, Ko>) -> bool {
+    result.as_ref().is_err_and(|ko| ko.errno == Errno::SlowDown)
+}
+
+async fn open(
+    presence: &Presence,
+    app: Option<AppId>,
+    auth: Auth,
+    paged: bool,
+    bell: Arc<Bell>,
+) -> Result<Guest, Ko> {
+    let Auth { key, cursor, receipts } = auth;
+    let key = key.ok_or(Errno::InvalidApiKey)?;
+    let service = presence.app_service(app, &key).await?;
+    let wish = if paged { Wish::Paged { cursor, receipts } } else { Wish::Plain };
+    let subscription = presence.subscribe(&service, wish, bell).await?;
+    // Whoever revoked the key or stopped the Application since it was checked did not find this socket in its room.
+    presence.app_service(app, &key).await?;
+    Ok(Guest { service, subscription })
+}

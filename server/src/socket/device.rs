@@ -1,0 +1,265 @@
+//! The conversation on the Device Presence Channel.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use presence_core::patience::Patience;
+use presence_core::phase::{Due, Heard, Known, introduce};
+use presence_core::{Millis, Notification, Taken};
+use presence_protocol::device::{self, Command, Request};
+use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_service::device::{Applied, OpenDevice, settled};
+use presence_service::hub::Seat;
+use presence_service::sign_in::{self, Identified};
+use presence_service::{Bell, Mailbox, Presence};
+
+use super::driver::{Conversation, Say};
+
+/// How many proofs a stranger may fail with before the socket is closed.
+const ATTEMPTS: u32 = 3;
+
+type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// What became of something that took its time.
+enum Event {
+    Opened(Result<Box<OpenDevice>, Ko>),
+    Renewed(Result<Identified, Ko>, Command),
+    Settled(Result<(), Ko>),
+}
+
+/// A device whose user is known, in its seat.
+struct Guest {
+    known: Known,
+    seat: Seat,
+    mailbox: Arc<Mailbox>,
+}
+
+/// The conversation with one device.
+pub(crate) struct DeviceConversation {
+    presence: Arc<Presence>,
+    bell: Arc<Bell>,
+    guest: Option<Guest>,
+    pending: Option<Pending>,
+    /// The `id` of the frame that is being worked on.
+    id: Option<RequestId>,
+    out: VecDeque<Say>,
+    /// Written, and to be settled once it is flushed.
+    written: Vec<NotificationId>,
+    attempts: u32,
+    patience: Patience,
+    heard: bool,
+}
+
+impl DeviceConversation {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>) -> Self {
+        Self {
+            presence,
+            bell,
+            guest: None,
+            pending: None,
+            id: None,
+            out: VecDeque::new(),
+            written: Vec::new(),
+            attempts: 0,
+            patience: Patience::default(),
+            heard: false,
+        }
+    }
+
+    fn take(&mut self, request: Request) -> Result<(), Ko> {
+        let Some(guest) = &mut self.guest else {
+            let claim = introduce(request)?;
+            let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
+            self.pending = Some(Box::pin(async move {
+                Event::Opened(presence.open_device(claim, bell).await.map(Box::new))
+            }));
+            return Ok(());
+        };
+        let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
+        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
+        match heard {
+            Heard::Apply(command) => self.apply(command),
+            Heard::Renew(proof, command) => {
+                let presence = Arc::clone(&self.presence);
+                let (email, device) = (guest.known.email.clone(), guest.known.device.clone());
+                self.pending = Some(Box::pin(async move {
+                    Event::Renewed(presence.renew(proof, email, device).await, command)
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, command: Command) {
+        let Some(guest) = &self.guest else { return };
+        match self.presence.apply(&guest.seat, command) {
+            Applied::Done => self.reply_ok(),
+            Applied::Settling(answer) => {
+                self.pending =
+                    Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Opened(Ok(open)) => self.on_opened(*open),
+            Event::Opened(Err(ko)) => self.on_turned_away(&ko),
+            Event::Renewed(Ok(identified), command) => {
+                if let Some(guest) = &mut self.guest {
+                    guest.known.renew(identified.digest, identified.expires_at);
+                }
+                self.apply(command);
+            }
+            Event::Settled(Ok(())) => self.reply_ok(),
+            Event::Renewed(Err(ko), _) | Event::Settled(Err(ko)) => self.reply_ko(&ko),
+        }
+    }
+
+    fn on_opened(&mut self, open: OpenDevice) {
+        let OpenDevice { known, seat, mailbox, pending } = open;
+        tracing::debug!(user = seat.user().0, "device.open");
+        self.guest = Some(Guest { known, seat, mailbox });
+        self.reply_ok();
+        self.say_notifications(&pending);
+    }
+
+    fn on_turned_away(&mut self, ko: &Ko) {
+        self.reply_ko(ko);
+        self.attempts += 1;
+        if ko.errno == Errno::TooManyConnections {
+            self.out.push_back(Say::Close(CloseCode::TryAgainLater));
+        } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
+            self.out.push_back(Say::Close(CloseCode::NotAuthorised));
+        }
+    }
+
+    fn reply_ok(&mut self) {
+        let bytes = match self.id.take() {
+            None => Bytes::from_static(device::OK.as_bytes()),
+            Some(id) => device::ok(Some(&id)).into_owned().into(),
+        };
+        self.out.push_back(Say::Text(bytes));
+    }
+
+    fn reply_ko(&mut self, ko: &Ko) {
+        let id = self.id.take();
+        self.out.push_back(Say::Text(ko.to_json(id.as_ref()).into()));
+        let too_fast = ko.errno == Errno::SlowDown;
+        if too_fast && self.patience.is_over(self.presence.steady()) {
+            self.out.push_back(Say::Close(CloseCode::TooSlowOrTooFast));
+        }
+    }
+
+    fn say_notifications(&mut self, notifications: &[Arc<Notification>]) {
+        if notifications.is_empty() {
+            return;
+        }
+        let items: Vec<_> = notifications.iter().map(|item| on_the_wire(item)).collect();
+        self.out.push_back(Say::Text(device::notifications(&items).into()));
+        if self.guest.as_ref().is_some_and(|guest| !guest.known.acks) {
+            self.written.extend(notifications.iter().map(|item| item.id));
+        }
+    }
+
+    fn poll_pending(&mut self, context: &mut Context<'_>) {
+        while let Some(pending) = &mut self.pending {
+            let Poll::Ready(event) = pending.as_mut().poll(context) else { return };
+            self.pending = None;
+            self.on_event(event);
+        }
+    }
+}
+
+impl Conversation for DeviceConversation {
+    fn is_ready(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.heard = true;
+        let taken = match device::parse(text) {
+            Ok(request) => {
+                self.id.clone_from(&request.id);
+                self.take(request)
+            }
+            Err((ko, id)) => {
+                self.id = id;
+                Err(ko)
+            }
+        };
+        if let Err(ko) = taken {
+            self.reply_ko(&ko);
+        }
+    }
+
+    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
+        self.poll_pending(context);
+        if self.out.is_empty()
+            && let Some(guest) = &self.guest
+        {
+            let news = guest.mailbox.take();
+            self.say_notifications(&news);
+        }
+        self.out.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn flushed(&mut self) {
+        if self.written.is_empty() {
+            return;
+        }
+        if let Some(guest) = &self.guest {
+            let ids = std::mem::take(&mut self.written);
+            // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
+            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+        }
+    }
+
+    fn look_at_time(&mut self) -> Millis {
+        let now = self.presence.now();
+        let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
+        loop {
+            match guest.known.due(now) {
+                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                Due::Announce(seconds) => {
+                    self.out.push_back(Say::Text(device::expires_in(seconds).into()));
+                    self.bell.ring();
+                }
+                Due::Close => {
+                    self.bell.close(CloseCode::NotAuthorised);
+                    return 1_000;
+                }
+            }
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.guest.is_some()
+    }
+
+    fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    fn end(self, clean: bool) {
+        if let Some(guest) = self.guest {
+            tracing::debug!(user = guest.seat.user().0, clean, "device.end");
+            guest.seat.leave(clean);
+        }
+    }
+}
+
+fn on_the_wire(item: &Notification) -> device::Notification {
+    device::Notification {
+        source: item.source.as_ref().to_owned(),
+        message: item.message.as_ref().to_owned(),
+        action: item.action.as_ref().to_owned(),
+        appid: item.app,
+        id: item.id,
+        sent_at: item.sent_at,
+    }
+}

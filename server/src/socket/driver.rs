@@ -1,0 +1,336 @@
+//! The loop that every socket runs: drain what is to be written, read what has come, flush once, look at the deadlines.
+//!
+//! What is said is the conversation's. Nothing here waits for one peer at the cost of another: a conversation that cannot go on
+//! yet is polled again when its bell rings.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use poem::Upgraded;
+use presence_core::Millis;
+use presence_protocol::CloseCode;
+use presence_service::Bell;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::shared::Sockets;
+
+/// How many frames one socket may read before others get their turn.
+const FRAMES_A_TURN: usize = 64;
+/// How many bytes may wait in the write buffer before more is taken from the conversation.
+const UNFLUSHED: usize = 64 * 1024;
+/// How long a closed socket waits for its peer's close frame, in milliseconds.
+const LINGER: Millis = 2_000;
+
+/// What is said on a socket.
+pub(crate) trait Conversation: Send {
+    /// Whether it can take another frame now.
+    fn is_ready(&self) -> bool;
+
+    /// Takes a text frame.
+    fn hear(&mut self, text: &str);
+
+    /// Drives what is under way, and gives the next frame to write.
+    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say>;
+
+    /// Everything that was said so far is on its way.
+    fn flushed(&mut self);
+
+    /// When it wants to be asked again, in milliseconds from now, and what it wants to say now because of the time.
+    fn look_at_time(&mut self) -> Millis;
+
+    /// Whether it knows who is there.
+    fn is_known(&self) -> bool;
+
+    /// Whether anything was heard.
+    fn has_heard(&self) -> bool;
+
+    /// The socket has ended, cleanly (closed by the peer in good order) or not.
+    fn end(self, clean: bool);
+}
+
+/// What a conversation says.
+pub(crate) enum Say {
+    /// A text frame.
+    Text(Bytes),
+    /// Good-bye.
+    Close(CloseCode),
+}
+
+/// A socket with its conversation.
+pub(crate) struct Driver<C> {
+    socket: WebSocketStream<Upgraded>,
+    conversation: C,
+    bell: Arc<Bell>,
+    sockets: Arc<Sockets>,
+    opened_at: Millis,
+    heard_at: Millis,
+    pinged_at: Millis,
+    /// Since when something waits to be flushed.
+    unflushed_since: Option<Millis>,
+    unflushed: usize,
+    called_at: Option<Millis>,
+    closing: Option<Closing>,
+}
+
+struct Closing {
+    until: Millis,
+    /// The peer speaks no WebSocket any more: what it still sends is thrown away, so that it can read our good-bye.
+    deaf: bool,
+}
+
+/// How a socket ended.
+enum Ended {
+    Clean,
+    Lost,
+}
+
+impl<C: Conversation> Driver<C> {
+    pub(crate) fn new(
+        socket: WebSocketStream<Upgraded>,
+        conversation: C,
+        bell: Arc<Bell>,
+        sockets: Arc<Sockets>,
+    ) -> Self {
+        let now = sockets.presence.steady();
+        Self {
+            socket,
+            conversation,
+            bell,
+            sockets,
+            opened_at: now,
+            heard_at: now,
+            pinged_at: now,
+            unflushed_since: None,
+            unflushed: 0,
+            called_at: None,
+            closing: None,
+        }
+    }
+
+    /// Runs until the socket has ended.
+    pub(crate) async fn run(mut self) {
+        let bell = Arc::clone(&self.bell);
+        let ended = std::future::poll_fn(|context| {
+            bell.listen(context);
+            self.poll(context)
+        })
+        .await;
+        self.conversation.end(matches!(ended, Ended::Clean));
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if let Some(code) = self.bell.closing() {
+            self.close(code);
+        }
+        for _ in 0..FRAMES_A_TURN {
+            let written = self.write(context);
+            match self.read(context) {
+                Poll::Ready(Some(ended)) => return Poll::Ready(ended),
+                Poll::Ready(None) => {}
+                Poll::Pending if written => {}
+                Poll::Pending => {
+                    return match self.flush(context) {
+                        Some(ended) => Poll::Ready(ended),
+                        None => self.look_at_time(),
+                    };
+                }
+            }
+        }
+        if let Some(ended) = self.flush(context) {
+            return Poll::Ready(ended);
+        }
+        context.waker().wake_by_ref();
+        self.look_at_time()
+    }
+
+    /// Takes from the conversation what fits into the write buffer. True where there was something.
+    fn write(&mut self, context: &mut Context<'_>) -> bool {
+        let mut written = false;
+        while self.closing.is_none() && self.unflushed < UNFLUSHED {
+            let Poll::Ready(say) = self.conversation.poll_say(context) else { break };
+            written = true;
+            match say {
+                Say::Text(bytes) => self.send_text(bytes),
+                Say::Close(code) => self.close(code),
+            }
+        }
+        written
+    }
+
+    fn send_text(&mut self, bytes: Bytes) {
+        let size = bytes.len();
+        match Utf8Bytes::try_from(bytes) {
+            Ok(text) => self.send(Message::Text(text), size),
+            Err(error) => tracing::error!(%error, "a frame of ours was not UTF-8"),
+        }
+    }
+
+    fn send(&mut self, message: Message, size: usize) {
+        self.unflushed += size;
+        self.unflushed_since.get_or_insert(self.sockets.presence.steady());
+        if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+            tracing::debug!(%error, "socket.write");
+            self.start_closing(true);
+        }
+    }
+
+    /// Reads one frame. `Pending` where there is none, or where the conversation cannot take one yet.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+        if let Some(closing) = &self.closing
+            && closing.deaf
+        {
+            return self.discard(context);
+        }
+        if self.closing.is_none() && !self.conversation.is_ready() {
+            return Poll::Pending;
+        }
+        let read = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
+        self.heard_at = self.sockets.presence.steady();
+        Poll::Ready(match read {
+            Some(Ok(message)) => self.take(message),
+            Some(Err(error)) => self.fail(&error),
+            None if self.closing.is_some() => Some(Ended::Lost),
+            None => Some(Ended::Lost),
+        })
+    }
+
+    fn take(&mut self, message: Message) -> Option<Ended> {
+        match message {
+            Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
+            Message::Text(text) if self.closing.is_none() => self.conversation.hear(&text),
+            Message::Binary(_) => self.close(CloseCode::Unsupported),
+            Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+        None
+    }
+
+    /// The peer said good-bye: of its own accord, or in answer to ours. Our answer goes out before the socket is dropped.
+    fn farewell(&mut self, frame: Option<&CloseFrame>) -> Ended {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let _ = Pin::new(&mut self.socket).poll_flush(&mut context);
+        let clean = frame.is_none_or(|frame| matches!(u16::from(frame.code), 1000 | 1001 | 1005));
+        if self.closing.is_none() && clean { Ended::Clean } else { Ended::Lost }
+    }
+
+    /// What was read was not what a peer may send.
+    fn fail(&mut self, error: &Error) -> Option<Ended> {
+        let code = match error {
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::TooLarge,
+            Error::Utf8(_) => CloseCode::InvalidUtf8,
+            _ => {
+                tracing::debug!(%error, "socket.read");
+                return Some(Ended::Lost);
+            }
+        };
+        self.close(code);
+        if let Some(closing) = &mut self.closing {
+            closing.deaf = true;
+        }
+        None
+    }
+
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+        let mut scratch = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let read = Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer);
+        Poll::Ready(match std::task::ready!(read) {
+            Ok(()) if !buffer.filled().is_empty() => None,
+            Ok(()) | Err(_) => Some(Ended::Lost),
+        })
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) -> Option<Ended> {
+        match Pin::new(&mut self.socket).poll_flush(context) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(())) => {
+                self.unflushed = 0;
+                self.unflushed_since = None;
+                self.conversation.flushed();
+                None
+            }
+            Poll::Ready(Err(_)) if self.closing.is_some() => None,
+            Poll::Ready(Err(_)) => Some(Ended::Lost),
+        }
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        if self.closing.is_some() {
+            return;
+        }
+        tracing::debug!(code = code.number(), "socket.close");
+        let reason = Utf8Bytes::from_static(code.reason());
+        self.send(Message::Close(Some(CloseFrame { code: code.number().into(), reason })), 0);
+        self.start_closing(false);
+    }
+
+    fn start_closing(&mut self, deaf: bool) {
+        let until = self.sockets.presence.steady() + LINGER;
+        self.closing.get_or_insert(Closing { until, deaf });
+    }
+
+    /// Acts on deadlines that are over, and asks to be called at the next.
+    fn look_at_time(&mut self) -> Poll<Ended> {
+        let now = self.sockets.presence.steady();
+        if let Some(closing) = &self.closing {
+            if now >= closing.until {
+                return Poll::Ready(Ended::Lost);
+            }
+            self.call_at(now, closing.until);
+            return Poll::Pending;
+        }
+        let limits = self.sockets.limits;
+        if now >= self.heard_at + 2 * limits.ping {
+            return Poll::Ready(Ended::Lost);
+        }
+        if self.unflushed_since.is_some_and(|since| now >= since + limits.write) {
+            self.close(CloseCode::TooSlowOrTooFast);
+            self.call_at(now, now + LINGER);
+            return Poll::Pending;
+        }
+        let mut next = now + self.conversation.look_at_time();
+        if !self.conversation.is_known() {
+            let hello = self.opened_at + limits.hello;
+            if now >= hello {
+                self.close(self.unknown_code());
+                self.bell.ring();
+            }
+            next = next.min(hello);
+        }
+        next = next.min(self.ping(now));
+        next = next.min(self.unflushed_since.map_or(next, |since| since + limits.write));
+        self.call_at(now, next);
+        Poll::Pending
+    }
+
+    fn unknown_code(&self) -> CloseCode {
+        if self.conversation.has_heard() { CloseCode::NotAuthorised } else { CloseCode::Silent }
+    }
+
+    /// Pings a peer that has been silent for an interval, and gives the time of the next look.
+    fn ping(&mut self, now: Millis) -> Millis {
+        let interval = self.sockets.limits.ping;
+        let silent_since = self.heard_at.max(self.pinged_at);
+        if now < silent_since + interval {
+            return silent_since + interval;
+        }
+        self.pinged_at = now;
+        self.send(Message::Ping(Bytes::new()), 0);
+        self.bell.ring();
+        (self.heard_at + 2 * interval).max(now + 1)
+    }
+
+    fn call_at(&mut self, now: Millis, at: Millis) {
+        if self.called_at.is_some_and(|called| called > now && called <= at) {
+            return;
+        }
+        self.called_at = Some(at);
+        self.sockets.wheel.call_after(at.saturating_sub(now), &self.bell);
+    }
+}

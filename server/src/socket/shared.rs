@@ -1,0 +1,112 @@
+//! What all sockets share: the service, their limits, the wheel, and the register from which they are drained.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use presence_core::Millis;
+use presence_protocol::CloseCode;
+use presence_service::{Bell, Presence};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::wheel::Wheel;
+
+/// How many sockets are told to go at once while draining.
+const DRAIN_BATCHES: u32 = 20;
+
+/// The limits of a socket. Durations are in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketLimits {
+    /// The most bytes of a frame from a device.
+    pub device_frame: usize,
+    /// The most bytes of a frame from an AppService.
+    pub app_frame: usize,
+    /// How long a new socket may stay unknown.
+    pub hello: Millis,
+    /// How often a silent peer is pinged; one silent for two intervals is dead.
+    pub ping: Millis,
+    /// How long a peer may let what is written to it wait.
+    pub write: Millis,
+}
+
+/// What all sockets share.
+pub struct Sockets {
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) limits: SocketLimits,
+    pub(crate) wheel: Wheel,
+    pub(crate) tasks: TaskTracker,
+    open: Mutex<HashMap<u64, Weak<Bell>>>,
+    turns: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// A socket's entry in the register; dropping it strikes it out.
+pub(crate) struct Entry {
+    sockets: Arc<Sockets>,
+    turn: u64,
+}
+
+impl Sockets {
+    /// A register without sockets.
+    pub fn new(presence: Arc<Presence>, limits: SocketLimits) -> Self {
+        Self {
+            presence,
+            limits,
+            wheel: Wheel::default(),
+            tasks: TaskTracker::new(),
+            open: Mutex::default(),
+            turns: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Turns the wheel until it is told to stop.
+    pub async fn turn(&self, stop: CancellationToken) {
+        self.wheel.turn(stop).await;
+    }
+
+    /// Whether the server is shutting down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Closes all sockets with 1001, in batches over a time, so that not all come back at once; then waits for them. False where
+    /// some had to be left.
+    pub async fn drain(&self, over: Duration, patience: Duration) -> bool {
+        self.draining.store(true, Ordering::Release);
+        self.tasks.close();
+        let open: Vec<Weak<Bell>> = self.with(|open| open.values().cloned().collect());
+        let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
+        for sockets in open.chunks(batch) {
+            let bells = sockets.iter().filter_map(Weak::upgrade);
+            bells.for_each(|bell| bell.close(CloseCode::GoingAway));
+            tokio::time::sleep(over / DRAIN_BATCHES).await;
+        }
+        self.with(|open| {
+            let late = open.values().filter_map(Weak::upgrade);
+            late.for_each(|bell| bell.close(CloseCode::GoingAway));
+        });
+        tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<Bell>) -> Entry {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        self.with(|open| open.insert(turn, Arc::downgrade(bell)));
+        if self.is_draining() {
+            bell.close(CloseCode::GoingAway);
+        }
+        Entry { sockets: Arc::clone(self), turn }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<Bell>>) -> T) -> T {
+        work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.sockets.with(|open| open.remove(&self.turn));
+    }
+}

@@ -1,0 +1,177 @@
+//! How a request becomes a socket.
+
+use std::sync::Arc;
+
+use poem::http::{HeaderMap, Method, StatusCode, header};
+use poem::{Request, Response};
+use presence_protocol::app::{Auth, SUBPROTOCOL};
+use presence_protocol::{AppId, Errno, Ko};
+use presence_service::Bell;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::Instrument;
+
+use super::app::{AppConversation, Upgraded};
+use super::device::DeviceConversation;
+use super::driver::{Conversation, Driver};
+use super::shared::Sockets;
+
+/// Read buffer of a device's socket: small, since most of them are idle most of the time.
+const DEVICE_READ_BUFFER: usize = 1024;
+/// Read buffer of an AppService's socket.
+const APP_READ_BUFFER: usize = 8 * 1024;
+/// From how many bytes on the library writes without waiting for the flush.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// The most bytes that may wait to be written: one frame holds everything pending for a user.
+const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
+
+/// Opens a Device Presence Channel.
+///
+/// # Errors
+///
+/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`.
+pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+    let handshake = Handshake::of(sockets, request)?;
+    let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
+    let presence = Arc::clone(&sockets.presence);
+    handshake.accept(sockets, request, config, |bell| DeviceConversation::new(presence, bell))
+}
+
+/// Opens an AppService Presence Channel. A request that bears a key is answered only once the key was checked.
+///
+/// # Errors
+///
+/// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
+pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+    let handshake = Handshake::of(sockets, request)?;
+    let (app, unknown) = named_app(request);
+    let bearer = bearer(request)?;
+    if let Some(Auth { key: Some(key), .. }) = &bearer {
+        if unknown {
+            return Err(Errno::InvalidApiKey.into());
+        }
+        sockets.presence.app_service(app, key).await?;
+    }
+    let paged = offers_subprotocol(request.headers());
+    let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
+    let presence = Arc::clone(&sockets.presence);
+    let upgraded = Upgraded { app, unknown, paged, bearer };
+    let mut response = handshake.accept(sockets, request, config, |bell| {
+        AppConversation::new(presence, bell, upgraded)
+    })?;
+    if paged {
+        let value = header::HeaderValue::from_static(SUBPROTOCOL);
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    Ok(response)
+}
+
+struct Handshake {
+    accept: String,
+}
+
+impl Handshake {
+    fn of(sockets: &Sockets, request: &Request) -> Result<Self, Ko> {
+        if sockets.is_draining() {
+            return Err(Ko::from(Errno::ShuttingDown).after(1.0));
+        }
+        if request.method() != Method::GET {
+            return Err(Errno::MethodNotAllowed.into());
+        }
+        let headers = request.headers();
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket(headers));
+        let key = key.ok_or_else(|| {
+            Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
+        })?;
+        if let Some(address) = request.remote_addr().as_socket_addr() {
+            sockets.presence.admit(address.ip())?;
+        }
+        Ok(Self { accept: derive_accept_key(key.as_bytes()) })
+    }
+
+    fn accept<C: Conversation + 'static>(
+        self,
+        sockets: &Arc<Sockets>,
+        request: &Request,
+        config: WebSocketConfig,
+        conversation: impl FnOnce(Arc<Bell>) -> C + Send + 'static,
+    ) -> Result<Response, Ko> {
+        let upgrade = request.take_upgrade().map_err(|_| {
+            Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded")
+        })?;
+        let shared = Arc::clone(sockets);
+        let span = tracing::debug_span!("socket");
+        let task = async move {
+            let Ok(stream) = upgrade.await else { return };
+            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+            let bell = Arc::new(Bell::default());
+            let _entry = shared.enter(&bell);
+            let conversation = conversation(Arc::clone(&bell));
+            Driver::new(socket, conversation, bell, Arc::clone(&shared)).run().await;
+        };
+        sockets.tasks.spawn(task.instrument(span));
+        Ok(Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(header::CONNECTION, "upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_ACCEPT, self.accept)
+            .finish())
+    }
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let has = |name: header::HeaderName, wanted: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|value| value.trim().eq_ignore_ascii_case(wanted))
+    };
+    has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13")
+}
+
+fn offers_subprotocol(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim() == SUBPROTOCOL)
+}
+
+/// The Application in the path; without one, the key names it.
+fn named_app(request: &Request) -> (Option<AppId>, bool) {
+    let text = request.uri().path().strip_prefix("/myapps").unwrap_or_default();
+    match text.trim_matches('/') {
+        "" => (None, false),
+        text => text.parse().map_or((None, true), |app| (Some(app), false)),
+    }
+}
+
+fn bearer(request: &Request) -> Result<Option<Auth>, Ko> {
+    let Some(value) = request.header(header::AUTHORIZATION) else { return Ok(None) };
+    let key = value.strip_prefix("Bearer ").ok_or(Errno::InvalidApiKey)?;
+    let mut auth = Auth { key: Some(key.trim().to_owned()), ..Auth::default() };
+    let query = request.uri().query().unwrap_or_default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "cursor" => auth.cursor = Some(value.into_owned()),
+            "receipts" => auth.receipts = value == "true",
+            _ => {}
+        }
+    }
+    Ok(Some(auth))
+}
+
+fn config(read_buffer: usize, frame: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(read_buffer)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(Some(frame))
+        .max_frame_size(Some(frame))
+}

@@ -1,0 +1,21 @@
+//! What is logged, and how: to standard error, with ids and never an e-mail, an assertion or a key.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{LogFormat, Settings};
+
+/// Starts logging.
+///
+/// # Errors
+///
+/// Where the filter cannot be read, in one line.
+pub fn start(settings: &Settings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| format!("log is not a filter: {error}"))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match settings.log_format {
+        LogFormat::Pretty => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+    started.map_err(|error| format!("logging could not be started: {error}"))
+}
