@@ -3,7 +3,7 @@
 //! A reader holds no queue of updates of its own: it holds its place in the stream's log, so a slow one costs nothing but the
 //! pages that it is being sent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use presence_protocol::app::Receipt;
 use presence_protocol::{Presence, Puid, Status};
@@ -59,7 +59,7 @@ enum Due {
     Snapshot {
         gap: bool,
     },
-    /// The users of a plain reader who are offline, once everybody had time to come back.
+    /// Those users of a plain reader of whom it has heard nothing and who are offline, once everybody had time to come back.
     Offline(Vec<Puid>),
     Nothing,
 }
@@ -69,7 +69,6 @@ pub struct Reader {
     form: Form,
     /// Everything up to here was read.
     place: u64,
-    opened_at: u64,
     due: Due,
     cut: VecDeque<Presence>,
     receipts: VecDeque<Receipt>,
@@ -99,7 +98,6 @@ impl Reader {
         Self {
             form,
             place,
-            opened_at: place,
             due,
             cut: VecDeque::new(),
             receipts: VecDeque::new(),
@@ -153,28 +151,25 @@ impl Reader {
     }
 
     fn cut(&mut self, stream: &Stream, warming_up: bool) {
-        match std::mem::replace(&mut self.due, Due::Nothing) {
-            Due::Snapshot { gap } if !warming_up => {
-                self.cut = stream.present_after(None).cloned().collect();
-                self.collect_receipts(stream);
-                (self.cut_is_snapshot, self.gap) = (true, gap);
-                self.place = stream.head();
-            }
-            Due::Offline(users) if !warming_up && self.place == stream.head() => {
-                self.cut = users.into_iter().filter_map(|uid| self.unheard(stream, uid)).collect();
-            }
-            due => {
-                self.due = due;
-                self.read_log(stream);
-            }
+        if let Due::Snapshot { gap } = self.due
+            && !warming_up
+        {
+            self.due = Due::Nothing;
+            self.cut = stream.present_after(None).cloned().collect();
+            self.collect_receipts(stream);
+            (self.cut_is_snapshot, self.gap) = (true, gap);
+            self.place = stream.head();
+            return;
         }
-    }
-
-    /// A user who was offline all the time since this reader came, so that it has heard nothing of them.
-    fn unheard(&self, stream: &Stream, uid: Puid) -> Option<Presence> {
-        let told = stream.get(uid);
-        let unheard = stream.place_of(uid).is_none_or(|place| place <= self.opened_at);
-        (unheard && told.status == Status::Offline).then_some(told)
+        self.read_log(stream);
+        if let Due::Offline(users) = &mut self.due
+            && !warming_up
+            && self.cut.is_empty()
+        {
+            let told = std::mem::take(users).into_iter().map(|uid| stream.get(uid));
+            self.cut = told.filter(|told| told.status == Status::Offline).collect();
+            self.due = Due::Nothing;
+        }
     }
 
     /// The newest of each user since the place, in order; nothing of one who is again what the reader last heard.
@@ -199,6 +194,10 @@ impl Reader {
             .filter(|now| !repeats(now))
             .cloned()
             .collect();
+        if let Due::Offline(users) = &mut self.due {
+            let heard: HashSet<Puid> = self.cut.iter().map(|now| now.uid).collect();
+            users.retain(|uid| !heard.contains(uid));
+        }
         self.collect_receipts(stream);
         self.place = stream.head();
     }

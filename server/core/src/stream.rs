@@ -199,11 +199,6 @@ impl Stream {
         (place + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.said))
     }
 
-    /// The place of what the Application was last told of a user; `None` where it was told nothing in this epoch.
-    pub(crate) fn place_of(&self, puid: Puid) -> Option<u64> {
-        self.table.get(&puid).map(|row| row.told.version - self.base)
-    }
-
     fn change(&mut self, puid: Puid, view: View, now: Millis) {
         let seen = view.status != Status::Offline;
         let told = self.presence(puid, view, now);

@@ -145,6 +145,35 @@ fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
 }
 
 #[test]
+fn a_plain_reader_hears_of_one_who_revoked_while_it_waited_for_the_list_only_that() {
+    let mut stream = stream();
+    let mut reader = Reader::plain(&stream, vec![UID]);
+    stream.revoke(UID, 0);
+    assert!(page(reader.next(&stream, false)).presence[0].revoked);
+    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+}
+
+#[test]
+fn a_plain_reader_hears_even_of_one_who_came_and_went_while_it_waited_for_the_list() {
+    let mut stream = stream();
+    let mut reader = Reader::plain(&stream, vec![UID]);
+    tell(&mut stream, 1, Status::Online);
+    tell(&mut stream, 1, Status::Offline);
+    assert_eq!(reader.next(&stream, true), Reading::Nothing);
+    assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
+}
+
+#[test]
+fn the_list_of_a_plain_reader_does_not_wait_for_another_change_after_changes_that_cancel_out() {
+    let mut stream = stream();
+    let mut reader = Reader::plain(&stream, vec![UID]);
+    tell(&mut stream, 2, Status::Online);
+    tell(&mut stream, 2, Status::Offline);
+    assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
+    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+}
+
+#[test]
 fn a_revoked_user_is_said_to_be_so_even_where_already_offline() {
     let mut stream = stream();
     let mut reader = Reader::paged(&stream, None, false);

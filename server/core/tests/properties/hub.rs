@@ -1,0 +1,244 @@
+//! The rules wired together as the server's hub does it: shard, then streams, then readers; without locks and sockets.
+
+use std::collections::BTreeMap;
+
+use presence_core::reader::{Form, Page, Reader, Reading};
+use presence_core::roster::{Ending, Tell, View};
+use presence_core::shard::Shard;
+use presence_core::stream::{Kept, Stream};
+use presence_core::{Grant, GrantSet, Millis, UserId};
+use presence_protocol::app::Receipt;
+use presence_protocol::{AppId, DeviceName, Presence, Puid, StatusText};
+
+use crate::model::{Grants, Seat, Shown, Uid};
+use crate::step::{DEVICES, SEATS};
+
+/// How long a lost device has to come back.
+pub(crate) const GRACE: Millis = 10_000;
+
+/// What goes over the wire.
+#[expect(clippy::struct_excessive_bools, reason = "so it is on the wire")]
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) snapshot: bool,
+    pub(crate) gap: bool,
+    pub(crate) more: bool,
+    pub(crate) presence: Vec<Presence>,
+    pub(crate) receipts: Vec<Receipt>,
+    /// With the place that it stands for.
+    pub(crate) cursor: Option<(String, u64)>,
+    /// Whether these are the bytes that another reader got.
+    pub(crate) shared: bool,
+}
+
+/// What a socket gets next.
+pub(crate) enum Next {
+    Nothing,
+    Frame(Frame),
+    TooSlow,
+}
+
+struct Shared {
+    form: Form,
+    from: u64,
+    to: u64,
+    frame: Frame,
+}
+
+struct Room {
+    stream: Stream,
+    shared: Option<Shared>,
+}
+
+/// The hub of one epoch.
+pub(crate) struct Hub {
+    shard: Shard<u64>,
+    rooms: Vec<Room>,
+    /// What the rosters last had told of each.
+    told: BTreeMap<Puid, View>,
+    pub(crate) now: Millis,
+}
+
+fn app_id(app: usize) -> AppId {
+    AppId::from_bits(app as u128)
+}
+
+fn user_id(user: usize) -> UserId {
+    UserId(user.try_into().unwrap())
+}
+
+fn name(device: usize) -> DeviceName {
+    DEVICES[device].parse().unwrap()
+}
+
+impl Hub {
+    pub(crate) fn new(active: &[bool], epoch: u64, kept: Kept, now: Millis) -> Self {
+        let id = |app: usize| epoch * 1_000 + app as u64;
+        let room = |(app, active): (usize, &bool)| Room {
+            stream: Stream::new(id(app), epoch, *active, kept),
+            shared: None,
+        };
+        Self {
+            shard: Shard::default(),
+            told: BTreeMap::new(),
+            rooms: active.iter().enumerate().map(room).collect(),
+            now,
+        }
+    }
+
+    /// How many users it has in mind.
+    pub(crate) fn users(&self) -> usize {
+        self.shard.rosters().count()
+    }
+
+    pub(crate) fn stream(&self, app: usize) -> &Stream {
+        &self.rooms[app].stream
+    }
+
+    /// Whether there was a seat.
+    pub(crate) fn connect(&mut self, seat: Seat) -> bool {
+        let (user, now) = (user_id(seat.user), self.now);
+        let roster = self.shard.enter(user);
+        let arrived =
+            roster.arrive(&name(seat.device), seat.generation, seat.generation, now, SEATS);
+        self.shard.tidy(user);
+        arrived.is_ok()
+    }
+
+    pub(crate) fn load(&mut self, user: usize, grants: &Grants) {
+        let live = grants.live.iter().map(|live| Grant {
+            app: app_id(live.app),
+            puid: Puid::from_bits(live.uid),
+            paused: live.paused,
+            granted_at: 0,
+        });
+        let set = GrantSet { revision: grants.revision, grants: live.collect() };
+        let mut told = vec![];
+        if let Some(roster) = self.shard.find(user_id(user)) {
+            roster.set_grants(set, &mut told);
+        }
+        self.tell(told);
+    }
+
+    /// Whether the seat was still its own.
+    pub(crate) fn say(
+        &mut self,
+        seat: Seat,
+        (status, text): &Shown,
+        only: Option<&[usize]>,
+    ) -> bool {
+        let text = (!text.is_empty()).then(|| StatusText::try_from(text.as_str()).unwrap());
+        let (view, only) = (View::new(*status, text), only.map(ids));
+        let (device, mut told) = (name(seat.device), vec![]);
+        let said = self.shard.find(user_id(seat.user)).is_some_and(|roster| {
+            roster.report((&device, seat.generation), view, only, &mut told).is_ok()
+        });
+        self.tell(told);
+        said
+    }
+
+    /// Whether the seat was still its own.
+    pub(crate) fn show_only_to(&mut self, seat: Seat, apps: &[usize]) -> bool {
+        let (device, mut told) = (name(seat.device), vec![]);
+        let shown = self.shard.find(user_id(seat.user)).is_some_and(|roster| {
+            roster.show_only_to((&device, seat.generation), ids(apps), &mut told).is_ok()
+        });
+        self.tell(told);
+        shown
+    }
+
+    /// Whether the seat was still its own.
+    pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
+        let (user, until) = (user_id(seat.user), self.now + GRACE);
+        let ending = if clean { Ending::Clean } else { Ending::Lost { until } };
+        let (device, mut told) = (name(seat.device), vec![]);
+        let left = self.shard.find(user).is_some_and(|roster| {
+            roster.leave((&device, seat.generation), ending, &mut told).is_ok()
+        });
+        if left {
+            self.shard.look_again(user, until);
+        }
+        self.shard.tidy(user);
+        self.tell(told);
+        left
+    }
+
+    pub(crate) fn end(&mut self, user: usize, device: usize) {
+        let mut told = vec![];
+        if let Some(roster) = self.shard.find(user_id(user)) {
+            roster.end(&name(device), &mut told);
+        }
+        self.shard.tidy(user_id(user));
+        self.tell(told);
+    }
+
+    pub(crate) fn tick(&mut self) {
+        let mut told = vec![];
+        self.shard.tick(self.now, &mut told);
+        self.tell(told);
+        self.rooms.iter_mut().for_each(|room| room.stream.prune(self.now));
+    }
+
+    pub(crate) fn revoke(&mut self, app: usize, uid: Uid) {
+        self.rooms[app].stream.revoke(Puid::from_bits(uid), self.now);
+    }
+
+    pub(crate) fn switch(&mut self, app: usize, active: bool) {
+        self.rooms[app].stream.set_active(active, self.now);
+    }
+
+    pub(crate) fn receipt(&mut self, app: usize, receipt: Receipt) {
+        let stream = &mut self.rooms[app].stream;
+        let before = stream.head();
+        let rings = stream.receipt(receipt, self.now);
+        assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
+    }
+
+    /// What a reader gets next; readers that keep up share their bytes.
+    pub(crate) fn next(&mut self, app: usize, reader: &mut Reader, warming_up: bool) -> Next {
+        let Room { stream, shared } = &mut self.rooms[app];
+        let (form, from, to) = (reader.form(), reader.shares_from(), stream.head());
+        if let Some(found) =
+            shared.as_ref().filter(|s| (s.form, Some(s.from), s.to) == (form, from, to))
+        {
+            reader.skip_to(to);
+            return Next::Frame(Frame { shared: true, ..found.frame.clone() });
+        }
+        let frame = match reader.next(stream, warming_up) {
+            Reading::Nothing => return Next::Nothing,
+            Reading::TooSlow => return Next::TooSlow,
+            Reading::Page(page) => frame(page, stream),
+        };
+        if let Some(from) = from
+            && reader.shares_from() == Some(to)
+        {
+            *shared = Some(Shared { form, from, to, frame: frame.clone() });
+        }
+        Next::Frame(frame)
+    }
+
+    fn tell(&mut self, told: Vec<Tell>) {
+        for Tell { app, puid, view } in told {
+            let last = self.told.insert(puid, view.clone()).unwrap_or_default();
+            assert_ne!(last, view, "2: a roster tells only of changes");
+            let stream = &mut self.rooms[usize::try_from(app.bits()).unwrap()].stream;
+            let before = stream.head();
+            let known = stream.get(puid);
+            let changes = (known.status, known.message) != (view.status, view.text.clone());
+            let rings = stream.tell(puid, view.clone(), self.now);
+            assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
+            assert!(changes || !rings, "2: a stream says only changes");
+            assert!(!stream.tell(puid, view, self.now), "2: told twice is said once");
+        }
+    }
+}
+
+fn ids(apps: &[usize]) -> Vec<AppId> {
+    apps.iter().map(|app| app_id(*app)).collect()
+}
+
+fn frame(page: Page, stream: &Stream) -> Frame {
+    let Page { snapshot, gap, more, presence, receipts, up_to } = page;
+    let cursor = up_to.map(|place| (stream.cursor(place), place));
+    Frame { snapshot, gap, more, presence, receipts, cursor, shared: false }
+}
