@@ -132,7 +132,9 @@ impl Presence {
                     let mut next = || answers.next().map(|answer| answer.map_err(of_notification));
                     checked
                         .into_iter()
-                        .map(|item| item.and_then(|_| next().unwrap_or(Err(Errno::Internal.into()))))
+                        .map(|item| {
+                            item.and_then(|_| next().unwrap_or(Err(Errno::Internal.into())))
+                        })
                         .collect()
                 }
                 Err(error) => {

@@ -1,8 +1,7 @@
 //! The use cases of an AppDeveloper: registration, verification, activation, keys.
 
-use presence_core::model::{ApiKey, App, AppState};
 use presence_core::UserId;
-use presence_identity::fetch::FetchError;
+use presence_core::model::{ApiKey, App, AppState};
 use presence_protocol::{AppId, CloseCode, Errno, Ko};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
@@ -56,8 +55,8 @@ impl Presence {
     pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, Ko> {
         let Registration { name, domain, description } = wanted;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
-        let owned = self.store.count_apps_of(owner).await.map_err(of_store)?;
-        if owned >= self.settings.apps_per_developer {
+        let count = self.store.count_apps_of(owner).await.map_err(of_store)?;
+        if count >= self.settings.apps_per_developer {
             let most = self.settings.apps_per_developer;
             return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {most} applications")));
         }
@@ -103,6 +102,7 @@ impl Presence {
     pub async fn change_app(&self, owner: UserId, app: AppId, change: Change) -> Result<App, Ko> {
         let Change { name, domain, description } = change;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
+        let _switching = self.switching.lock().await;
         let before = self.own_app(owner, app).await?;
         let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
             domain,
@@ -154,7 +154,12 @@ impl Presence {
     /// # Errors
     ///
     /// As [`Presence::own_app`], and `domain_not_verified`.
-    pub async fn activate_app(&self, owner: UserId, app: AppId) -> Result<(App, Option<MadeKey>), Ko> {
+    pub async fn activate_app(
+        &self,
+        owner: UserId,
+        app: AppId,
+    ) -> Result<(App, Option<MadeKey>), Ko> {
+        let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         if app.state == AppState::Registered {
             return Err(Errno::DomainNotVerified.into());
@@ -173,6 +178,7 @@ impl Presence {
     ///
     /// As [`Presence::own_app`], and `application_not_active`.
     pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+        let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         match app.state {
             AppState::Inactive => return Ok(app),
@@ -244,7 +250,7 @@ impl Presence {
         let scheme = if local || self.settings.domain_http { "http" } else { "https" };
         let url = Url::parse(&format!("{scheme}://{domain}{PROOF_PATH}"))
             .map_err(|_| not_verified("the domain is not a host name"))?;
-        let page = self.fetch.get(&url).await.map_err(|error| not_fetched(&error))?;
+        let page = self.fetch.get(&url).await.map_err(not_verified)?;
         if page.status != 200 {
             return Err(not_verified(format_args!("the page answered status {}", page.status)));
         }
@@ -271,10 +277,6 @@ impl Presence {
 
 fn domain_key() -> String {
     format!("presence-domain-key-{:032x}", rand::random::<u128>())
-}
-
-fn not_fetched(error: &FetchError) -> Ko {
-    not_verified(error)
 }
 
 fn not_verified(reason: impl std::fmt::Display) -> Ko {

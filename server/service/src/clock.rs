@@ -17,7 +17,10 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that is injected everywhere else")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that is injected everywhere else"
+    )]
     fn now(&self) -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)

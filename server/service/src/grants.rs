@@ -54,8 +54,7 @@ impl Presence {
         self.redirect(&app, target, None)?;
         self.hub.ensure_room(app.id, true);
         let fresh = Puid::from_bits(rand::random());
-        let granted =
-            self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
+        let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
         let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
         Ok(Given { uid, redirect })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use presence_store::StoreError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -13,14 +14,14 @@ impl Presence {
         let mut often = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
         let mut seldom = every(Duration::from_mins(1));
-        let mut noted = None;
+        let mut known = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = often.tick() => self.look_at_deadlines().await,
                 _ = each_second.tick() => {
                     self.expire().await;
-                    self.note_devices(&mut noted).await;
+                    self.note_devices(&mut known).await;
                 }
                 _ = seldom.tick() => self.tidy().await,
             }
@@ -30,8 +31,8 @@ impl Presence {
     async fn look_at_deadlines(&self) {
         self.hub.tick();
         for (app, puid) in self.hub.take_releases() {
-            if let Err(error) = self.writer.release(app, puid).await {
-                tracing::warn!(%error, "receipts stay withheld");
+            let released = self.writer.release(app, puid).await;
+            if noted("receipts stay withheld", released).is_none() {
                 self.hub.withhold(app, puid);
                 return;
             }
@@ -39,22 +40,18 @@ impl Presence {
     }
 
     async fn expire(&self) {
-        match self.writer.expire().await {
-            Ok(0) => {}
-            Ok(expired) => tracing::debug!(expired, "notifications expired"),
-            Err(error) => tracing::warn!(%error, "notifications could not be expired"),
-        }
+        noted("notifications could not be expired", self.writer.expire().await);
     }
 
     /// Has the tables remember whether devices are connected, so that a run after a crash knows that they will be back.
-    async fn note_devices(&self, noted: &mut Option<bool>) {
+    async fn note_devices(&self, known: &mut Option<bool>) {
         let connected = self.connected_devices() > 0;
-        if *noted == Some(connected) || (!connected && self.is_warming_up()) {
+        if *known == Some(connected) || (!connected && self.is_warming_up()) {
             return;
         }
-        match self.store.set_devices_connected(connected).await {
-            Ok(()) => *noted = Some(connected),
-            Err(error) => tracing::warn!(%error, "connected devices could not be noted"),
+        let stored = self.store.set_devices_connected(connected).await;
+        if noted("connected devices could not be noted", stored).is_some() {
+            *known = Some(connected);
         }
     }
 
@@ -63,15 +60,17 @@ impl Presence {
         self.rates.tidy();
         for (app, room) in self.hub.rooms() {
             room.prune(now);
-            let Some(at) = room.last_looked_at(now) else { continue };
-            if let Err(error) = self.store.touch_app(app, at).await {
-                tracing::debug!(%error, "a look was not noted");
+            if let Some(at) = room.last_looked_at(now) {
+                noted("a look was not noted", self.store.touch_app(app, at).await);
             }
         }
-        if let Err(error) = self.store.purge(now).await {
-            tracing::warn!(%error, "what has expired could not be purged");
-        }
+        noted("what has expired could not be purged", self.store.purge(now).await);
     }
+}
+
+/// What was done, or a line in the log that it was not.
+fn noted<T>(what: &'static str, done: Result<T, StoreError>) -> Option<T> {
+    done.inspect_err(|error| tracing::warn!(%error, what, "housekeeping")).ok()
 }
 
 fn every(period: Duration) -> Interval {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use presence_core::roster::{DeviceInfo, Ending, Roster, Stale, Tell, View};
+use presence_core::roster::{Arrival, DeviceInfo, Ending, Roster, Stale, Tell, View};
 use presence_core::shard::Shard;
 use presence_core::stream::{Kept, Stream};
 use presence_core::{Clock, GrantSet, Millis, UserId};
@@ -86,7 +86,8 @@ impl Hub {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let (now, most) = (self.clock.now(), self.limits.sockets_per_user);
         let replaced = self.with_shard(user, |shard, _| {
-            let arrived = shard.enter(user).arrive(&device, mailbox, generation, now, most);
+            let arrival = Arrival { name: &device, handle: mailbox, generation, now };
+            let arrived = shard.enter(user).arrive(arrival, most);
             shard.tidy(user);
             arrived
         })?;

@@ -126,8 +126,7 @@ mod tests {
             mailbox.post(posted(seq, resumed));
         }
         let loaded = [Notification::clone(&posted(3, false).notification)];
-        let left: Vec<_> =
-            mailbox.take_beside(&loaded, 5).iter().map(|item| item.seq).collect();
+        let left: Vec<_> = mailbox.take_beside(&loaded, 5).iter().map(|item| item.seq).collect();
         assert_eq!(left, [2, 6]);
     }
 }

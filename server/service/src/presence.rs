@@ -45,6 +45,8 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    /// Held while an Application is started or stopped, so that the tables and the hub agree.
+    pub(crate) switching: tokio::sync::Mutex<()>,
 }
 
 impl Presence {
@@ -71,8 +73,19 @@ impl Presence {
             .max_capacity(REMEMBERED_ASSERTIONS)
             .expire_after(crate::sign_in::UntilExpiry(Arc::clone(&clock)))
             .build();
-        let presence =
-            Self { store, writer, hub, verifier, fetch, clock, settings, rates, claimed };
+        let switching = tokio::sync::Mutex::default();
+        let presence = Self {
+            store,
+            writer,
+            hub,
+            verifier,
+            fetch,
+            clock,
+            settings,
+            rates,
+            claimed,
+            switching,
+        };
         Ok((Arc::new(presence), task))
     }
 

@@ -62,8 +62,8 @@ struct Buckets<K: Clone + Eq + Hash>(DefaultKeyedRateLimiter<K>);
 impl<K: Clone + Eq + Hash> Buckets<K> {
     fn new(rate: Rate) -> Self {
         let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(at_least_one(rate.per_second))
-            .allow_burst(at_least_one(rate.burst));
+        let quota =
+            Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst));
         Self(RateLimiter::keyed(quota))
     }
 

@@ -37,9 +37,8 @@ pub(crate) fn of_identity(error: IdentityError) -> Ko {
 pub(crate) fn of_notification(fault: NotifyFault) -> Ko {
     match fault {
         NotifyFault::UnknownUid => Errno::UnknownUid.into(),
-        NotifyFault::IdempotencyMismatch => Ko::detailed(
-            Errno::InvalidField,
-            "idempotency_key was used for another notification",
-        ),
+        NotifyFault::IdempotencyMismatch => {
+            Ko::detailed(Errno::InvalidField, "idempotency_key was used for another notification")
+        }
     }
 }

@@ -59,7 +59,9 @@ pub fn display_text(field: &str, text: &str, chars: usize, may_be_empty: bool) -
     let too_long = text.chars().nth(chars).is_some();
     let disturbing = |c: char| disturbs_display(c) && c != '\n';
     if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(disturbing) {
-        let wanted = format!("{field} must be a text of at most {chars} characters, without control characters");
+        let wanted = format!(
+            "{field} must be a text of at most {chars} characters, without control characters"
+        );
         return Err(Ko::detailed(Errno::InvalidField, wanted));
     }
     Ok(())
@@ -111,7 +113,9 @@ pub fn redirect(
         "http" => development && on_loopback(&url),
         _ => false,
     };
-    let clean = !has_user_info(&url) && url.fragment().is_none() && !target.contains(['\\', '\t', '\n', '\r']);
+    let clean = !has_user_info(&url)
+        && url.fragment().is_none()
+        && !target.contains(['\\', '\t', '\n', '\r']);
     if !secure || !clean || authority(&url).as_deref() != Some(domain) {
         return Err(refused());
     }
@@ -152,8 +156,21 @@ mod tests {
             assert!(domain(good, false).is_ok(), "{good}");
         }
         for bad in [
-            "", "localhost", "App.example", "a..b", "-a.b", "a.b-", "127.0.0.1", "0x7f.1", "[::1]", "a.b:80", "a.b/c",
-            "u@a.b", "a b.c", "example.com.", "bücher.example",
+            "",
+            "localhost",
+            "App.example",
+            "a..b",
+            "-a.b",
+            "a.b-",
+            "127.0.0.1",
+            "0x7f.1",
+            "[::1]",
+            "a.b:80",
+            "a.b/c",
+            "u@a.b",
+            "a b.c",
+            "example.com.",
+            "bücher.example",
         ] {
             assert!(domain(bad, false).is_err(), "{bad}");
         }
@@ -164,7 +181,8 @@ mod tests {
         for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
             assert!(domain(good, true).is_ok(), "{good}");
         }
-        for bad in ["localhost:0", "localhost:99999", "127.0.0.2", "localhost:80:80", "localhost:"] {
+        for bad in ["localhost:0", "localhost:99999", "127.0.0.2", "localhost:80:80", "localhost:"]
+        {
             assert!(domain(bad, true).is_err(), "{bad}");
         }
     }
@@ -176,9 +194,19 @@ mod tests {
             assert!(action(good, false, &schemes).is_ok(), "{good}");
         }
         for bad in [
-            "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "http://a.example", "intent:x",
-            "//a.example", "x", "https://u:p@a.example", " https://a.example", "https://a.example/\u{202e}",
-            "java\nscript:alert(1)", "HTTPS://", "http://localhost:1",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "http://a.example",
+            "intent:x",
+            "//a.example",
+            "x",
+            "https://u:p@a.example",
+            " https://a.example",
+            "https://a.example/\u{202e}",
+            "java\nscript:alert(1)",
+            "HTTPS://",
+            "http://localhost:1",
         ] {
             assert!(action(bad, false, &schemes).is_err(), "{bad}");
         }
@@ -192,9 +220,18 @@ mod tests {
         assert!(to("https://app.example/back?x=1").is_ok());
         assert!(to("https://app.example:443/").is_ok());
         for bad in [
-            "http://app.example/", "https://app.example.evil.example/", "https://evil.example/app.example",
-            "https://u@app.example/", "https://app.example/#f", "https://app.example:8443/", "//app.example/",
-            "https:\\\\app.example", "https://app.example\\@evil.example/", "https://sub.app.example/", "javascript:x", "",
+            "http://app.example/",
+            "https://app.example.evil.example/",
+            "https://evil.example/app.example",
+            "https://u@app.example/",
+            "https://app.example/#f",
+            "https://app.example:8443/",
+            "//app.example/",
+            "https:\\\\app.example",
+            "https://app.example\\@evil.example/",
+            "https://sub.app.example/",
+            "javascript:x",
+            "",
         ] {
             assert!(to(bad).is_err(), "{bad}");
         }

@@ -52,12 +52,15 @@ pub(crate) fn is_well_formed(kind: Kind, text: &str) -> bool {
     text.len() == length
         && text.is_ascii()
         && text.starts_with(kind.prefix())
-        && text.split_at_checked(length - CHECK).is_some_and(|(body, check)| checksum(body) == check)
+        && text
+            .split_at_checked(length - CHECK)
+            .is_some_and(|(body, check)| checksum(body) == check)
 }
 
 /// The first characters of a key, by which it is found and shown.
 pub(crate) fn shown_part(text: &str) -> Option<&str> {
-    let kind = [Kind::LiveKey, Kind::TestKey].into_iter().find(|kind| is_well_formed(*kind, text))?;
+    let kind =
+        [Kind::LiveKey, Kind::TestKey].into_iter().find(|kind| is_well_formed(*kind, text))?;
     text.get(..kind.prefix().len() + SHOWN)
 }
 

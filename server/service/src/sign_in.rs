@@ -180,10 +180,10 @@ impl Presence {
     }
 
     async fn bearer(&self, token: &str) -> Result<Identified, Ko> {
-        let caller = self.caller(token).await.map_err(|ko| match ko.errno {
-            Errno::NotAuthenticated => Errno::InvalidAssertion.into(),
-            _ => ko,
-        })?;
+        if !secret::is_well_formed(Kind::Token, token) {
+            return Err(Errno::InvalidAssertion.into());
+        }
+        let caller = self.caller(token).await?;
         let Caller { user, email, expires_at, digest, .. } = caller;
         Ok(Identified { user, email, expires_at, digest })
     }

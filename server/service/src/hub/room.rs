@@ -136,9 +136,7 @@ impl Room {
 
     /// When the Application last looked: now, while a socket is open.
     pub fn last_looked_at(&self, now: Millis) -> Option<Millis> {
-        self.with(|inner| {
-            if inner.sockets.is_empty() { inner.last_looked_at } else { Some(now) }
-        })
+        self.with(|inner| if inner.sockets.is_empty() { inner.last_looked_at } else { Some(now) })
     }
 
     /// Forgets what is older than what is kept.
