@@ -1,1 +1,122 @@
-//! The REST API.
+//! The REST API: each handler parses, calls the service and answers. Every refusal, also of the router's own, is the one error
+//! object of the registry.
+//!
+//! Deliberately without CORS headers: pages of other origins have no business here.
+//!
+//! The modules in reading order: the calls by subject, then what they are made of.
+
+mod account;
+mod app_service;
+mod apps;
+mod grants;
+mod keys;
+mod session;
+
+mod development;
+mod operation;
+mod pages;
+
+mod description;
+mod errors_page;
+
+mod body;
+mod credential;
+mod door;
+mod form;
+mod refusal;
+mod site;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use poem::middleware::CatchPanic;
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
+use poem_openapi::{OpenApiService, Tags};
+use presence_protocol::{Errno, Ko};
+
+use crate::context::Context;
+
+use self::account::AccountApi;
+use self::app_service::AppServiceApi;
+use self::apps::AppsApi;
+use self::development::DevelopmentApi;
+use self::door::{Allowed, Door};
+use self::grants::GrantsApi;
+use self::keys::KeysApi;
+use self::operation::OperationApi;
+use self::pages::PagesApi;
+use self::refusal::Refusal;
+use self::session::SessionApi;
+
+pub use self::description::document;
+pub use self::errors_page::errors_page;
+
+/// All calls.
+type Api = (
+    SessionApi,
+    GrantsApi,
+    AccountApi,
+    AppsApi,
+    KeysApi,
+    AppServiceApi,
+    OperationApi,
+    DevelopmentApi,
+    PagesApi,
+);
+
+/// The subjects of calls.
+#[derive(Tags)]
+enum Subject {
+    /// Signing in and out.
+    Session,
+    /// Who may see the user.
+    Grants,
+    /// What is connected, and what is held.
+    Account,
+    /// The Applications of a developer.
+    Applications,
+    /// What an Application's server does with its API key.
+    AppService,
+    /// Health and version.
+    Operation,
+    /// Only in development mode.
+    Development,
+    /// Pages and documents.
+    Documents,
+}
+
+/// All routes but the two sockets and the metrics.
+pub fn routes(context: Arc<Context>) -> impl Endpoint<Output = Response> {
+    let calls = service()
+        .into_endpoint()
+        .with(CatchPanic::new().with_handler(|_| Refusal::from(Errno::Internal).response()))
+        .data(context);
+    Door::new(calls, Allowed::of::<Api>())
+}
+
+/// A refusal as an answer, for what is refused outside of these routes.
+pub fn refuse(ko: &Ko) -> Response {
+    let mut response = Refusal::from(ko.clone()).response();
+    door::finish(response.headers_mut());
+    response
+}
+
+fn service() -> OpenApiService<Api, ()> {
+    let api = (
+        SessionApi,
+        GrantsApi,
+        AccountApi,
+        AppsApi,
+        KeysApi,
+        AppServiceApi,
+        OperationApi,
+        DevelopmentApi,
+        PagesApi,
+    );
+    OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
+        .summary("Who can be reached, as each person allows it")
+        .description(include_str!("http/introduction.md"))
+}

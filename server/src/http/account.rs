@@ -1,0 +1,162 @@
+//! What is connected, and what is held about a user.
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use presence_core::Notification;
+use presence_core::roster::DeviceInfo;
+use presence_protocol::Errno;
+use presence_service::Account;
+
+use super::Subject;
+use super::apps::AppView;
+use super::credential::{AccountScope, AnyScope};
+use super::grants::GrantView;
+use super::refusal::Refusal;
+use super::session::done_and_forgotten;
+use super::views::{Done, Id, StatusName, WithHeaders};
+
+pub(super) struct AccountApi;
+
+/// The devices of a user.
+#[derive(Object)]
+struct Devices {
+    /// The ones that are connected, or were a moment ago.
+    devices: Vec<DeviceView>,
+}
+
+/// A device.
+#[derive(Object)]
+#[oai(rename = "Device", skip_serializing_if_is_none)]
+struct DeviceView {
+    /// Its name.
+    device: String,
+    /// What it last reported to all.
+    status: StatusName,
+    /// The text of that.
+    message: Option<String>,
+    /// Whether it is connected; if not, its presence is kept for a grace time.
+    connected: bool,
+    /// When it connected.
+    since: u64,
+}
+
+impl From<DeviceInfo> for DeviceView {
+    fn from(info: DeviceInfo) -> Self {
+        Self {
+            device: info.device.to_string(),
+            status: info.view.status.into(),
+            message: info.view.text.map(String::from),
+            connected: info.connected,
+            since: info.since,
+        }
+    }
+}
+
+/// Everything that is held about a user.
+#[derive(Object)]
+#[oai(rename = "Account")]
+struct AccountView {
+    /// The verified e-mail.
+    email: String,
+    /// When the user was first seen.
+    created_at: u64,
+    /// How many sessions are held.
+    sessions: u64,
+    /// Who may see the user.
+    grants: Vec<GrantView>,
+    /// The user's own Applications.
+    apps: Vec<AppView>,
+    /// What is connected.
+    devices: Vec<DeviceView>,
+    /// The notifications that wait.
+    notifications: Vec<NotificationView>,
+}
+
+/// A notification that waits.
+#[derive(Object)]
+#[oai(rename = "Notification")]
+struct NotificationView {
+    /// Its name.
+    id: Id,
+    /// The Application.
+    appid: Id,
+    /// The Application's name.
+    source: String,
+    /// The text.
+    message: String,
+    /// Empty, or the URL to open.
+    action: String,
+    /// When it was accepted.
+    sent_at: u64,
+    /// When it expires.
+    expires_at: u64,
+}
+
+impl From<Notification> for NotificationView {
+    fn from(notification: Notification) -> Self {
+        Self {
+            id: Id::new(notification.id),
+            appid: Id::new(notification.app),
+            source: notification.source.to_string(),
+            message: notification.message.into(),
+            action: notification.action.into(),
+            sent_at: notification.sent_at,
+            expires_at: notification.expires_at,
+        }
+    }
+}
+
+#[OpenApi(tag = "Subject::Account")]
+impl AccountApi {
+    /// List what is connected.
+    #[oai(path = "/devices", method = "get", operation_id = "list_devices")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn devices(&self, user: AnyScope) -> Json<Devices> {
+        Json(Devices { devices: devices_of(&user) })
+    }
+
+    /// End a device.
+    ///
+    /// Its socket is closed with 4005, and its presence ends at once.
+    #[oai(path = "/devices/:device", method = "delete", operation_id = "end_device")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn end_device(
+        &self,
+        user: AccountScope,
+        device: Path<String>,
+    ) -> Result<Json<Done>, Refusal> {
+        let device = device.parse().map_err(|_| Errno::NotFound)?;
+        user.presence().end_device(user.caller.user, &device)?;
+        Ok(Done::new())
+    }
+
+    /// Show everything that is held about me.
+    #[oai(path = "/account", method = "get", operation_id = "get_account")]
+    async fn show(&self, user: AnyScope) -> Result<Json<AccountView>, Refusal> {
+        let account = user.presence().account(user.caller.user).await?;
+        let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
+        Ok(Json(AccountView {
+            email: email.as_str().to_owned(),
+            created_at,
+            sessions,
+            grants: grants.into_iter().map(GrantView::from).collect(),
+            apps: apps.into_iter().map(AppView::from).collect(),
+            devices: devices_of(&user),
+            notifications: notifications.into_iter().map(NotificationView::from).collect(),
+        }))
+    }
+
+    /// Erase me.
+    ///
+    /// Everything goes: grants, waiting notifications, sessions, own Applications. All sockets of the user are closed.
+    #[oai(path = "/account", method = "delete", operation_id = "delete_account")]
+    async fn erase(&self, user: AccountScope) -> Result<WithHeaders<Done>, Refusal> {
+        user.presence().erase(user.caller.user).await?;
+        Ok(done_and_forgotten(user.clear_cookie()))
+    }
+}
+
+fn devices_of(user: &super::credential::User) -> Vec<DeviceView> {
+    user.presence().devices_of(user.caller.user).into_iter().map(DeviceView::from).collect()
+}

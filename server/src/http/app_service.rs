@@ -1,0 +1,94 @@
+//! What an AppService does without a socket: poll, and notify.
+
+mod views;
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use presence_protocol::limits::BATCH_ITEMS;
+use presence_protocol::{Errno, Ko};
+use presence_service::app_service::POLL_PAGE;
+
+use super::Subject;
+use super::body::{self, JsonBody};
+use super::credential::ServiceKey;
+use super::refusal::Refusal;
+use super::views::Id;
+
+use self::views::{Notified, Notify, PollAnswer, PresenceView};
+
+pub(super) struct AppServiceApi;
+
+#[OpenApi(tag = "Subject::AppService")]
+impl AppServiceApi {
+    /// Poll presence.
+    ///
+    /// With `uid`, the present status of each of these users, in order; one that is not known is an entry with errno 44. Without,
+    /// everybody who is not offline, in pages: go on with `after` set to `next`, until there is no `next`. While `warming_up` is
+    /// there, devices of an earlier run of the server may still be on their way back: do not take anybody for offline yet.
+    #[expect(clippy::too_many_arguments, reason = "each is one parameter of the call")]
+    #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
+    async fn poll(
+        &self,
+        key: ServiceKey,
+        appid: Path<Id>,
+        /// Whom to ask for: repeated, or several between commas, at most 500.
+        uid: Query<Vec<String>>,
+        /// The `next` of the page before.
+        after: Query<Option<Id>>,
+        /// The most entries of a page, 1 to 500.
+        limit: Query<Option<u32>>,
+    ) -> Result<Json<PollAnswer>, Refusal> {
+        let service = key.check(appid.app()?).await?;
+        let presence = &key.context.presence;
+        let warming_up = presence.is_warming_up().then_some(true);
+        if !uid.0.is_empty() {
+            let uids = uids(&uid.0)?;
+            let found = presence.query(&service, uids).await?;
+            let presence = found.into_iter().map(PresenceView::from).collect();
+            return Ok(Json(PollAnswer { presence, next: None, warming_up }));
+        }
+        let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
+        let most = limit.0.map_or(POLL_PAGE, |most| usize::try_from(most).unwrap_or(POLL_PAGE));
+        if !(1..=POLL_PAGE).contains(&most) {
+            return Err(body::invalid("limit", "1 to 500").into());
+        }
+        let page = presence.poll(&service, after, most);
+        let presence = page.presence.into_iter().map(PresenceView::from).collect();
+        Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
+    }
+
+    /// Send live notifications.
+    ///
+    /// As `notify` on the AppService Presence Channel: each item is taken or refused by itself, and an OK means that it is
+    /// stored. `queue_size` is the largest of the items'.
+    #[oai(
+        path = "/apps/:appid/notifications",
+        method = "post",
+        operation_id = "send_notifications"
+    )]
+    async fn notify(
+        &self,
+        key: ServiceKey,
+        appid: Path<Id>,
+        body: JsonBody<Notify>,
+    ) -> Result<Json<Notified>, Refusal> {
+        let service = key.check(appid.app()?).await?;
+        let results = key.context.presence.notify(service.app, body.0.into_items()).await;
+        Ok(Json(Notified::of(&results)))
+    }
+}
+
+fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, Refusal> {
+    let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
+    let uids: Vec<_> = texts
+        .filter(|text| !text.is_empty())
+        .take(BATCH_ITEMS + 1)
+        .map(|text| text.parse().map_err(|_| text.to_owned()))
+        .collect();
+    if uids.len() > BATCH_ITEMS {
+        let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
+        return Err(Ko::detailed(Errno::TooLarge, detail).into());
+    }
+    Ok(uids)
+}

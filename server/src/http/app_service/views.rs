@@ -1,0 +1,180 @@
+//! The bodies of polling and notifying.
+
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use presence_protocol::app::{self, NotifyItem, Queried, Queued};
+use presence_protocol::{Errno, Ko, Presence};
+
+use crate::http::body::{Fields, FromFields};
+use crate::http::views::{Id, StatusName};
+
+/// The present statuses.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(super) struct PollAnswer {
+    /// The statuses.
+    pub(super) presence: Vec<PresenceView>,
+    /// Where the next page begins, where there is one.
+    pub(super) next: Option<Id>,
+    /// True while devices of an earlier run of the server may still be on their way back; absent otherwise.
+    pub(super) warming_up: Option<bool>,
+}
+
+/// What an Application may know of a user; or, for a `uid` that is not known, the refusal.
+#[derive(Object, Default)]
+#[oai(rename = "Presence", skip_serializing_if_is_none)]
+pub(super) struct PresenceView {
+    /// Who, as it was asked for.
+    uid: String,
+    /// The merged status over all devices that this Application may see.
+    status: Option<StatusName>,
+    /// Grows with every change of this user; apply only what is greater.
+    version: Option<u64>,
+    /// When it changed, in whole seconds.
+    since: Option<u64>,
+    /// The status text.
+    message: Option<String>,
+    /// `KO`, where the `uid` is not known.
+    result: Option<String>,
+    /// 44, where the `uid` is not known.
+    errno: Option<u16>,
+    /// For people, where the `uid` is not known.
+    error: Option<String>,
+}
+
+impl From<Presence> for PresenceView {
+    fn from(update: Presence) -> Self {
+        Self {
+            uid: update.uid.to_string(),
+            status: Some(update.status.into()),
+            version: Some(update.version),
+            since: Some(update.since),
+            message: update.message.map(String::from),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Queried> for PresenceView {
+    fn from(queried: Queried) -> Self {
+        match queried {
+            Queried::Known(update) => update.into(),
+            Queried::Unknown(uid) => Self {
+                uid,
+                result: Some("KO".to_owned()),
+                errno: Some(Errno::UnknownUid.number()),
+                error: Some(Errno::UnknownUid.text().to_owned()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// Live notifications.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct Notify {
+    /// At most 500.
+    notifications: Vec<NotifyItemView>,
+    #[oai(skip)]
+    items: Vec<Result<NotifyItem, Ko>>,
+}
+
+/// A live notification.
+#[derive(Object)]
+#[oai(rename = "NotifyItem", skip_serializing_if_is_none)]
+struct NotifyItemView {
+    /// To whom.
+    uid: Id,
+    /// The text, at most 512 characters.
+    message: String,
+    /// Empty, or the URL to open: `https`, or an app link of a scheme that the operator allows.
+    action: Option<String>,
+    /// How long it may wait, in seconds: 0 to 2,592,000, the most where it is not said. 0 means only if a device is connected.
+    ttl: Option<u32>,
+    /// At most 128 characters. The same key within 24 h is answered as the first time, and not queued again.
+    idempotency_key: Option<String>,
+}
+
+impl Notify {
+    /// The items, each read by itself.
+    pub(super) fn into_items(self) -> Vec<Result<NotifyItem, Ko>> {
+        self.items
+    }
+}
+
+impl FromFields for Notify {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        let missing = || Ko::detailed(Errno::MissingField, "notifications");
+        let items = app::items(fields.raw("notifications").ok_or_else(missing)?)?;
+        Ok(Self { notifications: Vec::new(), items })
+    }
+}
+
+impl Example for Notify {
+    fn example() -> Self {
+        let item = NotifyItemView {
+            uid: Id::new("8f14e45fceea167a5a36dedd4bea2543"),
+            message: "Your move".to_owned(),
+            action: Some("https://chess.example.org/games/7".to_owned()),
+            ttl: Some(3600),
+            idempotency_key: Some("game-7-move-12".to_owned()),
+        };
+        Self { notifications: vec![item], items: Vec::new() }
+    }
+}
+
+/// What became of the notifications.
+#[derive(Object)]
+pub(super) struct Notified {
+    /// `OK`.
+    result: String,
+    /// The largest of the items'.
+    queue_size: u32,
+    /// One an item, in order.
+    results: Vec<NotifyResult>,
+}
+
+/// What became of one notification.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct NotifyResult {
+    /// `OK` or `KO`.
+    result: String,
+    /// The name of the notification.
+    id: Option<Id>,
+    /// How many wait for this user of this Application, this one counted.
+    queue_size: Option<u32>,
+    /// Which entry of the registry of errors.
+    errno: Option<u16>,
+    /// For people.
+    error: Option<String>,
+    /// Seconds to wait, where waiting helps.
+    retry_after: Option<f64>,
+}
+
+impl Notified {
+    /// The answer of these results.
+    pub(super) fn of(results: &[Result<Queued, Ko>]) -> Self {
+        let largest = results.iter().flatten().map(|queued| queued.queue_size).max();
+        Self {
+            result: "OK".to_owned(),
+            queue_size: largest.unwrap_or(0),
+            results: results.iter().map(NotifyResult::from).collect(),
+        }
+    }
+}
+
+impl From<&Result<Queued, Ko>> for NotifyResult {
+    fn from(result: &Result<Queued, Ko>) -> Self {
+        let (queued, ko) = (result.as_ref().ok(), result.as_ref().err());
+        Self {
+            result: if queued.is_some() { "OK" } else { "KO" }.to_owned(),
+            id: queued.map(|queued| Id::new(queued.id)),
+            queue_size: queued.map(|queued| queued.queue_size),
+            errno: ko.map(|ko| ko.errno.number()),
+            error: ko.map(|ko| ko.text.clone().into_owned()),
+            retry_after: ko.and_then(|ko| ko.retry_after),
+        }
+    }
+}

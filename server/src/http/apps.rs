@@ -1,0 +1,235 @@
+//! The Applications of a developer.
+
+use poem::http::header;
+use poem_openapi::param::Path;
+use poem_openapi::payload::{Json, Response};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use presence_core::App;
+use presence_protocol::Ko;
+use presence_service::applications::{Change, Registration};
+use secrecy::ExposeSecret;
+
+use super::Subject;
+use super::body::{Fields, FromFields, JsonBody};
+use super::credential::AccountScope;
+use super::refusal::Refusal;
+use super::views::{AppStateName, Done, Id, WithHeaders};
+
+pub(super) struct AppsApi;
+
+/// An Application to be.
+#[derive(Object)]
+#[oai(example)]
+struct RegisterApplication {
+    /// Its name, at most 200 characters; devices see it as the `source` of notifications.
+    name: String,
+    /// Its domain: a lower-case host name, in development mode also `localhost[:port]` or `127.0.0.1[:port]`.
+    domain: String,
+    /// What it is, at most 2,000 characters.
+    description: Option<String>,
+}
+
+impl Example for RegisterApplication {
+    fn example() -> Self {
+        Self {
+            name: "Chess by Mail".to_owned(),
+            domain: "chess.example.org".to_owned(),
+            description: Some("Tells you when your opponent is there.".to_owned()),
+        }
+    }
+}
+
+impl FromFields for RegisterApplication {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        Ok(Self {
+            name: fields.required("name", "a text")?,
+            domain: fields.required("domain", "a text")?,
+            description: fields.optional("description", "a text")?,
+        })
+    }
+}
+
+/// What to change of an Application; what is left out stays.
+#[derive(Object)]
+struct ChangeApplication {
+    /// Its name.
+    name: Option<String>,
+    /// Its domain. Another one has to be verified again, and the Application is stopped until then.
+    domain: Option<String>,
+    /// What it is.
+    description: Option<String>,
+}
+
+impl FromFields for ChangeApplication {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        Ok(Self {
+            name: fields.optional("name", "a text")?,
+            domain: fields.optional("domain", "a text")?,
+            description: fields.optional("description", "a text")?,
+        })
+    }
+}
+
+/// An Application.
+#[derive(Object)]
+#[oai(rename = "Application")]
+pub(super) struct AppView {
+    /// Its id.
+    appid: Id,
+    /// Its name.
+    name: String,
+    /// Its domain.
+    domain: String,
+    /// What it is.
+    description: String,
+    /// How far it has come.
+    state: AppStateName,
+    /// What its domain must show at `/__presence`.
+    domain_key: String,
+    /// When it was registered.
+    created_at: u64,
+}
+
+impl From<App> for AppView {
+    fn from(app: App) -> Self {
+        Self {
+            appid: Id::new(app.id),
+            name: app.name,
+            domain: app.domain,
+            description: app.description,
+            state: app.state.into(),
+            domain_key: app.domain_key,
+            created_at: app.created_at,
+        }
+    }
+}
+
+/// The Applications of a developer.
+#[derive(Object)]
+struct Applications {
+    /// The Applications.
+    apps: Vec<AppView>,
+}
+
+/// An Application that was started or stopped.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct Switched {
+    /// Its id.
+    appid: Id,
+    /// How far it has come.
+    state: AppStateName,
+    /// Its first key, on its first activation, shown this once.
+    api_key: Option<String>,
+}
+
+/// A new Application.
+#[derive(ApiResponse)]
+enum Registered {
+    /// It is registered; its domain has yet to be verified.
+    #[oai(status = 201)]
+    Created(
+        Json<AppView>,
+        /// Where the Application is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[OpenApi(tag = "Subject::Applications")]
+impl AppsApi {
+    /// Register an Application.
+    #[oai(path = "/apps", method = "post", operation_id = "register_application")]
+    async fn register(
+        &self,
+        user: AccountScope,
+        body: JsonBody<RegisterApplication>,
+    ) -> Result<Registered, Refusal> {
+        let RegisterApplication { name, domain, description } = body.0;
+        let wanted = Registration { name, domain, description: description.unwrap_or_default() };
+        let app = user.presence().register(user.caller.user, wanted).await?;
+        let location = format!("/apps/{}", app.id);
+        Ok(Registered::Created(Json(app.into()), location))
+    }
+
+    /// List my Applications.
+    #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
+    async fn list(&self, user: AccountScope) -> Result<Json<Applications>, Refusal> {
+        let apps = user.presence().apps_of(user.caller.user).await?;
+        Ok(Json(Applications { apps: apps.into_iter().map(AppView::from).collect() }))
+    }
+
+    /// Show one of my Applications.
+    #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
+    async fn show(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
+        let app = user.presence().own_app(user.caller.user, appid.app()?).await?;
+        Ok(Json(app.into()))
+    }
+
+    /// Change an Application.
+    ///
+    /// Another domain un-verifies and stops it.
+    #[oai(path = "/apps/:appid", method = "patch", operation_id = "change_application")]
+    async fn change(
+        &self,
+        user: AccountScope,
+        appid: Path<Id>,
+        body: JsonBody<ChangeApplication>,
+    ) -> Result<Json<AppView>, Refusal> {
+        let ChangeApplication { name, domain, description } = body.0;
+        let change = Change { name, domain, description };
+        let app = user.presence().change_app(user.caller.user, appid.app()?, change).await?;
+        Ok(Json(app.into()))
+    }
+
+    /// Remove an Application.
+    ///
+    /// Its grants, keys and waiting notifications go too; its sockets are closed with 4004.
+    #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
+    async fn remove(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
+        user.presence().remove_app(user.caller.user, appid.app()?).await?;
+        Ok(Done::new())
+    }
+
+    /// Verify an Application's domain.
+    ///
+    /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
+    #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
+    async fn verify(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
+        let app = user.presence().verify_app(user.caller.user, appid.app()?).await?;
+        Ok(Json(app.into()))
+    }
+
+    /// Start an Application.
+    ///
+    /// The first time it answers the first API key, shown this once.
+    #[oai(path = "/apps/:appid/activate", method = "post", operation_id = "activate_application")]
+    async fn activate(
+        &self,
+        user: AccountScope,
+        appid: Path<Id>,
+    ) -> Result<WithHeaders<Switched>, Refusal> {
+        let (app, key) = user.presence().activate_app(user.caller.user, appid.app()?).await?;
+        let api_key = key.map(|made| made.secret.expose_secret().to_owned());
+        let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
+        Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
+    }
+
+    /// Stop an Application.
+    ///
+    /// Its sockets are closed with 4004; grants and keys stay.
+    #[oai(
+        path = "/apps/:appid/deactivate",
+        method = "post",
+        operation_id = "deactivate_application"
+    )]
+    async fn deactivate(
+        &self,
+        user: AccountScope,
+        appid: Path<Id>,
+    ) -> Result<Json<Switched>, Refusal> {
+        let app = user.presence().deactivate_app(user.caller.user, appid.app()?).await?;
+        Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
+    }
+}

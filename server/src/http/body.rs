@@ -1,0 +1,119 @@
+//! JSON bodies, read field by field, so that a refusal can name the field.
+
+use std::collections::HashMap;
+
+use poem::error::ReadBodyError;
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use presence_protocol::{Errno, Ko};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::refusal::Refusal;
+use super::site;
+
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
+
+/// A JSON body. The type is also the body's schema.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// What can be read from the fields of a JSON object.
+pub(super) trait FromFields: Type {
+    /// Takes the fields it knows.
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko>
+    where
+        Self: Sized;
+}
+
+impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    const PARAM_IS_REQUIRED: bool = true;
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let text = text(request, body).await?;
+        if media_type(request).is_none_or(|given| given != JSON) && !text.is_empty() {
+            return Err(Refusal::from(Errno::UnsupportedMediaType).into());
+        }
+        Ok(Self(read(&text)?))
+    }
+}
+
+/// Reads an object from its JSON text.
+pub(super) fn read<T: FromFields>(text: &str) -> Result<T, Refusal> {
+    let fields = serde_json::from_str(text).map_err(|_| Errno::NotJson)?;
+    Ok(T::from_fields(&Fields(fields))?)
+}
+
+/// The body as text, counted while it is read.
+pub(super) async fn text(request: &Request, body: &mut RequestBody) -> Result<String, Refusal> {
+    let most = site::context(request)?.body_limit;
+    let body = body.take().map_err(|_| Errno::Internal)?;
+    let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => {
+            Ko::detailed(Errno::TooLarge, format_args!("a body holds at most {most} bytes"))
+        }
+        ReadBodyError::BodyHasBeenTaken | ReadBodyError::Utf8(_) | ReadBodyError::Io(_) => {
+            Ko::detailed(Errno::NotJson, "the body could not be read")
+        }
+    })?;
+    String::from_utf8(bytes.into()).map_err(|_| Errno::NotJson.into())
+}
+
+/// The media type of the body, lower-cased and without parameters.
+pub(super) fn media_type(request: &Request) -> Option<String> {
+    let value = request.header(header::CONTENT_TYPE)?;
+    value.split(';').next().map(|name| name.trim().to_ascii_lowercase())
+}
+
+/// The fields of an object. One that is `null` counts as absent.
+pub(super) struct Fields<'a>(HashMap<String, &'a RawValue>);
+
+impl Fields<'_> {
+    /// A field that must be there. `wanted` says what it must be.
+    pub(super) fn required<'a, T: Deserialize<'a>>(
+        &'a self,
+        name: &str,
+        wanted: &str,
+    ) -> Result<T, Ko> {
+        self.optional(name, wanted)?.ok_or_else(|| Ko::detailed(Errno::MissingField, name))
+    }
+
+    /// A field that may be there.
+    pub(super) fn optional<'a, T: Deserialize<'a>>(
+        &'a self,
+        name: &str,
+        wanted: &str,
+    ) -> Result<Option<T>, Ko> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, wanted))
+    }
+
+    /// The JSON text of a field.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|raw| raw.get()).filter(|json| *json != "null")
+    }
+}
+
+/// `invalid_field`, in the words that the channels use.
+pub(super) fn invalid(name: &str, wanted: &str) -> Ko {
+    Ko::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
+}

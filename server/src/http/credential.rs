@@ -1,0 +1,227 @@
+//! Who makes a call: a user by the token of a session or its cookie, an AppService by its API key.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use presence_core::Scope;
+use presence_protocol::{AppId, Errno};
+use presence_service::Presence;
+use presence_service::app_service::{self, AppService};
+use presence_service::sign_in::{self, Caller};
+
+use crate::context::Context;
+
+use super::refusal::Refusal;
+use super::site::{self, Site};
+
+/// The header that a write by cookie must carry.
+const CSRF_HEADER: &str = "x-csrf-token";
+const SESSION: &str = "session";
+const SESSION_COOKIE: &str = "session_cookie";
+const API_KEY: &str = "api_key";
+
+/// A user who makes a call.
+pub(super) struct User {
+    pub(super) context: Arc<Context>,
+    pub(super) caller: Caller,
+    /// The token, where it came by the cookie.
+    cookie: Option<String>,
+    same_origin: bool,
+    csrf: Option<String>,
+}
+
+impl User {
+    /// The service.
+    pub(super) fn presence(&self) -> &Presence {
+        &self.context.presence
+    }
+
+    /// The token that this user's writes must carry, where the user came by the cookie.
+    pub(super) fn csrf_token(&self) -> Option<String> {
+        self.cookie.as_deref().map(sign_in::csrf_token)
+    }
+
+    /// The header that takes the cookie away, where the user came by it.
+    pub(super) fn clear_cookie(&self) -> Option<String> {
+        self.cookie.as_ref().map(|_| site::clear_cookie(&self.context))
+    }
+
+    /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
+    pub(super) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
+        let Some(token) = &self.cookie else { return Ok(()) };
+        let given = csrf_field.or(self.csrf.as_deref());
+        if self.same_origin && given.is_some_and(|given| sign_in::is_csrf_token(token, given)) {
+            return Ok(());
+        }
+        Err(Errno::Forbidden.into())
+    }
+
+    fn check_scope(&self) -> Result<(), Refusal> {
+        match self.caller.scope {
+            Scope::Account => Ok(()),
+            Scope::Device => Err(Errno::Forbidden.into()),
+        }
+    }
+
+    async fn of(request: &Request) -> Result<Self, Refusal> {
+        let Site { context, same_origin } = Site::of(request)?;
+        let (token, by_cookie) = match (bearer(request), site::cookie(request, &context)) {
+            (Some(key), _) if app_service::is_meant_as_key(key) => {
+                return Err(Errno::Forbidden.into());
+            }
+            (Some(token), _) => (token.to_owned(), false),
+            (None, Some(token)) => (token, true),
+            (None, None) => return Err(Errno::NotAuthenticated.into()),
+        };
+        let caller = context.presence.caller(&token).await?;
+        let csrf = request.header(CSRF_HEADER).map(str::to_owned);
+        Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
+    }
+}
+
+/// A user with a session of any scope.
+pub(super) struct AnyScope(User);
+/// A user whose session may do everything.
+pub(super) struct AccountScope(User);
+/// As [`AccountScope`], of a call that also takes a form, whose field the handler must check.
+pub(super) struct FormSender(User);
+
+impl AnyScope {
+    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+        if writes {
+            user.check_write(None)?;
+        }
+        Ok(Self(user))
+    }
+}
+
+impl AccountScope {
+    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+        user.check_scope()?;
+        if writes {
+            user.check_write(None)?;
+        }
+        Ok(Self(user))
+    }
+}
+
+impl FormSender {
+    fn admit(user: User, _writes: bool) -> Result<Self, Refusal> {
+        user.check_scope()?;
+        Ok(Self(user))
+    }
+}
+
+macro_rules! user_extractor {
+    ($($name:ident)+) => {$(
+        impl Deref for $name {
+            type Target = User;
+
+            fn deref(&self) -> &User {
+                &self.0
+            }
+        }
+
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                register(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![SESSION, SESSION_COOKIE]
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                let user = User::of(request).await?;
+                Ok(Self::admit(user, !request.method().is_safe())?)
+            }
+        }
+    )+};
+}
+
+user_extractor!(AnyScope AccountScope FormSender);
+
+/// An AppService whose key was not checked yet, since the path names the Application.
+pub(super) struct ServiceKey {
+    pub(super) context: Arc<Context>,
+    key: String,
+}
+
+impl ServiceKey {
+    /// Checks the key for an Application.
+    pub(super) async fn check(&self, app: AppId) -> Result<AppService, Refusal> {
+        Ok(self.context.presence.app_service(Some(app), &self.key).await?)
+    }
+}
+
+impl<'a> ApiExtractor<'a> for ServiceKey {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![API_KEY]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let context = site::context(request)?;
+        let errno = match bearer(request) {
+            Some(token) if sign_in::is_meant_as_token(token) => Errno::Forbidden,
+            Some(key) => return Ok(Self { key: key.to_owned(), context }),
+            None if site::cookie(request, &context).is_some() => Errno::Forbidden,
+            None => Errno::NotAuthenticated,
+        };
+        Err(Refusal::from(errno).into())
+    }
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, credential) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+}
+
+fn register(registry: &mut Registry) {
+    let bearer = |description| MetaSecurityScheme {
+        ty: "http",
+        description: Some(description),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    registry.create_security_scheme(SESSION, bearer("The token of a session: `prt_…`."));
+    registry.create_security_scheme(API_KEY, bearer("The key of an AppService: `prs_…`."));
+    let cookie = MetaSecurityScheme {
+        ty: "apiKey",
+        name: Some("__Host-presence"),
+        key_in: Some("cookie"),
+        scheme: None,
+        ..bearer(
+            "The token of a session, as a browser of this server's own origin gets it (`presence` where the server is reached \
+             without TLS). Writes need the same origin and `X-CSRF-Token`.",
+        )
+    };
+    registry.create_security_scheme(SESSION_COOKIE, cookie);
+}

@@ -1,0 +1,140 @@
+//! The OpenAPI document: what poem-openapi knows of the calls, and the refusals that each can give.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use poem_openapi::registry::Registry;
+use poem_openapi::types::Type;
+use presence_protocol::{Errno, Ko, Retry};
+use serde_json::{Map, Value, json};
+
+use super::views::KoView;
+
+/// The OpenAPI document as JSON, always the same text for the same server.
+pub fn document() -> String {
+    let spec = super::service().spec();
+    let mut document: Value = serde_json::from_str(&spec).unwrap_or_default();
+    if let Some(schemas) =
+        document.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
+    {
+        schemas.insert("Ko".to_owned(), ko_schema());
+    }
+    for (path, calls) in members(document.get_mut("paths")) {
+        for (_, call) in members(Some(calls)) {
+            describe_refusals(path, call);
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.and_then(Value::as_object_mut).into_iter().flatten()
+}
+
+fn ko_schema() -> Value {
+    let mut registry = Registry::new();
+    KoView::register(&mut registry);
+    registry
+        .schemas
+        .get("Ko")
+        .and_then(|schema| serde_json::to_value(schema).ok())
+        .unwrap_or_default()
+}
+
+/// Adds the refusals of a call to its answers, by HTTP status.
+fn describe_refusals(path: &str, call: &mut Value) {
+    let mut by_status: BTreeMap<u16, Vec<Errno>> = BTreeMap::new();
+    for errno in refusals(path, call) {
+        by_status.entry(errno.http_status()).or_default().push(errno);
+    }
+    let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for (status, errnos) in by_status {
+        answers.entry(status.to_string()).or_insert_with(|| refusal(status, &errnos));
+    }
+}
+
+/// Which refusals a call can give.
+fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
+    let mut errnos: BTreeSet<Errno> = own_refusals(operation_id(call)).iter().copied().collect();
+    if path.contains("{appid}") {
+        errnos.insert(Errno::UnknownApplication);
+    }
+    if call.get("requestBody").is_some() {
+        errnos.extend([
+            Errno::NotJson,
+            Errno::InvalidField,
+            Errno::TooLarge,
+            Errno::UnsupportedMediaType,
+        ]);
+    }
+    let credential = call.pointer("/security/0").and_then(Value::as_object);
+    if let Some(credential) = credential {
+        errnos.extend([Errno::NotAuthenticated, Errno::Forbidden, Errno::StorageUnavailable]);
+        errnos.extend(if credential.contains_key("api_key") {
+            [Errno::InvalidApiKey, Errno::ApplicationNotActive]
+        } else {
+            [Errno::SessionExpired, Errno::NotAuthenticated]
+        });
+    }
+    errnos.extend([Errno::Internal, Errno::ShuttingDown]);
+    errnos
+}
+
+fn operation_id(call: &Value) -> &str {
+    call.get("operationId").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The refusals that do not follow from the form of a call.
+fn own_refusals(operation: &str) -> &'static [Errno] {
+    match operation {
+        "create_session" => &[
+            Errno::MissingField,
+            Errno::SlowDown,
+            Errno::IdentityUnavailable,
+            Errno::InvalidAssertion,
+            Errno::EmailMismatch,
+            Errno::StorageUnavailable,
+        ],
+        "grant_application" => &[Errno::ApplicationNotActive, Errno::RedirectNotAllowed],
+        "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
+        "delete_key" | "end_device" | "get_docs_asset" | "show_dev_page" => &[Errno::NotFound],
+        "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],
+        "activate_application" => &[Errno::DomainNotVerified],
+        "deactivate_application" => &[Errno::ApplicationNotActive],
+        "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
+        "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
+        "make_dev_assertion" | "fill_dev_page" => {
+            &[Errno::NotFound, Errno::MissingField, Errno::InvalidField]
+        }
+        _ => &[],
+    }
+}
+
+fn refusal(status: u16, errnos: &[Errno]) -> Value {
+    let mut description = String::new();
+    for errno in errnos {
+        let (number, name, meaning) = (errno.number(), errno.name(), errno.meaning().trim());
+        let _ = writeln!(description, "- {number} `{name}`: {meaning}");
+    }
+    let example = errnos.first().map(|errno| Ko::from(*errno).to_json(None));
+    let example: Value =
+        example.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let content = json!({
+        "application/json": { "schema": { "$ref": "#/components/schemas/Ko" }, "example": example },
+    });
+    json!({ "description": description.trim(), "content": content, "headers": headers(status, errnos) })
+}
+
+fn headers(status: u16, errnos: &[Errno]) -> Value {
+    let mut headers = Map::new();
+    let text = |description| json!({ "description": description, "schema": { "type": "string" } });
+    if errnos.iter().any(|errno| errno.retry() == Retry::AfterWaiting) {
+        headers.insert("Retry-After".to_owned(), text("Whole seconds to wait, where it is known."));
+    }
+    if status == 401 {
+        headers.insert("WWW-Authenticate".to_owned(), text("`Bearer`"));
+    }
+    Value::Object(headers)
+}

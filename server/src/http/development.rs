@@ -1,0 +1,149 @@
+//! Development mode: assertions for anybody `@dev.localhost`. In any other mode nothing of this is there.
+
+mod page;
+
+use std::sync::Arc;
+
+use poem::{FromRequest, Request, RequestBody};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use presence_identity::{DevIssuer, DevIssuerError};
+use presence_protocol::{Errno, Ko};
+use url::form_urlencoded;
+
+use crate::context::Context;
+
+use super::Subject;
+use super::body::{self, Fields, FromFields, JsonBody};
+use super::pages::html::Page;
+use super::refusal::Refusal;
+use super::site;
+
+pub(super) struct DevelopmentApi;
+
+/// Development mode, or no such path.
+struct Development(Arc<Context>);
+
+impl<'a> FromRequest<'a> for Development {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let context = site::context(request)?;
+        if context.dev_issuer.is_none() {
+            return Err(Refusal::from(Errno::NotFound).into());
+        }
+        Ok(Self(context))
+    }
+}
+
+impl Development {
+    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, Refusal> {
+        let Self(context) = self;
+        let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
+        let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+        let assertion = issuer.assertion(email, audience, now, lifetime).map_err(refused)?;
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        Ok(MadeAssertion {
+            assertion,
+            email: email.to_owned(),
+            audience: audience.to_owned(),
+            expires_at: now.saturating_add(lifetime),
+        })
+    }
+}
+
+fn refused(error: DevIssuerError) -> Ko {
+    match error {
+        DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
+        DevIssuerError::NotAnAudience => {
+            body::invalid("audience", "an origin such as http://localhost:8080")
+        }
+        DevIssuerError::TooLong | DevIssuerError::Crypto => Errno::Internal.into(),
+    }
+}
+
+/// For whom.
+#[derive(Object)]
+#[oai(example)]
+struct AssertionRequest {
+    /// Anybody `@dev.localhost`.
+    email: String,
+    /// For which site, this one where it is not said.
+    audience: Option<String>,
+}
+
+impl Example for AssertionRequest {
+    fn example() -> Self {
+        Self { email: "alice@dev.localhost".to_owned(), audience: None }
+    }
+}
+
+impl FromFields for AssertionRequest {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        Ok(Self {
+            email: fields.required("email", "a text")?,
+            audience: fields.optional("audience", "a text")?,
+        })
+    }
+}
+
+/// An identity assertion.
+#[derive(Object)]
+#[oai(rename = "Assertion")]
+struct MadeAssertion {
+    /// The assertion. It opens one session, or the sockets of one device.
+    assertion: String,
+    /// Whom it proves.
+    email: String,
+    /// For which site.
+    audience: String,
+    /// When it expires.
+    expires_at: u64,
+}
+
+#[OpenApi(tag = "Subject::Development")]
+impl DevelopmentApi {
+    /// Make an assertion.
+    ///
+    /// A real one, by this server's own issuer, checked like all others. Only in development mode.
+    #[oai(path = "/dev/assertion", method = "post", operation_id = "make_dev_assertion")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn assertion(
+        &self,
+        development: Development,
+        body: JsonBody<AssertionRequest>,
+    ) -> Result<Json<MadeAssertion>, Refusal> {
+        let AssertionRequest { email, audience } = body.0;
+        let audience = audience.unwrap_or_else(|| development.0.origin());
+        Ok(Json(development.assertion(&email, &audience)?))
+    }
+
+    /// A page that makes assertions.
+    #[oai(path = "/dev", method = "get", operation_id = "show_dev_page")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn show(&self, _development: Development) -> Page {
+        page::form()
+    }
+
+    /// The same page, with an assertion and what to do with it.
+    #[oai(path = "/dev", method = "post", operation_id = "fill_dev_page")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn fill(&self, development: Development, email: EmailField) -> Result<Page, Refusal> {
+        let origin = development.0.origin();
+        let session = development.assertion(&email.0, &origin)?;
+        let device = development.assertion(&email.0, &origin)?;
+        Ok(page::filled(&email.0, &origin, &session.assertion, &device.assertion))
+    }
+}
+
+/// The field `email` of a form.
+struct EmailField(String);
+
+impl<'a> FromRequest<'a> for EmailField {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let text = body::text(request, body).await?;
+        let field = form_urlencoded::parse(text.as_bytes()).find(|(name, _)| name == "email");
+        let email = field.map(|(_, value)| value.trim().to_owned());
+        let missing = || Refusal::from(Ko::detailed(Errno::MissingField, "email"));
+        Ok(Self(email.ok_or_else(missing)?))
+    }
+}

@@ -1,0 +1,96 @@
+//! What every request passes on its way in, and every answer on its way out.
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response};
+use poem_openapi::OpenApi;
+
+use super::refusal::Refusal;
+
+/// Turns every error into the one error object, and sets the headers that all answers have.
+pub(super) struct Door<E> {
+    inner: E,
+    allowed: Allowed,
+}
+
+impl<E> Door<E> {
+    pub(super) fn new(inner: E, allowed: Allowed) -> Self {
+        Self { inner, allowed }
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let path = request.uri().path().to_owned();
+        let mut response = match self.inner.call(request).await {
+            Ok(response) => response,
+            Err(error) => Refusal::of(error).response(),
+        };
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(methods) = HeaderValue::from_str(&self.allowed.at(&path))
+        {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+        finish(response.headers_mut());
+        Ok(response)
+    }
+}
+
+/// Sets what no call has set otherwise.
+pub(super) fn finish(headers: &mut HeaderMap) {
+    let defaults: [(HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Which methods each path knows.
+pub(super) struct Allowed(Vec<(String, Vec<Method>)>);
+
+impl Allowed {
+    pub(super) fn of<A: OpenApi>() -> Self {
+        let mut paths: Vec<(String, Vec<Method>)> = Vec::new();
+        for path in A::meta().into_iter().flat_map(|api| api.paths) {
+            let methods = path.operations.iter().map(|operation| operation.method.clone());
+            match paths.iter_mut().find(|(known, _)| *known == path.path) {
+                Some((_, known)) => known.extend(methods),
+                None => paths.push((path.path.clone(), methods.collect())),
+            }
+        }
+        Self(paths)
+    }
+
+    /// The methods of a path, as the header wants them.
+    fn at(&self, path: &str) -> String {
+        let mut names: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|(template, _)| fits(template, path))
+            .flat_map(|(_, methods)| methods.iter().map(Method::as_str))
+            .collect();
+        if names.contains(&"GET") {
+            names.push("HEAD");
+        }
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    }
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (mut template, mut path) = (template.split('/'), path.split('/'));
+    loop {
+        match (template.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted.starts_with('{') || wanted == given => {}
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The body of a grant: JSON, a form, or nothing.
+
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
+use presence_protocol::{Errno, Ko};
+use presence_service::grants::Target;
+use url::form_urlencoded;
+
+use super::body::{self, Fields, FromFields, JSON};
+use super::refusal::Refusal;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Where the user wants to go afterwards.
+#[derive(Object)]
+struct GrantRequest {
+    /// A page on the Application's verified domain.
+    redirect: Option<String>,
+    /// What the Application wants to get back untouched: the field `state` of the redirect's query. It should bind the answer to
+    /// the browser that asked.
+    state: Option<String>,
+}
+
+impl FromFields for GrantRequest {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        Ok(Self {
+            redirect: fields.optional("redirect", "a URL")?,
+            state: fields.optional("state", "a text")?,
+        })
+    }
+}
+
+/// What the user says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum Decision {
+    /// The Application may see the user.
+    Yes,
+    /// It may not.
+    No,
+}
+
+/// The form of a consent page.
+#[derive(Object)]
+pub(super) struct GrantForm {
+    /// As in JSON; empty is as if it were not there.
+    redirect: Option<String>,
+    /// As in JSON.
+    state: Option<String>,
+    /// The token of the session; needed where the browser is known by the cookie.
+    csrf_token: Option<String>,
+    /// What the user says, yes where the form does not say.
+    decision: Option<Decision>,
+}
+
+/// The body of a grant.
+pub(super) enum GrantBody {
+    /// A script asks.
+    Json(Target),
+    /// A page asks.
+    Form {
+        /// Where the user wants to go afterwards.
+        target: Target,
+        /// What the user says.
+        decision: Decision,
+        /// The token of the session.
+        csrf_token: Option<String>,
+    },
+}
+
+impl GrantBody {
+    /// The token that a form carries in a field.
+    pub(super) fn csrf_token(&self) -> Option<&str> {
+        match self {
+            Self::Json(_) => None,
+            Self::Form { csrf_token, .. } => csrf_token.as_deref(),
+        }
+    }
+
+    fn of_form(text: &str) -> Result<Self, Ko> {
+        let field = |name: &str| {
+            form_urlencoded::parse(text.as_bytes())
+                .find(|(known, value)| known == name && !value.is_empty())
+                .map(|(_, value)| value.into_owned())
+        };
+        let decision = match field("decision").as_deref() {
+            None | Some("yes") => Decision::Yes,
+            Some("no") => Decision::No,
+            Some(_) => return Err(body::invalid("decision", "yes or no")),
+        };
+        let target = Target { redirect: field("redirect"), state: field("state") };
+        Ok(Self::Form { target, decision, csrf_token: field("csrf_token") })
+    }
+}
+
+impl<'a> ApiExtractor<'a> for GrantBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        GrantRequest::register(registry);
+        GrantForm::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![
+            MetaMediaType { content_type: JSON, schema: GrantRequest::schema_ref() },
+            MetaMediaType { content_type: FORM, schema: GrantForm::schema_ref() },
+        ];
+        Some(MetaRequest { description: None, content, required: false })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let text = body::text(request, body).await?;
+        match body::media_type(request).as_deref() {
+            Some(FORM) => Ok(Self::of_form(&text).map_err(Refusal::from)?),
+            Some(JSON) | None if text.is_empty() => Ok(Self::Json(Target::default())),
+            Some(JSON) => {
+                let GrantRequest { redirect, state } = body::read(&text)?;
+                Ok(Self::Json(Target { redirect, state }))
+            }
+            Some(_) | None => Err(Refusal::from(Errno::UnsupportedMediaType).into()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who may see a user.
+
+mod answer;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use presence_protocol::{Errno, Ko};
+use presence_service::GrantedApp;
+use presence_service::grants::Target;
+
+use super::Subject;
+use super::body::{Fields, FromFields, JsonBody};
+use super::credential::{AccountScope, AnyScope, FormSender, User};
+use super::form::{Decision, GrantBody};
+use super::refusal::Refusal;
+use super::views::{AppStateName, Done, Id};
+
+use self::answer::{GrantAnswer, Granted};
+
+pub(super) struct GrantsApi;
+
+/// The grants of a user.
+#[derive(Object)]
+struct Grants {
+    /// The oldest first.
+    grants: Vec<GrantView>,
+}
+
+/// A grant.
+#[derive(Object)]
+#[oai(rename = "Grant", skip_serializing_if_is_none)]
+pub(super) struct GrantView {
+    /// The Application.
+    appid: Id,
+    /// Under which name it sees the user.
+    uid: Id,
+    /// The Application's name.
+    name: String,
+    /// Its domain.
+    domain: String,
+    /// Whether the user has paused it.
+    paused: bool,
+    /// When it was given.
+    granted_at: u64,
+    /// When the Application last looked at anybody's presence.
+    last_looked_at: Option<u64>,
+    /// How far the Application has come.
+    state: AppStateName,
+}
+
+impl From<GrantedApp> for GrantView {
+    fn from(granted: GrantedApp) -> Self {
+        let GrantedApp { grant, name, domain, state, last_looked_at } = granted;
+        Self {
+            appid: Id::new(grant.app),
+            uid: Id::new(grant.puid),
+            name,
+            domain,
+            paused: grant.paused,
+            granted_at: grant.granted_at,
+            last_looked_at,
+            state: state.into(),
+        }
+    }
+}
+
+/// Whether to pause.
+#[derive(Object)]
+#[oai(example)]
+struct PauseGrant {
+    /// While it is true, the Application sees the user offline.
+    paused: bool,
+}
+
+impl Example for PauseGrant {
+    fn example() -> Self {
+        Self { paused: true }
+    }
+}
+
+impl FromFields for PauseGrant {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        Ok(Self { paused: fields.required("paused", "true or false")? })
+    }
+}
+
+#[OpenApi(tag = "Subject::Grants")]
+impl GrantsApi {
+    /// Let an Application see me.
+    ///
+    /// Again, it answers the same `uid`; after a revoke it answers a new one. The redirect must be on exactly the Application's
+    /// verified domain. JSON is answered with 200; a form is answered with 303 to the redirect, with `Presence-UID` in its query
+    /// where the decision was yes, or with a page where there is no redirect.
+    #[oai(path = "/grant/:appid", method = "post", operation_id = "grant_application")]
+    async fn grant(
+        &self,
+        user: FormSender,
+        appid: Path<Id>,
+        body: GrantBody,
+    ) -> Result<GrantAnswer, Refusal> {
+        user.check_write(body.csrf_token())?;
+        let app = appid.app()?;
+        let (presence, me) = (user.presence(), user.caller.user);
+        match body {
+            GrantBody::Json(target) => {
+                let given = presence.grant(me, app, &target).await?;
+                Ok(GrantAnswer::Json(Granted::new(app, given)))
+            }
+            GrantBody::Form { target, decision, .. } => {
+                self.decide(&user, &appid, target, decision).await
+            }
+        }
+    }
+
+    /// List who may see me.
+    #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
+    async fn list(&self, user: AnyScope) -> Result<Json<Grants>, Refusal> {
+        let grants = user.presence().grants_of(user.caller.user).await?;
+        Ok(Json(Grants { grants: grants.into_iter().map(GrantView::from).collect() }))
+    }
+
+    /// Pause or resume a grant.
+    ///
+    /// While it is paused, the Application sees the user offline, and its notifications wait.
+    #[oai(path = "/grants/:appid", method = "patch", operation_id = "pause_grant")]
+    async fn pause(
+        &self,
+        user: AccountScope,
+        appid: Path<Id>,
+        body: JsonBody<PauseGrant>,
+    ) -> Result<Json<GrantView>, Refusal> {
+        let (app, me) = (appid.app()?, user.caller.user);
+        user.presence().pause(me, app, body.0.paused).await?;
+        let grants = user.presence().grants_of(me).await?;
+        let grant = grants.into_iter().find(|granted| granted.grant.app == app);
+        Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
+    }
+
+    /// Revoke a grant.
+    ///
+    /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
+    #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
+    async fn revoke(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
+        user.presence().revoke(user.caller.user, appid.app()?).await?;
+        Ok(Done::new())
+    }
+}
+
+impl GrantsApi {
+    async fn decide(
+        &self,
+        user: &User,
+        appid: &Id,
+        target: Target,
+        decision: Decision,
+    ) -> Result<GrantAnswer, Refusal> {
+        let (presence, app) = (user.presence(), appid.app()?);
+        let name = presence.grantable_app(app).await?.name;
+        let redirect = match decision {
+            Decision::Yes => presence.grant(user.caller.user, app, &target).await?.redirect,
+            Decision::No => presence.decline(app, &target).await?,
+        };
+        Ok(match redirect {
+            Some(url) => GrantAnswer::Redirect(url),
+            None => GrantAnswer::Page { name, decision },
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! What a grant is answered with: JSON, a page, or a redirect.
+
+use poem::http::{StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::payload::{Html, Json, Payload};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, Object};
+use presence_protocol::AppId;
+use presence_service::grants::Given;
+
+use crate::http::form::Decision;
+use crate::http::pages::html;
+use crate::http::views::Id;
+
+/// A grant that was given.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(super) struct Granted {
+    /// The name of the user for this Application.
+    uid: Id,
+    /// The Application.
+    appid: Id,
+    /// Where to go, where that was asked for.
+    redirect: Option<String>,
+}
+
+impl Granted {
+    pub(super) fn new(app: AppId, given: Given) -> Self {
+        Self { uid: Id::new(given.uid), appid: Id::new(app), redirect: given.redirect }
+    }
+}
+
+/// The answer to a grant.
+pub(super) enum GrantAnswer {
+    /// To a script.
+    Json(Granted),
+    /// To a page that wants its user back.
+    Redirect(String),
+    /// To a page that does not say where to go.
+    Page {
+        /// The name of the Application.
+        name: String,
+        /// What the user said.
+        decision: Decision,
+    },
+}
+
+impl IntoResponse for GrantAnswer {
+    fn into_response(self) -> Response {
+        let response = match self {
+            Self::Json(granted) => Json(granted).into_response(),
+            Self::Redirect(url) => Response::builder()
+                .status(StatusCode::SEE_OTHER)
+                .header(header::LOCATION, url)
+                .finish(),
+            Self::Page { name, decision } => {
+                let name = html::escape(&name);
+                let sentence = match decision {
+                    Decision::Yes => format!("{name} may now see whether you can be reached."),
+                    Decision::No => format!("{name} may not see whether you can be reached."),
+                };
+                html::Page::new("Presence", &format!("<p>{sentence}</p>")).into_response()
+            }
+        };
+        response
+            .with_header(header::REFERRER_POLICY, "no-referrer")
+            .with_header(header::CACHE_CONTROL, "no-store")
+            .into_response()
+    }
+}
+
+impl ApiResponse for GrantAnswer {
+    fn meta() -> MetaResponses {
+        let json = Json::<Granted>::CONTENT_TYPE;
+        let html = Html::<String>::CONTENT_TYPE;
+        let content = vec![
+            MetaMediaType { content_type: json, schema: Granted::schema_ref() },
+            MetaMediaType { content_type: html, schema: String::schema_ref() },
+        ];
+        let location = MetaHeader {
+            name: "Location".to_owned(),
+            description: Some(
+                "The redirect, with `Presence-UID` where the user said yes, and `state`."
+                    .to_owned(),
+            ),
+            required: true,
+            deprecated: false,
+            schema: String::schema_ref(),
+        };
+        MetaResponses {
+            responses: vec![
+                response(
+                    200,
+                    "Done: JSON to JSON, and a page to a form without a redirect.",
+                    content,
+                    vec![],
+                ),
+                response(303, "Done: a form's user goes to the redirect.", vec![], vec![location]),
+            ],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        Granted::register(registry);
+    }
+}
+
+fn response(
+    status: u16,
+    description: &'static str,
+    content: Vec<MetaMediaType>,
+    headers: Vec<MetaHeader>,
+) -> MetaResponse {
+    MetaResponse { description, status: Some(status), status_range: None, content, headers }
+}

@@ -1,0 +1,110 @@
+//! The API keys of an Application: several at once, so that one can be changed without a gap.
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use presence_core::ApiKey;
+use secrecy::ExposeSecret;
+
+use super::Subject;
+use super::credential::AccountScope;
+use super::refusal::Refusal;
+use super::views::{Done, Id};
+
+pub(super) struct KeysApi;
+
+/// A new key.
+#[derive(Object)]
+struct MadeKeyView {
+    /// Its name.
+    id: i64,
+    /// The key, shown this once.
+    api_key: String,
+    /// Its first characters, by which lists show it.
+    prefix: String,
+    /// When it was made.
+    created_at: u64,
+}
+
+/// A key, without its secret.
+#[derive(Object)]
+#[oai(rename = "Key", skip_serializing_if_is_none)]
+struct KeyView {
+    /// Its name.
+    id: i64,
+    /// Its first characters.
+    prefix: String,
+    /// When it was made.
+    created_at: u64,
+    /// When it was last used, to the minute.
+    last_used_at: Option<u64>,
+}
+
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, prefix, created_at, last_used_at, .. } = key;
+        Self { id, prefix, created_at, last_used_at }
+    }
+}
+
+/// The keys of an Application.
+#[derive(Object)]
+struct Keys {
+    /// The keys.
+    keys: Vec<KeyView>,
+}
+
+/// A key that was made.
+#[derive(ApiResponse)]
+enum KeyMade {
+    /// The key works.
+    #[oai(status = 201)]
+    Created(
+        Json<MadeKeyView>,
+        /// Where the key is.
+        #[oai(header = "Location")]
+        String,
+        /// No cache keeps it.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[OpenApi(tag = "Subject::Applications")]
+impl KeysApi {
+    /// Make a further API key.
+    #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
+    async fn create(&self, user: AccountScope, appid: Path<Id>) -> Result<KeyMade, Refusal> {
+        let app = appid.app()?;
+        let made = user.presence().make_key(user.caller.user, app).await?;
+        let location = format!("/apps/{app}/keys/{}", made.key.id);
+        let view = MadeKeyView {
+            id: made.key.id,
+            api_key: made.secret.expose_secret().to_owned(),
+            prefix: made.key.prefix,
+            created_at: made.key.created_at,
+        };
+        Ok(KeyMade::Created(Json(view), location, "no-store".to_owned()))
+    }
+
+    /// List the API keys.
+    #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
+    async fn list(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Keys>, Refusal> {
+        let keys = user.presence().keys(user.caller.user, appid.app()?).await?;
+        Ok(Json(Keys { keys: keys.into_iter().map(KeyView::from).collect() }))
+    }
+
+    /// Delete an API key.
+    ///
+    /// Only the sockets that use it are closed.
+    #[oai(path = "/apps/:appid/keys/:id", method = "delete", operation_id = "delete_key")]
+    async fn delete(
+        &self,
+        user: AccountScope,
+        appid: Path<Id>,
+        id: Path<i64>,
+    ) -> Result<Json<Done>, Refusal> {
+        user.presence().delete_key(user.caller.user, appid.app()?, id.0).await?;
+        Ok(Done::new())
+    }
+}

@@ -1,0 +1,92 @@
+//! Health and version, as Dockerflow wants them.
+
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::Subject;
+use super::site::Site;
+
+pub(super) struct OperationApi;
+
+/// How the server is.
+#[derive(Object)]
+struct Health {
+    /// `ok`, or `error`.
+    status: String,
+    /// `ok`, or `error`.
+    database: String,
+    /// Whether devices of an earlier run may still be on their way back.
+    warming_up: bool,
+    /// Whether the server is in development mode.
+    development: bool,
+}
+
+/// How the server is.
+#[derive(ApiResponse)]
+enum Heartbeat {
+    /// Everything that the server needs answers.
+    #[oai(status = 200)]
+    Fine(Json<Health>),
+    /// The database does not answer.
+    #[oai(status = 503)]
+    Ill(Json<Health>),
+}
+
+/// The server answers.
+#[derive(Object)]
+struct Alive {
+    /// `ok`.
+    status: String,
+}
+
+/// What runs.
+#[derive(Object)]
+#[oai(rename = "Version")]
+struct Running {
+    /// Where the source is.
+    source: String,
+    /// The version.
+    version: String,
+    /// The commit it was built from, where the build said so.
+    commit: String,
+    /// The build, where it said so.
+    build: String,
+}
+
+#[OpenApi(tag = "Subject::Operation")]
+impl OperationApi {
+    /// Whether the server and what it needs are well.
+    #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
+    async fn heartbeat(&self, site: Site) -> Heartbeat {
+        let presence = &site.context.presence;
+        let answered = presence.ping().await.is_ok();
+        let word = if answered { "ok" } else { "error" };
+        let health = Json(Health {
+            status: word.to_owned(),
+            database: word.to_owned(),
+            warming_up: presence.is_warming_up(),
+            development: presence.settings().development,
+        });
+        if answered { Heartbeat::Fine(health) } else { Heartbeat::Ill(health) }
+    }
+
+    /// Whether the server answers at all.
+    #[oai(path = "/__lbheartbeat__", method = "get", operation_id = "load_balancer_heartbeat")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn load_balancer_heartbeat(&self) -> Json<Alive> {
+        Json(Alive { status: "ok".to_owned() })
+    }
+
+    /// What runs.
+    #[oai(path = "/__version__", method = "get", operation_id = "version")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn version(&self) -> Json<Running> {
+        let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Json(Running {
+            source: told(option_env!("PRESENCE_SOURCE")),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: told(option_env!("PRESENCE_COMMIT")),
+            build: told(option_env!("PRESENCE_BUILD")),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Refusals: the one error object, whoever refuses.
+
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Error, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::error::{ParseParamError, ParsePathError};
+use poem_openapi::registry::{MetaResponses, Registry};
+use presence_protocol::{Errno, Ko};
+
+/// A refusal as an answer. Which ones a call can give is added to the document by its own table.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct Refusal(Ko);
+
+impl Refusal {
+    /// What an error of the router or of an extractor is to a caller.
+    pub(super) fn of(error: Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(refusal) => refusal,
+            Err(error) => of_router(&error).into(),
+        }
+    }
+
+    /// The answer.
+    pub(super) fn response(&self) -> Response {
+        let ko = &self.0;
+        let mut response = Response::builder()
+            .status(self.status())
+            .content_type("application/json; charset=utf-8")
+            .body(ko.to_json(None));
+        if let Some(seconds) = ko.retry_after {
+            let seconds = format!("{:.0}", seconds.ceil().max(1.0));
+            if let Ok(value) = HeaderValue::from_str(&seconds) {
+                response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<Ko> for Refusal {
+    fn from(ko: Ko) -> Self {
+        Self(ko)
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self(errno.into())
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.errno.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn as_response(&self) -> Response {
+        self.response()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.response()
+    }
+}
+
+impl ApiResponse for Refusal {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+fn of_router(error: &Error) -> Ko {
+    if let Some(error) = error.downcast_ref::<ParseParamError>() {
+        return Ko::detailed(Errno::InvalidField, error.name);
+    }
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
+        return Errno::NotFound.into();
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return Errno::MethodNotAllowed.into();
+    }
+    let errno = match error.status().as_u16() {
+        400 => Errno::InvalidField,
+        401 => Errno::NotAuthenticated,
+        403 => Errno::Forbidden,
+        404 => Errno::NotFound,
+        405 => Errno::MethodNotAllowed,
+        413 => Errno::TooLarge,
+        415 => Errno::UnsupportedMediaType,
+        _ => {
+            tracing::error!(%error, "rest.failed");
+            Errno::Internal
+        }
+    };
+    errno.into()
+}

@@ -1,0 +1,153 @@
+//! Signing in and out.
+
+use poem::http::header;
+use poem_openapi::payload::{Json, Response};
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use presence_core::Scope;
+use presence_protocol::Ko;
+use presence_service::sign_in;
+use secrecy::ExposeSecret;
+
+use super::Subject;
+use super::body::{Fields, FromFields, JsonBody};
+use super::credential::AnyScope;
+use super::refusal::Refusal;
+use super::site::{self, Site};
+use super::views::{Done, ScopeName, WithHeaders};
+
+pub(super) struct SessionApi;
+
+/// Who signs in.
+#[derive(Object)]
+#[oai(example)]
+struct SignIn {
+    /// The e-mail that the assertion is said to prove.
+    email: Option<String>,
+    /// An identity assertion made for this server's origin. It opens one session only.
+    assertion: String,
+    /// What the session may do, `device` where it is not said.
+    scope: Option<ScopeName>,
+}
+
+impl Example for SignIn {
+    fn example() -> Self {
+        Self {
+            email: Some("alice@example.org".to_owned()),
+            assertion: "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi….c2ln~eyJhbGciOiJSUzI1NiJ9.eyJhdWQi….c2ln"
+                .to_owned(),
+            scope: Some(ScopeName::Account),
+        }
+    }
+}
+
+impl FromFields for SignIn {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+        let wanted = "device or account";
+        let scope: Option<String> = fields.optional("scope", wanted)?;
+        let known = |name: String| {
+            Scope::from_name(&name)
+                .map(ScopeName::from)
+                .ok_or_else(|| super::body::invalid("scope", wanted))
+        };
+        Ok(Self {
+            email: fields.optional("email", "a text")?,
+            assertion: fields.required("assertion", "a text")?,
+            scope: scope.map(known).transpose()?,
+        })
+    }
+}
+
+/// A new session.
+#[derive(Object)]
+struct SessionOpened {
+    /// The bearer token, shown this once.
+    token: String,
+    /// The verified e-mail.
+    email: String,
+    /// What the session may do.
+    scope: ScopeName,
+    /// When it ends.
+    expires_at: u64,
+    /// What a write by cookie must carry in `X-CSRF-Token`.
+    csrf_token: String,
+}
+
+/// A session.
+#[derive(Object)]
+#[oai(rename = "Session", skip_serializing_if_is_none)]
+struct SessionView {
+    /// The verified e-mail.
+    email: String,
+    /// What the session may do.
+    scope: ScopeName,
+    /// When it ends.
+    expires_at: u64,
+    /// What a write by cookie must carry in `X-CSRF-Token`; only where the session is known by its cookie.
+    csrf_token: Option<String>,
+}
+
+#[OpenApi(tag = "Subject::Session")]
+impl SessionApi {
+    /// Sign in.
+    ///
+    /// Answers the token of a new session. A browser on a page of this server's own origin gets it as a cookie too.
+    #[oai(path = "/session", method = "post", operation_id = "create_session")]
+    async fn create(
+        &self,
+        site: Site,
+        body: JsonBody<SignIn>,
+    ) -> Result<WithHeaders<SessionOpened>, Refusal> {
+        let SignIn { email, assertion, scope } = body.0;
+        let scope = match scope {
+            Some(ScopeName::Account) => Scope::Account,
+            Some(ScopeName::Device) | None => Scope::Device,
+        };
+        let presence = &site.context.presence;
+        let opened = presence.open_session(&assertion, email.as_deref(), scope).await?;
+        let (token, caller) = (opened.token.expose_secret(), opened.caller);
+        let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
+        let answer = Response::new(Json(SessionOpened {
+            token: token.to_owned(),
+            email: caller.email.as_str().to_owned(),
+            scope: caller.scope.into(),
+            expires_at: caller.expires_at,
+            csrf_token: sign_in::csrf_token(token),
+        }))
+        .header(header::CACHE_CONTROL, "no-store");
+        if !site.same_origin {
+            return Ok(answer);
+        }
+        Ok(answer.header(header::SET_COOKIE, site::set_cookie(&site.context, token, seconds)))
+    }
+
+    /// Who am I.
+    #[oai(path = "/session", method = "get", operation_id = "get_session")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn show(&self, user: AnyScope) -> Json<SessionView> {
+        Json(SessionView {
+            email: user.caller.email.as_str().to_owned(),
+            scope: user.caller.scope.into(),
+            expires_at: user.caller.expires_at,
+            csrf_token: user.csrf_token(),
+        })
+    }
+
+    /// Sign out.
+    ///
+    /// Ends the session, and closes the sockets that were opened with its token.
+    #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
+    async fn delete(&self, user: AnyScope) -> Result<WithHeaders<Done>, Refusal> {
+        user.presence().close_session(&user.caller).await?;
+        Ok(done_and_forgotten(user.clear_cookie()))
+    }
+}
+
+/// It was done, and the cookie goes where there was one.
+pub(super) fn done_and_forgotten(clear_cookie: Option<String>) -> WithHeaders<Done> {
+    let answer = Response::new(Done::new());
+    match clear_cookie {
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        None => answer,
+    }
+}

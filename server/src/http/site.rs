@@ -1,0 +1,74 @@
+//! Browsers: where a request comes from, and the cookie of a session.
+
+use std::sync::Arc;
+
+use poem::http::header;
+use poem::{FromRequest, Request, RequestBody};
+use presence_protocol::Errno;
+
+use crate::context::Context;
+
+use super::refusal::Refusal;
+
+/// What every handler may use, and whether the request comes from a page of this server's own origin.
+pub(super) struct Site {
+    pub(super) context: Arc<Context>,
+    pub(super) same_origin: bool,
+}
+
+impl<'a> FromRequest<'a> for Site {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::of(request)?)
+    }
+}
+
+impl Site {
+    /// Where a request comes from.
+    pub(super) fn of(request: &Request) -> Result<Self, Refusal> {
+        let context = context(request)?;
+        let same_origin = is_same_origin(request, &context);
+        Ok(Self { context, same_origin })
+    }
+}
+
+/// What every handler may use.
+pub(super) fn context(request: &Request) -> Result<Arc<Context>, Refusal> {
+    request.data::<Arc<Context>>().cloned().ok_or(Errno::Internal.into())
+}
+
+fn is_same_origin(request: &Request, context: &Context) -> bool {
+    let told_otherwise =
+        request.header("sec-fetch-site").is_some_and(|relation| relation != "same-origin");
+    let origin = request.header(header::ORIGIN);
+    !told_otherwise && origin.is_some_and(|origin| origin == context.origin())
+}
+
+/// The name of the cookie; over TLS one that browsers keep to this host.
+fn cookie_name(context: &Context) -> &'static str {
+    if context.is_secure() { "__Host-presence" } else { "presence" }
+}
+
+/// The session token in the cookie.
+pub(super) fn cookie(request: &Request, context: &Context) -> Option<String> {
+    let name = cookie_name(context);
+    request
+        .headers()
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, token)| token.to_owned())
+}
+
+/// The header that sets the cookie for so many seconds.
+pub(super) fn set_cookie(context: &Context, token: &str, seconds: u64) -> String {
+    let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
+    format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// The header that takes the cookie away.
+pub(super) fn clear_cookie(context: &Context) -> String {
+    set_cookie(context, "", 0)
+}
