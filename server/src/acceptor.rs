@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// As the system says.
-pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -38,7 +38,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Accepts for poem.
-pub struct Listening {
+pub(crate) struct Listening {
     listener: TcpListener,
     address: SocketAddr,
     sockets: Arc<Sockets>,
@@ -51,7 +51,7 @@ impl Listening {
     /// # Errors
     ///
     /// Where the listener has no address.
-    pub fn new(
+    pub(crate) fn new(
         listener: TcpListener,
         sockets: Arc<Sockets>,
         silences: (Millis, Millis),
@@ -87,7 +87,7 @@ impl Acceptor for Listening {
 
 /// A connection that ends where nothing was written to it for too long: a request that never ends, or an idle connection. An open
 /// socket is pinged more often than that.
-pub struct Watched {
+pub(crate) struct Watched {
     stream: TcpStream,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,

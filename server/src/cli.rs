@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use presence_service::Presence;
 
-use crate::lifecycle::Running;
+use crate::lifecycle::{Running, Stop};
 use crate::settings::{Flags, Settings};
 use crate::{http, telemetry};
 
@@ -99,15 +99,17 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     running.serve(asked).await.map_err(|error| Failure(1, error.to_string()))
 }
 
-/// Resolves at SIGTERM or SIGINT.
-fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+/// Resolves at SIGTERM or SIGINT, or at SIGUSR2, which announces a restart.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut restart = signal(SignalKind::user_defined2())?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => Stop::ForGood,
+            _ = interrupt.recv() => Stop::ForGood,
+            _ = restart.recv() => Stop::ForRestart,
         }
     })
 }
@@ -117,7 +119,9 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure(1, format!("database: {error}")))?;
     say("database: ok");
-    say(if settings.dev { "issuers: the development issuer" } else { "issuers: none configured" });
+    let issuers = if settings.dev { "the development issuer".to_owned() } else { "none".to_owned() };
+    let issuers = [vec![issuers], settings.browserid_issuers].concat().join(", ");
+    say(&format!("issuers: {issuers}"));
     Ok(())
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use poem::endpoint::{DynEndpoint, make};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
-use presence_identity::browserid::{Audience, BrowserId, FirstOf, KeySource, PinnedKeys, Policy};
+use presence_identity::browserid::{
+    AllowListed, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy,
+};
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::{DevIssuer, Dispatcher};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
 use presence_service::{Parts, Presence};
 use tokio::net::TcpListener;
@@ -32,6 +34,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(String);
+
+/// Why the server is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// For good, or for who knows how long.
+    ForGood,
+    /// To be started again at once.
+    ForRestart,
+}
 
 /// A server that listens.
 pub struct Running {
@@ -62,7 +73,7 @@ impl Running {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (presence, writer) = Presence::open(Parts {
             database: &settings.database,
-            verifier: Arc::new(verifier(&public_url, address, dev_issuer.as_ref())?),
+            verifier: Arc::new(verifier(&settings, &public_url, address, dev_issuer.as_ref())?),
             fetch: fetch(&settings)?,
             clock,
             settings: settings.service(),
@@ -89,7 +100,7 @@ impl Running {
     /// # Errors
     ///
     /// [`StartError`], where the listener fails.
-    pub async fn serve(self, asked: impl Future<Output = ()>) -> Result<(), StartError> {
+    pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
         let Self { listener, settings, context, sockets, tasks, stop } = self;
         let wheel_stop = CancellationToken::new();
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
@@ -97,11 +108,14 @@ impl Running {
         let acceptor = Listening::new(listener, Arc::clone(&sockets), settings.silences());
         let endpoint = endpoint(context, Arc::clone(&sockets));
         let drained = async {
-            asked.await;
+            let farewell = match asked.await {
+                Stop::ForGood => CloseCode::GoingAway,
+                Stop::ForRestart => CloseCode::Restart,
+            };
             tracing::info!("stopping: sockets are told to go");
             // From here on nobody is said to have left: those who are told to go will be back with the next run.
             stop.cancel();
-            if !sockets.drain(settings.drain(), PATIENCE).await {
+            if !sockets.drain(farewell, settings.drain(), PATIENCE).await {
                 tracing::warn!("some sockets did not end in time");
             }
         };
@@ -125,6 +139,7 @@ fn failed(error: impl std::fmt::Display) -> StartError {
 }
 
 fn verifier(
+    settings: &Settings,
     public_url: &Url,
     address: SocketAddr,
     dev: Option<&DevIssuer>,
@@ -135,7 +150,9 @@ fn verifier(
         origins.push(format!("http://127.0.0.1:{}", address.port()));
     }
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(PinnedKeys::new())];
+    let discovery = Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?);
+    let allowed = settings.browserid_issuers.iter().cloned();
+    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
     keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
     let browserid = BrowserId::new(
         Arc::new(FirstOf::new(keys)),

@@ -111,6 +111,9 @@ settings! {
     drain_seconds: f64 = 10.0;
     /// How long a restarted server waits for devices to come back before it says who is offline, in seconds.
     warm_up_seconds: f64 = 15.0;
+    /// Hosts of BrowserID issuers whose assertions are accepted, each for the domains that name it.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_issuers: Vec<String> = Vec::new();
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;

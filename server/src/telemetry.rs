@@ -9,7 +9,7 @@ use crate::settings::{LogFormat, Settings};
 /// # Errors
 ///
 /// Where the filter cannot be read, in one line.
-pub fn start(settings: &Settings) -> Result<(), String> {
+pub(crate) fn start(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| format!("log is not a filter: {error}"))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

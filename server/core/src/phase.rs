@@ -164,7 +164,8 @@ mod tests {
     }
 
     fn hears(known: &mut Known, text: &str, now: Millis) -> Result<&'static str, Errno> {
-        match known.hear(parse(text).unwrap(), now, digest) {
+        let request = parse(text).map_err(|(ko, _)| ko.errno)?;
+        match known.hear(request, now, digest) {
             Ok(Heard::Apply(_)) => Ok("apply"),
             Ok(Heard::Renew(..)) => Ok("renew"),
             Err(ko) => Err(ko.errno),

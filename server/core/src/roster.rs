@@ -36,6 +36,18 @@ pub struct Tell {
     pub view: View,
 }
 
+/// A connection that wants a seat.
+pub struct Arrival<'a, H> {
+    /// The device.
+    pub name: &'a DeviceName,
+    /// What its owner keeps for it.
+    pub handle: H,
+    /// Greater than that of every earlier connection.
+    pub generation: u64,
+    /// When it came.
+    pub now: Millis,
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -101,14 +113,8 @@ impl<H> Roster<H> {
     /// # Errors
     ///
     /// [`Full`] where `most` other devices are connected.
-    pub fn arrive(
-        &mut self,
-        name: &DeviceName,
-        handle: H,
-        generation: u64,
-        now: Millis,
-        most: usize,
-    ) -> Result<Option<H>, Full> {
+    pub fn arrive(&mut self, arrival: Arrival<'_, H>, most: usize) -> Result<Option<H>, Full> {
+        let Arrival { name, handle, generation, now } = arrival;
         let others = self.devices.iter().filter(|d| d.is_connected() && d.name != *name).count();
         if others >= most {
             return Err(Full);
@@ -209,7 +215,9 @@ impl<H> Roster<H> {
             self.grants.push(Granted { grant, shown });
         }
         for device in &mut self.devices {
-            before.iter().for_each(|gone| device.forget_app(gone.grant.app));
+            for gone in &before {
+                device.forget_app(gone.grant.app);
+            }
         }
         self.publish(out);
     }

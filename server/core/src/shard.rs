@@ -72,13 +72,14 @@ mod tests {
     use presence_protocol::DeviceName;
 
     use super::*;
-    use crate::roster::Ending;
+    use crate::roster::{Arrival, Ending};
 
     #[test]
     fn a_user_whose_last_device_is_out_of_grace_is_forgotten() {
         let (mut shard, user) = (Shard::<()>::default(), UserId(1));
         let name = DeviceName::default();
-        shard.enter(user).arrive(&name, (), 1, 0, 20).unwrap();
+        let arrival = Arrival { name: &name, handle: (), generation: 1, now: 0 };
+        shard.enter(user).arrive(arrival, 20).unwrap();
         let roster = shard.find(user).unwrap();
         roster.leave((&name, 1), Ending::Lost { until: 5 }, &mut vec![]).unwrap();
         shard.look_again(user, 5);

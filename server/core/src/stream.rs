@@ -206,7 +206,9 @@ impl Stream {
         let before = of(&std::mem::replace(&mut row.told, told.clone()));
         self.push(now, Said::Update { now: told, before });
         if seen && let Some(receipts) = self.held.remove(&puid) {
-            receipts.into_iter().for_each(|receipt| self.push(now, Said::Receipt(receipt)));
+            for receipt in receipts {
+                self.push(now, Said::Receipt(receipt));
+            }
         }
     }
 

@@ -4,14 +4,14 @@
 //! `login.persona.org` is read ("F0", with or without JWK keys) and no other. The checks are in one fixed order, cheap and offline
 //! first, so that a stranger reaches neither the network nor heavy arithmetic with something that could not pass anyway.
 //!
-//! Deliberately without certificate chains, without the formats that were never deployed, and without discovery: keys come from
-//! a [`KeySource`].
+//! Deliberately without certificate chains and without the formats that were never deployed. Keys come from a [`KeySource`].
 
 mod workshop;
 
 mod authority;
 mod claims;
 
+mod discovery;
 mod key_source;
 
 mod policy;
@@ -35,6 +35,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 pub use self::audience::{Audience, NotAnAudience};
+pub use self::discovery::Discovery;
 pub use self::key::{Algorithm, NotAKey, PublicKey};
 pub use self::key_source::{AllowListed, FirstOf, KeySource, NoAnswer, PinnedKeys};
 pub use self::policy::Policy;

@@ -19,7 +19,7 @@ use crate::mailbox::{Mailbox, Posted};
 pub use room::{Full, Room, Subscription};
 
 /// More shards than cores, so that two users seldom wait for each other.
-const SHARDS: usize = 64;
+const SHARDS: u8 = 64;
 
 /// What the hub is told of the limits.
 #[derive(Debug, Clone, Copy)]
@@ -270,7 +270,7 @@ impl Hub {
         user: UserId,
         work: impl FnOnce(&mut Shard<Arc<Mailbox>>, &mut Vec<Tell>) -> T,
     ) -> T {
-        let place = usize::try_from(user.0.rem_euclid(SHARDS as i64)).unwrap_or(0);
+        let place = usize::try_from(user.0.rem_euclid(i64::from(SHARDS))).unwrap_or(0);
         let mut told = Vec::new();
         #[expect(clippy::indexing_slicing, reason = "the place is below the number of shards")]
         let mut shard = self.shards[place].lock().unwrap_or_else(PoisonError::into_inner);

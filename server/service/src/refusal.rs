@@ -11,16 +11,11 @@ const ISSUER_RETRY: f64 = 5.0;
 
 /// What a failure of the store is to a caller.
 pub(crate) fn of_store(error: StoreError) -> Ko {
-    match error {
-        StoreError::Nonsense(_) => {
-            tracing::error!(%error, "the database holds nonsense");
-            Errno::Internal.into()
-        }
-        error => {
-            tracing::warn!(%error, "store.unavailable");
-            Ko::from(Errno::StorageUnavailable).after(STORE_RETRY)
-        }
+    tracing::warn!(%error, "store.failed");
+    if matches!(error, StoreError::Nonsense(_)) {
+        return Errno::Internal.into();
     }
+    Ko::from(Errno::StorageUnavailable).after(STORE_RETRY)
 }
 
 /// What a failure to verify is to a caller.

@@ -80,7 +80,7 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
 pub(crate) fn bound_to(secret: &str, purpose: &str) -> String {
     use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
     let tag = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), purpose.as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(tag.as_ref())
 }
 
 fn letter(digit: u32) -> char {

@@ -1,8 +1,8 @@
 //! What all sockets share: the service, their limits, the wheel, and the register from which they are drained.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use presence_core::Millis;
@@ -39,7 +39,8 @@ pub struct Sockets {
     pub(crate) tasks: TaskTracker,
     open: Mutex<HashMap<u64, Weak<Bell>>>,
     turns: AtomicU64,
-    draining: AtomicBool,
+    /// The code that sockets are told to go with, once the server stops.
+    farewell: OnceLock<CloseCode>,
 }
 
 /// A socket's entry in the register; dropping it strikes it out.
@@ -58,7 +59,7 @@ impl Sockets {
             tasks: TaskTracker::new(),
             open: Mutex::default(),
             turns: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
+            farewell: OnceLock::new(),
         }
     }
 
@@ -69,24 +70,24 @@ impl Sockets {
 
     /// Whether the server is shutting down.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.farewell.get().is_some()
     }
 
-    /// Closes all sockets with 1001, in batches over a time, so that not all come back at once; then waits for them. False where
+    /// Closes all sockets, in batches over a time, so that not all come back at once; then waits for them. False where
     /// some had to be left.
-    pub async fn drain(&self, over: Duration, patience: Duration) -> bool {
-        self.draining.store(true, Ordering::Release);
+    pub async fn drain(&self, farewell: CloseCode, over: Duration, patience: Duration) -> bool {
+        let farewell = *self.farewell.get_or_init(|| farewell);
         self.tasks.close();
         let open: Vec<Weak<Bell>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let bells = sockets.iter().filter_map(Weak::upgrade);
-            bells.for_each(|bell| bell.close(CloseCode::GoingAway));
+            bells.for_each(|bell| bell.close(farewell));
             tokio::time::sleep(over / DRAIN_BATCHES).await;
         }
         self.with(|open| {
             let late = open.values().filter_map(Weak::upgrade);
-            late.for_each(|bell| bell.close(CloseCode::GoingAway));
+            late.for_each(|bell| bell.close(farewell));
         });
         tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
     }
@@ -94,8 +95,8 @@ impl Sockets {
     pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<Bell>) -> Entry {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         self.with(|open| open.insert(turn, Arc::downgrade(bell)));
-        if self.is_draining() {
-            bell.close(CloseCode::GoingAway);
+        if let Some(farewell) = self.farewell.get() {
+            bell.close(*farewell);
         }
         Entry { sockets: Arc::clone(self), turn }
     }

@@ -10,7 +10,6 @@ mod writer;
 
 mod account;
 mod apps;
-mod assertions;
 mod grants;
 mod keys;
 mod purge;
@@ -28,7 +27,6 @@ mod error;
 
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
-pub use assertions::Claim;
 pub use error::{Cause, StoreError};
 pub use grants::GrantedApp;
 pub use store::Store;

@@ -9,13 +9,13 @@ use sea_orm::{
 use crate::error::StoreError;
 use crate::rows::stored;
 use crate::store::Store;
-use crate::tables::{idempotency, session, used_assertion};
+use crate::tables::{idempotency, session};
 
 /// The most rows of one table in one call, since the writer waits meanwhile.
 const AT_ONCE: u64 = 2_000;
 
 impl Store {
-    /// Deletes expired sessions, idempotency keys and used assertions, at most 2,000 of each, and tells how many.
+    /// Deletes expired sessions and idempotency keys, at most 2,000 of each, and tells how many.
     /// Where there may be more, call again after a pause.
     ///
     /// # Errors
@@ -25,10 +25,7 @@ impl Store {
         let sessions = self.purge_table::<session::Entity>(session::Column::ExpiresAt, now).await?;
         let keys =
             self.purge_table::<idempotency::Entity>(idempotency::Column::ExpiresAt, now).await?;
-        let assertions = self
-            .purge_table::<used_assertion::Entity>(used_assertion::Column::ExpiresAt, now)
-            .await?;
-        Ok(sessions + keys + assertions)
+        Ok(sessions + keys)
     }
 
     async fn purge_table<E: EntityTrait>(

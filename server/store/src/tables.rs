@@ -198,22 +198,3 @@ pub(crate) mod session {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
-
-/// Of the binding only the digest is kept, since it speaks of an e-mail.
-pub(crate) mod used_assertion {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, DeriveEntityModel)]
-    #[sea_orm(table_name = "used_assertions")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub(crate) digest: Vec<u8>,
-        pub(crate) binding: Vec<u8>,
-        pub(crate) expires_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}

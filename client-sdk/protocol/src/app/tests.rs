@@ -10,10 +10,9 @@ fn refusal(text: &str) -> Errno {
 
 fn item(text: &str) -> Result<NotifyItem, Ko> {
     let frame = format!(r#"{{"action":"notify","notifications":[{text}]}}"#);
-    match parse(&frame).unwrap().command {
-        Command::Notify(mut items) => items.remove(0),
-        other => panic!("{other:?}"),
-    }
+    let request = parse(&frame).map_err(|(ko, _)| ko)?;
+    let Command::Notify(mut items) = request.command else { panic!("not a batch") };
+    items.remove(0)
 }
 
 #[test]

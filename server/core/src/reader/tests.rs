@@ -103,7 +103,9 @@ fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_o
         Reader::paged(&stream, None, true),
         Reader::plain(&stream, vec![]),
     ];
-    readers.iter_mut().for_each(|reader| drop(reader.next(&stream, false)));
+    for reader in &mut readers {
+        let _ = reader.next(&stream, false);
+    }
     tell(&mut stream, 1, Status::Online);
     tell(&mut stream, 2, Status::Online);
     let [paged, receipts, plain] = &mut readers;

@@ -32,7 +32,7 @@ impl User {
     fn arrive(&mut self, device: &str) -> (DeviceName, u64) {
         self.turns += 1;
         let name: DeviceName = device.parse().unwrap();
-        self.roster.arrive(&name, self.turns, self.turns, 0, 20).unwrap();
+        arrive(&mut self.roster, &name, self.turns).unwrap();
         (name, self.turns)
     }
 
@@ -61,6 +61,10 @@ impl User {
         let text = |view: &View| view.text.as_ref().map_or("", |t| t.as_str()).to_owned();
         self.told.drain(..).map(|tell| (tell.app, tell.view.status, text(&tell.view))).collect()
     }
+}
+
+fn arrive(roster: &mut Roster<u64>, name: &DeviceName, turn: u64) -> Result<Option<u64>, Full> {
+    roster.arrive(Arrival { name, handle: turn, generation: turn, now: 0 }, 20)
 }
 
 fn online() -> Vec<(AppId, Status, String)> {
@@ -173,7 +177,7 @@ fn a_replaced_connection_hands_its_status_over_and_its_end_changes_nothing() {
     user.says(&first, Status::Online, "", None);
     user.heard();
     let name: DeviceName = "phone".parse().unwrap();
-    assert_eq!(user.roster.arrive(&name, 9, 9, 0, 20), Ok(Some(first.1)));
+    assert_eq!(arrive(&mut user.roster, &name, 9), Ok(Some(first.1)));
     assert_eq!(user.leaves(&first, Ending::Clean), Err(Stale));
     assert_eq!(user.heard(), vec![]);
 }
@@ -183,10 +187,10 @@ fn the_twenty_first_device_is_refused_and_a_replacement_is_not() {
     let mut roster: Roster<u64> = Roster::default();
     for n in 0..20 {
         let name: DeviceName = format!("d{n}").parse().unwrap();
-        assert_eq!(roster.arrive(&name, n, n, 0, 20), Ok(None));
+        assert_eq!(arrive(&mut roster, &name, n), Ok(None));
     }
-    assert_eq!(roster.arrive(&"d20".parse().unwrap(), 20, 20, 0, 20), Err(Full));
-    assert_eq!(roster.arrive(&"d0".parse().unwrap(), 21, 21, 0, 20), Ok(Some(0)));
+    assert_eq!(arrive(&mut roster, &"d20".parse().unwrap(), 20), Err(Full));
+    assert_eq!(arrive(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(0)));
 }
 
 #[test]

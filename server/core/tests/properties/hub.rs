@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use presence_core::reader::{Form, Page, Reader, Reading};
-use presence_core::roster::{Ending, Tell, View};
+use presence_core::roster::{Arrival, Ending, Tell, View};
 use presence_core::shard::Shard;
 use presence_core::stream::{Kept, Stream};
 use presence_core::{Grant, GrantSet, Millis, UserId};
@@ -99,8 +99,9 @@ impl Hub {
     pub(crate) fn connect(&mut self, seat: Seat) -> bool {
         let (user, now) = (user_id(seat.user), self.now);
         let roster = self.shard.enter(user);
-        let arrived =
-            roster.arrive(&name(seat.device), seat.generation, seat.generation, now, SEATS);
+        let (name, generation) = (name(seat.device), seat.generation);
+        let arrival = Arrival { name: &name, handle: generation, generation, now };
+        let arrived = roster.arrive(arrival, SEATS);
         self.shard.tidy(user);
         arrived.is_ok()
     }

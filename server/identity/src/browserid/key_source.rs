@@ -1,6 +1,6 @@
 //! Where support documents come from.
 //!
-//! Nothing here asks the network: these sources hold what the configuration gave them. Discovery is one more implementation.
+//! Nothing here asks the network: these sources hold what the configuration gave them, or choose among others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -36,7 +36,7 @@ impl MigrationTrait for Step {
 }
 
 /// Users and notifications are numbered by `AUTOINCREMENT`, so that no number is ever used twice.
-fn tables() -> [TableCreateStatement; 9] {
+fn tables() -> [TableCreateStatement; 8] {
     [
         table(
             "meta",
@@ -92,10 +92,6 @@ fn tables() -> [TableCreateStatement; 9] {
         )
         .foreign_key(&mut child_of("sessions", "user_id", ("users", "id")))
         .take(),
-        table(
-            "used_assertions",
-            [blob("digest").primary_key().take(), blob("binding"), bigint("expires_at")],
-        ),
     ]
 }
 
@@ -157,7 +153,7 @@ fn idempotency() -> TableCreateStatement {
     .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 13] {
+fn indexes() -> [IndexCreateStatement; 12] {
     [
         index("apps_owner", "apps", &["owner"]),
         index("api_keys_prefix", "api_keys", &["prefix"]),
@@ -171,7 +167,6 @@ fn indexes() -> [IndexCreateStatement; 13] {
         index("idempotency_expires_at", "idempotency", &["expires_at"]),
         index("sessions_user", "sessions", &["user_id"]),
         index("sessions_expires_at", "sessions", &["expires_at"]),
-        index("used_assertions_expires_at", "used_assertions", &["expires_at"]),
     ]
 }
 

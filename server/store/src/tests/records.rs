@@ -1,10 +1,10 @@
-//! Users, Applications, keys, sessions, assertions, and grants as they are read.
+//! Users, Applications, keys, sessions, and grants as they are read.
 
 use presence_core::model::{AppState, Email, Scope, Session};
 use presence_protocol::{AppId, Puid};
 
 use super::house::{APP, HOUR, House, NOW, app, item};
-use crate::{AppChanges, Claim, NewDomain, NewNotification};
+use crate::{AppChanges, NewDomain, NewNotification};
 
 #[tokio::test]
 async fn an_e_mail_is_one_user() {
@@ -128,38 +128,6 @@ async fn a_session_ends_by_its_time_by_itself_or_with_all_of_its_user() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_fresh_once_also_over_a_restart() {
-    let house = House::new().await;
-    let claim = async |house: &House, binding, now| {
-        house.store.claim_assertion(&[1; 32], binding, NOW + HOUR, now).await.unwrap()
-    };
-    assert_eq!(claim(&house, "alice phone", NOW).await, Claim::Fresh);
-    assert_eq!(claim(&house, "alice phone", NOW).await, Claim::SameBinding);
-    let house = house.reopen().await;
-    assert_eq!(claim(&house, "alice phone", NOW).await, Claim::SameBinding);
-    assert_eq!(claim(&house, "alice laptop", NOW).await, Claim::OtherBinding);
-    assert_eq!(claim(&house, "bob phone", NOW + HOUR).await, Claim::Fresh);
-}
-
-#[tokio::test]
-async fn of_two_claims_at_once_one_is_fresh() {
-    let house = House::new().await;
-    let claim = |binding| house.store.claim_assertion(&[1; 32], binding, NOW + HOUR, NOW);
-    let (one, other) = tokio::join!(claim("alice"), claim("bob"));
-    let claims = [one.unwrap(), other.unwrap()];
-    assert!(claims.contains(&Claim::Fresh) && claims.contains(&Claim::OtherBinding), "{claims:?}");
-}
-
-#[tokio::test]
-async fn the_binding_of_an_assertion_is_not_in_the_file() {
-    let house = House::new().await;
-    house.store.claim_assertion(&[1; 32], "alice@b.example phone", NOW + HOUR, NOW).await.unwrap();
-    house.store.close().await.unwrap();
-    let file = std::fs::read(house.dir.path().join("presence.db")).unwrap();
-    assert!(!file.windows(15).any(|bytes| bytes == b"alice@b.example"));
-}
-
-#[tokio::test]
 async fn the_live_puids_of_an_application_are_found_and_paged() {
     let house = House::new().await;
     for n in 1..=5 {
@@ -211,12 +179,11 @@ async fn a_purge_forgets_what_expired_and_nothing_else() {
             expires_at,
         };
         house.store.insert_session(&session).await.unwrap();
-        house.store.claim_assertion(&[n; 32], "alice", expires_at, NOW).await.unwrap();
     }
     let keyed = NewNotification { idempotency_key: Some("k".to_owned()), ..item(1, puid) };
     house.notify(vec![keyed]).await[0].as_ref().unwrap();
     assert_eq!(house.store.purge(NOW).await.unwrap(), 0);
-    assert_eq!(house.store.purge(NOW + 24 * HOUR).await.unwrap(), 3);
+    assert_eq!(house.store.purge(NOW + 24 * HOUR).await.unwrap(), 2);
     assert_eq!(house.store.purge(NOW + 24 * HOUR).await.unwrap(), 0);
     assert!(house.store.session(&[2; 32], NOW + 24 * HOUR).await.unwrap().is_some());
 }
