@@ -1,0 +1,98 @@
+//! The web server of an Application's domain, on a loopback port.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// Where a domain shows its key.
+const PROOF: &str = "/__presence";
+
+/// A loopback web server: shows pages, and remembers who asked for what. Dropping it ends it.
+#[derive(Debug)]
+pub struct Domain {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _task: JoinSet<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Whole HTTP answers by path.
+    answers: Mutex<HashMap<String, Vec<u8>>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Domain {
+    /// Starts one without any page.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let mut task = JoinSet::new();
+        task.spawn(serve(listener, Arc::clone(&shared)));
+        Self { address, shared, _task: task }
+    }
+
+    /// The domain, as it is registered: with its port.
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Shows a key at `/__presence`.
+    pub fn show(&self, key: &str) {
+        self.answer(PROOF, "200 OK", &[], key.as_bytes());
+    }
+
+    /// Answers a path from now on.
+    pub fn answer(&self, path: &str, status: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| {
+                format!(
+                    "{name}: {value}
+"
+                )
+            })
+            .collect();
+        let headers = lines.concat();
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
+        );
+        let answer = [head.as_bytes(), body].concat();
+        self.shared.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// The paths that were asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(answer(stream, Arc::clone(&shared)));
+    }
+}
+
+async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { return };
+        head.push(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let answer = shared.answers.lock().unwrap().get(&path).cloned();
+    shared.asked.lock().unwrap().push(path);
+    let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let answer = answer.unwrap_or_else(|| missing.to_vec());
+    // Whoever asked may be gone already.
+    let _ = stream.write_all(&answer).await;
+    let _ = stream.shutdown().await;
+}

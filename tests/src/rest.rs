@@ -1,0 +1,149 @@
+//! Calls of the REST API.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use presence_protocol::Errno;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+
+/// Longer than the server ever makes anybody wait.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The REST API of a server, also after it was started again elsewhere. Follows no redirect and keeps no cookies.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    client: Client,
+    address: Arc<Mutex<SocketAddr>>,
+}
+
+impl Rest {
+    pub(crate) fn new(address: Arc<Mutex<SocketAddr>>) -> Self {
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tls_certs_only([])
+            .timeout(LONGEST)
+            .build()
+            .unwrap();
+        Self { client, address }
+    }
+
+    /// A call. Await it to have it made.
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        let url = format!("http://{}{path}", self.address.lock().unwrap());
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Call { request: self.client.request(method, url), headers: HeaderMap::new() }
+    }
+}
+
+/// A call that is being made ready. Awaiting it makes it.
+#[derive(Debug)]
+pub struct Call {
+    request: RequestBuilder,
+    headers: HeaderMap,
+}
+
+impl Call {
+    /// With a session's token or an API key.
+    #[must_use]
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    /// With a header; one of the same name is replaced.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// With a form, as a browser posts it.
+    #[must_use]
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let encoded: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
+            .collect();
+        self.body("application/x-www-form-urlencoded", encoded.join("&"))
+    }
+
+    /// With any body.
+    #[must_use]
+    pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.request = self.request.body(body.into());
+        self.header("content-type", media_type)
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let response = self.request.headers(self.headers).send().await;
+            let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}"));
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = response.text().await.unwrap();
+            Answer { status, headers, text }
+        })
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; `null` where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// The body of a call that succeeded.
+    #[track_caller]
+    pub fn ok(&self) -> Value {
+        assert!((200..300).contains(&self.status), "refused: {} {}", self.status, self.text);
+        self.json()
+    }
+
+    /// A header as text; empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
+    #[track_caller]
+    pub fn is_ko(&self, errno: Errno) {
+        let body = self.json();
+        let said = (self.status, body["result"].as_str(), body["errno"].as_u64());
+        let wanted = (errno.http_status(), Some("KO"), Some(u64::from(errno.number())));
+        assert_eq!(said, wanted, "{}", self.text);
+        assert!(body["error"].is_string(), "{}", self.text);
+    }
+}
+
+fn percent(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes()
+        .map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}

@@ -1,0 +1,309 @@
+//! A running server of one test.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use presence_protocol::{AppId, Puid};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::people::{Application, User, email};
+use crate::rest::{Call, Rest};
+use crate::{Domain, PATIENCE, binary};
+
+/// What the line with the address starts with.
+const GREETING: &str = "Presence is listening on http://";
+
+/// How a server is started. By default in development mode, with short times for what only waits: a grace time and a warm-up of
+/// half a second, a drain of a fifth.
+#[derive(Debug, Clone)]
+pub struct Options {
+    flags: Vec<(String, String)>,
+    production: bool,
+    file_limit: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let flags = Vec::new();
+        Self { flags, production: false, file_limit: None }
+            .with("grace-seconds", 0.5)
+            .with("drain-seconds", 0.2)
+            .with("warm-up-seconds", 0.5)
+            .with("log", "info")
+    }
+}
+
+impl Options {
+    /// Sets a setting by the name of its flag, without the dashes.
+    #[must_use]
+    pub fn with(mut self, flag: &str, value: impl Display) -> Self {
+        self.flags.retain(|(name, _)| name != flag);
+        self.flags.push((flag.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Leaves development mode away.
+    #[must_use]
+    pub fn production(self) -> Self {
+        Self { production: true, ..self }
+    }
+
+    /// No file may grow over so many blocks of 1024 bytes, the database's neither; a write beyond fails, and kills nobody.
+    #[must_use]
+    pub fn files_of_at_most(self, blocks: u64) -> Self {
+        Self { file_limit: Some(blocks), ..self }
+    }
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// By itself, with an exit code.
+    With(i32),
+    /// By a signal.
+    BySignal,
+}
+
+impl From<ExitStatus> for Stopped {
+    fn from(status: ExitStatus) -> Self {
+        status.code().map_or(Self::BySignal, Self::With)
+    }
+}
+
+/// A running server. Dropping it kills it; where the test has failed, what it logged is printed.
+pub struct Server {
+    options: Options,
+    directory: Arc<TempDir>,
+    process: Option<Process>,
+    address: Arc<Mutex<SocketAddr>>,
+    rest: Rest,
+}
+
+/// A process with its stdout, which stays open so that it can always print.
+struct Process {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Server {
+    /// Starts a server on a free port with an empty database.
+    pub async fn start(options: Options) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let (process, address) = spawn(&options, &directory, 0).await;
+        let address = Arc::new(Mutex::new(address));
+        let rest = Rest::new(Arc::clone(&address));
+        Self { options, directory, process: Some(process), address, rest }
+    }
+
+    /// Starts a server with the short times of [`Options::default`].
+    pub async fn quick() -> Self {
+        Self::start(Options::default()).await
+    }
+
+    /// Where it listens, or listened last.
+    pub fn address(&self) -> SocketAddr {
+        *self.address.lock().unwrap()
+    }
+
+    /// Its URL, without a slash at the end: the audience of assertions.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.directory.path().join("presence.db")
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.running().child.id().unwrap()
+    }
+
+    /// What it has logged so far, over all its runs.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_of(&self.directory)).unwrap_or_default()
+    }
+
+    /// Kills it: no destructor runs, nothing is flushed.
+    pub async fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.child.kill().await.unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn terminate(&mut self) -> Stopped {
+        self.signal("TERM").await;
+        self.stopped().await
+    }
+
+    /// Sends it a signal by name, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let number = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &number]).status().await.unwrap();
+        assert!(sent.success(), "the signal {name} could not be sent");
+    }
+
+    /// Waits until it has ended.
+    pub async fn stopped(&mut self) -> Stopped {
+        let mut process = self.process.take().unwrap();
+        let within = 3 * PATIENCE;
+        let status = timeout(within, process.child.wait()).await;
+        status
+            .unwrap_or_else(|_| panic!("the server did not stop; it logged:\n{}", self.log()))
+            .unwrap()
+            .into()
+    }
+
+    /// Starts it again after it has ended, on the same database and another free port.
+    pub async fn restart(&mut self) {
+        self.run_again(0).await;
+    }
+
+    /// Starts it again after it has ended, on the same database and the same port.
+    pub async fn restart_in_place(&mut self) {
+        self.run_again(self.address().port()).await;
+    }
+
+    /// Changes how it is started the next time.
+    pub fn change(&mut self, change: impl FnOnce(Options) -> Options) {
+        self.options = change(self.options.clone());
+    }
+
+    /// The REST API.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// A REST call without any credential.
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        self.rest.call(method, path)
+    }
+
+    /// An assertion for somebody of `dev.localhost`, or for a whole e-mail.
+    pub async fn assertion(&self, name: &str) -> String {
+        let answer = self.call("POST", "/dev/assertion").json(&json!({"email": email(name)})).await;
+        let assertion = answer.ok()["assertion"].as_str().map(str::to_owned);
+        assertion.unwrap_or_else(|| panic!("no assertion in {answer:?}"))
+    }
+
+    /// Signs somebody in, with a session that may do everything.
+    pub async fn sign_in(&self, name: &str) -> User {
+        self.sign_in_for(name, "account").await
+    }
+
+    /// Signs somebody in with a scope.
+    pub async fn sign_in_for(&self, name: &str, scope: &str) -> User {
+        let assertion = self.assertion(name).await;
+        let wish = json!({"assertion": assertion, "scope": scope});
+        let answer = self.call("POST", "/session").json(&wish).await;
+        let token = answer.ok()["token"].as_str().unwrap().to_owned();
+        User::new(name, token, self.rest.clone())
+    }
+
+    /// An active Application of a developer, with a domain of its own and its first key.
+    pub async fn application(&self, owner: &User) -> Application {
+        self.application_named(owner, "Chat").await
+    }
+
+    /// The same with a name.
+    pub async fn application_named(&self, owner: &User, name: &str) -> Application {
+        let domain = Domain::start().await;
+        Application::make(owner, name, domain).await
+    }
+
+    /// A developer's Application and somebody who granted it: what most tests begin with.
+    pub async fn application_with(&self, name: &str) -> (Application, User, Puid) {
+        let owner = self.sign_in("developer").await;
+        let application = self.application(&owner).await;
+        let user = self.sign_in(name).await;
+        let uid = user.grant(&application).await;
+        (application, user, uid)
+    }
+
+    async fn run_again(&mut self, port: u16) {
+        assert!(self.process.is_none(), "the server runs");
+        let (process, address) = spawn(&self.options, &self.directory, port).await;
+        *self.address.lock().unwrap() = address;
+        self.process = Some(process);
+    }
+
+    fn running(&self) -> &Process {
+        self.process.as_ref().unwrap_or_else(|| panic!("the server does not run"))
+    }
+}
+
+impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "what a server said explains why a test failed")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server logged:\n{}", self.log());
+        }
+    }
+}
+
+impl Application {
+    /// Its id, as the protocol's own type.
+    pub fn id(&self) -> AppId {
+        self.appid.parse().unwrap()
+    }
+}
+
+async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
+    let database = directory.path().join("presence.db");
+    let mut command = command(options.file_limit);
+    command
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--database", &format!("sqlite://{}?mode=rwc", database.display())])
+        .args(options.flags.iter().map(|(name, value)| format!("--{name}={value}")))
+        .args((!options.production).then_some("--dev"))
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::options().create(true).append(true).open(log_of(directory)).unwrap())
+        .kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = timeout(3 * PATIENCE, stdout.next_line()).await;
+    let line =
+        first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
+    let address = line.strip_prefix(GREETING).and_then(|address| address.parse().ok());
+    let address = address.unwrap_or_else(|| {
+        let log = std::fs::read_to_string(log_of(directory)).unwrap_or_default();
+        panic!("the server did not start: it said {line:?} and logged:\n{log}")
+    });
+    (Process { child, stdout }, address)
+}
+
+fn command(file_limit: Option<u64>) -> Command {
+    let Some(blocks) = file_limit else { return Command::new(binary::path()) };
+    let mut shell = Command::new("bash");
+    // Ignored signals stay ignored over `exec`, so a write over the limit fails where it would have killed.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    shell.args(["-c", &script]).arg(binary::path());
+    shell
+}
+
+fn log_of(directory: &TempDir) -> PathBuf {
+    directory.path().join("stderr.log")
+}
+
+impl Process {
+    /// Further lines of its stdout.
+    #[expect(dead_code, reason = "kept so that the pipe stays open")]
+    fn stdout(&mut self) -> &mut Lines<BufReader<ChildStdout>> {
+        &mut self.stdout
+    }
+}
+
+/// A message of presence as JSON, for comparisons.
+pub(crate) fn text_of(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
+}

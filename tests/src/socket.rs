@@ -1,0 +1,428 @@
+//! A WebSocket client that a test drives frame by frame.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use presence_protocol::app::SUBPROTOCOL;
+use presence_protocol::{CloseCode, Errno, Puid};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::Error;
+use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::people::{Application, email};
+use crate::{Cutter, PATIENCE, Server};
+
+/// How a socket is opened: where, and what the upgrade request says.
+#[derive(Debug, Clone)]
+pub struct Way {
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    through: Option<SocketAddr>,
+    receive_buffer: Option<u32>,
+}
+
+impl Way {
+    /// The Device Presence Channel.
+    pub fn device() -> Self {
+        Self::to("/presence")
+    }
+
+    /// The AppService Presence Channel of an Application, as in 2013.
+    pub fn app(application: &Application) -> Self {
+        Self::to(&format!("/myapps/{}", application.appid))
+    }
+
+    /// Any path, with or without a query.
+    pub fn to(path: &str) -> Self {
+        Self { path: path.to_owned(), headers: Vec::new(), through: None, receive_buffer: None }
+    }
+
+    /// Asks for `presence.v1`.
+    #[must_use]
+    pub fn v1(self) -> Self {
+        self.header("sec-websocket-protocol", SUBPROTOCOL)
+    }
+
+    /// With a credential in the upgrade request.
+    #[must_use]
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// With a query.
+    #[must_use]
+    pub fn query(mut self, query: &str) -> Self {
+        self.path = format!("{}?{query}", self.path);
+        self
+    }
+
+    /// Through a wire that can be cut.
+    #[must_use]
+    pub fn through(self, cutter: &Cutter) -> Self {
+        Self { through: Some(cutter.address()), ..self }
+    }
+
+    /// With a small receive buffer, so that a client that does not read is felt early.
+    #[must_use]
+    pub fn reading_little(self) -> Self {
+        Self { receive_buffer: Some(4096), ..self }
+    }
+
+    fn request(&self, address: SocketAddr) -> Request {
+        let mut request = format!("ws://{address}{}", self.path).into_client_request().unwrap();
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_str(value).unwrap();
+            request.headers_mut().append(HeaderName::from_static(name), value);
+        }
+        request
+    }
+}
+
+/// An upgrade that was refused: the HTTP status and the body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body as JSON; `null` where it is none.
+    pub body: Value,
+}
+
+impl Refused {
+    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
+    #[track_caller]
+    pub fn is_ko(&self, errno: Errno) {
+        assert_eq!(self.status, errno.http_status(), "{}", self.body);
+        assert_ko(&self.body, errno);
+    }
+}
+
+/// How a socket ended, as its client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With a close frame that bore this code, or none.
+    Closed(Option<u16>),
+    /// Without a close frame.
+    Lost,
+}
+
+/// An open socket. Pings are answered whenever it is read. Dropping it cuts it without a good-bye.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    /// The subprotocol that the server chose.
+    pub subprotocol: Option<String>,
+    /// What was heard, for a test that fails.
+    heard: Vec<String>,
+    marks: u64,
+}
+
+impl Socket {
+    /// Opens a socket.
+    pub async fn open(server: &Server, way: Way) -> Self {
+        match Self::try_open(server, way).await {
+            Ok(socket) => socket,
+            Err(refused) => panic!("the upgrade was refused: {} {}", refused.status, refused.body),
+        }
+    }
+
+    /// Opens a socket where the server may refuse the upgrade.
+    pub async fn try_open(server: &Server, way: Way) -> Result<Self, Refused> {
+        let address = way.through.unwrap_or(server.address());
+        let tcp = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = way.receive_buffer {
+            tcp.set_recv_buffer_size(bytes).unwrap();
+        }
+        let stream = tcp.connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let opening = timeout(PATIENCE, client_async(way.request(address), stream)).await;
+        match opening.unwrap_or_else(|_| panic!("the upgrade was not answered")) {
+            Ok((stream, response)) => Ok(Self::new(stream, &response)),
+            Err(Error::Http(response)) => Err(Refused {
+                status: response.status().as_u16(),
+                body: serde_json::from_slice(response.body().as_deref().unwrap_or_default())
+                    .unwrap_or(Value::Null),
+            }),
+            Err(error) => panic!("the upgrade failed: {error}"),
+        }
+    }
+
+    /// Opens a Device Presence Channel, and says nothing yet.
+    pub async fn device(server: &Server) -> Self {
+        Self::open(server, Way::device()).await
+    }
+
+    /// A device of somebody that is known and has reported a status, with its OK heard.
+    pub async fn device_of(server: &Server, name: &str, device: &str, status: &str) -> Self {
+        let hello = json!({"device": device, "status": status});
+        Self::greeted(server, Way::device(), name, hello).await
+    }
+
+    /// The same, by a way and with a first frame of one's own, to which the assertion is added.
+    pub async fn greeted(server: &Server, way: Way, name: &str, mut hello: Value) -> Self {
+        let mut socket = Self::open(server, way).await;
+        hello["email"] = email(name).into();
+        hello["assertion"] = server.assertion(name).await.into();
+        socket.send(hello).await;
+        socket.hears_ok().await;
+        socket
+    }
+
+    /// An AppService's socket that is authenticated, with the OK heard and nothing else.
+    pub async fn app(server: &Server, application: &Application, way: Way) -> Self {
+        Self::app_with(server, application, way, json!({})).await
+    }
+
+    /// The same with further fields of the `auth`, such as `cursor` and `receipts`.
+    pub async fn app_with(
+        server: &Server,
+        application: &Application,
+        way: Way,
+        mut auth: Value,
+    ) -> Self {
+        let mut socket = Self::open(server, way).await;
+        auth["action"] = "auth".into();
+        auth["token"] = application.api_key.clone().into();
+        socket.send(auth).await;
+        assert_eq!(socket.hear().await, json!({"action": "auth", "result": "OK"}));
+        socket
+    }
+
+    /// An AppService's socket in `presence.v1`, with its first snapshot, which must be a single page.
+    pub async fn stream(server: &Server, application: &Application) -> (Self, Value) {
+        let mut socket = Self::app(server, application, Way::app(application).v1()).await;
+        let snapshot = socket.hear().await;
+        assert_eq!(snapshot["snapshot"], true, "{snapshot}");
+        assert_eq!(snapshot["more"], Value::Null, "{snapshot}");
+        (socket, snapshot)
+    }
+
+    fn new(stream: WebSocketStream<TcpStream>, response: &Response) -> Self {
+        let subprotocol = response.headers().get("sec-websocket-protocol");
+        let subprotocol = subprotocol.map(|value| value.to_str().unwrap().to_owned());
+        Self { stream, subprotocol, heard: Vec::new(), marks: 0 }
+    }
+
+    /// Sends a frame.
+    pub async fn send(&mut self, frame: Value) {
+        self.send_raw(&frame.to_string()).await;
+    }
+
+    /// Sends a text frame as it is.
+    pub async fn send_raw(&mut self, text: &str) {
+        self.send_message(Message::text(text)).await;
+    }
+
+    /// Sends a binary frame.
+    pub async fn send_binary(&mut self, bytes: &[u8]) {
+        self.send_message(Message::Binary(Bytes::copy_from_slice(bytes))).await;
+    }
+
+    /// Sends many frames, and only then lets them go.
+    pub async fn send_all(&mut self, frames: impl IntoIterator<Item = Value>) {
+        for frame in frames {
+            self.stream.feed(Message::text(frame.to_string())).await.unwrap();
+        }
+        self.stream.flush().await.unwrap();
+    }
+
+    /// Writes bytes past the WebSocket, such as a frame that no library would make.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    async fn send_message(&mut self, message: Message) {
+        let sent = self.stream.send(message).await;
+        sent.unwrap_or_else(|error| panic!("cannot send: {error}; heard so far: {:?}", self.heard));
+    }
+
+    /// The next text frame, as it stands.
+    pub async fn hear_text(&mut self) -> String {
+        match self.next_within(PATIENCE).await {
+            Ok(text) => text,
+            Err(ended) => panic!("a frame was awaited: {ended:?}; heard so far: {:?}", self.heard),
+        }
+    }
+
+    /// The next frame.
+    pub async fn hear(&mut self) -> Value {
+        let text = self.hear_text().await;
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    }
+
+    /// The first frame that is what was asked for; those before it are thrown away.
+    pub async fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let frame = self.hear().await;
+            if wanted(&frame) {
+                return frame;
+            }
+        }
+    }
+
+    /// Makes sure that the next frame is exactly `{"result":"OK"}`.
+    pub async fn hears_ok(&mut self) {
+        assert_eq!(self.hear_text().await, r#"{"result":"OK"}"#);
+    }
+
+    /// Makes sure that the next frame is a refusal with this errno, and gives it.
+    pub async fn hears_ko(&mut self, errno: Errno) -> Value {
+        let frame = self.hear().await;
+        assert_ko(&frame, errno);
+        frame
+    }
+
+    /// Sends a frame and gives the next that is heard.
+    pub async fn ask(&mut self, frame: Value) -> Value {
+        self.send(frame).await;
+        self.hear().await
+    }
+
+    /// Reports a status and hears the OK.
+    pub async fn report(&mut self, status: &str) {
+        self.send(json!({"status": status})).await;
+        self.hears_ok().await;
+    }
+
+    /// Makes sure that a device's socket has nothing more to say now: a frame is sent, and its reply is the next that is heard.
+    /// An acknowledgement of nothing serves, since it changes nothing and counts against no rate.
+    pub async fn has_nothing_more(&mut self) {
+        self.marks += 1;
+        let mark = format!("mark-{}", self.marks);
+        self.send(json!({"type": "ack", "ids": [], "id": mark})).await;
+        assert_eq!(self.hear().await, json!({"result": "OK", "id": mark}));
+    }
+
+    /// The same for an AppService's socket. What the server was told on another socket, and has answered there, has gone out
+    /// before this reply.
+    pub async fn stream_has_nothing_more(&mut self) {
+        let passed = self.frames_until_now().await;
+        assert!(passed.is_empty(), "nothing was awaited: {passed:?}");
+    }
+
+    /// All frames of an AppService's socket up to now.
+    pub async fn frames_until_now(&mut self) -> Vec<Value> {
+        self.marks += 1;
+        let mark = format!("mark-{}", self.marks);
+        self.send(json!({"action": "query", "uids": [], "id": mark})).await;
+        let mut passed = Vec::new();
+        loop {
+            let frame = self.hear().await;
+            if frame["id"] == mark.as_str() {
+                return passed;
+            }
+            passed.push(frame);
+        }
+    }
+
+    /// The next update of an AppService's socket, in either form. One that comes in a batch must come alone.
+    pub async fn update(&mut self) -> Value {
+        let frame = self.hear().await;
+        match frame["presence"].as_array().map(Vec::as_slice) {
+            None if frame["uid"].is_string() => frame,
+            Some([update]) => update.clone(),
+            Some(_) | None => panic!("one update was awaited, not {frame}"),
+        }
+    }
+
+    /// Makes sure that the next update says this of somebody.
+    pub async fn sees(&mut self, uid: Puid, status: &str) -> Value {
+        let update = self.update().await;
+        let said = (update["uid"].as_str(), update["status"].as_str());
+        assert_eq!(said, (Some(uid.to_string().as_str()), Some(status)), "{update}");
+        update
+    }
+
+    /// Waits until the server has ended this socket; frames on the way are thrown away.
+    pub async fn ended(&mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.next_within(PATIENCE).await {
+                return ended;
+            }
+        }
+    }
+
+    /// Makes sure that the server closes this socket with a code.
+    pub async fn is_closed_with(&mut self, code: CloseCode) {
+        let ended = self.ended().await;
+        assert_eq!(ended, Ended::Closed(Some(code.number())), "heard: {:?}", self.heard);
+    }
+
+    /// The code with which the server closed, or `None` for a close frame without one or a lost connection.
+    pub async fn closed(&mut self) -> Option<u16> {
+        match self.ended().await {
+            Ended::Closed(code) => code,
+            Ended::Lost => None,
+        }
+    }
+
+    /// Says good-bye with a code, or without one as a browser does, and waits for the answer.
+    pub async fn close(mut self, code: Option<u16>) {
+        let frame = code.map(|code| CloseFrame { code: Code::from(code), reason: "".into() });
+        self.stream.close(frame).await.unwrap();
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+
+    /// What happens within a time: a text frame, or the end. `None` where nothing does. For what must *not* happen prefer
+    /// [`Socket::has_nothing_more`], which waits for no time.
+    pub async fn within(&mut self, time: Duration) -> Option<Result<Value, Ended>> {
+        let text = timeout(time, self.next()).await.ok()?;
+        Some(text.map(|text| serde_json::from_str(&text).unwrap()))
+    }
+
+    async fn next_within(&mut self, time: Duration) -> Result<String, Ended> {
+        match timeout(time, self.next()).await {
+            Ok(next) => next,
+            Err(_) => panic!("nothing came in {time:?}; heard so far: {:?}", self.heard),
+        }
+    }
+
+    async fn next(&mut self) -> Result<String, Ended> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    self.heard.push(text.to_string());
+                    return Ok(text.to_string());
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    let code = frame.map(|frame| u16::from(frame.code));
+                    return Err(Ended::Closed(code));
+                }
+                Some(Ok(Message::Binary(_))) => panic!("the server sent a binary frame"),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(_)) | None => return Err(Ended::Lost),
+            }
+        }
+    }
+}
+
+/// The uid in an update.
+pub fn uid_of(update: &Value) -> Puid {
+    update["uid"]
+        .as_str()
+        .and_then(|uid| uid.parse().ok())
+        .unwrap_or_else(|| panic!("no uid in {update}"))
+}
+
+#[track_caller]
+fn assert_ko(frame: &Value, errno: Errno) {
+    let said = (frame["result"].as_str(), frame["errno"].as_u64());
+    assert_eq!(said, (Some("KO"), Some(u64::from(errno.number()))), "{frame}");
+    assert!(frame["error"].is_string(), "{frame}");
+}
