@@ -119,7 +119,8 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure(1, format!("database: {error}")))?;
     say("database: ok");
-    let issuers = if settings.dev { "the development issuer".to_owned() } else { "none".to_owned() };
+    let issuers =
+        if settings.dev { "the development issuer".to_owned() } else { "none".to_owned() };
     let issuers = [vec![issuers], settings.browserid_issuers].concat().join(", ");
     say(&format!("issuers: {issuers}"));
     Ok(())

@@ -68,8 +68,7 @@ impl Running {
         let public_url = settings
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
-        let dev_issuer =
-            if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
+        let dev_issuer = if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (presence, writer) = Presence::open(Parts {
             database: &settings.database,
@@ -154,11 +153,8 @@ fn verifier(
     let allowed = settings.browserid_issuers.iter().cloned();
     let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
     keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    let browserid = BrowserId::new(
-        Arc::new(FirstOf::new(keys)),
-        audiences.map_err(failed)?,
-        Policy::default(),
-    );
+    let browserid =
+        BrowserId::new(Arc::new(FirstOf::new(keys)), audiences.map_err(failed)?, Policy::default());
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
@@ -171,9 +167,8 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
 }
 
 fn endpoint(context: Arc<Context>, sockets: Arc<Sockets>) -> impl Endpoint<Output = Response> {
-    let app_socket = socket(&sockets, |sockets, request| async move {
-        upgrade::app(&sockets, &request).await
-    });
+    let app_socket =
+        socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
     let routes = Route::new()
         .at(
             "/presence",

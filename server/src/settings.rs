@@ -178,7 +178,10 @@ impl Settings {
         let wrong = |name, problem| Err(SettingsError::Impossible { name, problem });
         let loopback = self.listen.ip().is_loopback();
         if self.dev && !loopback {
-            return wrong("dev", "needs a loopback address to listen on: it lets anybody be anyone");
+            return wrong(
+                "dev",
+                "needs a loopback address to listen on: it lets anybody be anyone",
+            );
         }
         if self.public_url.is_empty() && !loopback {
             return wrong("public_url", "must be given where the address is not a loopback one");
@@ -187,8 +190,15 @@ impl Settings {
             return wrong("public_url", "must be an origin such as https://presence.example.org");
         }
         let seconds = [
-            self.hello_seconds, self.request_seconds, self.ping_seconds, self.write_seconds, self.grace_seconds,
-            self.session_seconds, self.app_queue_seconds, self.drain_seconds, self.warm_up_seconds,
+            self.hello_seconds,
+            self.request_seconds,
+            self.ping_seconds,
+            self.write_seconds,
+            self.grace_seconds,
+            self.session_seconds,
+            self.app_queue_seconds,
+            self.drain_seconds,
+            self.warm_up_seconds,
         ];
         if seconds.iter().any(|seconds| !(0.0..=1e9).contains(seconds)) {
             return wrong("a setting in seconds", "must be between 0 and 1000000000");
@@ -286,7 +296,11 @@ fn without_password(database: &str) -> String {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in bounds")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be in bounds"
+)]
 fn millis(seconds: f64) -> Millis {
     (seconds * 1000.0).round() as Millis
 }
@@ -295,17 +309,18 @@ fn millis(seconds: f64) -> Millis {
 mod tests {
     use super::*;
 
-    fn load(flags: Flags, file: &str) -> Result<Settings, SettingsError> {
+    #[expect(clippy::unwrap_in_result, reason = "a test that cannot write its file has failed")]
+    fn load(flags: &Flags, file: &str) -> Result<Settings, SettingsError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("presence.toml");
         std::fs::write(&path, file).unwrap();
-        Settings::load(&flags, Some(&path))
+        Settings::load(flags, Some(&path))
     }
 
     #[test]
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
         let flags = Flags { status_burst: Some(7), ..Flags::default() };
-        let settings = load(flags, "status_burst = 9\nnotify_burst = 3").unwrap();
+        let settings = load(&flags, "status_burst = 9\nnotify_burst = 3").unwrap();
         assert_eq!((settings.status_burst, settings.notify_burst), (7, 3));
         assert_eq!(settings.sockets_per_user, 20);
     }
@@ -313,7 +328,7 @@ mod tests {
     #[test]
     fn an_unknown_setting_and_a_wrong_type_are_told_in_one_line() {
         for file in ["status_bursts = 9", "status_burst = \"many\"", "status_burst = "] {
-            let error = load(Flags::default(), file).unwrap_err().to_string();
+            let error = load(&Flags::default(), file).unwrap_err().to_string();
             assert!(!error.trim().is_empty(), "{error}");
         }
     }
@@ -339,7 +354,7 @@ mod tests {
     #[test]
     fn what_is_shown_can_be_read_again_and_holds_no_password() {
         let settings = Settings { action_schemes: vec!["myapp".to_owned()], ..Settings::default() };
-        assert_eq!(load(Flags::default(), &settings.shown()).unwrap(), settings);
+        assert_eq!(load(&Flags::default(), &settings.shown()).unwrap(), settings);
         let database = "postgres://presence:secret@db.example/presence".to_owned();
         let shown = Settings { database, ..Settings::default() }.shown();
         assert!(shown.contains("***") && !shown.contains("secret"));

@@ -10,6 +10,7 @@ const STORE_RETRY: f64 = 1.0;
 const ISSUER_RETRY: f64 = 5.0;
 
 /// What a failure of the store is to a caller.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(crate) fn of_store(error: StoreError) -> Ko {
     tracing::warn!(%error, "store.failed");
     if matches!(error, StoreError::Nonsense(_)) {

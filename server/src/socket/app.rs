@@ -165,13 +165,14 @@ impl AppConversation {
 
     fn turn_away(&mut self, id: Option<&RequestId>, ko: &Ko) {
         self.say_ko(id, ko);
-        let code = match ko.errno {
-            Errno::InvalidApiKey => CloseCode::NotAuthorised,
-            Errno::ApplicationNotActive => CloseCode::ApplicationClosed,
-            Errno::TooManyConnections => CloseCode::TryAgainLater,
-            _ => return,
-        };
-        self.out.push_back(Say::Close(code));
+        let good_byes = [
+            (Errno::InvalidApiKey, CloseCode::NotAuthorised),
+            (Errno::ApplicationNotActive, CloseCode::ApplicationClosed),
+            (Errno::TooManyConnections, CloseCode::TryAgainLater),
+        ];
+        if let Some((_, code)) = good_byes.into_iter().find(|(errno, _)| *errno == ko.errno) {
+            self.out.push_back(Say::Close(code));
+        }
     }
 
     fn say(&mut self, text: String) {

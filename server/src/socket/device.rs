@@ -99,8 +99,7 @@ impl DeviceConversation {
         match self.presence.apply(&guest.seat, command) {
             Applied::Done => self.reply_ok(),
             Applied::Settling(answer) => {
-                self.pending =
-                    Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
+                self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
             }
         }
     }

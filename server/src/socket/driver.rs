@@ -196,7 +196,6 @@ impl<C: Conversation> Driver<C> {
         Poll::Ready(match read {
             Some(Ok(message)) => self.take(message),
             Some(Err(error)) => self.fail(&error),
-            None if self.closing.is_some() => Some(Ended::Lost),
             None => Some(Ended::Lost),
         })
     }
@@ -221,13 +220,13 @@ impl<C: Conversation> Driver<C> {
 
     /// What was read was not what a peer may send.
     fn fail(&mut self, error: &Error) -> Option<Ended> {
-        let code = match error {
-            Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::TooLarge,
-            Error::Utf8(_) => CloseCode::InvalidUtf8,
-            _ => {
-                tracing::debug!(%error, "socket.read");
-                return Some(Ended::Lost);
-            }
+        let code = if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
+            CloseCode::TooLarge
+        } else if matches!(error, Error::Utf8(_)) {
+            CloseCode::InvalidUtf8
+        } else {
+            tracing::debug!(%error, "socket.read");
+            return Some(Ended::Lost);
         };
         self.close(code);
         if let Some(closing) = &mut self.closing {

@@ -57,9 +57,8 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.presence);
     let upgraded = Upgraded { app, unknown, paged, bearer };
-    let mut response = handshake.accept(sockets, request, config, |bell| {
-        AppConversation::new(presence, bell, upgraded)
-    })?;
+    let mut response = handshake
+        .accept(sockets, request, config, |bell| AppConversation::new(presence, bell, upgraded))?;
     if paged {
         let value = header::HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
@@ -97,9 +96,9 @@ impl Handshake {
         config: WebSocketConfig,
         conversation: impl FnOnce(Arc<Bell>) -> C + Send + 'static,
     ) -> Result<Response, Ko> {
-        let upgrade = request.take_upgrade().map_err(|_| {
-            Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded")
-        })?;
+        let upgrade = request
+            .take_upgrade()
+            .map_err(|_| Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded"))?;
         let shared = Arc::clone(sockets);
         let span = tracing::debug_span!("socket");
         let task = async move {

@@ -24,10 +24,7 @@ pub(crate) struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self {
-            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
-            now: AtomicUsize::new(0),
-        }
+        Self { slots: (0..SLOTS).map(|_| Mutex::default()).collect(), now: AtomicUsize::new(0) }
     }
 }
 
