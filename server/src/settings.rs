@@ -63,7 +63,7 @@ settings! {
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     dev: bool = false;
     /// What is logged, as a `tracing` filter.
-    log: String = "info".to_owned();
+    log: String = "info,poem=warn,sea_orm_migration=warn,sqlx=warn".to_owned();
     /// How it is logged: `pretty` or `json`.
     log_format: LogFormat = LogFormat::Pretty;
     /// The most bytes of a frame from a device.

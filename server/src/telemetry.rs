@@ -1,5 +1,7 @@
 //! What is logged, and how: to standard error, with ids and never an e-mail, an assertion or a key.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::{LogFormat, Settings};
@@ -12,7 +14,10 @@ use crate::settings::{LogFormat, Settings};
 pub(crate) fn start(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| format!("log is not a filter: {error}"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match settings.log_format {
         LogFormat::Pretty => subscriber.try_init(),
         LogFormat::Json => subscriber.json().try_init(),

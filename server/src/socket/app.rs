@@ -203,7 +203,7 @@ impl AppConversation {
 
 impl Conversation for AppConversation {
     fn is_ready(&self) -> bool {
-        !self.authenticating && self.work.len() < AT_WORK
+        !self.authenticating && self.work.len() < AT_WORK && self.out.len() < AT_WORK
     }
 
     fn hear(&mut self, text: &str) {

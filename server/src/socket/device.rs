@@ -18,6 +18,8 @@ use presence_service::{Bell, Mailbox, Presence};
 
 use super::driver::{Conversation, Say};
 
+/// How many replies may wait to be written before no more frames are read.
+const UNSAID: usize = 64;
 /// How many proofs a stranger may fail with before the socket is closed.
 const ATTEMPTS: u32 = 3;
 
@@ -176,7 +178,7 @@ impl DeviceConversation {
 
 impl Conversation for DeviceConversation {
     fn is_ready(&self) -> bool {
-        self.pending.is_none()
+        self.pending.is_none() && self.out.len() < UNSAID
     }
 
     fn hear(&mut self, text: &str) {

@@ -130,38 +130,37 @@ impl<C: Conversation> Driver<C> {
             self.close(code);
         }
         for _ in 0..FRAMES_A_TURN {
-            let written = self.write(context);
-            match self.read(context) {
-                Poll::Ready(Some(ended)) => return Poll::Ready(ended),
-                Poll::Ready(None) => {}
-                Poll::Pending if written => {}
-                Poll::Pending => {
-                    return match self.flush(context) {
-                        Some(ended) => Poll::Ready(ended),
-                        None => self.look_at_time(),
-                    };
+            self.write(context);
+            if let Poll::Ready(ended) = self.read(context) {
+                match ended {
+                    Some(ended) => return Poll::Ready(ended),
+                    None => continue,
                 }
             }
+            let was_full = self.unflushed >= UNFLUSHED;
+            match self.flush(context) {
+                Poll::Ready(Some(ended)) => return Poll::Ready(ended),
+                // There was no room for all that is to be said, and now there is.
+                Poll::Ready(None) if was_full => {}
+                Poll::Ready(None) | Poll::Pending => return self.look_at_time(),
+            }
         }
-        if let Some(ended) = self.flush(context) {
+        if let Poll::Ready(Some(ended)) = self.flush(context) {
             return Poll::Ready(ended);
         }
         context.waker().wake_by_ref();
         self.look_at_time()
     }
 
-    /// Takes from the conversation what fits into the write buffer. True where there was something.
-    fn write(&mut self, context: &mut Context<'_>) -> bool {
-        let mut written = false;
+    /// Takes from the conversation what fits into the write buffer.
+    fn write(&mut self, context: &mut Context<'_>) {
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
             let Poll::Ready(say) = self.conversation.poll_say(context) else { break };
-            written = true;
             match say {
                 Say::Text(bytes) => self.send_text(bytes),
                 Say::Close(code) => self.close(code),
             }
         }
-        written
     }
 
     fn send_text(&mut self, bytes: Bytes) {
@@ -245,17 +244,17 @@ impl<C: Conversation> Driver<C> {
         })
     }
 
-    fn flush(&mut self, context: &mut Context<'_>) -> Option<Ended> {
-        match Pin::new(&mut self.socket).poll_flush(context) {
-            Poll::Pending => None,
-            Poll::Ready(Ok(())) => {
+    fn flush(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+        match std::task::ready!(Pin::new(&mut self.socket).poll_flush(context)) {
+            Ok(()) => {
                 self.unflushed = 0;
                 self.unflushed_since = None;
                 self.conversation.flushed();
-                None
+                Poll::Ready(None)
             }
-            Poll::Ready(Err(_)) if self.closing.is_some() => None,
-            Poll::Ready(Err(_)) => Some(Ended::Lost),
+            // The good-bye cannot be written: wait no longer than for any other.
+            Err(_) if self.closing.is_some() => Poll::Pending,
+            Err(_) => Poll::Ready(Some(Ended::Lost)),
         }
     }
 
