@@ -1,5 +1,9 @@
 //! Whole-system tests: each is a sentence about what somebody outside can see.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so and ends")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so and ends"
+)]
 
 mod app_channel;
 mod device_channel;

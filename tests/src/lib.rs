@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on says so and ends"
 )]
 

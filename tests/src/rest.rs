@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
 /// Longer than the server ever makes anybody wait.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The REST API of a server, also after it was started again elsewhere. Follows no redirect and keeps no cookies.
 #[derive(Debug, Clone)]

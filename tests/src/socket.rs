@@ -352,7 +352,7 @@ impl Socket {
     /// Waits until the server has ended this socket; frames on the way are thrown away.
     pub async fn ended(&mut self) -> Ended {
         loop {
-            if let Err(ended) = self.next_within(PATIENCE).await {
+            if let Err(ended) = self.next_within(2 * PATIENCE).await {
                 return ended;
             }
         }

@@ -1,0 +1,52 @@
+//! What a device's notifications and its place become when connections come and go.
+
+use presence_protocol::CloseCode;
+use presence_tests::{Options, Server, Socket, Way};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_newer_connection_of_a_device_replaces_the_older_and_takes_its_status_over_at_once() {
+    // The grace time is long: what is seen at once was not waited for.
+    let server = Server::start(Options::default().with("grace-seconds", 60)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut older = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    let mut newer = Socket::device_of(&server, "alice", "phone", "unavailable").await;
+    older.is_closed_with(CloseCode::Replaced).await;
+    stream.sees(uid, "unavailable").await;
+    newer.report("online").await;
+    stream.sees(uid, "online").await;
+    stream.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn two_devices_without_a_name_replace_each_other_and_named_ones_do_not() {
+    let server = Server::quick().await;
+    let nameless = || json!({"status": "online"});
+    let mut first = Socket::greeted(&server, Way::device(), "alice", nameless()).await;
+    let mut named = Socket::device_of(&server, "alice", "phone", "online").await;
+    let mut second = Socket::greeted(&server, Way::device(), "alice", nameless()).await;
+    first.is_closed_with(CloseCode::Replaced).await;
+    let _default = Socket::device_of(&server, "alice", "default", "online").await;
+    second.is_closed_with(CloseCode::Replaced).await;
+    named.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn somebody_elses_device_of_the_same_name_is_another_device() {
+    let server = Server::quick().await;
+    let mut alice = Socket::device_of(&server, "alice", "phone", "online").await;
+    let _bob = Socket::device_of(&server, "bob", "phone", "online").await;
+    alice.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_newcomer_that_is_not_verified_replaces_nobody() {
+    let server = Server::quick().await;
+    let mut older = Socket::device_of(&server, "alice", "phone", "online").await;
+    let mut newcomer = Socket::device(&server).await;
+    let hello = json!({"email": "alice@dev.localhost", "assertion": "x", "status": "online", "device": "phone"});
+    assert_eq!(newcomer.ask(hello).await["errno"], 34);
+    older.has_nothing_more().await;
+}
