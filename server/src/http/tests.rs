@@ -1,1 +1,9 @@
+//! The REST API over a real service, called without a socket.
 
+mod application;
+mod credentials;
+mod fixture;
+mod generated;
+mod grants;
+mod pages;
+mod refusals;

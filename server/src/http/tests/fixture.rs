@@ -1,0 +1,199 @@
+//! A server over a database of its own, and a way to call it.
+
+use std::sync::{Arc, LazyLock};
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderMap, Method, StatusCode};
+use poem::{Body, Endpoint, EndpointExt, Request, Response};
+use presence_identity::browserid::{Audience, BrowserId, Policy};
+use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::{DevIssuer, Dispatcher};
+use presence_service::clock::SystemClock;
+use presence_service::{Parts, Presence};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use crate::context::Context;
+use crate::http::routes;
+use crate::settings::Settings;
+
+pub(super) const BODY_LIMIT: usize = 4096;
+
+static ISSUER: LazyLock<Arc<DevIssuer>> = LazyLock::new(|| Arc::new(DevIssuer::new().unwrap()));
+
+pub(super) struct Server {
+    pub(super) origin: String,
+    routes: BoxEndpoint<'static, Response>,
+    tasks: TaskTracker,
+    _directory: TempDir,
+}
+
+impl Server {
+    pub(super) async fn development() -> Self {
+        Self::at("http://localhost:8080", true).await
+    }
+
+    pub(super) async fn at(url: &str, development: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
+        let audience = Audience::parse(url).unwrap();
+        let keys = Arc::new(ISSUER.key_source());
+        let browserid = BrowserId::new(keys, vec![audience], Policy::default());
+        let options = GuardOptions { allow_http: true, allow_loopback: true };
+        let settings = Settings { dev: true, ..Settings::default() };
+        let (presence, writer) = Presence::open(Parts {
+            database: &database,
+            verifier: Arc::new(Dispatcher::new().with_browserid(Arc::new(browserid))),
+            fetch: GuardedClient::new(options).unwrap(),
+            clock: Arc::new(SystemClock::default()),
+            settings: settings.service(),
+        })
+        .await
+        .unwrap();
+        let tasks = TaskTracker::new();
+        tasks.spawn(writer.run());
+        let dev_issuer = development.then(|| DevIssuer::new().unwrap());
+        let public_url = url.parse().unwrap();
+        let context = Context { presence, public_url, dev_issuer, body_limit: BODY_LIMIT };
+        let routes = routes(Arc::new(context)).boxed();
+        Self { origin: url.to_owned(), routes, tasks, _directory: directory }
+    }
+
+    pub(super) fn assertion(&self, email: &str) -> String {
+        #[expect(clippy::disallowed_methods, reason = "the fixture runs by the real clock")]
+        let now = std::time::SystemTime::now();
+        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let now = u64::try_from(now).unwrap();
+        ISSUER.assertion(email, &self.origin, now, DevIssuer::DEFAULT_LIFETIME).unwrap()
+    }
+
+    /// A session of somebody, without a cookie.
+    pub(super) async fn sign_in(&self, email: &str, scope: &str) -> String {
+        let body = json!({ "assertion": self.assertion(email), "scope": scope });
+        let answer = self.post("/session").json(&body).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// An active Application of a developer, with its key.
+    pub(super) async fn active_app(&self, developer: &str) -> (String, String) {
+        let (domain, shown) = self.domain().await;
+        let body = json!({ "name": "Chess <b>", "domain": domain });
+        let app = self.post("/apps").bearer(developer).json(&body).send().await.json();
+        let appid = app["appid"].as_str().unwrap().to_owned();
+        shown.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
+        let verify = self.post(&format!("/apps/{appid}/verify")).bearer(developer).send().await;
+        assert_eq!(verify.json()["state"], "verified");
+        let active = self.post(&format!("/apps/{appid}/activate")).bearer(developer).send().await;
+        assert_eq!(active.headers["cache-control"], "no-store");
+        (appid, active.json()["api_key"].as_str().unwrap().to_owned())
+    }
+
+    /// A domain on loopback that shows what it is told to.
+    pub(super) async fn domain(&self) -> (String, tokio::sync::watch::Sender<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let domain = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let (shown, text) = tokio::sync::watch::channel(String::new());
+        self.tasks.spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let _ = socket.read(&mut [0; 2048]).await;
+                let text = text.borrow().clone();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", text.len());
+                let _ = socket.write_all(format!("{head}{text}").as_bytes()).await;
+            }
+        });
+        (domain, shown)
+    }
+
+    pub(super) fn get(&self, path: &str) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    pub(super) fn post(&self, path: &str) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Call<'_> {
+        self.call(Method::DELETE, path)
+    }
+
+    pub(super) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        let mut request = Request::default();
+        request.set_method(method);
+        *request.uri_mut() = path.parse().unwrap();
+        Call { server: self, request }
+    }
+}
+
+pub(super) struct Call<'a> {
+    server: &'a Server,
+    request: Request,
+}
+
+impl Call<'_> {
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+
+    pub(super) fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    pub(super) fn cookie(self, token: &str) -> Self {
+        self.header("cookie", &format!("a=b; presence={token}"))
+    }
+
+    pub(super) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub(super) fn form(self, body: &str) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())
+    }
+
+    pub(super) fn body(mut self, body: impl Into<Body>) -> Self {
+        self.request.set_body(body);
+        self
+    }
+
+    pub(super) async fn send(self) -> Answer {
+        let response = self.server.routes.get_response(self.request).await;
+        let (parts, body) = response.into_parts();
+        let text = body.into_string().await.unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// The number of the refusal, whose status must be the registry's; 0 where it was none.
+    pub(super) async fn errno(self) -> u16 {
+        let answer = self.send().await;
+        if answer.status.is_success() || answer.status.is_redirection() {
+            return 0;
+        }
+        let json = answer.json();
+        assert_eq!(json["result"], "KO", "{json}");
+        let errno = u16::try_from(json["errno"].as_u64().unwrap()).unwrap();
+        let known = presence_protocol::Errno::from_number(errno).unwrap();
+        assert_eq!(answer.status.as_u16(), known.http_status());
+        errno
+    }
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}

@@ -1,0 +1,117 @@
+//! Letting an Application see, and going back to it.
+
+use poem::http::Method;
+use serde_json::json;
+
+use super::fixture::Server;
+
+#[tokio::test]
+async fn json_is_answered_with_json_and_a_form_with_a_redirect() {
+    let server = Server::development().await;
+    let developer = server.sign_in("dev@dev.localhost", "account").await;
+    let alice = server.sign_in("alice@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&developer).await;
+    let apps = server.get(&format!("/apps/{app}")).bearer(&developer).send().await.json();
+    let back = format!("http://{}/back?a=b", apps["domain"].as_str().unwrap());
+    let path = format!("/grant/{app}");
+
+    let bare = server.post(&path).bearer(&alice).send().await;
+    let uid = bare.json()["uid"].as_str().unwrap().to_owned();
+    assert_eq!(bare.json(), json!({ "uid": uid, "appid": app }));
+    assert_eq!(bare.header("cache-control"), "no-store");
+    assert_eq!(bare.header("referrer-policy"), "no-referrer");
+
+    let body = json!({ "redirect": back, "state": "s&t" });
+    let told = server.post(&path).bearer(&alice).json(&body).send().await;
+    let expected = format!("{back}&Presence-UID={uid}&state=s%26t");
+    assert_eq!(told.json(), json!({ "uid": uid, "appid": app, "redirect": expected }));
+
+    let form = |fields: &str| {
+        let redirect: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        server.post(&path).bearer(&alice).form(&format!("redirect={redirect}&{fields}"))
+    };
+    let yes = form("state=s").send().await;
+    assert_eq!(yes.status, 303);
+    assert_eq!(yes.header("location"), format!("{back}&Presence-UID={uid}&state=s"));
+    assert_eq!(yes.header("cache-control"), "no-store");
+    assert_eq!(yes.header("referrer-policy"), "no-referrer");
+    let no = form("decision=no&state=s").send().await;
+    assert_eq!(
+        (no.status.as_u16(), no.header("location")),
+        (303, format!("{back}&state=s").as_str())
+    );
+    assert_eq!(form("decision=maybe").errno().await, 12);
+}
+
+#[tokio::test]
+async fn a_form_without_a_redirect_gets_a_page_that_shows_the_name_as_text() {
+    let server = Server::development().await;
+    let developer = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&developer).await;
+    let page =
+        server.post(&format!("/grant/{app}")).bearer(&developer).form("redirect=").send().await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("Chess &lt;b&gt; may now see"), "{}", page.text);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(
+        page.header("content-security-policy").starts_with("default-src 'none'; style-src 'self'")
+    );
+}
+
+#[tokio::test]
+async fn a_form_carries_the_token_of_the_session_in_a_field() {
+    let server = Server::development().await;
+    let token = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&token).await;
+    let session = server.get("/session").cookie(&token).send().await.json();
+    let field = format!("csrf_token={}", session["csrf_token"].as_str().unwrap());
+    let form = |fields: &str| {
+        let call = server.post(&format!("/grant/{app}")).cookie(&token).form(fields);
+        call.header("origin", &server.origin)
+    };
+    assert_eq!(form("").errno().await, 45);
+    assert_eq!(form("csrf_token=x").errno().await, 45);
+    assert_eq!(form(&field).errno().await, 0);
+    let foreign = server.post(&format!("/grant/{app}")).cookie(&token).form(&field);
+    assert_eq!(foreign.header("origin", "http://evil.example").errno().await, 45);
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
+    let server = Server::development().await;
+    let token = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&token).await;
+    for redirect in ["https://evil.example/", "http://localhost:1/", "javascript:alert(1)", "/x"] {
+        let body = json!({ "redirect": redirect });
+        let call = server.post(&format!("/grant/{app}")).bearer(&token).json(&body);
+        assert_eq!(call.errno().await, 46, "{redirect}");
+        let form = server.post(&format!("/grant/{app}")).bearer(&token);
+        let form = form.form(&format!("decision=no&redirect={redirect}"));
+        assert_eq!(form.errno().await, 46, "{redirect}");
+    }
+    let grants = server.get("/grants").bearer(&token).send().await.json();
+    assert_eq!(grants, json!({ "grants": [] }));
+}
+
+#[tokio::test]
+async fn a_grant_is_paused_listed_and_revoked() {
+    let server = Server::development().await;
+    let token = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&token).await;
+    let path = format!("/grants/{app}");
+    let pause = |paused| {
+        let body = json!({ "paused": paused });
+        server.call(Method::PATCH, &path).bearer(&token).json(&body)
+    };
+    assert_eq!(pause(true).errno().await, 40);
+    let grant = server.post(&format!("/grant/{app}")).bearer(&token).send().await.json();
+    assert_eq!(server.call(Method::PATCH, &path).bearer(&token).json(&json!({})).errno().await, 11);
+    let paused = pause(true).send().await.json();
+    assert_eq!((&paused["paused"], &paused["uid"]), (&json!(true), &grant["uid"]));
+    let listed = server.get("/grants").bearer(&token).send().await.json();
+    assert_eq!(listed["grants"], json!([paused]));
+    assert_eq!(server.delete(&path).bearer(&token).send().await.text, r#"{"result":"OK"}"#);
+    assert_eq!(server.delete(&path).bearer(&token).errno().await, 40);
+    let again = server.post(&format!("/grant/{app}")).bearer(&token).send().await.json();
+    assert_ne!(again["uid"], grant["uid"]);
+}

@@ -1,0 +1,79 @@
+//! Pages and documents, health and version, development mode.
+
+use serde_json::json;
+
+use super::fixture::Server;
+
+#[tokio::test]
+async fn the_docs_page_loads_nothing_from_elsewhere() {
+    let server = Server::development().await;
+    let page = server.get("/docs").send().await;
+    assert!(!page.text.contains("://"), "{}", page.text);
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self';") && !policy.contains("http"), "{policy}");
+    let resources: Vec<&str> =
+        page.text.split(['"', '\'']).filter(|text| text.starts_with('/')).collect();
+    assert_eq!(resources, ["/docs/viewer.css", "/docs/viewer.js", "/docs/start.js"]);
+    for path in resources {
+        let asset = server.get(path).send().await;
+        assert_eq!(asset.status, 200);
+        assert!(!asset.text.is_empty() && !asset.text.contains("@import"), "{path}");
+    }
+    let viewer = server.get("/docs/viewer.js").send().await;
+    assert!(
+        viewer.text.len() > 500_000 && viewer.header("content-type").starts_with("text/javascript")
+    );
+    let start = server.get("/docs/start.js").send().await;
+    assert!(start.text.contains("\"/openapi.json\"") && start.text.contains("validatorUrl: null"));
+}
+
+#[tokio::test]
+async fn both_documents_are_served() {
+    let server = Server::development().await;
+    let openapi = server.get("/openapi.json").send().await;
+    assert!(openapi.header("content-type").starts_with("application/json"));
+    assert_eq!(openapi.json()["info"]["title"], "Presence");
+    let asyncapi = server.get("/asyncapi.yaml").send().await;
+    assert!(asyncapi.header("content-type").starts_with("application/yaml"));
+    assert!(asyncapi.text.contains("asyncapi: 3.0.0"));
+}
+
+#[tokio::test]
+async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
+    let server = Server::development().await;
+    assert!(server.get("/").send().await.text.contains("href=\"dev\""));
+    let call = |body: serde_json::Value| server.post("/dev/assertion").json(&body);
+    let made = call(json!({ "email": "alice@dev.localhost" })).send().await;
+    assert_eq!(made.header("cache-control"), "no-store");
+    assert_eq!(made.json()["audience"], server.origin.as_str());
+    assert!(made.json()["assertion"].as_str().unwrap().contains('~'));
+    assert_eq!(call(json!({})).errno().await, 11);
+    assert_eq!(call(json!({ "email": "alice@elsewhere.example" })).errno().await, 12);
+    assert_eq!(call(json!({ "email": "a@dev.localhost", "audience": "*" })).errno().await, 12);
+
+    assert_eq!(server.get("/dev").send().await.status, 200);
+    let page = server.post("/dev").form("email=o'neil%40dev.localhost").send().await;
+    assert!(page.text.contains("curl -s") && page.text.contains("ws://localhost:8080/presence"));
+    assert!(page.text.contains("value=\"o&#39;neil@dev.localhost\""), "{}", page.text);
+    assert_eq!(server.post("/dev").form("email=%22%3E%3Cb%3E").errno().await, 12);
+
+    let server = Server::at("https://presence.example", false).await;
+    assert!(!server.get("/").send().await.text.contains("href=\"dev\""));
+    assert_eq!(server.get("/dev").errno().await, 47);
+    assert_eq!(server.post("/dev").form("email=a%40dev.localhost").errno().await, 47);
+    assert_eq!(server.post("/dev/assertion").body("nonsense").errno().await, 47);
+}
+
+#[tokio::test]
+async fn health_and_version_are_told_to_anybody() {
+    let server = Server::development().await;
+    let expected =
+        json!({ "status": "ok", "database": "ok", "warming_up": false, "development": true });
+    assert_eq!(server.get("/__heartbeat__").send().await.json(), expected);
+    assert_eq!(server.get("/__lbheartbeat__").send().await.status, 200);
+    let version = server.get("/__version__").send().await.json();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    for field in ["source", "commit", "build"] {
+        assert!(version[field].is_string());
+    }
+}
