@@ -117,6 +117,5 @@ fn service() -> OpenApiService<Api, ()> {
         PagesApi,
     );
     OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
-        .summary("Who can be reached, as each person allows it")
         .description(include_str!("http/introduction.md"))
 }

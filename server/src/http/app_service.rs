@@ -33,7 +33,7 @@ impl AppServiceApi {
         key: ServiceKey,
         appid: Path<Id>,
         /// Whom to ask for: repeated, or several between commas, at most 500.
-        uid: Query<Vec<String>>,
+        uid: Query<Option<Vec<String>>>,
         /// The `next` of the page before.
         after: Query<Option<Id>>,
         /// The most entries of a page, 1 to 500.
@@ -42,8 +42,8 @@ impl AppServiceApi {
         let service = key.check(appid.app()?).await?;
         let presence = &key.context.presence;
         let warming_up = presence.is_warming_up().then_some(true);
-        if !uid.0.is_empty() {
-            let uids = uids(&uid.0)?;
+        if let Some(given) = uid.0 {
+            let uids = uids(&given)?;
             let found = presence.query(&service, uids).await?;
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));

@@ -19,9 +19,11 @@ pub fn document() -> String {
     {
         schemas.insert("Ko".to_owned(), ko_schema());
     }
+    let descriptions = schema_descriptions(&document);
     for (path, calls) in members(document.get_mut("paths")) {
         for (_, call) in members(Some(calls)) {
             describe_refusals(path, call);
+            describe_answers(&descriptions, call);
         }
     }
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
@@ -41,6 +43,32 @@ fn ko_schema() -> Value {
         .get("Ko")
         .and_then(|schema| serde_json::to_value(schema).ok())
         .unwrap_or_default()
+}
+
+/// What each schema is, by how it is referred to.
+fn schema_descriptions(document: &Value) -> BTreeMap<String, String> {
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+    let description = |(name, schema): (&String, &Value)| {
+        let text = schema.get("description")?.as_str()?;
+        Some((format!("#/components/schemas/{name}"), text.to_owned()))
+    };
+    schemas.into_iter().flatten().filter_map(description).collect()
+}
+
+/// An answer that nobody described is what its schema is.
+fn describe_answers(descriptions: &BTreeMap<String, String>, call: &mut Value) {
+    for (_, answer) in members(call.get_mut("responses")) {
+        let schema = answer.get("content").and_then(Value::as_object).and_then(|content| {
+            content.values().find_map(|kind| kind.pointer("/schema/$ref")?.as_str())
+        });
+        let described = schema.and_then(|name| descriptions.get(name).cloned());
+        if answer.get("description").is_none_or(|text| text == "")
+            && let Some(answer) = answer.as_object_mut()
+        {
+            let text = described.unwrap_or_else(|| "The text.".to_owned());
+            answer.insert("description".to_owned(), text.into());
+        }
+    }
 }
 
 /// Adds the refusals of a call to its answers, by HTTP status.

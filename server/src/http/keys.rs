@@ -15,6 +15,7 @@ pub(super) struct KeysApi;
 
 /// A new key.
 #[derive(Object)]
+#[oai(rename = "MadeKey")]
 struct MadeKeyView {
     /// Its name.
     id: i64,

@@ -31,6 +31,7 @@ fn every_call_is_described() {
             assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
             assert!(call["summary"].is_string() && call["tags"].is_array(), "{name}");
             let answers = call["responses"].as_object().unwrap();
+            assert!(answers.values().all(|answer| answer["description"] != ""), "{name}");
             assert!(answers["500"]["description"].as_str().unwrap().contains("50 `internal`"));
             let schema = answers["500"].pointer("/content/application~1json/schema/$ref").unwrap();
             assert_eq!(schema, "#/components/schemas/Ko", "{name}");
