@@ -32,6 +32,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApiService, Tags};
@@ -97,9 +98,12 @@ pub fn routes(context: Arc<Context>) -> impl Endpoint<Output = Response> {
     Door::new(calls, Allowed::of::<Api>())
 }
 
-/// A refusal as an answer, for what is refused outside of these routes.
+/// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
 pub fn refuse(ko: &Ko) -> Response {
     let mut response = Refusal::from(ko.clone()).response();
+    if ko.errno == Errno::MethodNotAllowed {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     door::finish(response.headers_mut());
     response
 }
