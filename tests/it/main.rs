@@ -7,3 +7,4 @@
 
 mod app_channel;
 mod device_channel;
+mod readme;
