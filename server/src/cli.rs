@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use presence_identity::browserid::KeySource;
 use presence_service::Presence;
 
 use crate::lifecycle::{Running, Stop};
 use crate::settings::{Flags, Settings};
-use crate::{http, telemetry};
+use crate::{http, lifecycle, telemetry};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -40,7 +41,7 @@ enum Command {
         #[arg(long)]
         audience: Option<String>,
     },
-    /// Looks whether the database can be used; the exit code tells.
+    /// Looks whether the database can be used and the issuers be reached; the exit code tells.
     Check,
 }
 
@@ -115,14 +116,26 @@ fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
 }
 
 async fn check(settings: Settings) -> Result<(), Failure> {
-    Presence::check_database(&settings.database)
+    let in_use = Presence::check_database(&settings.database)
         .await
         .map_err(|error| Failure(1, format!("database: {error}")))?;
-    say("database: ok");
-    let issuers =
-        if settings.dev { "the development issuer".to_owned() } else { "none".to_owned() };
-    let issuers = [vec![issuers], settings.browserid_issuers].concat().join(", ");
-    say(&format!("issuers: {issuers}"));
+    say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
+    let discovery = lifecycle::discovery().map_err(|error| Failure(1, error.to_string()))?;
+    for issuer in &settings.browserid_issuers {
+        let answer = discovery.document(issuer, issuer).await;
+        let problem = match answer {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("has no support document".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            return Err(Failure(1, format!("issuer {issuer}: {problem}")));
+        }
+        say(&format!("issuer {issuer}: ok"));
+    }
+    if settings.dev {
+        say("issuer dev.localhost: ok, made at start");
+    }
     Ok(())
 }
 

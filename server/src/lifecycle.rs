@@ -149,13 +149,18 @@ fn verifier(
         origins.push(format!("http://127.0.0.1:{}", address.port()));
     }
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let discovery = Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?);
+    let discovery = discovery()?;
     let allowed = settings.browserid_issuers.iter().cloned();
     let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
     keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
     let browserid =
         BrowserId::new(Arc::new(FirstOf::new(keys)), audiences.map_err(failed)?, Policy::default());
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
+}
+
+/// Asks BrowserID issuers for their keys.
+pub(crate) fn discovery() -> Result<Discovery, StartError> {
+    Ok(Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?))
 }
 
 fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {

@@ -126,13 +126,17 @@ impl Presence {
         self.hub.connected_devices()
     }
 
-    /// Whether a database can be used.
+    /// Whether a database can be used, and whether a running server does.
     ///
     /// # Errors
     ///
     /// Why not, in one line.
-    pub async fn check_database(url: &str) -> Result<(), StoreError> {
-        Store::open(url, SystemClock::default().now()).await?.ping().await
+    pub async fn check_database(url: &str) -> Result<bool, StoreError> {
+        match Store::open(url, SystemClock::default().now()).await {
+            Ok(store) => store.ping().await.map(|()| false),
+            Err(StoreError::InUse(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the database answers.

@@ -1,5 +1,6 @@
 //! Opens the database file: one connection that writes, a few that read.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -73,6 +74,20 @@ impl Address {
                 .statement_cache_capacity(PREPARED)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
+    }
+
+    /// Makes sure that this server is the only one. The system gives the lock back when the process ends, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// `InUse`, `ReadOnly`.
+    pub(crate) fn lock(&self) -> Result<File, StoreError> {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-lock");
+        let file = File::create(PathBuf::from(name))
+            .map_err(|_| StoreError::ReadOnly(self.path.clone()))?;
+        file.try_lock().map_err(|_| StoreError::InUse(self.path.clone()))?;
+        Ok(file)
     }
 
     fn options(&self, connections: u32) -> ConnectOptions {

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// Another process holds the database.
     #[error("the database {} is locked by another process", .0.display())]
     Locked(PathBuf),
+    /// Another server uses the database. Two would not know of each other's devices.
+    #[error("the database {} is in use by another server", .0.display())]
+    InUse(PathBuf),
     /// The file, its directory or the URL allows reading only.
     #[error("the database {} cannot be written", .0.display())]
     ReadOnly(PathBuf),
@@ -72,6 +75,7 @@ impl StoreError {
             | Self::Missing(_)
             | Self::NotADatabase(_)
             | Self::Locked(_)
+            | Self::InUse(_)
             | Self::ReadOnly(_)
             | Self::TooNew(_)
             | Self::Nonsense(_)

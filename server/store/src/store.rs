@@ -1,5 +1,6 @@
 //! The handle of the open database.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ struct Inner {
     read: DatabaseConnection,
     epoch: u64,
     had_devices_connected: bool,
+    lock: File,
 }
 
 impl Store {
@@ -33,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s), `ReadOnly`,
+    /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s), `InUse`, `ReadOnly`,
     /// `TooNew`, `Unavailable`.
     pub async fn open(url: &str, now: Millis) -> Result<Self, StoreError> {
         Self::open_patiently(url, now, PATIENCE).await
@@ -46,11 +48,12 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let address = Address::parse(url, patience)?;
         let write = address.writer().await?;
+        let lock = address.lock()?;
         migration::run(&write).await.map_err(|error| address.explain(error))?;
         let (epoch, had_devices_connected) =
             begin_epoch(&write, now).await.map_err(|error| address.explain(error))?;
         let read = address.readers().await?;
-        Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected })))
+        Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected, lock })))
     }
 
     /// When this run began, in seconds since 1970, and more than that of any earlier run on this database.
@@ -94,7 +97,10 @@ impl Store {
     /// `Unavailable`.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.read.close_by_ref().await?;
-        Ok(self.0.write.close_by_ref().await?)
+        self.0.write.close_by_ref().await?;
+        // Where it cannot be given back now, the system does so when the process ends.
+        self.0.lock.unlock().ok();
+        Ok(())
     }
 
     /// The one connection that writes. Who waits for it waits for the group that is being committed.

@@ -53,9 +53,11 @@ async fn a_run_knows_whether_the_last_one_had_devices_connected() {
     assert!(!first.had_devices_connected());
     first.set_devices_connected(true).await.unwrap();
     assert!(!first.had_devices_connected(), "it tells what was found on opening");
+    first.close().await.unwrap();
     let second = Store::open(&url(&dir), NOW).await.unwrap();
     assert!(second.had_devices_connected());
     second.set_devices_connected(false).await.unwrap();
+    second.close().await.unwrap();
     assert!(!Store::open(&url(&dir), NOW).await.unwrap().had_devices_connected());
 }
 
@@ -68,6 +70,17 @@ async fn a_newer_database_is_refused_and_left_alone() {
     store.close().await.unwrap();
     let error = refused(&url(&dir)).await;
     assert!(matches!(&error, StoreError::TooNew(name) if name == "m9999_later"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_in_use_by_another_server_is_refused_until_that_one_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::open(&url(&dir), NOW).await.unwrap();
+    let error = refused(&url(&dir)).await;
+    assert!(matches!(error, StoreError::InUse(_)), "{error}");
+    first.ping().await.unwrap();
+    drop(first);
+    Store::open(&url(&dir), NOW).await.unwrap();
 }
 
 #[tokio::test]
