@@ -1,0 +1,188 @@
+//! How an AppService proves which Application speaks.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Options, Server, Socket, Way};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_key_is_taken_in_each_of_its_forms() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let key = &application.api_key;
+    for auth in [
+        json!({"action": "auth", "token": key}),
+        json!({"action": "auth", "key": key}),
+        json!({"key": key}),
+        json!({"action": "auth", "token": key, "source": "2013", "new": [1]}),
+    ] {
+        let mut socket = Socket::open(&server, Way::app(&application)).await;
+        socket.send(auth).await;
+        assert_eq!(socket.hear_text().await, r#"{"action":"auth","result":"OK"}"#);
+        socket.send(json!({"action": "auth", "token": key, "id": "again"})).await;
+        socket.hear_until(|frame| frame["id"] == "again" && frame["result"] == "OK").await;
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_bears_the_key_is_authenticated_all_the_same() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let way = Way::app(&application).v1().bearer(&application.api_key);
+    let mut socket = Socket::open(&server, way.clone()).await;
+    assert_eq!(socket.hear_text().await, r#"{"action":"auth","result":"OK"}"#);
+    let snapshot = socket.hear().await;
+    assert_eq!(snapshot["snapshot"], true, "{snapshot}");
+    let cursor = snapshot["cursor"].as_str().unwrap();
+
+    let way = way.query(&format!("cursor={cursor}&receipts=true"));
+    let mut resumed = Socket::open(&server, way).await;
+    assert_eq!(resumed.hear().await["action"], "auth");
+    resumed.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_bears_a_wrong_key_is_refused() {
+    let server = Server::quick().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    for wrong in ["nonsense", &other.api_key, &alice.token] {
+        let way = Way::app(&application).bearer(wrong);
+        let refused = Socket::try_open(&server, way).await.unwrap_err();
+        refused.is_ko(Errno::InvalidApiKey);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_before_the_key() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut socket = Socket::open(&server, Way::app(&application)).await;
+    let item = json!({"uid": uid, "message": "x", "action": ""});
+    for frame in [
+        json!({"action": "notify", "notifications": [item]}),
+        json!({"action": "notify", "target": uid, "message": "x"}),
+        json!({"action": "query", "uids": [uid]}),
+    ] {
+        socket.send(frame).await;
+        socket.hears_ko(Errno::NotAuthenticated).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_and_an_unknown_application_look_the_same() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let unknown = "/myapps/0123456789abcdef0123456789abcdef";
+    let wrong_key = format!("{}x", application.api_key);
+    let mut answers: Vec<String> = Vec::new();
+    for (way, key) in [
+        (Way::app(&application), wrong_key.as_str()),
+        (Way::app(&application), "nonsense"),
+        (Way::app(&application), &other.api_key),
+        (Way::to(unknown), &application.api_key),
+        (Way::to("/myapps/no-id"), &application.api_key),
+        (Way::to("/myapps/"), &wrong_key),
+    ] {
+        let mut socket = Socket::open(&server, way).await;
+        socket.send(json!({"action": "auth", "token": key})).await;
+        answers.push(socket.hear_text().await);
+        socket.is_closed_with(CloseCode::NotAuthorised).await;
+    }
+    assert!(answers[0].contains(r#""errno":41"#), "{answers:?}");
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn without_an_application_in_the_path_the_key_names_it() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut socket = Socket::app(&server, &application, Way::to("/myapps/")).await;
+    socket.sees(uid, "offline").await;
+    let way = Way::to("/myapps/").bearer(&application.api_key);
+    let mut socket = Socket::open(&server, way).await;
+    assert_eq!(socket.hear().await["result"], "OK");
+    socket.sees(uid, "offline").await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_after_connecting_is_closed() {
+    let server = Server::start(Options::default().with("hello-seconds", 0.3)).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let mut socket = Socket::open(&server, Way::app(&application)).await;
+    socket.is_closed_with(CloseCode::Silent).await;
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_active_is_not_served() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    application.deactivate().await;
+    let mut socket = Socket::open(&server, Way::app(&application)).await;
+    socket.send(json!({"action": "auth", "token": application.api_key})).await;
+    socket.hears_ko(Errno::ApplicationNotActive).await;
+    let way = Way::app(&application).bearer(&application.api_key);
+    let refused = Socket::try_open(&server, way).await.unwrap_err();
+    refused.is_ko(Errno::ApplicationNotActive);
+    application.activate().await;
+    Socket::app(&server, &application, Way::app(&application)).await;
+}
+
+#[tokio::test]
+async fn the_subprotocol_is_chosen_only_where_it_is_offered() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let plain = Socket::open(&server, Way::app(&application)).await;
+    assert_eq!(plain.subprotocol, None);
+    let way = Way::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
+    let mut socket = Socket::app(&server, &application, way).await;
+    assert_eq!(socket.subprotocol.as_deref(), Some("presence.v1"));
+    assert_eq!(socket.hear().await["snapshot"], true);
+}
+
+#[tokio::test]
+async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let (mut socket, _) = Socket::stream(&server, &application).await;
+    for (text, errno) in [
+        ("[]", Errno::NotJson),
+        ("", Errno::NotJson),
+        ("{}", Errno::MissingField),
+        (r#"{"action":"dance"}"#, Errno::UnknownType),
+        (r#"{"action":"query"}"#, Errno::MissingField),
+        (r#"{"action":"query","uids":"all"}"#, Errno::InvalidField),
+        (r#"{"action":"notify"}"#, Errno::MissingField),
+        (r#"{"action":"notify","notifications":{}}"#, Errno::InvalidField),
+        (r#"{"action":7}"#, Errno::InvalidField),
+    ] {
+        socket.send_raw(text).await;
+        socket.hears_ko(errno).await;
+    }
+    socket.send_raw(r#"{"action":"dance","id":"é"}"#).await;
+    assert_eq!(socket.hears_ko(Errno::UnknownType).await["id"], "é");
+    socket.send_raw(r#"{"action":"query","uids":[],"id":12345678901234567890}"#).await;
+    let reply = socket.hear_text().await;
+    assert_eq!(
+        reply,
+        r#"{"action":"query","result":"OK","presence":[],"id":12345678901234567890}"#
+    );
+}
+
+#[tokio::test]
+async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_the_connection() {
+    let options = Options::default().with("app-frame-bytes", 2000);
+    let server = Server::start(options).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let (mut socket, _) = Socket::stream(&server, &application).await;
+    socket.send_binary(b"{}").await;
+    socket.is_closed_with(CloseCode::Unsupported).await;
+    let (mut socket, _) = Socket::stream(&server, &application).await;
+    socket.send_bytes(&[0x81, 0x81, 0, 0, 0, 0, 0xff]).await;
+    socket.is_closed_with(CloseCode::InvalidUtf8).await;
+    let (mut socket, _) = Socket::stream(&server, &application).await;
+    let reply = socket.ask(json!({"action": "query", "uids": [], "x": "x".repeat(1900)})).await;
+    assert_eq!(reply["presence"], Value::Array(Vec::new()));
+    socket.send(json!({"action": "query", "uids": [], "x": "x".repeat(2000)})).await;
+    socket.is_closed_with(CloseCode::TooLarge).await;
+}

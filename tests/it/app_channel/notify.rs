@@ -1,0 +1,252 @@
+//! Sending live notifications.
+
+use presence_protocol::{CloseCode, Errno, Puid};
+use presence_tests::{Options, Server, Socket, Way};
+use serde_json::{Value, json};
+
+fn item(uid: Puid, message: &str) -> Value {
+    json!({"uid": uid, "message": message, "action": ""})
+}
+
+fn notify(items: impl Into<Value>) -> Value {
+    json!({"action": "notify", "notifications": items.into()})
+}
+
+/// The errno of each entry of a reply, zero for OK.
+fn errnos(reply: &Value) -> Vec<u64> {
+    let results = reply["results"].as_array().unwrap_or_else(|| panic!("no results: {reply}"));
+    results.iter().map(|result| result["errno"].as_u64().unwrap_or(0)).collect()
+}
+
+#[tokio::test]
+async fn the_form_of_2013_is_answered_in_its_form() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    plain.sees(uid, "offline").await;
+    let reply =
+        plain.ask(json!({"action": "notify", "target": uid, "message": "Hello", "id": 9})).await;
+    let said = (&reply["action"], &reply["result"], &reply["queue_size"], &reply["id"]);
+    assert_eq!(said, (&json!("notify"), &json!("OK"), &json!(1), &json!(9)), "{reply}");
+    plain.send(json!({"action": "notify", "target": "nonsense", "message": "Hello"})).await;
+    plain.hears_ko(Errno::UnknownUid).await;
+    plain.send(json!({"action": "notify", "target": uid})).await;
+    plain.hears_ko(Errno::MissingField).await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let heard = device.hear().await;
+    let list = heard["notifications"].as_array().unwrap();
+    assert_eq!(list.len(), 1, "{heard}");
+    let (message, source) = (&list[0]["message"], &list[0]["source"]);
+    assert_eq!((message, source), (&json!("Hello"), &json!("Chat")), "{heard}");
+}
+
+#[tokio::test]
+async fn each_item_is_answered_in_order_and_by_itself() {
+    let server = Server::quick().await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    let bobs = bob.grant(&application).await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let elsewhere = bob.grant(&other).await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let items = json!([
+        item(alice, "one"),
+        {"uid": alice},
+        item(elsewhere, "x"),
+        item(bobs, "two"),
+        7,
+        {"uid": "nonsense", "message": "x"},
+        item(alice, "three"),
+    ]);
+    let reply = stream.ask(notify(items)).await;
+    assert_eq!(errnos(&reply), [0, 11, 44, 0, 10, 44, 0], "{reply}");
+    let results = reply["results"].as_array().unwrap();
+    let sizes: Vec<_> = results.iter().map(|result| &result["queue_size"]).collect();
+    assert_eq!(json!(sizes), json!([1, null, null, 1, null, null, 2]), "{reply}");
+    assert_eq!(reply["queue_size"], 2);
+    assert_eq!(reply["result"], "OK");
+    let ids: std::collections::HashSet<_> =
+        results.iter().filter_map(|result| result["id"].as_str()).collect();
+    assert_eq!(ids.len(), 3, "{reply}");
+    assert_eq!(stream.ask(notify(json!([]))).await["queue_size"], 0);
+}
+
+#[tokio::test]
+async fn texts_are_counted_in_characters_and_refused_rather_than_cut() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let longest = "𝄞".repeat(512);
+    let url = |chars: usize| format!("https://a.example/{}", "x".repeat(chars - 18));
+    let items = json!([
+        {"uid": uid, "message": longest, "action": url(512)},
+        {"uid": uid, "message": "x".repeat(513)},
+        {"uid": uid, "message": "x", "action": url(513)},
+    ]);
+    assert_eq!(errnos(&stream.ask(notify(items)).await), [0, 12, 12]);
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let heard = device.hear().await;
+    assert_eq!(heard["notifications"][0]["message"], longest);
+    assert_eq!(heard["notifications"][0]["action"], url(512));
+}
+
+#[tokio::test]
+async fn a_frame_holds_at_most_five_hundred_items() {
+    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let items = |count: usize| Value::Array(vec![item(uid, "x"); count]);
+    let reply = stream.ask(notify(items(500))).await;
+    assert_eq!(reply["results"].as_array().unwrap().len(), 500);
+    stream.send(notify(items(501))).await;
+    stream.hears_ko(Errno::TooLarge).await;
+}
+
+#[tokio::test]
+async fn a_ttl_is_in_whole_seconds_up_to_thirty_days() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let ttls = [json!(0), json!(1), json!(2_592_000), json!(null)];
+    let wrong = [json!(2_592_001), json!(-1), json!(1.5), json!("60")];
+    let items: Vec<_> = ttls
+        .iter()
+        .chain(&wrong)
+        .map(|ttl| json!({"uid": uid, "message": "x", "ttl": ttl}))
+        .collect();
+    assert_eq!(errnos(&stream.ask(notify(items)).await), [0, 0, 0, 0, 12, 12, 12, 12]);
+}
+
+#[tokio::test]
+async fn an_action_is_safe_to_open_or_refused() {
+    let server = Server::start(Options::default().with("action-schemes", "myapp")).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let good = [
+        "",
+        "https://a.example/x?y#z",
+        "http://localhost:3000/",
+        "http://127.0.0.1/",
+        "myapp://chat/7",
+    ];
+    let bad = [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "http://a.example/",
+        "otherapp://x",
+        "//a.example",
+        "x",
+        " https://a.example/",
+        "https://a.example/\u{202e}",
+        "vbscript:x",
+    ];
+    let items: Vec<_> = good
+        .iter()
+        .chain(&bad)
+        .map(|action| json!({"uid": uid, "message": "x", "action": action}))
+        .collect();
+    let answers = errnos(&stream.ask(notify(items)).await);
+    for (action, errno) in good.iter().zip(&answers) {
+        assert_eq!(*errno, 0, "{action}");
+    }
+    for (action, errno) in bad.iter().zip(&answers[good.len()..]) {
+        assert_eq!(*errno, 12, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn the_source_is_the_applications_name_whatever_the_sender_says() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let forged = json!({"uid": uid, "message": "x", "source": "Bank", "appid": "bank", "id": "mine", "sent_at": 1});
+    stream.ask(notify(json!([forged]))).await;
+    let heard = device.hear().await;
+    let told = &heard["notifications"][0];
+    assert_eq!((&told["source"], &told["appid"]), (&json!("Chat"), &json!(application.appid)));
+    assert_ne!(told["id"], "mine");
+    assert!(told["sent_at"].as_u64().unwrap() > 1_600_000_000_000, "{heard}");
+    let mut names: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["action", "appid", "id", "message", "sent_at", "source"]);
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_is_answered_as_the_first_time_and_queued_once() {
+    let server = Server::quick().await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let bobs = server.sign_in("bob").await.grant(&application).await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let keyed = |uid: Puid, message: &str| json!({"uid": uid, "message": message, "action": "", "idempotency_key": "k"});
+    let first = stream.ask(notify(json!([keyed(alice, "one")]))).await;
+    stream.ask(notify(json!([item(alice, "two")]))).await;
+    let again = stream.ask(notify(json!([keyed(alice, "one")]))).await;
+    assert_eq!(again, first);
+    let over_rest = application.notify(&json!([keyed(alice, "one")])).await.ok();
+    assert_eq!(over_rest["results"], first["results"]);
+    let within = stream.ask(notify(json!([keyed(bobs, "b"), keyed(bobs, "b")]))).await;
+    assert_eq!(within["results"][0], within["results"][1]);
+    assert_ne!(within["results"][0]["id"], first["results"][0]["id"]);
+    let other_body = stream.ask(notify(json!([keyed(alice, "other")]))).await;
+    assert_eq!(errnos(&other_body), [12]);
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let heard = device.hear().await;
+    assert_eq!(heard["notifications"].as_array().unwrap().len(), 2, "{heard}");
+    // Also after it was taken.
+    let again = application.notify(&json!([keyed(alice, "one")])).await.ok();
+    assert_eq!(again["results"][0]["id"], first["results"][0]["id"]);
+    device.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_remembered_under_its_idempotency_key() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let keyed = |action: &str| json!({"uid": uid, "message": "x", "action": action, "idempotency_key": "k"});
+    assert_eq!(errnos(&stream.ask(notify(json!([keyed("file:///x")]))).await), [12]);
+    assert_eq!(errnos(&stream.ask(notify(json!([keyed("")]))).await), [0]);
+    for wrong in [json!(""), json!("k".repeat(129)), json!(7), json!("a\nb")] {
+        let item = json!({"uid": uid, "message": "x", "idempotency_key": wrong});
+        assert_eq!(errnos(&stream.ask(notify(json!([item]))).await), [12], "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
+    let options = Options::default().with("notify-burst", 5).with("notify-per-second", 1);
+    let server = Server::start(options).await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let bobs = server.sign_in("bob").await.grant(&application).await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut items = vec![item(alice, "x"); 6];
+    items.push(item(bobs, "x"));
+    let reply = stream.ask(notify(items)).await;
+    assert_eq!(errnos(&reply), [0, 0, 0, 0, 0, 20, 0], "{reply}");
+    assert!(reply["results"][5]["retry_after"].as_f64().unwrap() > 0.0, "{reply}");
+    stream.stream_has_nothing_more().await;
+    for _ in 0..30 {
+        stream.send(notify(json!([item(alice, "x")]))).await;
+    }
+    stream.is_closed_with(CloseCode::TooSlowOrTooFast).await;
+}
+
+#[tokio::test]
+async fn replies_come_in_the_order_of_the_frames() {
+    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let frame = |id: usize| match id % 4 {
+        0 => json!({"action": "notify", "notifications": [item(uid, "x")], "id": id}),
+        1 => json!({"action": "query", "uids": [uid], "id": id}),
+        2 => json!({"action": "dance", "id": id}),
+        _ => json!({"action": "notify", "target": uid, "message": "x", "id": id}),
+    };
+    stream.send_all((0..300).map(frame)).await;
+    for id in 0..300 {
+        assert_eq!(stream.hear().await["id"], id);
+    }
+}

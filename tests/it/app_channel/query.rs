@@ -1,0 +1,47 @@
+//! Asking for statuses.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, Socket};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_query_is_answered_in_order_and_each_by_itself() {
+    let server = Server::quick().await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let carol = server.sign_in("carol").await;
+    let (carols, elsewhere) = (carol.grant(&application).await, carol.grant(&other).await);
+    let bob = server.sign_in("bob").await;
+    let revoked = bob.grant(&application).await;
+    bob.revoke(&application).await;
+    let hello = json!({"status": "online", "message": "Hi"});
+    let _device = Socket::greeted(&server, presence_tests::Way::device(), "alice", hello).await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let uids = json!([carols, alice, elsewhere, revoked, "nonsense", alice]);
+    let reply = stream.ask(json!({"action": "query", "uids": uids, "id": 1})).await;
+    assert_eq!((&reply["action"], &reply["result"]), (&json!("query"), &json!("OK")), "{reply}");
+    let told = reply["presence"].as_array().unwrap();
+    let asked: Vec<&Value> = told.iter().map(|entry| &entry["uid"]).collect();
+    assert_eq!(json!(asked), uids);
+    let statuses: Vec<&Value> = told.iter().map(|entry| &entry["status"]).collect();
+    assert_eq!(json!(statuses), json!(["offline", "online", null, null, null, "online"]));
+    assert_eq!(told[1]["message"], "Hi");
+    for unknown in &told[2..5] {
+        assert_eq!(
+            (&unknown["result"], &unknown["errno"]),
+            (&json!("KO"), &json!(44)),
+            "{unknown}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_query_asks_for_at_most_five_hundred() {
+    let server = Server::quick().await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let reply = stream.ask(json!({"action": "query", "uids": vec![alice; 500]})).await;
+    assert_eq!(reply["presence"].as_array().unwrap().len(), 500);
+    stream.send(json!({"action": "query", "uids": vec![alice; 501], "id": "many"})).await;
+    assert_eq!(stream.hears_ko(Errno::TooLarge).await["id"], "many");
+}
