@@ -19,6 +19,7 @@ impl Presence {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = often.tick() => self.look_at_deadlines().await,
+                () = self.hub.first_device() => self.note_devices(&mut known).await,
                 _ = each_second.tick() => {
                     self.expire().await;
                     self.note_devices(&mut known).await;

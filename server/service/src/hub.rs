@@ -14,6 +14,7 @@ use presence_core::stream::{Kept, Stream};
 use presence_core::{Clock, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
+use tokio::sync::Notify;
 
 use crate::mailbox::{Mailbox, Posted};
 pub use room::{Full, Room, Subscription};
@@ -44,6 +45,7 @@ pub struct Hub {
     warm_at: Millis,
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
+    first_device: Notify,
 }
 
 /// A device's seat. Dropping it without leaving counts as a lost connection.
@@ -69,6 +71,7 @@ impl Hub {
             devices: AtomicUsize::new(0),
             warm_at,
             releases: Mutex::default(),
+            first_device: Notify::new(),
         }
     }
 
@@ -93,7 +96,10 @@ impl Hub {
         })?;
         match replaced {
             Some(older) => older.close(CloseCode::Replaced),
-            None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
+            None if self.devices.fetch_add(1, Ordering::Relaxed) == 0 => {
+                self.first_device.notify_one();
+            }
+            None => {}
         }
         Ok(Seat { hub: Arc::clone(self), user, device, generation, left: false })
     }
@@ -252,6 +258,11 @@ impl Hub {
         !self.warmed_up.load(Ordering::Acquire)
     }
 
+    /// Waits until a device has connected where there was none.
+    pub async fn first_device(&self) {
+        self.first_device.notified().await;
+    }
+
     /// How many device connections are open.
     pub fn connected_devices(&self) -> usize {
         self.devices.load(Ordering::Relaxed)
@@ -356,3 +367,6 @@ impl Drop for Seat {
         self.leave_once(false);
     }
 }
+
+#[cfg(test)]
+mod tests;
