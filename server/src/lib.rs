@@ -12,4 +12,5 @@ pub mod settings;
 pub mod socket;
 
 pub mod context;
+mod meter;
 mod telemetry;

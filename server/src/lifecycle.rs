@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::endpoint::{DynEndpoint, make};
+use poem::endpoint::{DynEndpoint, make, make_sync};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
 use presence_identity::browserid::{
@@ -23,6 +23,7 @@ use url::Url;
 use crate::acceptor::{Listening, bind};
 use crate::context::Context;
 use crate::http;
+use crate::meter::Exporter;
 use crate::settings::Settings;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
@@ -50,6 +51,7 @@ pub struct Running {
     settings: Settings,
     context: Arc<Context>,
     sockets: Arc<Sockets>,
+    exporter: Exporter,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -61,6 +63,7 @@ impl Running {
     ///
     /// [`StartError`].
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let exporter = Exporter::start().map_err(failed)?;
         let listener = bind(settings.listen).map_err(|error| {
             StartError(format!("cannot listen on {}: {error}", settings.listen))
         })?;
@@ -86,7 +89,7 @@ impl Running {
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let body_limit = settings.body_bytes;
         let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
-        Ok(Self { listener, settings, context, sockets, tasks, stop })
+        Ok(Self { listener, settings, context, sockets, exporter, tasks, stop })
     }
 
     /// Where it is reached.
@@ -100,12 +103,12 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let Self { listener, settings, context, sockets, tasks, stop } = self;
+        let Self { listener, settings, context, sockets, exporter, tasks, stop } = self;
         let wheel_stop = CancellationToken::new();
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
         tasks.spawn(async move { wheel.turn(wheel_stopped).await });
         let acceptor = Listening::new(listener, Arc::clone(&sockets), settings.silences());
-        let endpoint = endpoint(context, Arc::clone(&sockets));
+        let endpoint = endpoint(context, Arc::clone(&sockets), exporter);
         let drained = async {
             let farewell = match asked.await {
                 Stop::ForGood => CloseCode::GoingAway,
@@ -171,7 +174,12 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
     GuardedClient::new(options).map_err(failed)
 }
 
-fn endpoint(context: Arc<Context>, sockets: Arc<Sockets>) -> impl Endpoint<Output = Response> {
+fn endpoint(
+    context: Arc<Context>,
+    sockets: Arc<Sockets>,
+    exporter: Exporter,
+) -> impl Endpoint<Output = Response> {
+    let measured = Arc::clone(&context.presence);
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
     let routes = Route::new()
@@ -179,6 +187,7 @@ fn endpoint(context: Arc<Context>, sockets: Arc<Sockets>) -> impl Endpoint<Outpu
             "/presence",
             socket(&sockets, |sockets, request| async move { upgrade::device(&sockets, &request) }),
         )
+        .at("/metrics", make_sync(move |_| metrics(&exporter, &measured)))
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
         .nest_no_strip("/", http::routes(context));
@@ -191,6 +200,12 @@ fn endpoint(context: Arc<Context>, sockets: Arc<Sockets>) -> impl Endpoint<Outpu
             next.call(request).await.map(IntoResponse::into_response)
         }
     })
+}
+
+fn metrics(exporter: &Exporter, presence: &Presence) -> Response {
+    Response::builder()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(exporter.render(presence))
 }
 
 fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use presence_core::model::AppState;
 use presence_core::reader::Reader;
@@ -125,9 +126,15 @@ impl Presence {
             items.into_iter().map(|item| self.check(app, item?)).collect();
         let fit = checked.iter().flatten().cloned().collect();
         let answer = self.writer.notify(app, fit);
+        let started = Instant::now();
+        let (seconds, accepted) =
+            (self.meters.commit_seconds.clone(), self.meters.accepted.clone());
         async move {
             match answer.await {
                 Ok(answers) => {
+                    seconds.record(started.elapsed().as_secs_f64());
+                    accepted
+                        .increment(answers.iter().filter(|answer| answer.is_ok()).count() as u64);
                     let mut answers = answers.into_iter();
                     let mut next = || answers.next().map(|answer| answer.map_err(of_notification));
                     checked

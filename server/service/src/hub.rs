@@ -17,6 +17,7 @@ use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 use tokio::sync::Notify;
 
 use crate::mailbox::{Mailbox, Posted};
+use crate::meters::{self, HubMeters};
 pub use room::{Full, Room, Subscription};
 
 /// More shards than cores, so that two users seldom wait for each other.
@@ -46,6 +47,7 @@ pub struct Hub {
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
     first_device: Notify,
+    meters: HubMeters,
 }
 
 /// A device's seat. Dropping it without leaving counts as a lost connection.
@@ -72,6 +74,7 @@ impl Hub {
             warm_at,
             releases: Mutex::default(),
             first_device: Notify::new(),
+            meters: HubMeters::default(),
         }
     }
 
@@ -160,13 +163,17 @@ impl Hub {
         let user = posted.notification.user;
         self.with_shard(user, |shard, _| {
             if let Some(roster) = shard.find(user) {
-                roster.connected().for_each(|mailbox| mailbox.post(posted.clone()));
+                for mailbox in roster.connected() {
+                    mailbox.post(posted.clone());
+                    self.meters.deliveries.increment(1);
+                }
             }
         });
     }
 
     /// The last word on a notification.
     pub fn receipt(&self, app: AppId, receipt: Receipt) {
+        meters::receipt(receipt.state);
         let now = self.clock.now();
         if let Some(room) = self.room(app) {
             room.change(|stream| stream.receipt(receipt, now));
@@ -268,6 +275,14 @@ impl Hub {
         self.devices.load(Ordering::Relaxed)
     }
 
+    /// How many users have a device here, or had one just now.
+    pub fn users(&self) -> usize {
+        let of = |shard: &Mutex<Shard<Arc<Mailbox>>>| {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).rosters().count()
+        };
+        self.shards.iter().map(of).sum()
+    }
+
     /// All rooms.
     pub fn rooms(&self) -> Vec<(AppId, Arc<Room>)> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
@@ -292,6 +307,7 @@ impl Hub {
 
     fn tell(&self, told: Vec<Tell>) {
         let now = self.clock.now();
+        self.meters.updates.increment(told.len() as u64);
         for Tell { app, puid, view } in told {
             let room = self.ensure_room(app, false);
             room.change(|stream| stream.tell(puid, view, now));

@@ -19,6 +19,7 @@ pub mod hub;
 mod bell;
 pub mod clock;
 mod mailbox;
+mod meters;
 mod rates;
 mod refusal;
 pub mod rules;

@@ -13,6 +13,7 @@ use presence_store::{Store, StoreError, Writer, WriterTask};
 use crate::clock::SystemClock;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
+use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::settings::ServiceSettings;
 use crate::sign_in::Claimed;
@@ -46,6 +47,7 @@ pub struct Presence {
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
     /// Held while an Application is started or stopped, so that the tables and the hub agree.
+    pub(crate) meters: ServiceMeters,
     pub(crate) switching: tokio::sync::Mutex<()>,
 }
 
@@ -85,6 +87,7 @@ impl Presence {
             rates,
             claimed,
             switching,
+            meters: ServiceMeters::default(),
         };
         Ok((Arc::new(presence), task))
     }
@@ -137,6 +140,17 @@ impl Presence {
             Err(StoreError::InUse(_)) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Brings the metrics up to date that are looked up only when somebody reads them.
+    pub fn measure(&self) {
+        let app_sockets = self.hub.rooms().iter().map(|(_, room)| room.sockets()).sum();
+        self.meters.set(&Levels {
+            devices: self.hub.connected_devices(),
+            app_sockets,
+            users: self.hub.users(),
+            writer: self.writer.waiting(),
+        });
     }
 
     /// Whether the database answers.

@@ -195,7 +195,9 @@ impl Presence {
         purpose: Purpose,
     ) -> Result<(UserId, Email, Millis), Ko> {
         let now = self.now();
+        let started = Instant::now();
         let identity = self.verifier.verify(slot, now).await.map_err(of_identity)?;
+        self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
         let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
         let claimed = Claimed { purpose, expires_at: identity.expires_at };

@@ -25,6 +25,7 @@ impl Refusal {
     /// The answer.
     pub(super) fn response(&self) -> Response {
         let ko = &self.0;
+        crate::meter::ko(ko.errno);
         let mut response = Response::builder()
             .status(self.status())
             .content_type("application/json; charset=utf-8")

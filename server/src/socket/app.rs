@@ -16,6 +16,7 @@ use presence_service::hub::Subscription;
 use presence_service::{Bell, Presence};
 
 use super::driver::{Conversation, Say};
+use crate::meter::{self, Channel};
 
 /// How many frames may be worked on at once; their replies keep their order.
 const AT_WORK: usize = 64;
@@ -150,6 +151,10 @@ impl AppConversation {
             Event::Again(id, Err(ko)) => self.turn_away(id.as_ref(), &ko),
             Event::Notified(id, results) => {
                 self.say(app::notify_ok(id.as_ref(), &results));
+                results
+                    .iter()
+                    .filter_map(|result| result.as_ref().err())
+                    .for_each(|ko| meter::ko(ko.errno));
                 if results.iter().any(too_fast) {
                     self.lose_patience();
                 }
@@ -180,6 +185,7 @@ impl AppConversation {
     }
 
     fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
+        meter::ko(ko.errno);
         self.say(ko.to_json(id));
         if ko.errno == Errno::SlowDown {
             self.lose_patience();
@@ -202,6 +208,8 @@ impl AppConversation {
 }
 
 impl Conversation for AppConversation {
+    const CHANNEL: Channel = Channel::App;
+
     fn is_ready(&self) -> bool {
         !self.authenticating && self.work.len() < AT_WORK && self.out.len() < AT_WORK
     }

@@ -17,6 +17,7 @@ use presence_service::sign_in::{self, Identified};
 use presence_service::{Bell, Mailbox, Presence};
 
 use super::driver::{Conversation, Say};
+use crate::meter::{self, Channel};
 
 /// How many replies may wait to be written before no more frames are read.
 const UNSAID: usize = 64;
@@ -148,6 +149,7 @@ impl DeviceConversation {
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
+        meter::ko(ko.errno);
         let id = self.id.take();
         self.out.push_back(Say::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
@@ -177,6 +179,8 @@ impl DeviceConversation {
 }
 
 impl Conversation for DeviceConversation {
+    const CHANNEL: Channel = Channel::Device;
+
     fn is_ready(&self) -> bool {
         self.pending.is_none() && self.out.len() < UNSAID
     }

@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::shared::Sockets;
+use crate::meter::Channel;
 
 /// How many frames one socket may read before others get their turn.
 const FRAMES_A_TURN: usize = 64;
@@ -30,6 +31,9 @@ const LINGER: Millis = 2_000;
 
 /// What is said on a socket.
 pub(crate) trait Conversation: Send {
+    /// Which channel it is on.
+    const CHANNEL: Channel;
+
     /// Whether it can take another frame now.
     fn is_ready(&self) -> bool;
 
@@ -117,6 +121,7 @@ impl<C: Conversation> Driver<C> {
     /// Runs until the socket has ended.
     pub(crate) async fn run(mut self) {
         let bell = Arc::clone(&self.bell);
+        let _counted = self.sockets.meter(C::CHANNEL).connection();
         let ended = std::future::poll_fn(|context| {
             bell.listen(context);
             self.poll(context)
@@ -165,6 +170,7 @@ impl<C: Conversation> Driver<C> {
 
     fn send_text(&mut self, bytes: Bytes) {
         let size = bytes.len();
+        self.sockets.meter(C::CHANNEL).said.increment(1);
         match Utf8Bytes::try_from(bytes) {
             Ok(text) => self.send(Message::Text(text), size),
             Err(error) => tracing::error!(%error, "a frame of ours was not UTF-8"),
@@ -202,7 +208,10 @@ impl<C: Conversation> Driver<C> {
     fn take(&mut self, message: Message) -> Option<Ended> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
-            Message::Text(text) if self.closing.is_none() => self.conversation.hear(&text),
+            Message::Text(text) if self.closing.is_none() => {
+                self.sockets.meter(C::CHANNEL).heard.increment(1);
+                self.conversation.hear(&text);
+            }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }

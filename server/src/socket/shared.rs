@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::wheel::Wheel;
+use crate::meter::{Channel, ChannelMeter};
 
 /// How many sockets are told to go at once while draining.
 const DRAIN_BATCHES: u32 = 20;
@@ -37,6 +38,8 @@ pub struct Sockets {
     pub(crate) limits: SocketLimits,
     pub(crate) wheel: Wheel,
     pub(crate) tasks: TaskTracker,
+    device_meter: ChannelMeter,
+    app_meter: ChannelMeter,
     open: Mutex<HashMap<u64, Weak<Bell>>>,
     turns: AtomicU64,
     /// The code that sockets are told to go with, once the server stops.
@@ -57,6 +60,8 @@ impl Sockets {
             limits,
             wheel: Wheel::default(),
             tasks: TaskTracker::new(),
+            device_meter: ChannelMeter::new(Channel::Device),
+            app_meter: ChannelMeter::new(Channel::App),
             open: Mutex::default(),
             turns: AtomicU64::new(0),
             farewell: OnceLock::new(),
@@ -90,6 +95,14 @@ impl Sockets {
             late.for_each(|bell| bell.close(farewell));
         });
         tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
+    }
+
+    /// What is counted of a channel.
+    pub(crate) fn meter(&self, channel: Channel) -> &ChannelMeter {
+        match channel {
+            Channel::Device => &self.device_meter,
+            Channel::App => &self.app_meter,
+        }
     }
 
     pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<Bell>) -> Entry {

@@ -129,6 +129,11 @@ impl Writer {
         self.submit((), Op::Expire)
     }
 
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.ops.max_capacity() - self.ops.capacity()
+    }
+
     fn submit<Q, A>(&self, question: Q, op: impl FnOnce(Ask<Q, A>) -> Op) -> Answer<A> {
         let (ask, answer) = Ask::new(question);
         match self.ops.try_send(op(ask)) {
