@@ -372,10 +372,11 @@ impl Socket {
         }
     }
 
-    /// Says good-bye with a code, or without one as a browser does, and waits for the answer.
+    /// Says good-bye with a code, or without one as a browser does, and waits for the answer. After the server's own good-bye
+    /// there is nothing to say.
     pub async fn close(mut self, code: Option<u16>) {
         let frame = code.map(|code| CloseFrame { code: Code::from(code), reason: "".into() });
-        self.stream.close(frame).await.unwrap();
+        let _ = self.stream.close(frame).await;
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 

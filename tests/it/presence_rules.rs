@@ -1,0 +1,19 @@
+//! What Applications are shown of a user, and when.
+
+mod endings;
+mod merging;
+mod privacy;
+mod restart;
+mod visibility;
+
+use presence_tests::Options;
+
+/// Devices may speak as often as a test wants.
+fn lively() -> Options {
+    Options::default().with("status-burst", 1000)
+}
+
+/// The same with a grace time that no test waits for: what is seen was not waited for.
+fn patient() -> Options {
+    lively().with("grace-seconds", 600)
+}

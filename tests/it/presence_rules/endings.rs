@@ -1,0 +1,143 @@
+//! What the end of a connection does to a presence.
+
+use std::time::Duration;
+
+use presence_protocol::CloseCode;
+use presence_tests::{Cutter, Server, Socket, User, Way};
+use serde_json::{Value, json};
+
+use super::{lively, patient};
+
+/// Waits until the server knows that a device is not connected any more.
+async fn is_lost(user: &User, device: &str) {
+    loop {
+        let answer = user.call("GET", "/devices").await.ok();
+        let devices = answer["devices"].as_array().unwrap();
+        let found = devices.iter().find(|known| known["device"] == device);
+        let found = found.unwrap_or_else(|| panic!("{device} is not kept: {answer}"));
+        if found["connected"] == false {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clean_close_ends_a_presence_at_once() {
+    let server = Server::start(patient()).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    for code in [None, Some(1000), Some(1001)] {
+        let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+        stream.sees(uid, "online").await;
+        phone.close(code).await;
+        stream.sees(uid, "offline").await;
+    }
+    stream.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_otherwise_is_kept_and_nobody_notices_who_is_back_in_time() {
+    let server = Server::start(patient()).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let cutter = Cutter::to(&server).await;
+    let hello = || json!({"status": "online", "message": "Hi"});
+    let way = || Way::device().through(&cutter);
+    let mut phone = Socket::greeted(&server, way(), "alice", hello()).await;
+    stream.sees(uid, "online").await;
+    for cut in [Cutter::reset, Cutter::hang_up, Cutter::half_close] {
+        cut(&cutter);
+        is_lost(&alice, "default").await;
+        phone = Socket::greeted(&server, way(), "alice", hello()).await;
+    }
+    for code in [1011, 3000, 4000] {
+        phone.close(Some(code)).await;
+        is_lost(&alice, "default").await;
+        phone = Socket::greeted(&server, way(), "alice", hello()).await;
+    }
+    drop(phone);
+    is_lost(&alice, "default").await;
+    stream.stream_has_nothing_more().await;
+    assert_eq!(application.presence_of(uid).await["status"], "online");
+    let _back = Socket::greeted(&server, way(), "alice", json!({"status": "unavailable"})).await;
+    stream.sees(uid, "unavailable").await;
+}
+
+#[tokio::test]
+async fn who_is_not_back_in_time_is_told_offline_exactly_once() {
+    let server = Server::start(lively().with("grace-seconds", 0.3)).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    drop(phone);
+    stream.sees(uid, "offline").await;
+    let devices = alice.call("GET", "/devices").await.ok();
+    assert_eq!(devices["devices"], json!([]));
+    let _back = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    stream.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_device_that_the_user_ends_is_gone_at_once_also_in_its_grace_time() {
+    let server = Server::start(patient()).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    alice.call("DELETE", "/devices/phone").await.ok();
+    stream.sees(uid, "offline").await;
+    phone.is_closed_with(CloseCode::EndedByUser).await;
+
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    drop(phone);
+    is_lost(&alice, "phone").await;
+    alice.call("DELETE", "/devices/phone").await.ok();
+    stream.sees(uid, "offline").await;
+}
+
+#[tokio::test]
+async fn a_socket_that_the_server_closes_gets_the_grace_time() {
+    let server = Server::start(patient()).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let session = server.sign_in("alice").await;
+    let mut phone = Socket::device(&server).await;
+    phone.send(json!({"token": session.token, "status": "online", "device": "phone"})).await;
+    phone.hears_ok().await;
+    stream.sees(uid, "online").await;
+    session.call("DELETE", "/session").await.ok();
+    phone.is_closed_with(CloseCode::NotAuthorised).await;
+    is_lost(&alice, "phone").await;
+    stream.stream_has_nothing_more().await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    phone.send_binary(b"x").await;
+    phone.is_closed_with(CloseCode::Unsupported).await;
+    is_lost(&alice, "phone").await;
+    stream.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_replaced_connection_changes_nothing() {
+    let server = Server::start(lively().with("grace-seconds", 0)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let cutter = Cutter::to(&server).await;
+    let hello = json!({"status": "online", "device": "phone"});
+    let mut older = Socket::greeted(&server, Way::device().through(&cutter), "alice", hello).await;
+    stream.sees(uid, "online").await;
+    cutter.stall();
+    let mut newer = Socket::device_of(&server, "alice", "phone", "online").await;
+    // What the older says now comes too late, and so does its good-bye.
+    older.send(json!({"status": "unavailable"})).await;
+    cutter.carry();
+    older.is_closed_with(CloseCode::Replaced).await;
+    older.close(Some(1000)).await;
+    newer.has_nothing_more().await;
+    stream.stream_has_nothing_more().await;
+    let seen = application.presence_of(uid).await;
+    assert_eq!((&seen["status"], &seen["message"]), (&json!("online"), &Value::Null));
+}

@@ -1,0 +1,98 @@
+//! A restart of the server must not look like everyone leaving.
+
+use presence_tests::{Server, Socket, Stopped, Way};
+use serde_json::{Value, json};
+
+use super::lively;
+
+async fn is_warming_up(server: &Server) -> bool {
+    server.call("GET", "/__heartbeat__").await.ok()["warming_up"] == true
+}
+
+#[tokio::test]
+async fn who_is_back_in_time_never_appears_offline_over_a_restart() {
+    let mut server = Server::start(lively().with("warm-up-seconds", 3)).await;
+    assert!(!is_warming_up(&server).await);
+    let (application, _, alice) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await.grant(&application).await;
+    let mut devices = Vec::new();
+    for name in ["alice", "bob"] {
+        devices.push(Socket::device_of(&server, name, "phone", "online").await);
+    }
+    let (mut before, snapshot) = Socket::stream(&server, &application).await;
+    assert_eq!(snapshot["presence"].as_array().unwrap().len(), 2);
+    let stopping = async {
+        for device in &mut devices {
+            assert_eq!(device.closed().await, Some(1001));
+        }
+        assert_eq!(before.closed().await, Some(1001));
+    };
+    server.signal("TERM").await;
+    stopping.await;
+    assert_eq!(server.stopped().await, Stopped::With(0));
+    server.restart_in_place().await;
+    assert!(is_warming_up(&server).await);
+    assert_eq!(application.call("GET", "/presence").await.ok()["warming_up"], true);
+
+    let way = Way::app(&application);
+    let auth = json!({"cursor": snapshot["cursor"]});
+    let mut paged = Socket::app_with(&server, &application, way.clone().v1(), auth).await;
+    let mut plain = Socket::app(&server, &application, way).await;
+    plain.stream_has_nothing_more().await;
+    paged.stream_has_nothing_more().await;
+    let _alice = Socket::device_of(&server, "alice", "phone", "online").await;
+    // Changes are sent at once, the snapshot waits.
+    plain.sees(alice, "online").await;
+    let batch = paged.hear().await;
+    assert_eq!((&batch["snapshot"], &batch["gap"]), (&Value::Null, &Value::Null), "{batch}");
+    assert_eq!(batch["presence"][0]["uid"], alice.to_string());
+    let snapshot = paged.hear().await;
+    assert_eq!((&snapshot["snapshot"], &snapshot["gap"]), (&json!(true), &json!(true)));
+    assert_eq!(snapshot["presence"].as_array().unwrap().len(), 1, "{snapshot}");
+    assert_eq!(snapshot["presence"][0]["uid"], alice.to_string());
+    plain.sees(bob, "offline").await;
+    assert!(!is_warming_up(&server).await);
+    plain.stream_has_nothing_more().await;
+    paged.stream_has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_the_moment_after_a_device_came_is_followed_by_a_warm_up() {
+    let mut server = Server::start(lively().with("warm-up-seconds", 60)).await;
+    let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    server.kill().await;
+    drop(phone);
+    server.restart().await;
+    assert!(is_warming_up(&server).await);
+}
+
+#[tokio::test]
+async fn where_nobody_was_connected_nothing_is_waited_for() {
+    let mut server = Server::start(lively().with("warm-up-seconds", 60)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    assert_eq!(server.terminate().await, Stopped::With(0));
+    server.restart().await;
+    assert!(!is_warming_up(&server).await);
+    Socket::stream(&server, &application).await;
+    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    plain.sees(uid, "offline").await;
+}
+
+#[tokio::test]
+async fn a_version_grows_over_a_crash() {
+    let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut highest = 0;
+    for _ in 0..3 {
+        let (mut stream, _) = Socket::stream(&server, &application).await;
+        let phone = Socket::device_of(&server, "alice", "phone", "online").await;
+        let online = stream.sees(uid, "online").await["version"].as_u64().unwrap();
+        phone.close(None).await;
+        let offline = stream.sees(uid, "offline").await["version"].as_u64().unwrap();
+        assert!(highest < online && online < offline, "{highest} {online} {offline}");
+        server.kill().await;
+        server.restart().await;
+        highest = application.presence_of(uid).await["version"].as_u64().unwrap();
+        assert!(offline < highest, "{offline} {highest}");
+    }
+}
