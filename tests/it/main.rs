@@ -7,4 +7,6 @@
 
 mod app_channel;
 mod device_channel;
+mod durability;
+mod presence_rules;
 mod readme;

@@ -13,14 +13,18 @@
 
 mod binary;
 mod cutter;
+mod dice;
 mod domain;
+mod peer;
 mod people;
 mod rest;
 mod server;
 mod socket;
 
 pub use cutter::Cutter;
+pub use dice::Dice;
 pub use domain::Domain;
+pub use peer::Peer;
 pub use people::{Application, User, email};
 pub use rest::{Answer, Call, Rest};
 pub use server::{Options, Server, Stopped};

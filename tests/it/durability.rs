@@ -1,0 +1,182 @@
+//! "Nothing answered OK and not yet settled is missing, nothing acknowledged comes back": under kills at any moment, with the
+//! ledger kept in this process, which lives on.
+
+mod ledger;
+mod people;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use presence_tests::{Application, Dice, Options, PATIENCE, Server, Stopped};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use ledger::Sums;
+use people::{Person, Run};
+
+/// How many send at the same time.
+const PEOPLE: usize = 64;
+const KILLS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledged_stays_away() {
+    let seed = Dice::seed();
+    tell(&format!("seed {seed}"));
+    let (begun, mut dice) = (Instant::now(), Dice::new(seed));
+    let mut crowd = Crowd::gather().await;
+    for kill in 1..=KILLS {
+        let tasks = crowd.set_out(kill, &mut dice);
+        if dice.chance(90) {
+            crowd.run.has_answered(1).await;
+        }
+        // What may be under way when the server dies is what this is about, so the moment is left to chance.
+        sleep(Duration::from_millis(u64::try_from(dice.between(20, 300)).unwrap())).await;
+        crowd.run.end();
+        crowd.server.kill().await;
+        join(tasks).await;
+        crowd.server.restart().await;
+    }
+    crowd.settle_everything(KILLS + 1).await;
+    let sums = crowd.sums();
+    let seconds = begun.elapsed().as_secs();
+    tell(&format!("{KILLS} kills under {PEOPLE} senders in {seconds} s: {sums:?}"));
+    assert!(sums.answered > 20 * KILLS && sums.again > KILLS, "too little happened: {sums:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_as_asked_under_load_loses_nothing_and_exits_with_0() {
+    let seed = Dice::seed();
+    tell(&format!("seed {seed}"));
+    let mut dice = Dice::new(seed);
+    let mut crowd = Crowd::gather().await;
+    for stop in 1..=5 {
+        let tasks = crowd.set_out(stop, &mut dice);
+        crowd.run.has_answered(dice.between(1, 300)).await;
+        crowd.run.end();
+        assert_eq!(crowd.server.terminate().await, Stopped::With(0));
+        join(tasks).await;
+        crowd.server.restart().await;
+    }
+    crowd.settle_everything(6).await;
+    let sums = crowd.sums();
+    tell(&format!("5 stops under {PEOPLE} senders: {sums:?}"));
+    assert!(sums.answered > 100, "too little happened: {sums:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ok_survives_a_kill_the_moment_after() {
+    let mut server = Server::start(options()).await;
+    let (application, user, uid) = server.application_with("alice").await;
+    let alice = Arc::new(Person::new(user.name, uid.to_string(), user.token));
+    for number in 1..=20 {
+        let run = run(&server, &application, number);
+        alice.send_one(&run, number % 2 == 0).await;
+        server.kill().await;
+        server.restart().await;
+        let run = self::run(&server, &application, number);
+        alice.drain(&run).await;
+    }
+    let sums = alice.ledger().sums();
+    assert_eq!((sums.answered, sums.settled, sums.again), (20, 20, 0));
+}
+
+/// The server with everybody who uses it.
+struct Crowd {
+    server: Server,
+    application: Application,
+    people: Vec<Arc<Person>>,
+    run: Arc<Run>,
+}
+
+impl Crowd {
+    async fn gather() -> Self {
+        let server = Server::start(options()).await;
+        let owner = server.sign_in("developer").await;
+        let application = server.application(&owner).await;
+        let mut people = Vec::new();
+        for number in 0..PEOPLE {
+            let user = server.sign_in(&format!("user{number}")).await;
+            let uid = user.grant(&application).await.to_string();
+            people.push(Arc::new(Person::new(user.name, uid, user.token)));
+        }
+        let run = run(&server, &application, 0);
+        Self { server, application, people, run }
+    }
+
+    /// Everybody sends, and most have a device that listens, at once or a little later.
+    fn set_out(&mut self, number: usize, dice: &mut Dice) -> JoinSet<()> {
+        self.run = run(&self.server, &self.application, number);
+        let mut tasks = JoinSet::new();
+        for person in &self.people {
+            let (person, run) = (Arc::clone(person), Arc::clone(&self.run));
+            tasks.spawn(Arc::clone(&person).send_until_the_end(Arc::clone(&run), dice.another()));
+            if dice.chance(66) {
+                tasks.spawn(person.listen_until_the_end(run, dice.another()));
+            }
+        }
+        tasks
+    }
+
+    /// The last run: what was left unanswered is asked again, everything is taken, and the ledgers are closed.
+    async fn settle_everything(&mut self, number: usize) {
+        self.run = run(&self.server, &self.application, number);
+        let mut tasks = JoinSet::new();
+        for person in &self.people {
+            let (person, run) = (Arc::clone(person), Arc::clone(&self.run));
+            tasks.spawn(async move {
+                person.retry(&run).await;
+                person.drain(&run).await;
+            });
+        }
+        join(tasks).await;
+        let mut ids = HashSet::new();
+        for person in &self.people {
+            for id in person.ledger().close() {
+                assert!(ids.insert(id.to_owned()), "the id {id} names two items");
+            }
+        }
+    }
+
+    fn sums(&self) -> Sums {
+        self.people.iter().map(|person| person.ledger().sums()).fold(Sums::default(), |a, b| Sums {
+            answered: a.answered + b.answered,
+            settled: a.settled + b.settled,
+            void: a.void + b.void,
+            again: a.again + b.again,
+        })
+    }
+}
+
+fn options() -> Options {
+    Options::default()
+        .with("notify-burst", 1_000_000)
+        .with("notify-per-second", 1_000_000)
+        .with("connects-per-second", 100_000)
+        .with("sockets-per-app", 1_000)
+        .with("log", "warn")
+}
+
+fn run(server: &Server, application: &Application, number: usize) -> Arc<Run> {
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let address: SocketAddr = server.address();
+    let (appid, api_key) = (application.appid.clone(), application.api_key.clone());
+    Arc::new(Run::new(number, address, (appid, api_key), http))
+}
+
+async fn join(mut tasks: JoinSet<()>) {
+    let all = async {
+        while let Some(done) = tasks.join_next().await {
+            if let Err(error) = done {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    };
+    timeout(3 * PATIENCE, all).await.unwrap_or_else(|_| panic!("somebody hangs"));
+}
+
+#[expect(clippy::print_stdout, reason = "the seed and the figures of a run")]
+fn tell(line: &str) {
+    println!("durability: {line}");
+}
