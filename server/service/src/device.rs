@@ -53,6 +53,7 @@ impl Presence {
             .hub
             .arrive(user, device.clone(), Arc::clone(&mailbox))
             .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
+        self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
             self.hub.ensure_room(app, state == AppState::Active);

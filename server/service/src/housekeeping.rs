@@ -14,15 +14,14 @@ impl Presence {
         let mut often = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
         let mut seldom = every(Duration::from_mins(1));
-        let mut known = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = often.tick() => self.look_at_deadlines().await,
-                () = self.hub.first_device() => self.note_devices(&mut known).await,
+                () = self.hub.first_device() => self.note_devices().await,
                 _ = each_second.tick() => {
                     self.expire().await;
-                    self.note_devices(&mut known).await;
+                    self.note_devices().await;
                 }
                 _ = seldom.tick() => self.tidy().await,
             }
@@ -44,8 +43,16 @@ impl Presence {
         noted("notifications could not be expired", self.writer.expire().await);
     }
 
-    /// Has the tables remember whether devices are connected, so that a run after a crash knows that they will be back.
-    async fn note_devices(&self, known: &mut Option<bool>) {
+    /// Has the tables remember that devices are connected, before the first of them is told that it is: a run after a crash
+    /// then knows that they will be back.
+    pub(crate) async fn note_arrival(&self) {
+        if *self.noted.read().await != Some(true) {
+            self.note_devices().await;
+        }
+    }
+
+    async fn note_devices(&self) {
+        let mut known = self.noted.write().await;
         let connected = self.connected_devices() > 0;
         if *known == Some(connected) || (!connected && self.is_warming_up()) {
             return;

@@ -9,6 +9,7 @@ use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::Ko;
 use presence_store::{Store, StoreError, Writer, WriterTask};
+use tokio::sync::RwLock;
 
 use crate::clock::SystemClock;
 use crate::courier::Courier;
@@ -46,6 +47,8 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    /// What the tables hold of whether devices are connected, where this run has written it.
+    pub(crate) noted: RwLock<Option<bool>>,
     /// Held while an Application is started or stopped, so that the tables and the hub agree.
     pub(crate) meters: ServiceMeters,
     pub(crate) switching: tokio::sync::Mutex<()>,
@@ -86,6 +89,7 @@ impl Presence {
             settings,
             rates,
             claimed,
+            noted: RwLock::default(),
             switching,
             meters: ServiceMeters::default(),
         };
