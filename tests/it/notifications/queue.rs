@@ -1,0 +1,149 @@
+//! What waits for whom, and for how long.
+
+use presence_tests::{Server, Socket, Way};
+use serde_json::{Value, json};
+
+use super::{acking, acknowledge, heard, lively, send, send_for, server};
+
+#[tokio::test]
+async fn everything_pending_comes_in_one_frame_after_the_first_ok_in_the_order_of_sending() {
+    let server = server().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let other_uid = alice.grant(&other).await;
+    let mut sent = Vec::new();
+    for n in 0..6 {
+        let message = format!("{n}");
+        let (from, to) = if n % 2 == 0 { (&application, uid) } else { (&other, other_uid) };
+        send(from, to, &message).await;
+        sent.push(message);
+    }
+    let mut phone = Socket::device(&server).await;
+    let assertion = server.assertion("alice").await;
+    phone.send(json!({"assertion": assertion, "status": "offline", "id": 1})).await;
+    assert_eq!(phone.hear().await, json!({"result": "OK", "id": 1}));
+    let frame = phone.hear().await;
+    let list = frame["notifications"].as_array().unwrap();
+    let messages: Vec<_> = list.iter().map(|item| item["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, sent);
+    let sources: Vec<_> = list.iter().map(|item| item["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["Chat", "Other", "Chat", "Other", "Chat", "Other"]);
+    phone.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_queue_holds_a_hundred_and_drops_the_oldest_and_each_application_has_its_own() {
+    let server = server().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let other_uid = alice.grant(&other).await;
+    send(&other, other_uid, "other").await;
+    let items: Vec<Value> =
+        (0..105).map(|n| json!({"uid": uid, "message": n.to_string()})).collect();
+    let reply = application.notify(&json!(items)).await.ok();
+    let sizes: Vec<_> = reply["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["queue_size"].as_u64().unwrap())
+        .collect();
+    let wanted: Vec<u64> = (1..=105).map(|n: u64| n.min(100)).collect();
+    assert_eq!(sizes, wanted);
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let mut wanted = vec!["other".to_owned()];
+    wanted.extend((5..105).map(|n: u32| n.to_string()));
+    assert_eq!(heard(&mut phone, "message").await, wanted);
+}
+
+#[tokio::test]
+async fn what_expires_is_not_delivered() {
+    let server = server().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let way = Way::app(&application).v1();
+    let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
+    let short = send_for(&application, uid, "short", 1).await;
+    let long = send_for(&application, uid, "long", 60).await;
+    let told = stream.hear_until(|frame| frame["receipts"].is_array()).await;
+    assert_eq!(told["receipts"][0]["id"], short.as_str(), "{told}");
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    assert_eq!(heard(&mut phone, "id").await, [long]);
+}
+
+#[tokio::test]
+async fn for_now_only_is_delivered_to_who_is_connected_and_queued_for_nobody() {
+    let server = server().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    send_for(&application, uid, "nobody there", 0).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    phone.has_nothing_more().await;
+    let id = send_for(&application, uid, "there", 0).await;
+    assert_eq!(heard(&mut phone, "id").await, [id]);
+}
+
+#[tokio::test]
+async fn a_paused_grant_holds_its_queue_until_it_is_resumed() {
+    let server = server().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    alice.pause(&application, true).await;
+    let first = send(&application, uid, "held").await;
+    let second = send(&application, uid, "held too").await;
+    phone.has_nothing_more().await;
+    let mut tablet = acking(&server, "alice", "tablet").await;
+    tablet.has_nothing_more().await;
+    alice.pause(&application, false).await;
+    let mut ids = heard(&mut phone, "id").await;
+    while ids.len() < 2 {
+        ids.extend(heard(&mut phone, "id").await);
+    }
+    assert_eq!(ids, [first, second]);
+    phone.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_revoked_grant_empties_its_queue_and_no_other() {
+    let server = server().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    let other_uid = alice.grant(&other).await;
+    send(&application, uid, "gone").await;
+    let kept = send(&other, other_uid, "kept").await;
+    alice.revoke(&application).await;
+    let refused = application.notify(&json!([{"uid": uid, "message": "x"}])).await.ok();
+    assert_eq!(refused["results"][0]["errno"], 44, "{refused}");
+    alice.grant(&application).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    assert_eq!(heard(&mut phone, "id").await, [kept]);
+    phone.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn what_waits_survives_a_restart_and_a_crash() {
+    let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let first = send(&application, uid, "one").await;
+    server.terminate().await;
+    server.restart().await;
+    let second = send(&application, uid, "two").await;
+    server.kill().await;
+    server.restart().await;
+    let mut phone = acking(&server, "alice", "phone").await;
+    assert_eq!(heard(&mut phone, "id").await, [first.clone(), second.clone()]);
+    acknowledge(&mut phone, &[&first]).await;
+    server.kill().await;
+    server.restart().await;
+    let mut phone = acking(&server, "alice", "phone").await;
+    assert_eq!(heard(&mut phone, "id").await, [second]);
+}
+
+#[tokio::test]
+async fn what_waits_is_shown_to_its_user_only() {
+    let server = server().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let id = send(&application, uid, "for alice").await;
+    let held = alice.call("GET", "/account").await.ok();
+    assert_eq!(held["notifications"][0]["id"], id.as_str(), "{held}");
+    assert_eq!(held["notifications"][0]["message"], "for alice");
+    let bob = server.sign_in("bob").await;
+    assert_eq!(bob.call("GET", "/account").await.ok()["notifications"], json!([]));
+}
