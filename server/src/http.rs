@@ -35,7 +35,7 @@ use std::sync::Arc;
 use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
-use poem_openapi::{OpenApiService, Tags};
+use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use presence_protocol::{Errno, Ko};
 
 use crate::context::Context;
@@ -122,4 +122,6 @@ fn service() -> OpenApiService<Api, ()> {
     );
     OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
         .description(include_str!("http/introduction.md"))
+        .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://spdx.org/licenses/"))
+        .server("/")
 }

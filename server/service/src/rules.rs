@@ -47,7 +47,8 @@ fn is_host_name(text: &str) -> bool {
 /// Whether a domain is a loopback host, which only development mode takes.
 pub fn is_loopback(domain: &str) -> bool {
     let (host, port) = domain.split_once(':').unwrap_or((domain, "80"));
-    matches!(host, "localhost" | "127.0.0.1") && port.parse::<u16>().is_ok_and(|port| port != 0)
+    let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+    matches!(host, "localhost" | "127.0.0.1") && plain && port.parse::<u16>().is_ok()
 }
 
 /// Checks a name or description: not empty unless allowed, not longer than so many characters, nothing that disturbs its display.
@@ -181,8 +182,15 @@ mod tests {
         for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
             assert!(domain(good, true).is_ok(), "{good}");
         }
-        for bad in ["localhost:0", "localhost:99999", "127.0.0.2", "localhost:80:80", "localhost:"]
-        {
+        for bad in [
+            "localhost:0",
+            "localhost:99999",
+            "127.0.0.2",
+            "localhost:80:80",
+            "localhost:",
+            "localhost:+80",
+            "localhost:080",
+        ] {
             assert!(domain(bad, true).is_err(), "{bad}");
         }
     }

@@ -5,7 +5,6 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Notification;
 use presence_core::roster::DeviceInfo;
-use presence_protocol::Errno;
 use presence_service::Account;
 
 use super::Subject;
@@ -14,7 +13,7 @@ use super::credential::{AccountScope, AnyScope};
 use super::grants::GrantView;
 use super::refusal::Refusal;
 use super::session::done_and_forgotten;
-use super::views::{Done, Id, StatusName, WithHeaders};
+use super::views::{Device, Done, Id, StatusName, WithHeaders};
 
 pub(super) struct AccountApi;
 
@@ -124,10 +123,9 @@ impl AccountApi {
     async fn end_device(
         &self,
         user: AccountScope,
-        device: Path<String>,
+        device: Path<Device>,
     ) -> Result<Json<Done>, Refusal> {
-        let device = device.parse().map_err(|_| Errno::NotFound)?;
-        user.presence().end_device(user.caller.user, &device)?;
+        user.presence().end_device(user.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 

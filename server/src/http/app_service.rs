@@ -10,7 +10,7 @@ use presence_protocol::{Errno, Ko};
 use presence_service::app_service::POLL_PAGE;
 
 use super::Subject;
-use super::body::{self, JsonBody};
+use super::body::JsonBody;
 use super::credential::ServiceKey;
 use super::refusal::Refusal;
 use super::views::Id;
@@ -37,6 +37,7 @@ impl AppServiceApi {
         /// The `next` of the page before.
         after: Query<Option<Id>>,
         /// The most entries of a page, 1 to 500.
+        #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<PollAnswer>, Refusal> {
         let service = key.check(appid.app()?).await?;
@@ -50,9 +51,6 @@ impl AppServiceApi {
         }
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
         let most = limit.0.map_or(POLL_PAGE, |most| usize::try_from(most).unwrap_or(POLL_PAGE));
-        if !(1..=POLL_PAGE).contains(&most) {
-            return Err(body::invalid("limit", "1 to 500").into());
-        }
         let page = presence.poll(&service, after, most);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))

@@ -23,10 +23,23 @@ pub(super) struct AppsApi;
 #[oai(example)]
 struct RegisterApplication {
     /// Its name, at most 200 characters; devices see it as the `source` of notifications.
+    #[oai(validator(
+        max_length = 200,
+        pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*[^\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028-\\u202f\\u205f\\u2066-\\u2069\\u3000][^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
+    ))]
     name: String,
     /// Its domain: a lower-case host name, in development mode also `localhost[:port]` or `127.0.0.1[:port]`.
+    #[oai(validator(
+        max_length = 253,
+        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[0-9][0-9-]*[a-z]([a-z0-9-]*[a-z0-9])?)\
+                   |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
+    ))]
     domain: String,
     /// What it is, at most 2,000 characters.
+    #[oai(validator(
+        max_length = 2000,
+        pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
+    ))]
     description: Option<String>,
 }
 
@@ -54,10 +67,23 @@ impl FromFields for RegisterApplication {
 #[derive(Object)]
 struct ChangeApplication {
     /// Its name.
+    #[oai(validator(
+        max_length = 200,
+        pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*[^\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028-\\u202f\\u205f\\u2066-\\u2069\\u3000][^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
+    ))]
     name: Option<String>,
     /// Its domain. Another one has to be verified again, and the Application is stopped until then.
+    #[oai(validator(
+        max_length = 253,
+        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[0-9][0-9-]*[a-z]([a-z0-9-]*[a-z0-9])?)\
+                   |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
+    ))]
     domain: Option<String>,
     /// What it is.
+    #[oai(validator(
+        max_length = 2000,
+        pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
+    ))]
     description: Option<String>,
 }
 

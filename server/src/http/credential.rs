@@ -20,8 +20,10 @@ use super::site::{self, Site};
 
 /// The header that a write by cookie must carry.
 const CSRF_HEADER: &str = "x-csrf-token";
+/// How the document names that header.
+pub(super) const CSRF_TOKEN: &str = "csrf_token";
 const SESSION: &str = "session";
-const SESSION_COOKIE: &str = "session_cookie";
+pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
 
 /// A user who makes a call.
@@ -224,4 +226,14 @@ fn register(registry: &mut Registry) {
         )
     };
     registry.create_security_scheme(SESSION_COOKIE, cookie);
+    let csrf = MetaSecurityScheme {
+        ty: "apiKey",
+        name: Some("X-CSRF-Token"),
+        key_in: Some("header"),
+        scheme: None,
+        ..bearer(
+            "The `csrf_token` of the session, beside the cookie. A form carries it in its field `csrf_token` instead.",
+        )
+    };
+    registry.create_security_scheme(CSRF_TOKEN, csrf);
 }

@@ -1,5 +1,8 @@
 //! The OpenAPI document: what poem-openapi knows of the calls, and the refusals that each can give.
 
+mod credentials;
+mod nulls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -21,11 +24,13 @@ pub fn document() -> String {
     }
     let descriptions = schema_descriptions(&document);
     for (path, calls) in members(document.get_mut("paths")) {
-        for (_, call) in members(Some(calls)) {
+        for (method, call) in members(Some(calls)) {
+            credentials::describe(method, call);
             describe_refusals(path, call);
             describe_answers(&descriptions, call);
         }
     }
+    nulls::allow(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -106,7 +111,7 @@ fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
             [Errno::SessionExpired, Errno::NotAuthenticated]
         });
     }
-    errnos.extend([Errno::Internal, Errno::ShuttingDown]);
+    errnos.extend([Errno::MethodNotAllowed, Errno::Internal, Errno::ShuttingDown]);
     errnos
 }
 
@@ -157,12 +162,19 @@ fn refusal(status: u16, errnos: &[Errno]) -> Value {
 
 fn headers(status: u16, errnos: &[Errno]) -> Value {
     let mut headers = Map::new();
-    let text = |description| json!({ "description": description, "schema": { "type": "string" } });
     if errnos.iter().any(|errno| errno.retry() == Retry::AfterWaiting) {
-        headers.insert("Retry-After".to_owned(), text("Whole seconds to wait, where it is known."));
+        let seconds = json!({ "type": "integer", "minimum": 1 });
+        let header =
+            json!({ "description": "Seconds to wait, where it is known.", "schema": seconds });
+        headers.insert("Retry-After".to_owned(), header);
     }
+    let always =
+        |text| json!({ "description": text, "required": true, "schema": { "type": "string" } });
     if status == 401 {
-        headers.insert("WWW-Authenticate".to_owned(), text("`Bearer`"));
+        headers.insert("WWW-Authenticate".to_owned(), always("`Bearer`"));
+    }
+    if status == 405 {
+        headers.insert("Allow".to_owned(), always("The methods that the path knows."));
     }
     Value::Object(headers)
 }

@@ -1,5 +1,6 @@
 //! Development mode: assertions for anybody `@dev.localhost`. In any other mode nothing of this is there.
 
+mod form;
 mod page;
 
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_identity::{DevIssuer, DevIssuerError};
 use presence_protocol::{Errno, Ko};
-use url::form_urlencoded;
 
 use crate::context::Context;
 
@@ -19,6 +19,8 @@ use super::body::{self, Fields, FromFields, JsonBody};
 use super::pages::html::Page;
 use super::refusal::Refusal;
 use super::site;
+
+use self::form::EmailForm;
 
 pub(super) struct DevelopmentApi;
 
@@ -66,14 +68,21 @@ fn refused(error: DevIssuerError) -> Ko {
 #[oai(example)]
 struct AssertionRequest {
     /// Anybody `@dev.localhost`.
+    #[oai(validator(pattern = "^[A-Za-z0-9_!#$%&'*+/=?^`{|}~.-]{1,64}@dev\\.localhost$"))]
     email: String,
     /// For which site, this one where it is not said.
+    #[oai(validator(
+        max_length = 253,
+        pattern = "^https?://(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
+                   |127\\.0\\.0\\.1|\\[::1\\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/?$"
+    ))]
     audience: Option<String>,
 }
 
 impl Example for AssertionRequest {
     fn example() -> Self {
-        Self { email: "alice@dev.localhost".to_owned(), audience: None }
+        let (email, audience) = ("alice@dev.localhost", "http://localhost:8080");
+        Self { email: email.to_owned(), audience: Some(audience.to_owned()) }
     }
 }
 
@@ -127,23 +136,10 @@ impl DevelopmentApi {
     /// The same page, with an assertion and what to do with it.
     #[oai(path = "/dev", method = "post", operation_id = "fill_dev_page")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn fill(&self, development: Development, email: EmailField) -> Result<Page, Refusal> {
+    async fn fill(&self, development: Development, form: EmailForm) -> Result<Page, Refusal> {
         let origin = development.0.origin();
-        let session = development.assertion(&email.0, &origin)?;
-        let device = development.assertion(&email.0, &origin)?;
-        Ok(page::filled(&email.0, &origin, &session.assertion, &device.assertion))
-    }
-}
-
-/// The field `email` of a form.
-struct EmailField(String);
-
-impl<'a> FromRequest<'a> for EmailField {
-    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let text = body::text(request, body).await?;
-        let field = form_urlencoded::parse(text.as_bytes()).find(|(name, _)| name == "email");
-        let email = field.map(|(_, value)| value.trim().to_owned());
-        let missing = || Refusal::from(Ko::detailed(Errno::MissingField, "email"));
-        Ok(Self(email.ok_or_else(missing)?))
+        let session = development.assertion(form.email(), &origin)?;
+        let device = development.assertion(form.email(), &origin)?;
+        Ok(page::filled(form.email(), &origin, &session.assertion, &device.assertion))
     }
 }

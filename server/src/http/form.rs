@@ -11,7 +11,8 @@ use url::form_urlencoded;
 use super::body::{self, Fields, FromFields, JSON};
 use super::refusal::Refusal;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The media type of forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Where the user wants to go afterwards.
 #[derive(Object)]

@@ -13,10 +13,9 @@ use poem_openapi::payload::{PlainText, Response};
 
 use super::Subject;
 use super::description::document;
-use super::refusal::Refusal;
 use super::site::Site;
 
-use self::docs::Asset;
+use self::docs::{Asset, AssetName};
 use self::html::Page;
 
 pub(super) struct PagesApi;
@@ -48,8 +47,8 @@ impl PagesApi {
     /// A part of the page `/docs`.
     #[oai(path = "/docs/:file", method = "get", operation_id = "get_docs_asset")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn asset(&self, file: Path<String>) -> Result<Asset, Refusal> {
-        docs::asset(&file)
+    async fn asset(&self, file: Path<AssetName>) -> Asset {
+        docs::asset(file.0)
     }
 
     /// This document.

@@ -1,5 +1,6 @@
 //! What answers are made of, shared by several calls.
 
+mod device;
 mod id;
 
 use poem_openapi::payload::{Json, Response};
@@ -7,6 +8,7 @@ use poem_openapi::{Enum, Object};
 use presence_core::{AppState, Scope};
 use presence_protocol::{Ko, Status};
 
+pub(super) use self::device::Device;
 pub(super) use self::id::Id;
 
 /// An answer that holds a secret, or sets a header.

@@ -75,6 +75,7 @@ impl From<Queried> for PresenceView {
 #[oai(example)]
 pub(super) struct Notify {
     /// At most 500.
+    #[oai(validator(max_items = 500))]
     notifications: Vec<NotifyItemView>,
     #[oai(skip)]
     items: Vec<Result<NotifyItem, Ko>>,
@@ -87,12 +88,19 @@ struct NotifyItemView {
     /// To whom.
     uid: Id,
     /// The text, at most 512 characters.
+    #[oai(validator(max_length = 512, pattern = "^[^\\x00]*$"))]
     message: String,
     /// Empty, or the URL to open: `https`, or an app link of a scheme that the operator allows.
+    #[oai(validator(max_length = 512))]
     action: Option<String>,
     /// How long it may wait, in seconds: 0 to 2,592,000, the most where it is not said. 0 means only if a device is connected.
+    #[oai(validator(maximum(value = "2592000")))]
     ttl: Option<u32>,
     /// At most 128 characters. The same key within 24 h is answered as the first time, and not queued again.
+    #[oai(validator(
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]+$"
+    ))]
     idempotency_key: Option<String>,
 }
 

@@ -6,12 +6,9 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use poem::http::header;
 use poem::{IntoResponse, Response};
-use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
-use presence_protocol::Errno;
-
-use crate::http::refusal::Refusal;
+use poem_openapi::{ApiResponse, Enum};
 
 use super::html::Page;
 
@@ -39,16 +36,34 @@ pub(super) fn page() -> Page {
     Page::with_policy(PAGE, POLICY)
 }
 
+/// The files that pages need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(super) enum AssetName {
+    /// The script of the viewer.
+    #[oai(rename = "viewer.js")]
+    ViewerScript,
+    /// Its style.
+    #[oai(rename = "viewer.css")]
+    ViewerStyle,
+    /// What starts it.
+    #[oai(rename = "start.js")]
+    Start,
+    /// The style of all other pages.
+    #[oai(rename = "page.css")]
+    PageStyle,
+}
+
 /// A file of the page.
-pub(super) fn asset(name: &str) -> Result<Asset, Refusal> {
+pub(super) fn asset(name: AssetName) -> Asset {
     let (media_type, content) = match name {
-        "viewer.js" => ("text/javascript; charset=utf-8", VIEWER.0.clone()),
-        "viewer.css" => ("text/css; charset=utf-8", VIEWER.1.clone()),
-        "start.js" => ("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes())),
-        "page.css" => ("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
-        _ => return Err(Errno::NotFound.into()),
+        AssetName::ViewerScript => ("text/javascript; charset=utf-8", VIEWER.0.clone()),
+        AssetName::ViewerStyle => ("text/css; charset=utf-8", VIEWER.1.clone()),
+        AssetName::Start => {
+            ("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes()))
+        }
+        AssetName::PageStyle => ("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
     };
-    Ok(Asset { media_type, content })
+    Asset { media_type, content }
 }
 
 /// A script or a style.

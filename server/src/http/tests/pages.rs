@@ -35,7 +35,7 @@ async fn both_documents_are_served() {
     assert_eq!(openapi.json()["info"]["title"], "Presence");
     let asyncapi = server.get("/asyncapi.yaml").send().await;
     assert!(asyncapi.header("content-type").starts_with("application/yaml"));
-    assert!(asyncapi.text.contains("asyncapi: 3.0.0"));
+    assert!(asyncapi.text.contains("asyncapi: 3.1.0"));
 }
 
 #[tokio::test]
