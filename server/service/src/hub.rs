@@ -14,7 +14,6 @@ use presence_core::stream::{Kept, Stream};
 use presence_core::{Clock, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
-use tokio::sync::Notify;
 
 use crate::mailbox::{Mailbox, Posted};
 use crate::meters::{self, HubMeters};
@@ -46,7 +45,6 @@ pub struct Hub {
     warm_at: Millis,
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
-    first_device: Notify,
     meters: HubMeters,
 }
 
@@ -73,7 +71,6 @@ impl Hub {
             devices: AtomicUsize::new(0),
             warm_at,
             releases: Mutex::default(),
-            first_device: Notify::new(),
             meters: HubMeters::default(),
         }
     }
@@ -99,10 +96,7 @@ impl Hub {
         })?;
         match replaced {
             Some(older) => older.close(CloseCode::Replaced),
-            None if self.devices.fetch_add(1, Ordering::Relaxed) == 0 => {
-                self.first_device.notify_one();
-            }
-            None => {}
+            None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
         }
         Ok(Seat { hub: Arc::clone(self), user, device, generation, left: false })
     }
@@ -263,11 +257,6 @@ impl Hub {
     /// Whether devices of an earlier run may still be on their way back.
     pub fn is_warming_up(&self) -> bool {
         !self.warmed_up.load(Ordering::Acquire)
-    }
-
-    /// Waits until a device has connected where there was none.
-    pub async fn first_device(&self) {
-        self.first_device.notified().await;
     }
 
     /// How many device connections are open.

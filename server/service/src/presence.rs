@@ -9,7 +9,7 @@ use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::Ko;
 use presence_store::{Store, StoreError, Writer, WriterTask};
-use tokio::sync::RwLock;
+use tokio::sync::Mutex;
 
 use crate::clock::SystemClock;
 use crate::courier::Courier;
@@ -48,10 +48,10 @@ pub struct Presence {
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
     /// What the tables hold of whether devices are connected, where this run has written it.
-    pub(crate) noted: RwLock<Option<bool>>,
-    /// Held while an Application is started or stopped, so that the tables and the hub agree.
+    pub(crate) noted: Mutex<Option<bool>>,
     pub(crate) meters: ServiceMeters,
-    pub(crate) switching: tokio::sync::Mutex<()>,
+    /// Held while an Application is started or stopped, so that the tables and the hub agree.
+    pub(crate) switching: Mutex<()>,
 }
 
 impl Presence {
@@ -78,7 +78,7 @@ impl Presence {
             .max_capacity(REMEMBERED_ASSERTIONS)
             .expire_after(crate::sign_in::UntilExpiry(Arc::clone(&clock)))
             .build();
-        let switching = tokio::sync::Mutex::default();
+        let switching = Mutex::default();
         let presence = Self {
             store,
             writer,
@@ -89,7 +89,7 @@ impl Presence {
             settings,
             rates,
             claimed,
-            noted: RwLock::default(),
+            noted: Mutex::default(),
             switching,
             meters: ServiceMeters::default(),
         };
