@@ -8,5 +8,8 @@
 mod app_channel;
 mod device_channel;
 mod durability;
+mod imports;
+mod notifications;
 mod presence_rules;
 mod readme;
+mod registry;

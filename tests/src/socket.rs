@@ -372,11 +372,16 @@ impl Socket {
         }
     }
 
-    /// Says good-bye with a code, or without one as a browser does, and waits for the answer. After the server's own good-bye
-    /// there is nothing to say.
-    pub async fn close(mut self, code: Option<u16>) {
+    /// Says good-bye with a code, or without one as a browser does.
+    pub async fn say_good_bye(&mut self, code: Option<u16>) {
         let frame = code.map(|code| CloseFrame { code: Code::from(code), reason: "".into() });
+        // After the server's own good-bye there is nothing to say.
         let _ = self.stream.close(frame).await;
+    }
+
+    /// Says good-bye and waits for the answer.
+    pub async fn close(mut self, code: Option<u16>) {
+        self.say_good_bye(code).await;
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 

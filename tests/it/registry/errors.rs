@@ -1,0 +1,177 @@
+//! One scenario an error.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Options, Server, Socket, Way, email};
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+
+#[tokio::test]
+async fn every_error_can_be_reached_from_outside() {
+    let stage = Stage::plain().await;
+    join_all(Errno::ALL.iter().map(|errno| reach(&stage, *errno))).await;
+}
+
+/// Scenarios that change what others need have a stage of their own.
+#[expect(clippy::too_many_lines, reason = "one arm an entry of the registry")]
+async fn reach(stage: &Stage, errno: Errno) {
+    let Stage { server, application, alice, uid } = stage;
+    match errno {
+        Errno::NotJson => stage.device_is_refused("online", errno).await,
+        Errno::MissingField => stage.device_is_refused("{}", errno).await,
+        Errno::InvalidField => stage.device_is_refused(r#"{"status":"away"}"#, errno).await,
+        Errno::UnknownType => stage.device_is_refused(r#"{"type":"dance"}"#, errno).await,
+        Errno::TooLarge => {
+            let way = Way::to("/myapps/").bearer(&application.api_key).v1();
+            let mut stream = Socket::open(server, way).await;
+            stream.send(json!({"action": "query", "uids": vec![uid; 501]})).await;
+            let refusal = stream.hear_until(|frame| frame["result"] == "KO").await;
+            assert_eq!(refusal["errno"], errno.number(), "{refusal}");
+        }
+        Errno::UnsupportedMediaType => {
+            server.call("POST", "/session").body("text/plain", "{}").await.is_ko(errno);
+        }
+        Errno::SlowDown => {
+            let mut device = stage.device("fast").await;
+            device.send_all(vec![json!({"status": "online"}); 10]).await;
+            let refusal = device.hear_until(|frame| frame["result"] == "KO").await;
+            assert_eq!(refusal["errno"], errno.number(), "{refusal}");
+        }
+        Errno::TooManyConnections => too_many_connections().await,
+        Errno::NotAuthenticated => server.call("GET", "/session").await.is_ko(errno),
+        Errno::IdentityUnavailable => identity_unavailable().await,
+        Errno::SessionExpired => session_expired().await,
+        Errno::InvalidAssertion => {
+            stage.stranger_is_refused(json!({"assertion": "x", "status": "online"}), errno).await;
+        }
+        Errno::EmailMismatch => {
+            let mut hello = stage.hello("phone").await;
+            hello["email"] = email("bob").into();
+            stage.stranger_is_refused(hello, errno).await;
+        }
+        Errno::UnknownApplication => {
+            let nowhere = "/apps/0123456789abcdef0123456789abcdef";
+            alice.call("GET", nowhere).await.is_ko(errno);
+        }
+        Errno::InvalidApiKey => {
+            application.call("GET", "/presence").bearer("prs_x").await.is_ko(errno);
+        }
+        Errno::ApplicationNotActive => {
+            let other = server.application_named(alice, "Stopped").await;
+            other.deactivate().await;
+            other.call("GET", "/presence").await.is_ko(errno);
+        }
+        Errno::DomainNotVerified => {
+            let wish = json!({"name": "New", "domain": "localhost:1"});
+            let made = alice.call("POST", "/apps").json(&wish).await.ok();
+            let path = format!("/apps/{}/activate", made["appid"].as_str().unwrap());
+            alice.call("POST", &path).await.is_ko(errno);
+        }
+        Errno::UnknownUid => {
+            let answer = application.notify(&json!([{"uid": "x", "message": "x"}])).await.ok();
+            assert_eq!(answer["results"][0]["errno"], errno.number(), "{answer}");
+        }
+        Errno::Forbidden => {
+            server.call("GET", "/session").bearer(&application.api_key).await.is_ko(errno);
+        }
+        Errno::RedirectNotAllowed => {
+            let wish = json!({"redirect": "https://elsewhere.example/"});
+            let path = format!("/grant/{}", application.appid);
+            alice.call("POST", &path).json(&wish).await.is_ko(errno);
+        }
+        Errno::NotFound => server.call("GET", "/nothing").await.is_ko(errno),
+        Errno::MethodNotAllowed => server.call("PUT", "/session").await.is_ko(errno),
+        Errno::Internal => internal().await,
+        Errno::StorageUnavailable => storage_unavailable().await,
+        Errno::ShuttingDown => shutting_down().await,
+    }
+}
+
+async fn too_many_connections() {
+    let stage = Stage::set(Options::default().with("sockets-per-user", 1)).await;
+    let _first = stage.device("phone").await;
+    let hello = stage.hello("tablet").await;
+    stage.stranger_is_refused(hello, Errno::TooManyConnections).await;
+}
+
+async fn identity_unavailable() {
+    let stage = Stage::set(Options::default().with("browserid-issuers", "idp.invalid")).await;
+    let assertion = unresolvable(&stage).await;
+    let body = json!({"assertion": assertion});
+    let refused = stage.server.call("POST", "/session").json(&body).await;
+    refused.is_ko(Errno::IdentityUnavailable);
+    let hello = json!({"assertion": assertion, "status": "online"});
+    stage.stranger_is_refused(hello, Errno::IdentityUnavailable).await;
+}
+
+async fn session_expired() {
+    let server = Server::start(Options::default().with("session-seconds", 1)).await;
+    let alice = server.sign_in("alice").await;
+    loop {
+        let answer = alice.call("GET", "/session").await;
+        if answer.status != 200 {
+            return answer.is_ko(Errno::SessionExpired);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A row that no server wrote.
+async fn internal() {
+    let stage = Stage::plain().await;
+    let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'alice@%'";
+    sqlx::query(nonsense).execute(&mut stage.tables().await).await.unwrap();
+    stage.alice.call("GET", "/session").await.is_ko(Errno::Internal);
+}
+
+/// Another process holds the tables.
+async fn storage_unavailable() {
+    let stage = Stage::plain().await;
+    let assertion = stage.server.assertion("carol").await;
+    let mut tables = stage.tables().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut tables).await.unwrap();
+    let body = json!({"assertion": assertion});
+    let refused = stage.server.call("POST", "/session").json(&body).await;
+    refused.is_ko(Errno::StorageUnavailable);
+    assert!(refused.json()["retry_after"].is_number(), "{}", refused.text);
+    assert_ne!(refused.header("retry-after"), "");
+}
+
+async fn shutting_down() {
+    let server = Server::start(Options::default().with("drain-seconds", 60)).await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    server.signal("TERM").await;
+    assert_eq!(device.closed().await, Some(CloseCode::GoingAway.number()));
+    let refused = Socket::try_open(&server, Way::device()).await.unwrap_err();
+    refused.is_ko(Errno::ShuttingDown);
+    let answer = server.call("GET", "/session").await;
+    answer.is_ko(Errno::ShuttingDown);
+    assert_ne!(answer.header("retry-after"), "");
+}
+
+/// An assertion that would be valid, by an issuer that is allowed and cannot be resolved. The issuer is asked for its keys
+/// before any signature is looked at.
+async fn unresolvable(stage: &Stage) -> String {
+    let wish = json!({"email": email("alice")});
+    let made = stage.server.call("POST", "/dev/assertion").json(&wish).await.ok();
+    let (audience, expires_at) = (&made["audience"], &made["expires_at"]);
+    let signed = |payload: Value| {
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let signature = BASE64_URL_SAFE_NO_PAD.encode([7; 256]);
+        format!("{}.{}.{signature}", part(&json!({"alg": "RS256"})), part(&payload))
+    };
+    let key = json!({"algorithm": "RS", "n": "12345", "e": "65537"});
+    let certificate = json!({
+        "iss": "idp.invalid",
+        "exp": expires_at,
+        "public-key": key,
+        "principal": {"email": "somebody@idp.invalid"},
+    });
+    let assertion = json!({"aud": audience, "exp": expires_at});
+    format!("{}~{}", signed(certificate), signed(assertion))
+}

@@ -1,0 +1,57 @@
+//! What most scenarios need: a server with an Application and a user who granted it.
+
+use presence_protocol::{Errno, Puid};
+use presence_tests::{Application, Options, Server, Socket, User};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+pub(super) struct Stage {
+    pub(super) server: Server,
+    pub(super) application: Application,
+    pub(super) alice: User,
+    pub(super) uid: Puid,
+}
+
+impl Stage {
+    pub(super) async fn set(options: Options) -> Self {
+        let server = Server::start(options).await;
+        let (application, alice, uid) = server.application_with("alice").await;
+        Self { server, application, alice, uid }
+    }
+
+    pub(super) async fn plain() -> Self {
+        Self::set(Options::default()).await
+    }
+
+    /// A device of alice that is known.
+    pub(super) async fn device(&self, name: &str) -> Socket {
+        Socket::device_of(&self.server, "alice", name, "online").await
+    }
+
+    /// What a known device is answered.
+    pub(super) async fn device_is_refused(&self, frame: &str, errno: Errno) {
+        let name = format!("refused-with-{}", errno.number());
+        let mut device = self.device(&name).await;
+        device.send_raw(frame).await;
+        device.hears_ko(errno).await;
+    }
+
+    /// What a device is answered that is not known yet.
+    pub(super) async fn stranger_is_refused(&self, frame: Value, errno: Errno) {
+        let mut device = Socket::device(&self.server).await;
+        device.send(frame).await;
+        device.hears_ko(errno).await;
+    }
+
+    /// A first frame with a fresh assertion.
+    pub(super) async fn hello(&self, device: &str) -> Value {
+        let assertion = self.server.assertion("alice").await;
+        json!({"assertion": assertion, "status": "online", "device": device})
+    }
+
+    /// The server's tables, opened behind its back.
+    pub(super) async fn tables(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(self.server.database()).connect().await.unwrap()
+    }
+}
