@@ -10,6 +10,7 @@ mod device_channel;
 mod durability;
 mod imports;
 mod notifications;
+mod oracle;
 mod presence_rules;
 mod readme;
 mod registry;

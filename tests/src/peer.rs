@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
@@ -27,7 +28,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// Where the connection broke before the upgrade was answered.
+    /// Where the connection broke before the upgrade was answered. One that is refused counts as closed with the HTTP status.
     pub async fn open(address: SocketAddr, path: &str, v1: bool) -> Result<Self, Ended> {
         let stream = TcpStream::connect(address).await.map_err(|_| Ended::Lost)?;
         stream.set_nodelay(true).map_err(|_| Ended::Lost)?;
@@ -38,7 +39,10 @@ impl Peer {
         }
         let opened = timeout(PATIENCE, client_async(request, stream)).await;
         let opened = opened.unwrap_or_else(|_| panic!("the upgrade was not answered"));
-        opened.map(|(stream, _)| Self { stream }).map_err(|_| Ended::Lost)
+        opened.map(|(stream, _)| Self { stream }).map_err(|error| match error {
+            Error::Http(response) => Ended::Closed(Some(response.status().as_u16())),
+            _ => Ended::Lost,
+        })
     }
 
     /// Sends a frame.

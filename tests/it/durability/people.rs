@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::ledger::{Hearing, Ledger};
 
 /// The most that one user leaves open, so that no queue of a hundred gives way.
-const MOST: usize = 78;
+const MOST: usize = 48;
 /// The most items of one request.
 const BATCH: usize = 5;
 
@@ -59,15 +59,20 @@ impl Run {
     pub(super) async fn has_answered(&self, count: usize) {
         let mut answers = self.answers.subscribe();
         let enough = timeout(PATIENCE, answers.wait_for(|answers| *answers >= count)).await;
-        drop(enough.unwrap_or_else(|_| panic!("nobody is answered")));
+        drop(enough.unwrap_or_else(|_| panic!("nobody is answered in run {}", self.number)));
     }
 
     fn is_ending(&self) -> bool {
         *self.ending.borrow()
     }
 
+    fn lost(&self, error: &reqwest::Error) -> Ended {
+        self.may_break("a sender over REST", error);
+        Ended::Lost
+    }
+
     fn may_break(&self, who: &str, what: &dyn std::fmt::Debug) {
-        assert!(self.is_ending(), "{who}: nobody has ended the server, and yet: {what:?}");
+        assert!(self.is_ending(), "{who}: nobody has ended run {}, and yet: {what:?}", self.number);
     }
 }
 
@@ -175,8 +180,8 @@ impl Person {
             let mut hearing = self.ledger().listen(run.number);
             let mut device = self.connect(&run, &mut hearing).await?;
             loop {
-                if !hearing.taken.is_empty() && dice.chance(80) {
-                    let some = |_: &usize| dice.chance(70);
+                if !hearing.taken.is_empty() && dice.chance(90) {
+                    let some = |_: &usize| dice.chance(85);
                     let numbers: Vec<usize> = hearing.taken.iter().copied().filter(some).collect();
                     self.acknowledge(&mut device, &mut hearing, &numbers).await?;
                 }
@@ -282,7 +287,7 @@ async fn over_rest(run: &Run, items: Vec<Value>) -> Result<Value, Ended> {
     let request = run.http.post(url).bearer_auth(&run.api_key).body(body);
     let answer = async {
         let answer = request.header("content-type", "application/json").send().await;
-        answer.map_err(|_| Ended::Lost)?.text().await.map_err(|_| Ended::Lost)
+        answer.map_err(|error| run.lost(&error))?.text().await.map_err(|error| run.lost(&error))
     };
     let text = timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer"))?;
     serde_json::from_str(&text).map_err(|_| Ended::Lost)

@@ -1,0 +1,298 @@
+//! One user with their devices, each behind a wire of its own, who does whatever chance has them do.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use presence_protocol::CloseCode;
+use presence_tests::{Cutter, Dice, Ended, Peer, Server, User};
+use serde_json::{Value, json};
+
+use super::board::Board;
+use super::truth::{APPS, Truth, View};
+
+/// The most frames that a device sends before it hears the replies, mostly and sometimes.
+const BURSTS: [usize; 10] = [3, 3, 3, 3, 3, 3, 3, 3, 3, 40];
+
+struct Device {
+    name: String,
+    wire: Cutter,
+    socket: Option<Peer>,
+}
+
+pub(super) struct Actor {
+    pub(super) user: User,
+    pub(super) truth: Truth,
+    devices: Vec<Device>,
+    pub(super) dice: Dice,
+    pub(super) board: Arc<Board>,
+    said: usize,
+}
+
+impl Actor {
+    pub(super) async fn new(
+        server: &Server,
+        user: User,
+        board: Arc<Board>,
+        mut dice: Dice,
+    ) -> Self {
+        let mut devices = Vec::new();
+        for number in 0..dice.between(1, 3) {
+            let wire = Cutter::to(server).await;
+            devices.push(Device { name: format!("device{number}"), wire, socket: None });
+        }
+        Self { user, truth: Truth::default(), devices, dice, board, said: 0 }
+    }
+
+    /// Acts until the phase is over.
+    pub(super) async fn act(&mut self) {
+        while self.board.goes_on() {
+            let place = self.dice.below(self.devices.len());
+            match self.dice.below(100) {
+                0..20 => self.connect(place).await,
+                20..70 => self.report(place).await,
+                70..74 => self.cut(place).await,
+                74..79 => self.cut_in_flight(place).await,
+                79..84 => self.stall(place).await,
+                84..88 => self.close(place).await,
+                88..91 => self.replace(place).await,
+                91..97 => self.decide().await,
+                _ => self.leave_and_return().await,
+            }
+        }
+    }
+
+    /// Connects a device that is not connected. It first says again to whom it is visible, if it ever did, then reports to all: so
+    /// it matters no more whether it was still in its grace time, and what it had said before.
+    pub(super) async fn connect(&mut self, place: usize) {
+        if self.devices[place].socket.is_some() {
+            return;
+        }
+        let name = self.devices[place].name.clone();
+        let mut frames = Vec::new();
+        if let Some(apps) = self.truth.visibility(&name) {
+            self.truth.narrowed(&name, &apps);
+            frames.push(json!({"type": "visibility", "application_ids": self.ids(&apps)}));
+        }
+        let (status, view) = self.some_status();
+        self.truth.reported(&name, view, None);
+        frames.push(status);
+        frames[0]["token"] = self.user.token.clone().into();
+        frames[0]["device"] = name.into();
+        let address = self.devices[place].wire.address();
+        let mut socket = Peer::open(address, "/presence", false).await.unwrap();
+        socket.say_all(&frames).await.unwrap();
+        self.hear_all(&mut socket, frames.len()).await;
+        self.devices[place].socket = Some(socket);
+    }
+
+    /// Sends some frames, then hears that all were taken.
+    async fn report(&mut self, place: usize) {
+        let Some(mut socket) = self.devices[place].socket.take() else { return };
+        let frames = self.some_frames(place, true);
+        socket.say_all(&frames).await.unwrap();
+        self.hear_all(&mut socket, frames.len()).await;
+        self.devices[place].socket = Some(socket);
+    }
+
+    async fn hear_all(&self, socket: &mut Peer, count: usize) {
+        for _ in 0..count {
+            let heard = socket.hear_soon().await;
+            assert_eq!(heard, Ok(json!({"result": "OK"})), "{}", self.user.name);
+        }
+        self.board.frames(count);
+    }
+
+    /// A device's connection breaks.
+    pub(super) async fn cut(&mut self, place: usize) {
+        let reset = self.dice.chance(50);
+        let device = &mut self.devices[place];
+        let Some(mut socket) = device.socket.take() else { return };
+        if reset {
+            device.wire.reset()
+        } else {
+            device.wire.hang_up()
+        }
+        while socket.hear_soon().await.is_ok() {}
+        self.truth.lost(&device.name);
+        self.board.disturbed();
+    }
+
+    /// A device's connection breaks while frames are under way: whether they are taken matters no more once the device is back
+    /// or its grace time over.
+    async fn cut_in_flight(&mut self, place: usize) {
+        if self.devices[place].socket.is_none() {
+            return;
+        }
+        let frames = self.doubtful_frames(place);
+        let stalled = self.dice.chance(30);
+        let device = &mut self.devices[place];
+        if stalled {
+            device.wire.stall();
+        }
+        let said = device.socket.as_mut().unwrap().say_all(&frames).await;
+        said.unwrap();
+        self.board.frames(frames.len());
+        self.cut(place).await;
+        if self.dice.chance(50) {
+            self.connect(place).await;
+        }
+    }
+
+    /// Nothing gets through for a moment.
+    async fn stall(&mut self, place: usize) {
+        let Some(mut socket) = self.devices[place].socket.take() else { return };
+        self.devices[place].wire.stall();
+        let frames = self.some_frames(place, true);
+        socket.say_all(&frames).await.unwrap();
+        self.devices[place].wire.carry();
+        self.hear_all(&mut socket, frames.len()).await;
+        self.devices[place].socket = Some(socket);
+        self.board.disturbed();
+    }
+
+    /// A device says good-bye.
+    pub(super) async fn close(&mut self, place: usize) {
+        let Some(socket) = self.devices[place].socket.take() else { return };
+        socket.close().await;
+        self.truth.closed(&self.devices[place].name);
+        self.board.disturbed();
+    }
+
+    /// A second connection of the same device takes the seat of the first.
+    async fn replace(&mut self, place: usize) {
+        let Some(mut older) = self.devices[place].socket.take() else { return };
+        self.connect(place).await;
+        let replaced = Ended::Closed(Some(CloseCode::Replaced.number()));
+        assert_eq!(older.hear_soon().await, Err(replaced), "{}", self.user.name);
+        self.board.disturbed();
+    }
+
+    /// The user gives, pauses, resumes or revokes a grant.
+    async fn decide(&mut self) {
+        let app = self.dice.below(APPS);
+        match self.truth.grant(app).map(|grant| grant.paused) {
+            None => self.grant(app).await,
+            Some(_) if self.dice.chance(30) => self.revoke(app).await,
+            Some(paused) => self.pause(app, !paused).await,
+        }
+    }
+
+    pub(super) async fn grant(&mut self, app: usize) {
+        let uid = self.user.grant(&self.board.applications[app]).await.to_string();
+        self.board.granted[app].lock().unwrap().insert(uid.clone());
+        self.truth.granted_to(app, uid);
+        self.board.disturbed();
+    }
+
+    pub(super) async fn pause(&mut self, app: usize, paused: bool) {
+        self.user.pause(&self.board.applications[app], paused).await;
+        self.truth.paused(app, paused);
+        self.board.disturbed();
+    }
+
+    async fn revoke(&mut self, app: usize) {
+        self.user.revoke(&self.board.applications[app]).await;
+        self.truth.revoked(app);
+        self.board.disturbed();
+    }
+
+    /// Somebody who is seen goes away in one way or another, is seen to be away, and comes back: the Application hears of it
+    /// exactly once.
+    async fn leave_and_return(&mut self) {
+        let app = self.dice.below(APPS);
+        let Some(grant) = self.truth.grant(app).cloned() else { return };
+        let view = self.truth.shown_to(app);
+        if view.is_offline() {
+            return;
+        }
+        let watcher = Arc::clone(&self.board.steady[app]);
+        self.is_seen(app).await;
+        let before = watcher.look(|belief| belief.gone(&grant.uid));
+        let paused = self.dice.chance(30);
+        if paused {
+            self.pause(app, true).await;
+        } else {
+            self.all_go().await;
+        }
+        let who = &self.user.name;
+        let away = watcher.comes_to(|belief| belief.of(&grant.uid).is_offline()).await;
+        assert!(away, "{who} is not seen to be away");
+        if paused {
+            self.pause(app, false).await;
+        } else {
+            self.connect(0).await;
+        }
+        self.is_seen(app).await;
+        let who = &self.user.name;
+        let gone = watcher.look(|belief| belief.gone(&grant.uid)) - before;
+        assert_eq!(gone, 1, "{who} went away once");
+        self.board.farewells.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The Application sees the user as they are.
+    async fn is_seen(&self, app: usize) {
+        let (watcher, view) = (&self.board.steady[app], self.truth.shown_to(app));
+        let uid = &self.truth.grant(app).unwrap().uid;
+        if !watcher.comes_to(|belief| belief.of(uid) == view).await {
+            let believed = watcher.look(|belief| belief.of(uid));
+            let who = &self.user.name;
+            panic!("{who} is seen by {app} as {believed:?}, but is {view:?}: {:?}", self.truth);
+        }
+    }
+
+    async fn all_go(&mut self) {
+        let cut = self.dice.chance(40);
+        for place in 0..self.devices.len() {
+            if cut { self.cut(place).await } else { self.close(place).await }
+        }
+    }
+
+    /// Frames that a device may send, noted in the truth.
+    fn some_frames(&mut self, place: usize, may_narrow: bool) -> Vec<Value> {
+        let most = *self.dice.pick(&BURSTS);
+        let count = self.dice.between(1, most);
+        let device = self.devices[place].name.clone();
+        let mut frame = |_| {
+            let kind = self.dice.below(100);
+            if kind < 5 && may_narrow {
+                let apps = self.some_apps();
+                self.truth.narrowed(&device, &apps);
+                return json!({"type": "visibility", "application_ids": self.ids(&apps)});
+            }
+            let (mut frame, view) = self.some_status();
+            let only = (kind < 25).then(|| self.some_apps());
+            if let Some(apps) = &only {
+                frame["application_ids"] = self.ids(apps);
+            }
+            self.truth.reported(&device, view, only.as_deref());
+            frame
+        };
+        (0..count).map(&mut frame).collect()
+    }
+
+    /// Frames of which nobody will know whether they were taken. The visibility of a device outlives its connection, so it is
+    /// not among them.
+    fn doubtful_frames(&mut self, place: usize) -> Vec<Value> {
+        self.some_frames(place, false)
+    }
+
+    fn some_status(&mut self) -> (Value, View) {
+        self.said += 1;
+        let status = *self.dice.pick(&["online", "online", "online", "unavailable", "offline"]);
+        let text = match self.dice.below(4) {
+            0 => String::new(),
+            1 => "the same".to_owned(),
+            _ => format!("{} {}", self.user.name, self.said),
+        };
+        (json!({"status": status, "message": text}), View::new(status, Some(&text)))
+    }
+
+    fn some_apps(&mut self) -> Vec<usize> {
+        (0..APPS).filter(|_| self.dice.chance(80)).collect()
+    }
+
+    fn ids(&self, apps: &[usize]) -> Value {
+        let id = |app: &usize| Value::from(self.board.applications[*app].appid.clone());
+        apps.iter().map(id).collect()
+    }
+}
