@@ -36,12 +36,13 @@ fn is_host_name(text: &str) -> bool {
             && !label.ends_with('-')
     };
     let labels: Vec<&str> = text.split('.').collect();
-    let top_has_a_letter =
-        labels.last().is_some_and(|top| top.bytes().any(|b| b.is_ascii_lowercase()));
+    // Such a name cannot be read as an address, in whatever notation.
+    let top_begins_with_letter =
+        labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_lowercase()));
     text.len() <= DOMAIN_CHARS
         && labels.len() >= 2
         && labels.into_iter().all(label)
-        && top_has_a_letter
+        && top_begins_with_letter
 }
 
 /// Whether a domain is a loopback host, which only development mode takes.
@@ -165,6 +166,7 @@ mod tests {
             "a.b-",
             "127.0.0.1",
             "0x7f.1",
+            "127.0x1",
             "[::1]",
             "a.b:80",
             "a.b/c",

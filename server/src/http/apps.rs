@@ -31,7 +31,7 @@ struct RegisterApplication {
     /// Its domain: a lower-case host name, in development mode also `localhost[:port]` or `127.0.0.1[:port]`.
     #[oai(validator(
         max_length = 253,
-        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[0-9][0-9-]*[a-z]([a-z0-9-]*[a-z0-9])?)\
+        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
                    |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
     ))]
     domain: String,
@@ -75,7 +75,7 @@ struct ChangeApplication {
     /// Its domain. Another one has to be verified again, and the Application is stopped until then.
     #[oai(validator(
         max_length = 253,
-        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+([a-z]([a-z0-9-]{0,61}[a-z0-9])?|[0-9][0-9-]*[a-z]([a-z0-9-]*[a-z0-9])?)\
+        pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
                    |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
     ))]
     domain: Option<String>,

@@ -3,19 +3,19 @@
 pub(super) mod html;
 
 mod docs;
+mod document;
 
 use std::sync::LazyLock;
 
-use poem::http::header;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
-use poem_openapi::payload::{PlainText, Response};
 
 use super::Subject;
 use super::description::document;
 use super::site::Site;
 
 use self::docs::{Asset, AssetName};
+use self::document::{Document, Json, Yaml};
 use self::html::Page;
 
 pub(super) struct PagesApi;
@@ -54,19 +54,15 @@ impl PagesApi {
     /// This document.
     #[oai(path = "/openapi.json", method = "get", operation_id = "get_openapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn openapi(&self) -> Response<PlainText<String>> {
-        Response::new(PlainText(OPENAPI.clone()))
-            .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-cache")
+    async fn openapi(&self) -> Document<Json> {
+        Document::new(OPENAPI.clone())
     }
 
     /// The document of the two WebSocket channels.
     #[oai(path = "/asyncapi.yaml", method = "get", operation_id = "get_asyncapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn asyncapi(&self) -> Response<PlainText<String>> {
-        Response::new(PlainText(ASYNCAPI.to_owned()))
-            .header(header::CONTENT_TYPE, "application/yaml; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-cache")
+    async fn asyncapi(&self) -> Document<Yaml> {
+        Document::new(ASYNCAPI.to_owned())
     }
 }
 

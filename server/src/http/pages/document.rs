@@ -1,0 +1,63 @@
+//! The documents as answers, each with its own media type.
+
+use std::marker::PhantomData;
+
+use poem::http::header;
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+
+/// How a document is written.
+pub(super) trait Notation: Send {
+    /// The media type.
+    const MEDIA_TYPE: &'static str;
+}
+
+/// As JSON.
+pub(super) struct Json;
+/// As YAML.
+pub(super) struct Yaml;
+
+impl Notation for Json {
+    const MEDIA_TYPE: &'static str = "application/json; charset=utf-8";
+}
+
+impl Notation for Yaml {
+    const MEDIA_TYPE: &'static str = "application/yaml; charset=utf-8";
+}
+
+/// A document.
+pub(super) struct Document<N>(String, PhantomData<N>);
+
+impl<N> Document<N> {
+    pub(super) fn new(text: String) -> Self {
+        Self(text, PhantomData)
+    }
+}
+
+impl<N: Notation> IntoResponse for Document<N> {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(N::MEDIA_TYPE)
+            .header(header::CACHE_CONTROL, "no-cache")
+            .body(self.0)
+    }
+}
+
+impl<N: Notation> ApiResponse for Document<N> {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new("object")));
+        let document = MetaResponse {
+            description: "The document.",
+            status: Some(200),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: N::MEDIA_TYPE, schema }],
+            headers: Vec::new(),
+        };
+        MetaResponses { responses: vec![document] }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}

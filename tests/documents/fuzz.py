@@ -1,0 +1,71 @@
+"""Runs schemathesis against a server of its own, once with each kind of credential.
+
+fuzz.py SERVER-PROGRAM
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+SEED = "20130117"
+# The examples of a call; the fewer where most calls are refused alike.
+CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
+# What a client of ordinary speed never meets would hide what is asked here.
+UNHURRIED = [
+    "--status-burst=100000",
+    "--notify-burst=100000",
+    "--notify-per-second=100000",
+    "--connects-per-second=100000",
+    "--apps-per-developer=100000",
+]
+
+
+def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> bool:
+    database = f"sqlite://{folder / credential}.db?mode=rwc"
+    # A browser's cookie has its name only where the server is reached by TLS.
+    origin = ["--public-url=https://localhost"] if credential == "cookie" else []
+    address = f"127.0.0.1:{free_port()}"
+    command = [program, "--dev", f"--listen={address}", f"--database={database}", *UNHURRIED, *origin]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            print(f"\n== {credential}: {server.stdout.readline().strip()}", flush=True)
+            return st(f"http://{address}", origin, credential, examples, folder)
+        finally:
+            server.terminate()
+
+
+def free_port() -> int:
+    """With a public URL the server's first line tells that, not the port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def st(url: str, origin: list[str], credential: str, examples: str, folder: pathlib.Path) -> bool:
+    told = {
+        "PRESENCE_URL": url,
+        "PRESENCE_ORIGIN": "https://localhost" if origin else url,
+        "PRESENCE_CREDENTIAL": credential,
+        "PYTHONPATH": str(HERE),
+        "SCHEMATHESIS_HOOKS": "hooks",
+    }
+    program = pathlib.Path(sys.executable).parent / "st"
+    command = [program, f"--config-file={HERE / 'schemathesis.toml'}", "run", f"{url}/openapi.json"]
+    options = [f"--seed={SEED}", f"--max-examples={examples}", f"--url={url}", "--no-color"]
+    return subprocess.run(command + options, cwd=folder, env=os.environ | told, check=False).returncode == 0
+
+
+def main() -> int:
+    program, *only = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {c: n for c, n in CREDENTIALS.items() if not only or c in only}
+        clean = [fuzz(program, c, n, pathlib.Path(folder)) for c, n in runs.items()]
+    return 0 if all(clean) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
