@@ -14,3 +14,4 @@ mod oracle;
 mod presence_rules;
 mod readme;
 mod registry;
+mod rest;

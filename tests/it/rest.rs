@@ -1,0 +1,13 @@
+//! The REST API from outside: a file a subject, as in the paths.
+
+mod account;
+mod apps;
+mod dev;
+mod devices;
+mod grant;
+mod grants;
+mod keys;
+mod notifications;
+mod ops;
+mod presence;
+mod session;

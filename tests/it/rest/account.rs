@@ -1,0 +1,45 @@
+//! Everything held about a user, and erasing it.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Server, Socket, email};
+use serde_json::json;
+
+#[tokio::test]
+async fn everything_held_is_shown() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    application.notify(&json!([{"uid": uid, "message": "Hi"}])).await.ok();
+    let own = server.application_named(&alice, "Own").await;
+    let held = alice.call("GET", "/account").await.ok();
+    assert_eq!(held["email"], email("alice"));
+    assert_eq!(held["grants"][0]["appid"], application.appid);
+    assert_eq!(held["apps"][0]["appid"], own.appid);
+    assert_eq!(held["notifications"][0]["message"], "Hi");
+    assert_eq!(held["devices"], json!([]));
+    assert!(held["sessions"].as_u64() >= Some(1), "{held}");
+}
+
+#[tokio::test]
+async fn erasing_an_account_ends_everything_of_it() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let own = server.application_named(&alice, "Own").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let (mut own_stream, _) = Socket::stream(&server, &own).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    alice.call("DELETE", "/account").await.ok();
+    phone.is_closed_with(CloseCode::EndedByUser).await;
+    own_stream.is_closed_with(CloseCode::ApplicationClosed).await;
+    let frame = stream.hear_until(|frame| frame["presence"][0]["revoked"] == true).await;
+    assert_eq!(frame["presence"][0]["uid"], uid.to_string());
+    alice.call("GET", "/session").await.is_ko(Errno::SessionExpired);
+    let refused = application.notify(&json!([{"uid": uid, "message": "x"}])).await.ok();
+    assert_eq!(refused["results"][0]["errno"], Errno::UnknownUid.number());
+    own.call("GET", "/presence").await.is_ko(Errno::InvalidApiKey);
+    // Who comes back is somebody new.
+    let again = server.sign_in("alice").await;
+    let held = again.call("GET", "/account").await.ok();
+    assert_eq!((&held["grants"], &held["apps"]), (&json!([]), &json!([])));
+    assert_ne!(again.grant(&application).await, uid);
+}

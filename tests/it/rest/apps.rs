@@ -1,0 +1,183 @@
+//! Registering, verifying, starting, changing and removing Applications.
+
+use presence_protocol::Errno;
+use presence_tests::{Domain, Options, Server, User};
+use serde_json::{Value, json};
+
+async fn register(owner: &User, domain: &str) -> Value {
+    let wish = json!({"name": "Chat", "domain": domain, "description": "A test"});
+    let answer = owner.call("POST", "/apps").json(&wish).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    answer.json()
+}
+
+fn path(app: &Value, below: &str) -> String {
+    format!("/apps/{}{below}", app["appid"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn an_application_goes_its_way_in_three_steps() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let domain = Domain::start().await;
+    let app = register(&owner, &domain.name()).await;
+    assert_eq!(app["state"], "registered");
+    owner.call("POST", &path(&app, "/activate")).await.is_ko(Errno::DomainNotVerified);
+    owner.call("POST", &path(&app, "/keys")).await.is_ko(Errno::DomainNotVerified);
+    domain.show(&format!("  {}\n", app["domain_key"].as_str().unwrap()));
+    let verified = owner.call("POST", &path(&app, "/verify")).await.ok();
+    assert_eq!(verified["state"], "verified");
+    assert_eq!(domain.asked(), ["/__presence"]);
+    let active = owner.call("POST", &path(&app, "/activate")).await.ok();
+    assert_eq!(active["state"], "active");
+    assert!(active["api_key"].is_string());
+    let again = owner.call("POST", &path(&app, "/activate")).await.ok();
+    assert_eq!((&again["state"], &again["api_key"]), (&json!("active"), &Value::Null));
+    let stopped = owner.call("POST", &path(&app, "/deactivate")).await.ok();
+    assert_eq!(stopped["state"], "inactive");
+    let started = owner.call("POST", &path(&app, "/activate")).await.ok();
+    assert_eq!((&started["state"], &started["api_key"]), (&json!("active"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_domain_that_does_not_show_the_key_is_not_verified() {
+    let options = Options::default().with("log", "debug");
+    let server = Server::start(options).await;
+    let owner = server.sign_in("developer").await;
+    let (domain, elsewhere) = (Domain::start().await, Domain::start().await);
+    let app = register(&owner, &domain.name()).await;
+    let key = app["domain_key"].as_str().unwrap();
+    elsewhere.show(key);
+    let verify = || owner.call("POST", &path(&app, "/verify"));
+    verify().await.is_ko(Errno::DomainNotVerified);
+    domain.show("another key");
+    verify().await.is_ko(Errno::DomainNotVerified);
+    domain.show(&format!("{key}x"));
+    verify().await.is_ko(Errno::DomainNotVerified);
+    domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
+    verify().await.is_ko(Errno::DomainNotVerified);
+    // A redirect is never followed: it would lead the server wherever the domain's owner likes.
+    let there = format!("http://{}/__presence", elsewhere.name());
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
+        domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
+        verify().await.is_ko(Errno::DomainNotVerified);
+    }
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+    domain.answer("/__presence", "200 OK", &[], " ".repeat(10_000_000).as_bytes());
+    verify().await.is_ko(Errno::DomainNotVerified);
+    let nobody = register(&owner, "127.0.0.1:1").await;
+    owner.call("POST", &path(&nobody, "/verify")).await.is_ko(Errno::DomainNotVerified);
+    let unresolvable = register(&owner, "app.invalid").await;
+    owner.call("POST", &path(&unresolvable, "/verify")).await.is_ko(Errno::DomainNotVerified);
+}
+
+#[tokio::test]
+async fn what_is_no_public_host_name_cannot_be_registered() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let long = format!("{}.example", "a".repeat(64));
+    for domain in [
+        "",
+        "intranet",
+        "10.0.0.1",
+        "169.254.169.254",
+        "127.0.0.2",
+        "0x7f.1",
+        "2130706433",
+        "[::1]",
+        "::1",
+        "a.example:8080",
+        "https://a.example",
+        "a.example/path",
+        "user@a.example",
+        "A.example",
+        "a..example",
+        &long,
+        "localhost:0",
+        "localhost:99999",
+        "localhost@evil.example",
+        "bücher.example",
+        "a.example.",
+        "a b.example",
+    ] {
+        let wish = json!({"name": "x", "domain": domain});
+        let answer = owner.call("POST", "/apps").json(&wish).await;
+        assert_eq!(answer.json()["errno"], Errno::InvalidField.number(), "{domain}");
+    }
+}
+
+#[tokio::test]
+async fn texts_have_their_limits() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let wish = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
+    let post = |wish: Value| owner.call("POST", "/apps").json(&wish);
+    let longest = wish(&"é".repeat(200), &"é".repeat(2000));
+    assert_eq!(post(longest).await.status, 201);
+    post(wish(&"é".repeat(201), "")).await.is_ko(Errno::InvalidField);
+    post(wish("x", &"é".repeat(2001))).await.is_ko(Errno::InvalidField);
+    post(wish("", "")).await.is_ko(Errno::InvalidField);
+    post(wish("\u{202e}evil", "")).await.is_ko(Errno::InvalidField);
+    post(json!({"domain": "a.example"})).await.is_ko(Errno::MissingField);
+    post(json!({"name": "x"})).await.is_ko(Errno::MissingField);
+}
+
+#[tokio::test]
+async fn a_developer_has_so_many_applications_and_no_more() {
+    let server = Server::start(Options::default().with("apps-per-developer", 2)).await;
+    let owner = server.sign_in("developer").await;
+    let first = register(&owner, "a.example").await;
+    register(&owner, "b.example").await;
+    let wish = json!({"name": "x", "domain": "c.example"});
+    owner.call("POST", "/apps").json(&wish).await.is_ko(Errno::TooLarge);
+    owner.call("DELETE", &path(&first, "")).await.ok();
+    register(&owner, "c.example").await;
+}
+
+#[tokio::test]
+async fn an_application_is_its_owners_and_does_not_exist_for_others() {
+    let server = Server::quick().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let below = |below: &str| format!("/apps/{}{below}", application.appid);
+    for (method, path) in [
+        ("GET", below("")),
+        ("PATCH", below("")),
+        ("DELETE", below("")),
+        ("POST", below("/verify")),
+        ("POST", below("/activate")),
+        ("POST", below("/deactivate")),
+        ("POST", below("/keys")),
+        ("GET", below("/keys")),
+        ("DELETE", below("/keys/1")),
+    ] {
+        let call = || server.call(method, &path).json(&json!({"name": "Mine"}));
+        call().bearer(&alice.token).await.is_ko(Errno::UnknownApplication);
+        call().await.is_ko(Errno::NotAuthenticated);
+        call().bearer(&application.api_key).await.is_ko(Errno::Forbidden);
+    }
+    assert_eq!(alice.call("GET", "/apps").await.ok(), json!({"apps": []}));
+    let shown = application.owner_call("GET", "").await.ok();
+    assert_eq!((&shown["name"], &shown["state"]), (&json!("Chat"), &json!("active")));
+    let listed = application.owner.call("GET", "/apps").await.ok();
+    assert_eq!(listed["apps"], json!([shown]));
+}
+
+#[tokio::test]
+async fn a_change_leaves_alone_what_it_does_not_name() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let before = application.owner_call("GET", "").await.ok();
+    let change = json!({"name": "Renamed"});
+    let after = application.owner_call("PATCH", "").json(&change).await.ok();
+    let mut wanted = before.clone();
+    wanted["name"] = "Renamed".into();
+    assert_eq!(after, wanted);
+    let same_domain = json!({"domain": application.domain.name()});
+    let after = application.owner_call("PATCH", "").json(&same_domain).await.ok();
+    assert_eq!(after, wanted);
+    let moved =
+        application.owner_call("PATCH", "").json(&json!({"domain": "b.example"})).await.ok();
+    assert_eq!(moved["state"], "registered");
+    assert_ne!(moved["domain_key"], before["domain_key"]);
+    application.call("GET", "/presence").await.is_ko(Errno::ApplicationNotActive);
+}

@@ -1,0 +1,32 @@
+//! Development mode, and its absence.
+
+use presence_protocol::Errno;
+use presence_tests::{Options, Server, email};
+use serde_json::json;
+
+#[tokio::test]
+async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
+    let server = Server::quick().await;
+    let post = |wish: serde_json::Value| server.call("POST", "/dev/assertion").json(&wish);
+    let made = post(json!({"email": email("alice")})).await.ok();
+    assert_eq!(made["audience"], server.url());
+    post(json!({"email": "alice@example.org"})).await.is_ko(Errno::InvalidField);
+    post(json!({"email": email("alice"), "audience": "x"})).await.is_ko(Errno::InvalidField);
+    post(json!({})).await.is_ko(Errno::MissingField);
+    let page = server.call("GET", "/dev").await;
+    assert_eq!(page.status, 200);
+}
+
+#[tokio::test]
+async fn any_other_mode_knows_nothing_of_it() {
+    let server = Server::start(Options::default().production()).await;
+    let wish = json!({"email": email("alice")});
+    server.call("POST", "/dev/assertion").json(&wish).await.is_ko(Errno::NotFound);
+    server.call("GET", "/dev").await.is_ko(Errno::NotFound);
+    let health = server.call("GET", "/__heartbeat__").await.ok();
+    assert_eq!(health["development"], false, "{health}");
+    let development = Server::quick().await;
+    let assertion = development.assertion("alice").await;
+    let refused = server.call("POST", "/session").json(&json!({"assertion": assertion})).await;
+    refused.is_ko(Errno::InvalidAssertion);
+}

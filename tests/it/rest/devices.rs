@@ -1,0 +1,35 @@
+//! What is connected.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, Socket, Way};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn devices_are_listed_with_what_they_reported() {
+    let server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    assert_eq!(alice.call("GET", "/devices").await.ok(), json!({"devices": []}));
+    let hello = json!({"status": "unavailable", "message": "Busy", "device": "phone"});
+    let _phone = Socket::greeted(&server, Way::device(), "alice", hello).await;
+    let listed = alice.call("GET", "/devices").await.ok();
+    let device = &listed["devices"][0];
+    assert_eq!((&device["device"], &device["status"]), (&json!("phone"), &json!("unavailable")));
+    assert_eq!((&device["message"], &device["connected"]), (&json!("Busy"), &json!(true)));
+    let bob = server.sign_in("bob").await;
+    assert_eq!(bob.call("GET", "/devices").await.ok(), json!({"devices": []}));
+}
+
+#[tokio::test]
+async fn a_device_is_ended_by_its_user_only() {
+    let server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let bob = server.sign_in("bob").await;
+    bob.call("DELETE", "/devices/phone").await.is_ko(Errno::NotFound);
+    alice.call("DELETE", "/devices/tablet").await.is_ko(Errno::NotFound);
+    phone.has_nothing_more().await;
+    alice.call("DELETE", "/devices/phone").await.ok();
+    assert_eq!(phone.closed().await, Some(4005));
+    alice.call("DELETE", "/devices/phone").await.is_ko(Errno::NotFound);
+    assert_eq!(alice.call("GET", "/devices").await.ok()["devices"], Value::Array(Vec::new()));
+}

@@ -1,0 +1,112 @@
+//! Letting an Application see oneself.
+
+use presence_protocol::Errno;
+use presence_tests::{Answer, Application, Server, User};
+use serde_json::{Value, json};
+
+async fn grant(user: &User, application: &Application, wish: &Value) -> Answer {
+    user.call("POST", &format!("/grant/{}", application.appid)).json(wish).await
+}
+
+#[tokio::test]
+async fn a_script_is_answered_with_json_and_the_same_name_each_time() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let again = grant(&alice, &application, &json!({})).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(again.json(), json!({"uid": uid, "appid": application.appid}));
+    let back = format!("http://{}/back?x=1", application.domain.name());
+    let wish = json!({"redirect": back, "state": "a&b=c é"});
+    let told = grant(&alice, &application, &wish).await.ok();
+    let redirect = told["redirect"].as_str().unwrap();
+    let wanted = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
+    assert_eq!(redirect, wanted);
+    let without_a_body = alice.call("POST", &format!("/grant/{}", application.appid)).await.ok();
+    assert_eq!(without_a_body["uid"], uid.to_string());
+    alice.revoke(&application).await;
+    let fresh = grant(&alice, &application, &json!({})).await.ok();
+    assert_ne!(fresh["uid"], uid.to_string());
+}
+
+#[tokio::test]
+async fn a_form_is_sent_to_the_redirect() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    let back = format!("http://{}/back", application.domain.name());
+    let path = format!("/grant/{}", application.appid);
+    let fields = [("redirect", back.as_str()), ("state", "s"), ("decision", "no")];
+    let no = bob.call("POST", &path).form(&fields).await;
+    assert_eq!((no.status, no.header("location")), (303, format!("{back}?state=s").as_str()));
+    assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
+    let fields = [("redirect", back.as_str()), ("state", "s")];
+    let yes = bob.call("POST", &path).form(&fields).await;
+    let uid = bob.call("GET", "/grants").await.ok()["grants"][0]["uid"].clone();
+    let wanted = format!("{back}?Presence-UID={}&state=s", uid.as_str().unwrap());
+    assert_eq!((yes.status, yes.header("location")), (303, wanted.as_str()));
+    assert_eq!(yes.header("referrer-policy"), "no-referrer");
+}
+
+#[tokio::test]
+async fn a_form_by_cookie_carries_the_token_in_a_field() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let own = server.url();
+    let wish = json!({"assertion": server.assertion("bob").await, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&wish).header("origin", &own).await;
+    let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
+    let csrf = opened.ok()["csrf_token"].as_str().unwrap().to_owned();
+    let path = format!("/grant/{}", application.appid);
+    let back = format!("http://{}/", application.domain.name());
+    let post = |fields: &[(&str, &str)]| {
+        server.call("POST", &path).form(fields).header("cookie", &cookie).header("origin", &own)
+    };
+    post(&[("redirect", &back)]).await.is_ko(Errno::Forbidden);
+    post(&[("redirect", &back), ("csrf_token", "x")]).await.is_ko(Errno::Forbidden);
+    let given = post(&[("redirect", &back), ("csrf_token", &csrf)]).await;
+    assert_eq!(given.status, 303, "{}", given.text);
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    let domain = application.domain.name();
+    let port = domain.rsplit_once(':').unwrap().1;
+    for elsewhere in [
+        "https://evil.example/".to_owned(),
+        format!("http://{domain}.evil.example/"),
+        format!("http://{domain}@evil.example/"),
+        format!("http://user@{domain}/"),
+        format!("http://{domain}/#fragment"),
+        format!("http://localhost:{port}/"),
+        "http://127.0.0.1:1/".to_owned(),
+        format!("//{domain}/"),
+        format!("http:\\\\{domain}\\"),
+        "javascript:alert(1)".to_owned(),
+        "nonsense".to_owned(),
+        String::new(),
+    ] {
+        let answer = grant(&bob, &application, &json!({"redirect": elsewhere})).await;
+        assert_eq!(answer.json()["errno"], Errno::RedirectNotAllowed.number(), "{elsewhere}");
+        assert_eq!(answer.header("location"), "");
+    }
+    assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
+}
+
+#[tokio::test]
+async fn only_an_active_application_can_be_granted_by_somebody_who_is_signed_in() {
+    let server = Server::quick().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let path = format!("/grant/{}", application.appid);
+    server.call("POST", &path).json(&json!({})).await.is_ko(Errno::NotAuthenticated);
+    let by_key = server.call("POST", &path).json(&json!({})).bearer(&application.api_key).await;
+    by_key.is_ko(Errno::Forbidden);
+    for unknown in ["0123456789abcdef0123456789abcdef", "nonsense"] {
+        let answer = alice.call("POST", &format!("/grant/{unknown}")).json(&json!({})).await;
+        answer.is_ko(Errno::UnknownApplication);
+    }
+    application.deactivate().await;
+    grant(&alice, &application, &json!({})).await.is_ko(Errno::ApplicationNotActive);
+}

@@ -1,0 +1,65 @@
+//! Seeing, pausing and revoking grants.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, Socket};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn grants_are_listed_with_when_each_application_last_looked() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    alice.grant(&other).await;
+    let (_stream, _) = Socket::stream(&server, &application).await;
+    let grants = alice.call("GET", "/grants").await.ok()["grants"].clone();
+    let grants = grants.as_array().unwrap();
+    assert_eq!(grants.len(), 2);
+    let first = &grants[0];
+    assert_eq!((&first["appid"], &first["uid"]), (&json!(application.appid), &json!(uid)));
+    assert_eq!(
+        (&first["name"], &first["domain"]),
+        (&json!("Chat"), &json!(application.domain.name()))
+    );
+    assert_eq!((&first["paused"], &first["state"]), (&json!(false), &json!("active")));
+    assert!(first["last_looked_at"].as_u64() >= first["granted_at"].as_u64(), "{first}");
+    assert_eq!(grants[1]["last_looked_at"], Value::Null);
+    let bob = server.sign_in("bob").await;
+    assert_eq!(bob.call("GET", "/grants").await.ok(), json!({"grants": []}));
+}
+
+#[tokio::test]
+async fn a_grant_is_paused_and_revoked_by_its_user_only() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let path = format!("/grants/{}", application.appid);
+    let paused = alice.call("PATCH", &path).json(&json!({"paused": true})).await.ok();
+    assert_eq!((&paused["paused"], &paused["uid"]), (&json!(true), &json!(uid)));
+    alice.call("PATCH", &path).json(&json!({})).await.is_ko(Errno::MissingField);
+    alice.call("PATCH", &path).json(&json!({"paused": 1})).await.is_ko(Errno::InvalidField);
+    let bob = server.sign_in("bob").await;
+    let by_bob = bob.call("PATCH", &path).json(&json!({"paused": false})).await;
+    by_bob.is_ko(Errno::UnknownApplication);
+    bob.call("DELETE", &path).await.is_ko(Errno::UnknownApplication);
+    alice.call("DELETE", &path).await.ok();
+    alice.call("DELETE", &path).await.is_ko(Errno::UnknownApplication);
+    alice
+        .call("PATCH", &path)
+        .json(&json!({"paused": false}))
+        .await
+        .is_ko(Errno::UnknownApplication);
+    assert_eq!(application.presence_of(uid).await["errno"], Errno::UnknownUid.number());
+}
+
+#[tokio::test]
+async fn a_revoke_is_answered_only_after_nobody_sees_more() {
+    let server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    alice.revoke(&application).await;
+    device.report("unavailable").await;
+    let frames = stream.frames_until_now().await;
+    assert_eq!(frames.len(), 1, "{frames:?}");
+    assert_eq!(frames[0]["presence"][0]["revoked"], true);
+}

@@ -1,0 +1,55 @@
+//! API keys: several at once, so that one can be changed without a gap.
+
+use presence_protocol::Errno;
+use presence_tests::Server;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let (id, second) = application.make_key().await;
+    application.call("GET", "/presence").await.ok();
+    application.call("GET", "/presence").bearer(&second).await.ok();
+    let listed = application.owner_call("GET", "/keys").await;
+    assert!(!listed.text.contains(&second) && !listed.text.contains(&application.api_key));
+    let keys = listed.ok()["keys"].as_array().unwrap().clone();
+    assert_eq!(keys.len(), 2);
+    let made = keys.iter().find(|key| key["id"] == id).unwrap();
+    assert!(second.starts_with(made["prefix"].as_str().unwrap()), "{made}");
+    assert!(made["created_at"].is_u64() && made["last_used_at"].is_u64(), "{made}");
+    let first = keys.iter().find(|key| key["id"] != id).unwrap();
+    application.owner_call("DELETE", &format!("/keys/{}", first["id"])).await.ok();
+    application.call("GET", "/presence").await.is_ko(Errno::InvalidApiKey);
+    application.call("GET", "/presence").bearer(&second).await.ok();
+    let gone = application.owner_call("DELETE", &format!("/keys/{}", first["id"])).await;
+    gone.is_ko(Errno::NotFound);
+}
+
+#[tokio::test]
+async fn a_key_opens_its_own_application_only() {
+    let server = Server::quick().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let other = server.application_named(&application.owner, "Other").await;
+    application.call("GET", "/presence").bearer(&other.api_key).await.is_ko(Errno::InvalidApiKey);
+    application.call("GET", "/presence").bearer("x").await.is_ko(Errno::InvalidApiKey);
+    application.call("GET", "/presence").bearer(&alice.token).await.is_ko(Errno::Forbidden);
+    let path = format!("/apps/{}/presence", application.appid);
+    server.call("GET", &path).await.is_ko(Errno::NotAuthenticated);
+    let unknown = "/apps/0123456789abcdef0123456789abcdef/presence";
+    server.call("GET", unknown).bearer(&other.api_key).await.is_ko(Errno::InvalidApiKey);
+}
+
+#[tokio::test]
+async fn no_key_is_in_the_tables() {
+    let mut server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    server.terminate().await;
+    let file = std::fs::read(server.database()).unwrap();
+    let secret = application.api_key.as_bytes();
+    assert!(!file.windows(secret.len()).any(|window| window == secret));
+    server.restart().await;
+    assert_eq!(application.call("GET", "/presence").await.ok()["presence"], json!([]));
+    let keys = application.owner_call("GET", "/keys").await.ok();
+    assert_ne!(keys["keys"][0]["prefix"], Value::Null);
+}

@@ -1,0 +1,72 @@
+//! Health, documents, metrics, and what the router itself refuses.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, Socket, Stopped};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn health_and_version_are_told_to_anybody() {
+    let server = Server::quick().await;
+    let health = server.call("GET", "/__heartbeat__").await.ok();
+    assert_eq!((&health["status"], &health["warming_up"]), (&json!("ok"), &json!(false)));
+    assert_eq!(server.call("GET", "/__lbheartbeat__").await.status, 200);
+    assert!(server.call("GET", "/__version__").await.ok()["version"].is_string());
+    let _device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let metrics = server.call("GET", "/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.text.contains("# TYPE"), "{}", metrics.text);
+    assert!(!metrics.text.contains("alice"), "{}", metrics.text);
+}
+
+#[tokio::test]
+async fn the_documents_are_served_offline() {
+    let server = Server::quick().await;
+    let openapi: Value = server.call("GET", "/openapi.json").await.ok();
+    assert!(openapi["paths"]["/session"].is_object());
+    let asyncapi = server.call("GET", "/asyncapi.yaml").await;
+    assert!(asyncapi.text.starts_with("asyncapi:"), "{}", &asyncapi.text[..100]);
+    let docs = server.call("GET", "/docs").await;
+    assert_eq!(docs.status, 200);
+    assert!(!docs.text.contains("https://cdn") && !docs.text.contains("unpkg"), "{}", docs.text);
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_refused_in_the_one_form() {
+    let server = Server::quick().await;
+    for path in ["/nothing", "/apps/x/y/z", "//", "/docs/../etc/passwd"] {
+        let answer = server.call("GET", path).await;
+        assert_eq!(answer.json()["errno"], Errno::NotFound.number(), "{path}: {}", answer.text);
+    }
+    let wrong = server.call("PUT", "/session").await;
+    wrong.is_ko(Errno::MethodNotAllowed);
+    assert_eq!(wrong.header("allow"), "DELETE, GET, HEAD, POST");
+    for path in ["/presence", "/myapps/0123456789abcdef0123456789abcdef"] {
+        server.call("GET", path).await.is_ko(Errno::InvalidField);
+        server.call("POST", path).await.is_ko(Errno::MethodNotAllowed);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_keep_browsers_safe() {
+    let server = Server::quick().await;
+    for path in ["/", "/docs", "/session", "/nothing", "/__heartbeat__", "/dev"] {
+        let answer = server.call("GET", path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_ne!(answer.header("content-security-policy"), "", "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+    }
+    let asked = server.call("OPTIONS", "/session").header("origin", "https://evil.example").await;
+    assert_eq!(asked.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_ends_with_zero() {
+    for signal in ["TERM", "INT", "USR2"] {
+        let mut server = Server::quick().await;
+        let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+        server.signal(signal).await;
+        let code = device.closed().await;
+        assert_eq!(code, Some(if signal == "USR2" { 1012 } else { 1001 }));
+        assert_eq!(server.stopped().await, Stopped::With(0));
+    }
+}

@@ -1,0 +1,160 @@
+//! Signing in and out, the cookie, and what a session may do.
+
+use presence_protocol::Errno;
+use presence_tests::{Answer, Options, Server, email};
+use serde_json::{Value, json};
+
+/// Signs in as a page of an origin does; gives the answer and the cookie.
+async fn sign_in_from(server: &Server, origin: Option<&str>) -> (Answer, Option<String>) {
+    let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
+    let mut call = server.call("POST", "/session").json(&wish);
+    if let Some(origin) = origin {
+        call = call.header("origin", origin);
+    }
+    let answer = call.await;
+    let cookie = answer.header("set-cookie").split(';').next().map(str::to_owned);
+    (answer, cookie.filter(|cookie| !cookie.is_empty()))
+}
+
+#[tokio::test]
+async fn signing_in_answers_a_token_that_tells_who_one_is() {
+    let server = Server::quick().await;
+    let wish = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&wish).await;
+    assert_eq!(opened.header("cache-control"), "no-store");
+    let opened = opened.ok();
+    assert_eq!(opened["email"], email("alice"));
+    let token = opened["token"].as_str().unwrap();
+    let shown = server.call("GET", "/session").bearer(token).await.ok();
+    assert_eq!((&shown["email"], &shown["scope"]), (&json!(email("alice")), &json!("device")));
+    assert_eq!(shown["expires_at"], opened["expires_at"]);
+    server.call("DELETE", "/session").bearer(token).await.ok();
+    let gone = server.call("GET", "/session").bearer(token).await;
+    gone.is_ko(Errno::SessionExpired);
+    assert_eq!(gone.header("www-authenticate"), "Bearer");
+}
+
+#[tokio::test]
+async fn an_assertion_that_proves_nothing_or_somebody_else_opens_no_session() {
+    let server = Server::quick().await;
+    let post = |body: Value| server.call("POST", "/session").json(&body);
+    post(json!({"assertion": "x"})).await.is_ko(Errno::InvalidAssertion);
+    post(json!({})).await.is_ko(Errno::MissingField);
+    post(json!({"assertion": 7})).await.is_ko(Errno::InvalidField);
+    post(json!({"assertion": "x", "scope": "all"})).await.is_ko(Errno::InvalidField);
+    let assertion = server.assertion("alice").await;
+    let as_bob = json!({"assertion": assertion, "email": email("bob")});
+    post(as_bob).await.is_ko(Errno::EmailMismatch);
+    post(json!({"assertion": assertion})).await.ok();
+    post(json!({"assertion": assertion})).await.is_ko(Errno::InvalidAssertion);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_object_is_refused_by_what_is_wrong_with_it() {
+    let server = Server::start(Options::default().with("body-bytes", 1000)).await;
+    let post = |kind: &str, body: &str| server.call("POST", "/session").body(kind, body);
+    post("application/json", "nonsense").await.is_ko(Errno::NotJson);
+    post("application/json", "[]").await.is_ko(Errno::NotJson);
+    post("text/plain", "{}").await.is_ko(Errno::UnsupportedMediaType);
+    post("application/json", &" ".repeat(1001)).await.is_ko(Errno::TooLarge);
+    let spaced = post("application/json; charset=utf-8", "{}").await;
+    spaced.is_ko(Errno::MissingField);
+}
+
+#[tokio::test]
+async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
+    let server = Server::quick().await;
+    let alice = server.sign_in_for("alice", "device").await;
+    for path in ["/session", "/grants", "/devices", "/account"] {
+        alice.call("GET", path).await.ok();
+    }
+    let appid = "0123456789abcdef0123456789abcdef";
+    let writes = [
+        ("POST", format!("/grant/{appid}")),
+        ("PATCH", format!("/grants/{appid}")),
+        ("DELETE", format!("/grants/{appid}")),
+        ("DELETE", "/devices/phone".to_owned()),
+        ("DELETE", "/account".to_owned()),
+        ("POST", "/apps".to_owned()),
+        ("GET", "/apps".to_owned()),
+    ];
+    for (method, path) in writes {
+        let wish = json!({"paused": true, "name": "x", "domain": "a.example"});
+        let answer = alice.call(method, &path).json(&wish).await;
+        answer.is_ko(Errno::Forbidden);
+    }
+    alice.call("DELETE", "/session").await.ok();
+}
+
+#[tokio::test]
+async fn only_a_page_of_the_same_origin_gets_a_cookie() {
+    let server = Server::quick().await;
+    let own = server.url();
+    let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
+    let set = answer.header("set-cookie");
+    assert!(
+        set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/"),
+        "{set}"
+    );
+    let shown = server.call("GET", "/session").header("cookie", &cookie.unwrap()).await.ok();
+    assert_eq!(shown["email"], email("alice"));
+    for origin in [None, Some("https://evil.example"), Some("null"), Some("http://localhost")] {
+        let (answer, cookie) = sign_in_from(&server, origin).await;
+        answer.ok();
+        assert_eq!(cookie, None, "{origin:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
+    let server = Server::quick().await;
+    let own = server.url();
+    let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
+    let (cookie, csrf) = (cookie.unwrap(), answer.json()["csrf_token"].clone());
+    let csrf = csrf.as_str().unwrap();
+    let wish = json!({"name": "New", "domain": "a.example"});
+    let write = || server.call("POST", "/apps").json(&wish).header("cookie", &cookie);
+    write().await.is_ko(Errno::Forbidden);
+    write().header("origin", &own).await.is_ko(Errno::Forbidden);
+    write().header("x-csrf-token", csrf).await.is_ko(Errno::Forbidden);
+    let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
+    elsewhere.await.is_ko(Errno::Forbidden);
+    let (other, _) = sign_in_from(&server, Some(&own)).await;
+    let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
+    let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
+    forged.await.is_ko(Errno::Forbidden);
+    write().header("origin", &own).header("x-csrf-token", csrf).await.ok();
+    // A bearer token wins over the cookie, and needs neither.
+    let bob = server.sign_in("bob").await;
+    let by_both = write().bearer(&bob.token).await;
+    assert_eq!(by_both.status, 201, "{}", by_both.text);
+    assert_eq!(bob.call("GET", "/apps").await.ok()["apps"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn signing_out_by_cookie_takes_the_cookie_away() {
+    let server = Server::quick().await;
+    let own = server.url();
+    let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
+    let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
+    let cookie = cookie.unwrap();
+    let call = server.call("DELETE", "/session").header("cookie", &cookie);
+    let gone = call.header("origin", &own).header("x-csrf-token", &csrf).await;
+    gone.ok();
+    assert!(gone.header("set-cookie").contains("Max-Age=0"), "{:?}", gone.headers);
+    server.call("GET", "/session").header("cookie", &cookie).await.is_ko(Errno::SessionExpired);
+}
+
+#[tokio::test]
+async fn sessions_survive_a_restart_and_no_token_is_in_the_tables() {
+    let mut server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    server.kill().await;
+    let file = std::fs::read(server.database()).unwrap();
+    let log = server.database().with_file_name("presence.db-wal");
+    let all = [file, std::fs::read(log).unwrap_or_default()].concat();
+    let secret = alice.token.as_bytes();
+    assert!(!all.windows(secret.len()).any(|window| window == secret));
+    server.restart().await;
+    assert_eq!(alice.call("GET", "/session").await.ok()["email"], email("alice"));
+}
