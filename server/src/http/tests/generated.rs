@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use presence_protocol::{CloseCode, Errno};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::pages::ASYNCAPI;
 use crate::http::{document, errors_page};
@@ -32,12 +32,39 @@ fn every_call_is_described() {
             assert!(call["summary"].is_string() && call["tags"].is_array(), "{name}");
             let answers = call["responses"].as_object().unwrap();
             assert!(answers.values().all(|answer| answer["description"] != ""), "{name}");
+            assert!(answers["405"]["headers"]["Allow"].is_object(), "{name}");
+            assert!(call["security"].is_array(), "{name}");
             assert!(answers["500"]["description"].as_str().unwrap().contains("50 `internal`"));
             let schema = answers["500"].pointer("/content/application~1json/schema/$ref").unwrap();
             assert_eq!(schema, "#/components/schemas/Ko", "{name}");
         }
     }
     assert!(document["components"]["schemas"]["Ko"]["properties"]["errno"].is_object());
+}
+
+#[test]
+fn the_document_says_which_credentials_a_call_takes() {
+    let document: Value = serde_json::from_str(&document()).unwrap();
+    let wanted = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
+    assert_eq!(wanted("/session", "post"), json!([]));
+    assert_eq!(wanted("/apps", "get"), json!([{ "session": [] }, { "session_cookie": [] }]));
+    let with_token = json!([{ "session": [] }, { "session_cookie": [], "csrf_token": [] }]);
+    assert_eq!(wanted("/apps", "post"), with_token);
+    assert_eq!(wanted("/apps/{appid}/presence", "get"), json!([{ "api_key": [] }]));
+}
+
+#[test]
+fn the_document_says_which_fields_may_be_null() {
+    let document: Value = serde_json::from_str(&document()).unwrap();
+    let field = |schema: &str, name: &str| {
+        document["components"]["schemas"][schema]["properties"][name].clone()
+    };
+    assert_eq!(field("SignIn", "email")["nullable"], true);
+    assert_eq!(field("SignIn", "assertion")["nullable"], Value::Null);
+    assert_eq!(field("SignIn", "scope")["enum"], json!(["device", "account", null]));
+    assert_eq!(field("NotifyItem", "ttl")["nullable"], true);
+    assert_eq!(field("GrantForm", "state")["nullable"], Value::Null);
+    assert_eq!(field("Session", "csrf_token")["nullable"], Value::Null);
 }
 
 #[test]

@@ -57,6 +57,9 @@ async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
     assert!(page.text.contains("value=\"o&#39;neil@dev.localhost\""), "{}", page.text);
     assert_eq!(server.post("/dev").form("email=%22%3E%3Cb%3E").errno().await, 12);
 
+    assert_eq!(server.post("/dev").body("email=a%40dev.localhost").errno().await, 15);
+    assert_eq!(server.post("/dev").form("name=a").errno().await, 11);
+
     let server = Server::at("https://presence.example", false).await;
     assert!(!server.get("/").send().await.text.contains("href=\"dev\""));
     assert_eq!(server.get("/dev").errno().await, 47);

@@ -28,6 +28,7 @@ async fn a_body_is_refused_by_what_is_wrong_with_it() {
         (r#"{"name":"A","domain":"a.example.org","description":{}}"#, 12),
         (r#"{"name":"A","domain":"https://a.example.org/"}"#, 12),
         (r#"{"name":"A","domain":"a.example.org","more":[1]}"#, 0),
+        (r#"{"name":"A","domain":"a.example.org","description":null}"#, 0),
     ] {
         assert_eq!(json(text).errno().await, errno, "{text}");
     }
