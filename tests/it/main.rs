@@ -1,6 +1,7 @@
 //! Whole-system tests: each is a sentence about what somebody outside can see.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that cannot go on says so and ends"
 )]

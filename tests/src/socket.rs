@@ -393,10 +393,8 @@ impl Socket {
     }
 
     async fn next_within(&mut self, time: Duration) -> Result<String, Ended> {
-        match timeout(time, self.next()).await {
-            Ok(next) => next,
-            Err(_) => panic!("nothing came in {time:?}; heard so far: {:?}", self.heard),
-        }
+        let next = timeout(time, self.next()).await;
+        next.unwrap_or_else(|_| panic!("nothing came in {time:?}; heard so far: {:?}", self.heard))
     }
 
     async fn next(&mut self) -> Result<String, Ended> {
