@@ -121,6 +121,8 @@ impl<H> Roster<H> {
         }
         let seat = Seat::Connected(handle);
         let Some(device) = self.devices.iter_mut().find(|d| d.name == *name) else {
+            // Most users have one device, and a growing list would make room for four.
+            self.devices.reserve_exact(1);
             self.devices.push(Device::new(name.clone(), seat, generation, now));
             return Ok(None);
         };

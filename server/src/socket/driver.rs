@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::shared::Sockets;
+use super::shared::{Entry, Sockets};
 use crate::meter::Channel;
 
 /// How many frames one socket may read before others get their turn.
@@ -118,8 +118,8 @@ impl<C: Conversation> Driver<C> {
         }
     }
 
-    /// Runs until the socket has ended.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the socket has ended, then strikes it out of the register.
+    pub(crate) async fn run(mut self, entry: Entry) {
         let bell = Arc::clone(&self.bell);
         let _counted = self.sockets.meter(C::CHANNEL).connection();
         let ended = std::future::poll_fn(|context| {
@@ -128,6 +128,7 @@ impl<C: Conversation> Driver<C> {
         })
         .await;
         self.conversation.end(matches!(ended, Ended::Clean));
+        drop(entry);
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {

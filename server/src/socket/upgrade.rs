@@ -10,7 +10,6 @@ use presence_service::Bell;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tracing::Instrument;
 
 use super::app::{AppConversation, Upgraded};
 use super::device::DeviceConversation;
@@ -100,16 +99,17 @@ impl Handshake {
             .take_upgrade()
             .map_err(|_| Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded"))?;
         let shared = Arc::clone(sockets);
-        let span = tracing::debug_span!("socket");
         let task = async move {
             let Ok(stream) = upgrade.await else { return };
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
             let bell = Arc::new(Bell::default());
-            let _entry = shared.enter(&bell);
+            let entry = shared.enter(&bell);
             let conversation = conversation(Arc::clone(&bell));
-            Driver::new(socket, conversation, bell, Arc::clone(&shared)).run().await;
+            let driver = Driver::new(socket, conversation, bell, Arc::clone(&shared));
+            // In a task of its own, so that an open socket does not keep the memory of its opening.
+            shared.tasks.spawn(driver.run(entry));
         };
-        sockets.tasks.spawn(task.instrument(span));
+        sockets.tasks.spawn(task);
         Ok(Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "upgrade")
