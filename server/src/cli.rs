@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use presence_identity::browserid::KeySource;
 use presence_service::Presence;
 
-use crate::lifecycle::{Running, Stop};
+use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
 use crate::{http, lifecycle, telemetry};
 
@@ -118,7 +118,7 @@ fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
 async fn check(settings: Settings) -> Result<(), Failure> {
     let in_use = Presence::check_database(&settings.database)
         .await
-        .map_err(|error| Failure(1, format!("database: {error}")))?;
+        .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;
     say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
     let discovery = lifecycle::discovery().map_err(|error| Failure(1, error.to_string()))?;
     for issuer in &settings.browserid_issuers {

@@ -81,7 +81,7 @@ impl Running {
             settings: settings.service(),
         })
         .await
-        .map_err(failed)?;
+        .map_err(|error| StartError(with_causes(&error)))?;
         let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets()));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
@@ -104,6 +104,7 @@ impl Running {
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
         let Self { listener, settings, context, sockets, exporter, tasks, stop } = self;
+        let closing = context.presence.closing();
         let wheel_stop = CancellationToken::new();
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
         tasks.spawn(async move { wheel.turn(wheel_stopped).await });
@@ -132,8 +133,23 @@ impl Running {
         if tokio::time::timeout(PATIENCE, tasks.wait()).await.is_err() {
             tracing::warn!("the writer did not end in time");
         }
+        match tokio::time::timeout(PATIENCE, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = with_causes(&error), "the database was not closed");
+            }
+            Err(_) => tracing::warn!("the database was not closed in time"),
+        }
         Ok(())
     }
+}
+
+/// An error with what led to it, since only that says which of many things is wrong.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn failed(error: impl std::fmt::Display) -> StartError {

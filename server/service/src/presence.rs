@@ -157,6 +157,13 @@ impl Presence {
         });
     }
 
+    /// Ends the database's connections, so that all is in its one file. To be awaited at the very end, once the service is dropped and
+    /// its writer has ended.
+    pub fn closing(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        let store = self.store.clone();
+        async move { store.close().await }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
