@@ -14,7 +14,7 @@ use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
-use presence_service::{Parts, Presence};
+use presence_service::{Parts, Presence, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -130,18 +130,23 @@ impl Running {
         wheel_stop.cancel();
         drop(sockets);
         tasks.close();
-        if tokio::time::timeout(PATIENCE, tasks.wait()).await.is_err() {
-            tracing::warn!("the writer did not end in time");
-        }
-        match tokio::time::timeout(PATIENCE, closing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = with_causes(&error), "the database was not closed");
-            }
-            Err(_) => tracing::warn!("the database was not closed in time"),
-        }
+        finish(&tasks, closing).await;
         Ok(())
     }
+}
+
+/// Waits for the writer, then for the database.
+async fn finish(tasks: &TaskTracker, closing: impl Future<Output = Result<(), StoreError>>) {
+    let ending = async {
+        tasks.wait().await;
+        closing.await
+    };
+    let problem = match tokio::time::timeout(PATIENCE, ending).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => with_causes(&error),
+        Err(_) => "not in time".to_owned(),
+    };
+    tracing::warn!(problem, "the writer or the database did not end");
 }
 
 /// An error with what led to it, since only that says which of many things is wrong.

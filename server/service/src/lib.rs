@@ -29,5 +29,5 @@ pub mod settings;
 pub use bell::Bell;
 pub use mailbox::Mailbox;
 pub use presence::{Parts, Presence};
-pub use presence_store::{Account, GrantedApp};
+pub use presence_store::{Account, GrantedApp, StoreError};
 pub use settings::ServiceSettings;
