@@ -7,10 +7,12 @@
 )]
 
 mod app_channel;
+mod bad_input;
 mod device_channel;
 mod durability;
 mod imports;
 mod notifications;
+mod operation;
 mod oracle;
 mod presence_rules;
 mod readme;

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// Repeats a run where it is set in the environment.
 const GIVEN: &str = "PRESENCE_TEST_SEED";
 
-/// A small generator of choices (SplitMix64). Not for secrets.
+/// A small generator of choices (`SplitMix64`). Not for secrets.
 #[derive(Debug, Clone)]
 pub struct Dice {
     state: u64,

@@ -12,6 +12,7 @@
 )]
 
 mod binary;
+mod command;
 mod cutter;
 mod dice;
 mod domain;
@@ -21,6 +22,7 @@ mod rest;
 mod server;
 mod socket;
 
+pub use command::{Said, run};
 pub use cutter::Cutter;
 pub use dice::Dice;
 pub use domain::Domain;

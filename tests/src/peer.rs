@@ -39,9 +39,12 @@ impl Peer {
         }
         let opened = timeout(PATIENCE, client_async(request, stream)).await;
         let opened = opened.unwrap_or_else(|_| panic!("the upgrade was not answered"));
-        opened.map(|(stream, _)| Self { stream }).map_err(|error| match error {
-            Error::Http(response) => Ended::Closed(Some(response.status().as_u16())),
-            _ => Ended::Lost,
+        opened.map(|(stream, _)| Self { stream }).map_err(|error| {
+            if let Error::Http(response) = error {
+                Ended::Closed(Some(response.status().as_u16()))
+            } else {
+                Ended::Lost
+            }
         })
     }
 

@@ -88,7 +88,7 @@ impl Ledger {
     }
 
     /// What an earlier run left unanswered and can be asked again.
-    pub(super) fn to_retry(&mut self, run: usize) -> Vec<usize> {
+    pub(super) fn retry_in(&mut self, run: usize) -> Vec<usize> {
         let keyed = |number: &usize| {
             let item = &self.items[*number];
             item.key.is_some() && !item.answered && item.fate != Fate::Void

@@ -95,7 +95,7 @@ impl Person {
 
     /// Sends again what was left unanswered, and waits for the answers.
     pub(super) async fn retry(&self, run: &Run) {
-        let items = self.ledger().to_retry(run.number);
+        let items = self.ledger().retry_in(run.number);
         if !items.is_empty() {
             self.send_items(run, &mut None, &items).await.unwrap();
         }
@@ -111,7 +111,7 @@ impl Person {
     async fn send(&self, run: &Run, dice: &mut Dice) -> Result<(), Ended> {
         let mut socket = if dice.chance(50) { Some(app_socket(run).await?) } else { None };
         let mut ending = run.ending.subscribe();
-        let mut items = self.ledger().to_retry(run.number);
+        let mut items = self.ledger().retry_in(run.number);
         items.extend(self.some_answered_before(dice));
         loop {
             if !items.is_empty() {

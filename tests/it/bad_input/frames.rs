@@ -1,0 +1,148 @@
+//! Frames that are not as they should be.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Socket, Way};
+use serde_json::{Value, json};
+
+use super::Scene;
+
+#[tokio::test]
+async fn a_device_that_talks_nonsense_is_told_so_and_goes_on() {
+    let mut scene = Scene::new().await;
+    let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
+    let ids = vec!["x"; 1_001];
+    let too_many = json!({"type": "ack", "ids": ids}).to_string();
+    let deep = "[".repeat(10_000);
+    let nested = format!("{{\"status\":{}1{}}}", "[".repeat(7_000), "]".repeat(7_000));
+    for (frame, errno) in [
+        ("", Errno::NotJson),
+        ("{", Errno::NotJson),
+        ("null", Errno::NotJson),
+        ("[]", Errno::NotJson),
+        (&deep, Errno::NotJson),
+        ("{\"status\":\"\\ud800\"}", Errno::InvalidField),
+        ("{}", Errno::MissingField),
+        ("{\"type\":\"visibility\"}", Errno::MissingField),
+        ("{\"type\":\"ack\"}", Errno::MissingField),
+        ("{\"status\":7}", Errno::InvalidField),
+        ("{\"status\":\"away\"}", Errno::InvalidField),
+        ("{\"status\":\"online\",\"message\":[]}", Errno::InvalidField),
+        ("{\"status\":\"online\",\"application_ids\":\"all\"}", Errno::InvalidField),
+        ("{\"type\":\"ack\",\"ids\":{}}", Errno::InvalidField),
+        ("{\"type\":7}", Errno::InvalidField),
+        ("{\"type\":\"dance\"}", Errno::UnknownType),
+        (&too_many, Errno::TooLarge),
+    ] {
+        device.send_raw(frame).await;
+        let refused = device.hear().await;
+        let short = frame.get(..frame.len().min(60)).unwrap();
+        assert_eq!(refused["errno"], errno.number(), "{short}: {refused}");
+    }
+    device.send_raw(&nested).await;
+    assert_eq!(device.hear().await["result"], "KO");
+    device.report("unavailable").await;
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn an_app_service_that_talks_nonsense_is_told_so_and_goes_on() {
+    let mut scene = Scene::new().await;
+    let way = Way::app(&scene.application).v1();
+    let mut socket = Socket::app(&scene.server, &scene.application, way).await;
+    assert_eq!(socket.hear().await["snapshot"], true);
+    let many = vec![json!({"uid": scene.alice, "message": "", "action": ""}); 501];
+    let too_many = json!({"action": "notify", "notifications": many}).to_string();
+    let uids = json!({"action": "query", "uids": vec![scene.alice; 501]}).to_string();
+    for (frame, errno) in [
+        ("", Errno::NotJson),
+        ("{\"action\"", Errno::NotJson),
+        ("7", Errno::NotJson),
+        ("{}", Errno::MissingField),
+        ("{\"action\":\"notify\"}", Errno::MissingField),
+        ("{\"action\":\"query\"}", Errno::MissingField),
+        ("{\"action\":[]}", Errno::InvalidField),
+        ("{\"action\":\"query\",\"uids\":7}", Errno::InvalidField),
+        ("{\"action\":\"notify\",\"notifications\":{}}", Errno::InvalidField),
+        ("{\"action\":\"dance\"}", Errno::UnknownType),
+        (&too_many, Errno::TooLarge),
+        (&uids, Errno::TooLarge),
+    ] {
+        socket.send_raw(frame).await;
+        let refused = socket.hear().await;
+        let short = frame.get(..frame.len().min(60)).unwrap();
+        assert_eq!(refused["errno"], errno.number(), "{short}: {refused}");
+    }
+    let items = json!([7, {"uid": scene.alice}, {"uid": scene.bob.1, "message": [], "action": ""}]);
+    let answer = socket.ask(json!({"action": "notify", "notifications": items})).await;
+    let results: Vec<&Value> = answer["results"].as_array().unwrap().iter().collect();
+    assert!(results.iter().all(|result| result["result"] == "KO"), "{answer}");
+    socket.stream_has_nothing_more().await;
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
+    let mut scene = Scene::new().await;
+    let bad_utf8 = masked(true, 1, b"{\"status\":\"\xff\xfe\"}");
+    for app in [false, true] {
+        for code in [CloseCode::Unsupported, CloseCode::InvalidUtf8, CloseCode::TooLarge] {
+            let mut socket = if app {
+                let way = Way::app(&scene.application).v1();
+                Socket::app(&scene.server, &scene.application, way).await
+            } else {
+                Socket::device_of(&scene.server, "alice", "phone", "offline").await
+            };
+            if code == CloseCode::Unsupported {
+                socket.send_binary(b"{}").await;
+            } else if code == CloseCode::InvalidUtf8 {
+                socket.send_bytes(&bad_utf8).await;
+            } else {
+                socket.send_raw(&" ".repeat(1024 * 1024 + 1)).await;
+            }
+            socket.is_closed_with(code).await;
+            scene.all_is_well().await;
+        }
+    }
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_frame_may_come_in_pieces_with_a_ping_between_them() {
+    let mut scene = Scene::new().await;
+    let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
+    let text = json!({"status": "unavailable", "message": "in pieces"}).to_string();
+    let mut bytes = text.as_bytes().chunks(3).enumerate().flat_map(|(number, piece)| {
+        let opcode = u8::from(number == 0);
+        [masked(false, opcode, piece), masked(true, 9, b"?")].concat()
+    });
+    let mut wire: Vec<u8> = bytes.by_ref().collect();
+    wire.extend(masked(true, 0, b""));
+    for byte in wire {
+        device.send_bytes(&[byte]).await;
+    }
+    device.hears_ok().await;
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_harms_nobody() {
+    let mut scene = Scene::new().await;
+    let mut device = Socket::device_of(&scene.server, "carol", "phone", "offline").await;
+    let flood = masked(true, 9, &[b'!'; 125]).repeat(1_000);
+    for _ in 0..20 {
+        device.send_bytes(&flood).await;
+        scene.all_is_well().await;
+        device.report("unavailable").await;
+    }
+    scene.nothing_is_lost().await;
+}
+
+/// A masked frame of at most 125 bytes.
+fn masked(last: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let first = u8::from(last) << 7 | opcode;
+    let length = 0x80 | u8::try_from(payload.len()).unwrap();
+    [&[first, length, 0, 0, 0, 0], payload].concat()
+}

@@ -1,0 +1,71 @@
+//! Connections on which nothing ever becomes of anything.
+
+use presence_tests::{Options, PATIENCE, Socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Scene;
+
+#[tokio::test]
+async fn half_a_request_is_not_waited_for_for_ever() {
+    let mut scene = Scene::with(Options::default().with("request-seconds", 1)).await;
+    let halves = [
+        "",
+        "GE",
+        "GET /presence HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upg",
+        "GET /presence HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Key: x\r\n",
+        "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n{\"assertion\":",
+    ];
+    let mut connections = Vec::new();
+    for half in halves {
+        let mut connection = TcpStream::connect(scene.server.address()).await.unwrap();
+        connection.write_all(half.as_bytes()).await.unwrap();
+        connections.push(connection);
+    }
+    scene.all_is_well().await;
+    for (connection, half) in connections.iter_mut().zip(halves) {
+        let mut rest = Vec::new();
+        let ended = timeout(PATIENCE, connection.read_to_end(&mut rest)).await;
+        // Ended, in good order or not.
+        assert!(ended.is_ok(), "still open after {half:?}");
+    }
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_and_what_is_no_upgrade_harms_nobody() {
+    let mut scene = Scene::new().await;
+    let wire = [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        b"HELO example.org\r\n\r\n".to_vec(),
+        [b"GET /".to_vec(), vec![b'a'; 1_000_000]].concat(),
+        b"GET /presence HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_vec(),
+    ];
+    for bytes in wire {
+        let mut connection = TcpStream::connect(scene.server.address()).await.unwrap();
+        // The server may have closed before all is written.
+        let _ = connection.write_all(&bytes).await;
+        let _ = connection.shutdown().await;
+        let mut answer = Vec::new();
+        let ended = timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "still open");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        scene.all_is_well().await;
+    }
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_socket_that_is_dropped_in_the_middle_of_a_frame_is_a_lost_one() {
+    let mut scene = Scene::new().await;
+    let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
+    // The head of a masked frame of 100 bytes, and no more.
+    device.send_bytes(&[0x81, 0xe4, 0, 0, 0, 0, b'{']).await;
+    drop(device);
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}

@@ -1,0 +1,88 @@
+//! Peers that never read what they are sent.
+
+use std::collections::HashMap;
+
+use presence_protocol::CloseCode;
+use presence_tests::{Ended, Options, Socket, Way, uid_of};
+use serde_json::{Value, json};
+
+use super::Scene;
+
+/// Enough to fill the buffers of a loopback connection, which take some megabytes.
+const CHANGES: usize = 8_000;
+
+#[tokio::test]
+async fn a_device_that_never_reads_is_closed_and_finds_the_newest_when_it_is_back() {
+    let mut scene = Scene::with(Options::default().with("write-seconds", 1)).await;
+    let hello = json!({"device": "phone", "status": "unavailable", "acks": true});
+    let way = Way::device().reading_little();
+    let mut bob = Socket::greeted(&scene.server, way, "bob", hello.clone()).await;
+    scene.stream.sees(scene.bob.1, "unavailable").await;
+    let item = json!({"uid": scene.bob.1, "message": "\u{1f4ac}".repeat(400), "action": ""});
+    let mut batches = 0;
+    while is_connected(&scene).await {
+        batches += 1;
+        assert!(batches < 50, "nobody minds");
+        let answer = scene.application.notify(&json!(vec![&item; 300])).await.ok();
+        assert_eq!(answer["result"], "OK");
+        scene.presence_goes_on().await;
+    }
+    let ended = bob.ended().await;
+    let told = Ended::Closed(Some(CloseCode::TooSlowOrTooFast.number()));
+    assert!(ended == told || ended == Ended::Lost, "{ended:?}");
+    // Its presence ends after the grace time.
+    scene.stream.sees(scene.bob.1, "offline").await;
+    scene.all_is_well().await;
+    let mut bob = Socket::greeted(&scene.server, Way::device(), "bob", hello).await;
+    let heard = bob.hear().await;
+    assert_eq!(heard["notifications"].as_array().unwrap().len(), 100);
+    bob.has_nothing_more().await;
+}
+
+async fn is_connected(scene: &Scene) -> bool {
+    let answer = scene.bob.0.call("GET", "/devices").await.ok();
+    let devices = answer["devices"].as_array().unwrap();
+    devices.iter().any(|device| device["connected"] == true)
+}
+
+#[tokio::test]
+async fn an_app_service_that_never_reads_costs_nothing_and_gets_the_newest_when_it_does() {
+    let options = Options::default().with("write-seconds", 600).with("app-queue-updates", 1_000);
+    let mut scene = Scene::with(options).await;
+    let way = Way::app(&scene.application).v1().reading_little();
+    let mut lazy = Socket::app(&scene.server, &scene.application, way).await;
+    let before = memory_of(&scene);
+    let padding = "\u{1f4ac}".repeat(110);
+    for number in 0..CHANGES {
+        let text = format!("{number} {padding}");
+        scene.witness.send(json!({"status": "online", "message": text})).await;
+        scene.witness.hears_ok().await;
+        scene.stream.sees(scene.alice, "online").await;
+    }
+    let grown = memory_of(&scene).saturating_sub(before);
+    assert!(grown < 48 * 1024 * 1024, "grown by {grown} bytes");
+    scene.all_is_well().await;
+    let last = format!("round {}", scene.rounds);
+    let (mut updates, mut versions) = (0, HashMap::new());
+    let newest = lazy.hear_until(|frame| frame.to_string().contains(&last));
+    let newest = newest.await;
+    for update in updates_of(&newest) {
+        versions.insert(uid_of(update), update["version"].as_u64());
+        updates += 1;
+    }
+    assert!(updates < 3, "coalesced to the newest: {newest}");
+    lazy.stream_has_nothing_more().await;
+    scene.nothing_is_lost().await;
+}
+
+fn updates_of(frame: &Value) -> impl Iterator<Item = &Value> {
+    frame["presence"].as_array().into_iter().flatten()
+}
+
+/// The resident memory of the server, in bytes.
+fn memory_of(scene: &Scene) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", scene.server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kilobytes * 1024
+}

@@ -1,0 +1,85 @@
+//! What a server cannot be started with.
+
+use std::path::Path;
+
+use presence_tests::{Said, Server, run};
+use tempfile::tempdir;
+
+async fn start_on(directory: &Path, database: &str) -> Said {
+    run(directory, &["--listen=127.0.0.1:0", "--log=off", "--database", database], &[]).await
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_told_in_one_line() {
+    let directory = tempdir().unwrap();
+    let place = directory.path();
+    std::fs::write(place.join("text.db"), "This is no database. ".repeat(500)).unwrap();
+    std::fs::create_dir(place.join("folder.db")).unwrap();
+    for (database, text) in [
+        ("sqlite://text.db", "is not a database"),
+        ("sqlite://folder.db?mode=rwc", "is not a database"),
+        ("sqlite://nowhere/presence.db?mode=rwc", "does not exist"),
+        ("sqlite://missing.db", "does not exist"),
+        ("sqlite::memory:", "must look like"),
+        ("mysql://localhost/presence", "must look like"),
+        ("postgres://alice:secret@localhost/presence", "not supported"),
+    ] {
+        let said = start_on(place, database).await;
+        said.failed(1, text);
+        assert!(!said.err.contains("secret"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_may_only_be_read_is_told_in_one_line() {
+    let mut server = Server::quick().await;
+    server.terminate().await;
+    let database = server.database();
+    let mut permissions = std::fs::metadata(&database).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&database, permissions).unwrap();
+    // Who may do everything may also write into what is marked as read-only: the URL forbids it.
+    let url = format!("sqlite://{}?mode=ro", database.display());
+    start_on(database.parent().unwrap(), &url).await.failed(1, "cannot be written");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_in_one_line() {
+    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let listen = format!("--listen={}", server.address());
+    let said = run(directory.path(), &[&listen, "--log=off"], &[]).await;
+    said.failed(1, &server.address().to_string());
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("presence.toml");
+    for (text, wrong) in [
+        ("status_bursts = 5", "status_bursts"),
+        ("status_burst = \"many\"", "status_burst"),
+        ("status_burst = ", "status_burst"),
+        ("[listen]\nport = 80", "listen"),
+        ("grace_seconds = -1", "seconds"),
+        ("log_format = \"xml\"", "log_format"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, wrong);
+    }
+    run(directory.path(), &["--config=missing.toml"], &[]).await.failed(2, "missing.toml");
+    let unread = [("PRESENCE_STATUS_BURST", "many")];
+    run(directory.path(), &[], &unread).await.failed(2, "STATUS_BURST");
+    run(directory.path(), &["--listen=0.0.0.0:0"], &[]).await.failed(2, "public_url");
+    run(directory.path(), &["--log=nonsense=loud"], &[]).await.failed(2, "log");
+    run(directory.path(), &["--dev", "--listen=0.0.0.0:0"], &[]).await.failed(2, "dev");
+}
+
+#[tokio::test]
+async fn arguments_that_cannot_be_end_with_exit_code_2() {
+    let directory = tempdir().unwrap();
+    for arguments in [&["--colour"][..], &["dance"], &["--listen", "here"], &["assertion"]] {
+        let said = run(directory.path(), arguments, &[]).await;
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+        assert!(said.err.lines().next().is_some_and(|line| line.starts_with("error")), "{said:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Disks and databases that fail while the server runs.
+
+use presence_protocol::Errno;
+use presence_tests::{Options, Server, Socket, Stopped};
+use sea_orm::{ConnectionTrait, Database, TransactionTrait};
+use serde_json::json;
+
+use super::Scene;
+
+#[tokio::test]
+async fn on_a_full_disk_messages_are_refused_presence_goes_on_and_no_ok_is_lost() {
+    let mut server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    assert_eq!(server.terminate().await, Stopped::With(0));
+    let blocks = std::fs::metadata(server.database()).unwrap().len() / 1024 + 128;
+    server.change(|options| {
+        options.files_of_at_most(blocks).with("log", "off").with("notify-burst", 1_000)
+    });
+    server.restart().await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut taken = Vec::new();
+    let refused = loop {
+        let message = format!("{} {}", taken.len(), "x".repeat(400));
+        let item = json!({"uid": uid, "message": message, "action": ""});
+        let answer = application.notify(&json!([item])).await.json();
+        if answer["results"][0]["result"] != "OK" {
+            break answer;
+        }
+        taken.push(message);
+        assert!(taken.len() < 100, "the disk is never full");
+    };
+    assert_eq!(refused["results"][0]["errno"], Errno::StorageUnavailable.number(), "{refused}");
+    assert!(!taken.is_empty());
+    let mut phone = Socket::device(&server).await;
+    let hello = json!({"token": alice.token, "status": "online", "acks": true});
+    assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
+    stream.sees(uid, "online").await;
+    phone.hear_until(|frame| frame["notifications"].is_array()).await;
+    phone.report("unavailable").await;
+    stream.sees(uid, "unavailable").await;
+    drop((phone, stream));
+    server.kill().await;
+    server.change(|_| Options::default());
+    server.restart().await;
+    let mut phone = Socket::device_of(&server, "alice", "tablet", "online").await;
+    let heard = phone.hear().await;
+    let messages = heard["notifications"].as_array().unwrap().iter();
+    let messages: Vec<_> = messages.map(|item| item["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, taken);
+}
+
+#[tokio::test]
+async fn while_another_process_holds_the_database_messages_are_refused_and_afterwards_not() {
+    let mut scene = Scene::new().await;
+    let url = format!("sqlite://{}", scene.server.database().display());
+    let other = Database::connect(url).await.unwrap();
+    let holding = other.begin().await.unwrap();
+    holding.execute_unprepared("UPDATE meta SET epoch = epoch").await.unwrap();
+    let refused = scene.send_to(scene.alice, "too early").await;
+    assert_eq!(refused["errno"], Errno::StorageUnavailable.number(), "{refused}");
+    scene.presence_goes_on().await;
+    let mut phone = Socket::device(&scene.server).await;
+    let hello = json!({"token": scene.bob.0.token, "status": "online", "acks": true});
+    assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
+    assert_eq!(phone.hear().await["notifications"][0]["message"], "first");
+    scene.stream.sees(scene.bob.1, "online").await;
+    phone.close(None).await;
+    scene.stream.sees(scene.bob.1, "offline").await;
+    holding.rollback().await.unwrap();
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}

@@ -1,0 +1,5 @@
+//! What who runs a server sees of it.
+
+mod command_line;
+mod running;
+mod stopping;

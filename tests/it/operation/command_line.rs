@@ -1,0 +1,94 @@
+//! Settings and commands.
+
+use presence_tests::{Options, Server, Socket, email, run};
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+#[tokio::test]
+async fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+    let directory = tempdir().unwrap();
+    let file = "status_burst = 11\nnotify_burst = 12\ngrace_seconds = 13\n";
+    std::fs::write(directory.path().join("presence.toml"), file).unwrap();
+    let environment = [
+        ("PRESENCE_CONFIG", "presence.toml"),
+        ("PRESENCE_STATUS_BURST", "21"),
+        ("PRESENCE_NOTIFY_BURST", "22"),
+        ("PRESENCE_ACTION_SCHEMES", "[\"myapp\"]"),
+    ];
+    let said = run(directory.path(), &["config", "--status-burst", "31"], &environment).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    for line in [
+        "status_burst = 31",
+        "notify_burst = 22",
+        "grace_seconds = 13.0",
+        "sockets_per_user = 20",
+        "action_schemes = [\"myapp\"]",
+    ] {
+        assert!(said.out.lines().any(|said| said == line), "{line} is not in {}", said.out);
+    }
+}
+
+#[tokio::test]
+async fn the_settings_that_are_shown_can_be_used_as_the_file() {
+    let directory = tempdir().unwrap();
+    let shown = run(directory.path(), &["config", "--ping-seconds=7"], &[]).await;
+    std::fs::write(directory.path().join("again.toml"), &shown.out).unwrap();
+    let again = run(directory.path(), &["config", "--config=again.toml"], &[]).await;
+    assert_eq!(again, shown);
+}
+
+#[tokio::test]
+async fn a_check_looks_at_the_database_and_tells_by_its_exit_code() {
+    let directory = tempdir().unwrap();
+    let good = ["check", "--database=sqlite://presence.db?mode=rwc"];
+    let said = run(directory.path(), &good, &[]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    assert!(said.out.contains("database: ok"), "{said:?}");
+    let bad = ["check", "--database=sqlite://nowhere/presence.db?mode=rwc"];
+    run(directory.path(), &bad, &[]).await.failed(1, "does not exist");
+}
+
+#[tokio::test]
+async fn a_check_leaves_a_running_server_alone() {
+    let server = Server::quick().await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let database = format!("--database=sqlite://{}", server.database().display());
+    let said = run(server.database().parent().unwrap(), &["check", &database], &[]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    device.report("unavailable").await;
+}
+
+#[tokio::test]
+async fn the_assertion_command_gets_what_a_device_can_introduce_itself_with() {
+    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let listen = format!("--listen={}", server.address());
+    let arguments = ["assertion", "--email", &email("alice"), &listen];
+    let said = run(directory.path(), &arguments, &[]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    let mut device = Socket::device(&server).await;
+    let hello = json!({"email": email("alice"), "assertion": said.out.trim(), "status": "online"});
+    assert_eq!(device.ask(hello).await, json!({"result": "OK"}));
+}
+
+#[tokio::test]
+async fn the_assertion_command_says_in_one_line_why_there_is_none() {
+    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let listen = format!("--listen={}", server.address());
+    let stranger = ["assertion", "--email=alice@example.org", &listen];
+    run(directory.path(), &stranger, &[]).await.failed(1, "");
+    let nobody = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
+    run(directory.path(), &nobody, &[]).await.failed(1, "no server answers");
+    let strict = Server::start(Options::default().production()).await;
+    let listen = format!("--listen={}", strict.address());
+    let forbidden = ["assertion", "--email=alice@dev.localhost", &listen];
+    run(directory.path(), &forbidden, &[]).await.failed(1, "");
+}
+
+#[tokio::test]
+async fn the_openapi_command_prints_what_a_server_shows() {
+    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let said = run(directory.path(), &["openapi"], &[]).await;
+    let printed: Value = serde_json::from_str(&said.out).unwrap();
+    let shown = server.call("GET", "/openapi.json").await.ok();
+    assert_eq!(printed["paths"], shown["paths"]);
+}

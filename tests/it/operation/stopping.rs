@@ -1,0 +1,77 @@
+//! A server that stops as asked.
+
+use std::time::Duration;
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Options, Server, Socket, Stopped};
+use serde_json::json;
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
+    for (signal, code) in [
+        ("TERM", CloseCode::GoingAway),
+        ("INT", CloseCode::GoingAway),
+        ("USR2", CloseCode::Restart),
+    ] {
+        let mut server = Server::start(Options::default().with("drain-seconds", 1)).await;
+        let (application, _, _) = server.application_with("alice").await;
+        let (mut stream, _) = Socket::stream(&server, &application).await;
+        let mut devices = Vec::new();
+        for number in 0..10 {
+            let name = format!("user{number}");
+            devices.push(Socket::device_of(&server, &name, "phone", "online").await);
+        }
+        let begun = Instant::now();
+        server.signal(signal).await;
+        for device in &mut devices {
+            device.is_closed_with(code).await;
+        }
+        stream.is_closed_with(code).await;
+        assert_eq!(server.stopped().await, Stopped::With(0), "{signal}");
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn while_it_stops_who_comes_is_told_so() {
+    let mut server = Server::start(Options::default().with("drain-seconds", 3)).await;
+    let user = server.sign_in("alice").await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    server.signal("TERM").await;
+    device.is_closed_with(CloseCode::GoingAway).await;
+    user.call("GET", "/grants").await.is_ko(Errno::ShuttingDown);
+    assert_eq!(server.stopped().await, Stopped::With(0));
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_who_says_nothing() {
+    let mut server = Server::quick().await;
+    let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let _stranger = Socket::device(&server).await;
+    let _device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let begun = Instant::now();
+    assert_eq!(server.terminate().await, Stopped::With(0));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn after_a_stop_everything_is_in_the_one_database_file() {
+    let mut server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    application.notify(&json!([{"uid": uid, "message": "Keep me", "action": ""}])).await.ok();
+    assert_eq!(server.terminate().await, Stopped::With(0));
+    let copy = server.database().with_file_name("copy.db");
+    std::fs::copy(server.database(), &copy).unwrap();
+    for entry in std::fs::read_dir(server.database().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("presence.db") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    std::fs::rename(copy, server.database()).unwrap();
+    server.restart().await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let heard = phone.hear().await;
+    assert_eq!(heard["notifications"][0]["message"], "Keep me", "{heard}");
+}

@@ -1,0 +1,39 @@
+//! The server's binary as a command that ends by itself.
+
+use std::path::Path;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::{PATIENCE, binary};
+
+/// What a command said, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Its stdout.
+    pub out: String,
+    /// Its stderr.
+    pub err: String,
+}
+
+impl Said {
+    /// Makes sure that it failed with an exit code and a single line on stderr that holds a text.
+    #[track_caller]
+    pub fn failed(&self, code: i32, text: &str) {
+        assert_eq!((self.code, self.err.lines().count()), (Some(code), 1), "{self:?}");
+        assert!(self.err.contains(text), "{text:?} is not in {self:?}");
+        assert!(self.out.is_empty(), "{self:?}");
+    }
+}
+
+/// Runs the binary in a directory, with arguments and an environment, until it ends.
+pub async fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+    let mut command = Command::new(binary::path());
+    command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
+    let ended = timeout(3 * PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
