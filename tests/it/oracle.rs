@@ -39,16 +39,17 @@ async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_tr
     let (frames, disturbances) = oracle.board.events();
     assert!(frames + disturbances >= EVENTS);
     let farewells = oracle.board.farewells.load(Ordering::Relaxed);
+    let blinks = oracle.board.blinks.load(Ordering::Relaxed);
     let seconds = begun.elapsed().as_secs();
     tell(&format!(
-        "{frames} frames, {disturbances} disturbances, {farewells} farewells, {seconds} s"
+        "{frames} frames, {disturbances} disturbances, {farewells} farewells, {blinks} blinks, {seconds} s"
     ));
     for watcher in &oracle.watchers {
         let (updates, resumed) =
             (watcher.look(|belief| belief.updates), *watcher.resumed.lock().unwrap());
         tell(&format!("{:?}: {updates} updates, resumed {resumed} times", watcher.form));
     }
-    assert!(farewells > 100, "too few went away and came back");
+    assert!(farewells > 100 && blinks > 20, "too few went away and came back");
 }
 
 struct Oracle {
@@ -175,7 +176,7 @@ fn options() -> Options {
         .with("status-per-second", 1_000_000)
         .with("connects-per-second", 100_000)
         .with("sockets-per-user", 100)
-        .with("grace-seconds", 0.5)
+        .with("grace-seconds", actor::GRACE.as_secs_f64())
         .with("log", "warn")
 }
 

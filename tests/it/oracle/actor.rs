@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use presence_protocol::CloseCode;
 use presence_tests::{Cutter, Dice, Ended, Peer, Server, User};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::board::Board;
 use super::truth::{APPS, Truth, View};
 
 /// The most frames that a device sends before it hears the replies, mostly and sometimes.
 const BURSTS: [usize; 10] = [3, 3, 3, 3, 3, 3, 3, 3, 3, 40];
+
+/// How long a lost device may be away unnoticed.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 struct Device {
     name: String,
@@ -55,7 +60,8 @@ impl Actor {
                 79..84 => self.stall(place).await,
                 84..88 => self.close(place).await,
                 88..91 => self.replace(place).await,
-                91..97 => self.decide().await,
+                91..95 => self.decide().await,
+                95..97 => self.blink(place).await,
                 _ => self.leave_and_return().await,
             }
         }
@@ -63,7 +69,12 @@ impl Actor {
 
     /// Connects a device that is not connected. It first says again to whom it is visible, if it ever did, then reports to all: so
     /// it matters no more whether it was still in its grace time, and what it had said before.
-    pub(super) async fn connect(&mut self, place: usize) {
+    async fn connect(&mut self, place: usize) {
+        let status = self.some_status();
+        self.connect_with(place, status).await;
+    }
+
+    async fn connect_with(&mut self, place: usize, (status, view): (Value, View)) {
         if self.devices[place].socket.is_some() {
             return;
         }
@@ -73,7 +84,6 @@ impl Actor {
             self.truth.narrowed(&name, &apps);
             frames.push(json!({"type": "visibility", "application_ids": self.ids(&apps)}));
         }
-        let (status, view) = self.some_status();
         self.truth.reported(&name, view, None);
         frames.push(status);
         frames[0]["token"] = self.user.token.clone().into();
@@ -108,9 +118,9 @@ impl Actor {
         let device = &mut self.devices[place];
         let Some(mut socket) = device.socket.take() else { return };
         if reset {
-            device.wire.reset()
+            device.wire.reset();
         } else {
-            device.wire.hang_up()
+            device.wire.hang_up();
         }
         while socket.hear_soon().await.is_ok() {}
         self.truth.lost(&device.name);
@@ -227,6 +237,30 @@ impl Actor {
         let gone = watcher.look(|belief| belief.gone(&grant.uid)) - before;
         assert_eq!(gone, 1, "{who} went away once");
         self.board.farewells.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A device is lost and back inside its grace time: the Application does not hear that the user went away.
+    async fn blink(&mut self, place: usize) {
+        let (app, name) = (self.dice.below(APPS), self.devices[place].name.clone());
+        let hidden =
+            self.truth.shown_to(app).is_offline() || self.truth.visibility(&name).is_some();
+        if hidden || self.devices[place].socket.is_none() {
+            return;
+        }
+        self.is_seen(app).await;
+        let uid = self.truth.grant(app).unwrap().uid.clone();
+        let watcher = Arc::clone(&self.board.steady[app]);
+        let (before, lost_at) = (watcher.look(|belief| belief.gone(&uid)), Instant::now());
+        self.cut(place).await;
+        let back = (json!({"status": "online"}), View::new("online", None));
+        self.connect_with(place, back).await;
+        let in_time = lost_at.elapsed() < GRACE.mul_f32(0.8);
+        self.is_seen(app).await;
+        let gone = watcher.look(|belief| belief.gone(&uid)) - before;
+        if in_time {
+            assert_eq!(gone, 0, "{} was back in time", self.user.name);
+            self.board.blinks.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The Application sees the user as they are.

@@ -18,7 +18,10 @@ pub(super) struct Board {
     pub(super) granted: [Mutex<HashSet<String>>; APPS],
     frames: AtomicUsize,
     disturbances: AtomicUsize,
+    /// How often somebody went away, and was heard of once.
     pub(super) farewells: AtomicUsize,
+    /// How often somebody was lost and back in time, and was not heard of.
+    pub(super) blinks: AtomicUsize,
     /// Until how many events this phase lasts.
     target: AtomicUsize,
 }
@@ -33,6 +36,7 @@ impl Board {
             frames: zero(),
             disturbances: zero(),
             farewells: zero(),
+            blinks: zero(),
             target: zero(),
         }
     }
