@@ -31,7 +31,7 @@ impl AppServiceApi {
     async fn poll(
         &self,
         key: ServiceKey,
-        appid: Path<Id>,
+        #[oai(name = "appid")] _appid: Path<Id>,
         /// Whom to ask for: repeated, or several between commas, at most 500.
         uid: Query<Option<Vec<String>>>,
         /// The `next` of the page before.
@@ -40,18 +40,18 @@ impl AppServiceApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<PollAnswer>, Refusal> {
-        let service = key.check(appid.app()?).await?;
+        let service = &key.service;
+        let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
         let presence = &key.context.presence;
         let warming_up = presence.is_warming_up().then_some(true);
         if let Some(given) = uid.0 {
             let uids = uids(&given)?;
-            let found = presence.query(&service, uids).await?;
+            let found = presence.query(service, uids).await?;
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
-        let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
         let most = limit.0.map_or(POLL_PAGE, |most| usize::try_from(most).unwrap_or(POLL_PAGE));
-        let page = presence.poll(&service, after, most);
+        let page = presence.poll(service, after, most);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }
@@ -68,11 +68,10 @@ impl AppServiceApi {
     async fn notify(
         &self,
         key: ServiceKey,
-        appid: Path<Id>,
+        #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, Refusal> {
-        let service = key.check(appid.app()?).await?;
-        let results = key.context.presence.notify(service.app, body.0.into_items()).await;
+        let results = key.context.presence.notify(key.service.app, body.0.into_items()).await;
         Ok(Json(Notified::of(&results)))
     }
 }

@@ -155,17 +155,10 @@ macro_rules! user_extractor {
 
 user_extractor!(AnyScope AccountScope FormSender);
 
-/// An AppService whose key was not checked yet, since the path names the Application.
+/// An AppService, its key checked for the Application in the path, before anything else of the call is read.
 pub(super) struct ServiceKey {
     pub(super) context: Arc<Context>,
-    key: String,
-}
-
-impl ServiceKey {
-    /// Checks the key for an Application.
-    pub(super) async fn check(&self, app: AppId) -> Result<AppService, Refusal> {
-        Ok(self.context.presence.app_service(Some(app), &self.key).await?)
-    }
+    pub(super) service: AppService,
 }
 
 impl<'a> ApiExtractor<'a> for ServiceKey {
@@ -187,13 +180,18 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let context = site::context(request)?;
-        let errno = match bearer(request) {
-            Some(token) if sign_in::is_meant_as_token(token) => Errno::Forbidden,
-            Some(key) => return Ok(Self { key: key.to_owned(), context }),
-            None if site::cookie(request, &context).is_some() => Errno::Forbidden,
-            None => Errno::NotAuthenticated,
+        let key = match bearer(request) {
+            Some(token) if sign_in::is_meant_as_token(token) => Err(Errno::Forbidden),
+            Some(key) => Ok(key),
+            None if site::cookie(request, &context).is_some() => Err(Errno::Forbidden),
+            None => Err(Errno::NotAuthenticated),
         };
-        Err(Refusal::from(errno).into())
+        let key = key.map_err(Refusal::from)?;
+        // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
+        let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
+        let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
+        let checked = context.presence.app_service(Some(app), key).await;
+        Ok(Self { service: checked.map_err(Refusal::from)?, context })
     }
 }
 

@@ -83,7 +83,7 @@ async fn presence_is_polled_by_uid_or_all() {
     let unknown = json!({ "uid": "x", "result": "KO", "errno": 44, "error": "Unknown uid" });
     assert_eq!(found[1], unknown);
     assert_eq!(poll("limit=1").errno().await, 0);
-    for query in ["limit=0", "limit=501", "limit=x", "limit=-1", "after=x"] {
+    for query in ["limit=0", "limit=501", "limit=x", "limit=-1", "after=x", "uid=a&after=x"] {
         assert_eq!(poll(query).errno().await, 12, "{query}");
     }
     assert_eq!(poll(&format!("uid={}", vec!["x"; 501].join(","))).errno().await, 14);
