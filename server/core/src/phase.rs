@@ -48,8 +48,8 @@ pub struct Known {
     pub acks: bool,
     /// When the session on this socket ends.
     pub expires_at: Millis,
-    /// The proof that opened or last renewed the session.
-    pub proof: [u8; 32],
+    /// The proofs that opened and renewed the session, the newest last.
+    proofs: Vec<[u8; 32]>,
     warned: bool,
 }
 
@@ -61,6 +61,8 @@ pub enum Heard {
     Renew(Proof, Command),
 }
 
+/// How many proofs of one connection are remembered, so that none of them renews twice.
+const PROOFS: usize = 32;
 /// How long before its end a session is announced to end, in milliseconds.
 const ANNOUNCED: Millis = 60_000;
 /// How long after its end a session can still be renewed on the same socket, in milliseconds.
@@ -85,7 +87,7 @@ impl Known {
         proof: [u8; 32],
         expires_at: Millis,
     ) -> Self {
-        Self { email, device, acks, expires_at, proof, warned: false }
+        Self { email, device, acks, expires_at, proofs: vec![proof], warned: false }
     }
 
     /// Reads a further frame. `digest` gives what a proof is known by.
@@ -117,7 +119,9 @@ impl Known {
             Proof::Token(token) => token.starts_with(TOKEN_PREFIX),
         });
         match proof {
-            Some(proof) if digest(&proof) != self.proof => Ok(Heard::Renew(proof, request.command)),
+            Some(proof) if !self.proofs.contains(&digest(&proof)) => {
+                Ok(Heard::Renew(proof, request.command))
+            }
             Some(_) | None if now >= self.expires_at => Err(Errno::SessionExpired.into()),
             Some(_) | None => Ok(Heard::Apply(request.command)),
         }
@@ -125,7 +129,11 @@ impl Known {
 
     /// The session goes on with a fresh proof.
     pub fn renew(&mut self, proof: [u8; 32], expires_at: Millis) {
-        (self.proof, self.expires_at, self.warned) = (proof, expires_at, false);
+        if self.proofs.len() == PROOFS {
+            self.proofs.remove(0);
+        }
+        self.proofs.push(proof);
+        (self.expires_at, self.warned) = (expires_at, false);
     }
 
     /// What the time asks.
@@ -183,6 +191,18 @@ mod tests {
         let frame = r#"{"status":"online","assertion":"first"}"#;
         assert_eq!(hears(&mut known(), frame, 99_999), Ok("apply"));
         assert_eq!(hears(&mut known(), frame, 100_000), Err(Errno::SessionExpired));
+    }
+
+    #[test]
+    fn no_assertion_renews_twice_on_the_same_connection() {
+        let mut known = known();
+        let second = r#"{"status":"online","assertion":"second"}"#;
+        assert_eq!(hears(&mut known, second, 0), Ok("renew"));
+        known.renew(digest(&Proof::Assertion("second".to_owned())), 200_000);
+        for assertion in ["first", "second"] {
+            let frame = format!(r#"{{"status":"online","assertion":"{assertion}"}}"#);
+            assert_eq!(hears(&mut known, &frame, 0), Ok("apply"));
+        }
     }
 
     #[test]

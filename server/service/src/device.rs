@@ -47,7 +47,8 @@ impl Presence {
         let Claim { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device).await?;
         let Identified { user, email, expires_at, digest } = identified;
-        let spent = self.spend(user, &device, &command);
+        // Before the seat is taken, so that who is refused replaces nobody.
+        self.spend(user, &device, &command)?;
         let mailbox = Arc::new(Mailbox::new(bell, digest));
         let seat = self
             .hub
@@ -60,7 +61,6 @@ impl Presence {
         }
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        spent?;
         let known = Known::new(email, (device, acks), digest, expires_at);
         let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
