@@ -90,7 +90,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
     let running = Running::start(settings).await.map_err(|error| Failure(1, error.to_string()))?;
     let url = running.url().as_str().trim_end_matches('/').to_owned();
-    say(&format!("Presence is listening on {url}"));
+    let local = format!("http://{}", running.address());
+    let known_as = if url == local { String::new() } else { format!(", known as {url}") };
+    say(&format!("Presence is listening on {local}{known_as}"));
     if development {
         say(&format!(
             "Development mode: anybody can be anyone of dev.localhost. Never open this to others.\n\

@@ -48,6 +48,7 @@ pub enum Stop {
 /// A server that listens.
 pub struct Running {
     listener: TcpListener,
+    address: SocketAddr,
     settings: Settings,
     context: Arc<Context>,
     sockets: Arc<Sockets>,
@@ -89,7 +90,12 @@ impl Running {
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let body_limit = settings.body_bytes;
         let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
-        Ok(Self { listener, settings, context, sockets, exporter, tasks, stop })
+        Ok(Self { listener, address, settings, context, sockets, exporter, tasks, stop })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where it is reached.
@@ -103,7 +109,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let Self { listener, settings, context, sockets, exporter, tasks, stop } = self;
+        let Self { listener, settings, context, sockets, exporter, tasks, stop, .. } = self;
         let closing = context.presence.closing();
         let wheel_stop = CancellationToken::new();
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());

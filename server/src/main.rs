@@ -7,7 +7,7 @@ use presence_server::cli::Cli;
 
 /// Short-lived blocks between long-lived small ones cost the system's allocator about 4 KiB a connection.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     Cli::parse().run()
