@@ -49,6 +49,25 @@ enum Command {
 struct Failure(u8, String);
 
 impl Cli {
+    /// Reads the arguments. Where they cannot be, or where help was asked for, it is said already, and the code is to exit with.
+    ///
+    /// # Errors
+    ///
+    /// The exit code.
+    pub fn of_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if !error.use_stderr() {
+                say(error.render().to_string().trim_end());
+                return ExitCode::SUCCESS;
+            }
+            let text = error.render().to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            say_to_stderr(&format!("presence-server: {line} (--help tells more)"));
+            ExitCode::from(2)
+        })
+    }
+
     /// Does what was asked. The exit code is 0 where it was done, 2 for arguments or settings that cannot be, 1 for anything else.
     pub fn run(self) -> ExitCode {
         match self.run_or_fail() {

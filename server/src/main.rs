@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use presence_server::cli::Cli;
 
 /// Short-lived blocks between long-lived small ones cost the system's allocator about 4 KiB a connection.
@@ -10,5 +9,5 @@ use presence_server::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::of_arguments().map_or_else(|code| code, Cli::run)
 }

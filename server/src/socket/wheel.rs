@@ -1,10 +1,10 @@
 //! One timer for all sockets: a wheel of slots, each with the bells to ring when its time has come.
 //!
-//! A socket that is woken looks at its own deadlines and asks for its next call, so a bell that rings early does no harm.
+//! A bell rings once for each call, never before its time: a socket counts on that, and asks for its next call only after the last.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use presence_core::Millis;
 use presence_service::Bell;
@@ -13,50 +13,80 @@ use tokio_util::sync::CancellationToken;
 
 /// How fine the time is told, in milliseconds.
 const TICK: Millis = 100;
-/// How many ticks ahead a call can be asked for; a later one comes early, and asks again.
-const SLOTS: usize = 512;
+/// The slots of one turn; a later call stays in its slot for further turns.
+const SLOTS: u64 = 512;
+
+struct Call {
+    due: u64,
+    bell: Weak<Bell>,
+}
 
 /// The wheel.
 pub(crate) struct Wheel {
-    slots: Vec<Mutex<Vec<Weak<Bell>>>>,
-    now: AtomicUsize,
+    started: Instant,
+    slots: Vec<Mutex<Vec<Call>>>,
+    /// The last tick whose calls were made, or are being made.
+    turned_to: AtomicU64,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Mutex::default()).collect(), now: AtomicUsize::new(0) }
+        Self {
+            started: Instant::now(),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            turned_to: AtomicU64::new(0),
+        }
     }
 }
 
 impl Wheel {
-    /// Rings a bell after about so many milliseconds, or earlier.
+    /// Rings a bell once, after so many milliseconds or a little later.
     pub(crate) fn call_after(&self, delay: Millis, bell: &Arc<Bell>) {
-        let ticks = usize::try_from(delay.div_ceil(TICK)).unwrap_or(usize::MAX).saturating_add(1);
-        let place = self.now.load(Ordering::Acquire) + ticks.min(SLOTS - 1);
-        self.slot(place).push(Arc::downgrade(bell));
+        self.call_at(self.elapsed().saturating_add(delay) / TICK + 1, bell);
     }
 
     /// Turns until it is told to stop.
     pub(crate) async fn turn(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(Duration::from_millis(TICK));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => self.step(),
+                _ = ticks.tick() => self.turn_to(self.elapsed() / TICK),
             }
         }
     }
 
-    fn step(&self) {
-        let place = self.now.fetch_add(1, Ordering::AcqRel) + 1;
-        let due = std::mem::take(&mut *self.slot(place));
-        due.iter().filter_map(Weak::upgrade).for_each(|bell| bell.ring());
+    fn elapsed(&self) -> Millis {
+        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    fn call_at(&self, due: u64, bell: &Arc<Bell>) {
+        let mut slot = self.slot(due);
+        // Read under the lock: where the wheel is not there yet, it will find the call; where it is, nobody looks again.
+        if self.turned_to.load(Ordering::Acquire) < due {
+            slot.push(Call { due, bell: Arc::downgrade(bell) });
+            return;
+        }
+        drop(slot);
+        bell.ring();
+    }
+
+    fn turn_to(&self, tick: u64) {
+        let from = self.turned_to.swap(tick, Ordering::AcqRel) + 1;
+        for place in from.max((tick + 1).saturating_sub(SLOTS))..=tick {
+            let (due, later): (Vec<Call>, Vec<Call>) = std::mem::take(&mut *self.slot(place))
+                .into_iter()
+                .partition(|call| call.due <= tick);
+            self.slot(place).extend(later);
+            due.iter().filter_map(|call| call.bell.upgrade()).for_each(|bell| bell.ring());
+        }
     }
 
     #[expect(clippy::indexing_slicing, reason = "the place is taken modulo the number of slots")]
-    fn slot(&self, place: usize) -> std::sync::MutexGuard<'_, Vec<Weak<Bell>>> {
-        self.slots[place % SLOTS].lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self, place: u64) -> MutexGuard<'_, Vec<Call>> {
+        let place = usize::try_from(place % SLOTS).unwrap_or(0);
+        self.slots[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,20 +103,40 @@ mod tests {
     #[test]
     fn a_bell_rings_at_its_time_and_once() {
         let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
-        wheel.call_after(250, &bell);
-        (0..3).for_each(|_| wheel.step());
+        wheel.call_at(3, &bell);
+        (1..=2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
-        wheel.step();
+        wheel.turn_to(3);
         assert!(rung(&bell));
-        (0..SLOTS * 2).for_each(|_| wheel.step());
+        (4..SLOTS * 2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
     }
 
     #[test]
-    fn a_call_beyond_the_wheel_comes_early() {
+    fn a_call_beyond_one_turn_does_not_come_early() {
         let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
-        wheel.call_after(Millis::MAX, &bell);
-        (0..SLOTS).for_each(|_| wheel.step());
+        wheel.call_at(SLOTS * 2 + 3, &bell);
+        (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
+        assert!(!rung(&bell));
+        wheel.turn_to(SLOTS * 2 + 3);
+        assert!(rung(&bell));
+    }
+
+    #[test]
+    fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
+        let (wheel, late, early) =
+            (Wheel::default(), Arc::new(Bell::default()), Arc::new(Bell::default()));
+        wheel.call_at(5, &late);
+        wheel.call_at(SLOTS * 4, &early);
+        wheel.turn_to(SLOTS * 3);
+        assert!(rung(&late) && !rung(&early));
+    }
+
+    #[test]
+    fn a_call_for_a_time_that_is_over_comes_at_once() {
+        let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
+        wheel.turn_to(7);
+        wheel.call_at(7, &bell);
         assert!(rung(&bell));
     }
 }
