@@ -6,8 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 7] = [
+const OURS: [(&str, &[&str]); 8] = [
     ("presence-protocol", &[]),
+    ("presence-client", &["presence-protocol"]),
     ("presence-core", &["presence-protocol"]),
     ("presence-identity", &[]),
     ("presence-store", &["presence-core", "presence-protocol"]),
@@ -34,7 +35,7 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("sea-orm-migration", &["presence-store"]),
     ("poem", &["presence-server"]),
     ("poem-openapi", &["presence-server"]),
-    ("tokio-tungstenite", &["presence-server", "presence-tests"]),
+    ("tokio-tungstenite", &["presence-client", "presence-server", "presence-tests"]),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
     ("aws-lc-rs", &["presence-identity", "presence-service"]),
     ("clap", &["presence-server"]),
