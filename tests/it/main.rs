@@ -18,3 +18,4 @@ mod presence_rules;
 mod readme;
 mod registry;
 mod rest;
+mod stage;
