@@ -1,15 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod api;
 mod credential;
 mod error;
 mod net;
+mod notification;
 mod server_url;
 mod state;
 mod timing;
 mod tls;
 
+pub use api::{
+    Account, Activated, AppServiceApi, Application, ApplicationChange, ApplicationState, Device,
+    Grant, Granted, Key, NewApplication, NewKey, PresenceApi, PresencePage, Scope, Session,
+    SignedIn, UserApi, WaitingNotification,
+};
 pub use credential::{Credential, TokenError, TokenSource, Wanted};
 pub use error::Error;
+pub use notification::NewNotification;
 pub use server_url::ServerUrl;
 pub use state::{AppState, ConnectionState, End};
 pub use timing::Timing;
