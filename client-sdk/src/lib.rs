@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod app_service;
 mod credential;
+mod device;
 mod error;
+mod link;
 mod net;
 mod notification;
 mod server_url;
@@ -15,7 +18,12 @@ pub use api::{
     Grant, Granted, Key, NewApplication, NewKey, PresenceApi, PresencePage, Scope, Session,
     SignedIn, UserApi, WaitingNotification,
 };
+pub use app_service::{
+    AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, Change, PresenceMap,
+    Receipts, Snapshot, Updates,
+};
 pub use credential::{Credential, TokenError, TokenSource, Wanted};
+pub use device::{DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions};
 pub use error::Error;
 pub use notification::NewNotification;
 pub use server_url::ServerUrl;
