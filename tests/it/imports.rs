@@ -6,9 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 8] = [
+const OURS: [(&str, &[&str]); 10] = [
     ("presence-protocol", &[]),
     ("presence-client", &["presence-protocol"]),
+    ("presence-bindings", &["presence-client"]),
+    ("presence-bindgen", &[]),
     ("presence-core", &["presence-protocol"]),
     ("presence-identity", &[]),
     ("presence-store", &["presence-core", "presence-protocol"]),
@@ -30,7 +32,7 @@ const ALL_OF_OTHERS: [(&str, &[&str]); 2] = [
 ];
 
 /// Crates of others that only these of ours use.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
     ("poem", &["presence-server"]),
@@ -39,6 +41,8 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
     ("aws-lc-rs", &["presence-identity", "presence-service"]),
     ("clap", &["presence-server"]),
+    ("uniffi", &["presence-bindings"]),
+    ("uniffi_bindgen", &["presence-bindgen"]),
     ("sqlx", &["presence-tests"]),
 ];
 
