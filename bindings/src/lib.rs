@@ -4,6 +4,7 @@
 //! calls back into the app but the log. The generated halves are wrapped by hand-written ones: [Kotlin](../kotlin) with `Flow`,
 //! [Swift](../swift) with `AsyncSequence`.
 
+mod api;
 mod app_service;
 mod cancel;
 mod device;
@@ -18,6 +19,11 @@ mod runtime;
 mod secret;
 mod state;
 
+pub use api::{
+    AccountInfo, Activated, AppServiceApi, ApplicationChange, ApplicationInfo, ApplicationState,
+    DeviceInfo, GrantInfo, Granted, KeyInfo, NewApplication, NewKey, PresenceApi, PresencePage,
+    SessionInfo, SessionScope, SignedIn, UserApi, WaitingNotification,
+};
 pub use app_service::{
     AppServiceChannel, AppServiceEvent, AppServiceOptions, NotificationFate, NotificationReceipt,
     NumberedAppServiceEvent,

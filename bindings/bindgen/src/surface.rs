@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use camino::Utf8Path;
-use uniffi_bindgen::interface::{Argument, Callable, Enum, Field, Method, Object, Record, Type};
+use uniffi_bindgen::interface::{
+    Argument, AsType, Callable, Enum, Field, Method, Object, Record, Type,
+};
 use uniffi_bindgen::{BindgenLoader, BindgenPaths, ComponentInterface, GlobalConfig};
 
 use crate::Wrong;
@@ -80,19 +82,20 @@ fn signature(name: &str, callable: &impl Callable) -> String {
 }
 
 fn argument(argument: &Argument) -> String {
-    use uniffi_bindgen::interface::AsType;
     let default = default(argument.default_value());
     format!("{}: {}{default}", argument.name(), told(&argument.as_type()))
 }
 
 fn field(field: &Field) -> String {
-    use uniffi_bindgen::interface::AsType;
     let default = default(field.default_value());
     format!("{}: {}{default}", field.name(), told(&field.as_type()))
 }
 
 fn default(value: Option<&impl Debug>) -> String {
-    value.map(|value| format!(" = {value:?}")).unwrap_or_default()
+    let Some(value) = value else { return String::new() };
+    let value = format!("{value:?}");
+    let plain = value.strip_prefix("Literal(").and_then(|value| value.strip_suffix(')'));
+    format!(" = {}", plain.unwrap_or(&value))
 }
 
 fn told(of: &Type) -> String {
