@@ -1,7 +1,6 @@
 //! What the bindings export is pinned in `bindings/surface.txt`, so that a review sees every change.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use camino::Utf8PathBuf;
 use presence_bindgen::{Flavour, generate, surface};
@@ -45,28 +44,11 @@ fn every_flavour_can_be_generated() {
     assert!(!generated("kotlin").contains("android.system.SystemCleaner"));
 }
 
-/// The library, built as this test was built, with its symbols.
+/// The library, with its symbols: cargo has built it for this test, beside it.
 fn library() -> Utf8PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap().to_owned();
-    let target = profile.parent().unwrap();
-    let name = match profile.file_name().and_then(|name| name.to_str()).unwrap() {
-        "debug" => "dev",
-        name => name,
-    };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "presence-bindings", "--profile", name])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "the bindings cannot be built:\n{said}");
-    let library: PathBuf = profile.join(format!(
-        "{}presence_bindings{}",
-        std::env::consts::DLL_PREFIX,
-        std::env::consts::DLL_SUFFIX
-    ));
-    library.try_into().unwrap()
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    // Cargo builds it only for who uses it.
+    let _used = presence_bindings::debug_live_objects;
+    let test: Utf8PathBuf = std::env::current_exe().unwrap().try_into().unwrap();
+    test.with_file_name(format!("{DLL_PREFIX}presence_bindings{DLL_SUFFIX}"))
 }
