@@ -22,7 +22,7 @@ const OURS: [(&str, &[&str]); 10] = [
         "presence-server",
         &["presence-core", "presence-identity", "presence-protocol", "presence-service"],
     ),
-    ("presence-tests", &["presence-protocol"]),
+    ("presence-tests", &["presence-client", "presence-protocol"]),
 ];
 
 /// Crates that use nothing of others but these.

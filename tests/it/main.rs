@@ -18,4 +18,5 @@ mod presence_rules;
 mod readme;
 mod registry;
 mod rest;
+mod sdk_api;
 mod stage;
