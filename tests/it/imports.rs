@@ -6,11 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 10] = [
+const OURS: [(&str, &[&str]); 11] = [
     ("presence-protocol", &[]),
     ("presence-client", &["presence-protocol"]),
     ("presence-bindings", &["presence-client"]),
     ("presence-bindgen", &[]),
+    ("presence-examples", &["presence-client"]),
     ("presence-core", &["presence-protocol"]),
     ("presence-identity", &[]),
     ("presence-store", &["presence-core", "presence-protocol"]),
@@ -35,7 +36,8 @@ const ALL_OF_OTHERS: [(&str, &[&str]); 2] = [
 const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
-    ("poem", &["presence-server"]),
+    // The chat room is a web server of its own, and the library is compiled for the server in any case.
+    ("poem", &["presence-examples", "presence-server"]),
     ("poem-openapi", &["presence-server"]),
     ("tokio-tungstenite", &["presence-client", "presence-server", "presence-tests"]),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
