@@ -68,7 +68,7 @@ mod tests {
             (None, TTL_SECONDS),
             (Some(Duration::ZERO), 0),
             (Some(Duration::from_millis(1)), 1),
-            (Some(Duration::from_secs(60)), 60),
+            (Some(Duration::from_mins(1)), 60),
             (Some(Duration::from_millis(60_001)), 61),
             (Some(Duration::MAX), u32::MAX),
         ] {

@@ -45,7 +45,8 @@ impl AppServiceApi {
         Self { http, application, key }
     }
 
-    /// The present statuses of these users, in order. More than a few hundred are asked for in several calls.
+    /// The present statuses of these users, in order. More than a few hundred are asked for in several calls. For a moment after a
+    /// restart of the server everybody may look offline; [`PresencePage::warming_up`] tells.
     ///
     /// # Errors
     ///

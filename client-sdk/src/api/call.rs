@@ -126,12 +126,11 @@ impl Call {
 
     fn path(&self) -> String {
         let mut pieces = self.pieces.iter();
-        let mut filled = |part: &str| match part.starts_with('{') {
-            true => pieces.next().cloned().unwrap_or_default(),
-            false => part.to_owned(),
-        };
-        let parts: Vec<String> = self.template.split('/').map(&mut filled).collect();
-        parts.join("/")
+        let filled = self.template.split('/').map(|part| {
+            let piece = if part.starts_with('{') { pieces.next() } else { None };
+            piece.map_or(part, String::as_str)
+        });
+        filled.collect::<Vec<_>>().join("/")
     }
 }
 

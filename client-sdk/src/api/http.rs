@@ -79,7 +79,10 @@ impl Http {
     async fn send(&self, request: Request<String>) -> Result<Answer, Failed> {
         let sent = self.client.request(request).await;
         let (head, body) = sent.map_err(|error| Failed::of(&error))?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(Failed::midway)?;
+        let body = Limited::new(body, ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|error| Failed::midway(&*error))?;
         if let Some(good) = head.extensions.get::<Good>() {
             good.prove();
         }
@@ -100,7 +103,7 @@ impl Failed {
         Self { error: Unreachable::new(error).into(), stale }
     }
 
-    fn midway(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+    fn midway(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
         let error = if error.is::<LengthLimitError>() {
             Error::Unexpected(format!("an answer of more than {ANSWER_BYTES} bytes"))
         } else {

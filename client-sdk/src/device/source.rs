@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::talk::DeviceTalk;
-use crate::credential::{TokenError, TokenSource};
+use crate::credential::{TokenError, TokenSource, Wanted};
 use crate::link::{Backoff, Shared};
 use crate::timing::Timing;
 
@@ -16,8 +16,15 @@ pub(super) async fn serve(
     timing: &Timing,
 ) {
     let mut backoff = Backoff::new(timing);
+    let mut given_at: Option<Instant> = None;
     loop {
         let wanted = shared.until(|talk| talk.wanted()).await;
+        if let (Wanted::Expiring { within }, Some(given_at)) = (wanted, given_at)
+            && given_at.elapsed() < within
+        {
+            // Sessions shorter than the warning before their end: no need to renew them all the time.
+            sleep(within / 2).await;
+        }
         let answer = tokio::select! {
             answer = source.token(wanted) => answer,
             // The application was quicker.
@@ -26,6 +33,7 @@ pub(super) async fn serve(
         match answer {
             Ok(credential) => {
                 backoff.forget();
+                given_at = Some(Instant::now());
                 shared.change(|talk| talk.give_credential(credential));
             }
             Err(TokenError::SignedOut) => {

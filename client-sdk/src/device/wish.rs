@@ -1,8 +1,10 @@
 //! What the application wants to be known, and how much of it the server has confirmed on this socket.
 
 use presence_protocol::device::{Command, Report};
-use presence_protocol::limits::ACK_IDS;
 use presence_protocol::{AppId, NotificationId, Status, StatusText};
+
+/// How many acknowledgements go in a frame: far less than 16 KiB, the most that a server takes by default.
+const ACKS_AT_ONCE: usize = 256;
 
 /// A value that the application wishes, of which the last counts.
 #[derive(Debug)]
@@ -104,7 +106,7 @@ impl Wishes {
         if self.acks.is_empty() {
             return None;
         }
-        let ids: Vec<_> = self.acks.drain(..self.acks.len().min(ACK_IDS)).collect();
+        let ids: Vec<_> = self.acks.drain(..self.acks.len().min(ACKS_AT_ONCE)).collect();
         Some((Command::Ack(ids.clone()), Said::Acks(ids)))
     }
 

@@ -216,6 +216,22 @@ fn an_acknowledgement_without_a_reply_is_said_again_on_the_next_socket() {
 }
 
 #[test]
+fn many_acknowledgements_fit_into_the_frames_that_a_server_takes() {
+    let mut stage = Stage::accepted();
+    for id in 0..1_000 {
+        stage.talk.acknowledge(NotificationId::from_bits(id));
+    }
+    let mut said = 0;
+    while let Some(frame) = stage.talk.next_frame(stage.now) {
+        assert!(frame.len() <= 16 << 10);
+        let Command::Ack(ids) = parse(&frame).unwrap().command else { panic!("no ack") };
+        said += ids.len();
+        stage.ok();
+    }
+    assert_eq!((said, stage.talk.settled()), (1_000, Some(Ok(()))));
+}
+
+#[test]
 fn without_a_credential_one_is_wanted_and_given_it_the_device_connects() {
     let mut stage = Stage::with(|_| ());
     assert_eq!(stage.talk.wanted(), Some(Wanted::First));
