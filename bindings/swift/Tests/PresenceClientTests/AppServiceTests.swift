@@ -124,7 +124,7 @@ extension Everything.AppServiceTests {
         let alice = try await stage.grant("alice", chat)
         let device = try await stage.device("alice")
         let service = try stage.appService(chat)
-        _ = try await service.events.state { $0 == .connected }
+        #expect(try await !service.events.snapshot().gap)
 
         try await stage.kill()
         _ = try await service.events.state(\.isWaiting)
@@ -145,6 +145,7 @@ extension Everything.AppServiceTests {
         try await stage.deactivate(chat)
         #expect(try await service.events.state(\.isEnded) == .ended(end: .applicationClosed))
         #expect(await service.events.next() == nil)
-        #expect(await error { _ = try await service.query(uids: []) } == .Ended(end: .applicationClosed))
+        let uid = String(repeating: "0", count: 32)
+        #expect(await error { _ = try await service.query(uids: [uid]) } == .Ended(end: .applicationClosed))
     }
 }

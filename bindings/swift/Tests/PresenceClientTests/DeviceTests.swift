@@ -64,7 +64,8 @@ extension Everything.DeviceTests {
         try channel.setStatus(status: .online, message: "in a tunnel")
         try await within { try await channel.settled() }
         let watcher = try stage.appService(chat)
-        #expect(try await watcher.events.snapshot().presence.map(\.message) == ["in a tunnel"])
+        let map = PresenceMap()
+        try await watcher.events.mirror(in: map) { try map.get(uid: alice)?.message == "in a tunnel" }
 
         try await stage.kill()
         let waiting = try await channel.events.state(\.isWaiting)
@@ -77,7 +78,8 @@ extension Everything.DeviceTests {
 
         try await within { try await channel.settled() }
         #expect(try await stage.presence(chat, alice) == "unavailable: last wish")
-        #expect(try await watcher.events.update(of: alice).presence.message == "last wish")
+        try await watcher.events.mirror(in: map) { try map.get(uid: alice)?.message == "last wish" }
+        #expect(try map.status(uid: alice) == .unavailable)
     }
 
     @Test("comes back to a server that was stopped in order, with a fresh assertion where the old one is not good any more")

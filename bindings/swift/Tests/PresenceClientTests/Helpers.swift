@@ -106,6 +106,18 @@ extension ChannelEvents<AppServiceEvent> {
     }
 }
 
+extension ChannelEvents<AppServiceEvent> {
+    /// Gives the map every event until it is so.
+    func mirror(in map: PresenceMap, until isSo: @escaping @Sendable () throws -> Bool) async throws {
+        try await within {
+            while try !isSo() {
+                guard let event = await next() else { throw NoMoreEvents() }
+                _ = try map.apply(event: event)
+            }
+        }
+    }
+}
+
 extension ConnectionState {
     /// Why the last credential was refused.
     var signedOut: PresenceError? {
