@@ -118,7 +118,7 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
         NewNotification { ttl: Some(Duration::ZERO), ..NewNotification::new(alice, "Now") };
     service.notify_one(for_now).await.unwrap();
     let for_a_moment = NewNotification {
-        ttl: Some(Duration::from_secs(60)),
+        ttl: Some(Duration::from_mins(1)),
         ..NewNotification::new(alice, "Soon")
     };
     service.notify_one(for_a_moment).await.unwrap();

@@ -57,7 +57,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
     let developer = sign_in(&api, "developer", Scope::Account).await;
     let (appid, _, _domain) = running(&developer).await;
     let shown = developer.application(appid).await.unwrap();
-    assert_eq!(developer.applications().await.unwrap(), [shown.clone()]);
+    assert_eq!(developer.applications().await.unwrap(), std::slice::from_ref(&shown));
     let rename =
         ApplicationChange { name: Some("Talk".to_owned()), ..ApplicationChange::default() };
     let renamed = developer.change(appid, rename.clone()).await.unwrap();
