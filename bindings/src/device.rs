@@ -148,7 +148,7 @@ impl Source for DeviceEvents {
 
 /// The presence of one device: says its status, keeps it said over reconnects, and takes notifications.
 ///
-/// It is closed by `close`, and when the last reference to it is gone. Pull its events in a loop.
+/// It is closed by `shutdown`, and when the last reference to it is gone. Pull its events in a loop.
 #[derive(uniffi::Object)]
 pub struct DeviceChannel {
     channel: presence_client::DeviceChannel,
