@@ -1,4 +1,4 @@
-//! Finds the server's binary, built once a test process.
+//! Finds the programs under test, built once a test process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,26 +7,36 @@ use std::sync::OnceLock;
 /// Names a binary to test in place of the workspace's own, such as that of a release.
 const GIVEN: &str = "PRESENCE_TEST_SERVER";
 
+const SERVER: &str = "presence-server";
+
 /// The server's binary.
 pub fn server_binary() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| std::env::var_os(GIVEN).map_or_else(find_server, PathBuf::from))
+}
+
+/// An example's binary.
+pub fn example_binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| std::env::var_os(GIVEN).map_or_else(find, PathBuf::from))
+    BUILT.get_or_init(|| build("presence-examples", &profile())).join(name)
 }
 
 /// A program of the workspace takes the server that lies beside it, since it may run where nothing can be built. A test never
 /// does: it might test an old one.
-fn find() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let directory = program.parent().unwrap();
-    let beside = directory.join("presence-server");
-    match directory.file_name() {
-        Some(name) if name == "deps" => build("presence-server", directory.parent().unwrap()),
-        Some(_) | None if beside.exists() => beside,
-        Some(_) | None => build("presence-server", directory),
-    }
+fn find_server() -> PathBuf {
+    let beside = std::env::current_exe().unwrap().with_file_name(SERVER);
+    if beside.exists() { beside } else { build(SERVER, &profile()).join(SERVER) }
 }
 
-/// Builds it as this program was built: with the same profile, into the same target directory.
+/// The directory of what was built with this program: with the same profile, into the same target directory.
+fn profile() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let directory = program.parent().unwrap();
+    let is_test = directory.file_name().is_some_and(|name| name == "deps");
+    if is_test { directory.parent().unwrap().to_owned() } else { directory.to_owned() }
+}
+
+/// Builds a package as this program was built; gives where its binaries are.
 fn build(package: &str, profile: &Path) -> PathBuf {
     let target = profile.parent().unwrap();
     let name = match profile.file_name().and_then(|name| name.to_str()).unwrap() {
@@ -43,5 +53,5 @@ fn build(package: &str, profile: &Path) -> PathBuf {
         .unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{package} cannot be built:\n{said}");
-    profile.join(package)
+    profile.to_owned()
 }

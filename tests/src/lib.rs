@@ -22,7 +22,7 @@ mod rest;
 mod server;
 mod socket;
 
-pub use binary::server_binary;
+pub use binary::{example_binary, server_binary};
 pub use command::{Said, run};
 pub use cutter::Cutter;
 pub use dice::Dice;
