@@ -258,7 +258,7 @@ pub struct AppServiceEvents {
 impl AppServiceEvents {
     /// The next event; `None` after the end. Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<AppServiceEvent> {
-        self.shared.until(AppServiceTalk::pull).await
+        self.shared.until(AppServiceTalk::pull).await.event()
     }
 
     /// The events as a stream.

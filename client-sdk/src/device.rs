@@ -193,7 +193,7 @@ impl DeviceEvents {
     /// The next event; `None` after the end. Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         loop {
-            let event = self.shared.until(DeviceTalk::pull).await;
+            let event = self.shared.until(DeviceTalk::pull).await.event();
             if self.shared.with(|talk| talk.has_left_some()) {
                 self.shared.change(|_| ());
             }

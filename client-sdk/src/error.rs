@@ -67,7 +67,7 @@ impl Error {
 
 /// The wait that a refusal asks for, at most a day, whatever the server says.
 pub(crate) fn retry_after(ko: &Ko) -> Option<Duration> {
-    const A_DAY: Duration = Duration::from_secs(86_400);
+    const A_DAY: Duration = Duration::from_hours(24);
     let wait = Duration::try_from_secs_f64(ko.retry_after?).unwrap_or(A_DAY);
     Some(wait.min(A_DAY))
 }
@@ -98,8 +98,9 @@ mod tests {
             Error::from(Ko { retry_after: Some(seconds), ..Errno::SlowDown.into() }).retry_after()
         };
         assert_eq!(asked(0.25), Some(Duration::from_millis(250)));
-        assert_eq!(asked(1e300), Some(Duration::from_secs(86_400)));
-        assert!(asked(-1.0) <= Some(Duration::from_secs(86_400)));
-        assert!(asked(f64::NAN) <= Some(Duration::from_secs(86_400)));
+        assert_eq!(asked(1e6), Some(Duration::from_hours(24)));
+        assert_eq!(asked(1e300), Some(Duration::from_hours(24)));
+        assert!(asked(-1.0) <= Some(Duration::from_hours(24)));
+        assert!(asked(f64::NAN) <= Some(Duration::from_hours(24)));
     }
 }

@@ -74,6 +74,24 @@ pub(crate) trait Talk: Send + 'static {
     fn set_state(&mut self, state: ConnectionState);
 }
 
+/// What the application pulls.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Pulled<E> {
+    /// An event.
+    Event(E),
+    /// There will be no more.
+    End,
+}
+
+impl<E> Pulled<E> {
+    pub(crate) fn event(self) -> Option<E> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::End => None,
+        }
+    }
+}
+
 /// Why there is no socket any more, or there never was one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Loss {

@@ -26,7 +26,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             backoff_floor: Duration::from_secs(1),
-            backoff_ceiling: Duration::from_secs(60),
+            backoff_ceiling: Duration::from_mins(1),
             stable_after: Duration::from_secs(30),
             heartbeat: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

@@ -56,6 +56,10 @@ impl Tls {
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 type Trusting = rustls::ConfigBuilder<ClientConfig, WantsClientCert>;
 
+#[cfg_attr(
+    any(feature = "ring", feature = "aws-lc-rs"),
+    expect(clippy::unnecessary_wraps, reason = "without these features there may be none")
+)]
 fn provider() -> Result<Arc<CryptoProvider>, Error> {
     #[cfg(feature = "ring")]
     return Ok(Arc::new(rustls::crypto::ring::default_provider()));

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 11] = [
+const OURS: [(&str, &[&str]); 12] = [
     ("presence-protocol", &[]),
     ("presence-client", &["presence-protocol"]),
     ("presence-bindings", &["presence-client"]),
@@ -24,6 +24,7 @@ const OURS: [(&str, &[&str]); 11] = [
         &["presence-core", "presence-identity", "presence-protocol", "presence-service"],
     ),
     ("presence-tests", &["presence-client", "presence-protocol"]),
+    ("presence-bench", &["presence-client", "presence-tests"]),
 ];
 
 /// Crates that use nothing of others but these.
@@ -39,7 +40,10 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     // The chat room is a web server of its own, and the library is compiled for the server in any case.
     ("poem", &["presence-examples", "presence-server"]),
     ("poem-openapi", &["presence-server"]),
-    ("tokio-tungstenite", &["presence-client", "presence-server", "presence-tests"]),
+    (
+        "tokio-tungstenite",
+        &["presence-bench", "presence-client", "presence-server", "presence-tests"],
+    ),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
     ("aws-lc-rs", &["presence-identity", "presence-service"]),
     ("clap", &["presence-server"]),

@@ -82,9 +82,13 @@ mod tests {
         number: u64,
     }
 
-    fn read(status: u16, retry_after: &str, body: &str) -> Result<Wanted, Error> {
+    fn answer(status: u16, retry_after: &str, body: &str) -> Answer {
         let response = Response::builder().status(status).header(RETRY_AFTER, retry_after).body(());
-        Answer::new(&response.unwrap().into_parts().0, body.as_bytes().to_vec()).read()
+        Answer::new(&response.unwrap().into_parts().0, body.as_bytes().to_vec())
+    }
+
+    fn read(status: u16, retry_after: &str, body: &str) -> Result<Wanted, Error> {
+        answer(status, retry_after, body).read()
     }
 
     #[test]

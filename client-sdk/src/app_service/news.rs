@@ -7,6 +7,7 @@ use presence_protocol::app::client::Batch;
 use presence_protocol::{Presence, Puid};
 
 use super::{AppServiceEvent, Receipts, Snapshot, Updates};
+use crate::link::Pulled;
 use crate::state::ConnectionState;
 
 /// How many receipts wait for the application; beyond, the oldest are lost, and counted.
@@ -96,31 +97,31 @@ impl News {
         self.receipts_lost += beyond as u64;
     }
 
-    /// The next event; `Some(None)` after the end. The end comes after everything else.
-    pub(super) fn pull(&mut self) -> Option<Option<AppServiceEvent>> {
+    /// The next event, or that there will be no more. The end comes after everything else.
+    pub(super) fn pull(&mut self) -> Option<Pulled<AppServiceEvent>> {
         if self.ended {
-            return Some(None);
+            return Some(Pulled::End);
         }
         let is_end = matches!(self.state, Some(ConnectionState::Ended(_)));
         if !is_end && let Some(state) = self.state.take() {
-            return Some(Some(AppServiceEvent::State(state)));
+            return Some(Pulled::Event(AppServiceEvent::State(state)));
         }
         if let Some(snapshot) = self.snapshot.take() {
-            return Some(Some(AppServiceEvent::Snapshot(snapshot)));
+            return Some(Pulled::Event(AppServiceEvent::Snapshot(snapshot)));
         }
         if !self.order.is_empty() {
             let mut updates = std::mem::take(&mut self.updates);
             let presence = self.order.drain(..).filter_map(|uid| updates.remove(&uid)).collect();
             let updates = Updates { presence, cursor: self.cursor.clone() };
-            return Some(Some(AppServiceEvent::Updates(updates)));
+            return Some(Pulled::Event(AppServiceEvent::Updates(updates)));
         }
         if !self.receipts.is_empty() {
             let receipts = std::mem::take(&mut self.receipts).into();
             let lost = std::mem::take(&mut self.receipts_lost);
-            return Some(Some(AppServiceEvent::Receipts(Receipts { receipts, lost })));
+            return Some(Pulled::Event(AppServiceEvent::Receipts(Receipts { receipts, lost })));
         }
         self.ended = is_end;
-        self.state.take().map(|end| Some(AppServiceEvent::State(end)))
+        self.state.take().map(|end| Pulled::Event(AppServiceEvent::State(end)))
     }
 }
 
@@ -154,20 +155,20 @@ mod tests {
 
     fn news() -> News {
         let mut news = News::new(ConnectionState::Connected, None);
-        assert!(matches!(news.pull(), Some(Some(AppServiceEvent::State(_)))));
+        assert!(matches!(news.pull(), Some(Pulled::Event(AppServiceEvent::State(_)))));
         news
     }
 
     fn updates(news: &mut News) -> Updates {
         match news.pull() {
-            Some(Some(AppServiceEvent::Updates(updates))) => updates,
+            Some(Pulled::Event(AppServiceEvent::Updates(updates))) => updates,
             other => panic!("no updates but {other:?}"),
         }
     }
 
     fn snapshot(news: &mut News) -> Snapshot {
         match news.pull() {
-            Some(Some(AppServiceEvent::Snapshot(snapshot))) => snapshot,
+            Some(Pulled::Event(AppServiceEvent::Snapshot(snapshot))) => snapshot,
             other => panic!("no snapshot but {other:?}"),
         }
     }
@@ -196,12 +197,12 @@ mod tests {
         let mut news = news();
         news.add(batch(vec![presence(9, 1)], "a"));
         news.add(page(vec![presence(1, 2)], true));
-        assert_eq!(updates(&mut news).presence, [presence(9, 1)]);
         assert_eq!(news.cursor(), Some("a"));
         news.add(page(vec![presence(2, 2)], false));
         let whole = snapshot(&mut news);
         assert_eq!(whole.presence, [presence(1, 2), presence(2, 2)]);
-        assert_eq!((whole.gap, news.cursor()), (false, Some("snapshot")));
+        assert_eq!((whole.gap, news.pull()), (false, None));
+        assert_eq!(news.cursor(), Some("snapshot"));
     }
 
     #[test]
@@ -234,7 +235,9 @@ mod tests {
         };
         let all = (0..RECEIPTS as u128 + 7).map(receipt).collect();
         news.add(Batch { receipts: all, ..Batch::default() });
-        let Some(Some(AppServiceEvent::Receipts(receipts))) = news.pull() else { panic!("none") };
+        let Some(Pulled::Event(AppServiceEvent::Receipts(receipts))) = news.pull() else {
+            panic!("none")
+        };
         assert_eq!((receipts.receipts.len(), receipts.lost), (RECEIPTS, 7));
         assert_eq!(receipts.receipts.first(), Some(&receipt(7)));
     }
@@ -245,7 +248,7 @@ mod tests {
         news.state(ConnectionState::Ended(End::Closed));
         news.add(batch(vec![presence(1, 1)], "a"));
         assert_eq!(updates(&mut news).presence.len(), 1);
-        assert!(matches!(news.pull(), Some(Some(AppServiceEvent::State(_)))));
-        assert_eq!((news.pull(), news.pull()), (Some(None), Some(None)));
+        assert!(matches!(news.pull(), Some(Pulled::Event(AppServiceEvent::State(_)))));
+        assert_eq!((news.pull(), news.pull()), (Some(Pulled::End), Some(Pulled::End)));
     }
 }

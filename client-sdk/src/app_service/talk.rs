@@ -12,7 +12,7 @@ use super::news::News;
 use super::requests::{Answer, Requests};
 use super::{AppServiceEvent, AppServiceOptions};
 use crate::error::{Error, retry_after};
-use crate::link::{Loss, Talk, Verdict};
+use crate::link::{Loss, Pulled, Talk, Verdict};
 use crate::state::ConnectionState;
 
 /// How long to wait with a request that the server could not take, where it does not say.
@@ -47,7 +47,7 @@ impl AppServiceTalk {
         }
     }
 
-    pub(super) fn pull(&mut self) -> Option<Option<AppServiceEvent>> {
+    pub(super) fn pull(&mut self) -> Option<Pulled<AppServiceEvent>> {
         self.news.pull()
     }
 

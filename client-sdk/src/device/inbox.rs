@@ -7,6 +7,7 @@ use presence_protocol::device::Notification;
 
 use super::DeviceEvent;
 use crate::credential::Wanted;
+use crate::link::Pulled;
 use crate::state::ConnectionState;
 
 /// How many notifications wait for the application. What comes beyond is left with the server, and fetched once there is room.
@@ -89,25 +90,25 @@ impl Inbox {
         self.left_with_the_server
     }
 
-    /// The next event; `Some(None)` after the end. The end comes after everything else.
-    pub(super) fn pull(&mut self) -> Option<Option<DeviceEvent>> {
+    /// The next event, or that there will be no more. The end comes after everything else.
+    pub(super) fn pull(&mut self) -> Option<Pulled<DeviceEvent>> {
         if self.ended {
-            return Some(None);
+            return Some(Pulled::End);
         }
         let is_end = matches!(self.state, Some(ConnectionState::Ended(_)));
         if !is_end {
             if let Some(state) = self.state.take() {
-                return Some(Some(DeviceEvent::State(state)));
+                return Some(Pulled::Event(DeviceEvent::State(state)));
             }
             if let Some(wanted) = self.wanted.take() {
-                return Some(Some(DeviceEvent::CredentialWanted(wanted)));
+                return Some(Pulled::Event(DeviceEvent::CredentialWanted(wanted)));
             }
         }
         if let Some(notification) = self.waiting.pop_front() {
-            return Some(Some(DeviceEvent::Notification(notification)));
+            return Some(Pulled::Event(DeviceEvent::Notification(notification)));
         }
         self.ended = is_end;
-        self.state.take().map(|end| Some(DeviceEvent::State(end)))
+        self.state.take().map(|end| Pulled::Event(DeviceEvent::State(end)))
     }
 }
 
@@ -156,7 +157,7 @@ mod tests {
 
     fn inbox() -> Inbox {
         let mut inbox = Inbox::new(ConnectionState::Connected);
-        assert!(matches!(inbox.pull(), Some(Some(DeviceEvent::State(_)))));
+        assert!(matches!(inbox.pull(), Some(Pulled::Event(DeviceEvent::State(_)))));
         inbox
     }
 
@@ -165,7 +166,7 @@ mod tests {
         let mut inbox = inbox();
         assert_eq!(inbox.arrive(notification(1)), Arrival::New);
         assert_eq!(inbox.arrive(notification(1)), Arrival::InHands);
-        assert!(matches!(inbox.pull(), Some(Some(DeviceEvent::Notification(_)))));
+        assert!(matches!(inbox.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
         assert_eq!(inbox.arrive(notification(1)), Arrival::InHands);
         inbox.acknowledge(NotificationId::from_bits(1));
         assert_eq!(inbox.arrive(notification(1)), Arrival::Acknowledged);
@@ -203,10 +204,10 @@ mod tests {
         inbox.state(ConnectionState::Connected);
         inbox.arrive(notification(1));
         inbox.state(ConnectionState::Ended(End::Replaced));
-        assert!(matches!(inbox.pull(), Some(Some(DeviceEvent::Notification(_)))));
+        assert!(matches!(inbox.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
         let end = DeviceEvent::State(ConnectionState::Ended(End::Replaced));
-        assert_eq!(inbox.pull(), Some(Some(end)));
-        assert_eq!(inbox.pull(), Some(None));
-        assert_eq!(inbox.pull(), Some(None));
+        assert_eq!(inbox.pull(), Some(Pulled::Event(end)));
+        assert_eq!(inbox.pull(), Some(Pulled::End));
+        assert_eq!(inbox.pull(), Some(Pulled::End));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep};
 
 use super::talk::DeviceTalk;
-use crate::credential::{TokenError, TokenSource, Wanted};
+use crate::credential::{Credential, TokenError, TokenSource, Wanted};
 use crate::link::{Backoff, Shared};
 use crate::timing::Timing;
 
@@ -25,25 +25,33 @@ pub(super) async fn serve(
             // Sessions shorter than the warning before their end: no need to renew them all the time.
             sleep(within / 2).await;
         }
-        let answer = tokio::select! {
-            answer = source.token(wanted) => answer,
-            // The application was quicker.
-            () = shared.until(|talk| talk.wanted().is_none().then_some(())) => continue,
-        };
-        match answer {
-            Ok(credential) => {
+        match ask(shared, source, wanted).await {
+            None => {}
+            Some(Ok(credential)) => {
                 backoff.forget();
                 given_at = Some(Instant::now());
                 shared.change(|talk| talk.give_credential(credential));
             }
-            Err(TokenError::SignedOut) => {
-                shared.change(DeviceTalk::sign_out);
-                shared.tell(|_| ());
-            }
-            Err(TokenError::Unavailable(reason)) => {
-                tracing::info!(reason, "the token source has nothing at the moment");
+            Some(Err(TokenError::SignedOut)) => shared.tell(DeviceTalk::sign_out),
+            Some(Err(TokenError::Unavailable(_))) => {
                 sleep(backoff.after_failure(rand::random(), None)).await;
             }
         }
     }
+}
+
+/// `None` where the application was quicker than the source.
+async fn ask(
+    shared: &Shared<DeviceTalk>,
+    source: &Arc<dyn TokenSource>,
+    wanted: Wanted,
+) -> Option<Result<Credential, TokenError>> {
+    let answer = tokio::select! {
+        answer = source.token(wanted) => answer,
+        () = shared.until(|talk| talk.wanted().is_none().then_some(())) => return None,
+    };
+    if let Err(error) = &answer {
+        tracing::info!(%error, "the token source has no credential");
+    }
+    Some(answer)
 }

@@ -13,7 +13,7 @@ use super::wish::{Said, Wishes};
 use super::{DeviceEvent, DeviceOptions};
 use crate::credential::{Credential, Wanted};
 use crate::error::{Error, retry_after};
-use crate::link::{Loss, Talk, Verdict};
+use crate::link::{Loss, Pulled, Talk, Verdict};
 use crate::state::ConnectionState;
 
 /// How long to wait with a frame that the server could not take, where it does not say.
@@ -89,7 +89,7 @@ impl DeviceTalk {
         self.wishes.acknowledge(id);
     }
 
-    pub(super) fn pull(&mut self) -> Option<Option<DeviceEvent>> {
+    pub(super) fn pull(&mut self) -> Option<Pulled<DeviceEvent>> {
         self.inbox.pull()
     }
 
@@ -277,12 +277,11 @@ impl Talk for DeviceTalk {
         self.credential = None;
         let was_good = std::mem::take(&mut self.is_proved);
         let signed_out = match (self.renewal_refused.take(), loss) {
-            (Some(ko), _) => ko,
             (None, _) if was_good => {
                 self.want(Some(Wanted::Expired));
                 return Verdict::Await(ConnectionState::CredentialWanted(Wanted::Expired));
             }
-            (None, Loss::Refused(ko)) => ko,
+            (Some(ko), _) | (None, Loss::Refused(ko)) => ko,
             (None, _) => Errno::NotAuthenticated.into(),
         };
         self.want(None);

@@ -24,51 +24,77 @@ pub(crate) struct Link {
 
 /// Runs a channel to its end.
 pub(crate) async fn run<T: Talk>(shared: Arc<Shared<T>>, link: Link) {
-    let mut backoff = Backoff::new(&link.timing);
-    let mut not_before = Instant::now();
+    let backoff = Backoff::new(&link.timing);
+    let mut driver = Driver { shared: &shared, link: &link, backoff, not_before: Instant::now() };
     let end = loop {
-        if until_ready(&shared, not_before).await == Wish::Close {
-            break End::Closed;
-        }
-        let (loss, was_stable) = match connect(&shared, &link, backoff.failures() + 1).await {
-            None => break End::Closed,
-            Some(Err(loss)) => (loss, false),
-            Some(Ok(socket)) => {
-                match Conversation::new(socket, &shared, &link.timing).run().await {
-                    Over::AsWished => break End::Closed,
-                    Over::Lost(loss, accepted_for) => {
-                        (loss, accepted_for >= link.timing.stable_after)
-                    }
-                }
-            }
-        };
-        if was_stable {
-            backoff.forget();
-        }
-        tracing::info!(?loss, "the connection is lost");
-        match shared.with(|talk| talk.on_loss(loss)) {
-            // Whatever brings a channel back without a wait must not do so in a circle.
-            Verdict::AtOnce if was_stable => {}
-            Verdict::AtOnce => {
-                not_before = Instant::now() + backoff.after_failure(rand::random(), None)
-            }
-            Verdict::Await(state) => {
-                if matches!(state, ConnectionState::CredentialWanted(_)) && !was_stable {
-                    not_before = Instant::now() + backoff.after_failure(rand::random(), None);
-                }
-                shared.tell(|talk| talk.set_state(state));
-            }
-            Verdict::End(end) => break end,
-            Verdict::Retry { reason, at_least } => {
-                let wait = backoff.after_failure(rand::random(), at_least);
-                if pause(&shared, &backoff, reason, wait, at_least).await == Wish::Close {
-                    break End::Closed;
-                }
-            }
+        let Some(loss) = driver.try_once().await else { break End::Closed };
+        if let Some(end) = driver.follow(loss).await {
+            break end;
         }
     };
     tracing::info!(%end, "the channel has ended");
     shared.tell(|talk| talk.set_state(ConnectionState::Ended(end)));
+}
+
+/// Whether a connection had lasted a stable while when it was lost.
+type WasStable = bool;
+
+struct Driver<'a, T> {
+    shared: &'a Shared<T>,
+    link: &'a Link,
+    backoff: Backoff,
+    /// Whatever brings a channel back without a wait must not do so in a circle.
+    not_before: Instant,
+}
+
+impl<T: Talk> Driver<'_, T> {
+    /// Connects and converses until the connection is lost; `None` where the application closes.
+    async fn try_once(&mut self) -> Option<(Loss, WasStable)> {
+        if until_ready(self.shared, self.not_before).await == Wish::Close {
+            return None;
+        }
+        let attempt = self.backoff.failures() + 1;
+        let socket = match connect(self.shared, self.link, attempt).await? {
+            Ok(socket) => socket,
+            Err(loss) => return Some((loss, false)),
+        };
+        match Conversation::new(socket, self.shared, &self.link.timing).run().await {
+            Over::AsWished => None,
+            Over::Lost(loss, accepted_for) => {
+                Some((loss, accepted_for >= self.link.timing.stable_after))
+            }
+        }
+    }
+
+    /// Does what follows from a loss; an end, where it is one.
+    async fn follow(&mut self, (loss, was_stable): (Loss, WasStable)) -> Option<End> {
+        tracing::info!(?loss, was_stable, "the connection is lost");
+        if was_stable {
+            self.backoff.forget();
+        }
+        match self.shared.with(|talk| talk.on_loss(loss)) {
+            Verdict::AtOnce => self.slow_down(was_stable),
+            Verdict::Await(state) => {
+                if matches!(state, ConnectionState::CredentialWanted(_)) {
+                    self.slow_down(was_stable);
+                }
+                self.shared.tell(|talk| talk.set_state(state));
+            }
+            Verdict::End(end) => return Some(end),
+            Verdict::Retry { reason, at_least } => {
+                let wait = self.backoff.after_failure(rand::random(), at_least);
+                let wish = pause(self.shared, &self.backoff, reason, wait, at_least).await;
+                return (wish == Wish::Close).then_some(End::Closed);
+            }
+        }
+        None
+    }
+
+    fn slow_down(&mut self, was_stable: WasStable) {
+        if !was_stable {
+            self.not_before = Instant::now() + self.backoff.after_failure(rand::random(), None);
+        }
+    }
 }
 
 /// What the application wants.

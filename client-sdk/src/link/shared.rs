@@ -117,9 +117,8 @@ impl<T: Talk> Shared<T> {
 
     /// Waits until the channel has ended.
     pub(crate) async fn ended(&self) -> End {
-        self.until(|talk| match talk.state() {
-            ConnectionState::Ended(end) => Some(end.clone()),
-            _ => None,
+        self.until(|talk| {
+            if let ConnectionState::Ended(end) = talk.state() { Some(end.clone()) } else { None }
         })
         .await
     }

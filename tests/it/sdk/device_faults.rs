@@ -161,6 +161,10 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
     phone.channel.network_changed();
     phone.channel.set_status(Status::Online, None);
     phone.is_settled().await;
+    // The sign of life has come in time.
+    tokio::time::sleep(2 * quick().probe_timeout).await;
+    phone.channel.set_status(Status::Unavailable, None);
+    phone.is_settled().await;
     assert_eq!(
         (cutter.connections(), phone.channel.state()),
         (connections, ConnectionState::Connected)

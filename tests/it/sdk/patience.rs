@@ -63,9 +63,10 @@ async fn slams(stream: TcpStream) {
 /// Takes the first frame, says OK, and closes as not authorised.
 async fn welcomes_and_throws_out(stream: TcpStream) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-    let _ = socket.next().await;
-    let _ = socket.send(Message::text(r#"{"result":"OK","id":1}"#)).await;
-    let _ = socket.send(Message::text(r#"{"result":"OK","id":2}"#)).await;
+    let Some(Ok(Message::Text(greeting))) = socket.next().await else { return };
+    let greeting: serde_json::Value = serde_json::from_str(&greeting).unwrap();
+    let ok = serde_json::json!({"result": "OK", "id": greeting["id"]});
+    let _ = socket.send(Message::text(ok.to_string())).await;
     let frame = CloseFrame { code: 4003.into(), reason: "".into() };
     let _ = socket.close(Some(frame)).await;
     while let Some(Ok(_)) = socket.next().await {}

@@ -83,7 +83,7 @@ impl Stage {
     }
 
     fn notifications(&mut self) -> Vec<u128> {
-        std::iter::from_fn(|| self.talk.pull().flatten())
+        std::iter::from_fn(|| self.talk.pull().and_then(Pulled::event))
             .filter_map(|event| match event {
                 DeviceEvent::Notification(notification) => Some(notification.id.bits()),
                 DeviceEvent::State(_) | DeviceEvent::CredentialWanted(_) => None,
@@ -143,7 +143,11 @@ fn of_many_wishes_while_one_is_on_its_way_only_the_last_is_said() {
 fn after_a_reconnect_the_visibility_is_said_before_the_status() {
     let mut stage = Stage::accepted();
     stage.talk.wishes().visibility(vec![AppId::from_bits(7)]);
+    assert!(matches!(stage.say().command, Command::Visibility(_)));
+    stage.ok();
     stage.talk.wishes().status(Status::Unavailable, None);
+    stage.say();
+    stage.ok();
     assert!(matches!(stage.lose(CloseCode::GoingAway), Verdict::Retry { .. }));
     stage.open();
     let first = stage.say();
@@ -246,7 +250,7 @@ fn without_a_credential_one_is_wanted_and_given_it_the_device_connects() {
 fn a_session_is_renewed_on_the_same_socket() {
     let mut stage = Stage::accepted();
     stage.hear(&presence_protocol::device::expires_in(60)).unwrap();
-    assert_eq!(stage.talk.wanted(), Some(Wanted::Expiring { within: Duration::from_secs(60) }));
+    assert_eq!(stage.talk.wanted(), Some(Wanted::Expiring { within: Duration::from_mins(1) }));
     assert!(stage.next().is_none());
     stage.talk.give_credential(assertion("second"));
     let renewal = stage.say();
