@@ -1,8 +1,8 @@
 import Foundation
 
-extension PresenceError {
+extension PresenceError: LocalizedError {
     /// What happened, for people.
-    public var textForPeople: String? {
+    public var errorDescription: String? {
         switch self {
         case .Refused(_, let code, let reason, _, _): "The server refused it: \(reason) (\(code))."
         case .Unreachable(let reason): "The server cannot be reached: \(reason)."
