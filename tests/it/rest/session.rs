@@ -133,6 +133,9 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     write().header("x-csrf-token", csrf).await.is_ko(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.is_ko(Errno::Forbidden);
+    // A browser that tells more than the origin is believed.
+    let told = write().header("x-csrf-token", csrf).header("origin", &own);
+    told.header("sec-fetch-site", "cross-site").await.is_ko(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
     let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
