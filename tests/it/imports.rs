@@ -6,8 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 7] = [
+const OURS: [(&str, &[&str]); 11] = [
     ("presence-protocol", &[]),
+    ("presence-client", &["presence-protocol"]),
+    ("presence-bindings", &["presence-client"]),
+    ("presence-bindgen", &[]),
+    ("presence-examples", &["presence-client"]),
     ("presence-core", &["presence-protocol"]),
     ("presence-identity", &[]),
     ("presence-store", &["presence-core", "presence-protocol"]),
@@ -19,7 +23,7 @@ const OURS: [(&str, &[&str]); 7] = [
         "presence-server",
         &["presence-core", "presence-identity", "presence-protocol", "presence-service"],
     ),
-    ("presence-tests", &["presence-protocol"]),
+    ("presence-tests", &["presence-client", "presence-protocol"]),
 ];
 
 /// Crates that use nothing of others but these.
@@ -29,15 +33,18 @@ const ALL_OF_OTHERS: [(&str, &[&str]); 2] = [
 ];
 
 /// Crates of others that only these of ours use.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
-    ("poem", &["presence-server"]),
+    // The chat room is a web server of its own, and the library is compiled for the server in any case.
+    ("poem", &["presence-examples", "presence-server"]),
     ("poem-openapi", &["presence-server"]),
-    ("tokio-tungstenite", &["presence-server", "presence-tests"]),
+    ("tokio-tungstenite", &["presence-client", "presence-server", "presence-tests"]),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
     ("aws-lc-rs", &["presence-identity", "presence-service"]),
     ("clap", &["presence-server"]),
+    ("uniffi", &["presence-bindings"]),
+    ("uniffi_bindgen", &["presence-bindgen"]),
     ("sqlx", &["presence-tests"]),
 ];
 

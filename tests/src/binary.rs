@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 const GIVEN: &str = "PRESENCE_TEST_SERVER";
 
 /// The server's binary.
-pub(crate) fn path() -> &'static Path {
+pub fn server_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| std::env::var_os(GIVEN).map_or_else(|| keep(&build()), PathBuf::from))
+    BUILT.get_or_init(|| std::env::var_os(GIVEN).map_or_else(find, PathBuf::from))
 }
 
 /// Gives the binary a name of this process's own, so that a build meanwhile puts no other in its place in the middle of a run.
@@ -30,10 +30,23 @@ fn keep(built: &Path) -> PathBuf {
     own
 }
 
-/// Builds it as this test was built: with the same profile, into the same target directory.
-fn build() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
+/// A program of the workspace takes the server that lies beside it, since it may run where nothing can be built. A test never
+/// does: it might test an old one.
+fn find() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let directory = program.parent().unwrap();
+    let beside = directory.join("presence-server");
+    match directory.file_name() {
+        Some(name) if name == "deps" => {
+            keep(&build("presence-server", directory.parent().unwrap()))
+        }
+        Some(_) | None if beside.exists() => beside,
+        Some(_) | None => build("presence-server", directory),
+    }
+}
+
+/// Builds it as this program was built: with the same profile, into the same target directory.
+fn build(package: &str, profile: &Path) -> PathBuf {
     let target = profile.parent().unwrap();
     let name = match profile.file_name().and_then(|name| name.to_str()).unwrap() {
         "debug" => "dev",
@@ -41,13 +54,13 @@ fn build() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "presence-server", "--profile", name])
+        .args(["build", "--quiet", "--package", package, "--profile", name])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "the server cannot be built:\n{said}");
-    profile.join("presence-server")
+    assert!(built.status.success(), "{package} cannot be built:\n{said}");
+    profile.join(package)
 }

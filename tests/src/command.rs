@@ -30,7 +30,7 @@ impl Said {
 
 /// Runs the binary in a directory, with arguments and an environment, until it ends.
 pub async fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
-    let mut command = Command::new(binary::path());
+    let mut command = Command::new(binary::server_binary());
     command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
     let ended = timeout(3 * PATIENCE, command.kill_on_drop(true).output()).await;
     let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();

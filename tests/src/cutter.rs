@@ -1,7 +1,9 @@
 //! A wire between a test and the server that can be stalled, half closed and cut.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +19,8 @@ enum Order {
     Carry,
     /// Carries nothing, and ends nothing: as when a phone leaves the range.
     Stall,
+    /// Carries a few bytes at a time, late: as at the edge of a network.
+    Throttle,
     /// Resets both ends (RST).
     Reset,
     /// Ends both ends in TCP's good order (FIN), without any WebSocket's good-bye.
@@ -25,12 +29,18 @@ enum Order {
     HalfClose,
 }
 
-/// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall, which lasts.
+/// How many bytes a throttled wire carries at once.
+const A_FEW_BYTES: usize = 64;
+/// How long it takes for them.
+const A_MOMENT: Duration = Duration::from_millis(5);
+
+/// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall and a throttle, which last.
 #[derive(Debug)]
 pub struct Cutter {
     address: SocketAddr,
     upstream: Arc<Mutex<SocketAddr>>,
     orders: watch::Sender<Order>,
+    connections: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
@@ -41,14 +51,20 @@ impl Cutter {
         let address = listener.local_addr().unwrap();
         let upstream = Arc::new(Mutex::new(server.address()));
         let (orders, heard) = watch::channel(Order::Carry);
+        let connections = Arc::<AtomicUsize>::default();
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, Arc::clone(&upstream), heard));
-        Self { address, upstream, orders, _task: task }
+        task.spawn(accept(listener, Arc::clone(&upstream), heard, Arc::clone(&connections)));
+        Self { address, upstream, orders, connections, _task: task }
     }
 
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections were opened through it so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Leads new connections to where a server is now.
@@ -61,7 +77,12 @@ impl Cutter {
         self.orders.send_replace(Order::Stall);
     }
 
-    /// Carries on after a stall.
+    /// Carries a few bytes at a time until [`Cutter::carry`].
+    pub fn throttle(&self) {
+        self.orders.send_replace(Order::Throttle);
+    }
+
+    /// Carries on after a stall or a throttle.
     pub fn carry(&self) {
         self.orders.send_replace(Order::Carry);
     }
@@ -86,9 +107,11 @@ async fn accept(
     listener: TcpListener,
     upstream: Arc<Mutex<SocketAddr>>,
     orders: watch::Receiver<Order>,
+    count: Arc<AtomicUsize>,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        count.fetch_add(1, Ordering::SeqCst);
         let upstream = *upstream.lock().unwrap();
         connections.spawn(carry(client, upstream, orders.clone()));
     }
@@ -97,7 +120,8 @@ async fn accept(
 async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::Receiver<Order>) {
     let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let mut stalled = *orders.borrow_and_update() == Order::Stall;
+    let first = *orders.borrow_and_update();
+    let (mut stalled, mut throttled) = (first == Order::Stall, first == Order::Throttle);
     let (mut up, mut down) = (true, true);
     let (mut to_server, mut to_client) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     while up || down {
@@ -106,8 +130,9 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::R
                 let order = *orders.borrow_and_update();
                 match order {
                     _ if changed.is_err() => return,
-                    Order::Carry => stalled = false,
+                    Order::Carry => (stalled, throttled) = (false, false),
                     Order::Stall => stalled = true,
+                    Order::Throttle => (stalled, throttled) = (false, true),
                     Order::HangUp => return,
                     Order::Reset => {
                         let _ = (client.set_zero_linger(), server.set_zero_linger());
@@ -119,14 +144,22 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::R
                     }
                 }
             }
-            read = client.read(&mut to_server), if up && !stalled => {
+            read = client.read(part(&mut to_server, throttled)), if up && !stalled => {
                 up = pass(&to_server, read, &mut server).await;
             }
-            read = server.read(&mut to_client), if down && !stalled => {
+            read = server.read(part(&mut to_client, throttled)), if down && !stalled => {
                 down = pass(&to_client, read, &mut client).await;
             }
         }
+        if throttled {
+            tokio::time::sleep(A_MOMENT).await;
+        }
     }
+}
+
+fn part(buffer: &mut [u8], throttled: bool) -> &mut [u8] {
+    let size = if throttled { A_FEW_BYTES } else { buffer.len() };
+    buffer.get_mut(..size).unwrap_or_default()
 }
 
 /// Passes on what was read; at its end, says so. False where this direction is over.

@@ -23,6 +23,7 @@ mod rest;
 mod server;
 mod socket;
 
+pub use binary::server_binary;
 pub use command::{Said, run};
 pub use cutter::Cutter;
 pub use dice::Dice;

@@ -147,7 +147,9 @@ impl Server {
     /// Sends it a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let number = self.pid().to_string();
-        let sent = Command::new("kill").args(["-s", name, &number]).status().await.unwrap();
+        // The shell's own `kill`, since not every system has one beside it.
+        let script = ["-c", "kill -s \"$0\" \"$1\"", name, &number];
+        let sent = Command::new("sh").args(script).status().await.unwrap();
         assert!(sent.success(), "the signal {name} could not be sent");
     }
 
@@ -284,11 +286,11 @@ async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, S
 }
 
 fn command(file_limit: Option<u64>) -> Command {
-    let Some(blocks) = file_limit else { return Command::new(binary::path()) };
+    let Some(blocks) = file_limit else { return Command::new(binary::server_binary()) };
     let mut shell = Command::new("bash");
     // Ignored signals stay ignored over `exec`, so a write over the limit fails where it would have killed.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-    shell.args(["-c", &script]).arg(binary::path());
+    shell.args(["-c", &script]).arg(binary::server_binary());
     shell
 }
 

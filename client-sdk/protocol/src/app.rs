@@ -369,5 +369,7 @@ fn to_json(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).unwrap_or_default()
 }
 
+pub mod client;
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::request::RequestId;
 
@@ -209,6 +209,39 @@ impl Serialize for KoReply<'_> {
             map.serialize_entry("id", id)?;
         }
         map.end()
+    }
+}
+
+/// A reply of the server as it is read: `result`, `id`, and where it refuses, why.
+#[derive(Debug, Deserialize)]
+pub struct RawKo {
+    result: Option<String>,
+    errno: Option<u16>,
+    error: Option<String>,
+    retry_after: Option<f64>,
+    id: Option<serde_json::Value>,
+}
+
+impl RawKo {
+    /// Whether it says OK or KO; `None` where it says neither.
+    pub fn is_ok(&self) -> Option<bool> {
+        match self.result.as_deref() {
+            Some("OK") => Some(true),
+            Some("KO") => Some(false),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The `id` of the request, where it was a number.
+    pub fn number(&self) -> Option<u64> {
+        self.id.as_ref().and_then(serde_json::Value::as_u64)
+    }
+
+    /// The refusal; `None` where it is none, or one that this registry does not have.
+    pub fn into_ko(self) -> Option<Ko> {
+        let errno = Errno::from_number(self.errno?)?;
+        let text = self.error.map_or(Cow::Borrowed(errno.text()), Cow::Owned);
+        Some(Ko { errno, text, retry_after: self.retry_after })
     }
 }
 

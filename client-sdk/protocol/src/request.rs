@@ -24,6 +24,14 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    /// A number as an id.
+    pub fn number(number: u64) -> Self {
+        // The digits of a number are JSON.
+        Self(RawValue::from_string(number.to_string()).unwrap_or_default())
+    }
+}
+
 impl PartialEq for RequestId {
     fn eq(&self, other: &Self) -> bool {
         self.0.get() == other.0.get()

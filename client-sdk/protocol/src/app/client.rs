@@ -1,0 +1,302 @@
+//! The client's side of the AppService Presence Channel: writing requests, reading what the server says.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Auth, NotifyItem, Queried, Queued, Receipt};
+use crate::errno::{Errno, Ko, RawKo};
+use crate::id::{NotificationId, Puid};
+use crate::presence::Presence;
+
+/// One frame from the server, of `presence.v1`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToApp {
+    /// The key was accepted.
+    AuthOk,
+    /// What became of each notification of a request.
+    Notified(Vec<Result<Queued, Ko>>, Option<u64>),
+    /// The answer to a query.
+    Queried(Vec<Queried>, Option<u64>),
+    /// A request was refused.
+    Ko(Ko, Option<u64>),
+    /// A piece of the stream.
+    Batch(Batch),
+    /// Something newer than this crate, to be skipped.
+    Unknown,
+}
+
+/// A piece of the stream, as it is read; the fields are those of [`super::Batch`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Batch {
+    /// A page of a snapshot.
+    pub snapshot: bool,
+    /// What came before is lost: forget it.
+    pub gap: bool,
+    /// The updates.
+    pub presence: Vec<Presence>,
+    /// The receipts.
+    pub receipts: Vec<Receipt>,
+    /// Everything up to here is reflected.
+    pub cursor: Option<String>,
+    /// Further pages follow.
+    pub more: bool,
+}
+
+#[derive(Deserialize)]
+struct Raw<'a> {
+    result: Option<&'a str>,
+    #[serde(borrow)]
+    action: Option<std::borrow::Cow<'a, str>>,
+    presence: Option<&'a serde_json::value::RawValue>,
+    receipts: Option<&'a serde_json::value::RawValue>,
+}
+
+/// Reads a frame from the server. What is not known is [`ToApp::Unknown`].
+///
+/// # Errors
+///
+/// Where it is not JSON of these forms.
+pub fn read(text: &str) -> Result<ToApp, serde_json::Error> {
+    let raw: Raw<'_> = serde_json::from_str(text)?;
+    Ok(match (raw.result, raw.action.as_deref()) {
+        (Some("KO"), _) => {
+            let reply: RawKo = serde_json::from_str(text)?;
+            let id = reply.number();
+            reply.into_ko().map_or(ToApp::Unknown, |ko| ToApp::Ko(ko, id))
+        }
+        (Some("OK"), Some("auth")) => ToApp::AuthOk,
+        (Some("OK"), Some("notify")) => notified(serde_json::from_str(text)?),
+        (Some("OK"), Some("query")) => queried(serde_json::from_str(text)?),
+        (None, None) if raw.presence.is_some() || raw.receipts.is_some() => {
+            ToApp::Batch(serde_json::from_str(text)?)
+        }
+        _ => ToApp::Unknown,
+    })
+}
+
+#[derive(Deserialize)]
+struct NotifyReply {
+    #[serde(default)]
+    results: Vec<RawQueued>,
+    #[serde(flatten)]
+    reply: RawKo,
+}
+
+/// One entry of the `results` of a `notify`, as it is read.
+#[derive(Debug, Deserialize)]
+pub struct RawQueued {
+    id: Option<NotificationId>,
+    queue_size: Option<u32>,
+    #[serde(flatten)]
+    refusal: RawKo,
+}
+
+impl From<RawQueued> for Result<Queued, Ko> {
+    fn from(raw: RawQueued) -> Self {
+        match (raw.id, raw.queue_size) {
+            (Some(id), Some(queue_size)) => Ok(Queued { id, queue_size }),
+            _ => Err(raw.refusal.into_ko().unwrap_or_else(|| Errno::Internal.into())),
+        }
+    }
+}
+
+fn notified(reply: NotifyReply) -> ToApp {
+    ToApp::Notified(reply.results.into_iter().map(Into::into).collect(), reply.reply.number())
+}
+
+#[derive(Deserialize)]
+struct QueryReply {
+    #[serde(default)]
+    presence: Vec<RawQueried>,
+    #[serde(flatten)]
+    reply: RawKo,
+}
+
+/// One entry of the answer to a query or a poll, as it is read.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum RawQueried {
+    /// What the Application may know.
+    Known(Presence),
+    /// No such PUID.
+    Unknown {
+        /// The one that was asked for.
+        uid: String,
+    },
+}
+
+impl From<RawQueried> for Queried {
+    fn from(raw: RawQueried) -> Self {
+        match raw {
+            RawQueried::Known(presence) => Self::Known(presence),
+            RawQueried::Unknown { uid } => Self::Unknown(uid),
+        }
+    }
+}
+
+fn queried(reply: QueryReply) -> ToApp {
+    ToApp::Queried(reply.presence.into_iter().map(Into::into).collect(), reply.reply.number())
+}
+
+/// Written as the server reads it; what has its default is left out.
+impl Serialize for NotifyItem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            uid: Puid,
+            message: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            action: &'a str,
+            #[serde(skip_serializing_if = "is_longest")]
+            ttl: u32,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            idempotency_key: Option<&'a str>,
+        }
+        Written {
+            uid: self.uid,
+            message: &self.message,
+            action: &self.action,
+            ttl: self.ttl,
+            idempotency_key: self.idempotency_key.as_deref(),
+        }
+        .serialize(serializer)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_longest(ttl: &u32) -> bool {
+    *ttl == crate::limits::TTL_SECONDS
+}
+
+/// The frame that proves which Application speaks.
+pub fn auth(auth: &Auth) -> String {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        action: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<&'a str>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        receipts: bool,
+    }
+    super::to_json(&Written {
+        action: "auth",
+        token: auth.key.as_deref(),
+        cursor: auth.cursor.as_deref(),
+        receipts: auth.receipts,
+    })
+}
+
+/// The frame that sends notifications.
+pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        action: &'static str,
+        id: u64,
+        notifications: &'a [NotifyItem],
+    }
+    super::to_json(&Written { action: "notify", id, notifications })
+}
+
+/// The frame that asks for present statuses.
+pub fn query(id: u64, uids: &[Puid]) -> String {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        action: &'static str,
+        id: u64,
+        uids: &'a [Puid],
+    }
+    super::to_json(&Written { action: "query", id, uids })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Command, ReceiptState, Request, auth_ok, notify_ok, parse, query_ok};
+    use crate::presence::Status;
+    use crate::request::RequestId;
+
+    fn presence() -> Presence {
+        Presence {
+            uid: Puid::from_bits(1),
+            status: Status::Online,
+            version: 2,
+            since: 3000,
+            message: None,
+            revoked: false,
+        }
+    }
+
+    #[test]
+    fn what_the_server_writes_is_read() {
+        let id = RequestId::number(7);
+        let queued = Queued { id: NotificationId::from_bits(4), queue_size: 5 };
+        let results = vec![Ok(queued), Err(Errno::UnknownUid.into())];
+        let answers = vec![Queried::Known(presence()), Queried::Unknown("nobody".to_owned())];
+        let ko = Ko::slow_down(0.5);
+        for (written, meant) in [
+            (auth_ok(None), ToApp::AuthOk),
+            (notify_ok(Some(&id), &results), ToApp::Notified(results, Some(7))),
+            (query_ok(Some(&id), &answers), ToApp::Queried(answers, Some(7))),
+            (ko.to_json(Some(&id)), ToApp::Ko(ko, Some(7))),
+            (r#"{"action":"weather","result":"OK"}"#.to_owned(), ToApp::Unknown),
+            (r#"{"weather":"rain"}"#.to_owned(), ToApp::Unknown),
+        ] {
+            assert_eq!(read(&written).unwrap(), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn the_stream_is_read_as_it_is_written() {
+        let (presence, receipt) = (
+            presence(),
+            Receipt {
+                id: NotificationId::from_bits(9),
+                uid: Puid::from_bits(1),
+                state: ReceiptState::Acked,
+            },
+        );
+        let written = super::super::Batch {
+            snapshot: true,
+            gap: true,
+            presence: Some(vec![&presence]),
+            receipts: &[receipt],
+            cursor: Some("c"),
+            more: true,
+        };
+        let ToApp::Batch(read) = read(&written.to_json()).unwrap() else { panic!("no batch") };
+        assert_eq!((read.snapshot, read.gap, read.more), (true, true, true));
+        assert_eq!((read.presence, read.receipts), (vec![presence], vec![receipt]));
+        assert_eq!(read.cursor.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn what_a_client_writes_the_server_reads() {
+        let item = |ttl, action: &str, key: Option<&str>| NotifyItem {
+            uid: Puid::from_bits(1),
+            message: "Hello".to_owned(),
+            action: action.to_owned(),
+            ttl,
+            idempotency_key: key.map(str::to_owned),
+        };
+        let items = [
+            item(0, "https://chat.example/", Some("k")),
+            item(crate::limits::TTL_SECONDS, "", None),
+        ];
+        let meant = Request {
+            id: Some(RequestId::number(1)),
+            command: Command::Notify(items.iter().cloned().map(Ok).collect()),
+        };
+        assert!(parse(&notify(1, &items)).unwrap() == meant);
+        let asked =
+            Auth { key: Some("k".to_owned()), cursor: Some("c".to_owned()), receipts: true };
+        let written = auth(&asked);
+        assert!(parse(&written).unwrap() == Request { id: None, command: Command::Auth(asked) });
+        let meant = Request {
+            id: Some(RequestId::number(2)),
+            command: Command::Query(vec![Ok(Puid::from_bits(3))]),
+        };
+        assert!(parse(&query(2, &[Puid::from_bits(3)])).unwrap() == meant);
+    }
+}

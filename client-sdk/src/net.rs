@@ -1,0 +1,150 @@
+//! The way to the server: names, TCP without Nagle's delay, TLS. Both the sockets and the REST calls go this way.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tower_service::Service;
+
+use crate::error::Error;
+use crate::tls::Tls;
+
+/// Opens connections.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    tcp: HttpConnector,
+    tls: Arc<ClientConfig>,
+}
+
+impl Connector {
+    /// Connections that trust whom the application trusts.
+    pub(crate) fn new(tls: &Tls) -> Result<Self, Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_happy_eyeballs_timeout(Some(Duration::from_millis(300)));
+        Ok(Self { tcp, tls: tls.client_config()? })
+    }
+
+    /// A connection to the host of a URL, with TLS for `wss` and `https`.
+    pub(crate) async fn connect(mut self, url: Uri) -> Result<Wire, Unreachable> {
+        let secure = matches!(url.scheme_str(), Some("wss" | "https"));
+        let host = url.host().unwrap_or_default().to_owned();
+        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let at_port = format!("http://{host}:{port}/").parse().map_err(Unreachable::new)?;
+        let tcp = self.tcp.call(at_port).await.map_err(Unreachable::new)?.into_inner();
+        if !secure {
+            return Ok(Wire::Plain(tcp));
+        }
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+        let tls = TlsConnector::from(self.tls).connect(name.map_err(Unreachable::new)?, tcp).await;
+        Ok(Wire::Tls(Box::new(tls.map_err(Unreachable::new)?)))
+    }
+}
+
+/// Why there is no connection, in one line with all causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreachable(String);
+
+impl Unreachable {
+    pub(crate) fn new(error: impl std::error::Error) -> Self {
+        let mut line = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !line.contains(&text) {
+                line = format!("{line}: {text}");
+            }
+            cause = error.source();
+        }
+        Self(line)
+    }
+}
+
+impl From<Unreachable> for Error {
+    fn from(unreachable: Unreachable) -> Self {
+        Self::Unreachable(unreachable.0)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Wire>;
+    type Error = Unreachable;
+    type Future = BoxFuture<'static, Result<TokioIo<Wire>, Unreachable>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        let connecting = self.clone().connect(url);
+        Box::pin(async { connecting.await.map(TokioIo::new) })
+    }
+}
+
+/// An open connection.
+pub(crate) enum Wire {
+    /// For development.
+    Plain(TcpStream),
+    /// For everything else.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}

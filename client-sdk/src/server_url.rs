@@ -1,0 +1,132 @@
+//! Where the server is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+use crate::error::Error;
+
+/// The URL of a Presence server, such as `https://presence.example`: a host, and where need be a port and a path before the
+/// server's own. `http` is for development.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl {
+    secure: bool,
+    authority: Authority,
+    prefix: String,
+}
+
+impl ServerUrl {
+    /// Whether it is `https`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The URL of a WebSocket below the server's path, such as `/presence`.
+    pub(crate) fn socket(&self, path: &str) -> Result<Uri, Error> {
+        self.below(if self.secure { "wss" } else { "ws" }, path)
+    }
+
+    /// The URL of a REST call below the server's path, such as `/session`, with its query.
+    pub(crate) fn rest(&self, path: &str) -> Result<Uri, Error> {
+        self.below(if self.secure { "https" } else { "http" }, path)
+    }
+
+    fn below(&self, scheme: &str, path: &str) -> Result<Uri, Error> {
+        Uri::builder()
+            .scheme(scheme)
+            .authority(self.authority.clone())
+            .path_and_query(format!("{}{path}", self.prefix))
+            .build()
+            .map_err(|error| Error::InvalidArgument(format!("no URL can be made: {error}")))
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid =
+            |reason: &str| Err(Error::InvalidArgument(format!("the URL of the server {reason}")));
+        let Ok(uri) = text.parse::<Uri>() else { return invalid("is not a URL") };
+        let secure = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(_) | None => {
+                return invalid("must begin with https:// (or http:// in development)");
+            }
+        };
+        let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty())
+        else {
+            return invalid("has no host");
+        };
+        if authority.as_str().contains('@') {
+            return invalid("must not name a user");
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return invalid("must have no query and no fragment");
+        }
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { secure, authority: authority.clone(), prefix })
+    }
+}
+
+impl TryFrom<&str> for ServerUrl {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_have_a_port_and_a_path_and_ends_without_a_slash() {
+        for (given, shown) in [
+            ("https://presence.example", "https://presence.example"),
+            ("https://presence.example/", "https://presence.example"),
+            (
+                "https://presence.example:8443/below/here/",
+                "https://presence.example:8443/below/here",
+            ),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(given.parse::<ServerUrl>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        for given in [
+            "",
+            "presence.example",
+            "ftp://presence.example",
+            "https://",
+            "https://u:p@presence.example",
+            "https://presence.example/?a=b",
+            "https://presence.example/#a",
+            "https://a b/",
+        ] {
+            assert!(given.parse::<ServerUrl>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn sockets_and_calls_lie_below_the_path() {
+        let url: ServerUrl = "https://presence.example/below".parse().unwrap();
+        assert_eq!(url.socket("/presence").unwrap(), "wss://presence.example/below/presence");
+        assert_eq!(url.rest("/grants?a=b").unwrap(), "https://presence.example/below/grants?a=b");
+    }
+}

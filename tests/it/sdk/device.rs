@@ -1,0 +1,220 @@
+//! What a device channel does while nothing is wrong.
+
+use presence_client::{
+    ConnectionState, Credential, DeviceEvent, End, Errno, Status, StatusText, Wanted,
+};
+use presence_tests::{Options, Server, Socket};
+use serde_json::json;
+
+use super::parts::{BackEnd, Phone, Tokens, soon, until, url};
+
+#[tokio::test]
+async fn a_status_with_its_text_reaches_the_application() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut back_end = BackEnd::of(&server, &application).await;
+    let phone = Phone::of(&server, "alice").await;
+    back_end.sees(uid, Status::Online).await;
+    phone.channel.set_status(Status::Unavailable, Some(StatusText::try_from("at lunch").unwrap()));
+    back_end.sees(uid, Status::Unavailable).await;
+    let shown = back_end.map.get(&uid).unwrap();
+    assert_eq!(shown.message.as_ref().map(StatusText::as_str), Some("at lunch"));
+}
+
+#[tokio::test]
+async fn a_visibility_hides_the_device_from_the_others() {
+    let server = Server::quick().await;
+    let (seeing, alice, uid) = server.application_with("alice").await;
+    let other = server.application_named(&seeing.owner, "Other").await;
+    let elsewhere = alice.grant(&other).await;
+    let tokens = Tokens::of(&server, "alice");
+    let phone = Phone::with(url(&server), |options| {
+        options.tokens = Some(tokens);
+        options.visibility = Some(vec![seeing.id()]);
+    });
+    phone.is_settled().await;
+    assert_eq!(seeing.presence_of(uid).await["status"], "online");
+    assert_eq!(other.presence_of(elsewhere).await["status"], "offline");
+    phone.channel.set_visibility(vec![other.id()]);
+    phone.is_settled().await;
+    assert_eq!(seeing.presence_of(uid).await["status"], "offline");
+    assert_eq!(other.presence_of(elsewhere).await["status"], "online");
+}
+
+#[tokio::test]
+async fn a_notification_that_was_taken_does_not_come_again_and_one_that_was_not_does() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut phone = Phone::of(&server, "alice").await;
+    for message in ["taken", "left"] {
+        application.notify(&json!([{"uid": uid, "message": message}])).await.ok();
+    }
+    let taken = phone.takes().await;
+    assert_eq!((taken.message.as_str(), taken.source.as_str()), ("taken", "Chat"));
+    phone.is_settled().await;
+    phone.acknowledges = false;
+    let left = phone.takes().await;
+    phone.is_settled().await;
+    phone.channel.close().await;
+    let mut later = Phone::of(&server, "alice").await;
+    assert_eq!(later.takes().await.id, left.id);
+    later.is_settled().await;
+    assert!(later.pending().is_empty());
+}
+
+#[tokio::test]
+async fn a_closed_channel_ends_the_presence_at_once_and_a_dropped_one_too() {
+    let server = Server::start(Options::default().with("grace-seconds", 3600)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut back_end = BackEnd::of(&server, &application).await;
+    let mut phone = Phone::of(&server, "alice").await;
+    back_end.sees(uid, Status::Online).await;
+    phone.channel.close().await;
+    phone.is(|state| *state == ConnectionState::Ended(End::Closed)).await;
+    assert!(phone.hear().await.is_none() && phone.hear().await.is_none());
+    back_end.sees(uid, Status::Offline).await;
+    let phone = Phone::of(&server, "alice").await;
+    back_end.sees(uid, Status::Online).await;
+    drop(phone);
+    back_end.sees(uid, Status::Offline).await;
+}
+
+#[tokio::test]
+async fn nothing_of_a_channel_is_left_behind_when_it_is_dropped() {
+    let server = Server::quick().await;
+    let assertion = server.assertion("alice").await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let connected = Phone::with(url(&server), |options| {
+        options.credential = Some(Credential::Assertion(assertion.into()));
+    });
+    connected.is_settled().await;
+    let nowhere = Phone::with("http://127.0.0.1:1".parse().unwrap(), |options| {
+        options.credential = Some(Credential::Token("t".to_owned().into()));
+    });
+    let waiting = Phone::with(url(&server), |_| ());
+    assert!(tasks() > before);
+    drop((connected, nowhere, waiting));
+    until("the tasks are gone", async || tasks() <= before).await;
+}
+
+#[tokio::test]
+async fn a_newer_connection_of_the_same_device_ends_the_older_for_good() {
+    let server = Server::quick().await;
+    let mut older = Phone::of(&server, "alice").await;
+    let newer = Phone::of(&server, "alice").await;
+    older.is(|state| *state == ConnectionState::Ended(End::Replaced)).await;
+    assert!(older.hear().await.is_none());
+    newer.channel.set_status(Status::Unavailable, None);
+    newer.is_settled().await;
+    assert_eq!(newer.channel.state(), ConnectionState::Connected);
+}
+
+#[tokio::test]
+async fn a_device_that_its_user_ends_stays_away() {
+    let server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    let mut phone = Phone::of(&server, "alice").await;
+    alice.call("DELETE", "/devices/phone").await.ok();
+    phone.is(|state| *state == ConnectionState::Ended(End::EndedByUser)).await;
+    assert!(phone.hear().await.is_none());
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_again_and_again_without_a_reconnect() {
+    let server = Server::start(Options::default().with("session-seconds", 2)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let tokens = Tokens::of(&server, "alice");
+    let source = std::sync::Arc::clone(&tokens);
+    let mut phone = Phone::with(url(&server), |options| options.tokens = Some(source));
+    phone.is(|state| *state == ConnectionState::Connected).await;
+    let begun = std::time::Instant::now();
+    until("it was renewed three times", async || tokens.asked() >= 4).await;
+    assert!(begun.elapsed().as_secs() >= 2, "it was renewed all the time");
+    phone.is_settled().await;
+    let lost = phone.pending();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(application.presence_of(uid).await["status"], "online");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_unrenewed_asks_for_a_credential_and_goes_on_with_it() {
+    let server = Server::start(Options::default().with("session-seconds", 1)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut phone = Phone::with(url(&server), |_| ());
+    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::First)).await;
+    let assertion = server.assertion("alice").await;
+    phone.channel.give_credential(Credential::Assertion(assertion.into()));
+    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::Expired)).await;
+    phone.channel.set_status(Status::Unavailable, None);
+    let assertion = server.assertion("alice").await;
+    phone.channel.give_credential(Credential::Assertion(assertion.into()));
+    phone.is(|state| *state == ConnectionState::Connected).await;
+    until("the last wish is known", async || {
+        application.presence_of(uid).await["status"] == "unavailable"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
+    let server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    let mut phone = Phone::with(url(&server), |options| {
+        options.credential = Some(Credential::Token(alice.token.clone().into()));
+    });
+    phone.is(|state| *state == ConnectionState::Connected).await;
+    alice.call("DELETE", "/session").await.ok();
+    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::Expired)).await;
+    phone.channel.give_credential(Credential::Token(alice.token.clone().into()));
+    let state = phone.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
+    let ConnectionState::SignedOut(ko) = state else { unreachable!() };
+    assert!([Errno::SessionExpired, Errno::NotAuthenticated].contains(&ko.errno), "{ko:?}");
+}
+
+#[tokio::test]
+async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let phone = Phone::of(&server, "alice").await;
+    for turn in 0..12 {
+        let text = StatusText::try_from(turn.to_string()).unwrap();
+        phone.channel.set_status(Status::Online, Some(text));
+        // Each is said before the next is wished, until the server asks for patience.
+        let settling = soon("a wish is confirmed", phone.channel.settled());
+        drop(tokio::time::timeout(std::time::Duration::from_millis(50), settling).await);
+    }
+    phone.is_settled().await;
+    assert_eq!(application.presence_of(uid).await["message"], "11");
+    assert_eq!(phone.channel.state(), ConnectionState::Connected);
+}
+
+#[tokio::test]
+async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
+    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    let owner = server.sign_in("developer").await;
+    let alice = server.sign_in("alice").await;
+    let mut sent = Vec::new();
+    let mut phone = Phone::of(&server, "alice").await;
+    // More than wait for the application at once: the rest stays with the server.
+    for number in 0..13 {
+        let application = server.application_named(&owner, &format!("App {number}")).await;
+        let uid = alice.grant(&application).await;
+        let items: Vec<_> = (0..100)
+            .map(|item| json!({"uid": uid, "message": format!("{number} {item}")}))
+            .collect();
+        application.notify(&json!(items)).await.ok();
+        sent.extend((0..100).map(|item| format!("{number} {item}")));
+    }
+    let mut taken: Vec<String> = Vec::new();
+    while taken.len() < sent.len() {
+        taken.push(phone.takes().await.message);
+    }
+    phone.is_settled().await;
+    assert!(phone.pending().iter().all(|event| matches!(event, DeviceEvent::State(_))));
+    sent.sort();
+    taken.sort();
+    assert_eq!(taken, sent);
+    let mut socket = Socket::device_of(&server, "alice", "other", "online").await;
+    socket.has_nothing_more().await;
+}

@@ -1,0 +1,271 @@
+//! What the SDK's tests are made of: a phone and a back end that collect what they hear.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use presence_client::{
+    AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, ConnectionState,
+    Credential, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notification, PresenceMap,
+    Puid, ServerUrl, Status, Timing, TokenError, TokenSource, Wanted,
+};
+use presence_tests::{Application, Cutter, PATIENCE, Rest, Server, email};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+/// Short times, so that what has to wait does not wait long; what must not be late on a busy machine has time.
+pub(crate) fn quick() -> Timing {
+    Timing {
+        backoff_floor: Duration::from_millis(20),
+        backoff_ceiling: Duration::from_millis(200),
+        stable_after: Duration::from_millis(500),
+        heartbeat: Duration::from_millis(700),
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: 3 * PATIENCE,
+        probe_timeout: Duration::from_millis(700),
+    }
+}
+
+/// Makes assertions of the development issuer for somebody, and counts how often it was asked.
+pub(crate) struct Tokens {
+    rest: Rest,
+    name: String,
+    asked: AtomicUsize,
+}
+
+impl Tokens {
+    pub(crate) fn of(server: &Server, name: &str) -> Arc<Self> {
+        let (rest, name) = (server.rest().clone(), name.to_owned());
+        Arc::new(Self { rest, name, asked: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl TokenSource for Tokens {
+    fn token(&self, _: Wanted) -> BoxFuture<'_, Result<Credential, TokenError>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let wish = json!({"email": email(&self.name)});
+        async move {
+            let answer = self.rest.call("POST", "/dev/assertion").json(&wish).await;
+            let assertion = answer.ok()["assertion"].as_str().unwrap().to_owned();
+            Ok(Credential::Assertion(assertion.into()))
+        }
+        .boxed()
+    }
+}
+
+pub(crate) fn url(server: &Server) -> ServerUrl {
+    server.url().parse().unwrap()
+}
+
+pub(crate) fn url_of(cutter: &Cutter) -> ServerUrl {
+    format!("http://{}", cutter.address()).parse().unwrap()
+}
+
+/// A phone: a device channel, and what was heard on it.
+pub(crate) struct Phone {
+    pub(crate) channel: DeviceChannel,
+    pub(crate) events: DeviceEvents,
+    pub(crate) states: Vec<ConnectionState>,
+    pub(crate) notifications: Vec<Notification>,
+    /// Whether each notification is acknowledged as it is heard.
+    pub(crate) acknowledges: bool,
+    taken: usize,
+}
+
+impl Phone {
+    /// A phone that is connected, and whose status the server knows.
+    pub(crate) async fn of(server: &Server, name: &str) -> Self {
+        let tokens = Tokens::of(server, name);
+        let phone = Self::with(url(server), |options| options.tokens = Some(tokens));
+        phone.is_settled().await;
+        phone
+    }
+
+    /// The same, through a wire.
+    pub(crate) async fn through(cutter: &Cutter, server: &Server, name: &str) -> Self {
+        let tokens = Tokens::of(server, name);
+        let phone = Self::with(url_of(cutter), |options| options.tokens = Some(tokens));
+        phone.is_settled().await;
+        phone
+    }
+
+    pub(crate) fn with(server: ServerUrl, change: impl FnOnce(&mut DeviceOptions)) -> Self {
+        let mut options = DeviceOptions::new(server, "phone".parse().unwrap());
+        options.timing = quick();
+        change(&mut options);
+        let (channel, events) = DeviceChannel::open(options).unwrap();
+        let (states, notifications) = (Vec::new(), Vec::new());
+        Self { channel, events, states, notifications, acknowledges: true, taken: 0 }
+    }
+
+    /// Waits until the server has confirmed everything.
+    pub(crate) async fn is_settled(&self) {
+        soon("the wishes are confirmed", self.channel.settled()).await.unwrap();
+    }
+
+    /// The next event, which is also noted.
+    pub(crate) async fn hear(&mut self) -> Option<DeviceEvent> {
+        let event = soon("an event", self.events.next()).await?;
+        match &event {
+            DeviceEvent::State(state) => self.states.push(state.clone()),
+            DeviceEvent::Notification(notification) => {
+                if self.acknowledges {
+                    self.channel.acknowledge(notification.id);
+                }
+                self.notifications.push(notification.clone());
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Listens until the channel is in a state.
+    pub(crate) async fn is(
+        &mut self,
+        wanted: impl Fn(&ConnectionState) -> bool,
+    ) -> ConnectionState {
+        loop {
+            match self.hear().await {
+                Some(DeviceEvent::State(state)) if wanted(&state) => return state,
+                Some(_) => {}
+                None => panic!("the channel ended; it was {:?}", self.states),
+            }
+        }
+    }
+
+    /// The next notification.
+    pub(crate) async fn takes(&mut self) -> Notification {
+        while self.notifications.len() == self.taken {
+            let heard = self.hear().await;
+            assert!(heard.is_some(), "the channel ended; it was {:?}", self.states);
+        }
+        self.taken += 1;
+        self.notifications[self.taken - 1].clone()
+    }
+
+    /// What has come in already.
+    pub(crate) fn pending(&mut self) -> Vec<DeviceEvent> {
+        std::iter::from_fn(|| self.events.next().now_or_never().flatten()).collect()
+    }
+}
+
+/// A back end: its channel, and the map of who is there.
+pub(crate) struct BackEnd {
+    pub(crate) channel: AppServiceChannel,
+    pub(crate) events: AppServiceEvents,
+    pub(crate) map: PresenceMap,
+    /// What was heard, but for the states.
+    pub(crate) heard: Vec<AppServiceEvent>,
+}
+
+impl BackEnd {
+    /// A back end that has its snapshot.
+    pub(crate) async fn of(server: &Server, application: &Application) -> Self {
+        Self::with(url(server), application, |_| ()).await
+    }
+
+    /// The same, through a wire.
+    pub(crate) async fn through(cutter: &Cutter, application: &Application) -> Self {
+        Self::with(url_of(cutter), application, |_| ()).await
+    }
+
+    pub(crate) async fn with(
+        server: ServerUrl,
+        application: &Application,
+        change: impl FnOnce(&mut AppServiceOptions),
+    ) -> Self {
+        let mut back_end = Self::opening(server, application, change);
+        while !back_end.map.is_live() {
+            back_end.hear().await;
+        }
+        back_end
+    }
+
+    pub(crate) fn opening(
+        server: ServerUrl,
+        application: &Application,
+        change: impl FnOnce(&mut AppServiceOptions),
+    ) -> Self {
+        let key = application.api_key.clone().into();
+        let mut options = AppServiceOptions::new(server, application.id(), key);
+        options.timing = quick();
+        change(&mut options);
+        let (channel, events) = AppServiceChannel::open(options).unwrap();
+        Self { channel, events, map: PresenceMap::new(), heard: Vec::new() }
+    }
+
+    /// The next event, which is noted and put into the map.
+    pub(crate) async fn hear(&mut self) -> Option<AppServiceEvent> {
+        let event = soon("an event", self.events.next()).await?;
+        self.note(&event);
+        Some(event)
+    }
+
+    fn note(&mut self, event: &AppServiceEvent) {
+        self.map.apply(event);
+        if !matches!(event, AppServiceEvent::State(_)) {
+            self.heard.push(event.clone());
+        }
+    }
+
+    /// Listens until the map shows a status.
+    pub(crate) async fn sees(&mut self, uid: Puid, status: Status) {
+        while self.map.status(&uid) != status {
+            assert!(self.hear().await.is_some(), "the channel ended");
+        }
+    }
+
+    /// Listens until the channel is in a state.
+    pub(crate) async fn is(
+        &mut self,
+        wanted: impl Fn(&ConnectionState) -> bool,
+    ) -> ConnectionState {
+        loop {
+            match self.hear().await {
+                Some(AppServiceEvent::State(state)) if wanted(&state) => return state,
+                Some(_) => {}
+                None => panic!("the channel ended"),
+            }
+        }
+    }
+
+    /// The statuses that were heard of somebody so far, the present ones in snapshots included.
+    pub(crate) fn heard_of(&self, uid: Puid) -> Vec<Status> {
+        let presence = self.heard.iter().flat_map(|event| match event {
+            AppServiceEvent::Snapshot(snapshot) => snapshot.presence.clone(),
+            AppServiceEvent::Updates(updates) => updates.presence.clone(),
+            _ => Vec::new(),
+        });
+        presence.filter(|presence| presence.uid == uid).map(|presence| presence.status).collect()
+    }
+
+    /// Whether an event told of a gap.
+    pub(crate) fn heard_a_gap(&self) -> bool {
+        self.heard.iter().any(|event| match event {
+            AppServiceEvent::Snapshot(snapshot) => snapshot.gap,
+            _ => false,
+        })
+    }
+}
+
+/// What must come, and soon.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(3 * PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+/// Looks again and again until something holds that nobody is told of.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !holds().await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(what, looking).await;
+}

@@ -1,0 +1,192 @@
+//! How often the SDK knocks: never in a busy loop, whatever happens and whatever it is told.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use presence_client::{
+    AppId, AppServiceChannel, AppServiceEvent, AppServiceOptions, ConnectionState, Credential,
+    DeviceEvent,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use super::parts::{Phone, quick, soon};
+
+/// Somebody in the server's place, who notes when they are knocked at.
+struct Host {
+    address: SocketAddr,
+    knocks: Arc<Mutex<Vec<Instant>>>,
+    _task: JoinSet<()>,
+}
+
+impl Host {
+    async fn who<Answer>(answers: fn(TcpStream) -> Answer) -> Self
+    where
+        Answer: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let knocks = Arc::<Mutex<Vec<Instant>>>::default();
+        let noted = Arc::clone(&knocks);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut guests = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                noted.lock().unwrap().push(Instant::now());
+                guests.spawn(answers(stream));
+            }
+        });
+        Self { address, knocks, _task: task }
+    }
+
+    fn knocks(&self) -> Vec<Instant> {
+        self.knocks.lock().unwrap().clone()
+    }
+
+    fn phone(&self, change: impl FnOnce(&mut presence_client::DeviceOptions)) -> Phone {
+        let url = format!("http://{}", self.address);
+        Phone::with(url.parse().unwrap(), |options| {
+            options.credential = Some(Credential::Token("t".to_owned().into()));
+            change(options);
+        })
+    }
+}
+
+async fn slams(stream: TcpStream) {
+    drop(stream);
+}
+
+/// Takes the first frame, says OK, and closes as not authorised.
+async fn welcomes_and_throws_out(stream: TcpStream) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let _ = socket.next().await;
+    let _ = socket.send(Message::text(r#"{"result":"OK","id":1}"#)).await;
+    let _ = socket.send(Message::text(r#"{"result":"OK","id":2}"#)).await;
+    let frame = CloseFrame { code: 4003.into(), reason: "".into() };
+    let _ = socket.close(Some(frame)).await;
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+async fn refuses(stream: TcpStream) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let _ = socket.next().await;
+    let refusal = r#"{"result":"KO","errno":34,"error":"Invalid assertion","id":1}"#;
+    let _ = socket.send(Message::text(refusal)).await;
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+#[tokio::test]
+async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
+    let host = Host::who(slams).await;
+    let mut phone = host.phone(|_| ());
+    let mut waits = Vec::new();
+    while waits.len() < 12 {
+        let Some(DeviceEvent::State(state)) = phone.hear().await else { panic!("no state") };
+        if let ConnectionState::Waiting { retry_in, .. } = state {
+            assert!(retry_in <= quick().backoff_ceiling);
+            waits.push(retry_in);
+        }
+    }
+    let knocks = host.knocks();
+    assert!(knocks.len() <= waits.len() + 1, "{} knocks", knocks.len());
+    for (pair, wait) in knocks.windows(2).zip(&waits) {
+        // An announced wait is measured from the loss, which came after the knock.
+        assert!(pair[1] - pair[0] + Duration::from_millis(2) >= *wait, "{pair:?} {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn hints_however_many_are_no_busy_loop() {
+    let host = Host::who(slams).await;
+    let phone = host.phone(|options| {
+        options.timing.backoff_floor = Duration::from_millis(400);
+        options.timing.backoff_ceiling = Duration::from_millis(400);
+    });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        phone.channel.network_changed();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // A random part of 0.4 s lies between two of them: about 15 in 2 s, and 60 about never.
+    assert!(host.knocks().len() < 60, "{} knocks", host.knocks().len());
+    assert!(host.knocks().len() > 1);
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_tried_once() {
+    let host = Host::who(refuses).await;
+    let mut phone = host.phone(|_| ());
+    phone.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
+    for _ in 0..20 {
+        phone.channel.network_changed();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(host.knocks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_key_is_tried_once() {
+    async fn refuses(stream: TcpStream) {
+        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, Echo).await else {
+            return;
+        };
+        let _ = socket.next().await;
+        let refusal = r#"{"result":"KO","errno":41,"error":"Invalid API key"}"#;
+        let _ = socket.send(Message::text(refusal)).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+    let host = Host::who(refuses).await;
+    let server = format!("http://{}", host.address).parse().unwrap();
+    let key = "key".to_owned().into();
+    let mut options = AppServiceOptions::new(server, AppId::from_bits(1), key);
+    options.timing = quick();
+    let (channel, mut events) = AppServiceChannel::open(options).unwrap();
+    loop {
+        let event = soon("an event", events.next()).await;
+        if let Some(AppServiceEvent::State(ConnectionState::SignedOut(_))) = event {
+            break;
+        }
+    }
+    for _ in 0..20 {
+        channel.network_changed();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(host.knocks().len(), 1);
+}
+
+/// Answers with the subprotocol that was asked for.
+struct Echo;
+
+impl tokio_tungstenite::tungstenite::handshake::server::Callback for Echo {
+    fn on_request(
+        self,
+        _: &tokio_tungstenite::tungstenite::handshake::server::Request,
+        mut response: tokio_tungstenite::tungstenite::handshake::server::Response,
+    ) -> Result<
+        tokio_tungstenite::tungstenite::handshake::server::Response,
+        tokio_tungstenite::tungstenite::handshake::server::ErrorResponse,
+    > {
+        let value = tokio_tungstenite::tungstenite::http::HeaderValue::from_static("presence.v1");
+        response.headers_mut().insert("sec-websocket-protocol", value);
+        Ok(response)
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_every_credential_and_then_none_is_no_busy_loop() {
+    let host = Host::who(welcomes_and_throws_out).await;
+    let phone = host.phone(|options| {
+        options.timing.backoff_floor = Duration::from_millis(400);
+        options.timing.backoff_ceiling = Duration::from_millis(400);
+        let source = |_| async { Ok(Credential::Token("fresh".to_owned().into())) };
+        options.tokens = Some(Arc::new(source));
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let knocks = host.knocks().len();
+    assert!((2..60).contains(&knocks), "{knocks} knocks");
+    drop(phone);
+}

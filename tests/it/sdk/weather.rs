@@ -1,0 +1,97 @@
+//! Bad weather: faults, wishes and notifications at random, and in the end everything is as it should be.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use presence_client::{DeviceEvent, NewNotification, NotificationId, Status, StatusText};
+use presence_tests::{Cutter, Dice, Options, Server};
+use tokio::time::sleep;
+
+use super::parts::{BackEnd, Phone, soon};
+
+/// How many times something goes wrong.
+const ROUNDS: usize = 60;
+
+fn goes_wrong(dice: &mut Dice, wires: [&Cutter; 2]) {
+    let wire = *dice.pick(&wires);
+    match dice.below(6) {
+        0 => wire.reset(),
+        1 => wire.hang_up(),
+        2 => wire.half_close(),
+        3 => wire.stall(),
+        4 => wire.throttle(),
+        _ => wire.carry(),
+    }
+}
+
+#[tokio::test]
+async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_shown_twice() {
+    let seed = Dice::seed();
+    println!("seed {seed}");
+    let mut dice = Dice::new(seed);
+    let options = Options::default()
+        .with("notify-burst", 100_000)
+        .with("status-burst", 100_000)
+        .with("warm-up-seconds", 2);
+    let mut server = Server::start(options).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (to_phone, to_back_end) = (Cutter::to(&server).await, Cutter::to(&server).await);
+    let phone = Phone::through(&to_phone, &server, "alice").await;
+    let mut back_end = BackEnd::through(&to_back_end, &application).await;
+
+    let shown = Arc::<Mutex<Vec<NotificationId>>>::default();
+    let noting = Arc::clone(&shown);
+    let channel = phone.channel.clone();
+    let mut events = phone.events;
+    let taking = tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if let DeviceEvent::Notification(notification) = event {
+                noting.lock().unwrap().push(notification.id);
+                channel.acknowledge(notification.id);
+            }
+        }
+    });
+
+    let mut calls = Vec::new();
+    for round in 0..ROUNDS {
+        goes_wrong(&mut dice, [&to_phone, &to_back_end]);
+        if round % 15 == 14 {
+            server.kill().await;
+            server.restart_in_place().await;
+        }
+        let status = *dice.pick(&[Status::Online, Status::Unavailable]);
+        let text = StatusText::try_from(round.to_string()).unwrap();
+        phone.channel.set_status(status, Some(text));
+        let channel = back_end.channel.clone();
+        let item = NewNotification::new(uid, round.to_string());
+        calls.push(tokio::spawn(async move { channel.notify_one(item).await }));
+        sleep(Duration::from_millis(dice.between(0, 150) as u64)).await;
+    }
+    to_phone.carry();
+    to_back_end.carry();
+    phone.channel.set_status(Status::Unavailable, Some(StatusText::try_from("the end").unwrap()));
+
+    let mut queued = HashSet::new();
+    for call in calls {
+        queued.insert(soon("an answer", call).await.unwrap().unwrap().id);
+    }
+    assert_eq!(queued.len(), ROUNDS, "each call is a notification of its own");
+    soon("the wishes are confirmed", phone.channel.settled()).await.unwrap();
+    let text = |back_end: &BackEnd| {
+        back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
+    };
+    while text(&back_end).as_deref() != Some("the end") {
+        back_end.hear().await;
+    }
+    let missing = || {
+        let shown: HashSet<_> = shown.lock().unwrap().iter().copied().collect();
+        queued.difference(&shown).count()
+    };
+    super::parts::until("all notifications are shown", async || missing() == 0).await;
+    soon("the acknowledgements are confirmed", phone.channel.settled()).await.unwrap();
+    drop(phone.channel);
+    taking.abort();
+    let shown = shown.lock().unwrap();
+    assert_eq!(shown.len(), queued.len(), "a notification was shown twice");
+}

@@ -1,0 +1,139 @@
+//! A server that is none: it does what a test says, request by request.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+/// What to do once a request has come.
+pub(super) enum Turn {
+    /// These bytes, then on to the next request.
+    Say(Vec<u8>),
+    /// The same, once so many others have a request too.
+    SayTogether(Arc<Barrier>, Vec<u8>),
+    /// These bytes again and again, after a beginning.
+    Flood(Vec<u8>, Vec<u8>),
+    /// These bytes, then nothing, for ever.
+    FallSilent(Vec<u8>),
+    /// The end of the connection.
+    HangUp,
+}
+
+/// An answer with a JSON body.
+pub(super) fn json(status: &str, body: &str) -> Vec<u8> {
+    page(status, "content-type: application/json", body)
+}
+
+/// An answer with a header of one's own.
+pub(super) fn page(status: &str, header: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\n{header}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// Listens on a loopback port. Dropping it ends it.
+pub(super) struct Fake {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    _task: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    requests: Vec<String>,
+    written: usize,
+}
+
+impl Fake {
+    /// A server of so many connections, each with its turns. A connection ends after its last; any further one ends at once.
+    pub(super) async fn start(connections: impl IntoIterator<Item = Vec<Turn>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, connections.into_iter().collect(), Arc::clone(&seen)));
+        Self { address, seen, _task: task }
+    }
+
+    /// A server with one answer to whoever comes first.
+    pub(super) async fn answering(answer: Vec<u8>) -> Self {
+        Self::start([vec![Turn::Say(answer)]]).await
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections there were.
+    pub(super) fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// What was asked, whole.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+
+    /// How many bytes were taken from it in a flood.
+    pub(super) fn written(&self) -> usize {
+        self.seen.lock().unwrap().written
+    }
+}
+
+async fn accept(listener: TcpListener, mut scripts: VecDeque<Vec<Turn>>, seen: Arc<Mutex<Seen>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        seen.lock().unwrap().connections += 1;
+        let script = scripts.pop_front().unwrap_or_default();
+        connections.spawn(play(stream, script, Arc::clone(&seen)));
+    }
+}
+
+async fn play(mut stream: TcpStream, script: Vec<Turn>, seen: Arc<Mutex<Seen>>) {
+    for turn in script {
+        let Some(request) = read(&mut stream).await else { return };
+        seen.lock().unwrap().requests.push(request);
+        match turn {
+            Turn::Say(bytes) => stream.write_all(&bytes).await.unwrap(),
+            Turn::SayTogether(barrier, bytes) => {
+                barrier.wait().await;
+                stream.write_all(&bytes).await.unwrap();
+            }
+            Turn::Flood(beginning, bytes) => {
+                let mut next = beginning;
+                while stream.write_all(&next).await.is_ok() {
+                    seen.lock().unwrap().written += next.len();
+                    next.clone_from(&bytes);
+                }
+                return;
+            }
+            Turn::FallSilent(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                // Until the client has had enough.
+                let _ = stream.read_u8().await;
+                return;
+            }
+            Turn::HangUp => return,
+        }
+    }
+}
+
+async fn read(stream: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(request).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(head + &String::from_utf8(body).unwrap())
+}

@@ -1,0 +1,178 @@
+//! Servers that are gone, slow or closing, and connections that died while they lay idle.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use presence_client::{Error, NewApplication, NewNotification, Puid, Scope, UserApi};
+use presence_tests::{Cutter, Server};
+use tokio::net::TcpListener;
+use tokio::sync::Barrier;
+
+use super::fake::{Fake, Turn, json};
+use super::{api_of, hasty, sign_in};
+
+const SESSION: &str = r#"{"email":"alice@dev.localhost","scope":"account","expires_at":7}"#;
+
+fn session() -> Turn {
+    Turn::Say(json("200 OK", SESSION))
+}
+
+fn user(fake: &Fake) -> UserApi {
+    hasty(&fake.url()).user("token".into())
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_cannot_be_reached() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = hasty(&url).user("token".into()).session().await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable(_)), "{error:?}");
+    assert!(error.retryable() && error.to_string().contains("refused"), "{error}");
+    let nowhere = hasty("http://presence.invalid").user("token".into()).session().await;
+    assert!(matches!(nowhere, Err(Error::Unreachable(_) | Error::TimedOut)), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_or_stops_midway_is_not_waited_for_long() {
+    for beginning in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
+        let fake = Fake::start([vec![Turn::FallSilent(beginning.into())]]).await;
+        let begun = Instant::now();
+        assert_eq!(user(&fake).session().await, Err(Error::TimedOut), "{beginning}");
+        assert!(begun.elapsed().as_millis() < 5_000, "{beginning}");
+        assert_eq!(fake.connections(), 1, "{beginning}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_shakes_hands_was_not_reached() {
+    let fake = Fake::start([vec![Turn::FallSilent(Vec::new())]]).await;
+    let api = hasty(&fake.url().replace("http:", "https:"));
+    let error = api.user("token".into()).session().await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable(text) if text.contains("timed out")), "{error:?}");
+}
+
+#[tokio::test]
+async fn calls_one_after_another_share_a_connection() {
+    let fake = Fake::start([vec![session(), session(), session()]]).await;
+    let alice = user(&fake);
+    for _ in 0..3 {
+        alice.clone().session().await.unwrap();
+    }
+    assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_idle_fails_no_call_that_may_be_made_twice() {
+    let dying = || vec![session(), Turn::HangUp];
+    let fake = Fake::start([dying(), vec![session()]]).await;
+    let alice = user(&fake);
+    alice.session().await.unwrap();
+    alice.session().await.unwrap();
+    assert_eq!((fake.connections(), fake.requests().len()), (2, 3));
+
+    let together = Arc::new(Barrier::new(3));
+    let one = || {
+        let first = Turn::SayTogether(Arc::clone(&together), json("200 OK", SESSION));
+        vec![first, Turn::HangUp]
+    };
+    let fake = Fake::start([one(), one(), one(), vec![session()]]).await;
+    let alice = user(&fake);
+    for result in join_all([alice.session(), alice.session(), alice.session()]).await {
+        result.unwrap();
+    }
+    alice.session().await.unwrap();
+    assert_eq!((fake.connections(), fake.requests().len()), (4, 7));
+}
+
+#[tokio::test]
+async fn notifications_are_sent_again_over_a_dead_connection_with_the_same_keys() {
+    let answer = r#"{"result":"OK","queue_size":1,"results":[{"result":"OK","queue_size":1,"id":"0123456789abcdef0123456789abcdef"}]}"#;
+    let page = r#"{"presence":[]}"#;
+    let dying = vec![Turn::Say(json("200 OK", page)), Turn::HangUp];
+    let fake = Fake::start([dying, vec![Turn::Say(json("200 OK", answer))]]).await;
+    let service = hasty(&fake.url()).app_service("0".repeat(32).parse().unwrap(), "key".into());
+    service.presence_page(None, None).await.unwrap();
+    let hello = NewNotification::new(Puid::from_bits(1), "Hello");
+    assert_eq!(service.notify_one(hello).await.unwrap().queue_size, 1);
+    let requests = fake.requests();
+    let body = |request: &str| request.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert!(body(&requests[1]).contains("idempotency_key"), "{requests:?}");
+    assert_eq!(body(&requests[1]), body(&requests[2]));
+}
+
+#[tokio::test]
+async fn nothing_else_is_ever_made_twice() {
+    let registered = json("201 Created", "{}");
+    let fake = Fake::start([vec![session(), Turn::HangUp], vec![Turn::Say(registered)]]).await;
+    let alice = user(&fake);
+    alice.session().await.unwrap();
+    let (name, domain) = ("Chat".to_owned(), "chat.example".to_owned());
+    let wish = NewApplication { name, domain, description: String::new() };
+    let error = alice.register(wish).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    assert_eq!((fake.connections(), fake.requests().len()), (1, 2));
+
+    // A new connection that dies says something about the server, so the application hears of it.
+    let fake = Fake::start([vec![Turn::HangUp], vec![session()]]).await;
+    let error = user(&fake).session().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_harms_no_other() {
+    let fake = Fake::start([vec![Turn::FallSilent(Vec::new())], vec![session()]]).await;
+    let alice = user(&fake);
+    tokio::select! {
+        answered = alice.session() => panic!("{answered:?}"),
+        () = asked(&fake) => {}
+    }
+    alice.session().await.unwrap();
+    assert_eq!(fake.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_between_calls_is_not_noticed() {
+    let mut server = Server::quick().await;
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    for kill in [true, false] {
+        let before = alice.session().await.unwrap();
+        if kill {
+            server.kill().await;
+        } else {
+            server.terminate().await;
+        }
+        server.restart_in_place().await;
+        assert_eq!(alice.session().await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_wire_that_is_cut_in_mid_call_is_an_error_and_the_next_call_works() {
+    let server = Server::quick().await;
+    let cutter = Cutter::to(&server).await;
+    let token = server.sign_in("alice").await.token;
+    let alice = hasty(&format!("http://{}", cutter.address())).user(token.as_str().into());
+    cutter.stall();
+    assert_eq!(alice.session().await, Err(Error::TimedOut));
+    cutter.reset();
+    cutter.carry();
+    alice.session().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once_are_all_answered() {
+    let server = Server::quick().await;
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    let answers = join_all((0..100).map(|_| alice.session())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+/// Waits until the first request has come.
+async fn asked(fake: &Fake) {
+    while fake.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,87 @@
+//! What is logged and printed holds no secret.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use presence_client::{NewNotification, Scope};
+use presence_tests::Server;
+use secrecy::ExposeSecret;
+use tracing::Level;
+
+use super::{api_of, hasty};
+
+/// Where the log goes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.keep(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn keep(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+
+    let api = api_of(&server);
+    let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
+    let signed_in = api.sign_in(assertion.clone(), Scope::Account).await.unwrap();
+    let alice = api.user(signed_in.token.clone());
+    let (session, account) = (alice.session().await.unwrap(), alice.account().await.unwrap());
+    let again = api.sign_in(assertion.clone(), Scope::Account).await.unwrap_err();
+    let service = api.app_service(application.id(), application.api_key.as_str().into());
+    service.notify_one(NewNotification::new(uid, "Hello")).await.unwrap();
+    let owner = api.user(application.owner.token.as_str().into());
+    let made = owner.create_key(application.id()).await.unwrap();
+    let gone = hasty("http://127.0.0.1:1").user(signed_in.token.clone());
+    let unreachable = gone.session().await.unwrap_err();
+    let unsendable = api.user("my\nsecret".into()).session().await.unwrap_err();
+
+    let printed = format!(
+        "{api:?} {signed_in:?} {alice:?} {session:?} {account:?} {again:?} {service:?} {made:?} \
+         {unreachable:?} {unsendable:?} {again} {unreachable} {unsendable}"
+    );
+    let logged = log.text();
+    for shown in
+        ["api.call", r#"method=POST path="/session""#, "/apps/{appid}/notifications", "api.failed"]
+    {
+        assert!(logged.contains(shown), "{shown} in {logged}");
+    }
+    for secret in [
+        assertion.expose_secret(),
+        signed_in.token.expose_secret(),
+        &application.api_key,
+        &application.owner.token,
+        made.api_key.expose_secret(),
+        "alice@dev.localhost",
+        "my\nsecret",
+    ] {
+        assert!(!logged.contains(secret), "{secret} in {logged}");
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}

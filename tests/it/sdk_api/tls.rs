@@ -1,0 +1,97 @@
+//! TLS: a proxy in front of the real server, as most servers have one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use presence_client::{Error, PresenceApi, Scope, Tls};
+use presence_tests::Server;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::sign_in;
+
+/// Ends TLS in front of a server.
+struct Proxy {
+    address: SocketAddr,
+    root: Vec<u8>,
+    _task: JoinSet<()>,
+}
+
+impl Proxy {
+    /// With a certificate for a name, of an authority of its own.
+    async fn to(server: &Server, name: &str) -> Self {
+        let (root, config) = certificate(name);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), server.address()));
+        Self { address, root, _task: task }
+    }
+
+    fn api(&self, tls: &Tls) -> PresenceApi {
+        let url = format!("https://{}", self.address);
+        PresenceApi::with_tls(url.parse().unwrap(), tls).unwrap()
+    }
+
+    fn trusting(&self) -> Tls {
+        Tls::default().with_root_certificate(self.root.clone())
+    }
+}
+
+fn certificate(name: &str) -> (Vec<u8>, ServerConfig) {
+    let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut root = CertificateParams::new(Vec::new()).unwrap();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root_der = root.self_signed(&root_key).unwrap().der().to_vec();
+    let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+    let chain = vec![CertificateDer::from(leaf.der().to_vec())];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    (root_der, config.with_single_cert(chain, key).unwrap())
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAddr) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        let acceptor = acceptor.clone();
+        connections.spawn(async move {
+            // A client that does not trust us ends the handshake, and any end of a connection is a good one.
+            let Ok(mut client) = acceptor.accept(client).await else { return };
+            let mut server = TcpStream::connect(upstream).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn calls_go_through_tls_that_ones_own_authority_vouches_for() {
+    let server = Server::quick().await;
+    let proxy = Proxy::to(&server, "127.0.0.1").await;
+    let alice = sign_in(&proxy.api(&proxy.trusting()), "alice", Scope::Account).await;
+    assert_eq!(alice.account().await.unwrap().email, "alice@dev.localhost");
+}
+
+#[tokio::test]
+async fn whom_nobody_vouches_for_is_told_nothing() {
+    let server = Server::quick().await;
+    let proxy = Proxy::to(&server, "127.0.0.1").await;
+    let elsewhere = Proxy::to(&server, "127.0.0.1").await;
+    let misnamed = Proxy::to(&server, "presence.example").await;
+    for api in [
+        proxy.api(&Tls::default()),
+        proxy.api(&elsewhere.trusting()),
+        misnamed.api(&misnamed.trusting()),
+    ] {
+        let error = api.user("token".into()).session().await.unwrap_err();
+        assert!(matches!(&error, Error::Unreachable(_)), "{error:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! What a user does: sign in and out, grants, devices, account.
+
+use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText};
+use presence_protocol::CloseCode;
+use presence_tests::{Options, Server, Socket};
+use serde_json::json;
+
+use super::{api_of, sign_in};
+
+#[tokio::test]
+async fn a_user_signs_in_sees_the_session_and_signs_out() {
+    let server = Server::quick().await;
+    let api = api_of(&server);
+    let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
+    let signed_in = api.sign_in(assertion.clone(), Scope::Account).await.unwrap();
+    assert_eq!(
+        (signed_in.email.as_str(), signed_in.scope),
+        ("alice@dev.localhost", Scope::Account)
+    );
+    let again = api.sign_in(assertion, Scope::Account).await;
+    assert_eq!(again.unwrap_err().errno(), Some(Errno::InvalidAssertion));
+    let alice = api.user(signed_in.token);
+    let session = alice.session().await.unwrap();
+    assert_eq!((session.email.as_str(), session.scope), ("alice@dev.localhost", Scope::Account));
+    assert_eq!(session.expires_at, signed_in.expires_at);
+    alice.sign_out().await.unwrap();
+    let gone = alice.session().await.unwrap_err();
+    assert_eq!((gone.errno(), gone.retryable()), (Some(Errno::SessionExpired), false));
+}
+
+#[tokio::test]
+async fn whoever_does_not_prove_themselves_is_refused() {
+    let server = Server::quick().await;
+    let api = api_of(&server);
+    let errno = |error: Error| error.errno();
+    let signed_in = api.sign_in("no~assertion".into(), Scope::Device).await;
+    assert_eq!(signed_in.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidAssertion)));
+    let stranger = api.user("no token".into());
+    assert_eq!(stranger.session().await.map_err(errno), Err(Some(Errno::NotAuthenticated)));
+    let made = api.dev_assertion("alice@elsewhere.example").await;
+    assert_eq!(made.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidField)));
+    let unsendable = api.user("two\r\nlines".into()).session().await.unwrap_err();
+    assert!(matches!(unsendable, Error::InvalidArgument(_)));
+    let unknown = api.sign_in(SecretString::from("a"), Scope::Unknown).await.unwrap_err();
+    assert!(matches!(unknown, Error::InvalidArgument(_)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_in_development_makes_no_assertions() {
+    let server = Server::start(Options::default().production()).await;
+    let made = api_of(&server).dev_assertion("alice@dev.localhost").await;
+    assert_eq!(made.unwrap_err().errno(), Some(Errno::NotFound));
+}
+
+#[tokio::test]
+async fn a_session_for_a_device_reads_and_changes_nothing() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let phone = sign_in(&api_of(&server), "alice", Scope::Device).await;
+    assert_eq!(phone.session().await.unwrap().scope, Scope::Device);
+    assert_eq!(phone.grants().await.unwrap().len(), 1);
+    for refused in [
+        phone.grant(application.id()).await.map(|_| ()),
+        phone.pause(application.id(), true).await.map(|_| ()),
+        phone.revoke(application.id()).await,
+        phone.end_device(&"phone".parse().unwrap()).await,
+        phone.erase_account().await,
+    ] {
+        assert_eq!(refused.unwrap_err().errno(), Some(Errno::Forbidden));
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_given_seen_paused_resumed_and_revoked() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let application = server.application(&owner).await;
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    assert_eq!(alice.grants().await.unwrap(), []);
+    let granted = alice.grant(application.id()).await.unwrap();
+    assert_eq!((granted.appid, &granted.redirect), (application.id(), &None));
+    assert_eq!(alice.grant(application.id()).await.unwrap().uid, granted.uid);
+    let seen = alice.grants().await.unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!((seen[0].appid, seen[0].uid), (application.id(), granted.uid));
+    assert_eq!((seen[0].name.as_str(), &seen[0].domain), ("Chat", &application.domain.name()));
+    assert!(!seen[0].paused && seen[0].granted_at > 0);
+    assert_eq!(seen[0].last_looked_at, None);
+    assert!(alice.pause(application.id(), true).await.unwrap().paused);
+    assert!(alice.grants().await.unwrap()[0].paused);
+    assert!(!alice.pause(application.id(), false).await.unwrap().paused);
+    alice.revoke(application.id()).await.unwrap();
+    assert_eq!(alice.grants().await.unwrap(), []);
+    let unknown = Some(Errno::UnknownApplication);
+    assert_eq!(alice.revoke(application.id()).await.unwrap_err().errno(), unknown);
+    assert_eq!(alice.pause(application.id(), true).await.unwrap_err().errno(), unknown);
+    assert_ne!(alice.grant(application.id()).await.unwrap().uid, granted.uid);
+}
+
+#[tokio::test]
+async fn a_grant_leads_back_to_the_applications_domain_and_nowhere_else() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let application = server.application(&owner).await;
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    let page = format!("http://{}/back", application.domain.name());
+    let given = alice.grant_and_return(application.id(), &page, Some("a b&c")).await.unwrap();
+    let (uid, redirect) = (given.uid, given.redirect.unwrap());
+    let query = redirect.strip_prefix(&format!("{page}?")).unwrap();
+    assert!(query.contains(&format!("Presence-UID={uid}")), "{redirect}");
+    assert!(query.contains("state=a+b%26c") || query.contains("state=a%20b%26c"), "{redirect}");
+    let refused = alice.grant_and_return(application.id(), "https://evil.example/", None).await;
+    assert_eq!(refused.unwrap_err().errno(), Some(Errno::RedirectNotAllowed));
+    let unknown = alice.grant("0123456789abcdef0123456789abcdef".parse().unwrap()).await;
+    assert_eq!(unknown.unwrap_err().errno(), Some(Errno::UnknownApplication));
+    application.deactivate().await;
+    let bob = sign_in(&api_of(&server), "bob", Scope::Account).await;
+    let stopped = bob.grant(application.id()).await.unwrap_err();
+    assert_eq!((stopped.errno(), stopped.retryable()), (Some(Errno::ApplicationNotActive), true));
+}
+
+#[tokio::test]
+async fn devices_are_listed_and_ended_whatever_their_names() {
+    let server = Server::quick().await;
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    assert_eq!(alice.devices().await.unwrap(), []);
+    for name in ["Pixel_9.work-1", ".."] {
+        let mut socket = Socket::device_of(&server, "alice", name, "unavailable").await;
+        let report = json!({"status": "unavailable", "message": "at lunch"});
+        assert_eq!(socket.ask(report).await["result"], "OK");
+        let devices = alice.devices().await.unwrap();
+        assert_eq!(devices.len(), 1);
+        assert_eq!((devices[0].name.as_str(), devices[0].status), (name, Status::Unavailable));
+        assert_eq!(devices[0].message.as_ref().map(StatusText::as_str), Some("at lunch"));
+        assert!(devices[0].connected && devices[0].since > 0);
+        alice.end_device(&devices[0].name).await.unwrap();
+        socket.is_closed_with(CloseCode::EndedByUser).await;
+        let again = alice.end_device(&devices[0].name).await.unwrap_err();
+        assert_eq!(again.errno(), Some(Errno::NotFound));
+    }
+}
+
+#[tokio::test]
+async fn an_account_shows_all_that_is_held_and_is_erased() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let items = json!([{"uid": uid, "message": "Your move", "action": "https://chat.example/"}]);
+    application.notify(&items).await.ok();
+    let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    let account = alice.account().await.unwrap();
+    assert_eq!((account.email.as_str(), account.sessions), ("alice@dev.localhost", 2));
+    assert_eq!((account.grants.len(), account.grants[0].uid), (1, uid));
+    assert!(account.created_at > 0 && account.devices.is_empty());
+    assert!(account.applications.is_empty());
+    let waiting = &account.notifications[0];
+    assert_eq!((waiting.source.as_str(), waiting.message.as_str()), ("Chat", "Your move"));
+    assert_eq!(
+        (waiting.action.as_str(), waiting.appid),
+        ("https://chat.example/", application.id())
+    );
+    assert!(waiting.sent_at > 0 && waiting.expires_at > waiting.sent_at);
+    alice.erase_account().await.unwrap();
+    assert_eq!(alice.account().await.unwrap_err().errno(), Some(Errno::SessionExpired));
+    let other = sign_in(&api_of(&server), "alice", Scope::Account).await;
+    assert_eq!(other.grants().await.unwrap(), []);
+}
