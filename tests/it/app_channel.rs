@@ -2,6 +2,7 @@
 
 mod auth;
 mod endings;
+mod limits;
 mod notify;
 mod query;
 mod receipts;

@@ -19,6 +19,8 @@ use people::{Person, Run};
 /// How many send at the same time.
 const PEOPLE: usize = 64;
 const KILLS: usize = 200;
+/// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the commit would be found out.
+const AT_ONCE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledged_stays_away() {
@@ -72,14 +74,15 @@ async fn an_ok_survives_a_kill_the_moment_after() {
     let alice = Arc::new(Person::new(user.name, uid.to_string(), user.token));
     for number in 1..=20 {
         let run = run(&server, &application, number);
-        alice.send_one(&run, number % 2 == 0).await;
+        alice.send_some(&run, AT_ONCE, number % 2 == 0).await;
         server.kill().await;
         server.restart().await;
         let run = self::run(&server, &application, number);
         alice.drain(&run).await;
     }
     let sums = alice.ledger().sums();
-    assert_eq!((sums.answered, sums.settled, sums.again), (20, 20, 0));
+    let all = 20 * AT_ONCE;
+    assert_eq!((sums.answered, sums.settled, sums.again), (all, all, 0));
 }
 
 /// The server with everybody who uses it.

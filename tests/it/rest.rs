@@ -10,4 +10,5 @@ mod keys;
 mod notifications;
 mod ops;
 mod presence;
+mod production;
 mod session;

@@ -21,11 +21,28 @@ pub fn example_binary(name: &str) -> PathBuf {
     BUILT.get_or_init(|| build("presence-examples", &profile())).join(name)
 }
 
+/// Gives the binary a name of this process's own, so that a build meanwhile puts no other in its place in the middle of a run.
+fn keep(built: &Path) -> PathBuf {
+    let kept = built.with_file_name("tested");
+    std::fs::create_dir_all(&kept).unwrap();
+    for old in std::fs::read_dir(&kept).unwrap().flatten() {
+        let running = Command::new("kill").arg("-0").arg(old.file_name()).output();
+        if running.is_ok_and(|answer| !answer.status.success()) {
+            // Another test process may have been faster.
+            let _ = std::fs::remove_file(old.path());
+        }
+    }
+    let own = kept.join(std::process::id().to_string());
+    let _ = std::fs::remove_file(&own);
+    std::fs::hard_link(built, &own).unwrap();
+    own
+}
+
 /// A program of the workspace takes the server that lies beside it, since it may run where nothing can be built. A test never
 /// does: it might test an old one.
 fn find_server() -> PathBuf {
     let beside = std::env::current_exe().unwrap().with_file_name(SERVER);
-    if beside.exists() { beside } else { build(SERVER, &profile()).join(SERVER) }
+    if beside.exists() { beside } else { keep(&build(SERVER, &profile()).join(SERVER)) }
 }
 
 /// The directory of what was built with this program: with the same profile, into the same target directory.

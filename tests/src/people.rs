@@ -1,5 +1,7 @@
 //! Users and Applications, made through the API.
 
+use std::time::Duration;
+
 use presence_protocol::Puid;
 use serde_json::{Value, json};
 
@@ -48,6 +50,20 @@ impl User {
     pub async fn pause(&self, application: &Application, paused: bool) {
         let path = format!("/grants/{}", application.appid);
         self.call("PATCH", &path).json(&json!({"paused": paused})).await.ok();
+    }
+
+    /// Waits until the server knows that a device is not connected any more, and keeps it for its grace time.
+    pub async fn loses(&self, device: &str) {
+        loop {
+            let answer = self.call("GET", "/devices").await.ok();
+            let devices = answer["devices"].as_array().unwrap();
+            let found = devices.iter().find(|known| known["device"] == device);
+            let found = found.unwrap_or_else(|| panic!("{device} is not kept: {answer}"));
+            if found["connected"] == false {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Revokes a grant.

@@ -276,7 +276,8 @@ async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, S
     let first = timeout(3 * PATIENCE, stdout.next_line()).await;
     let line =
         first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
-    let address = line.strip_prefix(GREETING).and_then(|address| address.parse().ok());
+    // Where it is known by another name, that follows after a comma.
+    let address = line.strip_prefix(GREETING).and_then(|rest| rest.split(',').next()?.parse().ok());
     let address = address.unwrap_or_else(|| {
         let log = std::fs::read_to_string(log_of(directory)).unwrap_or_default();
         panic!("the server did not start: it said {line:?} and logged:\n{log}")

@@ -99,6 +99,8 @@ impl Presence {
         bell: Arc<Bell>,
     ) -> Result<Subscription, Ko> {
         let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
+        // A cursor becomes too old by its time, not by when the house was last kept.
+        room.prune(self.now());
         let subscribed = match wish {
             Wish::Plain => {
                 let users = self.all_puids(service.app).await?;

@@ -59,6 +59,13 @@ impl Presence {
         for (app, state) in loaded.apps {
             self.hub.ensure_room(app, state == AppState::Active);
         }
+        // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
+        if !loaded.is_there {
+            return Err(Errno::SessionExpired.into());
+        }
+        if let Proof::Token(token) = &proof {
+            self.caller(token).await?;
+        }
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
         let known = Known::new(email, (device, acks), digest, expires_at);

@@ -49,10 +49,7 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let text = text(request, body).await?;
-        if media_type(request).is_none_or(|given| given != JSON) && !text.is_empty() {
-            return Err(Refusal::from(Errno::UnsupportedMediaType).into());
-        }
+        let (text, _) = text(request, body, &[JSON]).await?;
         Ok(Self(read(&text)?))
     }
 }
@@ -63,8 +60,24 @@ pub(super) fn read<T: FromFields>(text: &str) -> Result<T, Refusal> {
     Ok(T::from_fields(&Fields(fields))?)
 }
 
+/// The body as text, and which of these media types it is of: of none where it is empty and does not say so.
+pub(super) async fn text(
+    request: &Request,
+    body: &mut RequestBody,
+    media_types: &[&'static str],
+) -> Result<(String, Option<&'static str>), Refusal> {
+    let text = counted(request, body).await?;
+    let known = match media_type(request) {
+        Some(given) => media_types.iter().copied().find(|known| *known == given),
+        None if text.is_empty() => return Ok((text, None)),
+        None => None,
+    };
+    let known = known.ok_or(Errno::UnsupportedMediaType)?;
+    Ok((text, Some(known)))
+}
+
 /// The body as text, counted while it is read.
-pub(super) async fn text(request: &Request, body: &mut RequestBody) -> Result<String, Refusal> {
+async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, Refusal> {
     let most = site::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
@@ -79,7 +92,7 @@ pub(super) async fn text(request: &Request, body: &mut RequestBody) -> Result<St
 }
 
 /// The media type of the body, lower-cased and without parameters.
-pub(super) fn media_type(request: &Request) -> Option<String> {
+fn media_type(request: &Request) -> Option<String> {
     let value = request.header(header::CONTENT_TYPE)?;
     value.split(';').next().map(|name| name.trim().to_ascii_lowercase())
 }

@@ -4,7 +4,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::Ko;
 use presence_service::grants::Target;
 use url::form_urlencoded;
 
@@ -119,15 +119,14 @@ impl<'a> ApiExtractor<'a> for GrantBody {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let text = body::text(request, body).await?;
-        match body::media_type(request).as_deref() {
-            Some(FORM) => Ok(Self::of_form(&text).map_err(Refusal::from)?),
-            Some(JSON) | None if text.is_empty() => Ok(Self::Json(Target::default())),
-            Some(JSON) => {
-                let GrantRequest { redirect, state } = body::read(&text)?;
-                Ok(Self::Json(Target { redirect, state }))
-            }
-            Some(_) | None => Err(Refusal::from(Errno::UnsupportedMediaType).into()),
+        let (text, media_type) = body::text(request, body, &[JSON, FORM]).await?;
+        if media_type == Some(FORM) {
+            return Ok(Self::of_form(&text).map_err(Refusal::from)?);
         }
+        if text.is_empty() {
+            return Ok(Self::Json(Target::default()));
+        }
+        let GrantRequest { redirect, state } = body::read(&text)?;
+        Ok(Self::Json(Target { redirect, state }))
     }
 }

@@ -1,7 +1,7 @@
 //! How an AppService proves which Application speaks.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way};
+use presence_tests::{Options, Server, Socket, Way, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -91,6 +91,26 @@ async fn a_wrong_key_and_an_unknown_application_look_the_same() {
     }
     assert!(answers[0].contains(r#""errno":41"#), "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let forged = forged(&application.api_key);
+    for way in [Way::app(&application), Way::to("/myapps/")] {
+        let mut socket = Socket::open(&server, way.clone()).await;
+        socket.send(json!({"action": "auth", "token": forged})).await;
+        socket.hears_ko(Errno::InvalidApiKey).await;
+        socket.is_closed_with(CloseCode::NotAuthorised).await;
+        let refused = Socket::try_open(&server, way.bearer(&forged)).await.unwrap_err();
+        refused.is_ko(Errno::InvalidApiKey);
+    }
+    // Also where the real one has opened the socket.
+    let (mut socket, _) = Socket::stream(&server, &application).await;
+    socket.send(json!({"action": "auth", "token": forged})).await;
+    socket.hears_ko(Errno::InvalidApiKey).await;
+    socket.is_closed_with(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]

@@ -119,7 +119,9 @@ async fn a_ttl_is_in_whole_seconds_up_to_thirty_days() {
 
 #[tokio::test]
 async fn an_action_is_safe_to_open_or_refused() {
-    let server = Server::start(Options::default().with("action-schemes", "myapp")).await;
+    // Some are refused even where somebody has allowed them.
+    let schemes = "myapp,javascript,data,file,vbscript";
+    let server = Server::start(Options::default().with("action-schemes", schemes)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let good = [
@@ -141,6 +143,8 @@ async fn an_action_is_safe_to_open_or_refused() {
         " https://a.example/",
         "https://a.example/\u{202e}",
         "vbscript:x",
+        "https://user@a.example/",
+        "myapp://user:secret@chat/7",
     ];
     let items: Vec<_> = good
         .iter()

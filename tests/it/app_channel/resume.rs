@@ -1,5 +1,7 @@
 //! How an AppService goes on where it was.
 
+use std::time::Duration;
+
 use presence_tests::{Application, Options, Server, Socket, Way};
 use serde_json::{Value, json};
 
@@ -91,6 +93,28 @@ async fn a_cursor_that_is_too_old_is_answered_with_a_gap() {
     let mut late = resume(&server, &application, &snapshot["cursor"]).await;
     let frame = late.hear().await;
     assert_eq!((&frame["gap"], &frame["snapshot"]), (&json!(true), &json!(true)), "{frame}");
+}
+
+#[tokio::test]
+async fn a_cursor_from_before_what_is_kept_is_answered_with_a_gap_and_one_that_missed_nothing_is_not()
+ {
+    let server = Server::start(Options::default().with("app-queue-seconds", 3)).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let (stream, snapshot) = Socket::stream(&server, &application).await;
+    stream.close(None).await;
+    device.report("unavailable").await;
+    let mut in_time = resume(&server, &application, &snapshot["cursor"]).await;
+    let missed = in_time.hear().await;
+    assert_eq!((&missed["gap"], &missed["snapshot"]), (&Value::Null, &Value::Null), "{missed}");
+    // Nothing but time makes a cursor too old.
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    let mut late = resume(&server, &application, &snapshot["cursor"]).await;
+    let frame = late.hear().await;
+    assert_eq!((&frame["gap"], &frame["snapshot"]), (&json!(true), &json!(true)), "{frame}");
+    let mut up_to_date = resume(&server, &application, &missed["cursor"]).await;
+    up_to_date.stream_has_nothing_more().await;
+    in_time.stream_has_nothing_more().await;
 }
 
 #[tokio::test]

@@ -57,6 +57,13 @@ async fn a_paged_reader_hears_a_snapshot_of_those_who_are_there_then_batches() {
     assert_eq!(fields(&batch["presence"][0]), ["since", "status", "uid", "version"]);
     device.report("unavailable").await;
     stream.stream_has_nothing_more().await;
+    // Also of somebody who was there, a later snapshot says nothing.
+    device.close(None).await;
+    stream.sees(alice, "offline").await;
+    let (_later, snapshot) = Socket::stream(&server, &application).await;
+    assert_eq!(snapshot["presence"], json!([batch["presence"][0]]));
+    let polled = application.call("GET", "/presence").await.ok();
+    assert_eq!(polled["presence"], snapshot["presence"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use presence_tests::{Said, Server, run};
+use presence_tests::{Said, Server, Socket, run};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::tempdir;
 
 async fn start_on(directory: &Path, database: &str) -> Said {
@@ -41,6 +43,38 @@ async fn a_database_that_may_only_be_read_is_told_in_one_line() {
     // Who may do everything may also write into what is marked as read-only: the URL forbids it.
     let url = format!("sqlite://{}?mode=ro", database.display());
     start_on(database.parent().unwrap(), &url).await.failed(1, "cannot be written");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_server_is_left_alone() {
+    let mut server = Server::quick().await;
+    server.sign_in("alice").await;
+    server.terminate().await;
+    let database = server.database();
+    let options = SqliteConnectOptions::new().filename(&database);
+    let mut tables = options.connect().await.unwrap();
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_far_ahead', 0)";
+    sqlx::query(newer).execute(&mut tables).await.unwrap();
+    sqlx::Connection::close(tables).await.unwrap();
+    let before = std::fs::read(&database).unwrap();
+    let url = format!("sqlite://{}?mode=rwc", database.display());
+    let said = start_on(database.parent().unwrap(), &url).await;
+    said.failed(1, "newer than this server");
+    assert!(said.err.contains("m9999_far_ahead"), "{said:?}");
+    assert!(std::fs::read(&database).unwrap() == before, "the file was changed");
+}
+
+#[tokio::test]
+async fn a_database_that_another_server_uses_is_left_to_it() {
+    let mut server = Server::quick().await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let url = format!("sqlite://{}?mode=rwc", server.database().display());
+    let directory = server.database().parent().unwrap().to_owned();
+    start_on(&directory, &url).await.failed(1, "in use by another server");
+    device.report("unavailable").await;
+    // Also one that was killed has let go of it.
+    server.kill().await;
+    server.restart().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What a device's notifications and its place become when connections come and go.
 
+use futures_util::future::join_all;
 use presence_protocol::CloseCode;
-use presence_tests::{Options, Server, Socket, Way};
-use serde_json::json;
+use presence_tests::{Options, PATIENCE, Server, Socket, Way};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_newer_connection_of_a_device_replaces_the_older_and_takes_its_status_over_at_once() {
@@ -49,4 +50,46 @@ async fn a_newcomer_that_is_not_verified_replaces_nobody() {
     let hello = json!({"email": "alice@dev.localhost", "assertion": "x", "status": "online", "device": "phone"});
     assert_eq!(newcomer.ask(hello).await["errno"], 34);
     older.has_nothing_more().await;
+}
+
+/// How often two things are done at once, of which either may be first.
+const RACES: usize = 60;
+
+#[tokio::test]
+async fn a_socket_that_is_just_being_opened_does_not_escape_its_users_signing_out() {
+    let server = Server::start(Options::default().with("hello-seconds", 1)).await;
+    let mut devices = Vec::new();
+    for number in 0..RACES {
+        let alice = server.sign_in(&format!("alice-{number}")).await;
+        let mut device = Socket::device(&server).await;
+        let hello = json!({"token": alice.token, "status": "online"});
+        let signing_out = alice.call("DELETE", "/session").into_future();
+        let (gone, ()) = tokio::join!(signing_out, device.send(hello));
+        gone.ok();
+        devices.push(device);
+    }
+    let closed = devices.iter_mut().map(|device| device.is_closed_with(CloseCode::NotAuthorised));
+    join_all(closed).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_is_just_being_opened_does_not_outlive_its_erased_account() {
+    let server = Server::start(Options::default().with("hello-seconds", 1)).await;
+    for number in 0..RACES {
+        let name = format!("alice-{number}");
+        let alice = server.sign_in(&name).await;
+        let assertion = server.assertion(&name).await;
+        let mut device = Socket::device(&server).await;
+        let hello = json!({"assertion": assertion, "status": "online"});
+        let erasing = alice.call("DELETE", "/account").into_future();
+        let (gone, ()) = tokio::join!(erasing, device.send(hello));
+        gone.ok();
+        let Some(Ok(answer)) = device.within(PATIENCE).await else { continue };
+        let again = server.sign_in(&name).await;
+        let listed = again.call("GET", "/devices").await.ok();
+        // Where the device came after the end of the account, it is the first of a new one.
+        if answer["result"] == "OK" && listed["devices"] == Value::Array(Vec::new()) {
+            device.ended().await;
+        }
+    }
 }

@@ -95,6 +95,29 @@ async fn the_twenty_first_device_of_a_user_is_refused_and_asked_to_come_back_lat
 }
 
 #[tokio::test]
+async fn an_address_that_opens_too_many_sockets_at_once_is_asked_to_wait() {
+    let server = Server::start(Options::default().with("connects-per-second", 3)).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let mut sockets = Vec::new();
+    let refused = loop {
+        assert!(sockets.len() < 50, "nobody is refused");
+        // Both channels draw on the same bucket.
+        let even = sockets.len().is_multiple_of(2);
+        let way = if even { Way::device() } else { Way::app(&application) };
+        match Socket::try_open(&server, way).await {
+            Ok(socket) => sockets.push(socket),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(sockets.len() >= 3, "{}", sockets.len());
+    refused.is_ko(Errno::TooManyConnections);
+    let wait = refused.body["retry_after"].as_f64().unwrap();
+    assert!(0.0 < wait && wait <= 1.0, "{wait}");
+    tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+    Socket::device_of(&server, "alice", "phone", "online").await;
+}
+
+#[tokio::test]
 async fn who_says_nothing_after_connecting_is_closed() {
     let server = Server::start(Options::default().with("hello-seconds", 0.3)).await;
     let mut device = Socket::device(&server).await;

@@ -1,7 +1,7 @@
 //! How a device proves whose it is.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way, email};
+use presence_tests::{Options, Server, Socket, Way, email, forged};
 use serde_json::json;
 
 #[tokio::test]
@@ -96,6 +96,29 @@ async fn a_token_that_is_none_is_refused() {
     let mut device = Socket::device(&server).await;
     device.send(json!({"token": "prt_nonsense", "status": "online"})).await;
     device.hears_ko(Errno::InvalidAssertion).await;
+    let forged = forged(&server.sign_in("alice").await.token);
+    device.send(json!({"token": forged, "status": "online"})).await;
+    device.hears_ko(Errno::SessionExpired).await;
+}
+
+#[tokio::test]
+async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
+    let server = Server::start(Options::default().with("hello-seconds", 0.5)).await;
+    let mut device = Socket::device(&server).await;
+    device.send(json!({"status": "online"})).await;
+    device.hears_ko(Errno::NotAuthenticated).await;
+    device.is_closed_with(CloseCode::NotAuthorised).await;
+}
+
+#[tokio::test]
+async fn the_third_proof_in_vain_ends_the_connection() {
+    let server = Server::quick().await;
+    let mut device = Socket::device(&server).await;
+    for _ in 0..3 {
+        device.send(json!({"assertion": "nonsense", "status": "online"})).await;
+        device.hears_ko(Errno::InvalidAssertion).await;
+    }
+    device.is_closed_with(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]

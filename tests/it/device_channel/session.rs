@@ -1,6 +1,6 @@
 //! How long a proof holds a device's socket open.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Options, Server, Socket};
@@ -29,9 +29,13 @@ async fn a_session_is_announced_to_end_then_frames_are_refused_then_the_socket_i
     assert_eq!(device.hear().await, json!({"expires_in": 1}));
     let refusal = first_refusal(&mut device).await;
     assert_eq!(refusal["errno"], Errno::SessionExpired.number(), "{refusal}");
+    let refused_at = Instant::now();
     device.send(json!({"status": "unavailable"})).await;
     device.hears_ko(Errno::SessionExpired).await;
     device.is_closed_with(CloseCode::NotAuthorised).await;
+    // Ten seconds, less what the first refusal may have been late.
+    let renewable = refused_at.elapsed();
+    assert!(renewable > Duration::from_secs(8), "{renewable:?}");
 }
 
 #[tokio::test]

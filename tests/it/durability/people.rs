@@ -101,11 +101,11 @@ impl Person {
         }
     }
 
-    /// Sends one item and hears the OK.
-    pub(super) async fn send_one(&self, run: &Run, by_socket: bool) {
+    /// Sends some items at once and hears their OK.
+    pub(super) async fn send_some(&self, run: &Run, count: usize, by_socket: bool) {
         let mut socket = if by_socket { Some(app_socket(run).await.unwrap()) } else { None };
-        let item = self.ledger().ask(run.number, false);
-        self.send_items(run, &mut socket, &[item]).await.unwrap();
+        let items: Vec<usize> = (0..count).map(|_| self.ledger().ask(run.number, false)).collect();
+        self.send_items(run, &mut socket, &items).await.unwrap();
     }
 
     async fn send(&self, run: &Run, dice: &mut Dice) -> Result<(), Ended> {

@@ -81,6 +81,36 @@ async fn for_now_only_is_delivered_to_who_is_connected_and_queued_for_nobody() {
 }
 
 #[tokio::test]
+async fn for_now_only_does_not_wait_for_a_device_that_comes_later() {
+    let server = server().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let mut phone = acking(&server, "alice", "phone").await;
+    let id = send_for(&application, uid, "there", 0).await;
+    assert_eq!(heard(&mut phone, "id").await, [id.as_str()]);
+    // The phone has not acknowledged it yet.
+    let mut tablet = acking(&server, "alice", "tablet").await;
+    tablet.has_nothing_more().await;
+    acknowledge(&mut phone, &[&id]).await;
+}
+
+#[tokio::test]
+async fn for_now_only_is_dropped_where_the_connection_was_just_lost() {
+    let server = Server::start(lively().with("grace-seconds", 600)).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let way = Way::app(&application).v1();
+    let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
+    drop(Socket::device_of(&server, "alice", "phone", "online").await);
+    alice.loses("phone").await;
+    // The Application still sees her.
+    assert_eq!(application.presence_of(uid).await["status"], "online");
+    let id = send_for(&application, uid, "nobody there", 0).await;
+    let told = stream.hear_until(|frame| frame["receipts"].is_array()).await;
+    assert_eq!(told["receipts"], json!([{"id": id, "uid": uid, "state": "dropped"}]), "{told}");
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    phone.has_nothing_more().await;
+}
+
+#[tokio::test]
 async fn a_paused_grant_holds_its_queue_until_it_is_resumed() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;

@@ -29,6 +29,39 @@ async fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
 }
 
 #[tokio::test]
+async fn what_is_not_set_is_as_the_readme_says() {
+    let directory = tempdir().unwrap();
+    let said = run(directory.path(), &["config"], &[]).await;
+    for line in [
+        "dev = false",
+        "domain_http = false",
+        "browserid_issuers = []",
+        "action_schemes = []",
+        "device_frame_bytes = 16384",
+        "app_frame_bytes = 1048576",
+        "body_bytes = 1048576",
+        "status_burst = 5",
+        "status_per_second = 1",
+        "notify_burst = 100",
+        "notify_per_second = 20",
+        "connects_per_second = 200",
+        "sockets_per_user = 20",
+        "sockets_per_app = 100",
+        "apps_per_developer = 200",
+        "hello_seconds = 10.0",
+        "ping_seconds = 30.0",
+        "grace_seconds = 10.0",
+        "warm_up_seconds = 15.0",
+        "drain_seconds = 10.0",
+        "session_seconds = 86400.0",
+        "app_queue_seconds = 3600.0",
+        "app_queue_updates = 100000",
+    ] {
+        assert!(said.out.lines().any(|said| said == line), "{line} is not in {}", said.out);
+    }
+}
+
+#[tokio::test]
 async fn the_settings_that_are_shown_can_be_used_as_the_file() {
     let directory = tempdir().unwrap();
     let shown = run(directory.path(), &["config", "--ping-seconds=7"], &[]).await;

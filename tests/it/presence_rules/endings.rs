@@ -1,26 +1,10 @@
 //! What the end of a connection does to a presence.
 
-use std::time::Duration;
-
 use presence_protocol::CloseCode;
-use presence_tests::{Cutter, Server, Socket, User, Way};
+use presence_tests::{Cutter, Server, Socket, Way};
 use serde_json::{Value, json};
 
 use super::{lively, patient};
-
-/// Waits until the server knows that a device is not connected any more.
-async fn is_lost(user: &User, device: &str) {
-    loop {
-        let answer = user.call("GET", "/devices").await.ok();
-        let devices = answer["devices"].as_array().unwrap();
-        let found = devices.iter().find(|known| known["device"] == device);
-        let found = found.unwrap_or_else(|| panic!("{device} is not kept: {answer}"));
-        if found["connected"] == false {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test]
 async fn a_clean_close_ends_a_presence_at_once() {
@@ -48,16 +32,16 @@ async fn a_connection_that_ends_otherwise_is_kept_and_nobody_notices_who_is_back
     stream.sees(uid, "online").await;
     for cut in [Cutter::reset, Cutter::hang_up, Cutter::half_close] {
         cut(&cutter);
-        is_lost(&alice, "default").await;
+        alice.loses("default").await;
         phone = Socket::greeted(&server, way(), "alice", hello()).await;
     }
     for code in [1011, 3000, 4000] {
         phone.close(Some(code)).await;
-        is_lost(&alice, "default").await;
+        alice.loses("default").await;
         phone = Socket::greeted(&server, way(), "alice", hello()).await;
     }
     drop(phone);
-    is_lost(&alice, "default").await;
+    alice.loses("default").await;
     stream.stream_has_nothing_more().await;
     assert_eq!(application.presence_of(uid).await["status"], "online");
     let _back = Socket::greeted(&server, way(), "alice", json!({"status": "unavailable"})).await;
@@ -94,7 +78,7 @@ async fn a_device_that_the_user_ends_is_gone_at_once_also_in_its_grace_time() {
     let phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
     drop(phone);
-    is_lost(&alice, "phone").await;
+    alice.loses("phone").await;
     alice.call("DELETE", "/devices/phone").await.ok();
     stream.sees(uid, "offline").await;
 }
@@ -111,12 +95,12 @@ async fn a_socket_that_the_server_closes_gets_the_grace_time() {
     stream.sees(uid, "online").await;
     session.call("DELETE", "/session").await.ok();
     phone.is_closed_with(CloseCode::NotAuthorised).await;
-    is_lost(&alice, "phone").await;
+    alice.loses("phone").await;
     stream.stream_has_nothing_more().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.send_binary(b"x").await;
     phone.is_closed_with(CloseCode::Unsupported).await;
-    is_lost(&alice, "phone").await;
+    alice.loses("phone").await;
     stream.stream_has_nothing_more().await;
 }
 

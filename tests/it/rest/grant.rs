@@ -68,6 +68,24 @@ async fn a_form_by_cookie_carries_the_token_in_a_field() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    let path = format!("/grant/{}", application.appid);
+    for kind in ["text/plain", "multipart/form-data; boundary=x", "application/jsonx", ""] {
+        for body in ["{}", "decision=yes"] {
+            let answer = bob.call("POST", &path).body(kind, body).await;
+            answer.is_ko(Errno::UnsupportedMediaType);
+        }
+    }
+    bob.call("POST", &path).body("application/json", "decision=yes").await.is_ko(Errno::NotJson);
+    assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
+    let given = bob.call("POST", &path).body("Application/JSON; charset=utf-8", "{}").await.ok();
+    assert_eq!(given["appid"], application.appid);
+}
+
+#[tokio::test]
 async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;

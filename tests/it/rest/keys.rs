@@ -1,7 +1,7 @@
 //! API keys: several at once, so that one can be changed without a gap.
 
 use presence_protocol::Errno;
-use presence_tests::Server;
+use presence_tests::{Server, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -38,6 +38,20 @@ async fn a_key_opens_its_own_application_only() {
     server.call("GET", &path).await.is_ko(Errno::NotAuthenticated);
     let unknown = "/apps/0123456789abcdef0123456789abcdef/presence";
     server.call("GET", unknown).bearer(&other.api_key).await.is_ko(Errno::InvalidApiKey);
+}
+
+#[tokio::test]
+async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let forged = forged(&application.api_key);
+    let poll = application.call("GET", "/presence").bearer(&forged).await;
+    poll.is_ko(Errno::InvalidApiKey);
+    let wish = json!({"notifications": [{"uid": uid, "message": "x"}]});
+    let sent = application.call("POST", "/notifications").json(&wish).bearer(&forged).await;
+    sent.is_ko(Errno::InvalidApiKey);
+    let keys = application.owner_call("GET", "/keys").await.ok();
+    assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");
 }
 
 #[tokio::test]

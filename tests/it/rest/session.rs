@@ -1,7 +1,7 @@
 //! Signing in and out, the cookie, and what a session may do.
 
 use presence_protocol::Errno;
-use presence_tests::{Answer, Options, Server, email};
+use presence_tests::{Answer, Options, Server, email, forged};
 use serde_json::{Value, json};
 
 /// Signs in as a page of an origin does; gives the answer and the cookie.
@@ -32,6 +32,20 @@ async fn signing_in_answers_a_token_that_tells_who_one_is() {
     let gone = server.call("GET", "/session").bearer(token).await;
     gone.is_ko(Errno::SessionExpired);
     assert_eq!(gone.header("www-authenticate"), "Bearer");
+}
+
+#[tokio::test]
+async fn a_forged_token_that_begins_like_a_real_one_and_adds_up_is_nobodys() {
+    let server = Server::quick().await;
+    let alice = server.sign_in("alice").await;
+    let forged = forged(&alice.token);
+    for (method, path) in [("GET", "/session"), ("GET", "/grants"), ("DELETE", "/account")] {
+        server.call(method, path).bearer(&forged).await.is_ko(Errno::SessionExpired);
+    }
+    let by_cookie = format!("presence={forged}");
+    let asked = server.call("GET", "/session").header("cookie", &by_cookie).await;
+    asked.is_ko(Errno::SessionExpired);
+    alice.call("GET", "/session").await.ok();
 }
 
 #[tokio::test]
@@ -119,6 +133,9 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     write().header("x-csrf-token", csrf).await.is_ko(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.is_ko(Errno::Forbidden);
+    // A browser that tells more than the origin is believed.
+    let told = write().header("x-csrf-token", csrf).header("origin", &own);
+    told.header("sec-fetch-site", "cross-site").await.is_ko(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
     let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);

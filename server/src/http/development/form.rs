@@ -46,10 +46,7 @@ impl<'a> ApiExtractor<'a> for EmailForm {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let text = body::text(request, body).await?;
-        if body::media_type(request).is_none_or(|given| given != FORM) && !text.is_empty() {
-            return Err(Refusal::from(Errno::UnsupportedMediaType).into());
-        }
+        let (text, _) = body::text(request, body, &[FORM]).await?;
         let field = form_urlencoded::parse(text.as_bytes()).find(|(name, _)| name == "email");
         let email = field.map(|(_, value)| value.trim().to_owned());
         let missing = || Refusal::from(Ko::detailed(Errno::MissingField, "email"));

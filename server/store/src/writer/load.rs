@@ -17,6 +17,8 @@ use crate::tables::{notification, user};
 /// A user, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
+    /// Whether there is such a user.
+    pub is_there: bool,
     /// The grants.
     pub grants: GrantSet,
     /// How far the Applications of these grants have come.
@@ -69,7 +71,8 @@ async fn read_grants(
         .all(round.db)
         .await?;
     for row in rows {
-        drafts.entry(UserId(row.id)).or_default().loaded.grants.revision = row.revision;
+        let loaded = &mut drafts.entry(UserId(row.id)).or_default().loaded;
+        (loaded.is_there, loaded.grants.revision) = (true, row.revision);
     }
     for row in GrantRow::of_users(users, round.db).await? {
         let draft = drafts.entry(row.user()).or_default();

@@ -1,0 +1,91 @@
+//! What only development mode allows.
+
+use presence_protocol::{Errno, Puid};
+use presence_tests::{Application, Domain, Options, Server, User};
+use serde_json::{Value, json};
+
+/// A server that was set up in development mode, with a further Application for each of some domains, and goes on without it.
+async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Vec<Value>) {
+    let mut server = Server::quick().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let mut further = Vec::new();
+    for domain in domains {
+        let wish = json!({"name": "Further", "domain": domain});
+        further.push(application.owner.call("POST", "/apps").json(&wish).await.ok());
+    }
+    server.terminate().await;
+    server.change(|options| options.production().with("domain-http", true));
+    server.restart().await;
+    (server, application, alice, uid, further)
+}
+
+#[tokio::test]
+async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
+    let domain = Domain::start().await;
+    let domains = [domain.name(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+    let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+    let (_server, application, _, _, further) = in_production(&domains).await;
+    let verify = async |app: &Value| {
+        domain.show(app["domain_key"].as_str().unwrap());
+        let path = format!("/apps/{}/verify", app["appid"].as_str().unwrap());
+        let answer = application.owner.call("POST", &path).await;
+        answer.is_ko(Errno::DomainNotVerified);
+        answer.text
+    };
+    verify(&further[0]).await;
+    assert_eq!(domain.asked(), Vec::<String>::new());
+    for app in &further[1..] {
+        let text = verify(app).await;
+        assert!(text.contains("an address that is not public"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_domain_is_this_machine() {
+    let (_server, application, _, _, _) = in_production(&[]).await;
+    for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {
+        let wish = json!({"name": "x", "domain": domain});
+        application.owner.call("POST", "/apps").json(&wish).await.is_ko(Errno::InvalidField);
+        let moved = application.owner_call("PATCH", "").json(&json!({"domain": domain})).await;
+        moved.is_ko(Errno::InvalidField);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_led_to_where_there_is_no_tls() {
+    let (_server, application, alice, uid, _) = in_production(&[]).await;
+    let redirect = format!("http://{}/back", application.domain.name());
+    let path = format!("/grant/{}", application.appid);
+    let granted = alice.call("POST", &path).json(&json!({"redirect": redirect})).await;
+    granted.is_ko(Errno::RedirectNotAllowed);
+    let item = json!({"uid": uid, "message": "x", "action": "http://localhost:3000/"});
+    let sent = application.notify(&json!([item])).await.ok();
+    assert_eq!(sent["results"][0]["errno"], Errno::InvalidField.number(), "{sent}");
+}
+
+#[tokio::test]
+async fn a_key_tells_in_which_mode_it_was_made() {
+    let (_server, application, _, _, _) = in_production(&[]).await;
+    assert!(application.api_key.starts_with("prs_test_"));
+    let (_, live) = application.make_key().await;
+    assert!(live.starts_with("prs_live_"));
+    application.call("GET", "/presence").bearer(&live).await.ok();
+}
+
+#[tokio::test]
+async fn over_tls_the_cookie_is_kept_to_this_host() {
+    let origin = "https://presence.example";
+    let server = Server::start(Options::default().with("public-url", origin)).await;
+    let wish = json!({"assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&wish).header("origin", origin).await;
+    let set = opened.header("set-cookie").to_owned();
+    let token = opened.ok()["token"].as_str().unwrap().to_owned();
+    assert!(set.starts_with(&format!("__Host-presence={token};")), "{set}");
+    for wanted in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(set.split("; ").any(|part| part == wanted), "{set}");
+    }
+    let known =
+        async |cookie: String| server.call("GET", "/session").header("cookie", &cookie).await;
+    known(format!("__Host-presence={token}")).await.ok();
+    known(format!("presence={token}")).await.is_ko(Errno::NotAuthenticated);
+}
