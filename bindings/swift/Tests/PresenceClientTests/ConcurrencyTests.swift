@@ -69,7 +69,7 @@ extension Everything.ConcurrencyTests {
             turns += 1
         }
         await channel.close()
-        await loop.value
+        try await within { await loop.value }
         #expect(turns == 1100)
     }
 
@@ -93,7 +93,7 @@ extension Everything.ConcurrencyTests {
                 _ = try await within { try await service.notifyOne(item: NewNotification(uid: alice, message: "x")) }
                 #expect(debugLiveObjects() > before)
                 for loop in loops { loop.cancel() }
-                for loop in loops { await loop.value }
+                for loop in loops { try await within { await loop.value } }
             }
         }
         try await until { debugLiveObjects() <= before }

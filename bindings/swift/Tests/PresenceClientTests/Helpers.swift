@@ -11,20 +11,28 @@ struct TooLate: Error {}
 /// The events ended before what was waited for.
 struct NoMoreEvents: Error {}
 
-/// Fails where the work takes longer than anything here may take.
+/// Fails where the work takes longer than anything here may take, also where it cannot be cancelled.
 func within<Value: Sendable>(
     _ seconds: Double = 30, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask { try await work() }
-        group.addTask {
-            try await Task.sleep(nanoseconds: UInt64(seconds * 1e9))
-            throw TooLate()
+    let (values, value) = AsyncThrowingStream<Value, any Error>.makeStream()
+    let working = Task {
+        do {
+            value.yield(try await work())
+        } catch {
+            value.finish(throwing: error)
         }
-        defer { group.cancelAll() }
-        let first = try await group.next()
-        return try #require(first)
     }
+    let timer = Task {
+        try await Task.sleep(nanoseconds: UInt64(seconds * 1e9))
+        value.finish(throwing: TooLate())
+    }
+    defer {
+        working.cancel()
+        timer.cancel()
+    }
+    for try await value in values { return value }
+    throw TooLate()
 }
 
 /// Looks again and again until it is so.
