@@ -6,5 +6,6 @@ mod device;
 mod device_faults;
 mod parts;
 mod patience;
+mod secure;
 mod strangers;
 mod weather;

@@ -4,9 +4,9 @@ mod back_end;
 mod developer;
 mod fake;
 mod faults;
-mod secrets;
+pub(crate) mod secrets;
 mod strangers;
-mod tls;
+pub(crate) mod tls;
 mod user;
 
 use std::time::Duration;
@@ -16,15 +16,18 @@ use presence_tests::{Server, email};
 
 /// The REST client of a server.
 fn api_of(server: &Server) -> PresenceApi {
-    PresenceApi::new(server.url().parse().unwrap()).unwrap()
+    at(&server.url())
 }
 
-/// The same for what listens at an address, in little time.
+/// The same for what listens at a URL.
+fn at(url: &str) -> PresenceApi {
+    PresenceApi::new(url.parse().unwrap()).unwrap()
+}
+
+/// The same, waiting for an answer only for a moment.
 fn hasty(url: &str) -> PresenceApi {
-    let (connect_timeout, request_timeout) =
-        (Duration::from_millis(150), Duration::from_millis(400));
-    let timing = Timing { connect_timeout, request_timeout, ..Timing::default() };
-    PresenceApi::new(url.parse().unwrap()).unwrap().with_timing(&timing)
+    let request_timeout = Duration::from_millis(400);
+    at(url).with_timing(&Timing { request_timeout, ..Timing::default() })
 }
 
 /// Somebody of `dev.localhost` with a session.

@@ -54,7 +54,7 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
         NewNotification::new(uid, "first"),
         NewNotification::new(stranger, "nobody"),
         NewNotification {
-            ttl: Some(Duration::from_secs(60)),
+            ttl: Some(Duration::from_mins(1)),
             ..NewNotification::new(uid, "second")
         },
         NewNotification {

@@ -123,11 +123,12 @@ async fn a_call_made_while_the_server_is_away_is_answered_once_it_is_back() {
     let channel = scene.back_end.channel.clone();
     let uid = scene.uid;
     let item = NewNotification::new(uid, "Hello");
-    let call = tokio::spawn(async move { channel.notify_one(item).await });
+    let mut calls = tokio::task::JoinSet::new();
+    calls.spawn(async move { channel.notify_one(item).await });
     scene.back_end.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
-    assert!(!call.is_finished());
+    assert!(calls.try_join_next().is_none());
     scene.server.restart_in_place().await;
-    assert!(soon("an answer", call).await.unwrap().is_ok());
+    assert!(soon("an answer", calls.join_next()).await.unwrap().unwrap().is_ok());
 }
 
 #[tokio::test]

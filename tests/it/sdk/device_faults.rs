@@ -144,7 +144,7 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
     let tokens = Tokens::of(&server, "alice");
     let mut phone = Phone::with(url_of(&cutter), |options| {
         options.tokens = Some(tokens);
-        options.timing.heartbeat = Duration::from_secs(3600);
+        options.timing.heartbeat = Duration::from_hours(1);
     });
     phone.is_settled().await;
     cutter.stall();

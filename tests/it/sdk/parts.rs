@@ -121,7 +121,7 @@ impl Phone {
                 }
                 self.notifications.push(notification.clone());
             }
-            _ => {}
+            DeviceEvent::CredentialWanted(_) | _ => {}
         }
         Some(event)
     }
@@ -241,17 +241,15 @@ impl BackEnd {
         let presence = self.heard.iter().flat_map(|event| match event {
             AppServiceEvent::Snapshot(snapshot) => snapshot.presence.clone(),
             AppServiceEvent::Updates(updates) => updates.presence.clone(),
-            _ => Vec::new(),
+            AppServiceEvent::State(_) | AppServiceEvent::Receipts(_) | _ => Vec::new(),
         });
         presence.filter(|presence| presence.uid == uid).map(|presence| presence.status).collect()
     }
 
     /// Whether an event told of a gap.
     pub(crate) fn heard_a_gap(&self) -> bool {
-        self.heard.iter().any(|event| match event {
-            AppServiceEvent::Snapshot(snapshot) => snapshot.gap,
-            _ => false,
-        })
+        let gap = |event: &_| matches!(event, AppServiceEvent::Snapshot(snapshot) if snapshot.gap);
+        self.heard.iter().any(gap)
     }
 }
 

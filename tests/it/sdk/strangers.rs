@@ -74,7 +74,7 @@ async fn a_server_that_asks_for_patience_at_the_door_gets_it() {
     }
     let (phone, _task) = phone_at(busy).await;
     let reason = retries(phone).await;
-    assert_eq!(reason.retry_after(), Some(std::time::Duration::from_secs(3600)));
+    assert_eq!(reason.retry_after(), Some(std::time::Duration::from_hours(1)));
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presence_client::{DeviceEvent, NewNotification, NotificationId, Status, StatusText};
+use presence_client::{
+    DeviceChannel, DeviceEvent, DeviceEvents, NewNotification, NotificationId, Status, StatusText,
+};
 use presence_tests::{Cutter, Dice, Options, Server};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::parts::{BackEnd, Phone, soon};
@@ -25,6 +28,26 @@ fn goes_wrong(dice: &mut Dice, wires: [&Cutter; 2]) {
     }
 }
 
+/// Takes and acknowledges all notifications, and notes each that is shown.
+fn takes_all(
+    mut events: DeviceEvents,
+    channel: &DeviceChannel,
+) -> (Arc<Mutex<Vec<NotificationId>>>, JoinSet<()>) {
+    let shown = Arc::<Mutex<Vec<NotificationId>>>::default();
+    let (noting, channel) = (Arc::clone(&shown), channel.clone());
+    let mut taking = JoinSet::new();
+    taking.spawn(async move {
+        while let Some(event) = events.next().await {
+            if let DeviceEvent::Notification(notification) = event {
+                noting.lock().unwrap().push(notification.id);
+                channel.acknowledge(notification.id);
+            }
+        }
+    });
+    (shown, taking)
+}
+
+#[expect(clippy::print_stdout, reason = "the seed of a run that fails")]
 #[tokio::test]
 async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_shown_twice() {
     let seed = Dice::seed();
@@ -40,20 +63,9 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
     let phone = Phone::through(&to_phone, &server, "alice").await;
     let mut back_end = BackEnd::through(&to_back_end, &application).await;
 
-    let shown = Arc::<Mutex<Vec<NotificationId>>>::default();
-    let noting = Arc::clone(&shown);
-    let channel = phone.channel.clone();
-    let mut events = phone.events;
-    let taking = tokio::spawn(async move {
-        while let Some(event) = events.next().await {
-            if let DeviceEvent::Notification(notification) = event {
-                noting.lock().unwrap().push(notification.id);
-                channel.acknowledge(notification.id);
-            }
-        }
-    });
+    let (shown, taking) = takes_all(phone.events, &phone.channel);
 
-    let mut calls = Vec::new();
+    let mut calls = JoinSet::new();
     for round in 0..ROUNDS {
         goes_wrong(&mut dice, [&to_phone, &to_back_end]);
         if round % 15 == 14 {
@@ -65,7 +77,7 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
         phone.channel.set_status(status, Some(text));
         let channel = back_end.channel.clone();
         let item = NewNotification::new(uid, round.to_string());
-        calls.push(tokio::spawn(async move { channel.notify_one(item).await }));
+        calls.spawn(async move { channel.notify_one(item).await });
         sleep(Duration::from_millis(dice.between(0, 150) as u64)).await;
     }
     to_phone.carry();
@@ -73,8 +85,8 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
     phone.channel.set_status(Status::Unavailable, Some(StatusText::try_from("the end").unwrap()));
 
     let mut queued = HashSet::new();
-    for call in calls {
-        queued.insert(soon("an answer", call).await.unwrap().unwrap().id);
+    while let Some(call) = soon("an answer", calls.join_next()).await {
+        queued.insert(call.unwrap().unwrap().id);
     }
     assert_eq!(queued.len(), ROUNDS, "each call is a notification of its own");
     soon("the wishes are confirmed", phone.channel.settled()).await.unwrap();
@@ -91,7 +103,7 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
     super::parts::until("all notifications are shown", async || missing() == 0).await;
     soon("the acknowledgements are confirmed", phone.channel.settled()).await.unwrap();
     drop(phone.channel);
-    taking.abort();
+    drop(taking);
     let shown = shown.lock().unwrap();
     assert_eq!(shown.len(), queued.len(), "a notification was shown twice");
 }

@@ -1,18 +1,19 @@
 //! What is logged and printed holds no secret.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use presence_client::{NewNotification, Scope};
 use presence_tests::Server;
 use secrecy::ExposeSecret;
-use tracing::Level;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level};
 
-use super::{api_of, hasty};
+use super::{api_of, at};
 
 /// Where the log goes.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -30,15 +31,16 @@ impl Log {
         self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-#[tokio::test]
-async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
-    let server = Server::quick().await;
-    let (application, _, uid) = server.application_with("alice").await;
+/// All that is logged on this thread from now on, in most detail.
+pub(crate) fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+    // Beside a second one that lives for ever: while there is one alone, what another thread says first is switched off for all.
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+    LazyLock::force(&SECOND);
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,9 +48,16 @@ async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    (log, tracing::subscriber::set_default(subscriber))
+}
 
+#[tokio::test]
+async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
     let api = api_of(&server);
+    let (log, _logging) = listen();
+
     let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
     let signed_in = api.sign_in(assertion.clone(), Scope::Account).await.unwrap();
     let alice = api.user(signed_in.token.clone());
@@ -58,7 +67,7 @@ async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
     service.notify_one(NewNotification::new(uid, "Hello")).await.unwrap();
     let owner = api.user(application.owner.token.as_str().into());
     let made = owner.create_key(application.id()).await.unwrap();
-    let gone = hasty("http://127.0.0.1:1").user(signed_in.token.clone());
+    let gone = at("http://127.0.0.1:1").user(signed_in.token.clone());
     let unreachable = gone.session().await.unwrap_err();
     let unsendable = api.user("my\nsecret".into()).session().await.unwrap_err();
 

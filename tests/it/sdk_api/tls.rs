@@ -16,15 +16,15 @@ use tokio_rustls::TlsAcceptor;
 use super::sign_in;
 
 /// Ends TLS in front of a server.
-struct Proxy {
-    address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     root: Vec<u8>,
     _task: JoinSet<()>,
 }
 
 impl Proxy {
     /// With a certificate for a name, of an authority of its own.
-    async fn to(server: &Server, name: &str) -> Self {
+    pub(crate) async fn to(server: &Server, name: &str) -> Self {
         let (root, config) = certificate(name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,7 +38,7 @@ impl Proxy {
         PresenceApi::with_tls(url.parse().unwrap(), tls).unwrap()
     }
 
-    fn trusting(&self) -> Tls {
+    pub(crate) fn trusting(&self) -> Tls {
         Tls::default().with_root_certificate(self.root.clone())
     }
 }
