@@ -42,14 +42,20 @@ internal class Mailbox<Item : Any>(private val capacity: Int) {
     }
 
     /** Puts an item into the queue, unless it is full. */
-    fun offer(item: Item): Boolean = change {
-        (waiting.size < capacity && !ended).also { if (it) waiting.addLast(item) }
+    fun offer(item: Item): Boolean = synchronized(waiting) {
+        val fits = waiting.size < capacity && !ended
+        if (fits) {
+            waiting.addLast(item)
+            tell()
+        }
+        fits
     }
 
     /** Puts an item into the queue, in place of all that wait there. */
-    fun replace(item: Item) = change {
+    fun replace(item: Item) = synchronized(waiting) {
         waiting.clear()
         waiting.addLast(item)
+        tell()
     }
 
     /** Puts an item into the queue, as soon as it is not full. */
@@ -62,13 +68,17 @@ internal class Mailbox<Item : Any>(private val capacity: Int) {
     }
 
     /** Nothing comes any more: readers end once they have what waits. */
-    fun end() = change { ended = true }
+    fun end() = synchronized(waiting) {
+        ended = true
+        tell()
+    }
 
-    private fun take(): Item? = synchronized(waiting) { waiting.removeFirstOrNull() }?.also { tell() }
+    private fun take(): Item? = synchronized(waiting) { waiting.removeFirstOrNull()?.also { tell() } }
 
     private fun isOver(): Boolean = synchronized(waiting) { ended && waiting.isEmpty() }
 
-    private inline fun <T> change(work: () -> T): T = synchronized(waiting) { work() }.also { tell() }
-
-    private fun tell() = synchronized(waiting) { changes.value += 1 }
+    /** Only where something has changed, and under the lock. */
+    private fun tell() {
+        changes.value += 1
+    }
 }

@@ -12,6 +12,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeoutOrNull
+import kotlinx.coroutines.yield
 
 /** The queue between the channel and its reader. */
 class MailboxTest {
@@ -34,6 +35,24 @@ class MailboxTest {
             mailbox.end()
         }
         assertEquals((0 until 1_000).toList(), mailbox.items.toList())
+        putting.join()
+    }
+
+    @Test
+    fun `who waits for room or for an item lets others run meanwhile`() = runBlocking<Unit> {
+        // All on one thread, which who does not really wait would keep for itself.
+        val mailbox = Mailbox<Int>(1)
+        val reading = async { mailbox.items.take(3).toList() }
+        yield()
+        repeat(3) {
+            mailbox.put(it)
+            yield()
+        }
+        assertEquals(listOf(0, 1, 2), reading.await())
+        mailbox.put(3)
+        val putting = launch { mailbox.put(4) }
+        yield()
+        assertEquals(listOf(3, 4), mailbox.items.take(2).toList())
         putting.join()
     }
 

@@ -46,6 +46,7 @@ class Stage : AutoCloseable {
     fun grant(name: String, app: App): String = order("grant", "name" to name, "appid" to app.appid).text("uid")
 
     /** Says something to the stage: strings, and JSON as it is. */
+    @Synchronized
     fun order(what: String, vararg arguments: Pair<String, Any>): JsonObject {
         val said = arguments.associate { (name, value) -> name to (value as? JsonObject ?: JsonPrimitive(value.toString())) }
         orders.write(JsonObject(mapOf("do" to JsonPrimitive(what)) + said).toString() + "\n")
