@@ -269,8 +269,9 @@ impl Page {
 
     /// The number by which a member is pinged.
     fn number_of(&self, name: &str) -> String {
-        let item = self.now.lines().find(|item| item.contains(&format!("<bdi>{name}</bdi>")));
-        let id = item.and_then(|item| item.strip_prefix("<li id=m")?.split_once(' '));
+        let mut members = self.now.lines().filter_map(|item| item.strip_prefix("<li id=m"));
+        let item = members.find(|item| item.contains(&format!("<bdi>{name}</bdi>")));
+        let id = item.and_then(|item| item.split_once(' '));
         id.unwrap_or_else(|| panic!("no {name} in {}", self.now)).0.to_owned()
     }
 }
