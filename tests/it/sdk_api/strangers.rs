@@ -2,12 +2,12 @@
 
 use presence_client::{Errno, Error, Session};
 
+use super::at;
 use super::fake::{Fake, Turn, json, page};
-use super::hasty;
 
 async fn session_of(answer: impl Into<Vec<u8>>) -> Result<Session, Error> {
     let fake = Fake::answering(answer.into()).await;
-    hasty(&fake.url()).user("token".into()).session().await
+    at(&fake.url()).user("token".into()).session().await
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_request_says_what_it_is() {
     let fake = Fake::answering(json("200 OK", r#"{"presence":[]}"#)).await;
     let appid = "0123456789abcdef0123456789abcdef";
     let url = format!("{}/below", fake.url());
-    let service = hasty(&url).app_service(appid.parse().unwrap(), "key".into());
+    let service = at(&url).app_service(appid.parse().unwrap(), "key".into());
     service.presence_page(None, Some(7)).await.unwrap();
     let request = fake.requests().remove(0);
     let first = format!("GET /below/apps/{appid}/presence?limit=7 HTTP/1.1\r\n");
