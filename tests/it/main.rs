@@ -22,3 +22,4 @@ mod rest;
 mod sdk;
 mod sdk_api;
 mod stage;
+mod surface;

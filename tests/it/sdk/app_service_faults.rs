@@ -132,6 +132,20 @@ async fn a_call_made_while_the_server_is_away_is_answered_once_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_dropped_before_it_was_sent_is_not_sent() {
+    let mut scene = Scene::set().await;
+    let mut phone = Phone::of(&scene.server, "alice").await;
+    scene.server.kill().await;
+    scene.back_end.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
+    let channel = scene.back_end.channel.clone();
+    let dropped = channel.notify_one(NewNotification::new(scene.uid, "dropped"));
+    assert!(tokio::time::timeout(Duration::from_millis(100), dropped).await.is_err());
+    scene.server.restart_in_place().await;
+    channel.notify_one(NewNotification::new(scene.uid, "sent")).await.unwrap();
+    assert_eq!(phone.takes().await.message, "sent");
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_answers_in_time_says_so() {
     let scene = Scene::set().await;
     let hurried = BackEnd::with(url_of(&scene.cutter), &scene.application, |options| {
@@ -139,7 +153,7 @@ async fn a_call_that_nobody_answers_in_time_says_so() {
     });
     let hurried = hurried.await;
     scene.cutter.stall();
-    let error = hurried.channel.query(vec![scene.uid]).await.unwrap_err();
+    let error = soon("an answer", hurried.channel.query(vec![scene.uid])).await.unwrap_err();
     assert!(error == presence_client::Error::TimedOut && error.retryable());
 }
 

@@ -1,0 +1,50 @@
+//! What is public of the SDK, held against the list that is checked in, so that a review sees every change of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use public_api::Builder;
+
+/// Set to rewrite the list.
+const UPDATE: &str = "UPDATE";
+
+#[test]
+fn the_public_surface_of_the_sdk_is_the_one_that_is_checked_in() {
+    let listed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client-sdk/surface.txt");
+    let api = Builder::from_rustdoc_json(described("presence-client"))
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .omit_auto_derived_impls(true)
+        .build()
+        .unwrap();
+    let surface: String = api.items().map(|item| format!("{item}\n")).collect();
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&listed, &surface).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&listed).unwrap_or_default();
+    let new: Vec<_> = surface.lines().filter(|line| !wanted.lines().any(|w| w == *line)).collect();
+    let gone: Vec<_> = wanted.lines().filter(|w| !surface.lines().any(|line| line == *w)).collect();
+    assert!(
+        surface == wanted,
+        "the surface has changed; new: {new:#?}, gone: {gone:#?}. Where that is meant, run the test with {UPDATE}=1"
+    );
+}
+
+/// What rustdoc knows of a package, as JSON. The form is not stable, but the toolchain is pinned. A target directory of its own,
+/// since the variable that allows this would have everything else compiled again.
+fn described(package: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let target = program.ancestors().nth(3).unwrap().join("surface");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let described = Command::new(cargo)
+        .args(["rustdoc", "--quiet", "--locked", "--lib", "--package", package, "--target-dir"])
+        .arg(&target)
+        .args(["--", "-Z", "unstable-options", "--output-format", "json"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&described.stderr);
+    assert!(described.status.success(), "{package} cannot be described:\n{said}");
+    target.join("doc").join(format!("{}.json", package.replace('-', "_")))
+}
