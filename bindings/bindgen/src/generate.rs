@@ -43,7 +43,7 @@ impl Flavour {
 pub fn generate(flavour: Flavour, library: Utf8PathBuf, folder: Utf8PathBuf) -> Result<(), Wrong> {
     let mut paths = BindgenPaths::default();
     paths.add_layer(Bindings);
-    let android = Bindings::root().join("kotlin/android.toml");
+    let android = Bindings::root().join("kotlin/android/uniffi.toml");
     let options = GenerateOptions {
         languages: vec![match flavour {
             Flavour::Kotlin | Flavour::KotlinAndroid => TargetLanguage::Kotlin,

@@ -38,7 +38,7 @@ fun main(arguments: Array<String>) {
         }
         val telling = launch { device.state.collect { println(told(it)) } }
         launch { device.takeNotifications { println("${it.source}: ${it.message} ${it.action}".trim()) } }
-        withContext(Dispatchers.IO) { generateSequence(::readLine).forEach { say(device, it) } }
+        withContext(Dispatchers.IO) { generateSequence(::readlnOrNull).forEach { say(device, it) } }
         device.shutdown()
         telling.cancel()
     }

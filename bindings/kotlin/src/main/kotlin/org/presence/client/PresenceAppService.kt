@@ -75,13 +75,14 @@ public class PresenceAppService private constructor(
     /** The machine's network has changed: looks at once whether the connection is alive, and cuts a wait short. */
     public fun networkChanged(): Unit = channel.networkChanged()
 
-    /** Closes the channel, and waits until it is closed. */
+    /** Closes the channel, and waits until it is closed. Nothing else may be called after it. */
     public suspend fun shutdown() {
         try {
             channel.shutdown()
         } finally {
             close()
         }
+        pump.join()
     }
 
     /** Closes the channel without waiting. Nothing else may be called after it. */

@@ -114,13 +114,14 @@ public class PresenceDevice private constructor(
     /** The app came to the foreground or left it. */
     public fun appState(state: AppState): Unit = channel.appState(state)
 
-    /** Closes the channel, and waits until it is closed: the presence of this device has ended then. */
+    /** Closes the channel, and waits until it is closed: the presence of this device has ended then. Nothing else may be called after it. */
     public suspend fun shutdown() {
         try {
             channel.shutdown()
         } finally {
             close()
         }
+        pump.join()
     }
 
     /** Closes the channel without waiting: the presence of this device ends at once. Nothing else may be called after it. */

@@ -1,0 +1,59 @@
+// NOT EXERCISED: a recipe for an AAR, written from the documents of its tools. Nothing in this repository runs it.
+// See README.md beside it.
+plugins {
+    id("com.android.library") version "8.7.0"
+    id("org.jetbrains.kotlin.android") version "2.4.20"
+    `maven-publish`
+}
+
+group = "org.presence"
+version = "0.1.0"
+
+android {
+    namespace = "org.presence.client"
+    compileSdk = 35
+    defaultConfig {
+        // `java.time` without desugaring.
+        minSdk = 26
+        consumerProguardFiles("consumer-rules.pro")
+    }
+    compileOptions {
+        sourceCompatibility = JavaVersion.VERSION_17
+        targetCompatibility = JavaVersion.VERSION_17
+    }
+    kotlinOptions { jvmTarget = "17" }
+    sourceSets["main"].apply {
+        kotlin.srcDirs("../src/main/kotlin", "../../../target/kotlin/android")
+        jniLibs.srcDirs("../../../target/kotlin/jniLibs")
+    }
+    publishing { singleVariant("release") { withSourcesJar() } }
+}
+
+dependencies {
+    api("org.jetbrains.kotlinx:kotlinx-coroutines-android:1.11.0")
+    implementation("net.java.dev.jna:jna:5.19.1@aar")
+    implementation("androidx.annotation:annotation:1.9.1")
+}
+
+// cargo install cargo-ndk; rustup target add aarch64-linux-android armv7-linux-androideabi x86_64-linux-android
+val buildRust by tasks.registering(Exec::class) {
+    workingDir("../../..")
+    commandLine(
+        "cargo", "ndk", "--platform", "26",
+        "-t", "arm64-v8a", "-t", "armeabi-v7a", "-t", "x86_64",
+        "-o", "target/kotlin/jniLibs",
+        "build", "--locked", "--profile", "mobile", "--package", "presence-bindings",
+    )
+    // Memory pages of 16 KiB.
+    environment("RUSTFLAGS", "-C link-arg=-Wl,-z,max-page-size=16384")
+}
+tasks.named("preBuild") { dependsOn(buildRust) }
+
+publishing {
+    publications {
+        register<MavenPublication>("release") {
+            artifactId = "presence-client-android"
+            afterEvaluate { from(components["release"]) }
+        }
+    }
+}
