@@ -17,7 +17,8 @@ fn the_public_surface_of_the_sdk_is_the_one_that_is_checked_in() {
         .omit_auto_derived_impls(true)
         .build()
         .unwrap();
-    let surface: String = api.items().map(|item| format!("{item}\n")).collect();
+    let items: Vec<String> = api.items().map(ToString::to_string).collect();
+    let surface = items.join("\n") + "\n";
     if std::env::var_os(UPDATE).is_some() {
         std::fs::write(&listed, &surface).unwrap();
     }

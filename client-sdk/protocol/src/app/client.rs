@@ -112,25 +112,32 @@ struct QueryReply {
     reply: RawKo,
 }
 
-/// One entry of the answer to a query or a poll, as it is read.
+/// One entry of the answer to a query or a poll, as it is read. What is neither a presence nor a refusal is an error, so that
+/// nobody is taken for unknown who is not.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum RawQueried {
-    /// What the Application may know.
-    Known(Presence),
-    /// No such PUID.
-    Unknown {
-        /// The one that was asked for.
-        uid: String,
-    },
+#[serde(try_from = "Box<serde_json::value::RawValue>")]
+pub struct RawQueried(Queried);
+
+impl TryFrom<Box<serde_json::value::RawValue>> for RawQueried {
+    type Error = serde_json::Error;
+
+    fn try_from(raw: Box<serde_json::value::RawValue>) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Asked {
+            uid: String,
+            result: Option<String>,
+        }
+        let asked: Asked = serde_json::from_str(raw.get())?;
+        Ok(Self(match asked.result.as_deref() {
+            Some("KO") => Queried::Unknown(asked.uid),
+            Some(_) | None => Queried::Known(serde_json::from_str(raw.get())?),
+        }))
+    }
 }
 
 impl From<RawQueried> for Queried {
     fn from(raw: RawQueried) -> Self {
-        match raw {
-            RawQueried::Known(presence) => Self::Known(presence),
-            RawQueried::Unknown { uid } => Self::Unknown(uid),
-        }
+        raw.0
     }
 }
 
@@ -245,6 +252,15 @@ mod tests {
         ] {
             assert_eq!(read(&written).unwrap(), meant, "{written}");
         }
+    }
+
+    #[test]
+    fn nobody_is_unknown_because_they_could_not_be_read() {
+        let uid = Puid::from_bits(1);
+        let text = format!(
+            r#"{{"action":"query","result":"OK","presence":[{{"uid":"{uid}","status":"asleep","version":1,"since":1}}]}}"#
+        );
+        assert!(read(&text).is_err());
     }
 
     #[test]
