@@ -10,10 +10,12 @@
 ///
 /// The loop ends when the channel has ended, after the event that says why, and when its task is cancelled. It keeps the channel alive.
 public struct ChannelEvents<Event: Sendable>: AsyncSequence, AsyncIteratorProtocol, Sendable {
+    /// What the loop gets.
     public typealias Element = Event
 
     let pull: @Sendable () async throws -> Event?
 
+    /// Itself: what was taken is known to the channel.
     public func makeAsyncIterator() -> ChannelEvents<Event> { self }
 
     /// The next event. `nil` once the channel has ended, and where the task is cancelled.
