@@ -157,6 +157,9 @@ impl Talk for AppServiceTalk {
     }
 
     fn set_state(&mut self, state: ConnectionState) {
+        if self.state == state {
+            return;
+        }
         tracing::debug!(?state, "the channel's state");
         if let ConnectionState::Ended(end) = &state {
             self.requests.refuse_all(&Error::Ended(end.clone()));

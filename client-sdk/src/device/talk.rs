@@ -293,6 +293,9 @@ impl Talk for DeviceTalk {
     }
 
     fn set_state(&mut self, state: ConnectionState) {
+        if self.state == state {
+            return;
+        }
         tracing::debug!(?state, "the channel's state");
         self.state = state.clone();
         self.inbox.state(state);

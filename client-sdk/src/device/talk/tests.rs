@@ -236,6 +236,17 @@ fn many_acknowledgements_fit_into_the_frames_that_a_server_takes() {
 }
 
 #[test]
+fn the_same_state_is_not_told_twice() {
+    let mut stage = Stage::with(|options| options.credential = Some(assertion("first")));
+    for _ in 0..2 {
+        stage.talk.set_state(ConnectionState::Connecting { attempt: 1 });
+        let told = stage.talk.pull();
+        stage.talk.set_state(ConnectionState::Connecting { attempt: 1 });
+        assert!(stage.talk.pull().is_none(), "{told:?}");
+    }
+}
+
+#[test]
 fn without_a_credential_one_is_wanted_and_given_it_the_device_connects() {
     let mut stage = Stage::with(|_| ());
     assert_eq!(stage.talk.wanted(), Some(Wanted::First));
