@@ -191,11 +191,18 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
 
 #[tokio::test]
 async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
-    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    // No sign of life wakes the channel meanwhile.
+    let options = Options::default().with("notify-burst", 1000).with("ping-seconds", 3600);
+    let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let alice = server.sign_in("alice").await;
     let mut sent = Vec::new();
-    let mut phone = Phone::of(&server, "alice").await;
+    let tokens = Tokens::of(&server, "alice");
+    let mut phone = Phone::with(url(&server), |options| {
+        options.tokens = Some(tokens);
+        options.timing.heartbeat = std::time::Duration::from_hours(1);
+    });
+    phone.is_settled().await;
     // More than wait for the application at once: the rest stays with the server.
     for number in 0..13 {
         let application = server.application_named(&owner, &format!("App {number}")).await;

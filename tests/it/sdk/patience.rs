@@ -37,6 +37,7 @@ impl Host {
             let mut guests = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 noted.lock().unwrap().push(Instant::now());
+                stream.set_nodelay(true).unwrap();
                 guests.spawn(answers(stream));
             }
         });
