@@ -44,7 +44,7 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
     let sums = crowd.sums();
     let seconds = begun.elapsed().as_secs();
     tell(&format!("{KILLS} kills under {PEOPLE} senders in {seconds} s: {sums:?}"));
-    assert!(sums.answered > 10 * KILLS && sums.again > KILLS, "too little happened: {sums:?}");
+    assert!(sums.answered > 3 * KILLS && sums.again > KILLS, "too little happened: {sums:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
