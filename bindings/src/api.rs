@@ -41,7 +41,7 @@ impl From<Scope> for SessionScope {
         match scope {
             Scope::Device => Self::Device,
             Scope::Account => Self::Account,
-            _ => Self::Unknown,
+            Scope::Unknown | _ => Self::Unknown,
         }
     }
 }

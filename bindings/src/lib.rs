@@ -3,6 +3,7 @@
 //! No rule of the product lives here. The app pulls events and gives every call that waits a way to be cancelled; nothing
 //! calls back into the app but the log. The generated halves are wrapped by hand-written ones: [Kotlin](../kotlin) with `Flow`,
 //! [Swift](../swift) with `AsyncSequence`.
+#![expect(clippy::needless_pass_by_value, reason = "what comes from another language is owned")]
 
 mod api;
 mod app_service;

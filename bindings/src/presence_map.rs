@@ -116,7 +116,13 @@ fn presences(presence: Vec<UserPresence>) -> Result<Vec<presence_client::Presenc
 fn connectedness(state: &ConnectionState) -> presence_client::ConnectionState {
     match state {
         ConnectionState::Connected => presence_client::ConnectionState::Connected,
-        _ => presence_client::ConnectionState::Connecting { attempt: 1 },
+        ConnectionState::Connecting { .. }
+        | ConnectionState::Waiting { .. }
+        | ConnectionState::CredentialWanted { .. }
+        | ConnectionState::SignedOut { .. }
+        | ConnectionState::Ended { .. } => {
+            presence_client::ConnectionState::Connecting { attempt: 1 }
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl Flavour {
 /// # Errors
 ///
 /// Where the library cannot be read or holds no metadata, as after stripping, and where the folder cannot be written.
-pub fn generate(flavour: Flavour, library: Utf8PathBuf, folder: Utf8PathBuf) -> Result<(), Wrong> {
+pub fn generate(flavour: Flavour, library: Utf8PathBuf, folder: &Utf8Path) -> Result<(), Wrong> {
     let mut paths = BindgenPaths::default();
     paths.add_layer(Bindings);
     let android = Bindings::root().join("kotlin/android/uniffi.toml");
@@ -50,13 +50,13 @@ pub fn generate(flavour: Flavour, library: Utf8PathBuf, folder: Utf8PathBuf) -> 
             Flavour::Swift => TargetLanguage::Swift,
         }],
         source: library,
-        out_dir: folder.clone(),
+        out_dir: folder.to_owned(),
         config_override: (flavour == Flavour::KotlinAndroid).then_some(android),
         ..GenerateOptions::default()
     };
     generate_with_bindgen_paths(options, paths)?;
     if flavour == Flavour::Swift {
-        gather_header(&folder)?;
+        gather_header(folder)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ fn main() -> Result<(), Wrong> {
             Ok(())
         }
         [flavour, library, folder] => {
-            generate(Flavour::named(flavour)?, Utf8PathBuf::from(library), folder.into())
+            generate(Flavour::named(flavour)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
         }
         _ => Err("presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER, or surface LIBRARY"
             .into()),

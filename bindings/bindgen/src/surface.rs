@@ -68,8 +68,7 @@ fn enumeration(item: &Enum, kind: &str) -> String {
 }
 
 fn paragraph(kind: &str, name: &str, lines: impl Iterator<Item = String>) -> String {
-    let lines: String = lines.map(|line| format!("  {line}\n")).collect();
-    format!("{kind} {name}\n{lines}")
+    lines.fold(format!("{kind} {name}\n"), |text, line| text + "  " + &line + "\n")
 }
 
 fn signature(name: &str, callable: &impl Callable) -> String {

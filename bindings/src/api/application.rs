@@ -50,7 +50,7 @@ impl From<sdk::ApplicationState> for ApplicationState {
             sdk::ApplicationState::Verified => Self::Verified,
             sdk::ApplicationState::Active => Self::Active,
             sdk::ApplicationState::Inactive => Self::Inactive,
-            _ => Self::Unknown,
+            sdk::ApplicationState::Unknown | _ => Self::Unknown,
         }
     }
 }
