@@ -180,30 +180,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn lines_of_the_wanted_levels_reach_the_sink_in_order() {
+    fn listen() -> std::sync::mpsc::Receiver<LogLine> {
         let (told, lines) = channel();
         set_log_sink(Some(Arc::new(Told(told))), LogLevel::Info).unwrap();
+        lines
+    }
+
+    fn line(level: LogLevel, text: &str) -> LogLine {
+        LogLine { level, target: "presence_client".to_owned(), text: text.to_owned() }
+    }
+
+    fn say_four_things() {
         tracing::debug!(target: "presence_client", "not wanted");
         tracing::info!(target: "elsewhere", "not ours");
         tracing::info!(target: "presence_client", attempt = 2, "connecting");
         tracing::error!(target: "presence_client", "done");
-        let line = |level, text: &str| LogLine {
-            level,
-            target: "presence_client".to_owned(),
-            text: text.to_owned(),
-        };
+    }
+
+    fn say(text: &str) {
+        tracing::error!(target: "presence_client", "{text}");
+    }
+
+    #[test]
+    fn lines_of_the_wanted_levels_reach_the_sink_in_order() {
+        let lines = listen();
+        say_four_things();
         let next = || lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(next(), line(LogLevel::Info, "connecting attempt=2"));
         assert_eq!(next(), line(LogLevel::Error, "done"));
 
         // Without a sink nothing is kept for a later one.
         set_log_sink(None, LogLevel::Info).unwrap();
-        tracing::error!(target: "presence_client", "to nobody");
-        let (told, lines) = channel();
-        set_log_sink(Some(Arc::new(Told(told))), LogLevel::Info).unwrap();
-        tracing::warn!(target: "presence_client", "again");
+        say("to nobody");
+        let lines = listen();
+        say("again");
         let next = lines.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(next, line(LogLevel::Warn, "again"));
+        assert_eq!(next, line(LogLevel::Error, "again"));
     }
 }

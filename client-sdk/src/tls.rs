@@ -1,6 +1,6 @@
 //! TLS: whom to trust, and who does the cryptography.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
 use rustls::client::WantsClientCert;
@@ -14,6 +14,8 @@ use crate::error::Error;
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
     further: Vec<CertificateDer<'static>>,
+    /// Made once for all clones: the list of roots is large, and a configuration remembers sessions to resume.
+    made: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Tls {
@@ -21,10 +23,21 @@ impl Tls {
     #[must_use]
     pub fn with_root_certificate(mut self, der: Vec<u8>) -> Self {
         self.further.push(der.into());
+        self.made = Arc::default();
         self
     }
 
     pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, Error> {
+        static OF_ALL: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+        let made = if self.further.is_empty() { &OF_ALL } else { &*self.made };
+        if let Some(config) = made.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = self.make()?;
+        Ok(Arc::clone(made.get_or_init(|| config)))
+    }
+
+    fn make(&self) -> Result<Arc<ClientConfig>, Error> {
         let provider = provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -78,6 +91,12 @@ fn unusable(error: &rustls::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_configuration_is_made_once_for_all_who_trust_the_same() {
+        let config = |tls: &Tls| tls.client_config().unwrap();
+        assert!(Arc::ptr_eq(&config(&Tls::default()), &config(&Tls::default())));
+    }
 
     #[test]
     fn a_root_that_is_no_certificate_is_refused_when_it_is_used() {

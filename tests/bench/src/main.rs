@@ -35,7 +35,8 @@ fn unlimited() -> Options {
     .fold(Options::default().with("log", "error"), |options, limit| options.with(limit, 1_000_000))
 }
 
-#[tokio::main(worker_threads = 2)]
+// One thread, so that what is measured is the work and not how fast the system wakes another thread.
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

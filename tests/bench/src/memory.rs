@@ -2,15 +2,17 @@
 //! has left.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::process::Command;
 
+use presence_client::{DeviceChannel, DeviceEvents};
 use presence_tests::Server;
 use serde_json::json;
 
 use crate::bare::Bare;
 use crate::sdk;
 
-const SOCKETS: usize = 2_000;
+const SOCKETS: u32 = 2_000;
 
 pub(crate) async fn measure(server: &Server) {
     let token = server.sign_in("alice").await.token;
@@ -34,33 +36,35 @@ pub(crate) async fn measure(server: &Server) {
 
 /// Opens sockets, and prints how much memory each of them takes, in KiB.
 pub(crate) async fn hold(kind: &str, server: &str, token: &str) {
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
-    open(kind, server, token, 0..50, &mut bare, &mut ours).await;
+    let mut held = Held { server, token, bare: Vec::new(), ours: Vec::new() };
+    held.open(kind, 0..50).await;
     let before = resident_kib();
-    open(kind, server, token, 50..50 + SOCKETS, &mut bare, &mut ours).await;
-    println!("{}", (resident_kib() - before) / SOCKETS as f64);
+    held.open(kind, 50..50 + SOCKETS).await;
+    println!("{}", (resident_kib() - before) / f64::from(SOCKETS));
     // Not closed one by one: the process ends.
     std::process::exit(0);
 }
 
-async fn open(
-    kind: &str,
-    server: &str,
-    token: &str,
-    numbers: std::ops::Range<usize>,
-    bare: &mut Vec<Bare>,
-    ours: &mut Vec<(presence_client::DeviceChannel, presence_client::DeviceEvents)>,
-) {
-    for number in numbers {
-        let device = format!("{kind}-{number}");
-        if kind == "bare" {
-            let address: SocketAddr = server.parse().unwrap();
-            let mut socket = Bare::open(address, "/presence", None).await;
-            let hello = json!({"token": token, "device": device, "acks": true, "status": "online"});
-            socket.ask(hello.to_string()).await;
-            bare.push(socket);
-        } else {
-            ours.push(sdk::device(server, token, &device).await);
+struct Held<'a> {
+    server: &'a str,
+    token: &'a str,
+    bare: Vec<Bare>,
+    ours: Vec<(DeviceChannel, DeviceEvents)>,
+}
+
+impl Held<'_> {
+    async fn open(&mut self, kind: &str, numbers: Range<u32>) {
+        for number in numbers {
+            let device = format!("{kind}-{number}");
+            if kind == "bare" {
+                let address: SocketAddr = self.server.parse().unwrap();
+                let mut socket = Bare::open(address, "/presence", None).await;
+                let hello = json!({"token": self.token, "device": device, "acks": true, "status": "online"});
+                socket.ask(hello.to_string()).await;
+                self.bare.push(socket);
+            } else {
+                self.ours.push(sdk::device(self.server, self.token, &device).await);
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn measure(server: &Server) {
 }
 
 /// How many times a second something is done.
-async fn a_second(mut round_trip: impl AsyncFnMut(usize)) -> f64 {
+async fn a_second(mut round_trip: impl AsyncFnMut(u32)) -> f64 {
     let begun = Instant::now();
     let mut done = 0;
     while begun.elapsed() < ROUND {
@@ -43,10 +43,10 @@ async fn a_second(mut round_trip: impl AsyncFnMut(usize)) -> f64 {
             done += 1;
         }
     }
-    done as f64 / begun.elapsed().as_secs_f64()
+    f64::from(done) / begun.elapsed().as_secs_f64()
 }
 
-fn status(turn: usize) -> Status {
+fn status(turn: u32) -> Status {
     if turn.is_multiple_of(2) { Status::Unavailable } else { Status::Online }
 }
 
