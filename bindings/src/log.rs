@@ -167,7 +167,7 @@ impl Visit for Text {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
     use super::*;
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    fn listen() -> std::sync::mpsc::Receiver<LogLine> {
+    fn listen() -> Receiver<LogLine> {
         let (told, lines) = channel();
         set_log_sink(Some(Arc::new(Told(told))), LogLevel::Info).unwrap();
         lines
