@@ -127,8 +127,10 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, or where TLS cannot be used as asked.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, where TLS cannot be used as asked, or where a time of [`Timing`] is
+    /// shorter than a millisecond or longer than a year.
     pub fn open(options: AppServiceOptions) -> Result<(Self, AppServiceEvents), Error> {
+        options.timing.check()?;
         let connector = Connector::new(&options.tls)?;
         let runtime = link::runtime()?;
         let shared = Shared::new(AppServiceTalk::new(&options));

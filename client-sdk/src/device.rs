@@ -98,8 +98,10 @@ impl DeviceChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] outside a tokio runtime, or where TLS cannot be used as asked.
+    /// [`Error::InvalidArgument`] outside a tokio runtime, where TLS cannot be used as asked, or where a time of [`Timing`] is
+    /// shorter than a millisecond or longer than a year.
     pub fn open(mut options: DeviceOptions) -> Result<(Self, DeviceEvents), Error> {
+        options.timing.check()?;
         let connector = Connector::new(&options.tls)?;
         let runtime = link::runtime()?;
         let shared = Shared::new(DeviceTalk::new(&mut options));

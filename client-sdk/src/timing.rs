@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
+
 /// The times of a channel. The defaults are right for phones and back ends; tests want shorter ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
@@ -22,6 +24,30 @@ pub struct Timing {
     pub probe_timeout: Duration,
 }
 
+/// The times of a channel lie between these, so that none is a busy loop and none is beyond what a clock can count.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+impl Timing {
+    /// Refuses times that no channel can keep.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (name, time) in [
+            ("backoff_floor", self.backoff_floor),
+            ("backoff_ceiling", self.backoff_ceiling),
+            ("heartbeat", self.heartbeat),
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
+            ("probe_timeout", self.probe_timeout),
+        ] {
+            if !(SHORTEST..=LONGEST).contains(&time) {
+                let reason = format!("{name} must lie between a millisecond and a year");
+                return Err(Error::InvalidArgument(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -32,6 +58,22 @@ impl Default for Timing {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             probe_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_would_be_a_busy_loop_or_beyond_the_clock_is_refused() {
+        assert_eq!(Timing::default().check(), Ok(()));
+        for heartbeat in [Duration::ZERO, Duration::MAX] {
+            assert!(Timing { heartbeat, ..Timing::default() }.check().is_err());
+        }
+        for backoff_floor in [Duration::ZERO, Duration::MAX] {
+            assert!(Timing { backoff_floor, ..Timing::default() }.check().is_err());
         }
     }
 }
