@@ -37,6 +37,7 @@ async fn the_text_is_that_of_the_device_that_decides_and_among_equals_of_the_las
     let mut tablet = Socket::device_of(&server, "alice", "tablet", "offline").await;
     phone.send(json!({"status": "unavailable", "message": "Busy"})).await;
     assert_eq!(stream.sees(uid, "unavailable").await["message"], "Busy");
+    phone.hears_ok().await;
     tablet.send(json!({"status": "online", "message": "Here"})).await;
     assert_eq!(stream.sees(uid, "online").await["message"], "Here");
     phone.send(json!({"status": "unavailable", "message": "Very busy"})).await;
