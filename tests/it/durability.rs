@@ -19,6 +19,8 @@ use people::{Person, Run};
 /// How many send at the same time.
 const PEOPLE: usize = 64;
 const KILLS: usize = 200;
+/// How many notifications must have been answered for the kills to have had something to lose.
+const ANSWERS: usize = 10 * KILLS;
 /// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the commit would be found out.
 const AT_ONCE: usize = 100;
 
@@ -28,7 +30,10 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
     tell(&format!("seed {seed}"));
     let (begun, mut dice) = (Instant::now(), Dice::new(seed));
     let mut crowd = Crowd::gather().await;
-    for kill in 1..=KILLS {
+    let mut kill = 0;
+    // On a busy machine less happens between two kills, and it takes more of them.
+    while kill < KILLS || crowd.sums().answered <= ANSWERS && kill < 5 * KILLS {
+        kill += 1;
         let tasks = crowd.set_out(kill, &mut dice);
         if dice.chance(90) {
             crowd.run.has_answered(1).await;
@@ -40,11 +45,11 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
         join(tasks).await;
         crowd.server.restart().await;
     }
-    crowd.settle_everything(KILLS + 1).await;
+    crowd.settle_everything(kill + 1).await;
     let sums = crowd.sums();
     let seconds = begun.elapsed().as_secs();
-    tell(&format!("{KILLS} kills under {PEOPLE} senders in {seconds} s: {sums:?}"));
-    assert!(sums.answered > 3 * KILLS && sums.again > KILLS, "too little happened: {sums:?}");
+    tell(&format!("{kill} kills under {PEOPLE} senders in {seconds} s: {sums:?}"));
+    assert!(sums.answered > ANSWERS && sums.again > KILLS, "too little happened: {sums:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

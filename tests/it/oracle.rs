@@ -25,13 +25,19 @@ use watcher::{Form, Watcher};
 const PEOPLE: usize = 60;
 const EVENTS: usize = 100_000;
 const PHASES: usize = 10;
+/// How many must have gone and come back unheard for that to have been tried.
+const BLINKS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_truth() {
     let (seed, begun) = (Dice::seed(), Instant::now());
     tell(&format!("seed {seed}"));
     let mut oracle = Oracle::begin(Dice::new(seed)).await;
-    for phase in 1..=PHASES {
+    let blinks = |oracle: &Oracle| oracle.board.blinks.load(Ordering::Relaxed);
+    let mut phase = 0;
+    // On a busy machine fewer are back within their grace time, and it takes more phases.
+    while phase < PHASES || blinks(&oracle) <= BLINKS && phase < 3 * PHASES {
+        phase += 1;
         oracle.board.go_on_until(EVENTS / PHASES * phase);
         oracle.disturb().await;
         oracle.all_believe_the_truth().await;
@@ -39,7 +45,7 @@ async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_tr
     let (frames, disturbances) = oracle.board.events();
     assert!(frames + disturbances >= EVENTS);
     let farewells = oracle.board.farewells.load(Ordering::Relaxed);
-    let blinks = oracle.board.blinks.load(Ordering::Relaxed);
+    let blinks = blinks(&oracle);
     let seconds = begun.elapsed().as_secs();
     tell(&format!(
         "{frames} frames, {disturbances} disturbances, {farewells} farewells, {blinks} blinks, {seconds} s"
@@ -49,7 +55,7 @@ async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_tr
             (watcher.look(|belief| belief.updates), *watcher.resumed.lock().unwrap());
         tell(&format!("{:?}: {updates} updates, resumed {resumed} times", watcher.form));
     }
-    assert!(farewells > 100 && blinks > 5, "too few went away and came back");
+    assert!(farewells > 100 && blinks > BLINKS, "too few went away and came back");
 }
 
 struct Oracle {
