@@ -25,6 +25,8 @@ struct Item {
     /// The server's id, from an answer or from a device, whichever was first.
     id: Option<String>,
     answered: bool,
+    /// Asked for again in a later run than its first.
+    retried: bool,
     heard: usize,
     fate: Fate,
 }
@@ -77,7 +79,7 @@ impl Ledger {
         let number = self.items.len();
         let key = with_key.then(|| format!("key-{number}"));
         let fate = Fate::Asked { run };
-        self.items.push(Item { key, id: None, answered: false, heard: 0, fate });
+        self.items.push(Item { key, id: None, answered: false, retried: false, heard: 0, fate });
         self.open.insert(number);
         number
     }
@@ -95,7 +97,9 @@ impl Ledger {
         };
         let retried: Vec<usize> = self.open.iter().copied().filter(keyed).collect();
         for number in &retried {
-            if let Fate::Asked { run: asked } = &mut self.items[*number].fate {
+            let item = &mut self.items[*number];
+            item.retried = true;
+            if let Fate::Asked { run: asked } = &mut item.fate {
                 *asked = run;
             }
         }
@@ -119,9 +123,12 @@ impl Ledger {
         }
     }
 
-    /// An item was refused, since the server stops.
+    /// An item was refused, since the server stops. That says nothing of what an earlier request may have queued.
     pub(super) fn refused(&mut self, number: usize) {
-        self.settle(number, Fate::Void);
+        let item = &self.items[number];
+        if matches!(item.fate, Fate::Asked { .. }) && !item.retried {
+            self.settle(number, Fate::Void);
+        }
     }
 
     /// A device is about to connect in a run.
