@@ -11,6 +11,9 @@ mod acceptor;
 pub mod settings;
 pub mod socket;
 
+mod client;
+mod tls;
+
 pub mod context;
 mod meter;
 mod telemetry;
