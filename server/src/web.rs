@@ -20,7 +20,9 @@ mod form;
 mod return_path;
 mod visitor;
 
-use poem::{Route, get, post};
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 
 use crate::http::SharedEndpoint;
 
@@ -30,13 +32,21 @@ pub(crate) use self::visitor::{SignedIn, Visitor};
 /// All pages, and behind them the REST API.
 pub fn pages(rest: SharedEndpoint) -> Route {
     Route::new()
-        .at("/", get(home::show))
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/dev", get(development::show).post(development::fill))
         .at("/assets/:version/:name", get(assets::show))
-        .nest_no_strip("/", rest)
+        .nest_no_strip("/", rest.around(home_or_rest))
+}
+
+/// A router takes what is behind the root for the root itself.
+async fn home_or_rest(rest: Arc<SharedEndpoint>, request: Request) -> poem::Result<Response> {
+    if request.uri().path() == "/" {
+        get(home::show).call(request).await
+    } else {
+        rest.call(request).await
+    }
 }
 
 /// The pages and the methods that each knows, beside those of the REST API.

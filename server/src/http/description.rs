@@ -138,9 +138,7 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
         "deactivate_application" => &[Errno::ApplicationNotActive],
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
-        "make_dev_assertion" => {
-            &[Errno::NotFound, Errno::MissingField, Errno::InvalidField]
-        }
+        "make_dev_assertion" => &[Errno::NotFound, Errno::MissingField, Errno::InvalidField],
         _ => &[],
     }
 }
