@@ -31,6 +31,7 @@ use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
 use crate::tls::Tls;
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -322,7 +323,7 @@ fn endpoint(
         )
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context));
+        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
     if let Some(metrics) = metrics {
         routes = routes.at(METRICS, metrics);
     }

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::http::routes;
 use crate::settings::Settings;
+use crate::web;
 
 pub(super) const BODY_LIMIT: usize = 4096;
 
@@ -64,7 +65,7 @@ impl Server {
             body_limit: BODY_LIMIT,
             version_file: directory.path().join("version.json"),
         };
-        let routes = routes(Arc::new(context)).boxed();
+        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 
