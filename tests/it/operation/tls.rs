@@ -276,12 +276,12 @@ async fn silent_sockets_over_tls_are_let_go() {
 #[tokio::test]
 async fn the_limits_of_frames_and_bodies_hold_over_tls() {
     let authority = Authority::default();
-    let options = secure(&authority).with("device-frame-bytes", 1_000).with("body-bytes", 1_000);
+    let options = secure(&authority).with("device-frame-bytes", 5_000).with("body-bytes", 5_000);
     let server = Server::start(options).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    phone.send_raw(&" ".repeat(1_001)).await;
+    phone.send_raw(&" ".repeat(5_001)).await;
     phone.is_closed_with(CloseCode::TooLarge).await;
-    let body = json!({"assertion": "x".repeat(1_000)});
+    let body = json!({"assertion": "x".repeat(5_000)});
     server.call("POST", "/session").json(&body).await.is_ko(Errno::TooLarge);
 }
 
