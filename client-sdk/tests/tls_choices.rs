@@ -1,6 +1,8 @@
 //! Whom the SDK trusts and who does its cryptography, under whatever features it was built with: `tests/run` builds it with the
 //! defaults, and with the others.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, though not in functions marked so")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
