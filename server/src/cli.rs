@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use presence_identity::browserid::KeySource;
@@ -9,6 +10,7 @@ use presence_service::Presence;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
+use crate::tls::Tls;
 use crate::{http, lifecycle, telemetry};
 
 /// Presence tells an application that a person is reachable, because that person said so.
@@ -41,7 +43,7 @@ enum Command {
         #[arg(long)]
         audience: Option<String>,
     },
-    /// Looks whether the database can be used and the issuers be reached; the exit code tells.
+    /// Looks whether the database and the certificate can be used and the issuers be reached; the exit code tells.
     Check,
 }
 
@@ -107,11 +109,16 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     telemetry::start(&settings).map_err(|text| Failure(2, text))?;
     let development = settings.dev;
     let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
-    let running = Running::start(settings).await.map_err(|error| Failure(1, error.to_string()))?;
+    let tls = settings.tls().map(Tls::load).transpose().map_err(|text| Failure(2, text))?;
+    let starting = Running::start(settings, tls.map(Arc::new)).await;
+    let running = starting.map_err(|error| Failure(1, error.to_string()))?;
     let url = running.url().as_str().trim_end_matches('/').to_owned();
-    let local = format!("http://{}", running.address());
+    let local = running.local_url();
     let known_as = if url == local { String::new() } else { format!(", known as {url}") };
     say(&format!("Presence is listening on {local}{known_as}"));
+    if let Some(address) = running.metrics_address() {
+        say(&format!("Metrics are on http://{address}/metrics"));
+    }
     if development {
         say(&format!(
             "Development mode: anybody can be anyone of dev.localhost. Never open this to others.\n\
@@ -137,6 +144,10 @@ fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
 }
 
 async fn check(settings: Settings) -> Result<(), Failure> {
+    if let Some(files) = settings.tls() {
+        Tls::load(files).map_err(|text| Failure(1, text))?;
+        say("certificate: ok");
+    }
     let in_use = Presence::check_database(&settings.database)
         .await
         .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;

@@ -1,5 +1,6 @@
 //! What every handler may use.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use presence_identity::DevIssuer;
@@ -16,6 +17,8 @@ pub struct Context {
     pub dev_issuer: Option<DevIssuer>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// The file that says what runs, where there is one.
+    pub version_file: PathBuf,
 }
 
 impl Context {

@@ -16,6 +16,9 @@ mod acceptor;
 pub mod settings;
 pub mod socket;
 
+mod client;
+mod tls;
+
 pub mod context;
 mod meter;
 mod telemetry;

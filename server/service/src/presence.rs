@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use presence_core::stream::Stream;
 use presence_core::{Clock, Millis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
@@ -11,6 +12,7 @@ use presence_protocol::Ko;
 use presence_store::{Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
+use crate::attempts::Barred;
 use crate::clock::SystemClock;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
@@ -47,6 +49,7 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    pub(crate) barred: Barred,
     /// What the tables hold of whether devices are connected, where this run has written it.
     pub(crate) noted: Mutex<Option<bool>>,
     pub(crate) meters: ServiceMeters,
@@ -89,6 +92,7 @@ impl Presence {
             settings,
             rates,
             claimed,
+            barred: Barred::default(),
             noted: Mutex::default(),
             switching,
             meters: ServiceMeters::default(),
@@ -148,12 +152,15 @@ impl Presence {
 
     /// Brings the metrics up to date that are looked up only when somebody reads them.
     pub fn measure(&self) {
-        let app_sockets = self.hub.rooms().iter().map(|(_, room)| room.sockets()).sum();
+        let rooms = self.hub.rooms();
+        let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
-            app_sockets,
-            users: self.hub.users(),
+            app_sockets: rooms.iter().map(|(_, room)| room.sockets()).sum(),
+            users,
             writer: self.writer.waiting(),
+            mailboxes,
+            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
         });
     }
 

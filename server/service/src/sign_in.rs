@@ -112,6 +112,15 @@ impl Presence {
         claimed_email: Option<&str>,
         device: &DeviceName,
     ) -> Result<Identified, Ko> {
+        self.meters.signed_in(self.identify_uncounted(proof, claimed_email, device).await)
+    }
+
+    async fn identify_uncounted(
+        &self,
+        proof: &Proof,
+        claimed_email: Option<&str>,
+        device: &DeviceName,
+    ) -> Result<Identified, Ko> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
@@ -141,7 +150,8 @@ impl Presence {
         claimed_email: Option<&str>,
         scope: Scope,
     ) -> Result<Opened, Ko> {
-        let (user, email, _) = self.verify(assertion, claimed_email, Purpose::Session).await?;
+        let verified = self.verify(assertion, claimed_email, Purpose::Session).await;
+        let (user, email, _) = self.meters.signed_in(verified)?;
         let token = secret::mint(Kind::Token);
         let digest = secret::sha256(token.expose_secret());
         let created_at = self.now();

@@ -1,6 +1,7 @@
 //! The conversation on the Device Presence Channel.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,8 +10,9 @@ use bytes::Bytes;
 use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
 use presence_core::{Millis, Notification, Taken};
-use presence_protocol::device::{self, Command, Request};
-use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_protocol::device::{self, Command, Proof, Request};
+use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_service::attempts::Attempt;
 use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
 use presence_service::sign_in::{self, Identified};
@@ -44,6 +46,8 @@ struct Guest {
 pub(crate) struct DeviceConversation {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
+    /// The address of the client.
+    client: IpAddr,
     guest: Option<Guest>,
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
@@ -57,10 +61,11 @@ pub(crate) struct DeviceConversation {
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
         Self {
             presence,
             bell,
+            client,
             guest: None,
             pending: None,
             id: None,
@@ -76,8 +81,10 @@ impl DeviceConversation {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
+            let (client, attempt) = (self.client, attempt(&claim.proof));
             self.pending = Some(Box::pin(async move {
-                Event::Opened(presence.open_device(claim, bell).await.map(Box::new))
+                let opening = presence.open_device(claim, bell);
+                Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
             }));
             return Ok(());
         };
@@ -87,10 +94,12 @@ impl DeviceConversation {
         match heard {
             Heard::Apply(command) => self.apply(command),
             Heard::Renew(proof, command) => {
-                let presence = Arc::clone(&self.presence);
+                let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let (email, device) = (guest.known.email.clone(), guest.known.device.clone());
                 self.pending = Some(Box::pin(async move {
-                    Event::Renewed(presence.renew(proof, email, device).await, command)
+                    let attempt = attempt(&proof);
+                    let renewing = presence.renew(proof, email, device);
+                    Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
                 }));
             }
         }
@@ -242,6 +251,14 @@ impl Conversation for DeviceConversation {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    fn app(&self) -> Option<AppId> {
+        None
+    }
+
     fn is_known(&self) -> bool {
         self.guest.is_some()
     }
@@ -255,6 +272,14 @@ impl Conversation for DeviceConversation {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
             guest.seat.leave(clean);
         }
+    }
+}
+
+/// What is tried with a proof.
+fn attempt(proof: &Proof) -> Attempt {
+    match proof {
+        Proof::Assertion(_) => Attempt::Assertion,
+        Proof::Token(_) => Attempt::Secret,
     }
 }
 
