@@ -77,7 +77,7 @@ impl KeySource for Discovery {
 /// Keys cost arithmetic to read, so strangers' documents are read off the async threads.
 async fn read(fetched: Fetched) -> Option<SupportDocument> {
     let parse = move || {
-        let Fetched { status, content_type, body } = fetched;
+        let Fetched { status, content_type, body, .. } = fetched;
         SupportDocument::from_response(status, content_type.as_deref(), &body)
     };
     tokio::task::spawn_blocking(parse).await.ok().flatten()
