@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use presence_core::Clock as _;
 use presence_identity::browserid::KeySource;
 use presence_service::Presence;
+use presence_service::clock::SystemClock;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
-use crate::{http, lifecycle, telemetry};
+use crate::{http, lifecycle, oidc, telemetry};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -154,10 +156,26 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         }
         say(&format!("issuer {issuer}: ok"));
     }
+    check_oidc(&settings).await?;
     if settings.dev {
         say("issuer dev.localhost: ok, made at start");
     }
     Ok(())
+}
+
+/// Looks whether the OpenID Connect issuers can be reached; all are looked at before it fails.
+async fn check_oidc(settings: &Settings) -> Result<(), Failure> {
+    let oidc = oidc::verifier(settings).map_err(|error| Failure(1, error.to_string()))?;
+    let Some(oidc) = oidc else { return Ok(()) };
+    let mut problems = Vec::new();
+    for (name, answer) in oidc.check(SystemClock::default().now()).await {
+        match answer {
+            Ok(0) => problems.push(format!("issuer {name}: has no key that can be used")),
+            Ok(keys) => say(&format!("issuer {name}: ok, {keys} usable keys")),
+            Err(error) => problems.push(format!("issuer {name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure(1, problems.join("; "))) }
 }
 
 async fn assertion(

@@ -11,6 +11,7 @@ use presence_identity::browserid::{
     AllowListed, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy,
 };
 use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
@@ -24,6 +25,7 @@ use crate::acceptor::{Listening, bind};
 use crate::context::Context;
 use crate::http;
 use crate::meter::Exporter;
+use crate::oidc;
 use crate::settings::Settings;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
@@ -74,10 +76,15 @@ impl Running {
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
         let dev_issuer = if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
+        let oidc = oidc::verifier(&settings).map_err(failed)?;
+        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (presence, writer) = Presence::open(Parts {
             database: &settings.database,
-            verifier: Arc::new(verifier(&settings, &public_url, address, dev_issuer.as_ref())?),
+            verifier: Arc::new(with_oidc(
+                verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
+                oidc.as_ref(),
+            )),
             fetch: fetch(&settings)?,
             clock,
             settings: settings.service(),
@@ -89,8 +96,12 @@ impl Running {
         tasks.spawn(writer.run());
         let (house, house_stop) = (Arc::clone(&presence), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
+        if let Some(oidc) = oidc {
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+        }
         let body_limit = settings.body_bytes;
-        let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
+        let context = Context { presence, public_url, dev_issuer, code_flow, body_limit };
+        let context = Arc::new(context);
         Ok(Self { listener, address, settings, context, sockets, exporter, tasks, stop })
     }
 
@@ -189,6 +200,13 @@ fn verifier(
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
+fn with_oidc(dispatcher: Dispatcher, oidc: Option<&Oidc>) -> Dispatcher {
+    match oidc {
+        Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
+        None => dispatcher,
+    }
+}
+
 /// Asks BrowserID issuers for their keys.
 pub(crate) fn discovery() -> Result<Discovery, StartError> {
     Ok(Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?))
@@ -198,6 +216,7 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
     let options = GuardOptions {
         allow_http: settings.domain_http || settings.dev,
         allow_loopback: settings.dev,
+        allow_internal: false,
     };
     GuardedClient::new(options).map_err(failed)
 }

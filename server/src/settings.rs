@@ -1,5 +1,7 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
 
+pub(crate) mod oidc;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::socket::shared::SocketLimits;
+
+use self::oidc::OidcIssuers;
 
 /// The prefix of environment variables: `--status-burst` is `PRESENCE_STATUS_BURST`.
 const ENVIRONMENT: &str = "PRESENCE_";
@@ -114,6 +118,9 @@ settings! {
     /// Hosts of BrowserID issuers whose assertions are accepted, each for the domains that name it.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_issuers: Vec<String> = Vec::new();
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables `[[oidc_issuers]]`, elsewhere as JSON. What goes
+    /// into them is told in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
@@ -141,6 +148,9 @@ pub enum SettingsError {
     /// A setting is unknown or of the wrong type.
     #[error("{0}")]
     Wrong(Box<figment::Error>),
+    /// An OpenID Connect issuer is described wrongly.
+    #[error("oidc_issuers: {0}")]
+    Issuer(String),
     /// A setting has a value that cannot be.
     #[error("{name} {problem}")]
     Impossible {
@@ -206,6 +216,7 @@ impl Settings {
         if self.ping_seconds < 0.1 || self.hello_seconds < 0.1 || self.session_seconds < 1.0 {
             return wrong("ping_seconds, hello_seconds or session_seconds", "is too short");
         }
+        self.oidc_issuers.check(self.dev).map_err(SettingsError::Issuer)?;
         Ok(())
     }
 
@@ -265,12 +276,31 @@ impl Settings {
 
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
-        let hidden = Self { database: without_password(&self.database), ..self.clone() };
+        let hidden = Self {
+            database: without_password(&self.database),
+            oidc_issuers: self.oidc_issuers.hidden(),
+            ..self.clone()
+        };
         let Ok(serde_json::Value::Object(values)) = serde_json::to_value(&hidden) else {
             return String::new();
         };
-        let line = |name: &&str| values.get(*name).map(|value| format!("{name} = {value}\n"));
+        let line =
+            |name: &&str| values.get(*name).map(|value| format!("{name} = {}\n", toml(value)));
         Self::NAMES.iter().filter_map(line).collect()
+    }
+}
+
+/// A value as the file has it, on one line.
+fn toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let member = |(name, value)| format!("{name} = {}", toml(value));
+            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use presence_core::{Clock, Email, Millis, Scope, Session, UserId};
+use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{DeviceName, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
@@ -142,6 +143,20 @@ impl Presence {
         scope: Scope,
     ) -> Result<Opened, Ko> {
         let (user, email, _) = self.verify(assertion, claimed_email, Purpose::Session).await?;
+        self.session_of(user, email, scope).await
+    }
+
+    /// Opens a session for somebody whose proof was verified elsewhere, which is good for this once.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
+    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<Opened, Ko> {
+        let (user, email, _) = self.accept(proven, None, Purpose::Session).await?;
+        self.session_of(user, email, scope).await
+    }
+
+    async fn session_of(&self, user: UserId, email: Email, scope: Scope) -> Result<Opened, Ko> {
         let token = secret::mint(Kind::Token);
         let digest = secret::sha256(token.expose_secret());
         let created_at = self.now();
@@ -198,11 +213,21 @@ impl Presence {
         let started = Instant::now();
         let identity = self.verifier.verify(slot, now).await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
+        self.accept(identity, claimed_email, purpose).await
+    }
+
+    /// The user of a proof that is good for this purpose.
+    async fn accept(
+        &self,
+        identity: Identity,
+        claimed_email: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<(UserId, Email, Millis), Ko> {
         let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
         let claimed = Claimed { purpose, expires_at: identity.expires_at };
         self.claim(identity.digest, claimed)?;
-        let user = self.store.find_or_create_user(&email, now).await.map_err(of_store)?;
+        let user = self.store.find_or_create_user(&email, self.now()).await.map_err(of_store)?;
         Ok((user, email, identity.expires_at))
     }
 
