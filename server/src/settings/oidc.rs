@@ -68,3 +68,57 @@ impl<'de> Visitor<'de> for ListOrJson {
         text.parse().map_err(E::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flags, Settings};
+
+    const GUIDE: &str = include_str!("../../SIGN-IN.md");
+
+    /// The settings that the guide shows.
+    fn snippets() -> Vec<&'static str> {
+        let mut blocks = GUIDE.split("```toml\n");
+        blocks.next();
+        blocks.map(|block| block.split("```").next().unwrap()).collect()
+    }
+
+    fn load(file: &str) -> Settings {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("presence.toml");
+        std::fs::write(&path, file).unwrap();
+        Settings::load(&Flags::default(), Some(&path)).unwrap()
+    }
+
+    #[test]
+    fn what_the_guide_shows_can_be_used_alone_and_together() {
+        let snippets = snippets();
+        let names: Vec<_> = snippets
+            .iter()
+            .map(|snippet| load(snippet).oidc_issuers.as_slice()[0].name.clone())
+            .collect();
+        assert_eq!(names, ["google", "keycloak", "auth0", "mozilla"]);
+        let apart = snippets.join("\n").replacen("\"example.org\"", "\"other.example\"", 1);
+        assert_eq!(load(&apart).oidc_issuers.as_slice().len(), 4);
+    }
+
+    #[test]
+    fn the_guide_tells_every_setting() {
+        let settings = load(snippets()[0]);
+        let all = serde_json::to_value(&settings.oidc_issuers).unwrap();
+        for name in all[0].as_object().unwrap().keys() {
+            assert!(GUIDE.contains(&format!("| `{name}` |")), "{name}");
+        }
+        for name in ["subject_domain", "max_age_seconds", "jwks_uri"] {
+            assert!(GUIDE.contains(&format!("| `{name}` |")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_shown_nowhere() {
+        let settings = load(snippets()[0]);
+        assert!(
+            !settings.shown().contains("GOCSPX") && !format!("{settings:?}").contains("GOCSPX")
+        );
+        assert_eq!(load(&settings.shown()).oidc_issuers, settings.oidc_issuers.hidden());
+    }
+}
