@@ -8,6 +8,7 @@ pub mod lifecycle;
 pub mod http;
 
 mod acceptor;
+mod browserid;
 pub mod settings;
 pub mod socket;
 

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use url::{Host, Url};
@@ -53,6 +53,8 @@ pub struct Fetched {
     pub status: u16,
     /// The media type with its parameters, as it was sent.
     pub content_type: Option<String>,
+    /// How long the answer may be kept, where it says so (`Cache-Control`); nothing where it may not be kept.
+    pub max_age: Option<Duration>,
     /// The whole body, as it was sent.
     pub body: Vec<u8>,
 }
@@ -195,8 +197,9 @@ impl GuardedClient {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
+        let max_age = max_age(response.headers());
         let status = response.status().as_u16();
-        Ok(Fetched { status, content_type, body: self.body(response).await? })
+        Ok(Fetched { status, content_type, max_age, body: self.body(response).await? })
     }
 
     /// Reads the body, counting: what the answer says about its length is no limit.
@@ -210,6 +213,27 @@ impl GuardedClient {
         }
         Ok(body)
     }
+}
+
+/// What `Cache-Control` says of how long an answer may be kept.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let directives = || {
+        let values = headers.get_all(CACHE_CONTROL).into_iter();
+        values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+    };
+    let named = |name: &str| directives().any(|text| text.trim().eq_ignore_ascii_case(name));
+    if named("no-store") || named("no-cache") {
+        return Some(Duration::ZERO);
+    }
+    let seconds = directives().find_map(|text| {
+        let (name, value) = text.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("max-age") {
+            value.trim_matches('"').parse().ok()
+        } else {
+            None
+        }
+    });
+    seconds.map(Duration::from_secs)
 }
 
 fn is_loopback_host(host: &Host<&str>) -> bool {
