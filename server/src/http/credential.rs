@@ -70,7 +70,7 @@ impl User {
     }
 
     async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, same_origin } = Site::of(request)?;
+        let Site { context, same_origin, .. } = Site::of(request)?;
         let (token, by_cookie) = match (bearer(request), site::cookie(request, &context)) {
             (Some(key), _) if app_service::is_meant_as_key(key) => {
                 return Err(Errno::Forbidden.into());
