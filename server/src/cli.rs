@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use presence_core::Clock as _;
-use presence_identity::browserid::KeySource;
+use presence_identity::browserid::{KeySource, Question};
 use presence_service::Presence;
 use presence_service::clock::SystemClock;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
-use crate::{http, lifecycle, oidc, telemetry};
+use crate::{browserid, http, oidc, telemetry};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -143,9 +143,13 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;
     say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
-    let discovery = lifecycle::discovery().map_err(|error| Failure(1, error.to_string()))?;
-    for issuer in &settings.browserid_issuers {
-        let answer = discovery.document(issuer, issuer).await;
+    let discovery =
+        browserid::discovery(&settings).map_err(|error| Failure(1, with_causes(&error)))?;
+    for issuer in &settings.browserid_hosts() {
+        // Without discovery no host is named.
+        let Some(discovery) = &discovery else { break };
+        let question = Question { host: issuer, domain: issuer, client: None };
+        let answer = discovery.document(question).await;
         let problem = match answer {
             Ok(Some(_)) => None,
             Ok(None) => Some("has no support document".to_owned()),

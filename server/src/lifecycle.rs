@@ -7,9 +7,7 @@ use std::time::Duration;
 use poem::endpoint::{DynEndpoint, make, make_sync};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
-use presence_identity::browserid::{
-    AllowListed, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy,
-};
+use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
@@ -22,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::acceptor::{Listening, bind};
+use crate::browserid;
 use crate::context::Context;
 use crate::http;
 use crate::meter::Exporter;
@@ -191,12 +190,8 @@ fn verifier(
         origins.push(format!("http://127.0.0.1:{}", address.port()));
     }
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let discovery = discovery()?;
-    let allowed = settings.browserid_issuers.iter().cloned();
-    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
-    keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    let browserid =
-        BrowserId::new(Arc::new(FirstOf::new(keys)), audiences.map_err(failed)?, Policy::default());
+    let audiences = audiences.map_err(failed)?;
+    let browserid = browserid::verifier(settings, audiences, dev).map_err(failed)?;
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
@@ -205,11 +200,6 @@ fn with_oidc(dispatcher: Dispatcher, oidc: Option<&Oidc>) -> Dispatcher {
         Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
         None => dispatcher,
     }
-}
-
-/// Asks BrowserID issuers for their keys.
-pub(crate) fn discovery() -> Result<Discovery, StartError> {
-    Ok(Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?))
 }
 
 fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {

@@ -1,5 +1,6 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
 
+mod browserid;
 pub(crate) mod oidc;
 
 use std::net::SocketAddr;
@@ -115,9 +116,26 @@ settings! {
     drain_seconds: f64 = 10.0;
     /// How long a restarted server waits for devices to come back before it says who is offline, in seconds.
     warm_up_seconds: f64 = 15.0;
-    /// Hosts of BrowserID issuers whose assertions are accepted, each for the domains that name it.
+    /// Which hosts are asked for the keys of BrowserID issuers.
+    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
+    /// Hosts that may be asked for keys: BrowserID issuers, and domains that refer to one of these. Each speaks for its own e-mails
+    /// and for those of domains that refer to it. In development mode also `localhost:PORT`, which is asked by plain http.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_issuers: Vec<String> = Vec::new();
+    /// BrowserID issuers that may speak for e-mails of every domain, such as a server of Mozilla accounts. A strong setting.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_trusted_issuers: Vec<String> = Vec::new();
+    /// The BrowserID issuer for domains that have none of their own; while only listed hosts are asked, for all others.
+    browserid_fallback: String = String::new();
+    /// Where not empty, the assertions of no other BrowserID issuers are accepted, whatever else is set.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_allowed_issuers: Vec<String> = Vec::new();
+    /// Whether BrowserID issuers may sign with weak keys of the past: RSA of 1024 bits (RS128), DSA with SHA-1 (DS128).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_legacy_issuers: bool = false;
+    /// Whether trusted BrowserID issuers are believed about the e-mail behind an account (`fxa-verifiedEmail`).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_verified_email: bool = false;
     /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables `[[oidc_issuers]]`, elsewhere as JSON. What goes
     /// into them is told in server/SIGN-IN.md.
     oidc_issuers: OidcIssuers = OidcIssuers::default();
@@ -127,6 +145,18 @@ settings! {
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
+}
+
+/// Which hosts are asked for the keys of BrowserID issuers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrowserIdDiscovery {
+    /// None: only the development issuer's assertions are accepted.
+    Off,
+    /// Those that are named in the settings.
+    AllowListed,
+    /// The domain of every e-mail, and the hosts that it refers to.
+    Open,
 }
 
 /// How it is logged.
@@ -216,6 +246,7 @@ impl Settings {
         if self.ping_seconds < 0.1 || self.hello_seconds < 0.1 || self.session_seconds < 1.0 {
             return wrong("ping_seconds, hello_seconds or session_seconds", "is too short");
         }
+        browserid::check(self)?;
         self.oidc_issuers.check(self.dev).map_err(SettingsError::Issuer)?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Deliberately without any format: BrowserID and whatever comes after it answer with the same [`Identity`].
 
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,20 @@ pub trait Verifier: Send + Sync {
     /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and [`IdentityError::Busy`] if it
     /// cannot be told now.
     async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError>;
+
+    /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot names gives each client only
+    /// a share of that; one whose issuers are all configured need not know who asks.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    async fn verify_for(
+        &self,
+        slot: &str,
+        now: Millis,
+        _client: Option<IpAddr>,
+    ) -> Result<Identity, IdentityError> {
+        self.verify(slot, now).await
+    }
 }
 
 /// A proven identity.

@@ -72,7 +72,7 @@ impl User {
 
     /// Who makes the call.
     pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, same_origin } = Site::of(request)?;
+        let Site { context, same_origin, .. } = Site::of(request)?;
         let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
             (Some(key), _) if app_service::is_meant_as_key(key) => {
                 return Err(Errno::Forbidden.into());

@@ -104,7 +104,8 @@ impl SessionApi {
             Some(ScopeName::Device) | None => Scope::Device,
         };
         let presence = &site.context.presence;
-        let opened = presence.open_session(&assertion, email.as_deref(), scope).await?;
+        let email = email.as_deref();
+        let opened = presence.open_session(&assertion, email, scope, site.client).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
         let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
         let answer = Response::new(Json(SessionOpened {

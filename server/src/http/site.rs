@@ -1,5 +1,6 @@
 //! Browsers: where a request comes from, and the cookie of a session.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use poem::http::header;
@@ -14,6 +15,8 @@ use super::refusal::Refusal;
 pub(crate) struct Site {
     pub(crate) context: Arc<Context>,
     pub(crate) same_origin: bool,
+    /// Where the request comes from.
+    pub(crate) client: Option<IpAddr>,
 }
 
 impl<'a> FromRequest<'a> for Site {
@@ -27,7 +30,8 @@ impl Site {
     pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
-        Ok(Self { context, same_origin })
+        let client = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+        Ok(Self { context, same_origin, client })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The conversation on the Device Presence Channel.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
 use presence_core::{Millis, Notification, Taken};
 use presence_protocol::device::{self, Command, Request};
-use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
 use presence_service::sign_in::{self, Identified};
@@ -44,6 +45,8 @@ struct Guest {
 pub(crate) struct DeviceConversation {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
+    /// Where the connection comes from.
+    client: Option<IpAddr>,
     guest: Option<Guest>,
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
@@ -53,14 +56,16 @@ pub(crate) struct DeviceConversation {
     written: Vec<NotificationId>,
     attempts: u32,
     patience: Patience,
-    heard: bool,
+    /// Why whoever is there would be closed as unknown.
+    unknown: CloseCode,
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: Option<IpAddr>) -> Self {
         Self {
             presence,
             bell,
+            client,
             guest: None,
             pending: None,
             id: None,
@@ -68,7 +73,7 @@ impl DeviceConversation {
             written: Vec::new(),
             attempts: 0,
             patience: Patience::default(),
-            heard: false,
+            unknown: CloseCode::Silent,
         }
     }
 
@@ -76,8 +81,11 @@ impl DeviceConversation {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
+            let client = self.client;
+            // Whom we keep waiting for too long has done nothing wrong.
+            self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                Event::Opened(presence.open_device(claim, bell).await.map(Box::new))
+                Event::Opened(presence.open_device(claim, bell, client).await.map(Box::new))
             }));
             return Ok(());
         };
@@ -88,9 +96,10 @@ impl DeviceConversation {
             Heard::Apply(command) => self.apply(command),
             Heard::Renew(proof, command) => {
                 let presence = Arc::clone(&self.presence);
-                let (email, device) = (guest.known.email.clone(), guest.known.device.clone());
+                let of = (guest.known.email.clone(), guest.known.device.clone());
+                let (mailbox, client) = (Arc::clone(&guest.mailbox), self.client);
                 self.pending = Some(Box::pin(async move {
-                    Event::Renewed(presence.renew(proof, email, device).await, command)
+                    Event::Renewed(presence.renew(proof, of, mailbox, client).await, command)
                 }));
             }
         }
@@ -133,10 +142,13 @@ impl DeviceConversation {
     fn on_turned_away(&mut self, ko: &Ko) {
         self.reply_ko(ko);
         self.attempts += 1;
+        // Who is to wait has not failed: the issuer, the tables or the rate has.
+        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push_back(Say::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push_back(Say::Close(CloseCode::NotAuthorised));
+            self.out.push_back(Say::Close(self.unknown));
         }
     }
 
@@ -186,7 +198,9 @@ impl Conversation for DeviceConversation {
     }
 
     fn hear(&mut self, text: &str) {
-        self.heard = true;
+        if self.unknown == CloseCode::Silent {
+            self.unknown = CloseCode::NotAuthorised;
+        }
         let taken = match device::parse(text) {
             Ok(request) => {
                 self.id.clone_from(&request.id);
@@ -246,8 +260,8 @@ impl Conversation for DeviceConversation {
         self.guest.is_some()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard
+    fn why_unknown(&self) -> CloseCode {
+        self.unknown
     }
 
     fn end(self, clean: bool) {

@@ -1,5 +1,6 @@
 //! How a request becomes a socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -34,7 +35,9 @@ pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko>
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
     let presence = Arc::clone(&sockets.presence);
-    handshake.accept(sockets, request, config, |bell| DeviceConversation::new(presence, bell))
+    let client = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+    let conversation = move |bell| DeviceConversation::new(presence, bell, client);
+    handshake.accept(sockets, request, config, conversation)
 }
 
 /// Opens an AppService Presence Channel. A request that bears a key is answered only once the key was checked.

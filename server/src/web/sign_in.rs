@@ -99,7 +99,9 @@ pub(super) async fn development(
             SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let opened = context.presence.open_session(&assertion, Some(&email), Scope::Account).await;
+    let client = http::Site::of(request)?.client;
+    let (presence, email) = (&context.presence, Some(email.as_str()));
+    let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
     Ok(enter(request, &context, &opened.map_err(Refusal::from)?, back).await)
 }
 

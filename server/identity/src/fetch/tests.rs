@@ -23,6 +23,25 @@ async fn an_answer_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn an_answer_says_how_long_it_may_be_kept() {
+    for (header, seconds) in [
+        ("", None),
+        ("cache-control: public, Max-Age=3600\r\n", Some(3600)),
+        ("cache-control: max-age=\"60\"\r\n", Some(60)),
+        ("cache-control: public\r\ncache-control: max-age=7\r\n", Some(7)),
+        ("cache-control: max-age=3600, no-store\r\n", Some(0)),
+        ("cache-control: No-Cache\r\n", Some(0)),
+        ("cache-control: max-age=-1\r\n", None),
+        ("cache-control: max-age=soon\r\n", None),
+        ("cache-control: s-maxage=9\r\n", None),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{header}content-length: 0\r\n\r\n");
+        let fetched = fetch(LOCAL, &answer).await.unwrap();
+        assert_eq!(fetched.max_age, seconds.map(Duration::from_secs), "{header}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let answer =
