@@ -14,6 +14,7 @@
 mod assets;
 mod development;
 mod home;
+mod oidc;
 mod sign_in;
 
 mod form;
@@ -34,6 +35,8 @@ pub fn pages(rest: SharedEndpoint) -> Route {
     Route::new()
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
+        .at("/sign-in/oidc/:provider", get(oidc::begin))
+        .at("/sign-in/oidc/:provider/callback", get(oidc::finish))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/dev", get(development::show).post(development::fill))
         .at("/assets/:version/:name", get(assets::show))
@@ -54,6 +57,8 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/", "GET"),
     ("/sign-in", "GET"),
     ("/sign-in/development", "POST"),
+    ("/sign-in/oidc/{provider}", "GET"),
+    ("/sign-in/oidc/{provider}/callback", "GET"),
     ("/sign-out", "POST"),
     ("/dev", "GET"),
     ("/dev", "POST"),

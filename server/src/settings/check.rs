@@ -6,7 +6,7 @@ use figment::error::{Actual, Kind};
 use figment::{Metadata, Source};
 use ipnet::IpNet;
 
-use super::{ENVIRONMENT, Settings, SettingsError, origin};
+use super::{ENVIRONMENT, Settings, SettingsError, browserid, origin};
 
 /// The longest time that can be set, in seconds.
 const LONGEST: f64 = 1e9;
@@ -30,7 +30,9 @@ impl Settings {
         self.check_reach()?;
         self.check_tls()?;
         self.check_lists()?;
-        self.check_numbers()
+        self.check_numbers()?;
+        browserid::check(self)?;
+        self.oidc_issuers.check(self.dev).map_err(SettingsError::Issuer)
     }
 
     /// Where it listens, and as what it is known.

@@ -10,6 +10,7 @@ mod writer;
 
 mod account;
 mod apps;
+mod generations;
 mod grants;
 mod keys;
 mod purge;
@@ -28,6 +29,7 @@ mod error;
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use error::{Cause, StoreError};
+pub use generations::Raised;
 pub use grants::GrantedApp;
 pub use store::Store;
 pub use writer::Writer;

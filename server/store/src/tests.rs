@@ -2,6 +2,7 @@
 
 mod changes;
 mod failures;
+mod generations;
 mod house;
 mod notify;
 mod open;
