@@ -1,13 +1,14 @@
 //! The command line.
 
+mod database;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use presence_identity::browserid::KeySource;
-use presence_service::Presence;
 
-use crate::lifecycle::{Running, Stop, with_causes};
+use crate::lifecycle::{Running, Stop};
 use crate::settings::{Flags, Settings};
 use crate::{http, lifecycle, telemetry};
 
@@ -41,8 +42,14 @@ enum Command {
         #[arg(long)]
         audience: Option<String>,
     },
-    /// Looks whether the database can be used and the issuers be reached; the exit code tells.
+    /// Looks whether the database can be used and the issuers be reached; the exit code tells. Changes nothing.
     Check,
+    /// Copies the database to a new file, also while a server runs.
+    Backup {
+        /// Where to; a file that is there is not overwritten.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 /// A failure, with what to say and the exit code.
@@ -88,6 +95,7 @@ impl Cli {
             Command::Config => say(settings.shown().trim_end()),
             Command::Serve => return block_on(serve(settings)),
             Command::Check => return block_on(check(settings)),
+            Command::Backup { to } => return block_on(database::back_up(settings, to)),
             Command::Assertion { email, audience } => {
                 return block_on(assertion(settings, email, audience));
             }
@@ -137,10 +145,7 @@ fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
 }
 
 async fn check(settings: Settings) -> Result<(), Failure> {
-    let in_use = Presence::check_database(&settings.database)
-        .await
-        .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;
-    say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
+    database::check(&settings).await?;
     let discovery = lifecycle::discovery().map_err(|error| Failure(1, error.to_string()))?;
     for issuer in &settings.browserid_issuers {
         let answer = discovery.document(issuer, issuer).await;
