@@ -27,6 +27,7 @@ use crate::meter::Exporter;
 use crate::settings::Settings;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -217,7 +218,7 @@ fn endpoint(
         .at("/metrics", make_sync(move |_| metrics(&exporter, &measured)))
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context));
+        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
     routes.around(move |next, request| {
         let draining = sockets.is_draining();
         async move {

@@ -132,13 +132,13 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
         ],
         "grant_application" => &[Errno::ApplicationNotActive, Errno::RedirectNotAllowed],
         "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
-        "delete_key" | "end_device" | "get_docs_asset" | "show_dev_page" => &[Errno::NotFound],
+        "delete_key" | "end_device" | "get_docs_asset" => &[Errno::NotFound],
         "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],
         "activate_application" => &[Errno::DomainNotVerified],
         "deactivate_application" => &[Errno::ApplicationNotActive],
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
-        "make_dev_assertion" | "fill_dev_page" => {
+        "make_dev_assertion" => {
             &[Errno::NotFound, Errno::MissingField, Errno::InvalidField]
         }
         _ => &[],

@@ -118,7 +118,7 @@ impl SessionApi {
         if !site.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(header::SET_COOKIE, site::set_cookie(&site.context, token, seconds)))
+        Ok(answer.header(header::SET_COOKIE, site::session_cookie(&site.context, token, seconds)))
     }
 
     /// Who am I.

@@ -11,9 +11,9 @@ use crate::context::Context;
 use super::refusal::Refusal;
 
 /// What every handler may use, and whether the request comes from a page of this server's own origin.
-pub(super) struct Site {
-    pub(super) context: Arc<Context>,
-    pub(super) same_origin: bool,
+pub(crate) struct Site {
+    pub(crate) context: Arc<Context>,
+    pub(crate) same_origin: bool,
 }
 
 impl<'a> FromRequest<'a> for Site {
@@ -24,7 +24,7 @@ impl<'a> FromRequest<'a> for Site {
 
 impl Site {
     /// Where a request comes from.
-    pub(super) fn of(request: &Request) -> Result<Self, Refusal> {
+    pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
         Ok(Self { context, same_origin })
@@ -49,8 +49,12 @@ fn cookie_name(context: &Context) -> &'static str {
 }
 
 /// The session token in the cookie.
-pub(super) fn cookie(request: &Request, context: &Context) -> Option<String> {
-    let name = cookie_name(context);
+pub(super) fn session_of(request: &Request, context: &Context) -> Option<String> {
+    cookie(request, cookie_name(context))
+}
+
+/// A cookie by its name.
+pub(crate) fn cookie(request: &Request, name: &str) -> Option<String> {
     request
         .headers()
         .get_all(header::COOKIE)
@@ -63,12 +67,12 @@ pub(super) fn cookie(request: &Request, context: &Context) -> Option<String> {
 }
 
 /// The header that sets the cookie for so many seconds.
-pub(super) fn set_cookie(context: &Context, token: &str, seconds: u64) -> String {
+pub(crate) fn session_cookie(context: &Context, token: &str, seconds: u64) -> String {
     let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
     format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// The header that takes the cookie away.
 pub(super) fn clear_cookie(context: &Context) -> String {
-    set_cookie(context, "", 0)
+    session_cookie(context, "", 0)
 }

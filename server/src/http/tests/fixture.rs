@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::http::routes;
 use crate::settings::Settings;
+use crate::web;
 
 pub(super) const BODY_LIMIT: usize = 4096;
 
@@ -58,7 +59,7 @@ impl Server {
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
         let context = Context { presence, public_url, dev_issuer, body_limit: BODY_LIMIT };
-        let routes = routes(Arc::new(context)).boxed();
+        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 
