@@ -1,5 +1,7 @@
 //! The command line.
 
+mod database;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +9,6 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use presence_core::Clock as _;
 use presence_identity::browserid::{KeySource, Question};
-use presence_service::Presence;
 use presence_service::clock::SystemClock;
 
 use crate::lifecycle::{Running, Stop, with_causes};
@@ -45,8 +46,14 @@ enum Command {
         #[arg(long)]
         audience: Option<String>,
     },
-    /// Looks whether the database and the certificate can be used and the issuers be reached; the exit code tells.
+    /// Looks whether the database and the certificate can be used and the issuers be reached; the exit code tells. Changes nothing.
     Check,
+    /// Copies the database to a new file, also while a server runs.
+    Backup {
+        /// Where to; a file that is there is not overwritten.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 /// A failure, with what to say and the exit code.
@@ -92,6 +99,7 @@ impl Cli {
             Command::Config => say(settings.shown().trim_end()),
             Command::Serve => return block_on(serve(settings)),
             Command::Check => return block_on(check(settings)),
+            Command::Backup { to } => return block_on(database::back_up(settings, to)),
             Command::Assertion { email, audience } => {
                 return block_on(assertion(settings, email, audience));
             }
@@ -150,10 +158,7 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         Tls::load(files).map_err(|text| Failure(1, text))?;
         say("certificate: ok");
     }
-    let in_use = Presence::check_database(&settings.database)
-        .await
-        .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;
-    say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
+    database::check(&settings).await?;
     let discovery =
         browserid::discovery(&settings).map_err(|error| Failure(1, with_causes(&error)))?;
     for issuer in &settings.browserid_hosts() {

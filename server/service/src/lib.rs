@@ -30,5 +30,5 @@ pub mod settings;
 pub use bell::Bell;
 pub use mailbox::Mailbox;
 pub use presence::{Parts, Presence};
-pub use presence_store::{Account, GrantedApp, StoreError};
+pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
 pub use settings::ServiceSettings;

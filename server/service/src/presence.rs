@@ -1,6 +1,7 @@
 //! The door: what all use cases share.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -9,11 +10,10 @@ use presence_core::{Clock, Millis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::Ko;
-use presence_store::{Store, StoreError, Writer, WriterTask};
+use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
 use crate::attempts::Barred;
-use crate::clock::SystemClock;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
 use crate::meters::{Levels, ServiceMeters};
@@ -137,17 +137,22 @@ impl Presence {
         self.hub.connected_devices()
     }
 
-    /// Whether a database can be used, and whether a running server does.
+    /// Looks whether a database can be used, and whether a running server does. Changes nothing in it.
     ///
     /// # Errors
     ///
     /// Why not, in one line.
-    pub async fn check_database(url: &str) -> Result<bool, StoreError> {
-        match Store::open(url, SystemClock::default().now()).await {
-            Ok(store) => store.ping().await.map(|()| false),
-            Err(StoreError::InUse(_)) => Ok(true),
-            Err(error) => Err(error),
-        }
+    pub async fn inspect_database(url: &str) -> Result<Inspection, StoreError> {
+        Store::inspect(url).await
+    }
+
+    /// Copies a database to a new file, while a server uses it or not.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one line.
+    pub async fn back_up_database(url: &str, to: &Path) -> Result<Backup, StoreError> {
+        Store::back_up(url, to).await
     }
 
     /// Brings the metrics up to date that are looked up only when somebody reads them.
