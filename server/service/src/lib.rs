@@ -13,6 +13,7 @@ pub mod device;
 pub mod grants;
 mod housekeeping;
 pub mod sign_in;
+pub mod ticket;
 
 mod courier;
 pub mod hub;
