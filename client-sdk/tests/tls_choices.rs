@@ -1,6 +1,8 @@
 //! Whom the SDK trusts and who does its cryptography, under whatever features it was built with: `tests/run` builds it with the
 //! defaults, and with the others.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, though not in functions marked so")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -39,6 +41,10 @@ mod platform {
     const SERVER: &str = "PRESENCE_TEST_TLS_SERVER";
 
     #[tokio::test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process for itself is told so by its environment"
+    )]
     async fn whom_the_platform_trusts_is_trusted_and_nobody_else() {
         if let Ok(address) = std::env::var(SERVER) {
             let error = sign_in(address.parse().unwrap(), &Tls::default()).await;

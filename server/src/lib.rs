@@ -13,6 +13,8 @@ pub mod http;
 mod page;
 
 mod acceptor;
+mod browserid;
+mod oidc;
 pub mod settings;
 pub mod socket;
 

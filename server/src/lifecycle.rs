@@ -8,10 +8,9 @@ use poem::endpoint::{DynEndpoint, make, make_sync};
 use poem::http::Uri;
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
-use presence_identity::browserid::{
-    AllowListed, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy,
-};
+use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
@@ -22,10 +21,12 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::acceptor::{Listening, bind};
+use crate::browserid;
 use crate::client::Proxies;
 use crate::context::Context;
 use crate::http;
 use crate::meter::{self, Exporter};
+use crate::oidc;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
@@ -86,10 +87,15 @@ impl Running {
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
         let dev_issuer = if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
+        let oidc = oidc::verifier(&settings).map_err(failed)?;
+        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (presence, writer) = Presence::open(Parts {
             database: &settings.database,
-            verifier: Arc::new(verifier(&settings, &public_url, address, dev_issuer.as_ref())?),
+            verifier: Arc::new(with_oidc(
+                verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
+                oidc.as_ref(),
+            )),
             fetch: fetch(&settings)?,
             clock,
             settings: settings.service(),
@@ -104,10 +110,14 @@ impl Running {
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
+        if let Some(oidc) = oidc {
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+        }
         let context = Arc::new(Context {
             presence,
             public_url,
             dev_issuer,
+            code_flow,
             body_limit: settings.body_bytes,
             version_file: settings.version_file.clone().into(),
         });
@@ -194,10 +204,12 @@ impl Running {
         let server = Server::new_with_acceptor(listening(listener, tls).map_err(failed)?);
         let endpoint = endpoint(context, Arc::clone(&sockets), settings.proxies(), beside);
         let main = async move {
-            let drained = drained(asked, stop, &sockets, settings.drain());
-            let served = server.run_with_graceful_shutdown(endpoint, drained, Some(PATIENCE)).await;
+            let asked_and_gone = drained(asked, stop, &sockets, settings.drain());
+            let serving =
+                server.run_with_graceful_shutdown(endpoint, asked_and_gone, Some(PATIENCE));
+            let ended_as = serving.await;
             wheel_stop.cancel();
-            served
+            ended_as
         };
         let operator = async move {
             let Some(acceptor) = operator else { return Ok(()) };
@@ -234,8 +246,12 @@ async fn drained(
     // From here on nobody is said to have left: those who are told to go will be back with the next run.
     stop.cancel();
     if !sockets.drain(farewell, over, PATIENCE).await {
-        tracing::warn!("some sockets did not end in time");
+        warn_of_late_sockets();
     }
+}
+
+fn warn_of_late_sockets() {
+    tracing::warn!("some sockets did not end in time");
 }
 
 fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -286,24 +302,23 @@ fn verifier(
 ) -> Result<Dispatcher, StartError> {
     let origins = own_origins(settings, public_url, address);
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let discovery = discovery()?;
-    let allowed = settings.browserid_issuers.iter().cloned();
-    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
-    keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    let browserid =
-        BrowserId::new(Arc::new(FirstOf::new(keys)), audiences.map_err(failed)?, Policy::default());
+    let audiences = audiences.map_err(failed)?;
+    let browserid = browserid::verifier(settings, audiences, dev).map_err(failed)?;
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
-/// Asks BrowserID issuers for their keys.
-pub(crate) fn discovery() -> Result<Discovery, StartError> {
-    Ok(Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?))
+fn with_oidc(dispatcher: Dispatcher, oidc: Option<&Oidc>) -> Dispatcher {
+    match oidc {
+        Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
+        None => dispatcher,
+    }
 }
 
 fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
     let options = GuardOptions {
         allow_http: settings.domain_http || settings.dev,
         allow_loopback: settings.dev,
+        allow_internal: false,
     };
     GuardedClient::new(options).map_err(failed)
 }

@@ -1,8 +1,10 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
 //!
-//! Below it: which values cannot be ([`check`]), and the page of all settings ([`page`]).
+//! Below it: which values cannot be ([`check`]), those of the issuers, and the page of all settings ([`page`]).
 
+mod browserid;
 mod check;
+pub(crate) mod oidc;
 mod page;
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use crate::client::Proxies;
 use crate::socket::shared::SocketLimits;
 use crate::tls::TlsFiles;
 
+use self::oidc::OidcIssuers;
 use self::page::Described;
 pub use self::page::page;
 
@@ -162,15 +165,47 @@ settings! {
     drain_seconds: f64 = 10.0;
     /// How long a restarted server waits for devices to come back before it says who is offline, in seconds.
     warm_up_seconds: f64 = 15.0;
-    /// Hosts of BrowserID issuers whose assertions are accepted, each for the domains that name it.
+    /// Which hosts are asked for the keys of BrowserID issuers.
+    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
+    /// Hosts that may be asked for keys: BrowserID issuers, and domains that refer to one of these. Each speaks for its own e-mails
+    /// and for those of domains that refer to it. In development mode also `localhost:PORT`, which is asked by plain http.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_issuers: Vec<String> = Vec::new();
+    /// BrowserID issuers that may speak for e-mails of every domain, such as a server of Mozilla accounts. A strong setting.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_trusted_issuers: Vec<String> = Vec::new();
+    /// The BrowserID issuer for domains that have none of their own; while only listed hosts are asked, for all others.
+    browserid_fallback: String = String::new();
+    /// Where not empty, the assertions of no other BrowserID issuers are accepted, whatever else is set.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_allowed_issuers: Vec<String> = Vec::new();
+    /// Whether BrowserID issuers may sign with weak keys of the past: RSA of 1024 bits (RS128), DSA with SHA-1 (DS128).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_legacy_issuers: bool = false;
+    /// Whether trusted BrowserID issuers are believed about the e-mail behind an account (`fxa-verifiedEmail`).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_verified_email: bool = false;
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables `[[oidc_issuers]]`, elsewhere as JSON. What goes
+    /// into them is told in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
+}
+
+/// Which hosts are asked for the keys of BrowserID issuers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrowserIdDiscovery {
+    /// None: only the development issuer's assertions are accepted.
+    Off,
+    /// Those that are named in the settings.
+    AllowListed,
+    /// The domain of every e-mail, and the hosts that it refers to.
+    Open,
 }
 
 /// How it is logged.
@@ -192,6 +227,9 @@ pub enum SettingsError {
     /// A setting is unknown or of the wrong type.
     #[error("{0}")]
     Wrong(String),
+    /// An OpenID Connect issuer is described wrongly.
+    #[error("oidc_issuers: {0}")]
+    Issuer(String),
     /// A setting has a value that cannot be.
     #[error("{name} {problem}")]
     Impossible {
@@ -326,12 +364,31 @@ impl Settings {
 
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
-        let hidden = Self { database: without_password(&self.database), ..self.clone() };
+        let hidden = Self {
+            database: without_password(&self.database),
+            oidc_issuers: self.oidc_issuers.hidden(),
+            ..self.clone()
+        };
         let Ok(serde_json::Value::Object(values)) = serde_json::to_value(&hidden) else {
             return String::new();
         };
-        let line = |name: &&str| values.get(*name).map(|value| format!("{name} = {value}\n"));
+        let line =
+            |name: &&str| values.get(*name).map(|value| format!("{name} = {}\n", toml(value)));
         Self::NAMES.iter().filter_map(line).collect()
+    }
+}
+
+/// A value as the file has it, on one line.
+fn toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let member = |(name, value)| format!("{name} = {}", toml(value));
+            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
     }
 }
 

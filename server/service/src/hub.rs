@@ -12,7 +12,7 @@ use std::time::Duration;
 use presence_core::roster::{Arrival, DeviceInfo, Ending, Roster, Stale, Tell, View};
 use presence_core::shard::Shard;
 use presence_core::stream::{Kept, Stream};
-use presence_core::{Clock, GrantSet, Millis, UserId};
+use presence_core::{Clock, Generation, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
@@ -231,13 +231,23 @@ impl Hub {
         }
     }
 
-    /// Closes the connections of a user that were opened with this proof.
+    /// Closes the connections of a user that are held open by this proof.
     pub fn end_session(&self, user: UserId, digest: &[u8; 32]) {
+        self.end_where(user, |mailbox| mailbox.is_of_session(digest));
+    }
+
+    /// Closes the connections of a user that are held open by a proof of an older generation, but for one.
+    pub fn end_older(&self, user: UserId, generation: &Generation, spared: Option<&Mailbox>) {
+        let is_spared = |mailbox| spared.is_some_and(|spared| std::ptr::eq(spared, mailbox));
+        self.end_where(user, |mailbox| mailbox.is_older_than(generation) && !is_spared(mailbox));
+    }
+
+    fn end_where(&self, user: UserId, is_over: impl Fn(&Mailbox) -> bool) {
         self.with_shard(user, |shard, _| {
             if let Some(roster) = shard.find(user) {
                 roster
                     .connected()
-                    .filter(|mailbox| mailbox.is_of_session(digest))
+                    .filter(|mailbox| is_over(mailbox))
                     .for_each(|mailbox| mailbox.close(CloseCode::NotAuthorised));
             }
         });

@@ -13,6 +13,7 @@ pub mod device;
 pub mod grants;
 mod housekeeping;
 pub mod sign_in;
+pub mod ticket;
 
 mod courier;
 pub mod hub;
@@ -30,5 +31,5 @@ pub mod settings;
 pub use bell::Bell;
 pub use mailbox::Mailbox;
 pub use presence::{Parts, Presence};
-pub use presence_store::{Account, GrantedApp, StoreError};
+pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
 pub use settings::ServiceSettings;

@@ -105,8 +105,9 @@ impl SessionApi {
             Some(ScopeName::Device) | None => Scope::Device,
         };
         let presence = &site.context.presence;
-        let opening = presence.open_session(&assertion, email.as_deref(), scope);
-        let opened = presence.attempt(site.client, Attempt::SignIn, opening).await?;
+        let client = site.client;
+        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
+        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
         let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
         let answer = Response::new(Json(SessionOpened {

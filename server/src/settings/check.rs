@@ -6,7 +6,7 @@ use figment::error::{Actual, Kind};
 use figment::{Metadata, Source};
 use ipnet::IpNet;
 
-use super::{ENVIRONMENT, Settings, SettingsError, origin};
+use super::{ENVIRONMENT, Settings, SettingsError, browserid, origin};
 
 /// The longest time that can be set, in seconds.
 const LONGEST: f64 = 1e9;
@@ -30,7 +30,9 @@ impl Settings {
         self.check_reach()?;
         self.check_tls()?;
         self.check_lists()?;
-        self.check_numbers()
+        self.check_numbers()?;
+        browserid::check(self)?;
+        self.oidc_issuers.check(self.dev).map_err(SettingsError::Issuer)
     }
 
     /// Where it listens, and as what it is known.
@@ -143,13 +145,13 @@ pub(super) fn said(error: &figment::Error) -> String {
 
 /// Where a value was given; of a flag the parser of the command line has spoken already.
 fn place(from: &Metadata, name: &str) -> String {
-    match &from.source {
-        Some(Source::File(path)) => format!(" (in {})", path.display()),
-        _ if from.name.contains(ENVIRONMENT) => {
-            format!(" (in {ENVIRONMENT}{})", name.to_uppercase())
-        }
-        _ => String::new(),
+    if let Some(Source::File(path)) = &from.source {
+        return format!(" (in {})", path.display());
     }
+    if from.name.contains(ENVIRONMENT) {
+        return format!(" (in {ENVIRONMENT}{})", name.to_uppercase());
+    }
+    String::new()
 }
 
 /// A type as a person says it.
@@ -164,10 +166,7 @@ fn in_words(wanted: &str) -> &str {
 }
 
 fn shown(given: &Actual) -> String {
-    match given {
-        Actual::Str(text) => format!("{text:?}"),
-        other => other.to_string(),
-    }
+    if let Actual::Str(text) = given { format!("{text:?}") } else { given.to_string() }
 }
 
 /// The text of a parser in one line: where, what stands there, and what is wrong with it. Between them it draws a picture.

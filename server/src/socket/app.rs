@@ -259,8 +259,8 @@ impl Conversation for AppConversation {
         self.guest.is_some()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard
+    fn why_unknown(&self) -> CloseCode {
+        if self.heard { CloseCode::NotAuthorised } else { CloseCode::Silent }
     }
 
     fn end(self, _clean: bool) {

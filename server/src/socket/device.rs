@@ -11,7 +11,7 @@ use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
 use presence_core::{Millis, Notification, Taken};
 use presence_protocol::device::{self, Command, Proof, Request};
-use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
 use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
@@ -57,7 +57,8 @@ pub(crate) struct DeviceConversation {
     written: Vec<NotificationId>,
     attempts: u32,
     patience: Patience,
-    heard: bool,
+    /// Why whoever is there would be closed as unknown.
+    unknown: CloseCode,
 }
 
 impl DeviceConversation {
@@ -73,7 +74,7 @@ impl DeviceConversation {
             written: Vec::new(),
             attempts: 0,
             patience: Patience::default(),
-            heard: false,
+            unknown: CloseCode::Silent,
         }
     }
 
@@ -82,8 +83,10 @@ impl DeviceConversation {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
             let (client, attempt) = (self.client, attempt(&claim.proof));
+            // Whom we keep waiting for too long has done nothing wrong.
+            self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                let opening = presence.open_device(claim, bell);
+                let opening = presence.open_device(claim, bell, Some(client));
                 Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
             }));
             return Ok(());
@@ -95,10 +98,11 @@ impl DeviceConversation {
             Heard::Apply(command) => self.apply(command),
             Heard::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
-                let (email, device) = (guest.known.email.clone(), guest.known.device.clone());
+                let of = (guest.known.email.clone(), guest.known.device.clone());
+                let mailbox = Arc::clone(&guest.mailbox);
                 self.pending = Some(Box::pin(async move {
                     let attempt = attempt(&proof);
-                    let renewing = presence.renew(proof, email, device);
+                    let renewing = presence.renew(proof, of, mailbox, Some(client));
                     Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
                 }));
             }
@@ -142,10 +146,13 @@ impl DeviceConversation {
     fn on_turned_away(&mut self, ko: &Ko) {
         self.reply_ko(ko);
         self.attempts += 1;
+        // Who is to wait has not failed: the issuer, the tables or the rate has.
+        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push_back(Say::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push_back(Say::Close(CloseCode::NotAuthorised));
+            self.out.push_back(Say::Close(self.unknown));
         }
     }
 
@@ -195,7 +202,9 @@ impl Conversation for DeviceConversation {
     }
 
     fn hear(&mut self, text: &str) {
-        self.heard = true;
+        if self.unknown == CloseCode::Silent {
+            self.unknown = CloseCode::NotAuthorised;
+        }
         let taken = match device::parse(text) {
             Ok(request) => {
                 self.id.clone_from(&request.id);
@@ -263,8 +272,8 @@ impl Conversation for DeviceConversation {
         self.guest.is_some()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard
+    fn why_unknown(&self) -> CloseCode {
+        self.unknown
     }
 
     fn end(self, clean: bool) {

@@ -60,8 +60,8 @@ pub(crate) trait Conversation: Send {
     /// Whether it knows who is there.
     fn is_known(&self) -> bool;
 
-    /// Whether anything was heard.
-    fn has_heard(&self) -> bool;
+    /// What it is to be closed with if it does not come to know who is there in time.
+    fn why_unknown(&self) -> CloseCode;
 
     /// The socket has ended, cleanly (closed by the peer in good order) or not.
     fn end(self, clean: bool);
@@ -329,7 +329,7 @@ impl<C: Conversation> Driver<C> {
         if !self.conversation.is_known() {
             let hello = self.opened_at + limits.hello;
             if now >= hello {
-                self.close(self.unknown_code());
+                self.close(self.conversation.why_unknown());
                 self.bell.ring();
             }
             next = next.min(hello);
@@ -338,10 +338,6 @@ impl<C: Conversation> Driver<C> {
         next = next.min(self.unflushed_since.map_or(next, |since| since + limits.write));
         self.call_at(now, next);
         Poll::Pending
-    }
-
-    fn unknown_code(&self) -> CloseCode {
-        if self.conversation.has_heard() { CloseCode::NotAuthorised } else { CloseCode::Silent }
     }
 
     /// Pings a peer that has been silent for an interval, and gives the time of the next look.
