@@ -13,6 +13,7 @@
 
 mod assets;
 mod development;
+mod docs;
 mod home;
 mod sign_in;
 
@@ -35,6 +36,10 @@ pub fn pages(rest: SharedEndpoint) -> Route {
         .at("/sign-in/development", post(sign_in::development))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/dev", get(development::show).post(development::fill))
+        .at("/docs", get(docs::show_rest))
+        .at("/docs/channels", get(docs::show_channels))
+        .at("/docs/errors", get(docs::show_errors))
+        .at("/docs/viewer/:name", get(docs::viewer_file))
         .at("/assets/:version/:name", get(assets::show))
         .nest_no_strip("/", rest)
 }
@@ -47,5 +52,9 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/sign-out", "POST"),
     ("/dev", "GET"),
     ("/dev", "POST"),
+    ("/docs", "GET"),
+    ("/docs/channels", "GET"),
+    ("/docs/errors", "GET"),
+    ("/docs/viewer/{name}", "GET"),
     ("/assets/{version}/{name}", "GET"),
 ];

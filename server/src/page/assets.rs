@@ -30,6 +30,8 @@ assets! {
     "presence.css": STYLE;
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
+    "docs.css": STYLE;
+    "docs.js": SCRIPT;
 }
 
 /// What the path has of the content of all files. They share it, so that a script can name another by a relative path.
