@@ -14,14 +14,18 @@
 mod assets;
 mod development;
 mod docs;
+mod grant;
 mod home;
+mod sidebar;
 mod sign_in;
 
 mod form;
 mod return_path;
 mod visitor;
 
-use poem::{Route, get, post};
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 
 use crate::http::SharedEndpoint;
 
@@ -31,17 +35,32 @@ pub(crate) use self::visitor::{SignedIn, Visitor};
 /// All pages, and behind them the REST API.
 pub fn pages(rest: SharedEndpoint) -> Route {
     Route::new()
-        .at("/", get(home::show))
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
         .at("/sign-out", post(sign_in::sign_out))
+        .at("/grant/:appid", get(grant::show).post(Arc::clone(&rest)))
+        .at("/sidebar", get(sidebar::show))
+        .at("/sidebar/ticket", post(sidebar::ticket))
+        .at("/sidebar/pause", post(sidebar::pause))
+        .at("/sidebar/revoke", post(sidebar::revoke))
+        .at("/sidebar/end-device", post(sidebar::end_device))
+        .at("/sidebar/erase", get(sidebar::erase::show).post(sidebar::erase::erase))
         .at("/dev", get(development::show).post(development::fill))
         .at("/docs", get(docs::show_rest))
         .at("/docs/channels", get(docs::show_channels))
         .at("/docs/errors", get(docs::show_errors))
         .at("/docs/viewer/:name", get(docs::viewer_file))
         .at("/assets/:version/:name", get(assets::show))
-        .nest_no_strip("/", rest)
+        .nest_no_strip("/", rest.around(home_or_rest))
+}
+
+/// A router takes what is behind the root for the root itself.
+async fn home_or_rest(rest: Arc<SharedEndpoint>, request: Request) -> poem::Result<Response> {
+    if request.uri().path() == "/" {
+        get(home::show).call(request).await
+    } else {
+        rest.call(request).await
+    }
 }
 
 /// The pages and the methods that each knows, beside those of the REST API.
@@ -50,6 +69,14 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/sign-in", "GET"),
     ("/sign-in/development", "POST"),
     ("/sign-out", "POST"),
+    ("/grant/{appid}", "GET"),
+    ("/sidebar", "GET"),
+    ("/sidebar/ticket", "POST"),
+    ("/sidebar/pause", "POST"),
+    ("/sidebar/revoke", "POST"),
+    ("/sidebar/end-device", "POST"),
+    ("/sidebar/erase", "GET"),
+    ("/sidebar/erase", "POST"),
     ("/dev", "GET"),
     ("/dev", "POST"),
     ("/docs", "GET"),

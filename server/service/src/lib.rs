@@ -12,6 +12,7 @@ pub mod device;
 pub mod grants;
 mod housekeeping;
 pub mod sign_in;
+pub mod ticket;
 
 mod courier;
 pub mod hub;

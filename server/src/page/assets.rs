@@ -32,6 +32,10 @@ assets! {
     "page.js": SCRIPT;
     "docs.css": STYLE;
     "docs.js": SCRIPT;
+    "live.js": SCRIPT;
+    "channel.js": SCRIPT;
+    "notifications.js": SCRIPT;
+    "sidebar.js": SCRIPT;
 }
 
 /// What the path has of the content of all files. They share it, so that a script can name another by a relative path.

@@ -53,9 +53,10 @@ fn in_plain_words(errno: Errno) -> (&'static str, &'static str) {
         Errno::NotAuthenticated | Errno::SessionExpired => {
             ("You are not signed in", "Sign in and try again.")
         }
-        Errno::InvalidAssertion | Errno::EmailMismatch | Errno::InvalidApiKey => {
-            ("You could not be signed in", "What should prove who you are does not. Try again from the start.")
-        }
+        Errno::InvalidAssertion | Errno::EmailMismatch | Errno::InvalidApiKey => (
+            "You could not be signed in",
+            "What should prove who you are does not. Try again from the start.",
+        ),
         Errno::NotFound | Errno::UnknownUid => {
             ("There is nothing here", "The page may have moved, or the link is mistyped.")
         }

@@ -27,7 +27,9 @@ mod tests {
         for good in ["/", "/sidebar", "/grant/1?redirect=https://a.example/&state=x"] {
             assert_eq!(parse(good), Some(good));
         }
-        for bad in ["", "//evil.example", "/\\evil.example", "\\\\evil", "https://evil.example", "x"] {
+        for bad in
+            ["", "//evil.example", "/\\evil.example", "\\\\evil", "https://evil.example", "x"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
         for bad in ["/\t/evil.example", "/a\r\nSet-Cookie: x", "/\u{202e}", "/a b"] {

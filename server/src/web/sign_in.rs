@@ -47,6 +47,13 @@ struct SignInPage {
     problem: Option<&'static str>,
 }
 
+impl SignInPage {
+    /// Whether an Application's question waits.
+    fn is_for_grant(&self) -> bool {
+        self.back.starts_with("/grant/")
+    }
+}
+
 /// What the page is asked with.
 #[derive(Deserialize)]
 struct Wish {
@@ -88,7 +95,8 @@ pub(super) async fn development(
     let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
     let Ok(assertion) = issuer.assertion(&email, &context.origin(), now, lifetime) else {
         let problem = Some("That cannot be a name: use letters, digits, dots and dashes.");
-        let page = SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
+        let page =
+            SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
     let opened = context.presence.open_session(&assertion, Some(&email), Scope::Account).await;
