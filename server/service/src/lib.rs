@@ -8,6 +8,7 @@ mod presence;
 pub mod account;
 pub mod app_service;
 pub mod applications;
+pub mod attempts;
 pub mod device;
 pub mod grants;
 mod housekeeping;

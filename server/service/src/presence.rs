@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use presence_core::stream::Stream;
 use presence_core::{Clock, Millis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
@@ -12,6 +13,7 @@ use presence_protocol::Ko;
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
+use crate::attempts::Barred;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
 use crate::meters::{Levels, ServiceMeters};
@@ -48,6 +50,7 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    pub(crate) barred: Barred,
     pub(crate) tickets: Tickets,
     /// What the tables hold of whether devices are connected, where this run has written it.
     pub(crate) noted: Mutex<Option<bool>>,
@@ -91,6 +94,7 @@ impl Presence {
             settings,
             rates,
             claimed,
+            barred: Barred::default(),
             tickets: Tickets::default(),
             noted: Mutex::default(),
             switching,
@@ -156,12 +160,15 @@ impl Presence {
 
     /// Brings the metrics up to date that are looked up only when somebody reads them.
     pub fn measure(&self) {
-        let app_sockets = self.hub.rooms().iter().map(|(_, room)| room.sockets()).sum();
+        let rooms = self.hub.rooms();
+        let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
-            app_sockets,
-            users: self.hub.users(),
+            app_sockets: rooms.iter().map(|(_, room)| room.sockets()).sum(),
+            users,
             writer: self.writer.waiting(),
+            mailboxes,
+            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
         });
     }
 

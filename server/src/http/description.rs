@@ -2,6 +2,7 @@
 
 mod credentials;
 mod examples;
+mod metrics;
 mod nulls;
 mod parameters;
 mod references;
@@ -29,6 +30,7 @@ pub fn document() -> String {
     {
         schemas.insert("Ko".to_owned(), ko_schema());
     }
+    metrics::add(&mut document);
     let descriptions = schema_descriptions(&document);
     for (path, calls) in members(document.get_mut("paths")) {
         for (method, call) in members(Some(calls)) {
@@ -118,7 +120,12 @@ fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
     }
     let credential = call.pointer("/security/0").and_then(Value::as_object);
     if let Some(credential) = credential {
-        errnos.extend([Errno::NotAuthenticated, Errno::Forbidden, Errno::StorageUnavailable]);
+        errnos.extend([
+            Errno::NotAuthenticated,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+            Errno::SlowDown,
+        ]);
         errnos.extend(if credential.contains_key("api_key") {
             [Errno::InvalidApiKey, Errno::ApplicationNotActive]
         } else {

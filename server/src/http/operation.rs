@@ -5,6 +5,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Subject;
+use super::running::Running;
 use super::site::Site;
 
 pub(super) struct OperationApi;
@@ -55,31 +56,6 @@ impl Example for Alive {
     }
 }
 
-/// What runs.
-#[derive(Object)]
-#[oai(rename = "Version", example)]
-struct Running {
-    /// Where the source is.
-    source: String,
-    /// The version.
-    version: String,
-    /// The commit it was built from, where the build said so.
-    commit: String,
-    /// The build, where it said so.
-    build: String,
-}
-
-impl Example for Running {
-    fn example() -> Self {
-        Self {
-            source: "https://code.example.org/presence".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: "2f1a9c0d7e4b5a6c8d3e9f0a1b2c3d4e5f6a7b8c".to_owned(),
-            build: "https://ci.example.org/builds/7".to_owned(),
-        }
-    }
-}
-
 #[OpenApi(tag = "Subject::Operation")]
 impl OperationApi {
     /// Whether the server and what it needs are well.
@@ -113,13 +89,7 @@ impl OperationApi {
     /// What the build said of itself; empty where it did not.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self) -> Json<Running> {
-        let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        Json(Running {
-            source: told(option_env!("PRESENCE_SOURCE")),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: told(option_env!("PRESENCE_COMMIT")),
-            build: told(option_env!("PRESENCE_BUILD")),
-        })
+    async fn version(&self, site: Site) -> Json<Running> {
+        Json(Running::of(&site.context.version_file))
     }
 }

@@ -10,6 +10,7 @@ mod writer;
 
 mod account;
 mod apps;
+mod generations;
 mod grants;
 mod keys;
 mod purge;
@@ -31,6 +32,7 @@ pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use backup::Backup;
 pub use error::{Cause, StoreError};
+pub use generations::Raised;
 pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use store::Store;

@@ -1,6 +1,7 @@
 //! How the tables came about, step by step. A step that was released is never changed again.
 
 mod m0001_tables;
+mod m0002_generations;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -15,7 +16,7 @@ pub(crate) struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_tables::Step)]
+        vec![Box::new(m0001_tables::Step), Box::new(m0002_generations::Step)]
     }
 }
 

@@ -3,6 +3,7 @@
 mod backup;
 mod changes;
 mod failures;
+mod generations;
 mod house;
 mod notify;
 mod open;

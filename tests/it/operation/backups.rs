@@ -76,7 +76,10 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     let url = format!("--database=sqlite://{}", restored.database().display());
     let checked = run(restored.database().parent().unwrap(), &["check", &url], &[]).await;
     // The check reads every page.
-    assert!(checked.code == Some(0) && checked.out.starts_with("database: ok, schema "), "{checked:?}");
+    assert!(
+        checked.code == Some(0) && checked.out.starts_with("database: ok, schema "),
+        "{checked:?}"
+    );
     restored.restart().await;
     let mut held = Vec::new();
     for user in &users {
