@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::endpoint::{DynEndpoint, make, make_sync};
-use poem::http::Uri;
+use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
 use presence_identity::browserid::Audience;
@@ -194,7 +194,9 @@ impl Running {
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
         tasks.spawn(async move { wheel.turn(wheel_stopped).await });
         let measured = Arc::clone(&sockets);
-        let metrics = Arc::new(make_sync(move |_| metrics(&exporter, &measured)));
+        let metrics = Arc::new(make_sync(move |request: Request| {
+            metrics(request.method(), &exporter, &measured)
+        }));
         let silences = settings.silences();
         let listening =
             |listener, tls| Listening::new(listener, Arc::clone(&sockets), silences, tls);
@@ -363,7 +365,10 @@ fn is_for_the_operator(uri: &Uri) -> bool {
     uri.path() == METRICS
 }
 
-fn metrics(exporter: &Exporter, sockets: &Sockets) -> Response {
+fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return http::refuse(&Errno::MethodNotAllowed.into());
+    }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(exporter.render(sockets))
