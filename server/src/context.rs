@@ -6,6 +6,8 @@ use presence_identity::DevIssuer;
 use presence_service::Presence;
 use url::Url;
 
+use crate::web::OperatorDoor;
+
 /// What every handler may use.
 pub struct Context {
     /// The service.
@@ -16,6 +18,8 @@ pub struct Context {
     pub dev_issuer: Option<DevIssuer>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// What the operator's pages need; without it they are not there.
+    pub operator: Option<OperatorDoor>,
 }
 
 impl Context {

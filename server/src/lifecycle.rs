@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::endpoint::{DynEndpoint, make, make_sync};
+use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
+use poem::http::header;
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
 use presence_identity::browserid::{
@@ -27,7 +28,7 @@ use crate::meter::Exporter;
 use crate::settings::Settings;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
-use crate::web;
+use crate::web::{self, OperatorDoor};
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,7 +91,10 @@ impl Running {
         let (house, house_stop) = (Arc::clone(&presence), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let body_limit = settings.body_bytes;
-        let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
+        let operator = settings.admin_token_digest();
+        let operator = operator.map(|token| OperatorDoor::new(token, exporter.clone()));
+        let context = Context { presence, public_url, dev_issuer, body_limit, operator };
+        let context = Arc::new(context);
         Ok(Self { listener, address, settings, context, sockets, exporter, tasks, stop })
     }
 
@@ -210,6 +214,9 @@ fn endpoint(
     let measured = Arc::clone(&context.presence);
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
+    let calls: http::SharedEndpoint =
+        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
+    let app_socket = page_or_socket(&calls, app_socket);
     let routes = Route::new()
         .at(
             "/presence",
@@ -218,7 +225,7 @@ fn endpoint(
         .at("/metrics", make_sync(move |_| metrics(&exporter, &measured)))
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
+        .nest_no_strip("/", calls);
     routes.around(move |next, request| {
         let draining = sockets.is_draining();
         async move {
@@ -236,6 +243,20 @@ fn metrics(exporter: &Exporter, presence: &Presence) -> Response {
         .body(exporter.render(presence))
 }
 
+/// An Application's path is that of its page and of its channel: who asks for HTML and for no upgrade gets the page.
+fn page_or_socket(
+    pages: &http::SharedEndpoint,
+    socket: http::SharedEndpoint,
+) -> http::SharedEndpoint {
+    let pages = Arc::clone(pages);
+    let endpoint = make(move |request| {
+        let page = http::wants_a_page(&request) && !request.headers().contains_key(header::UPGRADE);
+        let next = Arc::clone(if page { &pages } else { &socket });
+        async move { next.call(request).await }
+    });
+    Arc::new(ToDynEndpoint(endpoint))
+}
+
 fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>
 where
     F: Fn(Arc<Sockets>, Request) -> A + Send + Sync + 'static,
@@ -246,5 +267,5 @@ where
         let answer = upgrade(Arc::clone(&sockets), request);
         async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
     });
-    Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()))
+    Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -9,6 +9,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use presence_core::Millis;
 use presence_core::stream::Kept;
 use presence_service::ServiceSettings;
+use presence_service::operator::TokenDigest;
 use presence_service::settings::Rate;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -117,6 +118,8 @@ settings! {
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
+    /// The SHA-256 of the operator's token, as `presence-server admin-token` makes both. Empty: no operator's pages.
+    admin_token_digest: String = String::new();
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
@@ -189,6 +192,9 @@ impl Settings {
         if !self.public_url.is_empty() && origin(&self.public_url).is_none() {
             return wrong("public_url", "must be an origin such as https://presence.example.org");
         }
+        if !self.admin_token_digest.is_empty() && self.admin_token_digest().is_none() {
+            return wrong("admin_token_digest", "must be 64 hexadecimal digits");
+        }
         let seconds = [
             self.hello_seconds,
             self.request_seconds,
@@ -216,6 +222,11 @@ impl Settings {
         } else {
             origin(&self.public_url)
         }
+    }
+
+    /// By what the operator is known, where there is one.
+    pub fn admin_token_digest(&self) -> Option<TokenDigest> {
+        TokenDigest::parse(&self.admin_token_digest)
     }
 
     /// What the service is told.
@@ -265,7 +276,10 @@ impl Settings {
 
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
-        let hidden = Self { database: without_password(&self.database), ..self.clone() };
+        let mut hidden = Self { database: without_password(&self.database), ..self.clone() };
+        if !hidden.admin_token_digest.is_empty() {
+            "***".clone_into(&mut hidden.admin_token_digest);
+        }
         let Ok(serde_json::Value::Object(values)) = serde_json::to_value(&hidden) else {
             return String::new();
         };
@@ -358,5 +372,8 @@ mod tests {
         let database = "postgres://presence:secret@db.example/presence".to_owned();
         let shown = Settings { database, ..Settings::default() }.shown();
         assert!(shown.contains("***") && !shown.contains("secret"));
+        let admin_token_digest = "0".repeat(64);
+        let shown = Settings { admin_token_digest, ..Settings::default() }.shown();
+        assert!(shown.contains("admin_token_digest = \"***\"") && !shown.contains("000"));
     }
 }

@@ -12,8 +12,10 @@
 //! The modules in reading order: the pages by subject, then who looks and what they send.
 
 mod assets;
+mod developer;
 mod development;
 mod home;
+mod operator;
 mod sign_in;
 
 mod form;
@@ -27,11 +29,13 @@ use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 use crate::http::SharedEndpoint;
 
 pub(crate) use self::form::{Form, SignedForm};
+pub use self::operator::Door as OperatorDoor;
 pub(crate) use self::visitor::{SignedIn, Visitor};
 
 /// All pages, and behind them the REST API.
 pub fn pages(rest: SharedEndpoint) -> Route {
-    Route::new()
+    let routes = operator::at(developer::at(Route::new()));
+    routes
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
         .at("/sign-out", post(sign_in::sign_out))
@@ -58,4 +62,26 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/dev", "GET"),
     ("/dev", "POST"),
     ("/assets/{version}/{name}", "GET"),
+    ("/myapps", "GET"),
+    ("/myapps", "POST"),
+    ("/myapps/", "GET"),
+    ("/myapps/new", "GET"),
+    ("/myapps/{appid}", "GET"),
+    ("/myapps/{appid}/verify", "POST"),
+    ("/myapps/{appid}/activate", "POST"),
+    ("/myapps/{appid}/deactivate", "POST"),
+    ("/myapps/{appid}/change", "GET"),
+    ("/myapps/{appid}/change", "POST"),
+    ("/myapps/{appid}/remove", "GET"),
+    ("/myapps/{appid}/remove", "POST"),
+    ("/myapps/{appid}/keys", "POST"),
+    ("/myapps/{appid}/keys/{key}/delete", "POST"),
+    ("/myapps/{appid}/console", "GET"),
+    ("/admin", "GET"),
+    ("/admin/sign-in", "POST"),
+    ("/admin/sign-out", "POST"),
+    ("/admin/figures", "GET"),
+    ("/admin/applications", "GET"),
+    ("/admin/applications/{appid}/block", "POST"),
+    ("/admin/applications/{appid}/unblock", "POST"),
 ];

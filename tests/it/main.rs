@@ -14,6 +14,7 @@ mod examples;
 mod imports;
 mod notifications;
 mod operation;
+mod operator;
 mod oracle;
 mod presence_rules;
 mod readme;

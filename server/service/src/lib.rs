@@ -11,7 +11,9 @@ pub mod applications;
 pub mod device;
 pub mod grants;
 mod housekeeping;
+pub mod operator;
 pub mod sign_in;
+pub mod verification;
 
 mod courier;
 pub mod hub;

@@ -30,6 +30,9 @@ assets! {
     "presence.css": STYLE;
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
+    "copy.js": SCRIPT;
+    "console.js": SCRIPT;
+    "figures.js": SCRIPT;
 }
 
 /// What the path has of the content of all files. They share it, so that a script can name another by a relative path.

@@ -1,6 +1,7 @@
 //! How the tables came about, step by step. A step that was released is never changed again.
 
 mod m0001_tables;
+mod m0003_blocked;
 
 use sea_orm::{DatabaseConnection, EntityTrait};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -12,7 +13,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_tables::Step)]
+        vec![Box::new(m0001_tables::Step), Box::new(m0003_blocked::Step)]
     }
 }
 

@@ -58,7 +58,8 @@ impl Server {
         tasks.spawn(writer.run());
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
-        let context = Context { presence, public_url, dev_issuer, body_limit: BODY_LIMIT };
+        let context =
+            Context { presence, public_url, dev_issuer, body_limit: BODY_LIMIT, operator: None };
         let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
