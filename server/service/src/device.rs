@@ -63,8 +63,8 @@ impl Presence {
         if !loaded.is_there {
             return Err(Errno::SessionExpired.into());
         }
-        if let Proof::Token(token) = &proof {
-            self.caller(token).await?;
+        if let Proof::Token(_) = &proof {
+            self.holder(digest).await?;
         }
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));

@@ -13,6 +13,7 @@ pub mod grants;
 mod housekeeping;
 pub mod operator;
 pub mod sign_in;
+pub mod ticket;
 pub mod verification;
 
 mod courier;

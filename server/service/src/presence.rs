@@ -18,6 +18,7 @@ use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::settings::ServiceSettings;
 use crate::sign_in::Claimed;
+use crate::ticket::Tickets;
 
 /// How many assertions are remembered against replay.
 const REMEMBERED_ASSERTIONS: u64 = 200_000;
@@ -47,6 +48,7 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    pub(crate) tickets: Tickets,
     /// What the tables hold of whether devices are connected, where this run has written it.
     pub(crate) noted: Mutex<Option<bool>>,
     pub(crate) meters: ServiceMeters,
@@ -89,6 +91,7 @@ impl Presence {
             settings,
             rates,
             claimed,
+            tickets: Tickets::default(),
             noted: Mutex::default(),
             switching,
             meters: ServiceMeters::default(),

@@ -160,7 +160,15 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
-        let digest = secret::sha256(token);
+        self.holder(secret::sha256(token)).await
+    }
+
+    /// Whose session it is that is known by this.
+    ///
+    /// # Errors
+    ///
+    /// `session_expired`, `storage_unavailable`.
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<Caller, Ko> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
@@ -183,7 +191,11 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
-        let caller = self.caller(token).await?;
+        // By a ticket, the socket is one of the session that the ticket was made for.
+        let caller = match self.tickets.redeem(token, self.now()) {
+            Some(session) => self.holder(session).await?,
+            None => self.caller(token).await?,
+        };
         let Caller { user, email, expires_at, digest, .. } = caller;
         Ok(Identified { user, email, expires_at, digest })
     }

@@ -33,6 +33,10 @@ assets! {
     "copy.js": SCRIPT;
     "console.js": SCRIPT;
     "figures.js": SCRIPT;
+    "live.js": SCRIPT;
+    "channel.js": SCRIPT;
+    "notifications.js": SCRIPT;
+    "sidebar.js": SCRIPT;
 }
 
 /// What the path has of the content of all files. They share it, so that a script can name another by a relative path.

@@ -47,6 +47,13 @@ struct SignInPage {
     problem: Option<&'static str>,
 }
 
+impl SignInPage {
+    /// Whether an Application's question waits.
+    fn is_for_grant(&self) -> bool {
+        self.back.starts_with("/grant/")
+    }
+}
+
 /// What the page is asked with.
 #[derive(Deserialize)]
 struct Wish {
