@@ -91,7 +91,7 @@ function show(now) {
   at("figures").hidden = false;
   at("database").textContent = now.database.answers ? `answers in ${now.database.milliseconds} ms` : "does not answer";
   at("database").className = now.database.answers ? "" : "problem";
-  at("phase").textContent = now.warming_up ? "warming up" : "running";
+  at("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
   for (const name of ["device_connections", "app_connections", "users"]) at(name).textContent = whole.format(now.levels[name]);
   at("version").textContent = now.version + (now.development ? ", development mode" : "");
   for (const figure of document.querySelectorAll("[data-chart]")) draw(figure, CHARTS[figure.dataset.chart]);
@@ -123,6 +123,7 @@ async function ask() {
     if (answer.ok) {
       show(body);
       if (!body.database.answers) state("The database does not answer", "unavailable");
+      else if (body.draining) state("Stopping: sockets are told to go", "unavailable");
       else state(body.warming_up ? "Warming up after a restart" : "Running", body.warming_up ? "unavailable" : "online");
     } else state(body.errno === 52 ? "The server is stopping" : `The server says: ${body.error}`, "unavailable");
   } catch {

@@ -16,6 +16,7 @@ mod developer;
 mod development;
 mod grant;
 mod home;
+mod oidc;
 mod operator;
 mod sidebar;
 mod sign_in;
@@ -26,12 +27,15 @@ mod visitor;
 
 use std::sync::Arc;
 
+use poem::endpoint::{ToDynEndpoint, make};
+use poem::http::header;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 
-use crate::http::SharedEndpoint;
+use crate::http::{SharedEndpoint, wants_a_page};
 
 pub(crate) use self::form::{Form, SignedForm};
 pub use self::operator::Door as OperatorDoor;
+pub(crate) use self::operator::FIGURES;
 pub(crate) use self::visitor::{SignedIn, Visitor};
 
 /// All pages, and behind them the REST API.
@@ -40,6 +44,8 @@ pub fn pages(rest: SharedEndpoint) -> Route {
     routes
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
+        .at("/sign-in/oidc/:provider", get(oidc::begin))
+        .at("/sign-in/oidc/:provider/callback", get(oidc::finish))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/grant/:appid", get(grant::show).post(Arc::clone(&rest)))
         .at("/sidebar", get(sidebar::show))
@@ -51,6 +57,17 @@ pub fn pages(rest: SharedEndpoint) -> Route {
         .at("/dev", get(development::show).post(development::fill))
         .at("/assets/:version/:name", get(assets::show))
         .nest_no_strip("/", rest.around(home_or_rest))
+}
+
+/// An Application's path is that of its page and of its channel: who asks for HTML and for no upgrade gets the page.
+pub fn page_or(pages: &SharedEndpoint, socket: SharedEndpoint) -> SharedEndpoint {
+    let pages = Arc::clone(pages);
+    let endpoint = make(move |request| {
+        let page = wants_a_page(&request) && !request.headers().contains_key(header::UPGRADE);
+        let next = Arc::clone(if page { &pages } else { &socket });
+        async move { next.call(request).await }
+    });
+    Arc::new(ToDynEndpoint(endpoint))
 }
 
 /// A router takes what is behind the root for the root itself.
@@ -67,6 +84,8 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/", "GET"),
     ("/sign-in", "GET"),
     ("/sign-in/development", "POST"),
+    ("/sign-in/oidc/{provider}", "GET"),
+    ("/sign-in/oidc/{provider}/callback", "GET"),
     ("/sign-out", "POST"),
     ("/grant/{appid}", "GET"),
     ("/sidebar", "GET"),

@@ -9,7 +9,7 @@ use presence_protocol::{AppId, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::presence::Presence;
-use crate::rates::Buckets;
+use crate::rates::{Buckets, one_peer};
 use crate::refusal::of_store;
 use crate::secret::{self, Kind};
 use crate::settings::Rate;
@@ -72,7 +72,7 @@ impl OperatorAccess {
     /// `slow_down` where there were too many tries of this address.
     pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, Ko> {
         self.tries.tidy();
-        self.tries.take(&from)?;
+        self.tries.take(&one_peer(from))?;
         let known = secret::same(&secret::sha256(token), &self.token.0);
         if !known || !secret::is_well_formed(Kind::OperatorToken, token) {
             tracing::warn!("operator.refused");

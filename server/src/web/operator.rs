@@ -14,13 +14,16 @@ use poem::{Route, get, post};
 
 pub use self::guard::Door;
 
+/// Where the figures are; how a drain goes on can still be seen there.
+pub(crate) const FIGURES: &str = "/admin/figures";
+
 /// Adds these pages.
 pub(super) fn at(routes: Route) -> Route {
     routes
         .at("/admin", get(entrance::show))
         .at("/admin/sign-in", post(entrance::sign_in))
         .at("/admin/sign-out", post(entrance::sign_out))
-        .at("/admin/figures", get(figures::figures))
+        .at(FIGURES, get(figures::figures))
         .at("/admin/applications", get(applications::find))
         .at("/admin/applications/:appid/block", post(applications::block))
         .at("/admin/applications/:appid/unblock", post(applications::unblock))

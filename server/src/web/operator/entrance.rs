@@ -1,12 +1,11 @@
 //! The operator's way in and out, and the page of figures that it leads to.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use askama::Template;
 use poem::http::StatusCode;
 use poem::{Request, Response, handler};
 use presence_protocol::Errno;
 
+use crate::client;
 use crate::http::Refusal;
 use crate::page::{Notice, Policy, Shell};
 use crate::web::visitor::{see_other, set_cookie};
@@ -51,8 +50,7 @@ pub(super) async fn sign_in(
     form: Form,
 ) -> poem::Result<Response> {
     let door = Door::of(&form.context)?;
-    let from = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
-    let from = from.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let from = client::address(request);
     let token = form.fields.get("token").unwrap_or_default();
     let (status, problem) = match door.access.sign_in(from, token) {
         Ok(Some(session)) => {

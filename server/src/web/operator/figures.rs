@@ -19,6 +19,7 @@ struct Figures {
     at: u64,
     version: &'static str,
     warming_up: bool,
+    draining: bool,
     development: bool,
     database: Database,
     levels: BTreeMap<&'static str, f64>,
@@ -41,12 +42,14 @@ pub(super) async fn figures(request: &Request) -> poem::Result<Response> {
     let asked = Instant::now();
     let answers = presence.ping().await.is_ok();
     let milliseconds = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let text = operator.door()?.exporter.render(presence);
+    let door = operator.door()?;
+    let text = door.exporter.render(&door.sockets);
     let counted = Exposition::of(&text);
     let figures = Figures {
         at: presence.now(),
         version: env!("CARGO_PKG_VERSION"),
         warming_up: presence.is_warming_up(),
+        draining: door.sockets.is_draining(),
         development: presence.settings().development,
         database: Database { answers, milliseconds },
         levels: levels(&counted),

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::http::{Refusal, Site, cookie};
 use crate::meter::Exporter;
 use crate::page::{self, Place, Shell};
+use crate::socket::shared::Sockets;
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
 
@@ -20,12 +21,13 @@ use crate::web::{Form, Visitor};
 pub struct Door {
     pub(super) access: OperatorAccess,
     pub(super) exporter: Exporter,
+    pub(super) sockets: Arc<Sockets>,
 }
 
 impl Door {
     /// For whoever has the token of this digest.
-    pub(crate) fn new(token: TokenDigest, exporter: Exporter) -> Self {
-        Self { access: OperatorAccess::new(token), exporter }
+    pub(crate) fn new(token: TokenDigest, exporter: Exporter, sockets: Arc<Sockets>) -> Self {
+        Self { access: OperatorAccess::new(token), exporter, sockets }
     }
 
     /// The door, where there is one; otherwise there is nothing at all.
