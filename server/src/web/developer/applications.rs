@@ -44,9 +44,9 @@ pub(super) async fn new(signed_in: SignedIn) -> Response {
 
 #[handler]
 pub(super) async fn register(visitor: Visitor, form: SignedForm) -> poem::Result<Response> {
-    let development = form.presence().settings().development;
     let mut draft = Draft::of(&form.fields);
-    let Some(wanted) = draft.check(development) else { return Ok(again(&visitor, draft)) };
+    let wanted = draft.check(form.presence().settings());
+    let Some(wanted) = wanted else { return Ok(again(&visitor, draft)) };
     match form.presence().register(form.me(), wanted).await {
         Ok(app) => Ok(see_other(&format!("/myapps/{}", app.id), Notice::Registered)),
         Err(ko) if matches!(ko.errno, Errno::TooLarge | Errno::InvalidField) => {

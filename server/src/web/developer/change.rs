@@ -40,9 +40,8 @@ pub(super) async fn change(
 ) -> poem::Result<Response> {
     let before = form.presence().own_app(form.me(), named(&appid)?).await;
     let before = before.map_err(Refusal::from)?;
-    let development = form.presence().settings().development;
     let mut draft = Draft::of(&form.fields);
-    let Some(wanted) = draft.check(development) else {
+    let Some(wanted) = draft.check(form.presence().settings()) else {
         let page = page(&visitor, before.into(), draft);
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };

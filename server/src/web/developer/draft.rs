@@ -2,7 +2,7 @@
 
 use presence_core::App;
 use presence_service::applications::Registration;
-use presence_service::rules::{self, DESCRIPTION_CHARS, NAME_CHARS};
+use presence_service::{ServiceSettings, rules};
 
 use crate::web::form::Fields;
 
@@ -10,7 +10,7 @@ use crate::web::form::Fields;
 #[derive(Default)]
 pub(super) struct Typed {
     pub(super) text: String,
-    pub(super) problem: Option<&'static str>,
+    pub(super) problem: Option<String>,
 }
 
 /// What was typed.
@@ -51,32 +51,42 @@ impl Draft {
     }
 
     /// What can be registered; none where something is wrong, which is noted beside its field.
-    pub(super) fn check(&mut self, development: bool) -> Option<Registration> {
+    pub(super) fn check(&mut self, settings: &ServiceSettings) -> Option<Registration> {
+        let most = settings.texts;
         let wanted = Registration {
             name: self.name.text.clone(),
             domain: host(&self.domain.text),
             description: self.description.text.clone(),
         };
         if wanted.name.is_empty() {
-            self.name.problem = Some("Give it a name. Your users see it on every notification.");
-        } else if rules::display_text("name", &wanted.name, NAME_CHARS, false).is_err() {
-            self.name.problem = Some("At most 200 characters, and none that cannot be seen.");
+            self.name.refuse("Give it a name. Your users see it on every notification.");
+        } else if rules::display_text("name", &wanted.name, most.name, false).is_err() {
+            self.name.refuse(unseen(most.name));
         }
         if wanted.domain.is_empty() {
-            self.domain.problem = Some("Say where it lives, such as chess.example.org.");
-        } else if rules::domain(&wanted.domain, development).is_err() {
-            self.domain.problem = Some(
-                "This is no host name. Write it like chess.example.org, without a port or a path.",
-            );
+            self.domain.refuse("Say where it lives, such as chess.example.org.");
+        } else if rules::domain(&wanted.domain, most.domain, settings.development).is_err() {
+            let text =
+                "This is no host name. Write it like chess.example.org, without a port or a path.";
+            self.domain.refuse(text);
         }
         let described = &wanted.description;
-        if rules::display_text("description", described, DESCRIPTION_CHARS, true).is_err() {
-            self.description.problem =
-                Some("At most 2,000 characters, and none that cannot be seen.");
+        if rules::display_text("description", described, most.description, true).is_err() {
+            self.description.refuse(unseen(most.description));
         }
-        let problems = [self.name.problem, self.domain.problem, self.description.problem];
-        problems.iter().all(Option::is_none).then_some(wanted)
+        let fields = [&self.name, &self.domain, &self.description];
+        fields.iter().all(|field| field.problem.is_none()).then_some(wanted)
     }
+}
+
+impl Typed {
+    fn refuse(&mut self, problem: impl Into<String>) {
+        self.problem = Some(problem.into());
+    }
+}
+
+fn unseen(most: usize) -> String {
+    format!("At most {most} characters, and none that cannot be seen.")
 }
 
 /// The host of what was typed: people paste addresses.
@@ -88,6 +98,8 @@ fn host(typed: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::settings::Settings;
+
     use super::*;
 
     #[test]
@@ -108,11 +120,12 @@ mod tests {
             description: typed(&long),
             problem: None,
         };
-        assert!(draft.check(false).is_none());
+        let settings = Settings::default().service();
+        assert!(draft.check(&settings).is_none());
         assert!(draft.name.problem.is_some() && draft.domain.problem.is_some());
         assert!(draft.description.problem.is_some());
         assert_eq!((&*draft.domain.text, &draft.description.text), ("https://a b", &long));
         let mut empty = Draft::default();
-        assert!(empty.check(true).is_none() && empty.description.problem.is_none());
+        assert!(empty.check(&settings).is_none() && empty.description.problem.is_none());
     }
 }
