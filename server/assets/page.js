@@ -34,3 +34,7 @@ for (const form of document.querySelectorAll("form[data-forgets]")) {
     sessionStorage.clear();
   });
 }
+
+// A page that answers a form says where it is found again, so that a reload sends nothing twice.
+const at = document.querySelector("[data-at]")?.dataset.at;
+if (at) history.replaceState(null, "", at);

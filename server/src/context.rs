@@ -8,6 +8,8 @@ use presence_identity::oidc::CodeFlow;
 use presence_service::Presence;
 use url::Url;
 
+use crate::web::OperatorDoor;
+
 /// What every handler may use.
 pub struct Context {
     /// The service.
@@ -20,6 +22,8 @@ pub struct Context {
     pub code_flow: Option<CodeFlow>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// What the operator's pages need; without it they are not there.
+    pub operator: Option<OperatorDoor>,
     /// The file that says what runs, where there is one.
     pub version_file: PathBuf,
 }

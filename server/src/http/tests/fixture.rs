@@ -65,6 +65,7 @@ impl Server {
             dev_issuer,
             code_flow: None,
             body_limit: BODY_LIMIT,
+            operator: None,
             version_file: directory.path().join("version.json"),
         };
         let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
