@@ -101,7 +101,7 @@ function onState({ name, ...more }) {
 function onSeen(told) {
   const word = told?.status ?? "offline";
   seen.className = `status ${word}`;
-  seen.textContent = told ? word : "not from here";
+  seen.textContent = told ? word : "nothing";
   if (told) {
     textProblem.hidden = true;
     text.removeAttribute("aria-invalid");
