@@ -13,8 +13,13 @@ pub mod http;
 mod page;
 
 mod acceptor;
+mod browserid;
+mod oidc;
 pub mod settings;
 pub mod socket;
+
+mod client;
+mod tls;
 
 pub mod context;
 mod meter;

@@ -15,6 +15,7 @@ mod assets;
 mod development;
 mod grant;
 mod home;
+mod oidc;
 mod sidebar;
 mod sign_in;
 
@@ -36,6 +37,8 @@ pub fn pages(rest: SharedEndpoint) -> Route {
     Route::new()
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
+        .at("/sign-in/oidc/:provider", get(oidc::begin))
+        .at("/sign-in/oidc/:provider/callback", get(oidc::finish))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/grant/:appid", get(grant::show).post(Arc::clone(&rest)))
         .at("/sidebar", get(sidebar::show))
@@ -63,6 +66,8 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/", "GET"),
     ("/sign-in", "GET"),
     ("/sign-in/development", "POST"),
+    ("/sign-in/oidc/{provider}", "GET"),
+    ("/sign-in/oidc/{provider}/callback", "GET"),
     ("/sign-out", "POST"),
     ("/grant/{appid}", "GET"),
     ("/sidebar", "GET"),

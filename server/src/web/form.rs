@@ -42,7 +42,7 @@ pub(crate) struct Form {
 
 impl<'a> FromRequest<'a> for Form {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let Site { context, same_origin } = Site::of(request)?;
+        let Site { context, same_origin, .. } = Site::of(request)?;
         if !same_origin {
             return Err(Refusal::from(Errno::Forbidden).into());
         }

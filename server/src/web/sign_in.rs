@@ -8,6 +8,7 @@ use poem::web::Query;
 use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::DevIssuer;
+use presence_identity::oidc::CodeFlow;
 use presence_protocol::Errno;
 use presence_service::sign_in::Opened;
 use secrecy::ExposeSecret;
@@ -21,7 +22,7 @@ use super::visitor::{see_other, set_cookie};
 use super::{Form, SignedForm, Visitor, return_path};
 
 /// Where people go who did not say where they want to go.
-const HOME: &str = "/sidebar";
+pub(super) const HOME: &str = "/sidebar";
 
 /// Somebody who knows who people are.
 struct Provider {
@@ -32,8 +33,14 @@ struct Provider {
 }
 
 /// The providers that this server is configured for. A visitor begins at `/sign-in/oidc/<name>?return=<path>`.
-fn providers(_context: &Context) -> Vec<Provider> {
-    Vec::new()
+fn providers(context: &Context) -> Vec<Provider> {
+    let providers = context.code_flow.iter().flat_map(CodeFlow::providers);
+    providers
+        .map(|(name, title)| Provider {
+            label: title.to_owned(),
+            path: format!("{}/{name}", CodeFlow::PATH),
+        })
+        .collect()
 }
 
 #[derive(Template)]
@@ -99,7 +106,9 @@ pub(super) async fn development(
             SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let opened = context.presence.open_session(&assertion, Some(&email), Scope::Account).await;
+    let client = Some(http::Site::of(request)?.client);
+    let (presence, email) = (&context.presence, Some(email.as_str()));
+    let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
     Ok(enter(request, &context, &opened.map_err(Refusal::from)?, back).await)
 }
 

@@ -115,6 +115,7 @@ async fn a_session_ends_by_its_time_by_itself_or_with_all_of_its_user() {
         scope: Scope::Account,
         created_at: NOW,
         expires_at: NOW + HOUR,
+        generation: None,
     };
     for n in 1..=3 {
         house.store.insert_session(&session(n)).await.unwrap();
@@ -177,6 +178,7 @@ async fn a_purge_forgets_what_expired_and_nothing_else() {
             scope: Scope::Device,
             created_at: NOW,
             expires_at,
+            generation: None,
         };
         house.store.insert_session(&session).await.unwrap();
     }
