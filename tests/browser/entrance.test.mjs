@@ -64,6 +64,15 @@ test("signing in leads back to paths of this server only", async (t) => {
   }
 });
 
+test("in development mode the server is reached by both names of the loopback address", async (t) => {
+  const stage = await Stage.start(t);
+  const url = stage.url.replace("127.0.0.1", "localhost");
+  const alice = await Person.enter(stage, { origins: [url], baseURL: url });
+  const page = await alice.signIn("alice");
+  assert.equal(page.url(), `${url}/sidebar`);
+  await page.locator('#connection[data-state="connected"]').waitFor();
+});
+
 test("a name full of markup is shown as text", async (t) => {
   const stage = await Stage.start(t);
   const alice = await Person.enter(stage);
