@@ -41,6 +41,10 @@ mod platform {
     const SERVER: &str = "PRESENCE_TEST_TLS_SERVER";
 
     #[tokio::test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process for itself is told so by its environment"
+    )]
     async fn whom_the_platform_trusts_is_trusted_and_nobody_else() {
         if let Ok(address) = std::env::var(SERVER) {
             let error = sign_in(address.parse().unwrap(), &Tls::default()).await;

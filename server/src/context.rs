@@ -1,5 +1,6 @@
 //! What every handler may use.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use presence_identity::DevIssuer;
@@ -19,6 +20,8 @@ pub struct Context {
     pub code_flow: Option<CodeFlow>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// The file that says what runs, where there is one.
+    pub version_file: PathBuf,
 }
 
 impl Context {

@@ -24,6 +24,7 @@ mod credential;
 mod door;
 mod form;
 mod refusal;
+pub(crate) mod running;
 mod site;
 mod views;
 

@@ -18,6 +18,9 @@ mod oidc;
 pub mod settings;
 pub mod socket;
 
+mod client;
+mod tls;
+
 pub mod context;
 mod meter;
 mod telemetry;

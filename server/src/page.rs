@@ -9,9 +9,9 @@ mod policy;
 mod refusal;
 mod shell;
 
-pub(crate) use self::assets::{Asset, find as asset};
+pub(crate) use self::assets::find as asset;
 pub(crate) use self::moment::Moment;
-pub(crate) use self::notice::{NOTICE_COOKIE, Notice, Tone};
+pub(crate) use self::notice::{NOTICE_COOKIE, Notice};
 pub(crate) use self::policy::Policy;
 pub(crate) use self::refusal::refusal;
 pub(crate) use self::shell::{Place, Shell, Viewer};

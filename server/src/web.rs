@@ -13,8 +13,10 @@
 
 mod assets;
 mod development;
+mod grant;
 mod home;
 mod oidc;
+mod sidebar;
 mod sign_in;
 
 mod form;
@@ -38,6 +40,13 @@ pub fn pages(rest: SharedEndpoint) -> Route {
         .at("/sign-in/oidc/:provider", get(oidc::begin))
         .at("/sign-in/oidc/:provider/callback", get(oidc::finish))
         .at("/sign-out", post(sign_in::sign_out))
+        .at("/grant/:appid", get(grant::show).post(Arc::clone(&rest)))
+        .at("/sidebar", get(sidebar::show))
+        .at("/sidebar/ticket", post(sidebar::ticket))
+        .at("/sidebar/pause", post(sidebar::pause))
+        .at("/sidebar/revoke", post(sidebar::revoke))
+        .at("/sidebar/end-device", post(sidebar::end_device))
+        .at("/sidebar/erase", get(sidebar::erase::show).post(sidebar::erase::erase))
         .at("/dev", get(development::show).post(development::fill))
         .at("/assets/:version/:name", get(assets::show))
         .nest_no_strip("/", rest.around(home_or_rest))
@@ -60,6 +69,14 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/sign-in/oidc/{provider}", "GET"),
     ("/sign-in/oidc/{provider}/callback", "GET"),
     ("/sign-out", "POST"),
+    ("/grant/{appid}", "GET"),
+    ("/sidebar", "GET"),
+    ("/sidebar/ticket", "POST"),
+    ("/sidebar/pause", "POST"),
+    ("/sidebar/revoke", "POST"),
+    ("/sidebar/end-device", "POST"),
+    ("/sidebar/erase", "GET"),
+    ("/sidebar/erase", "POST"),
     ("/dev", "GET"),
     ("/dev", "POST"),
     ("/assets/{version}/{name}", "GET"),

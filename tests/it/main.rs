@@ -8,6 +8,7 @@
 
 mod app_channel;
 mod bad_input;
+mod browserid;
 mod device_channel;
 mod durability;
 mod examples;

@@ -128,6 +128,17 @@ impl Presence {
         device: &DeviceName,
         client: Option<IpAddr>,
     ) -> Result<Identified, Ko> {
+        let identified = self.identify_uncounted(proof, claimed_email, device, client).await;
+        self.meters.signed_in(identified)
+    }
+
+    async fn identify_uncounted(
+        &self,
+        proof: &Proof,
+        claimed_email: Option<&str>,
+        device: &DeviceName,
+        client: Option<IpAddr>,
+    ) -> Result<Identified, Ko> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
@@ -159,6 +170,17 @@ impl Presence {
         scope: Scope,
         client: Option<IpAddr>,
     ) -> Result<Opened, Ko> {
+        let opened = self.open_session_uncounted(assertion, claimed_email, scope, client).await;
+        self.meters.signed_in(opened)
+    }
+
+    async fn open_session_uncounted(
+        &self,
+        assertion: &str,
+        claimed_email: Option<&str>,
+        scope: Scope,
+        client: Option<IpAddr>,
+    ) -> Result<Opened, Ko> {
         let proven = self.verify(assertion, claimed_email, Purpose::Session, client).await?;
         self.session_of(proven, scope).await
     }
@@ -169,8 +191,11 @@ impl Presence {
     ///
     /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
     pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<Opened, Ko> {
-        let proven = self.accept(proven, None, Purpose::Session).await?;
-        self.session_of(proven, scope).await
+        let opening = async {
+            let proven = self.accept(proven, None, Purpose::Session).await?;
+            self.session_of(proven, scope).await
+        };
+        self.meters.signed_in(opening.await)
     }
 
     async fn session_of(&self, proven: Proven, scope: Scope) -> Result<Opened, Ko> {
@@ -198,7 +223,15 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
-        let digest = secret::sha256(token);
+        self.holder(secret::sha256(token)).await
+    }
+
+    /// Whose session it is that is known by this.
+    ///
+    /// # Errors
+    ///
+    /// `session_expired`, `storage_unavailable`.
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<Caller, Ko> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
@@ -221,7 +254,11 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
-        let caller = self.caller(token).await?;
+        // By a ticket, the socket is one of the session that the ticket was made for.
+        let caller = match self.tickets.redeem(token, self.now()) {
+            Some(session) => self.holder(session).await?,
+            None => self.caller(token).await?,
+        };
         let Caller { user, email, expires_at, digest, .. } = caller;
         Ok(Identified { user, email, expires_at, digest, generation: None })
     }

@@ -11,8 +11,10 @@ use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
 use presence_service::Presence;
 use presence_service::app_service::{self, AppService};
+use presence_service::attempts::Attempt;
 use presence_service::sign_in::{self, Caller};
 
+use crate::client;
 use crate::context::Context;
 
 use super::refusal::Refusal;
@@ -81,7 +83,9 @@ impl User {
             (None, Some(token)) => (token, true),
             (None, None) => return Err(Errno::NotAuthenticated.into()),
         };
-        let caller = context.presence.caller(&token).await?;
+        let presence = &context.presence;
+        let from = client::address(request);
+        let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -192,7 +196,9 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
-        let checked = context.presence.app_service(Some(app), key).await;
+        let (presence, from) = (&context.presence, client::address(request));
+        let checking = presence.app_service(Some(app), key);
+        let checked = presence.attempt(from, Attempt::Secret, checking).await;
         Ok(Self { service: checked.map_err(Refusal::from)?, context })
     }
 }

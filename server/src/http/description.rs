@@ -104,7 +104,12 @@ fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
     }
     let credential = call.pointer("/security/0").and_then(Value::as_object);
     if let Some(credential) = credential {
-        errnos.extend([Errno::NotAuthenticated, Errno::Forbidden, Errno::StorageUnavailable]);
+        errnos.extend([
+            Errno::NotAuthenticated,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+            Errno::SlowDown,
+        ]);
         errnos.extend(if credential.contains_key("api_key") {
             [Errno::InvalidApiKey, Errno::ApplicationNotActive]
         } else {

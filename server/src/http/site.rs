@@ -1,22 +1,23 @@
 //! Browsers: where a request comes from, and the cookie of a session.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 
+use crate::client;
 use crate::context::Context;
 
 use super::refusal::Refusal;
 
-/// What every handler may use, and whether the request comes from a page of this server's own origin.
+/// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
 pub(crate) struct Site {
     pub(crate) context: Arc<Context>,
     pub(crate) same_origin: bool,
-    /// Where the request comes from.
-    pub(crate) client: Option<IpAddr>,
+    /// The address of the client.
+    pub(crate) client: IpAddr,
 }
 
 impl<'a> FromRequest<'a> for Site {
@@ -30,8 +31,7 @@ impl Site {
     pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
-        let client = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
-        Ok(Self { context, same_origin, client })
+        Ok(Self { context, same_origin, client: client::address(request) })
     }
 }
 

@@ -30,6 +30,10 @@ assets! {
     "presence.css": STYLE;
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
+    "live.js": SCRIPT;
+    "channel.js": SCRIPT;
+    "notifications.js": SCRIPT;
+    "sidebar.js": SCRIPT;
 }
 
 /// What the path has of the content of all files. They share it, so that a script can name another by a relative path.

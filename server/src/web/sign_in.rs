@@ -54,6 +54,13 @@ struct SignInPage {
     problem: Option<&'static str>,
 }
 
+impl SignInPage {
+    /// Whether an Application's question waits.
+    fn is_for_grant(&self) -> bool {
+        self.back.starts_with("/grant/")
+    }
+}
+
 /// What the page is asked with.
 #[derive(Deserialize)]
 struct Wish {
@@ -99,7 +106,7 @@ pub(super) async fn development(
             SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let client = http::Site::of(request)?.client;
+    let client = Some(http::Site::of(request)?.client);
     let (presence, email) = (&context.presence, Some(email.as_str()));
     let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
     Ok(enter(request, &context, &opened.map_err(Refusal::from)?, back).await)

@@ -59,8 +59,14 @@ impl Server {
         tasks.spawn(writer.run());
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
-        let (code_flow, body_limit) = (None, BODY_LIMIT);
-        let context = Context { presence, public_url, dev_issuer, code_flow, body_limit };
+        let context = Context {
+            presence,
+            public_url,
+            dev_issuer,
+            code_flow: None,
+            body_limit: BODY_LIMIT,
+            version_file: directory.path().join("version.json"),
+        };
         let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
