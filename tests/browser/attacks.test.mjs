@@ -24,7 +24,7 @@ test("a form of another site changes nothing, though the browser sends the cooki
   const other = await stage.application("Other");
   await other.grantedBy("alice");
   const evil = await stage.domain();
-  const alice = await Person.enter(stage, { origins: [evil.origin] });
+  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
   alice.forgives(/403/);
   const mine = await alice.signIn("alice");
   await connected(mine);
@@ -66,7 +66,7 @@ test("a form of another site changes nothing, though the browser sends the cooki
 
 test("a ticket opens one socket and nothing else, and the socket ends with the session", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/401|403/);
   const page = await alice.signIn("alice");
   await connected(page);
@@ -92,7 +92,7 @@ test("a script of another site reads nothing, and gets no ticket", async (t) => 
   const stage = await Stage.start(t);
   const evil = await stage.domain();
   evil.pages["/"] = { type: "text/html", text: BLANK };
-  const alice = await Person.enter(stage, { origins: [evil.origin] });
+  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
   await alice.signIn("alice");
   const page = await alice.tab(evil.origin);
   alice.forgives(/CORS|ERR_FAILED|403/);
@@ -113,7 +113,7 @@ test("no page of ours is shown in a frame of another", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
   const evil = await stage.domain();
-  const alice = await Person.enter(stage, { origins: [evil.origin] });
+  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
   await alice.signIn("alice");
   alice.forgives(/frame/i);
   for (const framed of [chat.grantUrl(), `${stage.url}/sidebar`, `${stage.url}/sidebar/erase`, `${stage.url}/`]) {
@@ -131,7 +131,7 @@ test("no page of ours is shown in a frame of another", async (t) => {
 test("what an application says is shown as text, whatever it is", async (t) => {
   const stage = await Stage.start(t, { "action-schemes": "chatroom" });
   const chat = await stage.application(`Chat ${MARKUP}`, `A room ${MARKUP}`);
-  const alice = await Person.enter(stage, { origins: [chat.domain.origin] });
+  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
   const page = await alice.signIn("alice");
   page.on("dialog", () => assert.fail("a dialog"));
 
@@ -172,7 +172,7 @@ test("what an application says is shown as text, whatever it is", async (t) => {
 
 test("only a link over https is ever opened", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   const page = await alice.signIn("alice");
   const safe = await page.evaluate(async () => {
     const sidebar = document.querySelector('script[src*="sidebar.js"]').src;
@@ -189,7 +189,7 @@ test("only a link over https is ever opened", async (t) => {
 test("a link that leads elsewhere ends on our own page, signed in or not", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/40[034]/);
   const page = await alice.tab();
   const { host } = chat.domain;
@@ -228,7 +228,7 @@ test("an application that was switched off asks nobody", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
   await stage.ok("POST", `/apps/${chat.appid}/deactivate`, { token: chat.owner });
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/403/);
   const page = await alice.tab(chat.grantUrl());
   await page.getByRole("heading", { name: "This application is not active" }).waitFor();
@@ -238,10 +238,10 @@ test("a second browser that is not signed in sees nothing of the first", async (
   const stage = await Stage.start(t);
   const chat = await stage.application();
   await chat.grantedBy("alice");
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   const mine = await alice.signIn("alice");
   await connected(mine);
-  const bob = await Person.enter(stage);
+  const bob = await Person.enter(t, stage);
   bob.forgives(/401/);
   const page = await bob.tab("/sidebar");
   await page.getByRole("main").getByRole("link", { name: "Sign in" }).waitFor();
@@ -259,7 +259,7 @@ test("a second browser that is not signed in sees nothing of the first", async (
 test("every page says what it may do, and files are kept for ever", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   const page = await alice.signIn("alice");
   for (const path of ["/", "/sign-in", "/sidebar", "/sidebar/erase", "/dev", `/grant/${chat.appid}`]) {
     const answer = await page.goto(path);
@@ -284,7 +284,7 @@ test("every page says what it may do, and files are kept for ever", async (t) =>
 
 test("without development mode nobody is signed in by a name", async (t) => {
   const stage = await Stage.start(t, { dev: false });
-  const somebody = await Person.enter(stage);
+  const somebody = await Person.enter(t, stage);
   somebody.forgives(/40[34]/);
   const page = await somebody.tab("/sign-in");
   await page.getByText("Nobody can sign in with a browser here yet.").waitFor();

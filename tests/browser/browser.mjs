@@ -40,10 +40,11 @@ export class Person {
   #complaints = [];
   #forgiven = [];
   #origins;
+  #test;
 
-  static async enter(stage, { origins = [], ...options } = {}) {
+  static async enter(t, stage, { origins = [], ...options } = {}) {
     const person = new Person();
-    person.stage = stage;
+    person.#test = t.name;
     person.#origins = new Set([stage.url, ...origins]);
     person.context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, baseURL: stage.url, ...options });
     person.context.setDefaultTimeout(PATIENCE);
@@ -104,7 +105,7 @@ export class Person {
   /** Fails where the browser complained. */
   isContent() {
     const left = this.#complaints.filter((complaint) => !this.#forgiven.some((pattern) => pattern.test(complaint)));
-    assert.deepEqual(left, []);
+    assert.deepEqual(left, [], `complaints of a browser in: ${this.#test}`);
   }
 }
 

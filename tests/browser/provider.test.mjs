@@ -20,7 +20,7 @@ test("somebody answers an application after signing in with a provider", async (
   const issuer = { name: "mock", title: "Mock & <Co>", issuer: provider.issuer.url, client_ids: ["presence"], email_domains: ["mail.example"] };
   const stage = await Stage.start(t, { "oidc-issuers": JSON.stringify([issuer]) });
   const chat = await stage.application();
-  const alice = await Person.enter(stage, { origins: [new URL(provider.issuer.url).origin] });
+  const alice = await Person.enter(t, stage, { origins: [new URL(provider.issuer.url).origin] });
   const page = await alice.tab(chat.grantUrl({ id: "alice42" }));
   await looksGood(page, "sign-in-provider");
   await page.getByRole("link", { name: "Sign in with Mock & <Co>" }).click();
@@ -34,7 +34,7 @@ test("somebody answers an application after signing in with a provider", async (
 test("a sign-in that was not begun here ends on our own page", async (t) => {
   const issuer = { name: "mock", title: "Mock", issuer: "http://localhost:9", client_ids: ["presence"], email_domains: ["mail.example"] };
   const stage = await Stage.start(t, { "oidc-issuers": JSON.stringify([issuer]) });
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/401/);
   const page = await alice.tab("/sign-in/oidc/mock/callback?code=x&state=y");
   await page.getByRole("heading", { name: "This sign-in was not begun here" }).waitFor();

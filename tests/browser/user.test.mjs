@@ -17,7 +17,7 @@ test("a user lets an application in, is seen, is told something, and takes it ba
   const stage = await Stage.start(t);
   const chat = await stage.application("Chat", "A room where people talk.");
   const stream = await chat.stream(t);
-  const alice = await Person.enter(stage, { origins: [chat.domain.origin] });
+  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
 
   // The application's own page sends her here; she signs in on the way.
   const link = chat.grantUrl({ redirect: `${chat.domain.origin}/back?room=7`, state: "s&1", id: "alice42" });
@@ -106,7 +106,7 @@ async function taken(stage, token) {
 test("no is an answer too, and nothing is shared", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
-  const alice = await Person.enter(stage, { origins: [chat.domain.origin] });
+  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
   const page = await alice.signIn("alice");
   await page.goto(chat.grantUrl({ redirect: `${chat.domain.origin}/back`, state: "s" }));
   await page.getByRole("button", { name: "No" }).click();
@@ -123,7 +123,7 @@ test("no is an answer too, and nothing is shared", async (t) => {
 
 test("a device is ended from the page, and this one can come back", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   const page = await alice.signIn("alice");
   await connected(page);
   const here = page.locator("#devices li").filter({ hasText: "this browser" });
@@ -140,7 +140,7 @@ test("a device is ended from the page, and this one can come back", async (t) =>
 
 test("a second tab takes over, and the first says so", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   const first = await alice.signIn("alice");
   await connected(first);
   const second = await alice.tab("/sidebar");
@@ -155,7 +155,7 @@ test("the page comes back by itself after the server was gone, and says again wh
   const stage = await Stage.start(t);
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/ERR_CONNECTION_(REFUSED|RESET)|WebSocket connection/);
   const page = await alice.signIn("alice");
   await choose(page, "online");
@@ -173,7 +173,7 @@ test("the page comes back by itself after the server was gone, and says again wh
 
 test("without a network the page says so, and comes back with it", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/ERR_INTERNET_DISCONNECTED|WebSocket connection/);
   const page = await alice.signIn("alice");
   await connected(page);
@@ -185,7 +185,7 @@ test("without a network the page says so, and comes back with it", async (t) => 
 
 test("signing out elsewhere ends the socket, and the page says so", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/401/);
   const page = await alice.signIn("alice");
   await connected(page);
@@ -199,7 +199,7 @@ test("everything kept about somebody can be saved, and erased once they are sure
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
   const stream = await chat.stream(t);
-  const alice = await Person.enter(stage);
+  const alice = await Person.enter(t, stage);
   alice.forgives(/401/);
   const page = await alice.signIn("alice");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Save a copy" }).click()]);
@@ -225,7 +225,7 @@ test("without scripts all but the status works", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
-  const alice = await Person.enter(stage, { javaScriptEnabled: false });
+  const alice = await Person.enter(t, stage, { javaScriptEnabled: false });
   const page = await alice.signIn("alice");
   assert.match(await page.locator("noscript").innerHTML(), /need scripts/);
   await page.getByRole("button", { name: "Pause Chat" }).click();
