@@ -21,7 +21,8 @@ export function showTimes(root = document) {
     const at = Date.parse(time.dateTime);
     if (Number.isNaN(at)) continue;
     time.title = full.format(at);
-    time.textContent = time.hasAttribute("data-ago") ? ago(at) : full.format(at);
+    const shown = time.hasAttribute("data-ago") ? ago(at) : full.format(at);
+    if (time.textContent !== shown) time.textContent = shown;
   }
 }
 

@@ -16,6 +16,8 @@ pub struct Context {
     pub presence: Arc<Presence>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
     pub public_url: Url,
+    /// The origins whose pages are this server's own.
+    pub own_origins: Vec<String>,
     /// The issuer of development mode.
     pub dev_issuer: Option<DevIssuer>,
     /// Signs browsers in by OpenID Connect, where there are issuers; [`CodeFlow::providers`] tells which.

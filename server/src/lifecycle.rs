@@ -102,7 +102,8 @@ impl Running {
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let origins = Origins::of(own_origins(&settings, &public_url, address), &settings);
+        let own_origins = own_origins(&settings, &public_url, address);
+        let origins = Origins::of(own_origins.clone(), &settings);
         let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
@@ -119,6 +120,7 @@ impl Running {
         let context = Arc::new(Context {
             presence,
             public_url,
+            own_origins,
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,

@@ -9,7 +9,7 @@ after(closeBrowser);
 
 test("the pages before signing in look good on every screen and to every reader", async (t) => {
   const stage = await Stage.start(t);
-  const somebody = await Person.enter(t, stage);
+  const somebody = await Person.enter(stage);
   const page = await somebody.tab("/");
   await looksGood(page, "home");
   await page.getByRole("link", { name: "Sign in" }).click();
@@ -21,7 +21,7 @@ test("the pages before signing in look good on every screen and to every reader"
 
 test("a page that is not there says so in plain words, and to a script in JSON", async (t) => {
   const stage = await Stage.start(t);
-  const somebody = await Person.enter(t, stage);
+  const somebody = await Person.enter(stage);
   somebody.forgives(/404/);
   const page = await somebody.tab();
   const answer = await page.goto("/nothing");
@@ -34,7 +34,7 @@ test("a page that is not there says so in plain words, and to a script in JSON",
 
 test("somebody signs in, is shown who they are, and signs out", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   const page = await alice.tab("/sign-in?return=/");
   await alice.fillSignIn("alice", page);
   await page.getByText("You are signed in.").waitFor();
@@ -53,7 +53,9 @@ test("somebody signs in, is shown who they are, and signs out", async (t) => {
 
 test("signing in leads back to paths of this server only", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
+  // Each signing in ends the session before it, of which the earlier tabs are told.
+  alice.forgives(/403/);
   for (const elsewhere of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]) {
     const page = await alice.tab(`/sign-in?return=${encodeURIComponent(elsewhere)}`);
     await alice.fillSignIn("alice", page);
@@ -62,9 +64,18 @@ test("signing in leads back to paths of this server only", async (t) => {
   }
 });
 
+test("in development mode the server is reached by both names of the loopback address", async (t) => {
+  const stage = await Stage.start(t);
+  const url = stage.url.replace("127.0.0.1", "localhost");
+  const alice = await Person.enter(stage, { origins: [url], baseURL: url });
+  const page = await alice.signIn("alice");
+  assert.equal(page.url(), `${url}/sidebar`);
+  await page.locator('#connection[data-state="connected"]').waitFor();
+});
+
 test("a name full of markup is shown as text", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   alice.forgives(/400/);
   const page = await alice.tab("/sign-in");
   await page.getByLabel("Name").fill('"><img src=x onerror=alert(1)>');
@@ -82,7 +93,7 @@ test("nobody can sign in by a form of another site", async (t) => {
     type: "text/html",
     text: `<!doctype html><link rel=icon href=data:,><form method=post action="${stage.url}/sign-in/development"><input name=name value=mallory><button>Win a prize</button></form>`,
   };
-  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
+  const alice = await Person.enter(stage, { origins: [evil.origin] });
   alice.forgives(/403/);
   const page = await alice.tab(evil.origin);
   await page.getByRole("button").click();

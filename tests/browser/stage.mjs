@@ -33,6 +33,8 @@ export class Stage {
   #process;
   #flags;
   #domains = [];
+  /** What must end before the server does: browsers would complain that it is gone. */
+  guests = [];
   url = "";
 
   /** Starts one; it ends with the test. In development mode, unless `flags.dev` is false. */
@@ -62,6 +64,14 @@ export class Stage {
   }
 
   async #end() {
+    try {
+      for (const leave of this.guests) await leave();
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #close() {
     await this.kill();
     await Promise.all(this.#domains.map((domain) => domain.close()));
     await rm(this.#directory, { recursive: true, force: true });
@@ -99,6 +109,23 @@ export class Stage {
   async signIn(name) {
     const { assertion } = await this.ok("POST", "/dev/assertion", { body: { email: `${name}@dev.localhost` } });
     return (await this.ok("POST", "/session", { body: { assertion, scope: "account" } })).token;
+  }
+
+  /** A device's socket that has sent its first frame; it is closed with the test. */
+  async device(t, hello) {
+    const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
+    t.after(() => socket.terminate());
+    const frames = [];
+    const closed = once(socket, "close");
+    const heard = once(socket, "message").then(([data]) => frames.push(JSON.parse(data)));
+    await within(once(socket, "open"), "the socket");
+    socket.send(JSON.stringify(hello));
+    return {
+      /** The first frame that it hears. */
+      says: async () => (await within(heard, "a frame"), frames[0]),
+      /** The code that it is closed with. */
+      closed: async () => (await within(closed, "the end of the socket"))[0],
+    };
   }
 
   /** A web server on loopback that shows what `pages` has by path, such as `/__presence`. */

@@ -17,7 +17,7 @@ test("a user lets an application in, is seen, is told something, and takes it ba
   const stage = await Stage.start(t);
   const chat = await stage.application("Chat", "A room where people talk.");
   const stream = await chat.stream(t);
-  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
+  const alice = await Person.enter(stage, { origins: [chat.domain.origin] });
 
   // The application's own page sends her here; she signs in on the way.
   const link = chat.grantUrl({ redirect: `${chat.domain.origin}/back?room=7`, state: "s&1", id: "alice42" });
@@ -79,6 +79,7 @@ test("a user lets an application in, is seen, is told something, and takes it ba
   await page.getByText("Paused. The application sees you offline").waitFor();
   await stream.hears({ uid, status: "offline" });
   await app(page, "Chat").getByText("paused").waitFor();
+  await looksGood(page, "sidebar-paused");
   await app(page, "Chat").getByRole("button", { name: "Resume Chat" }).click();
   await stream.hears({ uid, status: "unavailable" });
 
@@ -105,7 +106,7 @@ async function taken(stage, token) {
 test("no is an answer too, and nothing is shared", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
-  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
+  const alice = await Person.enter(stage, { origins: [chat.domain.origin] });
   const page = await alice.signIn("alice");
   await page.goto(chat.grantUrl({ redirect: `${chat.domain.origin}/back`, state: "s" }));
   await page.getByRole("button", { name: "No" }).click();
@@ -122,7 +123,7 @@ test("no is an answer too, and nothing is shared", async (t) => {
 
 test("a device is ended from the page, and this one can come back", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   const page = await alice.signIn("alice");
   await connected(page);
   const here = page.locator("#devices li").filter({ hasText: "this browser" });
@@ -139,7 +140,7 @@ test("a device is ended from the page, and this one can come back", async (t) =>
 
 test("a second tab takes over, and the first says so", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   const first = await alice.signIn("alice");
   await connected(first);
   const second = await alice.tab("/sidebar");
@@ -154,14 +155,15 @@ test("the page comes back by itself after the server was gone, and says again wh
   const stage = await Stage.start(t);
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
-  const alice = await Person.enter(t, stage);
-  alice.forgives(/ERR_CONNECTION_REFUSED|WebSocket connection/);
+  const alice = await Person.enter(stage);
+  alice.forgives(/ERR_CONNECTION_(REFUSED|RESET)|WebSocket connection/);
   const page = await alice.signIn("alice");
   await choose(page, "online");
   await page.locator("#seen").getByText("online").waitFor();
   await stage.kill();
-  await connection(page).getByText(/No connection\. Tries again in \d+ s\./).waitFor();
-  await page.locator("#seen").getByText("not from here").waitFor();
+  await connection(page).getByText("No connection.").waitFor();
+  await page.getByText(/^\(in \d+ s\)$/).waitFor();
+  await page.locator("#seen").getByText("nothing").waitFor();
   await looksGood(page, "sidebar-waiting");
   await stage.restart();
   await connected(page);
@@ -171,7 +173,7 @@ test("the page comes back by itself after the server was gone, and says again wh
 
 test("without a network the page says so, and comes back with it", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   alice.forgives(/ERR_INTERNET_DISCONNECTED|WebSocket connection/);
   const page = await alice.signIn("alice");
   await connected(page);
@@ -183,7 +185,7 @@ test("without a network the page says so, and comes back with it", async (t) => 
 
 test("signing out elsewhere ends the socket, and the page says so", async (t) => {
   const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   alice.forgives(/401/);
   const page = await alice.signIn("alice");
   await connected(page);
@@ -197,7 +199,7 @@ test("everything kept about somebody can be saved, and erased once they are sure
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
   const stream = await chat.stream(t);
-  const alice = await Person.enter(t, stage);
+  const alice = await Person.enter(stage);
   alice.forgives(/401/);
   const page = await alice.signIn("alice");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Save a copy" }).click()]);
@@ -223,9 +225,9 @@ test("without scripts all but the status works", async (t) => {
   const stage = await Stage.start(t);
   const chat = await stage.application();
   const uid = await chat.grantedBy("alice");
-  const alice = await Person.enter(t, stage, { javaScriptEnabled: false });
+  const alice = await Person.enter(stage, { javaScriptEnabled: false });
   const page = await alice.signIn("alice");
-  await page.getByText("need scripts").waitFor();
+  assert.match(await page.locator("noscript").innerHTML(), /need scripts/);
   await page.getByRole("button", { name: "Pause Chat" }).click();
   await page.getByText("Paused. The application sees you offline").waitFor();
   const token = await stage.signIn("alice");

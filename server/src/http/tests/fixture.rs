@@ -62,6 +62,7 @@ impl Server {
         let context = Context {
             presence,
             public_url,
+            own_origins: vec![url.to_owned()],
             dev_issuer,
             code_flow: None,
             body_limit: BODY_LIMIT,
