@@ -14,7 +14,7 @@ mod session;
 
 mod development;
 mod operation;
-mod pages;
+pub(crate) mod pages;
 
 mod description;
 mod errors_page;
@@ -121,6 +121,11 @@ pub fn refuse(ko: &Ko) -> Response {
     }
     door::finish(response.headers_mut());
     response
+}
+
+/// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
+pub(crate) fn viewer() -> String {
+    service().swagger_ui_html()
 }
 
 fn service() -> OpenApiService<Api, ()> {

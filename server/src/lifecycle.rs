@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
-use poem::http::Uri;
+use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
 use presence_identity::browserid::Audience;
@@ -200,7 +200,9 @@ impl Running {
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
         tasks.spawn(async move { wheel.turn(wheel_stopped).await });
         let measured = Arc::clone(&sockets);
-        let metrics = Arc::new(make_sync(move |_| metrics(&exporter, &measured)));
+        let metrics = Arc::new(make_sync(move |request: Request| {
+            metrics(request.method(), &exporter, &measured)
+        }));
         let silences = settings.silences();
         let listening =
             |listener, tls| Listening::new(listener, Arc::clone(&sockets), silences, tls);
@@ -210,10 +212,12 @@ impl Running {
         let server = Server::new_with_acceptor(listening(listener, tls).map_err(failed)?);
         let endpoint = endpoint(context, Arc::clone(&sockets), settings.proxies(), beside);
         let main = async move {
-            let drained = drained(asked, stop, &sockets, settings.drain());
-            let served = server.run_with_graceful_shutdown(endpoint, drained, Some(PATIENCE)).await;
+            let asked_and_gone = drained(asked, stop, &sockets, settings.drain());
+            let serving =
+                server.run_with_graceful_shutdown(endpoint, asked_and_gone, Some(PATIENCE));
+            let ended_as = serving.await;
             wheel_stop.cancel();
-            served
+            ended_as
         };
         let operator = async move {
             let Some(acceptor) = operator else { return Ok(()) };
@@ -250,8 +254,12 @@ async fn drained(
     // From here on nobody is said to have left: those who are told to go will be back with the next run.
     stop.cancel();
     if !sockets.drain(farewell, over, PATIENCE).await {
-        tracing::warn!("some sockets did not end in time");
+        warn_of_late_sockets();
     }
+}
+
+fn warn_of_late_sockets() {
+    tracing::warn!("some sockets did not end in time");
 }
 
 fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -366,7 +374,10 @@ fn is_for_the_operator(uri: &Uri) -> bool {
     [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-fn metrics(exporter: &Exporter, sockets: &Sockets) -> Response {
+fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return http::refuse(&Errno::MethodNotAllowed.into());
+    }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(exporter.render(sockets))

@@ -97,18 +97,20 @@ impl Tls {
             *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
             Ok(true)
         });
-        match taken {
-            Ok(false) => {}
-            Ok(true) => {
-                meter::certificate(true);
-                tracing::info!(
-                    "tls.reloaded: new connections get the certificate that is in the files now"
-                );
-            }
-            Err(problem) => {
-                meter::certificate(false);
-                tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
-            }
+        say(&taken);
+    }
+}
+
+/// Counts what became of new files, and logs it.
+fn say(taken: &Result<bool, String>) {
+    if let Ok(false) = taken {
+        return;
+    }
+    meter::certificate(taken.is_ok());
+    match taken {
+        Ok(_) => tracing::info!("tls.reloaded: new connections get the certificate in the files"),
+        Err(problem) => {
+            tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
         }
     }
 }

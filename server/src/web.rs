@@ -14,6 +14,7 @@
 mod assets;
 mod developer;
 mod development;
+mod docs;
 mod grant;
 mod home;
 mod oidc;
@@ -55,6 +56,10 @@ pub fn pages(rest: SharedEndpoint) -> Route {
         .at("/sidebar/end-device", post(sidebar::end_device))
         .at("/sidebar/erase", get(sidebar::erase::show).post(sidebar::erase::erase))
         .at("/dev", get(development::show).post(development::fill))
+        .at("/docs", get(docs::show_rest))
+        .at("/docs/channels", get(docs::show_channels))
+        .at("/docs/errors", get(docs::show_errors))
+        .at("/docs/viewer/:name", get(docs::viewer_file))
         .at("/assets/:version/:name", get(assets::show))
         .nest_no_strip("/", rest.around(home_or_rest))
 }
@@ -97,6 +102,10 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/sidebar/erase", "POST"),
     ("/dev", "GET"),
     ("/dev", "POST"),
+    ("/docs", "GET"),
+    ("/docs/channels", "GET"),
+    ("/docs/errors", "GET"),
+    ("/docs/viewer/{name}", "GET"),
     ("/assets/{version}/{name}", "GET"),
     ("/myapps", "GET"),
     ("/myapps", "POST"),

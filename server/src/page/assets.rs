@@ -30,6 +30,8 @@ assets! {
     "presence.css": STYLE;
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
+    "docs.css": STYLE;
+    "docs.js": SCRIPT;
     "copy.js": SCRIPT;
     "console.js": SCRIPT;
     "figures.js": SCRIPT;
