@@ -21,15 +21,16 @@ async fn stage(issuer: &Issuer) -> (Server, Socket) {
     (server, known)
 }
 
-/// Opens the sockets first, so that all assertions come at once; each is of a user of its own.
+/// Opens the sockets and mints the assertions first, so that all of these come at once; each is of a user of its own.
 async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
-    let mut sockets = Vec::new();
-    for _ in 0..STORM {
+    let (mut sockets, mut frames) = (Vec::new(), Vec::new());
+    for n in 0..STORM {
         sockets.push(Socket::device(server).await);
-    }
-    for (n, socket) in sockets.iter_mut().enumerate() {
         let assertion = issuer.assertion(&format!("user{n}"), &server.url());
-        socket.send(json!({"assertion": assertion, "status": "online"})).await;
+        frames.push(json!({"assertion": assertion, "status": "online"}));
+    }
+    for (socket, frame) in sockets.iter_mut().zip(frames) {
+        socket.send(frame).await;
     }
     sockets
 }
