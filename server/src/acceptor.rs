@@ -1,4 +1,7 @@
-//! Accepts connections: without Nagle's delay, with a pause at the file limit, and with an eye on peers that never finish a request.
+//! Accepts connections: without Nagle's delay, with a pause at the file limit, by TLS where that is wished, and with an eye on peers
+//! that never finish a handshake or a request.
+
+mod link;
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -14,9 +17,12 @@ use presence_core::Millis;
 use presence_service::Bell;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
+use self::link::Link;
+use crate::meter;
 use crate::socket::shared::Sockets;
+use crate::tls::Tls;
 
 /// Connections that wait for being accepted.
 const BACKLOG: i32 = 4096;
@@ -37,16 +43,28 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// How long nothing may be written to a connection, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Silences {
+    /// While its TLS handshake lasts.
+    pub(crate) handshake: Millis,
+    /// Until its first answer.
+    pub(crate) first: Millis,
+    /// After that.
+    pub(crate) later: Millis,
+}
+
 /// Accepts for poem.
 pub(crate) struct Listening {
     listener: TcpListener,
     address: SocketAddr,
     sockets: Arc<Sockets>,
-    silences: (Millis, Millis),
+    silences: Silences,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listening {
-    /// Accepts from a listener. `silences` are how long nothing may be written to a connection, at first and later.
+    /// Accepts from a listener, by TLS where there is some.
     ///
     /// # Errors
     ///
@@ -54,9 +72,10 @@ impl Listening {
     pub(crate) fn new(
         listener: TcpListener,
         sockets: Arc<Sockets>,
-        silences: (Millis, Millis),
+        silences: Silences,
+        tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener, sockets, silences })
+        Ok(Self { address: listener.local_addr()?, listener, sockets, silences, tls })
     }
 }
 
@@ -72,9 +91,11 @@ impl Acceptor for Listening {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     stream.set_nodelay(true).ok();
-                    let stream = Watched::new(stream, Arc::clone(&self.sockets), self.silences);
+                    let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+                    let link = Link::new(stream, self.tls.as_ref().map(|tls| tls.acceptor()));
+                    let link = Watched::new(link, Arc::clone(&self.sockets), self.silences);
                     let local = LocalAddr(self.address.into());
-                    return Ok((stream, local, RemoteAddr(peer.into()), Scheme::HTTP));
+                    return Ok((link, local, RemoteAddr(peer.into()), scheme));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -85,22 +106,27 @@ impl Acceptor for Listening {
     }
 }
 
-/// A connection that ends where nothing was written to it for too long: a request that never ends, or an idle connection. An open
-/// socket is pinged more often than that.
+/// A connection that ends where nothing was written to it for too long: a handshake or a request that never ends, or an idle
+/// connection. An open socket is pinged more often than that.
 pub(crate) struct Watched {
-    stream: TcpStream,
+    link: Link,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
     /// Until when something must be written.
     until: Millis,
-    silence: Millis,
+    /// How long it may be silent once the handshake is done, where that is still under way.
+    first: Option<Millis>,
+    later: Millis,
     called: bool,
 }
 
 impl Watched {
-    fn new(stream: TcpStream, sockets: Arc<Sockets>, (first, later): (Millis, Millis)) -> Self {
-        let until = sockets.presence.steady() + first;
-        Self { stream, bell: Arc::default(), sockets, until, silence: later, called: false }
+    fn new(link: Link, sockets: Arc<Sockets>, silences: Silences) -> Self {
+        let Silences { handshake, first, later } = silences;
+        let greeting = link.is_greeting();
+        let until = sockets.presence.steady() + if greeting { handshake } else { first };
+        let first = greeting.then_some(first);
+        Self { link, bell: Arc::default(), sockets, until, first, later, called: false }
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
@@ -110,6 +136,9 @@ impl Watched {
         }
         let now = self.sockets.presence.steady();
         if now >= self.until {
+            if self.link.is_greeting() {
+                meter::handshake(false);
+            }
             return true;
         }
         self.called = true;
@@ -117,9 +146,19 @@ impl Watched {
         false
     }
 
+    /// The handshake is not what the peer has to say: once it is done, the time for the first request begins.
+    fn greeted(&mut self) {
+        if !self.link.is_greeting()
+            && let Some(first) = self.first.take()
+        {
+            self.until = self.sockets.presence.steady() + first;
+        }
+    }
+
     fn wrote(&mut self, written: &Poll<Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) {
-            self.until = self.sockets.presence.steady() + self.silence;
+            self.until = self.sockets.presence.steady() + self.later;
+            self.first = None;
         }
     }
 }
@@ -133,7 +172,9 @@ impl AsyncRead for Watched {
         if self.is_over(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.link).poll_read(context, buffer);
+        self.greeted();
+        read
     }
 }
 
@@ -143,7 +184,7 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.link).poll_write(context, bytes);
         self.wrote(&written);
         written
     }
@@ -153,20 +194,20 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        let written = Pin::new(&mut self.link).poll_write_vectored(context, parts);
         self.wrote(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.link.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.link).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.link).poll_shutdown(context)
     }
 }

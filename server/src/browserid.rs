@@ -43,7 +43,7 @@ pub(crate) fn discovery(settings: &Settings) -> Result<Option<Discovery>, SetUpE
         BrowserIdDiscovery::AllowListed => false,
         BrowserIdDiscovery::Open => true,
     };
-    let options = GuardOptions { allow_http: false, allow_loopback: settings.dev };
+    let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
     let limits = Limits { total: PATIENCE, ..Limits::default() };
     let client = GuardedClient::with_limits(options, limits)?;
     Ok(Some(Discovery::new(client, Reach { listed: settings.browserid_hosts(), open })))

@@ -1,6 +1,11 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
+//!
+//! Below it: which values cannot be ([`check`]), those of the issuers, and the page of all settings ([`page`]).
 
 mod browserid;
+mod check;
+pub(crate) mod oidc;
+mod page;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,11 +16,18 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use presence_core::Millis;
 use presence_core::stream::Kept;
 use presence_service::ServiceSettings;
-use presence_service::settings::Rate;
+use presence_service::settings::{Rate, TextLimits};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::acceptor::Silences;
+use crate::client::Proxies;
 use crate::socket::shared::SocketLimits;
+use crate::tls::TlsFiles;
+
+use self::oidc::OidcIssuers;
+use self::page::Described;
+pub use self::page::page;
 
 /// The prefix of environment variables: `--status-burst` is `PRESENCE_STATUS_BURST`.
 const ENVIRONMENT: &str = "PRESENCE_";
@@ -49,6 +61,15 @@ macro_rules! settings {
         impl Settings {
             /// The names of all settings, as in the file.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+
+            /// What is said of each.
+            const DESCRIBED: &'static [Described] = &[$(
+                Described {
+                    name: stringify!($name),
+                    kind: stringify!($type),
+                    meaning: concat!($($doc,)+),
+                },
+            )+];
         }
     };
 }
@@ -61,6 +82,25 @@ settings! {
     /// Where this server is reached from outside, such as `https://presence.example.org`: the audience of assertions. Empty: the
     /// address it listens on, which must then be a loopback address.
     public_url: String = String::new();
+    /// The certificate chain to serve TLS with: a PEM file, the server's own certificate first. Needs `tls_key`. Empty: plain HTTP, for
+    /// a proxy in front or for loopback.
+    tls_certificate: String = String::new();
+    /// The private key of the certificate: a PEM file.
+    tls_key: String = String::new();
+    /// How often the two files are looked at for a new certificate, in seconds; 0: only at SIGHUP.
+    tls_reload_seconds: f64 = 10.0;
+    /// How long a TLS handshake may take, in seconds.
+    tls_handshake_seconds: f64 = 10.0;
+    /// Where Prometheus finds `/metrics`, as an address and port of its own, in plain HTTP. Empty: beside everything else.
+    metrics_listen: String = String::new();
+    /// Addresses of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is believed. From anybody else it is ignored.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    trusted_proxies: Vec<String> = Vec::new();
+    /// Origins beside that of the public URL whose pages may open sockets, such as `https://app.example.org`; `*` for all.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    allowed_origins: Vec<String> = Vec::new();
+    /// A file whose JSON object `/__version__` answers, as Dockerflow has it. Where there is none, what the build was told.
+    version_file: String = "/app/version.json".to_owned();
     /// Development mode: anybody can be anyone of `dev.localhost`. Only on a loopback address.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     dev: bool = false;
@@ -84,12 +124,24 @@ settings! {
     notify_per_second: u32 = 20;
     /// New sockets of one address a second.
     connects_per_second: u32 = 200;
+    /// Sign-ins over REST of one address a second.
+    sign_ins_per_second: u32 = 200;
+    /// Refused credentials of one address at once.
+    failed_credentials_burst: u32 = 200;
+    /// Refused credentials of one address a second, after those.
+    failed_credentials_per_second: u32 = 20;
     /// Connected devices of one user.
     sockets_per_user: usize = 20;
     /// Sockets of one Application.
     sockets_per_app: usize = 100;
     /// Applications of one developer.
     apps_per_developer: u64 = 200;
+    /// Characters of an Application's name.
+    app_name_characters: usize = 200;
+    /// Characters of an Application's description.
+    app_description_characters: usize = 2_000;
+    /// Characters of an Application's domain; a host name has 253 at most.
+    app_domain_characters: usize = 253;
     /// How long a new socket may stay unknown, in seconds.
     hello_seconds: f64 = 10.0;
     /// How long a connection may take until its first request is answered, in seconds.
@@ -133,6 +185,9 @@ settings! {
     /// Whether trusted BrowserID issuers are believed about the e-mail behind an account (`fxa-verifiedEmail`).
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     browserid_verified_email: bool = false;
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables `[[oidc_issuers]]`, elsewhere as JSON. What goes
+    /// into them is told in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
@@ -171,14 +226,17 @@ pub enum SettingsError {
     NoFile(PathBuf),
     /// A setting is unknown or of the wrong type.
     #[error("{0}")]
-    Wrong(Box<figment::Error>),
+    Wrong(String),
+    /// An OpenID Connect issuer is described wrongly.
+    #[error("oidc_issuers: {0}")]
+    Issuer(String),
     /// A setting has a value that cannot be.
     #[error("{name} {problem}")]
     Impossible {
         /// Which setting.
         name: &'static str,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
 }
 
@@ -200,54 +258,41 @@ impl Settings {
             .merge(Env::prefixed(ENVIRONMENT).only(Self::NAMES))
             .merge(Serialized::defaults(flags))
             .extract()
-            .map_err(|error| SettingsError::Wrong(Box::new(error)))?;
+            .map_err(|error| SettingsError::Wrong(check::said(&error)))?;
         settings.check()?;
         Ok(settings)
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        let wrong = |name, problem| Err(SettingsError::Impossible { name, problem });
-        let loopback = self.listen.ip().is_loopback();
-        if self.dev && !loopback {
-            return wrong(
-                "dev",
-                "needs a loopback address to listen on: it lets anybody be anyone",
-            );
-        }
-        if self.public_url.is_empty() && !loopback {
-            return wrong("public_url", "must be given where the address is not a loopback one");
-        }
-        if !self.public_url.is_empty() && origin(&self.public_url).is_none() {
-            return wrong("public_url", "must be an origin such as https://presence.example.org");
-        }
-        let seconds = [
-            self.hello_seconds,
-            self.request_seconds,
-            self.ping_seconds,
-            self.write_seconds,
-            self.grace_seconds,
-            self.session_seconds,
-            self.app_queue_seconds,
-            self.drain_seconds,
-            self.warm_up_seconds,
-        ];
-        if seconds.iter().any(|seconds| !(0.0..=1e9).contains(seconds)) {
-            return wrong("a setting in seconds", "must be between 0 and 1000000000");
-        }
-        if self.ping_seconds < 0.1 || self.hello_seconds < 0.1 || self.session_seconds < 1.0 {
-            return wrong("ping_seconds, hello_seconds or session_seconds", "is too short");
-        }
-        browserid::check(self)?;
-        Ok(())
     }
 
     /// Where the server is reached from outside, once it is known where it listens.
     pub fn public_url(&self, listening: SocketAddr) -> Option<Url> {
         if self.public_url.is_empty() {
-            Url::parse(&format!("http://{listening}")).ok()
+            Url::parse(&format!("{}://{listening}", self.scheme())).ok()
         } else {
             origin(&self.public_url)
         }
+    }
+
+    /// What the server itself speaks: `https` where it has a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_empty() { "http" } else { "https" }
+    }
+
+    /// The files to serve TLS with, where they are given.
+    pub(crate) fn tls(&self) -> Option<TlsFiles> {
+        (!self.tls_certificate.is_empty()).then(|| TlsFiles {
+            certificate: self.tls_certificate.clone().into(),
+            key: self.tls_key.clone().into(),
+        })
+    }
+
+    /// Where the metrics are served, if not beside everything else.
+    pub(crate) fn metrics_listen(&self) -> Option<SocketAddr> {
+        self.metrics_listen.parse().ok()
+    }
+
+    /// The proxies that are believed.
+    pub(crate) fn proxies(&self) -> Proxies {
+        self.trusted_proxies.iter().filter_map(|text| check::network(text)).collect()
     }
 
     /// What the service is told.
@@ -267,6 +312,19 @@ impl Settings {
             connect_rate: Rate {
                 burst: self.connects_per_second,
                 per_second: self.connects_per_second,
+            },
+            sign_in_rate: Rate {
+                burst: self.sign_ins_per_second,
+                per_second: self.sign_ins_per_second,
+            },
+            failure_rate: Rate {
+                burst: self.failed_credentials_burst,
+                per_second: self.failed_credentials_per_second,
+            },
+            texts: TextLimits {
+                name: self.app_name_characters,
+                description: self.app_description_characters,
+                domain: self.app_domain_characters,
             },
             domain_http: self.domain_http,
             action_schemes: self.action_schemes.clone(),
@@ -289,20 +347,48 @@ impl Settings {
         Duration::from_millis(millis(self.drain_seconds))
     }
 
-    /// How long nothing may be written to a connection: until its first answer, and later.
-    pub fn silences(&self) -> (Millis, Millis) {
+    /// How long nothing may be written to a connection.
+    pub(crate) fn silences(&self) -> Silences {
         let first = millis(self.request_seconds);
-        (first, first.max(millis(self.ping_seconds) * 2 + 5_000))
+        Silences {
+            handshake: millis(self.tls_handshake_seconds),
+            first,
+            later: first.max(millis(self.ping_seconds) * 2 + 5_000),
+        }
+    }
+
+    /// How often the certificate's files are looked at.
+    pub(crate) fn tls_reload(&self) -> Option<Duration> {
+        (self.tls_reload_seconds > 0.0).then(|| Duration::from_secs_f64(self.tls_reload_seconds))
     }
 
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
-        let hidden = Self { database: without_password(&self.database), ..self.clone() };
+        let hidden = Self {
+            database: without_password(&self.database),
+            oidc_issuers: self.oidc_issuers.hidden(),
+            ..self.clone()
+        };
         let Ok(serde_json::Value::Object(values)) = serde_json::to_value(&hidden) else {
             return String::new();
         };
-        let line = |name: &&str| values.get(*name).map(|value| format!("{name} = {value}\n"));
+        let line =
+            |name: &&str| values.get(*name).map(|value| format!("{name} = {}\n", toml(value)));
         Self::NAMES.iter().filter_map(line).collect()
+    }
+}
+
+/// A value as the file has it, on one line.
+fn toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let member = |(name, value)| format!("{name} = {}", toml(value));
+            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two sockets: what is common to both, then a conversation each.
 //!
 //! The modules in reading order: how a request becomes a socket ([`upgrade`]), the loop that all sockets run ([`driver`]), what is
-//! said on them ([`device`], [`app`]), and what they share ([`shared`], [`wheel`]).
+//! said on them ([`device`], [`app`]), and what they share ([`shared`], [`origins`], [`wheel`]).
 
 pub mod upgrade;
 
@@ -10,5 +10,6 @@ mod device;
 
 mod driver;
 
+pub mod origins;
 pub mod shared;
 mod wheel;

@@ -14,6 +14,7 @@ mod durability;
 mod examples;
 mod imports;
 mod notifications;
+mod oidc;
 mod operation;
 mod oracle;
 mod presence_rules;

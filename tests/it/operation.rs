@@ -1,5 +1,11 @@
 //! What who runs a server sees of it.
 
+mod addresses;
 mod command_line;
+mod limits;
+mod logs;
+mod metrics;
+mod origins;
 mod running;
 mod stopping;
+mod tls;

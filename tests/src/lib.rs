@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod authority;
 mod binary;
 mod command;
 mod cutter;
@@ -24,6 +25,7 @@ mod rest;
 mod server;
 mod socket;
 
+pub use authority::Authority;
 pub use binary::{example_binary, server_binary};
 pub use command::{Said, run};
 pub use cutter::Cutter;

@@ -73,8 +73,8 @@ impl Presence {
         if !loaded.is_there {
             return Err(Errno::SessionExpired.into());
         }
-        if let Proof::Token(token) = &proof {
-            self.caller(token).await?;
+        if let Proof::Token(_) = &proof {
+            self.holder(digest).await?;
         }
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);

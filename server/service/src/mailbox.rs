@@ -88,6 +88,11 @@ impl Mailbox {
         })
     }
 
+    /// How many wait.
+    pub fn depth(&self) -> usize {
+        self.with(|waiting| waiting.len())
+    }
+
     /// Has the connection closed.
     pub fn close(&self, code: CloseCode) {
         self.bell.close(code);

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use presence_core::{Clock, Email, Generation, Millis, Scope, Session, UserId};
+use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{DeviceName, Errno, Ko};
 use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mailbox::Mailbox;
-use crate::meters;
 use crate::presence::Presence;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -127,6 +127,17 @@ impl Presence {
         device: &DeviceName,
         client: Option<IpAddr>,
     ) -> Result<Identified, Ko> {
+        let identified = self.identify_uncounted(proof, claimed_email, device, client).await;
+        self.meters.signed_in(identified)
+    }
+
+    async fn identify_uncounted(
+        &self,
+        proof: &Proof,
+        claimed_email: Option<&str>,
+        device: &DeviceName,
+        client: Option<IpAddr>,
+    ) -> Result<Identified, Ko> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
@@ -158,7 +169,35 @@ impl Presence {
         scope: Scope,
         client: Option<IpAddr>,
     ) -> Result<Opened, Ko> {
+        let opened = self.open_session_uncounted(assertion, claimed_email, scope, client).await;
+        self.meters.signed_in(opened)
+    }
+
+    async fn open_session_uncounted(
+        &self,
+        assertion: &str,
+        claimed_email: Option<&str>,
+        scope: Scope,
+        client: Option<IpAddr>,
+    ) -> Result<Opened, Ko> {
         let proven = self.verify(assertion, claimed_email, Purpose::Session, client).await?;
+        self.session_of(proven, scope).await
+    }
+
+    /// Opens a session for somebody whose proof was verified elsewhere, which is good for this once.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
+    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<Opened, Ko> {
+        let opening = async {
+            let proven = self.accept(proven, None, Purpose::Session).await?;
+            self.session_of(proven, scope).await
+        };
+        self.meters.signed_in(opening.await)
+    }
+
+    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<Opened, Ko> {
         let Proven { user, email, generation, .. } = proven;
         self.raise(user, generation.as_ref(), None).await?;
         let token = secret::mint(Kind::Token);
@@ -183,7 +222,15 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
-        let digest = secret::sha256(token);
+        self.holder(secret::sha256(token)).await
+    }
+
+    /// Whose session it is that is known by this.
+    ///
+    /// # Errors
+    ///
+    /// `session_expired`, `storage_unavailable`.
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<Caller, Ko> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
@@ -206,7 +253,11 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
-        let caller = self.caller(token).await?;
+        // By a ticket, the socket is one of the session that the ticket was made for.
+        let caller = match self.tickets.redeem(token, self.now()) {
+            Some(session) => self.holder(session).await?,
+            None => self.caller(token).await?,
+        };
         let Caller { user, email, expires_at, digest, .. } = caller;
         Ok(Identified { user, email, expires_at, digest, generation: None })
     }
@@ -254,15 +305,24 @@ impl Presence {
     ) -> Result<Proven, Ko> {
         let now = self.now();
         let started = Instant::now();
-        let outcome = self.verifier.verify_for(slot, now, client).await;
-        meters::verification(&outcome);
-        let identity = outcome.map_err(of_identity)?;
+        let verifying = self.verifier.verify_for(slot, now, client);
+        let identity = verifying.await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
+        self.accept(identity, claimed_email, purpose).await
+    }
+
+    /// The user of a proof that is good for this purpose.
+    async fn accept(
+        &self,
+        identity: Identity,
+        claimed_email: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<Proven, Ko> {
         let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
         let claimed = Claimed { purpose, expires_at: identity.expires_at };
         self.claim(identity.digest, claimed)?;
-        let user = self.store.find_or_create_user(&email, now).await.map_err(of_store)?;
+        let user = self.store.find_or_create_user(&email, self.now()).await.map_err(of_store)?;
         let issuer = identity.issuer.into_boxed_str();
         let generation = identity.generation.map(|number| Generation { issuer, number });
         Ok(Proven { user, email, expires_at: identity.expires_at, generation })

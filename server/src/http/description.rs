@@ -104,7 +104,12 @@ fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
     }
     let credential = call.pointer("/security/0").and_then(Value::as_object);
     if let Some(credential) = credential {
-        errnos.extend([Errno::NotAuthenticated, Errno::Forbidden, Errno::StorageUnavailable]);
+        errnos.extend([
+            Errno::NotAuthenticated,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+            Errno::SlowDown,
+        ]);
         errnos.extend(if credential.contains_key("api_key") {
             [Errno::InvalidApiKey, Errno::ApplicationNotActive]
         } else {
@@ -132,15 +137,13 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
         ],
         "grant_application" => &[Errno::ApplicationNotActive, Errno::RedirectNotAllowed],
         "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
-        "delete_key" | "end_device" | "get_docs_asset" | "show_dev_page" => &[Errno::NotFound],
+        "delete_key" | "end_device" | "get_docs_asset" => &[Errno::NotFound],
         "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],
         "activate_application" => &[Errno::DomainNotVerified],
         "deactivate_application" => &[Errno::ApplicationNotActive],
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
-        "make_dev_assertion" | "fill_dev_page" => {
-            &[Errno::NotFound, Errno::MissingField, Errno::InvalidField]
-        }
+        "make_dev_assertion" => &[Errno::NotFound, Errno::MissingField, Errno::InvalidField],
         _ => &[],
     }
 }

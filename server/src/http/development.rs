@@ -1,8 +1,5 @@
 //! Development mode: assertions for anybody `@dev.localhost`. In any other mode nothing of this is there.
 
-mod form;
-mod page;
-
 use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
@@ -16,11 +13,8 @@ use crate::context::Context;
 
 use super::Subject;
 use super::body::{self, Fields, FromFields, JsonBody};
-use super::pages::html::Page;
 use super::refusal::Refusal;
 use super::site;
-
-use self::form::EmailForm;
 
 pub(super) struct DevelopmentApi;
 
@@ -40,17 +34,26 @@ impl<'a> FromRequest<'a> for Development {
 impl Development {
     fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, Refusal> {
         let Self(context) = self;
-        let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
-        let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
-        let assertion = issuer.assertion(email, audience, now, lifetime).map_err(refused)?;
-        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let assertion = dev_assertion(context, email, audience)?;
+        let lifetime = u64::try_from(DevIssuer::DEFAULT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         Ok(MadeAssertion {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
-            expires_at: now.saturating_add(lifetime),
+            expires_at: context.presence.now().saturating_add(lifetime),
         })
     }
+}
+
+/// An assertion by the development issuer.
+///
+/// # Errors
+///
+/// `not_found` in any other mode, `invalid_field`.
+pub(crate) fn dev_assertion(context: &Context, email: &str, audience: &str) -> Result<String, Ko> {
+    let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
+    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    issuer.assertion(email, audience, now, lifetime).map_err(refused)
 }
 
 fn refused(error: DevIssuerError) -> Ko {
@@ -182,22 +185,5 @@ impl DevelopmentApi {
     ) -> Result<Json<SupportDocument>, Refusal> {
         let issuer = development.0.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
         Ok(Json(SupportDocument::of(issuer.support_document())))
-    }
-
-    /// A page that makes assertions.
-    #[oai(path = "/dev", method = "get", operation_id = "show_dev_page")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, _development: Development) -> Page {
-        page::form()
-    }
-
-    /// The same page, with an assertion and what to do with it.
-    #[oai(path = "/dev", method = "post", operation_id = "fill_dev_page")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn fill(&self, development: Development, form: EmailForm) -> Result<Page, Refusal> {
-        let origin = development.0.origin();
-        let session = development.assertion(form.email(), &origin)?;
-        let device = development.assertion(form.email(), &origin)?;
-        Ok(page::filled(form.email(), &origin, &session.assertion, &device.assertion))
     }
 }

@@ -12,7 +12,7 @@ use super::body::{self, Fields, FromFields, JSON};
 use super::refusal::Refusal;
 
 /// The media type of forms.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Where the user wants to go afterwards.
 #[derive(Object)]

@@ -4,6 +4,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Subject;
+use super::running::Running;
 use super::site::Site;
 
 pub(super) struct OperationApi;
@@ -39,20 +40,6 @@ struct Alive {
     status: String,
 }
 
-/// What runs.
-#[derive(Object)]
-#[oai(rename = "Version")]
-struct Running {
-    /// Where the source is.
-    source: String,
-    /// The version.
-    version: String,
-    /// The commit it was built from, where the build said so.
-    commit: String,
-    /// The build, where it said so.
-    build: String,
-}
-
 #[OpenApi(tag = "Subject::Operation")]
 impl OperationApi {
     /// Whether the server and what it needs are well.
@@ -80,13 +67,7 @@ impl OperationApi {
     /// What runs.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self) -> Json<Running> {
-        let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        Json(Running {
-            source: told(option_env!("PRESENCE_SOURCE")),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: told(option_env!("PRESENCE_COMMIT")),
-            build: told(option_env!("PRESENCE_BUILD")),
-        })
+    async fn version(&self, site: Site) -> Json<Running> {
+        Json(Running::of(&site.context.version_file))
     }
 }

@@ -6,6 +6,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::Ko;
+use presence_service::attempts::Attempt;
 use presence_service::sign_in;
 use secrecy::ExposeSecret;
 
@@ -104,8 +105,9 @@ impl SessionApi {
             Some(ScopeName::Device) | None => Scope::Device,
         };
         let presence = &site.context.presence;
-        let email = email.as_deref();
-        let opened = presence.open_session(&assertion, email, scope, site.client).await?;
+        let client = site.client;
+        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
+        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
         let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
         let answer = Response::new(Json(SessionOpened {
@@ -119,7 +121,7 @@ impl SessionApi {
         if !site.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(header::SET_COOKIE, site::set_cookie(&site.context, token, seconds)))
+        Ok(answer.header(header::SET_COOKIE, site::session_cookie(&site.context, token, seconds)))
     }
 
     /// Who am I.

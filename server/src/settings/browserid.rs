@@ -12,7 +12,8 @@ use super::{BrowserIdDiscovery, Settings, SettingsError};
 ///
 /// [`SettingsError::Impossible`].
 pub(super) fn check(settings: &Settings) -> Result<(), SettingsError> {
-    let wrong = |name, problem| Err(SettingsError::Impossible { name, problem });
+    let wrong =
+        |name, problem: &str| Err(SettingsError::Impossible { name, problem: problem.to_owned() });
     let fallback = Some(&settings.browserid_fallback).filter(|host| !host.is_empty());
     for (name, hosts) in [
         ("browserid_issuers", settings.browserid_issuers.as_slice()),

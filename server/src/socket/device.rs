@@ -10,8 +10,9 @@ use bytes::Bytes;
 use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
 use presence_core::{Millis, Notification, Taken};
-use presence_protocol::device::{self, Command, Request};
-use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_protocol::device::{self, Command, Proof, Request};
+use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_service::attempts::Attempt;
 use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
 use presence_service::sign_in::{self, Identified};
@@ -45,8 +46,8 @@ struct Guest {
 pub(crate) struct DeviceConversation {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
-    /// Where the connection comes from.
-    client: Option<IpAddr>,
+    /// The address of the client.
+    client: IpAddr,
     guest: Option<Guest>,
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
@@ -61,7 +62,7 @@ pub(crate) struct DeviceConversation {
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: Option<IpAddr>) -> Self {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
         Self {
             presence,
             bell,
@@ -81,11 +82,12 @@ impl DeviceConversation {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
-            let client = self.client;
+            let (client, attempt) = (self.client, attempt(&claim.proof));
             // Whom we keep waiting for too long has done nothing wrong.
             self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                Event::Opened(presence.open_device(claim, bell, client).await.map(Box::new))
+                let opening = presence.open_device(claim, bell, Some(client));
+                Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
             }));
             return Ok(());
         };
@@ -95,11 +97,13 @@ impl DeviceConversation {
         match heard {
             Heard::Apply(command) => self.apply(command),
             Heard::Renew(proof, command) => {
-                let presence = Arc::clone(&self.presence);
+                let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
-                let (mailbox, client) = (Arc::clone(&guest.mailbox), self.client);
+                let mailbox = Arc::clone(&guest.mailbox);
                 self.pending = Some(Box::pin(async move {
-                    Event::Renewed(presence.renew(proof, of, mailbox, client).await, command)
+                    let attempt = attempt(&proof);
+                    let renewing = presence.renew(proof, of, mailbox, Some(client));
+                    Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
                 }));
             }
         }
@@ -256,6 +260,14 @@ impl Conversation for DeviceConversation {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    fn app(&self) -> Option<AppId> {
+        None
+    }
+
     fn is_known(&self) -> bool {
         self.guest.is_some()
     }
@@ -269,6 +281,14 @@ impl Conversation for DeviceConversation {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
             guest.seat.leave(clean);
         }
+    }
+}
+
+/// What is tried with a proof.
+fn attempt(proof: &Proof) -> Attempt {
+    match proof {
+        Proof::Assertion(_) => Attempt::Assertion,
+        Proof::Token(_) => Attempt::Secret,
     }
 }
 

@@ -11,13 +11,15 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use poem::Upgraded;
 use presence_core::Millis;
-use presence_protocol::CloseCode;
+use presence_protocol::{AppId, CloseCode};
 use presence_service::Bell;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tracing::Level;
+use tracing::span::EnteredSpan;
 
 use super::shared::{Entry, Sockets};
 use crate::meter::Channel;
@@ -49,6 +51,12 @@ pub(crate) trait Conversation: Send {
     /// When it wants to be asked again, in milliseconds from now, and what it wants to say now because of the time.
     fn look_at_time(&mut self) -> Millis;
 
+    /// Whether something is under way that may take its time.
+    fn is_busy(&self) -> bool;
+
+    /// The Application that is served, once it is known.
+    fn app(&self) -> Option<AppId>;
+
     /// Whether it knows who is there.
     fn is_known(&self) -> bool;
 
@@ -73,6 +81,8 @@ pub(crate) struct Driver<C> {
     conversation: C,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
+    /// The number of the connection, as the log has it.
+    id: u64,
     opened_at: Millis,
     heard_at: Millis,
     pinged_at: Millis,
@@ -108,6 +118,7 @@ impl<C: Conversation> Driver<C> {
             conversation,
             bell,
             sockets,
+            id: 0,
             opened_at: now,
             heard_at: now,
             pinged_at: now,
@@ -120,6 +131,7 @@ impl<C: Conversation> Driver<C> {
 
     /// Runs until the socket has ended, then strikes it out of the register.
     pub(crate) async fn run(mut self, entry: Entry) {
+        self.id = entry.turn();
         let bell = Arc::clone(&self.bell);
         let _counted = self.sockets.meter(C::CHANNEL).connection();
         let ended = std::future::poll_fn(|context| {
@@ -127,11 +139,20 @@ impl<C: Conversation> Driver<C> {
             self.poll(context)
         })
         .await;
+        let _span = self.span();
         self.conversation.end(matches!(ended, Ended::Clean));
         drop(entry);
     }
 
+    /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame.
+    fn span(&self) -> EnteredSpan {
+        let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
+        let app = app.map(tracing::field::display);
+        tracing::info_span!("socket", channel, conn.id = self.id, app.id = app).entered()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        let _span = tracing::enabled!(Level::DEBUG).then(|| self.span());
         if let Some(code) = self.bell.closing() {
             self.close(code);
         }
@@ -160,6 +181,8 @@ impl<C: Conversation> Driver<C> {
 
     /// Takes from the conversation what fits into the write buffer.
     fn write(&mut self, context: &mut Context<'_>) {
+        let busy = self.conversation.is_busy() && !tracing::enabled!(Level::DEBUG);
+        let _span = busy.then(|| self.span());
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
             let Poll::Ready(say) = self.conversation.poll_say(context) else { break };
             match say {
@@ -210,8 +233,7 @@ impl<C: Conversation> Driver<C> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets.meter(C::CHANNEL).heard.increment(1);
-                self.conversation.hear(&text);
+                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.hear(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}

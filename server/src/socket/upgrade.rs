@@ -1,6 +1,6 @@
 //! How a request becomes a socket.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -8,6 +8,7 @@ use poem::{Request, Response};
 use presence_protocol::app::{Auth, SUBPROTOCOL};
 use presence_protocol::{AppId, Errno, Ko};
 use presence_service::Bell;
+use presence_service::attempts::Attempt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -16,6 +17,7 @@ use super::app::{AppConversation, Upgraded};
 use super::device::DeviceConversation;
 use super::driver::{Conversation, Driver};
 use super::shared::Sockets;
+use crate::client;
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time.
 const DEVICE_READ_BUFFER: usize = 1024;
@@ -30,12 +32,11 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 ///
 /// # Errors
 ///
-/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`.
+/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
 pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
-    let presence = Arc::clone(&sockets.presence);
-    let client = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+    let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
     let conversation = move |bell| DeviceConversation::new(presence, bell, client);
     handshake.accept(sockets, request, config, conversation)
 }
@@ -53,12 +54,13 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
         if unknown {
             return Err(Errno::InvalidApiKey.into());
         }
-        sockets.presence.app_service(app, key).await?;
+        let presence = &sockets.presence;
+        presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.presence);
-    let upgraded = Upgraded { app, unknown, paged, bearer };
+    let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
     let mut response = handshake
         .accept(sockets, request, config, |bell| AppConversation::new(presence, bell, upgraded))?;
     if paged {
@@ -70,6 +72,8 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
 
 struct Handshake {
     accept: String,
+    /// The address of the client.
+    client: IpAddr,
 }
 
 impl Handshake {
@@ -85,10 +89,10 @@ impl Handshake {
         let key = key.ok_or_else(|| {
             Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
         })?;
-        if let Some(address) = request.remote_addr().as_socket_addr() {
-            sockets.presence.admit(address.ip())?;
-        }
-        Ok(Self { accept: derive_accept_key(key.as_bytes()) })
+        let client = client::address(request);
+        sockets.presence.admit(client)?;
+        sockets.origins.check(headers)?;
+        Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }
 
     fn accept<C: Conversation + 'static>(
@@ -107,6 +111,7 @@ impl Handshake {
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
             let bell = Arc::new(Bell::default());
             let entry = shared.enter(&bell);
+            tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
             let driver = Driver::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.

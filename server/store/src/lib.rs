@@ -17,6 +17,8 @@ mod purge;
 mod sessions;
 mod users;
 
+mod backup;
+mod inspection;
 mod store;
 
 mod connection;
@@ -28,9 +30,11 @@ mod error;
 
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
+pub use backup::Backup;
 pub use error::{Cause, StoreError};
 pub use generations::Raised;
 pub use grants::GrantedApp;
+pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
 pub use writer::answer::Answer;

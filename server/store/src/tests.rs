@@ -1,5 +1,6 @@
 //! What the store promises, against real files.
 
+mod backup;
 mod changes;
 mod failures;
 mod generations;
@@ -7,4 +8,5 @@ mod house;
 mod notify;
 mod open;
 mod records;
+mod schemas;
 mod settle;

@@ -1,29 +1,308 @@
-//! Rounds, as a table and as JSON.
+//! What was found: raw rounds, medians, ratios and verdicts, as a table and as JSON.
 
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::system;
 
 /// One round of both sides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair {
-    /// What cannot be beaten.
-    pub(crate) floor: f64,
+    /// What cannot be beaten, where there is such a thing.
+    pub(crate) floor: Option<f64>,
     /// What is measured.
     pub(crate) ours: f64,
 }
 
-pub(crate) fn report(what: &str, rounds: &[Pair]) {
-    let ratio = median(rounds.iter().map(|pair| pair.ours / pair.floor).collect());
-    println!("{what}");
-    for pair in rounds {
-        let percent = 100.0 * pair.ours / pair.floor;
-        println!("  bare {:>9.0}   sdk {:>9.0}   {percent:>5.1} %", pair.floor, pair.ours);
+impl Pair {
+    pub(crate) fn new(floor: f64, ours: f64) -> Self {
+        Self { floor: Some(floor), ours }
     }
-    println!("  median of the ratios {:.1} %", 100.0 * ratio);
-    let raw: Vec<_> = rounds.iter().map(|pair| [pair.floor, pair.ours]).collect();
-    println!("{}", json!({"measure": what, "rounds": raw, "ratio": ratio}));
+
+    pub(crate) fn alone(ours: f64) -> Self {
+        Self { floor: None, ours }
+    }
+
+    fn ratio(self) -> Option<f64> {
+        self.floor.map(|floor| self.ours / floor)
+    }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// What a value is held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Limit {
+    pub(crate) fn allows(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtMost(most) => format!("≤ {most}"),
+            Self::AtLeast(least) => format!("≥ {least}"),
+        }
+    }
+}
+
+/// What must hold, and where the design should get to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) gate: Limit,
+    pub(crate) aim: Limit,
+}
+
+impl Bar {
+    pub(crate) fn at_most(gate: f64, aim: f64) -> Self {
+        Self { gate: Limit::AtMost(gate), aim: Limit::AtMost(aim) }
+    }
+
+    pub(crate) fn at_least(gate: f64, aim: f64) -> Self {
+        Self { gate: Limit::AtLeast(gate), aim: Limit::AtLeast(aim) }
+    }
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Judged {
+    /// The median of the ratios of ours to the floor.
+    Ratio(Bar),
+    /// The median of ours.
+    Ours(Bar),
+    /// Nothing: it is told because it explains the rest.
+    Nothing,
+}
+
+/// One measured row.
+#[derive(Debug, Clone)]
+pub(crate) struct Finding {
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) rounds: Vec<Pair>,
+    pub(crate) judged: Judged,
+}
+
+impl Finding {
+    pub(crate) fn floor(&self) -> Option<f64> {
+        median(self.rounds.iter().filter_map(|pair| pair.floor))
+    }
+
+    pub(crate) fn ours(&self) -> f64 {
+        median(self.rounds.iter().map(|pair| pair.ours)).unwrap_or(f64::NAN)
+    }
+
+    /// The median of the rounds' ratios, which is not the ratio of the medians.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        median(self.rounds.iter().filter_map(|pair| pair.ratio()))
+    }
+
+    fn verdict(&self) -> (Option<Bar>, Verdict) {
+        let (bar, value) = match self.judged {
+            Judged::Ratio(bar) => (bar, self.ratio().unwrap_or(f64::NAN)),
+            Judged::Ours(bar) => (bar, self.ours()),
+            Judged::Nothing => return (None, Verdict::None),
+        };
+        let verdict = match (bar.aim.allows(value), bar.gate.allows(value)) {
+            (true, _) => Verdict::Aim,
+            (false, true) => Verdict::Gate,
+            (false, false) => Verdict::Missed,
+        };
+        (Some(bar), verdict)
+    }
+
+    pub(crate) fn print_rounds(&self) {
+        println!("{}, {}", self.what, self.unit);
+        for pair in &self.rounds {
+            match (pair.floor, pair.ratio()) {
+                (Some(floor), Some(ratio)) => {
+                    println!(
+                        "  floor {:>10}   ours {:>10}   ratio {ratio:.2}",
+                        short(floor),
+                        short(pair.ours)
+                    );
+                }
+                _ => println!("  ours {:>10}", short(pair.ours)),
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        let (bar, verdict) = self.verdict();
+        let judged = match self.judged {
+            Judged::Ratio(_) => "ratio ",
+            Judged::Ours(_) | Judged::Nothing => "",
+        };
+        let side = |limit: Option<Limit>| {
+            limit.map_or("–".to_owned(), |limit| format!("{judged}{}", limit.text()))
+        };
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.what,
+            self.unit,
+            self.floor().map_or("–".to_owned(), short),
+            short(self.ours()),
+            self.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
+            side(bar.map(|bar| bar.gate)),
+            side(bar.map(|bar| bar.aim)),
+            verdict.text()
+        )
+    }
+
+    fn to_json(&self) -> Value {
+        let (bar, verdict) = self.verdict();
+        let judged = match self.judged {
+            Judged::Ratio(_) => "ratio",
+            Judged::Ours(_) => "ours",
+            Judged::Nothing => "nothing",
+        };
+        json!({
+            "what": self.what,
+            "unit": self.unit,
+            "floor": self.rounds.iter().map(|pair| pair.floor).collect::<Vec<_>>(),
+            "ours": self.rounds.iter().map(|pair| pair.ours).collect::<Vec<_>>(),
+            "floor_median": self.floor(),
+            "ours_median": self.ours(),
+            "ratio": self.ratio(),
+            "judged": judged,
+            "gate": bar.map(|bar| bar.gate.text()),
+            "aim": bar.map(|bar| bar.aim.text()),
+            "verdict": verdict.text(),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Aim,
+    Gate,
+    Missed,
+    None,
+}
+
+impl Verdict {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Aim => "aim met",
+            Self::Gate => "gate met",
+            Self::Missed => "GATE MISSED",
+            Self::None => "",
+        }
+    }
+}
+
+/// All that was found.
+#[derive(Default)]
+pub(crate) struct Report {
+    findings: Vec<Finding>,
+    missed: Vec<&'static str>,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, finding: Finding) {
+        if finding.verdict().1 == Verdict::Missed {
+            self.missed.push(finding.what);
+        }
+        self.findings.push(finding);
+    }
+
+    /// What has missed its gate.
+    pub(crate) fn missed_gates(&self) -> &[&'static str] {
+        &self.missed
+    }
+
+    pub(crate) fn print_table(&self) {
+        println!("\n| what | unit | floor | ours | ratio | gate | aim | verdict |");
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        for finding in &self.findings {
+            println!("{}", finding.line());
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let findings: Vec<Value> = self.findings.iter().map(Finding::to_json).collect();
+        let report = json!({"machine": system::describe(), "findings": findings});
+        serde_json::to_string_pretty(&report).unwrap()
+    }
+}
+
+/// The middle value; of an even number of them, the mean of the two in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// The value below which 99 of 100 are.
+pub(crate) fn p99(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() * 99).div_ceil(100).saturating_sub(1);
+    values.get(place).copied().unwrap_or(f64::NAN)
+}
+
+/// Three digits that count.
+fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(rounds: &[(f64, f64)], judged: Judged) -> Finding {
+        let rounds = rounds.iter().map(|(floor, ours)| Pair::new(*floor, *ours)).collect();
+        Finding { what: "something", unit: "µs", rounds, judged }
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_of_the_rounds_and_not_of_their_medians() {
+        let finding = finding(&[(1.0, 2.0), (10.0, 10.0), (4.0, 12.0)], Judged::Nothing);
+        assert_eq!((finding.floor(), finding.ours()), (Some(4.0), 10.0));
+        assert_eq!(finding.ratio(), Some(2.0));
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), Some(2.5));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn p99_leaves_out_one_of_a_hundred() {
+        let mut values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(p99(&mut values), 198.0);
+        assert_eq!(p99(&mut [7.0]), 7.0);
+    }
+
+    #[test]
+    fn a_missed_gate_is_told_and_a_value_at_the_bar_is_enough() {
+        let bar = Judged::Ratio(Bar::at_least(0.75, 0.9));
+        for (ours, verdict) in [(0.9, Verdict::Aim), (0.75, Verdict::Gate), (0.74, Verdict::Missed)]
+        {
+            assert_eq!(finding(&[(1.0, ours)], bar).verdict().1, verdict);
+        }
+        let mut report = Report::default();
+        report.add(finding(&[(1.0, 3.0)], Judged::Ours(Bar::at_most(2.0, 1.0))));
+        report.add(finding(&[(1.0, 3.0)], Judged::Nothing));
+        assert_eq!(report.missed_gates(), ["something"]);
+    }
+
+    #[test]
+    fn what_was_not_measured_meets_no_bar() {
+        let nothing = finding(&[], Judged::Ours(Bar::at_most(2.0, 1.0)));
+        assert_eq!(nothing.verdict().1, Verdict::Missed);
+    }
 }

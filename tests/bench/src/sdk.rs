@@ -1,28 +1,21 @@
-//! The SDK's channels, as an application opens them.
+//! What the SDK costs beside a bare WebSocket client, on the side of the client.
 
-use presence_client::{
-    AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, Credential,
-    DeviceChannel, DeviceEvents, DeviceOptions,
-};
-use presence_tests::Application;
+mod bare;
+mod channels;
+mod memory;
+mod round_trips;
 
-/// A device that is connected and settled.
-pub(crate) async fn device(server: &str, token: &str, name: &str) -> (DeviceChannel, DeviceEvents) {
-    let mut options = DeviceOptions::new(server.parse().unwrap(), name.parse().unwrap());
-    options.credential = Some(Credential::Token(token.into()));
-    let (channel, events) = DeviceChannel::open(options).unwrap();
-    channel.settled().await.unwrap();
-    (channel, events)
-}
+use presence_tests::Server;
 
-/// A back end that has its snapshot.
-pub(crate) async fn back_end(
-    server: &str,
-    application: &Application,
-) -> (AppServiceChannel, AppServiceEvents) {
-    let key = application.api_key.as_str().into();
-    let options = AppServiceOptions::new(server.parse().unwrap(), application.id(), key);
-    let (channel, mut events) = AppServiceChannel::open(options).unwrap();
-    while !matches!(events.next().await, Some(AppServiceEvent::Snapshot(_))) {}
-    (channel, events)
+use crate::report::Finding;
+use crate::scale::Scale;
+use crate::sides::unlimited;
+
+pub(crate) use memory::hold;
+
+pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
+    let server = Server::start(unlimited()).await;
+    let mut findings = round_trips::measure(&server, scale).await;
+    findings.push(memory::measure(&server, scale).await);
+    findings
 }

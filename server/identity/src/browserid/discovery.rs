@@ -107,7 +107,8 @@ mod tests {
     use super::*;
     use crate::fetch::GuardOptions;
 
-    const LOCAL: GuardOptions = GuardOptions { allow_http: false, allow_loopback: true };
+    const LOCAL: GuardOptions =
+        GuardOptions { allow_http: false, allow_loopback: true, allow_internal: false };
 
     #[tokio::test]
     async fn a_host_that_cannot_be_reached_is_not_said_to_have_no_document() {

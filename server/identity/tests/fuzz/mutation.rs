@@ -113,13 +113,13 @@ pub fn assertion(dice: &mut Dice, from: &str, pool: &[String]) -> String {
     let mut tokens: Vec<Vec<String>> = taken_apart(from);
     let token = dice.below(tokens.len());
     let part = dice.below(tokens[token].len());
+    let other = &pool[dice.below(pool.len())];
+    let other: Vec<String> =
+        taken_apart(other).swap_remove(dice.below(2).min(other.matches('~').count()));
     match dice.below(8) {
-        0 => tokens.push(taken_apart(dice.pick(pool)).swap_remove(0)),
-        1 => tokens[token] = dice.pick(&taken_apart(dice.pick(pool))).clone(),
-        2 => {
-            let other = dice.pick(&taken_apart(dice.pick(pool))).clone();
-            tokens[token][part].clone_from(dice.pick(&other));
-        }
+        0 => tokens.push(other),
+        1 => tokens[token] = other,
+        2 => tokens[token][part].clone_from(dice.pick(&other)),
         3 => {
             let mut text = std::mem::take(&mut tokens[token][part]).into_bytes();
             bytes(dice, &mut text);

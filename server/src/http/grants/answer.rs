@@ -1,5 +1,6 @@
 //! What a grant is answered with: JSON, a page, or a redirect.
 
+use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Html, Json, Payload};
@@ -10,8 +11,8 @@ use presence_protocol::AppId;
 use presence_service::grants::Given;
 
 use crate::http::form::Decision;
-use crate::http::pages::html;
 use crate::http::views::Id;
+use crate::page::{self, Policy, Shell};
 
 /// A grant that was given.
 #[derive(Object)]
@@ -46,6 +47,14 @@ pub(super) enum GrantAnswer {
     },
 }
 
+#[derive(Template)]
+#[template(path = "decided.html")]
+struct DecidedPage {
+    shell: Shell,
+    name: String,
+    given: bool,
+}
+
 impl IntoResponse for GrantAnswer {
     fn into_response(self) -> Response {
         let response = match self {
@@ -55,12 +64,12 @@ impl IntoResponse for GrantAnswer {
                 .header(header::LOCATION, url)
                 .finish(),
             Self::Page { name, decision } => {
-                let name = html::escape(&name);
-                let sentence = match decision {
-                    Decision::Yes => format!("{name} may now see whether you can be reached."),
-                    Decision::No => format!("{name} may not see whether you can be reached."),
+                let given = match decision {
+                    Decision::Yes => true,
+                    Decision::No => false,
                 };
-                html::Page::new("Presence", &format!("<p>{sentence}</p>")).into_response()
+                let page = DecidedPage { shell: Shell::bare("Your decision"), name, given };
+                page::show(&page, StatusCode::OK, &Policy::new())
             }
         };
         response

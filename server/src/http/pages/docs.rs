@@ -18,7 +18,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 const PAGE: &str = include_str!("docs.html");
 const START: &str = include_str!("docs.js");
-const STYLE: &str = include_str!("page.css");
 
 /// The script and the style of the viewer.
 static VIEWER: LazyLock<(Bytes, Bytes)> = LazyLock::new(|| {
@@ -48,9 +47,6 @@ pub(super) enum AssetName {
     /// What starts it.
     #[oai(rename = "start.js")]
     Start,
-    /// The style of all other pages.
-    #[oai(rename = "page.css")]
-    PageStyle,
 }
 
 /// A file of the page.
@@ -61,7 +57,6 @@ pub(super) fn asset(name: AssetName) -> Asset {
         AssetName::Start => {
             ("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes()))
         }
-        AssetName::PageStyle => ("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
     };
     Asset { media_type, content }
 }

@@ -41,7 +41,7 @@ async fn both_documents_are_served() {
 #[tokio::test]
 async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
     let server = Server::development().await;
-    assert!(server.get("/").send().await.text.contains("href=\"dev\""));
+    assert!(server.get("/").send().await.text.contains("href=\"/dev\""));
     let call = |body: serde_json::Value| server.post("/dev/assertion").json(&body);
     let made = call(json!({ "email": "alice@dev.localhost" })).send().await;
     assert_eq!(made.header("cache-control"), "no-store");
@@ -52,18 +52,23 @@ async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
     assert_eq!(call(json!({ "email": "a@dev.localhost", "audience": "*" })).errno().await, 12);
 
     assert_eq!(server.get("/dev").send().await.status, 200);
-    let page = server.post("/dev").form("email=o'neil%40dev.localhost").send().await;
+    let post = || server.post("/dev").header("origin", &server.origin);
+    let page = post().form("email=o'neil%40dev.localhost").send().await;
     assert!(page.text.contains("curl -s") && page.text.contains("ws://localhost:8080/presence"));
     assert!(page.text.contains("value=\"o&#39;neil@dev.localhost\""), "{}", page.text);
-    assert_eq!(server.post("/dev").form("email=%22%3E%3Cb%3E").errno().await, 12);
+    let markup = post().form("email=%22%3E%3Cb%3E").send().await;
+    assert_eq!(markup.status, 400);
+    assert!(markup.text.contains("value=\"&#34;&#62;&#60;b&#62;\""), "{}", markup.text);
 
-    assert_eq!(server.post("/dev").body("email=a%40dev.localhost").errno().await, 15);
-    assert_eq!(server.post("/dev").form("name=a").errno().await, 11);
+    assert_eq!(server.post("/dev").form("email=a%40dev.localhost").errno().await, 45);
+    assert_eq!(post().body("email=a%40dev.localhost").errno().await, 15);
+    assert_eq!(post().form("name=a").errno().await, 11);
 
     let server = Server::at("https://presence.example", false).await;
-    assert!(!server.get("/").send().await.text.contains("href=\"dev\""));
+    assert!(!server.get("/").send().await.text.contains("href=\"/dev\""));
     assert_eq!(server.get("/dev").errno().await, 47);
-    assert_eq!(server.post("/dev").form("email=a%40dev.localhost").errno().await, 47);
+    let post = server.post("/dev").header("origin", &server.origin);
+    assert_eq!(post.form("email=a%40dev.localhost").errno().await, 47);
     assert_eq!(server.post("/dev/assertion").body("nonsense").errno().await, 47);
 }
 

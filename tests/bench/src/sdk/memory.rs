@@ -9,19 +9,20 @@ use presence_client::{DeviceChannel, DeviceEvents};
 use presence_tests::Server;
 use serde_json::json;
 
-use crate::bare::Bare;
-use crate::sdk;
+use super::bare::Bare;
+use super::channels;
+use crate::report::{Finding, Judged, Pair};
+use crate::scale::Scale;
 
-const SOCKETS: u32 = 2_000;
-
-pub(crate) async fn measure(server: &Server) {
-    let token = server.sign_in("alice").await.token;
+pub(crate) async fn measure(server: &Server, scale: &Scale) -> Finding {
+    let (token, sockets) = (server.sign_in("alice").await.token, scale.arrivals.to_string());
     let mut kib = [0.0; 2];
     for (kind, kib) in ["bare", "sdk"].into_iter().zip(&mut kib) {
         let address = if kind == "bare" { server.address().to_string() } else { server.url() };
         let (program, token) = (std::env::current_exe().unwrap(), token.clone());
+        let sockets = sockets.clone();
         let held = tokio::task::spawn_blocking(move || {
-            Command::new(program).args(["hold", kind, &address, &token]).output().unwrap()
+            Command::new(program).args(["hold", kind, &address, &token, &sockets]).output().unwrap()
         });
         let output = held.await.unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
@@ -29,18 +30,22 @@ pub(crate) async fn measure(server: &Server) {
         *kib = said.trim().parse().unwrap_or_else(|_| panic!("{said}{wrong}"));
     }
     let [bare, ours] = kib;
-    println!("memory of an idle device connection in the client, KiB, over {SOCKETS} sockets");
-    println!("  bare {bare:.1}   sdk {ours:.1}   its own {:.1}", ours - bare);
-    println!("{}", json!({"measure": "client memory, KiB a socket", "bare": bare, "sdk": ours}));
+    Finding {
+        what: "SDK: an idle device connection beside a bare one",
+        unit: "KiB of the client's memory",
+        rounds: vec![Pair::new(bare, ours)],
+        judged: Judged::Nothing,
+    }
 }
 
 /// Opens sockets, and prints how much memory each of them takes, in KiB.
-pub(crate) async fn hold(kind: &str, server: &str, token: &str) {
+pub(crate) async fn hold(kind: &str, server: &str, token: &str, sockets: &str) {
+    let sockets: u32 = sockets.parse().unwrap();
     let mut held = Held { server, token, bare: Vec::new(), ours: Vec::new() };
     held.open(kind, 0..50).await;
     let before = resident_kib();
-    held.open(kind, 50..50 + SOCKETS).await;
-    println!("{}", (resident_kib() - before) / f64::from(SOCKETS));
+    held.open(kind, 50..50 + sockets).await;
+    println!("{}", (resident_kib() - before) / f64::from(sockets));
     // Not closed one by one: the process ends.
     std::process::exit(0);
 }
@@ -63,7 +68,7 @@ impl Held<'_> {
                 socket.ask(hello.to_string()).await;
                 self.bare.push(socket);
             } else {
-                self.ours.push(sdk::device(self.server, self.token, &device).await);
+                self.ours.push(channels::device(self.server, self.token, &device).await);
             }
         }
     }

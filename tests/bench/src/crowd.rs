@@ -1,0 +1,93 @@
+//! People and their devices, as the generator plays them.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use presence_client::Puid;
+use presence_tests::{Application, Server, User};
+use serde_json::json;
+
+use crate::sides::Side;
+use crate::wire::{Wire, frame};
+
+/// How many sign in at once.
+const AT_ONCE: usize = 16;
+const OK: &[u8] = br#"{"result":"OK"}"#;
+
+/// Somebody with a session.
+pub(crate) struct Person {
+    pub(crate) token: String,
+    pub(crate) uid: Puid,
+}
+
+/// Signs people in, all of whom let an Application see them.
+pub(crate) async fn people(
+    server: &Server,
+    application: &Application,
+    name: &str,
+    count: usize,
+) -> Vec<Person> {
+    let mut people = Vec::with_capacity(count);
+    for first in (0..count).step_by(AT_ONCE) {
+        let numbers = first..count.min(first + AT_ONCE);
+        let joining: FuturesOrdered<_> = numbers
+            .map(|number| async move {
+                let user: User = server.sign_in(&format!("{name}{number}")).await;
+                Person { uid: user.grant(application).await, token: user.token }
+            })
+            .collect();
+        people.extend(joining.collect::<Vec<_>>().await);
+    }
+    people
+}
+
+/// A connected device that is online, and reports one status after the other.
+pub(crate) struct Device {
+    wire: Wire,
+    frames: [Vec<u8>; 2],
+    turn: usize,
+}
+
+impl Device {
+    /// Connects the `number`-th socket of a side and reports a first status.
+    pub(crate) async fn connect(side: Side, number: usize, person: &Person) -> Self {
+        let wire = Wire::open(side.address, side.devices, number, "").await;
+        let hello = json!({"token": person.token, "device": "bench", "status": "online"});
+        let frames = ["unavailable", "online"].map(|it| frame(&json!({"status": it}).to_string()));
+        let mut device = Self { wire, frames, turn: 0 };
+        device.wire.send(&frame(&hello.to_string())).await;
+        device.hear_ok().await;
+        device
+    }
+
+    /// Reports another status than before, and waits for the OK.
+    pub(crate) async fn report(&mut self) {
+        self.send().await;
+        self.hear_ok().await;
+    }
+
+    /// Reports another status than before.
+    pub(crate) async fn send(&mut self) {
+        self.wire.send(&self.frames[self.turn % 2]).await;
+        self.turn += 1;
+    }
+
+    /// Says something in words of its own, and waits for the OK.
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.wire.send(&frame(text)).await;
+        self.hear_ok().await;
+    }
+
+    pub(crate) async fn hear_ok(&mut self) {
+        let answer = self.wire.text().await;
+        assert!(answer == OK, "refused: {}", String::from_utf8_lossy(answer));
+    }
+}
+
+/// Connects a device of each.
+pub(crate) async fn devices(side: Side, people: &[Person]) -> Vec<Device> {
+    let mut devices = Vec::with_capacity(people.len());
+    for (number, person) in people.iter().enumerate() {
+        devices.push(Device::connect(side, number, person).await);
+    }
+    devices
+}

@@ -1,0 +1,126 @@
+//! Sockets of an Application, as the generator plays them: they count the updates that they are told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+use presence_tests::Application;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::sides::Side;
+use crate::wire::{Wire, frame};
+
+/// What each update holds once.
+const UPDATE: &str = r#""version":"#;
+/// After how long a silence nothing more is on its way.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// How many updates were told, over all sockets.
+#[derive(Default)]
+struct Tally {
+    got: AtomicU64,
+    wanted: AtomicU64,
+    reached: Notify,
+    /// How many frames had the mark that was looked for.
+    marked: AtomicU64,
+}
+
+/// Open sockets that count; dropping them closes them.
+pub(crate) struct Listeners {
+    tally: Arc<Tally>,
+    tasks: JoinSet<()>,
+    side: Side,
+}
+
+impl Listeners {
+    pub(crate) fn new(side: Side) -> Self {
+        Self { tally: Arc::default(), tasks: JoinSet::new(), side }
+    }
+
+    /// Opens sockets until there are so many. `mark` is a text that is looked for.
+    pub(crate) async fn grow_to(
+        &mut self,
+        count: usize,
+        application: &Application,
+        mark: &'static str,
+    ) {
+        for number in self.tasks.len()..count {
+            let wire = open(self.side, number, application).await;
+            self.tasks.spawn(listen(wire, Arc::clone(&self.tally), mark));
+        }
+        self.settle().await;
+    }
+
+    /// How many sockets are open.
+    pub(crate) fn sockets(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// How many updates were told so far.
+    pub(crate) fn got(&self) -> u64 {
+        self.tally.got.load(Ordering::Relaxed)
+    }
+
+    /// How many frames had the mark.
+    pub(crate) fn marked(&self) -> u64 {
+        self.tally.marked.load(Ordering::Relaxed)
+    }
+
+    /// From now on so many further updates are awaited.
+    pub(crate) fn expect(&self, further: u64) {
+        self.tally.wanted.store(self.got() + further, Ordering::Relaxed);
+    }
+
+    /// Waits until what is awaited was told.
+    pub(crate) async fn wait(&self) {
+        while self.got() < self.tally.wanted.load(Ordering::Relaxed) {
+            self.tally.reached.notified().await;
+        }
+    }
+
+    /// Waits until nothing more comes.
+    pub(crate) async fn settle(&self) {
+        loop {
+            let before = self.got();
+            tokio::time::sleep(SILENCE).await;
+            if self.got() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Opens a socket of an Application that gets pages.
+pub(crate) async fn open(side: Side, number: usize, application: &Application) -> Wire {
+    if side.is_floor {
+        return Wire::open(side.address, "/app", number, "").await;
+    }
+    let path = format!("/myapps/{}", application.appid);
+    let head = "sec-websocket-protocol: presence.v1\r\n";
+    let mut wire = Wire::open(side.address, &path, number, head).await;
+    let auth = json!({"action": "auth", "token": application.api_key}).to_string();
+    let answer = wire.ask(&frame(&auth)).await;
+    assert!(answer.starts_with(br#"{"action":"auth","result":"OK""#), "the key was refused");
+    let snapshot = wire.text().await;
+    assert!(snapshot.starts_with(br#"{"snapshot":true"#), "no snapshot came");
+    wire
+}
+
+async fn listen(mut wire: Wire, tally: Arc<Tally>, mark: &'static str) {
+    let (update, mark) = (Finder::new(UPDATE), Finder::new(mark));
+    loop {
+        let text = wire.text().await;
+        let further = update.find_iter(text).count() as u64;
+        if mark.find(text).is_some() {
+            tally.marked.fetch_add(1, Ordering::Relaxed);
+        }
+        let before = tally.got.fetch_add(further, Ordering::Relaxed);
+        let wanted = tally.wanted.load(Ordering::Relaxed);
+        if (before..before + further).contains(&wanted.saturating_sub(1)) {
+            tally.reached.notify_one();
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The rows of the report. A further one is a variant here and a module below.
+
+mod devices;
+mod fan_in;
+mod fan_out;
+mod file_limit;
+mod notify;
+mod sign_ins;
+mod status;
+
+use crate::report::Finding;
+use crate::scale::Scale;
+use crate::sdk;
+
+pub(crate) use notify::commit_each;
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Row {
+    Status,
+    Devices,
+    FanOut,
+    FanIn,
+    Notify,
+    FileLimit,
+    SignIns,
+    Sdk,
+}
+
+impl Row {
+    /// What is measured of the server.
+    pub(crate) const OF_THE_SERVER: [Self; 6] =
+        [Self::Status, Self::Devices, Self::FanOut, Self::FanIn, Self::Notify, Self::FileLimit];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::all().find(|row| row.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// The names, each with what it measures.
+    pub(crate) fn list() -> String {
+        let line = |row: Self| {
+            let (name, what) = row.words();
+            format!("  {name:<10}  {what}\n")
+        };
+        Self::all().map(line).collect()
+    }
+
+    pub(crate) async fn measure(self, scale: &Scale) -> Vec<Finding> {
+        match self {
+            Self::Status => status::measure(scale).await,
+            Self::Devices => devices::measure(scale).await,
+            Self::FanOut => fan_out::measure(scale).await,
+            Self::FanIn => fan_in::measure(scale).await,
+            Self::Notify => notify::measure(scale).await,
+            Self::FileLimit => file_limit::measure(scale).await,
+            Self::SignIns => sign_ins::measure(scale).await,
+            Self::Sdk => sdk::measure(scale).await,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        Self::OF_THE_SERVER.into_iter().chain([Self::SignIns, Self::Sdk])
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Status => ("status", "a status until its OK"),
+            Self::Devices => ("devices", "connecting devices, and the memory of an idle one"),
+            Self::FanOut => ("fan-out", "one status to many sockets of an Application, and bursts"),
+            Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
+            Self::Notify => ("notify", "notifications that are on disk when they are answered"),
+            Self::FileLimit => ("file-limit", "a server that cannot accept what waits"),
+            Self::SignIns => {
+                ("sign-ins", "fresh BrowserID assertions beside their bare signatures")
+            }
+            Self::Sdk => ("sdk", "what the client SDK costs beside a bare client"),
+        }
+    }
+}

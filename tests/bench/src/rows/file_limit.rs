@@ -1,0 +1,58 @@
+//! A server that may open no more files, while more wait to be accepted: it must neither burn a core nor forget those it has.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use presence_tests::PATIENCE;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::crowd::{self, Device};
+use crate::report::{Bar, Finding, Judged, Pair};
+use crate::scale::Scale;
+use crate::sides::{Side, cost, start_server, unlimited};
+use crate::system::{Process, with_open_files};
+
+pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
+    let server = with_open_files(scale.files, start_server(unlimited())).await;
+    let side = Side {
+        address: server.address(),
+        process: Process::of(server.pid()),
+        devices: "/presence",
+        is_floor: false,
+    };
+    let owner = server.sign_in("developer").await;
+    let application = server.application(&owner).await;
+    let people = crowd::people(&server, &application, "user", 2).await;
+    let mut device = Device::connect(side, 0, &people[0]).await;
+    let waiting = connect(side.address, scale.files + scale.files / 2).await;
+    // The first that is let in after the limit was reached is told so by nobody: it waits.
+    let newcomer = Device::connect(side, 1, &people[1]);
+    tokio::pin!(newcomer);
+    let shut_out = timeout(scale.round / 2, &mut newcomer).await.is_err();
+    assert!(shut_out, "the server was to be at its limit");
+    let mut rounds = Vec::new();
+    for _ in 0..scale.rounds {
+        let ((), cost) = cost(side.process, tokio::time::sleep(scale.round)).await;
+        rounds.push(Pair::alone(100.0 * cost.cpu.as_secs_f64() / cost.clock.as_secs_f64()));
+        device.report().await;
+    }
+    drop(waiting);
+    timeout(PATIENCE, newcomer).await.unwrap();
+    vec![Finding {
+        what: "a server at its file limit",
+        unit: "% of a core",
+        rounds,
+        judged: Judged::Ours(Bar::at_most(10.0, 1.0)),
+    }]
+}
+
+/// Connections that say nothing.
+async fn connect(server: SocketAddr, count: u64) -> Vec<TcpStream> {
+    let mut waiting = Vec::new();
+    for _ in 0..count {
+        let opening = timeout(Duration::from_secs(1), TcpStream::connect(server));
+        waiting.push(opening.await.unwrap().unwrap());
+    }
+    waiting
+}

@@ -1,0 +1,229 @@
+//! Notifications that are on disk when they are answered. The floor is what a server does that commits each by itself: the same
+//! senders, the same rows, the same synchronous=FULL, straight into SQLite.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use presence_tests::Application;
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Executor, SqlitePool};
+use tokio::process::Command;
+use tokio::task::JoinSet;
+
+use crate::crowd::{self, Person};
+use crate::listeners;
+use crate::report::{Bar, Finding, Judged, Pair, p99};
+use crate::scale::Scale;
+use crate::sides::{Sides, cost};
+use crate::system::{Half, run_on};
+use crate::wire::{Wire, frame};
+
+const MESSAGE: &str = "Lunch at one? The usual place; bring the plans for the house.";
+/// How many notifications wait for a user before older ones are dropped.
+const QUEUE: u64 = 100;
+
+pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
+    let sides = Sides::start().await;
+    let owner = sides.server.sign_in("developer").await;
+    let application = sides.server.application(&owner).await;
+    let people = crowd::people(&sides.server, &application, "user", scale.receivers).await;
+    let mut senders = Senders::open(&sides, &application, &people, scale.senders).await;
+    // Few enough that no queue ever overflows, since dropping is another matter.
+    senders.most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
+    let directory = tempfile::tempdir().unwrap();
+    senders.turn(scale.round / 4).await;
+    let mut rounds = Vec::new();
+    for round in 0..scale.rounds {
+        let file = directory.path().join(format!("{round}.db"));
+        let floor = commit_each_apart(&file, scale).await;
+        let (ours, cost) = cost(sides.ours().process, senders.turn(scale.round)).await;
+        rounds.push((floor, ours, cost.micros_each(ours.sent)));
+    }
+    let pairs = |value: fn(&Sent) -> f64| {
+        rounds.iter().map(|(floor, ours, _)| Pair::new(value(floor), value(ours))).collect()
+    };
+    vec![
+        Finding {
+            what: "durable notify, group commit beside a commit each",
+            unit: "notifications/s",
+            rounds: pairs(|sent| sent.sent as f64 / sent.seconds),
+            judged: Judged::Ratio(Bar::at_least(12.0, 30.0)),
+        },
+        Finding {
+            what: "durable notify, p99",
+            unit: "ms",
+            rounds: pairs(|sent| sent.p99),
+            judged: Judged::Ours(Bar::at_most(100.0, 30.0)),
+        },
+        Finding {
+            what: "durable notify, CPU",
+            unit: "µs of server CPU",
+            rounds: rounds.iter().map(|(_, _, micros)| Pair::alone(*micros)).collect(),
+            judged: Judged::Nothing,
+        },
+    ]
+}
+
+/// What became of a round.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    sent: u64,
+    seconds: f64,
+    /// In milliseconds.
+    p99: f64,
+}
+
+/// Sockets of an Application, each with one notification in flight.
+struct Senders {
+    wires: Vec<(Wire, usize)>,
+    frames: Arc<[Vec<u8>]>,
+    /// The most notifications of a round.
+    most: u64,
+}
+
+impl Senders {
+    async fn open(
+        sides: &Sides,
+        application: &Application,
+        people: &[Person],
+        count: usize,
+    ) -> Self {
+        let mut wires = Vec::with_capacity(count);
+        for number in 0..count {
+            wires.push((listeners::open(sides.ours(), number, application).await, number));
+        }
+        let notify = |person: &Person| {
+            let item = json!({"uid": person.uid, "message": MESSAGE, "action": ""});
+            frame(&json!({"action": "notify", "notifications": [item]}).to_string())
+        };
+        Self { wires, frames: people.iter().map(notify).collect(), most: u64::MAX }
+    }
+
+    async fn turn(&mut self, time: Duration) -> Sent {
+        let (begun, left) = (Instant::now(), Arc::new(AtomicU64::new(self.most)));
+        let count = self.wires.len();
+        let mut tasks: JoinSet<_> = self
+            .wires
+            .drain(..)
+            .map(|(wire, next)| {
+                let (frames, left) = (Arc::clone(&self.frames), Arc::clone(&left));
+                send(wire, (next, count), frames, (begun + time, left))
+            })
+            .collect();
+        let mut millis = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            let (wire, next, mut took) = done.unwrap();
+            self.wires.push((wire, next));
+            millis.append(&mut took);
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        Sent { sent: millis.len() as u64, seconds, p99: p99(&mut millis) }
+    }
+}
+
+/// Whether another one may be sent.
+fn may_go_on(until: Instant, left: &AtomicU64) -> bool {
+    let one_less = |left: u64| left.checked_sub(1);
+    Instant::now() < until
+        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+}
+
+async fn send(
+    mut wire: Wire,
+    (mut next, step): (usize, usize),
+    frames: Arc<[Vec<u8>]>,
+    (until, left): (Instant, Arc<AtomicU64>),
+) -> (Wire, usize, Vec<f64>) {
+    let mut millis = Vec::new();
+    while may_go_on(until, &left) {
+        let asked = Instant::now();
+        let answer = wire.ask(&frames[next % frames.len()]).await;
+        millis.push(asked.elapsed().as_secs_f64() * 1e3);
+        let taken = answer.starts_with(br#"{"action":"notify","result":"OK""#)
+            && memchr::memmem::find(answer, b"KO").is_none();
+        assert!(taken, "refused: {}", String::from_utf8_lossy(answer));
+        next += step;
+    }
+    (wire, next, millis)
+}
+
+/// Has another process commit each by itself, on the server's half of the machine.
+async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
+    run_on(Half::Server);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("commit-each").arg(file);
+    command.args([scale.senders.to_string(), scale.round.as_millis().to_string()]);
+    let answer = command.output();
+    run_on(Half::Generator);
+    let answer = answer.await.unwrap();
+    let said = String::from_utf8(answer.stdout).unwrap();
+    let numbers: Vec<f64> = said.split_whitespace().map(|text| text.parse().unwrap()).collect();
+    let [sent, seconds, p99] = numbers[..] else {
+        panic!("{said}{}", String::from_utf8_lossy(&answer.stderr))
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    Sent { sent: sent as u64, seconds, p99 }
+}
+
+/// Commits each row by itself, and prints how many, in how many seconds, and their p99 in milliseconds.
+pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
+    let time = Duration::from_millis(millis.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let sent = runtime.block_on(insert_each(file, senders.parse().unwrap(), time));
+    println!("{} {} {}", sent.sent, sent.seconds, sent.p99);
+    ExitCode::SUCCESS
+}
+
+async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    // One connection that writes, as SQLite has it.
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    pool.execute(
+        "CREATE TABLE notifications (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, \
+         app_id TEXT NOT NULL, puid TEXT NOT NULL, user_id INTEGER NOT NULL, message TEXT NOT NULL, \
+         action TEXT NOT NULL, sent_at INTEGER NOT NULL, expires_at INTEGER NOT NULL); \
+         CREATE INDEX by_puid ON notifications (puid, seq); \
+         CREATE INDEX by_user ON notifications (user_id, seq);",
+    )
+    .await
+    .unwrap();
+    let begun = Instant::now();
+    let mut tasks: JoinSet<_> =
+        (0..senders).map(|sender| insert(pool.clone(), sender, begun + time)).collect();
+    let mut millis = Vec::new();
+    while let Some(took) = tasks.join_next().await {
+        millis.append(&mut took.unwrap());
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Sent { sent: millis.len() as u64, seconds, p99: p99(&mut millis) }
+}
+
+async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {
+    let mut millis = Vec::new();
+    while Instant::now() < until {
+        let asked = Instant::now();
+        let number = millis.len();
+        sqlx::query(
+            "INSERT INTO notifications (id, app_id, puid, user_id, message, action, sent_at, expires_at) \
+             VALUES (?, ?, ?, ?, ?, '', 1786000000000, 1788592000000)",
+        )
+        .bind(format!("{sender:016x}{number:016x}"))
+        .bind("0123456789abcdef0123456789abcdef")
+        .bind(format!("{sender:032x}"))
+        .bind(i64::try_from(sender).unwrap())
+        .bind(MESSAGE)
+        .execute(&pool)
+        .await
+        .unwrap();
+        millis.push(asked.elapsed().as_secs_f64() * 1e3);
+    }
+    millis
+}

@@ -1,0 +1,125 @@
+//! The two sides of a comparison: the floor, and the real server with identity, hub and metrics on.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use presence_tests::{Options, Server};
+
+use crate::floor::Floor;
+use crate::system::{Half, Process, run_on};
+
+/// Where one side listens, and what it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side {
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+    /// Where devices connect.
+    pub(crate) devices: &'static str,
+    pub(crate) is_floor: bool,
+}
+
+/// Both sides, running.
+pub(crate) struct Sides {
+    pub(crate) server: Server,
+    floor: Floor,
+}
+
+impl Sides {
+    /// Starts both, on the server's half of the machine.
+    pub(crate) async fn start() -> Self {
+        let server = start_server(unlimited()).await;
+        Self { server, floor: Floor::start().await }
+    }
+
+    pub(crate) fn ours(&self) -> Side {
+        Side {
+            address: self.server.address(),
+            process: Process::of(self.server.pid()),
+            devices: "/presence",
+            is_floor: false,
+        }
+    }
+
+    /// The floor. `devices` is what its devices do.
+    pub(crate) fn floor(&self, devices: &'static str) -> Side {
+        Side {
+            address: self.floor.address,
+            process: Process::of(self.floor.pid),
+            devices,
+            is_floor: true,
+        }
+    }
+
+    /// Ends the server in good order, and starts it afresh on the same database.
+    pub(crate) async fn restart_server(&mut self) {
+        self.server.terminate().await;
+        run_on(Half::Server);
+        self.server.restart().await;
+        run_on(Half::Generator);
+    }
+}
+
+/// Starts a server on its half of the machine.
+pub(crate) async fn start_server(options: Options) -> Server {
+    // Where it is not given, it may have to be built, and its first threads are counted by the cores they find.
+    presence_tests::server_binary();
+    run_on(Half::Server);
+    let server = Server::start(options).await;
+    run_on(Half::Generator);
+    server
+}
+
+/// A server that refuses nothing for its rate, and pings nobody while it is measured.
+pub(crate) fn unlimited() -> Options {
+    [
+        "status-burst",
+        "status-per-second",
+        "notify-burst",
+        "notify-per-second",
+        "connects-per-second",
+        "sockets-per-user",
+        "sockets-per-app",
+    ]
+    .into_iter()
+    .fold(Options::default().with("log", "error").with("ping-seconds", 600), |options, limit| {
+        options.with(limit, 1_000_000)
+    })
+}
+
+/// What some work took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) cpu: Duration,
+    pub(crate) clock: Duration,
+}
+
+impl Cost {
+    /// CPU time of the server for each of so many operations, in microseconds.
+    pub(crate) fn micros_each(self, operations: u64) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / operations as f64
+    }
+
+    /// Operations for each second of the server's CPU time.
+    pub(crate) fn per_core_second(self, operations: u64) -> f64 {
+        operations as f64 / self.cpu.as_secs_f64()
+    }
+}
+
+/// What some work takes of a server.
+pub(crate) async fn cost<T>(process: Process, work: impl Future<Output = T>) -> (T, Cost) {
+    let (cpu, begun) = (process.cpu(), Instant::now());
+    let result = work.await;
+    (result, Cost { cpu: process.cpu() - cpu, clock: begun.elapsed() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_divided_by_what_it_was_for() {
+        let cost = Cost { cpu: Duration::from_millis(5), clock: Duration::from_secs(1) };
+        assert!((cost.micros_each(1_000) - 5.0).abs() < 1e-9);
+        assert!((cost.per_core_second(1_000) - 200_000.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the system is asked: on which core a process runs, how many files it may open, and how much of the machine it has used.
+
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// A process whose use of the machine is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process {
+    pid: u32,
+    clock: ClockId,
+}
+
+impl Process {
+    pub(crate) fn of(pid: u32) -> Self {
+        let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().unwrap())).unwrap();
+        Self { pid, clock }
+    }
+
+    /// The CPU time of all its threads so far, in user and in kernel mode, finer than the hundredths of a second in `/proc`.
+    pub(crate) fn cpu(self) -> Duration {
+        self.clock.now().unwrap().into()
+    }
+
+    /// The memory that is its own, in KiB.
+    pub(crate) fn private_kib(self) -> f64 {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).unwrap();
+        rollup
+            .lines()
+            .filter_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                let value = value.trim().strip_suffix("kB")?;
+                name.starts_with("Private_").then(|| value.trim().parse::<f64>().unwrap())
+            })
+            .sum()
+    }
+}
+
+/// Which half of the machine something runs on, so that what makes the load does not take the CPU of what bears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Server,
+    Generator,
+}
+
+/// Moves this thread, and all processes that it starts from now on. Does nothing on a machine of one core.
+pub(crate) fn run_on(half: Half) {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    // The first call narrows what later ones are told, so the machine is asked.
+    let cores = cores.max(online());
+    if cores < 2 {
+        return;
+    }
+    let mut set = CpuSet::new();
+    set.set(match half {
+        Half::Server => 0,
+        Half::Generator => 1,
+    })
+    .unwrap();
+    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+    debug_assert_eq!(sched_getaffinity(Pid::from_raw(0)).ok(), Some(set));
+}
+
+fn online() -> usize {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines().filter(|line| line.starts_with("processor")).count()
+}
+
+/// Lets this process and those that it starts open so many files.
+pub(crate) fn allow_open_files(wanted: u64) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if soft >= wanted {
+        return;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).unwrap_or_else(|error| {
+        panic!("{wanted} open files are needed, and the limit is {hard}: {error}")
+    });
+}
+
+/// What a process that is started within may open.
+pub(crate) async fn with_open_files<T>(files: u64, work: impl Future<Output = T>) -> T {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, files, hard).unwrap();
+    let result = work.await;
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    result
+}
+
+/// The machine, and what was measured.
+pub(crate) fn describe() -> Value {
+    let line = |file: &str, name: &str| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let found = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        found.split_once(':').map(|(_, value)| value.trim().to_owned())
+    };
+    let whole = |file: &str| std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned());
+    let git = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let commit = git.ok().filter(|answer| answer.status.success());
+    json!({
+        "cpu": line("/proc/cpuinfo", "model name"),
+        "cores": online(),
+        "memory": line("/proc/meminfo", "MemTotal"),
+        "kernel": whole("/proc/sys/kernel/osrelease"),
+        "load": whole("/proc/loadavg"),
+        "commit": commit.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()),
+    })
+}

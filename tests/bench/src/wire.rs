@@ -1,0 +1,152 @@
+//! The generator's WebSocket client: so little that it takes less CPU than any server, so that the server is what is measured.
+//!
+//! It trusts its peer and knows whole, unmasked text frames only. Its own frames are made once and masked with zeros.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// What the head of an answer ends with.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+/// How many sockets one source address opens, of the 28,000 ports that it has by default.
+const A_SOURCE: usize = 5_000;
+
+/// An open socket.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// What was read and not taken yet.
+    unread: Range<usize>,
+}
+
+impl Wire {
+    /// Opens the `number`-th socket to a path, with further lines of the request's head.
+    pub(crate) async fn open(server: SocketAddr, path: &str, number: usize, head: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source(number).into(), 0)).unwrap();
+        let mut stream = socket.connect(server).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {server}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{head}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut wire = Self { stream, buffer: vec![0; 512], unread: 0..0 };
+        wire.read_head().await;
+        wire
+    }
+
+    async fn read_head(&mut self) {
+        loop {
+            self.read_more().await;
+            let head = &self.buffer[self.unread.clone()];
+            if let Some(end) = memchr::memmem::find(head, END_OF_HEAD) {
+                let text = String::from_utf8_lossy(head);
+                assert!(text.starts_with("HTTP/1.1 101"), "the upgrade was refused: {text}");
+                self.unread.start += end + END_OF_HEAD.len();
+                return;
+            }
+        }
+    }
+
+    /// Sends a frame, or several in one.
+    pub(crate) async fn send(&mut self, frame: &[u8]) {
+        self.stream.write_all(frame).await.unwrap();
+    }
+
+    /// The next text.
+    pub(crate) async fn text(&mut self) -> &[u8] {
+        loop {
+            if let Some((opcode, body, end)) = parse(&self.buffer[self.unread.clone()]) {
+                let from = self.unread.start;
+                let text = from + body.start..from + body.end;
+                self.unread.start += end;
+                match opcode {
+                    1 => return &self.buffer[text],
+                    8 => panic!("closed: {}", String::from_utf8_lossy(&self.buffer[text])),
+                    _ => continue,
+                }
+            }
+            self.read_more().await;
+        }
+    }
+
+    /// Sends a frame, and waits for a text.
+    pub(crate) async fn ask(&mut self, frame: &[u8]) -> &[u8] {
+        self.send(frame).await;
+        self.text().await
+    }
+
+    async fn read_more(&mut self) {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+        } else if self.unread.end == self.buffer.len() && self.unread.start > 0 {
+            self.buffer.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        }
+        if self.unread.end == self.buffer.len() {
+            self.buffer.resize(2 * self.buffer.len(), 0);
+        }
+        let read = self.stream.read(&mut self.buffer[self.unread.end..]).await.unwrap();
+        assert!(read > 0, "the connection ended");
+        self.unread.end += read;
+    }
+}
+
+/// Loopback addresses, so that no source runs out of ports.
+fn source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / A_SOURCE).unwrap())
+}
+
+/// A text frame of a client.
+pub(crate) fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match text.len() {
+        length @ 0..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// The first frame of a server: its opcode, where its body is, and where it ends; `None` where it is not whole.
+fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
+    let [first, second, rest @ ..] = bytes else { return None };
+    let (head, length) = match second {
+        126 => (4, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => (10, usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).unwrap()),
+        length => (2, usize::from(*length)),
+    };
+    assert!(first & 0xf0 == 0x80 && second & 0x80 == 0, "only whole, unmasked frames are expected");
+    let end = head + length;
+    (bytes.len() >= end).then_some((first & 0x0f, head..end, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_every_length_are_found_and_none_before_it_is_whole() {
+        for length in [0, 125, 126, 65_535, 65_536_u32] {
+            let body = vec![b'x'; length as usize];
+            let head = match length {
+                0..126 => vec![0x81, u8::try_from(length).unwrap()],
+                126..65_536 => {
+                    [&[0x81, 126][..], &u16::try_from(length).unwrap().to_be_bytes()].concat()
+                }
+                _ => [&[0x81, 127][..], &u64::from(length).to_be_bytes()].concat(),
+            };
+            let whole = [head.clone(), body].concat();
+            let end = head.len() + length as usize;
+            assert_eq!(parse(&whole), Some((1, head.len()..end, end)));
+            assert_eq!(parse(&whole[..whole.len() - 1]), None);
+        }
+    }
+}

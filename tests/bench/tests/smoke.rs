@@ -1,0 +1,92 @@
+//! A run of seconds over all rows, so that the benchmark cannot rot. It judges the arithmetic and not the machine: gates are not
+//! enforced here.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so and ends"
+)]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// All that is promised in the README.
+const WHAT: [&str; 18] = [
+    "status → OK",
+    "status → OK, by the clock",
+    "status → OK, p99",
+    "connect, handshake, first status",
+    "an idle device with a grant, all connected",
+    "an idle device with a grant, as they come",
+    "one status → 100 sockets",
+    "one status → 100 sockets, the last, p99",
+    "20 statuses at once → 100 sockets",
+    "10 statuses at once → 10 sockets, the last, p99",
+    "many users → one socket",
+    "many users → one socket, by the clock",
+    "many users → one socket, told of what was said",
+    "backlog at the end",
+    "durable notify, group commit beside a commit each",
+    "durable notify, p99",
+    "durable notify, CPU",
+    "a server at its file limit",
+];
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().filter_map(Value::as_f64).collect()
+}
+
+/// The middle one of two is their mean, and rounds are two here.
+fn middle(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn is_near(one: &Value, other: f64) -> bool {
+    one.as_f64().is_some_and(|one| (one - other).abs() <= 1e-9 * other.abs().max(1.0))
+}
+
+#[test]
+fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("results.json");
+    let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
+        .args(["all", "--smoke", "--json"])
+        .arg(&file)
+        // Built as it is now, since one that lies beside the program may be an old one.
+        .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let whats: Vec<&str> = findings.iter().map(|it| it["what"].as_str().unwrap()).collect();
+    assert_eq!(whats, WHAT);
+    for finding in findings {
+        let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
+        assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
+        // A backlog may be none; everything else takes something.
+        assert!(what.starts_with("backlog") || ours.iter().all(|value| *value > 0.0), "{finding}");
+        let floor = numbers(&finding["floor"]);
+        if floor.is_empty() {
+            continue;
+        }
+        let ratios: Vec<f64> = ours.iter().zip(&floor).map(|(ours, floor)| ours / floor).collect();
+        if ratios.iter().all(|ratio| ratio.is_finite()) {
+            assert!(is_near(&finding["ratio"], middle(&ratios)), "{finding}");
+        }
+        assert!(said.contains(&format!("| {what} |")), "{what} is not in the table");
+    }
+}
+
+#[test]
+fn what_is_no_row_is_told_with_the_rows_there_are() {
+    let run = Command::new(env!("CARGO_BIN_EXE_presence-bench")).arg("nonsense").output().unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(
+        ["status", "fan-in", "file-limit", "sdk"].iter().all(|row| said.contains(row)),
+        "{said}"
+    );
+}
