@@ -142,7 +142,9 @@ impl Watched {
             return true;
         }
         self.called = true;
-        self.sockets.wheel.call_after(self.until - now, &self.bell);
+        // Once the handshake is done, the time for the first request may end before that of the handshake would have.
+        let wait = self.first.map_or(self.until - now, |first| first.min(self.until - now));
+        self.sockets.wheel.call_after(wait, &self.bell);
         false
     }
 

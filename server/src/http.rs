@@ -14,7 +14,7 @@ mod session;
 
 mod development;
 mod operation;
-mod pages;
+pub(crate) mod pages;
 
 mod description;
 mod errors_page;
@@ -57,6 +57,7 @@ pub(crate) use self::body::text as read_text;
 pub(crate) use self::credential::User;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
+pub(crate) use self::door::wants_a_page;
 pub use self::errors_page::errors_page;
 pub(crate) use self::form::FORM;
 pub(crate) use self::refusal::Refusal;
@@ -120,6 +121,11 @@ pub fn refuse(ko: &Ko) -> Response {
     }
     door::finish(response.headers_mut());
     response
+}
+
+/// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
+pub(crate) fn viewer() -> String {
+    service().swagger_ui_html()
 }
 
 fn service() -> OpenApiService<Api, ()> {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use poem::endpoint::{DynEndpoint, make, make_sync};
-use poem::http::Uri;
+use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
+use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
 use presence_identity::browserid::Audience;
@@ -32,7 +32,7 @@ use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web;
+use crate::web::{self, OperatorDoor};
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,7 +102,8 @@ impl Running {
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let origins = Origins::of(own_origins(&settings, &public_url, address), &settings);
+        let own_origins = own_origins(&settings, &public_url, address);
+        let origins = Origins::of(own_origins.clone(), &settings);
         let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
@@ -113,12 +114,17 @@ impl Running {
         if let Some(oidc) = oidc {
             tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
         }
+        let operator_door = settings.admin_token_digest();
+        let operator_door = operator_door
+            .map(|token| OperatorDoor::new(token, exporter.clone(), Arc::clone(&sockets)));
         let context = Arc::new(Context {
             presence,
             public_url,
+            own_origins,
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
+            operator: operator_door,
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -194,7 +200,9 @@ impl Running {
         let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
         tasks.spawn(async move { wheel.turn(wheel_stopped).await });
         let measured = Arc::clone(&sockets);
-        let metrics = Arc::new(make_sync(move |_| metrics(&exporter, &measured)));
+        let metrics = Arc::new(make_sync(move |request: Request| {
+            metrics(request.method(), &exporter, &measured)
+        }));
         let silences = settings.silences();
         let listening =
             |listener, tls| Listening::new(listener, Arc::clone(&sockets), silences, tls);
@@ -204,10 +212,12 @@ impl Running {
         let server = Server::new_with_acceptor(listening(listener, tls).map_err(failed)?);
         let endpoint = endpoint(context, Arc::clone(&sockets), settings.proxies(), beside);
         let main = async move {
-            let drained = drained(asked, stop, &sockets, settings.drain());
-            let served = server.run_with_graceful_shutdown(endpoint, drained, Some(PATIENCE)).await;
+            let asked_and_gone = drained(asked, stop, &sockets, settings.drain());
+            let serving =
+                server.run_with_graceful_shutdown(endpoint, asked_and_gone, Some(PATIENCE));
+            let ended_as = serving.await;
             wheel_stop.cancel();
-            served
+            ended_as
         };
         let operator = async move {
             let Some(acceptor) = operator else { return Ok(()) };
@@ -244,8 +254,12 @@ async fn drained(
     // From here on nobody is said to have left: those who are told to go will be back with the next run.
     stop.cancel();
     if !sockets.drain(farewell, over, PATIENCE).await {
-        tracing::warn!("some sockets did not end in time");
+        warn_of_late_sockets();
     }
+}
+
+fn warn_of_late_sockets() {
+    tracing::warn!("some sockets did not end in time");
 }
 
 fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -325,6 +339,9 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
+    let calls: http::SharedEndpoint =
+        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
+    let app_socket = web::page_or(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",
@@ -332,7 +349,7 @@ fn endpoint(
         )
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
+        .nest_no_strip("/", calls);
     if let Some(metrics) = metrics {
         routes = routes.at(METRICS, metrics);
     }
@@ -354,10 +371,13 @@ fn endpoint(
 
 /// How the drain goes on can still be seen.
 fn is_for_the_operator(uri: &Uri) -> bool {
-    uri.path() == METRICS
+    [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-fn metrics(exporter: &Exporter, sockets: &Sockets) -> Response {
+fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return http::refuse(&Errno::MethodNotAllowed.into());
+    }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(exporter.render(sockets))
@@ -373,5 +393,5 @@ where
         let answer = upgrade(Arc::clone(&sockets), request);
         async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
     });
-    Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()))
+    Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -100,10 +100,29 @@ struct Meters {
     kos: Vec<(Errno, Counter)>,
     answers: [Counter; 5],
     answer_seconds: Histogram,
-    handshakes: [Counter; 2],
-    certificates: [Counter; 2],
+    handshakes: Outcomes,
+    certificates: Outcomes,
     draining: Gauge,
     warming_up: Gauge,
+}
+
+/// What went well and what did not.
+struct Outcomes {
+    ok: Counter,
+    failed: Counter,
+}
+
+impl Outcomes {
+    fn of(name: &'static str) -> Self {
+        Self {
+            ok: counter!(name, "outcome" => "ok"),
+            failed: counter!(name, "outcome" => "failed"),
+        }
+    }
+
+    fn count(&self, went_well: bool) {
+        if went_well { self.ok.increment(1) } else { self.failed.increment(1) }
+    }
 }
 
 static METERS: LazyLock<Meters> = LazyLock::new(Meters::new);
@@ -112,16 +131,13 @@ impl Meters {
     fn new() -> Self {
         let ko = |errno: &Errno| (*errno, counter!("presence_ko_total", "errno" => errno.name()));
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        let outcomes = ["failed", "ok"];
         Self {
             kos: Errno::ALL.iter().map(ko).collect(),
             answers: classes
                 .map(|class| counter!("presence_http_answers_total", "status" => class)),
             answer_seconds: histogram!("presence_http_seconds"),
-            handshakes: outcomes
-                .map(|outcome| counter!("presence_tls_handshakes_total", "outcome" => outcome)),
-            certificates: outcomes
-                .map(|outcome| counter!("presence_tls_reloads_total", "outcome" => outcome)),
+            handshakes: Outcomes::of("presence_tls_handshakes_total"),
+            certificates: Outcomes::of("presence_tls_reloads_total"),
             draining: gauge!("presence_draining"),
             warming_up: gauge!("presence_warming_up"),
         }
@@ -146,12 +162,12 @@ pub(crate) fn answer(status: StatusCode, took: Duration) {
 
 /// Counts a TLS handshake.
 pub(crate) fn handshake(succeeded: bool) {
-    METERS.handshakes[usize::from(succeeded)].increment(1);
+    METERS.handshakes.count(succeeded);
 }
 
 /// Counts a certificate that was taken while the server ran, or that could not be.
 pub(crate) fn certificate(taken: bool) {
-    METERS.certificates[usize::from(taken)].increment(1);
+    METERS.certificates.count(taken);
 }
 
 /// What has been counted, as Prometheus reads it.

@@ -97,20 +97,27 @@ impl Tls {
             *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
             Ok(true)
         });
-        match taken {
-            Ok(false) => {}
-            Ok(true) => {
-                meter::certificate(true);
-                tracing::info!(
-                    "tls.reloaded: new connections get the certificate that is in the files now"
-                );
-            }
-            Err(problem) => {
-                meter::certificate(false);
-                tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
-            }
-        }
+        say(&taken);
     }
+}
+
+/// Counts what became of new files, and logs it.
+fn say(taken: &Result<bool, String>) {
+    match taken {
+        Ok(false) => {}
+        Ok(true) => say_reloaded(),
+        Err(problem) => say_kept(problem),
+    }
+}
+
+fn say_reloaded() {
+    meter::certificate(true);
+    tracing::info!("tls.reloaded: new connections get the certificate that is in the files now");
+}
+
+fn say_kept(problem: &str) {
+    meter::certificate(false);
+    tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
 }
 
 impl TlsFiles {

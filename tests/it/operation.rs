@@ -1,6 +1,7 @@
 //! What who runs a server sees of it.
 
 mod addresses;
+mod backups;
 mod command_line;
 mod limits;
 mod logs;

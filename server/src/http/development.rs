@@ -15,6 +15,7 @@ use super::Subject;
 use super::body::{self, Fields, FromFields, JsonBody};
 use super::refusal::Refusal;
 use super::site;
+use super::views::example;
 
 pub(super) struct DevelopmentApi;
 
@@ -68,7 +69,7 @@ fn refused(error: DevIssuerError) -> Ko {
 
 /// For whom.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 struct AssertionRequest {
     /// Anybody `@dev.localhost`.
     #[oai(validator(pattern = "^[A-Za-z0-9_!#$%&'*+/=?^`{|}~.-]{1,64}@dev\\.localhost$"))]
@@ -84,8 +85,7 @@ struct AssertionRequest {
 
 impl Example for AssertionRequest {
     fn example() -> Self {
-        let (email, audience) = ("alice@dev.localhost", "http://localhost:8080");
-        Self { email: email.to_owned(), audience: Some(audience.to_owned()) }
+        Self { email: "alice@dev.localhost".to_owned(), audience: None }
     }
 }
 
@@ -100,7 +100,7 @@ impl FromFields for AssertionRequest {
 
 /// An identity assertion.
 #[derive(Object)]
-#[oai(rename = "Assertion")]
+#[oai(rename = "Assertion", example)]
 struct MadeAssertion {
     /// The assertion. It opens one session, or the sockets of one device.
     assertion: String,
@@ -112,8 +112,20 @@ struct MadeAssertion {
     expires_at: u64,
 }
 
+impl Example for MadeAssertion {
+    fn example() -> Self {
+        Self {
+            assertion: example::ASSERTION.to_owned(),
+            email: AssertionRequest::example().email,
+            audience: "http://localhost:8080".to_owned(),
+            expires_at: example::BEGINNING,
+        }
+    }
+}
+
 /// What an issuer publishes.
 #[derive(Object)]
+#[oai(example)]
 struct SupportDocument {
     /// The key with which it certifies.
     #[oai(rename = "public-key")]
@@ -150,6 +162,16 @@ impl SupportDocument {
             authentication: text("/authentication"),
             provisioning: text("/provisioning"),
         }
+    }
+}
+
+impl Example for SupportDocument {
+    fn example() -> Self {
+        Self::of(&serde_json::json!({
+            "public-key": {"algorithm": "RS", "n": "2219591567702820539604349763648505", "e": "65537"},
+            "authentication": "/auth",
+            "provisioning": "/provision",
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use poem_openapi::Object;
+use poem_openapi::types::Example;
 use serde::Deserialize;
 
 /// The version of this server.
@@ -15,7 +16,7 @@ pub(crate) fn commit() -> &'static str {
 
 /// What runs.
 #[derive(Object, Deserialize)]
-#[oai(rename = "Version")]
+#[oai(rename = "Version", example)]
 #[serde(default)]
 pub(super) struct Running {
     /// Where the source is.
@@ -26,6 +27,17 @@ pub(super) struct Running {
     commit: String,
     /// The build, where it said so.
     build: String,
+}
+
+impl Example for Running {
+    fn example() -> Self {
+        Self {
+            source: "https://code.example.org/presence".to_owned(),
+            version: VERSION.to_owned(),
+            commit: "2f1a9c0d7e4b5a6c8d3e9f0a1b2c3d4e5f6a7b8c".to_owned(),
+            build: "https://ci.example.org/builds/7".to_owned(),
+        }
+    }
 }
 
 impl Default for Running {

@@ -15,7 +15,7 @@ use super::body::{Fields, FromFields, JsonBody};
 use super::credential::AnyScope;
 use super::refusal::Refusal;
 use super::site::{self, Site};
-use super::views::{Done, ScopeName, WithHeaders};
+use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
 
@@ -25,7 +25,8 @@ pub(super) struct SessionApi;
 struct SignIn {
     /// The e-mail that the assertion is said to prove.
     email: Option<String>,
-    /// An identity assertion made for this server's origin. It opens one session only.
+    /// An identity assertion made for this server's origin, or an ID token of a configured OpenID Connect issuer. It opens one session
+    /// only.
     assertion: String,
     /// What the session may do, `device` where it is not said.
     scope: Option<ScopeName>,
@@ -34,9 +35,8 @@ struct SignIn {
 impl Example for SignIn {
     fn example() -> Self {
         Self {
-            email: Some("alice@example.org".to_owned()),
-            assertion: "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi….c2ln~eyJhbGciOiJSUzI1NiJ9.eyJhdWQi….c2ln"
-                .to_owned(),
+            email: Some(example::EMAIL.to_owned()),
+            assertion: example::ASSERTION.to_owned(),
             scope: Some(ScopeName::Account),
         }
     }
@@ -61,6 +61,7 @@ impl FromFields for SignIn {
 
 /// A new session.
 #[derive(Object)]
+#[oai(example)]
 struct SessionOpened {
     /// The bearer token, shown this once.
     token: String,
@@ -74,9 +75,21 @@ struct SessionOpened {
     csrf_token: String,
 }
 
+impl Example for SessionOpened {
+    fn example() -> Self {
+        Self {
+            token: example::TOKEN.to_owned(),
+            email: example::EMAIL.to_owned(),
+            scope: ScopeName::Account,
+            expires_at: example::BEGINNING + 24 * example::HOUR,
+            csrf_token: "ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE".to_owned(),
+        }
+    }
+}
+
 /// A session.
 #[derive(Object)]
-#[oai(rename = "Session", skip_serializing_if_is_none)]
+#[oai(rename = "Session", example, skip_serializing_if_is_none)]
 struct SessionView {
     /// The verified e-mail.
     email: String,
@@ -86,6 +99,17 @@ struct SessionView {
     expires_at: u64,
     /// What a write by cookie must carry in `X-CSRF-Token`; only where the session is known by its cookie.
     csrf_token: Option<String>,
+}
+
+impl Example for SessionView {
+    fn example() -> Self {
+        Self {
+            email: example::EMAIL.to_owned(),
+            scope: ScopeName::Account,
+            expires_at: example::BEGINNING + 24 * example::HOUR,
+            csrf_token: None,
+        }
+    }
 }
 
 #[OpenApi(tag = "Subject::Session")]
@@ -125,6 +149,8 @@ impl SessionApi {
     }
 
     /// Who am I.
+    ///
+    /// Whom the credential belongs to, what it may do, and until when.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn show(&self, user: AnyScope) -> Json<SessionView> {

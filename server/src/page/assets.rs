@@ -30,6 +30,11 @@ assets! {
     "presence.css": STYLE;
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
+    "docs.css": STYLE;
+    "docs.js": SCRIPT;
+    "copy.js": SCRIPT;
+    "console.js": SCRIPT;
+    "figures.js": SCRIPT;
     "live.js": SCRIPT;
     "channel.js": SCRIPT;
     "notifications.js": SCRIPT;

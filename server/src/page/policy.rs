@@ -15,6 +15,12 @@ impl Policy {
         Self::with_form_targets(&format!("'self' {origin}"))
     }
 
+    /// Of the page that shows the REST API: its viewer sets styles of its own, and shows pictures that it carries.
+    pub(crate) fn of_viewer() -> Self {
+        let policy = Self::new().0.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'");
+        Self(policy.replace("img-src 'self'", "img-src 'self' data:"))
+    }
+
     /// As the header says it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -54,6 +54,10 @@ impl Settings {
         if !metrics.is_empty() && metrics.parse::<SocketAddr>().is_err() {
             return wrong("metrics_listen", "must be an address and port such as 127.0.0.1:9100");
         }
+        let operator = &self.admin_token_digest;
+        if !operator.is_empty() && self.admin_token_digest().is_none() {
+            return wrong("admin_token_digest", "must be 64 hexadecimal digits");
+        }
         Ok(())
     }
 
@@ -128,7 +132,7 @@ pub(super) fn said(error: &figment::Error) -> String {
         Kind::InvalidType(given, wanted) | Kind::InvalidValue(given, wanted) => {
             format!("{name} must be {}, not {}", in_words(wanted), shown(given))
         }
-        Kind::Message(text) => first_and_last_line(text),
+        Kind::Message(text) => in_one_line(text),
         Kind::InvalidLength(..)
         | Kind::MissingField(_)
         | Kind::DuplicateField(_)
@@ -145,13 +149,13 @@ pub(super) fn said(error: &figment::Error) -> String {
 
 /// Where a value was given; of a flag the parser of the command line has spoken already.
 fn place(from: &Metadata, name: &str) -> String {
-    match &from.source {
-        Some(Source::File(path)) => format!(" (in {})", path.display()),
-        _ if from.name.contains(ENVIRONMENT) => {
-            format!(" (in {ENVIRONMENT}{})", name.to_uppercase())
-        }
-        _ => String::new(),
+    if let Some(Source::File(path)) = &from.source {
+        return format!(" (in {})", path.display());
     }
+    if from.name.contains(ENVIRONMENT) {
+        return format!(" (in {ENVIRONMENT}{})", name.to_uppercase());
+    }
+    String::new()
 }
 
 /// A type as a person says it.
@@ -166,15 +170,14 @@ fn in_words(wanted: &str) -> &str {
 }
 
 fn shown(given: &Actual) -> String {
-    match given {
-        Actual::Str(text) => format!("{text:?}"),
-        other => other.to_string(),
-    }
+    if let Actual::Str(text) = given { format!("{text:?}") } else { given.to_string() }
 }
 
-/// A parser's text says first where, and last what is wrong.
-fn first_and_last_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first}: {last}"))
+/// The text of a parser in one line: where, what stands there, and what is wrong with it. Between them it draws a picture.
+fn in_one_line(text: &str) -> String {
+    let is_drawn = |line: &&str| line.trim_matches(['|', ' ', '^']).is_empty();
+    let told = text.lines().map(str::trim).filter(|line| !is_drawn(line));
+    told.map(|line| line.split_once(" | ").map_or(line, |(_, shown)| shown.trim()))
+        .collect::<Vec<_>>()
+        .join(": ")
 }

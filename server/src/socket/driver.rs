@@ -148,7 +148,8 @@ impl<C: Conversation> Driver<C> {
     fn span(&self) -> EnteredSpan {
         let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
         let app = app.map(tracing::field::display);
-        tracing::info_span!("socket", channel, conn.id = self.id, app.id = app).entered()
+        // Of the highest level, so that it is there for whatever is logged at all.
+        tracing::error_span!("socket", channel, conn.id = self.id, app.id = app).entered()
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {

@@ -92,7 +92,7 @@ async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
     for (text, wrong) in [
         ("status_bursts = 5", "status_bursts"),
         ("status_burst = \"many\"", "status_burst"),
-        ("status_burst = ", "status_burst"),
+        ("status_burst = ", "line 1, column 16: status_burst ="),
         ("[listen]\nport = 80", "listen"),
         ("grace_seconds = -1", "grace_seconds must be between 0 and"),
         ("grace_seconds = nan", "grace_seconds must be between"),

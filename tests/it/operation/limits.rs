@@ -34,7 +34,7 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     let options = Options::default()
         .with("device-frame-bytes", 300)
         .with("app-frame-bytes", 400)
-        .with("body-bytes", 500);
+        .with("body-bytes", 5_000);
     let server = Server::start(options).await;
     let (application, alice, _) = server.application_with("alice").await;
     let mut phone = Socket::device(&server).await;
@@ -56,8 +56,8 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
         let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
         alice.call("POST", "/apps").body("application/json", body)
     };
-    assert_eq!(wish(500).await.status, 201);
-    wish(501).await.is_ko(Errno::TooLarge);
+    assert_eq!(wish(5_000).await.status, 201);
+    wish(5_001).await.is_ko(Errno::TooLarge);
 }
 
 #[tokio::test]

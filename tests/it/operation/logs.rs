@@ -132,16 +132,20 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
     server.call("GET", "/apps").bearer(&wrong).await;
     let wrong_auth = json!({"action": "auth", "token": wrong});
     assert_eq!(stream.ask(wrong_auth).await["result"], "KO");
-    // Refused in the upgrade, by a page of another origin, and with a proxy's word that is not believed.
+    knock(server, application, &wrong).await;
+    for _ in 0..3 {
+        let body = json!({"email": email("mallory"), "assertion": assertion});
+        server.call("POST", "/session").json(&body).await;
+    }
+}
+
+/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word that is not believed.
+async fn knock(server: &Server, application: &Application, wrong: &str) {
     for way in [
-        Way::app(application).bearer(&wrong),
+        Way::app(application).bearer(wrong),
         Way::app(application).bearer(&application.api_key).header("origin", "https://evil.example"),
         Way::device().header("origin", "null").header("x-forwarded-for", "mallory@dev.localhost"),
     ] {
         assert!(Socket::try_open(server, way).await.is_err());
-    }
-    for _ in 0..3 {
-        let body = json!({"email": email("mallory"), "assertion": assertion});
-        server.call("POST", "/session").json(&body).await;
     }
 }

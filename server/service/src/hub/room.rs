@@ -201,7 +201,7 @@ impl Inner {
         if !news {
             return;
         }
-        if self.handed % TIMED == 0 {
+        if self.handed.is_multiple_of(TIMED) {
             self.meters.fan_out_seconds.record(self.changed_at.elapsed().as_secs_f64());
         }
         self.handed = self.handed.wrapping_add(1);

@@ -54,7 +54,8 @@ async fn a_form_without_a_redirect_gets_a_page_that_shows_the_name_as_text() {
     assert!(page.text.contains("Chess &#60;b&#62; may now see"), "{}", page.text);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(
-        page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'; style-src")
+        page.header("content-security-policy")
+            .starts_with("default-src 'none'; script-src 'self'; style-src")
     );
 }
 

@@ -5,26 +5,38 @@ use serde_json::json;
 use super::fixture::Server;
 
 #[tokio::test]
-async fn the_docs_page_loads_nothing_from_elsewhere() {
+async fn the_docs_load_nothing_from_elsewhere() {
     let server = Server::development().await;
-    let page = server.get("/docs").send().await;
-    assert!(!page.text.contains("://"), "{}", page.text);
-    let policy = page.header("content-security-policy");
-    assert!(policy.contains("script-src 'self';") && !policy.contains("http"), "{policy}");
-    let resources: Vec<&str> =
-        page.text.split(['"', '\'']).filter(|text| text.starts_with('/')).collect();
-    assert_eq!(resources, ["/docs/viewer.css", "/docs/viewer.js", "/docs/start.js"]);
-    for path in resources {
-        let asset = server.get(path).send().await;
-        assert_eq!(asset.status, 200);
-        assert!(!asset.text.is_empty() && !asset.text.contains("@import"), "{path}");
+    for page in ["/docs", "/docs/channels", "/docs/errors"] {
+        let page = server.get(page).send().await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("script-src 'self';") && !policy.contains("http"), "{policy}");
+        let loaded =
+            ["href=\"", "src=\""].into_iter().flat_map(|name| page.text.split(name).skip(1));
+        for path in loaded.filter_map(|rest| rest.split_once('"')).map(|(path, _)| path) {
+            assert!(path.starts_with(['/', '#']) && !path.starts_with("//"), "{path}");
+        }
     }
-    let viewer = server.get("/docs/viewer.js").send().await;
-    assert!(
-        viewer.text.len() > 500_000 && viewer.header("content-type").starts_with("text/javascript")
-    );
-    let start = server.get("/docs/start.js").send().await;
-    assert!(start.text.contains("\"/openapi.json\"") && start.text.contains("validatorUrl: null"));
+    let script = server.get("/docs/viewer/viewer.js").send().await;
+    assert!(script.text.len() > 500_000);
+    assert!(script.header("content-type").starts_with("text/javascript"));
+    let style = server.get("/docs/viewer/viewer.css").send().await;
+    assert!(style.text.len() > 50_000 && !style.text.contains("@import"));
+    assert_eq!(server.get("/docs/viewer/viewer.html").send().await.status, 404);
+}
+
+#[tokio::test]
+async fn the_docs_show_the_channels_and_the_errors() {
+    let server = Server::development().await;
+    let channels = server.get("/docs/channels").send().await.text;
+    for text in
+        ["Device Presence Channel", "AppService Presence Channel", "application_ids", "4008"]
+    {
+        assert!(channels.contains(text), "{text}");
+    }
+    let errors = server.get("/docs/errors").send().await.text;
+    assert!(errors.contains("<code>session_expired</code>"), "{errors}");
+    assert!(server.get("/docs").send().await.text.contains("href=\"/docs/channels\""));
 }
 
 #[tokio::test]

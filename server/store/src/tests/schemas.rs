@@ -83,7 +83,7 @@ async fn what_an_earlier_server_stored_can_be_used() {
     for name in names() {
         let earlier = Earlier::load(&name).await;
         let house = House::open(earlier.0, NOW).await;
-        people::are_found(&house).await;
+        people::are_found(&house, &name).await;
     }
 }
 

@@ -1,11 +1,11 @@
 //! Whom the dumps hold: what [`fill`] stores, [`are_found`] finds, also years later.
 
-use presence_core::model::{AppState, Email, Scope, Session, Taken};
+use presence_core::model::{AppState, Email, Generation, Scope, Session, Taken};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
 use super::super::house::{APP, HOUR, House, NOW, app, id, item};
-use crate::{NewNotification, NotifyFault, Reach};
+use crate::{NewNotification, NotifyFault, Raised, Reach};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -38,12 +38,15 @@ pub(super) async fn fill(house: &House) {
     house.writer.settle(alice, vec![id(1)], Taken::Acked).await.unwrap();
     house.writer.pause(bob, OTHER_APP, true).await.unwrap();
     house.store.insert_session(&session(alice)).await.unwrap();
+    // Since m0002.
+    house.store.raise_generation(alice, &generation()).await.unwrap();
+    house.store.insert_session(&counted(alice)).await.unwrap();
     house.store.set_devices_connected(true).await.unwrap();
     house.done();
 }
 
-/// Makes sure that all of it is as it was.
-pub(super) async fn are_found(house: &House) {
+/// Makes sure that all is as it was that a schema could hold.
+pub(super) async fn are_found(house: &House, schema: &str) {
     assert!(house.store.had_devices_connected());
     let email = |name: &str| Email::parse(&format!("{name}@b.example")).unwrap();
     let owner = house.store.find_user(&email("owner")).await.unwrap().unwrap();
@@ -58,6 +61,12 @@ pub(super) async fn are_found(house: &House) {
     let known: Vec<_> = keys.iter().map(|key| (key.prefix.as_str(), key.last_used_at)).collect();
     assert_eq!(known, [("prs_used", Some(NOW)), ("prs_new", None)]);
     assert_eq!(house.store.session(&[7; 32], NOW).await.unwrap(), Some(session(alice)));
+
+    if schema >= "m0002" {
+        assert_eq!(house.store.session(&[8; 32], NOW).await.unwrap(), Some(counted(alice)));
+        let raised = house.store.raise_generation(alice, &generation()).await.unwrap();
+        assert_eq!(raised, Raised::Same);
+    }
 
     let grants = house.store.granted_apps(bob).await.unwrap();
     let mut paused: Vec<_> = grants.iter().map(|one| (one.grant.puid, one.grant.paused)).collect();
@@ -87,6 +96,15 @@ fn long(number: u128, puid: Puid, key: Option<&str>) -> NewNotification {
     }
 }
 
+fn generation() -> Generation {
+    Generation { issuer: "b.example".into(), number: 5 }
+}
+
+/// A session that was opened with a proof of a generation.
+fn counted(user: presence_core::model::UserId) -> Session {
+    Session { digest: [8; 32], generation: Some(generation()), ..session(user) }
+}
+
 fn session(user: presence_core::model::UserId) -> Session {
     Session {
         digest: [7; 32],
@@ -94,5 +112,6 @@ fn session(user: presence_core::model::UserId) -> Session {
         scope: Scope::Account,
         created_at: NOW,
         expires_at: NOW + YEARS,
+        generation: None,
     }
 }
