@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use url::Url;
 
-use super::cached::{self, Answered, Cached, Source};
+use super::cached::{self, Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
-use super::metadata::{Metadata, MetadataSource};
+use super::metadata::MetadataSource;
 use crate::fetch::GuardedClient;
-use crate::identity::{IdentityError, Millis};
+use crate::identity::Millis;
 
 /// What an issuer says of itself, remembered.
 pub(super) type CachedMetadata = Cached<MetadataSource>;
@@ -35,12 +35,13 @@ impl KeySetSource {
 impl Source for KeySetSource {
     type Document = KeySet;
 
-    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, IdentityError> {
+    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
         let url = match &self.pinned {
             Some(url) => url.clone(),
             None => {
-                let metadata: Arc<Metadata> = self.metadata.get(now).await?;
-                metadata.jwks_uri.clone()
+                let metadata = self.metadata.get(now).await;
+                let trouble = |_| self.metadata.trouble().unwrap_or(Trouble::Busy);
+                metadata.map_err(trouble)?.jwks_uri.clone()
             }
         };
         cached::fetch(&self.client, &url, KeySet::read).await
