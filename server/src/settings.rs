@@ -285,7 +285,10 @@ fn toml(value: &serde_json::Value) -> String {
             let member = |(name, value)| format!("{name} = {}", toml(value));
             format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
         }
-        plain => plain.to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => value.to_string(),
     }
 }
 
