@@ -55,7 +55,7 @@ function line(values, top) {
 
 function draw(figure, lines) {
   const series = lines.map(([name, find]) => [name, history.map((now, place) => find(now, history[place - 1]))]);
-  const top = ceiling(Math.max(0, ...series.flatMap(([, values]) => values.filter((value) => value !== undefined))));
+  const top = ceiling(1.1 * Math.max(0, ...series.flatMap(([, values]) => values.filter((value) => value !== undefined))));
   const newest = series.map(([name, values]) => [name, values.at(-1)]);
   const said = newest.map(([name, value]) => `${name}: ${value === undefined ? "not known yet" : short.format(value)}`).join(", ");
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 4}`, role: "img", "aria-label": `${said}. The scale ends at ${short.format(top)}.` });
@@ -63,7 +63,7 @@ function draw(figure, lines) {
     const y = HEIGHT - share * (HEIGHT - TOP);
     drawing.append(svg("line", { class: "grid", x1: LEFT, x2: WIDTH - LEFT, y1: y, y2: y }));
   }
-  const scale = svg("text", { class: "scale", x: WIDTH - LEFT, y: TOP + 10 });
+  const scale = svg("text", { class: "scale", x: LEFT, y: TOP + 11 });
   scale.textContent = short.format(top);
   drawing.append(scale);
   series.forEach(([, values], place) => drawing.append(svg("path", { class: `line line-${place}`, d: line(values, top) })));
@@ -93,7 +93,7 @@ function show(now) {
   at("database").className = now.database.answers ? "" : "problem";
   at("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
   for (const name of ["device_connections", "app_connections", "users"]) at(name).textContent = whole.format(now.levels[name]);
-  at("version").textContent = now.version + (now.development ? ", development mode" : "");
+  at("version").textContent = now.version;
   for (const figure of document.querySelectorAll("[data-chart]")) draw(figure, CHARTS[figure.dataset.chart]);
   const errors = Object.entries(now.errors).filter(([, count]) => count > 0).sort((one, other) => other[1] - one[1]);
   at("no-errors").hidden = errors.length > 0;

@@ -14,7 +14,7 @@ const axe = readFileSync(tool.resolve("axe-core/axe.min.js"), "utf8");
 export const SCREENSHOTS = join(process.env.PRESENCE_BROWSER_TOOLS, "screenshots");
 
 /** The ones that the README shows; `UPDATE=1 tests/browser/run` writes them again. */
-const SHOWN = new Set(["home-light-1280", "grant-light-1280", "sidebar-light-1280", "sidebar-paused-dark-360"]);
+const SHOWN = new Set(["home-light-1280", "grant-light-1280", "sidebar-light-1280", "sidebar-paused-dark-360", "console-light-1280", "operator-figures-light-1280"]);
 
 const QUIET = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -17,7 +17,7 @@ mod steps;
 mod draft;
 mod view;
 
-use poem::{Route, get, post};
+use poem::{FromRequest, Request, RequestBody, Route, get, post};
 use presence_protocol::{AppId, Errno};
 
 use crate::http::Refusal;
@@ -39,7 +39,13 @@ pub(super) fn at(routes: Route) -> Route {
         .at("/myapps/:appid/console", get(console::show))
 }
 
-/// The Application in a path.
-fn named(text: &str) -> Result<AppId, Refusal> {
-    text.parse().map_err(|_| Errno::UnknownApplication.into())
+/// The Application in the path. The path itself is asked, since the router of the sockets may have named its parts before.
+struct Named(AppId);
+
+impl<'a> FromRequest<'a> for Named {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let text = request.uri().path().split('/').nth(2).unwrap_or_default();
+        let app = text.parse().map_err(|_| Refusal::from(Errno::UnknownApplication))?;
+        Ok(Self(app))
+    }
 }

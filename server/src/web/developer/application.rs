@@ -2,7 +2,6 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::web::Path;
 use poem::{Response, handler};
 use presence_core::{App, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +10,7 @@ use crate::http::Refusal;
 use crate::page::{Place, Policy, Shell};
 use crate::web::{SignedIn, Visitor};
 
-use super::named;
+use super::Named;
 use super::view::{AppView, KeyView};
 
 /// What a page shows once, in the answer to a form.
@@ -90,9 +89,9 @@ impl ApplicationPage {
 }
 
 #[handler]
-pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem::Result<Response> {
+pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.presence().own_app(me, named(&appid)?).await.map_err(Refusal::from)?;
+    let app = signed_in.presence().own_app(me, app).await.map_err(Refusal::from)?;
     let page = ApplicationPage::of(&signed_in, me, app, Once::default()).await?;
     Ok(signed_in.show(&page))
 }

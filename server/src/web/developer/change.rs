@@ -2,7 +2,6 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::web::Path;
 use poem::{Response, handler};
 use presence_service::applications::Change;
 
@@ -11,8 +10,8 @@ use crate::page::{Notice, Place, Policy, Shell};
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, SignedIn, Visitor};
 
+use super::Named;
 use super::draft::Draft;
-use super::named;
 use super::view::AppView;
 
 #[derive(Template)]
@@ -25,8 +24,8 @@ struct ChangePage {
 }
 
 #[handler]
-pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem::Result<Response> {
-    let app = signed_in.presence().own_app(signed_in.me(), named(&appid)?).await;
+pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
+    let app = signed_in.presence().own_app(signed_in.me(), app).await;
     let app = app.map_err(Refusal::from)?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
@@ -36,9 +35,9 @@ pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem
 pub(super) async fn change(
     visitor: Visitor,
     form: SignedForm,
-    Path(appid): Path<String>,
+    Named(app): Named,
 ) -> poem::Result<Response> {
-    let before = form.presence().own_app(form.me(), named(&appid)?).await;
+    let before = form.presence().own_app(form.me(), app).await;
     let before = before.map_err(Refusal::from)?;
     let mut draft = Draft::of(&form.fields);
     let Some(wanted) = draft.check(form.presence().settings()) else {

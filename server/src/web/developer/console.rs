@@ -2,14 +2,13 @@
 //! the AppService Presence Channel, with a key that the page is given and keeps in its memory only.
 
 use askama::Template;
-use poem::web::Path;
 use poem::{Response, handler};
 
 use crate::http::Refusal;
 use crate::page::{Place, Shell};
 use crate::web::SignedIn;
 
-use super::named;
+use super::Named;
 use super::view::AppView;
 
 #[derive(Template)]
@@ -20,8 +19,8 @@ struct ConsolePage {
 }
 
 #[handler]
-pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem::Result<Response> {
-    let app = signed_in.presence().own_app(signed_in.me(), named(&appid)?).await;
+pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
+    let app = signed_in.presence().own_app(signed_in.me(), app).await;
     let app = AppView::from(app.map_err(Refusal::from)?);
     let shell = signed_in.shell(format!("Console of {}", app.name), Place::Developer);
     Ok(signed_in.show(&ConsolePage { shell, app }))

@@ -10,16 +10,15 @@ use crate::page::Notice;
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, Visitor};
 
+use super::Named;
 use super::application::{ApplicationPage, Once};
-use super::named;
 
 #[handler]
 pub(super) async fn make(
     visitor: Visitor,
     form: SignedForm,
-    Path(appid): Path<String>,
+    Named(app): Named,
 ) -> poem::Result<Response> {
-    let app = named(&appid)?;
     let (status, once) = match form.presence().make_key(form.me(), app).await {
         Ok(made) => (StatusCode::OK, Once { made: Some(made.secret), ..Once::default() }),
         Err(ko) if ko.errno == Errno::TooLarge => {
@@ -35,9 +34,9 @@ pub(super) async fn make(
 #[handler]
 pub(super) async fn delete(
     form: SignedForm,
-    Path((appid, key)): Path<(String, i64)>,
+    Named(app): Named,
+    Path((_, key)): Path<(String, i64)>,
 ) -> poem::Result<Response> {
-    let app = named(&appid)?;
     let notice = match form.presence().delete_key(form.me(), app, key).await {
         Ok(()) => Notice::KeyDeleted,
         Err(ko) if ko.errno == Errno::NotFound => Notice::NoSuchKey,

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::web::Path;
 use poem::{Response, handler};
 use presence_core::{App, UserId};
 
@@ -11,7 +10,7 @@ use crate::page::{Notice, Place, Policy, Shell};
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, SignedIn, Visitor};
 
-use super::named;
+use super::Named;
 use super::view::AppView;
 
 #[derive(Template)]
@@ -25,9 +24,9 @@ struct RemovePage {
 }
 
 #[handler]
-pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem::Result<Response> {
+pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.presence().own_app(me, named(&appid)?).await.map_err(Refusal::from)?;
+    let app = signed_in.presence().own_app(me, app).await.map_err(Refusal::from)?;
     let page = page(&signed_in, me, app).await?;
     Ok(signed_in.show(&page))
 }
@@ -36,9 +35,9 @@ pub(super) async fn show(signed_in: SignedIn, Path(appid): Path<String>) -> poem
 pub(super) async fn remove(
     visitor: Visitor,
     form: SignedForm,
-    Path(appid): Path<String>,
+    Named(app): Named,
 ) -> poem::Result<Response> {
-    let app = form.presence().own_app(form.me(), named(&appid)?).await.map_err(Refusal::from)?;
+    let app = form.presence().own_app(form.me(), app).await.map_err(Refusal::from)?;
     let typed = form.fields.get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
         let problem = Some("This is not its domain. Nothing was removed.");

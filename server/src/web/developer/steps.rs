@@ -1,7 +1,6 @@
 //! From registered to active: proving the domain, starting, stopping.
 
 use poem::http::StatusCode;
-use poem::web::Path;
 use poem::{Response, handler};
 use presence_identity::fetch::FetchError;
 use presence_protocol::Errno;
@@ -12,16 +11,15 @@ use crate::page::Notice;
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, Visitor};
 
+use super::Named;
 use super::application::{ApplicationPage, Once};
-use super::named;
 
 #[handler]
 pub(super) async fn verify(
     visitor: Visitor,
     form: SignedForm,
-    Path(appid): Path<String>,
+    Named(app): Named,
 ) -> poem::Result<Response> {
-    let app = named(&appid)?;
     let (status, unproven) = match form.presence().verify_app(form.me(), app).await {
         Ok(_) => return Ok(see_other(&format!("/myapps/{app}"), Notice::DomainVerified)),
         Err(VerifyError::Unproven(reason)) => (StatusCode::CONFLICT, advice(reason)),
@@ -39,9 +37,9 @@ pub(super) async fn verify(
 pub(super) async fn activate(
     visitor: Visitor,
     form: SignedForm,
-    Path(appid): Path<String>,
+    Named(app): Named,
 ) -> poem::Result<Response> {
-    let activated = form.presence().activate_app(form.me(), named(&appid)?).await;
+    let activated = form.presence().activate_app(form.me(), app).await;
     let (app, made) = activated.map_err(Refusal::from)?;
     let Some(made) = made else {
         return Ok(see_other(&format!("/myapps/{}", app.id), Notice::Started));
@@ -52,11 +50,8 @@ pub(super) async fn activate(
 }
 
 #[handler]
-pub(super) async fn deactivate(
-    form: SignedForm,
-    Path(appid): Path<String>,
-) -> poem::Result<Response> {
-    let stopped = form.presence().deactivate_app(form.me(), named(&appid)?).await;
+pub(super) async fn deactivate(form: SignedForm, Named(app): Named) -> poem::Result<Response> {
+    let stopped = form.presence().deactivate_app(form.me(), app).await;
     let app = stopped.map_err(Refusal::from)?;
     Ok(see_other(&format!("/myapps/{}", app.id), Notice::Stopped))
 }
