@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::handover;
 use crate::socket::shared::Sockets;
 
 /// Connections that wait for being accepted.
@@ -88,7 +89,8 @@ impl Acceptor for Listening {
 /// A connection that ends where nothing was written to it for too long: a request that never ends, or an idle connection. An open
 /// socket is pinged more often than that.
 pub(crate) struct Watched {
-    stream: TcpStream,
+    /// There until it is dropped.
+    stream: Option<TcpStream>,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
     /// Until when something must be written.
@@ -100,7 +102,12 @@ pub(crate) struct Watched {
 impl Watched {
     fn new(stream: TcpStream, sockets: Arc<Sockets>, (first, later): (Millis, Millis)) -> Self {
         let until = sockets.presence.steady() + first;
+        let stream = Some(stream);
         Self { stream, bell: Arc::default(), sockets, until, silence: later, called: false }
+    }
+
+    fn stream(&mut self) -> Result<Pin<&mut TcpStream>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| Error::from(ErrorKind::NotConnected))
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
@@ -124,6 +131,12 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        handover::catch(&mut self.stream);
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -133,7 +146,7 @@ impl AsyncRead for Watched {
         if self.is_over(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
@@ -143,7 +156,7 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = self.stream()?.poll_write(context, bytes);
         self.wrote(&written);
         written
     }
@@ -153,20 +166,20 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        let written = self.stream()?.poll_write_vectored(context, parts);
         self.wrote(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream()?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream()?.poll_shutdown(context)
     }
 }

@@ -12,5 +12,6 @@ pub mod settings;
 pub mod socket;
 
 pub mod context;
+mod handover;
 mod meter;
 mod telemetry;

@@ -49,7 +49,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     ("clap", &["presence-server"]),
     ("uniffi", &["presence-bindings"]),
     ("uniffi_bindgen", &["presence-bindgen"]),
-    ("sqlx", &["presence-tests"]),
+    ("sqlx", &["presence-bench", "presence-tests"]),
 ];
 
 #[test]

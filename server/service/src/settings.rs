@@ -30,6 +30,8 @@ pub struct ServiceSettings {
     pub notify_rate: Rate,
     /// New sockets of an address a second.
     pub connect_rate: Rate,
+    /// The most requests to the database that are committed together.
+    pub commit_group: usize,
     /// Whether a domain may show its key over plain `http`.
     pub domain_http: bool,
     /// Schemes of app links that a notification's `action` may have, beside `https`.

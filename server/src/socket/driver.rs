@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use poem::Upgraded;
 use presence_core::Millis;
 use presence_protocol::CloseCode;
 use presence_service::Bell;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -39,6 +39,9 @@ pub(crate) trait Conversation: Send {
 
     /// Takes a text frame.
     fn hear(&mut self, text: &str);
+
+    /// The bell has rung: there may be news to say.
+    fn ring(&mut self);
 
     /// Drives what is under way, and gives the next frame to write.
     fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say>;
@@ -69,10 +72,12 @@ pub(crate) enum Say {
 
 /// A socket with its conversation.
 pub(crate) struct Driver<C> {
-    socket: WebSocketStream<Upgraded>,
+    socket: WebSocketStream<TcpStream>,
     conversation: C,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
+    /// The time of this turn: the clock is read once.
+    now: Millis,
     opened_at: Millis,
     heard_at: Millis,
     pinged_at: Millis,
@@ -97,7 +102,7 @@ enum Ended {
 
 impl<C: Conversation> Driver<C> {
     pub(crate) fn new(
-        socket: WebSocketStream<Upgraded>,
+        socket: WebSocketStream<TcpStream>,
         conversation: C,
         bell: Arc<Bell>,
         sockets: Arc<Sockets>,
@@ -108,6 +113,7 @@ impl<C: Conversation> Driver<C> {
             conversation,
             bell,
             sockets,
+            now,
             opened_at: now,
             heard_at: now,
             pinged_at: now,
@@ -119,16 +125,22 @@ impl<C: Conversation> Driver<C> {
     }
 
     /// Runs until the socket has ended, then strikes it out of the register.
-    pub(crate) async fn run(mut self, entry: Entry) {
-        let bell = Arc::clone(&self.bell);
-        let _counted = self.sockets.meter(C::CHANNEL).connection();
-        let ended = std::future::poll_fn(|context| {
-            bell.listen(context);
-            self.poll(context)
-        })
-        .await;
-        self.conversation.end(matches!(ended, Ended::Clean));
-        drop(entry);
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+    pub(crate) fn run(mut self, entry: Entry) -> impl Future<Output = ()> + Send {
+        async move {
+            let _counted = self.sockets.meter(C::CHANNEL).connection();
+            let ended = std::future::poll_fn(|context| self.turn(context)).await;
+            self.conversation.end(matches!(ended, Ended::Clean));
+            drop(entry);
+        }
+    }
+
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if self.bell.listen(context) {
+            self.conversation.ring();
+        }
+        self.now = self.sockets.presence.steady();
+        self.poll(context)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
@@ -180,7 +192,7 @@ impl<C: Conversation> Driver<C> {
 
     fn send(&mut self, message: Message, size: usize) {
         self.unflushed += size;
-        self.unflushed_since.get_or_insert(self.sockets.presence.steady());
+        self.unflushed_since.get_or_insert(self.now);
         if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
             tracing::debug!(%error, "socket.write");
             self.start_closing(true);
@@ -198,7 +210,7 @@ impl<C: Conversation> Driver<C> {
             return Poll::Pending;
         }
         let read = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
-        self.heard_at = self.sockets.presence.steady();
+        self.heard_at = self.now;
         Poll::Ready(match read {
             Some(Ok(message)) => self.take(message),
             Some(Err(error)) => self.fail(&error),
@@ -279,13 +291,13 @@ impl<C: Conversation> Driver<C> {
     }
 
     fn start_closing(&mut self, deaf: bool) {
-        let until = self.sockets.presence.steady() + LINGER;
+        let until = self.now + LINGER;
         self.closing.get_or_insert(Closing { until, deaf });
     }
 
     /// Acts on deadlines that are over, and asks to be called at the next.
     fn look_at_time(&mut self) -> Poll<Ended> {
-        let now = self.sockets.presence.steady();
+        let now = self.now;
         if let Some(closing) = &self.closing {
             if now >= closing.until {
                 return Poll::Ready(Ended::Lost);
