@@ -1,4 +1,7 @@
-//! Accepts connections: without Nagle's delay, with a pause at the file limit, and with an eye on peers that never finish a request.
+//! Accepts connections: without Nagle's delay, with a pause at the file limit, by TLS where that is wished, and with an eye on peers
+//! that never finish a handshake or a request.
+
+mod link;
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -14,10 +17,13 @@ use presence_core::Millis;
 use presence_service::Bell;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
+pub(crate) use self::link::Link;
 use crate::handover;
+use crate::meter;
 use crate::socket::shared::Sockets;
+use crate::tls::Tls;
 
 /// Connections that wait for being accepted.
 const BACKLOG: i32 = 4096;
@@ -38,16 +44,28 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// How long nothing may be written to a connection, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Silences {
+    /// While its TLS handshake lasts.
+    pub(crate) handshake: Millis,
+    /// Until its first answer.
+    pub(crate) first: Millis,
+    /// After that.
+    pub(crate) later: Millis,
+}
+
 /// Accepts for poem.
 pub(crate) struct Listening {
     listener: TcpListener,
     address: SocketAddr,
     sockets: Arc<Sockets>,
-    silences: (Millis, Millis),
+    silences: Silences,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listening {
-    /// Accepts from a listener. `silences` are how long nothing may be written to a connection, at first and later.
+    /// Accepts from a listener, by TLS where there is some.
     ///
     /// # Errors
     ///
@@ -55,9 +73,10 @@ impl Listening {
     pub(crate) fn new(
         listener: TcpListener,
         sockets: Arc<Sockets>,
-        silences: (Millis, Millis),
+        silences: Silences,
+        tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener, sockets, silences })
+        Ok(Self { address: listener.local_addr()?, listener, sockets, silences, tls })
     }
 }
 
@@ -73,9 +92,11 @@ impl Acceptor for Listening {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     stream.set_nodelay(true).ok();
-                    let stream = Watched::new(stream, Arc::clone(&self.sockets), self.silences);
+                    let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+                    let link = Link::new(stream, self.tls.as_ref().map(|tls| tls.acceptor()));
+                    let link = Watched::new(link, Arc::clone(&self.sockets), self.silences);
                     let local = LocalAddr(self.address.into());
-                    return Ok((stream, local, RemoteAddr(peer.into()), Scheme::HTTP));
+                    return Ok((link, local, RemoteAddr(peer.into()), scheme));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -86,28 +107,36 @@ impl Acceptor for Listening {
     }
 }
 
-/// A connection that ends where nothing was written to it for too long: a request that never ends, or an idle connection. An open
-/// socket is pinged more often than that.
+/// A connection that ends where nothing was written to it for too long: a handshake or a request that never ends, or an idle
+/// connection. An open socket is pinged more often than that.
 pub(crate) struct Watched {
     /// There until it is dropped.
-    stream: Option<TcpStream>,
+    link: Option<Link>,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
     /// Until when something must be written.
     until: Millis,
-    silence: Millis,
+    /// How long it may be silent once the handshake is done, where that is still under way.
+    first: Option<Millis>,
+    later: Millis,
     called: bool,
 }
 
 impl Watched {
-    fn new(stream: TcpStream, sockets: Arc<Sockets>, (first, later): (Millis, Millis)) -> Self {
-        let until = sockets.presence.steady() + first;
-        let stream = Some(stream);
-        Self { stream, bell: Arc::default(), sockets, until, silence: later, called: false }
+    fn new(link: Link, sockets: Arc<Sockets>, silences: Silences) -> Self {
+        let Silences { handshake, first, later } = silences;
+        let greeting = link.is_greeting();
+        let until = sockets.presence.steady() + if greeting { handshake } else { first };
+        let (link, first) = (Some(link), greeting.then_some(first));
+        Self { link, bell: Arc::default(), sockets, until, first, later, called: false }
     }
 
-    fn stream(&mut self) -> Result<Pin<&mut TcpStream>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| Error::from(ErrorKind::NotConnected))
+    fn is_greeting(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_greeting)
+    }
+
+    fn link(&mut self) -> Result<Pin<&mut Link>> {
+        self.link.as_mut().map(Pin::new).ok_or_else(|| Error::from(ErrorKind::NotConnected))
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
@@ -117,23 +146,38 @@ impl Watched {
         }
         let now = self.sockets.presence.steady();
         if now >= self.until {
+            if self.is_greeting() {
+                meter::handshake(false);
+            }
             return true;
         }
         self.called = true;
-        self.sockets.wheel.call_after(self.until - now, &self.bell);
+        // Once the handshake is done, the time for the first request may end before that of the handshake would have.
+        let wait = self.first.map_or(self.until - now, |first| first.min(self.until - now));
+        self.sockets.wheel.call_after(wait, &self.bell);
         false
+    }
+
+    /// The handshake is not what the peer has to say: once it is done, the time for the first request begins.
+    fn greeted(&mut self) {
+        if !self.is_greeting()
+            && let Some(first) = self.first.take()
+        {
+            self.until = self.sockets.presence.steady() + first;
+        }
     }
 
     fn wrote(&mut self, written: &Poll<Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) {
-            self.until = self.sockets.presence.steady() + self.silence;
+            self.until = self.sockets.presence.steady() + self.later;
+            self.first = None;
         }
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        handover::catch(&mut self.stream);
+        handover::catch(&mut self.link);
     }
 }
 
@@ -146,7 +190,9 @@ impl AsyncRead for Watched {
         if self.is_over(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        self.stream()?.poll_read(context, buffer)
+        let read = self.link()?.poll_read(context, buffer);
+        self.greeted();
+        read
     }
 }
 
@@ -156,7 +202,7 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        let written = self.stream()?.poll_write(context, bytes);
+        let written = self.link()?.poll_write(context, bytes);
         self.wrote(&written);
         written
     }
@@ -166,20 +212,20 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = self.stream()?.poll_write_vectored(context, parts);
+        let written = self.link()?.poll_write_vectored(context, parts);
         self.wrote(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.link.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        self.stream()?.poll_flush(context)
+        self.link()?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        self.stream()?.poll_shutdown(context)
+        self.link()?.poll_shutdown(context)
     }
 }

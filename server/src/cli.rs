@@ -1,15 +1,20 @@
 //! The command line.
 
+mod database;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use presence_identity::browserid::KeySource;
-use presence_service::Presence;
+use presence_core::Clock as _;
+use presence_identity::browserid::{KeySource, Question};
+use presence_service::clock::SystemClock;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
-use crate::{http, lifecycle, telemetry};
+use crate::tls::Tls;
+use crate::{browserid, http, oidc, telemetry};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -41,8 +46,14 @@ enum Command {
         #[arg(long)]
         audience: Option<String>,
     },
-    /// Looks whether the database can be used and the issuers be reached; the exit code tells.
+    /// Looks whether the database and the certificate can be used and the issuers be reached; the exit code tells. Changes nothing.
     Check,
+    /// Copies the database to a new file, also while a server runs.
+    Backup {
+        /// Where to; a file that is there is not overwritten.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 /// A failure, with what to say and the exit code.
@@ -88,6 +99,7 @@ impl Cli {
             Command::Config => say(settings.shown().trim_end()),
             Command::Serve => return block_on(serve(settings)),
             Command::Check => return block_on(check(settings)),
+            Command::Backup { to } => return block_on(database::back_up(settings, to)),
             Command::Assertion { email, audience } => {
                 return block_on(assertion(settings, email, audience));
             }
@@ -107,11 +119,16 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     telemetry::start(&settings).map_err(|text| Failure(2, text))?;
     let development = settings.dev;
     let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
-    let running = Running::start(settings).await.map_err(|error| Failure(1, error.to_string()))?;
+    let tls = settings.tls().map(Tls::load).transpose().map_err(|text| Failure(2, text))?;
+    let starting = Running::start(settings, tls.map(Arc::new)).await;
+    let running = starting.map_err(|error| Failure(1, error.to_string()))?;
     let url = running.url().as_str().trim_end_matches('/').to_owned();
-    let local = format!("http://{}", running.address());
+    let local = running.local_url();
     let known_as = if url == local { String::new() } else { format!(", known as {url}") };
     say(&format!("Presence is listening on {local}{known_as}"));
+    if let Some(address) = running.metrics_address() {
+        say(&format!("Metrics are on http://{address}/metrics"));
+    }
     if development {
         say(&format!(
             "Development mode: anybody can be anyone of dev.localhost. Never open this to others.\n\
@@ -137,13 +154,18 @@ fn asked_to_stop() -> std::io::Result<impl Future<Output = Stop>> {
 }
 
 async fn check(settings: Settings) -> Result<(), Failure> {
-    let in_use = Presence::check_database(&settings.database)
-        .await
-        .map_err(|error| Failure(1, format!("database: {}", with_causes(&error))))?;
-    say(if in_use { "database: ok, in use by a running server" } else { "database: ok" });
-    let discovery = lifecycle::discovery().map_err(|error| Failure(1, error.to_string()))?;
-    for issuer in &settings.browserid_issuers {
-        let answer = discovery.document(issuer, issuer).await;
+    if let Some(files) = settings.tls() {
+        Tls::load(files).map_err(|text| Failure(1, text))?;
+        say("certificate: ok");
+    }
+    database::check(&settings).await?;
+    let discovery =
+        browserid::discovery(&settings).map_err(|error| Failure(1, with_causes(&error)))?;
+    for issuer in &settings.browserid_hosts() {
+        // Without discovery no host is named.
+        let Some(discovery) = &discovery else { break };
+        let question = Question { host: issuer, domain: issuer, client: None };
+        let answer = discovery.document(question).await;
         let problem = match answer {
             Ok(Some(_)) => None,
             Ok(None) => Some("has no support document".to_owned()),
@@ -154,10 +176,26 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         }
         say(&format!("issuer {issuer}: ok"));
     }
+    check_oidc(&settings).await?;
     if settings.dev {
         say("issuer dev.localhost: ok, made at start");
     }
     Ok(())
+}
+
+/// Looks whether the OpenID Connect issuers can be reached; all are looked at before it fails.
+async fn check_oidc(settings: &Settings) -> Result<(), Failure> {
+    let oidc = oidc::verifier(settings).map_err(|error| Failure(1, error.to_string()))?;
+    let Some(oidc) = oidc else { return Ok(()) };
+    let mut problems = Vec::new();
+    for (name, answer) in oidc.check(SystemClock::default().now()).await {
+        match answer {
+            Ok(0) => problems.push(format!("issuer {name}: has no key that can be used")),
+            Ok(keys) => say(&format!("issuer {name}: ok, {keys} usable keys")),
+            Err(error) => problems.push(format!("issuer {name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure(1, problems.join("; "))) }
 }
 
 async fn assertion(

@@ -1,8 +1,10 @@
 //! What every handler may use.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use presence_identity::DevIssuer;
+use presence_identity::oidc::CodeFlow;
 use presence_service::Presence;
 use url::Url;
 
@@ -14,8 +16,12 @@ pub struct Context {
     pub public_url: Url,
     /// The issuer of development mode.
     pub dev_issuer: Option<DevIssuer>,
+    /// Signs browsers in by OpenID Connect, where there are issuers; [`CodeFlow::providers`] tells which.
+    pub code_flow: Option<CodeFlow>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// The file that says what runs, where there is one.
+    pub version_file: PathBuf,
 }
 
 impl Context {

@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 
 use poem::Upgraded;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::acceptor::Link;
 
 /// The most bytes that a peer may have sent before its request was answered.
 const EARLY: usize = 1024 * 1024;
@@ -21,7 +22,7 @@ enum Catcher {
     /// Nowhere: it is closed.
     Away,
     Waiting,
-    Holding(TcpStream),
+    Holding(Link),
 }
 
 thread_local! {
@@ -30,7 +31,7 @@ thread_local! {
 
 /// A connection as it was accepted, and what was read from it already.
 pub(crate) struct Bare {
-    pub(crate) stream: TcpStream,
+    pub(crate) link: Link,
     pub(crate) early: Vec<u8>,
 }
 
@@ -41,18 +42,18 @@ pub(crate) async fn unwrap(mut upgraded: Upgraded) -> Option<Bare> {
     CATCHER.replace(Catcher::Waiting);
     drop(upgraded);
     match CATCHER.replace(Catcher::Away) {
-        Catcher::Holding(stream) if early.len() <= EARLY => Some(Bare { stream, early }),
+        Catcher::Holding(link) if early.len() <= EARLY => Some(Bare { link, early }),
         Catcher::Away | Catcher::Waiting | Catcher::Holding(_) => None,
     }
 }
 
 /// A connection is dropped: where that is what is waited for, it is kept.
-pub(crate) fn catch(stream: &mut Option<TcpStream>) {
+pub(crate) fn catch(link: &mut Option<Link>) {
     CATCHER.with_borrow_mut(|catcher| {
         if matches!(catcher, Catcher::Waiting)
-            && let Some(stream) = stream.take()
+            && let Some(link) = link.take()
         {
-            *catcher = Catcher::Holding(stream);
+            *catcher = Catcher::Holding(link);
         }
     });
 }

@@ -14,7 +14,7 @@ mod session;
 
 mod development;
 mod operation;
-mod pages;
+pub(crate) mod pages;
 
 mod description;
 mod errors_page;
@@ -24,6 +24,7 @@ mod credential;
 mod door;
 mod form;
 mod refusal;
+pub(crate) mod running;
 mod site;
 mod views;
 
@@ -32,9 +33,10 @@ mod tests;
 
 use std::sync::Arc;
 
+use poem::endpoint::{DynEndpoint, ToDynEndpoint};
 use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use presence_protocol::{Errno, Ko};
 
@@ -49,11 +51,19 @@ use self::grants::GrantsApi;
 use self::keys::KeysApi;
 use self::operation::OperationApi;
 use self::pages::PagesApi;
-use self::refusal::Refusal;
 use self::session::SessionApi;
 
+pub(crate) use self::body::text as read_text;
+pub(crate) use self::credential::User;
 pub use self::description::document;
+pub(crate) use self::development::dev_assertion;
 pub use self::errors_page::errors_page;
+pub(crate) use self::form::FORM;
+pub(crate) use self::refusal::Refusal;
+pub(crate) use self::site::{Site, cookie, session_cookie};
+
+/// An endpoint that several routes share.
+pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
 
 /// All calls.
 type Api = (
@@ -89,13 +99,17 @@ enum Subject {
     Documents,
 }
 
-/// All routes but the two sockets and the metrics.
-pub fn routes(context: Arc<Context>) -> impl Endpoint<Output = Response> {
-    let calls = service()
-        .into_endpoint()
+/// All routes but the two sockets and the metrics: `pages` puts its own before those of the API, and tells which methods they know.
+pub fn routes(
+    context: Arc<Context>,
+    pages: fn(SharedEndpoint) -> Route,
+    methods: &[(&str, &str)],
+) -> impl Endpoint<Output = Response> {
+    let api = service().into_endpoint().map_to_response();
+    let calls = pages(Arc::new(ToDynEndpoint(api)))
         .with(CatchPanic::new().with_handler(|_| Refusal::from(Errno::Internal).response()))
         .data(context);
-    Door::new(calls, Allowed::of::<Api>())
+    Door::new(calls, Allowed::of::<Api>(methods))
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
@@ -106,6 +120,11 @@ pub fn refuse(ko: &Ko) -> Response {
     }
     door::finish(response.headers_mut());
     response
+}
+
+/// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
+pub(crate) fn viewer() -> String {
+    service().swagger_ui_html()
 }
 
 fn service() -> OpenApiService<Api, ()> {

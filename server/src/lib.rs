@@ -1,15 +1,25 @@
 //! The Presence server: parse, call, answer.
 //!
-//! The modules in reading order: the command line, the lifecycle, the REST API, the sockets, and what they share.
+//! The modules in reading order: the command line, the lifecycle, the pages, the REST API, how pages look, the sockets,
+//! and what they share.
 
 pub mod cli;
 pub mod lifecycle;
 
+pub mod web;
+
 pub mod http;
 
+mod page;
+
 mod acceptor;
+mod browserid;
+mod oidc;
 pub mod settings;
 pub mod socket;
+
+mod client;
+mod tls;
 
 pub mod context;
 mod handover;

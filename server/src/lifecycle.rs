@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use poem::endpoint::{DynEndpoint, make, make_sync};
+use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
-use presence_identity::browserid::{
-    AllowListed, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy,
-};
+use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
@@ -21,15 +21,24 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::acceptor::{Listening, bind};
+use crate::browserid;
+use crate::client::Proxies;
 use crate::context::Context;
 use crate::http;
-use crate::meter::Exporter;
+use crate::meter::{self, Exporter};
+use crate::oidc;
 use crate::settings::Settings;
+use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
+use crate::tls::Tls;
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where Prometheus looks.
+const METRICS: &str = "/metrics";
 
 /// Why the server could not start; the text is one line.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +58,9 @@ pub enum Stop {
 pub struct Running {
     listener: TcpListener,
     address: SocketAddr,
+    /// Where the metrics are, if not beside everything else.
+    operator: Option<TcpListener>,
+    tls: Option<Arc<Tls>>,
     settings: Settings,
     context: Arc<Context>,
     sockets: Arc<Sockets>,
@@ -58,44 +70,84 @@ pub struct Running {
 }
 
 impl Running {
-    /// Binds the address, opens the database and starts what runs beside the sockets.
+    /// Binds the address, opens the database and starts what runs beside the sockets. With `tls`, that is what is spoken.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub(crate) async fn start(
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self, StartError> {
         let exporter = Exporter::start().map_err(failed)?;
-        let listener = bind(settings.listen).map_err(|error| {
-            StartError(format!("cannot listen on {}: {error}", settings.listen))
-        })?;
+        let listener = listen_on(settings.listen)?;
+        let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
         let public_url = settings
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
         let dev_issuer = if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
+        let oidc = oidc::verifier(&settings).map_err(failed)?;
+        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (presence, writer) = Presence::open(Parts {
             database: &settings.database,
-            verifier: Arc::new(verifier(&settings, &public_url, address, dev_issuer.as_ref())?),
+            verifier: Arc::new(with_oidc(
+                verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
+                oidc.as_ref(),
+            )),
             fetch: fetch(&settings)?,
             clock,
             settings: settings.service(),
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets()));
+        let origins = Origins::of(own_origins(&settings, &public_url, address), &settings);
+        let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
         let (house, house_stop) = (Arc::clone(&presence), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
-        let body_limit = settings.body_bytes;
-        let context = Arc::new(Context { presence, public_url, dev_issuer, body_limit });
-        Ok(Self { listener, address, settings, context, sockets, exporter, tasks, stop })
+        let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
+        tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
+        if let Some(oidc) = oidc {
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+        }
+        let context = Arc::new(Context {
+            presence,
+            public_url,
+            dev_issuer,
+            code_flow,
+            body_limit: settings.body_bytes,
+            version_file: settings.version_file.clone().into(),
+        });
+        Ok(Self {
+            listener,
+            address,
+            operator,
+            tls,
+            settings,
+            context,
+            sockets,
+            exporter,
+            tasks,
+            stop,
+        })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens, as a URL without a slash at the end.
+    pub fn local_url(&self) -> String {
+        format!("{}://{}", self.settings.scheme(), self.address)
+    }
+
+    /// Where the metrics are, if not beside everything else.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.operator.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Where it is reached.
@@ -109,36 +161,113 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let Self { listener, settings, context, sockets, exporter, tasks, stop, .. } = self;
-        let closing = context.presence.closing();
-        let wheel_stop = CancellationToken::new();
-        let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
-        tasks.spawn(async move { wheel.turn(wheel_stopped).await });
-        let acceptor = Listening::new(listener, Arc::clone(&sockets), settings.silences());
-        let endpoint = endpoint(context, Arc::clone(&sockets), exporter);
-        let drained = async {
-            let farewell = match asked.await {
-                Stop::ForGood => CloseCode::GoingAway,
-                Stop::ForRestart => CloseCode::Restart,
-            };
-            tracing::info!("stopping: sockets are told to go");
-            // From here on nobody is said to have left: those who are told to go will be back with the next run.
-            stop.cancel();
-            if !sockets.drain(farewell, settings.drain(), PATIENCE).await {
-                tracing::warn!("some sockets did not end in time");
-            }
+        let closing = self.context.presence.closing();
+        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        self.watch_certificate()?;
+        let ended = CancellationToken::new();
+        let (main, operator) = self.servers(asked, stop, ended.clone())?;
+        let main = async {
+            let served = main.await;
+            ended.cancel();
+            served
         };
-        let server = Server::new_with_acceptor(acceptor.map_err(failed)?);
-        server
-            .run_with_graceful_shutdown(endpoint, drained, Some(PATIENCE))
-            .await
-            .map_err(failed)?;
-        wheel_stop.cancel();
-        drop(sockets);
+        let (main, operator) = tokio::join!(main, operator);
+        main.and(operator).map_err(failed)?;
         tasks.close();
         finish(&tasks, closing).await;
         Ok(())
     }
+
+    /// What serves everybody until it is asked to stop, and what serves the operator until then and a little longer.
+    fn servers(
+        self,
+        asked: impl Future<Output = Stop>,
+        stop: CancellationToken,
+        ended: CancellationToken,
+    ) -> Result<
+        (impl Future<Output = std::io::Result<()>>, impl Future<Output = std::io::Result<()>>),
+        StartError,
+    > {
+        let Self { listener, operator, tls, settings, context, sockets, exporter, tasks, .. } =
+            self;
+        let wheel_stop = CancellationToken::new();
+        let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
+        tasks.spawn(async move { wheel.turn(wheel_stopped).await });
+        let measured = Arc::clone(&sockets);
+        let metrics = Arc::new(make_sync(move |request: Request| {
+            metrics(request.method(), &exporter, &measured)
+        }));
+        let silences = settings.silences();
+        let listening =
+            |listener, tls| Listening::new(listener, Arc::clone(&sockets), silences, tls);
+        let operator = operator.map(|listener| listening(listener, None)).transpose();
+        let operator = operator.map_err(failed)?;
+        let beside = operator.is_none().then(|| Arc::clone(&metrics));
+        let server = Server::new_with_acceptor(listening(listener, tls).map_err(failed)?);
+        let endpoint = endpoint(context, Arc::clone(&sockets), settings.proxies(), beside);
+        let main = async move {
+            let asked_and_gone = drained(asked, stop, &sockets, settings.drain());
+            let serving =
+                server.run_with_graceful_shutdown(endpoint, asked_and_gone, Some(PATIENCE));
+            let ended_as = serving.await;
+            wheel_stop.cancel();
+            ended_as
+        };
+        let operator = async move {
+            let Some(acceptor) = operator else { return Ok(()) };
+            let routes = Route::new().at(METRICS, metrics);
+            let ended = ended.cancelled_owned();
+            let server = Server::new_with_acceptor(acceptor);
+            server.run_with_graceful_shutdown(routes, ended, Some(Duration::ZERO)).await
+        };
+        Ok((main, operator))
+    }
+
+    fn watch_certificate(&self) -> Result<(), StartError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let (every, stop) = (self.settings.tls_reload(), self.stop.clone());
+        self.tasks.spawn(async move { tls.watch(hang_up, every, stop).await });
+        Ok(())
+    }
+}
+
+/// Ends once the server was asked to stop and its sockets are closed.
+async fn drained(
+    asked: impl Future<Output = Stop>,
+    stop: CancellationToken,
+    sockets: &Sockets,
+    over: Duration,
+) {
+    let farewell = match asked.await {
+        Stop::ForGood => CloseCode::GoingAway,
+        Stop::ForRestart => CloseCode::Restart,
+    };
+    tracing::info!("stopping: sockets are told to go");
+    // From here on nobody is said to have left: those who are told to go will be back with the next run.
+    stop.cancel();
+    if !sockets.drain(farewell, over, PATIENCE).await {
+        warn_of_late_sockets();
+    }
+}
+
+fn warn_of_late_sockets() {
+    tracing::warn!("some sockets did not end in time");
+}
+
+fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|error| StartError(format!("cannot listen on {address}: {error}")))
+}
+
+/// The origins that are this server's own: as it is known, and in development mode as browsers call a loopback address.
+fn own_origins(settings: &Settings, public_url: &Url, address: SocketAddr) -> Vec<String> {
+    let mut origins = vec![public_url.origin().ascii_serialization()];
+    if settings.dev {
+        let (scheme, port) = (settings.scheme(), address.port());
+        origins.extend(["localhost", "127.0.0.1"].map(|host| format!("{scheme}://{host}:{port}")));
+    }
+    origins
 }
 
 /// Waits for the writer, then for the database.
@@ -173,30 +302,25 @@ fn verifier(
     address: SocketAddr,
     dev: Option<&DevIssuer>,
 ) -> Result<Dispatcher, StartError> {
-    let mut origins = vec![public_url.origin().ascii_serialization()];
-    if dev.is_some() {
-        origins.push(format!("http://localhost:{}", address.port()));
-        origins.push(format!("http://127.0.0.1:{}", address.port()));
-    }
+    let origins = own_origins(settings, public_url, address);
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let discovery = discovery()?;
-    let allowed = settings.browserid_issuers.iter().cloned();
-    let mut keys: Vec<Arc<dyn KeySource>> = vec![Arc::new(AllowListed::new(allowed, discovery))];
-    keys.extend(dev.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    let browserid =
-        BrowserId::new(Arc::new(FirstOf::new(keys)), audiences.map_err(failed)?, Policy::default());
+    let audiences = audiences.map_err(failed)?;
+    let browserid = browserid::verifier(settings, audiences, dev).map_err(failed)?;
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
-/// Asks BrowserID issuers for their keys.
-pub(crate) fn discovery() -> Result<Discovery, StartError> {
-    Ok(Discovery::new(GuardedClient::new(GuardOptions::default()).map_err(failed)?))
+fn with_oidc(dispatcher: Dispatcher, oidc: Option<&Oidc>) -> Dispatcher {
+    match oidc {
+        Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
+        None => dispatcher,
+    }
 }
 
 fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
     let options = GuardOptions {
         allow_http: settings.domain_http || settings.dev,
         allow_loopback: settings.dev,
+        allow_internal: false,
     };
     GuardedClient::new(options).map_err(failed)
 }
@@ -204,35 +328,50 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
 fn endpoint(
     context: Arc<Context>,
     sockets: Arc<Sockets>,
-    exporter: Exporter,
+    proxies: Proxies,
+    metrics: Option<impl Endpoint<Output = Response> + 'static>,
 ) -> impl Endpoint<Output = Response> {
-    let measured = Arc::clone(&context.presence);
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let routes = Route::new()
+    let mut routes = Route::new()
         .at(
             "/presence",
             socket(&sockets, |sockets, request| async move { upgrade::device(&sockets, &request) }),
         )
-        .at("/metrics", make_sync(move |_| metrics(&exporter, &measured)))
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context));
-    routes.around(move |next, request| {
-        let draining = sockets.is_draining();
+        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
+    if let Some(metrics) = metrics {
+        routes = routes.at(METRICS, metrics);
+    }
+    routes.around(move |next, mut request| {
+        proxies.note_client(&mut request);
+        let draining = sockets.is_draining() && !is_for_the_operator(request.uri());
+        let begun = Instant::now();
         async move {
-            if draining {
-                return Ok(http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0)));
-            }
-            next.call(request).await.map(IntoResponse::into_response)
+            let response = if draining {
+                http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0))
+            } else {
+                next.call(request).await?.into_response()
+            };
+            meter::answer(response.status(), begun.elapsed());
+            Ok(response)
         }
     })
 }
 
-fn metrics(exporter: &Exporter, presence: &Presence) -> Response {
+/// How the drain goes on can still be seen.
+fn is_for_the_operator(uri: &Uri) -> bool {
+    uri.path() == METRICS
+}
+
+fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return http::refuse(&Errno::MethodNotAllowed.into());
+    }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(presence))
+        .body(exporter.render(sockets))
 }
 
 fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>

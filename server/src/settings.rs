@@ -1,19 +1,25 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
+//!
+//! Below it: which values cannot be ([`check`]), those of the issuers, what each part of the server is told ([`told`]), and the page of all
+//! settings ([`page`]).
+
+mod browserid;
+mod check;
+pub(crate) mod oidc;
+mod page;
+mod told;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use presence_core::Millis;
-use presence_core::stream::Kept;
-use presence_service::ServiceSettings;
-use presence_service::settings::Rate;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::socket::shared::SocketLimits;
+use self::oidc::OidcIssuers;
+use self::page::Described;
+pub use self::page::page;
 
 /// The prefix of environment variables: `--status-burst` is `PRESENCE_STATUS_BURST`.
 const ENVIRONMENT: &str = "PRESENCE_";
@@ -47,6 +53,15 @@ macro_rules! settings {
         impl Settings {
             /// The names of all settings, as in the file.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+
+            /// What is said of each.
+            const DESCRIBED: &'static [Described] = &[$(
+                Described {
+                    name: stringify!($name),
+                    kind: stringify!($type),
+                    meaning: concat!($($doc,)+),
+                },
+            )+];
         }
     };
 }
@@ -59,6 +74,25 @@ settings! {
     /// Where this server is reached from outside, such as `https://presence.example.org`: the audience of assertions. Empty: the
     /// address it listens on, which must then be a loopback address.
     public_url: String = String::new();
+    /// The certificate chain to serve TLS with: a PEM file, the server's own certificate first. Needs `tls_key`. Empty: plain HTTP, for
+    /// a proxy in front or for loopback.
+    tls_certificate: String = String::new();
+    /// The private key of the certificate: a PEM file.
+    tls_key: String = String::new();
+    /// How often the two files are looked at for a new certificate, in seconds; 0: only at SIGHUP.
+    tls_reload_seconds: f64 = 10.0;
+    /// How long a TLS handshake may take, in seconds.
+    tls_handshake_seconds: f64 = 10.0;
+    /// Where Prometheus finds `/metrics`, as an address and port of its own, in plain HTTP. Empty: beside everything else.
+    metrics_listen: String = String::new();
+    /// Addresses of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is believed. From anybody else it is ignored.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    trusted_proxies: Vec<String> = Vec::new();
+    /// Origins beside that of the public URL whose pages may open sockets, such as `https://app.example.org`; `*` for all.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    allowed_origins: Vec<String> = Vec::new();
+    /// A file whose JSON object `/__version__` answers, as Dockerflow has it. Where there is none, what the build was told.
+    version_file: String = "/app/version.json".to_owned();
     /// Development mode: anybody can be anyone of `dev.localhost`. Only on a loopback address.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     dev: bool = false;
@@ -82,12 +116,24 @@ settings! {
     notify_per_second: u32 = 20;
     /// New sockets of one address a second.
     connects_per_second: u32 = 200;
+    /// Sign-ins over REST of one address a second.
+    sign_ins_per_second: u32 = 200;
+    /// Refused credentials of one address at once.
+    failed_credentials_burst: u32 = 200;
+    /// Refused credentials of one address a second, after those.
+    failed_credentials_per_second: u32 = 20;
     /// Connected devices of one user.
     sockets_per_user: usize = 20;
     /// Sockets of one Application.
     sockets_per_app: usize = 100;
     /// Applications of one developer.
     apps_per_developer: u64 = 200;
+    /// Characters of an Application's name.
+    app_name_characters: usize = 200;
+    /// Characters of an Application's description.
+    app_description_characters: usize = 2_000;
+    /// Characters of an Application's domain; a host name has 253 at most.
+    app_domain_characters: usize = 253;
     /// How long a new socket may stay unknown, in seconds.
     hello_seconds: f64 = 10.0;
     /// How long a connection may take until its first request is answered, in seconds.
@@ -113,15 +159,47 @@ settings! {
     drain_seconds: f64 = 10.0;
     /// How long a restarted server waits for devices to come back before it says who is offline, in seconds.
     warm_up_seconds: f64 = 15.0;
-    /// Hosts of BrowserID issuers whose assertions are accepted, each for the domains that name it.
+    /// Which hosts are asked for the keys of BrowserID issuers.
+    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
+    /// Hosts that may be asked for keys: BrowserID issuers, and domains that refer to one of these. Each speaks for its own e-mails
+    /// and for those of domains that refer to it. In development mode also `localhost:PORT`, which is asked by plain http.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_issuers: Vec<String> = Vec::new();
+    /// BrowserID issuers that may speak for e-mails of every domain, such as a server of Mozilla accounts. A strong setting.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_trusted_issuers: Vec<String> = Vec::new();
+    /// The BrowserID issuer for domains that have none of their own; while only listed hosts are asked, for all others.
+    browserid_fallback: String = String::new();
+    /// Where not empty, the assertions of no other BrowserID issuers are accepted, whatever else is set.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_allowed_issuers: Vec<String> = Vec::new();
+    /// Whether BrowserID issuers may sign with weak keys of the past: RSA of 1024 bits (RS128), DSA with SHA-1 (DS128).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_legacy_issuers: bool = false;
+    /// Whether trusted BrowserID issuers are believed about the e-mail behind an account (`fxa-verifiedEmail`).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_verified_email: bool = false;
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables `[[oidc_issuers]]`, elsewhere as JSON. What goes
+    /// into them is told in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
+}
+
+/// Which hosts are asked for the keys of BrowserID issuers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrowserIdDiscovery {
+    /// None: only the development issuer's assertions are accepted.
+    Off,
+    /// Those that are named in the settings.
+    AllowListed,
+    /// The domain of every e-mail, and the hosts that it refers to.
+    Open,
 }
 
 /// How it is logged.
@@ -142,14 +220,17 @@ pub enum SettingsError {
     NoFile(PathBuf),
     /// A setting is unknown or of the wrong type.
     #[error("{0}")]
-    Wrong(Box<figment::Error>),
+    Wrong(String),
+    /// An OpenID Connect issuer is described wrongly.
+    #[error("oidc_issuers: {0}")]
+    Issuer(String),
     /// A setting has a value that cannot be.
     #[error("{name} {problem}")]
     Impossible {
         /// Which setting.
         name: &'static str,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
 }
 
@@ -171,109 +252,38 @@ impl Settings {
             .merge(Env::prefixed(ENVIRONMENT).only(Self::NAMES))
             .merge(Serialized::defaults(flags))
             .extract()
-            .map_err(|error| SettingsError::Wrong(Box::new(error)))?;
+            .map_err(|error| SettingsError::Wrong(check::said(&error)))?;
         settings.check()?;
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
-        let wrong = |name, problem| Err(SettingsError::Impossible { name, problem });
-        let loopback = self.listen.ip().is_loopback();
-        if self.dev && !loopback {
-            return wrong(
-                "dev",
-                "needs a loopback address to listen on: it lets anybody be anyone",
-            );
-        }
-        if self.public_url.is_empty() && !loopback {
-            return wrong("public_url", "must be given where the address is not a loopback one");
-        }
-        if !self.public_url.is_empty() && origin(&self.public_url).is_none() {
-            return wrong("public_url", "must be an origin such as https://presence.example.org");
-        }
-        let seconds = [
-            self.hello_seconds,
-            self.request_seconds,
-            self.ping_seconds,
-            self.write_seconds,
-            self.grace_seconds,
-            self.session_seconds,
-            self.app_queue_seconds,
-            self.drain_seconds,
-            self.warm_up_seconds,
-        ];
-        if seconds.iter().any(|seconds| !(0.0..=1e9).contains(seconds)) {
-            return wrong("a setting in seconds", "must be between 0 and 1000000000");
-        }
-        if self.ping_seconds < 0.1 || self.hello_seconds < 0.1 || self.session_seconds < 1.0 {
-            return wrong("ping_seconds, hello_seconds or session_seconds", "is too short");
-        }
-        Ok(())
-    }
-
-    /// Where the server is reached from outside, once it is known where it listens.
-    pub fn public_url(&self, listening: SocketAddr) -> Option<Url> {
-        if self.public_url.is_empty() {
-            Url::parse(&format!("http://{listening}")).ok()
-        } else {
-            origin(&self.public_url)
-        }
-    }
-
-    /// What the service is told.
-    pub fn service(&self) -> ServiceSettings {
-        ServiceSettings {
-            development: self.dev,
-            session: millis(self.session_seconds),
-            session_ends_with_assertion: self.session_ends_with_assertion,
-            grace: millis(self.grace_seconds),
-            warm_up: millis(self.warm_up_seconds),
-            sockets_per_user: self.sockets_per_user,
-            sockets_per_app: self.sockets_per_app,
-            apps_per_developer: self.apps_per_developer,
-            kept: Kept { entries: self.app_queue_updates, age: millis(self.app_queue_seconds) },
-            status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
-            notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
-            connect_rate: Rate {
-                burst: self.connects_per_second,
-                per_second: self.connects_per_second,
-            },
-            commit_group: self.commit_group,
-            domain_http: self.domain_http,
-            action_schemes: self.action_schemes.clone(),
-        }
-    }
-
-    /// What the sockets are told.
-    pub fn sockets(&self) -> SocketLimits {
-        SocketLimits {
-            device_frame: self.device_frame_bytes,
-            app_frame: self.app_frame_bytes,
-            hello: millis(self.hello_seconds),
-            ping: millis(self.ping_seconds),
-            write: millis(self.write_seconds),
-        }
-    }
-
-    /// How long the sockets are told to go.
-    pub fn drain(&self) -> Duration {
-        Duration::from_millis(millis(self.drain_seconds))
-    }
-
-    /// How long nothing may be written to a connection: until its first answer, and later.
-    pub fn silences(&self) -> (Millis, Millis) {
-        let first = millis(self.request_seconds);
-        (first, first.max(millis(self.ping_seconds) * 2 + 5_000))
-    }
-
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
-        let hidden = Self { database: without_password(&self.database), ..self.clone() };
+        let hidden = Self {
+            database: without_password(&self.database),
+            oidc_issuers: self.oidc_issuers.hidden(),
+            ..self.clone()
+        };
         let Ok(serde_json::Value::Object(values)) = serde_json::to_value(&hidden) else {
             return String::new();
         };
-        let line = |name: &&str| values.get(*name).map(|value| format!("{name} = {value}\n"));
+        let line =
+            |name: &&str| values.get(*name).map(|value| format!("{name} = {}\n", toml(value)));
         Self::NAMES.iter().filter_map(line).collect()
+    }
+}
+
+/// A value as the file has it, on one line.
+fn toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let member = |(name, value)| format!("{name} = {}", toml(value));
+            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
     }
 }
 
@@ -297,15 +307,6 @@ fn without_password(database: &str) -> String {
         }
         Ok(_) | Err(_) => database.to_owned(),
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be in bounds"
-)]
-fn millis(seconds: f64) -> Millis {
-    (seconds * 1000.0).round() as Millis
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ UNHURRIED = [
     "--notify-burst=100000",
     "--notify-per-second=100000",
     "--connects-per-second=100000",
+    "--sign-ins-per-second=100000",
+    "--failed-credentials-burst=100000",
+    "--failed-credentials-per-second=100000",
     "--apps-per-developer=100000",
 ]
 

@@ -34,7 +34,8 @@ const ALL_OF_OTHERS: [(&str, &[&str]); 2] = [
 ];
 
 /// Crates of others that only these of ours use.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 12] = [
+    ("askama", &["presence-server"]),
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
     // The chat room is a web server of its own, and the library is compiled for the server in any case.
@@ -45,7 +46,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
         &["presence-bench", "presence-client", "presence-server", "presence-tests"],
     ),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
-    ("aws-lc-rs", &["presence-identity", "presence-service"]),
+    ("aws-lc-rs", &["presence-identity", "presence-service", "presence-tests"]),
     ("clap", &["presence-server"]),
     ("uniffi", &["presence-bindings"]),
     ("uniffi_bindgen", &["presence-bindgen"]),

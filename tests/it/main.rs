@@ -8,11 +8,13 @@
 
 mod app_channel;
 mod bad_input;
+mod browserid;
 mod device_channel;
 mod durability;
 mod examples;
 mod imports;
 mod notifications;
+mod oidc;
 mod operation;
 mod oracle;
 mod presence_rules;

@@ -1,5 +1,12 @@
 //! What who runs a server sees of it.
 
+mod addresses;
+mod backups;
 mod command_line;
+mod limits;
+mod logs;
+mod metrics;
+mod origins;
 mod running;
 mod stopping;
+mod tls;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Where a domain shows its key.
@@ -24,6 +25,8 @@ struct Shared {
     /// Whole HTTP answers by path.
     answers: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
+    /// Whether answers wait.
+    held: watch::Sender<bool>,
 }
 
 impl Domain {
@@ -67,6 +70,16 @@ impl Domain {
         self.shared.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
+    /// Answers nobody from now on, until it is let go.
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Answers again, those who wait too.
+    pub fn let_go(&self) {
+        self.shared.held.send_replace(false);
+    }
+
     /// The paths that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
@@ -88,8 +101,16 @@ async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let answer = shared.answers.lock().unwrap().get(&path).cloned();
+    let answer = {
+        let answers = shared.answers.lock().unwrap();
+        // An answer that was given without a query is for all queries.
+        let plain = path.split('?').next().unwrap_or_default();
+        answers.get(&path).or_else(|| answers.get(plain)).cloned()
+    };
     shared.asked.lock().unwrap().push(path);
+    if shared.held.subscribe().wait_for(|held| !held).await.is_err() {
+        return;
+    }
     let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let answer = answer.unwrap_or_else(|| missing.to_vec());
     // Whoever asked may be gone already.

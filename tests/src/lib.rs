@@ -11,24 +11,28 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod authority;
 mod binary;
 mod command;
 mod cutter;
 mod dice;
 mod domain;
 mod forgery;
+mod issuer;
 mod peer;
 mod people;
 mod rest;
 mod server;
 mod socket;
 
+pub use authority::Authority;
 pub use binary::{example_binary, server_binary};
 pub use command::{Said, run};
 pub use cutter::Cutter;
 pub use dice::Dice;
 pub use domain::Domain;
 pub use forgery::forged;
+pub use issuer::{Issuer, Key, now};
 pub use peer::Peer;
 pub use people::{Application, User, email};
 pub use rest::{Answer, Call, Rest};

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use presence_protocol::Errno;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Certificate, Client, Method, RequestBuilder};
 use serde_json::Value;
+
+use crate::Authority;
 
 /// Longer than the server ever makes anybody wait.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -18,23 +20,25 @@ const LONGEST: Duration = Duration::from_mins(1);
 pub struct Rest {
     client: Client,
     address: Arc<Mutex<SocketAddr>>,
+    scheme: &'static str,
 }
 
 impl Rest {
-    pub(crate) fn new(address: Arc<Mutex<SocketAddr>>) -> Self {
+    pub(crate) fn new(address: Arc<Mutex<SocketAddr>>, tls: Option<&Authority>) -> Self {
+        let root = tls.map(|authority| Certificate::from_der(authority.root()).unwrap());
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .tls_certs_only([])
+            .tls_certs_only(root)
             .timeout(LONGEST)
             .build()
             .unwrap();
-        Self { client, address }
+        Self { client, address, scheme: if tls.is_some() { "https" } else { "http" } }
     }
 
     /// A call. Await it to have it made.
     pub fn call(&self, method: &str, path: &str) -> Call {
-        let url = format!("http://{}{path}", self.address.lock().unwrap());
+        let url = format!("{}://{}{path}", self.scheme, self.address.lock().unwrap());
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         Call { request: self.client.request(method, url), headers: HeaderMap::new() }
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use presence_protocol::{AppId, Puid};
 use serde_json::{Value, json};
@@ -15,10 +16,10 @@ use tokio::time::timeout;
 
 use crate::people::{Application, User, email};
 use crate::rest::{Call, Rest};
-use crate::{Domain, PATIENCE, binary};
+use crate::{Authority, Domain, PATIENCE, binary};
 
 /// What the line with the address starts with.
-const GREETING: &str = "Presence is listening on http://";
+const GREETING: &str = "Presence is listening on ";
 
 /// How a server is started. By default in development mode, with short times for what only waits: a grace time and a warm-up of
 /// half a second, a drain of a fifth.
@@ -27,12 +28,13 @@ pub struct Options {
     flags: Vec<(String, String)>,
     production: bool,
     file_limit: Option<u64>,
+    tls: Option<Authority>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let flags = Vec::new();
-        Self { flags, production: false, file_limit: None }
+        Self { flags, production: false, file_limit: None, tls: None }
             .with("grace-seconds", 0.5)
             .with("drain-seconds", 0.2)
             .with("warm-up-seconds", 0.5)
@@ -53,6 +55,15 @@ impl Options {
     #[must_use]
     pub fn production(self) -> Self {
         Self { production: true, ..self }
+    }
+
+    /// Speaks TLS, with the files of an authority.
+    #[must_use]
+    pub fn over_tls(self, authority: &Authority) -> Self {
+        let (certificate, key) = (authority.certificate(), authority.key());
+        let with_files =
+            self.with("tls-certificate", certificate.display()).with("tls-key", key.display());
+        Self { tls: Some(authority.clone()), ..with_files }
     }
 
     /// No file may grow over so many blocks of 1024 bytes, the database's neither; a write beyond fails, and kills nobody.
@@ -98,7 +109,7 @@ impl Server {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let (process, address) = spawn(&options, &directory, 0).await;
         let address = Arc::new(Mutex::new(address));
-        let rest = Rest::new(Arc::clone(&address));
+        let rest = Rest::new(Arc::clone(&address), options.tls.as_ref());
         Self { options, directory, process: Some(process), address, rest }
     }
 
@@ -114,7 +125,35 @@ impl Server {
 
     /// Its URL, without a slash at the end: the audience of assertions.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address())
+        let scheme = if self.tls().is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
+    }
+
+    /// Whose certificate it serves TLS with.
+    pub fn tls(&self) -> Option<&Authority> {
+        self.options.tls.as_ref()
+    }
+
+    /// The next line of its stdout.
+    pub async fn says(&mut self) -> String {
+        let process = self.process.as_mut().unwrap_or_else(|| panic!("the server does not run"));
+        let line = timeout(PATIENCE, process.stdout.next_line()).await;
+        line.unwrap_or_else(|_| panic!("the server says no more")).unwrap().unwrap_or_default()
+    }
+
+    /// Waits until it has logged a text, and gives the whole log.
+    pub async fn logs(&self, text: &str) -> String {
+        let logged = async {
+            loop {
+                let log = self.log();
+                if log.contains(text) {
+                    return log;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let log = timeout(PATIENCE, logged).await;
+        log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log()))
     }
 
     /// The SQLite file.
@@ -277,7 +316,8 @@ async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, S
     let line =
         first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
     // Where it is known by another name, that follows after a comma.
-    let address = line.strip_prefix(GREETING).and_then(|rest| rest.split(',').next()?.parse().ok());
+    let url = line.strip_prefix(GREETING).and_then(|rest| rest.split(',').next());
+    let address = url.and_then(|url| url.split_once("://")?.1.parse().ok());
     let address = address.unwrap_or_else(|| {
         let log = std::fs::read_to_string(log_of(directory)).unwrap_or_default();
         panic!("the server did not start: it said {line:?} and logged:\n{log}")
@@ -296,14 +336,6 @@ fn command(file_limit: Option<u64>) -> Command {
 
 fn log_of(directory: &TempDir) -> PathBuf {
     directory.path().join("stderr.log")
-}
-
-impl Process {
-    /// Further lines of its stdout.
-    #[expect(dead_code, reason = "kept so that the pipe stays open")]
-    fn stdout(&mut self) -> &mut Lines<BufReader<ChildStdout>> {
-        &mut self.stdout
-    }
 }
 
 /// A message of presence as JSON, for comparisons.

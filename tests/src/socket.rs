@@ -6,10 +6,13 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use presence_protocol::app::SUBPROTOCOL;
 use presence_protocol::{CloseCode, Errno, Puid};
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
@@ -20,7 +23,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::people::{Application, email};
-use crate::{Cutter, PATIENCE, Server};
+use crate::{Authority, Cutter, PATIENCE, Server};
 
 /// How a socket is opened: where, and what the upgrade request says.
 #[derive(Debug, Clone)]
@@ -95,6 +98,18 @@ impl Way {
     }
 }
 
+/// Plain or by TLS.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
+
+impl<W: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Wire for W {}
+
+async fn secured(stream: TcpStream, authority: &Authority) -> TlsStream<TcpStream> {
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let greeting = TlsConnector::from(authority.client()).connect(name, stream);
+    let greeted = timeout(PATIENCE, greeting).await;
+    greeted.unwrap_or_else(|_| panic!("the TLS handshake does not end")).unwrap()
+}
+
 /// An upgrade that was refused: the HTTP status and the body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
@@ -125,7 +140,7 @@ pub enum Ended {
 /// An open socket. Pings are answered whenever it is read. Dropping it cuts it without a good-bye.
 #[derive(Debug)]
 pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Box<dyn Wire>>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
     /// What was heard, for a test that fails.
@@ -151,6 +166,10 @@ impl Socket {
         }
         let stream = tcp.connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        let stream: Box<dyn Wire> = match server.tls() {
+            Some(authority) => Box::new(secured(stream, authority).await),
+            None => Box::new(stream),
+        };
         let opening = timeout(PATIENCE, client_async(way.request(address), stream)).await;
         match opening.unwrap_or_else(|_| panic!("the upgrade was not answered")) {
             Ok((stream, response)) => Ok(Self::new(stream, &response)),
@@ -213,7 +232,7 @@ impl Socket {
         (socket, snapshot)
     }
 
-    fn new(stream: WebSocketStream<TcpStream>, response: &Response) -> Self {
+    fn new(stream: WebSocketStream<Box<dyn Wire>>, response: &Response) -> Self {
         let subprotocol = response.headers().get("sec-websocket-protocol");
         let subprotocol = subprotocol.map(|value| value.to_str().unwrap().to_owned());
         Self { stream, subprotocol, heard: Vec::new(), marks: 0 }
@@ -244,7 +263,9 @@ impl Socket {
 
     /// Writes bytes past the WebSocket, such as a frame that no library would make.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).await.unwrap();
+        let wire = self.stream.get_mut();
+        wire.write_all(bytes).await.unwrap();
+        wire.flush().await.unwrap();
     }
 
     async fn send_message(&mut self, message: Message) {
@@ -362,6 +383,15 @@ impl Socket {
     pub async fn is_closed_with(&mut self, code: CloseCode) {
         let ended = self.ended().await;
         assert_eq!(ended, Ended::Closed(Some(code.number())), "heard: {:?}", self.heard);
+    }
+
+    /// Makes sure that after the good-bye the connection itself ends in good order, by TLS too.
+    pub async fn ends_in_good_order(&mut self) {
+        let next = timeout(PATIENCE, self.stream.next()).await;
+        match next.unwrap_or_else(|_| panic!("the connection does not end")) {
+            None | Some(Err(Error::ConnectionClosed)) => {}
+            other => panic!("the connection did not end in good order: {other:?}"),
+        }
     }
 
     /// The code with which the server closed, or `None` for a close frame without one or a lost connection.

@@ -152,6 +152,22 @@ impl Scope {
     }
 }
 
+/// How new the secret is by which a user proves to an issuer who it is: the number grows when the password changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Who counts.
+    pub issuer: Box<str>,
+    /// The number. Numbers of different issuers say nothing of each other.
+    pub number: u64,
+}
+
+impl Generation {
+    /// Whether the same issuer has given a smaller number.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.number < other.number
+    }
+}
+
 /// A user's session, of whose token only the digest is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -165,6 +181,8 @@ pub struct Session {
     pub created_at: Millis,
     /// When it ends by itself.
     pub expires_at: Millis,
+    /// The generation of the proof that opened it, where its issuer counts them.
+    pub generation: Option<Generation>,
 }
 
 /// A user's permission for one Application.

@@ -41,19 +41,25 @@ impl<H> Shard<H> {
         }
     }
 
-    /// Ends the grace times that are over.
-    pub fn tick(&mut self, now: Millis, out: &mut Vec<Tell>) {
+    /// Ends the grace times that are over. Gives by how many milliseconds each was over, of which somebody is told.
+    pub fn tick(&mut self, now: Millis, out: &mut Vec<Tell>) -> Vec<Millis> {
+        let mut late = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
             if at > now {
-                return;
+                break;
             }
             self.deadlines.pop();
             let Some(roster) = self.users.get_mut(&user) else { continue };
+            let told = out.len();
             if let Some(next) = roster.tick(now, out) {
                 self.deadlines.push(Reverse((next, user)));
             }
+            if out.len() > told {
+                late.push(now - at);
+            }
             self.tidy(user);
         }
+        late
     }
 
     /// How many device connections are open.

@@ -98,6 +98,11 @@ impl Stream {
         self.head - self.log.len() as u64
     }
 
+    /// How many entries are kept.
+    pub fn kept(&self) -> usize {
+        self.log.len()
+    }
+
     /// The user is shown like this from now on. True where there is something new to read.
     #[must_use]
     pub fn tell(&mut self, puid: Puid, view: View, now: Millis) -> bool {

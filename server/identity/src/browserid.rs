@@ -11,7 +11,13 @@ mod workshop;
 mod authority;
 mod claims;
 
+mod account;
+
 mod discovery;
+mod remembered;
+
+mod shares;
+
 mod key_source;
 
 mod policy;
@@ -28,6 +34,7 @@ mod names;
 #[cfg(feature = "browserid-dsa")]
 mod vectors;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,12 +42,14 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 pub use self::audience::{Audience, NotAnAudience};
-pub use self::discovery::Discovery;
+pub use self::discovery::{Discovery, Reach};
 pub use self::key::{Algorithm, NotAKey, PublicKey};
-pub use self::key_source::{AllowListed, FirstOf, KeySource, NoAnswer, PinnedKeys};
+pub use self::key_source::{FirstOf, KeySource, NoAnswer, PinnedKeys, Question};
+pub use self::names::is_issuer_host;
 pub use self::policy::Policy;
 pub use self::support_document::SupportDocument;
 
+use self::authority::Search;
 use self::claims::{Assertion, Certificate};
 pub(crate) use self::names::{Hosts, email_host};
 use self::workshop::Workshop;
@@ -76,11 +85,17 @@ impl BrowserId {
     ///
     /// # Errors
     /// As [`Verifier::verify`].
-    pub async fn prove(&self, slot: &str, now: Millis) -> Result<Proven, IdentityError> {
+    pub async fn prove(
+        &self,
+        slot: &str,
+        now: Millis,
+        client: Option<IpAddr>,
+    ) -> Result<Proven, IdentityError> {
         let parts = Parts::read(slot, &self.policy)?;
         let domain = self.check_offline(&parts, now)?;
         let issuer = &parts.certificate.issuer;
-        let keys = authority::issuer_keys(&*self.keys, &self.policy, issuer, domain).await?;
+        let search = Search { source: &*self.keys, policy: &self.policy, domain, client };
+        let keys = search.issuer_keys(issuer).await?;
         let digest = parts.digest();
         let Parts { certified, certificate, asserted, assertion } = parts;
         self.check_certified(certified, keys).await?;
@@ -144,12 +159,11 @@ impl BrowserId {
     /// The principal, or the address behind it where the policy believes this issuer about such addresses.
     fn email(&self, certificate: &Certificate) -> Result<String, Reason> {
         let believed = self.policy.fxa_verified_email && self.policy.trusts(&certificate.issuer);
-        match certificate.claims.get("fxa-verifiedEmail") {
-            Some(Value::String(email)) if believed => {
+        match &certificate.verified_email {
+            Some(email) if believed => {
                 email_host(email, self.policy.hosts()).ok_or(Reason::InvalidEmail)?;
                 Ok(email.clone())
             }
-            Some(_) if believed => Err(Reason::Malformed),
             Some(_) | None => Ok(certificate.principal.clone()),
         }
     }
@@ -158,7 +172,16 @@ impl BrowserId {
 #[async_trait]
 impl Verifier for BrowserId {
     async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
-        self.prove(slot, now).await.map(|proven| proven.identity)
+        self.verify_for(slot, now, None).await
+    }
+
+    async fn verify_for(
+        &self,
+        slot: &str,
+        now: Millis,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, IdentityError> {
+        self.prove(slot, now, client).await.map(|proven| proven.identity)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One verifier per kind, chosen by shape alone (threat 22): a slot that one kind refuses is never offered to another.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -47,6 +48,15 @@ impl Dispatcher {
 impl Verifier for Dispatcher {
     async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
         self.choose(slot)?.verify(slot, now).await
+    }
+
+    async fn verify_for(
+        &self,
+        slot: &str,
+        now: Millis,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, IdentityError> {
+        self.choose(slot)?.verify_for(slot, now, client).await
     }
 }
 

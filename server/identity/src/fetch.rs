@@ -1,4 +1,4 @@
-//! One GET to an address that a stranger chose, without letting them reach into our network (threats 1 to 3).
+//! One request to an address that a stranger chose, without letting them reach into our network (threats 1 to 3).
 //!
 //! Each answer of the resolver is vetted as a whole and the connection goes to a vetted address, so a name cannot be good when it
 //! is checked and bad when it is used. Deliberately without redirects, cookies, proxies, decompression and connection reuse.
@@ -13,12 +13,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use url::{Host, Url};
 
 use self::resolver::{GuardedResolver, Lookup, Refusal, SystemLookup};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// Where a [`GuardedClient`] may go beyond `https` on public addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct GuardOptions {
     pub allow_http: bool,
     /// Development only: `localhost`, `127.0.0.1` and `[::1]` are allowed, by `http` too and on every port.
     pub allow_loopback: bool,
+    /// Every address and every port is allowed. Only for addresses that the operator chose.
+    pub allow_internal: bool,
 }
 
 /// How much time and room a fetch has.
@@ -53,6 +58,8 @@ pub struct Fetched {
     pub status: u16,
     /// The media type with its parameters, as it was sent.
     pub content_type: Option<String>,
+    /// How long the answer may be kept, where it says so (`Cache-Control`); nothing where it may not be kept.
+    pub max_age: Option<Duration>,
     /// The whole body, as it was sent.
     pub body: Vec<u8>,
 }
@@ -128,7 +135,7 @@ impl GuardedClient {
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetUpError> {
         let client = Client::builder()
-            .dns_resolver(GuardedResolver::new(lookup, options.allow_loopback))
+            .dns_resolver(GuardedResolver::new(lookup, options))
             .no_proxy()
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -152,9 +159,26 @@ impl GuardedClient {
     /// As [`FetchError`] says. A status other than 3xx is an answer, not an error.
     pub async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
         self.check(url)?;
-        tokio::time::timeout(self.limits.total, self.fetch(url))
-            .await
-            .map_err(|_| FetchError::Timeout)?
+        self.fetch(self.client.get(url.clone())).await
+    }
+
+    /// Posts a form to `url`, with the value of an `Authorization` header where one is given.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::get`].
+    pub async fn post_form(
+        &self,
+        url: &Url,
+        form: String,
+        authorization: Option<&str>,
+    ) -> Result<Fetched, FetchError> {
+        self.check(url)?;
+        let request = self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, JSON);
+        let request = match authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        };
+        self.fetch(request.body(form)).await
     }
 
     /// What can be told from the URL alone. Addresses in it are vetted here, since no resolver will see them.
@@ -170,7 +194,8 @@ impl GuardedClient {
             "http" => self.options.allow_http || local,
             _ => false,
         };
-        if !scheme_fits || !(local || matches!(port, 443 | 80)) {
+        let anywhere = local || self.options.allow_internal;
+        if !scheme_fits || !(anywhere || matches!(port, 443 | 80)) {
             return Err(FetchError::NotAllowed);
         }
         let literal = match host {
@@ -178,15 +203,21 @@ impl GuardedClient {
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
         };
-        if local || address::is_public(literal) {
+        if anywhere || address::is_public(literal) {
             Ok(())
         } else {
             Err(FetchError::ForbiddenAddress)
         }
     }
 
-    async fn fetch(&self, url: &Url) -> Result<Fetched, FetchError> {
-        let response = self.client.get(url.clone()).send().await.map_err(|error| coarse(&error))?;
+    async fn fetch(&self, request: RequestBuilder) -> Result<Fetched, FetchError> {
+        tokio::time::timeout(self.limits.total, self.send(request))
+            .await
+            .map_err(|_| FetchError::Timeout)?
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Fetched, FetchError> {
+        let response = request.send().await.map_err(|error| coarse(&error))?;
         if response.status().is_redirection() {
             return Err(FetchError::Redirect);
         }
@@ -195,8 +226,9 @@ impl GuardedClient {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
+        let max_age = max_age(response.headers());
         let status = response.status().as_u16();
-        Ok(Fetched { status, content_type, body: self.body(response).await? })
+        Ok(Fetched { status, content_type, max_age, body: self.body(response).await? })
     }
 
     /// Reads the body, counting: what the answer says about its length is no limit.
@@ -210,6 +242,27 @@ impl GuardedClient {
         }
         Ok(body)
     }
+}
+
+/// What `Cache-Control` says of how long an answer may be kept.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let directives = || {
+        let values = headers.get_all(CACHE_CONTROL).into_iter();
+        values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+    };
+    let named = |name: &str| directives().any(|text| text.trim().eq_ignore_ascii_case(name));
+    if named("no-store") || named("no-cache") {
+        return Some(Duration::ZERO);
+    }
+    let seconds = directives().find_map(|text| {
+        let (name, value) = text.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("max-age") {
+            value.trim_matches('"').parse().ok()
+        } else {
+            None
+        }
+    });
+    seconds.map(Duration::from_secs)
 }
 
 fn is_loopback_host(host: &Host<&str>) -> bool {

@@ -3,6 +3,7 @@
 //! Deliberately without any format: BrowserID and whatever comes after it answer with the same [`Identity`].
 
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,20 @@ pub trait Verifier: Send + Sync {
     /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and [`IdentityError::Busy`] if it
     /// cannot be told now.
     async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError>;
+
+    /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot names gives each client only
+    /// a share of that; one whose issuers are all configured need not know who asks.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    async fn verify_for(
+        &self,
+        slot: &str,
+        now: Millis,
+        _client: Option<IpAddr>,
+    ) -> Result<Identity, IdentityError> {
+        self.verify(slot, now).await
+    }
 }
 
 /// A proven identity.
@@ -76,34 +91,52 @@ impl From<Reason> for IdentityError {
 pub enum Reason {
     /// The header names another algorithm than the key has.
     AlgMismatch,
+    /// The header names an algorithm that this issuer may not use.
+    AlgNotAllowed,
     /// Made for another site, or for something that is no site.
     AudienceMismatch,
+    /// Asked for by another client.
+    AzpMismatch,
     /// The certified key cannot be used.
     BadKey,
     /// A signature does not fit.
     BadSignature,
     /// More than one certificate.
     ChainTooLong,
+    /// The issuer may not speak for the domain of the e-mail.
+    EmailDomainNotAllowed,
     /// Proves another e-mail than was claimed. For callers: no verifier here answers it.
     EmailMismatch,
+    /// The issuer has not verified the e-mail.
+    EmailNotVerified,
     /// Over.
     Expired,
     /// The certified name is not an e-mail address.
     InvalidEmail,
+    /// Nobody has configured this issuer.
+    IssuerMismatch,
+    /// The named key is not one for this.
+    KeyNotUsable,
     /// Not in the format.
     Malformed,
     /// A required member is absent.
     MissingField,
     /// Nobody vouches for it.
     NoCertificate,
+    /// Not made for the sign-in that asked for it.
+    NonceMismatch,
     /// From the future.
     NotYetValid,
     /// Longer than allowed.
     TooLarge,
+    /// No key, or no single one, of the issuer is meant.
+    UnknownKid,
     /// The issuer may not speak for this e-mail.
     UntrustedIssuer,
     /// A genuine key, but too weak for the policy.
     WeakKey,
+    /// A token for another purpose.
+    WrongType,
 }
 
 impl Reason {
@@ -111,20 +144,29 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::AlgMismatch => "alg_mismatch",
+            Self::AlgNotAllowed => "alg_not_allowed",
             Self::AudienceMismatch => "audience_mismatch",
+            Self::AzpMismatch => "azp_mismatch",
             Self::BadKey => "bad_key",
             Self::BadSignature => "bad_signature",
             Self::ChainTooLong => "chain_too_long",
+            Self::EmailDomainNotAllowed => "email_domain_not_allowed",
             Self::EmailMismatch => "email_mismatch",
+            Self::EmailNotVerified => "email_not_verified",
             Self::Expired => "expired",
             Self::InvalidEmail => "invalid_email",
+            Self::IssuerMismatch => "issuer_mismatch",
+            Self::KeyNotUsable => "key_not_usable",
             Self::Malformed => "malformed",
             Self::MissingField => "missing_field",
             Self::NoCertificate => "no_certificate",
+            Self::NonceMismatch => "nonce_mismatch",
             Self::NotYetValid => "not_yet_valid",
             Self::TooLarge => "too_large",
+            Self::UnknownKid => "unknown_kid",
             Self::UntrustedIssuer => "untrusted_issuer",
             Self::WeakKey => "weak_key",
+            Self::WrongType => "wrong_type",
         }
     }
 }

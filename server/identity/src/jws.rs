@@ -11,7 +11,9 @@ use crate::strict_json;
 
 /// A token taken apart: `header.payload.signature`.
 pub(crate) struct Jws {
-    /// The header, with what decides how it is verified.
+    /// The whole header.
+    pub(crate) header: Map<String, Value>,
+    /// What decides how it is verified.
     pub(crate) signed: Signed,
     /// The claims, not yet proven.
     pub(crate) payload: Map<String, Value>,
@@ -48,7 +50,7 @@ impl Jws {
         };
         let payload = object(payload, depth)?;
         let signature = base64url(signature).ok_or(Reason::Malformed)?;
-        Ok(Self { signed: Signed { alg, input, signature }, payload })
+        Ok(Self { header, signed: Signed { alg, input, signature }, payload })
     }
 }
 

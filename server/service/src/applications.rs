@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::presence::Presence;
 use crate::refusal::of_store;
-use crate::rules::{self, DESCRIPTION_CHARS, NAME_CHARS};
+use crate::rules;
 use crate::secret::{self, Kind};
 
 /// Where a domain shows its key.
@@ -263,15 +263,15 @@ impl Presence {
         domain: Option<&str>,
         description: Option<&str>,
     ) -> Result<(), Ko> {
+        let most = self.settings.texts;
         if let Some(name) = name {
-            rules::display_text("name", name, NAME_CHARS, false)?;
+            rules::display_text("name", name, most.name, false)?;
         }
         if let Some(domain) = domain {
-            rules::domain(domain, self.settings.development)?;
+            rules::domain(domain, most.domain, self.settings.development)?;
         }
-        description.map_or(Ok(()), |text| {
-            rules::display_text("description", text, DESCRIPTION_CHARS, true)
-        })
+        description
+            .map_or(Ok(()), |text| rules::display_text("description", text, most.description, true))
     }
 }
 

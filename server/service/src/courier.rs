@@ -1,6 +1,7 @@
 //! Carries what the writer committed to the hub, in that order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use presence_core::{Notification, UserId};
 use presence_protocol::{AppId, CloseCode, Puid};
@@ -24,6 +25,10 @@ impl Observer for Courier {
         for done in done {
             self.carry(done);
         }
+    }
+
+    fn took(&self, requests: usize, time: Duration) {
+        self.0.committed(requests, time);
     }
 }
 

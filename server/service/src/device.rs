@@ -1,11 +1,12 @@
 //! The use cases of a device's connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use presence_core::model::AppState;
 use presence_core::phase::{Claim, Known};
 use presence_core::roster::View;
-use presence_core::{Notification, Taken, UserId};
+use presence_core::{Email, Notification, Taken, UserId};
 use presence_protocol::device::{Command, Proof, Report};
 use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
 use presence_store::Answer;
@@ -43,13 +44,22 @@ impl Presence {
     /// # Errors
     ///
     /// As [`Presence::identify`], and `slow_down` or `too_many_connections`.
-    pub async fn open_device(&self, claim: Claim, bell: Arc<Bell>) -> Result<OpenDevice, Ko> {
+    pub async fn open_device(
+        &self,
+        claim: Claim,
+        bell: Arc<Bell>,
+        client: Option<IpAddr>,
+    ) -> Result<OpenDevice, Ko> {
         let Claim { email, proof, device, acks, command } = claim;
-        let identified = self.identify(&proof, email.as_deref(), &device).await?;
-        let Identified { user, email, expires_at, digest } = identified;
+        let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
+        let Identified { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
+        self.raise(user, generation.as_ref(), None).await?;
         self.spend(user, &device, &command)?;
         let mailbox = Arc::new(Mailbox::new(bell, digest));
+        if let Some(generation) = &generation {
+            mailbox.set_generation(generation);
+        }
         let seat = self
             .hub
             .arrive(user, device.clone(), Arc::clone(&mailbox))
@@ -71,6 +81,7 @@ impl Presence {
         if let Some(session) = still_signed_in {
             session.await.map_err(of_store)?.ok_or(Errno::SessionExpired)?;
         }
+        self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
         let known = Known::new(email, (device, acks), digest, expires_at);
@@ -114,7 +125,8 @@ impl Presence {
         self.writer.settle(user, ids, how)
     }
 
-    /// Checks a fresh proof of a known device; it must be for the same e-mail.
+    /// Checks a fresh proof of a known device; it must be for the same e-mail. From then on the connection ends with this proof
+    /// too, where that is ended.
     ///
     /// # Errors
     ///
@@ -122,10 +134,23 @@ impl Presence {
     pub async fn renew(
         &self,
         proof: Proof,
-        email: presence_core::Email,
-        device: DeviceName,
+        (email, device): (Email, DeviceName),
+        mailbox: Arc<Mailbox>,
+        client: Option<IpAddr>,
     ) -> Result<Identified, Ko> {
-        self.identify(&proof, Some(email.as_str()), &device).await
+        let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
+        let Identified { user, digest, generation, .. } = &identified;
+        self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
+        mailbox.renew(*digest);
+        if let Some(generation) = generation {
+            mailbox.set_generation(generation);
+        }
+        // Who signed out since the proof was checked did not find it at this connection.
+        if let Proof::Token(token) = &proof {
+            self.caller(token).await?;
+        }
+        self.is_current(*user, generation.as_ref()).await?;
+        Ok(identified)
     }
 }
 

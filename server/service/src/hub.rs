@@ -7,16 +7,17 @@ mod room;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use presence_core::roster::{Arrival, DeviceInfo, Ending, Roster, Stale, Tell, View};
 use presence_core::shard::Shard;
 use presence_core::stream::{Kept, Stream};
-use presence_core::{Clock, GrantSet, Millis, UserId};
+use presence_core::{Clock, Generation, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
 use crate::mailbox::{Mailbox, Posted};
-use crate::meters::{self, HubMeters};
+use crate::meters::{HubMeters, RoomMeters};
 pub use room::{Full, Room, Subscription};
 
 /// More shards than cores, so that two users seldom wait for each other.
@@ -46,6 +47,7 @@ pub struct Hub {
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
     meters: HubMeters,
+    room_meters: RoomMeters,
 }
 
 /// A device's seat. Dropping it without leaving counts as a lost connection.
@@ -72,6 +74,7 @@ impl Hub {
             warm_at,
             releases: Mutex::default(),
             meters: HubMeters::default(),
+            room_meters: RoomMeters::default(),
         }
     }
 
@@ -129,7 +132,7 @@ impl Hub {
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         let room = rooms.entry(app).or_insert_with(|| {
             let stream = Stream::new(rand::random(), self.epoch, active, self.limits.kept);
-            Arc::new(Room::new(stream))
+            Arc::new(Room::new(stream, self.room_meters.clone()))
         });
         Arc::clone(room)
     }
@@ -167,7 +170,7 @@ impl Hub {
 
     /// The last word on a notification.
     pub fn receipt(&self, app: AppId, receipt: Receipt) {
-        meters::receipt(receipt.state);
+        self.meters.receipt(receipt.state);
         let now = self.clock.now();
         if let Some(room) = self.room(app) {
             room.change(|stream| stream.receipt(receipt, now));
@@ -228,13 +231,23 @@ impl Hub {
         }
     }
 
-    /// Closes the connections of a user that were opened with this proof.
+    /// Closes the connections of a user that are held open by this proof.
     pub fn end_session(&self, user: UserId, digest: &[u8; 32]) {
+        self.end_where(user, |mailbox| mailbox.is_of_session(digest));
+    }
+
+    /// Closes the connections of a user that are held open by a proof of an older generation, but for one.
+    pub fn end_older(&self, user: UserId, generation: &Generation, spared: Option<&Mailbox>) {
+        let is_spared = |mailbox| spared.is_some_and(|spared| std::ptr::eq(spared, mailbox));
+        self.end_where(user, |mailbox| mailbox.is_older_than(generation) && !is_spared(mailbox));
+    }
+
+    fn end_where(&self, user: UserId, is_over: impl Fn(&Mailbox) -> bool) {
         self.with_shard(user, |shard, _| {
             if let Some(roster) = shard.find(user) {
                 roster
                     .connected()
-                    .filter(|mailbox| mailbox.is_of_session(digest))
+                    .filter(|mailbox| is_over(mailbox))
                     .for_each(|mailbox| mailbox.close(CloseCode::NotAuthorised));
             }
         });
@@ -246,7 +259,9 @@ impl Hub {
         for shard in &self.shards {
             let mut told = Vec::new();
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.tick(now, &mut told);
+            for late in shard.tick(now, &mut told) {
+                self.meters.told_offline(self.limits.grace + late);
+            }
             self.tell(told);
         }
         if now >= self.warm_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
@@ -264,12 +279,22 @@ impl Hub {
         self.devices.load(Ordering::Relaxed)
     }
 
-    /// How many users have a device here, or had one just now.
-    pub fn users(&self) -> usize {
-        let of = |shard: &Mutex<Shard<Arc<Mailbox>>>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).rosters().count()
-        };
-        self.shards.iter().map(of).sum()
+    /// How many users have a device here, or had one just now; and how many notifications wait in the mailboxes.
+    pub fn users_and_mailboxes(&self) -> (usize, usize) {
+        let (mut users, mut waiting) = (0, 0);
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for roster in shard.rosters() {
+                users += 1;
+                waiting += roster.connected().map(|mailbox| mailbox.depth()).sum::<usize>();
+            }
+        }
+        (users, waiting)
+    }
+
+    /// The writer committed so many requests together.
+    pub(crate) fn committed(&self, requests: usize, took: Duration) {
+        self.meters.committed(requests, took);
     }
 
     /// All rooms.

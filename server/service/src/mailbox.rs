@@ -1,9 +1,9 @@
 //! What waits to be written to one device connection.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use presence_core::Notification;
+use presence_core::{Generation, Notification};
 use presence_protocol::CloseCode;
 
 use crate::bell::Bell;
@@ -24,7 +24,17 @@ pub struct Mailbox {
     bell: Arc<Bell>,
     /// What the connection was opened with, so that the end of a session ends it too.
     session: [u8; 32],
+    proof: Mutex<Proof>,
     waiting: Mutex<VecDeque<Posted>>,
+}
+
+/// What else holds a connection open. Boxed, since most connections have neither.
+#[derive(Debug, Default)]
+struct Proof {
+    /// What renewed it last.
+    renewed: Option<Box<[u8; 32]>>,
+    /// The generation of the newest proof, where its issuer counts them.
+    generation: Option<Box<Generation>>,
 }
 
 impl Mailbox {
@@ -33,7 +43,17 @@ impl Mailbox {
 
     /// An empty mailbox of a connection that was opened with this proof.
     pub fn new(bell: Arc<Bell>, session: [u8; 32]) -> Self {
-        Self { bell, session, waiting: Mutex::new(VecDeque::new()) }
+        Self { bell, session, proof: Mutex::default(), waiting: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The connection is held open by a proof of this generation.
+    pub fn set_generation(&self, generation: &Generation) {
+        self.proof().generation = Some(Box::new(generation.clone()));
+    }
+
+    /// The connection was renewed with a further proof.
+    pub fn renew(&self, session: [u8; 32]) {
+        self.proof().renewed = Some(Box::new(session));
     }
 
     /// Puts a notification in.
@@ -68,14 +88,28 @@ impl Mailbox {
         })
     }
 
+    /// How many wait.
+    pub fn depth(&self) -> usize {
+        self.with(|waiting| waiting.len())
+    }
+
     /// Has the connection closed.
     pub fn close(&self, code: CloseCode) {
         self.bell.close(code);
     }
 
-    /// Whether the connection was opened with this proof.
+    /// Whether the connection was opened, or renewed last, with this proof.
     pub fn is_of_session(&self, digest: &[u8; 32]) -> bool {
-        self.session == *digest
+        self.session == *digest || self.proof().renewed.as_deref() == Some(digest)
+    }
+
+    /// Whether the connection is held open by a proof of an older generation.
+    pub fn is_older_than(&self, generation: &Generation) -> bool {
+        self.proof().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
+    }
+
+    fn proof(&self) -> MutexGuard<'_, Proof> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<Posted>) -> T) -> T {
@@ -117,6 +151,26 @@ mod tests {
         mailbox.post(posted(1, false));
         assert_eq!(bell.closing(), Some(CloseCode::TooSlowOrTooFast));
         assert_eq!(mailbox.take().len(), Mailbox::CAPACITY);
+    }
+
+    #[test]
+    fn a_connection_belongs_to_what_opened_it_and_to_what_renewed_it_last() {
+        let mailbox = Mailbox::new(Arc::default(), [1; 32]);
+        mailbox.renew([2; 32]);
+        mailbox.renew([3; 32]);
+        let of = [1, 2, 3].map(|n| mailbox.is_of_session(&[n; 32]));
+        assert_eq!(of, [true, false, true]);
+    }
+
+    #[test]
+    fn a_connection_is_older_than_a_greater_generation_of_the_same_issuer() {
+        let of = |issuer: &str, number| Generation { issuer: issuer.into(), number };
+        let mailbox = Mailbox::new(Arc::default(), [1; 32]);
+        assert!(!mailbox.is_older_than(&of("idp.example", 9)));
+        mailbox.set_generation(&of("idp.example", 5));
+        assert!(mailbox.is_older_than(&of("idp.example", 6)));
+        assert!(!mailbox.is_older_than(&of("idp.example", 5)));
+        assert!(!mailbox.is_older_than(&of("other.example", 6)));
     }
 
     #[test]

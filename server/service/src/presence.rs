@@ -1,23 +1,26 @@
 //! The door: what all use cases share.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use presence_core::stream::Stream;
 use presence_core::{Clock, Millis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::Ko;
-use presence_store::{Store, StoreError, Writer, WriterTask};
+use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
-use crate::clock::SystemClock;
+use crate::attempts::Barred;
 use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::settings::ServiceSettings;
 use crate::sign_in::Claimed;
+use crate::ticket::Tickets;
 
 /// How many assertions are remembered against replay.
 const REMEMBERED_ASSERTIONS: u64 = 200_000;
@@ -47,6 +50,8 @@ pub struct Presence {
     pub(crate) settings: ServiceSettings,
     pub(crate) rates: Rates,
     pub(crate) claimed: Cache<[u8; 32], Claimed>,
+    pub(crate) barred: Barred,
+    pub(crate) tickets: Tickets,
     /// What the tables hold of whether devices are connected, where this run has written it.
     pub(crate) noted: Mutex<Option<bool>>,
     pub(crate) meters: ServiceMeters,
@@ -90,6 +95,8 @@ impl Presence {
             settings,
             rates,
             claimed,
+            barred: Barred::default(),
+            tickets: Tickets::default(),
             noted: Mutex::default(),
             switching,
             meters: ServiceMeters::default(),
@@ -134,27 +141,35 @@ impl Presence {
         self.hub.connected_devices()
     }
 
-    /// Whether a database can be used, and whether a running server does.
+    /// Looks whether a database can be used, and whether a running server does. Changes nothing in it.
     ///
     /// # Errors
     ///
     /// Why not, in one line.
-    pub async fn check_database(url: &str) -> Result<bool, StoreError> {
-        match Store::open(url, SystemClock::default().now()).await {
-            Ok(store) => store.ping().await.map(|()| false),
-            Err(StoreError::InUse(_)) => Ok(true),
-            Err(error) => Err(error),
-        }
+    pub async fn inspect_database(url: &str) -> Result<Inspection, StoreError> {
+        Store::inspect(url).await
+    }
+
+    /// Copies a database to a new file, while a server uses it or not.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one line.
+    pub async fn back_up_database(url: &str, to: &Path) -> Result<Backup, StoreError> {
+        Store::back_up(url, to).await
     }
 
     /// Brings the metrics up to date that are looked up only when somebody reads them.
     pub fn measure(&self) {
-        let app_sockets = self.hub.rooms().iter().map(|(_, room)| room.sockets()).sum();
+        let rooms = self.hub.rooms();
+        let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
-            app_sockets,
-            users: self.hub.users(),
+            app_sockets: rooms.iter().map(|(_, room)| room.sockets()).sum(),
+            users,
             writer: self.writer.waiting(),
+            mailboxes,
+            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
         });
     }
 

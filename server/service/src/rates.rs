@@ -1,7 +1,7 @@
 //! How fast one may go: token buckets by whom they are for, which a reconnect does not refill.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock, DefaultClock};
@@ -16,6 +16,8 @@ pub(crate) struct Rates {
     status: Buckets<(UserId, DeviceName)>,
     notify: Buckets<(AppId, Puid)>,
     connect: Buckets<IpAddr>,
+    sign_in: Buckets<IpAddr>,
+    failure: Buckets<IpAddr>,
     verify_domain: Buckets<AppId>,
 }
 
@@ -28,6 +30,8 @@ impl Rates {
             status: Buckets::new(settings.status_rate),
             notify: Buckets::new(settings.notify_rate),
             connect: Buckets::new(settings.connect_rate),
+            sign_in: Buckets::new(settings.sign_in_rate),
+            failure: Buckets::new(settings.failure_rate),
             verify_domain: Buckets::new(VERIFY_DOMAIN),
         }
     }
@@ -41,7 +45,15 @@ impl Rates {
     }
 
     pub(crate) fn connect(&self, address: IpAddr) -> Result<(), Ko> {
-        self.connect.take(&address)
+        self.connect.take(&one_peer(address))
+    }
+
+    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), Ko> {
+        self.sign_in.take(&one_peer(address))
+    }
+
+    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), Ko> {
+        self.failure.take(&one_peer(address))
     }
 
     pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), Ko> {
@@ -53,7 +65,20 @@ impl Rates {
         self.status.tidy();
         self.notify.tidy();
         self.connect.tidy();
+        self.sign_in.tidy();
+        self.failure.tidy();
         self.verify_domain.tidy();
+    }
+}
+
+/// What counts as one address: with IPv6 a whole network of 64 bits, of which anybody has as many addresses as they like.
+pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -84,6 +109,15 @@ mod tests {
     use presence_protocol::Errno;
 
     use super::*;
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_are_one_peer_and_a_mapped_ipv4_is_itself() {
+        let peer = |text: &str| one_peer(text.parse().unwrap());
+        assert_eq!(peer("2001:db8:1:2:3::4"), peer("2001:db8:1:2:ffff::1"));
+        assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+    }
 
     #[test]
     fn a_bucket_gives_its_burst_then_says_how_long_to_wait() {

@@ -4,22 +4,22 @@ use presence_protocol::presence::disturbs_display;
 use presence_protocol::{Errno, Ko, Puid};
 use url::{Host, Url};
 
-/// The most characters of an Application's name.
-pub const NAME_CHARS: usize = 200;
-/// The most characters of its description.
-pub const DESCRIPTION_CHARS: usize = 2_000;
-/// The most characters of its domain.
-pub const DOMAIN_CHARS: usize = 253;
+/// The most characters of a host name.
+const HOST_CHARS: usize = 253;
 /// The query field that a redirect after a grant carries.
 const UID_FIELD: &str = "Presence-UID";
 
-/// Checks an Application's domain: a lower-case host name of two labels or more; in development mode also a loopback host with
-/// or without a port.
+/// Checks an Application's domain: a lower-case host name of two labels or more and not longer than so many characters; in
+/// development mode also a loopback host with or without a port.
 ///
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn domain(text: &str, development: bool) -> Result<(), Ko> {
+pub fn domain(text: &str, chars: usize, development: bool) -> Result<(), Ko> {
+    if text.len() > chars {
+        let wanted = format_args!("domain must be a host name of at most {chars} characters");
+        return Err(Ko::detailed(Errno::InvalidField, wanted));
+    }
     if is_host_name(text) || (development && is_loopback(text)) {
         return Ok(());
     }
@@ -39,7 +39,7 @@ fn is_host_name(text: &str) -> bool {
     // Such a name cannot be read as an address, in whatever notation.
     let top_begins_with_letter =
         labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_lowercase()));
-    text.len() <= DOMAIN_CHARS
+    text.len() <= HOST_CHARS
         && labels.len() >= 2
         && labels.into_iter().all(label)
         && top_begins_with_letter
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_domain_is_a_host_name_and_nothing_else() {
         for good in ["app.example.org", "xn--bcher-kva.example", "a.b"] {
-            assert!(domain(good, false).is_ok(), "{good}");
+            assert!(domain(good, HOST_CHARS, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -175,14 +175,26 @@ mod tests {
             "example.com.",
             "bücher.example",
         ] {
-            assert!(domain(bad, false).is_err(), "{bad}");
+            assert!(domain(bad, HOST_CHARS, false).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_domain_is_not_longer_than_it_may_be() {
+        let longest = format!("{}.example", "a".repeat(10));
+        assert!(domain(&longest, longest.len(), false).is_ok());
+        let refusal = domain(&longest, longest.len() - 1, false).unwrap_err();
+        assert!(
+            refusal.to_json(None).contains("at most 17 characters"),
+            "{}",
+            refusal.to_json(None)
+        );
     }
 
     #[test]
     fn development_mode_takes_loopback_domains_with_ports() {
         for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
-            assert!(domain(good, true).is_ok(), "{good}");
+            assert!(domain(good, HOST_CHARS, true).is_ok(), "{good}");
         }
         for bad in [
             "localhost:0",
@@ -193,7 +205,7 @@ mod tests {
             "localhost:+80",
             "localhost:080",
         ] {
-            assert!(domain(bad, true).is_err(), "{bad}");
+            assert!(domain(bad, HOST_CHARS, true).is_err(), "{bad}");
         }
     }
 

@@ -32,6 +32,12 @@ pub struct ServiceSettings {
     pub connect_rate: Rate,
     /// The most requests to the database that are committed together.
     pub commit_group: usize,
+    /// Sign-ins over REST of an address a second.
+    pub sign_in_rate: Rate,
+    /// Refused credentials of an address at once, then a second.
+    pub failure_rate: Rate,
+    /// The most characters of an Application's texts.
+    pub texts: TextLimits,
     /// Whether a domain may show its key over plain `http`.
     pub domain_http: bool,
     /// Schemes of app links that a notification's `action` may have, beside `https`.
@@ -45,4 +51,15 @@ pub struct Rate {
     pub burst: u32,
     /// How many a second after that.
     pub per_second: u32,
+}
+
+/// The most characters of an Application's texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextLimits {
+    /// Of its name.
+    pub name: usize,
+    /// Of its description.
+    pub description: usize,
+    /// Of its domain.
+    pub domain: usize,
 }

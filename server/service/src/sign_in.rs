@@ -1,14 +1,19 @@
 //! Who is there: assertions, bearer tokens, sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
-use presence_core::{Clock, Email, Millis, Scope, Session, UserId};
+use presence_core::{Clock, Email, Generation, Millis, Scope, Session, UserId};
+use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{DeviceName, Errno, Ko};
+use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::mailbox::Mailbox;
+use crate::meters;
 use crate::presence::Presence;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -53,6 +58,16 @@ pub struct Identified {
     pub expires_at: Millis,
     /// What the proof is known by.
     pub digest: [u8; 32],
+    /// The generation of the proof, where its issuer counts them.
+    pub(crate) generation: Option<Generation>,
+}
+
+/// Whom an assertion is of.
+struct Proven {
+    user: UserId,
+    email: Email,
+    expires_at: Millis,
+    generation: Option<Generation>,
 }
 
 /// A user who makes a call.
@@ -101,7 +116,7 @@ pub fn is_csrf_token(session_token: &str, given: &str) -> bool {
 }
 
 impl Presence {
-    /// Checks what a device says of itself.
+    /// Checks what a device says of itself. `client` is where it comes from: a client can have only so many issuers asked.
     ///
     /// # Errors
     ///
@@ -111,18 +126,31 @@ impl Presence {
         proof: &Proof,
         claimed_email: Option<&str>,
         device: &DeviceName,
+        client: Option<IpAddr>,
+    ) -> Result<Identified, Ko> {
+        let identified = self.identify_uncounted(proof, claimed_email, device, client).await;
+        self.meters.signed_in(identified)
+    }
+
+    async fn identify_uncounted(
+        &self,
+        proof: &Proof,
+        claimed_email: Option<&str>,
+        device: &DeviceName,
+        client: Option<IpAddr>,
     ) -> Result<Identified, Ko> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
-                let (user, email, proof_ends) = self.verify(slot, claimed_email, purpose).await?;
+                let proven = self.verify(slot, claimed_email, purpose, client).await?;
+                let Proven { user, email, expires_at, generation } = proven;
                 let session_ends = self.now() + self.settings.session;
                 let expires_at = if self.settings.session_ends_with_assertion {
-                    proof_ends
+                    expires_at
                 } else {
                     session_ends
                 };
-                Identified { user, email, expires_at, digest: digest(proof) }
+                Identified { user, email, expires_at, digest: digest(proof), generation }
             }
             Proof::Token(token) => self.bearer(token).await?,
         };
@@ -140,14 +168,49 @@ impl Presence {
         assertion: &str,
         claimed_email: Option<&str>,
         scope: Scope,
+        client: Option<IpAddr>,
     ) -> Result<Opened, Ko> {
-        let (user, email, _) = self.verify(assertion, claimed_email, Purpose::Session).await?;
+        let opened = self.open_session_uncounted(assertion, claimed_email, scope, client).await;
+        self.meters.signed_in(opened)
+    }
+
+    async fn open_session_uncounted(
+        &self,
+        assertion: &str,
+        claimed_email: Option<&str>,
+        scope: Scope,
+        client: Option<IpAddr>,
+    ) -> Result<Opened, Ko> {
+        let proven = self.verify(assertion, claimed_email, Purpose::Session, client).await?;
+        self.session_of(proven, scope).await
+    }
+
+    /// Opens a session for somebody whose proof was verified elsewhere, which is good for this once.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
+    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<Opened, Ko> {
+        let opening = async {
+            let proven = self.accept(proven, None, Purpose::Session).await?;
+            self.session_of(proven, scope).await
+        };
+        self.meters.signed_in(opening.await)
+    }
+
+    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<Opened, Ko> {
+        let Proven { user, email, generation, .. } = proven;
+        self.raise(user, generation.as_ref(), None).await?;
         let token = secret::mint(Kind::Token);
         let digest = secret::sha256(token.expose_secret());
         let created_at = self.now();
         let expires_at = created_at + self.settings.session;
-        let session = Session { digest, user, scope, created_at, expires_at };
+        let session = Session { digest, user, scope, created_at, expires_at, generation };
         self.store.insert_session(&session).await.map_err(of_store)?;
+        if let Err(ko) = self.is_current(user, session.generation.as_ref()).await {
+            self.store.delete_session(&digest).await.map_err(of_store)?;
+            return Err(ko);
+        }
         Ok(Opened { token, caller: Caller { user, email, scope, expires_at, digest } })
     }
 
@@ -160,7 +223,15 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
-        let digest = secret::sha256(token);
+        self.holder(secret::sha256(token)).await
+    }
+
+    /// Whose session it is that is known by this.
+    ///
+    /// # Errors
+    ///
+    /// `session_expired`, `storage_unavailable`.
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<Caller, Ko> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
@@ -184,10 +255,47 @@ impl Presence {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
-        let digest = secret::sha256(token);
+        // By a ticket, the socket is one of the session that the ticket was made for.
+        let session = self.tickets.redeem(token, self.now());
+        let digest = session.unwrap_or_else(|| secret::sha256(token));
         let found = self.writer.session(digest).await.map_err(of_store)?;
         let (session, email) = found.ok_or(Errno::SessionExpired)?;
-        Ok(Identified { user: session.user, email, expires_at: session.expires_at, digest })
+        let Session { user, expires_at, .. } = session;
+        Ok(Identified { user, email, expires_at, digest, generation: None })
+    }
+
+    /// Takes note of the generation of a proof. A smaller one than was seen before is refused, and a greater one ends everything
+    /// that smaller ones hold open, but for the connection that is just being renewed.
+    pub(crate) async fn raise(
+        &self,
+        user: UserId,
+        generation: Option<&Generation>,
+        renewed: Option<&Mailbox>,
+    ) -> Result<(), Ko> {
+        let Some(generation) = generation else { return Ok(()) };
+        match self.store.raise_generation(user, generation).await.map_err(of_store)? {
+            Raised::Outdated => return Err(Errno::InvalidAssertion.into()),
+            Raised::Same => {}
+            Raised::Ended(sessions) => {
+                sessions.iter().for_each(|digest| self.hub.end_session(user, digest));
+                self.hub.end_older(user, generation, renewed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at the generation of a proof, once what it opened can be found and ended by a greater one.
+    pub(crate) async fn is_current(
+        &self,
+        user: UserId,
+        generation: Option<&Generation>,
+    ) -> Result<(), Ko> {
+        let Some(Generation { issuer, number }) = generation else { return Ok(()) };
+        let greatest = self.store.greatest_generation(user, issuer).await.map_err(of_store)?;
+        if greatest > Some(*number) {
+            return Err(Errno::InvalidAssertion.into());
+        }
+        Ok(())
     }
 
     async fn verify(
@@ -195,17 +303,32 @@ impl Presence {
         slot: &str,
         claimed_email: Option<&str>,
         purpose: Purpose,
-    ) -> Result<(UserId, Email, Millis), Ko> {
+        client: Option<IpAddr>,
+    ) -> Result<Proven, Ko> {
         let now = self.now();
         let started = Instant::now();
-        let identity = self.verifier.verify(slot, now).await.map_err(of_identity)?;
+        let outcome = self.verifier.verify_for(slot, now, client).await;
+        meters::verification(&outcome);
+        let identity = outcome.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
+        self.accept(identity, claimed_email, purpose).await
+    }
+
+    /// The user of a proof that is good for this purpose.
+    async fn accept(
+        &self,
+        identity: Identity,
+        claimed_email: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<Proven, Ko> {
         let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
         let claimed = Claimed { purpose, expires_at: identity.expires_at };
         self.claim(identity.digest, claimed)?;
-        let user = self.store.find_or_create_user(&email, now).await.map_err(of_store)?;
-        Ok((user, email, identity.expires_at))
+        let user = self.store.find_or_create_user(&email, self.now()).await.map_err(of_store)?;
+        let issuer = identity.issuer.into_boxed_str();
+        let generation = identity.generation.map(|number| Generation { issuer, number });
+        Ok(Proven { user, email, expires_at: identity.expires_at, generation })
     }
 
     /// Remembers what an assertion is used for, so that one that was overheard opens nothing else.

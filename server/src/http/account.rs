@@ -2,6 +2,7 @@
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Notification;
 use presence_core::roster::DeviceInfo;
@@ -13,20 +14,27 @@ use super::credential::{AccountScope, AnyScope};
 use super::grants::GrantView;
 use super::refusal::Refusal;
 use super::session::done_and_forgotten;
-use super::views::{Device, Done, Id, StatusName, WithHeaders};
+use super::views::{Device, Done, Id, StatusName, WithHeaders, example};
 
 pub(super) struct AccountApi;
 
 /// The devices of a user.
 #[derive(Object)]
-struct Devices {
+#[oai(example)]
+struct DeviceList {
     /// The ones that are connected, or were a moment ago.
     devices: Vec<DeviceView>,
 }
 
+impl Example for DeviceList {
+    fn example() -> Self {
+        Self { devices: vec![DeviceView::example()] }
+    }
+}
+
 /// A device.
 #[derive(Object)]
-#[oai(rename = "Device", skip_serializing_if_is_none)]
+#[oai(rename = "Device", example, skip_serializing_if_is_none)]
 struct DeviceView {
     /// Its name.
     device: String,
@@ -38,6 +46,18 @@ struct DeviceView {
     connected: bool,
     /// When it connected.
     since: u64,
+}
+
+impl Example for DeviceView {
+    fn example() -> Self {
+        Self {
+            device: "phone".to_owned(),
+            status: StatusName::Unavailable,
+            message: Some("At lunch".to_owned()),
+            connected: true,
+            since: example::BEGINNING,
+        }
+    }
 }
 
 impl From<DeviceInfo> for DeviceView {
@@ -54,7 +74,7 @@ impl From<DeviceInfo> for DeviceView {
 
 /// Everything that is held about a user.
 #[derive(Object)]
-#[oai(rename = "Account")]
+#[oai(rename = "Account", example)]
 struct AccountView {
     /// The verified e-mail.
     email: String,
@@ -72,9 +92,23 @@ struct AccountView {
     notifications: Vec<NotificationView>,
 }
 
+impl Example for AccountView {
+    fn example() -> Self {
+        Self {
+            email: example::EMAIL.to_owned(),
+            created_at: example::BEGINNING,
+            sessions: 1,
+            grants: vec![GrantView::example()],
+            apps: Vec::new(),
+            devices: vec![DeviceView::example()],
+            notifications: vec![NotificationView::example()],
+        }
+    }
+}
+
 /// A notification that waits.
 #[derive(Object)]
-#[oai(rename = "Notification")]
+#[oai(rename = "Notification", example)]
 struct NotificationView {
     /// Its name.
     id: Id,
@@ -90,6 +124,20 @@ struct NotificationView {
     sent_at: u64,
     /// When it expires.
     expires_at: u64,
+}
+
+impl Example for NotificationView {
+    fn example() -> Self {
+        Self {
+            id: Id::new(example::NOTIFICATION),
+            appid: Id::new(example::APPID),
+            source: example::NAME.to_owned(),
+            message: "Your move".to_owned(),
+            action: example::ACTION.to_owned(),
+            sent_at: example::BEGINNING,
+            expires_at: example::BEGINNING + example::HOUR,
+        }
+    }
 }
 
 impl From<Notification> for NotificationView {
@@ -109,10 +157,12 @@ impl From<Notification> for NotificationView {
 #[OpenApi(tag = "Subject::Account")]
 impl AccountApi {
     /// List what is connected.
+    ///
+    /// A device whose connection was lost a moment ago is listed until its grace time is over.
     #[oai(path = "/devices", method = "get", operation_id = "list_devices")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn devices(&self, user: AnyScope) -> Json<Devices> {
-        Json(Devices { devices: devices_of(&user) })
+    async fn devices(&self, user: AnyScope) -> Json<DeviceList> {
+        Json(DeviceList { devices: devices_of(&user) })
     }
 
     /// End a device.
@@ -130,6 +180,8 @@ impl AccountApi {
     }
 
     /// Show everything that is held about me.
+    ///
+    /// Beside it there is only what a device reports while it is connected, which is not stored.
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
     async fn show(&self, user: AnyScope) -> Result<Json<AccountView>, Refusal> {
         let account = user.presence().account(user.caller.user).await?;

@@ -14,7 +14,7 @@ use super::Subject;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::AccountScope;
 use super::refusal::Refusal;
-use super::views::{AppStateName, Done, Id, WithHeaders};
+use super::views::{AppStateName, Done, Id, WithHeaders, example};
 
 pub(super) struct AppsApi;
 
@@ -46,9 +46,9 @@ struct RegisterApplication {
 impl Example for RegisterApplication {
     fn example() -> Self {
         Self {
-            name: "Chess by Mail".to_owned(),
-            domain: "chess.example.org".to_owned(),
-            description: Some("Tells you when your opponent is there.".to_owned()),
+            name: example::NAME.to_owned(),
+            domain: example::DOMAIN.to_owned(),
+            description: Some(example::DESCRIPTION.to_owned()),
         }
     }
 }
@@ -65,6 +65,7 @@ impl FromFields for RegisterApplication {
 
 /// What to change of an Application; what is left out stays.
 #[derive(Object)]
+#[oai(example)]
 struct ChangeApplication {
     /// Its name.
     #[oai(validator(
@@ -87,6 +88,13 @@ struct ChangeApplication {
     description: Option<String>,
 }
 
+impl Example for ChangeApplication {
+    fn example() -> Self {
+        let name = Some("Chess by Post".to_owned());
+        Self { name, domain: None, description: Some(example::DESCRIPTION.to_owned()) }
+    }
+}
+
 impl FromFields for ChangeApplication {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
         Ok(Self {
@@ -99,7 +107,7 @@ impl FromFields for ChangeApplication {
 
 /// An Application.
 #[derive(Object)]
-#[oai(rename = "Application")]
+#[oai(rename = "Application", example)]
 pub(super) struct AppView {
     /// Its id.
     appid: Id,
@@ -115,6 +123,20 @@ pub(super) struct AppView {
     domain_key: String,
     /// When it was registered.
     created_at: u64,
+}
+
+impl Example for AppView {
+    fn example() -> Self {
+        Self {
+            appid: Id::new(example::APPID),
+            name: example::NAME.to_owned(),
+            domain: example::DOMAIN.to_owned(),
+            description: example::DESCRIPTION.to_owned(),
+            state: AppStateName::Active,
+            domain_key: "8c3f0d6c1f5e4f3b9a70c2d41e95b6a7".to_owned(),
+            created_at: example::BEGINNING,
+        }
+    }
 }
 
 impl From<App> for AppView {
@@ -133,14 +155,21 @@ impl From<App> for AppView {
 
 /// The Applications of a developer.
 #[derive(Object)]
-struct Applications {
+#[oai(example)]
+struct ApplicationList {
     /// The Applications.
     apps: Vec<AppView>,
 }
 
+impl Example for ApplicationList {
+    fn example() -> Self {
+        Self { apps: vec![AppView::example()] }
+    }
+}
+
 /// An Application that was started or stopped.
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(example, skip_serializing_if_is_none)]
 struct Switched {
     /// Its id.
     appid: Id,
@@ -148,6 +177,13 @@ struct Switched {
     state: AppStateName,
     /// Its first key, on its first activation, shown this once.
     api_key: Option<String>,
+}
+
+impl Example for Switched {
+    fn example() -> Self {
+        let api_key = Some(example::API_KEY.to_owned());
+        Self { appid: Id::new(example::APPID), state: AppStateName::Active, api_key }
+    }
 }
 
 /// A new Application.
@@ -166,6 +202,8 @@ enum Registered {
 #[OpenApi(tag = "Subject::Applications")]
 impl AppsApi {
     /// Register an Application.
+    ///
+    /// Next, show its `domain_key` at `https://<domain>/__presence` and have it verified.
     #[oai(path = "/apps", method = "post", operation_id = "register_application")]
     async fn register(
         &self,
@@ -180,13 +218,17 @@ impl AppsApi {
     }
 
     /// List my Applications.
+    ///
+    /// All that the user has registered, the oldest first.
     #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
-    async fn list(&self, user: AccountScope) -> Result<Json<Applications>, Refusal> {
+    async fn list(&self, user: AccountScope) -> Result<Json<ApplicationList>, Refusal> {
         let apps = user.presence().apps_of(user.caller.user).await?;
-        Ok(Json(Applications { apps: apps.into_iter().map(AppView::from).collect() }))
+        Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
     /// Show one of my Applications.
+    ///
+    /// Somebody else's is answered like one that there is not.
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
     async fn show(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
         let app = user.presence().own_app(user.caller.user, appid.app()?).await?;

@@ -61,7 +61,7 @@ pub(super) fn read<T: FromFields>(text: &str) -> Result<T, Refusal> {
 }
 
 /// The body as text, and which of these media types it is of: of none where it is empty and does not say so.
-pub(super) async fn text(
+pub(crate) async fn text(
     request: &Request,
     body: &mut RequestBody,
     media_types: &[&'static str],

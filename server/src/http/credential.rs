@@ -11,8 +11,10 @@ use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
 use presence_service::Presence;
 use presence_service::app_service::{self, AppService};
+use presence_service::attempts::Attempt;
 use presence_service::sign_in::{self, Caller};
 
+use crate::client;
 use crate::context::Context;
 
 use super::refusal::Refusal;
@@ -27,9 +29,9 @@ pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
 
 /// A user who makes a call.
-pub(super) struct User {
-    pub(super) context: Arc<Context>,
-    pub(super) caller: Caller,
+pub(crate) struct User {
+    pub(crate) context: Arc<Context>,
+    pub(crate) caller: Caller,
     /// The token, where it came by the cookie.
     cookie: Option<String>,
     same_origin: bool,
@@ -38,22 +40,22 @@ pub(super) struct User {
 
 impl User {
     /// The service.
-    pub(super) fn presence(&self) -> &Presence {
+    pub(crate) fn presence(&self) -> &Presence {
         &self.context.presence
     }
 
     /// The token that this user's writes must carry, where the user came by the cookie.
-    pub(super) fn csrf_token(&self) -> Option<String> {
+    pub(crate) fn csrf_token(&self) -> Option<String> {
         self.cookie.as_deref().map(sign_in::csrf_token)
     }
 
     /// The header that takes the cookie away, where the user came by it.
-    pub(super) fn clear_cookie(&self) -> Option<String> {
+    pub(crate) fn clear_cookie(&self) -> Option<String> {
         self.cookie.as_ref().map(|_| site::clear_cookie(&self.context))
     }
 
     /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
-    pub(super) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
         let Some(token) = &self.cookie else { return Ok(()) };
         let given = csrf_field.or(self.csrf.as_deref());
         if self.same_origin && given.is_some_and(|given| sign_in::is_csrf_token(token, given)) {
@@ -62,16 +64,18 @@ impl User {
         Err(Errno::Forbidden.into())
     }
 
-    fn check_scope(&self) -> Result<(), Refusal> {
+    /// Refuses a session that may not do everything.
+    pub(crate) fn check_scope(&self) -> Result<(), Refusal> {
         match self.caller.scope {
             Scope::Account => Ok(()),
             Scope::Device => Err(Errno::Forbidden.into()),
         }
     }
 
-    async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, same_origin } = Site::of(request)?;
-        let (token, by_cookie) = match (bearer(request), site::cookie(request, &context)) {
+    /// Who makes the call.
+    pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
+        let Site { context, same_origin, .. } = Site::of(request)?;
+        let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
             (Some(key), _) if app_service::is_meant_as_key(key) => {
                 return Err(Errno::Forbidden.into());
             }
@@ -79,7 +83,9 @@ impl User {
             (None, Some(token)) => (token, true),
             (None, None) => return Err(Errno::NotAuthenticated.into()),
         };
-        let caller = context.presence.caller(&token).await?;
+        let presence = &context.presence;
+        let from = client::address(request);
+        let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -183,14 +189,16 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         let key = match bearer(request) {
             Some(token) if sign_in::is_meant_as_token(token) => Err(Errno::Forbidden),
             Some(key) => Ok(key),
-            None if site::cookie(request, &context).is_some() => Err(Errno::Forbidden),
+            None if site::session_of(request, &context).is_some() => Err(Errno::Forbidden),
             None => Err(Errno::NotAuthenticated),
         };
         let key = key.map_err(Refusal::from)?;
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
-        let checked = context.presence.app_service(Some(app), key).await;
+        let (presence, from) = (&context.presence, client::address(request));
+        let checking = presence.app_service(Some(app), key);
+        let checked = presence.attempt(from, Attempt::Secret, checking).await;
         Ok(Self { service: checked.map_err(Refusal::from)?, context })
     }
 }

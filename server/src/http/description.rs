@@ -1,17 +1,25 @@
 //! The OpenAPI document: what poem-openapi knows of the calls, and the refusals that each can give.
 
 mod credentials;
+mod examples;
+mod metrics;
 mod nulls;
+mod parameters;
+mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
-use presence_protocol::{Errno, Ko, Retry};
+use presence_protocol::{Errno, Retry};
 use serde_json::{Map, Value, json};
 
+use super::body::JSON;
 use super::views::KoView;
+
+/// Refers to the error object.
+const KO: &str = "#/components/schemas/Ko";
 
 /// The OpenAPI document as JSON, always the same text for the same server.
 pub fn document() -> String {
@@ -22,15 +30,19 @@ pub fn document() -> String {
     {
         schemas.insert("Ko".to_owned(), ko_schema());
     }
+    metrics::add(&mut document);
     let descriptions = schema_descriptions(&document);
     for (path, calls) in members(document.get_mut("paths")) {
         for (method, call) in members(Some(calls)) {
             credentials::describe(method, call);
             describe_refusals(path, call);
             describe_answers(&descriptions, call);
+            parameters::describe(call);
         }
     }
+    examples::give(&mut document);
     nulls::allow(&mut document);
+    references::simplify(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -84,7 +96,11 @@ fn describe_refusals(path: &str, call: &mut Value) {
     }
     let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, errnos) in by_status {
-        answers.entry(status.to_string()).or_insert_with(|| refusal(status, &errnos));
+        let refusal = refusal(status, &errnos);
+        match answers.get_mut(&status.to_string()) {
+            None => drop(answers.insert(status.to_string(), refusal)),
+            Some(answer) => add_refusal(answer, &refusal),
+        }
     }
 }
 
@@ -104,7 +120,12 @@ fn refusals(path: &str, call: &Value) -> BTreeSet<Errno> {
     }
     let credential = call.pointer("/security/0").and_then(Value::as_object);
     if let Some(credential) = credential {
-        errnos.extend([Errno::NotAuthenticated, Errno::Forbidden, Errno::StorageUnavailable]);
+        errnos.extend([
+            Errno::NotAuthenticated,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+            Errno::SlowDown,
+        ]);
         errnos.extend(if credential.contains_key("api_key") {
             [Errno::InvalidApiKey, Errno::ApplicationNotActive]
         } else {
@@ -132,15 +153,13 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
         ],
         "grant_application" => &[Errno::ApplicationNotActive, Errno::RedirectNotAllowed],
         "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
-        "delete_key" | "end_device" | "get_docs_asset" | "show_dev_page" => &[Errno::NotFound],
+        "delete_key" | "end_device" => &[Errno::NotFound],
         "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],
         "activate_application" => &[Errno::DomainNotVerified],
         "deactivate_application" => &[Errno::ApplicationNotActive],
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
-        "make_dev_assertion" | "fill_dev_page" => {
-            &[Errno::NotFound, Errno::MissingField, Errno::InvalidField]
-        }
+        "make_dev_assertion" => &[Errno::NotFound, Errno::MissingField, Errno::InvalidField],
         _ => &[],
     }
 }
@@ -151,13 +170,21 @@ fn refusal(status: u16, errnos: &[Errno]) -> Value {
         let (number, name, meaning) = (errno.number(), errno.name(), errno.meaning().trim());
         let _ = writeln!(description, "- {number} `{name}`: {meaning}");
     }
-    let example = errnos.first().map(|errno| Ko::from(*errno).to_json(None));
-    let example: Value =
-        example.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-    let content = json!({
-        "application/json": { "schema": { "$ref": "#/components/schemas/Ko" }, "example": example },
-    });
+    let schema = json!({ "$ref": KO });
+    let content = json!({ JSON: { "schema": schema, "examples": examples::of_refusals(errnos) } });
     json!({ "description": description.trim(), "content": content, "headers": headers(status, errnos) })
+}
+
+/// A status that says something else too, such as that the database is ill: the answer is the one or the other.
+fn add_refusal(answer: &mut Value, refusal: &Value) {
+    let texts = [&*answer, refusal].map(|one| one["description"].as_str().unwrap_or_default());
+    let description = texts.join("\n\n");
+    let known = answer["content"].as_object().and_then(|content| content.values().next());
+    let schema = known.map(|known| known["schema"].clone()).unwrap_or_default();
+    let mut content = refusal["content"].clone();
+    content[JSON]["schema"] = json!({ "oneOf": [schema, { "$ref": KO }] });
+    *answer =
+        json!({ "description": description, "content": content, "headers": refusal["headers"] });
 }
 
 fn headers(status: u16, errnos: &[Errno]) -> Value {

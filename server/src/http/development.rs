@@ -1,8 +1,5 @@
 //! Development mode: assertions for anybody `@dev.localhost`. In any other mode nothing of this is there.
 
-mod form;
-mod page;
-
 use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
@@ -16,11 +13,9 @@ use crate::context::Context;
 
 use super::Subject;
 use super::body::{self, Fields, FromFields, JsonBody};
-use super::pages::html::Page;
 use super::refusal::Refusal;
 use super::site;
-
-use self::form::EmailForm;
+use super::views::example;
 
 pub(super) struct DevelopmentApi;
 
@@ -40,17 +35,26 @@ impl<'a> FromRequest<'a> for Development {
 impl Development {
     fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, Refusal> {
         let Self(context) = self;
-        let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
-        let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
-        let assertion = issuer.assertion(email, audience, now, lifetime).map_err(refused)?;
-        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let assertion = dev_assertion(context, email, audience)?;
+        let lifetime = u64::try_from(DevIssuer::DEFAULT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         Ok(MadeAssertion {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
-            expires_at: now.saturating_add(lifetime),
+            expires_at: context.presence.now().saturating_add(lifetime),
         })
     }
+}
+
+/// An assertion by the development issuer.
+///
+/// # Errors
+///
+/// `not_found` in any other mode, `invalid_field`.
+pub(crate) fn dev_assertion(context: &Context, email: &str, audience: &str) -> Result<String, Ko> {
+    let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
+    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    issuer.assertion(email, audience, now, lifetime).map_err(refused)
 }
 
 fn refused(error: DevIssuerError) -> Ko {
@@ -65,7 +69,7 @@ fn refused(error: DevIssuerError) -> Ko {
 
 /// For whom.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 struct AssertionRequest {
     /// Anybody `@dev.localhost`.
     #[oai(validator(pattern = "^[A-Za-z0-9_!#$%&'*+/=?^`{|}~.-]{1,64}@dev\\.localhost$"))]
@@ -81,8 +85,7 @@ struct AssertionRequest {
 
 impl Example for AssertionRequest {
     fn example() -> Self {
-        let (email, audience) = ("alice@dev.localhost", "http://localhost:8080");
-        Self { email: email.to_owned(), audience: Some(audience.to_owned()) }
+        Self { email: "alice@dev.localhost".to_owned(), audience: None }
     }
 }
 
@@ -97,7 +100,7 @@ impl FromFields for AssertionRequest {
 
 /// An identity assertion.
 #[derive(Object)]
-#[oai(rename = "Assertion")]
+#[oai(rename = "Assertion", example)]
 struct MadeAssertion {
     /// The assertion. It opens one session, or the sockets of one device.
     assertion: String,
@@ -107,6 +110,17 @@ struct MadeAssertion {
     audience: String,
     /// When it expires.
     expires_at: u64,
+}
+
+impl Example for MadeAssertion {
+    fn example() -> Self {
+        Self {
+            assertion: example::ASSERTION.to_owned(),
+            email: AssertionRequest::example().email,
+            audience: "http://localhost:8080".to_owned(),
+            expires_at: example::BEGINNING,
+        }
+    }
 }
 
 #[OpenApi(tag = "Subject::Development")]
@@ -124,22 +138,5 @@ impl DevelopmentApi {
         let AssertionRequest { email, audience } = body.0;
         let audience = audience.unwrap_or_else(|| development.0.origin());
         Ok(Json(development.assertion(&email, &audience)?))
-    }
-
-    /// A page that makes assertions.
-    #[oai(path = "/dev", method = "get", operation_id = "show_dev_page")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, _development: Development) -> Page {
-        page::form()
-    }
-
-    /// The same page, with an assertion and what to do with it.
-    #[oai(path = "/dev", method = "post", operation_id = "fill_dev_page")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn fill(&self, development: Development, form: EmailForm) -> Result<Page, Refusal> {
-        let origin = development.0.origin();
-        let session = development.assertion(form.email(), &origin)?;
-        let device = development.assertion(form.email(), &origin)?;
-        Ok(page::filled(form.email(), &origin, &session.assertion, &device.assertion))
     }
 }

@@ -23,9 +23,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
+        let for_people = wants_a_page(&request);
         let mut response = match self.inner.call(request).await {
             Ok(response) => response,
-            Err(error) => Refusal::of(error).response(),
+            Err(error) if error.is_from_response() => error.into_response(),
+            Err(error) => {
+                let refusal = Refusal::of(error);
+                if for_people { refusal.page() } else { refusal.response() }
+            }
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && let Ok(methods) = HeaderValue::from_str(&self.allowed.at(&path))
@@ -35,6 +40,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
         finish(response.headers_mut());
         Ok(response)
     }
+}
+
+/// Whether the answer is shown to a person: browsers say so where somebody follows a link or sends a form.
+fn wants_a_page(request: &Request) -> bool {
+    request.header(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
 }
 
 /// Sets what no call has set otherwise. The referrer stays on this origin; with none at all, browsers would send `Origin: null`
@@ -56,8 +66,12 @@ pub(super) fn finish(headers: &mut HeaderMap) {
 pub(super) struct Allowed(Vec<(String, Vec<Method>)>);
 
 impl Allowed {
-    pub(super) fn of<A: OpenApi>() -> Self {
-        let mut paths: Vec<(String, Vec<Method>)> = Vec::new();
+    /// The methods of an API, and those of `others`, each a path and a method.
+    pub(super) fn of<A: OpenApi>(others: &[(&str, &str)]) -> Self {
+        let others = others.iter().filter_map(|(path, method)| {
+            Some(((*path).to_owned(), vec![Method::from_bytes(method.as_bytes()).ok()?]))
+        });
+        let mut paths: Vec<(String, Vec<Method>)> = others.collect();
         for path in A::meta().into_iter().flat_map(|api| api.paths) {
             let methods = path.operations.iter().map(|operation| operation.method.clone());
             match paths.iter_mut().find(|(known, _)| *known == path.path) {

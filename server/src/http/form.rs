@@ -2,7 +2,7 @@
 
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
-use poem_openapi::types::Type;
+use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
 use presence_protocol::Ko;
 use presence_service::grants::Target;
@@ -12,16 +12,24 @@ use super::body::{self, Fields, FromFields, JSON};
 use super::refusal::Refusal;
 
 /// The media type of forms.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Where the user wants to go afterwards.
 #[derive(Object)]
+#[oai(example)]
 struct GrantRequest {
     /// A page on the Application's verified domain.
     redirect: Option<String>,
     /// What the Application wants to get back untouched: the field `state` of the redirect's query. It should bind the answer to
     /// the browser that asked.
     state: Option<String>,
+}
+
+impl Example for GrantRequest {
+    fn example() -> Self {
+        let form = GrantForm::example();
+        Self { redirect: form.redirect, state: form.state }
+    }
 }
 
 impl FromFields for GrantRequest {
@@ -45,6 +53,7 @@ pub(super) enum Decision {
 
 /// The form of a consent page.
 #[derive(Object)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(super) struct GrantForm {
     /// As in JSON; empty is as if it were not there.
     redirect: Option<String>,
@@ -54,6 +63,17 @@ pub(super) struct GrantForm {
     csrf_token: Option<String>,
     /// What the user says, yes where the form does not say.
     decision: Option<Decision>,
+}
+
+impl Example for GrantForm {
+    fn example() -> Self {
+        Self {
+            redirect: Some("https://chess.example.org/joined".to_owned()),
+            state: Some("af0ifjsldkj".to_owned()),
+            csrf_token: None,
+            decision: Some(Decision::Yes),
+        }
+    }
 }
 
 /// The body of a grant.

@@ -15,7 +15,7 @@ use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountScope, AnyScope, FormSender, User};
 use super::form::{Decision, GrantBody};
 use super::refusal::Refusal;
-use super::views::{AppStateName, Done, Id};
+use super::views::{AppStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
 
@@ -23,14 +23,21 @@ pub(super) struct GrantsApi;
 
 /// The grants of a user.
 #[derive(Object)]
-struct Grants {
+#[oai(example)]
+struct GrantList {
     /// The oldest first.
     grants: Vec<GrantView>,
 }
 
+impl Example for GrantList {
+    fn example() -> Self {
+        Self { grants: vec![GrantView::example()] }
+    }
+}
+
 /// A grant.
 #[derive(Object)]
-#[oai(rename = "Grant", skip_serializing_if_is_none)]
+#[oai(rename = "Grant", example, skip_serializing_if_is_none)]
 pub(super) struct GrantView {
     /// The Application.
     appid: Id,
@@ -48,6 +55,21 @@ pub(super) struct GrantView {
     last_looked_at: Option<u64>,
     /// How far the Application has come.
     state: AppStateName,
+}
+
+impl Example for GrantView {
+    fn example() -> Self {
+        Self {
+            appid: Id::new(example::APPID),
+            uid: Id::new(example::UID),
+            name: example::NAME.to_owned(),
+            domain: example::DOMAIN.to_owned(),
+            paused: false,
+            granted_at: example::BEGINNING,
+            last_looked_at: Some(example::BEGINNING + example::HOUR),
+            state: AppStateName::Active,
+        }
+    }
 }
 
 impl From<GrantedApp> for GrantView {
@@ -115,10 +137,12 @@ impl GrantsApi {
     }
 
     /// List who may see me.
+    ///
+    /// With when each Application last looked, and under which name it knows the user.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
-    async fn list(&self, user: AnyScope) -> Result<Json<Grants>, Refusal> {
+    async fn list(&self, user: AnyScope) -> Result<Json<GrantList>, Refusal> {
         let grants = user.presence().grants_of(user.caller.user).await?;
-        Ok(Json(Grants { grants: grants.into_iter().map(GrantView::from).collect() }))
+        Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
     /// Pause or resume a grant.

@@ -2,6 +2,7 @@
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::ApiKey;
 use secrecy::ExposeSecret;
@@ -9,13 +10,13 @@ use secrecy::ExposeSecret;
 use super::Subject;
 use super::credential::AccountScope;
 use super::refusal::Refusal;
-use super::views::{Done, Id};
+use super::views::{Done, Id, example};
 
 pub(super) struct KeysApi;
 
 /// A new key.
 #[derive(Object)]
-#[oai(rename = "MadeKey")]
+#[oai(rename = "MadeKey", example)]
 struct MadeKeyView {
     /// Its name.
     id: i64,
@@ -25,6 +26,17 @@ struct MadeKeyView {
     prefix: String,
     /// When it was made.
     created_at: u64,
+}
+
+impl Example for MadeKeyView {
+    fn example() -> Self {
+        Self {
+            id: 2,
+            api_key: example::API_KEY.to_owned(),
+            prefix: example::PREFIX.to_owned(),
+            created_at: example::BEGINNING,
+        }
+    }
 }
 
 /// A key, without its secret.
@@ -50,9 +62,18 @@ impl From<ApiKey> for KeyView {
 
 /// The keys of an Application.
 #[derive(Object)]
-struct Keys {
+#[oai(example)]
+struct KeyList {
     /// The keys.
     keys: Vec<KeyView>,
+}
+
+impl Example for KeyList {
+    fn example() -> Self {
+        let (prefix, created_at) = (example::PREFIX.to_owned(), example::BEGINNING);
+        let last_used_at = Some(created_at + example::HOUR);
+        Self { keys: vec![KeyView { id: 2, prefix, created_at, last_used_at }] }
+    }
 }
 
 /// A key that was made.
@@ -74,6 +95,8 @@ enum KeyMade {
 #[OpenApi(tag = "Subject::Applications")]
 impl KeysApi {
     /// Make a further API key.
+    ///
+    /// It works beside the others, so that a key can be changed without a gap. It is shown this once.
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
     async fn create(&self, user: AccountScope, appid: Path<Id>) -> Result<KeyMade, Refusal> {
         let app = appid.app()?;
@@ -89,10 +112,12 @@ impl KeysApi {
     }
 
     /// List the API keys.
+    ///
+    /// By their first characters: the keys themselves are not kept.
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
-    async fn list(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Keys>, Refusal> {
+    async fn list(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<KeyList>, Refusal> {
         let keys = user.presence().keys(user.caller.user, appid.app()?).await?;
-        Ok(Json(Keys { keys: keys.into_iter().map(KeyView::from).collect() }))
+        Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
     /// Delete an API key.

@@ -1,15 +1,18 @@
 //! Health and version, as Dockerflow wants them.
 
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Subject;
+use super::running::Running;
 use super::site::Site;
 
 pub(super) struct OperationApi;
 
 /// How the server is.
 #[derive(Object)]
+#[oai(example)]
 struct Health {
     /// `ok`, or `error`.
     status: String,
@@ -19,6 +22,13 @@ struct Health {
     warming_up: bool,
     /// Whether the server is in development mode.
     development: bool,
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        let ok = || "ok".to_owned();
+        Self { status: ok(), database: ok(), warming_up: false, development: false }
+    }
 }
 
 /// How the server is.
@@ -34,28 +44,23 @@ enum Heartbeat {
 
 /// The server answers.
 #[derive(Object)]
+#[oai(example)]
 struct Alive {
     /// `ok`.
     status: String,
 }
 
-/// What runs.
-#[derive(Object)]
-#[oai(rename = "Version")]
-struct Running {
-    /// Where the source is.
-    source: String,
-    /// The version.
-    version: String,
-    /// The commit it was built from, where the build said so.
-    commit: String,
-    /// The build, where it said so.
-    build: String,
+impl Example for Alive {
+    fn example() -> Self {
+        Self { status: "ok".to_owned() }
+    }
 }
 
 #[OpenApi(tag = "Subject::Operation")]
 impl OperationApi {
     /// Whether the server and what it needs are well.
+    ///
+    /// Asks the database. For monitoring; a server that is warming up is well.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
     async fn heartbeat(&self, site: Site) -> Heartbeat {
         let presence = &site.context.presence;
@@ -71,22 +76,20 @@ impl OperationApi {
     }
 
     /// Whether the server answers at all.
+    ///
+    /// Asks nobody else. For a load balancer.
     #[oai(path = "/__lbheartbeat__", method = "get", operation_id = "load_balancer_heartbeat")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn load_balancer_heartbeat(&self) -> Json<Alive> {
-        Json(Alive { status: "ok".to_owned() })
+        Json(Alive::example())
     }
 
     /// What runs.
+    ///
+    /// What the build said of itself; empty where it did not.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self) -> Json<Running> {
-        let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        Json(Running {
-            source: told(option_env!("PRESENCE_SOURCE")),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: told(option_env!("PRESENCE_COMMIT")),
-            build: told(option_env!("PRESENCE_BUILD")),
-        })
+    async fn version(&self, site: Site) -> Json<Running> {
+        Json(Running::of(&site.context.version_file))
     }
 }

@@ -8,10 +8,12 @@ use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaResponses, Registry};
 use presence_protocol::{Errno, Ko};
 
+use crate::page;
+
 /// A refusal as an answer. Which ones a call can give is added to the document by its own table.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct Refusal(Ko);
+pub(crate) struct Refusal(Ko);
 
 impl Refusal {
     /// What an error of the router or of an extractor is to a caller.
@@ -20,6 +22,17 @@ impl Refusal {
             Ok(refusal) => refusal,
             Err(error) => of_router(&error).into(),
         }
+    }
+
+    /// What is refused, and why.
+    pub(crate) fn ko(&self) -> &Ko {
+        &self.0
+    }
+
+    /// The answer to a person.
+    pub(super) fn page(&self) -> Response {
+        crate::meter::ko(self.0.errno);
+        page::refusal(&self.0)
     }
 
     /// The answer.

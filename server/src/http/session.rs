@@ -6,6 +6,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::Ko;
+use presence_service::attempts::Attempt;
 use presence_service::sign_in;
 use secrecy::ExposeSecret;
 
@@ -14,7 +15,7 @@ use super::body::{Fields, FromFields, JsonBody};
 use super::credential::AnyScope;
 use super::refusal::Refusal;
 use super::site::{self, Site};
-use super::views::{Done, ScopeName, WithHeaders};
+use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
 
@@ -33,9 +34,8 @@ struct SignIn {
 impl Example for SignIn {
     fn example() -> Self {
         Self {
-            email: Some("alice@example.org".to_owned()),
-            assertion: "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi….c2ln~eyJhbGciOiJSUzI1NiJ9.eyJhdWQi….c2ln"
-                .to_owned(),
+            email: Some(example::EMAIL.to_owned()),
+            assertion: example::ASSERTION.to_owned(),
             scope: Some(ScopeName::Account),
         }
     }
@@ -60,6 +60,7 @@ impl FromFields for SignIn {
 
 /// A new session.
 #[derive(Object)]
+#[oai(example)]
 struct SessionOpened {
     /// The bearer token, shown this once.
     token: String,
@@ -73,9 +74,21 @@ struct SessionOpened {
     csrf_token: String,
 }
 
+impl Example for SessionOpened {
+    fn example() -> Self {
+        Self {
+            token: example::TOKEN.to_owned(),
+            email: example::EMAIL.to_owned(),
+            scope: ScopeName::Account,
+            expires_at: example::BEGINNING + 24 * example::HOUR,
+            csrf_token: "ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE".to_owned(),
+        }
+    }
+}
+
 /// A session.
 #[derive(Object)]
-#[oai(rename = "Session", skip_serializing_if_is_none)]
+#[oai(rename = "Session", example, skip_serializing_if_is_none)]
 struct SessionView {
     /// The verified e-mail.
     email: String,
@@ -85,6 +98,17 @@ struct SessionView {
     expires_at: u64,
     /// What a write by cookie must carry in `X-CSRF-Token`; only where the session is known by its cookie.
     csrf_token: Option<String>,
+}
+
+impl Example for SessionView {
+    fn example() -> Self {
+        Self {
+            email: example::EMAIL.to_owned(),
+            scope: ScopeName::Account,
+            expires_at: example::BEGINNING + 24 * example::HOUR,
+            csrf_token: None,
+        }
+    }
 }
 
 #[OpenApi(tag = "Subject::Session")]
@@ -104,7 +128,9 @@ impl SessionApi {
             Some(ScopeName::Device) | None => Scope::Device,
         };
         let presence = &site.context.presence;
-        let opened = presence.open_session(&assertion, email.as_deref(), scope).await?;
+        let client = site.client;
+        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
+        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
         let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
         let answer = Response::new(Json(SessionOpened {
@@ -118,10 +144,12 @@ impl SessionApi {
         if !site.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(header::SET_COOKIE, site::set_cookie(&site.context, token, seconds)))
+        Ok(answer.header(header::SET_COOKIE, site::session_cookie(&site.context, token, seconds)))
     }
 
     /// Who am I.
+    ///
+    /// Whom the credential belongs to, what it may do, and until when.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn show(&self, user: AnyScope) -> Json<SessionView> {

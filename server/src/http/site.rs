@@ -1,19 +1,23 @@
 //! Browsers: where a request comes from, and the cookie of a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 
+use crate::client;
 use crate::context::Context;
 
 use super::refusal::Refusal;
 
-/// What every handler may use, and whether the request comes from a page of this server's own origin.
-pub(super) struct Site {
-    pub(super) context: Arc<Context>,
-    pub(super) same_origin: bool,
+/// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
+pub(crate) struct Site {
+    pub(crate) context: Arc<Context>,
+    pub(crate) same_origin: bool,
+    /// The address of the client.
+    pub(crate) client: IpAddr,
 }
 
 impl<'a> FromRequest<'a> for Site {
@@ -24,10 +28,10 @@ impl<'a> FromRequest<'a> for Site {
 
 impl Site {
     /// Where a request comes from.
-    pub(super) fn of(request: &Request) -> Result<Self, Refusal> {
+    pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
-        Ok(Self { context, same_origin })
+        Ok(Self { context, same_origin, client: client::address(request) })
     }
 }
 
@@ -49,8 +53,12 @@ fn cookie_name(context: &Context) -> &'static str {
 }
 
 /// The session token in the cookie.
-pub(super) fn cookie(request: &Request, context: &Context) -> Option<String> {
-    let name = cookie_name(context);
+pub(super) fn session_of(request: &Request, context: &Context) -> Option<String> {
+    cookie(request, cookie_name(context))
+}
+
+/// A cookie by its name.
+pub(crate) fn cookie(request: &Request, name: &str) -> Option<String> {
     request
         .headers()
         .get_all(header::COOKIE)
@@ -63,12 +71,12 @@ pub(super) fn cookie(request: &Request, context: &Context) -> Option<String> {
 }
 
 /// The header that sets the cookie for so many seconds.
-pub(super) fn set_cookie(context: &Context, token: &str, seconds: u64) -> String {
+pub(crate) fn session_cookie(context: &Context, token: &str, seconds: u64) -> String {
     let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
     format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// The header that takes the cookie away.
 pub(super) fn clear_cookie(context: &Context) -> String {
-    set_cookie(context, "", 0)
+    session_cookie(context, "", 0)
 }

@@ -1,7 +1,9 @@
 //! The REST API over a real service, called without a socket.
 
 mod application;
+mod channels;
 mod credentials;
+mod described;
 mod fixture;
 mod generated;
 mod grants;

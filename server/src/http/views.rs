@@ -1,9 +1,11 @@
 //! What answers are made of, shared by several calls.
 
 mod device;
+pub(super) mod example;
 mod id;
 
 use poem_openapi::payload::{Json, Response};
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use presence_core::{AppState, Scope};
 use presence_protocol::{Ko, Status};
@@ -16,7 +18,7 @@ pub(super) type WithHeaders<T> = Response<Json<T>>;
 
 /// It was done.
 #[derive(Object)]
-#[oai(rename = "Done")]
+#[oai(rename = "Done", example)]
 pub(super) struct Done {
     /// `OK`.
     result: String,
@@ -25,7 +27,13 @@ pub(super) struct Done {
 impl Done {
     /// The answer.
     pub(super) fn new() -> Json<Self> {
-        Json(Self { result: "OK".to_owned() })
+        Json(Self::example())
+    }
+}
+
+impl Example for Done {
+    fn example() -> Self {
+        Self { result: "OK".to_owned() }
     }
 }
 

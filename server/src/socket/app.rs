@@ -1,6 +1,7 @@
 //! The conversation on the AppService Presence Channel.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use presence_core::patience::Patience;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
 use presence_service::app_service::{AppService, Wish};
+use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
 use presence_service::{Bell, Presence};
 
@@ -47,6 +49,8 @@ pub(crate) struct Upgraded {
     pub(crate) unknown: bool,
     /// Whether `presence.v1` is spoken.
     pub(crate) paged: bool,
+    /// The address of the client.
+    pub(crate) client: IpAddr,
     /// The key and the options of a request that bore a key.
     pub(crate) bearer: Option<Auth>,
 }
@@ -92,9 +96,12 @@ impl AppConversation {
             (Command::Auth(auth), None) => self.authenticate(id, auth),
             (Command::Auth(auth), Some(guest)) => {
                 let (presence, app) = (Arc::clone(&self.presence), guest.service.app);
+                let client = self.upgraded.client;
                 self.work.push_back(Box::pin(async move {
                     let key = auth.key.unwrap_or_default();
-                    Event::Again(id, presence.app_service(Some(app), &key).await.map(drop))
+                    let checking = presence.app_service(Some(app), &key);
+                    let checked = presence.attempt(client, Attempt::Secret, checking).await;
+                    Event::Again(id, checked.map(drop))
                 }));
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
@@ -123,14 +130,16 @@ impl AppConversation {
 
     fn authenticate(&mut self, id: Option<RequestId>, auth: Auth) {
         let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
-        let Upgraded { app, unknown, paged, .. } = self.upgraded;
+        let Upgraded { app, unknown, paged, client, .. } = self.upgraded;
         self.authenticating = true;
         self.work.push_back(Box::pin(async move {
-            let opened = if unknown {
-                Err(Errno::InvalidApiKey.into())
-            } else {
+            let opening = async {
+                if unknown {
+                    return Err(Errno::InvalidApiKey.into());
+                }
                 open(&presence, app, auth, paged, bell).await
             };
+            let opened = presence.attempt(client, Attempt::Secret, opening).await;
             Event::Known(id, opened.map(Box::new))
         }));
     }
@@ -249,12 +258,20 @@ impl Conversation for AppConversation {
         Millis::MAX / 2
     }
 
+    fn is_busy(&self) -> bool {
+        !self.work.is_empty()
+    }
+
+    fn app(&self) -> Option<AppId> {
+        self.guest.as_ref().map(|guest| guest.service.app)
+    }
+
     fn is_known(&self) -> bool {
         self.guest.is_some()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard
+    fn why_unknown(&self) -> CloseCode {
+        if self.heard { CloseCode::NotAuthorised } else { CloseCode::Silent }
     }
 
     fn end(self, _clean: bool) {

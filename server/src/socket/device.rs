@@ -1,5 +1,6 @@
 //! The conversation on the Device Presence Channel.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,8 +9,9 @@ use bytes::Bytes;
 use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
 use presence_core::{Millis, Notification, Taken};
-use presence_protocol::device::{self, Command, Request};
-use presence_protocol::{CloseCode, Errno, Ko, NotificationId, RequestId};
+use presence_protocol::device::{self, Command, Proof, Request};
+use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_service::attempts::Attempt;
 use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
 use presence_service::sign_in::{self, Identified};
@@ -44,6 +46,8 @@ struct Guest {
 pub(crate) struct DeviceConversation {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
+    /// The address of the client.
+    client: IpAddr,
     guest: Option<Guest>,
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
@@ -53,16 +57,18 @@ pub(crate) struct DeviceConversation {
     written: Vec<NotificationId>,
     attempts: u32,
     patience: Patience,
-    heard: bool,
     /// The mailbox may hold something.
     news: bool,
+    /// Why whoever is there would be closed as unknown.
+    unknown: CloseCode,
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
         Self {
             presence,
             bell,
+            client,
             guest: None,
             pending: None,
             id: None,
@@ -70,8 +76,8 @@ impl DeviceConversation {
             written: Vec::new(),
             attempts: 0,
             patience: Patience::default(),
-            heard: false,
             news: false,
+            unknown: CloseCode::Silent,
         }
     }
 
@@ -79,8 +85,12 @@ impl DeviceConversation {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
+            let (client, attempt) = (self.client, attempt(&claim.proof));
+            // Whom we keep waiting for too long has done nothing wrong.
+            self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                Event::Opened(presence.open_device(claim, bell).await.map(Box::new))
+                let opening = presence.open_device(claim, bell, Some(client));
+                Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
             }));
             return Ok(());
         };
@@ -90,10 +100,13 @@ impl DeviceConversation {
         match heard {
             Heard::Apply(command) => self.apply(command),
             Heard::Renew(proof, command) => {
-                let presence = Arc::clone(&self.presence);
-                let (email, device) = (guest.known.email.clone(), guest.known.device.clone());
+                let (presence, client) = (Arc::clone(&self.presence), self.client);
+                let of = (guest.known.email.clone(), guest.known.device.clone());
+                let mailbox = Arc::clone(&guest.mailbox);
                 self.pending = Some(Box::pin(async move {
-                    Event::Renewed(presence.renew(proof, email, device).await, command)
+                    let attempt = attempt(&proof);
+                    let renewing = presence.renew(proof, of, mailbox, Some(client));
+                    Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
                 }));
             }
         }
@@ -136,10 +149,13 @@ impl DeviceConversation {
     fn on_turned_away(&mut self, ko: &Ko) {
         self.reply_ko(ko);
         self.attempts += 1;
+        // Who is to wait has not failed: the issuer, the tables or the rate has.
+        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push(Say::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push(Say::Close(CloseCode::NotAuthorised));
+            self.out.push(Say::Close(self.unknown));
         }
     }
 
@@ -189,7 +205,9 @@ impl Conversation for DeviceConversation {
     }
 
     fn hear(&mut self, text: &str) {
-        self.heard = true;
+        if self.unknown == CloseCode::Silent {
+            self.unknown = CloseCode::NotAuthorised;
+        }
         let taken = match device::parse(text) {
             Ok(request) => {
                 self.id.clone_from(&request.id);
@@ -251,12 +269,20 @@ impl Conversation for DeviceConversation {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    fn app(&self) -> Option<AppId> {
+        None
+    }
+
     fn is_known(&self) -> bool {
         self.guest.is_some()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard
+    fn why_unknown(&self) -> CloseCode {
+        self.unknown
     }
 
     fn end(self, clean: bool) {
@@ -264,6 +290,14 @@ impl Conversation for DeviceConversation {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
             guest.seat.leave(clean);
         }
+    }
+}
+
+/// What is tried with a proof.
+fn attempt(proof: &Proof) -> Attempt {
+    match proof {
+        Proof::Assertion(_) => Attempt::Assertion,
+        Proof::Token(_) => Attempt::Secret,
     }
 }
 

@@ -10,16 +10,18 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use presence_core::Millis;
-use presence_protocol::CloseCode;
+use presence_protocol::{AppId, CloseCode};
 use presence_service::Bell;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tracing::Level;
+use tracing::span::EnteredSpan;
 
 use super::shared::{Entry, Sockets};
+use crate::acceptor::Link;
 use crate::meter::Channel;
 
 /// How many frames one socket may read before others get their turn.
@@ -52,11 +54,17 @@ pub(crate) trait Conversation: Send {
     /// When it wants to be asked again, in milliseconds from now, and what it wants to say now because of the time.
     fn look_at_time(&mut self) -> Millis;
 
+    /// Whether something is under way that may take its time.
+    fn is_busy(&self) -> bool;
+
+    /// The Application that is served, once it is known.
+    fn app(&self) -> Option<AppId>;
+
     /// Whether it knows who is there.
     fn is_known(&self) -> bool;
 
-    /// Whether anything was heard.
-    fn has_heard(&self) -> bool;
+    /// What it is to be closed with if it does not come to know who is there in time.
+    fn why_unknown(&self) -> CloseCode;
 
     /// The socket has ended, cleanly (closed by the peer in good order) or not.
     fn end(self, clean: bool);
@@ -72,10 +80,12 @@ pub(crate) enum Say {
 
 /// A socket with its conversation.
 pub(crate) struct Driver<C> {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Link>,
     conversation: C,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
+    /// The number of the connection, as the log has it.
+    id: u64,
     /// The time of this turn: the clock is read once.
     now: Millis,
     opened_at: Millis,
@@ -102,7 +112,7 @@ enum Ended {
 
 impl<C: Conversation> Driver<C> {
     pub(crate) fn new(
-        socket: WebSocketStream<TcpStream>,
+        socket: WebSocketStream<Link>,
         conversation: C,
         bell: Arc<Bell>,
         sockets: Arc<Sockets>,
@@ -113,6 +123,7 @@ impl<C: Conversation> Driver<C> {
             conversation,
             bell,
             sockets,
+            id: 0,
             now,
             opened_at: now,
             heard_at: now,
@@ -128,8 +139,10 @@ impl<C: Conversation> Driver<C> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
     pub(crate) fn run(mut self, entry: Entry) -> impl Future<Output = ()> + Send {
         async move {
+            self.id = entry.turn();
             let _counted = self.sockets.meter(C::CHANNEL).connection();
             let ended = std::future::poll_fn(|context| self.turn(context)).await;
+            let _span = self.span();
             self.conversation.end(matches!(ended, Ended::Clean));
             drop(entry);
         }
@@ -143,7 +156,16 @@ impl<C: Conversation> Driver<C> {
         self.poll(context)
     }
 
+    /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame.
+    fn span(&self) -> EnteredSpan {
+        let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
+        let app = app.map(tracing::field::display);
+        // Of the highest level, so that it is there for whatever is logged at all.
+        tracing::error_span!("socket", channel, conn.id = self.id, app.id = app).entered()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        let _span = tracing::enabled!(Level::DEBUG).then(|| self.span());
         if let Some(code) = self.bell.closing() {
             self.close(code);
         }
@@ -172,6 +194,8 @@ impl<C: Conversation> Driver<C> {
 
     /// Takes from the conversation what fits into the write buffer.
     fn write(&mut self, context: &mut Context<'_>) {
+        let busy = self.conversation.is_busy() && !tracing::enabled!(Level::DEBUG);
+        let _span = busy.then(|| self.span());
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
             let Poll::Ready(say) = self.conversation.poll_say(context) else { break };
             match say {
@@ -222,8 +246,7 @@ impl<C: Conversation> Driver<C> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets.meter(C::CHANNEL).heard.increment(1);
-                self.conversation.hear(&text);
+                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.hear(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -318,7 +341,7 @@ impl<C: Conversation> Driver<C> {
         if !self.conversation.is_known() {
             let hello = self.opened_at + limits.hello;
             if now >= hello {
-                self.close(self.unknown_code());
+                self.close(self.conversation.why_unknown());
                 self.bell.ring();
             }
             next = next.min(hello);
@@ -327,10 +350,6 @@ impl<C: Conversation> Driver<C> {
         next = next.min(self.unflushed_since.map_or(next, |since| since + limits.write));
         self.call_at(now, next);
         Poll::Pending
-    }
-
-    fn unknown_code(&self) -> CloseCode {
-        if self.conversation.has_heard() { CloseCode::NotAuthorised } else { CloseCode::Silent }
     }
 
     /// Pings a peer that has been silent for an interval, and gives the time of the next look.

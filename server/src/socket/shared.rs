@@ -11,6 +11,7 @@ use presence_service::{Bell, Presence};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::origins::Origins;
 use super::wheel::Wheel;
 use crate::meter::{Channel, ChannelMeter};
 
@@ -36,6 +37,7 @@ pub struct SocketLimits {
 pub struct Sockets {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limits: SocketLimits,
+    pub(crate) origins: Origins,
     pub(crate) wheel: Wheel,
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
@@ -54,10 +56,11 @@ pub(crate) struct Entry {
 
 impl Sockets {
     /// A register without sockets.
-    pub fn new(presence: Arc<Presence>, limits: SocketLimits) -> Self {
+    pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
             presence,
             limits,
+            origins,
             wheel: Wheel::default(),
             tasks: TaskTracker::new(),
             device_meter: ChannelMeter::new(Channel::Device),
@@ -116,6 +119,13 @@ impl Sockets {
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<Bell>>) -> T) -> T {
         work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entry {
+    /// The number of the connection.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turn
     }
 }
 

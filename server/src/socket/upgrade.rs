@@ -1,5 +1,6 @@
 //! How a request becomes a socket.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
@@ -7,6 +8,7 @@ use poem::{Request, Response};
 use presence_protocol::app::{Auth, SUBPROTOCOL};
 use presence_protocol::{AppId, Errno, Ko};
 use presence_service::Bell;
+use presence_service::attempts::Attempt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -15,6 +17,7 @@ use super::app::{AppConversation, Upgraded};
 use super::device::DeviceConversation;
 use super::driver::{Conversation, Driver};
 use super::shared::Sockets;
+use crate::client;
 use crate::handover::{self, Bare};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
@@ -30,12 +33,13 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 ///
 /// # Errors
 ///
-/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`.
+/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
 pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
-    let presence = Arc::clone(&sockets.presence);
-    handshake.accept(sockets, request, config, |bell| DeviceConversation::new(presence, bell))
+    let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
+    let conversation = move |bell| DeviceConversation::new(presence, bell, client);
+    handshake.accept(sockets, request, config, conversation)
 }
 
 /// Opens an AppService Presence Channel. A request that bears a key is answered only once the key was checked.
@@ -51,12 +55,13 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
         if unknown {
             return Err(Errno::InvalidApiKey.into());
         }
-        sockets.presence.app_service(app, key).await?;
+        let presence = &sockets.presence;
+        presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.presence);
-    let upgraded = Upgraded { app, unknown, paged, bearer };
+    let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
     let mut response = handshake
         .accept(sockets, request, config, |bell| AppConversation::new(presence, bell, upgraded))?;
     if paged {
@@ -68,6 +73,8 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
 
 struct Handshake {
     accept: String,
+    /// The address of the client.
+    client: IpAddr,
 }
 
 impl Handshake {
@@ -83,10 +90,10 @@ impl Handshake {
         let key = key.ok_or_else(|| {
             Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
         })?;
-        if let Some(address) = request.remote_addr().as_socket_addr() {
-            sockets.presence.admit(address.ip())?;
-        }
-        Ok(Self { accept: derive_accept_key(key.as_bytes()) })
+        let client = client::address(request);
+        sockets.presence.admit(client)?;
+        sockets.origins.check(headers)?;
+        Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }
 
     fn accept<C: Conversation + 'static>(
@@ -102,12 +109,12 @@ impl Handshake {
         let shared = Arc::clone(sockets);
         let task = async move {
             let Ok(upgraded) = upgrade.await else { return };
-            let Some(Bare { stream, early }) = handover::unwrap(upgraded).await else { return };
+            let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
             let socket =
-                WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config))
-                    .await;
+                WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
             let bell = Arc::new(Bell::default());
             let entry = shared.enter(&bell);
+            tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
             let driver = Driver::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.

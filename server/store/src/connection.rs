@@ -55,6 +55,11 @@ impl Address {
         Ok(Self { url: url.to_owned(), path, patience })
     }
 
+    /// A file whatever its name, for [`Address::onlooker`].
+    pub(crate) fn of_file(path: &Path, patience: Duration) -> Self {
+        Self { url: "sqlite:".to_owned(), path: path.to_owned(), patience }
+    }
+
     /// The one connection that writes.
     pub(crate) async fn writer(&self) -> Result<DatabaseConnection, StoreError> {
         let patience = self.patience;
@@ -84,6 +89,50 @@ impl Address {
                 .statement_cache_capacity(PREPARED)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
+    }
+
+    /// A connection that reads beside a server, and can change nothing.
+    pub(crate) async fn onlooker(&self) -> Result<DatabaseConnection, StoreError> {
+        let (path, patience) = (self.path.clone(), self.patience);
+        let mut options = self.options(1);
+        options.map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite.filename(&path).busy_timeout(patience).read_only(true).create_if_missing(false)
+        });
+        Database::connect(options).await.map_err(|error| self.explain(error.into()))
+    }
+
+    /// A connection that may write what is there already; it has not asked for anything yet.
+    pub(crate) async fn toucher(&self) -> Result<DatabaseConnection, StoreError> {
+        let patience = self.patience;
+        let mut options = self.options(1);
+        options.map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite.busy_timeout(patience).create_if_missing(false)
+        });
+        Database::connect(options).await.map_err(|error| self.explain(error.into()))
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file is there.
+    ///
+    /// # Errors
+    ///
+    /// `NoDirectory`, and `Missing` where the URL does not ask for the file to be made.
+    pub(crate) fn exists(&self) -> Result<bool, StoreError> {
+        if self.path.exists() {
+            return Ok(true);
+        }
+        if !has_directory(&self.path) {
+            return Err(StoreError::NoDirectory(self.path.clone()));
+        }
+        if self.url.contains("mode=rwc") { Ok(false) } else { Err(self.missing()) }
+    }
+
+    pub(crate) fn missing(&self) -> StoreError {
+        StoreError::Missing(self.path.clone())
     }
 
     /// Makes sure that this server is the only one. The system gives the lock back when the process ends, however it ends.
@@ -128,10 +177,11 @@ impl Address {
         match Trouble::of(cause) {
             Trouble::Busy => StoreError::Locked(path),
             Trouble::NotADatabase => StoreError::NotADatabase(path),
+            Trouble::Damaged => StoreError::Damaged(path),
             Trouble::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
             Trouble::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
             Trouble::CannotOpen if !path.exists() && !self.url.contains("mode=rwc") => {
-                StoreError::Missing(path)
+                self.missing()
             }
             Trouble::CannotOpen | Trouble::ReadOnly => StoreError::ReadOnly(path),
             Trouble::Other => error,

@@ -31,6 +31,18 @@ pub enum StoreError {
     /// The file, its directory or the URL allows reading only.
     #[error("the database {} cannot be written", .0.display())]
     ReadOnly(PathBuf),
+    /// The file is a database of something else.
+    #[error("the database {} is not one of Presence", .0.display())]
+    Foreign(PathBuf),
+    /// The file has come to harm.
+    #[error("the database {} is damaged: restore a backup", .0.display())]
+    Damaged(PathBuf),
+    /// The file that a backup was to become is there already.
+    #[error("{} is there already, and a backup overwrites nothing", .0.display())]
+    Exists(PathBuf),
+    /// A backup cannot be written.
+    #[error("the backup {} cannot be written: {}", .0.display(), .1)]
+    NotBackedUp(PathBuf, String),
     /// A newer server has changed the tables.
     #[error("the database is newer than this server: it has the unknown migration {0}")]
     TooNew(String),
@@ -58,6 +70,7 @@ pub struct Cause(pub(crate) DbErr);
 pub(crate) enum Trouble {
     Busy,
     ReadOnly,
+    Damaged,
     CannotOpen,
     NotADatabase,
     Other,
@@ -77,6 +90,10 @@ impl StoreError {
             | Self::Locked(_)
             | Self::InUse(_)
             | Self::ReadOnly(_)
+            | Self::Foreign(_)
+            | Self::Damaged(_)
+            | Self::Exists(_)
+            | Self::NotBackedUp(..)
             | Self::TooNew(_)
             | Self::Nonsense(_)
             | Self::QueueFull
@@ -90,6 +107,7 @@ impl Trouble {
         match primary_code(error) {
             Some(5 | 6) => Self::Busy,
             Some(8) => Self::ReadOnly,
+            Some(11) => Self::Damaged,
             Some(14) => Self::CannotOpen,
             Some(26) => Self::NotADatabase,
             Some(_) | None => Self::Other,

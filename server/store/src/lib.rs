@@ -10,12 +10,15 @@ mod writer;
 
 mod account;
 mod apps;
+mod generations;
 mod grants;
 mod keys;
 mod purge;
 mod sessions;
 mod users;
 
+mod backup;
+mod inspection;
 mod store;
 
 mod connection;
@@ -27,8 +30,11 @@ mod error;
 
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
+pub use backup::Backup;
 pub use error::{Cause, StoreError};
+pub use generations::Raised;
 pub use grants::GrantedApp;
+pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
 pub use writer::answer::Answer;

@@ -1,18 +1,22 @@
 //! How the tables came about, step by step. A step that was released is never changed again.
 
 mod m0001_tables;
+mod m0002_generations;
 
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
 use sea_orm_migration::seaql_migrations;
 
 use crate::error::StoreError;
 
-struct Steps;
+/// Where sea-orm notes which steps were taken.
+const TABLE: &str = "seaql_migrations";
+
+pub(crate) struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_tables::Step)]
+        vec![Box::new(m0001_tables::Step), Box::new(m0002_generations::Step)]
     }
 }
 
@@ -22,13 +26,36 @@ impl MigratorTrait for Steps {
 ///
 /// `TooNew`, `Unavailable`.
 pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
-    if SchemaManager::new(db).has_table("seaql_migrations").await? {
-        let known = Steps::migrations();
-        let applied = seaql_migrations::Entity::find().all(db).await?;
-        let unknown = applied.into_iter().find(|row| known.iter().all(|s| s.name() != row.version));
-        if let Some(row) = unknown {
-            return Err(StoreError::TooNew(row.version));
-        }
-    }
+    refuse_newer(&applied(db).await?)?;
     Ok(Steps::up(db, None).await?)
+}
+
+/// The newest step of this server.
+pub(crate) fn newest() -> String {
+    Steps::migrations().last().map(|step| step.name().to_owned()).unwrap_or_default()
+}
+
+/// The names of the steps that a database has taken, in their order; none where it is not one of Presence.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub(crate) async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
+    if !SchemaManager::new(db).has_table(TABLE).await? {
+        return Ok(Vec::new());
+    }
+    let steps = seaql_migrations::Entity::find();
+    let steps = steps.order_by_asc(seaql_migrations::Column::Version).all(db).await?;
+    Ok(steps.into_iter().map(|row| row.version).collect())
+}
+
+/// Makes sure that no step was taken that is unknown here.
+///
+/// # Errors
+///
+/// `TooNew`.
+pub(crate) fn refuse_newer(applied: &[String]) -> Result<(), StoreError> {
+    let known = Steps::migrations();
+    let unknown = applied.iter().find(|name| known.iter().all(|step| step.name() != *name));
+    unknown.map_or(Ok(()), |name| Err(StoreError::TooNew(name.clone())))
 }

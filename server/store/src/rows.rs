@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use presence_core::model::{
-    ApiKey, App, AppState, Email, Grant, Millis, Notification, Scope, Session, Taken, UserId,
+    ApiKey, App, AppState, Email, Generation, Grant, Millis, Notification, Scope, Session, Taken,
+    UserId,
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -186,6 +187,14 @@ impl TryFrom<session::Model> for Session {
             scope: Scope::from_name(&row.scope).ok_or(StoreError::Nonsense("sessions"))?,
             created_at: millis("sessions", row.created_at)?,
             expires_at: millis("sessions", row.expires_at)?,
+            generation: match (row.issuer, row.generation) {
+                (Some(issuer), Some(number)) => {
+                    let number = millis("sessions", number)?;
+                    Some(Generation { issuer: issuer.into(), number })
+                }
+                (_, None) => None,
+                (None, Some(_)) => return Err(StoreError::Nonsense("sessions")),
+            },
         })
     }
 }

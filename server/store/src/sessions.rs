@@ -21,6 +21,8 @@ impl Store {
             scope: ActiveValue::Set(session.scope.name().to_owned()),
             created_at: ActiveValue::Set(stored(session.created_at)),
             expires_at: ActiveValue::Set(stored(session.expires_at)),
+            issuer: ActiveValue::Set(session.generation.as_ref().map(|of| of.issuer.to_string())),
+            generation: ActiveValue::Set(session.generation.as_ref().map(|of| stored(of.number))),
         })
         .exec_without_returning(self.write())
         .await?;

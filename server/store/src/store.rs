@@ -118,7 +118,9 @@ impl Store {
     }
 }
 
-async fn begin_immediate(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+pub(crate) async fn begin_immediate(
+    db: &DatabaseConnection,
+) -> Result<DatabaseTransaction, StoreError> {
     let mode = Some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
     Ok(db.begin_with_options(options).await?)

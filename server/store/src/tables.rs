@@ -191,6 +191,29 @@ pub(crate) mod session {
         pub(crate) scope: String,
         pub(crate) created_at: i64,
         pub(crate) expires_at: i64,
+        /// Who counts generations; without a generation empty too.
+        pub(crate) issuer: Option<String>,
+        pub(crate) generation: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The greatest generation that an issuer has given of a user.
+pub(crate) mod generation {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "generations")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) issuer: String,
+        pub(crate) generation: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

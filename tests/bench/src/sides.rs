@@ -89,6 +89,7 @@ pub(crate) fn unlimited() -> Options {
         "notify-burst",
         "notify-per-second",
         "connects-per-second",
+        "sign-ins-per-second",
         "sockets-per-user",
         "sockets-per-app",
     ]

@@ -92,17 +92,29 @@ async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
     for (text, wrong) in [
         ("status_bursts = 5", "status_bursts"),
         ("status_burst = \"many\"", "status_burst"),
-        ("status_burst = ", "status_burst"),
+        ("status_burst = ", "line 1, column 16: status_burst ="),
         ("[listen]\nport = 80", "listen"),
-        ("grace_seconds = -1", "seconds"),
-        ("log_format = \"xml\"", "log_format"),
+        ("grace_seconds = -1", "grace_seconds must be between 0 and"),
+        ("grace_seconds = nan", "grace_seconds must be between"),
+        ("ping_seconds = 0", "ping_seconds must be between 0.1 and"),
+        ("status_burst = 0", "status_burst must be at least 1"),
+        ("body_bytes = 0", "body_bytes must be at least 1"),
+        ("status_burst = -5", "status_burst must be a whole number"),
+        ("dev = \"yes\"", "dev must be true or false, not \"yes\" (in presence.toml)"),
+        ("log_format = \"xml\"", "log_format must be one of pretty, json, not xml"),
+        ("trusted_proxies = \"10.0.0.0/8\"", "trusted_proxies must be a list"),
+        ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies holds \"10.0.0.0/33\""),
+        ("allowed_origins = [\"app.example\"]", "allowed_origins holds \"app.example\""),
+        ("metrics_listen = \"9100\"", "metrics_listen must be an address and port"),
     ] {
         std::fs::write(&file, text).unwrap();
         run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, wrong);
     }
     run(directory.path(), &["--config=missing.toml"], &[]).await.failed(2, "missing.toml");
     let unread = [("PRESENCE_STATUS_BURST", "many")];
-    run(directory.path(), &[], &unread).await.failed(2, "STATUS_BURST");
+    run(directory.path(), &[], &unread)
+        .await
+        .failed(2, "status_burst must be a whole number, not \"many\" (in PRESENCE_STATUS_BURST)");
     run(directory.path(), &["--listen=0.0.0.0:0"], &[]).await.failed(2, "public_url");
     run(directory.path(), &["--log=nonsense=loud"], &[]).await.failed(2, "log");
     run(directory.path(), &["--dev", "--listen=0.0.0.0:0"], &[]).await.failed(2, "dev");

@@ -75,3 +75,35 @@ async fn after_a_stop_everything_is_in_the_one_database_file() {
     let heard = phone.hear().await;
     assert_eq!(heard["notifications"][0]["message"], "Keep me", "{heard}");
 }
+
+#[tokio::test]
+async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_order_they_came() {
+    let mut server = Server::start(Options::default().with("drain-seconds", 4)).await;
+    let mut devices = Vec::new();
+    for number in 0..60 {
+        let name = format!("user{number}");
+        devices.push(Socket::device_of(&server, &name, "phone", "online").await);
+    }
+    server.signal("TERM").await;
+    let begun = Instant::now();
+    let mut told = tokio::task::JoinSet::new();
+    for (number, mut device) in devices.into_iter().enumerate() {
+        told.spawn(async move {
+            device.is_closed_with(CloseCode::GoingAway).await;
+            (begun.elapsed(), number)
+        });
+    }
+    let mut told = told.join_all().await;
+    told.sort_unstable();
+    let times: Vec<Duration> = told.iter().map(|(time, _)| *time).collect();
+    // Twenty batches, a fifth of a second apart: the first at once, the last at the end.
+    assert!(times[59].abs_diff(times[0]) > Duration::from_secs(2), "{times:?}");
+    let apart = times
+        .windows(2)
+        .filter(|pair| pair[1].abs_diff(pair[0]) > Duration::from_millis(80))
+        .count();
+    assert!((8..20).contains(&apart), "{apart} in {times:?}");
+    let order: Vec<usize> = told.iter().map(|(_, number)| *number).collect();
+    assert!(!order.is_sorted(), "{order:?}");
+    assert_eq!(server.stopped().await, Stopped::With(0));
+}

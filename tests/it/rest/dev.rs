@@ -16,7 +16,10 @@ async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
     let page = server.call("GET", "/dev").await;
     assert_eq!(page.status, 200);
     let form = format!("email={}", email("alice"));
-    let sent = |kind: &str| server.call("POST", "/dev").body(kind, form.as_str());
+    let sent = |kind: &str| {
+        let origin = server.url();
+        server.call("POST", "/dev").header("origin", &origin).body(kind, form.as_str())
+    };
     assert_eq!(sent("application/x-www-form-urlencoded").await.status, 200);
     sent("text/plain").await.is_ko(Errno::UnsupportedMediaType);
 }

@@ -1,9 +1,10 @@
 //! Which issuer may speak for a domain, and with which keys (rules 20 to 23).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::key::PublicKey;
-use super::key_source::{KeySource, NoAnswer};
+use super::key_source::{KeySource, NoAnswer, Question};
 use super::names;
 use super::policy::Policy;
 use super::support_document::SupportDocument;
@@ -20,65 +21,77 @@ pub(crate) enum Authority {
     Absent,
 }
 
-/// The keys of `issuer`, if it may speak for e-mails at `domain`.
-pub(crate) async fn issuer_keys(
-    source: &dyn KeySource,
-    policy: &Policy,
-    issuer: &str,
-    domain: &str,
-) -> Result<Arc<[PublicKey]>, IdentityError> {
-    if policy.trusts(issuer) {
-        return own_keys(source, issuer, domain).await;
-    }
-    match discover(source, policy, domain).await? {
-        Authority::Host { host, keys } if host == issuer => Ok(keys),
-        Authority::Disabled | Authority::Absent if policy.fallback.as_deref() == Some(issuer) => {
-            own_keys(source, issuer, domain).await
-        }
-        Authority::Host { .. } | Authority::Disabled | Authority::Absent => {
-            Err(Reason::UntrustedIssuer.into())
-        }
-    }
+/// The search for who speaks for a domain.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) source: &'a dyn KeySource,
+    pub(crate) policy: &'a Policy,
+    /// The domain of the e-mail.
+    pub(crate) domain: &'a str,
+    /// Where the client is.
+    pub(crate) client: Option<IpAddr>,
 }
 
-/// The keys in the document of `issuer` itself.
-async fn own_keys(
-    source: &dyn KeySource,
-    issuer: &str,
-    domain: &str,
-) -> Result<Arc<[PublicKey]>, IdentityError> {
-    match source.document(issuer, domain).await? {
-        Some(SupportDocument::Supported { keys }) => Ok(keys),
-        Some(SupportDocument::Delegated { .. } | SupportDocument::Disabled) | None => {
-            Err(Reason::UntrustedIssuer.into())
+impl Search<'_> {
+    /// The keys of `issuer`, if it may speak for e-mails at the domain.
+    pub(crate) async fn issuer_keys(
+        &self,
+        issuer: &str,
+    ) -> Result<Arc<[PublicKey]>, IdentityError> {
+        if self.policy.trusts(issuer) {
+            return self.own_keys(issuer).await;
         }
-    }
-}
-
-/// Follows the documents from `domain` on to the host that speaks for it.
-pub(crate) async fn discover(
-    source: &dyn KeySource,
-    policy: &Policy,
-    domain: &str,
-) -> Result<Authority, NoAnswer> {
-    let mut visited = Vec::new();
-    let mut host = domain.to_owned();
-    loop {
-        match source.document(&host, domain).await? {
-            Some(SupportDocument::Supported { keys }) => return Ok(Authority::Host { host, keys }),
-            Some(SupportDocument::Disabled) => return Ok(Authority::Disabled),
-            None => return Ok(Authority::Absent),
-            Some(SupportDocument::Delegated { authority }) => {
-                visited.push(host);
-                let leads_on = names::is_host(&authority, policy.hosts())
-                    && !visited.contains(&authority)
-                    && visited.len() <= policy.max_delegations;
-                if !leads_on {
-                    return Ok(Authority::Absent);
-                }
-                host = authority;
+        match self.discover().await? {
+            Authority::Host { host, keys } if host == issuer => Ok(keys),
+            Authority::Disabled | Authority::Absent
+                if self.policy.fallback.as_deref() == Some(issuer) =>
+            {
+                self.own_keys(issuer).await
+            }
+            Authority::Host { .. } | Authority::Disabled | Authority::Absent => {
+                Err(Reason::UntrustedIssuer.into())
             }
         }
+    }
+
+    /// The keys in the document of `issuer` itself.
+    async fn own_keys(&self, issuer: &str) -> Result<Arc<[PublicKey]>, IdentityError> {
+        match self.document(issuer).await? {
+            Some(SupportDocument::Supported { keys }) => Ok(keys),
+            Some(SupportDocument::Delegated { .. } | SupportDocument::Disabled) | None => {
+                Err(Reason::UntrustedIssuer.into())
+            }
+        }
+    }
+
+    /// Follows the documents from the domain on to the host that speaks for it.
+    pub(crate) async fn discover(&self) -> Result<Authority, NoAnswer> {
+        let mut visited = Vec::new();
+        let mut host = self.domain.to_owned();
+        loop {
+            match self.document(&host).await? {
+                Some(SupportDocument::Supported { keys }) => {
+                    return Ok(Authority::Host { host, keys });
+                }
+                Some(SupportDocument::Disabled) => return Ok(Authority::Disabled),
+                None => return Ok(Authority::Absent),
+                Some(SupportDocument::Delegated { authority }) => {
+                    visited.push(host);
+                    let leads_on = names::is_host(&authority, self.policy.hosts())
+                        && !visited.contains(&authority)
+                        && visited.len() <= self.policy.max_delegations;
+                    if !leads_on {
+                        return Ok(Authority::Absent);
+                    }
+                    host = authority;
+                }
+            }
+        }
+    }
+
+    async fn document(&self, host: &str) -> Result<Option<SupportDocument>, NoAnswer> {
+        let Self { domain, client, .. } = *self;
+        self.source.document(Question { host, domain, client }).await
     }
 }
 
@@ -133,13 +146,18 @@ mod tests {
 
     #[async_trait]
     impl KeySource for Down {
-        async fn document(
-            &self,
-            _host: &str,
-            _domain: &str,
-        ) -> Result<Option<SupportDocument>, NoAnswer> {
+        async fn document(&self, _: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
             Err(NoAnswer::Unreachable)
         }
+    }
+
+    async fn issuer_keys(
+        source: &dyn KeySource,
+        policy: &Policy,
+        issuer: &str,
+        domain: &str,
+    ) -> Result<Arc<[PublicKey]>, IdentityError> {
+        Search { source, policy, domain, client: None }.issuer_keys(issuer).await
     }
 
     fn supported() -> SupportDocument {

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::account;
 use crate::identity::{Millis, Reason};
 
 /// Times from 1973 to 5138: seconds, zero and overflows fall outside.
@@ -58,6 +59,8 @@ pub(crate) struct Certificate {
     pub(crate) public_key: Value,
     /// `fxa-generation`.
     pub(crate) generation: Option<u64>,
+    /// `fxa-verifiedEmail`.
+    pub(crate) verified_email: Option<String>,
     /// All else that it says about the user.
     pub(crate) claims: Map<String, Value>,
 }
@@ -72,12 +75,11 @@ impl Certificate {
             Some(_) => return Err(Reason::Malformed),
             None => return Err(Reason::MissingField),
         };
-        let generation = match payload.get("fxa-generation") {
-            Some(value) => Some(value.as_u64().ok_or(Reason::Malformed)?),
-            None => None,
-        };
+        account::check(&payload)?;
+        let generation = payload.get(account::GENERATION).and_then(Value::as_u64);
+        let verified_email = optional(&payload, account::VERIFIED_EMAIL)?;
         let claims = idp_claims(payload);
-        Ok(Self { issuer, principal, window, public_key, generation, claims })
+        Ok(Self { issuer, principal, window, public_key, generation, verified_email, claims })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Nothing here asks the network: these sources hold what the configuration gave them, or choose among others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,17 +11,26 @@ use async_trait::async_trait;
 use super::support_document::SupportDocument;
 use crate::identity::IdentityError;
 
+/// Whose document is asked for, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The host whose document it is.
+    pub host: &'a str,
+    /// The domain of the e-mail for whose sake it is asked, which discovery sends along.
+    pub domain: &'a str,
+    /// Where the client is who presents that e-mail, as far as known.
+    pub client: Option<IpAddr>,
+}
+
 /// Gives the support document of a host.
 #[async_trait]
 pub trait KeySource: Send + Sync {
-    /// The document of `host`, asked for because of an e-mail at `domain` (which discovery sends along); `None` if the host has
-    /// none, or none that can be understood.
+    /// The document of the host; `None` if it has none, or none that can be understood.
     ///
     /// # Errors
     /// If it cannot be told now. This is not the same as "none": a fallback issuer must not speak for a domain only because its
     /// own host is down (threat 23).
-    async fn document(&self, host: &str, domain: &str)
-    -> Result<Option<SupportDocument>, NoAnswer>;
+    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer>;
 }
 
 /// Why a source cannot tell now.
@@ -65,40 +75,8 @@ impl PinnedKeys {
 
 #[async_trait]
 impl KeySource for PinnedKeys {
-    async fn document(
-        &self,
-        host: &str,
-        _domain: &str,
-    ) -> Result<Option<SupportDocument>, NoAnswer> {
-        Ok(self.documents.get(host).cloned())
-    }
-}
-
-/// Another source, asked only about hosts on a list.
-#[derive(Debug, Clone)]
-pub struct AllowListed<S> {
-    hosts: BTreeSet<String>,
-    inner: S,
-}
-
-impl<S: KeySource> AllowListed<S> {
-    /// Asks `inner` about `hosts`, and answers for all others that they have no document.
-    pub fn new(hosts: impl IntoIterator<Item = String>, inner: S) -> Self {
-        Self { hosts: hosts.into_iter().collect(), inner }
-    }
-}
-
-#[async_trait]
-impl<S: KeySource> KeySource for AllowListed<S> {
-    async fn document(
-        &self,
-        host: &str,
-        domain: &str,
-    ) -> Result<Option<SupportDocument>, NoAnswer> {
-        if !self.hosts.contains(host) {
-            return Ok(None);
-        }
-        self.inner.document(host, domain).await
+    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
+        Ok(self.documents.get(question.host).cloned())
     }
 }
 
@@ -117,13 +95,9 @@ impl FirstOf {
 
 #[async_trait]
 impl KeySource for FirstOf {
-    async fn document(
-        &self,
-        host: &str,
-        domain: &str,
-    ) -> Result<Option<SupportDocument>, NoAnswer> {
+    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
         for source in &self.sources {
-            if let Some(document) = source.document(host, domain).await? {
+            if let Some(document) = source.document(question).await? {
                 return Ok(Some(document));
             }
         }
@@ -136,27 +110,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_allow_list_hides_every_other_host() {
-        let held = PinnedKeys::new()
-            .with("a.example", SupportDocument::Disabled)
-            .with("b.example", SupportDocument::Disabled);
-        let source = AllowListed::new(["a.example".to_owned()], held);
-        assert!(source.document("a.example", "a.example").await.unwrap().is_some());
-        assert!(source.document("b.example", "a.example").await.unwrap().is_none());
-    }
-
-    #[tokio::test]
     async fn the_first_source_with_a_document_is_believed() {
         let first = PinnedKeys::new().with("a.example", SupportDocument::Disabled);
         let other = SupportDocument::Delegated { authority: "c.example".to_owned() };
         let second =
             PinnedKeys::new().with("a.example", other.clone()).with("b.example", other.clone());
         let source = FirstOf::new(vec![Arc::new(first), Arc::new(second)]);
-        assert_eq!(
-            source.document("a.example", "a.example").await,
-            Ok(Some(SupportDocument::Disabled))
-        );
-        assert_eq!(source.document("b.example", "b.example").await, Ok(Some(other)));
-        assert_eq!(source.document("c.example", "c.example").await, Ok(None));
+        let asked =
+            async |host| source.document(Question { host, domain: host, client: None }).await;
+        assert_eq!(asked("a.example").await, Ok(Some(SupportDocument::Disabled)));
+        assert_eq!(asked("b.example").await, Ok(Some(other)));
+        assert_eq!(asked("c.example").await, Ok(None));
     }
 }

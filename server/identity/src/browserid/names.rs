@@ -22,6 +22,20 @@ pub(crate) fn is_host(text: &str, hosts: Hosts) -> bool {
     }
 }
 
+/// Whether `text` can be named as an issuer: a public host, or in development a port of this machine.
+pub fn is_issuer_host(text: &str, development: bool) -> bool {
+    let on_this_machine = || {
+        let port = text.strip_prefix("localhost:");
+        port.is_some_and(is_port)
+    };
+    is_host(text, Hosts::Public) || (development && on_this_machine())
+}
+
+/// Whether a host is one that only development has: of this machine, or with a port.
+pub(crate) fn is_local(host: &str) -> bool {
+    host == "localhost" || host.contains(':')
+}
+
 /// Whether `text` is a port as one writes it: 1 to 65535, no leading zero.
 pub(crate) fn is_port(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

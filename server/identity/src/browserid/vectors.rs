@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::authority::{Authority, discover};
+use super::authority::Authority;
 use super::*;
 
 #[derive(Deserialize)]
@@ -112,7 +112,10 @@ async fn every_support_document_vector_has_its_result() {
             vector.http.iter().filter_map(|(host, answer)| Some((host, document(answer)?)));
         let source =
             answers.fold(PinnedKeys::new(), |source, (host, found)| source.with(host, found));
-        let found = match discover(&source, &Policy::default(), &vector.domain).await.unwrap() {
+        let policy = Policy::default();
+        let search =
+            Search { source: &source, policy: &policy, domain: &vector.domain, client: None };
+        let found = match search.discover().await.unwrap() {
             Authority::Host { host, keys } => format!("supported:{host}:{}", keys.len()),
             Authority::Disabled => "disabled".to_owned(),
             Authority::Absent => "absent".to_owned(),
@@ -169,7 +172,7 @@ async fn the_address_behind_an_account_counts_only_for_a_trusted_issuer_and_by_c
         let trusted_issuers = if trusted { vec![issuer.clone()] } else { Vec::new() };
         let policy = Policy { trusted_issuers, fxa_verified_email: choice, ..Policy::default() };
         let proven =
-            verifier(&vector, policy).prove(&vector.assertion, vector.now_ms).await.unwrap();
+            verifier(&vector, policy).prove(&vector.assertion, vector.now_ms, None).await.unwrap();
         assert_eq!(proven.identity.generation, Some(1_767_000_000_000));
         proven.identity.email
     };
@@ -193,7 +196,7 @@ async fn an_issuer_that_is_not_allowed_is_refused_whatever_else_is_set() {
             trusted_issuers: vec!["idp.example".to_owned()],
             ..Policy::default()
         };
-        let outcome = verifier(&vector, policy).prove(&vector.assertion, vector.now_ms).await;
+        let outcome = verifier(&vector, policy).prove(&vector.assertion, vector.now_ms, None).await;
         assert_eq!(outcome.err(), expected, "{allowed}");
     }
 }
@@ -203,7 +206,10 @@ async fn no_cut_of_a_good_assertion_is_accepted_or_panics() {
     let vector = named("ok-py-rs256-rs256");
     let verifier = verifier(&vector, Policy::default());
     for end in 0..vector.assertion.len() {
-        assert!(verifier.prove(&vector.assertion[..end], vector.now_ms).await.is_err(), "{end}");
+        assert!(
+            verifier.prove(&vector.assertion[..end], vector.now_ms, None).await.is_err(),
+            "{end}"
+        );
     }
 }
 
@@ -215,7 +221,7 @@ async fn no_other_character_anywhere_is_accepted() {
         let other = if vector.assertion.as_bytes()[at] == b'A' { "B" } else { "A" };
         let mut changed = vector.assertion.clone();
         changed.replace_range(at..=at, other);
-        assert!(verifier.prove(&changed, vector.now_ms).await.is_err(), "{at}");
+        assert!(verifier.prove(&changed, vector.now_ms, None).await.is_err(), "{at}");
     }
 }
 
@@ -245,7 +251,7 @@ async fn judge(vector: &AssertionVector) -> Result<Proven, IdentityError> {
     if let Some(names) = &vector.policy.issuer_algs {
         policy.issuer_algs = names.iter().map(|name| algorithm(name)).collect();
     }
-    let proven = verifier(vector, policy).prove(&vector.assertion, vector.now_ms).await?;
+    let proven = verifier(vector, policy).prove(&vector.assertion, vector.now_ms, None).await?;
     // The comparison that is the caller's.
     match &vector.claimed_email {
         Some(claimed) if *claimed != proven.identity.email => Err(Reason::EmailMismatch.into()),

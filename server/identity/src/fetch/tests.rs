@@ -9,8 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-const PUBLIC: GuardOptions = GuardOptions { allow_http: false, allow_loopback: false };
-const LOCAL: GuardOptions = GuardOptions { allow_http: false, allow_loopback: true };
+const PUBLIC: GuardOptions =
+    GuardOptions { allow_http: false, allow_loopback: false, allow_internal: false };
+const LOCAL: GuardOptions = GuardOptions { allow_loopback: true, ..PUBLIC };
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
@@ -19,6 +20,25 @@ async fn an_answer_comes_back_as_it_was_sent() {
     let fetched = fetch(LOCAL, answer).await.unwrap();
     assert_eq!((fetched.status, fetched.body.as_slice()), (404, &b"hello"[..]));
     assert_eq!(fetched.content_type.as_deref(), Some("text/plain; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn an_answer_says_how_long_it_may_be_kept() {
+    for (header, seconds) in [
+        ("", None),
+        ("cache-control: public, Max-Age=3600\r\n", Some(3600)),
+        ("cache-control: max-age=\"60\"\r\n", Some(60)),
+        ("cache-control: public\r\ncache-control: max-age=7\r\n", Some(7)),
+        ("cache-control: max-age=3600, no-store\r\n", Some(0)),
+        ("cache-control: No-Cache\r\n", Some(0)),
+        ("cache-control: max-age=-1\r\n", None),
+        ("cache-control: max-age=soon\r\n", None),
+        ("cache-control: s-maxage=9\r\n", None),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{header}content-length: 0\r\n\r\n");
+        let fetched = fetch(LOCAL, &answer).await.unwrap();
+        assert_eq!(fetched.max_age, seconds.map(Duration::from_secs), "{header}");
+    }
 }
 
 #[tokio::test]
@@ -159,6 +179,41 @@ async fn an_answer_of_the_resolver_with_one_bad_address_is_dropped_whole() {
         assert_eq!(outcome, Err(FetchError::ForbiddenAddress));
         assert_eq!(lookup.asked(), ["rebound.example"]);
     }
+}
+
+#[tokio::test]
+async fn where_the_operator_chose_the_address_it_may_be_anywhere_but_not_without_tls() {
+    let options = GuardOptions { allow_internal: true, ..PUBLIC };
+    let lookup = Answers::new(&["127.0.0.1"]);
+    let client = GuardedClient::with_lookup(options, Limits::default(), lookup).unwrap();
+    let (listener, url) = listen().await;
+    let port = url.port().unwrap();
+    drop(listener);
+    for url in [format!("https://127.0.0.1:{port}/"), format!("https://sso.example:{port}/")] {
+        // It was tried: nobody listens.
+        let outcome = client.get(&Url::parse(&url).unwrap()).await;
+        assert_eq!(outcome, Err(FetchError::Connection), "{url}");
+    }
+    for url in ["http://127.0.0.1/", "http://sso.example/"] {
+        let outcome = client.get(&Url::parse(url).unwrap()).await;
+        assert_eq!(outcome, Err(FetchError::NotAllowed), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_posted_and_its_answer_comes_back() {
+    let client = GuardedClient::new(LOCAL).unwrap();
+    let (listener, url) = listen().await;
+    let server = async {
+        let mut peer = accept(&listener).await;
+        let mut form = [0; 3];
+        peer.read_exact(&mut form).await.unwrap();
+        peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        form
+    };
+    let (outcome, form) =
+        tokio::join!(client.post_form(&url, "a=b".to_owned(), Some("Basic eA==")), server);
+    assert_eq!((outcome.unwrap().body.as_slice(), &form), (&b"ok"[..], b"a=b"));
 }
 
 #[tokio::test]

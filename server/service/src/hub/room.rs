@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use presence_core::Millis;
@@ -12,6 +13,7 @@ use presence_protocol::app::{Batch, plain};
 use presence_protocol::{CloseCode, Presence, Puid};
 
 use crate::bell::Bell;
+use crate::meters::RoomMeters;
 
 /// The room of one Application.
 pub struct Room {
@@ -26,6 +28,11 @@ struct Inner {
     last_looked_at: Option<Millis>,
     /// Users of whom receipts are withheld until they are seen again.
     withheld: HashSet<Puid>,
+    /// When the stream last changed.
+    changed_at: Instant,
+    /// How often something was handed to a socket.
+    handed: u32,
+    meters: RoomMeters,
 }
 
 struct Socket {
@@ -40,7 +47,11 @@ struct Shared {
     from: u64,
     to: u64,
     frames: Vec<Bytes>,
+    updates: usize,
 }
+
+/// One in so many times that something is handed to a socket, it is timed: often enough to see, seldom enough not to be felt.
+const TIMED: u32 = 16;
 
 /// No more sockets of this Application can be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +59,7 @@ struct Shared {
 pub struct Full;
 
 impl Room {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream, meters: RoomMeters) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 stream,
@@ -57,6 +68,9 @@ impl Room {
                 shared: None,
                 last_looked_at: None,
                 withheld: HashSet::new(),
+                changed_at: Instant::now(),
+                handed: 0,
+                meters,
             }),
         }
     }
@@ -65,6 +79,7 @@ impl Room {
     pub(super) fn change(&self, work: impl FnOnce(&mut Stream) -> bool) {
         self.with(|inner| {
             if work(&mut inner.stream) {
+                inner.changed_at = Instant::now();
                 inner.sockets.iter().for_each(|socket| socket.bell.ring());
             }
         });
@@ -183,23 +198,41 @@ impl Drop for Subscription {
     }
 }
 
+impl Inner {
+    /// Counts updates that are handed to a socket; of news, now and then, how old they are.
+    fn count(&mut self, updates: usize, news: bool) {
+        self.meters.written.increment(updates as u64);
+        if !news {
+            return;
+        }
+        if self.handed.is_multiple_of(TIMED) {
+            self.meters.fan_out_seconds.record(self.changed_at.elapsed().as_secs_f64());
+        }
+        self.handed = self.handed.wrapping_add(1);
+    }
+}
+
 fn read(inner: &mut Inner, reader: &mut Reader, warming_up: bool) -> Result<Vec<Bytes>, CloseCode> {
     let (from, to, form) = (reader.shares_from(), inner.stream.head(), reader.form());
     if let (Some(from), Some(shared)) = (from, &inner.shared)
         && (shared.form, shared.from, shared.to) == (form, from, to)
     {
         reader.skip_to(to);
-        return Ok(shared.frames.clone());
+        let (frames, updates) = (shared.frames.clone(), shared.updates);
+        inner.count(updates, true);
+        return Ok(frames);
     }
-    let frames = match reader.next(&inner.stream, warming_up) {
+    let (frames, updates) = match reader.next(&inner.stream, warming_up) {
         Reading::Nothing => return Ok(Vec::new()),
         Reading::TooSlow => return Err(CloseCode::TooSlowOrTooFast),
-        Reading::Page(page) => frames(form, &page, &inner.stream),
+        Reading::Page(page) => (frames(form, &page, &inner.stream), page.presence.len()),
     };
+    // A page that is not one of news has waited for its reader, not for us.
+    inner.count(updates, from.is_some());
     if let Some(from) = from
         && reader.shares_from() == Some(to)
     {
-        inner.shared = Some(Shared { form, from, to, frames: frames.clone() });
+        inner.shared = Some(Shared { form, from, to, frames: frames.clone(), updates });
     }
     Ok(frames)
 }
@@ -234,7 +267,7 @@ mod tests {
 
     fn room() -> Arc<Room> {
         let kept = Kept { entries: 1_000, age: 3_600_000 };
-        Arc::new(Room::new(Stream::new(1, 1_000, true, kept)))
+        Arc::new(Room::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
     }
 
     fn reader(room: &Arc<Room>) -> Subscription {

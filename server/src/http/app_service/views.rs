@@ -6,11 +6,11 @@ use presence_protocol::app::{self, NotifyItem, Queried, Queued};
 use presence_protocol::{Errno, Ko, Presence};
 
 use crate::http::body::{Fields, FromFields};
-use crate::http::views::{Id, StatusName};
+use crate::http::views::{Id, StatusName, example};
 
 /// The present statuses.
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(super) struct PollAnswer {
     /// The statuses.
     pub(super) presence: Vec<PresenceView>,
@@ -20,9 +20,16 @@ pub(super) struct PollAnswer {
     pub(super) warming_up: Option<bool>,
 }
 
+impl Example for PollAnswer {
+    fn example() -> Self {
+        let unknown = PresenceView::from(Queried::Unknown("nobody".to_owned()));
+        Self { presence: vec![PresenceView::example(), unknown], next: None, warming_up: None }
+    }
+}
+
 /// What an Application may know of a user; or, for a `uid` that is not known, the refusal.
 #[derive(Object, Default)]
-#[oai(rename = "Presence", skip_serializing_if_is_none)]
+#[oai(rename = "Presence", example, skip_serializing_if_is_none)]
 pub(super) struct PresenceView {
     /// Who, as it was asked for.
     uid: String,
@@ -40,6 +47,19 @@ pub(super) struct PresenceView {
     errno: Option<u16>,
     /// For people, where the `uid` is not known.
     error: Option<String>,
+}
+
+impl Example for PresenceView {
+    fn example() -> Self {
+        Self {
+            uid: example::UID.to_owned(),
+            status: Some(StatusName::Unavailable),
+            version: Some(1_853_083_095_040_002),
+            since: Some(example::BEGINNING),
+            message: Some("At lunch".to_owned()),
+            ..Self::default()
+        }
+    }
 }
 
 impl From<Presence> for PresenceView {
@@ -122,9 +142,9 @@ impl FromFields for Notify {
 impl Example for Notify {
     fn example() -> Self {
         let item = NotifyItemView {
-            uid: Id::new("8f14e45fceea167a5a36dedd4bea2543"),
+            uid: Id::new(example::UID),
             message: "Your move".to_owned(),
-            action: Some("https://chess.example.org/games/7".to_owned()),
+            action: Some(example::ACTION.to_owned()),
             ttl: Some(3600),
             idempotency_key: Some("game-7-move-12".to_owned()),
         };
@@ -134,6 +154,7 @@ impl Example for Notify {
 
 /// What became of the notifications.
 #[derive(Object)]
+#[oai(example)]
 pub(super) struct Notified {
     /// `OK`.
     result: String,
@@ -141,6 +162,21 @@ pub(super) struct Notified {
     queue_size: u32,
     /// One an item, in order.
     results: Vec<NotifyResult>,
+}
+
+impl Example for Notified {
+    fn example() -> Self {
+        let queued = NotifyResult {
+            result: "OK".to_owned(),
+            id: Some(Id::new(example::NOTIFICATION)),
+            queue_size: Some(1),
+            errno: None,
+            error: None,
+            retry_after: None,
+        };
+        let refused = NotifyResult::from(&Err(Ko::from(Errno::UnknownUid)));
+        Self { result: "OK".to_owned(), queue_size: 1, results: vec![queued, refused] }
+    }
 }
 
 /// What became of one notification.

@@ -53,18 +53,20 @@ fn allow_in(schemas: &Map<String, Value>, schema: &mut Value) {
     }
 }
 
-/// A list of values must name `null` to allow it, so such a field gets a list of its own.
+/// Beside a type of its own a field can say that it may be `null`; one that refers to a list of values is that or `null`.
 fn allow_for(schemas: &Map<String, Value>, field: &mut Value) {
     let named = field.pointer("/allOf/0/$ref").or_else(|| field.get("$ref"));
     let name = named.and_then(Value::as_str).and_then(|to| to.strip_prefix(SCHEMAS));
-    let values = name.and_then(|name| schemas.get(name)?.get("enum")?.as_array()).cloned();
+    let values =
+        name.filter(|name| schemas.get(*name).is_some_and(|one| one.get("enum").is_some()));
+    let values = values.map(|name| json!({ "$ref": format!("{SCHEMAS}{name}") }));
     let Some(fields) = field.as_object_mut() else { return };
-    if let Some(mut values) = values {
-        values.push(Value::Null);
-        fields.remove("allOf");
-        fields.remove("$ref");
-        fields.insert("type".to_owned(), "string".into());
-        fields.insert("enum".to_owned(), values.into());
-    }
-    fields.insert("nullable".to_owned(), true.into());
+    let Some(values) = values else {
+        fields.insert("nullable".to_owned(), true.into());
+        return;
+    };
+    fields.remove("allOf");
+    fields.remove("$ref");
+    let nothing = json!({ "type": "string", "nullable": true, "enum": [null] });
+    fields.insert("anyOf".to_owned(), json!([values, nothing]));
 }

@@ -1,21 +1,22 @@
 //! What a grant is answered with: JSON, a page, or a redirect.
 
+use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Html, Json, Payload};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::Type;
+use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiResponse, Object};
 use presence_protocol::AppId;
 use presence_service::grants::Given;
 
 use crate::http::form::Decision;
-use crate::http::pages::html;
-use crate::http::views::Id;
+use crate::http::views::{Id, example};
+use crate::page::{self, Policy, Shell};
 
 /// A grant that was given.
 #[derive(Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(super) struct Granted {
     /// The name of the user for this Application.
     uid: Id,
@@ -23,6 +24,17 @@ pub(super) struct Granted {
     appid: Id,
     /// Where to go, where that was asked for.
     redirect: Option<String>,
+}
+
+impl Example for Granted {
+    fn example() -> Self {
+        let redirect = "https://chess.example.org/joined?state=af0ifjsldkj&Presence-UID=c9f0f895fb98ab9159f51fd0297e236d";
+        Self {
+            uid: Id::new(example::UID),
+            appid: Id::new(example::APPID),
+            redirect: Some(redirect.to_owned()),
+        }
+    }
 }
 
 impl Granted {
@@ -46,6 +58,14 @@ pub(super) enum GrantAnswer {
     },
 }
 
+#[derive(Template)]
+#[template(path = "decided.html")]
+struct DecidedPage {
+    shell: Shell,
+    name: String,
+    given: bool,
+}
+
 impl IntoResponse for GrantAnswer {
     fn into_response(self) -> Response {
         let response = match self {
@@ -55,12 +75,12 @@ impl IntoResponse for GrantAnswer {
                 .header(header::LOCATION, url)
                 .finish(),
             Self::Page { name, decision } => {
-                let name = html::escape(&name);
-                let sentence = match decision {
-                    Decision::Yes => format!("{name} may now see whether you can be reached."),
-                    Decision::No => format!("{name} may not see whether you can be reached."),
+                let given = match decision {
+                    Decision::Yes => true,
+                    Decision::No => false,
                 };
-                html::Page::new("Presence", &format!("<p>{sentence}</p>")).into_response()
+                let page = DecidedPage { shell: Shell::bare("Your decision"), name, given };
+                page::show(&page, StatusCode::OK, &Policy::new())
             }
         };
         response

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::http::routes;
 use crate::settings::Settings;
+use crate::web;
 
 pub(super) const BODY_LIMIT: usize = 4096;
 
@@ -42,7 +43,8 @@ impl Server {
         let audience = Audience::parse(url).unwrap();
         let keys = Arc::new(ISSUER.key_source());
         let browserid = BrowserId::new(keys, vec![audience], Policy::default());
-        let options = GuardOptions { allow_http: true, allow_loopback: true };
+        let options =
+            GuardOptions { allow_http: true, allow_loopback: true, ..GuardOptions::default() };
         let settings = Settings { dev: true, ..Settings::default() };
         let (presence, writer) = Presence::open(Parts {
             database: &database,
@@ -57,8 +59,15 @@ impl Server {
         tasks.spawn(writer.run());
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
-        let context = Context { presence, public_url, dev_issuer, body_limit: BODY_LIMIT };
-        let routes = routes(Arc::new(context)).boxed();
+        let context = Context {
+            presence,
+            public_url,
+            dev_issuer,
+            code_flow: None,
+            body_limit: BODY_LIMIT,
+            version_file: directory.path().join("version.json"),
+        };
+        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 

@@ -5,26 +5,38 @@ use serde_json::json;
 use super::fixture::Server;
 
 #[tokio::test]
-async fn the_docs_page_loads_nothing_from_elsewhere() {
+async fn the_docs_load_nothing_from_elsewhere() {
     let server = Server::development().await;
-    let page = server.get("/docs").send().await;
-    assert!(!page.text.contains("://"), "{}", page.text);
-    let policy = page.header("content-security-policy");
-    assert!(policy.contains("script-src 'self';") && !policy.contains("http"), "{policy}");
-    let resources: Vec<&str> =
-        page.text.split(['"', '\'']).filter(|text| text.starts_with('/')).collect();
-    assert_eq!(resources, ["/docs/viewer.css", "/docs/viewer.js", "/docs/start.js"]);
-    for path in resources {
-        let asset = server.get(path).send().await;
-        assert_eq!(asset.status, 200);
-        assert!(!asset.text.is_empty() && !asset.text.contains("@import"), "{path}");
+    for page in ["/docs", "/docs/channels", "/docs/errors"] {
+        let page = server.get(page).send().await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("script-src 'self';") && !policy.contains("http"), "{policy}");
+        let loaded =
+            ["href=\"", "src=\""].into_iter().flat_map(|name| page.text.split(name).skip(1));
+        for path in loaded.filter_map(|rest| rest.split_once('"')).map(|(path, _)| path) {
+            assert!(path.starts_with(['/', '#']) && !path.starts_with("//"), "{path}");
+        }
     }
-    let viewer = server.get("/docs/viewer.js").send().await;
-    assert!(
-        viewer.text.len() > 500_000 && viewer.header("content-type").starts_with("text/javascript")
-    );
-    let start = server.get("/docs/start.js").send().await;
-    assert!(start.text.contains("\"/openapi.json\"") && start.text.contains("validatorUrl: null"));
+    let script = server.get("/docs/viewer/viewer.js").send().await;
+    assert!(script.text.len() > 500_000);
+    assert!(script.header("content-type").starts_with("text/javascript"));
+    let style = server.get("/docs/viewer/viewer.css").send().await;
+    assert!(style.text.len() > 50_000 && !style.text.contains("@import"));
+    assert_eq!(server.get("/docs/viewer/viewer.html").send().await.status, 404);
+}
+
+#[tokio::test]
+async fn the_docs_show_the_channels_and_the_errors() {
+    let server = Server::development().await;
+    let channels = server.get("/docs/channels").send().await.text;
+    for text in
+        ["Device Presence Channel", "AppService Presence Channel", "application_ids", "4008"]
+    {
+        assert!(channels.contains(text), "{text}");
+    }
+    let errors = server.get("/docs/errors").send().await.text;
+    assert!(errors.contains("<code>session_expired</code>"), "{errors}");
+    assert!(server.get("/docs").send().await.text.contains("href=\"/docs/channels\""));
 }
 
 #[tokio::test]
@@ -41,7 +53,7 @@ async fn both_documents_are_served() {
 #[tokio::test]
 async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
     let server = Server::development().await;
-    assert!(server.get("/").send().await.text.contains("href=\"dev\""));
+    assert!(server.get("/").send().await.text.contains("href=\"/dev\""));
     let call = |body: serde_json::Value| server.post("/dev/assertion").json(&body);
     let made = call(json!({ "email": "alice@dev.localhost" })).send().await;
     assert_eq!(made.header("cache-control"), "no-store");
@@ -52,18 +64,23 @@ async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
     assert_eq!(call(json!({ "email": "a@dev.localhost", "audience": "*" })).errno().await, 12);
 
     assert_eq!(server.get("/dev").send().await.status, 200);
-    let page = server.post("/dev").form("email=o'neil%40dev.localhost").send().await;
+    let post = || server.post("/dev").header("origin", &server.origin);
+    let page = post().form("email=o'neil%40dev.localhost").send().await;
     assert!(page.text.contains("curl -s") && page.text.contains("ws://localhost:8080/presence"));
     assert!(page.text.contains("value=\"o&#39;neil@dev.localhost\""), "{}", page.text);
-    assert_eq!(server.post("/dev").form("email=%22%3E%3Cb%3E").errno().await, 12);
+    let markup = post().form("email=%22%3E%3Cb%3E").send().await;
+    assert_eq!(markup.status, 400);
+    assert!(markup.text.contains("value=\"&#34;&#62;&#60;b&#62;\""), "{}", markup.text);
 
-    assert_eq!(server.post("/dev").body("email=a%40dev.localhost").errno().await, 15);
-    assert_eq!(server.post("/dev").form("name=a").errno().await, 11);
+    assert_eq!(server.post("/dev").form("email=a%40dev.localhost").errno().await, 45);
+    assert_eq!(post().body("email=a%40dev.localhost").errno().await, 15);
+    assert_eq!(post().form("name=a").errno().await, 11);
 
     let server = Server::at("https://presence.example", false).await;
-    assert!(!server.get("/").send().await.text.contains("href=\"dev\""));
+    assert!(!server.get("/").send().await.text.contains("href=\"/dev\""));
     assert_eq!(server.get("/dev").errno().await, 47);
-    assert_eq!(server.post("/dev").form("email=a%40dev.localhost").errno().await, 47);
+    let post = server.post("/dev").header("origin", &server.origin);
+    assert_eq!(post.form("email=a%40dev.localhost").errno().await, 47);
     assert_eq!(server.post("/dev/assertion").body("nonsense").errno().await, 47);
 }
 

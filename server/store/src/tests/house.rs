@@ -57,7 +57,7 @@ impl House {
         Self::open(dir, NOW).await
     }
 
-    async fn open(dir: TempDir, now: Millis) -> Self {
+    pub(super) async fn open(dir: TempDir, now: Millis) -> Self {
         let store =
             Store::open_patiently(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
         let hub = Arc::new(Hub {

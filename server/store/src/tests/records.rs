@@ -111,8 +111,14 @@ async fn the_sessions_of_many_devices_are_found_at_once_each_with_its_user() {
     let mut sessions = Vec::new();
     for (n, name) in (1..).zip(["alice", "bob", "carol"]) {
         let (user, digest) = (house.user(name).await, [n; 32]);
-        let session =
-            Session { digest, user, scope: Scope::Device, created_at: NOW, expires_at: NOW + HOUR };
+        let session = Session {
+            digest,
+            user,
+            scope: Scope::Device,
+            created_at: NOW,
+            expires_at: NOW + HOUR,
+            generation: None,
+        };
         house.store.insert_session(&session).await.unwrap();
         let email = Email::parse(&format!("{name}@b.example")).unwrap();
         sessions.push((session, email));
@@ -124,7 +130,7 @@ async fn the_sessions_of_many_devices_are_found_at_once_each_with_its_user() {
     for answer in asked {
         found.push(answer.await.unwrap());
     }
-    let [alice, bob, carol] = sessions.map(Some);
+    let [alice, bob, carol] = [0, 1, 2].map(|place| Some(sessions[place].clone()));
     assert_eq!(found, [alice, bob.clone(), carol, bob, None, None]);
 }
 
@@ -138,6 +144,7 @@ async fn a_session_ends_by_its_time_by_itself_or_with_all_of_its_user() {
         scope: Scope::Account,
         created_at: NOW,
         expires_at: NOW + HOUR,
+        generation: None,
     };
     for n in 1..=3 {
         house.store.insert_session(&session(n)).await.unwrap();
@@ -200,6 +207,7 @@ async fn a_purge_forgets_what_expired_and_nothing_else() {
             scope: Scope::Device,
             created_at: NOW,
             expires_at,
+            generation: None,
         };
         house.store.insert_session(&session).await.unwrap();
     }

@@ -1,16 +1,21 @@
 //! What the writer asks the hub, and what it tells it.
 
+use std::time::Duration;
+
 use presence_core::model::{GrantSet, Notification, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 
-/// The hub, as the writer knows it. Both methods are called by the writer's task and must return at once.
+/// The hub, as the writer knows it. All methods are called by the writer's task and must return at once.
 pub trait Observer: Send + Sync + 'static {
     /// How an Application sees a user now.
     fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reach;
 
     /// This was committed, in this order. Those who asked for it are answered after this returns.
     fn committed(&self, done: &[Done]);
+
+    /// So many requests were committed together, and it took so long.
+    fn took(&self, _requests: usize, _time: Duration) {}
 }
 
 /// How an Application sees a user.

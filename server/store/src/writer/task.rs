@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
+use std::time::Instant;
 
 use presence_core::model::Clock;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QuerySelect, TransactionTrait};
@@ -111,6 +112,7 @@ impl WriterTask {
 
     /// All of it in one transaction, or nothing.
     async fn attempt(&mut self, ops: &mut [Op]) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let transaction = self.begin(ops).await?;
         let now = self.clock.now();
         let mut round = Round::new(&transaction, &*self.observer, now, self.up_to);
@@ -123,6 +125,7 @@ impl WriterTask {
         }
         transaction.commit().await?;
         self.up_to = up_to;
+        self.observer.took(ops.len(), begun.elapsed());
         if !done.is_empty() {
             self.observer.committed(&done);
         }

@@ -1,0 +1,116 @@
+//! OpenID Connect: ID tokens of configured issuers.
+//!
+//! An issuer is believed only if the operator named it, for the clients and the e-mail domains that the operator named. The token's
+//! own `iss` chooses among them and nothing in a token ever says where to fetch a key. The checks are in one fixed order, cheap and
+//! offline first, so that a stranger reaches neither the network nor a signature check with a token that could not pass anyway.
+//!
+//! [`Oidc`] verifies tokens that devices bring; [`CodeFlow`] gets one for a browser (authorization code with PKCE). Deliberately
+//! without symmetric algorithms, encrypted tokens, dynamic registration, implicit flow and userinfo.
+
+mod code_flow;
+mod token_endpoint;
+
+mod issuer;
+
+mod claims;
+mod keys;
+mod provider;
+
+mod cached;
+mod key_set;
+mod metadata;
+
+mod key;
+
+mod settings;
+
+mod algorithm;
+mod ticket;
+
+#[cfg(test)]
+mod mint;
+#[cfg(test)]
+mod vectors;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::algorithm::Algorithm;
+pub use self::code_flow::{Answer, CodeFlow, Finished, FlowError};
+pub use self::settings::{ClientSecret, IssuerSettings, check_all};
+
+use self::issuer::{Issuer, Token};
+use crate::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
+use crate::identity::{Identity, IdentityError, Millis, Reason, Verifier};
+
+/// How much time and room a question to an issuer has.
+const LIMITS: Limits = Limits {
+    connect: std::time::Duration::from_secs(3),
+    total: std::time::Duration::from_secs(8),
+    body: 256 * 1024,
+};
+
+/// Verifies ID tokens of the configured issuers. Clones share what is remembered of the issuers.
+#[derive(Clone)]
+pub struct Oidc {
+    issuers: Arc<[Arc<Issuer>]>,
+}
+
+impl Oidc {
+    /// Believes these issuers. `development` allows `http` on loopback addresses.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(settings: &[IssuerSettings], development: bool) -> Result<Self, SetUpError> {
+        let client = |internal| {
+            let options = GuardOptions {
+                allow_http: false,
+                allow_loopback: development,
+                allow_internal: internal,
+            };
+            GuardedClient::with_limits(options, LIMITS)
+        };
+        let issuers = settings
+            .iter()
+            .map(|one| Ok(Arc::new(Issuer::new(one.clone(), client(one.internal)?))))
+            .collect::<Result<_, SetUpError>>()?;
+        Ok(Self { issuers })
+    }
+
+    /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to wait for that. To be called every
+    /// some seconds; the names of the issuers that could not be reached come back.
+    pub async fn tend(&self, now: Millis) -> Vec<&str> {
+        let mut unreachable = Vec::new();
+        for issuer in self.issuers.iter() {
+            if !issuer.tend(now).await {
+                unreachable.push(issuer.settings().name.as_str());
+            }
+        }
+        unreachable
+    }
+
+    /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys can be used, or why none.
+    pub async fn check(&self, now: Millis) -> Vec<(&str, Result<usize, IdentityError>)> {
+        let mut answers = Vec::new();
+        for issuer in self.issuers.iter() {
+            answers.push((issuer.settings().name.as_str(), issuer.usable_keys(now).await));
+        }
+        answers
+    }
+
+    /// The issuers, for the flow that gets a browser its token.
+    fn issuers(&self) -> &[Arc<Issuer>] {
+        &self.issuers
+    }
+}
+
+#[async_trait]
+impl Verifier for Oidc {
+    async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
+        let token = Token::read(slot)?;
+        let speaks = |issuer: &&Arc<Issuer>| issuer.settings().is_called(token.issuer());
+        let issuer = self.issuers.iter().find(speaks).ok_or(Reason::IssuerMismatch)?;
+        issuer.verify(token, None, now).await
+    }
+}

@@ -1,0 +1,300 @@
+//! One document of one issuer, remembered.
+//!
+//! Fresh for as long as the issuer says, within bounds; stale ones serve while the issuer is down. One question is under way at a
+//! time, few may wait for it, and an issuer that did not answer is left in peace for a while: so a crowd neither piles up here nor
+//! falls upon the issuer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{MutexGuard as AsyncGuard, SemaphorePermit};
+
+use crate::fetch::{Fetched, GuardedClient};
+use crate::identity::{IdentityError, Millis};
+
+/// How long a document is fresh where the issuer does not say.
+const FRESH: Millis = 3_600_000;
+/// The shortest and the longest time that is believed.
+const FRESH_BOUNDS: (Millis, Millis) = (5 * 60_000, 24 * 3_600_000);
+/// How long a document that is not fresh any more serves while the issuer is down.
+const STALE: Millis = 24 * 3_600_000;
+/// How long an issuer that did not answer is not asked again.
+const REST: Millis = 10_000;
+/// How many may wait for the question that is under way.
+const WAITING: usize = 64;
+
+/// Asks an issuer for a document.
+#[async_trait]
+pub(super) trait Source: Send + Sync {
+    /// What the document says.
+    type Document: Send + Sync;
+
+    /// The document, and for how long the issuer says that it is fresh.
+    ///
+    /// # Errors
+    /// If there is none now.
+    async fn ask(&self, now: Millis) -> Result<Answered<Self::Document>, IdentityError>;
+}
+
+/// A document that an issuer gave.
+pub(super) struct Answered<T> {
+    pub(super) document: T,
+    pub(super) max_age: Option<Millis>,
+}
+
+/// The document of a [`Source`].
+pub(super) struct Cached<S: Source> {
+    source: S,
+    state: Mutex<State<S::Document>>,
+    /// Held by whoever asks.
+    turn: AsyncMutex<()>,
+    room: Semaphore,
+}
+
+struct State<T> {
+    held: Option<Held<T>>,
+    failed_at: Option<Millis>,
+    /// How often the source has answered or failed.
+    questions: u64,
+}
+
+struct Held<T> {
+    document: Arc<T>,
+    since: Millis,
+    fresh_for: Millis,
+}
+
+/// The right to ask.
+pub(super) struct Turn<'a> {
+    _room: SemaphorePermit<'a>,
+    _turn: AsyncGuard<'a, ()>,
+}
+
+impl<S: Source> Cached<S> {
+    pub(super) fn new(source: S) -> Self {
+        let state = State { held: None, failed_at: None, questions: 0 };
+        Self {
+            source,
+            state: Mutex::new(state),
+            turn: AsyncMutex::default(),
+            room: Semaphore::new(WAITING),
+        }
+    }
+
+    /// The document: a fresh one, or a stale one where the issuer is down.
+    ///
+    /// # Errors
+    /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are waiting for it.
+    pub(super) async fn get(&self, now: Millis) -> Result<Arc<S::Document>, IdentityError> {
+        if let Some(fresh) = self.younger_than(now, |held| held.fresh_for) {
+            return Ok(fresh);
+        }
+        if !self.is_resting(now) {
+            self.refresh(now).await?;
+        }
+        self.held(now)
+    }
+
+    /// What is held, fresh or stale.
+    ///
+    /// # Errors
+    /// [`IdentityError::Unavailable`] if nothing is.
+    pub(super) fn held(&self, now: Millis) -> Result<Arc<S::Document>, IdentityError> {
+        self.younger_than(now, |held| held.fresh_for.saturating_add(STALE))
+            .ok_or(IdentityError::Unavailable)
+    }
+
+    /// Asks if the document has lived four fifths of its time. False if the issuer is down.
+    pub(super) async fn tend(&self, now: Millis) -> bool {
+        if self.younger_than(now, |held| held.fresh_for / 5 * 4).is_none() && !self.is_resting(now)
+        {
+            // A full queue means that somebody else asks.
+            let _ = self.refresh(now).await;
+        }
+        !self.is_resting(now)
+    }
+
+    /// Whether the issuer did not answer lately.
+    pub(super) fn is_resting(&self, now: Millis) -> bool {
+        self.state().failed_at.is_some_and(|failed_at| now.saturating_sub(failed_at) < REST)
+    }
+
+    /// Waits for a question that is under way, and then for one's own turn.
+    ///
+    /// # Errors
+    /// [`IdentityError::Busy`] if too many wait.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, IdentityError> {
+        let room = self.room.try_acquire().map_err(|_full| IdentityError::Busy)?;
+        Ok(Turn { _room: room, _turn: self.turn.lock().await })
+    }
+
+    /// Asks the issuer.
+    pub(super) async fn ask(&self, _turn: &Turn<'_>, now: Millis) {
+        let answer = self.source.ask(now).await;
+        let mut state = self.state();
+        state.questions += 1;
+        match answer {
+            Ok(Answered { document, max_age }) => {
+                let (shortest, longest) = FRESH_BOUNDS;
+                let fresh_for = max_age.unwrap_or(FRESH).clamp(shortest, longest);
+                state.held = Some(Held { document: Arc::new(document), since: now, fresh_for });
+                state.failed_at = None;
+            }
+            Err(_) => state.failed_at = Some(now),
+        }
+    }
+
+    /// Asks, or waits for another who does.
+    async fn refresh(&self, now: Millis) -> Result<(), IdentityError> {
+        let before = self.state().questions;
+        let turn = self.turn().await?;
+        if self.state().questions == before {
+            self.ask(&turn, now).await;
+        }
+        Ok(())
+    }
+
+    fn younger_than(
+        &self,
+        now: Millis,
+        limit: impl Fn(&Held<S::Document>) -> Millis,
+    ) -> Option<Arc<S::Document>> {
+        let state = self.state();
+        let held = state.held.as_ref()?;
+        let young = now.saturating_sub(held.since) < limit(held);
+        young.then(|| Arc::clone(&held.document))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<S::Document>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gets a JSON document of an issuer.
+///
+/// # Errors
+/// [`IdentityError::Unavailable`] if it cannot be had, or `read` cannot read it.
+pub(super) async fn fetch<T>(
+    client: &GuardedClient,
+    url: &url::Url,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Answered<T>, IdentityError> {
+    let fetched = client.get(url).await.map_err(|_| IdentityError::Unavailable)?;
+    let Fetched { status: 200, body, max_age, .. } = fetched else {
+        return Err(IdentityError::Unavailable);
+    };
+    let document = read(&body).ok_or(IdentityError::Unavailable)?;
+    let max_age = max_age.map(|age| Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
+    Ok(Answered { document, max_age })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    const MINUTE: Millis = 60_000;
+    const HOUR: Millis = 60 * MINUTE;
+
+    /// Counts the questions, and fails from a certain one on.
+    #[derive(Default)]
+    struct Counter {
+        asked: AtomicU64,
+        down: std::sync::atomic::AtomicBool,
+        max_age: Option<Millis>,
+        /// Where it is there, an answer waits for it.
+        gate: Option<Notify>,
+    }
+
+    #[async_trait]
+    impl Source for Counter {
+        type Document = u64;
+
+        async fn ask(&self, _now: Millis) -> Result<Answered<u64>, IdentityError> {
+            let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(gate) = &self.gate {
+                gate.notified().await;
+            }
+            if self.down.load(Ordering::SeqCst) {
+                return Err(IdentityError::Unavailable);
+            }
+            Ok(Answered { document: number, max_age: self.max_age })
+        }
+    }
+
+    fn document(answer: Result<Arc<u64>, IdentityError>) -> Result<u64, IdentityError> {
+        answer.map(|number| *number)
+    }
+
+    #[tokio::test]
+    async fn a_document_is_fresh_for_as_long_as_the_issuer_says_within_bounds() {
+        for (max_age, fresh) in [
+            (None, HOUR),
+            (Some(0), 5 * MINUTE),
+            (Some(2 * HOUR), 2 * HOUR),
+            (Some(1000 * HOUR), 24 * HOUR),
+        ] {
+            let cached = Cached::new(Counter { max_age, ..Counter::default() });
+            assert_eq!(document(cached.get(0).await), Ok(1));
+            assert_eq!(document(cached.get(fresh - 1).await), Ok(1), "{max_age:?}");
+            assert_eq!(document(cached.get(fresh).await), Ok(2), "{max_age:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stale_document_serves_a_day_while_the_issuer_is_down_and_not_longer() {
+        let cached = Cached::new(Counter::default());
+        assert_eq!(document(cached.get(0).await), Ok(1));
+        cached.source.down.store(true, Ordering::SeqCst);
+        assert_eq!(document(cached.get(HOUR).await), Ok(1));
+        assert_eq!(document(cached.get(25 * HOUR - 1).await), Ok(1));
+        assert_eq!(document(cached.get(25 * HOUR).await), Err(IdentityError::Unavailable));
+        cached.source.down.store(false, Ordering::SeqCst);
+        assert_eq!(document(cached.get(26 * HOUR).await), Ok(4));
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_is_down_is_asked_again_only_after_a_rest() {
+        let cached = Cached::new(Counter::default());
+        cached.source.down.store(true, Ordering::SeqCst);
+        for now in [0, 1, REST - 1] {
+            assert_eq!(document(cached.get(now).await), Err(IdentityError::Unavailable));
+        }
+        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(document(cached.get(REST).await), Err(IdentityError::Unavailable));
+        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn it_is_renewed_before_it_is_too_old() {
+        let cached = Cached::new(Counter::default());
+        assert!(cached.tend(0).await);
+        assert!(cached.tend(48 * MINUTE - 1).await);
+        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
+        assert!(cached.tend(48 * MINUTE).await);
+        assert_eq!(document(cached.get(48 * MINUTE).await), Ok(2));
+        cached.source.down.store(true, Ordering::SeqCst);
+        assert!(!cached.tend(100 * MINUTE).await);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_asks_once_and_who_finds_no_room_is_told_so_at_once() {
+        let cached = Cached::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
+        let one = || async { document(cached.get(0).await) };
+        let crowd = join_all((0..WAITING).map(|_| one()));
+        let late = async {
+            let refused = one().await;
+            cached.source.gate.as_ref().unwrap().notify_one();
+            refused
+        };
+        let (crowd, late) = tokio::join!(crowd, late);
+        assert_eq!(late, Err(IdentityError::Busy));
+        assert_eq!(crowd, vec![Ok(1); WAITING]);
+        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
+    }
+}

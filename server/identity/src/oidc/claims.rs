@@ -1,0 +1,180 @@
+//! What an ID token claims, read but not proven (OpenID Connect Core, section 2).
+
+use serde_json::{Map, Value};
+
+use crate::identity::{Millis, Reason};
+
+/// How far clocks may disagree.
+pub(super) const LEEWAY: Millis = 60_000;
+/// The longest lifetime of a token. Also catches times in milliseconds.
+const LIFETIME: Millis = 24 * 3_600_000;
+/// The longest subject, in characters.
+const SUBJECT: usize = 255;
+/// Beyond the year 5000 a time is not one in seconds.
+const LATEST: f64 = 1e11;
+
+/// The claims that are looked at. Times are in milliseconds.
+pub(super) struct Claims {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) authorized_party: Option<String>,
+    pub(super) expires_at: Millis,
+    issued_at: Millis,
+    not_before: Option<Millis>,
+    pub(super) authenticated_at: Option<Millis>,
+    pub(super) nonce: Option<String>,
+    pub(super) email: Option<String>,
+    /// As it was sent: some issuers send a text.
+    pub(super) email_verified: Option<Value>,
+}
+
+impl Claims {
+    pub(super) fn read(payload: &Map<String, Value>) -> Result<Self, Reason> {
+        let claims = Self {
+            issuer: text(payload, "iss")?.ok_or(Reason::MissingField)?,
+            subject: text(payload, "sub")?.ok_or(Reason::MissingField)?,
+            audiences: audiences(payload)?,
+            authorized_party: text(payload, "azp")?,
+            expires_at: time(payload, "exp")?.ok_or(Reason::MissingField)?,
+            issued_at: time(payload, "iat")?.ok_or(Reason::MissingField)?,
+            not_before: time(payload, "nbf")?,
+            authenticated_at: time(payload, "auth_time")?,
+            nonce: text(payload, "nonce")?,
+            email: text(payload, "email")?,
+            email_verified: payload.get("email_verified").cloned(),
+        };
+        let subject = (1..=SUBJECT).contains(&claims.subject.chars().count());
+        let lifetime = claims.expires_at.saturating_sub(claims.issued_at);
+        if !subject || lifetime > LIFETIME {
+            return Err(Reason::Malformed);
+        }
+        Ok(claims)
+    }
+
+    /// Whether the token is valid at `now`, and, where `max_age` is given, whether the user proved who they are that recently.
+    pub(super) fn check_times(&self, now: Millis, max_age: Option<Millis>) -> Result<(), Reason> {
+        if now > self.expires_at.saturating_add(LEEWAY) {
+            return Err(Reason::Expired);
+        }
+        let begins = self.not_before.map_or(self.issued_at, |begin| begin.max(self.issued_at));
+        if begins > now.saturating_add(LEEWAY) {
+            return Err(Reason::NotYetValid);
+        }
+        let Some(max_age) = max_age else { return Ok(()) };
+        let authenticated_at = self.authenticated_at.ok_or(Reason::MissingField)?;
+        if now > authenticated_at.saturating_add(max_age).saturating_add(LEEWAY) {
+            return Err(Reason::Expired);
+        }
+        Ok(())
+    }
+}
+
+fn text(payload: &Map<String, Value>, name: &str) -> Result<Option<String>, Reason> {
+    match payload.get(name) {
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Reason::Malformed),
+        None => Ok(None),
+    }
+}
+
+fn audiences(payload: &Map<String, Value>) -> Result<Vec<String>, Reason> {
+    match payload.get("aud") {
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        Some(Value::Array(several)) => several
+            .iter()
+            .map(|one| one.as_str().map(str::to_owned).ok_or(Reason::Malformed))
+            .collect(),
+        Some(_) => Err(Reason::Malformed),
+        None => Err(Reason::MissingField),
+    }
+}
+
+/// A time in seconds, which may have a fraction (RFC 7519, section 2).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be in bounds"
+)]
+fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Reason> {
+    match payload.get(name) {
+        Some(Value::Number(number)) => match number.as_f64() {
+            Some(seconds) if (0.0..LATEST).contains(&seconds) => {
+                Ok(Some((seconds * 1000.0) as Millis))
+            }
+            Some(_) | None => Err(Reason::Malformed),
+        },
+        Some(_) => Err(Reason::Malformed),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Millis = 1_767_225_600_000;
+
+    fn claims(changes: &Value) -> Result<Claims, Reason> {
+        let seconds = NOW / 1000;
+        let mut payload =
+            json!({ "iss": "i", "sub": "s", "aud": "a", "iat": seconds, "exp": seconds + 300 });
+        let members = payload.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            members.insert(name.clone(), value.clone());
+        }
+        Claims::read(members)
+    }
+
+    #[test]
+    fn a_token_ends_and_begins_with_the_leeway() {
+        let token = claims(&json!({})).unwrap();
+        assert_eq!(token.check_times(NOW + 360_000, None), Ok(()));
+        assert_eq!(token.check_times(NOW + 360_001, None), Err(Reason::Expired));
+        assert_eq!(token.check_times(NOW - 60_000, None), Ok(()));
+        assert_eq!(token.check_times(NOW - 60_001, None), Err(Reason::NotYetValid));
+        let later = claims(&json!({ "nbf": NOW / 1000 + 100 })).unwrap();
+        assert_eq!(later.check_times(NOW + 39_999, None), Err(Reason::NotYetValid));
+        assert_eq!(later.check_times(NOW + 40_000, None), Ok(()));
+    }
+
+    #[test]
+    fn a_time_is_a_number_of_seconds_that_may_have_a_fraction() {
+        assert_eq!(claims(&json!({ "exp": 1_767_225_600.5 })).unwrap().expires_at, NOW + 500);
+        for time in
+            [json!(null), json!("1767225600"), json!(-1), json!(1e11), json!(NOW), json!(true)]
+        {
+            for name in ["exp", "iat", "nbf", "auth_time"] {
+                let refused = claims(&json!({ name: time })).err();
+                assert_eq!(refused, Some(Reason::Malformed), "{name} {time}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_lives_a_day_at_most() {
+        let day = 24 * 3600;
+        assert!(claims(&json!({ "exp": NOW / 1000 + day })).is_ok());
+        let longer = claims(&json!({ "exp": NOW / 1000 + day + 1 }));
+        assert_eq!(longer.err(), Some(Reason::Malformed));
+    }
+
+    #[test]
+    fn a_subject_has_1_to_255_characters() {
+        for (length, fits) in [(0, false), (1, true), (255, true), (256, false)] {
+            assert_eq!(claims(&json!({ "sub": "ü".repeat(length) })).is_ok(), fits, "{length}");
+        }
+    }
+
+    #[test]
+    fn where_it_is_asked_for_the_user_was_there_lately() {
+        let hour = Some(3_600_000);
+        let at = |seconds: u64| claims(&json!({ "auth_time": NOW / 1000 - seconds })).unwrap();
+        assert_eq!(at(3_660).check_times(NOW, hour), Ok(()));
+        assert_eq!(at(3_661).check_times(NOW, hour), Err(Reason::Expired));
+        let silent = claims(&json!({})).unwrap();
+        assert_eq!(silent.check_times(NOW, hour), Err(Reason::MissingField));
+    }
+}

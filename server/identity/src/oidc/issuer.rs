@@ -1,0 +1,211 @@
+//! One configured issuer, and the rules by which its tokens are judged.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use url::Url;
+
+use super::algorithm::Algorithm;
+use super::cached::Cached;
+use super::claims::Claims;
+use super::keys::Keys;
+use super::metadata::{Metadata, MetadataSource};
+use super::provider::{CachedMetadata, KeySetSource};
+use super::settings::IssuerSettings;
+use crate::browserid::{Hosts, email_host};
+use crate::fetch::GuardedClient;
+use crate::identity::{Identity, IdentityError, Millis, Reason};
+use crate::jws::{Jws, Signed};
+
+/// The longest token, in bytes: as long as an assertion may be.
+const MAX_LEN: usize = 10_240;
+/// How deep the JSON may be nested.
+const DEPTH: usize = 32;
+/// Types of tokens that are not ID tokens, whatever is configured.
+const NEVER: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
+
+/// A token taken apart: nothing of it is proven.
+pub(super) struct Token {
+    signed: Signed,
+    claims: Claims,
+    kid: Option<String>,
+    typ: Option<String>,
+}
+
+impl Token {
+    pub(super) fn read(slot: &str) -> Result<Self, Reason> {
+        if slot.len() > MAX_LEN {
+            return Err(Reason::TooLarge);
+        }
+        let Jws { header, signed, payload } = Jws::parse(slot, DEPTH)?;
+        let text = |name: &str| match header.get(name) {
+            None => Ok(None),
+            Some(value) => {
+                value.as_str().map(|text| Some(text.to_owned())).ok_or(Reason::Malformed)
+            }
+        };
+        let (kid, typ) = (text("kid")?, text("typ")?);
+        Ok(Self { signed, claims: Claims::read(&payload)?, kid, typ })
+    }
+
+    /// Who the token says has made it.
+    pub(super) fn issuer(&self) -> &str {
+        &self.claims.issuer
+    }
+}
+
+/// A configured issuer.
+pub(super) struct Issuer {
+    settings: IssuerSettings,
+    client: GuardedClient,
+    metadata: Arc<CachedMetadata>,
+    keys: Keys,
+}
+
+impl Issuer {
+    pub(super) fn new(settings: IssuerSettings, client: GuardedClient) -> Self {
+        let source = MetadataSource { client: client.clone(), issuer: settings.issuer.clone() };
+        let metadata = Arc::new(Cached::new(source));
+        let pinned = settings.jwks_uri.as_deref().and_then(|url| Url::parse(url).ok());
+        let source = KeySetSource::new(client.clone(), pinned, Arc::clone(&metadata));
+        Self { settings, client, metadata, keys: Keys::new(Arc::new(source)) }
+    }
+
+    /// One whose keys come from elsewhere.
+    #[cfg(test)]
+    pub(super) fn with_keys(
+        settings: IssuerSettings,
+        keys: Arc<dyn super::cached::Source<Document = super::key_set::KeySet>>,
+    ) -> Self {
+        let client = GuardedClient::new(crate::fetch::GuardOptions::default()).unwrap();
+        Self { keys: Keys::new(keys), ..Self::new(settings, client) }
+    }
+
+    pub(super) fn settings(&self) -> &IssuerSettings {
+        &self.settings
+    }
+
+    pub(super) fn client(&self) -> &GuardedClient {
+        &self.client
+    }
+
+    pub(super) async fn metadata(&self, now: Millis) -> Result<Arc<Metadata>, IdentityError> {
+        self.metadata.get(now).await
+    }
+
+    /// Asks if a document is about to be too old. False if the issuer is down.
+    pub(super) async fn tend(&self, now: Millis) -> bool {
+        let described = self.settings.jwks_uri.is_some() || self.metadata.tend(now).await;
+        described && self.keys.tend(now).await
+    }
+
+    /// How many keys can be used.
+    pub(super) async fn usable_keys(&self, now: Millis) -> Result<usize, IdentityError> {
+        if self.settings.sign_in {
+            self.metadata(now).await?;
+        }
+        Ok(self.keys.get(now).await?.usable())
+    }
+
+    /// Verifies a token of this issuer, which must bear `nonce` where one is given.
+    pub(super) async fn verify(
+        &self,
+        token: Token,
+        nonce: Option<&str>,
+        now: Millis,
+    ) -> Result<Identity, IdentityError> {
+        let algorithm = self.check_header(&token)?;
+        self.check_claims(&token.claims, nonce, now)?;
+        let email = self.email(&token.claims)?;
+        let Token { signed, claims, kid, .. } = token;
+        let keys = self.keys.find(kid.as_deref(), algorithm, now).await?;
+        let genuine = keys
+            .select(kid.as_deref(), algorithm)?
+            .iter()
+            .any(|key| key.verify(algorithm, signed.input.as_bytes(), &signed.signature));
+        if !genuine {
+            return Err(Reason::BadSignature.into());
+        }
+        Ok(Identity {
+            issuer: self.settings.issuer.clone(),
+            subject: claims.subject,
+            email,
+            expires_at: claims.expires_at,
+            digest: sha256(signed.input.as_bytes()),
+            generation: None,
+        })
+    }
+
+    fn check_header(&self, token: &Token) -> Result<Algorithm, Reason> {
+        if let Some(typ) = &token.typ {
+            let is = |known: &str| typ.eq_ignore_ascii_case(known);
+            let meant = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
+            if !meant || NEVER.into_iter().any(is) {
+                return Err(Reason::WrongType);
+            }
+        }
+        let allowed = &self.settings.algorithms;
+        allowed
+            .iter()
+            .copied()
+            .find(|algorithm| algorithm.name() == token.signed.alg)
+            .ok_or(Reason::AlgNotAllowed)
+    }
+
+    fn check_claims(
+        &self,
+        claims: &Claims,
+        nonce: Option<&str>,
+        now: Millis,
+    ) -> Result<(), Reason> {
+        let settings = &self.settings;
+        if !settings.is_called(&claims.issuer) {
+            return Err(Reason::IssuerMismatch);
+        }
+        if !claims.audiences.iter().any(|audience| settings.client_ids.contains(audience)) {
+            return Err(Reason::AudienceMismatch);
+        }
+        let allowed = |party: &String| {
+            settings.client_ids.contains(party) || settings.authorized_parties.contains(party)
+        };
+        match &claims.authorized_party {
+            Some(party) if !allowed(party) => return Err(Reason::AzpMismatch),
+            None if claims.audiences.len() > 1 => return Err(Reason::AzpMismatch),
+            Some(_) | None => {}
+        }
+        claims.check_times(now, settings.max_age())?;
+        if nonce.is_some() && claims.nonce.as_deref() != nonce {
+            return Err(Reason::NonceMismatch);
+        }
+        Ok(())
+    }
+
+    /// The account: the verified e-mail, or the subject as an address where the issuer gives none.
+    fn email(&self, claims: &Claims) -> Result<String, Reason> {
+        let settings = &self.settings;
+        if let Some(domain) = &settings.subject_domain {
+            let account = format!("{}@{domain}", claims.subject);
+            email_host(&account, Hosts::Public).ok_or(Reason::InvalidEmail)?;
+            return Ok(account);
+        }
+        let email = claims.email.as_deref().ok_or(Reason::MissingField)?;
+        if !settings.believes_verified(claims.email_verified.as_ref()) {
+            return Err(Reason::EmailNotVerified);
+        }
+        let (local, host) = email.split_once('@').ok_or(Reason::InvalidEmail)?;
+        // Hosts have no case, and issuers pass on what their users typed.
+        let email = format!("{local}@{}", host.to_ascii_lowercase());
+        let host = email_host(&email, Hosts::Public).ok_or(Reason::InvalidEmail)?;
+        if !settings.speaks_for(host) {
+            return Err(Reason::EmailDomainNotAllowed);
+        }
+        Ok(email)
+    }
+}
+
+fn sha256(text: &[u8]) -> [u8; 32] {
+    let mut result = [0; 32];
+    let hash = digest::digest(&digest::SHA256, text);
+    result.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    result
+}

@@ -1,0 +1,107 @@
+//! What an issuer says of itself: `<issuer>/.well-known/openid-configuration`.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use url::Url;
+
+use super::cached::{self, Answered, Source};
+use crate::fetch::GuardedClient;
+use crate::identity::{IdentityError, Millis};
+use crate::strict_json;
+
+/// How deep the JSON may be nested.
+const DEPTH: usize = 16;
+
+/// The members of the document that are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Metadata {
+    pub(super) jwks_uri: Url,
+    pub(super) authorization_endpoint: Option<Url>,
+    pub(super) token_endpoint: Option<Url>,
+    /// Whether the token endpoint wants the secret in the form, since it does not know the header.
+    pub(super) secret_in_form: bool,
+    /// Whether the issuer says who it is when it sends the browser back (RFC 9207).
+    pub(super) names_itself: bool,
+}
+
+impl Metadata {
+    /// Reads the document of `issuer`; `None` if it is none, or another's.
+    pub(super) fn read(text: &[u8], issuer: &str) -> Option<Self> {
+        let document = strict_json::object(text, DEPTH)?;
+        let url = |name: &str| Url::parse(document.get(name)?.as_str()?).ok();
+        if document.get("issuer")?.as_str()? != issuer {
+            return None;
+        }
+        let methods = document.get("token_endpoint_auth_methods_supported");
+        let knows = |wanted: &str| match methods {
+            Some(Value::Array(methods)) => methods.iter().any(|method| method == wanted),
+            Some(_) | None => false,
+        };
+        let names_itself = document.get("authorization_response_iss_parameter_supported");
+        Some(Self {
+            jwks_uri: url("jwks_uri")?,
+            authorization_endpoint: url("authorization_endpoint"),
+            token_endpoint: url("token_endpoint"),
+            secret_in_form: knows("client_secret_post") && !knows("client_secret_basic"),
+            names_itself: names_itself == Some(&Value::Bool(true)),
+        })
+    }
+}
+
+/// Asks the issuer.
+pub(super) struct MetadataSource {
+    pub(super) client: GuardedClient,
+    pub(super) issuer: String,
+}
+
+#[async_trait]
+impl Source for MetadataSource {
+    type Document = Metadata;
+
+    async fn ask(&self, _now: Millis) -> Result<Answered<Metadata>, IdentityError> {
+        let base = self.issuer.trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/.well-known/openid-configuration"))
+            .map_err(|_| IdentityError::Unavailable)?;
+        cached::fetch(&self.client, &url, |text| Metadata::read(text, &self.issuer)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(changes: &Value) -> Option<Metadata> {
+        let mut document = json!({
+            "issuer": "https://idp.example/",
+            "jwks_uri": "https://idp.example/keys",
+            "authorization_endpoint": "https://idp.example/authorize",
+            "token_endpoint": "https://idp.example/token",
+        });
+        let members = document.as_object_mut().unwrap();
+        members.extend(changes.as_object().unwrap().clone());
+        Metadata::read(document.to_string().as_bytes(), "https://idp.example/")
+    }
+
+    #[test]
+    fn a_document_is_only_for_the_issuer_whose_name_is_in_it() {
+        assert!(read(&json!({})).is_some());
+        for other in ["https://idp.example", "https://evil.example/", ""] {
+            assert_eq!(read(&json!({ "issuer": other })), None, "{other}");
+        }
+        assert_eq!(read(&json!({ "jwks_uri": "keys" })), None);
+    }
+
+    #[test]
+    fn the_secret_goes_into_the_form_only_where_the_header_is_not_known() {
+        let in_form = |methods: Value| {
+            read(&json!({ "token_endpoint_auth_methods_supported": methods }))
+                .unwrap()
+                .secret_in_form
+        };
+        assert!(!read(&json!({})).unwrap().secret_in_form);
+        assert!(!in_form(json!(["client_secret_post", "client_secret_basic"])));
+        assert!(in_form(json!(["client_secret_post"])));
+    }
+}

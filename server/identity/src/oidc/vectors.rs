@@ -1,0 +1,358 @@
+//! The test vectors, and the rules that they do not show.
+//!
+//! The vectors were cross-checked against `PyJWT` and `jose`. Their count is pinned so that an emptied list cannot pass.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::cached::{Answered, Source};
+use super::issuer::{Issuer, Token};
+use super::key_set::KeySet;
+use super::mint::Signer;
+use super::*;
+
+#[derive(Deserialize)]
+struct File {
+    vectors: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    token: String,
+    now_s: u64,
+    config: Config,
+    jwks: Value,
+    expected: Expected,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    issuer: String,
+    audiences: Vec<String>,
+    algs: Vec<Algorithm>,
+    leeway_s: u64,
+    email_domains: Vec<String>,
+    require_email_verified: bool,
+    allowed_azp: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    result: String,
+    reason: Option<String>,
+    iss: Option<String>,
+    sub: Option<String>,
+    email: Option<String>,
+}
+
+/// Keys that never change.
+struct Pinned(Value);
+
+#[async_trait]
+impl Source for Pinned {
+    type Document = KeySet;
+
+    async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, IdentityError> {
+        let document = KeySet::read(self.0.to_string().as_bytes());
+        let document = document.ok_or(IdentityError::Unavailable)?;
+        Ok(Answered { document, max_age: None })
+    }
+}
+
+#[tokio::test]
+async fn every_vector_has_its_result_and_reason() {
+    let File { vectors } = serde_json::from_str(include_str!("../../vectors/oidc.json")).unwrap();
+    let mut failures = Vec::new();
+    for vector in &vectors {
+        assert_eq!(vector.config.leeway_s * 1000, claims::LEEWAY);
+        let outcome = judge(vector).await;
+        let expected = &vector.expected;
+        let as_expected = match (&outcome, expected.result.as_str()) {
+            (Ok(identity), "ok") => {
+                Some(&identity.issuer) == expected.iss.as_ref()
+                    && Some(&identity.subject) == expected.sub.as_ref()
+                    && Some(&identity.email) == expected.email.as_ref()
+            }
+            (Err(IdentityError::Invalid(reason)), "err") => {
+                Some(reason.code()) == expected.reason.as_deref()
+            }
+            _ => false,
+        };
+        if !as_expected {
+            failures.push(format!("{}: {outcome:?}, not {:?}", vector.name, expected.reason));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert_eq!(vectors.len(), 42);
+}
+
+async fn judge(vector: &Vector) -> Result<Identity, IdentityError> {
+    let config = &vector.config;
+    let described = json!({
+        "name": "idp",
+        "issuer": config.issuer,
+        "client_ids": config.audiences,
+        "algorithms": config.algs,
+        "email_domains": config.email_domains,
+        "require_email_verified": config.require_email_verified,
+        "authorized_parties": config.allowed_azp,
+    });
+    verify(&described, &vector.jwks, &vector.token, vector.now_s * 1000).await
+}
+
+async fn verify(
+    described: &Value,
+    jwks: &Value,
+    token: &str,
+    now: Millis,
+) -> Result<Identity, IdentityError> {
+    let settings: IssuerSettings = serde_json::from_value(described.clone()).unwrap();
+    check_all(std::slice::from_ref(&settings), false).unwrap();
+    let issuer = Issuer::with_keys(settings, Arc::new(Pinned(jwks.clone())));
+    Oidc { issuers: Arc::new([Arc::new(issuer)]) }.verify(token, now).await
+}
+
+const NOW: Millis = 1_767_225_600_000;
+const ISSUER: &str = "https://idp.example";
+
+/// What becomes of a good token whose header, claims, issuer's settings and published key are changed.
+async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
+    let with = |mut value: Value, part: &str| {
+        if let Some(changes) = changes[part].as_object() {
+            value.as_object_mut().unwrap().extend(changes.clone());
+        }
+        value.as_object_mut().unwrap().retain(|_, member| !member.is_null());
+        value
+    };
+    let signer = Signer::p256("k");
+    let seconds = NOW / 1000;
+    let claims = json!({
+        "iss": ISSUER, "sub": "24/7", "aud": "me", "iat": seconds, "exp": seconds + 300,
+        "email": "alice@mail.example", "email_verified": true,
+    });
+    let settings = json!({
+        "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
+        "email_domains": ["mail.example"],
+    });
+    let jwks = json!({ "keys": [with(signer.jwk(), "key")] });
+    let token = signer.token(&with(json!({ "kid": "k" }), "header"), &with(claims, "claims"));
+    verify(&with(settings, "settings"), &jwks, &token, NOW).await
+}
+
+async fn refused(changes: Value, reason: Reason) {
+    assert_eq!(changed(&changes).await, Err(reason.into()), "{changes}");
+}
+
+async fn account(changes: Value) -> String {
+    changed(&changes).await.unwrap_or_else(|error| panic!("{changes}: {error}")).email
+}
+
+#[tokio::test]
+async fn an_email_counts_where_the_issuer_has_verified_it() {
+    assert_eq!(account(json!({})).await, "alice@mail.example");
+    let claim = |claim: Value| json!({ "claims": { "email_verified": claim } });
+    for claim in [json!(null), json!(false), json!("true"), json!(1)] {
+        refused(json!({ "claims": { "email_verified": claim } }), Reason::EmailNotVerified).await;
+    }
+    let mut by_text = claim(json!("true"));
+    by_text["settings"] = json!({ "email_verified_as_text": true });
+    assert_eq!(account(by_text).await, "alice@mail.example");
+    let mut unasked = claim(json!(null));
+    unasked["settings"] = json!({ "require_email_verified": false });
+    assert_eq!(account(unasked).await, "alice@mail.example");
+}
+
+#[tokio::test]
+async fn an_issuer_speaks_for_its_own_domains_only() {
+    let email = |email: &str| json!({ "claims": { "email": email } });
+    assert_eq!(account(email("Alice@MAIL.example")).await, "Alice@mail.example");
+    for foreign in ["alice@other.example", "alice@sub.mail.example", "alice@xmail.example"] {
+        refused(email(foreign), Reason::EmailDomainNotAllowed).await;
+    }
+    for nobody in ["alice", "@mail.example", "a@b@mail.example", "ä@mail.example", ""] {
+        refused(email(nobody), Reason::InvalidEmail).await;
+    }
+    refused(json!({ "claims": { "email": null } }), Reason::MissingField).await;
+    let mut anybody = email("alice@other.example");
+    anybody["settings"] = json!({ "email_domains": ["*"] });
+    assert_eq!(account(anybody).await, "alice@other.example");
+}
+
+#[tokio::test]
+async fn where_the_issuer_gives_no_email_the_account_is_its_subject() {
+    let by_subject = json!({ "email_domains": null, "subject_domain": "accounts.example" });
+    let with = |claims: Value| json!({ "settings": by_subject, "claims": claims });
+    assert_eq!(account(with(json!({ "email": null }))).await, "24/7@accounts.example");
+    // An e-mail that is there all the same is not looked at.
+    assert_eq!(account(with(json!({ "email": "x" }))).await, "24/7@accounts.example");
+    for subject in ["a b", "a@b", "ü", &"x".repeat(65)] {
+        refused(with(json!({ "sub": subject })), Reason::InvalidEmail).await;
+    }
+}
+
+#[tokio::test]
+async fn another_client_must_be_allowed_to_have_asked() {
+    let azp = |azp: Value, parties: Value| json!({ "claims": { "azp": azp }, "settings": { "authorized_parties": parties } });
+    refused(azp(json!("phone"), json!([])), Reason::AzpMismatch).await;
+    assert!(changed(&azp(json!("phone"), json!(["phone"]))).await.is_ok());
+    assert!(changed(&azp(json!("me"), json!([]))).await.is_ok());
+    let two = json!({ "claims": { "aud": ["me", "api"] } });
+    refused(two, Reason::AzpMismatch).await;
+}
+
+#[tokio::test]
+async fn only_a_listed_spelling_of_the_issuer_is_the_issuer() {
+    let short = |aliases: Value| json!({ "claims": { "iss": "idp.example" }, "settings": { "issuer_aliases": aliases } });
+    refused(short(json!([])), Reason::IssuerMismatch).await;
+    let identity = changed(&short(json!(["idp.example"]))).await.unwrap();
+    assert_eq!(identity.issuer, ISSUER);
+}
+
+#[tokio::test]
+async fn a_key_is_used_for_what_it_was_published_for() {
+    for key in [
+        json!({ "use": "enc" }),
+        json!({ "key_ops": ["sign"] }),
+        json!({ "key_ops": "verify" }),
+        json!({ "alg": "ES384" }),
+        json!({ "alg": 7 }),
+        json!({ "kty": "oct", "k": "AAAA" }),
+        json!({ "crv": "P-384" }),
+        json!({ "y": "AAAA" }),
+    ] {
+        refused(json!({ "key": key }), Reason::KeyNotUsable).await;
+    }
+    for key in
+        [json!({ "use": "sig" }), json!({ "key_ops": ["verify"] }), json!({ "alg": "ES256" })]
+    {
+        assert!(changed(&json!({ "key": key })).await.is_ok(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_the_name_of_a_key_is_for_an_issuer_with_one_key() {
+    let nameless = json!({ "header": { "kid": null } });
+    assert!(changed(&nameless).await.is_ok());
+    let (first, second) = (Signer::p256("a"), Signer::p256("b"));
+    let settings = json!({
+        "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
+        "email_domains": ["*"], "require_email_verified": false,
+    });
+    let seconds = NOW / 1000;
+    let claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example" });
+    let jwks = json!({ "keys": [first.jwk(), second.jwk()] });
+    let outcome = verify(&settings, &jwks, &first.token(&json!({}), &claims), NOW).await;
+    assert_eq!(outcome, Err(Reason::UnknownKid.into()));
+}
+
+#[tokio::test]
+async fn a_type_is_accepted_only_where_it_is_listed_and_some_never() {
+    let typ = |typ: &str| json!({ "header": { "typ": typ }, "settings": { "token_types": ["id+jwt", "at+jwt"] } });
+    for fine in ["JWT", "jwt", "ID+JWT"] {
+        assert!(changed(&typ(fine)).await.is_ok(), "{fine}");
+    }
+    for wrong in ["at+jwt", "AT+JWT", "dpop+jwt", "secevent+jwt", "x"] {
+        refused(typ(wrong), Reason::WrongType).await;
+    }
+}
+
+#[tokio::test]
+async fn how_long_ago_the_user_was_there_is_asked_where_the_operator_says() {
+    let at = |auth_time: Value| json!({ "claims": { "auth_time": auth_time }, "settings": { "max_age_seconds": 3600 } });
+    refused(at(json!(null)), Reason::MissingField).await;
+    refused(at(json!(NOW / 1000 - 3661)), Reason::Expired).await;
+    assert!(changed(&at(json!(NOW / 1000 - 3600))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_for_a_sign_in_bears_its_nonce() {
+    let signer = Signer::p256("k");
+    let settings = json!({
+        "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
+        "email_domains": ["*"], "require_email_verified": false,
+    });
+    let settings: IssuerSettings = serde_json::from_value(settings).unwrap();
+    let keys = Arc::new(Pinned(json!({ "keys": [signer.jwk()] })));
+    let issuer = Issuer::with_keys(settings, keys);
+    let seconds = NOW / 1000;
+    for (nonce, fits) in [(json!("n"), true), (json!("m"), false), (Value::Null, false)] {
+        let mut claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example", "nonce": nonce });
+        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let token = Token::read(&signer.token(&json!({ "kid": "k" }), &claims)).unwrap();
+        let outcome = issuer.verify(token, Some("n"), NOW).await.map(drop);
+        let expected = if fits { Ok(()) } else { Err(Reason::NonceMismatch.into()) };
+        assert_eq!(outcome, expected, "{nonce}");
+    }
+}
+
+#[tokio::test]
+async fn no_cut_and_no_other_character_of_a_good_token_is_accepted() {
+    let signer = Signer::p256("k");
+    let settings = json!({
+        "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
+        "email_domains": ["*"], "require_email_verified": false,
+    });
+    let seconds = NOW / 1000;
+    let claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example" });
+    let token = signer.token(&json!({ "kid": "k" }), &claims);
+    let settings: IssuerSettings = serde_json::from_value(settings).unwrap();
+    let keys = Arc::new(Pinned(json!({ "keys": [signer.jwk()] })));
+    let oidc = Oidc { issuers: Arc::new([Arc::new(Issuer::with_keys(settings, keys))]) };
+    assert!(oidc.verify(&token, NOW).await.is_ok());
+    for end in 0..token.len() {
+        assert!(oidc.verify(&token[..end], NOW).await.is_err(), "{end}");
+        let other = if token.as_bytes()[end] == b'A' { "B" } else { "A" };
+        let mut changed = token.clone();
+        changed.replace_range(end..=end, other);
+        assert!(oidc.verify(&changed, NOW).await.is_err(), "{end}");
+    }
+}
+
+#[test]
+fn issuers_that_cannot_be_are_told_by_name() {
+    let described = |changes: Value| -> IssuerSettings {
+        let mut settings = json!({ "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "email_domains": ["a.example"] });
+        settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        serde_json::from_value(settings).unwrap()
+    };
+    let good = described(json!({}));
+    assert_eq!(check_all(std::slice::from_ref(&good), false), Ok(()));
+    for (changes, problem) in [
+        (json!({ "name": "My IdP" }), "name must"),
+        (json!({ "issuer": "idp.example" }), "issuer must"),
+        (json!({ "issuer": "http://idp.example" }), "issuer must"),
+        (json!({ "issuer": "http://localhost:1" }), "issuer must"),
+        (json!({ "issuer": "https://idp.example/?a" }), "issuer must"),
+        (json!({ "issuer": "https://user@idp.example/" }), "issuer must"),
+        (json!({ "jwks_uri": "keys" }), "jwks_uri must"),
+        (json!({ "client_ids": [] }), "client_ids must"),
+        (json!({ "client_ids": [""] }), "client_ids must"),
+        (json!({ "algorithms": [] }), "algorithms must"),
+        (json!({ "email_domains": [] }), "either"),
+        (json!({ "email_domains": ["A.example"] }), "email_domains must"),
+        (json!({ "email_domains": ["*.example"] }), "email_domains must"),
+        (json!({ "subject_domain": "a.example" }), "either"),
+        (json!({ "email_domains": null, "subject_domain": "a@b" }), "subject_domain must"),
+    ] {
+        let told = check_all(&[described(changes.clone())], false).unwrap_err();
+        assert!(told.contains(problem), "{changes}: {told}");
+    }
+    assert_eq!(check_all(&[described(json!({ "issuer": "http://localhost:1" }))], true), Ok(()));
+    let twice = [good.clone(), described(json!({ "issuer": "https://b.example" }))];
+    assert!(check_all(&twice, false).unwrap_err().contains("this name"));
+    let twice = [good.clone(), described(json!({ "name": "b" }))];
+    assert!(check_all(&twice, false).unwrap_err().contains("described twice"));
+    let by_subject = described(json!({
+        "name": "b", "issuer": "https://b.example", "email_domains": null, "subject_domain": "a.example",
+    }));
+    for both in [[good.clone(), by_subject.clone()], [by_subject, good]] {
+        assert!(check_all(&both, false).unwrap_err().contains("belongs to another"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Credentials that are refused, counted by the address they come from: whoever guesses, or has us verify what is worth nothing, is
+//! made to wait.
+//!
+//! Who shares an address with such a one suffers as little as can be: an open socket goes on, and a good token or key is taken all
+//! the same, since looking it up is cheap. Only an assertion, which costs more to verify, is not even looked at.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use moka::sync::Cache;
+use presence_protocol::{Errno, Ko};
+
+use crate::presence::Presence;
+use crate::rates::one_peer;
+
+/// The most addresses that are remembered as barred.
+const REMEMBERED: u64 = 100_000;
+/// Longer than anybody is ever barred by a rate of at least one a second.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// What is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// To open a session with an assertion.
+    SignIn,
+    /// To introduce a device with an assertion.
+    Assertion,
+    /// To be known by a token or an API key.
+    Secret,
+}
+
+/// Addresses that had more refused than they may, and until when.
+pub(crate) struct Barred(Cache<IpAddr, Instant>);
+
+impl Default for Barred {
+    fn default() -> Self {
+        let cache = Cache::builder().max_capacity(REMEMBERED).time_to_live(FORGOTTEN_AFTER);
+        Self(cache.build())
+    }
+}
+
+impl Barred {
+    fn check(&self, address: IpAddr) -> Result<(), Ko> {
+        let left = self
+            .0
+            .get(&one_peer(address))
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero());
+        left.map_or(Ok(()), |left| Err(Ko::slow_down(left.as_secs_f64())))
+    }
+
+    fn bar(&self, address: IpAddr, slow_down: &Ko) {
+        let wait = Duration::from_secs_f64(slow_down.retry_after.unwrap_or_default().max(0.0));
+        self.0.insert(one_peer(address), Instant::now() + wait);
+    }
+}
+
+impl Presence {
+    /// Tries a credential that came from an address. Where too many of that address were refused of late, the refusal is
+    /// `slow_down`, which does not say whether the credential was any good.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`, and what the attempt itself is refused with.
+    pub async fn attempt<T>(
+        &self,
+        from: IpAddr,
+        what: Attempt,
+        attempt: impl Future<Output = Result<T, Ko>>,
+    ) -> Result<T, Ko> {
+        match what {
+            Attempt::SignIn => {
+                self.barred.check(from)?;
+                self.rates.sign_in(from)?;
+            }
+            Attempt::Assertion => self.barred.check(from)?,
+            Attempt::Secret => {}
+        }
+        let refused = match attempt.await {
+            Ok(done) => return Ok(done),
+            Err(ko) if !is_of_the_credential(ko.errno) => return Err(ko),
+            Err(ko) => ko,
+        };
+        match self.rates.failure(from) {
+            Ok(()) => Err(refused),
+            Err(slow_down) => {
+                tracing::debug!(address = %from, "credentials.barred");
+                self.barred.bar(from, &slow_down);
+                Err(slow_down)
+            }
+        }
+    }
+}
+
+/// Whether a refusal says that the credential is not good, rather than that something is wrong here.
+const fn is_of_the_credential(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NotAuthenticated
+            | Errno::SessionExpired
+            | Errno::InvalidAssertion
+            | Errno::EmailMismatch
+            | Errno::InvalidApiKey
+    )
+}

@@ -1,0 +1,85 @@
+//! From the settings to the verifier of BrowserID assertions.
+
+use std::sync::Arc;
+
+use presence_identity::DevIssuer;
+use presence_identity::browserid::{
+    Algorithm, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy, Reach,
+};
+use presence_identity::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
+
+use crate::settings::{BrowserIdDiscovery, Settings};
+
+/// How long a host may take to give its support document.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(8);
+
+/// The verifier of BrowserID assertions that are made for one of these audiences.
+///
+/// # Errors
+///
+/// If the HTTP client cannot be set up.
+pub(crate) fn verifier(
+    settings: &Settings,
+    audiences: Vec<Audience>,
+    dev_issuer: Option<&DevIssuer>,
+) -> Result<BrowserId, SetUpError> {
+    let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
+    // Before all others, so that nobody is asked about its domain.
+    sources.extend(dev_issuer.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
+    if let Some(discovery) = discovery(settings)? {
+        sources.push(Arc::new(discovery));
+    }
+    Ok(BrowserId::new(Arc::new(FirstOf::new(sources)), audiences, policy(settings)))
+}
+
+/// What asks hosts for their keys, unless none are asked.
+///
+/// # Errors
+///
+/// If the HTTP client cannot be set up.
+pub(crate) fn discovery(settings: &Settings) -> Result<Option<Discovery>, SetUpError> {
+    let open = match settings.browserid_discovery {
+        BrowserIdDiscovery::Off => return Ok(None),
+        BrowserIdDiscovery::AllowListed => false,
+        BrowserIdDiscovery::Open => true,
+    };
+    let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
+    let limits = Limits { total: PATIENCE, ..Limits::default() };
+    let client = GuardedClient::with_limits(options, limits)?;
+    Ok(Some(Discovery::new(client, Reach { listed: settings.browserid_hosts(), open })))
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let strict = Policy::default();
+    let mut issuer_algs = strict.issuer_algs;
+    if settings.browserid_legacy_issuers {
+        issuer_algs.extend([Algorithm::Rs128, Algorithm::Ds128]);
+    }
+    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let allowed = &settings.browserid_allowed_issuers;
+    Policy {
+        issuer_algs,
+        allow_host_port: settings.dev,
+        trusted_issuers: settings.browserid_trusted_issuers.clone(),
+        fallback: text(&settings.browserid_fallback),
+        allowed_issuers: Some(allowed.clone()).filter(|allowed| !allowed.is_empty()),
+        fxa_verified_email: settings.browserid_verified_email,
+        ..Policy::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_issuers_need_the_switch() {
+        let weak = |settings: &Settings| {
+            let algorithms = policy(settings).issuer_algs;
+            [Algorithm::Rs128, Algorithm::Ds128].map(|weak| algorithms.contains(&weak))
+        };
+        assert_eq!(weak(&Settings::default()), [false, false]);
+        let legacy = Settings { browserid_legacy_issuers: true, ..Settings::default() };
+        assert_eq!(weak(&legacy), [true, true]);
+    }
+}

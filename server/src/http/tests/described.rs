@@ -1,0 +1,106 @@
+//! The OpenAPI document says everything of every call: each test walks all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use presence_protocol::Errno;
+use presence_protocol::errno::RawKo;
+use serde_json::Value;
+
+use crate::http::document;
+
+/// Calls `see` for every call of the document.
+fn walk(mut see: impl FnMut(&str, &Value)) {
+    let document: Value = serde_json::from_str(&document()).unwrap();
+    let mut seen = 0;
+    for (path, calls) in document["paths"].as_object().unwrap() {
+        for (method, call) in calls.as_object().unwrap() {
+            see(&format!("{method} {path}"), call);
+            seen += 1;
+        }
+    }
+    assert!(seen > 25, "where have the calls gone? {seen} are left");
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+#[test]
+fn every_call_says_what_it_is_and_who_may_make_it() {
+    let mut ids = BTreeSet::new();
+    walk(|name, call| {
+        assert!(is_text(&call["summary"]), "{name} has no summary");
+        assert!(is_text(&call["description"]), "{name} has no description");
+        let id = call["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id"));
+        assert!(ids.insert(id.to_owned()), "{name} has the id of another");
+        assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: {id}");
+        assert_eq!(call["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
+        // An empty list says that anybody may.
+        assert!(call["security"].is_array(), "{name} does not say who may");
+        for parameter in call["parameters"].as_array().into_iter().flatten() {
+            assert!(is_text(&parameter["description"]), "{name}: {parameter} is not described");
+        }
+    });
+}
+
+#[test]
+fn every_body_has_an_example() {
+    walk(|name, call| {
+        for (kind, body) in call["requestBody"]["content"].as_object().into_iter().flatten() {
+            assert!(!body["example"].is_null(), "{name} has no example of its {kind}");
+        }
+        let answers = call["responses"].as_object().unwrap();
+        let mut good = answers.iter().filter(|(status, _)| status.starts_with('2')).peekable();
+        assert!(good.peek().is_some(), "{name} never succeeds");
+        for (status, answer) in good {
+            let content = answer["content"].as_object();
+            let content = content.unwrap_or_else(|| panic!("{name} {status} has no body"));
+            for (kind, body) in content {
+                assert!(!body["example"].is_null(), "{name} {status} has no example of its {kind}");
+            }
+        }
+    });
+}
+
+#[test]
+fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
+    let known: BTreeMap<&str, Errno> = Errno::ALL.iter().map(|one| (one.name(), *one)).collect();
+    walk(|name, call| {
+        for (status, answer) in call["responses"].as_object().unwrap() {
+            let description = answer["description"].as_str().unwrap_or_default();
+            assert!(!description.is_empty(), "{name} {status} is not described");
+            if status.starts_with(['2', '3']) {
+                continue;
+            }
+            let body = &answer["content"]["application/json"];
+            let refers = body["schema"]["$ref"] == "#/components/schemas/Ko"
+                || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/Ko";
+            assert!(refers, "{name} {status} is not the error object");
+            let examples = body["examples"].as_object().unwrap();
+            let mut refusals = 0;
+            for (errno, example) in examples.iter().filter(|(errno, _)| *errno != "otherwise") {
+                let errno = known[errno.as_str()];
+                let (number, value) = (errno.number(), &example["value"]);
+                assert_eq!(errno.http_status().to_string(), *status, "{name}: {errno:?}");
+                assert!(description.contains(&format!("{number} `{}`", errno.name())), "{name}");
+                assert!(is_text(&example["summary"]), "{name} {status}");
+                let ko: RawKo = serde_json::from_value(value.clone()).unwrap();
+                assert_eq!(ko.into_ko().unwrap().errno, errno, "{name} {status}: {value}");
+                refusals += 1;
+            }
+            assert_eq!(description.matches("- ").count(), refusals, "{name} {status}");
+        }
+    });
+}
+
+#[test]
+fn every_call_may_fail_and_knows_its_methods() {
+    walk(|name, call| {
+        let answers = &call["responses"];
+        assert!(answers["405"]["headers"]["Allow"].is_object(), "{name}");
+        for (status, errno) in [("500", Errno::Internal), ("503", Errno::ShuttingDown)] {
+            let examples = &answers[status]["content"]["application/json"]["examples"];
+            assert!(examples[errno.name()].is_object(), "{name} {status}");
+        }
+    });
+}

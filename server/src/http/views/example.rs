@@ -1,0 +1,32 @@
+//! What the examples of the document are made of: the same people and things in all of them.
+
+/// The Application.
+pub(in crate::http) const APPID: &str = "8f14e45fceea167a5a36dedd4bea2543";
+/// Alice, as that Application knows her.
+pub(in crate::http) const UID: &str = "c9f0f895fb98ab9159f51fd0297e236d";
+/// A notification.
+pub(in crate::http) const NOTIFICATION: &str = "45c48cce2e2d7fbdea1afc51c7c6ad26";
+/// The Application's name.
+pub(in crate::http) const NAME: &str = "Chess by Mail";
+/// Its domain.
+pub(in crate::http) const DOMAIN: &str = "chess.example.org";
+/// What it is.
+pub(in crate::http) const DESCRIPTION: &str = "Tells you when your opponent is there.";
+/// Where its notifications lead.
+pub(in crate::http) const ACTION: &str = "https://chess.example.org/games/7";
+/// Whom the session belongs to.
+pub(in crate::http) const EMAIL: &str = "alice@example.org";
+/// The moment at which everything begins.
+pub(in crate::http) const BEGINNING: u64 = 1_767_225_600_000;
+/// An hour, in milliseconds.
+pub(in crate::http) const HOUR: u64 = 3_600_000;
+/// An API key; nobody has it.
+pub(in crate::http) const API_KEY: &str =
+    "prs_live_ExampleExampleExampleExampleExampleExampleExample";
+/// What lists show of it.
+pub(in crate::http) const PREFIX: &str = "prs_live_ExampleE";
+/// A bearer token; nobody has it.
+pub(in crate::http) const TOKEN: &str = "prt_ExampleExampleExampleExampleExampleExampleExampleEx";
+/// An assertion, shortened.
+pub(in crate::http) const ASSERTION: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi….c2ln~eyJhbGciOiJSUzI1NiJ9.eyJhdWQi….c2ln";

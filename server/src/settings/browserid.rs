@@ -1,0 +1,113 @@
+//! Which settings of BrowserID go together.
+
+use std::collections::BTreeSet;
+
+use presence_identity::browserid::is_issuer_host;
+
+use super::{BrowserIdDiscovery, Settings, SettingsError};
+
+/// Whether the settings of BrowserID can be used.
+///
+/// # Errors
+///
+/// [`SettingsError::Impossible`].
+pub(super) fn check(settings: &Settings) -> Result<(), SettingsError> {
+    let wrong =
+        |name, problem: &str| Err(SettingsError::Impossible { name, problem: problem.to_owned() });
+    let fallback = Some(&settings.browserid_fallback).filter(|host| !host.is_empty());
+    for (name, hosts) in [
+        ("browserid_issuers", settings.browserid_issuers.as_slice()),
+        ("browserid_trusted_issuers", settings.browserid_trusted_issuers.as_slice()),
+        ("browserid_fallback", fallback.map_or(&[], std::slice::from_ref)),
+        ("browserid_allowed_issuers", settings.browserid_allowed_issuers.as_slice()),
+    ] {
+        if hosts.iter().any(|host| !is_issuer_host(host, settings.dev)) {
+            return wrong(
+                name,
+                "must be host names such as idp.example.org (localhost:PORT only in development mode)",
+            );
+        }
+        let is_off = settings.browserid_discovery == BrowserIdDiscovery::Off;
+        if is_off && !hosts.is_empty() {
+            return wrong(name, "is of no use while browserid_discovery is off");
+        }
+    }
+    if settings.browserid_verified_email && settings.browserid_trusted_issuers.is_empty() {
+        return wrong("browserid_verified_email", "needs browserid_trusted_issuers");
+    }
+    Ok(())
+}
+
+impl Settings {
+    /// The hosts that are named in the settings, each of which is asked for its BrowserID keys.
+    pub(crate) fn browserid_hosts(&self) -> BTreeSet<String> {
+        let named = self.browserid_issuers.iter().chain(&self.browserid_trusted_issuers);
+        let fallback = Some(&self.browserid_fallback).filter(|host| !host.is_empty());
+        named.chain(fallback).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        check(&settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn hosts_are_host_names_and_those_of_this_machine_are_for_development_only() {
+        let issuers = |host: &str, dev: bool| {
+            named(|settings| {
+                settings.browserid_issuers = vec![host.to_owned()];
+                settings.dev = dev;
+            })
+        };
+        assert_eq!(issuers("idp.example.org", false), Ok(()));
+        assert_eq!(issuers("localhost:8000", true), Ok(()));
+        for (host, dev) in [
+            ("localhost:8000", false),
+            ("localhost", false),
+            ("127.0.0.1:8000", true),
+            ("idp.example.org:8000", true),
+            ("https://idp.example.org", false),
+            ("IDP.example.org", false),
+            ("169.254.169.254", false),
+            ("", false),
+        ] {
+            let problem = issuers(host, dev).unwrap_err();
+            assert!(
+                problem.starts_with("browserid_issuers must be host names"),
+                "{host}: {problem}"
+            );
+        }
+        let fallback = named(|settings| settings.browserid_fallback = "localhost:1".to_owned());
+        assert!(fallback.unwrap_err().starts_with("browserid_fallback must be"));
+    }
+
+    #[test]
+    fn settings_that_would_do_nothing_are_refused() {
+        let off = named(|settings| {
+            settings.browserid_discovery = BrowserIdDiscovery::Off;
+            settings.browserid_trusted_issuers = vec!["idp.example.org".to_owned()];
+        });
+        assert!(off.unwrap_err().starts_with("browserid_trusted_issuers is of no use"));
+        let alone = named(|settings| settings.browserid_verified_email = true);
+        assert!(alone.unwrap_err().starts_with("browserid_verified_email needs"));
+    }
+
+    #[test]
+    fn who_may_speak_for_others_is_asked_without_being_named_twice() {
+        let settings = Settings {
+            browserid_issuers: vec!["a.example".to_owned()],
+            browserid_trusted_issuers: vec!["b.example".to_owned()],
+            browserid_fallback: "c.example".to_owned(),
+            browserid_allowed_issuers: vec!["d.example".to_owned()],
+            ..Settings::default()
+        };
+        let listed: Vec<String> = settings.browserid_hosts().into_iter().collect();
+        assert_eq!(listed, ["a.example", "b.example", "c.example"]);
+    }
+}

@@ -1,0 +1,127 @@
+//! What each part of the server is told of the settings, in its own units.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use presence_core::Millis;
+use presence_core::stream::Kept;
+use presence_service::ServiceSettings;
+use presence_service::settings::{Rate, TextLimits};
+use url::Url;
+
+use super::{Settings, check, origin};
+use crate::acceptor::Silences;
+use crate::client::Proxies;
+use crate::socket::shared::SocketLimits;
+use crate::tls::TlsFiles;
+
+impl Settings {
+    /// Where the server is reached from outside, once it is known where it listens.
+    pub fn public_url(&self, listening: SocketAddr) -> Option<Url> {
+        if self.public_url.is_empty() {
+            Url::parse(&format!("{}://{listening}", self.scheme())).ok()
+        } else {
+            origin(&self.public_url)
+        }
+    }
+
+    /// What the server itself speaks: `https` where it has a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_empty() { "http" } else { "https" }
+    }
+
+    /// The files to serve TLS with, where they are given.
+    pub(crate) fn tls(&self) -> Option<TlsFiles> {
+        (!self.tls_certificate.is_empty()).then(|| TlsFiles {
+            certificate: self.tls_certificate.clone().into(),
+            key: self.tls_key.clone().into(),
+        })
+    }
+
+    /// Where the metrics are served, if not beside everything else.
+    pub(crate) fn metrics_listen(&self) -> Option<SocketAddr> {
+        self.metrics_listen.parse().ok()
+    }
+
+    /// The proxies that are believed.
+    pub(crate) fn proxies(&self) -> Proxies {
+        self.trusted_proxies.iter().filter_map(|text| check::network(text)).collect()
+    }
+
+    /// What the service is told.
+    pub fn service(&self) -> ServiceSettings {
+        ServiceSettings {
+            development: self.dev,
+            session: millis(self.session_seconds),
+            session_ends_with_assertion: self.session_ends_with_assertion,
+            grace: millis(self.grace_seconds),
+            warm_up: millis(self.warm_up_seconds),
+            sockets_per_user: self.sockets_per_user,
+            sockets_per_app: self.sockets_per_app,
+            apps_per_developer: self.apps_per_developer,
+            kept: Kept { entries: self.app_queue_updates, age: millis(self.app_queue_seconds) },
+            status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
+            notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
+            connect_rate: Rate {
+                burst: self.connects_per_second,
+                per_second: self.connects_per_second,
+            },
+            sign_in_rate: Rate {
+                burst: self.sign_ins_per_second,
+                per_second: self.sign_ins_per_second,
+            },
+            failure_rate: Rate {
+                burst: self.failed_credentials_burst,
+                per_second: self.failed_credentials_per_second,
+            },
+            texts: TextLimits {
+                name: self.app_name_characters,
+                description: self.app_description_characters,
+                domain: self.app_domain_characters,
+            },
+            commit_group: self.commit_group,
+            domain_http: self.domain_http,
+            action_schemes: self.action_schemes.clone(),
+        }
+    }
+
+    /// What the sockets are told.
+    pub fn sockets(&self) -> SocketLimits {
+        SocketLimits {
+            device_frame: self.device_frame_bytes,
+            app_frame: self.app_frame_bytes,
+            hello: millis(self.hello_seconds),
+            ping: millis(self.ping_seconds),
+            write: millis(self.write_seconds),
+        }
+    }
+
+    /// How long the sockets are told to go.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(millis(self.drain_seconds))
+    }
+
+    /// How long nothing may be written to a connection.
+    pub(crate) fn silences(&self) -> Silences {
+        let first = millis(self.request_seconds);
+        Silences {
+            handshake: millis(self.tls_handshake_seconds),
+            first,
+            later: first.max(millis(self.ping_seconds) * 2 + 5_000),
+        }
+    }
+
+    /// How often the certificate's files are looked at.
+    pub(crate) fn tls_reload(&self) -> Option<Duration> {
+        (self.tls_reload_seconds > 0.0).then(|| Duration::from_secs_f64(self.tls_reload_seconds))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be in bounds"
+)]
+fn millis(seconds: f64) -> Millis {
+    (seconds * 1000.0).round() as Millis
+}

@@ -1,0 +1,82 @@
+//! What a page sends.
+
+use std::sync::Arc;
+
+use poem::{FromRequest, Request, RequestBody};
+use presence_core::UserId;
+use presence_protocol::{Errno, Ko};
+use presence_service::Presence;
+use url::form_urlencoded;
+
+use crate::context::Context;
+use crate::http::{FORM, Refusal, Site, User, read_text};
+
+/// The fields of a form.
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    async fn of(request: &Request, body: &mut RequestBody) -> Result<Self, Refusal> {
+        let (text, _) = read_text(request, body, &[FORM]).await?;
+        Ok(Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
+    }
+
+    /// A field, trimmed; none where it is empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let field = self.0.iter().find(|(known, _)| known == name);
+        field.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).ok_or_else(|| Ko::detailed(Errno::MissingField, name).into())
+    }
+}
+
+/// A form of somebody who need not be signed in. It must come from a page of this server.
+pub(crate) struct Form {
+    /// What every handler may use.
+    pub(crate) context: Arc<Context>,
+    /// The fields.
+    pub(crate) fields: Fields,
+}
+
+impl<'a> FromRequest<'a> for Form {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let Site { context, same_origin, .. } = Site::of(request)?;
+        if !same_origin {
+            return Err(Refusal::from(Errno::Forbidden).into());
+        }
+        let fields = Fields::of(request, body).await?;
+        Ok(Self { context, fields })
+    }
+}
+
+/// A form of somebody who is signed in, from a page of this server that was made for this session.
+pub(crate) struct SignedForm {
+    /// Who sent it.
+    pub(crate) user: User,
+    /// The fields.
+    pub(crate) fields: Fields,
+}
+
+impl SignedForm {
+    /// The service.
+    pub(crate) fn presence(&self) -> &Presence {
+        self.user.presence()
+    }
+
+    /// The user.
+    pub(crate) fn me(&self) -> UserId {
+        self.user.caller.user
+    }
+}
+
+impl<'a> FromRequest<'a> for SignedForm {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let user = User::of(request).await?;
+        user.check_scope()?;
+        let fields = Fields::of(request, body).await?;
+        user.check_write(fields.get("csrf_token"))?;
+        Ok(Self { user, fields })
+    }
+}

@@ -1,0 +1,158 @@
+//! My presence: status and notifications over a device's socket of the page's own, who sees me, my devices, my account.
+
+pub(super) mod erase;
+
+use std::str::FromStr;
+
+use askama::Template;
+use poem::{Response, handler};
+use presence_core::roster::DeviceInfo;
+use presence_protocol::{AppId, DeviceName, Errno, Ko, Status};
+use presence_service::GrantedApp;
+use presence_service::ticket::TICKET_LASTS;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::http::Refusal;
+use crate::page::{Moment, Notice, Place, Shell};
+
+use super::visitor::see_other;
+use super::{SignedForm, Visitor};
+
+/// Where it is.
+pub(super) const PATH: &str = "/sidebar";
+
+#[derive(Template)]
+#[template(path = "sidebar.html")]
+struct Sidebar {
+    shell: Shell,
+    grants: Vec<GrantRow>,
+    devices: Vec<DeviceRow>,
+}
+
+#[derive(Template)]
+#[template(path = "sidebar_stranger.html")]
+struct ForStrangers {
+    shell: Shell,
+}
+
+/// An Application that sees the user.
+struct GrantRow {
+    appid: String,
+    uid: String,
+    name: String,
+    domain: String,
+    paused: bool,
+    active: bool,
+    granted: Moment,
+    looked: Option<Moment>,
+}
+
+impl From<GrantedApp> for GrantRow {
+    fn from(granted: GrantedApp) -> Self {
+        let GrantedApp { grant, name, domain, state, last_looked_at } = granted;
+        Self {
+            appid: grant.app.to_string(),
+            uid: grant.puid.to_string(),
+            name,
+            domain,
+            paused: grant.paused,
+            active: state == presence_core::AppState::Active,
+            granted: Moment::new(grant.granted_at),
+            looked: last_looked_at.map(Moment::new),
+        }
+    }
+}
+
+/// A device of the user.
+struct DeviceRow {
+    name: String,
+    status: &'static str,
+    message: Option<String>,
+    connected: bool,
+    since: Moment,
+}
+
+impl From<DeviceInfo> for DeviceRow {
+    fn from(info: DeviceInfo) -> Self {
+        Self {
+            name: info.device.to_string(),
+            status: word(info.view.status),
+            message: info.view.text.map(String::from),
+            connected: info.connected,
+            since: Moment::new(info.since),
+        }
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Online => "online",
+        Status::Unavailable => "unavailable",
+        Status::Offline => "offline",
+    }
+}
+
+#[handler]
+pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
+    let shell = visitor.shell("My presence", Place::Presence);
+    let Some(me) = visitor.caller().map(|caller| caller.user) else {
+        return Ok(visitor.show(&ForStrangers { shell }));
+    };
+    let presence = visitor.presence();
+    let grants = presence.grants_of(me).await.map_err(Refusal::from)?;
+    let grants = grants.into_iter().map(GrantRow::from).collect();
+    let devices = presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
+    Ok(visitor.show(&Sidebar { shell, grants, devices }))
+}
+
+/// What the page's script opens its socket with.
+#[handler]
+#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
+pub(super) async fn ticket(form: SignedForm) -> Response {
+    let ticket = form.presence().ticket(&form.user.caller);
+    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LASTS / 1000 });
+    Response::builder().content_type("application/json; charset=utf-8").body(body.to_string())
+}
+
+#[handler]
+pub(super) async fn pause(form: SignedForm) -> poem::Result<Response> {
+    let (app, pause) = (app(&form)?, form.fields.get("paused") == Some("true"));
+    let done = if pause { Notice::Paused } else { Notice::Resumed };
+    let paused = form.presence().pause(form.me(), app, pause).await;
+    Ok(told(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))?)
+}
+
+#[handler]
+pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
+    let revoked = form.presence().revoke(form.me(), app(&form)?).await;
+    let said = (Notice::Revoked, Notice::NoSuchGrant);
+    Ok(told(revoked, Errno::UnknownApplication, said)?)
+}
+
+#[handler]
+#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
+pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
+    let device: DeviceName = field(&form, "device")?;
+    let ended = form.presence().end_device(form.me(), &device);
+    Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
+}
+
+fn app(form: &SignedForm) -> Result<AppId, Refusal> {
+    field(form, "appid")
+}
+
+fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, Refusal> {
+    let text = form.fields.required(name)?;
+    text.parse().map_err(|_| Ko::detailed(Errno::InvalidField, name).into())
+}
+
+/// Back to the page, which says what was done, or that the thing was `gone` already.
+fn told(done: Result<(), Ko>, gone: Errno, said: (Notice, Notice)) -> Result<Response, Refusal> {
+    let (good, bad) = said;
+    match done {
+        Ok(()) => Ok(see_other(PATH, good)),
+        Err(ko) if ko.errno == gone => Ok(see_other(PATH, bad)),
+        Err(ko) => Err(ko.into()),
+    }
+}

@@ -1,0 +1,133 @@
+//! A database as text, its tables, and its rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+/// Opens a database as it is, or makes an empty one.
+pub(super) async fn open(url: &str) -> DatabaseConnection {
+    Database::connect(url).await.unwrap()
+}
+
+/// Writes a database as SQL: the tables, their rows, the numbers that were given out, the indexes.
+pub(super) async fn write(db: &DatabaseConnection) -> String {
+    let made = "sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
+    let mut lines =
+        all(db, &format!("SELECT sql || ';' FROM sqlite_master WHERE {made} AND type = 'table'"))
+            .await;
+    // When a step was taken is of no matter, and would be another time with each writing.
+    db.execute_unprepared("UPDATE seaql_migrations SET applied_at = 0").await.unwrap();
+    for table in tables(db).await.into_iter().chain(["sqlite_sequence".to_owned()]) {
+        if table == "sqlite_sequence" {
+            lines.push("DELETE FROM sqlite_sequence;".to_owned());
+        }
+        let columns = columns(db, &table).await;
+        let values: Vec<String> = columns.iter().map(|name| format!("quote(\"{name}\")")).collect();
+        let values = values.join(" || ', ' || ");
+        let select = format!(
+            "SELECT 'INSERT INTO {table} VALUES (' || {values} || ');' FROM {table} ORDER BY rowid"
+        );
+        lines.extend(all(db, &select).await);
+    }
+    lines.extend(
+        all(db, &format!("SELECT sql || ';' FROM sqlite_master WHERE {made} AND type <> 'table'"))
+            .await,
+    );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Makes a database from what was written.
+pub(super) async fn read(url: &str, sql: &str) {
+    let db = open(url).await;
+    db.execute_unprepared("PRAGMA foreign_keys = OFF").await.unwrap();
+    db.execute_unprepared(sql).await.unwrap();
+    db.close().await.unwrap();
+}
+
+/// Whether every row that names another finds it.
+pub(super) async fn keys_are_kept(db: &DatabaseConnection) -> bool {
+    all(db, "SELECT \"table\" FROM pragma_foreign_key_check").await.is_empty()
+}
+
+/// The columns of all tables, and the columns of all indexes, however they came about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tables(BTreeMap<String, BTreeSet<String>>);
+
+impl Tables {
+    pub(super) async fn of(db: &DatabaseConnection) -> Self {
+        let mut found = BTreeMap::new();
+        for table in tables(db).await {
+            let column = "name || ' ' || type || ' ' || \"notnull\" || ' ' || coalesce(dflt_value, '') || ' ' || pk";
+            let mut parts =
+                all(db, &format!("SELECT {column} FROM pragma_table_info('{table}')")).await;
+            let index = "l.name || ' ' || l.\"unique\" || ' ' || (SELECT group_concat(name) FROM pragma_index_info(l.name))";
+            parts.extend(
+                all(db, &format!("SELECT {index} FROM pragma_index_list('{table}') l")).await,
+            );
+            let key = "\"from\" || ' ' || \"table\" || ' ' || \"to\" || ' ' || on_delete";
+            parts.extend(
+                all(db, &format!("SELECT {key} FROM pragma_foreign_key_list('{table}')")).await,
+            );
+            found.insert(table, parts.into_iter().collect());
+        }
+        Self(found)
+    }
+}
+
+/// All rows, each as the texts of its columns.
+#[derive(Debug)]
+pub(super) struct Contents(BTreeMap<String, Vec<BTreeMap<String, String>>>);
+
+impl Contents {
+    pub(super) async fn of(db: &DatabaseConnection) -> Self {
+        let mut found = BTreeMap::new();
+        for table in tables(db).await {
+            let columns = columns(db, &table).await;
+            let mut rows = Vec::new();
+            for column in &columns {
+                let values =
+                    all(db, &format!("SELECT quote(\"{column}\") FROM {table} ORDER BY rowid"))
+                        .await;
+                rows.resize_with(values.len(), BTreeMap::new);
+                for (row, value) in rows.iter_mut().zip(values) {
+                    row.insert(column.clone(), value);
+                }
+            }
+            found.insert(table, rows);
+        }
+        Self(found)
+    }
+
+    /// The tables, each with the number of its rows.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.0.iter().map(|(table, rows)| (table.as_str(), rows.len()))
+    }
+
+    /// Makes sure that another has all that is in here. It may have more: new tables, new columns, new rows.
+    pub(super) fn is_kept_in(&self, other: &Self, but: &[&str]) {
+        for (table, rows) in self.0.iter().filter(|(table, _)| !but.contains(&table.as_str())) {
+            let others = other.0.get(table).unwrap_or_else(|| panic!("no table {table}"));
+            for row in rows {
+                let is_there = others.iter().any(|other| {
+                    row.iter().all(|(column, value)| other.get(column) == Some(value))
+                });
+                assert!(is_there, "{table} has lost {row:?}");
+            }
+        }
+    }
+}
+
+async fn tables(db: &DatabaseConnection) -> Vec<String> {
+    all(db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name").await
+}
+
+async fn columns(db: &DatabaseConnection, table: &str) -> Vec<String> {
+    all(db, &format!("SELECT name FROM pragma_table_info('{table}')")).await
+}
+
+/// The one column of all rows.
+async fn all(db: &DatabaseConnection, select: &str) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, select)).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}

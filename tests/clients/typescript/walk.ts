@@ -1,0 +1,90 @@
+// The walk of a developer, a person and an AppService, with the client that was made from the document. Whatever the document does not
+// say, the compiler refuses.
+
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import createClient, { type Client } from "openapi-fetch";
+import type { components, paths } from "./presence.js";
+
+type Ko = components["schemas"]["Ko"];
+type Presence = Client<paths>;
+
+const url = process.argv[2] ?? assert.fail("the server's URL");
+
+/** Gives what a call answered; a refusal ends the walk. */
+async function taken<T>(call: Promise<{ data?: T; error?: unknown }>): Promise<T> {
+  const { data, error } = await call;
+  return data ?? assert.fail(`refused: ${JSON.stringify(error)}`);
+}
+
+/** Signs somebody in. */
+async function signIn(email: string): Promise<Presence> {
+  const anybody = createClient<paths>({ baseUrl: url });
+  const { assertion } = await taken(anybody.POST("/dev/assertion", { body: { email } }));
+  const session = await taken(anybody.POST("/session", { body: { assertion, scope: "account" } }));
+  assert.equal(session.email, email);
+  return withCredential(session.token);
+}
+
+function withCredential(credential: string): Presence {
+  return createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${credential}` } });
+}
+
+/** A domain that shows a key. */
+class Domain {
+  key = "";
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on("request", (_, response) => response.end(this.key));
+  }
+
+  static async open(): Promise<Domain> {
+    const server = createServer();
+    await new Promise<void>((opened) => server.listen(0, "127.0.0.1", opened));
+    return new Domain(server);
+  }
+
+  get name(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+const domain = await Domain.open();
+const developer = await signIn("typescript-developer@dev.localhost");
+const registered = await taken(developer.POST("/apps", { body: { name: "Chat", domain: domain.name } }));
+const path = { appid: registered.appid };
+assert.equal(registered.state, "registered");
+domain.key = registered.domain_key;
+const verified = await taken(developer.POST("/apps/{appid}/verify", { params: { path } }));
+assert.equal(verified.state, "verified");
+const activated = await taken(developer.POST("/apps/{appid}/activate", { params: { path } }));
+assert.equal(activated.state, "active");
+const service = withCredential(activated.api_key ?? assert.fail("no key"));
+
+const alice = await signIn("typescript-alice@dev.localhost");
+const granted = await taken(alice.POST("/grant/{appid}", { params: { path }, body: {} }));
+const { uid } = granted as components["schemas"]["Granted"];
+
+const notifications = [{ uid, message: "Lunch?", action: "https://chat.example/lunch", ttl: 60 }];
+const notified = await taken(service.POST("/apps/{appid}/notifications", { params: { path }, body: { notifications } }));
+assert.deepEqual(notified.results.map(({ result, queue_size }) => [result, queue_size]), [["OK", 1]]);
+const polled = await taken(service.GET("/apps/{appid}/presence", { params: { path, query: { uid: [uid] } } }));
+assert.deepEqual(polled.presence.map((one) => [one.uid, one.status]), [[uid, "offline"]]);
+
+// A refusal is typed too: only what the document says of it can be read.
+const refused = await withCredential("prs_wrong").GET("/apps/{appid}/presence", { params: { path } });
+const ko: Ko = refused.error ?? assert.fail("not refused");
+assert.deepEqual([refused.response.status, ko.result, ko.errno], [401, "KO", 41]);
+const unknown = await alice.GET("/apps/{appid}", { params: { path: { appid: "0".repeat(32) } } });
+assert.equal(unknown.error?.errno, 40);
+
+domain.close();
+console.log("TypeScript client: registered, verified, activated, granted, notified, polled, and refused as the document says");

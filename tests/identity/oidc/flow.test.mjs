@@ -1,0 +1,265 @@
+// A browser signs in, with a provider that can be made to misbehave.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Browser, Stage, tool } from "./stage.mjs";
+
+const { OAuth2Server, Events } = await tool("oauth2-mock-server");
+const jose = await tool("jose");
+
+const EMAIL = "alice@mail.example";
+const SECRET = "a secret: 100 % & more";
+
+/** A provider, and a server that trusts it. `provider.claims` go into its tokens. */
+async function scene(t, changes = {}) {
+  const provider = new OAuth2Server();
+  await provider.issuer.keys.generate("RS256", { kid: "first" });
+  await provider.start(0, "localhost");
+  let running = true;
+  provider.down = async () => {
+    if (running) await provider.stop();
+    running = false;
+  };
+  t.after(() => provider.down());
+  provider.claims = { email: EMAIL, email_verified: true };
+  provider.service.on(Events.BeforeTokenSigning, ({ payload }) => Object.assign(payload, provider.claims));
+  provider.requests = [];
+  provider.service.on(Events.BeforeResponse, (_, request) => {
+    provider.requests.push({ form: { ...request.body }, authorization: request.headers.authorization });
+  });
+  const stage = await Stage.start(t, [
+    {
+      name: "mock",
+      title: "Mock & Co",
+      issuer: provider.issuer.url,
+      client_ids: ["presence"],
+      email_domains: ["mail.example"],
+      ...changes,
+    },
+  ]);
+  return { provider, stage };
+}
+
+const start = (stage, back = "/docs") => `${stage.url}/sign-in/oidc/mock?return=${encodeURIComponent(back)}`;
+
+/** Goes to the provider and as far as the way back, which is given and not yet taken. */
+async function wayBack(stage, browser, back) {
+  const there = Browser.target(await browser.request(start(stage, back)));
+  return Browser.target(await browser.request(there));
+}
+
+async function refused(stage, browser, url, status, errno) {
+  const answer = await browser.request(url);
+  const page = await answer.text();
+  assert.equal(answer.status, status, page);
+  assert.match(page, new RegExp(`Error ${errno} `));
+  assert.match(answer.headers.get("content-type"), /^text\/html/);
+  assert.equal(await browser.session(stage), null);
+  return page;
+}
+
+test("a browser is signed in by the provider and goes where it wanted to go", async (t) => {
+  const { provider, stage } = await scene(t);
+  const browser = new Browser();
+  const list = await (await browser.request(`${stage.url}/sign-in?return=/docs`)).text();
+  assert.match(list, /href="\/sign-in\/oidc\/mock\?return=%2Fdocs"[^>]*>[^<]*Mock &#(38|x26);/);
+  const begun = await browser.request(start(stage));
+  assert.equal(begun.headers.get("referrer-policy"), "no-referrer");
+  const asked = new URL(Browser.target(begun)).searchParams;
+  assert.deepEqual([asked.get("response_type"), asked.get("code_challenge_method")], ["code", "S256"]);
+  assert.equal(asked.get("redirect_uri"), `${stage.url}/sign-in/oidc/mock/callback`);
+  assert.ok(asked.get("scope").split(" ").includes("openid"));
+  const done = await browser.visit(start(stage));
+  assert.equal(new URL(done.url).pathname, "/docs");
+  const session = await browser.session(stage);
+  assert.deepEqual([session.email, session.scope], [EMAIL, "account"]);
+  const [{ form, authorization }] = provider.requests;
+  assert.equal(authorization, undefined);
+  assert.deepEqual([form.client_id, form.code_verifier.length], ["presence", 43]);
+});
+
+test("the session is the same as one that was opened with the token itself", async (t) => {
+  const { provider, stage } = await scene(t);
+  const browser = new Browser();
+  await browser.visit(start(stage));
+  const byBrowser = await browser.session(stage);
+  const token = await provider.issuer.buildToken({
+    expiresIn: 300,
+    scopesOrTransform: (_, payload) => Object.assign(payload, { sub: "johndoe", aud: "presence", ...provider.claims }),
+  });
+  const { json } = await stage.signIn(token, EMAIL);
+  assert.deepEqual(Object.keys(byBrowser).sort(), ["csrf_token", "email", "expires_at", "scope"]);
+  assert.deepEqual([json.email, json.scope], [byBrowser.email, byBrowser.scope]);
+});
+
+test("a client with a secret shows it in the header, and nobody else sees it", async (t) => {
+  const { provider, stage } = await scene(t, { client_secret: SECRET });
+  const browser = new Browser();
+  const done = await browser.visit(start(stage));
+  assert.equal(new URL(done.url).pathname, "/docs");
+  const [{ form, authorization }] = provider.requests;
+  const [id, secret] = Buffer.from(authorization.split(" ")[1], "base64").toString().split(":");
+  const decoded = new URLSearchParams(`secret=${secret}`).get("secret");
+  assert.deepEqual([id, decoded, form.client_secret], ["presence", SECRET, undefined]);
+  for (const hidden of [SECRET, EMAIL, form.code, form.code_verifier]) {
+    assert.ok(!stage.log.includes(hidden), "the log holds a secret");
+  }
+});
+
+test("only paths of this server are returned to", async (t) => {
+  const { stage } = await scene(t);
+  for (const elsewhere of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\tb", `/${"x".repeat(3000)}`]) {
+    const browser = new Browser();
+    const back = await browser.request(await wayBack(stage, browser, elsewhere));
+    assert.equal(Browser.target(back), `${stage.url}/sidebar`, elsewhere);
+  }
+});
+
+test("a second browser cannot finish what the first has begun, nor anybody twice", async (t) => {
+  const { stage } = await scene(t);
+  const [alice, mallory] = [new Browser(), new Browser()];
+  const url = await wayBack(stage, alice);
+  await refused(stage, mallory, url, 401, 34);
+  // Also one that has begun a sign-in of its own.
+  const other = await wayBack(stage, mallory);
+  await refused(stage, mallory, url, 401, 34);
+  Browser.target(await alice.request(url));
+  assert.equal((await alice.session(stage)).email, EMAIL);
+  const again = await alice.request(url);
+  assert.equal(again.status, 401);
+  await refused(stage, new Browser(), other, 401, 34);
+});
+
+test("two tabs of one browser do not hinder each other", async (t) => {
+  const { stage } = await scene(t);
+  const browser = new Browser();
+  const [first, second] = [await wayBack(stage, browser, "/docs"), await wayBack(stage, browser, "/")];
+  assert.equal(Browser.target(await browser.request(second)), `${stage.url}/`);
+  assert.equal(Browser.target(await browser.request(first)), `${stage.url}/docs`);
+});
+
+test("a changed or missing state is refused", async (t) => {
+  const { stage, provider } = await scene(t);
+  const browser = new Browser();
+  const url = new URL(await wayBack(stage, browser));
+  const state = url.searchParams.get("state");
+  for (const changed of [null, "", "x", `${state.slice(0, -2)}AA`, state.slice(1)]) {
+    const other = new URL(url);
+    if (changed === null) other.searchParams.delete("state");
+    else other.searchParams.set("state", changed);
+    await refused(stage, browser, other.href, 401, 34);
+  }
+  const twice = new URL(url);
+  twice.searchParams.append("state", state);
+  await refused(stage, browser, twice.href, 401, 34);
+  assert.deepEqual(provider.requests, []);
+});
+
+test("an answer of another provider is refused", async (t) => {
+  const { stage, provider } = await scene(t);
+  const browser = new Browser();
+  const url = new URL(await wayBack(stage, browser));
+  url.searchParams.set("iss", "https://evil.example");
+  await refused(stage, browser, url.href, 401, 34);
+  assert.deepEqual(provider.requests, []);
+  const fine = new URL(await wayBack(stage, browser));
+  fine.searchParams.set("iss", provider.issuer.url);
+  assert.equal(Browser.target(await browser.request(fine.href)), `${stage.url}/docs`);
+});
+
+test("who says no at the provider is not signed in", async (t) => {
+  const { stage } = await scene(t);
+  const browser = new Browser();
+  const url = new URL(await wayBack(stage, browser));
+  url.searchParams.delete("code");
+  url.searchParams.set("error", "access_denied");
+  url.searchParams.set("error_description", "<b>mallory</b>");
+  const page = await refused(stage, browser, url.href, 401, 34);
+  assert.ok(!page.includes("mallory"));
+});
+
+for (const [what, claims] of [
+  ["an e-mail that is not verified", { email_verified: false }],
+  ["an e-mail of another domain", { email: "alice@elsewhere.example" }],
+  ["another nonce", { nonce: "another" }],
+  ["another audience", { aud: "another" }],
+  ["another issuer", { iss: "https://evil.example" }],
+  ["an end in the past", { exp: Math.floor(Date.now() / 1000) - 600 }],
+]) {
+  test(`a token with ${what} signs nobody in`, async (t) => {
+    const { provider, stage } = await scene(t);
+    Object.assign(provider.claims, claims);
+    const browser = new Browser();
+    await refused(stage, browser, await wayBack(stage, browser), 401, 34);
+  });
+}
+
+test("a token that another key has signed under the name of the right one signs nobody in", async (t) => {
+  const { provider, stage } = await scene(t);
+  const { privateKey } = await jose.generateKeyPair("RS256");
+  const forged = [];
+  provider.service.on(Events.BeforeResponse, ({ body }) => {
+    forged.push(jose.decodeJwt(body.id_token));
+  });
+  const browser = new Browser();
+  // The answer is made before it can be awaited, so the forger signs what the first sign-in would have got.
+  const url = await wayBack(stage, browser);
+  const { nonce } = Object.fromEntries(new URL(Browser.target(await browser.request(start(stage)))).searchParams);
+  assert.ok(nonce);
+  await browser.request(url);
+  assert.equal((await browser.session(stage)).email, EMAIL);
+  const token = await new jose.SignJWT({ ...forged[0] }).setProtectedHeader({ alg: "RS256", kid: "first" }).sign(privateKey);
+  const { json } = await stage.signIn(token, EMAIL);
+  assert.equal(json.errno, 34);
+  // And in the flow: a provider whose answers are signed by a key that it does not publish.
+  const second = new Browser();
+  const there = new URL(Browser.target(await second.request(start(stage))));
+  const claims = { ...forged[0], nonce: there.searchParams.get("nonce") };
+  const withNonce = await new jose.SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "first" }).sign(privateKey);
+  provider.service.once(Events.BeforeResponse, (response) => (response.body.id_token = withNonce));
+  await refused(stage, second, Browser.target(await second.request(there.href)), 401, 34);
+});
+
+test("a code that the provider refuses signs nobody in", async (t) => {
+  const { provider, stage } = await scene(t);
+  const browser = new Browser();
+  provider.service.once(Events.BeforeResponse, (response) => {
+    response.statusCode = 400;
+    response.body = { error: "invalid_grant" };
+  });
+  await refused(stage, browser, await wayBack(stage, browser), 401, 34);
+});
+
+test("a client that the provider refuses is the operator's trouble, and in the log", async (t) => {
+  const { provider, stage } = await scene(t);
+  const browser = new Browser();
+  provider.service.once(Events.BeforeResponse, (response) => {
+    response.statusCode = 401;
+    response.body = { error: "invalid_client" };
+  });
+  await refused(stage, browser, await wayBack(stage, browser), 503, 31);
+  assert.match(stage.log, /client_secret/);
+});
+
+test("a provider that is down is said to be down, before and after the visit there", async (t) => {
+  const { provider, stage } = await scene(t);
+  const browser = new Browser();
+  const url = await wayBack(stage, browser);
+  await provider.down();
+  await refused(stage, browser, url, 503, 31);
+  const unknown = await Stage.start(t, [
+    { name: "mock", issuer: provider.issuer.url, client_ids: ["presence"], email_domains: ["mail.example"] },
+  ]);
+  await refused(unknown, browser, start(unknown), 503, 31);
+});
+
+test("a provider that is not configured is not there", async (t) => {
+  const { stage } = await scene(t);
+  const browser = new Browser();
+  for (const path of ["/sign-in/oidc/other", "/sign-in/oidc/other/callback?state=x", "/sign-in/oidc/"]) {
+    const answer = await browser.request(stage.url + path);
+    assert.equal(answer.status, 404, path);
+  }
+  const posted = await fetch(start(stage), { method: "POST" });
+  assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);
+});

@@ -1,0 +1,100 @@
+//! A password change ends what was opened before it.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Issuer, Server, Socket};
+use serde_json::json;
+
+use super::server_of;
+
+fn mint(issuer: &Issuer, server: &Server, generation: u64) -> String {
+    issuer.mint("alice", &server.url(), |certificate, _| {
+        certificate["fxa-generation"] = generation.into();
+    })
+}
+
+async fn open(server: &Server, device: &str, assertion: String) -> Socket {
+    let mut socket = Socket::device(server).await;
+    socket.send(json!({"assertion": assertion, "status": "online", "device": device})).await;
+    socket.hears_ok().await;
+    socket
+}
+
+async fn sign_in(server: &Server, assertion: String) -> String {
+    let opened = server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
+    opened["token"].as_str().unwrap().to_owned()
+}
+
+async fn open_by_token(server: &Server, device: &str, token: &str) -> Socket {
+    let mut socket = Socket::device(server).await;
+    socket.send(json!({"token": token, "status": "online", "device": device})).await;
+    socket.hears_ok().await;
+    socket
+}
+
+#[tokio::test]
+async fn a_sign_in_after_a_password_change_ends_the_sessions_and_sockets_of_before() {
+    let issuer = Issuer::start().await;
+    let server = server_of(&issuer).await;
+    let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
+    let token = sign_in(&server, mint(&issuer, &server, 1)).await;
+    let mut tablet = open_by_token(&server, "tablet", &token).await;
+    let mut of_bob = Socket::device(&server).await;
+    let bob = issuer.mint("bob", &server.url(), |certificate, _| {
+        certificate["fxa-generation"] = 1.into();
+    });
+    of_bob.send(json!({"assertion": bob, "status": "online"})).await;
+    of_bob.hears_ok().await;
+
+    let mut laptop = open(&server, "laptop", mint(&issuer, &server, 2)).await;
+    phone.is_closed_with(CloseCode::NotAuthorised).await;
+    tablet.is_closed_with(CloseCode::NotAuthorised).await;
+    server.call("GET", "/session").bearer(&token).await.is_ko(Errno::SessionExpired);
+    laptop.has_nothing_more().await;
+    of_bob.has_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_new_session_ends_them_too() {
+    let issuer = Issuer::start().await;
+    let server = server_of(&issuer).await;
+    let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
+    let token = sign_in(&server, mint(&issuer, &server, 2)).await;
+    phone.is_closed_with(CloseCode::NotAuthorised).await;
+    server.call("GET", "/session").bearer(&token).await.ok();
+}
+
+#[tokio::test]
+async fn an_assertion_of_before_a_password_change_is_refused_over_a_restart_too() {
+    let issuer = Issuer::start().await;
+    let mut server = server_of(&issuer).await;
+    sign_in(&server, mint(&issuer, &server, 5)).await;
+    sign_in(&server, mint(&issuer, &server, 5)).await;
+    for _ in 0..2 {
+        let wish = json!({"assertion": mint(&issuer, &server, 4)});
+        server.call("POST", "/session").json(&wish).await.is_ko(Errno::InvalidAssertion);
+        let mut device = Socket::device(&server).await;
+        device.send(json!({"assertion": mint(&issuer, &server, 4), "status": "online"})).await;
+        device.hears_ko(Errno::InvalidAssertion).await;
+        server.terminate().await;
+        server.restart().await;
+    }
+    // Nobody is locked out whose issuer does not count.
+    sign_in(&server, issuer.assertion("alice", &server.url())).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_is_renewed_after_a_password_change_stays_and_the_others_go() {
+    let issuer = Issuer::start().await;
+    let server = server_of(&issuer).await;
+    let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
+    let mut tablet = open(&server, "tablet", mint(&issuer, &server, 1)).await;
+    phone.send(json!({"assertion": mint(&issuer, &server, 2), "status": "online"})).await;
+    phone.hears_ok().await;
+    tablet.is_closed_with(CloseCode::NotAuthorised).await;
+    phone.has_nothing_more().await;
+    // It is of the new generation now, and an old assertion renews it no more.
+    phone.send(json!({"assertion": mint(&issuer, &server, 1), "status": "online"})).await;
+    phone.hears_ko(Errno::InvalidAssertion).await;
+    open(&server, "laptop", mint(&issuer, &server, 3)).await;
+    phone.is_closed_with(CloseCode::NotAuthorised).await;
+}

@@ -1,0 +1,8 @@
+//! OpenID Connect: tokens of an issuer on loopback. What others' libraries and providers make of it is in `tests/identity/oidc`.
+
+mod crowd;
+mod issuer;
+mod keys;
+mod sessions;
+mod settings;
+mod tokens;

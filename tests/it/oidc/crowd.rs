@@ -1,0 +1,93 @@
+//! Many at once.
+
+use std::time::Duration;
+
+use presence_protocol::Errno;
+use presence_tests::{Options, PATIENCE, Server, Socket};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::issuer::{Issuer, described, trusting};
+
+/// How many come at once. More than may wait for an issuer.
+const CROWD: usize = 200;
+
+#[tokio::test]
+async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_pile_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = Issuer::start().await;
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let server = Server::start(trusting(Options::default(), &[described(&url, &json!({}))])).await;
+    let token = || issuer.token(&json!({"iss": url}));
+    let mut crowd = JoinSet::new();
+    for _ in 0..CROWD {
+        let call = server.call("POST", "/session").json(&json!({"assertion": token()}));
+        crowd.spawn(async move { call.await });
+    }
+    // The issuer has one question, and lets it wait.
+    let (question, _) = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    // Who finds no room to wait is told at once.
+    let refused = crowd.join_next().await.unwrap().unwrap();
+    refused.is_ko(Errno::SlowDown);
+    assert!(refused.json()["retry_after"].is_number(), "{}", refused.text);
+    drop((question, silent));
+    let mut unavailable = 0;
+    while let Some(answer) = crowd.join_next().await {
+        let answer = answer.unwrap();
+        if answer.json()["errno"] == Errno::IdentityUnavailable.number() {
+            unavailable += 1;
+        } else {
+            answer.is_ko(Errno::SlowDown);
+        }
+    }
+    assert!((1..=64).contains(&unavailable), "{unavailable} waited");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_time() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = Issuer::start().await;
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    let server = Server::start(trusting(Options::default(), &[described(&url, &json!({}))])).await;
+    let down = async {
+        // The issuer hangs up on whoever comes, and counts them.
+        let mut visitors = 0_usize;
+        while let Ok(Ok(_)) = timeout(Duration::from_secs(3), taken.accept()).await {
+            visitors += 1;
+        }
+        visitors
+    };
+    let crowd = async {
+        for _ in 0..CROWD {
+            let wish = json!({"assertion": issuer.token(&json!({"iss": url}))});
+            let answer = server.call("POST", "/session").json(&wish).await;
+            answer.is_ko(Errno::IdentityUnavailable);
+            assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
+        }
+    };
+    let (visitors, ()) = tokio::join!(down, crowd);
+    // One question each rest of ten seconds: some for a machine that is very slow.
+    assert!((1..=10).contains(&visitors), "{visitors} questions");
+    let mut device = Socket::device(&server).await;
+    device.send(json!({"assertion": issuer.token(&json!({"iss": url})), "status": "online"})).await;
+    let refusal = device.hears_ko(Errno::IdentityUnavailable).await;
+    assert!(refusal["retry_after"].is_number(), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_same_token_again_on_its_socket_is_not_verified_again() {
+    let issuer = Issuer::start().await;
+    let server = issuer.server(Options::default().with("status-burst", 100)).await;
+    let token = issuer.token(&json!({}));
+    let mut device = Socket::device(&server).await;
+    for status in ["online", "unavailable", "online", "offline", "online"] {
+        device.send(json!({"assertion": token, "status": status})).await;
+        device.hears_ok().await;
+    }
+    let metrics = server.call("GET", "/metrics").await.text;
+    let verified = metrics.lines().find(|line| line.starts_with("presence_sign_in_seconds_count"));
+    let verified = verified.unwrap_or_else(|| panic!("{metrics}"));
+    assert!(verified.ends_with(" 1"), "{verified}");
+}

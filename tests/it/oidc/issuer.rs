@@ -1,0 +1,132 @@
+//! An issuer on loopback that signs what a test wants.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use presence_tests::{Domain, Options, Server};
+use serde_json::{Value, json};
+
+pub(super) const EMAIL: &str = "alice@mail.example";
+const KEYS: &str = "/keys";
+
+/// A key with a name.
+pub(super) struct Key {
+    kid: String,
+    pair: EcdsaKeyPair,
+}
+
+impl Key {
+    pub(super) fn new(kid: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        Self { kid: kid.to_owned(), pair }
+    }
+
+    fn published(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (x, y) = (number(&point[1..33]), number(&point[33..]));
+        json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": self.kid, "x": x, "y": y})
+    }
+
+    /// A token with these claims, signed under a name of a key.
+    fn sign(&self, kid: &str, claims: &Value) -> String {
+        let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = encoded(&json!({"alg": "ES256", "kid": kid}));
+        let input = format!("{header}.{}", encoded(claims));
+        let signature = self.pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// An issuer and its first key.
+pub(super) struct Issuer {
+    domain: Domain,
+    pub(super) key: Key,
+}
+
+impl Issuer {
+    pub(super) async fn start() -> Self {
+        let issuer = Self { domain: Domain::start().await, key: Key::new("first") };
+        let document =
+            json!({"issuer": issuer.url(), "jwks_uri": format!("{}{KEYS}", issuer.url())});
+        let document = document.to_string();
+        let path = "/.well-known/openid-configuration";
+        issuer.domain.answer(path, "200 OK", &[], document.as_bytes());
+        issuer.publish(&[&issuer.key]);
+        issuer
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.domain.name())
+    }
+
+    /// Shows these keys and no others.
+    pub(super) fn publish(&self, keys: &[&Key]) {
+        let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
+        let document = json!({ "keys": keys }).to_string();
+        self.domain.answer(KEYS, "200 OK", &[], document.as_bytes());
+    }
+
+    /// Ends the web server. Its port is another's from now on, who hangs up on everybody.
+    pub(super) async fn goes_down(&mut self) {
+        self.domain = Domain::start().await;
+    }
+
+    /// How often the keys were asked for.
+    pub(super) fn questions(&self) -> usize {
+        self.domain.asked().iter().filter(|path| *path == KEYS).count()
+    }
+
+    /// What a server is told of this issuer, with changes.
+    pub(super) fn described(&self, changes: &Value) -> Value {
+        described(&self.url(), changes)
+    }
+
+    /// A server that trusts this issuer.
+    pub(super) async fn server(&self, options: Options) -> Server {
+        Server::start(trusting(options, &[self.described(&json!({}))])).await
+    }
+
+    /// A token for alice with changes to its claims. No two are the same.
+    pub(super) fn token(&self, changes: &Value) -> String {
+        self.token_by(&self.key, &self.key.kid, changes)
+    }
+
+    /// The same, signed by some key under some name.
+    pub(super) fn token_by(&self, key: &Key, kid: &str, changes: &Value) -> String {
+        let mut claims = json!({
+            "iss": self.url(), "sub": "24", "aud": "presence", "iat": seconds(), "exp": seconds() + 300,
+            "email": EMAIL, "email_verified": true, "jti": unique(),
+        });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        key.sign(kid, &claims)
+    }
+}
+
+/// What a server is told of an issuer, with changes.
+pub(super) fn described(url: &str, changes: &Value) -> Value {
+    let mut described = json!({
+        "name": "idp", "issuer": url, "client_ids": ["presence"], "algorithms": ["ES256"],
+        "email_domains": ["mail.example"],
+    });
+    described.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    described
+}
+
+/// A server that trusts these issuers.
+pub(super) fn trusting(options: Options, issuers: &[Value]) -> Options {
+    options.with("oidc-issuers", json!(issuers))
+}
+
+/// Seconds since 1970 UTC.
+pub(super) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn unique() -> usize {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}

@@ -1,0 +1,117 @@
+//! What an operator writes, and what is said of it.
+
+use presence_tests::run;
+use serde_json::json;
+use tempfile::tempdir;
+
+use super::issuer::{Issuer, described};
+
+const GOOD: &str = r#"
+[[oidc_issuers]]
+name = "google"
+title = "Google"
+issuer = "https://accounts.google.com"
+issuer_aliases = ["accounts.google.com"]
+client_ids = ["123.apps.googleusercontent.com"]
+client_secret = "hush \"hush\""
+email_domains = ["gmail.com"]
+max_age_seconds = 3600
+
+[[oidc_issuers]]
+name = "accounts"
+issuer = "https://accounts.example"
+client_ids = ["abc"]
+subject_domain = "accounts.example"
+"#;
+
+#[tokio::test]
+async fn issuers_are_tables_of_the_file_and_secrets_are_not_shown() {
+    let directory = tempdir().unwrap();
+    std::fs::write(directory.path().join("presence.toml"), GOOD).unwrap();
+    let shown = run(directory.path(), &["config", "--config=presence.toml"], &[]).await;
+    assert_eq!((shown.code, shown.err.as_str()), (Some(0), ""), "{shown:?}");
+    assert!(
+        !shown.out.contains("hush") && shown.out.contains("client_secret = \"***\""),
+        "{shown:?}"
+    );
+    assert!(shown.out.contains("issuer = \"https://accounts.google.com\""), "{shown:?}");
+    std::fs::write(directory.path().join("again.toml"), &shown.out).unwrap();
+    let again = run(directory.path(), &["config", "--config=again.toml"], &[]).await;
+    assert_eq!(again, shown);
+}
+
+#[tokio::test]
+async fn elsewhere_than_in_the_file_they_are_json() {
+    let directory = tempdir().unwrap();
+    let issuers =
+        json!([described("https://idp.example", &json!({"client_secret": "hush"}))]).to_string();
+    let flag = format!("--oidc-issuers={issuers}");
+    let by_flag = run(directory.path(), &["config", &flag], &[]).await;
+    assert!(by_flag.out.contains("issuer = \"https://idp.example\""), "{by_flag:?}");
+    assert!(!by_flag.out.contains("hush"), "{by_flag:?}");
+    let environment = [("PRESENCE_OIDC_ISSUERS", issuers.as_str())];
+    let by_environment = run(directory.path(), &["config"], &environment).await;
+    assert_eq!(by_environment, by_flag);
+}
+
+#[tokio::test]
+async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("presence.toml");
+    for (from, to, wrong) in [
+        ("title", "titel", "titel"),
+        ("name = \"google\"", "", "name"),
+        ("name = \"google\"", "name = \"Google!\"", "name must be"),
+        ("name = \"google\"", "name = \"accounts\"", "two issuers have this name"),
+        ("https://accounts.google.com", "http://accounts.google.com", "issuer must be"),
+        ("[\"gmail.com\"]", "[]", "email_domains or subject_domain"),
+        ("[\"gmail.com\"]", "[\"*\"]", "belongs to another issuer"),
+        ("[\"gmail.com\"]", "[\"@gmail.com\"]", "email_domains must be"),
+        ("max_age_seconds", "algorithms = [\"HS256\"]\nmax_age_seconds", "HS256"),
+        ("max_age_seconds = 3600", "max_age_seconds = \"1h\"", "max_age_seconds"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        std::fs::write(&file, GOOD.replacen(from, to, 1)).unwrap();
+        let said = run(directory.path(), &["config", "--config=presence.toml"], &[]).await;
+        said.failed(2, wrong);
+        assert!(!said.err.contains("hush"), "{said:?}");
+    }
+    std::fs::write(&file, "oidc_issuers = 7").unwrap();
+    run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, "oidc_issuers");
+    let flag = "--oidc-issuers=[{}]";
+    run(directory.path(), &["config", flag], &[]).await.failed(2, "oidc-issuers");
+}
+
+#[tokio::test]
+async fn plain_http_is_for_issuers_on_this_machine_in_development_mode_only() {
+    let directory = tempdir().unwrap();
+    let issuer = |url: &str| format!("--oidc-issuers={}", json!([described(url, &json!({}))]));
+    for url in ["http://127.0.0.1:9", "http://localhost:9"] {
+        run(directory.path(), &["config", &issuer(url)], &[]).await.failed(2, "https");
+        let fine = run(directory.path(), &["config", "--dev", &issuer(url)], &[]).await;
+        assert_eq!(fine.code, Some(0), "{fine:?}");
+    }
+    run(directory.path(), &["config", "--dev", &issuer("http://idp.example")], &[])
+        .await
+        .failed(2, "https");
+}
+
+#[tokio::test]
+async fn a_check_tells_which_issuers_can_be_reached() {
+    let directory = tempdir().unwrap();
+    let issuer = Issuer::start().await;
+    let offline = json!({"sign_in": false});
+    let good = format!("--oidc-issuers={}", json!([issuer.described(&offline)]));
+    let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("issuer idp: ok, 1 usable keys"), "{said:?}");
+    issuer.publish(&[]);
+    let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("issuer idp: has no key"), "{said:?}");
+    let down = described("http://127.0.0.1:1", &json!({"name": "gone"}));
+    let both = format!("--oidc-issuers={}", json!([down, issuer.described(&offline)]));
+    let said = run(directory.path(), &["check", "--dev", &both], &[]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("issuer gone: the issuer cannot be reached"), "{said:?}");
+}

@@ -1,0 +1,190 @@
+//! Limits by address, and whose address it is behind a proxy.
+
+use std::time::Duration;
+
+use presence_protocol::Errno;
+use presence_tests::{Application, Options, Refused, Server, Socket, Way, email};
+use serde_json::{Value, json};
+
+const CLIENT: &str = "x-forwarded-for";
+
+/// Opens sockets until one is refused; gives how many were opened.
+async fn opened(server: &Server, way: impl Fn(usize) -> Way) -> (usize, Option<Refused>) {
+    let mut sockets = Vec::new();
+    while sockets.len() < 20 {
+        match Socket::try_open(server, way(sockets.len())).await {
+            Ok(socket) => sockets.push(socket),
+            Err(refused) => return (sockets.len(), Some(refused)),
+        }
+    }
+    (sockets.len(), None)
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
+    let options = Options::default()
+        .with("trusted-proxies", "127.0.0.0/8,10.0.0.0/8")
+        .with("connects-per-second", 3)
+        .with("log", "debug");
+    let server = Server::start(options).await;
+    let (several, refused) =
+        opened(&server, |number| Way::device().header(CLIENT, &format!("203.0.113.{number}")))
+            .await;
+    assert!(refused.is_none(), "refused after {several}");
+    // What the client made up stands before what the proxy added; another proxy in between does not hide it.
+    let (few, refused) = opened(&server, |number| {
+        Way::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
+    })
+    .await;
+    assert!((3..20).contains(&few), "{few}");
+    refused.unwrap().is_ko(Errno::TooManyConnections);
+    let log = server.log();
+    assert!(log.contains("address=198.51.100.1"), "{log}");
+    assert!(!log.contains("192.0.2.") && !log.contains("address=127.0.0.1"), "{log}");
+}
+
+#[tokio::test]
+async fn what_anybody_else_says_of_the_address_is_ignored() {
+    for options in [Options::default(), Options::default().with("trusted-proxies", "10.0.0.0/8")] {
+        let options = options.with("connects-per-second", 3).with("log", "debug");
+        let server = Server::start(options).await;
+        let (few, refused) = opened(&server, |number| {
+            let way = Way::device().header(CLIENT, &format!("203.0.113.{number}"));
+            way.header("forwarded", &format!("for=203.0.113.{number}"))
+        })
+        .await;
+        assert!((3..20).contains(&few), "{few}");
+        refused.unwrap().is_ko(Errno::TooManyConnections);
+        let log = server.log();
+        assert!(log.contains("address=127.0.0.1") && !log.contains("203.0.113."), "{log}");
+    }
+}
+
+/// With limits that a test reaches, and does not leave by itself while it runs.
+async fn strict() -> Server {
+    let options = Options::default()
+        .with("failed-credentials-burst", 5)
+        .with("failed-credentials-per-second", 1);
+    Server::start(options).await
+}
+
+fn wait_of(refusal: &Value) -> Duration {
+    let wait = refusal["retry_after"].as_f64().unwrap();
+    assert!(0.0 < wait && wait <= 1.0, "{wait}");
+    Duration::from_secs_f64(wait)
+}
+
+/// A key that looks like one, and is none.
+fn wrong_key(application: &Application) -> String {
+    presence_tests::forged(&application.api_key)
+}
+
+#[tokio::test]
+async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_key_is_not() {
+    let server = strict().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
+    let mut refused = 0;
+    let slow_down = loop {
+        let answer = server.call("GET", &path).bearer(&wrong).await;
+        if answer.status == 429 {
+            break answer;
+        }
+        answer.is_ko(Errno::InvalidApiKey);
+        refused += 1;
+        assert!(refused < 50, "nobody minds");
+    };
+    assert!(refused >= 5, "{refused}");
+    slow_down.is_ko(Errno::SlowDown);
+    wait_of(&slow_down.json());
+    assert_ne!(slow_down.header("retry-after"), "");
+    application.call("GET", "/presence").await.ok();
+    alice.call("GET", "/grants").await.ok();
+    // The same bucket holds wrong tokens.
+    while server.call("GET", "/grants").bearer("made up").await.status != 429 {
+        refused += 1;
+        assert!(refused < 50, "nobody minds");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_looked_at() {
+    let server = strict().await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let mut tried = 0;
+    let wait = loop {
+        // A socket is closed after three.
+        let mut thief = Socket::device(&server).await;
+        let refusal = thief.ask(json!({"assertion": "made up", "status": "online"})).await;
+        if refusal["errno"] == Errno::SlowDown.number() {
+            break wait_of(&refusal);
+        }
+        assert_eq!(refusal["errno"], Errno::InvalidAssertion.number(), "{refusal}");
+        tried += 1;
+        assert!(tried < 50, "nobody minds");
+    };
+    assert!(tried >= 5, "{tried}");
+    let good = json!({"assertion": server.assertion("bob").await});
+    let made = server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
+    made.is_ko(Errno::SlowDown);
+    phone.report("unavailable").await;
+    tokio::time::sleep(2 * wait).await;
+    let mut answer = server.call("POST", "/session").json(&good).await;
+    while answer.status == 429 {
+        tokio::time::sleep(wait_of(&answer.json())).await;
+        answer = server.call("POST", "/session").json(&good).await;
+    }
+    answer.ok();
+}
+
+#[tokio::test]
+async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
+    let server = strict().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let wrong = wrong_key(&application);
+    let mut tried = 0;
+    loop {
+        // Once in a frame, once in the upgrade.
+        let errno = if tried % 2 == 0 {
+            let mut socket = Socket::open(&server, Way::app(&application)).await;
+            socket.ask(json!({"action": "auth", "token": wrong})).await["errno"].clone()
+        } else {
+            let way = Way::app(&application).bearer(&wrong);
+            Socket::try_open(&server, way).await.unwrap_err().body["errno"].clone()
+        };
+        if errno == Errno::SlowDown.number() {
+            break;
+        }
+        assert_eq!(errno, Errno::InvalidApiKey.number());
+        tried += 1;
+        assert!(tried < 50, "nobody minds");
+    }
+    assert!(tried >= 5, "{tried}");
+    Socket::app(&server, &application, Way::app(&application)).await;
+}
+
+#[tokio::test]
+async fn sign_ins_of_one_address_are_counted() {
+    let server = Server::start(Options::default().with("sign-ins-per-second", 2)).await;
+    let mut assertions = Vec::new();
+    for number in 0..20 {
+        assertions.push(server.assertion(&format!("user{number}")).await);
+    }
+    let mut signed_in = 0;
+    let slow_down = loop {
+        let body = json!({"assertion": assertions[signed_in]});
+        let answer = server.call("POST", "/session").json(&body).await;
+        if answer.status == 429 {
+            break answer;
+        }
+        answer.ok();
+        signed_in += 1;
+    };
+    assert!(signed_in >= 2, "{signed_in}");
+    slow_down.is_ko(Errno::SlowDown);
+    let body = json!({"assertion": assertions[signed_in]});
+    tokio::time::sleep(wait_of(&slow_down.json())).await;
+    // What was refused for its speed was not used up.
+    let answer = server.call("POST", "/session").json(&body).await.ok();
+    assert_eq!(answer["email"], email(&format!("user{signed_in}")));
+}

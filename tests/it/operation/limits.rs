@@ -1,0 +1,144 @@
+//! Limits that are settings, reached from outside with other values than the defaults.
+
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{Options, PATIENCE, Server, Socket, Way};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
+    let options = Options::default()
+        .with("app-name-characters", 5)
+        .with("app-description-characters", 6)
+        .with("app-domain-characters", 12);
+    let server = Server::start(options).await;
+    let owner = server.sign_in("developer").await;
+    let register = |name: &str, domain: &str, description: &str| {
+        let wish = json!({"name": name, "domain": domain, "description": description});
+        owner.call("POST", "/apps").json(&wish)
+    };
+    assert_eq!(register("ééééé", "long.example", "éééééé").await.status, 201);
+    for wish in [
+        register("éééééé", "a.example", ""),
+        register("x", "longer.example", ""),
+        register("x", "a.example", "ééééééé"),
+    ] {
+        wish.await.is_ko(Errno::InvalidField);
+    }
+}
+
+#[tokio::test]
+async fn frames_and_bodies_are_as_large_as_the_operator_says() {
+    let options = Options::default()
+        .with("device-frame-bytes", 300)
+        .with("app-frame-bytes", 400)
+        .with("body-bytes", 5_000);
+    let server = Server::start(options).await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let mut phone = Socket::device(&server).await;
+    phone.ask(json!({"token": alice.token, "status": "online"})).await;
+    // Ends with blanks, so that it is a frame like others up to the limit.
+    let fill = |frame: &str, size: usize| format!("{frame}{}", " ".repeat(size - frame.len()));
+    phone.send_raw(&fill("{\"status\":\"online\"}", 300)).await;
+    phone.hears_ok().await;
+    phone.send_raw(&fill("{\"status\":\"online\"}", 301)).await;
+    phone.is_closed_with(CloseCode::TooLarge).await;
+    let mut stream = Socket::app(&server, &application, Way::app(&application).v1()).await;
+    stream.hear().await;
+    let query = "{\"action\":\"query\",\"uids\":[]}";
+    stream.send_raw(&fill(query, 400)).await;
+    assert_eq!(stream.hear().await["result"], "OK");
+    stream.send_raw(&fill(query, 401)).await;
+    stream.is_closed_with(CloseCode::TooLarge).await;
+    let wish = |size: usize| {
+        let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
+        alice.call("POST", "/apps").body("application/json", body)
+    };
+    assert_eq!(wish(5_000).await.status, 201);
+    wish(5_001).await.is_ko(Errno::TooLarge);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+    let server = Server::start(Options::default().with("body-bytes", 10_000)).await;
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
+    let head = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Transfer-Encoding: chunked\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("400\r\n{}\r\n", " ".repeat(0x400));
+    // Never said to be the last; the server may answer and close before all is written.
+    for _ in 0..1_000 {
+        if connection.write_all(chunk.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = [0; 4_096];
+    let read = timeout(PATIENCE, connection.read(&mut answer)).await.unwrap().unwrap_or(0);
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("\"errno\":14"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
+    let server = Server::quick().await;
+    let owner = server.sign_in("developer").await;
+    let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+    for (body, status) in [
+        (deep.clone(), 400),
+        (format!("{{\"name\":{deep},\"domain\":\"a.example\"}}"), 400),
+        // What is not known is passed over, however deep it is.
+        (format!("{{\"name\":\"x\",\"domain\":\"a.example\",\"more\":{deep}}}"), 201),
+    ] {
+        let answer = owner.call("POST", "/apps").body("application/json", body).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    owner.call("GET", "/apps").await.ok();
+}
+
+#[tokio::test]
+async fn an_application_has_as_many_sockets_as_the_operator_says() {
+    let server = Server::start(Options::default().with("sockets-per-app", 2)).await;
+    let (application, _, _) = server.application_with("alice").await;
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        sockets.push(Socket::app(&server, &application, Way::app(&application)).await);
+    }
+    let mut third = Socket::open(&server, Way::app(&application)).await;
+    third.send(json!({"action": "auth", "token": application.api_key})).await;
+    third.hears_ko(Errno::TooManyConnections).await;
+    third.is_closed_with(CloseCode::TryAgainLater).await;
+}
+
+#[tokio::test]
+async fn an_application_resumes_over_as_many_updates_and_as_long_as_the_operator_says() {
+    for (setting, value) in [("app-queue-updates", "3"), ("app-queue-seconds", "0.5")] {
+        let options = Options::default().with(setting, value).with("status-burst", 100);
+        let server = Server::start(options).await;
+        let (application, _, uid) = server.application_with("alice").await;
+        let (mut stream, snapshot) = Socket::stream(&server, &application).await;
+        let cursor = snapshot["cursor"].clone();
+        let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+        stream.sees(uid, "online").await;
+        for _ in 0..2 {
+            phone.report("unavailable").await;
+            stream.sees(uid, "unavailable").await;
+            phone.report("online").await;
+            stream.sees(uid, "online").await;
+        }
+        drop(stream);
+        let resumed = async || -> Value {
+            let way = Way::app(&application).v1();
+            let auth = json!({"cursor": cursor});
+            Socket::app_with(&server, &application, way, auth).await.hear().await
+        };
+        let gap = async {
+            while resumed().await["gap"] != true {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, gap).await.unwrap_or_else(|_| panic!("{setting} is not kept"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the server logs: enough to follow a socket, and nothing that names or lets in anybody.
+
+use presence_tests::{Application, Authority, Options, Server, Socket, Way, email};
+use serde_json::{Value, json};
+
+/// All that the server's own code logs.
+const EVERYTHING: &str = "info,presence_server=trace,presence_service=trace,presence_store=trace,presence_identity=trace";
+
+#[tokio::test]
+async fn nothing_that_names_or_lets_in_anybody_is_logged() {
+    let default = "info,poem=warn,sea_orm_migration=warn,sqlx=warn";
+    for (level, format) in
+        [(default, "pretty"), ("debug", "pretty"), (EVERYTHING, "pretty"), (EVERYTHING, "json")]
+    {
+        let options = Options::default().with("log", level).with("log-format", format);
+        let mut server = Server::start(options).await;
+        let secrets = live_a_day(&server).await;
+        server.terminate().await;
+        tells_none_of(&server, &secrets);
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_over_tls_is_not_logged_either() {
+    let authority = Authority::default();
+    let options = Options::default().with("log", "debug").with("log-format", "json");
+    let options = options.over_tls(&authority).with("failed-credentials-burst", 1);
+    let mut server = Server::start(options).await;
+    let mut secrets = live_a_day(&server).await;
+    let key = std::fs::read_to_string(authority.key()).unwrap();
+    // A key that cannot be read is told as such, and not shown.
+    std::fs::write(authority.key(), key.replace("PRIVATE KEY", "SECRET")).unwrap();
+    server.signal("HUP").await;
+    server.logs("tls.kept").await;
+    server.terminate().await;
+    secrets.extend(key.lines().filter(|line| !line.contains("---")).map(str::to_owned));
+    tells_none_of(&server, &secrets);
+}
+
+fn tells_none_of(server: &Server, secrets: &[String]) {
+    let log = server.log();
+    let told: Vec<_> = secrets.iter().filter(|secret| log.contains(secret.as_str())).collect();
+    assert!(told.is_empty(), "{told:?} was logged:\n{log}");
+}
+
+#[tokio::test]
+async fn each_line_for_machines_is_an_object_and_names_its_socket() {
+    let options = Options::default().with("log", "debug").with("log-format", "json");
+    let mut server = Server::start(options).await;
+    live_a_day(&server).await;
+    server.terminate().await;
+    let lines: Vec<Value> = server
+        .log()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    for line in &lines {
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+        assert!(line["level"].is_string() && line["fields"].is_object(), "{line}");
+    }
+    let said = |message: &str| {
+        let found = lines.iter().find(|line| line["fields"]["message"] == message);
+        found.unwrap_or_else(|| panic!("{message} was not logged"))
+    };
+    let opened = &said("device.open")["span"];
+    assert_eq!((&opened["name"], &opened["channel"]), (&json!("socket"), &json!("device")));
+    assert!(opened["conn.id"].is_u64() && opened["app.id"].is_null(), "{opened}");
+    let ended = &said("app.end")["span"];
+    assert_eq!(ended["channel"], "app", "{ended}");
+    assert!(ended["conn.id"].is_u64(), "{ended}");
+    let app = ended["app.id"].as_str().unwrap_or_else(|| panic!("no Application in {ended}"));
+    assert_eq!(app.len(), 32, "{app}");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_on_a_socket_names_it_at_the_usual_level_too() {
+    let mut server = Server::start(Options::default().with("log", "warn")).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut other = tables(&server).await;
+    let holding = sqlx::Connection::begin(&mut other).await.unwrap();
+    drop(holding);
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let item = json!({"uid": uid, "message": "too early", "action": ""});
+    let refused = stream.ask(json!({"action": "notify", "notifications": [item]})).await;
+    assert_eq!(refused["results"][0]["result"], "KO", "{refused}");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    server.terminate().await;
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("store.failed"));
+    let line = line.unwrap_or_else(|| panic!("nothing was logged:\n{log}"));
+    let named = format!("app.id={}", application.appid);
+    assert!(line.contains("conn.id=") && line.contains(&named), "{line}");
+}
+
+async fn tables(server: &Server) -> sqlx::SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(server.database());
+    sqlx::ConnectOptions::connect(&options).await.unwrap()
+}
+
+/// Does a little of everything, also what goes wrong; gives what must not be logged.
+async fn live_a_day(server: &Server) -> Vec<String> {
+    let (application, alice, uid) = server.application_with("alice").await;
+    let assertion = server.assertion("alice").await;
+    let mut phone = Socket::device(server).await;
+    let hello = json!({"email": email("alice"), "assertion": assertion, "status": "online",
+        "message": "my private status"});
+    assert_eq!(phone.ask(hello.clone()).await, json!({"result": "OK"}));
+    misuse(server, &application, &assertion).await;
+    let item = json!({"uid": uid, "message": "my private message", "action": ""});
+    application.notify(&json!([item])).await.ok();
+    phone.hear_until(|frame| frame["notifications"].is_array()).await;
+    alice.pause(&application, true).await;
+    alice.revoke(&application).await;
+    phone.close(None).await;
+    alice.call("DELETE", "/account").await;
+    let words = ["my private status", "my private message", "alice@", "developer@", "mallory"];
+    let mut secrets: Vec<String> = words.map(str::to_owned).to_vec();
+    secrets.extend([alice.token, assertion, application.api_key, application.owner.token]);
+    secrets
+}
+
+/// Tries what is refused, with credentials that must not be logged either.
+async fn misuse(server: &Server, application: &Application, assertion: &str) {
+    let mut thief = Socket::device(server).await;
+    let stolen = json!({"email": email("mallory"), "assertion": assertion, "status": "online"});
+    assert_eq!(thief.ask(stolen).await["result"], "KO");
+    thief.send_raw("{\"assertion\":\"half of a").await;
+    assert_eq!(thief.hear().await["result"], "KO");
+    let (mut stream, _) = Socket::stream(server, application).await;
+    let wrong = application.api_key.replace(|c: char| c.is_ascii_digit(), "0");
+    server.call("GET", "/apps").bearer(&wrong).await;
+    let wrong_auth = json!({"action": "auth", "token": wrong});
+    assert_eq!(stream.ask(wrong_auth).await["result"], "KO");
+    knock(server, application, &wrong).await;
+    for _ in 0..3 {
+        let body = json!({"email": email("mallory"), "assertion": assertion});
+        server.call("POST", "/session").json(&body).await;
+    }
+}
+
+/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word that is not believed.
+async fn knock(server: &Server, application: &Application, wrong: &str) {
+    for way in [
+        Way::app(application).bearer(wrong),
+        Way::app(application).bearer(&application.api_key).header("origin", "https://evil.example"),
+        Way::device().header("origin", "null").header("x-forwarded-for", "mallory@dev.localhost"),
+    ] {
+        assert!(Socket::try_open(server, way).await.is_err());
+    }
+}

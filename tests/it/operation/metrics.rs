@@ -1,0 +1,296 @@
+//! What Prometheus reads, held against what was done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use presence_protocol::{CloseCode, Errno, Puid};
+use presence_tests::{Application, Options, PATIENCE, Server, Socket, Stopped, Way, email};
+use serde_json::json;
+use tokio::time::timeout;
+
+/// All samples, by name and labels as they stand.
+#[derive(Debug)]
+struct Scrape(BTreeMap<String, f64>);
+
+impl Scrape {
+    async fn of(server: &Server) -> Self {
+        let answer = server.call("GET", "/metrics").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
+        Self::parse(&answer.text)
+    }
+
+    fn parse(text: &str) -> Self {
+        let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line}")))
+        };
+        Self(samples.map(sample).collect())
+    }
+
+    fn get(&self, name: &str) -> f64 {
+        *self.0.get(name).unwrap_or_else(|| panic!("no {name} in {:#?}", self.0))
+    }
+
+    /// Of what is counted.
+    fn count(&self, name: &str) -> u64 {
+        let text = self.get(name).to_string();
+        text.parse().unwrap_or_else(|_| panic!("{name} is no count: {text}"))
+    }
+}
+
+/// What grew by how much.
+#[track_caller]
+fn grew(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
+    let grown: Vec<_> =
+        wanted.iter().map(|(name, _)| (*name, after.count(name) - before.count(name))).collect();
+    assert_eq!(grown, wanted);
+}
+
+/// An Application's stream, and a device that has connected and said nothing yet.
+struct Scene {
+    server: Server,
+    application: Application,
+    uid: Puid,
+    stream: Socket,
+    phone: Socket,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let server = Server::quick().await;
+        let (application, _, uid) = server.application_with("alice").await;
+        let (stream, _) = Socket::stream(&server, &application).await;
+        let phone = Socket::device(&server).await;
+        Self { server, application, uid, stream, phone }
+    }
+
+    /// A device comes, goes to and fro, and is once too fast: 6 frames, of which 5 change something.
+    async fn comes(&mut self, assertion: &str) {
+        let hello =
+            json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
+        self.phone.send(hello).await;
+        self.phone.hears_ok().await;
+        self.stream.sees(self.uid, "online").await;
+        for status in ["unavailable", "online", "unavailable", "online"] {
+            self.phone.report(status).await;
+            self.stream.sees(self.uid, status).await;
+        }
+        self.phone.send(json!({"status": "unavailable"})).await;
+        self.phone.hears_ko(Errno::SlowDown).await;
+    }
+
+    /// 7 notifications in one call and 1 on the channel, all taken by one acknowledgement. Gives in how many frames they came.
+    async fn takes_eight(&mut self) -> u64 {
+        let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
+        self.application.notify(&json!(vec![&item; 7])).await.ok();
+        let told = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
+        assert_eq!(told["result"], "OK");
+        let (mut ids, mut frames) = (Vec::new(), 0);
+        while ids.len() < 8 {
+            let heard = self.phone.hear().await;
+            frames += 1;
+            let items = heard["notifications"].as_array().unwrap();
+            ids.extend(items.iter().map(|item| item["id"].clone()));
+        }
+        self.phone.send(json!({"type": "ack", "ids": ids})).await;
+        self.phone.hears_ok().await;
+        frames
+    }
+}
+
+#[tokio::test]
+async fn each_number_is_what_was_done() {
+    let mut scene = Scene::new().await;
+    let stolen = scene.server.assertion("alice").await;
+    let assertion = scene.server.assertion("alice").await;
+    let before = Scrape::of(&scene.server).await;
+    scene.comes(&assertion).await;
+    let frames = scene.takes_eight().await;
+    // Somebody else's assertion, for one's own name.
+    let mut thief = Socket::device(&scene.server).await;
+    thief.send(json!({"email": email("mallory"), "assertion": stolen, "status": "online"})).await;
+    thief.hears_ko(Errno::EmailMismatch).await;
+    let middle = Scrape::of(&scene.server).await;
+    // The device is lost, and offline once its grace time is over.
+    drop((scene.phone, thief));
+    scene.stream.sees(scene.uid, "offline").await;
+    let after = gone(&scene.server).await;
+
+    counters_grew(&before, &after, frames);
+    // Not before the half second that is the grace time here.
+    let waited = after.get("presence_time_to_offline_seconds_sum");
+    assert!((0.5..10.0).contains(&waited), "{waited}");
+    let grown = |name: &str| after.count(name) - before.count(name);
+    // The notifications, the acknowledgement, the load of the device; and what the housekeeping asked.
+    let commits = grown("presence_commit_requests_count");
+    let requests = grown("presence_commit_requests_sum");
+    assert!(requests >= 4 && commits >= 2 && requests >= commits, "{requests} in {commits}");
+    assert_eq!(grown("presence_commit_seconds_count"), commits);
+    // Everything that the stream said, updates and receipts, is kept for who comes back.
+    assert_eq!(grown("presence_stream_depth"), 6 + 8);
+    for (name, then, last) in [
+        ("presence_connections{channel=\"device\"}", 2, 0),
+        ("presence_connections{channel=\"app\"}", 1, 1),
+        ("presence_devices_connected", 1, 0),
+        ("presence_users_present", 1, 0),
+        ("presence_app_sockets", 1, 1),
+        ("presence_mailbox_depth", 0, 0),
+        ("presence_draining", 0, 0),
+        ("presence_warming_up", 0, 0),
+    ] {
+        assert_eq!((middle.count(name), after.count(name)), (then, last), "{name}");
+    }
+}
+
+fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
+    let wanted = [
+        ("presence_connections_opened_total{channel=\"device\"}", 1),
+        ("presence_connections_opened_total{channel=\"app\"}", 0),
+        ("presence_frames_received_total{channel=\"device\"}", 6 + 1 + 1),
+        ("presence_frame_seconds_count{channel=\"device\"}", 6 + 1 + 1),
+        ("presence_frame_seconds_bucket{channel=\"device\",le=\"+Inf\"}", 6 + 1 + 1),
+        ("presence_frames_sent_total{channel=\"device\"}", 6 + 1 + 1 + frames),
+        ("presence_frames_received_total{channel=\"app\"}", 1),
+        // The reply, and the updates: online, 4 changes, offline.
+        ("presence_frames_sent_total{channel=\"app\"}", 1 + 1 + 4 + 1),
+        ("presence_updates_total", 1 + 4 + 1),
+        ("presence_updates_written_total", 1 + 4 + 1),
+        // One in sixteen, from the first on.
+        ("presence_fan_out_seconds_count", 1),
+        ("presence_ko_total{errno=\"slow_down\"}", 1),
+        ("presence_ko_total{errno=\"email_mismatch\"}", 1),
+        ("presence_ko_total{errno=\"invalid_assertion\"}", 0),
+        ("presence_sign_ins_total{outcome=\"ok\"}", 1),
+        ("presence_sign_ins_total{outcome=\"email_mismatch\"}", 1),
+        ("presence_sign_in_seconds_count", 2),
+        ("presence_notifications_accepted_total", 7 + 1),
+        ("presence_deliveries_total", 7 + 1),
+        ("presence_notify_commit_seconds_count", 2),
+        ("presence_receipts_total{state=\"acked\"}", 8),
+        ("presence_receipts_total{state=\"delivered\"}", 0),
+        ("presence_time_to_offline_seconds_count", 1),
+        ("presence_time_to_offline_seconds_bucket{le=\"0.5\"}", 0),
+        ("presence_http_answers_total{status=\"4xx\"}", 0),
+    ];
+    grew(before, after, &wanted);
+}
+
+/// What is read once no device is connected and no user is left.
+async fn gone(server: &Server) -> Scrape {
+    let gone = async {
+        loop {
+            let scrape = Scrape::of(server).await;
+            let left = ["presence_connections{channel=\"device\"}", "presence_users_present"];
+            if left.iter().all(|name| scrape.count(name) == 0) {
+                return scrape;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_metric_is_described_and_names_nobody() {
+    let server = Server::quick().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (_stream, _) = Socket::stream(&server, &application).await;
+    let _phone = Socket::device_of(&server, "alice", "my-phone", "online").await;
+    let text = server.call("GET", "/metrics").await.text;
+    let names: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split(['{', ' ']).next().unwrap())
+        .collect();
+    for name in names {
+        let endings = ["_bucket", "_sum", "_count"];
+        let family = endings.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let has = |word: &str| {
+            text.contains(&format!("# {word} {family} "))
+                || text.contains(&format!("# {word} {name} "))
+        };
+        assert!(has("HELP") && has("TYPE"), "{name}");
+    }
+    let labels: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once('{')?.1.split_once('}'))
+        .flat_map(|(labels, _)| labels.split(','))
+        .map(|label| label.split('=').next().unwrap())
+        .collect();
+    let known = ["channel", "commit", "errno", "le", "outcome", "state", "status", "version"];
+    assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
+    let uid = uid.to_string();
+    for nobody in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
+        assert!(!text.contains(nobody), "{nobody}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
+    let options = Options::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
+    let mut server = Server::start(options).await;
+    let line = server.says().await;
+    let url = line.strip_prefix("Metrics are on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+    server.call("GET", "/metrics").await.is_ko(Errno::NotFound);
+    let metrics = async |url: &str| {
+        let answer = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let answer = answer.get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let (status, text) = metrics(&url).await;
+    assert_eq!((status, Scrape::parse(&text).count("presence_devices_connected")), (200, 1));
+    let elsewhere = url.replace("/metrics", "/__heartbeat__");
+    assert_eq!(metrics(&elsewhere).await.0, 404);
+    // Also while the server goes.
+    server.signal("TERM").await;
+    phone.is_closed_with(CloseCode::GoingAway).await;
+    let (_, text) = metrics(&url).await;
+    assert_eq!(Scrape::parse(&text).count("presence_draining"), 1);
+    assert_eq!(server.stopped().await, Stopped::With(0));
+}
+
+#[tokio::test]
+async fn draining_and_warming_up_can_be_seen() {
+    let mut server = Server::start(Options::default().with("drain-seconds", 2)).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    server.signal("TERM").await;
+    phone.is_closed_with(CloseCode::GoingAway).await;
+    let scrape = Scrape::of(&server).await;
+    assert_eq!(scrape.count("presence_draining"), 1);
+    assert_eq!(server.stopped().await, Stopped::With(0));
+    server.change(|options| options.with("warm-up-seconds", 600));
+    server.restart().await;
+    let scrape = Scrape::of(&server).await;
+    assert_eq!((scrape.count("presence_warming_up"), scrape.count("presence_draining")), (1, 0));
+    assert_eq!(server.call("GET", "/__heartbeat__").await.ok()["warming_up"], true);
+}
+
+#[tokio::test]
+async fn handshakes_and_certificates_are_counted() {
+    let authority = presence_tests::Authority::default();
+    let server = Server::start(Options::default().over_tls(&authority)).await;
+    let before = Scrape::of(&server).await;
+    let mut plain = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut rest);
+    // Ended in good order or not.
+    let _ = timeout(PATIENCE, ended).await.unwrap();
+    Socket::open(&server, Way::device()).await;
+    server.signal("HUP").await;
+    server.logs("tls.reloaded").await;
+    let after = Scrape::of(&server).await;
+    grew(
+        &before,
+        &after,
+        &[
+            ("presence_tls_handshakes_total{outcome=\"failed\"}", 1),
+            ("presence_tls_handshakes_total{outcome=\"ok\"}", 1),
+            ("presence_tls_reloads_total{outcome=\"ok\"}", 1),
+            ("presence_tls_reloads_total{outcome=\"failed\"}", 0),
+            ("presence_http_answers_total{status=\"1xx\"}", 1),
+        ],
+    );
+}

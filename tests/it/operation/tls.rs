@@ -1,0 +1,304 @@
+//! A server that speaks TLS by itself: what goes through it, new certificates while it runs, and who never gets to a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use presence_client::{ConnectionState, Credential, DeviceChannel, DeviceOptions, Status, Tls};
+use presence_protocol::{CloseCode, Errno};
+use presence_tests::{
+    Authority, Ended, Options, PATIENCE, Server, Socket, Stopped, Way, email, run,
+};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ProtocolVersion};
+use serde_json::json;
+use tempfile::tempdir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+fn secure(authority: &Authority) -> Options {
+    Options::default().over_tls(authority)
+}
+
+async fn greet(server: &Server, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await.unwrap().unwrap()
+}
+
+/// The certificate that a new connection gets.
+async fn shown(server: &Server) -> CertificateDer<'static> {
+    let stream = greet(server, server.tls().unwrap().client()).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+#[tokio::test]
+async fn both_channels_and_rest_go_over_tls() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority)).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.sees(uid, "online").await;
+    application.notify(&json!([{"uid": uid, "message": "Hello", "action": ""}])).await.ok();
+    assert_eq!(phone.hear().await["notifications"][0]["message"], "Hello");
+    assert_eq!(alice.call("GET", "/account").await.ok()["email"], email("alice"));
+    phone.close(None).await;
+    stream.sees(uid, "offline").await;
+}
+
+#[tokio::test]
+async fn the_sdk_goes_over_tls_to_the_server_itself() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority)).await;
+    let alice = server.sign_in("alice").await;
+    let url = server.url().parse().unwrap();
+    let mut options = DeviceOptions::new(url, "phone".parse().unwrap());
+    options.tls = Tls::default().with_root_certificate(authority.root().to_vec());
+    let (channel, mut events) = DeviceChannel::open(options).unwrap();
+    channel.give_credential(Credential::Token(alice.token.clone().into()));
+    channel.set_status(Status::Online, None);
+    let settled = async {
+        while !matches!(channel.state(), ConnectionState::Connected) {
+            events.next().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, settled).await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority)).await;
+    for (version, known_as) in
+        [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
+    {
+        let mut config = (*authority.client_of(&[version])).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut stream = greet(&server, Arc::new(config)).await;
+        let session = stream.get_ref().1;
+        assert_eq!(session.protocol_version(), Some(known_as));
+        assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
+        let request =
+            b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        // Without a good-bye of TLS, reading to the end would be an error.
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_s_cookie_is_kept_to_tls() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority)).await;
+    let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
+    let answer = server.call("POST", "/session").header("origin", &server.url()).json(&body).await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-presence="), "{cookie}");
+    assert!(cookie.contains("; Secure") && cookie.contains("; HttpOnly"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let session = server.call("GET", "/session").header("cookie", pair).await.ok();
+    assert_eq!(session["email"], email("alice"));
+}
+
+#[tokio::test]
+async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0)).await;
+    let before = shown(&server).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let issued = authority.issue();
+    assert_ne!(before, issued);
+    // Nobody looks unasked.
+    assert_eq!(shown(&server).await, before);
+    server.signal("HUP").await;
+    server.logs("tls.reloaded").await;
+    assert_eq!(shown(&server).await, issued);
+    phone.report("unavailable").await;
+    Socket::device_of(&server, "alice", "tablet", "online").await;
+}
+
+#[tokio::test]
+async fn changed_files_are_noticed() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    let issued = authority.issue();
+    server.logs("tls.reloaded").await;
+    assert_eq!(shown(&server).await, issued);
+    phone.report("unavailable").await;
+}
+
+#[tokio::test]
+async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_once() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
+    let before = shown(&server).await;
+    let key = std::fs::read(authority.key()).unwrap();
+    std::fs::write(authority.certificate(), "-----BEGIN NOTHING-----").unwrap();
+    server.logs("tls.kept").await;
+    assert_eq!(shown(&server).await, before);
+    let told = |log: &str| log.lines().filter(|line| line.contains("tls.kept")).count();
+    // Looked at ten times more, and told no more, until somebody asks.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(told(&server.log()), 1, "{}", server.log());
+    server.signal("HUP").await;
+    let twice = async {
+        while told(&server.log()) < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, twice).await.unwrap();
+    let health = server.call("GET", "/__lbheartbeat__");
+    assert_eq!(health.await.status, 200);
+    let issued = authority.issue();
+    std::fs::write(authority.key(), key).unwrap();
+    server.signal("HUP").await;
+    server.logs("cannot be served with").await;
+    assert_eq!(shown(&server).await, before);
+    assert_ne!(before, issued);
+    let again = authority.issue();
+    server.logs("tls.reloaded").await;
+    assert_eq!(shown(&server).await, again);
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_one_line() {
+    let (authority, other, directory) =
+        (Authority::default(), Authority::default(), tempdir().unwrap());
+    let place = directory.path();
+    std::fs::write(place.join("empty.pem"), "").unwrap();
+    std::fs::write(place.join("text.pem"), "no certificate at all\n").unwrap();
+    let (certificate, key) = (authority.certificate(), authority.key());
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let other = other.key();
+    for (certificate, key, text) in [
+        (certificate, "missing.pem", "missing.pem cannot be read"),
+        ("missing.pem", key, "missing.pem cannot be read"),
+        ("empty.pem", key, "holds no certificate"),
+        ("text.pem", key, "holds no certificate"),
+        (certificate, "text.pem", "holds no private key"),
+        (certificate, certificate, "holds no private key"),
+        (certificate, other.to_str().unwrap(), "cannot be served with"),
+        (certificate, "", "tls_key must be given"),
+        ("", key, "tls_certificate must be given"),
+    ] {
+        let (certificate, key) =
+            (format!("--tls-certificate={certificate}"), format!("--tls-key={key}"));
+        let arguments = ["--listen=127.0.0.1:0", "--log=off", &certificate, &key];
+        run(place, &arguments, &[]).await.failed(2, text);
+    }
+    let plain = [
+        "--listen=127.0.0.1:0",
+        "--public-url=http://presence.example",
+        &format!("--tls-certificate={certificate}"),
+        &format!("--tls-key={key}"),
+    ];
+    run(place, &plain, &[]).await.failed(2, "public_url must begin with https");
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_not_waited_for() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
+    // Nothing; the head of a record and no more; HTTP where TLS is spoken.
+    let beginnings: [&[u8]; 3] = [
+        b"",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ];
+    let mut silent = Vec::new();
+    for beginning in beginnings {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+        silent.push(stream);
+    }
+    // Others are served meanwhile.
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    for stream in &mut silent {
+        let mut rest = Vec::new();
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "still open");
+        assert!(!String::from_utf8_lossy(&rest).contains("HTTP"), "{rest:?}");
+    }
+    phone.report("unavailable").await;
+}
+
+#[tokio::test]
+async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let dripping = async {
+        // A record of 512 bytes that never comes to its end.
+        stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
+        while stream.write_all(b"\x00").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, dripping).await.unwrap();
+}
+
+#[tokio::test]
+async fn half_a_request_over_tls_is_not_waited_for() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("request-seconds", 1)).await;
+    for half in ["", "GET /presence HTTP/1.1\r\nHost: loc"] {
+        let mut stream = greet(&server, authority.client()).await;
+        stream.write_all(half.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut rest = Vec::new();
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "still open after {half:?}");
+    }
+}
+
+#[tokio::test]
+async fn silent_sockets_over_tls_are_let_go() {
+    let authority = Authority::default();
+    let options = secure(&authority).with("hello-seconds", 0.3).with("ping-seconds", 0.5);
+    let server = Server::start(options).await;
+    let mut stranger = Socket::device(&server).await;
+    stranger.is_closed_with(CloseCode::Silent).await;
+    let cutter = presence_tests::Cutter::to(&server).await;
+    let hello = json!({"status": "online"});
+    let mut dead = Socket::greeted(&server, Way::device().through(&cutter), "bob", hello).await;
+    let bob = server.sign_in("bob").await;
+    cutter.stall();
+    bob.loses("default").await;
+    cutter.carry();
+    assert_ne!(dead.ended().await, Ended::Closed(Some(1000)));
+}
+
+#[tokio::test]
+async fn the_limits_of_frames_and_bodies_hold_over_tls() {
+    let authority = Authority::default();
+    let options = secure(&authority).with("device-frame-bytes", 5_000).with("body-bytes", 5_000);
+    let server = Server::start(options).await;
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    phone.send_raw(&" ".repeat(5_001)).await;
+    phone.is_closed_with(CloseCode::TooLarge).await;
+    let body = json!({"assertion": "x".repeat(5_000)});
+    server.call("POST", "/session").json(&body).await.is_ko(Errno::TooLarge);
+}
+
+#[tokio::test]
+async fn a_stop_over_tls_says_good_bye_twice_to_the_channel_and_to_tls() {
+    let authority = Authority::default();
+    let mut server = Server::start(secure(&authority).with("drain-seconds", 0.5)).await;
+    let mut sockets = Vec::new();
+    for number in 0..10 {
+        sockets.push(Socket::device_of(&server, &format!("user{number}"), "phone", "online").await);
+    }
+    server.signal("TERM").await;
+    for socket in &mut sockets {
+        socket.is_closed_with(CloseCode::GoingAway).await;
+        socket.ends_in_good_order().await;
+    }
+    assert_eq!(server.stopped().await, Stopped::With(0));
+}

@@ -1,0 +1,85 @@
+//! A certificate authority of one test, for servers that speak TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tempfile::TempDir;
+
+/// An authority, and the two files that a server is given.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: TempDir,
+    root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Inner({})", self.directory.path().display())
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        let inner = Inner { directory: tempfile::tempdir().unwrap(), root, issuer };
+        let authority = Self { inner: Arc::new(inner) };
+        authority.issue();
+        authority
+    }
+}
+
+impl Authority {
+    /// Where the certificate is.
+    pub fn certificate(&self) -> PathBuf {
+        self.inner.directory.path().join("certificate.pem")
+    }
+
+    /// Where the key is.
+    pub fn key(&self) -> PathBuf {
+        self.inner.directory.path().join("key.pem")
+    }
+
+    /// Puts a new certificate and a new key into the files, and gives the certificate.
+    pub fn issue(&self) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let leaf = CertificateParams::new(names).unwrap();
+        let leaf = leaf.signed_by(&key, &self.inner.issuer).unwrap();
+        std::fs::write(self.certificate(), leaf.pem()).unwrap();
+        std::fs::write(self.key(), key.serialize_pem()).unwrap();
+        leaf.der().clone()
+    }
+
+    /// The authority's own certificate.
+    pub fn root(&self) -> &CertificateDer<'static> {
+        &self.inner.root
+    }
+
+    /// A client that trusts nobody else.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        self.client_of(&[&TLS13, &TLS12])
+    }
+
+    /// The same, of these versions of TLS only.
+    pub fn client_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.inner.root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider);
+        let config = config.with_protocol_versions(versions).unwrap();
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    }
+}
