@@ -37,10 +37,11 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     while told.len() < CROWD - WAITING {
         told.push(crowd.join_next().await.unwrap().unwrap());
     }
-    for answer in told {
-        answer.is_ko(Errno::SlowDown);
-        assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
-    }
+    // A machine that is so slow that the server has given up meanwhile has told some others that the issuer is down.
+    let (busy, rest): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
+    assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));
+    rest.iter().for_each(|answer| answer.is_ko(Errno::IdentityUnavailable));
     drop((question, silent));
     while let Some(answer) = crowd.join_next().await {
         answer.unwrap().is_ko(Errno::IdentityUnavailable);
