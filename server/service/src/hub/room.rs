@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use presence_core::Millis;
 use presence_core::reader::{Form, Page, Reader, Reading};
+use presence_core::roster::View;
 use presence_core::stream::Stream;
 use presence_protocol::app::{Batch, plain};
 use presence_protocol::{CloseCode, Presence, Puid};
@@ -84,6 +85,16 @@ impl Room {
         });
     }
 
+    /// A user is shown like this from now on. True where receipts that were withheld have become due; said once.
+    pub(super) fn tell(&self, puid: Puid, view: View, now: Millis) -> bool {
+        self.with(|inner| {
+            if inner.stream.tell(puid, view, now) {
+                inner.sockets.iter().for_each(|socket| socket.bell.ring());
+            }
+            !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
+        })
+    }
+
     /// Looks at the stream.
     pub fn look<T>(&self, work: impl FnOnce(&Stream) -> T) -> T {
         self.with(|inner| work(&inner.stream))
@@ -129,13 +140,6 @@ impl Room {
                 inner.withheld.insert(puid);
             }
             seen
-        })
-    }
-
-    /// Whether withheld receipts of a user have become due; said once.
-    pub(super) fn is_due(&self, puid: Puid) -> bool {
-        self.with(|inner| {
-            !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
         })
     }
 
@@ -256,7 +260,6 @@ fn paged(page: &Page, stream: &Stream) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::roster::View;
     use presence_core::stream::Kept;
     use presence_protocol::Status;
 
