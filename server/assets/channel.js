@@ -102,7 +102,7 @@ export class Channel {
         this.#state("connected");
         this.#options.onSeen(told);
         this.#beat();
-        setTimeout(() => this.isConnected && (this.#attempt = 0), PROVED);
+        this.#later({ retry_after: PROVED / 1000 }, () => ((this.#attempt = 0), (this.#retried = false)));
         if (told !== this.#wish) this.#sayWish();
       } else if (NOT_ME.has(reply.errno)) {
         this.#lost(4003);
@@ -174,7 +174,8 @@ export class Channel {
     this.#socket = undefined;
     this.#said = undefined;
     this.#asked.clear();
-    if (socket && socket.readyState <= WebSocket.OPEN) socket.close();
+    if (socket?.readyState === WebSocket.OPEN) socket.close();
+    else if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
   }
 
   #lost(code) {

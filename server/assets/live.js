@@ -33,8 +33,23 @@ function isIdle(part) {
   return !part.contains(document.activeElement) && !part.querySelector("details[open]");
 }
 
+let running;
+let isStale = false;
+
 /** Brings the parts up to date that nobody is busy with. */
-export async function refresh() {
+export function refresh() {
+  isStale = true;
+  running ??= (async () => {
+    while (isStale) {
+      isStale = false;
+      await load();
+    }
+    running = undefined;
+  })();
+  return running;
+}
+
+async function load() {
   try {
     const { ok, url, page } = await fetched(location.pathname);
     if (ok && new URL(url).pathname === location.pathname) take(page, isIdle);

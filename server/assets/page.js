@@ -21,7 +21,8 @@ export function showTimes(root = document) {
     const at = Date.parse(time.dateTime);
     if (Number.isNaN(at)) continue;
     time.title = full.format(at);
-    time.textContent = time.hasAttribute("data-ago") ? ago(at) : full.format(at);
+    const shown = time.hasAttribute("data-ago") ? ago(at) : full.format(at);
+    if (time.textContent !== shown) time.textContent = shown;
   }
 }
 
@@ -34,3 +35,7 @@ for (const form of document.querySelectorAll("form[data-forgets]")) {
     sessionStorage.clear();
   });
 }
+
+// A page that answers a form says where it is found again, so that a reload sends nothing twice.
+const at = document.querySelector("[data-at]")?.dataset.at;
+if (at) history.replaceState(null, "", at);

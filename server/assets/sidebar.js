@@ -12,6 +12,7 @@ const textProblem = document.querySelector("#text-problem");
 const seen = document.querySelector("#seen");
 const connection = document.querySelector("#connection");
 const connectionText = document.querySelector("#connection-text");
+const countdown = document.querySelector("#countdown");
 const connectButton = document.querySelector("#connect");
 
 /** Tells accounts apart in this browser's storage, without keeping the e-mail there. */
@@ -65,7 +66,7 @@ async function ticket() {
 const STATES = {
   connecting: () => "Connecting…",
   connected: ({ reason }) => (reason === "expires" ? "Connected. Your sign-in ends in a minute: sign in again." : "Connected"),
-  waiting: ({ reason, until }) => (reason === "network" ? "Your computer is offline. Connects once it is back." : countdown(until)),
+  waiting: ({ reason }) => (reason === "network" ? "Your computer is offline. Connects once it is back." : "No connection. Tries again by itself."),
   ended: ({ reason }) => ENDED[reason],
 };
 const ENDED = {
@@ -79,9 +80,10 @@ const BUTTONS = { waiting: "Try now", replaced: "Use this tab", ended: "Connect 
 
 let ticking;
 
-function countdown(until) {
+/** Only for the eye: a reader of screens hears once that the connection is lost, and not every second. */
+function count(until) {
   const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
-  return `No connection. Tries again in ${seconds} s.`;
+  countdown.textContent = `(in ${seconds} s)`;
 }
 
 function onState({ name, ...more }) {
@@ -91,9 +93,10 @@ function onState({ name, ...more }) {
   const label = name === "waiting" ? BUTTONS.waiting : BUTTONS[more.reason];
   connectButton.hidden = !label || (name === "waiting" && more.reason === "network");
   connectButton.textContent = label ?? "";
-  if (name === "waiting" && more.until) {
-    // Only for the eye: a reader of screens hears of the state once.
-    ticking = setInterval(() => (connectionText.textContent = countdown(more.until)), 1000);
+  countdown.textContent = "";
+  if (more.until) {
+    count(more.until);
+    ticking = setInterval(count, 1000, more.until);
   }
   if (name === "connected") refresh();
 }
@@ -101,7 +104,7 @@ function onState({ name, ...more }) {
 function onSeen(told) {
   const word = told?.status ?? "offline";
   seen.className = `status ${word}`;
-  seen.textContent = told ? word : "not from here";
+  seen.textContent = told ? word : "nothing";
   if (told) {
     textProblem.hidden = true;
     text.removeAttribute("aria-invalid");

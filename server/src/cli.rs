@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use presence_core::Clock as _;
 use presence_identity::browserid::{KeySource, Question};
 use presence_service::clock::SystemClock;
+use presence_service::operator::{self, TokenDigest};
+use secrecy::ExposeSecret;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
@@ -37,6 +39,8 @@ enum Command {
     Openapi,
     /// Prints the effective settings, secrets hidden.
     Config,
+    /// Makes a token for the operator's pages, and the setting that lets it in.
+    AdminToken,
     /// Gets an assertion from the development issuer of a running server.
     Assertion {
         /// For whom: anybody of dev.localhost.
@@ -97,6 +101,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Serve) {
             Command::Openapi => say(&http::document()),
             Command::Config => say(settings.shown().trim_end()),
+            Command::AdminToken => say(&admin_token()),
             Command::Serve => return block_on(serve(settings)),
             Command::Check => return block_on(check(settings)),
             Command::Backup { to } => return block_on(database::back_up(settings, to)),
@@ -228,6 +233,18 @@ async fn assertion(
         _ => return Err(failed("the answer holds no assertion".to_owned())),
     }
     Ok(())
+}
+
+/// The token goes to the operator, the setting to the server.
+fn admin_token() -> String {
+    let token = operator::make_token();
+    let digest = TokenDigest::of(&token).to_hex();
+    let token = token.expose_secret();
+    format!(
+        "The token, shown this once; keep it where you keep passwords:\n\n    {token}\n\n\
+         The setting, which does not tell the token:\n\n    admin_token_digest = \"{digest}\"\n\n\
+         With it the server has a page for you at /admin."
+    )
 }
 
 #[expect(clippy::print_stdout, reason = "what a command prints is its result")]

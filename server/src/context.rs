@@ -8,18 +8,24 @@ use presence_identity::oidc::CodeFlow;
 use presence_service::Presence;
 use url::Url;
 
+use crate::web::OperatorDoor;
+
 /// What every handler may use.
 pub struct Context {
     /// The service.
     pub presence: Arc<Presence>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
     pub public_url: Url,
+    /// The origins whose pages are this server's own.
+    pub own_origins: Vec<String>,
     /// The issuer of development mode.
     pub dev_issuer: Option<DevIssuer>,
     /// Signs browsers in by OpenID Connect, where there are issuers; [`CodeFlow::providers`] tells which.
     pub code_flow: Option<CodeFlow>,
     /// The most bytes of a REST body.
     pub body_limit: usize,
+    /// What the operator's pages need; without it they are not there.
+    pub operator: Option<OperatorDoor>,
     /// The file that says what runs, where there is one.
     pub version_file: PathBuf,
 }

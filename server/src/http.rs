@@ -57,6 +57,7 @@ pub(crate) use self::body::text as read_text;
 pub(crate) use self::credential::User;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
+pub(crate) use self::door::wants_a_page;
 pub use self::errors_page::errors_page;
 pub(crate) use self::form::FORM;
 pub(crate) use self::refusal::Refusal;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use poem::endpoint::{DynEndpoint, make, make_sync};
+use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
 use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
 use presence_core::Clock;
@@ -32,7 +32,7 @@ use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web;
+use crate::web::{self, OperatorDoor};
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,7 +102,8 @@ impl Running {
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let origins = Origins::of(own_origins(&settings, &public_url, address), &settings);
+        let own_origins = own_origins(&settings, &public_url, address);
+        let origins = Origins::of(own_origins.clone(), &settings);
         let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
@@ -113,12 +114,17 @@ impl Running {
         if let Some(oidc) = oidc {
             tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
         }
+        let operator_door = settings.admin_token_digest();
+        let operator_door = operator_door
+            .map(|token| OperatorDoor::new(token, exporter.clone(), Arc::clone(&sockets)));
         let context = Arc::new(Context {
             presence,
             public_url,
+            own_origins,
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
+            operator: operator_door,
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -333,6 +339,9 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
+    let calls: http::SharedEndpoint =
+        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
+    let app_socket = web::page_or(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",
@@ -340,7 +349,7 @@ fn endpoint(
         )
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", http::routes(context, web::pages, web::METHODS));
+        .nest_no_strip("/", calls);
     if let Some(metrics) = metrics {
         routes = routes.at(METRICS, metrics);
     }
@@ -362,7 +371,7 @@ fn endpoint(
 
 /// How the drain goes on can still be seen.
 fn is_for_the_operator(uri: &Uri) -> bool {
-    uri.path() == METRICS
+    [METRICS, web::FIGURES].contains(&uri.path())
 }
 
 fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
@@ -384,5 +393,5 @@ where
         let answer = upgrade(Arc::clone(&sockets), request);
         async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
     });
-    Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()))
+    Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

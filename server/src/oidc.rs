@@ -43,22 +43,23 @@ pub(crate) fn code_flow(
 /// Keeps the issuers' documents fresh until it is told to stop, so that no sign-in waits for them, and says which issuers do not answer.
 pub(crate) async fn tend(oidc: Oidc, presence: Arc<Presence>, stop: CancellationToken) {
     let mut often = tokio::time::interval(OFTEN);
-    let mut silent: Vec<&str> = Vec::new();
+    let mut before: Vec<&str> = Vec::new();
     loop {
         let tended = async {
             often.tick().await;
             oidc.tend(presence.now()).await
         };
-        let unreachable = tokio::select! {
+        let silent = tokio::select! {
             () = stop.cancelled() => return,
-            unreachable = tended => unreachable,
+            silent = tended => silent,
         };
-        for issuer in unreachable.iter().filter(|issuer| !silent.contains(issuer)) {
-            tracing::warn!(issuer, "oidc.unreachable");
+        for (issuer, trouble) in silent.iter().filter(|(issuer, _)| !before.contains(issuer)) {
+            tracing::warn!(issuer, %trouble, "oidc.unreachable");
         }
-        for issuer in silent.iter().filter(|issuer| !unreachable.contains(issuer)) {
+        let names: Vec<&str> = silent.into_iter().map(|(issuer, _)| issuer).collect();
+        for issuer in before.iter().filter(|issuer| !names.contains(issuer)) {
             tracing::info!(issuer, "oidc.reachable");
         }
-        silent = unreachable;
+        before = names;
     }
 }

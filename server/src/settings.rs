@@ -185,6 +185,8 @@ settings! {
     /// Whether a domain may show its key over plain http.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
+    /// The SHA-256 of the operator's token, as `presence-server admin-token` makes both. Empty: no operator's pages.
+    admin_token_digest: String = String::new();
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();
@@ -259,7 +261,9 @@ impl Settings {
 
     /// All settings as lines of the file, secrets hidden.
     pub fn shown(&self) -> String {
+        let digest = &self.admin_token_digest;
         let hidden = Self {
+            admin_token_digest: digest.chars().take(3).map(|_| '*').collect(),
             database: without_password(&self.database),
             oidc_issuers: self.oidc_issuers.hidden(),
             ..self.clone()
@@ -283,7 +287,10 @@ fn toml(value: &serde_json::Value) -> String {
             let member = |(name, value)| format!("{name} = {}", toml(value));
             format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
         }
-        plain => plain.to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => value.to_string(),
     }
 }
 
@@ -362,5 +369,8 @@ mod tests {
         let database = "postgres://presence:secret@db.example/presence".to_owned();
         let shown = Settings { database, ..Settings::default() }.shown();
         assert!(shown.contains("***") && !shown.contains("secret"));
+        let admin_token_digest = "beef".repeat(16);
+        let shown = Settings { admin_token_digest, ..Settings::default() }.shown();
+        assert!(shown.contains("admin_token_digest = \"***\"") && !shown.contains("beef"));
     }
 }

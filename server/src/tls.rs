@@ -103,16 +103,21 @@ impl Tls {
 
 /// Counts what became of new files, and logs it.
 fn say(taken: &Result<bool, String>) {
-    if let Ok(false) = taken {
-        return;
-    }
-    meter::certificate(taken.is_ok());
     match taken {
-        Ok(_) => tracing::info!("tls.reloaded: new connections get the certificate in the files"),
-        Err(problem) => {
-            tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
-        }
+        Ok(false) => {}
+        Ok(true) => say_reloaded(),
+        Err(problem) => say_kept(problem),
     }
+}
+
+fn say_reloaded() {
+    meter::certificate(true);
+    tracing::info!("tls.reloaded: new connections get the certificate that is in the files now");
+}
+
+fn say_kept(problem: &str) {
+    meter::certificate(false);
+    tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
 }
 
 impl TlsFiles {

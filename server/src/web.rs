@@ -12,11 +12,13 @@
 //! The modules in reading order: the pages by subject, then who looks and what they send.
 
 mod assets;
+mod developer;
 mod development;
 mod docs;
 mod grant;
 mod home;
 mod oidc;
+mod operator;
 mod sidebar;
 mod sign_in;
 
@@ -26,16 +28,21 @@ mod visitor;
 
 use std::sync::Arc;
 
+use poem::endpoint::{ToDynEndpoint, make};
+use poem::http::header;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 
-use crate::http::SharedEndpoint;
+use crate::http::{SharedEndpoint, wants_a_page};
 
 pub(crate) use self::form::{Form, SignedForm};
+pub use self::operator::Door as OperatorDoor;
+pub(crate) use self::operator::FIGURES;
 pub(crate) use self::visitor::{SignedIn, Visitor};
 
 /// All pages, and behind them the REST API.
 pub fn pages(rest: SharedEndpoint) -> Route {
-    Route::new()
+    let routes = operator::at(developer::at(Route::new()));
+    routes
         .at("/sign-in", get(sign_in::show))
         .at("/sign-in/development", post(sign_in::development))
         .at("/sign-in/oidc/:provider", get(oidc::begin))
@@ -55,6 +62,17 @@ pub fn pages(rest: SharedEndpoint) -> Route {
         .at("/docs/viewer/:name", get(docs::viewer_file))
         .at("/assets/:version/:name", get(assets::show))
         .nest_no_strip("/", rest.around(home_or_rest))
+}
+
+/// An Application's path is that of its page and of its channel: who asks for HTML and for no upgrade gets the page.
+pub fn page_or(pages: &SharedEndpoint, socket: SharedEndpoint) -> SharedEndpoint {
+    let pages = Arc::clone(pages);
+    let endpoint = make(move |request| {
+        let page = wants_a_page(&request) && !request.headers().contains_key(header::UPGRADE);
+        let next = Arc::clone(if page { &pages } else { &socket });
+        async move { next.call(request).await }
+    });
+    Arc::new(ToDynEndpoint(endpoint))
 }
 
 /// A router takes what is behind the root for the root itself.
@@ -89,4 +107,26 @@ pub const METHODS: &[(&str, &str)] = &[
     ("/docs/errors", "GET"),
     ("/docs/viewer/{name}", "GET"),
     ("/assets/{version}/{name}", "GET"),
+    ("/myapps", "GET"),
+    ("/myapps", "POST"),
+    ("/myapps/", "GET"),
+    ("/myapps/new", "GET"),
+    ("/myapps/{appid}", "GET"),
+    ("/myapps/{appid}/verify", "POST"),
+    ("/myapps/{appid}/activate", "POST"),
+    ("/myapps/{appid}/deactivate", "POST"),
+    ("/myapps/{appid}/change", "GET"),
+    ("/myapps/{appid}/change", "POST"),
+    ("/myapps/{appid}/remove", "GET"),
+    ("/myapps/{appid}/remove", "POST"),
+    ("/myapps/{appid}/keys", "POST"),
+    ("/myapps/{appid}/keys/{key}/delete", "POST"),
+    ("/myapps/{appid}/console", "GET"),
+    ("/admin", "GET"),
+    ("/admin/sign-in", "POST"),
+    ("/admin/sign-out", "POST"),
+    ("/admin/figures", "GET"),
+    ("/admin/applications", "GET"),
+    ("/admin/applications/{appid}/block", "POST"),
+    ("/admin/applications/{appid}/unblock", "POST"),
 ];

@@ -64,6 +64,30 @@ test("a form of another site changes nothing, though the browser sends the cooki
   await mine.getByTitle("alice@dev.localhost").waitFor();
 });
 
+test("a ticket opens one socket and nothing else, and the socket ends with the session", async (t) => {
+  const stage = await Stage.start(t);
+  const alice = await Person.enter(t, stage);
+  alice.forgives(/401|403/);
+  const page = await alice.signIn("alice");
+  await connected(page);
+  const ask = (headers) => page.evaluate(async (headers) => {
+    const answer = await fetch("/sidebar/ticket", { method: "POST", headers });
+    return [answer.status, await answer.json()];
+  }, headers);
+  assert.equal((await ask({}))[0], 403, "a cookie alone gets none");
+  const csrf = await page.locator("#sidebar").getAttribute("data-csrf");
+  const [, { token }] = await ask({ "x-csrf-token": csrf });
+  assert.equal((await stage.call("GET", "/session", { token })).status, 401);
+  assert.equal((await stage.call("GET", "/account", { token })).status, 401);
+  const first = await stage.knock(t, { token, device: "other", status: "online" });
+  assert.deepEqual(await first.says(), { result: "OK" });
+  const second = await stage.knock(t, { token, device: "third", status: "online" });
+  assert.equal((await second.says()).errno, 32);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("You are signed out.").waitFor();
+  assert.equal(await first.closed(), 4003);
+});
+
 test("a script of another site reads nothing, and gets no ticket", async (t) => {
   const stage = await Stage.start(t);
   const evil = await stage.domain();
@@ -111,7 +135,7 @@ test("what an application says is shown as text, whatever it is", async (t) => {
   const page = await alice.signIn("alice");
   page.on("dialog", () => assert.fail("a dialog"));
 
-  await page.goto(chat.grantUrl({ id: `alice ${MARKUP}`, state: `s ${MARKUP}`, redirect: `${chat.domain.origin}/back?x=${MARKUP}` }));
+  await page.goto(chat.grantUrl({ id: `alice ${MARKUP}`, state: `s ${MARKUP}`, redirect: `${chat.domain.origin}/back?x=${encodeURIComponent(MARKUP)}` }));
   await page.getByRole("heading", { name: `May Chat ${MARKUP} see` }).waitFor();
   await page.getByText(`alice ${MARKUP}`).waitFor();
   await page.getByText(`A room ${MARKUP}`).waitFor();
@@ -125,6 +149,7 @@ test("what an application says is shown as text, whatever it is", async (t) => {
   await page.goto(`${stage.url}/sidebar`);
   await connected(page);
   await page.locator("#apps").getByText(`Chat ${MARKUP}`).first().waitFor();
+  await page.locator('#status input[value="online"]').check();
   await page.getByLabel("Status text").fill(`Hi ${MARKUP}`.slice(0, 128));
   await page.getByRole("button", { name: "Set" }).click();
   await page.locator("#devices").getByText(`Hi ${MARKUP}`.slice(0, 128)).waitFor();
@@ -223,7 +248,7 @@ test("a second browser that is not signed in sees nothing of the first", async (
   for (const path of ["/", "/sidebar", "/sidebar/erase", "/account", "/grants", "/devices", "/session", `/grant/${chat.appid}`]) {
     await page.goto(path);
     const text = await page.content();
-    assert.doesNotMatch(text, /alice/i, path);
+    assert.doesNotMatch(text, /alice@/i, path);
     if (path !== `/grant/${chat.appid}`) assert.doesNotMatch(text, new RegExp(chat.domain.host), path);
   }
   await looksGood(page, "stranger-grant");

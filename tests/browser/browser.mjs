@@ -2,7 +2,7 @@
 // other origins than the test allows.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PATIENCE, tool } from "./stage.mjs";
@@ -12,6 +12,9 @@ const axe = readFileSync(tool.resolve("axe-core/axe.min.js"), "utf8");
 
 /** Where screenshots go. */
 export const SCREENSHOTS = join(process.env.PRESENCE_BROWSER_TOOLS, "screenshots");
+
+/** The ones that the README shows; `UPDATE=1 tests/browser/run` writes them again. */
+const SHOWN = new Set(["home-light-1280", "grant-light-1280", "sidebar-light-1280", "sidebar-paused-dark-360", "console-light-1280", "operator-figures-light-1280"]);
 
 const QUIET = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -37,10 +40,11 @@ export class Person {
   #complaints = [];
   #forgiven = [];
   #origins;
+  #test;
 
   static async enter(t, stage, { origins = [], ...options } = {}) {
     const person = new Person();
-    person.stage = stage;
+    person.#test = t.name;
     person.#origins = new Set([stage.url, ...origins]);
     person.context = await (await browser()).newContext({ viewport: { width: 1280, height: 800 }, baseURL: stage.url, ...options });
     person.context.setDefaultTimeout(PATIENCE);
@@ -58,7 +62,7 @@ export class Person {
       document.addEventListener("securitypolicyviolation", (event) =>
         console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
     });
-    t.after(async () => {
+    stage.guests.push(async () => {
       await person.context.close();
       person.isContent();
     });
@@ -101,14 +105,14 @@ export class Person {
   /** Fails where the browser complained. */
   isContent() {
     const left = this.#complaints.filter((complaint) => !this.#forgiven.some((pattern) => pattern.test(complaint)));
-    assert.deepEqual(left, []);
+    assert.deepEqual(left, [], `complaints of a browser in: ${this.#test}`);
   }
 }
 
-/** Fails where axe-core finds anything wrong with what is shown. */
+/** Fails where axe-core finds anything wrong with what is shown. It may not load style sheets: it would put them into the page. */
 export async function isAccessible(page, what) {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"], preload: false }));
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
   assert.deepEqual(found, [], `accessibility of ${what}`);
 }
@@ -135,7 +139,10 @@ export async function looksGood(page, name) {
       await page.setViewportSize({ width, height: width < 400 ? 720 : 860 });
       await fits(page, `${name} at ${width}`);
       if (width === 360 || width === 1280) {
-        await page.screenshot({ path: join(SCREENSHOTS, `${name}-${theme}-${width}.png`), fullPage: true });
+        const picture = await page.screenshot({ path: join(SCREENSHOTS, `${name}-${theme}-${width}.png`), fullPage: true });
+        if (process.env.UPDATE === "1" && SHOWN.has(`${name}-${theme}-${width}`)) {
+          await writeFile(join("server/screenshots", `${name}.png`), picture);
+        }
         await isAccessible(page, `${name}, ${theme}, ${width}`);
       }
     }

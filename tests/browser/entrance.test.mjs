@@ -54,12 +54,23 @@ test("somebody signs in, is shown who they are, and signs out", async (t) => {
 test("signing in leads back to paths of this server only", async (t) => {
   const stage = await Stage.start(t);
   const alice = await Person.enter(t, stage);
+  // Each signing in ends the session before it, of which the earlier tabs are told.
+  alice.forgives(/403/);
   for (const elsewhere of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]) {
     const page = await alice.tab(`/sign-in?return=${encodeURIComponent(elsewhere)}`);
     await alice.fillSignIn("alice", page);
     await page.waitForURL((url) => url.pathname !== "/sign-in");
     assert.equal(page.url(), `${stage.url}/sidebar`, elsewhere);
   }
+});
+
+test("in development mode the server is reached by both names of the loopback address", async (t) => {
+  const stage = await Stage.start(t);
+  const url = stage.url.replace("127.0.0.1", "localhost");
+  const alice = await Person.enter(t, stage, { origins: [url], baseURL: url });
+  const page = await alice.signIn("alice");
+  assert.equal(page.url(), `${url}/sidebar`);
+  await page.locator('#connection[data-state="connected"]').waitFor();
 });
 
 test("a name full of markup is shown as text", async (t) => {

@@ -33,6 +33,8 @@ export class Stage {
   #process;
   #flags;
   #domains = [];
+  /** What must end before the server does: browsers would complain that it is gone. */
+  guests = [];
   url = "";
 
   /** Starts one; it ends with the test. In development mode, unless `flags.dev` is false. */
@@ -62,6 +64,14 @@ export class Stage {
   }
 
   async #end() {
+    try {
+      for (const leave of this.guests) await leave();
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #close() {
     await this.kill();
     await Promise.all(this.#domains.map((domain) => domain.close()));
     await rm(this.#directory, { recursive: true, force: true });
@@ -101,12 +111,41 @@ export class Stage {
     return (await this.ok("POST", "/session", { body: { assertion, scope: "account" } })).token;
   }
 
+  /** A device's socket that has sent this first frame, whatever comes of it; it is closed with the test. */
+  async knock(t, hello) {
+    const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
+    t.after(() => socket.terminate());
+    const frames = [];
+    const closed = once(socket, "close");
+    const heard = once(socket, "message").then(([data]) => frames.push(JSON.parse(data)));
+    await within(once(socket, "open"), "the socket");
+    socket.send(JSON.stringify(hello));
+    return {
+      /** The first frame that it hears. */
+      says: async () => (await within(heard, "a frame"), frames[0]),
+      /** The code that it is closed with. */
+      closed: async () => (await within(closed, "the end of the socket"))[0],
+    };
+  }
+
   /** A web server on loopback that shows what `pages` has by path, such as `/__presence`. */
   async domain() {
     const domain = new Domain();
     this.#domains.push(domain);
     await domain.open();
     return domain;
+  }
+
+  /** A device of somebody that is online; it is closed with the test. */
+  async device(t, name, message) {
+    const { assertion } = await this.ok("POST", "/dev/assertion", { body: { email: `${name}@dev.localhost` } });
+    const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
+    t.after(() => socket.terminate());
+    const device = new Device(socket);
+    await within(once(socket, "open"), "the device");
+    socket.send(JSON.stringify({ assertion, status: "online", ...(message && { message }) }));
+    await device.hears(({ result }) => result === "OK");
+    return device;
   }
 
   /** An active Application of `developer`, with its domain and its API key. */
@@ -124,7 +163,7 @@ export class Stage {
 /** A web server on loopback. */
 export class Domain {
   #server;
-  /** What it shows by path: `{ type, text, headers }`. Everything else is a page that says where one is. */
+  /** What it shows by path: `{ status, type, text, headers }`. Everything else is a page that says where one is. */
   pages = {};
   /** The requests it got, as URLs. */
   asked = [];
@@ -135,7 +174,7 @@ export class Domain {
       const url = new URL(request.url, this.origin);
       this.asked.push(url);
       const page = this.pages[url.pathname] ?? { type: "text/html", text: "<!doctype html><link rel=icon href=data:,><title>The application</title><h1>Welcome back</h1>" };
-      response.writeHead(200, { "content-type": page.type, ...page.headers });
+      response.writeHead(page.status ?? 200, { "content-type": page.type, ...page.headers });
       response.end(page.text);
     });
     this.#server.listen(0, "127.0.0.1");
@@ -188,6 +227,34 @@ export class Application {
     const stream = new Stream(socket);
     await within(once(socket, "open"), "the stream");
     return stream;
+  }
+}
+
+/** A device that takes what it is told without acknowledging it. */
+class Device {
+  #heard = [];
+  #waiting = [];
+
+  constructor(socket) {
+    socket.on("message", (data) => {
+      this.#heard.push(JSON.parse(data));
+      for (const look of [...this.#waiting]) look();
+    });
+  }
+
+  /** Waits for a frame like this one, also among those that came before. */
+  hears(wanted) {
+    const found = new Promise((resolve) => {
+      const look = () => {
+        const frame = this.#heard.find(wanted);
+        if (!frame) return;
+        this.#waiting = this.#waiting.filter((other) => other !== look);
+        resolve(frame);
+      };
+      this.#waiting.push(look);
+      look();
+    });
+    return within(found, String(wanted));
   }
 }
 

@@ -16,6 +16,7 @@ mod imports;
 mod notifications;
 mod oidc;
 mod operation;
+mod operator;
 mod oracle;
 mod presence_rules;
 mod readme;

@@ -109,6 +109,8 @@ pub struct App {
     pub created_at: Millis,
     /// When it last looked at anybody's presence.
     pub last_looked_at: Option<Millis>,
+    /// Since when the operator has blocked it. A blocked one is never active, whatever its developer does.
+    pub blocked_at: Option<Millis>,
 }
 
 /// An API key, of which only the digest is kept.

@@ -37,6 +37,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::algorithm::Algorithm;
+pub use self::cached::Trouble;
 pub use self::code_flow::{Answer, CodeFlow, Finished, FlowError};
 pub use self::settings::{ClientSecret, IssuerSettings, check_all};
 
@@ -79,19 +80,19 @@ impl Oidc {
     }
 
     /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to wait for that. To be called every
-    /// some seconds; the names of the issuers that could not be reached come back.
-    pub async fn tend(&self, now: Millis) -> Vec<&str> {
-        let mut unreachable = Vec::new();
+    /// some seconds; the names of the issuers that do not answer come back, and why they do not.
+    pub async fn tend(&self, now: Millis) -> Vec<(&str, Trouble)> {
+        let mut silent = Vec::new();
         for issuer in self.issuers.iter() {
-            if !issuer.tend(now).await {
-                unreachable.push(issuer.settings().name.as_str());
+            if let Err(trouble) = issuer.tend(now).await {
+                silent.push((issuer.settings().name.as_str(), trouble));
             }
         }
-        unreachable
+        silent
     }
 
     /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys can be used, or why none.
-    pub async fn check(&self, now: Millis) -> Vec<(&str, Result<usize, IdentityError>)> {
+    pub async fn check(&self, now: Millis) -> Vec<(&str, Result<usize, Trouble>)> {
         let mut answers = Vec::new();
         for issuer in self.issuers.iter() {
             answers.push((issuer.settings().name.as_str(), issuer.usable_keys(now).await));

@@ -1,19 +1,16 @@
-//! The use cases of an AppDeveloper: registration, verification, activation, keys.
+//! The use cases of an AppDeveloper: registration, activation, keys. Verification has a room of its own.
 
 use presence_core::UserId;
 use presence_core::model::{ApiKey, App, AppState};
 use presence_protocol::{AppId, CloseCode, Errno, Ko};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
 use crate::presence::Presence;
 use crate::refusal::of_store;
 use crate::rules;
 use crate::secret::{self, Kind};
 
-/// Where a domain shows its key.
-pub const PROOF_PATH: &str = "/__presence";
 /// The most keys of an Application.
 const KEYS: usize = 20;
 
@@ -70,6 +67,7 @@ impl Presence {
             domain_key: domain_key(),
             created_at: self.now(),
             last_looked_at: None,
+            blocked_at: None,
         };
         self.store.insert_app(&app).await.map_err(of_store)?;
         Ok(app)
@@ -128,32 +126,11 @@ impl Presence {
         self.writer.remove_app(app).await.map(drop).map_err(of_store)
     }
 
-    /// Looks whether the Application's domain shows its key.
-    ///
-    /// # Errors
-    ///
-    /// As [`Presence::own_app`], `slow_down`, and `domain_not_verified` with the reason.
-    pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
-        let app = self.own_app(owner, app).await?;
-        if app.state != AppState::Registered {
-            return Ok(app);
-        }
-        self.rates.verify_domain(app.id)?;
-        let shown = self.shown_by(&app.domain).await?;
-        if !secret::same(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
-            return Err(not_verified("the page does not hold the domain key"));
-        }
-        if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(of_store)? {
-            return Err(not_verified("the application was changed meanwhile"));
-        }
-        Ok(App { state: AppState::Verified, ..app })
-    }
-
     /// Starts an Application. Its first key is made with the first activation, and shown this once.
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `domain_not_verified`.
+    /// As [`Presence::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
     pub async fn activate_app(
         &self,
         owner: UserId,
@@ -163,6 +140,9 @@ impl Presence {
         let app = self.own_app(owner, app).await?;
         if app.state == AppState::Registered {
             return Err(Errno::DomainNotVerified.into());
+        }
+        if app.blocked_at.is_some() {
+            return Err(Ko::detailed(Errno::ApplicationNotActive, "the operator has blocked it"));
         }
         self.store.set_app_state(app.id, AppState::Active).await.map_err(of_store)?;
         self.hub.switch(app.id, true);
@@ -181,15 +161,26 @@ impl Presence {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         match app.state {
-            AppState::Inactive => return Ok(app),
+            // Of a blocked one it is not known here whether it would be active otherwise.
+            AppState::Inactive if app.blocked_at.is_none() => return Ok(app),
             AppState::Registered | AppState::Verified => {
                 return Err(Errno::ApplicationNotActive.into());
             }
-            AppState::Active => {}
+            AppState::Active | AppState::Inactive => {}
         }
         self.store.set_app_state(app.id, AppState::Inactive).await.map_err(of_store)?;
         self.hub.switch(app.id, false);
         Ok(App { state: AppState::Inactive, ..app })
+    }
+
+    /// How many users let an Application of a developer see them, pausing ones too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::own_app`].
+    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, Ko> {
+        let app = self.own_app(owner, app).await?;
+        self.store.count_grants_of(app.id).await.map_err(of_store)
     }
 
     /// Makes a further key.
@@ -244,19 +235,6 @@ impl Presence {
         Ok(MadeKey { key, secret: made })
     }
 
-    /// What the domain's page shows.
-    async fn shown_by(&self, domain: &str) -> Result<String, Ko> {
-        let local = self.settings.development && rules::is_loopback(domain);
-        let scheme = if local || self.settings.domain_http { "http" } else { "https" };
-        let url = Url::parse(&format!("{scheme}://{domain}{PROOF_PATH}"))
-            .map_err(|_| not_verified("the domain is not a host name"))?;
-        let page = self.fetch.get(&url).await.map_err(not_verified)?;
-        if page.status != 200 {
-            return Err(not_verified(format_args!("the page answered status {}", page.status)));
-        }
-        String::from_utf8(page.body).map_err(|_| not_verified("the page is not a text"))
-    }
-
     fn check_texts(
         &self,
         name: Option<&str>,
@@ -277,8 +255,4 @@ impl Presence {
 
 fn domain_key() -> String {
     format!("presence-domain-key-{:032x}", rand::random::<u128>())
-}
-
-fn not_verified(reason: impl std::fmt::Display) -> Ko {
-    Ko::detailed(Errno::DomainNotVerified, reason)
 }

@@ -12,8 +12,10 @@ pub mod attempts;
 pub mod device;
 pub mod grants;
 mod housekeeping;
+pub mod operator;
 pub mod sign_in;
 pub mod ticket;
+pub mod verification;
 
 mod courier;
 pub mod hub;

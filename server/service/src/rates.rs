@@ -82,23 +82,25 @@ pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
     }
 }
 
-struct Buckets<K: Clone + Eq + Hash>(DefaultKeyedRateLimiter<K>);
+/// A token bucket for each key.
+pub(crate) struct Buckets<K: Clone + Eq + Hash>(DefaultKeyedRateLimiter<K>);
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let quota =
             Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst));
         Self(RateLimiter::keyed(quota))
     }
 
-    fn take(&self, key: &K) -> Result<(), Ko> {
+    pub(crate) fn take(&self, key: &K) -> Result<(), Ko> {
         self.0.check_key(key).map_err(|until| {
             Ko::slow_down(until.wait_time_from(DefaultClock::default().now()).as_secs_f64())
         })
     }
 
-    fn tidy(&self) {
+    /// Forgets buckets that are full again.
+    pub(crate) fn tidy(&self) {
         self.0.retain_recent();
         self.0.shrink_to_fit();
     }

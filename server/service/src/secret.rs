@@ -22,6 +22,10 @@ pub(crate) enum Kind {
     TestKey,
     /// A user's bearer token.
     Token,
+    /// What lets an operator in.
+    OperatorToken,
+    /// A session of an operator.
+    OperatorSession,
 }
 
 impl Kind {
@@ -30,6 +34,8 @@ impl Kind {
             Self::LiveKey => "prs_live_",
             Self::TestKey => "prs_test_",
             Self::Token => TOKEN_PREFIX,
+            Self::OperatorToken => "pro_",
+            Self::OperatorSession => "pos_",
         }
     }
 }

@@ -13,7 +13,6 @@ use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mailbox::Mailbox;
-use crate::meters;
 use crate::presence::Presence;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -312,9 +311,8 @@ impl Presence {
     ) -> Result<Proven, Ko> {
         let now = self.now();
         let started = Instant::now();
-        let outcome = self.verifier.verify_for(slot, now, client).await;
-        meters::verification(&outcome);
-        let identity = outcome.map_err(of_identity)?;
+        let verifying = self.verifier.verify_for(slot, now, client);
+        let identity = verifying.await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
         self.accept(identity, claimed_email, purpose).await
     }

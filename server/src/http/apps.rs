@@ -107,7 +107,7 @@ impl FromFields for ChangeApplication {
 
 /// An Application.
 #[derive(Object)]
-#[oai(rename = "Application", example)]
+#[oai(rename = "Application", skip_serializing_if_is_none, example)]
 pub(super) struct AppView {
     /// Its id.
     appid: Id,
@@ -123,6 +123,8 @@ pub(super) struct AppView {
     domain_key: String,
     /// When it was registered.
     created_at: u64,
+    /// Since when the operator has blocked it; it is `inactive` then, and cannot be started.
+    blocked_at: Option<u64>,
 }
 
 impl Example for AppView {
@@ -135,6 +137,7 @@ impl Example for AppView {
             state: AppStateName::Active,
             domain_key: "8c3f0d6c1f5e4f3b9a70c2d41e95b6a7".to_owned(),
             created_at: example::BEGINNING,
+            blocked_at: None,
         }
     }
 }
@@ -149,6 +152,7 @@ impl From<App> for AppView {
             state: app.state.into(),
             domain_key: app.domain_key,
             created_at: app.created_at,
+            blocked_at: app.blocked_at,
         }
     }
 }
@@ -265,7 +269,8 @@ impl AppsApi {
     /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
     async fn verify(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
-        let app = user.presence().verify_app(user.caller.user, appid.app()?).await?;
+        let verified = user.presence().verify_app(user.caller.user, appid.app()?).await;
+        let app = verified.map_err(Ko::from)?;
         Ok(Json(app.into()))
     }
 

@@ -43,7 +43,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
 }
 
 /// Whether the answer is shown to a person: browsers say so where somebody follows a link or sends a form.
-fn wants_a_page(request: &Request) -> bool {
+pub(crate) fn wants_a_page(request: &Request) -> bool {
     request.header(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
 }
 

@@ -25,7 +25,8 @@ pub(super) struct SessionApi;
 struct SignIn {
     /// The e-mail that the assertion is said to prove.
     email: Option<String>,
-    /// An identity assertion made for this server's origin. It opens one session only.
+    /// An identity assertion made for this server's origin, or an ID token of a configured OpenID Connect issuer. It opens one session
+    /// only.
     assertion: String,
     /// What the session may do, `device` where it is not said.
     scope: Option<ScopeName>,

@@ -44,7 +44,8 @@ fn is_same_origin(request: &Request, context: &Context) -> bool {
     let told_otherwise =
         request.header("sec-fetch-site").is_some_and(|relation| relation != "same-origin");
     let origin = request.header(header::ORIGIN);
-    !told_otherwise && origin.is_some_and(|origin| origin == context.origin())
+    !told_otherwise
+        && origin.is_some_and(|origin| context.own_origins.iter().any(|own| own == origin))
 }
 
 /// The name of the cookie; over TLS one that browsers keep to this host.

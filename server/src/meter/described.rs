@@ -33,6 +33,10 @@ const COUNTERS: &[Described] = &[
         "presence_updates_written_total",
         "Updates written to sockets of Applications, of each socket by itself; less where a slow one gets only the newest.",
     ),
+    (
+        "presence_verifications_total",
+        "Assertions that were looked into, by outcome: proven, invalid, unavailable (the issuer), busy.",
+    ),
 ];
 
 const GAUGES: &[Described] = &[

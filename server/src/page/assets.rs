@@ -32,6 +32,9 @@ assets! {
     "page.js": SCRIPT;
     "docs.css": STYLE;
     "docs.js": SCRIPT;
+    "copy.js": SCRIPT;
+    "console.js": SCRIPT;
+    "figures.js": SCRIPT;
     "live.js": SCRIPT;
     "channel.js": SCRIPT;
     "notifications.js": SCRIPT;

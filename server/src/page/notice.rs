@@ -85,4 +85,28 @@ notices! {
     Erased = "erased", Good, "Your account is erased. Nothing about you is left here.";
     /// An account was to be erased, and the e-mail was not that of it.
     NotErased = "not-erased", Bad, "Nothing was erased: what you typed is not your e-mail address.";
+    /// An Application was registered.
+    Registered = "registered", Good, "Registered. Now show that the domain is yours.";
+    /// The domain of an Application was verified.
+    DomainVerified = "domain-verified", Good, "Verified: the domain is yours. Now start the application.";
+    /// An Application was started.
+    Started = "started", Good, "Started. The application is told of its users again.";
+    /// An Application was stopped.
+    Stopped = "stopped", Good, "Stopped. Its sockets were closed; its keys and its users' grants stay.";
+    /// An Application was changed.
+    ApplicationChanged = "application-changed", Good, "Changed.";
+    /// An Application got another domain.
+    DomainChanged = "domain-changed", Good, "Changed. The application is stopped until the new domain is verified.";
+    /// An Application was removed.
+    ApplicationRemoved = "application-removed", Good, "Removed, with everything that was held of the application.";
+    /// A key was revoked.
+    KeyDeleted = "key-deleted", Good, "The key was revoked, and the sockets that used it were closed.";
+    /// The key was not there any more.
+    NoSuchKey = "no-such-key", Bad, "That key was revoked already.";
+    /// The operator signed in.
+    OperatorSignedIn = "operator-signed-in", Good, "You are signed in as the operator, for an hour.";
+    /// The operator blocked an Application.
+    Blocked = "blocked", Good, "Blocked. Its sockets were closed, and its developer cannot start it.";
+    /// The operator ended a block.
+    Unblocked = "unblocked", Good, "Not blocked any more. The application is again what its developer made it.";
 }

@@ -10,6 +10,10 @@ pub(crate) enum Place {
     Home,
     /// My presence.
     Presence,
+    /// My Applications.
+    Developer,
+    /// How the server is.
+    Operator,
     /// None that the navigation has.
     Elsewhere,
 }
@@ -24,9 +28,14 @@ pub(crate) struct Link {
     pub(crate) label: &'static str,
 }
 
-/// The navigation. "Developer" and "Operator" come here as soon as they are there.
-const NAVIGATION: &[Link] =
-    &[Link { place: Place::Presence, path: "/sidebar", label: "My presence" }];
+/// The navigation.
+const NAVIGATION: &[Link] = &[
+    Link { place: Place::Presence, path: "/sidebar", label: "My presence" },
+    Link { place: Place::Developer, path: "/myapps", label: "Developer" },
+];
+
+/// The navigation of the operator's own pages. Others need not know of them.
+const OPERATOR: &[Link] = &[Link { place: Place::Operator, path: "/admin", label: "Operator" }];
 
 /// Somebody who is signed in.
 #[derive(Clone)]
@@ -65,9 +74,8 @@ impl Shell {
     }
 
     /// The navigation.
-    #[expect(clippy::unused_self, reason = "templates can only call methods")]
     pub(crate) fn navigation(&self) -> &'static [Link] {
-        NAVIGATION
+        if self.place == Place::Operator { OPERATOR } else { NAVIGATION }
     }
 
     /// What the forms of this session carry; empty where nobody is signed in.

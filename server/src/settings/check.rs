@@ -54,6 +54,10 @@ impl Settings {
         if !metrics.is_empty() && metrics.parse::<SocketAddr>().is_err() {
             return wrong("metrics_listen", "must be an address and port such as 127.0.0.1:9100");
         }
+        let operator = &self.admin_token_digest;
+        if !operator.is_empty() && self.admin_token_digest().is_none() {
+            return wrong("admin_token_digest", "must be 64 hexadecimal digits");
+        }
         Ok(())
     }
 

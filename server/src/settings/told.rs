@@ -6,6 +6,7 @@ use std::time::Duration;
 use presence_core::Millis;
 use presence_core::stream::Kept;
 use presence_service::ServiceSettings;
+use presence_service::operator::TokenDigest;
 use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 
@@ -23,6 +24,11 @@ impl Settings {
         } else {
             origin(&self.public_url)
         }
+    }
+
+    /// By what the operator is known, where there is one.
+    pub fn admin_token_digest(&self) -> Option<TokenDigest> {
+        TokenDigest::parse(&self.admin_token_digest)
     }
 
     /// What the server itself speaks: `https` where it has a certificate.

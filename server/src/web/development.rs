@@ -48,7 +48,7 @@ pub(super) async fn fill(visitor: Visitor, form: Form) -> poem::Result<Response>
         Err(ko) => return Err(Refusal::from(ko).into()),
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let page = DevelopmentPage { blocks, problem, ..page(&visitor, email) };
+    let page = DevelopmentPage { problem, blocks, ..page(&visitor, email) };
     Ok(visitor.show_with(&page, status, &Policy::new()))
 }
 

@@ -28,6 +28,8 @@ struct Sidebar {
     shell: Shell,
     grants: Vec<GrantRow>,
     devices: Vec<DeviceRow>,
+    /// What Applications see where nothing is paused or hidden: the best of the devices.
+    best: &'static str,
 }
 
 #[derive(Template)]
@@ -102,8 +104,11 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
     let presence = visitor.presence();
     let grants = presence.grants_of(me).await.map_err(Refusal::from)?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
-    let devices = presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
-    Ok(visitor.show(&Sidebar { shell, grants, devices }))
+    let devices: Vec<DeviceRow> =
+        presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
+    let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
+    let best = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
+    Ok(visitor.show(&Sidebar { shell, grants, devices, best }))
 }
 
 /// What the page's script opens its socket with.

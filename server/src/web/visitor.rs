@@ -31,10 +31,8 @@ impl Visitor {
         let Site { context, .. } = Site::of(request)?;
         let user = match User::of(request).await {
             Ok(user) => Some(user).filter(|user| user.caller.scope == Scope::Account),
-            Err(refusal) => match refusal.ko().errno {
-                Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden => None,
-                _ => return Err(refusal),
-            },
+            Err(refusal) if is_stranger(refusal.ko().errno) => None,
+            Err(refusal) => return Err(refusal),
         };
         let notice = crate::http::cookie(request, NOTICE_COOKIE);
         let notice = notice.and_then(|name| Notice::from_name(&name));
@@ -92,6 +90,10 @@ impl<'a> FromRequest<'a> for Visitor {
     }
 }
 
+fn is_stranger(errno: Errno) -> bool {
+    matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
+}
+
 /// Somebody who is signed in; anybody else is sent to sign in, and comes back.
 pub(crate) struct SignedIn {
     visitor: Visitor,
@@ -117,14 +119,11 @@ impl Deref for SignedIn {
 impl<'a> FromRequest<'a> for SignedIn {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let visitor = Visitor::of(request).await?;
-        match visitor.caller().cloned() {
-            Some(caller) => Ok(Self { visitor, caller }),
-            None => {
-                let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
-                let sign_in = page::see_other(&return_path::sign_in(back));
-                Err(poem::Error::from_response(sign_in))
-            }
+        if let Some(caller) = visitor.caller().cloned() {
+            return Ok(Self { visitor, caller });
         }
+        let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        Err(poem::Error::from_response(page::see_other(&return_path::sign_in(back))))
     }
 }
 

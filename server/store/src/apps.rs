@@ -2,10 +2,10 @@
 
 use presence_core::model::{App, AppState, Millis, UserId};
 use presence_protocol::AppId;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::error::StoreError;
@@ -55,6 +55,7 @@ impl Store {
             domain_key: ActiveValue::Set(app.domain_key.clone()),
             created_at: ActiveValue::Set(stored(app.created_at)),
             last_looked_at: ActiveValue::Set(app.last_looked_at.map(stored)),
+            blocked_at: ActiveValue::Set(app.blocked_at.map(stored)),
         })
         .exec_without_returning(self.write())
         .await?;
@@ -131,6 +132,48 @@ impl Store {
             .col_expr(app::Column::State, state.name().into())
             .filter(app::Column::Id.eq(app.to_string()));
         Ok(update.exec(self.write()).await?.rows_affected > 0)
+    }
+
+    /// Blocks an Application since a moment, or ends that. False where there is no such Application.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn set_app_blocked(
+        &self,
+        app: AppId,
+        since: Option<Millis>,
+    ) -> Result<bool, StoreError> {
+        let update = app::Entity::update_many()
+            .col_expr(app::Column::BlockedAt, Expr::value(since.map(stored)))
+            .filter(app::Column::Id.eq(app.to_string()));
+        Ok(update.exec(self.write()).await?.rows_affected > 0)
+    }
+
+    /// The Applications with this id, or with this text in their name or domain, whatever its case; the newest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn find_apps(&self, text: &str, limit: u64) -> Result<Vec<App>, StoreError> {
+        let text = text.to_lowercase();
+        let pattern = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+        let holds = |column: app::Column| {
+            let pattern = LikeExpr::new(format!("%{pattern}%")).escape('\\');
+            Expr::expr(Func::lower(column.into_expr())).like(pattern)
+        };
+        let found = Condition::any()
+            .add(app::Column::Id.eq(&*text))
+            .add(holds(app::Column::Name))
+            .add(holds(app::Column::Domain));
+        let rows = app::Entity::find()
+            .filter(found)
+            .order_by_desc(app::Column::CreatedAt)
+            .order_by_asc(app::Column::Id)
+            .limit(limit)
+            .all(self.read())
+            .await?;
+        rows.into_iter().map(App::try_from).collect()
     }
 
     /// Makes a registered Application verified, if the key that its domain showed is still the one to show.

@@ -3,8 +3,8 @@
 use presence_core::model::{AppState, Grant, Millis, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, RelationTrait, Select,
 };
 
 use crate::error::StoreError;
@@ -39,6 +39,7 @@ pub(crate) struct GrantRow {
     domain: String,
     state: String,
     last_looked_at: Option<i64>,
+    blocked_at: Option<i64>,
 }
 
 impl Store {
@@ -73,6 +74,16 @@ impl Store {
             query = query.filter(grant::Column::Puid.gt(after.to_string()));
         }
         read_puids(query, self.read()).await
+    }
+
+    /// How many users let an Application see them, pausing ones too.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn count_grants_of(&self, app: AppId) -> Result<u64, StoreError> {
+        let query = grant::Entity::find().filter(grant::Column::AppId.eq(app.to_string()));
+        Ok(query.count(self.read()).await?)
     }
 
     /// The grants of a user, the oldest first.
@@ -129,6 +140,7 @@ impl GrantRow {
                 app::Column::Domain,
                 app::Column::State,
                 app::Column::LastLookedAt,
+                app::Column::BlockedAt,
             ])
     }
 
@@ -141,7 +153,7 @@ impl GrantRow {
     }
 
     pub(crate) fn app_state(&self) -> Result<AppState, StoreError> {
-        app_state(&self.state)
+        app_state(&self.state, self.blocked_at)
     }
 
     pub(crate) fn grant(&self) -> Result<Grant, StoreError> {

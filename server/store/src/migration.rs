@@ -2,6 +2,7 @@
 
 mod m0001_tables;
 mod m0002_generations;
+mod m0003_blocked;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -16,7 +17,11 @@ pub(crate) struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_tables::Step), Box::new(m0002_generations::Step)]
+        vec![
+            Box::new(m0001_tables::Step),
+            Box::new(m0002_generations::Step),
+            Box::new(m0003_blocked::Step),
+        ]
     }
 }
 

@@ -138,13 +138,14 @@ impl TryFrom<app::Model> for App {
         Ok(Self {
             id: id("apps", &row.id)?,
             owner: UserId(row.owner),
-            state: app_state(&row.state)?,
+            state: app_state(&row.state, row.blocked_at)?,
             name: row.name,
             domain: row.domain,
             description: row.description,
             domain_key: row.domain_key,
             created_at: millis("apps", row.created_at)?,
             last_looked_at: row.last_looked_at.map(|at| millis("apps", at)).transpose()?,
+            blocked_at: row.blocked_at.map(|at| millis("apps", at)).transpose()?,
         })
     }
 }
@@ -199,8 +200,11 @@ impl TryFrom<session::Model> for Session {
     }
 }
 
-pub(crate) fn app_state(word: &str) -> Result<AppState, StoreError> {
-    AppState::from_name(word).ok_or(StoreError::Nonsense("apps"))
+/// The state of an Application: one that is blocked is not active, while the table keeps what its developer wishes.
+pub(crate) fn app_state(word: &str, blocked_at: Option<i64>) -> Result<AppState, StoreError> {
+    let state = AppState::from_name(word).ok_or(StoreError::Nonsense("apps"))?;
+    let is_stopped = state == AppState::Active && blocked_at.is_some();
+    Ok(if is_stopped { AppState::Inactive } else { state })
 }
 
 pub(crate) fn email(text: &str) -> Result<Email, StoreError> {

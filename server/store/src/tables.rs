@@ -63,6 +63,7 @@ pub(crate) mod app {
         pub(crate) domain_key: String,
         pub(crate) created_at: i64,
         pub(crate) last_looked_at: Option<i64>,
+        pub(crate) blocked_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -245,10 +245,11 @@ test("a provider that is down is said to be down, before and after the visit the
   const { provider, stage } = await scene(t);
   const browser = new Browser();
   const url = await wayBack(stage, browser);
+  const issuer = provider.issuer.url;
   await provider.down();
   await refused(stage, browser, url, 503, 31);
   const unknown = await Stage.start(t, [
-    { name: "mock", issuer: provider.issuer.url, client_ids: ["presence"], email_domains: ["mail.example"] },
+    { name: "mock", issuer, client_ids: ["presence"], email_domains: ["mail.example"] },
   ]);
   await refused(unknown, browser, start(unknown), 503, 31);
 });

@@ -16,7 +16,7 @@ const require = createRequire(join(process.env.PRESENCE_OIDC_TOOLS, "tools.cjs")
 /** Imports one of the tools, which lie in the target directory. */
 export const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
 
-const { WebSocket } = await tool("ws");
+const { default: WebSocket } = await tool("ws");
 
 /** How long a test waits for what must come, in milliseconds. Nothing waits for it in a passing test. */
 const PATIENCE = 30_000;
@@ -62,7 +62,7 @@ export class Stage {
     await writeFile(config, settings(issuers));
     const given = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const database = `sqlite://${join(directory, "presence.db")}?mode=rwc`;
-    const all = ["--dev", "--listen=127.0.0.1:0", `--config=${config}`, `--database=${database}`, "--drain-seconds=0.2", ...given];
+    const all = ["--dev", "--listen=127.0.0.1:0", `--config=${config}`, `--database=${database}`, "--drain-seconds=0.2", "--status-burst=100", ...given];
     const child = spawn(process.env.PRESENCE_TEST_SERVER, all, {
       cwd: directory,
       stdio: ["ignore", "pipe", "pipe"],

@@ -1,6 +1,6 @@
 //! What an operator writes, and what is said of it.
 
-use presence_tests::run;
+use presence_tests::{Said, run};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -105,13 +105,22 @@ async fn a_check_tells_which_issuers_can_be_reached() {
     let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("issuer idp: ok, 1 usable keys"), "{said:?}");
+    let other = issuer.described(&json!({"issuer": format!("{}/", issuer.url())}));
+    let other = format!("--oidc-issuers={}", json!([other]));
+    let said = run(directory.path(), &["check", "--dev", &other], &[]).await;
+    said_of(&said, "issuer idp: its document cannot be read, or is another issuer's");
     issuer.publish(&[]);
     let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("issuer idp: has no key"), "{said:?}");
+    said_of(&said, "issuer idp: has no key");
     let down = described("http://127.0.0.1:1", &json!({"name": "gone"}));
     let both = format!("--oidc-issuers={}", json!([down, issuer.described(&offline)]));
     let said = run(directory.path(), &["check", "--dev", &both], &[]).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("issuer gone: the issuer cannot be reached"), "{said:?}");
+    said_of(&said, "issuer gone: no connection");
+}
+
+/// Makes sure that a check has failed with a line that says this.
+#[track_caller]
+fn said_of(said: &Said, text: &str) {
+    assert_eq!((said.code, said.err.lines().count()), (Some(1), 1), "{said:?}");
+    assert!(said.err.contains(text), "{said:?}");
 }

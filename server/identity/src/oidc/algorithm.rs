@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 /// A signature algorithm of RFC 7518 or RFC 8037.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    /// RSA with PKCS #1 padding, version 1.5, and SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    /// RSA with PKCS #1 padding, version 1.5, and SHA-384.
     #[serde(rename = "RS384")]
     Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    /// RSA with PKCS #1 padding, version 1.5, and SHA-512.
     #[serde(rename = "RS512")]
     Rs512,
-    /// RSASSA-PSS with SHA-256.
+    /// RSA with PSS padding and SHA-256.
     #[serde(rename = "PS256")]
     Ps256,
-    /// RSASSA-PSS with SHA-384.
+    /// RSA with PSS padding and SHA-384.
     #[serde(rename = "PS384")]
     Ps384,
-    /// RSASSA-PSS with SHA-512.
+    /// RSA with PSS padding and SHA-512.
     #[serde(rename = "PS512")]
     Ps512,
     /// ECDSA on P-256 with SHA-256.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::sync::{MutexGuard as AsyncGuard, SemaphorePermit};
 
-use crate::fetch::{Fetched, GuardedClient};
+use crate::fetch::{FetchError, Fetched, GuardedClient};
 use crate::identity::{IdentityError, Millis};
 
 /// How long a document is fresh where the issuer does not say.
@@ -33,8 +33,25 @@ pub(super) trait Source: Send + Sync {
     /// The document, and for how long the issuer says that it is fresh.
     ///
     /// # Errors
-    /// If there is none now.
-    async fn ask(&self, now: Millis) -> Result<Answered<Self::Document>, IdentityError>;
+    /// Why there is none now.
+    async fn ask(&self, now: Millis) -> Result<Answered<Self::Document>, Trouble>;
+}
+
+/// Why an issuer gave no document: for its operator or ours, not for a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It could not be asked.
+    #[error("{0}")]
+    Fetch(#[from] FetchError),
+    /// It answered with another status than 200.
+    #[error("it answered with the status {0}")]
+    Status(u16),
+    /// What it answered is not the document of this issuer.
+    #[error("its document cannot be read, or is another issuer's")]
+    Unreadable,
+    /// Too many are asking.
+    #[error("too many are asking")]
+    Busy,
 }
 
 /// A document that an issuer gave.
@@ -54,7 +71,8 @@ pub(super) struct Cached<S: Source> {
 
 struct State<T> {
     held: Option<Held<T>>,
-    failed_at: Option<Millis>,
+    /// When the source failed last, unless it has answered since.
+    failed: Option<(Millis, Trouble)>,
     /// How often the source has answered or failed.
     questions: u64,
 }
@@ -73,7 +91,7 @@ pub(super) struct Turn<'a> {
 
 impl<S: Source> Cached<S> {
     pub(super) fn new(source: S) -> Self {
-        let state = State { held: None, failed_at: None, questions: 0 };
+        let state = State { held: None, failed: None, questions: 0 };
         Self {
             source,
             state: Mutex::new(state),
@@ -117,7 +135,12 @@ impl<S: Source> Cached<S> {
 
     /// Whether the issuer did not answer lately.
     pub(super) fn is_resting(&self, now: Millis) -> bool {
-        self.state().failed_at.is_some_and(|failed_at| now.saturating_sub(failed_at) < REST)
+        self.state().failed.is_some_and(|(failed_at, _)| now.saturating_sub(failed_at) < REST)
+    }
+
+    /// Why the issuer did not answer when it was asked last.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.state().failed.map(|(_, trouble)| trouble)
     }
 
     /// Waits for a question that is under way, and then for one's own turn.
@@ -139,9 +162,9 @@ impl<S: Source> Cached<S> {
                 let (shortest, longest) = FRESH_BOUNDS;
                 let fresh_for = max_age.unwrap_or(FRESH).clamp(shortest, longest);
                 state.held = Some(Held { document: Arc::new(document), since: now, fresh_for });
-                state.failed_at = None;
+                state.failed = None;
             }
-            Err(_) => state.failed_at = Some(now),
+            Err(trouble) => state.failed = Some((now, trouble)),
         }
     }
 
@@ -174,17 +197,17 @@ impl<S: Source> Cached<S> {
 /// Gets a JSON document of an issuer.
 ///
 /// # Errors
-/// [`IdentityError::Unavailable`] if it cannot be had, or `read` cannot read it.
+/// If it cannot be had, or `read` cannot read it.
 pub(super) async fn fetch<T>(
     client: &GuardedClient,
     url: &url::Url,
     read: impl FnOnce(&[u8]) -> Option<T>,
-) -> Result<Answered<T>, IdentityError> {
-    let fetched = client.get(url).await.map_err(|_| IdentityError::Unavailable)?;
-    let Fetched { status: 200, body, max_age, .. } = fetched else {
-        return Err(IdentityError::Unavailable);
-    };
-    let document = read(&body).ok_or(IdentityError::Unavailable)?;
+) -> Result<Answered<T>, Trouble> {
+    let Fetched { status, body, max_age, .. } = client.get(url).await?;
+    if status != 200 {
+        return Err(Trouble::Status(status));
+    }
+    let document = read(&body).ok_or(Trouble::Unreadable)?;
     let max_age = max_age.map(|age| Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
     Ok(Answered { document, max_age })
 }
@@ -215,13 +238,13 @@ mod tests {
     impl Source for Counter {
         type Document = u64;
 
-        async fn ask(&self, _now: Millis) -> Result<Answered<u64>, IdentityError> {
+        async fn ask(&self, _now: Millis) -> Result<Answered<u64>, Trouble> {
             let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some(gate) = &self.gate {
                 gate.notified().await;
             }
             if self.down.load(Ordering::SeqCst) {
-                return Err(IdentityError::Unavailable);
+                return Err(Trouble::Status(503));
             }
             Ok(Answered { document: number, max_age: self.max_age })
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded};
 
 use super::Oidc;
@@ -16,6 +17,9 @@ use crate::identity::{Identity, IdentityError, Millis, Reason};
 
 /// What is asked for: who the user is, and the e-mail.
 const SCOPE: &str = "openid email";
+
+/// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or not.
+const AT_ONCE: usize = 32;
 
 /// Why a browser was not signed in. Holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,12 +99,13 @@ pub struct Finished {
 pub struct CodeFlow {
     oidc: Oidc,
     tickets: Tickets,
+    room: Semaphore,
     /// Where this server is reached, without a slash at the end.
     origin: String,
 }
 
 impl CodeFlow {
-    /// The path below which [`CodeFlow::callback_path`] is.
+    /// The path at which a sign-in begins, followed by the name of a provider; it ends at `callback` below that.
     pub const PATH: &str = "/sign-in/oidc";
 
     /// Signs browsers in that reach this server at `origin`.
@@ -109,7 +114,8 @@ impl CodeFlow {
     /// If there is no randomness.
     pub fn new(oidc: Oidc, origin: &str) -> Result<Self, FlowError> {
         let tickets = Tickets::new().map_err(|_| FlowError::Unavailable)?;
-        Ok(Self { oidc, tickets, origin: origin.to_owned() })
+        let room = Semaphore::new(AT_ONCE);
+        Ok(Self { oidc, tickets, room, origin: origin.to_owned() })
     }
 
     /// The providers that can be chosen from, in the operator's order: the name in addresses, and the name for people.
@@ -201,6 +207,7 @@ impl CodeFlow {
         metadata: &Metadata,
         redemption: &Redemption<'_>,
     ) -> Result<String, FlowError> {
+        let _place = self.room.try_acquire().map_err(|_full| FlowError::Busy)?;
         let endpoint = metadata.token_endpoint.as_ref().ok_or(FlowError::Unavailable)?;
         let client = Client {
             id: client_id(issuer),

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use url::Url;
 
 use super::algorithm::Algorithm;
-use super::cached::Cached;
+use super::cached::{Cached, Trouble};
 use super::claims::Claims;
 use super::keys::Keys;
 use super::metadata::{Metadata, MetadataSource};
@@ -93,18 +93,33 @@ impl Issuer {
         self.metadata.get(now).await
     }
 
-    /// Asks if a document is about to be too old. False if the issuer is down.
-    pub(super) async fn tend(&self, now: Millis) -> bool {
-        let described = self.settings.jwks_uri.is_some() || self.metadata.tend(now).await;
-        described && self.keys.tend(now).await
+    /// Asks if a document is about to be too old.
+    ///
+    /// # Errors
+    /// Why the issuer does not answer.
+    pub(super) async fn tend(&self, now: Millis) -> Result<(), Trouble> {
+        let described = !self.needs_metadata() || self.metadata.tend(now).await;
+        if described && self.keys.tend(now).await { Ok(()) } else { Err(self.trouble()) }
     }
 
     /// How many keys can be used.
-    pub(super) async fn usable_keys(&self, now: Millis) -> Result<usize, IdentityError> {
-        if self.settings.sign_in {
-            self.metadata(now).await?;
+    ///
+    /// # Errors
+    /// Why the issuer does not answer.
+    pub(super) async fn usable_keys(&self, now: Millis) -> Result<usize, Trouble> {
+        if self.needs_metadata() {
+            self.metadata(now).await.map_err(|_| self.trouble())?;
         }
-        Ok(self.keys.get(now).await?.usable())
+        Ok(self.keys.get(now).await.map_err(|_| self.trouble())?.usable())
+    }
+
+    /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where nobody has said where its keys are.
+    fn needs_metadata(&self) -> bool {
+        self.settings.sign_in || self.settings.jwks_uri.is_none()
+    }
+
+    fn trouble(&self) -> Trouble {
+        self.metadata.trouble().or(self.keys.trouble()).unwrap_or(Trouble::Busy)
     }
 
     /// Verifies a token of this issuer, which must bear `nonce` where one is given.

@@ -11,7 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::algorithm::Algorithm;
-use super::cached::{Answered, Cached, Source};
+use super::cached::{Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
 use crate::identity::{IdentityError, Millis, Reason};
 
@@ -27,7 +27,7 @@ struct AnySource(Arc<dyn Source<Document = KeySet>>);
 impl Source for AnySource {
     type Document = KeySet;
 
-    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, IdentityError> {
+    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
         self.0.ask(now).await
     }
 }
@@ -51,6 +51,11 @@ impl Keys {
     /// Asks if the keys are about to be too old. False if the issuer is down.
     pub(super) async fn tend(&self, now: Millis) -> bool {
         self.cached.tend(now).await
+    }
+
+    /// Why the issuer did not answer when it was asked last.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.cached.trouble()
     }
 
     /// The keys.
@@ -147,9 +152,9 @@ mod tests {
     impl Source for Published {
         type Document = KeySet;
 
-        async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, IdentityError> {
+        async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, Trouble> {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            let keys = self.keys.lock().unwrap().clone().ok_or(IdentityError::Unavailable)?;
+            let keys = self.keys.lock().unwrap().clone().ok_or(Trouble::Status(503))?;
             let document = KeySet::read(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
             Ok(Answered { document, max_age: None })
         }

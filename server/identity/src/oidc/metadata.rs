@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
 
-use super::cached::{self, Answered, Source};
+use super::cached::{self, Answered, Source, Trouble};
 use crate::fetch::GuardedClient;
-use crate::identity::{IdentityError, Millis};
+use crate::identity::Millis;
 use crate::strict_json;
 
 /// How deep the JSON may be nested.
@@ -58,10 +58,10 @@ pub(super) struct MetadataSource {
 impl Source for MetadataSource {
     type Document = Metadata;
 
-    async fn ask(&self, _now: Millis) -> Result<Answered<Metadata>, IdentityError> {
+    async fn ask(&self, _now: Millis) -> Result<Answered<Metadata>, Trouble> {
         let base = self.issuer.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/.well-known/openid-configuration"))
-            .map_err(|_| IdentityError::Unavailable)?;
+            .map_err(|_| Trouble::Unreadable)?;
         cached::fetch(&self.client, &url, |text| Metadata::read(text, &self.issuer)).await
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use url::Url;
 
-use super::cached::{self, Answered, Cached, Source};
+use super::cached::{self, Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
-use super::metadata::{Metadata, MetadataSource};
+use super::metadata::MetadataSource;
 use crate::fetch::GuardedClient;
-use crate::identity::{IdentityError, Millis};
+use crate::identity::Millis;
 
 /// What an issuer says of itself, remembered.
 pub(super) type CachedMetadata = Cached<MetadataSource>;
@@ -35,14 +35,12 @@ impl KeySetSource {
 impl Source for KeySetSource {
     type Document = KeySet;
 
-    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, IdentityError> {
-        let url = match &self.pinned {
-            Some(url) => url.clone(),
-            None => {
-                let metadata: Arc<Metadata> = self.metadata.get(now).await?;
-                metadata.jwks_uri.clone()
-            }
-        };
-        cached::fetch(&self.client, &url, KeySet::read).await
+    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
+        if let Some(url) = &self.pinned {
+            return cached::fetch(&self.client, url, KeySet::read).await;
+        }
+        let metadata = self.metadata.get(now).await;
+        let metadata = metadata.map_err(|_| self.metadata.trouble().unwrap_or(Trouble::Busy))?;
+        cached::fetch(&self.client, &metadata.jwks_uri, KeySet::read).await
     }
 }

@@ -16,6 +16,7 @@ const EVERY: &str = "*";
 /// An issuer of ID tokens, as the operator describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own in the file")]
 pub struct IssuerSettings {
     /// The name in this server's own addresses, such as `google`: 1 to 32 of `a-z 0-9 -`.
     pub name: String,

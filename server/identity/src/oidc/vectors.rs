@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::cached::{Answered, Source};
+use super::cached::{Answered, Source, Trouble};
 use super::issuer::{Issuer, Token};
 use super::key_set::KeySet;
 use super::mint::Signer;
@@ -58,9 +58,9 @@ struct Pinned(Value);
 impl Source for Pinned {
     type Document = KeySet;
 
-    async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, IdentityError> {
+    async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, Trouble> {
         let document = KeySet::read(self.0.to_string().as_bytes());
-        let document = document.ok_or(IdentityError::Unavailable)?;
+        let document = document.ok_or(Trouble::Unreadable)?;
         Ok(Answered { document, max_age: None })
     }
 }

@@ -62,9 +62,11 @@ impl Server {
         let context = Context {
             presence,
             public_url,
+            own_origins: vec![url.to_owned()],
             dev_issuer,
             code_flow: None,
             body_limit: BODY_LIMIT,
+            operator: None,
             version_file: directory.path().join("version.json"),
         };
         let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();

@@ -180,6 +180,7 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
         domain_key: "key".to_owned(),
         created_at: NOW,
         last_looked_at: None,
+        blocked_at: None,
     }
 }
 

@@ -75,6 +75,52 @@ async fn a_domain_is_verified_only_by_the_key_it_has_now() {
 }
 
 #[tokio::test]
+async fn a_blocked_application_is_inactive_and_is_then_what_it_was() {
+    let house = House::new().await;
+    let owner = house.user("owner").await;
+    house.app(APP, owner).await;
+    house.writer.grant(owner, APP, Puid::from_bits(1), NOW).await.unwrap();
+    assert!(house.store.set_app_blocked(APP, Some(NOW)).await.unwrap());
+    let app = house.store.app(APP).await.unwrap().unwrap();
+    assert_eq!((app.state, app.blocked_at), (AppState::Inactive, Some(NOW)));
+    let granted = house.store.granted_apps(owner).await.unwrap();
+    assert_eq!(granted[0].state, AppState::Inactive);
+    let loaded = house.writer.load(owner).await.unwrap();
+    assert_eq!(loaded.apps, [(APP, AppState::Inactive)]);
+    assert!(house.store.set_app_blocked(APP, None).await.unwrap());
+    assert_eq!(house.store.app(APP).await.unwrap().unwrap().state, AppState::Active);
+    assert!(!house.store.set_app_blocked(AppId::from_bits(9), Some(NOW)).await.unwrap());
+}
+
+#[tokio::test]
+async fn applications_are_found_by_id_name_and_domain_and_no_letter_is_a_wildcard() {
+    let house = House::new().await;
+    let owner = house.user("owner").await;
+    house.app(APP, owner).await;
+    let found = async |text: &str| house.store.find_apps(text, 10).await.unwrap().len();
+    for text in [&*APP.to_string(), "hes", "CHESS", "chess.exam", "s.e", ""] {
+        assert_eq!(found(text).await, 1, "{text}");
+    }
+    for text in ["go", "c%s", "c_ess", "\\", "key", "Play", &APP.to_string()[1..]] {
+        assert_eq!(found(text).await, 0, "{text}");
+    }
+    assert!(house.store.find_apps("chess", 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn grants_of_an_application_are_counted() {
+    let house = House::new().await;
+    let owner = house.user("owner").await;
+    house.app(APP, owner).await;
+    assert_eq!(house.store.count_grants_of(APP).await.unwrap(), 0);
+    for (bits, name) in (1..).zip(["alice", "bob"]) {
+        let user = house.user(name).await;
+        house.writer.grant(user, APP, Puid::from_bits(bits), NOW).await.unwrap();
+    }
+    assert_eq!(house.store.count_grants_of(APP).await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn looks_and_uses_are_noted_to_the_minute() {
     let house = House::new().await;
     let owner = house.user("owner").await;

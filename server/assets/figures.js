@@ -1,0 +1,136 @@
+// How the server is: asked every two seconds while somebody looks, drawn from what this page has seen.
+
+const PERIOD = 2000;
+const KEPT = 150;
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 320, HEIGHT = 96, LEFT = 4, TOP = 8;
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const at = (id) => document.getElementById(id);
+
+/** What each chart shows: a name and how to find it in two figures that follow each other. */
+const level = (name) => (now) => now.levels[name];
+const rate = (name) => (now, before) => {
+  if (!before || now.totals[name] < before.totals[name]) return undefined;
+  return (now.totals[name] - before.totals[name]) / ((now.at - before.at) / 1000);
+};
+const CHARTS = {
+  connections: [["devices", level("device_connections")], ["back ends", level("app_connections")]],
+  updates: [["updates", rate("updates")]],
+  notifications: [["accepted", rate("notifications")], ["handed to devices", rate("deliveries")]],
+  frames: [["received", rate("received")], ["sent", rate("sent")]],
+  queue: [["requests", level("writer_queue")]],
+  errors: [["refusals", rate("errors")]],
+};
+
+const history = [];
+let timer;
+
+function svg(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+/** The next number of the kind 1, 2, 5, 10, … that is not less. */
+function ceiling(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 10 * power;
+}
+
+function line(values, top) {
+  const step = (WIDTH - 2 * LEFT) / (KEPT - 1);
+  const first = KEPT - values.length;
+  let path = "", pen = "M";
+  for (const [place, value] of values.entries()) {
+    if (value === undefined) { pen = "M"; continue; }
+    const x = LEFT + (first + place) * step;
+    const y = HEIGHT - (value / top) * (HEIGHT - TOP);
+    path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+    pen = "L";
+  }
+  return path;
+}
+
+function draw(figure, lines) {
+  const series = lines.map(([name, find]) => [name, history.map((now, place) => find(now, history[place - 1]))]);
+  const top = ceiling(1.1 * Math.max(0, ...series.flatMap(([, values]) => values.filter((value) => value !== undefined))));
+  const newest = series.map(([name, values]) => [name, values.at(-1)]);
+  const said = newest.map(([name, value]) => `${name}: ${value === undefined ? "not known yet" : short.format(value)}`).join(", ");
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 4}`, role: "img", "aria-label": `${said}. The scale ends at ${short.format(top)}.` });
+  for (const share of [0, 0.5, 1]) {
+    const y = HEIGHT - share * (HEIGHT - TOP);
+    drawing.append(svg("line", { class: "grid", x1: LEFT, x2: WIDTH - LEFT, y1: y, y2: y }));
+  }
+  const scale = svg("text", { class: "scale", x: LEFT, y: TOP + 11 });
+  scale.textContent = short.format(top);
+  drawing.append(scale);
+  series.forEach(([, values], place) => drawing.append(svg("path", { class: `line line-${place}`, d: line(values, top) })));
+  const legend = document.createElement("p");
+  legend.className = "legend";
+  newest.forEach(([name, value], place) => {
+    const entry = document.createElement("span");
+    entry.className = `key key-${place}`;
+    entry.textContent = `${name} ${value === undefined ? "–" : short.format(value)}`;
+    legend.append(entry);
+  });
+  figure.querySelector("svg")?.remove();
+  figure.querySelector(".legend")?.remove();
+  figure.append(drawing, legend);
+}
+
+function state(text, like) {
+  if (at("state").textContent !== text) at("state").textContent = text;
+  at("state").className = `status ${like}`;
+}
+
+function show(now) {
+  history.push(now);
+  if (history.length > KEPT) history.shift();
+  at("figures").hidden = false;
+  at("database").textContent = now.database.answers ? `answers in ${now.database.milliseconds} ms` : "does not answer";
+  at("database").className = now.database.answers ? "" : "problem";
+  at("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
+  for (const name of ["device_connections", "app_connections", "users"]) at(name).textContent = whole.format(now.levels[name]);
+  at("version").textContent = now.version;
+  for (const figure of document.querySelectorAll("[data-chart]")) draw(figure, CHARTS[figure.dataset.chart]);
+  const errors = Object.entries(now.errors).filter(([, count]) => count > 0).sort((one, other) => other[1] - one[1]);
+  at("no-errors").hidden = errors.length > 0;
+  at("errors").hidden = errors.length === 0;
+  at("errors").querySelector("tbody").replaceChildren(...errors.map(([name, count]) => {
+    const row = document.createElement("tr");
+    const [what, often] = [document.createElement("td"), document.createElement("td")];
+    what.textContent = name.replaceAll("_", " ");
+    often.textContent = whole.format(count);
+    often.className = "number";
+    row.append(what, often);
+    return row;
+  }));
+  at("seen").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
+}
+
+async function ask() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  try {
+    const answer = await fetch("/admin/figures", { headers: { accept: "application/json" }, cache: "no-store" });
+    if (answer.status === 401) {
+      state("Your hour is over. Load the page to sign in again.", "offline");
+      return;
+    }
+    const body = await answer.json();
+    if (answer.ok) {
+      show(body);
+      if (!body.database.answers) state("The database does not answer", "unavailable");
+      else if (body.draining) state("Stopping: sockets are told to go", "unavailable");
+      else state(body.warming_up ? "Warming up after a restart" : "Running", body.warming_up ? "unavailable" : "online");
+    } else state(body.errno === 52 ? "The server is stopping" : `The server says: ${body.error}`, "unavailable");
+  } catch {
+    state("The server cannot be reached", "offline");
+  }
+  timer = setTimeout(ask, PERIOD);
+}
+
+document.addEventListener("visibilitychange", ask);
+ask();

@@ -1,0 +1,46 @@
+//! The API keys of an Application: made, shown once, revoked.
+
+use poem::http::StatusCode;
+use poem::web::Path;
+use poem::{Response, handler};
+use presence_protocol::Errno;
+
+use crate::http::Refusal;
+use crate::page::Notice;
+use crate::web::visitor::see_other;
+use crate::web::{SignedForm, Visitor};
+
+use super::Named;
+use super::application::{ApplicationPage, Once};
+
+#[handler]
+pub(super) async fn make(
+    visitor: Visitor,
+    form: SignedForm,
+    Named(app): Named,
+) -> poem::Result<Response> {
+    let (status, once) = match form.presence().make_key(form.me(), app).await {
+        Ok(made) => (StatusCode::OK, Once { made: Some(made.secret), ..Once::default() }),
+        Err(ko) if ko.errno == Errno::TooLarge => {
+            let no_key = "There are as many keys as there may be. Revoke one that is not used.";
+            (StatusCode::CONFLICT, Once { no_key: Some(no_key.to_owned()), ..Once::default() })
+        }
+        Err(ko) => return Err(Refusal::from(ko).into()),
+    };
+    let app = form.presence().own_app(form.me(), app).await.map_err(Refusal::from)?;
+    Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
+}
+
+#[handler]
+pub(super) async fn delete(
+    form: SignedForm,
+    Named(app): Named,
+    Path((_, key)): Path<(String, i64)>,
+) -> poem::Result<Response> {
+    let notice = match form.presence().delete_key(form.me(), app, key).await {
+        Ok(()) => Notice::KeyDeleted,
+        Err(ko) if ko.errno == Errno::NotFound => Notice::NoSuchKey,
+        Err(ko) => return Err(Refusal::from(ko).into()),
+    };
+    Ok(see_other(&format!("/myapps/{app}"), notice))
+}

@@ -1,0 +1,108 @@
+//! Finding an Application, and blocking it.
+
+use askama::Template;
+use poem::web::{Path, Query};
+use poem::{Response, handler};
+use presence_core::AppState;
+use presence_protocol::{AppId, Errno};
+use presence_service::operator::{FOUND, FoundApp};
+use serde::Deserialize;
+
+use crate::http::Refusal;
+use crate::page::{Moment, Notice, Shell};
+use crate::web::Visitor;
+use crate::web::visitor::see_other;
+
+use super::guard::{Operator, OperatorForm, shell};
+
+/// What the page is asked with.
+#[derive(Deserialize)]
+struct Wish {
+    #[serde(default)]
+    find: String,
+}
+
+struct FoundView {
+    id: String,
+    name: String,
+    domain: String,
+    state: &'static str,
+    owner: i64,
+    sockets: usize,
+    created_at: Moment,
+    blocked_at: Option<Moment>,
+}
+
+impl From<FoundApp> for FoundView {
+    fn from(found: FoundApp) -> Self {
+        let FoundApp { app, sockets } = found;
+        let state = match (app.blocked_at, app.state) {
+            (Some(_), _) => "blocked",
+            (None, AppState::Registered) => "not verified",
+            (None, AppState::Verified) => "verified",
+            (None, AppState::Active) => "active",
+            (None, AppState::Inactive) => "stopped",
+        };
+        Self {
+            id: app.id.to_string(),
+            name: app.name,
+            domain: app.domain,
+            state,
+            owner: app.owner.0,
+            sockets,
+            created_at: Moment::new(app.created_at),
+            blocked_at: app.blocked_at.map(Moment::new),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "operator/applications.html")]
+struct FindPage {
+    shell: Shell,
+    csrf_token: String,
+    wanted: String,
+    found: Vec<FoundView>,
+    /// Whether there may be more.
+    full: bool,
+}
+
+#[handler]
+pub(super) async fn find(
+    visitor: Visitor,
+    operator: Operator,
+    Query(wish): Query<Wish>,
+) -> poem::Result<Response> {
+    let wanted = wish.find.trim().to_owned();
+    let found = operator.presence().find_apps(&wanted).await.map_err(Refusal::from)?;
+    let found: Vec<FoundView> = found.into_iter().map(FoundView::from).collect();
+    let full = found.len() as u64 >= FOUND;
+    let (shell, csrf_token) = (shell(&visitor, "Applications"), operator.csrf_token());
+    Ok(visitor.show(&FindPage { shell, csrf_token, wanted, found, full }))
+}
+
+#[handler]
+pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> poem::Result<Response> {
+    form.operator.presence().block_app(named(&appid)?).await.map_err(Refusal::from)?;
+    Ok(back(&form, Notice::Blocked))
+}
+
+#[handler]
+pub(super) async fn unblock(
+    form: OperatorForm,
+    Path(appid): Path<String>,
+) -> poem::Result<Response> {
+    form.operator.presence().unblock_app(named(&appid)?).await.map_err(Refusal::from)?;
+    Ok(back(&form, Notice::Unblocked))
+}
+
+/// To what was looked for.
+fn back(form: &OperatorForm, notice: Notice) -> Response {
+    let wanted = form.fields.get("find").unwrap_or_default();
+    let wanted: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    see_other(&format!("/admin/applications?find={wanted}"), notice)
+}
+
+fn named(text: &str) -> Result<AppId, Refusal> {
+    text.parse().map_err(|_| Errno::UnknownApplication.into())
+}

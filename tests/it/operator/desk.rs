@@ -1,0 +1,82 @@
+//! An operator at the pages, without a browser.
+
+use presence_tests::{Answer, Call, Options, Server, run};
+use tempfile::tempdir;
+
+/// What the command makes: a token, and the digest for the settings.
+pub(super) async fn make_token() -> (String, String) {
+    let directory = tempdir().unwrap();
+    let said = run(directory.path(), &["admin-token"], &[]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let token = said.out.lines().map(str::trim).find(|line| line.starts_with("pro_")).unwrap();
+    let digest = said.out.split('"').nth(1).unwrap();
+    (token.to_owned(), digest.to_owned())
+}
+
+/// An operator who is signed in.
+pub(super) struct Desk {
+    origin: String,
+    pub(super) cookie: String,
+    token: String,
+}
+
+impl Desk {
+    /// A server with an operator, who signs in.
+    pub(super) async fn open() -> (Server, Self) {
+        let (token, digest) = make_token().await;
+        let server = Server::start(Options::default().with("admin-token-digest", digest)).await;
+        let desk = Self::sign_in(&server, &token).await;
+        (server, desk)
+    }
+
+    /// Signs in, also after a restart.
+    pub(super) async fn sign_in(server: &Server, token: &str) -> Self {
+        let answer = try_sign_in(server, token).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
+        let cookies = answer.headers.get_all("set-cookie").iter();
+        let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
+        let cookie =
+            cookies.iter().find(|cookie| cookie.starts_with("presence-operator=")).unwrap();
+        for wanted in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"] {
+            assert!(cookie.contains(wanted), "{cookie}");
+        }
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        Self { origin: server.url(), cookie, token: token.to_owned() }
+    }
+
+    pub(super) async fn sign_in_again(&mut self, server: &Server) {
+        *self = Self::sign_in(server, &self.token).await;
+    }
+
+    pub(super) fn get(&self, server: &Server, path: &str) -> Call {
+        server.call("GET", path).header("cookie", &self.cookie)
+    }
+
+    /// Posts a form of a page of this server.
+    pub(super) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> Answer {
+        let call = server.call("POST", path).header("cookie", &self.cookie);
+        call.header("origin", &self.origin).form(&[("csrf_token", csrf_token)]).await
+    }
+
+    /// The token in the forms of the pages.
+    pub(super) async fn csrf_token(&self, server: &Server) -> String {
+        let page = self.get(server, "/admin").await;
+        let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    /// Blocks an Application, or ends that.
+    pub(super) async fn switch(&self, server: &Server, appid: &str, switch: &str) {
+        let csrf_token = self.csrf_token(server).await;
+        let path = format!("/admin/applications/{appid}/{switch}");
+        let answer = self.post(server, &path, &csrf_token).await;
+        assert_eq!(answer.status, 303, "{}", answer.text);
+        assert!(answer.header("location").starts_with("/admin/applications"));
+    }
+}
+
+/// Tries to sign in with a token.
+pub(super) async fn try_sign_in(server: &Server, token: &str) -> Answer {
+    let call = server.call("POST", "/admin/sign-in").header("origin", &server.url());
+    call.header("accept", "text/html").form(&[("token", token)]).await
+}

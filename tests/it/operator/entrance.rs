@@ -1,0 +1,116 @@
+//! Who is let in as the operator.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, run};
+use tempfile::tempdir;
+
+use super::desk::{Desk, make_token, try_sign_in};
+
+#[tokio::test]
+async fn without_an_operator_there_is_nothing() {
+    let server = Server::quick().await;
+    let block = format!("/admin/applications/{}/block", "0".repeat(32));
+    for (method, path) in [
+        ("GET", "/admin"),
+        ("GET", "/admin/figures"),
+        ("GET", "/admin/applications?find=x"),
+        ("POST", "/admin/sign-in"),
+        ("POST", "/admin/sign-out"),
+        ("POST", &block),
+    ] {
+        let call = server.call(method, path).header("origin", &server.url());
+        let call = if method == "POST" { call.form(&[("token", "x")]) } else { call };
+        call.await.is_ko(Errno::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn only_the_operators_token_opens() {
+    let (server, desk) = Desk::open().await;
+    let (other, digest) = make_token().await;
+    for wrong in ["", &other, &digest, "password"] {
+        let refused = try_sign_in(&server, wrong).await;
+        assert_eq!(refused.status, 401, "{wrong}");
+        assert!(refused.text.contains("This is not the operator"), "{}", refused.text);
+        assert!(refused.headers.get("set-cookie").is_none());
+    }
+    let user = server.sign_in("alice").await;
+    user.call("GET", "/admin/figures").await.is_ko(Errno::NotAuthenticated);
+    server.call("GET", "/admin/figures").await.is_ko(Errno::NotAuthenticated);
+    let sent_away = server.call("GET", "/admin/applications").await;
+    assert_eq!((sent_away.status, sent_away.header("location")), (303, "/admin"));
+    assert_eq!(desk.get(&server, "/admin/figures").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_guesses_has_to_wait() {
+    let (server, _desk) = Desk::open().await;
+    loop {
+        let refused = try_sign_in(&server, "guess").await;
+        if refused.status == 429 {
+            return;
+        }
+        assert_eq!(refused.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_itself() {
+    let (server, desk) = Desk::open().await;
+    let csrf_token = desk.csrf_token(&server).await;
+    let out = desk.post(&server, "/admin/sign-out", &csrf_token).await;
+    assert_eq!(out.status, 303);
+    let cookies = out.headers.get_all("set-cookie").iter();
+    assert!(
+        cookies.map(|cookie| cookie.to_str().unwrap()).any(|cookie| cookie.contains("Max-Age=0"))
+    );
+    assert_eq!(desk.get(&server, "/admin/figures").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_form_of_another_page_does_nothing() {
+    let (server, desk) = Desk::open().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let path = format!("/admin/applications/{}/block", application.appid);
+    for wrong in ["", &"0".repeat(64)] {
+        assert_eq!(desk.post(&server, &path, wrong).await.status, 403, "{wrong}");
+    }
+    let csrf_token = desk.csrf_token(&server).await;
+    let elsewhere = server.call("POST", &path).header("cookie", &desk.cookie);
+    let elsewhere = elsewhere.header("origin", "https://evil.example");
+    assert_eq!(elsewhere.form(&[("csrf_token", &csrf_token)]).await.status, 403);
+    application.call("GET", "/presence").await.ok();
+}
+
+#[tokio::test]
+async fn the_figures_count_what_happens_and_nothing_there_is_an_e_mail() {
+    let (server, desk) = Desk::open().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let (_stream, _) = presence_tests::Socket::stream(&server, &application).await;
+    let _device = presence_tests::Socket::device_of(&server, "alice", "phone", "online").await;
+    server.call("GET", "/nothing").await.is_ko(Errno::NotFound);
+    let figures = desk.get(&server, "/admin/figures").await.ok();
+    assert_eq!(figures["levels"]["device_connections"], 1.0, "{figures}");
+    assert_eq!(figures["levels"]["app_connections"], 1.0, "{figures}");
+    assert_eq!(figures["totals"]["updates"], 1.0, "{figures}");
+    assert_eq!(figures["errors"]["not_found"], 1.0, "{figures}");
+    assert_eq!(figures["database"]["answers"], true, "{figures}");
+    for path in ["/admin", "/admin/figures", "/admin/applications", "/admin/applications?find=chat"]
+    {
+        let page = desk.get(&server, path).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.text.contains('@'), "{path}: {}", page.text);
+    }
+    let found = desk.get(&server, "/admin/applications?find=chat").await;
+    assert!(found.text.contains(&application.appid), "{}", found.text);
+}
+
+#[tokio::test]
+async fn a_digest_that_cannot_be_one_is_told_and_a_right_one_is_not_shown() {
+    let directory = tempdir().unwrap();
+    let wrong = run(directory.path(), &["config", "--admin-token-digest", "secret"], &[]).await;
+    wrong.failed(2, "admin_token_digest must be 64 hexadecimal digits");
+    let (_, digest) = make_token().await;
+    let shown = run(directory.path(), &["config", "--admin-token-digest", &digest], &[]).await;
+    assert!(shown.out.contains("admin_token_digest = \"***\"") && !shown.out.contains(&digest));
+}
