@@ -19,7 +19,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 
-use self::link::Link;
+pub(crate) use self::link::Link;
+use crate::handover;
 use crate::meter;
 use crate::socket::shared::Sockets;
 use crate::tls::Tls;
@@ -109,7 +110,8 @@ impl Acceptor for Listening {
 /// A connection that ends where nothing was written to it for too long: a handshake or a request that never ends, or an idle
 /// connection. An open socket is pinged more often than that.
 pub(crate) struct Watched {
-    link: Link,
+    /// There until it is dropped.
+    link: Option<Link>,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
     /// Until when something must be written.
@@ -125,8 +127,16 @@ impl Watched {
         let Silences { handshake, first, later } = silences;
         let greeting = link.is_greeting();
         let until = sockets.presence.steady() + if greeting { handshake } else { first };
-        let first = greeting.then_some(first);
+        let (link, first) = (Some(link), greeting.then_some(first));
         Self { link, bell: Arc::default(), sockets, until, first, later, called: false }
+    }
+
+    fn is_greeting(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_greeting)
+    }
+
+    fn link(&mut self) -> Result<Pin<&mut Link>> {
+        self.link.as_mut().map(Pin::new).ok_or_else(|| Error::from(ErrorKind::NotConnected))
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
@@ -136,7 +146,7 @@ impl Watched {
         }
         let now = self.sockets.presence.steady();
         if now >= self.until {
-            if self.link.is_greeting() {
+            if self.is_greeting() {
                 meter::handshake(false);
             }
             return true;
@@ -150,7 +160,7 @@ impl Watched {
 
     /// The handshake is not what the peer has to say: once it is done, the time for the first request begins.
     fn greeted(&mut self) {
-        if !self.link.is_greeting()
+        if !self.is_greeting()
             && let Some(first) = self.first.take()
         {
             self.until = self.sockets.presence.steady() + first;
@@ -165,6 +175,12 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        handover::catch(&mut self.link);
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -174,7 +190,7 @@ impl AsyncRead for Watched {
         if self.is_over(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        let read = Pin::new(&mut self.link).poll_read(context, buffer);
+        let read = self.link()?.poll_read(context, buffer);
         self.greeted();
         read
     }
@@ -186,7 +202,7 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.link).poll_write(context, bytes);
+        let written = self.link()?.poll_write(context, bytes);
         self.wrote(&written);
         written
     }
@@ -196,20 +212,20 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.link).poll_write_vectored(context, parts);
+        let written = self.link()?.poll_write_vectored(context, parts);
         self.wrote(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.link.is_write_vectored()
+        self.link.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.link).poll_flush(context)
+        self.link()?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.link).poll_shutdown(context)
+        self.link()?.poll_shutdown(context)
     }
 }

@@ -22,5 +22,6 @@ mod client;
 mod tls;
 
 pub mod context;
+mod handover;
 mod meter;
 mod telemetry;

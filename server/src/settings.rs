@@ -153,6 +153,8 @@ settings! {
     app_queue_seconds: f64 = 3_600.0;
     /// How many updates an Application can resume over.
     app_queue_updates: usize = 100_000;
+    /// How many requests to the database are committed together at most; 1 is for comparisons.
+    commit_group: usize = 1_000;
     /// How long the sockets are told to go when the server stops, in seconds.
     drain_seconds: f64 = 10.0;
     /// How long a restarted server waits for devices to come back before it says who is offline, in seconds.
@@ -285,7 +287,10 @@ fn toml(value: &serde_json::Value) -> String {
             let member = |(name, value)| format!("{name} = {}", toml(value));
             format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
         }
-        plain => plain.to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => value.to_string(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The Device Presence Channel, point by point.
 
+mod early;
 mod endings;
 mod frames;
 mod limits;

@@ -46,11 +46,11 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
         &["presence-bench", "presence-client", "presence-server", "presence-tests"],
     ),
     ("reqwest", &["presence-identity", "presence-server", "presence-tests"]),
-    ("aws-lc-rs", &["presence-identity", "presence-service", "presence-tests"]),
+    ("aws-lc-rs", &["presence-bench", "presence-identity", "presence-service", "presence-tests"]),
     ("clap", &["presence-server"]),
     ("uniffi", &["presence-bindings"]),
     ("uniffi_bindgen", &["presence-bindgen"]),
-    ("sqlx", &["presence-tests"]),
+    ("sqlx", &["presence-bench", "presence-tests"]),
 ];
 
 #[test]

@@ -9,6 +9,7 @@ mod grants;
 mod keys;
 mod notifications;
 mod ops;
+mod pages;
 mod presence;
 mod production;
 mod session;

@@ -76,7 +76,7 @@ registry! {
     TooLarge = 1009, "too_large", No;
     /// The server restarts.
     Restart = 1012, "restart", BackingOff;
-    /// The server or the user's set of sockets is full.
+    /// The server or the user's set of sockets is full, or it cannot be told now who is there.
     TryAgainLater = 1013, "try_again_later", BackingOff;
     /// A newer connection of the same device has taken over.
     Replaced = 4001, "replaced", No;

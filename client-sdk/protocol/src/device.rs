@@ -1,5 +1,7 @@
 //! The frames of the Device Presence Channel.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -99,12 +101,45 @@ pub type Refused = (Ko, Option<RequestId>);
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type` or `too_large`.
 pub fn parse(text: &str) -> Result<Request, Refused> {
+    parse_plain(text).map_or_else(|| parse_fields(text), Ok)
+}
+
+fn parse_fields(text: &str) -> Result<Request, Refused> {
     let raw: RawRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
     let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
     match read(&raw) {
         Ok((introduction, command)) => Ok(Request { id, introduction, command }),
         Err(ko) => Err((ko, id)),
     }
+}
+
+/// The frame that comes most often, read in one go: a status, and hardly more.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    status: Status,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+/// Reads a plain status. `None` where it is anything else, or where something is wrong with it: to say what, it is read field by
+/// field.
+fn parse_plain(text: &str) -> Option<Request> {
+    if !text.starts_with('{') {
+        return None;
+    }
+    let Plain { id, status, message } = serde_json::from_str(text).ok()?;
+    let message = match message.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(StatusText::try_from(text).ok()?),
+    };
+    Some(Request {
+        id: field::request_id(id).ok()?,
+        introduction: Introduction::default(),
+        command: Command::Status(Report { status, message, application_ids: None }),
+    })
 }
 
 fn read(raw: &RawRequest<'_>) -> Result<(Introduction, Command), Ko> {
@@ -164,7 +199,7 @@ fn introduction(raw: &RawRequest<'_>) -> Result<Introduction, Ko> {
 pub const OK: &str = r#"{"result":"OK"}"#;
 
 /// The reply to a frame that was taken, with its `id`.
-pub fn ok(id: Option<&RequestId>) -> std::borrow::Cow<'static, str> {
+pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
     #[derive(Serialize)]
     struct Ok<'a> {
         result: &'static str,

@@ -14,7 +14,7 @@ macro_rules! random_id {
     ($(#[doc = $doc:literal])+ $name:ident) => {
         $(#[doc = $doc])+
         ///
-        /// 128 random bits; as text 32 lower-case hexadecimal digits.
+        /// 128 bits that nobody can guess; as text 32 lower-case hexadecimal digits.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(u128);
 

@@ -174,6 +174,20 @@ impl Reader {
 
     /// The newest of each user since the place, in order; nothing of one who is again what the reader last heard.
     fn read_log(&mut self, stream: &Stream) {
+        self.cut = match stream.head() - self.place {
+            // Who keeps up has one update at a time to read, and nothing to compare it with.
+            1 => stream.since(self.place).filter_map(|(_, said)| said.change().cloned()).collect(),
+            _ => self.newest_of_each(stream),
+        };
+        if let Due::Offline(users) = &mut self.due {
+            let heard: HashSet<Puid> = self.cut.iter().map(|now| now.uid).collect();
+            users.retain(|uid| !heard.contains(uid));
+        }
+        self.collect_receipts(stream);
+        self.place = stream.head();
+    }
+
+    fn newest_of_each(&self, stream: &Stream) -> VecDeque<Presence> {
         let mut heard: HashMap<Puid, &View> = HashMap::new();
         let mut newest: HashMap<Puid, u64> = HashMap::new();
         for (place, said) in stream.since(self.place) {
@@ -185,7 +199,7 @@ impl Reader {
         let repeats = |now: &Presence| {
             !now.revoked && heard.get(&now.uid).is_some_and(|view| **view == of(now))
         };
-        self.cut = stream
+        stream
             .since(self.place)
             .filter_map(|(place, said)| match said {
                 Said::Update { now, .. } => (newest.get(&now.uid) == Some(&place)).then_some(now),
@@ -193,13 +207,7 @@ impl Reader {
             })
             .filter(|now| !repeats(now))
             .cloned()
-            .collect();
-        if let Due::Offline(users) = &mut self.due {
-            let heard: HashSet<Puid> = self.cut.iter().map(|now| now.uid).collect();
-            users.retain(|uid| !heard.contains(uid));
-        }
-        self.collect_receipts(stream);
-        self.place = stream.head();
+            .collect()
     }
 
     fn collect_receipts(&mut self, stream: &Stream) {

@@ -210,7 +210,9 @@ impl<H> Roster<H> {
             return;
         }
         self.revision = Some(set.revision);
-        let mut before = std::mem::take(&mut self.grants);
+        // Exactly as many: most users have one or two, and a growing list would make room for four.
+        let grants = Vec::with_capacity(set.grants.len());
+        let mut before = std::mem::replace(&mut self.grants, grants);
         for grant in set.grants {
             let known = before.iter().position(|g| g.grant.puid == grant.puid);
             let shown = known.map(|place| before.swap_remove(place).shown).unwrap_or_default();
@@ -272,9 +274,10 @@ impl<H> Roster<H> {
     fn publish(&mut self, out: &mut Vec<Tell>) {
         for granted in &mut self.grants {
             let view = merged(&self.devices, &granted.grant);
-            if view != granted.shown {
+            if *view != granted.shown {
                 granted.shown = view.clone();
-                out.push(Tell { app: granted.grant.app, puid: granted.grant.puid, view });
+                let Grant { app, puid, .. } = granted.grant;
+                out.push(Tell { app, puid, view: view.clone() });
             }
         }
     }
@@ -290,16 +293,16 @@ impl<H> Roster<H> {
 }
 
 /// The best of what the devices show; among equals the one that spoke last.
-fn merged<H>(devices: &[Device<H>], grant: &Grant) -> View {
+fn merged<'a, H>(devices: &'a [Device<H>], grant: &Grant) -> &'a View {
+    static HIDDEN: View = View { status: Status::Offline, text: None };
     if grant.paused {
-        return View::default();
+        return &HIDDEN;
     }
     devices
         .iter()
         .filter_map(|device| device.shown_to(grant.app))
         .max_by_key(|report| (report.view.status, report.order))
-        .map(|report| report.view.clone())
-        .unwrap_or_default()
+        .map_or(&HIDDEN, |report| &report.view)
 }
 
 #[cfg(test)]

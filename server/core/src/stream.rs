@@ -41,6 +41,16 @@ pub(crate) enum Said {
     Receipt(Receipt),
 }
 
+impl Said {
+    /// An update that is one, also to who has heard all before it.
+    pub(crate) fn change(&self) -> Option<&Presence> {
+        match self {
+            Self::Update { now, before } => (now.revoked || *before != of(now)).then_some(now),
+            Self::Receipt(_) => None,
+        }
+    }
+}
+
 struct Entry {
     at: Millis,
     said: Said,
@@ -102,11 +112,14 @@ impl Stream {
             .entry(puid)
             .or_insert_with(|| Row { told: unknown(puid, base), truth: View::default() });
         row.truth = view;
-        if !self.active || of(&row.told) == row.truth {
+        if !self.active || row.told.status == row.truth.status && row.told.message == row.truth.text
+        {
             return false;
         }
         let view = row.truth.clone();
-        self.change(puid, view, now);
+        let told = presence(puid, view, (base + self.head + 1, now));
+        let before = std::mem::replace(&mut row.told, told.clone());
+        self.say(told, &before, now);
         true
     }
 
@@ -116,7 +129,8 @@ impl Stream {
         for receipt in self.held.remove(&puid).unwrap_or_default() {
             self.push(now, Said::Receipt(Receipt { state: ReceiptState::Revoked, ..receipt }));
         }
-        let told = Presence { revoked: true, ..self.presence(puid, View::default(), now) };
+        let version = self.base + self.head + 1;
+        let told = Presence { revoked: true, ..presence(puid, View::default(), (version, now)) };
         self.push(now, Said::Update { now: told, before });
     }
 
@@ -205,26 +219,23 @@ impl Stream {
     }
 
     fn change(&mut self, puid: Puid, view: View, now: Millis) {
-        let seen = view.status != Status::Offline;
-        let told = self.presence(puid, view, now);
+        let told = presence(puid, view, (self.base + self.head + 1, now));
         let Some(row) = self.table.get_mut(&puid) else { return };
-        let before = of(&std::mem::replace(&mut row.told, told.clone()));
-        self.push(now, Said::Update { now: told, before });
-        if seen && let Some(receipts) = self.held.remove(&puid) {
+        let before = std::mem::replace(&mut row.told, told.clone());
+        self.say(told, &before, now);
+    }
+
+    /// What was told goes into the log; who is seen again has the receipts that were held back.
+    fn say(&mut self, told: Presence, before: &Presence, now: Millis) {
+        let (puid, seen) = (told.uid, told.status != Status::Offline);
+        self.push(now, Said::Update { now: told, before: of(before) });
+        if seen
+            && !self.held.is_empty()
+            && let Some(receipts) = self.held.remove(&puid)
+        {
             for receipt in receipts {
                 self.push(now, Said::Receipt(receipt));
             }
-        }
-    }
-
-    fn presence(&self, puid: Puid, view: View, now: Millis) -> Presence {
-        Presence {
-            uid: puid,
-            status: view.status,
-            version: self.base + self.head + 1,
-            since: whole_seconds(now),
-            message: view.text,
-            revoked: false,
         }
     }
 
@@ -234,6 +245,17 @@ impl Stream {
         if self.log.len() > self.kept.entries {
             self.log.pop_front();
         }
+    }
+}
+
+fn presence(puid: Puid, view: View, (version, now): (u64, Millis)) -> Presence {
+    Presence {
+        uid: puid,
+        status: view.status,
+        version,
+        since: whole_seconds(now),
+        message: view.text,
+        revoked: false,
     }
 }
 

@@ -27,6 +27,7 @@ pub struct DevIssuer {
     issuer: RsaKeyPair,
     user: RsaKeyPair,
     user_key: Value,
+    published: Value,
     keys: PinnedKeys,
 }
 
@@ -65,7 +66,12 @@ impl DevIssuer {
         let document = SupportDocument::parse(published.to_string().as_bytes())
             .ok_or(DevIssuerError::Crypto)?;
         let keys = PinnedKeys::new().with(Self::HOST, document);
-        Ok(Self { issuer, user, user_key, keys })
+        Ok(Self { issuer, user, user_key, published, keys })
+    }
+
+    /// The support document of this issuer, for verifiers of others: this server itself asks nobody for it.
+    pub fn support_document(&self) -> &Value {
+        &self.published
     }
 
     /// The document of this issuer, and no other.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use presence_core::Millis;
 use presence_core::model::AppState;
 use presence_core::reader::Reader;
 use presence_protocol::app::{NotifyItem, Queried, Queued};
@@ -196,7 +197,7 @@ impl Presence {
         rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rates.notify(app, uid)?;
         Ok(NewNotification {
-            id: NotificationId::from_bits(rand::random()),
+            id: fresh_id(self.now()),
             puid: uid,
             message,
             action,
@@ -218,4 +219,11 @@ impl Presence {
             }
         }
     }
+}
+
+/// A name that none can guess: 80 random bits, after the time, which a device is told in any case. Names that come one after the
+/// other lie side by side in the index, so that fewer pages of it are written.
+fn fresh_id(now: Millis) -> NotificationId {
+    let random: u128 = rand::random();
+    NotificationId::from_bits(u128::from(now) << 80 | random >> 48)
 }

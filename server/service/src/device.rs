@@ -74,7 +74,7 @@ impl Presence {
             return Err(Errno::SessionExpired.into());
         }
         if let Proof::Token(_) = &proof {
-            self.holder(digest).await?;
+            self.bearer_of(digest).await?;
         }
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);

@@ -320,12 +320,13 @@ impl Hub {
     }
 
     fn tell(&self, told: Vec<Tell>) {
+        if told.is_empty() {
+            return;
+        }
         let now = self.clock.now();
         self.meters.updates.increment(told.len() as u64);
         for Tell { app, puid, view } in told {
-            let room = self.ensure_room(app, false);
-            room.change(|stream| stream.tell(puid, view, now));
-            if room.is_due(puid) {
+            if self.ensure_room(app, false).tell(puid, view, now) {
                 self.releases().push((app, puid));
             }
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use presence_identity::{Identity, IdentityError};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{Errno, Ko};
 
@@ -175,15 +174,4 @@ impl ServiceMeters {
             gauge.set(u32::try_from(level).map_or(f64::MAX, f64::from));
         }
     }
-}
-
-/// Counts an assertion that was looked into, by what came of it.
-pub(crate) fn verification(outcome: &Result<Identity, IdentityError>) {
-    let outcome = match outcome {
-        Ok(_) => "proven",
-        Err(IdentityError::Invalid(_)) => "invalid",
-        Err(IdentityError::Unavailable) => "unavailable",
-        Err(IdentityError::Busy) => "busy",
-    };
-    counter!("presence_verifications_total", "outcome" => outcome).increment(1);
 }

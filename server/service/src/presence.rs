@@ -78,6 +78,7 @@ impl Presence {
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
         let courier = Arc::new(Courier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
+        let task = task.in_groups_of(settings.commit_group);
         let rates = Rates::new(&settings);
         let claimed = Cache::builder()
             .max_capacity(REMEMBERED_ASSERTIONS)

@@ -30,6 +30,8 @@ pub struct ServiceSettings {
     pub notify_rate: Rate,
     /// New sockets of an address a second.
     pub connect_rate: Rate,
+    /// The most requests to the database that are committed together.
+    pub commit_group: usize,
     /// Sign-ins over REST of an address a second.
     pub sign_in_rate: Rate,
     /// Refused credentials of an address at once, then a second.

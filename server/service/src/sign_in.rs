@@ -13,7 +13,6 @@ use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mailbox::Mailbox;
-use crate::meters;
 use crate::presence::Presence;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -250,16 +249,22 @@ impl Presence {
         Ok(())
     }
 
+    /// Whose token a device shows.
     async fn bearer(&self, token: &str) -> Result<Identified, Ko> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
         // By a ticket, the socket is one of the session that the ticket was made for.
-        let caller = match self.tickets.redeem(token, self.now()) {
-            Some(session) => self.holder(session).await?,
-            None => self.caller(token).await?,
-        };
-        let Caller { user, email, expires_at, digest, .. } = caller;
+        let session = self.tickets.redeem(token, self.now());
+        let digest = session.unwrap_or_else(|| secret::sha256(token));
+        self.bearer_of(digest).await
+    }
+
+    /// Whose session it is that is known by this, for a device that connects: many may come at once.
+    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<Identified, Ko> {
+        let found = self.store.session_with_email(digest, self.now()).await.map_err(of_store)?;
+        let (session, email) = found.ok_or(Errno::SessionExpired)?;
+        let Session { user, expires_at, .. } = session;
         Ok(Identified { user, email, expires_at, digest, generation: None })
     }
 
@@ -306,9 +311,8 @@ impl Presence {
     ) -> Result<Proven, Ko> {
         let now = self.now();
         let started = Instant::now();
-        let outcome = self.verifier.verify_for(slot, now, client).await;
-        meters::verification(&outcome);
-        let identity = outcome.map_err(of_identity)?;
+        let verifying = self.verifier.verify_for(slot, now, client);
+        let identity = verifying.await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());
         self.accept(identity, claimed_email, purpose).await
     }

@@ -12,7 +12,7 @@ use tokio_rustls::{Accept, TlsAcceptor};
 use crate::meter;
 
 /// A connection.
-pub(super) enum Link {
+pub(crate) enum Link {
     Plain(TcpStream),
     /// The handshake is under way.
     Greeting(Box<Accept<TcpStream>>),

@@ -123,6 +123,58 @@ impl Example for MadeAssertion {
     }
 }
 
+/// What an issuer publishes.
+#[derive(Object)]
+#[oai(example)]
+struct SupportDocument {
+    /// The key with which it certifies.
+    #[oai(rename = "public-key")]
+    public_key: PublicKey,
+    /// Where its users would sign in.
+    authentication: String,
+    /// Where they would get their certificates.
+    provisioning: String,
+}
+
+/// An RSA key, its numbers in decimal.
+#[derive(Object)]
+struct PublicKey {
+    /// The family: `RS`.
+    algorithm: String,
+    /// The modulus.
+    n: String,
+    /// The exponent.
+    e: String,
+}
+
+impl SupportDocument {
+    fn of(published: &serde_json::Value) -> Self {
+        let text = |pointer: &str| {
+            let found = published.pointer(pointer).and_then(serde_json::Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        Self {
+            public_key: PublicKey {
+                algorithm: text("/public-key/algorithm"),
+                n: text("/public-key/n"),
+                e: text("/public-key/e"),
+            },
+            authentication: text("/authentication"),
+            provisioning: text("/provisioning"),
+        }
+    }
+}
+
+impl Example for SupportDocument {
+    fn example() -> Self {
+        Self::of(&serde_json::json!({
+            "public-key": {"algorithm": "RS", "n": "2219591567702820539604349763648505", "e": "65537"},
+            "authentication": "/auth",
+            "provisioning": "/provision",
+        }))
+    }
+}
+
 #[OpenApi(tag = "Subject::Development")]
 impl DevelopmentApi {
     /// Make an assertion.
@@ -138,5 +190,22 @@ impl DevelopmentApi {
         let AssertionRequest { email, audience } = body.0;
         let audience = audience.unwrap_or_else(|| development.0.origin());
         Ok(Json(development.assertion(&email, &audience)?))
+    }
+
+    /// Show the development issuer's support document.
+    ///
+    /// The public key with which other verifiers check assertions of `dev.localhost`. Only in development mode.
+    #[oai(
+        path = "/.well-known/browserid",
+        method = "get",
+        operation_id = "get_dev_support_document"
+    )]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
+    async fn support_document(
+        &self,
+        development: Development,
+    ) -> Result<Json<SupportDocument>, Refusal> {
+        let issuer = development.0.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
+        Ok(Json(SupportDocument::of(issuer.support_document())))
     }
 }

@@ -85,6 +85,7 @@ impl Settings {
                 description: self.app_description_characters,
                 domain: self.app_domain_characters,
             },
+            commit_group: self.commit_group,
             domain_http: self.domain_http,
             action_schemes: self.action_schemes.clone(),
         }

@@ -67,6 +67,8 @@ pub(crate) struct AppConversation {
     out: VecDeque<Say>,
     patience: Patience,
     heard: bool,
+    /// The stream may hold something.
+    news: bool,
 }
 
 impl AppConversation {
@@ -81,6 +83,7 @@ impl AppConversation {
             out: VecDeque::new(),
             patience: Patience::default(),
             heard: false,
+            news: false,
         };
         if let Some(auth) = conversation.upgraded.bearer.take() {
             conversation.authenticate(None, auth);
@@ -149,7 +152,7 @@ impl AppConversation {
         match event {
             Event::Known(id, Ok(guest)) => {
                 tracing::debug!(app = %guest.service.app, "app.open");
-                (self.guest, self.authenticating) = (Some(guest), false);
+                (self.guest, self.authenticating, self.news) = (Some(guest), false, true);
                 self.say(app::auth_ok(id.as_ref()));
             }
             Event::Known(id, Err(ko)) => {
@@ -210,7 +213,11 @@ impl AppConversation {
     fn read_stream(&mut self) {
         let Some(guest) = &mut self.guest else { return };
         match guest.subscription.next_frames(self.presence.is_warming_up()) {
-            Ok(frames) => self.out.extend(frames.into_iter().map(Say::Text)),
+            Ok(frames) => {
+                // A page may be followed by another.
+                self.news = !frames.is_empty();
+                self.out.extend(frames.into_iter().map(Say::Text));
+            }
             Err(code) => self.out.push_back(Say::Close(code)),
         }
     }
@@ -231,11 +238,15 @@ impl Conversation for AppConversation {
         }
     }
 
+    fn ring(&mut self) {
+        self.news = true;
+    }
+
     fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
         while let Poll::Ready(Some(event)) = Pin::new(&mut self.work).poll_next(context) {
             self.on_event(event);
         }
-        if self.out.is_empty() {
+        if self.news && self.out.is_empty() {
             self.read_stream();
         }
         self.out.pop_front().map_or(Poll::Pending, Poll::Ready)

@@ -1,6 +1,5 @@
 //! The conversation on the Device Presence Channel.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use presence_service::sign_in::{self, Identified};
 use presence_service::{Bell, Mailbox, Presence};
 
 use super::driver::{Conversation, Say};
+use super::outbox::Outbox;
 use crate::meter::{self, Channel};
 
 /// How many replies may wait to be written before no more frames are read.
@@ -52,11 +52,13 @@ pub(crate) struct DeviceConversation {
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
     id: Option<RequestId>,
-    out: VecDeque<Say>,
+    out: Outbox,
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
     patience: Patience,
+    /// The mailbox may hold something.
+    news: bool,
     /// Why whoever is there would be closed as unknown.
     unknown: CloseCode,
 }
@@ -70,10 +72,11 @@ impl DeviceConversation {
             guest: None,
             pending: None,
             id: None,
-            out: VecDeque::new(),
+            out: Outbox::default(),
             written: Vec::new(),
             attempts: 0,
             patience: Patience::default(),
+            news: false,
             unknown: CloseCode::Silent,
         }
     }
@@ -138,7 +141,7 @@ impl DeviceConversation {
     fn on_opened(&mut self, open: OpenDevice) {
         let OpenDevice { known, seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
-        self.guest = Some(Guest { known, seat, mailbox });
+        (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
         self.say_notifications(&pending);
     }
@@ -150,9 +153,9 @@ impl DeviceConversation {
         let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
-            self.out.push_back(Say::Close(CloseCode::TryAgainLater));
+            self.out.push(Say::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push_back(Say::Close(self.unknown));
+            self.out.push(Say::Close(self.unknown));
         }
     }
 
@@ -161,16 +164,16 @@ impl DeviceConversation {
             None => Bytes::from_static(device::OK.as_bytes()),
             Some(id) => device::ok(Some(&id)).into_owned().into(),
         };
-        self.out.push_back(Say::Text(bytes));
+        self.out.push(Say::Text(bytes));
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
         meter::ko(ko.errno);
         let id = self.id.take();
-        self.out.push_back(Say::Text(ko.to_json(id.as_ref()).into()));
+        self.out.push(Say::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
         if too_fast && self.patience.is_over(self.presence.steady()) {
-            self.out.push_back(Say::Close(CloseCode::TooSlowOrTooFast));
+            self.out.push(Say::Close(CloseCode::TooSlowOrTooFast));
         }
     }
 
@@ -179,7 +182,7 @@ impl DeviceConversation {
             return;
         }
         let items: Vec<_> = notifications.iter().map(|item| on_the_wire(item)).collect();
-        self.out.push_back(Say::Text(device::notifications(&items).into()));
+        self.out.push(Say::Text(device::notifications(&items).into()));
         if self.guest.as_ref().is_some_and(|guest| !guest.known.acks) {
             self.written.extend(notifications.iter().map(|item| item.id));
         }
@@ -220,15 +223,21 @@ impl Conversation for DeviceConversation {
         }
     }
 
+    fn ring(&mut self) {
+        self.news = true;
+    }
+
     fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
         self.poll_pending(context);
-        if self.out.is_empty()
+        if self.news
+            && self.out.is_empty()
             && let Some(guest) = &self.guest
         {
+            self.news = false;
             let news = guest.mailbox.take();
             self.say_notifications(&news);
         }
-        self.out.pop_front().map_or(Poll::Pending, Poll::Ready)
+        self.out.pop().map_or(Poll::Pending, Poll::Ready)
     }
 
     fn flushed(&mut self) {
@@ -249,7 +258,7 @@ impl Conversation for DeviceConversation {
             match guest.known.due(now) {
                 Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
                 Due::Announce(seconds) => {
-                    self.out.push_back(Say::Text(device::expires_in(seconds).into()));
+                    self.out.push(Say::Text(device::expires_in(seconds).into()));
                     self.bell.ring();
                 }
                 Due::Close => {

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use poem::Upgraded;
 use presence_core::Millis;
 use presence_protocol::{AppId, CloseCode};
 use presence_service::Bell;
@@ -22,6 +21,7 @@ use tracing::Level;
 use tracing::span::EnteredSpan;
 
 use super::shared::{Entry, Sockets};
+use crate::acceptor::Link;
 use crate::meter::Channel;
 
 /// How many frames one socket may read before others get their turn.
@@ -41,6 +41,9 @@ pub(crate) trait Conversation: Send {
 
     /// Takes a text frame.
     fn hear(&mut self, text: &str);
+
+    /// The bell has rung: there may be news to say.
+    fn ring(&mut self);
 
     /// Drives what is under way, and gives the next frame to write.
     fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say>;
@@ -77,12 +80,14 @@ pub(crate) enum Say {
 
 /// A socket with its conversation.
 pub(crate) struct Driver<C> {
-    socket: WebSocketStream<Upgraded>,
+    socket: WebSocketStream<Link>,
     conversation: C,
     bell: Arc<Bell>,
     sockets: Arc<Sockets>,
     /// The number of the connection, as the log has it.
     id: u64,
+    /// The time of this turn: the clock is read once.
+    now: Millis,
     opened_at: Millis,
     heard_at: Millis,
     pinged_at: Millis,
@@ -107,7 +112,7 @@ enum Ended {
 
 impl<C: Conversation> Driver<C> {
     pub(crate) fn new(
-        socket: WebSocketStream<Upgraded>,
+        socket: WebSocketStream<Link>,
         conversation: C,
         bell: Arc<Bell>,
         sockets: Arc<Sockets>,
@@ -119,6 +124,7 @@ impl<C: Conversation> Driver<C> {
             bell,
             sockets,
             id: 0,
+            now,
             opened_at: now,
             heard_at: now,
             pinged_at: now,
@@ -130,18 +136,24 @@ impl<C: Conversation> Driver<C> {
     }
 
     /// Runs until the socket has ended, then strikes it out of the register.
-    pub(crate) async fn run(mut self, entry: Entry) {
-        self.id = entry.turn();
-        let bell = Arc::clone(&self.bell);
-        let _counted = self.sockets.meter(C::CHANNEL).connection();
-        let ended = std::future::poll_fn(|context| {
-            bell.listen(context);
-            self.poll(context)
-        })
-        .await;
-        let _span = self.span();
-        self.conversation.end(matches!(ended, Ended::Clean));
-        drop(entry);
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+    pub(crate) fn run(mut self, entry: Entry) -> impl Future<Output = ()> + Send {
+        async move {
+            self.id = entry.turn();
+            let _counted = self.sockets.meter(C::CHANNEL).connection();
+            let ended = std::future::poll_fn(|context| self.turn(context)).await;
+            let _span = self.span();
+            self.conversation.end(matches!(ended, Ended::Clean));
+            drop(entry);
+        }
+    }
+
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if self.bell.listen(context) {
+            self.conversation.ring();
+        }
+        self.now = self.sockets.presence.steady();
+        self.poll(context)
     }
 
     /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame.
@@ -204,7 +216,7 @@ impl<C: Conversation> Driver<C> {
 
     fn send(&mut self, message: Message, size: usize) {
         self.unflushed += size;
-        self.unflushed_since.get_or_insert(self.sockets.presence.steady());
+        self.unflushed_since.get_or_insert(self.now);
         if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
             tracing::debug!(%error, "socket.write");
             self.start_closing(true);
@@ -222,7 +234,7 @@ impl<C: Conversation> Driver<C> {
             return Poll::Pending;
         }
         let read = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
-        self.heard_at = self.sockets.presence.steady();
+        self.heard_at = self.now;
         Poll::Ready(match read {
             Some(Ok(message)) => self.take(message),
             Some(Err(error)) => self.fail(&error),
@@ -302,13 +314,13 @@ impl<C: Conversation> Driver<C> {
     }
 
     fn start_closing(&mut self, deaf: bool) {
-        let until = self.sockets.presence.steady() + LINGER;
+        let until = self.now + LINGER;
         self.closing.get_or_insert(Closing { until, deaf });
     }
 
     /// Acts on deadlines that are over, and asks to be called at the next.
     fn look_at_time(&mut self) -> Poll<Ended> {
-        let now = self.sockets.presence.steady();
+        let now = self.now;
         if let Some(closing) = &self.closing {
             if now >= closing.until {
                 return Poll::Ready(Ended::Lost);

@@ -18,9 +18,10 @@ use super::device::DeviceConversation;
 use super::driver::{Conversation, Driver};
 use super::shared::Sockets;
 use crate::client;
+use crate::handover::{self, Bare};
 
-/// Read buffer of a device's socket: small, since most of them are idle most of the time.
-const DEVICE_READ_BUFFER: usize = 1024;
+/// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
+const DEVICE_READ_BUFFER: usize = 512;
 /// Read buffer of an AppService's socket.
 const APP_READ_BUFFER: usize = 8 * 1024;
 /// From how many bytes on the library writes without waiting for the flush.
@@ -107,8 +108,10 @@ impl Handshake {
             .map_err(|_| Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded"))?;
         let shared = Arc::clone(sockets);
         let task = async move {
-            let Ok(stream) = upgrade.await else { return };
-            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+            let Ok(upgraded) = upgrade.await else { return };
+            let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
+            let socket =
+                WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
             let bell = Arc::new(Bell::default());
             let entry = shared.enter(&bell);
             tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, app_state, id, millis};
+use crate::rows::{CHUNK, app_state, id, millis, padded};
 use crate::store::Store;
 use crate::tables::{app, grant};
 
@@ -118,7 +118,7 @@ impl GrantRow {
         db: &C,
     ) -> Result<Vec<Self>, StoreError> {
         let query = Self::query()
-            .filter(grant::Column::UserId.is_in(users.iter().map(|user| user.0)))
+            .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
             .order_by_asc(grant::Column::GrantedAt)
             .order_by_asc(grant::Column::Puid);
         Ok(query.into_model().all(db).await?)

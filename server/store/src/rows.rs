@@ -16,6 +16,16 @@ use crate::tables::{api_key, app, grant, notification, session};
 /// The most rows or values of one statement.
 pub(crate) const CHUNK: usize = 500;
 
+/// The values of a list, the last one repeated until there are as many as a power of two: a statement of few lengths is prepared
+/// already, and to prepare one takes longer than to run it.
+pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
+
 /// How far a notification that still has a row has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {

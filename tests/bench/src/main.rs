@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(wish) = Wish::of(&arguments) else {
-        eprintln!("usage: {USAGE}\nrows, or `all` for all but the last:\n{}", Row::list());
+        eprintln!("usage: {USAGE}\nrows, or `all` for all but the last two:\n{}", Row::list());
         return ExitCode::from(2);
     };
     runtime.block_on(wish.fulfil())

@@ -5,6 +5,7 @@ mod fan_in;
 mod fan_out;
 mod file_limit;
 mod notify;
+mod sign_ins;
 mod status;
 
 use crate::report::Finding;
@@ -22,6 +23,7 @@ pub(crate) enum Row {
     FanIn,
     Notify,
     FileLimit,
+    SignIns,
     Sdk,
 }
 
@@ -55,12 +57,13 @@ impl Row {
             Self::FanIn => fan_in::measure(scale).await,
             Self::Notify => notify::measure(scale).await,
             Self::FileLimit => file_limit::measure(scale).await,
+            Self::SignIns => sign_ins::measure(scale).await,
             Self::Sdk => sdk::measure(scale).await,
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        Self::OF_THE_SERVER.into_iter().chain([Self::Sdk])
+        Self::OF_THE_SERVER.into_iter().chain([Self::SignIns, Self::Sdk])
     }
 
     fn words(self) -> (&'static str, &'static str) {
@@ -71,6 +74,9 @@ impl Row {
             Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
             Self::Notify => ("notify", "notifications that are on disk when they are answered"),
             Self::FileLimit => ("file-limit", "a server that cannot accept what waits"),
+            Self::SignIns => {
+                ("sign-ins", "fresh BrowserID assertions beside their bare signatures")
+            }
             Self::Sdk => ("sdk", "what the client SDK costs beside a bare client"),
         }
     }

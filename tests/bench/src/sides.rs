@@ -18,6 +18,18 @@ pub(crate) struct Side {
     pub(crate) is_floor: bool,
 }
 
+impl Side {
+    /// A server.
+    pub(crate) fn of(server: &Server) -> Self {
+        Self {
+            address: server.address(),
+            process: Process::of(server.pid()),
+            devices: "/presence",
+            is_floor: false,
+        }
+    }
+}
+
 /// Both sides, running.
 pub(crate) struct Sides {
     pub(crate) server: Server,
@@ -32,12 +44,7 @@ impl Sides {
     }
 
     pub(crate) fn ours(&self) -> Side {
-        Side {
-            address: self.server.address(),
-            process: Process::of(self.server.pid()),
-            devices: "/presence",
-            is_floor: false,
-        }
+        Side::of(&self.server)
     }
 
     /// The floor. `devices` is what its devices do.
@@ -48,6 +55,11 @@ impl Sides {
             devices,
             is_floor: true,
         }
+    }
+
+    /// Starts the floor afresh.
+    pub(crate) async fn restart_floor(&mut self) {
+        self.floor = Floor::start().await;
     }
 
     /// Ends the server in good order, and starts it afresh on the same database.

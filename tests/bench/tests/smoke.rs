@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// All that is promised in the README.
-const WHAT: [&str; 18] = [
+const WHAT: [&str; 19] = [
     "status → OK",
     "status → OK, by the clock",
     "status → OK, p99",
@@ -28,6 +28,7 @@ const WHAT: [&str; 18] = [
     "many users → one socket, told of what was said",
     "backlog at the end",
     "durable notify, group commit beside a commit each",
+    "durable notify, beside bare SQLite with a commit each",
     "durable notify, p99",
     "durable notify, CPU",
     "a server at its file limit",
@@ -66,8 +67,9 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     for finding in findings {
         let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
         assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
-        // A backlog may be none; everything else takes something.
-        assert!(what.starts_with("backlog") || ours.iter().all(|value| *value > 0.0), "{finding}");
+        // A backlog may be none, and so few devices may find room that was there already; everything else takes something.
+        let may_be_none = what.starts_with("backlog") || what.starts_with("an idle device");
+        assert!(may_be_none || ours.iter().all(|value| *value > 0.0), "{finding}");
         let floor = numbers(&finding["floor"]);
         if floor.is_empty() {
             continue;

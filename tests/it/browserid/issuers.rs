@@ -1,6 +1,6 @@
 //! Who is believed about whom.
 
-use presence_protocol::Errno;
+use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Key, Options, Server, Socket, run};
 use serde_json::{Value, json};
 
@@ -137,17 +137,19 @@ async fn a_domain_may_leave_it_to_another_host() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_is_told_as_such_and_nobody_is_closed_for_it() {
+async fn an_issuer_that_is_down_is_told_as_such_and_who_needs_it_is_to_come_back_later() {
     let issuer = Issuer::start().await;
     issuer.domain.answer("/.well-known/browserid", "503 Service Unavailable", &[], b"");
     let server = server_of(&issuer).await;
     let mut device = Socket::device(&server).await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let assertion = issuer.assertion("alice", &server.url());
         device.send(json!({"assertion": assertion, "status": "online"})).await;
         let refusal = device.hears_ko(Errno::IdentityUnavailable).await;
         assert!(refusal["retry_after"].as_f64() > Some(0.0), "{refusal}");
     }
+    // Not "not authorised", after which no client would try that assertion again.
+    device.is_closed_with(CloseCode::TryAgainLater).await;
     let wish = json!({"assertion": issuer.assertion("alice", &server.url())});
     server.call("POST", "/session").json(&wish).await.is_ko(Errno::IdentityUnavailable);
     assert_eq!(issuer.domain.asked().len(), 1, "it is left alone for a while");

@@ -4,7 +4,7 @@ use presence_protocol::Errno;
 use presence_tests::{Issuer, Key, Options, Server, Socket};
 use serde_json::json;
 
-use super::{server_of, verifications};
+use super::{server_of, sign_ins};
 
 /// More than may wait for a verification and for an issuer.
 const STORM: usize = 300;
@@ -21,15 +21,16 @@ async fn stage(issuer: &Issuer) -> (Server, Socket) {
     (server, known)
 }
 
-/// Opens the sockets first, so that all assertions come at once; each is of a user of its own.
+/// Opens the sockets and mints the assertions first, so that all of these come at once; each is of a user of its own.
 async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
-    let mut sockets = Vec::new();
-    for _ in 0..STORM {
+    let (mut sockets, mut frames) = (Vec::new(), Vec::new());
+    for n in 0..STORM {
         sockets.push(Socket::device(server).await);
-    }
-    for (n, socket) in sockets.iter_mut().enumerate() {
         let assertion = issuer.assertion(&format!("user{n}"), &server.url());
-        socket.send(json!({"assertion": assertion, "status": "online"})).await;
+        frames.push(json!({"assertion": assertion, "status": "online"}));
+    }
+    for (socket, frame) in sockets.iter_mut().zip(frames) {
+        socket.send(frame).await;
     }
     sockets
 }
@@ -66,11 +67,11 @@ async fn the_same_assertion_on_the_same_socket_is_verified_once() {
         device.send(hello.clone()).await;
         device.hears_ok().await;
     }
-    assert_eq!(verifications(&server).await, 1);
+    assert_eq!(sign_ins(&server).await, 1);
     let fresh = issuer.assertion("alice", &server.url());
     device.send(json!({"assertion": fresh, "status": "online"})).await;
     device.hears_ok().await;
-    assert_eq!(verifications(&server).await, 2);
+    assert_eq!(sign_ins(&server).await, 2);
 }
 
 #[tokio::test]
@@ -95,7 +96,7 @@ async fn an_issuer_that_hangs_holds_up_only_so_many_and_no_known_user() {
 async fn a_storm_of_heavy_assertions_is_sent_away_beyond_a_queue_and_holds_up_no_known_user() {
     let issuer = Issuer::with_keys(Key::rsa(), Key::dsa()).await;
     let (server, mut known) = stage(&issuer).await;
-    let before = verifications(&server).await;
+    let before = sign_ins(&server).await;
     let mut storm = unleash(&server, &issuer).await;
     for status in ["unavailable", "online"].iter().cycle().take(50) {
         known.report(status).await;
@@ -103,7 +104,7 @@ async fn a_storm_of_heavy_assertions_is_sent_away_beyond_a_queue_and_holds_up_no
     let (ok, slow_down, unavailable) = outcomes(&mut storm).await;
     assert_eq!((ok + slow_down, unavailable), (STORM, 0));
     assert!(ok > 0 && slow_down > 0, "{ok} {slow_down}");
-    assert_eq!(verifications(&server).await - before, STORM as u64);
+    assert_eq!(sign_ins(&server).await - before, STORM as u64);
     // Once it is over there is room again.
     let mut late = Socket::device(&server).await;
     let assertion = issuer.assertion("late", &server.url());

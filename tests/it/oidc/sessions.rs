@@ -26,7 +26,7 @@ async fn a_fresh_token_on_the_same_socket_renews_it() {
     let issuer = Issuer::start().await;
     let server = issuer.server(until_the_end_of_the_token()).await;
     let mut device = Socket::device(&server).await;
-    let ends_at = seconds() + 3;
+    let ends_at = seconds() + 5;
     let token = issuer.token(&json!({"exp": ends_at}));
     device.send(json!({"assertion": token, "status": "online"})).await;
     device.hear_until(|frame| frame["expires_in"].is_number()).await;

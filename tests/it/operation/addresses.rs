@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use presence_protocol::Errno;
-use presence_tests::{Application, Options, Refused, Server, Socket, Way, email};
+use presence_tests::{Application, Options, Refused, Server, Socket, Way};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 const CLIENT: &str = "x-forwarded-for";
 
@@ -124,17 +125,31 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
         assert!(tried < 50, "nobody minds");
     };
     assert!(tried >= 5, "{tried}");
-    let good = json!({"assertion": server.assertion("bob").await});
-    let made = server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
-    made.is_ko(Errno::SlowDown);
     phone.report("unavailable").await;
-    tokio::time::sleep(2 * wait).await;
+    let wait = wait.max(good_one_is_refused_too(&server).await);
+    tokio::time::sleep(wait).await;
+    let good = json!({"assertion": server.assertion("bob").await});
     let mut answer = server.call("POST", "/session").json(&good).await;
     while answer.status == 429 {
         tokio::time::sleep(wait_of(&answer.json())).await;
         answer = server.call("POST", "/session").json(&good).await;
     }
     answer.ok();
+}
+
+/// Right after a bad assertion that was one too many, a good one is not even looked at. Gives how long to wait.
+async fn good_one_is_refused_too(server: &Server) -> Duration {
+    for number in 0..20 {
+        let good = json!({"assertion": server.assertion(&format!("user{number}")).await});
+        server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
+        let answer = server.call("POST", "/session").json(&good).await;
+        if answer.status == 429 {
+            answer.is_ko(Errno::SlowDown);
+            return wait_of(&answer.json());
+        }
+        // On a busy machine the time to wait may have been over by then.
+    }
+    panic!("good ones are looked at all the same");
 }
 
 #[tokio::test]
@@ -166,25 +181,20 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
 #[tokio::test]
 async fn sign_ins_of_one_address_are_counted() {
     let server = Server::start(Options::default().with("sign-ins-per-second", 2)).await;
-    let mut assertions = Vec::new();
+    let (mut bodies, mut calls) = (Vec::new(), JoinSet::new());
     for number in 0..20 {
-        assertions.push(server.assertion(&format!("user{number}")).await);
+        bodies.push(json!({"assertion": server.assertion(&format!("user{number}")).await}));
     }
-    let mut signed_in = 0;
-    let slow_down = loop {
-        let body = json!({"assertion": assertions[signed_in]});
-        let answer = server.call("POST", "/session").json(&body).await;
-        if answer.status == 429 {
-            break answer;
-        }
-        answer.ok();
-        signed_in += 1;
-    };
-    assert!(signed_in >= 2, "{signed_in}");
-    slow_down.is_ko(Errno::SlowDown);
-    let body = json!({"assertion": assertions[signed_in]});
-    tokio::time::sleep(wait_of(&slow_down.json())).await;
+    for body in bodies {
+        let call = server.call("POST", "/session").json(&body);
+        calls.spawn(async move { (body, call.await) });
+    }
+    let (done, refused): (Vec<_>, Vec<_>) =
+        calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
+    assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
+    refused.iter().for_each(|(_, answer)| answer.is_ko(Errno::SlowDown));
     // What was refused for its speed was not used up.
-    let answer = server.call("POST", "/session").json(&body).await.ok();
-    assert_eq!(answer["email"], email(&format!("user{signed_in}")));
+    let (body, answer) = &refused[0];
+    tokio::time::sleep(wait_of(&answer.json())).await;
+    server.call("POST", "/session").json(body).await.ok();
 }

@@ -91,7 +91,21 @@ fn proofs_and_e_mails_do_not_reach_debug_output() {
     assert!(!format!("{request:?}").contains("secret"));
 }
 
+/// Values of the fields of a plain status, right and wrong.
+const VALUES: &str = r#"(null|true|7|"online"|"offline"|"busy"|""|"a\\n"|"on the train"|"\\u00e9\\u0000"|\{\}|\["online"\])"#;
+
 proptest! {
+    #[test]
+    fn a_frame_read_in_one_go_says_the_same_as_one_read_field_by_field(
+        fields in prop::collection::vec(("(id|status|message|type|email)", VALUES), 0..4),
+        (before, after) in ("[ \n\\[]{0,2}", "[ \n}]{0,2}"),
+    ) {
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let text = format!("{before}{{{}}}{after}", fields.join(","));
+        prop_assert_eq!(parse(&text), parse_fields(&text));
+    }
+
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC*") {
         let _ = parse(&text);

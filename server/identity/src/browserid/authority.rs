@@ -54,9 +54,11 @@ impl Search<'_> {
         }
     }
 
-    /// The keys in the document of `issuer` itself.
+    /// The keys in the document of `issuer` itself, which speaks for whatever domain: so it is asked about its own, and not about
+    /// each domain that a stranger comes up with.
     async fn own_keys(&self, issuer: &str) -> Result<Arc<[PublicKey]>, IdentityError> {
-        match self.document(issuer).await? {
+        let question = Question { host: issuer, domain: issuer, client: self.client };
+        match self.source.document(question).await? {
             Some(SupportDocument::Supported { keys }) => Ok(keys),
             Some(SupportDocument::Delegated { .. } | SupportDocument::Disabled) | None => {
                 Err(Reason::UntrustedIssuer.into())
@@ -140,6 +142,38 @@ mod tests {
         let policy = Policy { fallback: Some("fallback.example".to_owned()), ..Policy::default() };
         let outcome = issuer_keys(&Down, &policy, "fallback.example", "mail.example").await;
         assert_eq!(outcome, Err(IdentityError::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn who_speaks_for_every_domain_is_asked_once_and_not_for_each_of_them() {
+        let source = Asked::default();
+        let policy = Policy {
+            trusted_issuers: vec!["idp.example".to_owned()],
+            fallback: Some("fallback.example".to_owned()),
+            ..Policy::default()
+        };
+        for issuer in ["idp.example", "fallback.example"] {
+            issuer_keys(&source, &policy, issuer, "mail.example").await.unwrap_err();
+        }
+        let asked = source.0.lock().unwrap();
+        let expected = [
+            "idp.example idp.example",
+            "mail.example mail.example",
+            "fallback.example fallback.example",
+        ];
+        assert_eq!(*asked, expected);
+    }
+
+    /// Has no documents, and remembers who was asked about which domain.
+    #[derive(Default)]
+    struct Asked(std::sync::Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl KeySource for Asked {
+        async fn document(&self, asked: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
+            self.0.lock().unwrap().push(format!("{} {}", asked.host, asked.domain));
+            Ok(None)
+        }
     }
 
     struct Down;

@@ -22,7 +22,7 @@ use super::support_document::SupportDocument;
 const PLACES: u64 = 10_000;
 /// How many questions to hosts that nobody listed are under way at once.
 const AT_ONCE: usize = 16;
-/// How many may wait for an answer.
+/// How many may wait for an answer of such hosts, and as many for those of listed ones.
 const WAITING: usize = 256;
 
 /// How long a document is fresh where its host does not say.
@@ -74,6 +74,7 @@ pub(super) struct Remembered<A> {
     places: Cache<Place, Arc<Entry>>,
     room: Arc<Semaphore>,
     seats: Semaphore,
+    seats_of_listed: Semaphore,
     shares: Shares,
 }
 
@@ -93,6 +94,7 @@ impl<A: Ask> Remembered<A> {
             places: places.build(),
             room: Arc::new(Semaphore::new(AT_ONCE)),
             seats: Semaphore::new(WAITING),
+            seats_of_listed: Semaphore::new(WAITING),
             shares: Shares::new(),
         }
     }
@@ -119,7 +121,8 @@ impl<A: Ask> Remembered<A> {
             }
             Look::Ask => {}
         }
-        let _seat = self.seats.try_acquire().map_err(|_full| NoAnswer::Busy)?;
+        let seats = if place.is_listed { &self.seats_of_listed } else { &self.seats };
+        let _seat = seats.try_acquire().map_err(|_full| NoAnswer::Busy)?;
         let turn = Arc::clone(&entry.turn).lock_owned().await;
         // Who had the turn before may have asked.
         if let Look::Known { answer, .. } = entry.look() {

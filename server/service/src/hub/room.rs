@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use presence_core::Millis;
 use presence_core::reader::{Form, Page, Reader, Reading};
+use presence_core::roster::View;
 use presence_core::stream::Stream;
 use presence_protocol::app::{Batch, plain};
 use presence_protocol::{CloseCode, Presence, Puid};
@@ -78,10 +79,19 @@ impl Room {
     pub(super) fn change(&self, work: impl FnOnce(&mut Stream) -> bool) {
         self.with(|inner| {
             if work(&mut inner.stream) {
-                inner.changed_at = Instant::now();
-                inner.sockets.iter().for_each(|socket| socket.bell.ring());
+                inner.ring();
             }
         });
+    }
+
+    /// A user is shown like this from now on. True where receipts that were withheld have become due; said once.
+    pub(super) fn tell(&self, puid: Puid, view: View, now: Millis) -> bool {
+        self.with(|inner| {
+            if inner.stream.tell(puid, view, now) {
+                inner.ring();
+            }
+            !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
+        })
     }
 
     /// Looks at the stream.
@@ -129,13 +139,6 @@ impl Room {
                 inner.withheld.insert(puid);
             }
             seen
-        })
-    }
-
-    /// Whether withheld receipts of a user have become due; said once.
-    pub(super) fn is_due(&self, puid: Puid) -> bool {
-        self.with(|inner| {
-            !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
         })
     }
 
@@ -195,6 +198,12 @@ impl Drop for Subscription {
 }
 
 impl Inner {
+    /// There is something new to read.
+    fn ring(&mut self) {
+        self.changed_at = Instant::now();
+        self.sockets.iter().for_each(|socket| socket.bell.ring());
+    }
+
     /// Counts updates that are handed to a socket; of news, now and then, how old they are.
     fn count(&mut self, updates: usize, news: bool) {
         self.meters.written.increment(updates as u64);
@@ -256,7 +265,6 @@ fn paged(page: &Page, stream: &Stream) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::roster::View;
     use presence_core::stream::Kept;
     use presence_protocol::Status;
 

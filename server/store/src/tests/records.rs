@@ -152,6 +152,34 @@ async fn a_key_is_found_by_its_prefix_and_deleted_by_its_application_only() {
 }
 
 #[tokio::test]
+async fn the_sessions_of_many_devices_are_found_at_once_each_with_its_user() {
+    let house = House::new().await;
+    let mut sessions = Vec::new();
+    for (n, name) in (1..).zip(["alice", "bob", "carol"]) {
+        let (user, digest) = (house.user(name).await, [n; 32]);
+        let session = Session {
+            digest,
+            user,
+            scope: Scope::Device,
+            created_at: NOW,
+            expires_at: NOW + HOUR,
+            generation: None,
+        };
+        house.store.insert_session(&session).await.unwrap();
+        let email = Email::parse(&format!("{name}@b.example")).unwrap();
+        sessions.push((session, email));
+    }
+    let over = Session { digest: [9; 32], expires_at: NOW, ..sessions[0].0.clone() };
+    house.store.insert_session(&over).await.unwrap();
+    let find = async |n: u8| house.store.session_with_email([n; 32], NOW).await.unwrap();
+    let (one, two, three) = tokio::join!(find(1), find(2), find(3));
+    let (again, over, unknown) = tokio::join!(find(2), find(9), find(7));
+    let found = [one, two, three, again, over, unknown];
+    let [alice, bob, carol] = [0, 1, 2].map(|place| Some(sessions[place].clone()));
+    assert_eq!(found, [alice, bob.clone(), carol, bob, None, None]);
+}
+
+#[tokio::test]
 async fn a_session_ends_by_its_time_by_itself_or_with_all_of_its_user() {
     let house = House::new().await;
     let user = house.user("alice").await;

@@ -11,7 +11,7 @@ use super::answer::Ask;
 use super::round::Round;
 use crate::error::StoreError;
 use crate::grants::GrantRow;
-use crate::rows::{CHUNK, Waiting, id, notification, stored};
+use crate::rows::{CHUNK, Waiting, id, notification, padded, stored};
 use crate::tables::{notification, user};
 
 /// A user, as of one moment.
@@ -67,7 +67,7 @@ async fn read_grants(
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
     let rows = user::Entity::find()
-        .filter(user::Column::Id.is_in(users.iter().map(|user| user.0)))
+        .filter(user::Column::Id.is_in(padded(users.iter().map(|user| user.0))))
         .all(round.db)
         .await?;
     for row in rows {
@@ -92,7 +92,7 @@ async fn read_notifications(
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
     let rows = notification::Entity::find()
-        .filter(notification::Column::UserId.is_in(users.iter().map(|user| user.0)))
+        .filter(notification::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
         .order_by_asc(notification::Column::Seq)
         .all(round.db)
         .await?;

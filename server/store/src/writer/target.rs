@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::round::Round;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, id};
+use crate::rows::{CHUNK, id, padded};
 use crate::tables::{app, grant, notification};
 
 /// A live grant, seen from the Application's side.
@@ -81,6 +81,6 @@ async fn read(round: &Round<'_>, puids: &[Puid]) -> Result<Vec<TargetRow>, Store
         ])
         .column(app::Column::Name)
         .expr_as(Expr::from(SubQueryStatement::from(rows)), "rows")
-        .filter(grant::Column::Puid.is_in(puids.iter().map(Puid::to_string)));
+        .filter(grant::Column::Puid.is_in(padded(puids.iter().map(Puid::to_string))));
     Ok(query.into_model().all(round.db).await?)
 }

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::tables::notification;
 
-/// The most requests of one transaction, and about the most rows.
+/// The most requests of one transaction, where it is not said otherwise, and about the most rows.
 const GROUP: usize = 1000;
 const GROUP_ROWS: usize = 5000;
 
@@ -27,6 +27,8 @@ pub struct WriterTask {
     inbox: Receiver<Op>,
     observer: Arc<dyn Observer>,
     clock: Arc<dyn Clock>,
+    /// The most requests of one transaction.
+    group: usize,
     /// The greatest sequence number accepted so far.
     up_to: i64,
 }
@@ -38,7 +40,13 @@ impl WriterTask {
         observer: Arc<dyn Observer>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, inbox, observer, clock, up_to: 0 }
+        Self { store, inbox, observer, clock, group: GROUP, up_to: 0 }
+    }
+
+    /// Commits at most so many requests together: fewer are answered sooner, and take longer in all.
+    #[must_use]
+    pub fn in_groups_of(self, most: usize) -> Self {
+        Self { group: most.max(1), ..self }
     }
 
     /// Serves until all handles are gone. No failure of the database ends it.
@@ -58,7 +66,7 @@ impl WriterTask {
     fn gather(&mut self, first: Op) -> Vec<Op> {
         let mut weight = first.weight();
         let mut group = vec![first];
-        while group.len() < GROUP && weight < GROUP_ROWS {
+        while group.len() < self.group && weight < GROUP_ROWS {
             let Ok(next) = self.inbox.try_recv() else { break };
             weight += next.weight();
             group.push(next);

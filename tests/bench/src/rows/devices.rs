@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::crowd::{self, Device, Person};
 use crate::report::{Bar, Finding, Judged, Pair};
 use crate::scale::Scale;
-use crate::sides::{Cost, Side, Sides, cost};
-use crate::system::{Process, allow_open_files};
+use crate::sides::{Side, Sides, cost};
+use crate::system::allow_open_files;
 
 /// How many connect at once.
 const AT_ONCE: usize = 50;
@@ -16,7 +16,7 @@ const REST: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let total = scale.rounds * scale.arrivals;
-    allow_open_files(2 * total as u64 + 1_000);
+    allow_open_files(total as u64 + scale.arrivals as u64 + 1_000);
     let mut sides = Sides::start().await;
     let owner = sides.server.sign_in("developer").await;
     let application = sides.server.application(&owner).await;
@@ -24,23 +24,16 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     // What signing in has left behind would be room for what is measured.
     sides.restart_server().await;
     let (warm, people) = people.split_at(AT_ONCE);
-    let (mut floor, mut ours) = (House::new(sides.floor("/ack")), House::new(sides.ours()));
-    floor.welcome(warm).await;
-    ours.welcome(warm).await;
-    tokio::time::sleep(REST).await;
-    let before = [floor.side.process, ours.side.process].map(Process::private_kib);
-    let mut connects = Vec::new();
-    let mut memory = Vec::new();
+    let mut ours = House::open(sides.ours(), warm).await;
+    let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for arriving in people.chunks(scale.arrivals) {
-        let costs = [floor.welcome(arriving).await, ours.welcome(arriving).await];
-        let [floors, our] = costs.map(|cost| cost.micros_each(arriving.len() as u64));
+        // Of the floor each round is a process of its own, so that not too many files are open here.
+        sides.restart_floor().await;
+        let mut floor = House::open(sides.floor("/ack"), warm).await;
+        let (floors, our) = (floor.welcome(arriving).await, ours.welcome(arriving).await);
         connects.push(Pair::new(floors, our));
         tokio::time::sleep(REST).await;
-        let [floors, our] = [(&floor, before[0]), (&ours, before[1])].map(|(house, before)| {
-            let connected = house.devices.len() - AT_ONCE;
-            (house.side.process.private_kib() - before) / connected as f64
-        });
-        memory.push(Pair::new(floors, our));
+        memory.push(Pair::new(floor.memory_each(), ours.memory_each()));
     }
     vec![
         Finding {
@@ -68,14 +61,22 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 struct House {
     side: Side,
     devices: Vec<Device>,
+    /// The memory before they came, in KiB.
+    before: f64,
 }
 
 impl House {
-    fn new(side: Side) -> Self {
-        Self { side, devices: Vec::new() }
+    /// A house that has welcomed a few already, so that nothing is done for the first time.
+    async fn open(side: Side, warm: &[Person]) -> Self {
+        let mut house = Self { side, devices: Vec::new(), before: 0.0 };
+        house.welcome(warm).await;
+        tokio::time::sleep(REST).await;
+        house.before = side.process.private_kib();
+        house
     }
 
-    async fn welcome(&mut self, people: &[Person]) -> Cost {
+    /// What each arrival costs, in microseconds of CPU.
+    async fn welcome(&mut self, people: &[Person]) -> f64 {
         let (side, first) = (self.side, self.devices.len());
         let ((), cost) = cost(side.process, async {
             for (batch, people) in people.chunks(AT_ONCE).enumerate() {
@@ -88,6 +89,12 @@ impl House {
             }
         })
         .await;
-        cost
+        cost.micros_each(people.len() as u64)
+    }
+
+    /// What each of those holds that came since the house was opened, in KiB.
+    fn memory_each(&self) -> f64 {
+        let since = self.devices.len() - AT_ONCE;
+        (self.side.process.private_kib() - self.before) / since as f64
     }
 }

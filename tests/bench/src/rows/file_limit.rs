@@ -11,16 +11,11 @@ use crate::crowd::{self, Device};
 use crate::report::{Bar, Finding, Judged, Pair};
 use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
-use crate::system::{Process, with_open_files};
+use crate::system::with_open_files;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let server = with_open_files(scale.files, start_server(unlimited())).await;
-    let side = Side {
-        address: server.address(),
-        process: Process::of(server.pid()),
-        devices: "/presence",
-        is_floor: false,
-    };
+    let side = Side::of(&server);
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let people = crowd::people(&server, &application, "user", 2).await;

@@ -1,5 +1,5 @@
-//! Notifications that are on disk when they are answered. The floor is what a server does that commits each by itself: the same
-//! senders, the same rows, the same synchronous=FULL, straight into SQLite.
+//! Notifications that are on disk when they are answered. What is compared is the same server without group commit: it commits each
+//! by itself. Beside it stands bare SQLite with a commit each: the same rows by as many senders, and nothing else done.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use presence_tests::Application;
+use presence_tests::{Options, Server};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor, SqlitePool};
@@ -18,8 +18,8 @@ use crate::crowd::{self, Person};
 use crate::listeners;
 use crate::report::{Bar, Finding, Judged, Pair, p99};
 use crate::scale::Scale;
-use crate::sides::{Sides, cost};
-use crate::system::{Half, run_on};
+use crate::sides::{Side, cost, start_server, unlimited};
+use crate::system::{Half, Process, run_on};
 use crate::wire::{Wire, frame};
 
 const MESSAGE: &str = "Lunch at one? The usual place; bring the plans for the house.";
@@ -27,48 +27,59 @@ const MESSAGE: &str = "Lunch at one? The usual place; bring the plans for the ho
 const QUEUE: u64 = 100;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
-    let sides = Sides::start().await;
-    let owner = sides.server.sign_in("developer").await;
-    let application = sides.server.application(&owner).await;
-    let people = crowd::people(&sides.server, &application, "user", scale.receivers).await;
-    let mut senders = Senders::open(&sides, &application, &people, scale.senders).await;
-    // Few enough that no queue ever overflows, since dropping is another matter.
-    senders.most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
+    let mut each = House::open(unlimited().with("commit-group", 1), scale).await;
+    let mut ours = House::open(unlimited(), scale).await;
     let directory = tempfile::tempdir().unwrap();
-    senders.turn(scale.round / 4).await;
+    each.turn(scale.round / 4).await;
+    ours.turn(scale.round / 4).await;
     let mut rounds = Vec::new();
     for round in 0..scale.rounds {
         let file = directory.path().join(format!("{round}.db"));
-        let floor = commit_each_apart(&file, scale).await;
-        let (ours, cost) = cost(sides.ours().process, senders.turn(scale.round)).await;
-        rounds.push((floor, ours, cost.micros_each(ours.sent)));
+        let bare = commit_each_apart(&file, scale).await;
+        let each = each.turn(scale.round).await;
+        let (ours, cost) = cost(ours.process, ours.turn(scale.round)).await;
+        rounds.push(Round { bare, each, ours, micros: cost.micros_each(ours.sent) });
     }
-    let pairs = |value: fn(&Sent) -> f64| {
-        rounds.iter().map(|(floor, ours, _)| Pair::new(value(floor), value(ours))).collect()
+    let beside = |value: fn(&Round) -> (f64, f64)| {
+        rounds.iter().map(value).map(|(floor, ours)| Pair::new(floor, ours)).collect()
     };
     vec![
         Finding {
             what: "durable notify, group commit beside a commit each",
             unit: "notifications/s",
-            rounds: pairs(|sent| sent.sent as f64 / sent.seconds),
+            rounds: beside(|round| (round.each.rate(), round.ours.rate())),
             judged: Judged::Ratio(Bar::at_least(12.0, 30.0)),
+        },
+        Finding {
+            what: "durable notify, beside bare SQLite with a commit each",
+            unit: "notifications/s",
+            rounds: beside(|round| (round.bare.rate(), round.ours.rate())),
+            judged: Judged::Nothing,
         },
         Finding {
             what: "durable notify, p99",
             unit: "ms",
-            rounds: pairs(|sent| sent.p99),
+            rounds: beside(|round| (round.each.p99, round.ours.p99)),
             judged: Judged::Ours(Bar::at_most(100.0, 30.0)),
         },
         Finding {
             what: "durable notify, CPU",
             unit: "µs of server CPU",
-            rounds: rounds.iter().map(|(_, _, micros)| Pair::alone(*micros)).collect(),
+            rounds: rounds.iter().map(|round| Pair::alone(round.micros)).collect(),
             judged: Judged::Nothing,
         },
     ]
 }
 
-/// What became of a round.
+struct Round {
+    bare: Sent,
+    each: Sent,
+    ours: Sent,
+    /// CPU of ours for each.
+    micros: f64,
+}
+
+/// What was sent in a round.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     sent: u64,
@@ -77,30 +88,41 @@ struct Sent {
     p99: f64,
 }
 
-/// Sockets of an Application, each with one notification in flight.
-struct Senders {
+impl Sent {
+    fn rate(&self) -> f64 {
+        self.sent as f64 / self.seconds
+    }
+}
+
+/// A server, with sockets of an Application, each with one notification in flight.
+struct House {
+    process: Process,
+    _server: Server,
     wires: Vec<(Wire, usize)>,
     frames: Arc<[Vec<u8>]>,
     /// The most notifications of a round.
     most: u64,
 }
 
-impl Senders {
-    async fn open(
-        sides: &Sides,
-        application: &Application,
-        people: &[Person],
-        count: usize,
-    ) -> Self {
-        let mut wires = Vec::with_capacity(count);
-        for number in 0..count {
-            wires.push((listeners::open(sides.ours(), number, application).await, number));
+impl House {
+    async fn open(options: Options, scale: &Scale) -> Self {
+        let server = start_server(options).await;
+        let owner = server.sign_in("developer").await;
+        let application = server.application(&owner).await;
+        let people = crowd::people(&server, &application, "user", scale.receivers).await;
+        let mut wires = Vec::with_capacity(scale.senders);
+        for number in 0..scale.senders {
+            let wire = listeners::open(Side::of(&server), number, &application).await;
+            wires.push((wire, number));
         }
         let notify = |person: &Person| {
             let item = json!({"uid": person.uid, "message": MESSAGE, "action": ""});
             frame(&json!({"action": "notify", "notifications": [item]}).to_string())
         };
-        Self { wires, frames: people.iter().map(notify).collect(), most: u64::MAX }
+        let frames = people.iter().map(notify).collect();
+        // Few enough that no queue ever overflows, since dropping is another matter.
+        let most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
+        Self { process: Side::of(&server).process, _server: server, wires, frames, most }
     }
 
     async fn turn(&mut self, time: Duration) -> Sent {

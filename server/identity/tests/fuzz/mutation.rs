@@ -1,0 +1,140 @@
+//! Changes that lead somewhere: inside the decoded parts of a token, with words that the readers know.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Numbers that look random and are the same each time (`SplitMix64`).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below a limit, which must not be 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+/// Words that the readers of JSON, keys, times and names know.
+const WORDS: [&[u8]; 36] = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\"",
+    b"null",
+    b"true",
+    b"false",
+    b"0",
+    b"-1",
+    b"1e999",
+    b"1767225600000",
+    b"99999999999999999999",
+    b"\\u0000",
+    b"\\ud800",
+    b"\xff",
+    b"\"exp\":",
+    b"\"iat\":",
+    b"\"aud\":",
+    b"\"iss\":",
+    b"\"sub\":",
+    b"\"principal\":",
+    b"\"email\":",
+    b"\"public-key\":",
+    b"\"alg\":\"RS256\"",
+    b"\"alg\":\"DS128\"",
+    b"\"alg\":\"none\"",
+    b"\"crit\":[]",
+    b"\"kty\":\"RSA\"",
+    b"\"algorithm\":\"DS\"",
+    b"\"fxa-generation\":",
+    b"idp.example",
+    b"@",
+    b"https://",
+];
+
+/// Changes some bytes.
+fn bytes(dice: &mut Dice, text: &mut Vec<u8>) {
+    for _ in 0..=dice.below(3) {
+        let at = dice.below(text.len() + 1);
+        let end = (at + dice.below(12)).min(text.len());
+        match dice.below(6) {
+            0 => drop(text.drain(at..end)),
+            1 => drop(text.splice(at..at, dice.pick(&WORDS).iter().copied())),
+            2 => drop(text.splice(at..end, dice.pick(&WORDS).iter().copied())),
+            3 => {
+                let again = text[at..end].to_vec();
+                text.splice(at..at, again);
+            }
+            4 => text.truncate(at),
+            _ => {
+                if let Some(byte) = text.get_mut(at) {
+                    *byte ^= 1 << dice.below(8);
+                }
+            }
+        }
+    }
+}
+
+/// A text of the corpus, changed.
+pub fn text(dice: &mut Dice, corpus: &[Vec<u8>]) -> String {
+    let mut text = dice.pick(corpus).clone();
+    bytes(dice, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A JSON text of the corpus, changed or not.
+pub fn json(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut text = dice.pick(corpus).clone();
+    if dice.below(8) > 0 {
+        bytes(dice, &mut text);
+    }
+    text
+}
+
+/// An assertion with some part changed: as text, inside its decoding, or for a part of another one.
+pub fn assertion(dice: &mut Dice, from: &str, pool: &[String]) -> String {
+    let mut tokens: Vec<Vec<String>> = taken_apart(from);
+    let token = dice.below(tokens.len());
+    let part = dice.below(tokens[token].len());
+    let other = &pool[dice.below(pool.len())];
+    let other: Vec<String> =
+        taken_apart(other).swap_remove(dice.below(2).min(other.matches('~').count()));
+    match dice.below(8) {
+        0 => tokens.push(other),
+        1 => tokens[token] = other,
+        2 => tokens[token][part].clone_from(dice.pick(&other)),
+        3 => {
+            let mut text = std::mem::take(&mut tokens[token][part]).into_bytes();
+            bytes(dice, &mut text);
+            tokens[token][part] = String::from_utf8_lossy(&text).into_owned();
+        }
+        _ => {
+            let mut inside = URL_SAFE_NO_PAD.decode(&tokens[token][part]).unwrap_or_default();
+            bytes(dice, &mut inside);
+            tokens[token][part] = URL_SAFE_NO_PAD.encode(inside);
+        }
+    }
+    tokens.iter().map(|parts| parts.join(".")).collect::<Vec<_>>().join("~")
+}
+
+fn taken_apart(assertion: &str) -> Vec<Vec<String>> {
+    let parts = |token: &str| token.split('.').map(str::to_owned).collect();
+    assertion.split('~').map(parts).collect()
+}

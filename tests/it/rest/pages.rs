@@ -1,0 +1,26 @@
+//! A page and a channel on one path.
+
+use presence_protocol::Errno;
+use presence_tests::{Server, Socket, Way};
+
+#[tokio::test]
+async fn an_applications_path_is_a_page_for_people_and_a_channel_for_everybody_else() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    for path in [format!("/myapps/{}", application.appid), "/myapps/".to_owned()] {
+        let page = server.call("GET", &path).header("accept", "text/html,*/*;q=0.8").await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        assert!(page.header("location").starts_with("/sign-in?return="));
+        server.call("GET", &path).await.is_ko(Errno::InvalidField);
+        server
+            .call("GET", &path)
+            .header("accept", "application/json")
+            .await
+            .is_ko(Errno::InvalidField);
+        server.call("POST", &path).await.is_ko(Errno::MethodNotAllowed);
+        let key = &application.api_key;
+        let way = Way::to(&path).v1().bearer(key).header("accept", "text/html");
+        let mut stream = Socket::open(&server, way).await;
+        assert_eq!(stream.hear().await["result"], "OK");
+    }
+}
