@@ -114,9 +114,6 @@ impl Running {
         if let Some(oidc) = oidc {
             tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
         }
-        let operator_door = settings.admin_token_digest();
-        let operator_door = operator_door
-            .map(|token| OperatorDoor::new(token, exporter.clone(), Arc::clone(&sockets)));
         let context = Arc::new(Context {
             presence,
             public_url,
@@ -124,7 +121,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: operator_door,
+            operator: operator_door(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -329,6 +326,16 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
         allow_internal: false,
     };
     GuardedClient::new(options).map_err(failed)
+}
+
+/// What the operator's pages need, where there is an operator.
+fn operator_door(
+    settings: &Settings,
+    exporter: &Exporter,
+    sockets: &Arc<Sockets>,
+) -> Option<OperatorDoor> {
+    let token = settings.admin_token_digest()?;
+    Some(OperatorDoor::new(token, exporter.clone(), Arc::clone(sockets)))
 }
 
 fn endpoint(
