@@ -121,7 +121,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: operator_door(&settings, &exporter, &sockets),
+            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -326,16 +326,6 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
         allow_internal: false,
     };
     GuardedClient::new(options).map_err(failed)
-}
-
-/// What the operator's pages need, where there is an operator.
-fn operator_door(
-    settings: &Settings,
-    exporter: &Exporter,
-    sockets: &Arc<Sockets>,
-) -> Option<OperatorDoor> {
-    let token = settings.admin_token_digest()?;
-    Some(OperatorDoor::new(token, exporter.clone(), Arc::clone(sockets)))
 }
 
 fn endpoint(
