@@ -79,9 +79,9 @@ test("a ticket opens one socket and nothing else, and the socket ends with the s
   const [, { token }] = await ask({ "x-csrf-token": csrf });
   assert.equal((await stage.call("GET", "/session", { token })).status, 401);
   assert.equal((await stage.call("GET", "/account", { token })).status, 401);
-  const first = await stage.device(t, { token, device: "other", status: "online" });
+  const first = await stage.knock(t, { token, device: "other", status: "online" });
   assert.deepEqual(await first.says(), { result: "OK" });
-  const second = await stage.device(t, { token, device: "third", status: "online" });
+  const second = await stage.knock(t, { token, device: "third", status: "online" });
   assert.equal((await second.says()).errno, 32);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByText("You are signed out.").waitFor();

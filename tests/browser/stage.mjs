@@ -111,8 +111,8 @@ export class Stage {
     return (await this.ok("POST", "/session", { body: { assertion, scope: "account" } })).token;
   }
 
-  /** A device's socket that has sent its first frame; it is closed with the test. */
-  async device(t, hello) {
+  /** A device's socket that has sent this first frame, whatever comes of it; it is closed with the test. */
+  async knock(t, hello) {
     const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
     t.after(() => socket.terminate());
     const frames = [];

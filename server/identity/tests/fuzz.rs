@@ -116,7 +116,7 @@ async fn no_text_is_accepted_that_nobody_signed_and_none_panics_or_hangs() {
     let raw = files("slot-");
     let mut dice = dice();
     let mut accepted = 0_u64;
-    for round in 0..rounds(6_000) {
+    for round in 0..rounds(30_000) {
         let place = dice.below(vectors.len());
         let slot = match dice.below(10) {
             0 => mutation::text(&mut dice, &raw),
@@ -142,7 +142,7 @@ fn no_support_document_and_no_key_panics_and_a_document_is_strict_json_with_few_
         documents.extend(vector.issuer_keys.values().map(|found| found.to_string().into_bytes()));
     }
     let (mut dice, mut read) = (dice(), 0_u64);
-    for round in 0..rounds(8_000) {
+    for round in 0..rounds(30_000) {
         let text = mutation::json(&mut dice, &documents);
         let found = SupportDocument::from_response(200, Some("application/json"), &text);
         let value: Option<Value> = serde_json::from_slice(&text).ok();

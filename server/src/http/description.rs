@@ -160,6 +160,7 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
         "make_dev_assertion" => &[Errno::NotFound, Errno::MissingField, Errno::InvalidField],
+        "get_dev_support_document" => &[Errno::NotFound],
         _ => &[],
     }
 }

@@ -4,15 +4,14 @@
 //! `/sign-in/oidc/<name>/callback`: that address is to be registered there. What goes wrong is shown as a page that says what to do,
 //! and nothing of what the provider said. `Context::code_flow` lists the providers.
 
-use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use askama::Template;
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
 use presence_protocol::Errno;
 use serde::Deserialize;
-
-use askama::Template;
 
 use crate::context::Context;
 use crate::http::{Refusal, cookie};
@@ -122,9 +121,8 @@ fn browser_cookie(context: &Context, secret: &str) -> String {
 
 /// The addresses on this way hold the code.
 fn without_referrer(mut response: Response) -> Response {
-    let (name, value): (HeaderName, _) =
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response.headers_mut().insert(name, value);
+    let value = HeaderValue::from_static("no-referrer");
+    response.headers_mut().insert(header::REFERRER_POLICY, value);
     response
 }
 

@@ -1,6 +1,6 @@
 //! Many at once.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use presence_protocol::Errno;
 use presence_tests::{Options, PATIENCE, Server, Socket};
@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use super::issuer::{Issuer, described, trusting};
 
 /// How many come at once.
-const CROWD: usize = 200;
+const CROWD: usize = 100;
+/// How many come one after the other.
+const CALLS: usize = 40;
 /// How many may wait for an issuer.
 const WAITING: usize = 64;
 
@@ -35,10 +37,11 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     while told.len() < CROWD - WAITING {
         told.push(crowd.join_next().await.unwrap().unwrap());
     }
-    for answer in told {
-        answer.is_ko(Errno::SlowDown);
-        assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
-    }
+    // A machine that is so slow that the server has given up meanwhile has told some others that the issuer is down.
+    let (busy, rest): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
+    assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));
+    rest.iter().for_each(|answer| answer.is_ko(Errno::IdentityUnavailable));
     drop((question, silent));
     while let Some(answer) = crowd.join_next().await {
         answer.unwrap().is_ko(Errno::IdentityUnavailable);
@@ -51,25 +54,29 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
     let issuer = Issuer::start().await;
     let url = format!("http://{}", taken.local_addr().unwrap());
     let server = Server::start(trusting(Options::default(), &[described(&url, &json!({}))])).await;
+    // The issuer hangs up on whoever comes, and counts them.
+    let visitors = AtomicUsize::new(0);
     let down = async {
-        // The issuer hangs up on whoever comes, and counts them.
-        let mut visitors = 0_usize;
-        while let Ok(Ok(_)) = timeout(Duration::from_secs(3), taken.accept()).await {
-            visitors += 1;
+        while taken.accept().await.is_ok() {
+            visitors.fetch_add(1, Ordering::Relaxed);
         }
-        visitors
     };
     let crowd = async {
-        for _ in 0..CROWD {
+        for _ in 0..CALLS {
             let wish = json!({"assertion": issuer.token(&json!({"iss": url}))});
             let answer = server.call("POST", "/session").json(&wish).await;
             answer.is_ko(Errno::IdentityUnavailable);
             assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
         }
     };
-    let (visitors, ()) = tokio::join!(down, crowd);
+    tokio::select! {
+        () = crowd => {}
+        () = down => unreachable!("the listener works"),
+    }
     // One question each rest of ten seconds: some for a machine that is very slow.
+    let visitors = visitors.into_inner();
     assert!((1..=10).contains(&visitors), "{visitors} questions");
+    drop(taken);
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({"iss": url})), "status": "online"})).await;
     let refusal = device.hears_ko(Errno::IdentityUnavailable).await;

@@ -105,7 +105,7 @@ pub struct CodeFlow {
 }
 
 impl CodeFlow {
-    /// The path below which [`CodeFlow::callback_path`] is.
+    /// The path at which a sign-in begins, followed by the name of a provider; it ends at `callback` below that.
     pub const PATH: &str = "/sign-in/oidc";
 
     /// Signs browsers in that reach this server at `origin`.

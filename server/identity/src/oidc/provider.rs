@@ -36,14 +36,11 @@ impl Source for KeySetSource {
     type Document = KeySet;
 
     async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
-        let url = match &self.pinned {
-            Some(url) => url.clone(),
-            None => {
-                let metadata = self.metadata.get(now).await;
-                let trouble = |_| self.metadata.trouble().unwrap_or(Trouble::Busy);
-                metadata.map_err(trouble)?.jwks_uri.clone()
-            }
-        };
-        cached::fetch(&self.client, &url, KeySet::read).await
+        if let Some(url) = &self.pinned {
+            return cached::fetch(&self.client, url, KeySet::read).await;
+        }
+        let metadata = self.metadata.get(now).await;
+        let metadata = metadata.map_err(|_| self.metadata.trouble().unwrap_or(Trouble::Busy))?;
+        cached::fetch(&self.client, &metadata.jwks_uri, KeySet::read).await
     }
 }

@@ -29,10 +29,10 @@ struct Expected {
 }
 
 impl Vector {
-    /// Whether its signatures are good, so that only what they say was wrong, if anything.
+    /// Whether those who may have signed it, so that only what they say is wrong, if anything.
     pub fn is_genuine(&self) -> bool {
         let reason = self.expected.reason.as_deref();
-        !matches!(reason, Some("bad_signature" | "malformed" | "alg_mismatch" | "bad_key"))
+        !matches!(reason, Some("bad_signature" | "alg_mismatch" | "bad_key"))
     }
 }
 
