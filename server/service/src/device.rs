@@ -65,12 +65,7 @@ impl Presence {
             .arrive(user, device.clone(), Arc::clone(&mailbox))
             .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
         self.note_arrival().await;
-        let loading = self.writer.load(user);
-        let still_signed_in = match &proof {
-            Proof::Token(_) => Some(self.writer.session(digest)),
-            Proof::Assertion(_) => None,
-        };
-        let loaded = loading.await.map_err(of_store)?;
+        let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
             self.hub.ensure_room(app, state == AppState::Active);
         }
@@ -78,8 +73,8 @@ impl Presence {
         if !loaded.is_there {
             return Err(Errno::SessionExpired.into());
         }
-        if let Some(session) = still_signed_in {
-            session.await.map_err(of_store)?.ok_or(Errno::SessionExpired)?;
+        if let Proof::Token(_) = &proof {
+            self.bearer_of(digest).await?;
         }
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);

@@ -249,7 +249,7 @@ impl Presence {
         Ok(())
     }
 
-    /// Whose token a device shows. Asked of the writer, which answers the many that connect at once together.
+    /// Whose token a device shows.
     async fn bearer(&self, token: &str) -> Result<Identified, Ko> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
@@ -257,7 +257,12 @@ impl Presence {
         // By a ticket, the socket is one of the session that the ticket was made for.
         let session = self.tickets.redeem(token, self.now());
         let digest = session.unwrap_or_else(|| secret::sha256(token));
-        let found = self.writer.session(digest).await.map_err(of_store)?;
+        self.bearer_of(digest).await
+    }
+
+    /// Whose session it is that is known by this, for a device that connects: many may come at once.
+    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<Identified, Ko> {
+        let found = self.store.session_with_email(digest, self.now()).await.map_err(of_store)?;
         let (session, email) = found.ok_or(Errno::SessionExpired)?;
         let Session { user, expires_at, .. } = session;
         Ok(Identified { user, email, expires_at, digest, generation: None })

@@ -21,6 +21,8 @@ mod backup;
 mod inspection;
 mod store;
 
+mod lookup;
+
 mod connection;
 mod migration;
 mod rows;

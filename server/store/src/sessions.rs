@@ -1,6 +1,6 @@
 //! Sessions of users, of whose tokens only the digests are kept.
 
-use presence_core::model::{Millis, Session, UserId};
+use presence_core::model::{Email, Millis, Session, UserId};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
@@ -44,6 +44,20 @@ impl Store {
             .one(self.read())
             .await?;
         row.map(Session::try_from).transpose()
+    }
+
+    /// The session of a token, unless it has expired, and the e-mail of its user. For devices that connect: many of them are answered
+    /// together.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Nonsense`.
+    pub async fn session_with_email(
+        &self,
+        digest: [u8; 32],
+        now: Millis,
+    ) -> Result<Option<(Session, Email)>, StoreError> {
+        self.lookup().find(digest, now, self.read()).await
     }
 
     /// Ends a session. False where there is none.

@@ -13,6 +13,7 @@ use sea_orm::{
 
 use crate::connection::{Address, PATIENCE};
 use crate::error::StoreError;
+use crate::lookup::Lookup;
 use crate::migration;
 use crate::tables::meta;
 
@@ -28,6 +29,7 @@ struct Inner {
     epoch: u64,
     had_devices_connected: bool,
     lock: File,
+    lookup: Lookup,
 }
 
 impl Store {
@@ -53,7 +55,8 @@ impl Store {
         let (epoch, had_devices_connected) =
             begin_epoch(&write, now).await.map_err(|error| address.explain(error))?;
         let read = address.readers().await?;
-        Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected, lock })))
+        let lookup = Lookup::default();
+        Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected, lock, lookup })))
     }
 
     /// When this run began, in seconds since 1970, and more than that of any earlier run on this database.
@@ -106,6 +109,10 @@ impl Store {
     /// The one connection that writes. Who waits for it waits for the group that is being committed.
     pub(crate) fn write(&self) -> &DatabaseConnection {
         &self.0.write
+    }
+
+    pub(crate) fn lookup(&self) -> &Lookup {
+        &self.0.lookup
     }
 
     pub(crate) fn read(&self) -> &DatabaseConnection {

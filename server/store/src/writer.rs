@@ -14,7 +14,6 @@ pub(crate) mod change;
 pub(crate) mod load;
 pub(crate) mod notify;
 mod remove;
-mod session;
 mod settle;
 
 mod plan;
@@ -27,7 +26,7 @@ pub(crate) mod observer;
 
 use std::sync::Arc;
 
-use presence_core::model::{Clock, Email, Grant, Millis, Session, Taken, UserId};
+use presence_core::model::{Clock, Grant, Millis, Taken, UserId};
 use presence_protocol::app::Queued;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
@@ -91,12 +90,6 @@ impl Writer {
     /// has nothing, at revision 0.
     pub fn load(&self, user: UserId) -> Answer<Loaded> {
         self.submit(user, Op::Load)
-    }
-
-    /// Whose session a token opens, by its digest, unless it has expired. For devices that connect, of which many may come at once.
-    /// Works also while nothing can be written.
-    pub fn session(&self, digest: [u8; 32]) -> Answer<Option<(Session, Email)>> {
-        self.submit(digest, Op::Session)
     }
 
     /// Lets an Application see a user under a fresh random PUID, or under the one it has already. `None` where

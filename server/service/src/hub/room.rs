@@ -79,8 +79,7 @@ impl Room {
     pub(super) fn change(&self, work: impl FnOnce(&mut Stream) -> bool) {
         self.with(|inner| {
             if work(&mut inner.stream) {
-                inner.changed_at = Instant::now();
-                inner.sockets.iter().for_each(|socket| socket.bell.ring());
+                inner.ring();
             }
         });
     }
@@ -89,7 +88,7 @@ impl Room {
     pub(super) fn tell(&self, puid: Puid, view: View, now: Millis) -> bool {
         self.with(|inner| {
             if inner.stream.tell(puid, view, now) {
-                inner.sockets.iter().for_each(|socket| socket.bell.ring());
+                inner.ring();
             }
             !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
         })
@@ -199,6 +198,12 @@ impl Drop for Subscription {
 }
 
 impl Inner {
+    /// There is something new to read.
+    fn ring(&mut self) {
+        self.changed_at = Instant::now();
+        self.sockets.iter().for_each(|socket| socket.bell.ring());
+    }
+
     /// Counts updates that are handed to a socket; of news, now and then, how old they are.
     fn count(&mut self, updates: usize, news: bool) {
         self.meters.written.increment(updates as u64);

@@ -9,9 +9,8 @@ use super::change::{GrantQuestion, Granted, PauseQuestion};
 use super::load::Loaded;
 use super::notify::{NotifyFault, NotifyQuestion};
 use super::round::Round;
-use super::session::AskSession;
 use super::settle::SettleQuestion;
-use super::{change, load, notify, remove, session, settle};
+use super::{change, load, notify, remove, settle};
 use crate::error::StoreError;
 
 /// One request.
@@ -19,7 +18,6 @@ pub(super) enum Op {
     Notify(Ask<NotifyQuestion, Vec<Result<Queued, NotifyFault>>>),
     Settle(Ask<SettleQuestion, usize>),
     Load(Ask<UserId, Loaded>),
-    Session(AskSession),
     Release(Ask<(AppId, Puid), usize>),
     Grant(Ask<GrantQuestion, Option<Granted>>),
     Pause(Ask<PauseQuestion, Option<Grant>>),
@@ -36,7 +34,6 @@ impl Op {
             Self::Notify(ask) => ask.question.items.len().max(1),
             Self::Settle(ask) => ask.question.ids.len().max(1),
             Self::Load(_)
-            | Self::Session(_)
             | Self::Release(_)
             | Self::Grant(_)
             | Self::Pause(_)
@@ -49,12 +46,12 @@ impl Op {
 
     /// Whether it only reads.
     pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::Load(_) | Self::Session(_))
+        matches!(self, Self::Load(_))
     }
 
     /// Whether it may be done together with its neighbours, in whatever order.
     fn joins(&self) -> bool {
-        matches!(self, Self::Notify(_) | Self::Settle(_) | Self::Load(_) | Self::Session(_))
+        matches!(self, Self::Notify(_) | Self::Settle(_) | Self::Load(_))
     }
 
     /// Answers who asked.
@@ -63,7 +60,6 @@ impl Op {
             Self::Notify(ask) => ask.close(outcome),
             Self::Settle(ask) => ask.close(outcome),
             Self::Load(ask) => ask.close(outcome),
-            Self::Session(ask) => ask.close(outcome),
             Self::Release(ask) => ask.close(outcome),
             Self::Grant(ask) => ask.close(outcome),
             Self::Pause(ask) => ask.close(outcome),
@@ -88,14 +84,12 @@ pub(super) async fn run_all(round: &mut Round<'_>, ops: &mut [Op]) -> Result<(),
 
 /// Settling comes before notifying, so that a queue has room; loading last, so that it finds what was queued.
 async fn run_joined(round: &mut Round<'_>, run: &mut [Op]) -> Result<(), StoreError> {
-    let (mut settles, mut notifies) = (Vec::new(), Vec::new());
-    let (mut loads, mut sessions) = (Vec::new(), Vec::new());
+    let (mut settles, mut notifies, mut loads) = (Vec::new(), Vec::new(), Vec::new());
     for op in run {
         match op {
             Op::Settle(ask) => settles.push(ask),
             Op::Notify(ask) => notifies.push(ask),
             Op::Load(ask) => loads.push(ask),
-            Op::Session(ask) => sessions.push(ask),
             Op::Release(_)
             | Op::Grant(_)
             | Op::Pause(_)
@@ -114,15 +108,12 @@ async fn run_joined(round: &mut Round<'_>, run: &mut [Op]) -> Result<(), StoreEr
     if !loads.is_empty() {
         load::load(round, &mut loads).await?;
     }
-    if !sessions.is_empty() {
-        session::sessions(round, &mut sessions).await?;
-    }
     Ok(())
 }
 
 async fn run_one(round: &mut Round<'_>, op: &mut Op) -> Result<(), StoreError> {
     match op {
-        Op::Notify(_) | Op::Settle(_) | Op::Load(_) | Op::Session(_) => {}
+        Op::Notify(_) | Op::Settle(_) | Op::Load(_) => {}
         Op::Release(ask) => {
             let (app, puid) = ask.question;
             ask.answer = Some(settle::release(round, app, puid).await?);
