@@ -320,9 +320,6 @@ impl Hub {
     }
 
     fn tell(&self, told: Vec<Tell>) {
-        if told.is_empty() {
-            return;
-        }
         let now = self.clock.now();
         self.meters.updates.increment(told.len() as u64);
         for Tell { app, puid, view } in told {
