@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_identity::fetch::SetUpError;
-use presence_identity::oidc::{CodeFlow, FlowError, Oidc};
+use presence_identity::oidc::{CodeFlow, FlowError, Oidc, Trouble};
 use presence_service::Presence;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -54,12 +54,20 @@ pub(crate) async fn tend(oidc: Oidc, presence: Arc<Presence>, stop: Cancellation
             silent = tended => silent,
         };
         for (issuer, trouble) in silent.iter().filter(|(issuer, _)| !before.contains(issuer)) {
-            tracing::warn!(issuer, %trouble, "oidc.unreachable");
+            say_unreachable(issuer, *trouble);
         }
         let names: Vec<&str> = silent.into_iter().map(|(issuer, _)| issuer).collect();
         for issuer in before.iter().filter(|issuer| !names.contains(issuer)) {
-            tracing::info!(issuer, "oidc.reachable");
+            say_reachable(issuer);
         }
         before = names;
     }
+}
+
+fn say_unreachable(issuer: &str, trouble: Trouble) {
+    tracing::warn!(issuer, %trouble, "oidc.unreachable");
+}
+
+fn say_reachable(issuer: &str) {
+    tracing::info!(issuer, "oidc.reachable");
 }

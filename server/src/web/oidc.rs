@@ -132,14 +132,17 @@ fn failed(visitor: &Visitor, provider: &str, error: FlowError) -> poem::Result<R
         return Err(Refusal::from(errno).into());
     }
     if matches!(error, FlowError::ClientRefused | FlowError::Unavailable) {
-        tracing::warn!(provider, %error, "sign_in.failed");
-    } else {
-        tracing::debug!(provider, %error, "sign_in.failed");
+        warn(provider, error);
     }
     let shell = visitor.shell(title, Place::Elsewhere);
     let status = StatusCode::from_u16(errno.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     let page = FailedPage { shell, help, errno };
     Ok(without_referrer(visitor.show_with(&page, status, &Policy::new())))
+}
+
+/// Tells the operator.
+fn warn(provider: &str, error: FlowError) {
+    tracing::warn!(provider, %error, "sign_in.failed");
 }
 
 /// What it is to a caller, what happened, and what to do.

@@ -72,6 +72,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unwrap_in_result, reason = "what the test itself has made is an object")]
     fn read(changes: &Value) -> Option<Metadata> {
         let mut document = json!({
             "issuer": "https://idp.example/",
