@@ -73,18 +73,18 @@ impl Ask for Hosts {
         };
         url.query_pairs_mut().append_pair("domain", domain);
         match self.client.get(&url).await {
-            // A host in trouble says nothing of whether it has a document.
-            Ok(Fetched { status: 429 | 500.., .. }) => Told::Unreachable,
-            Ok(fetched) => read(fetched).await,
             // The host answered, though not with a document.
             Err(FetchError::Redirect | FetchError::TooLarge) => Told::Nothing,
-            Err(
+            // A host in trouble says nothing of whether it has a document.
+            Ok(Fetched { status: 429 | 500.., .. })
+            | Err(
                 FetchError::NotAllowed
                 | FetchError::NotResolvable
                 | FetchError::ForbiddenAddress
                 | FetchError::Timeout
                 | FetchError::Connection,
             ) => Told::Unreachable,
+            Ok(fetched) => read(fetched).await,
         }
     }
 }
