@@ -114,9 +114,6 @@ impl Running {
         if let Some(oidc) = oidc {
             tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
         }
-        let operator_door = settings.admin_token_digest();
-        let operator_door = operator_door
-            .map(|token| OperatorDoor::new(token, exporter.clone(), Arc::clone(&sockets)));
         let context = Arc::new(Context {
             presence,
             public_url,
@@ -124,7 +121,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: operator_door,
+            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {

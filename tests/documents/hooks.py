@@ -119,6 +119,8 @@ def before_call(context, case, kwargs):
     """Puts ids and assertions that exist in the place of most that were made up."""
     operation = operation_id(case.operation)
     name_existing(operation, case.path_parameters or {})
+    if operation == "show_grant_page" and isinstance((case.query or {}).get("redirect"), str):
+        case.query["redirect"] = f"http://{SITE.domain}/joined"
     body = case.body
     if not isinstance(body, dict):
         return

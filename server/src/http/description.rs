@@ -1,8 +1,8 @@
 //! The OpenAPI document: what poem-openapi knows of the calls, and the refusals that each can give.
 
+mod beside;
 mod credentials;
 mod examples;
-mod metrics;
 mod nulls;
 mod parameters;
 mod references;
@@ -30,7 +30,7 @@ pub fn document() -> String {
     {
         schemas.insert("Ko".to_owned(), ko_schema());
     }
-    metrics::add(&mut document);
+    beside::add(&mut document);
     let descriptions = schema_descriptions(&document);
     for (path, calls) in members(document.get_mut("paths")) {
         for (method, call) in members(Some(calls)) {
@@ -152,6 +152,12 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
             Errno::StorageUnavailable,
         ],
         "grant_application" => &[Errno::ApplicationNotActive, Errno::RedirectNotAllowed],
+        "show_grant_page" => &[
+            Errno::InvalidField,
+            Errno::RedirectNotAllowed,
+            Errno::ApplicationNotActive,
+            Errno::StorageUnavailable,
+        ],
         "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
         "delete_key" | "end_device" => &[Errno::NotFound],
         "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],

@@ -31,6 +31,7 @@ assets! {
     "icon.svg": PICTURE;
     "page.js": SCRIPT;
     "docs.css": STYLE;
+    "reference.css": STYLE;
     "docs.js": SCRIPT;
     "copy.js": SCRIPT;
     "console.js": SCRIPT;

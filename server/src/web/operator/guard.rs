@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 use presence_service::Presence;
-use presence_service::operator::{OperatorAccess, SESSION, TokenDigest};
+use presence_service::operator::{OperatorAccess, SESSION};
 use presence_service::sign_in::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::http::{Refusal, Site, cookie};
 use crate::meter::Exporter;
 use crate::page::{self, Place, Shell};
+use crate::settings::Settings;
 use crate::socket::shared::Sockets;
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
@@ -25,9 +26,14 @@ pub struct Door {
 }
 
 impl Door {
-    /// For whoever has the token of this digest.
-    pub(crate) fn new(token: TokenDigest, exporter: Exporter, sockets: Arc<Sockets>) -> Self {
-        Self { access: OperatorAccess::new(token), exporter, sockets }
+    /// For whoever has the token that the settings know; none where they know none.
+    pub(crate) fn configured(
+        settings: &Settings,
+        exporter: &Exporter,
+        sockets: &Arc<Sockets>,
+    ) -> Option<Self> {
+        let access = OperatorAccess::new(settings.admin_token_digest()?);
+        Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
     }
 
     /// The door, where there is one; otherwise there is nothing at all.
