@@ -159,14 +159,13 @@ fn own_refusals(operation: &str) -> &'static [Errno] {
             Errno::StorageUnavailable,
         ],
         "pause_grant" | "register_application" | "send_notifications" => &[Errno::MissingField],
-        "delete_key" | "end_device" => &[Errno::NotFound],
+        "delete_key" | "end_device" | "get_dev_support_document" => &[Errno::NotFound],
         "verify_application" => &[Errno::SlowDown, Errno::DomainNotVerified],
         "activate_application" => &[Errno::DomainNotVerified],
         "deactivate_application" => &[Errno::ApplicationNotActive],
         "create_key" => &[Errno::DomainNotVerified, Errno::TooLarge],
         "poll_presence" => &[Errno::InvalidField, Errno::TooLarge],
         "make_dev_assertion" => &[Errno::NotFound, Errno::MissingField, Errno::InvalidField],
-        "get_dev_support_document" => &[Errno::NotFound],
         _ => &[],
     }
 }
@@ -189,7 +188,9 @@ fn add_refusal(answer: &mut Value, refusal: &Value) {
     let known = answer["content"].as_object().and_then(|content| content.values().next());
     let schema = known.map(|known| known["schema"].clone()).unwrap_or_default();
     let mut content = refusal["content"].clone();
-    content[JSON]["schema"] = json!({ "oneOf": [schema, { "$ref": KO }] });
+    if let Some(described) = content.get_mut(JSON).and_then(|json| json.get_mut("schema")) {
+        *described = json!({ "oneOf": [schema, { "$ref": KO }] });
+    }
     *answer =
         json!({ "description": description, "content": content, "headers": refusal["headers"] });
 }

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn what_is_said_comes_in_order_also_while_more_is_said() {
         let mut outbox = Outbox::default();
-        let mut say = |outbox: &mut Outbox, text: &'static str| {
+        let say = |outbox: &mut Outbox, text: &'static str| {
             outbox.push(Say::Text(Bytes::from_static(text.as_bytes())));
         };
         say(&mut outbox, "1");

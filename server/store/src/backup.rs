@@ -59,7 +59,7 @@ struct Part {
 
 impl Part {
     fn new(to: &Path) -> Result<Self, StoreError> {
-        let failed = |error| failed(to, error);
+        let failed = |error| failed(to, &error);
         let whole = std::path::absolute(to).map_err(failed)?;
         let directory = whole.parent().unwrap_or(Path::new("/")).to_owned();
         let file = Builder::new().prefix(".presence-backup-").tempfile_in(&directory);
@@ -69,10 +69,10 @@ impl Part {
     /// SQLite's own copy is of one moment, and leaves out what was deleted.
     async fn fill_from(&self, source: &DatabaseConnection) -> Result<(), StoreError> {
         let path = self.file.path().to_str().ok_or("its name is no text");
-        let path = path.map_err(|problem| failed(&self.to, problem))?;
+        let path = path.map_err(|problem| failed(&self.to, &problem))?;
         let copy =
             Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [path.into()]);
-        source.execute_raw(copy).await.map_err(|error| failed(&self.to, error))?;
+        source.execute_raw(copy).await.map_err(|error| failed(&self.to, &error))?;
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl Part {
         if !sound? {
             return Err(StoreError::Damaged(to));
         }
-        let failed = |error| failed(&to, error);
+        let failed = |error| failed(&to, &error);
         file.as_file().sync_all().map_err(failed)?;
         let bytes = file.as_file().metadata().map_err(failed)?.len();
         if let Err(error) = file.persist_noclobber(&to) {
@@ -97,6 +97,6 @@ impl Part {
     }
 }
 
-fn failed(to: &Path, error: impl ToString) -> StoreError {
+fn failed(to: &Path, error: &impl ToString) -> StoreError {
     StoreError::NotBackedUp(to.to_owned(), error.to_string())
 }

@@ -122,7 +122,7 @@ impl Cost {
 pub(crate) async fn cost<T>(process: Process, work: impl Future<Output = T>) -> (T, Cost) {
     let (cpu, begun) = (process.cpu(), Instant::now());
     let result = work.await;
-    (result, Cost { cpu: process.cpu() - cpu, clock: begun.elapsed() })
+    (result, Cost { cpu: process.cpu().saturating_sub(cpu), clock: begun.elapsed() })
 }
 
 #[cfg(test)]

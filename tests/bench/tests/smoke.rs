@@ -2,8 +2,7 @@
 //! enforced here.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
     reason = "a test that cannot go on says so and ends"
 )]
 

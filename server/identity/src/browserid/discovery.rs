@@ -165,6 +165,7 @@ mod tests {
     }
 
     /// A host of this machine that gives the same answer to everybody.
+    #[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
     async fn serve(status: &'static str, body: &'static str) -> String {
         let listener = TcpListener::bind("localhost:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -12,14 +12,14 @@ struct File {
 
 /// A test vector: an assertion and whom it is put to.
 #[derive(Deserialize)]
-pub struct Vector {
-    pub assertion: String,
-    pub audience: String,
-    pub now_ms: u64,
-    pub issuer_keys: Map<String, Value>,
+pub(crate) struct Vector {
+    pub(crate) assertion: String,
+    pub(crate) audience: String,
+    pub(crate) now_ms: u64,
+    pub(crate) issuer_keys: Map<String, Value>,
     #[serde(default)]
-    pub trusted_issuers: Vec<String>,
-    pub fallback: Option<String>,
+    pub(crate) trusted_issuers: Vec<String>,
+    pub(crate) fallback: Option<String>,
     expected: Expected,
 }
 
@@ -30,20 +30,20 @@ struct Expected {
 
 impl Vector {
     /// Whether those who may have signed it, so that only what they say is wrong, if anything.
-    pub fn is_genuine(&self) -> bool {
+    pub(crate) fn is_genuine(&self) -> bool {
         let reason = self.expected.reason.as_deref();
         !matches!(reason, Some("bad_signature" | "alg_mismatch" | "bad_key"))
     }
 }
 
 /// All vectors of assertions.
-pub fn vectors() -> Vec<Vector> {
+pub(crate) fn vectors() -> Vec<Vector> {
     let file: File = serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap();
     file.vectors
 }
 
 /// The files whose names begin so, in the order of their names.
-pub fn files(beginning: &str) -> Vec<Vec<u8>> {
+pub(crate) fn files(beginning: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     let mut paths: Vec<_> = std::fs::read_dir(directory)
         .unwrap()

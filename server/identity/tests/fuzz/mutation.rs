@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Numbers that look random and are the same each time (`SplitMix64`).
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -20,7 +20,7 @@ impl Dice {
     }
 
     /// A number below a limit, which must not be 0.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
@@ -93,14 +93,14 @@ fn bytes(dice: &mut Dice, text: &mut Vec<u8>) {
 }
 
 /// A text of the corpus, changed.
-pub fn text(dice: &mut Dice, corpus: &[Vec<u8>]) -> String {
+pub(crate) fn text(dice: &mut Dice, corpus: &[Vec<u8>]) -> String {
     let mut text = dice.pick(corpus).clone();
     bytes(dice, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A JSON text of the corpus, changed or not.
-pub fn json(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn json(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut text = dice.pick(corpus).clone();
     if dice.below(8) > 0 {
         bytes(dice, &mut text);
@@ -109,7 +109,7 @@ pub fn json(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// An assertion with some part changed: as text, inside its decoding, or for a part of another one.
-pub fn assertion(dice: &mut Dice, from: &str, pool: &[String]) -> String {
+pub(crate) fn assertion(dice: &mut Dice, from: &str, pool: &[String]) -> String {
     let mut tokens: Vec<Vec<String>> = taken_apart(from);
     let token = dice.below(tokens.len());
     let part = dice.below(tokens[token].len());

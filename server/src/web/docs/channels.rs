@@ -15,7 +15,7 @@ pub(super) struct Channels {
     /// What holds for both channels, as HTML.
     pub(super) introduction: String,
     /// The channels.
-    pub(super) channels: Vec<Channel>,
+    pub(super) both: Vec<Channel>,
     /// The errors and the close codes, as HTML.
     pub(super) tables: String,
 }
@@ -85,9 +85,7 @@ impl Channels {
         let channels = document.at("channels").fields();
         Self {
             introduction: markdown::html(introduction),
-            channels: channels
-                .map(|(name, channel)| Channel::of(document, name, channel))
-                .collect(),
+            both: channels.map(|(name, channel)| Channel::of(document, name, channel)).collect(),
             tables: markdown::html(tables),
         }
     }
@@ -159,9 +157,9 @@ mod tests {
     #[test]
     fn the_page_has_all_that_the_document_has() {
         let page = Channels::read();
-        let names: Vec<&str> = page.channels.iter().map(|one| one.name.as_str()).collect();
+        let names: Vec<&str> = page.both.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["device", "appService"]);
-        for channel in &page.channels {
+        for channel in &page.both {
             assert!(!channel.sent.is_empty() && !channel.heard.is_empty());
             for operation in channel.sent.iter().chain(&channel.heard) {
                 assert!(!operation.title.is_empty() && !operation.messages.is_empty());
@@ -180,12 +178,12 @@ mod tests {
     #[test]
     fn a_field_is_told_with_its_limits() {
         let page = Channels::read();
-        let status = &page.channels[0].sent[0].messages[0];
+        let status = &page.both[0].sent[0].messages[0];
         let field = |name: &str| status.fields.iter().find(|one| one.name == name).unwrap();
         assert!(field("status").required && !field("message").required);
         assert!(field("message").kind.contains("at most 128 characters"), "{:?}", field("message"));
         assert!(field("status").kind.contains("unavailable"), "{:?}", field("status"));
-        let notify = &page.channels[1].sent[1].messages[0];
+        let notify = &page.both[1].sent[1].messages[0];
         assert!(notify.fields.iter().any(|one| one.name == "notifications[].uid"), "{notify:?}");
     }
 }

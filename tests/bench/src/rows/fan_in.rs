@@ -109,18 +109,18 @@ impl Stage {
 
     /// Waits until everything was told: of the floor so many updates, of ours everything before a last one.
     async fn hear_all(&mut self, all: u64) {
-        if !self.side.is_floor {
-            let marked = self.listener.marked();
-            self.last.say(&json!({"status": "online", "message": MARK}).to_string()).await;
-            while self.listener.marked() == marked {
-                tokio::task::yield_now().await;
-            }
-            self.last.say(&json!({"status": "unavailable"}).to_string()).await;
-        } else {
+        if self.side.is_floor {
             while self.listener.got() < all {
                 tokio::task::yield_now().await;
             }
+            return;
         }
+        let marked = self.listener.marked();
+        self.last.say(&json!({"status": "online", "message": MARK}).to_string()).await;
+        while self.listener.marked() == marked {
+            tokio::task::yield_now().await;
+        }
+        self.last.say(&json!({"status": "unavailable"}).to_string()).await;
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         let bare = commit_each_apart(&file, scale).await;
         let each = each.turn(scale.round).await;
         let (ours, cost) = cost(ours.process, ours.turn(scale.round)).await;
-        rounds.push(Round { bare, each, ours, micros: cost.micros_each(ours.sent) });
+        rounds.push(Round { bare, each, ours, micros: cost.micros_each(ours.count) });
     }
     let beside = |value: fn(&Round) -> (f64, f64)| {
         rounds.iter().map(value).map(|(floor, ours)| Pair::new(floor, ours)).collect()
@@ -82,7 +82,7 @@ struct Round {
 /// What was sent in a round.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
-    sent: u64,
+    count: u64,
     seconds: f64,
     /// In milliseconds.
     p99: f64,
@@ -90,7 +90,7 @@ struct Sent {
 
 impl Sent {
     fn rate(&self) -> f64 {
-        self.sent as f64 / self.seconds
+        self.count as f64 / self.seconds
     }
 }
 
@@ -143,7 +143,7 @@ impl House {
             millis.append(&mut took);
         }
         let seconds = begun.elapsed().as_secs_f64();
-        Sent { sent: millis.len() as u64, seconds, p99: p99(&mut millis) }
+        Sent { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
     }
 }
 
@@ -188,7 +188,7 @@ async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
         panic!("{said}{}", String::from_utf8_lossy(&answer.stderr))
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    Sent { sent: sent as u64, seconds, p99 }
+    Sent { count: sent as u64, seconds, p99 }
 }
 
 /// Commits each row by itself, and prints how many, in how many seconds, and their p99 in milliseconds.
@@ -196,7 +196,7 @@ pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
     let time = Duration::from_millis(millis.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let sent = runtime.block_on(insert_each(file, senders.parse().unwrap(), time));
-    println!("{} {} {}", sent.sent, sent.seconds, sent.p99);
+    println!("{} {} {}", sent.count, sent.seconds, sent.p99);
     ExitCode::SUCCESS
 }
 
@@ -225,7 +225,7 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
         millis.append(&mut took.unwrap());
     }
     let seconds = begun.elapsed().as_secs_f64();
-    Sent { sent: millis.len() as u64, seconds, p99: p99(&mut millis) }
+    Sent { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
 }
 
 async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {

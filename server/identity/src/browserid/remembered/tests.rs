@@ -171,6 +171,7 @@ async fn a_listed_host_is_tried_again_soon_and_less_and_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
 async fn many_who_ask_for_the_same_at_once_have_it_asked_once() {
     let gate = Some(Semaphore::new(0));
     let house = House::with_gate([document("a.example", None)], gate);
@@ -196,6 +197,7 @@ async fn many_who_ask_for_the_same_at_once_have_it_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
 async fn few_hosts_are_asked_at_once_and_listed_ones_whatever_strangers_ask_for() {
     let house = House::with_gate([], Some(Semaphore::new(0)));
     let ask = |host: String, is_listed| {
@@ -242,6 +244,7 @@ async fn a_client_has_only_its_share_of_hosts_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
 async fn the_answer_is_remembered_even_if_who_asked_is_gone() {
     let house = House::with_gate([document("a.example", None)], Some(Semaphore::new(0)));
     let asking = {

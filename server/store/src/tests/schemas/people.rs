@@ -1,6 +1,6 @@
 //! Whom the dumps hold: what [`fill`] stores, [`are_found`] finds, also years later.
 
-use presence_core::model::{AppState, Email, Generation, Scope, Session, Taken};
+use presence_core::model::{AppState, Email, Generation, Scope, Session, Taken, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
@@ -19,13 +19,7 @@ const A_MONTH: u32 = 2_592_000;
 pub(super) async fn fill(house: &House) {
     let owner = house.user("owner").await;
     let (alice, bob) = (house.user("alice").await, house.user("bob").await);
-    house.app(APP, owner).await;
-    house.app(OTHER_APP, owner).await;
-    house.store.set_app_state(OTHER_APP, AppState::Inactive).await.unwrap();
-    house.store.touch_app(APP, NOW).await.unwrap();
-    let used = house.store.insert_key(APP, "prs_used", [1; 32], NOW).await.unwrap();
-    house.store.touch_key(used.id, NOW).await.unwrap();
-    house.store.insert_key(APP, "prs_new", [2; 32], NOW).await.unwrap();
+    fill_apps(house, owner).await;
     for (user, app, puid) in [(alice, APP, ALICE), (bob, APP, BOB), (bob, OTHER_APP, BOB_ELSEWHERE)]
     {
         house.writer.grant(user, app, puid, NOW).await.unwrap().unwrap();
@@ -45,6 +39,16 @@ pub(super) async fn fill(house: &House) {
     house.done();
 }
 
+async fn fill_apps(house: &House, owner: UserId) {
+    house.app(APP, owner).await;
+    house.app(OTHER_APP, owner).await;
+    house.store.set_app_state(OTHER_APP, AppState::Inactive).await.unwrap();
+    house.store.touch_app(APP, NOW).await.unwrap();
+    let used = house.store.insert_key(APP, "prs_used", [1; 32], NOW).await.unwrap();
+    house.store.touch_key(used.id, NOW).await.unwrap();
+    house.store.insert_key(APP, "prs_new", [2; 32], NOW).await.unwrap();
+}
+
 /// Makes sure that all is as it was that a schema could hold.
 pub(super) async fn are_found(house: &House, schema: &str) {
     assert!(house.store.had_devices_connected());
@@ -52,7 +56,14 @@ pub(super) async fn are_found(house: &House, schema: &str) {
     let owner = house.store.find_user(&email("owner")).await.unwrap().unwrap();
     let alice = house.store.find_user(&email("alice")).await.unwrap().unwrap();
     let bob = house.store.find_user(&email("bob")).await.unwrap().unwrap();
+    apps_are_found(house, owner).await;
+    sessions_are_found(house, alice, schema).await;
+    grants_are_found(house, bob).await;
+    assert_eq!(house.pending(bob).await, [id(3)]);
+    the_queue_is_found(house, alice).await;
+}
 
+async fn apps_are_found(house: &House, owner: UserId) {
     let mut looked_at = app(APP, owner);
     looked_at.last_looked_at = Some(NOW);
     let inactive = presence_core::model::App { state: AppState::Inactive, ..app(OTHER_APP, owner) };
@@ -60,21 +71,26 @@ pub(super) async fn are_found(house: &House, schema: &str) {
     let keys = house.store.keys_of(APP).await.unwrap();
     let known: Vec<_> = keys.iter().map(|key| (key.prefix.as_str(), key.last_used_at)).collect();
     assert_eq!(known, [("prs_used", Some(NOW)), ("prs_new", None)]);
-    assert_eq!(house.store.session(&[7; 32], NOW).await.unwrap(), Some(session(alice)));
+}
 
+async fn sessions_are_found(house: &House, alice: UserId, schema: &str) {
+    assert_eq!(house.store.session(&[7; 32], NOW).await.unwrap(), Some(session(alice)));
     if schema >= "m0002" {
         assert_eq!(house.store.session(&[8; 32], NOW).await.unwrap(), Some(counted(alice)));
         let raised = house.store.raise_generation(alice, &generation()).await.unwrap();
         assert_eq!(raised, Raised::Same);
     }
+}
 
+async fn grants_are_found(house: &House, bob: UserId) {
     let grants = house.store.granted_apps(bob).await.unwrap();
     let mut paused: Vec<_> = grants.iter().map(|one| (one.grant.puid, one.grant.paused)).collect();
     paused.sort_unstable();
     assert_eq!(paused, [(BOB, false), (BOB_ELSEWHERE, true)]);
+}
 
+async fn the_queue_is_found(house: &House, alice: UserId) {
     assert_eq!(house.pending(alice).await, [id(2)]);
-    assert_eq!(house.pending(bob).await, [id(3)]);
     let again = house.notify(vec![long(9, ALICE, Some("once"))]).await;
     assert_eq!(again[0].as_ref().unwrap().id, id(2), "the key is known");
     let mut other = long(9, ALICE, Some("once"));
@@ -101,11 +117,11 @@ fn generation() -> Generation {
 }
 
 /// A session that was opened with a proof of a generation.
-fn counted(user: presence_core::model::UserId) -> Session {
+fn counted(user: UserId) -> Session {
     Session { digest: [8; 32], generation: Some(generation()), ..session(user) }
 }
 
-fn session(user: presence_core::model::UserId) -> Session {
+fn session(user: UserId) -> Session {
     Session {
         digest: [7; 32],
         user,
