@@ -242,14 +242,21 @@ impl Conversation for AppConversation {
         self.news = true;
     }
 
-    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
+    fn drive(&mut self, context: &mut Context<'_>) {
         while let Poll::Ready(Some(event)) = Pin::new(&mut self.work).poll_next(context) {
             self.on_event(event);
         }
+    }
+
+    fn give_up(&mut self) {
+        self.work.clear();
+    }
+
+    fn next_say(&mut self) -> Option<Say> {
         if self.news && self.out.is_empty() {
             self.read_stream();
         }
-        self.out.pop_front().map_or(Poll::Pending, Poll::Ready)
+        self.out.pop_front()
     }
 
     fn flushed(&mut self) {}

@@ -187,14 +187,6 @@ impl DeviceConversation {
             self.written.extend(notifications.iter().map(|item| item.id));
         }
     }
-
-    fn poll_pending(&mut self, context: &mut Context<'_>) {
-        while let Some(pending) = &mut self.pending {
-            let Poll::Ready(event) = pending.as_mut().poll(context) else { return };
-            self.pending = None;
-            self.on_event(event);
-        }
-    }
 }
 
 impl Conversation for DeviceConversation {
@@ -227,8 +219,19 @@ impl Conversation for DeviceConversation {
         self.news = true;
     }
 
-    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say> {
-        self.poll_pending(context);
+    fn drive(&mut self, context: &mut Context<'_>) {
+        while let Some(pending) = &mut self.pending {
+            let Poll::Ready(event) = pending.as_mut().poll(context) else { return };
+            self.pending = None;
+            self.on_event(event);
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.pending = None;
+    }
+
+    fn next_say(&mut self) -> Option<Say> {
         if self.news
             && self.out.is_empty()
             && let Some(guest) = &self.guest
@@ -237,7 +240,7 @@ impl Conversation for DeviceConversation {
             let news = guest.mailbox.take();
             self.say_notifications(&news);
         }
-        self.out.pop().map_or(Poll::Pending, Poll::Ready)
+        self.out.pop()
     }
 
     fn flushed(&mut self) {

@@ -45,8 +45,14 @@ pub(crate) trait Conversation: Send {
     /// The bell has rung: there may be news to say.
     fn ring(&mut self);
 
-    /// Drives what is under way, and gives the next frame to write.
-    fn poll_say(&mut self, context: &mut Context<'_>) -> Poll<Say>;
+    /// Drives what is under way.
+    fn drive(&mut self, context: &mut Context<'_>);
+
+    /// Drops what is under way: nobody will hear of it, and it may hold what others wait for.
+    fn give_up(&mut self);
+
+    /// The next frame to write.
+    fn next_say(&mut self) -> Option<Say>;
 
     /// Everything that was said so far is on its way.
     fn flushed(&mut self);
@@ -196,8 +202,10 @@ impl<C: Conversation> Driver<C> {
     fn write(&mut self, context: &mut Context<'_>) {
         let busy = self.conversation.is_busy() && !tracing::enabled!(Level::DEBUG);
         let _span = busy.then(|| self.span());
+        // Also while nothing can be written: what is under way may hold what others wait for.
+        self.conversation.drive(context);
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
-            let Poll::Ready(say) = self.conversation.poll_say(context) else { break };
+            let Some(say) = self.conversation.next_say() else { break };
             match say {
                 Say::Text(bytes) => self.send_text(bytes),
                 Say::Close(code) => self.close(code),
@@ -316,6 +324,7 @@ impl<C: Conversation> Driver<C> {
     fn start_closing(&mut self, deaf: bool) {
         let until = self.now + LINGER;
         self.closing.get_or_insert(Closing { until, deaf });
+        self.conversation.give_up();
     }
 
     /// Acts on deadlines that are over, and asks to be called at the next.
