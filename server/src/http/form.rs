@@ -101,12 +101,13 @@ impl GrantBody {
     }
 
     fn of_form(text: &str) -> Result<Self, Ko> {
-        let field = |name: &str| {
-            form_urlencoded::parse(text.as_bytes())
-                .find(|(known, value)| known == name && !value.is_empty())
-                .map(|(_, value)| value.into_owned())
+        let given = |name: &str| {
+            let mut fields = form_urlencoded::parse(text.as_bytes());
+            fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
         };
-        let decision = match field("decision").as_deref() {
+        let field = |name: &str| given(name).filter(|value| !value.is_empty());
+        // An empty one is no yes: only a form that does not ask grants by being sent.
+        let decision = match given("decision").as_deref() {
             None | Some("yes") => Decision::Yes,
             Some("no") => Decision::No,
             Some(_) => return Err(body::invalid("decision", "yes or no")),

@@ -41,6 +41,7 @@ async fn json_is_answered_with_json_and_a_form_with_a_redirect() {
         (303, format!("{back}&state=s").as_str())
     );
     assert_eq!(form("decision=maybe").errno().await, 12);
+    assert_eq!(form("decision=").errno().await, 12);
 }
 
 #[tokio::test]
