@@ -170,8 +170,6 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_receipts_total{state=\"acked\"}", 8),
         ("presence_receipts_total{state=\"delivered\"}", 0),
         ("presence_time_to_offline_seconds_count", 1),
-        // The grace time is half a second, and may be kept to the millisecond.
-        ("presence_time_to_offline_seconds_bucket{le=\"0.25\"}", 0),
         ("presence_http_answers_total{status=\"4xx\"}", 0),
     ];
     grew(before, after, &wanted);
