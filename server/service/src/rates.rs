@@ -3,6 +3,7 @@
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -82,6 +83,8 @@ pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
     }
 }
 
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
 /// A token bucket for each key.
 pub(crate) struct Buckets<K: Clone + Eq + Hash>(DefaultKeyedRateLimiter<K>);
 
@@ -95,7 +98,9 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
 
     pub(crate) fn take(&self, key: &K) -> Result<(), Ko> {
         self.0.check_key(key).map_err(|until| {
-            Ko::slow_down(until.wait_time_from(DefaultClock::default().now()).as_secs_f64())
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            // It may be over by now, and nobody is told to wait no time at all.
+            Ko::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
     }
 
@@ -129,5 +134,12 @@ mod tests {
         assert_eq!(ko.errno, Errno::SlowDown);
         assert!((0.5..=1.0).contains(&ko.retry_after.unwrap()));
         assert!(buckets.take(&"b").is_ok());
+    }
+
+    #[test]
+    fn who_is_to_wait_is_told_some_time_also_where_it_is_over_already() {
+        let buckets = Buckets::new(Rate { burst: 1, per_second: 1_000_000 });
+        let refusals = (0..100_000).filter_map(|_| buckets.take(&"a").err());
+        assert!(refusals.map(|ko| ko.retry_after.unwrap()).all(|wait| wait > 0.0));
     }
 }
