@@ -8,9 +8,9 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder}
 
 use crate::error::StoreError;
 use crate::grants::GrantedApp;
-use crate::rows::{email, millis, notification};
+use crate::rows::{NotificationRow, email, millis, notification};
 use crate::store::Store;
-use crate::tables::{notification, session, user};
+use crate::tables::{grant, notification, session, user};
 
 /// Everything held about a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +64,10 @@ impl Store {
             .iter()
             .map(|granted| (granted.grant.app.to_string(), granted.name.as_str().into()))
             .collect();
-        let rows = notification::Entity::find()
-            .filter(notification::Column::UserId.eq(user.0))
+        let rows: Vec<NotificationRow> = NotificationRow::find()
+            .filter(grant::Column::UserId.eq(user.0))
             .order_by_asc(notification::Column::Seq)
+            .into_model()
             .all(self.read())
             .await?;
         // A row whose grant came or went between the two reads is left out.

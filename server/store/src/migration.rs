@@ -3,6 +3,7 @@
 mod m0001_tables;
 mod m0002_generations;
 mod m0003_blocked;
+mod m0004_queues;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -21,6 +22,7 @@ impl MigratorTrait for Steps {
             Box::new(m0001_tables::Step),
             Box::new(m0002_generations::Step),
             Box::new(m0003_blocked::Step),
+            Box::new(m0004_queues::Step),
         ]
     }
 }

@@ -8,7 +8,7 @@ use presence_core::model::{
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid};
-use sea_orm::FromQueryResult;
+use sea_orm::{EntityTrait, FromQueryResult, JoinType, QuerySelect, RelationTrait, Select};
 
 use crate::error::StoreError;
 use crate::tables::{api_key, app, grant, notification, session};
@@ -75,6 +75,22 @@ pub(crate) struct SlipRow {
     state: i32,
 }
 
+/// A notification with all its columns, and whose it is.
+#[derive(FromQueryResult)]
+pub(crate) struct NotificationRow {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) app_id: String,
+    pub(crate) puid: String,
+    pub(crate) user_id: i64,
+    pub(crate) message: String,
+    pub(crate) action: String,
+    pub(crate) sent_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) state: i32,
+    pub(crate) live_only: bool,
+}
+
 /// A waiting notification, without what it says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slip {
@@ -86,15 +102,40 @@ pub(crate) struct Slip {
     pub(crate) waiting: Waiting,
 }
 
+/// Whose a notification is.
+const WHOSE: [grant::Column; 3] =
+    [grant::Column::AppId, grant::Column::Puid, grant::Column::UserId];
+
+fn with_grants() -> Select<notification::Entity> {
+    notification::Entity::find()
+        .join(JoinType::InnerJoin, notification::Relation::Grant.def())
+        .select_only()
+        .columns(WHOSE)
+}
+
 impl SlipRow {
-    pub(crate) const COLUMNS: [notification::Column; 6] = [
-        notification::Column::Seq,
-        notification::Column::Id,
-        notification::Column::AppId,
-        notification::Column::Puid,
-        notification::Column::UserId,
-        notification::Column::State,
-    ];
+    pub(crate) fn find() -> Select<notification::Entity> {
+        with_grants().columns([
+            notification::Column::Seq,
+            notification::Column::Id,
+            notification::Column::State,
+        ])
+    }
+}
+
+impl NotificationRow {
+    pub(crate) fn find() -> Select<notification::Entity> {
+        with_grants().columns([
+            notification::Column::Seq,
+            notification::Column::Id,
+            notification::Column::Message,
+            notification::Column::Action,
+            notification::Column::SentAt,
+            notification::Column::ExpiresAt,
+            notification::Column::State,
+            notification::Column::LiveOnly,
+        ])
+    }
 }
 
 impl TryFrom<SlipRow> for Slip {
@@ -114,7 +155,7 @@ impl TryFrom<SlipRow> for Slip {
 
 /// A notification's row, whose source is another table's.
 pub(crate) fn notification(
-    row: notification::Model,
+    row: NotificationRow,
     source: std::sync::Arc<str>,
 ) -> Result<Notification, StoreError> {
     Ok(Notification {

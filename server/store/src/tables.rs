@@ -100,7 +100,8 @@ pub(crate) mod grant {
     #[derive(Clone, Debug, DeriveEntityModel)]
     #[sea_orm(table_name = "grants")]
     pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
+        #[sea_orm(primary_key)]
+        pub(crate) id: i64,
         pub(crate) puid: String,
         pub(crate) app_id: String,
         pub(crate) user_id: i64,
@@ -131,9 +132,7 @@ pub(crate) mod notification {
         #[sea_orm(primary_key)]
         pub(crate) seq: i64,
         pub(crate) id: String,
-        pub(crate) app_id: String,
-        pub(crate) puid: String,
-        pub(crate) user_id: i64,
+        pub(crate) grant_id: i64,
         pub(crate) message: String,
         pub(crate) action: String,
         pub(crate) sent_at: i64,
@@ -147,17 +146,17 @@ pub(crate) mod notification {
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub(crate) enum Relation {
         #[sea_orm(
-            belongs_to = "super::app::Entity",
-            from = "Column::AppId",
-            to = "super::app::Column::Id"
+            belongs_to = "super::grant::Entity",
+            from = "Column::GrantId",
+            to = "super::grant::Column::Id"
         )]
-        App,
+        Grant,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// How an `idempotency_key` was answered. A PUID belongs to one Application, so it need not be in the key.
+/// How an `idempotency_key` was answered. A grant is of one Application, so that need not be in the key.
 pub(crate) mod idempotency {
     use sea_orm::entity::prelude::*;
 
@@ -165,7 +164,7 @@ pub(crate) mod idempotency {
     #[sea_orm(table_name = "idempotency")]
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
-        pub(crate) puid: String,
+        pub(crate) grant_id: i64,
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) key: String,
         pub(crate) body_digest: Vec<u8>,

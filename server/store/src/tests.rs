@@ -10,3 +10,4 @@ mod open;
 mod records;
 mod schemas;
 mod settle;
+mod targets;

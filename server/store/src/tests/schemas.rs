@@ -123,3 +123,16 @@ impl Earlier {
         Contents::of(&dump::open(&self.url()).await).await
     }
 }
+
+#[tokio::test]
+async fn no_number_is_given_to_a_second_notification_after_a_step() {
+    for name in names() {
+        let earlier = Earlier::load(&name).await;
+        // Where the last ones are gone, only what was noted tells how far the numbers have come.
+        let db = dump::open(&earlier.url()).await;
+        dump::run(&db, "DELETE FROM notifications").await;
+        db.close().await.unwrap();
+        let house = House::open(earlier.0, NOW).await;
+        assert_eq!(people::number_of_the_next(&house).await, 4, "{name}");
+    }
+}

@@ -10,7 +10,7 @@ use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use super::observer::Done;
 use super::round::Round;
 use crate::error::StoreError;
-use crate::rows::{Waiting, notification, stored};
+use crate::rows::{NotificationRow, SlipRow, Waiting, notification, stored};
 use crate::tables::{app, grant, notification, user};
 
 /// A grant that was asked for.
@@ -52,6 +52,7 @@ pub(super) async fn grant(
         return Ok(None);
     }
     grant::Entity::insert(grant::ActiveModel {
+        id: ActiveValue::NotSet,
         puid: ActiveValue::Set(puid.to_string()),
         app_id: ActiveValue::Set(app.to_string()),
         user_id: ActiveValue::Set(user.0),
@@ -80,6 +81,7 @@ pub(super) async fn pause(
         .exec(round.db)
         .await?;
     grant.paused = paused;
+    round.targets.forget(&grant.puid);
     let resumed = if paused { Vec::new() } else { pending(round, &grant).await? };
     note_change(round, user, resumed, Vec::new()).await?;
     Ok(Some(grant))
@@ -92,11 +94,12 @@ pub(super) async fn revoke(
     app: AppId,
 ) -> Result<Option<Grant>, StoreError> {
     let Some(grant) = find(round, user, app).await? else { return Ok(None) };
-    let waiting = notification::Column::Puid.eq(grant.puid.to_string());
-    for slip in round.slips(notification::Entity::find().filter(waiting)).await? {
+    let its_own = grant::Column::Puid.eq(grant.puid.to_string());
+    for slip in round.slips(SlipRow::find().filter(its_own.clone())).await? {
         round.note_receipt(&slip, ReceiptState::Revoked);
     }
-    grant::Entity::delete_by_id(grant.puid.to_string()).exec(round.db).await?;
+    grant::Entity::delete_many().filter(its_own).exec(round.db).await?;
+    round.targets.forget(&grant.puid);
     note_change(round, user, Vec::new(), vec![(app, grant.puid)]).await?;
     Ok(Some(grant))
 }
@@ -127,12 +130,13 @@ async fn pending(round: &Round<'_>, grant: &Grant) -> Result<Vec<Notification>, 
         return Ok(Vec::new());
     };
     let source: Arc<str> = app.name.into();
-    let rows = notification::Entity::find()
-        .filter(notification::Column::Puid.eq(grant.puid.to_string()))
+    let rows: Vec<NotificationRow> = NotificationRow::find()
+        .filter(grant::Column::Puid.eq(grant.puid.to_string()))
         .filter(notification::Column::State.eq(Waiting::PENDING))
         .filter(notification::Column::LiveOnly.eq(false))
         .filter(notification::Column::ExpiresAt.gt(stored(round.now)))
         .order_by_asc(notification::Column::Seq)
+        .into_model()
         .all(round.db)
         .await?;
     rows.into_iter().map(|row| notification(row, Arc::clone(&source))).collect()

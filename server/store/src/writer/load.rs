@@ -11,8 +11,8 @@ use super::answer::Ask;
 use super::round::Round;
 use crate::error::StoreError;
 use crate::grants::GrantRow;
-use crate::rows::{CHUNK, Waiting, id, notification, padded, stored};
-use crate::tables::{notification, user};
+use crate::rows::{CHUNK, NotificationRow, Waiting, id, notification, padded, stored};
+use crate::tables::{grant, notification, user};
 
 /// A user, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,9 +91,10 @@ async fn read_notifications(
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    let rows = notification::Entity::find()
-        .filter(notification::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
+    let rows: Vec<NotificationRow> = NotificationRow::find()
+        .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
         .order_by_asc(notification::Column::Seq)
+        .into_model()
         .all(round.db)
         .await?;
     for row in rows {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::model::Notification;
+use presence_core::model::{Millis, Notification};
 use presence_protocol::app::Queued;
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -11,8 +11,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
 use super::answer::Ask;
-use super::observer::Reach;
-use super::plan::{Fate, Plan, Remembered};
+use super::observer::{Observer, Reach};
+use super::plan::{Fate, Plan, Remembered, Row};
 use super::round::Round;
 use super::target::{self, Target};
 use crate::error::StoreError;
@@ -58,10 +58,12 @@ pub(super) struct NotifyQuestion {
     pub(super) items: Vec<NewNotification>,
 }
 
-/// What is known of those to whom it is sent.
+/// What is known of what is sent, beside to whom.
 struct Known {
-    targets: HashMap<Puid, Target>,
-    answered: HashMap<(Puid, String), Remembered>,
+    /// The names of the Applications.
+    sources: HashMap<AppId, Arc<str>>,
+    /// The keys that were answered, each of a grant.
+    answered: HashMap<(i64, String), Remembered>,
 }
 
 /// Queues the batches, a few statements for all of them.
@@ -69,6 +71,8 @@ pub(super) async fn notify(
     round: &mut Round<'_>,
     asks: &mut [&mut Ask1],
 ) -> Result<(), StoreError> {
+    let puids = distinct(asks.iter().flat_map(|ask| &ask.question.items).map(|item| item.puid));
+    round.targets.read(&puids, round.db).await?;
     let mut known = Known::read(round, asks).await?;
     let mut plan = Plan::default();
     for ask in asks {
@@ -76,21 +80,30 @@ pub(super) async fn notify(
         let answers = items.iter().map(|item| known.answer(round, &mut plan, *app, item)).collect();
         ask.answer = Some(answers);
     }
-    let crowded = known.targets.iter().filter(|(_, target)| target.rows > QUEUE_ITEMS);
-    let crowded = crowded.map(|(puid, _)| *puid).collect();
+    let is_crowded = |target: &Target| target.rows > QUEUE_ITEMS;
+    let targets = puids.iter().filter_map(|puid| round.targets.get(puid));
+    let crowded = targets.filter(|target| is_crowded(target)).map(|target| target.grant).collect();
     plan.write(round, crowded).await
+}
+
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 impl Known {
     async fn read(round: &Round<'_>, asks: &[&mut Ask1]) -> Result<Self, StoreError> {
-        let items = || asks.iter().flat_map(|ask| &ask.question.items);
-        let mut puids: Vec<Puid> = items().map(|item| item.puid).collect();
-        puids.sort_unstable();
-        puids.dedup();
-        let targets = target::targets(round, &puids).await?;
-        let mut known = Self { targets, answered: HashMap::new() };
-        let keyed: Vec<(Puid, &str)> = items()
-            .filter_map(|item| Some((item.puid, item.idempotency_key.as_deref()?)))
+        let apps = distinct(asks.iter().map(|ask| ask.question.app));
+        let sources = target::names(&apps, round.db).await?;
+        let mut known = Self { sources, answered: HashMap::new() };
+        let items = asks.iter().flat_map(|ask| &ask.question.items);
+        let keyed: Vec<(i64, &str)> = items
+            .filter_map(|item| {
+                let key = item.idempotency_key.as_deref()?;
+                Some((round.targets.get(&item.puid)?.grant, key))
+            })
             .collect();
         for chunk in keyed.chunks(CHUNK) {
             known.read_answered(round, chunk).await?;
@@ -98,14 +111,14 @@ impl Known {
         Ok(known)
     }
 
-    /// Finds more than was asked for where keys of several PUIDs are alike, which does no harm.
+    /// Finds more than was asked for where keys of several grants are alike, which does no harm.
     async fn read_answered(
         &mut self,
         round: &Round<'_>,
-        keyed: &[(Puid, &str)],
+        keyed: &[(i64, &str)],
     ) -> Result<(), StoreError> {
         let rows = idempotency::Entity::find()
-            .filter(idempotency::Column::Puid.is_in(keyed.iter().map(|(puid, _)| puid.to_string())))
+            .filter(idempotency::Column::GrantId.is_in(keyed.iter().map(|(grant, _)| *grant)))
             .filter(idempotency::Column::Key.is_in(keyed.iter().map(|(_, key)| *key)))
             .filter(idempotency::Column::ExpiresAt.gt(stored(round.now)))
             .all(round.db)
@@ -115,25 +128,26 @@ impl Known {
                 row.queue_size.try_into().map_err(|_| StoreError::Nonsense("idempotency"))?;
             let queued = Queued { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;
-            let remembered = Remembered { body_digest, queued };
-            self.answered.insert((id("idempotency", &row.puid)?, row.key), remembered);
+            self.answered.insert((row.grant_id, row.key), Remembered { body_digest, queued });
         }
         Ok(())
     }
 
     fn answer(
         &mut self,
-        round: &Round<'_>,
+        round: &mut Round<'_>,
         plan: &mut Plan,
         app: AppId,
         item: &NewNotification,
     ) -> Result<Queued, NotifyFault> {
-        let target = self.targets.get_mut(&item.puid).filter(|target| target.app == app);
+        let Round { targets, observer, now, .. } = round;
+        let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyFault::UnknownUid)?;
-        let Some(key) = &item.idempotency_key else {
-            return Ok(accept(round, plan, item, target));
-        };
-        let key = (item.puid, key.clone());
+        let source = self.sources.get(&app).ok_or(NotifyFault::UnknownUid)?;
+        let grant = target.grant;
+        let taken = Taken { item, target, source, now: *now };
+        let Some(key) = &item.idempotency_key else { return Ok(taken.plan(plan, *observer)) };
+        let key = (grant, key.clone());
         let body_digest = body_digest(item);
         if let Some(before) = self.answered.get(&key) {
             let same = before.body_digest == body_digest;
@@ -143,7 +157,7 @@ impl Known {
                 Err(NotifyFault::IdempotencyMismatch)
             };
         }
-        let queued = accept(round, plan, item, target);
+        let queued = taken.plan(plan, *observer);
         let remembered = Remembered { body_digest, queued: queued.clone() };
         plan.remember(&key, remembered.clone());
         self.answered.insert(key, remembered);
@@ -151,40 +165,49 @@ impl Known {
     }
 }
 
-/// Plans to queue a notification, or to drop it where it is for now only and nobody is there.
-fn accept(
-    round: &Round<'_>,
-    plan: &mut Plan,
-    item: &NewNotification,
-    target: &mut Target,
-) -> Queued {
-    let live_only = item.ttl == 0;
-    let reachable = || round.reach(target.app, item.puid, target.user) == Reach::Connected;
-    let dropped = live_only && (target.paused || !reachable());
-    if !dropped {
-        target.rows += 1;
+/// A notification that is not refused.
+struct Taken<'a> {
+    item: &'a NewNotification,
+    target: &'a mut Target,
+    /// The name of the Application.
+    source: &'a Arc<str>,
+    now: Millis,
+}
+
+impl Taken<'_> {
+    /// Plans to queue it, or to drop it where it is for now only and nobody is there.
+    fn plan(self, plan: &mut Plan, observer: &dyn Observer) -> Queued {
+        let notification = self.notification();
+        let Self { item, target, .. } = self;
+        let live_only = item.ttl == 0;
+        let is_there = || observer.reach(target.app, item.puid, target.user) == Reach::Connected;
+        if live_only && (target.paused || !is_there()) {
+            plan.add(Fate::Dropped(notification));
+        } else {
+            target.rows += 1;
+            let row = Row { notification, grant: target.grant, live_only };
+            plan.add(Fate::Queued(row, target.paused));
+        }
+        let queue_size = u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX);
+        Queued { id: item.id, queue_size }
     }
-    let seconds = if live_only { LIVE_SECONDS } else { item.ttl };
-    let notification = Notification {
-        seq: 0,
-        id: item.id,
-        app: target.app,
-        source: Arc::clone(&target.source),
-        puid: item.puid,
-        user: target.user,
-        message: item.message.as_str().into(),
-        action: item.action.as_str().into(),
-        sent_at: round.now,
-        expires_at: round.now.saturating_add(u64::from(seconds) * 1000),
-    };
-    plan.add(if dropped {
-        Fate::Dropped(notification)
-    } else {
-        Fate::Queued { notification, live_only, paused: target.paused }
-    });
-    Queued {
-        id: item.id,
-        queue_size: u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX),
+
+    /// It has no number yet.
+    fn notification(&self) -> Notification {
+        let Self { item, target, source, now } = self;
+        let seconds = if item.ttl == 0 { LIVE_SECONDS } else { item.ttl };
+        Notification {
+            seq: 0,
+            id: item.id,
+            app: target.app,
+            source: Arc::clone(source),
+            puid: item.puid,
+            user: target.user,
+            message: item.message.as_str().into(),
+            action: item.action.as_str().into(),
+            sent_at: *now,
+            expires_at: now.saturating_add(u64::from(seconds) * 1000),
+        }
     }
 }
 

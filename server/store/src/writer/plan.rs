@@ -1,30 +1,39 @@
 //! What a run of `notify` is going to write: all rows at once, then what has to make room, then the keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use presence_core::model::Notification;
+use presence_protocol::NotificationId;
 use presence_protocol::app::{Queued, Receipt, ReceiptState};
 use presence_protocol::limits::{IDEMPOTENCY_SECONDS, QUEUE_ITEMS};
-use presence_protocol::{NotificationId, Puid};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
 };
 use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryTrait,
+    ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement,
+    Value,
 };
 
 use super::observer::Done;
 use super::round::Round;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Slip, SlipRow, Waiting, id, stored};
+use crate::rows::{CHUNK, Slip, SlipRow, Waiting, stored};
 use crate::tables::{grant, idempotency, notification};
 
 /// What becomes of an accepted notification.
 pub(super) enum Fate {
-    /// It is queued.
-    Queued { notification: Notification, live_only: bool, paused: bool },
+    /// It is queued, for a grant that may be paused.
+    Queued(Row, bool),
     /// It was for now only, and nobody was there.
     Dropped(Notification),
+}
+
+/// A notification to be stored.
+pub(super) struct Row {
+    pub(super) notification: Notification,
+    /// The number of the grant.
+    pub(super) grant: i64,
+    pub(super) live_only: bool,
 }
 
 /// How a key was answered, and for what.
@@ -38,7 +47,7 @@ pub(super) struct Remembered {
 #[derive(Default)]
 pub(super) struct Plan {
     fates: Vec<Fate>,
-    keys: Vec<(Puid, String, Remembered)>,
+    keys: Vec<(i64, String, Remembered)>,
 }
 
 impl Plan {
@@ -46,15 +55,15 @@ impl Plan {
         self.fates.push(fate);
     }
 
-    pub(super) fn remember(&mut self, (puid, key): &(Puid, String), answer: Remembered) {
-        self.keys.push((*puid, key.clone(), answer));
+    pub(super) fn remember(&mut self, (grant, key): &(i64, String), answer: Remembered) {
+        self.keys.push((*grant, key.clone(), answer));
     }
 
-    /// Writes it. `crowded` are those who have more rows than may wait.
+    /// Writes it. `crowded` are the grants that have more rows than may wait.
     pub(super) async fn write(
         mut self,
         round: &mut Round<'_>,
-        crowded: Vec<Puid>,
+        crowded: Vec<i64>,
     ) -> Result<(), StoreError> {
         self.insert(round).await?;
         let evicted = evict(round, &crowded).await?;
@@ -62,7 +71,7 @@ impl Plan {
         let gone: HashSet<NotificationId> = evicted.iter().map(|slip| slip.id).collect();
         for fate in self.fates {
             match fate {
-                Fate::Queued { notification, paused, .. } => {
+                Fate::Queued(Row { notification, .. }, paused) => {
                     if !paused && !gone.contains(&notification.id) {
                         round.done.push(Done::Queued(notification));
                     }
@@ -79,105 +88,104 @@ impl Plan {
         Ok(())
     }
 
-    /// The database numbers the rows in the order in which they are given.
+    /// Numbers the rows in the order in which they were accepted.
     async fn insert(&mut self, round: &mut Round<'_>) -> Result<(), StoreError> {
-        let rows: Vec<_> = self.fates.iter().filter_map(Fate::row).collect();
-        let mut seqs: HashMap<NotificationId, i64> = HashMap::with_capacity(rows.len());
-        for chunk in rows.chunks(CHUNK) {
-            let mut insert = notification::Entity::insert_many(chunk.iter().cloned()).into_query();
-            insert.returning(
-                Query::returning().columns([notification::Column::Seq, notification::Column::Id]),
-            );
-            for row in round.db.query_all(&insert).await? {
-                let (seq, name): (i64, String) = (row.try_get("", "seq")?, row.try_get("", "id")?);
-                seqs.insert(id("notifications", &name)?, seq);
-                round.up_to = Ord::max(round.up_to, seq);
+        let mut values = Vec::with_capacity(self.fates.len() * VALUES_A_ROW);
+        for fate in &mut self.fates {
+            if let Fate::Queued(row, _) = fate {
+                round.up_to += 1;
+                row.notification.seq = round.up_to;
+                values.extend(row.values());
             }
         }
-        for fate in &mut self.fates {
-            if let Fate::Queued { notification, .. } = fate {
-                let seq = seqs.get(&notification.id).copied();
-                notification.seq = seq.ok_or(StoreError::Nonsense("notifications"))?;
-            }
+        while !values.is_empty() {
+            let rest = values.split_off(values.len().min(ROWS_AT_ONCE * VALUES_A_ROW));
+            round.db.execute_raw(insertion(values)).await?;
+            values = rest;
         }
         Ok(())
     }
 }
 
-impl Fate {
-    fn row(&self) -> Option<notification::ActiveModel> {
-        let Self::Queued { notification, live_only, .. } = self else { return None };
-        Some(notification::ActiveModel {
-            seq: ActiveValue::NotSet,
-            id: ActiveValue::Set(notification.id.to_string()),
-            app_id: ActiveValue::Set(notification.app.to_string()),
-            puid: ActiveValue::Set(notification.puid.to_string()),
-            user_id: ActiveValue::Set(notification.user.0),
-            message: ActiveValue::Set(notification.message.to_string()),
-            action: ActiveValue::Set(notification.action.to_string()),
-            sent_at: ActiveValue::Set(stored(notification.sent_at)),
-            expires_at: ActiveValue::Set(stored(notification.expires_at)),
-            state: ActiveValue::Set(Waiting::PENDING),
-            live_only: ActiveValue::Set(*live_only),
-        })
+/// What is stored of each, in the order of [`Row::values`]; all are pending.
+const COLUMNS: &str = "seq, id, grant_id, message, action, sent_at, expires_at, live_only, state";
+const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, 0)";
+const VALUES_A_ROW: usize = 8;
+const _: () = assert!(Waiting::PENDING == 0);
+/// A power of two, as large as a statement may be.
+const ROWS_AT_ONCE: usize = 512;
+
+impl Row {
+    fn values(&self) -> [Value; VALUES_A_ROW] {
+        let Self { notification, grant, live_only } = self;
+        [
+            notification.seq.into(),
+            notification.id.to_string().into(),
+            (*grant).into(),
+            (*notification.message).into(),
+            (*notification.action).into(),
+            stored(notification.sent_at).into(),
+            stored(notification.expires_at).into(),
+            (*live_only).into(),
+        ]
     }
+}
+
+/// Empty rows are added until there are as many as a power of two, and left out again by the statement: one of few lengths is
+/// prepared already, and to prepare it takes half as long as to run it. Its text is written here, since the builder copies every
+/// value twice.
+fn insertion(mut values: Vec<Value>) -> Statement {
+    let rows = (values.len() / VALUES_A_ROW).next_power_of_two();
+    values.resize(rows * VALUES_A_ROW, Value::BigInt(None));
+    let places = std::iter::repeat_n(VALUES, rows).collect::<Vec<_>>().join(", ");
+    // As SQLite names the columns of `VALUES`.
+    let sql = format!(
+        "INSERT INTO notifications ({COLUMNS}) SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
+    );
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
 /// Deletes the oldest rows of those who have too many: up to the first one beyond the newest hundred.
-async fn evict(round: &Round<'_>, crowded: &[Puid]) -> Result<Vec<Slip>, StoreError> {
+async fn evict(round: &mut Round<'_>, crowded: &[i64]) -> Result<Vec<Slip>, StoreError> {
     let mut evicted = Vec::new();
     for chunk in crowded.chunks(CHUNK) {
-        let rows = round.db.query_all(&oldest(chunk)).await?;
-        for row in rows {
-            evicted.push(Slip::try_from(SlipRow::from_query_result(&row, "")?)?);
-        }
+        let last = SubQueryStatement::from(last_beyond());
+        let its_last =
+            Expr::col((notification::Entity, notification::Column::Seq)).lte(Expr::from(last));
+        let query =
+            SlipRow::find().filter(grant::Column::Id.is_in(chunk.iter().copied())).filter(its_last);
+        evicted.extend(round.slips(query).await?);
     }
-    round.delete_slips(&evicted.iter().map(|slip| slip.seq).collect::<Vec<_>>()).await?;
+    round.delete_slips(&evicted).await?;
     Ok(evicted)
 }
 
-/// Looks the limit up in the index once for each, which is many times faster than to rank all rows.
-fn oldest(crowded: &[Puid]) -> SelectStatement {
+/// Looks the limit up in the index once for each grant, which is many times faster than to rank all rows.
+fn last_beyond() -> SelectStatement {
     let newer = Alias::new("newer");
-    let last = Query::select()
+    Query::select()
         .column((newer.clone(), notification::Column::Seq))
         .from_as(notification::Entity, newer.clone())
         .and_where(
-            Expr::col((newer.clone(), notification::Column::Puid))
-                .equals((grant::Entity, grant::Column::Puid)),
+            Expr::col((newer.clone(), notification::Column::GrantId))
+                .equals((grant::Entity, grant::Column::Id)),
         )
         .order_by((newer, notification::Column::Seq), Order::Desc)
         .limit(1)
         .offset(QUEUE_ITEMS as u64)
-        .take();
-    let column = |column| (notification::Entity, column);
-    Query::select()
-        .columns(SlipRow::COLUMNS.map(column))
-        .from(grant::Entity)
-        .inner_join(
-            notification::Entity,
-            Expr::col(column(notification::Column::Puid))
-                .equals((grant::Entity, grant::Column::Puid))
-                .and(
-                    Expr::col(column(notification::Column::Seq))
-                        .lte(Expr::from(SubQueryStatement::from(last))),
-                ),
-        )
-        .and_where(grant::Column::Puid.is_in(crowded.iter().map(Puid::to_string)))
-        .order_by(column(notification::Column::Seq), Order::Asc)
         .take()
 }
 
 /// An expired key that was not purged yet is overwritten.
 async fn insert_keys(
     round: &Round<'_>,
-    keys: Vec<(Puid, String, Remembered)>,
+    keys: Vec<(i64, String, Remembered)>,
 ) -> Result<(), StoreError> {
     let expires_at = stored(round.now.saturating_add(IDEMPOTENCY_SECONDS * 1000));
     let rows: Vec<_> = keys
         .into_iter()
-        .map(|(puid, key, answer)| idempotency::ActiveModel {
-            puid: ActiveValue::Set(puid.to_string()),
+        .map(|(grant, key, answer)| idempotency::ActiveModel {
+            grant_id: ActiveValue::Set(grant),
             key: ActiveValue::Set(key),
             body_digest: ActiveValue::Set(answer.body_digest.to_vec()),
             notification_id: ActiveValue::Set(answer.queued.id.to_string()),
@@ -185,14 +193,15 @@ async fn insert_keys(
             expires_at: ActiveValue::Set(expires_at),
         })
         .collect();
-    let over_expired = OnConflict::columns([idempotency::Column::Puid, idempotency::Column::Key])
-        .update_columns([
-            idempotency::Column::BodyDigest,
-            idempotency::Column::NotificationId,
-            idempotency::Column::QueueSize,
-            idempotency::Column::ExpiresAt,
-        ])
-        .to_owned();
+    let over_expired =
+        OnConflict::columns([idempotency::Column::GrantId, idempotency::Column::Key])
+            .update_columns([
+                idempotency::Column::BodyDigest,
+                idempotency::Column::NotificationId,
+                idempotency::Column::QueueSize,
+                idempotency::Column::ExpiresAt,
+            ])
+            .to_owned();
     for chunk in rows.chunks(CHUNK) {
         idempotency::Entity::insert_many(chunk.iter().cloned())
             .on_conflict(over_expired.clone())

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use super::observer::Done;
 use super::round::Round;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, id, stored};
+use crate::rows::{CHUNK, SlipRow, id, stored};
 use crate::tables::{app, grant, notification, user};
 
 /// Removes an Application; its keys, grants and notifications go with it.
@@ -25,6 +25,7 @@ pub(super) async fn remove_app(round: &mut Round<'_>, app: AppId) -> Result<bool
     if deleted.rows_affected == 0 {
         return Ok(false);
     }
+    round.targets.forget_all(|target| target.app == app);
     let users: Vec<UserId> = users.into_iter().map(UserId).collect();
     round.raise_revisions(&users).await?;
     round.done.push(Done::AppRemoved(app, users));
@@ -40,20 +41,21 @@ pub(super) async fn erase_user(round: &mut Round<'_>, user: UserId) -> Result<bo
     for app in &apps {
         remove_app(round, *app).await?;
     }
-    let waiting = notification::Column::UserId.eq(user.0);
-    for slip in round.slips(notification::Entity::find().filter(waiting)).await? {
+    let waiting = grant::Column::UserId.eq(user.0);
+    for slip in round.slips(SlipRow::find().filter(waiting)).await? {
         round.note_receipt(&slip, ReceiptState::Revoked);
     }
     let grants = round.grant_set(user).await?.grants;
     let ended: Vec<(AppId, Puid)> = grants.iter().map(|grant| (grant.app, grant.puid)).collect();
     user::Entity::delete_by_id(user.0).exec(round.db).await?;
+    round.targets.forget_all(|target| target.user == user);
     round.done.push(Done::UserErased(user, ended, apps));
     Ok(true)
 }
 
 /// Drops what has expired, the oldest first, at most `CHUNK`.
 pub(super) async fn expire(round: &mut Round<'_>) -> Result<usize, StoreError> {
-    let query = notification::Entity::find()
+    let query = SlipRow::find()
         .filter(notification::Column::ExpiresAt.lte(stored(round.now)))
         .order_by_asc(notification::Column::ExpiresAt)
         .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
@@ -61,7 +63,7 @@ pub(super) async fn expire(round: &mut Round<'_>) -> Result<usize, StoreError> {
     for slip in &slips {
         round.note_receipt(slip, ReceiptState::Expired);
     }
-    round.delete_slips(&slips.iter().map(|slip| slip.seq).collect::<Vec<_>>()).await?;
+    round.delete_slips(&slips).await?;
     Ok(slips.len())
 }
 

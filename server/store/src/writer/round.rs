@@ -4,11 +4,10 @@ use presence_core::model::{GrantSet, Millis, UserId};
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
 
 use super::observer::{Done, Observer, Reach};
+use super::target::Targets;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, Slip, SlipRow};
 use crate::tables::{grant, notification, user};
@@ -17,9 +16,11 @@ use crate::tables::{grant, notification, user};
 pub(super) struct Round<'a> {
     pub(super) db: &'a DatabaseTransaction,
     pub(super) now: Millis,
+    /// The greatest sequence number so far.
     pub(super) up_to: i64,
     pub(super) done: Vec<Done>,
-    observer: &'a dyn Observer,
+    pub(super) targets: &'a mut Targets,
+    pub(super) observer: &'a dyn Observer,
 }
 
 impl<'a> Round<'a> {
@@ -28,8 +29,9 @@ impl<'a> Round<'a> {
         observer: &'a dyn Observer,
         now: Millis,
         up_to: i64,
+        targets: &'a mut Targets,
     ) -> Self {
-        Self { db, now, up_to, done: Vec::new(), observer }
+        Self { db, now, up_to, done: Vec::new(), targets, observer }
     }
 
     /// What was done, and the greatest sequence number now.
@@ -50,22 +52,21 @@ impl<'a> Round<'a> {
         &self,
         query: Select<notification::Entity>,
     ) -> Result<Vec<Slip>, StoreError> {
-        let rows: Vec<SlipRow> = query
-            .select_only()
-            .columns(SlipRow::COLUMNS)
-            .order_by_asc(notification::Column::Seq)
-            .into_model()
-            .all(self.db)
-            .await?;
+        let query = query.order_by_asc(notification::Column::Seq);
+        let rows: Vec<SlipRow> = query.into_model().all(self.db).await?;
         rows.into_iter().map(Slip::try_from).collect()
     }
 
-    pub(super) async fn delete_slips(&self, seqs: &[i64]) -> Result<(), StoreError> {
-        for chunk in seqs.chunks(CHUNK) {
+    /// Takes notifications that have a row out of their queues.
+    pub(super) async fn delete_slips(&mut self, slips: &[Slip]) -> Result<(), StoreError> {
+        for chunk in slips.chunks(CHUNK) {
             notification::Entity::delete_many()
-                .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
+                .filter(notification::Column::Seq.is_in(chunk.iter().map(|slip| slip.seq)))
                 .exec(self.db)
                 .await?;
+        }
+        for slip in slips {
+            self.targets.count_deleted(&slip.puid);
         }
         Ok(())
     }

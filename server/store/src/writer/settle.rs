@@ -10,8 +10,8 @@ use super::answer::Ask;
 use super::observer::{Done, Reach};
 use super::round::Round;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Slip, Waiting};
-use crate::tables::notification;
+use crate::rows::{CHUNK, Slip, SlipRow, Waiting};
+use crate::tables::{grant, notification};
 
 /// A user's device took these.
 pub(super) struct SettleQuestion {
@@ -45,7 +45,7 @@ pub(super) async fn settle(
                 }
             } else {
                 round.note_receipt(&slip, (*how).into());
-                settled.push(slip.seq);
+                settled.push(slip);
             }
         }
         ask.answer = Some(count);
@@ -61,9 +61,9 @@ pub(super) async fn release(
     app: AppId,
     puid: Puid,
 ) -> Result<usize, StoreError> {
-    let query = notification::Entity::find()
-        .filter(notification::Column::Puid.eq(puid.to_string()))
-        .filter(notification::Column::AppId.eq(app.to_string()))
+    let query = SlipRow::find()
+        .filter(grant::Column::Puid.eq(puid.to_string()))
+        .filter(grant::Column::AppId.eq(app.to_string()))
         .filter(notification::Column::State.ne(Waiting::PENDING));
     let slips = round.slips(query).await?;
     for slip in &slips {
@@ -71,7 +71,7 @@ pub(super) async fn release(
             round.note_receipt(slip, state);
         }
     }
-    round.delete_slips(&slips.iter().map(|slip| slip.seq).collect::<Vec<_>>()).await?;
+    round.delete_slips(&slips).await?;
     Ok(slips.len())
 }
 
@@ -85,7 +85,7 @@ async fn pending(
     ids.dedup();
     let mut pending = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        let query = notification::Entity::find()
+        let query = SlipRow::find()
             .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
             .filter(notification::Column::State.eq(Waiting::PENDING));
         pending.extend(round.slips(query).await?.into_iter().map(|slip| (slip.id, slip)));

@@ -7,80 +7,140 @@ use presence_core::model::UserId;
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
 };
 
-use super::round::Round;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, id, padded};
 use crate::tables::{app, grant, notification};
 
 /// A live grant, seen from the Application's side.
 pub(super) struct Target {
+    /// The number of the grant.
+    pub(super) grant: i64,
     pub(super) app: AppId,
     pub(super) user: UserId,
     pub(super) paused: bool,
-    /// The name of the Application.
-    pub(super) source: Arc<str>,
     /// How many notifications have a row.
     pub(super) rows: usize,
 }
 
+/// What the writer remembers of grants, so that it need not ask for those it has just written for. Since nobody else changes grants
+/// and queues, it is as the transaction under way has it, as long as every change of them is told here; where a transaction is
+/// undone, all is forgotten.
+#[derive(Default)]
+pub(super) struct Targets(HashMap<Puid, Target>);
+
+impl Targets {
+    /// The most that are remembered, with about 4 MB. Beyond it all are forgotten: then they are asked for again, as others are.
+    const CAPACITY: usize = 32_768;
+
+    /// Reads those of these that are not known. What is no live grant is not known afterwards either.
+    pub(super) async fn read<C: ConnectionTrait>(
+        &mut self,
+        puids: &[Puid],
+        db: &C,
+    ) -> Result<(), StoreError> {
+        if self.0.len() + puids.len() > Self::CAPACITY {
+            self.0.clear();
+        }
+        let unknown: Vec<Puid> =
+            puids.iter().filter(|puid| !self.0.contains_key(puid)).copied().collect();
+        for chunk in unknown.chunks(CHUNK) {
+            for row in read(chunk, db).await? {
+                self.0.insert(id("grants", &row.puid)?, row.target()?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, puid: &Puid) -> Option<&Target> {
+        self.0.get(puid)
+    }
+
+    pub(super) fn get_mut(&mut self, puid: &Puid) -> Option<&mut Target> {
+        self.0.get_mut(puid)
+    }
+
+    /// A notification has lost its row.
+    pub(super) fn count_deleted(&mut self, puid: &Puid) {
+        if let Some(target) = self.0.get_mut(puid) {
+            target.rows = target.rows.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn forget(&mut self, puid: &Puid) {
+        self.0.remove(puid);
+    }
+
+    pub(super) fn forget_all(&mut self, which: impl Fn(&Target) -> bool) {
+        self.0.retain(|_, target| !which(target));
+    }
+}
+
 #[derive(FromQueryResult)]
 struct TargetRow {
+    id: i64,
     puid: String,
     app_id: String,
     user_id: i64,
     paused: bool,
-    name: String,
     rows: i64,
 }
 
-/// The live grants among these.
-pub(super) async fn targets(
-    round: &Round<'_>,
-    puids: &[Puid],
-) -> Result<HashMap<Puid, Target>, StoreError> {
-    let mut targets = HashMap::with_capacity(puids.len());
-    let mut names: HashMap<AppId, Arc<str>> = HashMap::new();
-    for chunk in puids.chunks(CHUNK) {
-        for row in read(round, chunk).await? {
-            let app = id("grants", &row.app_id)?;
-            let source = names.entry(app).or_insert_with(|| row.name.into());
-            let target = Target {
-                app,
-                user: UserId(row.user_id),
-                paused: row.paused,
-                source: Arc::clone(source),
-                rows: row.rows.try_into().map_err(|_| StoreError::Nonsense("notifications"))?,
-            };
-            targets.insert(id("grants", &row.puid)?, target);
-        }
+impl TargetRow {
+    fn target(&self) -> Result<Target, StoreError> {
+        Ok(Target {
+            grant: self.id,
+            app: id("grants", &self.app_id)?,
+            user: UserId(self.user_id),
+            paused: self.paused,
+            rows: self.rows.try_into().map_err(|_| StoreError::Nonsense("notifications"))?,
+        })
     }
-    Ok(targets)
 }
 
 /// Counts grant by grant, which takes a third of the time that a `GROUP BY` does.
-async fn read(round: &Round<'_>, puids: &[Puid]) -> Result<Vec<TargetRow>, StoreError> {
+async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRow>, StoreError> {
     let rows = Query::select()
         .expr(Expr::col(Asterisk).count())
         .from(notification::Entity)
         .and_where(
-            Expr::col((notification::Entity, notification::Column::Puid))
-                .equals((grant::Entity, grant::Column::Puid)),
+            Expr::col((notification::Entity, notification::Column::GrantId))
+                .equals((grant::Entity, grant::Column::Id)),
         )
         .take();
     let query = grant::Entity::find()
-        .join(JoinType::InnerJoin, grant::Relation::App.def())
         .select_only()
         .columns([
+            grant::Column::Id,
             grant::Column::Puid,
             grant::Column::AppId,
             grant::Column::UserId,
             grant::Column::Paused,
         ])
-        .column(app::Column::Name)
         .expr_as(Expr::from(SubQueryStatement::from(rows)), "rows")
         .filter(grant::Column::Puid.is_in(padded(puids.iter().map(Puid::to_string))));
-    Ok(query.into_model().all(round.db).await?)
+    Ok(query.into_model().all(db).await?)
+}
+
+/// The names of these Applications, as their notifications bear them.
+pub(super) async fn names<C: ConnectionTrait>(
+    apps: &[AppId],
+    db: &C,
+) -> Result<HashMap<AppId, Arc<str>>, StoreError> {
+    let mut names = HashMap::with_capacity(apps.len());
+    for chunk in apps.chunks(CHUNK) {
+        let rows: Vec<(String, String)> = app::Entity::find()
+            .select_only()
+            .columns([app::Column::Id, app::Column::Name])
+            .filter(app::Column::Id.is_in(padded(chunk.iter().map(AppId::to_string))))
+            .into_tuple()
+            .all(db)
+            .await?;
+        for (app, name) in rows {
+            names.insert(id("apps", &app)?, name.into());
+        }
+    }
+    Ok(names)
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use presence_core::model::Clock;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QuerySelect, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
-use super::observer::Observer;
+use super::observer::{Done, Observer};
 use super::op::{self, Op};
 use super::round::Round;
+use super::target::Targets;
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tables::notification;
 
 /// The most requests of one transaction, where it is not said otherwise, and about the most rows.
 const GROUP: usize = 1000;
@@ -29,8 +29,9 @@ pub struct WriterTask {
     clock: Arc<dyn Clock>,
     /// The most requests of one transaction.
     group: usize,
-    /// The greatest sequence number accepted so far.
-    up_to: i64,
+    /// The greatest sequence number accepted so far, once it was read.
+    up_to: Option<i64>,
+    targets: Targets,
 }
 
 impl WriterTask {
@@ -40,7 +41,8 @@ impl WriterTask {
         observer: Arc<dyn Observer>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, inbox, observer, clock, group: GROUP, up_to: 0 }
+        let (group, up_to, targets) = (GROUP, None, Targets::default());
+        Self { store, inbox, observer, clock, group, up_to, targets }
     }
 
     /// Commits at most so many requests together: fewer are answered sooner, and take longer in all.
@@ -51,11 +53,6 @@ impl WriterTask {
 
     /// Serves until all handles are gone. No failure of the database ends it.
     pub async fn run(mut self) {
-        match greatest_seq(&self.store).await {
-            Ok(seq) => self.up_to = seq,
-            // Nothing of this run has been handed out yet, so nothing can be taken for newer than it is.
-            Err(error) => tracing::warn!(%error, "store.writer.unread"),
-        }
         while let Some(first) = self.inbox.recv().await {
             let group = self.gather(first);
             self.serve(group).await;
@@ -114,22 +111,48 @@ impl WriterTask {
     async fn attempt(&mut self, ops: &mut [Op]) -> Result<(), StoreError> {
         let begun = Instant::now();
         let transaction = self.begin(ops).await?;
-        let now = self.clock.now();
-        let mut round = Round::new(&transaction, &*self.observer, now, self.up_to);
-        let outcome = op::run_all(&mut round, ops).await;
-        let (done, up_to) = round.finish();
-        if let Err(error) = outcome {
-            // Where this fails, the pool throws the connection away.
-            transaction.rollback().await.ok();
-            return Err(error);
+        let outcome = self.work(&transaction, ops).await;
+        let (done, up_to) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.forget();
+                // Where this fails, the pool throws the connection away.
+                transaction.rollback().await.ok();
+                return Err(error);
+            }
+        };
+        if let Err(error) = transaction.commit().await {
+            self.forget();
+            return Err(error.into());
         }
-        transaction.commit().await?;
-        self.up_to = up_to;
+        self.up_to = Some(up_to);
         self.observer.took(ops.len(), begun.elapsed());
         if !done.is_empty() {
             self.observer.committed(&done);
         }
         Ok(())
+    }
+
+    /// What was undone may be among what is known; and whether a commit that failed was undone is not known at all.
+    fn forget(&mut self) {
+        self.targets = Targets::default();
+        self.up_to = None;
+    }
+
+    /// What is done, and the greatest sequence number then, once it is committed.
+    async fn work(
+        &mut self,
+        transaction: &DatabaseTransaction,
+        ops: &mut [Op],
+    ) -> Result<(Vec<Done>, i64), StoreError> {
+        let up_to = match self.up_to {
+            Some(up_to) => up_to,
+            None => greatest_seq(transaction).await?,
+        };
+        let now = self.clock.now();
+        let mut round = Round::new(transaction, &*self.observer, now, up_to, &mut self.targets);
+        op::run_all(&mut round, ops).await?;
+        Ok(round.finish())
     }
 
     /// Who only reads takes no lock, which a full or read-only disk might refuse.
@@ -146,12 +169,9 @@ fn log_failure(error: &StoreError, failed: usize, of: usize) {
     tracing::error!(failed, of, error = error as &dyn Error, "store.writer.failed");
 }
 
-async fn greatest_seq(store: &Store) -> Result<i64, StoreError> {
-    let seq: Option<Option<i64>> = notification::Entity::find()
-        .select_only()
-        .expr(notification::Column::Seq.max())
-        .into_tuple()
-        .one(store.read())
-        .await?;
-    Ok(seq.flatten().unwrap_or(0))
+/// The greatest that was ever given out, also where its notification is gone: no number is used twice.
+async fn greatest_seq(transaction: &DatabaseTransaction) -> Result<i64, StoreError> {
+    let select = "SELECT seq FROM sqlite_sequence WHERE name = 'notifications'";
+    let row = transaction.query_one_raw(Statement::from_string(DbBackend::Sqlite, select)).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0))
 }

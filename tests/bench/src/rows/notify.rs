@@ -210,10 +210,10 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     pool.execute(
         "CREATE TABLE notifications (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, \
-         app_id TEXT NOT NULL, puid TEXT NOT NULL, user_id INTEGER NOT NULL, message TEXT NOT NULL, \
-         action TEXT NOT NULL, sent_at INTEGER NOT NULL, expires_at INTEGER NOT NULL); \
-         CREATE INDEX by_puid ON notifications (puid, seq); \
-         CREATE INDEX by_user ON notifications (user_id, seq);",
+         grant_id INTEGER NOT NULL, message TEXT NOT NULL, action TEXT NOT NULL, \
+         sent_at INTEGER NOT NULL, expires_at INTEGER NOT NULL); \
+         CREATE INDEX by_grant ON notifications (grant_id); \
+         CREATE INDEX by_expiry ON notifications (expires_at);",
     )
     .await
     .unwrap();
@@ -234,12 +234,10 @@ async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {
         let asked = Instant::now();
         let number = millis.len();
         sqlx::query(
-            "INSERT INTO notifications (id, app_id, puid, user_id, message, action, sent_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?, '', 1786000000000, 1788592000000)",
+            "INSERT INTO notifications (id, grant_id, message, action, sent_at, expires_at) \
+             VALUES (?, ?, ?, '', 1786000000000, 1788592000000)",
         )
         .bind(format!("{sender:016x}{number:016x}"))
-        .bind("0123456789abcdef0123456789abcdef")
-        .bind(format!("{sender:032x}"))
         .bind(i64::try_from(sender).unwrap())
         .bind(MESSAGE)
         .execute(&pool)

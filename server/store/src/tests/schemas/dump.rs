@@ -45,6 +45,11 @@ pub(super) async fn read(url: &str, sql: &str) {
     db.close().await.unwrap();
 }
 
+/// Runs a statement.
+pub(super) async fn run(db: &DatabaseConnection, sql: &str) {
+    db.execute_unprepared(sql).await.unwrap();
+}
+
 /// Whether every row that names another finds it.
 pub(super) async fn keys_are_kept(db: &DatabaseConnection) -> bool {
     all(db, "SELECT \"table\" FROM pragma_foreign_key_check").await.is_empty()
@@ -75,7 +80,8 @@ impl Tables {
     }
 }
 
-/// All rows, each as the texts of its columns.
+/// All rows, each as the texts of its columns. What hangs on a grant by its number has the grant's columns too: before m0004 they
+/// were its own.
 #[derive(Debug)]
 pub(super) struct Contents(BTreeMap<String, Vec<BTreeMap<String, String>>>);
 
@@ -83,12 +89,17 @@ impl Contents {
     pub(super) async fn of(db: &DatabaseConnection) -> Self {
         let mut found = BTreeMap::new();
         for table in tables(db).await {
-            let columns = columns(db, &table).await;
+            let mut columns = columns(db, &table).await;
+            let mut whole = format!("(SELECT *, rowid AS place FROM {table})");
+            if columns.iter().any(|column| column == "grant_id") {
+                columns.extend(["puid", "app_id", "user_id"].map(str::to_owned));
+                let grant = "SELECT id AS number, puid, app_id, user_id FROM grants";
+                whole = format!("{whole} INNER JOIN ({grant}) ON number = grant_id");
+            }
             let mut rows = Vec::new();
             for column in &columns {
-                let values =
-                    all(db, &format!("SELECT quote(\"{column}\") FROM {table} ORDER BY rowid"))
-                        .await;
+                let select = format!("SELECT quote(\"{column}\") FROM {whole} ORDER BY place");
+                let values = all(db, &select).await;
                 rows.resize_with(values.len(), BTreeMap::new);
                 for (row, value) in rows.iter_mut().zip(values) {
                     row.insert(column.clone(), value);

@@ -1,11 +1,11 @@
 //! Whom the dumps hold: what [`fill`] stores, [`are_found`] finds, also years later.
 
-use presence_core::model::{AppState, Email, Generation, Scope, Session, Taken, UserId};
+use presence_core::model::{App, AppState, Email, Generation, Scope, Session, Taken, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
 use super::super::house::{APP, HOUR, House, NOW, app, id, item};
-use crate::{NewNotification, NotifyFault, Raised, Reach};
+use crate::{Done, NewNotification, NotifyFault, Raised, Reach};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -35,6 +35,8 @@ pub(super) async fn fill(house: &House) {
     // Since m0002.
     house.store.raise_generation(alice, &generation()).await.unwrap();
     house.store.insert_session(&counted(alice)).await.unwrap();
+    // Since m0003.
+    house.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
     house.store.set_devices_connected(true).await.unwrap();
     house.done();
 }
@@ -56,17 +58,19 @@ pub(super) async fn are_found(house: &House, schema: &str) {
     let owner = house.store.find_user(&email("owner")).await.unwrap().unwrap();
     let alice = house.store.find_user(&email("alice")).await.unwrap().unwrap();
     let bob = house.store.find_user(&email("bob")).await.unwrap().unwrap();
-    apps_are_found(house, owner).await;
+    apps_are_found(house, owner, schema).await;
     sessions_are_found(house, alice, schema).await;
     grants_are_found(house, bob).await;
     assert_eq!(house.pending(bob).await, [id(3)]);
     the_queue_is_found(house, alice).await;
 }
 
-async fn apps_are_found(house: &House, owner: UserId) {
+async fn apps_are_found(house: &House, owner: UserId, schema: &str) {
     let mut looked_at = app(APP, owner);
     looked_at.last_looked_at = Some(NOW);
-    let inactive = presence_core::model::App { state: AppState::Inactive, ..app(OTHER_APP, owner) };
+    // No dump before that of m0004 holds one that is blocked.
+    let blocked_at = (schema >= "m0004").then_some(NOW);
+    let inactive = App { state: AppState::Inactive, blocked_at, ..app(OTHER_APP, owner) };
     assert_eq!(house.store.apps_of(owner).await.unwrap(), [looked_at, inactive]);
     let keys = house.store.keys_of(APP).await.unwrap();
     let known: Vec<_> = keys.iter().map(|key| (key.prefix.as_str(), key.last_used_at)).collect();
@@ -99,6 +103,14 @@ async fn the_queue_is_found(house: &House, alice: UserId) {
     house.set_reach(ALICE, Reach::Seen);
     house.writer.release(APP, ALICE).await.unwrap();
     assert_eq!(house.receipts(), [(id(1), ReceiptState::Acked)]);
+}
+
+/// The number that the next notification gets; the dumps hold three.
+pub(super) async fn number_of_the_next(house: &House) -> i64 {
+    house.notify(vec![long(4, BOB, None)]).await[0].as_ref().unwrap();
+    let done = house.done();
+    let [Done::Queued(queued)] = done.as_slice() else { panic!("{done:?}") };
+    queued.seq
 }
 
 fn long(number: u128, puid: Puid, key: Option<&str>) -> NewNotification {
