@@ -125,9 +125,12 @@ impl Presence {
         app: AppId,
         items: Vec<Result<NotifyItem, Ko>>,
     ) -> impl Future<Output = Vec<Result<Queued, Ko>>> + Send + 'static {
-        let checked: Vec<Result<NewNotification, Ko>> =
-            items.into_iter().map(|item| self.check(app, item?)).collect();
-        let fit = checked.iter().flatten().cloned().collect();
+        let mut fit = Vec::with_capacity(items.len());
+        let check = |item: Result<NotifyItem, Ko>| {
+            fit.push(self.check(app, item?)?);
+            Ok(())
+        };
+        let checked: Vec<Result<(), Ko>> = items.into_iter().map(check).collect();
         let answer = self.writer.notify(app, fit);
         let started = Instant::now();
         let (seconds, accepted) =
@@ -143,13 +146,13 @@ impl Presence {
                     checked
                         .into_iter()
                         .map(|item| {
-                            item.and_then(|_| next().unwrap_or(Err(Errno::Internal.into())))
+                            item.and_then(|()| next().unwrap_or(Err(Errno::Internal.into())))
                         })
                         .collect()
                 }
                 Err(error) => {
                     let ko = of_store(error);
-                    checked.into_iter().map(|item| item.and_then(|_| Err(ko.clone()))).collect()
+                    checked.into_iter().map(|item| item.and_then(|()| Err(ko.clone()))).collect()
                 }
             }
         }

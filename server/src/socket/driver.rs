@@ -17,8 +17,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tracing::Level;
 use tracing::span::EnteredSpan;
+use tracing::{Level, Span};
 
 use super::shared::{Entry, Sockets};
 use crate::acceptor::Link;
@@ -102,6 +102,8 @@ pub(crate) struct Driver<C> {
     unflushed: usize,
     called_at: Option<Millis>,
     closing: Option<Closing>,
+    /// The span of a socket whose Application is known.
+    span: Option<Box<Span>>,
 }
 
 struct Closing {
@@ -138,6 +140,7 @@ impl<C: Conversation> Driver<C> {
             unflushed: 0,
             called_at: None,
             closing: None,
+            span: None,
         }
     }
 
@@ -162,12 +165,18 @@ impl<C: Conversation> Driver<C> {
         self.poll(context)
     }
 
-    /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame.
-    fn span(&self) -> EnteredSpan {
+    /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame,
+    /// and kept where it serves an Application: such sockets are few, and at work all the time.
+    fn span(&mut self) -> EnteredSpan {
+        if let Some(span) = &self.span {
+            return Span::clone(span).entered();
+        }
         let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
-        let app = app.map(tracing::field::display);
+        let app_id = app.map(tracing::field::display);
         // Of the highest level, so that it is there for whatever is logged at all.
-        tracing::error_span!("socket", channel, conn.id = self.id, app.id = app).entered()
+        let span = tracing::error_span!("socket", channel, conn.id = self.id, app.id = app_id);
+        self.span = app.map(|_| Box::new(span.clone()));
+        span.entered()
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
