@@ -3,6 +3,7 @@
 mod crowd;
 mod issuer;
 mod keys;
+mod pages;
 mod sessions;
 mod settings;
 mod tokens;

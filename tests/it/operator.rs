@@ -1,5 +1,5 @@
 //! The operator: who is let in, and what a blocked Application can still do.
 
 mod block;
-mod desk;
+pub(crate) mod desk;
 mod entrance;

@@ -72,6 +72,9 @@ pub struct ApplicationInfo {
     pub domain_key: String,
     /// When it was registered: milliseconds since 1970 UTC.
     pub created_at_ms: i64,
+    /// Since when the operator of the server has blocked it: milliseconds since 1970 UTC. It is inactive then, and its developer
+    /// cannot start it.
+    pub blocked_at_ms: Option<i64>,
 }
 
 impl From<sdk::Application> for ApplicationInfo {
@@ -84,6 +87,7 @@ impl From<sdk::Application> for ApplicationInfo {
             state: application.state.into(),
             domain_key: application.domain_key,
             created_at_ms: milliseconds(application.created_at),
+            blocked_at_ms: application.blocked_at.map(milliseconds),
         }
     }
 }

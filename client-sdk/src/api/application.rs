@@ -57,6 +57,9 @@ pub struct Application {
     pub domain_key: String,
     /// When it was registered: milliseconds since 1970 UTC.
     pub created_at: u64,
+    /// Since when the operator of the server has blocked it: milliseconds since 1970 UTC. It is inactive then, and its developer
+    /// cannot start it.
+    pub blocked_at: Option<u64>,
 }
 
 /// What to change of an Application; what is `None` stays as it is.

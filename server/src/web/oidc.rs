@@ -10,9 +10,11 @@ use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
-use presence_protocol::Errno;
+use presence_protocol::{Errno, Ko};
+use presence_service::attempts::Attempt;
 use serde::Deserialize;
 
+use crate::client;
 use crate::context::Context;
 use crate::http::{Refusal, cookie};
 use crate::page::{self, Place, Policy, Shell};
@@ -86,10 +88,24 @@ pub(super) async fn finish(
     let answer = Answer::of_query(request.uri().query().unwrap_or_default());
     let secret = browser(request, context);
     let now = context.presence.now();
-    let finished = flow(context)?.finish(&provider, &answer, secret.as_deref(), now).await;
+    let flow = flow(context)?;
+    let mut fault = FlowError::Busy;
+    let finishing = async {
+        let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
+        finished.map_err(|error| {
+            fault = error;
+            Ko::from(in_plain_words(error).0)
+        })
+    };
+    // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.
+    let finished =
+        context.presence.attempt(client::address(request), Attempt::SignIn, finishing).await;
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) => return failed(&visitor, &provider, error),
+        Err(ko) if ko.errno == Errno::SlowDown => {
+            return failed(&visitor, &provider, FlowError::Busy);
+        }
+        Err(_) => return failed(&visitor, &provider, fault),
     };
     let opened = context.presence.open_session_for(finished.identity, Scope::Account).await;
     let opened = opened.map_err(Refusal::from)?;

@@ -4,7 +4,7 @@ use presence_tests::{Answer, Call, Options, Server, run};
 use tempfile::tempdir;
 
 /// What the command makes: a token, and the digest for the settings.
-pub(super) async fn make_token() -> (String, String) {
+pub(crate) async fn make_token() -> (String, String) {
     let directory = tempdir().unwrap();
     let said = run(directory.path(), &["admin-token"], &[]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -14,15 +14,15 @@ pub(super) async fn make_token() -> (String, String) {
 }
 
 /// An operator who is signed in.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     origin: String,
-    pub(super) cookie: String,
+    pub(crate) cookie: String,
     token: String,
 }
 
 impl Desk {
     /// A server with an operator, who signs in.
-    pub(super) async fn open() -> (Server, Self) {
+    pub(crate) async fn open() -> (Server, Self) {
         let (token, digest) = make_token().await;
         let server = Server::start(Options::default().with("admin-token-digest", digest)).await;
         let desk = Self::sign_in(&server, &token).await;
@@ -30,7 +30,7 @@ impl Desk {
     }
 
     /// Signs in, also after a restart.
-    pub(super) async fn sign_in(server: &Server, token: &str) -> Self {
+    pub(crate) async fn sign_in(server: &Server, token: &str) -> Self {
         let answer = try_sign_in(server, token).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
         let cookies = answer.headers.get_all("set-cookie").iter();
@@ -44,29 +44,29 @@ impl Desk {
         Self { origin: server.url(), cookie, token: token.to_owned() }
     }
 
-    pub(super) async fn sign_in_again(&mut self, server: &Server) {
+    pub(crate) async fn sign_in_again(&mut self, server: &Server) {
         *self = Self::sign_in(server, &self.token).await;
     }
 
-    pub(super) fn get(&self, server: &Server, path: &str) -> Call {
+    pub(crate) fn get(&self, server: &Server, path: &str) -> Call {
         server.call("GET", path).header("cookie", &self.cookie)
     }
 
     /// Posts a form of a page of this server.
-    pub(super) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> Answer {
+    pub(crate) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> Answer {
         let call = server.call("POST", path).header("cookie", &self.cookie);
         call.header("origin", &self.origin).form(&[("csrf_token", csrf_token)]).await
     }
 
     /// The token in the forms of the pages.
-    pub(super) async fn csrf_token(&self, server: &Server) -> String {
+    pub(crate) async fn csrf_token(&self, server: &Server) -> String {
         let page = self.get(server, "/admin").await;
         let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 
     /// Blocks an Application, or ends that.
-    pub(super) async fn switch(&self, server: &Server, appid: &str, switch: &str) {
+    pub(crate) async fn switch(&self, server: &Server, appid: &str, switch: &str) {
         let csrf_token = self.csrf_token(server).await;
         let path = format!("/admin/applications/{appid}/{switch}");
         let answer = self.post(server, &path, &csrf_token).await;
@@ -76,7 +76,7 @@ impl Desk {
 }
 
 /// Tries to sign in with a token.
-pub(super) async fn try_sign_in(server: &Server, token: &str) -> Answer {
+pub(crate) async fn try_sign_in(server: &Server, token: &str) -> Answer {
     let call = server.call("POST", "/admin/sign-in").header("origin", &server.url());
     call.header("accept", "text/html").form(&[("token", token)]).await
 }

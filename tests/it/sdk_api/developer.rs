@@ -6,6 +6,7 @@ use presence_client::{
 use presence_tests::{Domain, Server};
 
 use super::{api_of, sign_in};
+use crate::operator::desk::Desk;
 
 fn chat(domain: &str) -> NewApplication {
     NewApplication {
@@ -48,6 +49,20 @@ async fn an_application_is_brought_to_life_and_stopped() {
     assert_eq!((stopped.state, stopped.api_key.is_none()), (ApplicationState::Inactive, true));
     let again = developer.activate(appid).await.unwrap();
     assert_eq!((again.state, again.api_key.is_none()), (ApplicationState::Active, true));
+}
+
+#[tokio::test]
+async fn a_developer_is_told_that_the_operator_has_blocked_an_application() {
+    let (server, desk) = Desk::open().await;
+    let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
+    let (appid, _, _domain) = running(&developer).await;
+    assert_eq!(developer.application(appid).await.unwrap().blocked_at, None);
+    desk.switch(&server, &appid.to_string(), "block").await;
+    let blocked = developer.application(appid).await.unwrap();
+    assert_eq!(blocked.state, ApplicationState::Inactive);
+    assert!(blocked.blocked_at.is_some_and(|at| at > blocked.created_at), "{blocked:?}");
+    let refused = developer.activate(appid).await.unwrap_err();
+    assert_eq!(refused.errno(), Some(Errno::ApplicationNotActive));
 }
 
 #[tokio::test]

@@ -1,0 +1,32 @@
+//! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and `tests/identity`.
+
+use presence_protocol::Errno;
+use presence_tests::{Options, Server};
+use serde_json::json;
+
+use super::issuer::{Issuer, trusting};
+
+#[tokio::test]
+async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
+    let issuer = Issuer::start().await;
+    let options = Options::default()
+        .with("failed-credentials-burst", 5)
+        .with("failed-credentials-per-second", 1);
+    let described = issuer.described(&json!({"sign_in": true}));
+    let server = Server::start(trusting(options, &[described])).await;
+    let mut refused = 0;
+    loop {
+        let path = "/sign-in/oidc/idp/callback?code=made-up&state=made-up";
+        let answer = server.call("GET", path).await;
+        if answer.status == Errno::SlowDown.http_status() {
+            break;
+        }
+        assert_eq!(answer.status, Errno::InvalidAssertion.http_status(), "{}", answer.text);
+        refused += 1;
+        assert!(refused < 50, "nobody minds");
+    }
+    assert!(refused >= 5, "{refused}");
+    // One bucket for all credentials of an address.
+    let body = json!({"assertion": "made up"});
+    server.call("POST", "/session").json(&body).await.is_ko(Errno::SlowDown);
+}
