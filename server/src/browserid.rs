@@ -70,7 +70,25 @@ fn policy(settings: &Settings) -> Policy {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
+
+    use presence_identity::browserid::{NoAnswer, Question};
+
     use super::*;
+
+    #[tokio::test]
+    async fn no_host_of_this_machine_is_asked_but_in_development_mode() {
+        let listener = TcpListener::bind("localhost:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let host = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let settings =
+            Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
+        let discovery = discovery(&settings).unwrap().unwrap();
+        let question = Question { host: &host, domain: &host, client: None };
+        assert_eq!(discovery.document(question).await, Err(NoAnswer::Unreachable));
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");
+    }
 
     #[test]
     fn weak_issuers_need_the_switch() {

@@ -217,3 +217,33 @@ impl fmt::Debug for Exporter {
         f.write_str("Exporter")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many samples that it takes a while to sum them up.
+    const MANY: usize = 3_000_000;
+
+    #[tokio::test]
+    async fn samples_are_summed_up_though_nobody_reads_them() {
+        let builder = PrometheusBuilder::new().set_buckets(SECONDS).unwrap();
+        let recorder = builder.build_recorder();
+        let exporter = Exporter(recorder.handle());
+        let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
+        let sum_up = || {
+            let begun = Instant::now();
+            exporter.0.run_upkeep();
+            begun.elapsed()
+        };
+        (0..MANY).for_each(|_| histogram.record(0.001));
+        let much = sum_up();
+        (0..MANY).for_each(|_| histogram.record(0.001));
+        let kept = tokio::time::timeout(UPKEEP * 3 / 2, exporter.keep(CancellationToken::new()));
+        kept.await.unwrap_err();
+        let little = sum_up();
+        assert!(little < much / 2, "as much was left: {little:?} after {much:?}");
+        let counted = format!("work_seconds_count {}", 2 * MANY);
+        assert!(exporter.0.render().contains(&counted), "{}", exporter.0.render());
+    }
+}

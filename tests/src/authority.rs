@@ -54,12 +54,28 @@ impl Authority {
 
     /// Puts a new certificate and a new key into the files, and gives the certificate.
     pub fn issue(&self) -> CertificateDer<'static> {
+        let (certificate, key) = self.issue_certificate();
+        std::fs::write(self.key(), key).unwrap();
+        certificate
+    }
+
+    /// Puts the certificate of a new key into its file, and gives both: the key has yet to be put into the other file.
+    pub fn issue_certificate(&self) -> (CertificateDer<'static>, String) {
         let key = KeyPair::generate().unwrap();
+        (self.certify(&key), key.serialize_pem())
+    }
+
+    /// Puts a new certificate of the same key into its file, and gives it.
+    pub fn renew(&self) -> CertificateDer<'static> {
+        let key = std::fs::read_to_string(self.key()).unwrap();
+        self.certify(&KeyPair::from_pem(&key).unwrap())
+    }
+
+    fn certify(&self, key: &KeyPair) -> CertificateDer<'static> {
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
         let leaf = CertificateParams::new(names).unwrap();
-        let leaf = leaf.signed_by(&key, &self.inner.issuer).unwrap();
+        let leaf = leaf.signed_by(key, &self.inner.issuer).unwrap();
         std::fs::write(self.certificate(), leaf.pem()).unwrap();
-        std::fs::write(self.key(), key.serialize_pem()).unwrap();
         leaf.der().clone()
     }
 

@@ -93,6 +93,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// How long the body is that follows.
+fn length_in(head: &str) -> usize {
+    let mut headers = head.lines().filter_map(|line| line.split_once(':'));
+    let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    length.and_then(|(_, length)| length.trim().parse().ok()).unwrap_or_default()
+}
+
 async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -101,6 +108,11 @@ async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    // What is left unread when a connection ends would break the answer off.
+    let mut body = vec![0; length_in(&head)];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
     let answer = {
         let answers = shared.answers.lock().unwrap();
         // An answer that was given without a query is for all queries.

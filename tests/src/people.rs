@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use presence_protocol::Puid;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use crate::PATIENCE;
 use crate::domain::Domain;
 use crate::rest::{Answer, Call, Rest};
 use crate::server::text_of;
@@ -54,16 +56,20 @@ impl User {
 
     /// Waits until the server knows that a device is not connected any more, and keeps it for its grace time.
     pub async fn loses(&self, device: &str) {
-        loop {
-            let answer = self.call("GET", "/devices").await.ok();
-            let devices = answer["devices"].as_array().unwrap();
-            let found = devices.iter().find(|known| known["device"] == device);
-            let found = found.unwrap_or_else(|| panic!("{device} is not kept: {answer}"));
-            if found["connected"] == false {
-                return;
+        let lost = async {
+            loop {
+                let answer = self.call("GET", "/devices").await.ok();
+                let devices = answer["devices"].as_array().unwrap();
+                let found = devices.iter().find(|known| known["device"] == device);
+                let found = found.unwrap_or_else(|| panic!("{device} is not kept: {answer}"));
+                if found["connected"] == false {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        };
+        let lost = timeout(PATIENCE, lost).await;
+        lost.unwrap_or_else(|_| panic!("{device} is not lost"));
     }
 
     /// Revokes a grant.

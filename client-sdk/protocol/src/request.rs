@@ -59,6 +59,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_has_128_bytes_at_most_with_its_quotes() {
+        let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+        assert!(RequestId::parse(&text(128)).is_some());
+        assert!(RequestId::parse(&text(129)).is_none());
+        assert!(RequestId::parse(&"7".repeat(128)).is_some());
+        assert!(RequestId::parse(&"7".repeat(129)).is_none());
+    }
+
+    #[test]
     fn an_id_is_echoed_as_it_was_given() {
         let id = RequestId::parse("123456789012345678901234567890").unwrap();
         assert_eq!(serde_json::to_string(&id).unwrap(), "123456789012345678901234567890");

@@ -115,3 +115,38 @@ impl Verifier for Oidc {
         issuer.verify(token, None, now).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fetch::FetchError;
+
+    #[tokio::test]
+    async fn an_issuer_is_public_unless_the_operator_says_that_it_is_not() {
+        const FORBIDDEN: Trouble = Trouble::Fetch(FetchError::ForbiddenAddress);
+        const PORT: Trouble = Trouble::Fetch(FetchError::NotAllowed);
+        const NOBODY: Trouble = Trouble::Fetch(FetchError::Connection);
+        // On port 1 nobody listens.
+        for (issuer, internal, development, expected) in [
+            ("https://127.0.0.1", false, false, FORBIDDEN),
+            ("https://localhost", false, false, FORBIDDEN),
+            ("https://10.0.0.1", false, false, FORBIDDEN),
+            ("https://10.0.0.1", false, true, FORBIDDEN),
+            ("https://127.0.0.1:1", false, false, PORT),
+            ("https://127.0.0.1:1", false, true, NOBODY),
+            ("https://127.0.0.1:1", true, false, NOBODY),
+        ] {
+            let described = json!({
+                "name": "idp", "issuer": issuer, "client_ids": ["me"], "internal": internal,
+                "email_domains": ["mail.example"],
+            });
+            let settings = [serde_json::from_value(described).unwrap()];
+            check_all(&settings, development).unwrap();
+            let answers = Oidc::new(&settings, development).unwrap();
+            let answers = answers.check(0).await;
+            assert_eq!(answers, [("idp", Err(expected))], "{issuer} {internal} {development}");
+        }
+    }
+}

@@ -106,3 +106,100 @@ fn every(period: Duration) -> Interval {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use presence_core::model::{Clock, Email, Grant, GrantSet, Millis, Scope, Session};
+    use presence_core::roster::View;
+    use presence_core::stream::{Kept, Stream};
+    use presence_identity::Dispatcher;
+    use presence_identity::fetch::{GuardOptions, GuardedClient};
+    use presence_protocol::{AppId, DeviceName, Puid, Status};
+
+    use super::*;
+    use crate::mailbox::Mailbox;
+    use crate::presence::Parts;
+    use crate::settings::{Rate, ServiceSettings, TextLimits};
+
+    const NOW: Millis = 1_800_000_000_000;
+    const HOUR: Millis = 3_600_000;
+    const APP: AppId = AppId::from_bits(1);
+
+    /// A clock that the test turns.
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Millis {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn settings() -> ServiceSettings {
+        let rate = Rate { burst: 1, per_second: 1 };
+        ServiceSettings {
+            development: false,
+            session: HOUR,
+            session_ends_with_assertion: false,
+            grace: 0,
+            warm_up: 0,
+            sockets_per_user: 1,
+            sockets_per_app: 1,
+            apps_per_developer: 1,
+            kept: Kept { entries: 100, age: HOUR },
+            status_rate: rate,
+            notify_rate: rate,
+            connect_rate: rate,
+            commit_group: 1,
+            sign_in_rate: rate,
+            failure_rate: rate,
+            texts: TextLimits { name: 1, description: 1, domain: 1 },
+            domain_http: false,
+            action_schemes: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_is_forgotten_though_nobody_asks() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicU64::new(NOW)));
+        let shared = Arc::clone(&clock);
+        let (presence, _writer) = Presence::open(Parts {
+            database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
+            verifier: Arc::new(Dispatcher::new()),
+            fetch: GuardedClient::new(GuardOptions::default()).unwrap(),
+            clock: shared,
+            settings: settings(),
+        })
+        .await
+        .unwrap();
+        let email = Email::parse("alice@mail.example").unwrap();
+        let user = presence.store.find_or_create_user(&email, NOW).await.unwrap();
+        let session = Session {
+            digest: [1; 32],
+            user,
+            scope: Scope::Account,
+            created_at: NOW,
+            expires_at: NOW + HOUR + 1,
+            generation: None,
+        };
+        presence.store.insert_session(&session).await.unwrap();
+        let room = presence.hub.ensure_room(APP, true);
+        let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
+        let seat = presence.hub.arrive(user, DeviceName::default(), mailbox).unwrap();
+        let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
+        presence.hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
+        seat.report(View::new(Status::Online, None), None);
+
+        clock.0.store(NOW + HOUR, Ordering::Relaxed);
+        presence.tidy().await;
+        assert_eq!(room.look(Stream::kept), 1);
+        assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
+        clock.0.store(NOW + HOUR + 1, Ordering::Relaxed);
+        presence.tidy().await;
+        assert_eq!(room.look(Stream::kept), 0);
+        assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());
+    }
+}

@@ -1,5 +1,7 @@
 //! Sending live notifications.
 
+use std::time::{Duration, Instant};
+
 use presence_protocol::{CloseCode, Errno, Puid};
 use presence_tests::{Options, Server, Socket, Way};
 use serde_json::{Value, json};
@@ -228,14 +230,30 @@ async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut items = vec![item(alice, "x"); 6];
     items.push(item(bobs, "x"));
+    let begun = Instant::now();
     let reply = stream.ask(notify(items)).await;
     assert_eq!(errnos(&reply), [0, 0, 0, 0, 0, 20, 0], "{reply}");
-    assert!(reply["results"][5]["retry_after"].as_f64().unwrap() > 0.0, "{reply}");
+    let wait = reply["results"][5]["retry_after"].as_f64().unwrap();
+    assert!(0.0 < wait && wait <= 1.0, "{reply}");
     stream.stream_has_nothing_more().await;
-    for _ in 0..30 {
-        stream.send(notify(json!([item(alice, "x")]))).await;
+    tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+    assert_eq!(errnos(&stream.ask(notify(vec![item(alice, "x")])).await), [0]);
+    // Five at once, and the sixth not before a second is over.
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_goes_on_too_fast_is_closed_in_either_form() {
+    let options = Options::default().with("notify-burst", 5).with("notify-per-second", 1);
+    let server = Server::start(options).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    for frame in
+        [notify(vec![item(uid, "x")]), json!({"action": "notify", "target": uid, "message": "x"})]
+    {
+        let (mut stream, _) = Socket::stream(&server, &application).await;
+        stream.send_all(vec![frame; 60]).await;
+        stream.is_closed_with(CloseCode::TooSlowOrTooFast).await;
     }
-    stream.is_closed_with(CloseCode::TooSlowOrTooFast).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Frames that are not as they should be.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Socket, Way};
+use presence_tests::{Options, Socket, Way};
 use serde_json::{Value, json};
 
 use super::Scene;
@@ -83,6 +83,29 @@ async fn an_app_service_that_talks_nonsense_is_told_so_and_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_in_a_frame_is_passed_over_however_deep_it_is() {
+    let mut scene = Scene::new().await;
+    let deep = |levels: usize| format!("{}7{}", "[{\"a\":".repeat(levels), "}]".repeat(levels));
+    let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
+    device.send_raw(&format!("{{\"status\":\"unavailable\",\"new\":{}}}", deep(2_000))).await;
+    device.hears_ok().await;
+    let way = Way::app(&scene.application).v1();
+    let mut socket = Socket::app(&scene.server, &scene.application, way).await;
+    socket.hear().await;
+    let deep = deep(100_000);
+    socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":[],\"new\":{deep}}}")).await;
+    assert_eq!(socket.hear_until(|frame| frame["action"] == "query").await["result"], "OK");
+    // What is known is refused with its own reason.
+    socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":{deep}}}")).await;
+    socket.hears_ko(Errno::InvalidField).await;
+    socket.send_raw(&format!("{{\"action\":\"notify\",\"notifications\":{deep}}}")).await;
+    let answer = socket.hear_until(|frame| frame["action"] == "notify").await;
+    assert_eq!(answer["results"][0]["errno"], Errno::MissingField.number(), "{answer}");
+    scene.all_is_well().await;
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
 async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
     let mut scene = Scene::new().await;
     let bad_utf8 = masked(true, 1, b"{\"status\":\"\xff\xfe\"}");
@@ -104,6 +127,28 @@ async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
             socket.is_closed_with(code).await;
             scene.all_is_well().await;
         }
+    }
+    scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_frame_is_too_large_as_soon_as_it_says_so_and_also_where_only_its_pieces_say_so() {
+    let options = Options::default().with("device-frame-bytes", 5_000);
+    let mut scene = Scene::with(options.with("app-frame-bytes", 5_000)).await;
+    // The head of a masked frame of 5,001 bytes, and nothing of these.
+    let announced = vec![0x81, 0xfe, 0x13, 0x89, 0, 0, 0, 0];
+    let blanks = [b' '; 125];
+    let begun = masked(false, 1, &blanks);
+    let pieces = [begun, masked(false, 0, &blanks).repeat(40)].concat();
+    for bytes in [announced, pieces] {
+        let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
+        device.send_bytes(&bytes).await;
+        device.is_closed_with(CloseCode::TooLarge).await;
+        let way = Way::app(&scene.application).v1();
+        let mut socket = Socket::app(&scene.server, &scene.application, way).await;
+        socket.send_bytes(&bytes).await;
+        socket.is_closed_with(CloseCode::TooLarge).await;
+        scene.all_is_well().await;
     }
     scene.nothing_is_lost().await;
 }

@@ -1,6 +1,8 @@
 //! Connections on which nothing ever becomes of anything.
 
-use presence_tests::{Options, PATIENCE, Socket};
+use std::time::{Duration, Instant};
+
+use presence_tests::{Options, PATIENCE, Server, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -33,6 +35,29 @@ async fn half_a_request_is_not_waited_for_for_ever() {
     }
     scene.all_is_well().await;
     scene.nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_served_as_long_as_it_asks_and_let_go_when_it_asks_no_more() {
+    // Idle for five seconds and twice the ping is idle for too long.
+    let options = Options::default().with("request-seconds", 1).with("ping-seconds", 0.1);
+    let server = Server::start(options).await;
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
+    let begun = Instant::now();
+    // For longer than the first request may take.
+    while begun.elapsed() < Duration::from_secs(2) {
+        let request = b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let read = timeout(PATIENCE, connection.read_buf(&mut answer)).await.unwrap().unwrap();
+            assert!(read > 0, "ended after {:?}", begun.elapsed());
+        }
+        // The pace of the requests.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let ended = timeout(PATIENCE, connection.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "still open");
 }
 
 #[tokio::test]

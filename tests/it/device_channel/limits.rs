@@ -1,6 +1,6 @@
 //! How fast a device may speak, how many may be connected, and how long one may be silent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Cutter, Ended, Options, Server, Socket, Way};
@@ -10,6 +10,7 @@ use serde_json::json;
 async fn a_device_that_is_too_fast_is_told_how_long_to_wait_and_its_update_is_not_applied() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
+    let begun = Instant::now();
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..4 {
         device.report("online").await;
@@ -23,6 +24,8 @@ async fn a_device_that_is_too_fast_is_told_how_long_to_wait_and_its_update_is_no
     device.has_nothing_more().await;
     assert_eq!(device.within(Duration::from_secs_f64(wait)).await, None);
     device.report("unavailable").await;
+    // Five at once, and the sixth not before a second is over.
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
 }
 

@@ -112,7 +112,8 @@ async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
 
 #[tokio::test]
 async fn the_third_proof_in_vain_ends_the_connection() {
-    let server = Server::quick().await;
+    // What ends it is not the time.
+    let server = Server::start(Options::default().with("hello-seconds", 600)).await;
     let mut device = Socket::device(&server).await;
     for _ in 0..3 {
         device.send(json!({"assertion": "nonsense", "status": "online"})).await;

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket};
+use presence_tests::{Options, PATIENCE, Server, Socket};
 use serde_json::{Value, json};
 
 /// Sends acknowledgements, which cost nothing, until one is not answered with OK; gives what it was answered with.
 async fn first_refusal(device: &mut Socket) -> Value {
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < PATIENCE, "nothing is refused");
         let reply = device.ask(json!({"type": "ack", "ids": [], "id": "probe"})).await;
         if reply["id"] == "probe" && reply["result"] != "OK" {
             return reply;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 pub(super) const EMAIL: &str = "alice@mail.example";
 const KEYS: &str = "/keys";
+const TOKEN: &str = "/token";
 
 /// A key with a name.
 pub(super) struct Key {
@@ -50,13 +51,20 @@ pub(super) struct Issuer {
 impl Issuer {
     pub(super) async fn start() -> Self {
         let issuer = Self { domain: Domain::start().await, key: Key::new("first") };
-        let document =
-            json!({"issuer": issuer.url(), "jwks_uri": format!("{}{KEYS}", issuer.url())});
-        let document = document.to_string();
-        let path = "/.well-known/openid-configuration";
-        issuer.domain.answer(path, "200 OK", &[], document.as_bytes());
+        issuer.has_keys_at(&format!("{}{KEYS}", issuer.url()));
         issuer.publish(&[&issuer.key]);
         issuer
+    }
+
+    /// Says that its keys are there.
+    pub(super) fn has_keys_at(&self, url: &str) {
+        let document = json!({
+            "issuer": self.url(), "jwks_uri": url, "token_endpoint": format!("{}{TOKEN}", self.url()),
+            "authorization_endpoint": format!("{}/authorize", self.url()),
+        });
+        let document = document.to_string();
+        let path = "/.well-known/openid-configuration";
+        self.domain.answer(path, "200 OK", &[], document.as_bytes());
     }
 
     pub(super) fn url(&self) -> String {
@@ -68,6 +76,12 @@ impl Issuer {
         let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
         let document = json!({ "keys": keys }).to_string();
         self.domain.answer(KEYS, "200 OK", &[], document.as_bytes());
+    }
+
+    /// Gives this token for a code, whichever.
+    pub(super) fn gives(&self, token: &str) {
+        let document = json!({"id_token": token}).to_string();
+        self.domain.answer(TOKEN, "200 OK", &[], document.as_bytes());
     }
 
     /// Ends the web server. Its port is another's from now on, who hangs up on everybody.

@@ -118,6 +118,23 @@ async fn a_check_tells_which_issuers_can_be_reached() {
     said_of(&said, "issuer gone: no connection");
 }
 
+#[tokio::test]
+async fn an_issuer_does_not_lead_the_server_into_a_network_that_is_not_public() {
+    let directory = tempdir().unwrap();
+    let issuer = Issuer::start().await;
+    let trusted = json!([issuer.described(&json!({"sign_in": false}))]);
+    let trusted = format!("--oidc-issuers={trusted}");
+    for (url, why) in [
+        ("https://10.0.0.1/keys", "an address that is not public"),
+        ("https://169.254.169.254/keys", "an address that is not public"),
+        ("http://192.168.0.1/keys", "the address must be https"),
+    ] {
+        issuer.has_keys_at(url);
+        let said = run(directory.path(), &["check", "--dev", &trusted], &[]).await;
+        said_of(&said, why);
+    }
+}
+
 /// Makes sure that a check has failed with a line that says this.
 #[track_caller]
 fn said_of(said: &Said, text: &str) {

@@ -1,9 +1,9 @@
 //! Limits by address, and whose address it is behind a proxy.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use presence_protocol::Errno;
-use presence_tests::{Application, Options, Refused, Server, Socket, Way};
+use presence_tests::{Application, Options, PATIENCE, Refused, Server, Socket, Way};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -71,7 +71,8 @@ async fn strict() -> Server {
 
 fn wait_of(refusal: &Value) -> Duration {
     let wait = refusal["retry_after"].as_f64().unwrap();
-    assert!(0.0 < wait && wait <= 1.0, "{wait}");
+    // On a busy machine the time to wait may be over by the time that it is told.
+    assert!((0.0..=1.0).contains(&wait), "{wait}");
     Duration::from_secs_f64(wait)
 }
 
@@ -85,7 +86,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
     let server = strict().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
-    let mut refused = 0;
+    let (mut refused, begun) = (0, Instant::now());
     let slow_down = loop {
         let answer = server.call("GET", &path).bearer(&wrong).await;
         if answer.status == 429 {
@@ -106,6 +107,16 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
         refused += 1;
         assert!(refused < 50, "nobody minds");
     }
+    // Five at once, and then one a second.
+    while refused < 7 {
+        let answer = server.call("GET", "/grants").bearer("made up").await;
+        if answer.status == 429 {
+            tokio::time::sleep(wait_of(&answer.json())).await;
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(refused - 5), "{refused} were looked at");
 }
 
 #[tokio::test]
@@ -130,10 +141,17 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
     let wait = wait.max(good_one_is_refused_too(&server).await);
     tokio::time::sleep(wait).await;
     let good = json!({"assertion": server.assertion("bob").await});
-    let mut answer = server.call("POST", "/session").json(&good).await;
+    signs_in_at_last(&server, &good).await;
+}
+
+/// Signs in, and waits for as long as it is told to.
+async fn signs_in_at_last(server: &Server, body: &Value) {
+    let begun = Instant::now();
+    let mut answer = server.call("POST", "/session").json(body).await;
     while answer.status == 429 {
+        assert!(begun.elapsed() < PATIENCE, "the time to wait is never over");
         tokio::time::sleep(wait_of(&answer.json())).await;
-        answer = server.call("POST", "/session").json(&good).await;
+        answer = server.call("POST", "/session").json(body).await;
     }
     answer.ok();
 }
@@ -210,8 +228,8 @@ async fn sign_ins_of_one_address_are_counted() {
         calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
     refused.iter().for_each(|(_, answer)| answer.is_ko(Errno::SlowDown));
-    // What was refused for its speed was not used up.
+    // What was refused for its speed was not used up. Another may have come first when its time to wait was over.
     let (body, answer) = &refused[0];
     tokio::time::sleep(wait_of(&answer.json())).await;
-    server.call("POST", "/session").json(body).await.ok();
+    signs_in_at_last(&server, body).await;
 }

@@ -3,6 +3,8 @@
 use presence_protocol::Errno;
 use presence_tests::{Options, Server, Socket, email};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 #[tokio::test]
 async fn health_and_version_are_told_to_anybody() {
@@ -15,6 +17,21 @@ async fn health_and_version_are_told_to_anybody() {
     for field in ["source", "version", "commit", "build"] {
         assert!(version[field].is_string(), "{version}");
     }
+}
+
+#[tokio::test]
+async fn a_server_whose_database_is_ill_says_so_and_answers_all_the_same() {
+    let server = Server::quick().await;
+    let options = SqliteConnectOptions::new().filename(server.database());
+    let mut tables = options.connect().await.unwrap();
+    sqlx::query("ALTER TABLE meta RENAME TO lost").execute(&mut tables).await.unwrap();
+    let health = server.call("GET", "/__heartbeat__").await;
+    assert_eq!(health.status, 503, "{}", health.text);
+    let health = health.json();
+    assert_eq!((&health["status"], &health["database"]), (&json!("error"), &json!("error")));
+    server.call("GET", "/__lbheartbeat__").await.ok();
+    sqlx::query("ALTER TABLE lost RENAME TO meta").execute(&mut tables).await.unwrap();
+    server.call("GET", "/__heartbeat__").await.ok();
 }
 
 #[tokio::test]

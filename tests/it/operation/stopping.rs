@@ -41,6 +41,8 @@ async fn while_it_stops_who_comes_is_told_so() {
     server.signal("TERM").await;
     device.is_closed_with(CloseCode::GoingAway).await;
     user.call("GET", "/grants").await.is_ko(Errno::ShuttingDown);
+    // A load balancer sends nobody here any more.
+    server.call("GET", "/__lbheartbeat__").await.is_ko(Errno::ShuttingDown);
     assert_eq!(server.stopped().await, Stopped::With(0));
 }
 

@@ -35,6 +35,16 @@ async fn shown(server: &Server) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
+/// Waits until new connections get a certificate.
+async fn shows(server: &Server, certificate: &CertificateDer<'static>) {
+    let taken = async {
+        while shown(server).await != *certificate {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, taken).await.unwrap_or_else(|_| panic!("not taken: {}", server.log()));
+}
+
 #[tokio::test]
 async fn both_channels_and_rest_go_over_tls() {
     let authority = Authority::default();
@@ -132,6 +142,22 @@ async fn changed_files_are_noticed() {
     server.logs("tls.reloaded").await;
     assert_eq!(shown(&server).await, issued);
     phone.report("unavailable").await;
+}
+
+#[tokio::test]
+async fn a_change_of_either_file_is_noticed() {
+    let authority = Authority::default();
+    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
+    let before = shown(&server).await;
+    let renewed = authority.renew();
+    assert_ne!(before, renewed);
+    shows(&server, &renewed).await;
+    // Between the two files the server looks at what does not fit together, and goes on with what it has.
+    let (issued, key) = authority.issue_certificate();
+    server.logs("tls.kept").await;
+    assert_eq!(shown(&server).await, renewed);
+    std::fs::write(authority.key(), key).unwrap();
+    shows(&server, &issued).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Who is let in as the operator.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, run};
+use presence_tests::{Options, Server, run};
 use tempfile::tempdir;
 
 use super::desk::{Desk, make_token, try_sign_in};
@@ -43,15 +43,35 @@ async fn only_the_operators_token_opens() {
 }
 
 #[tokio::test]
+async fn over_tls_the_cookie_is_kept_to_this_host() {
+    let (token, digest) = make_token().await;
+    let origin = "https://presence.example";
+    let options = Options::default().with("public-url", origin).with("admin-token-digest", digest);
+    let server = Server::start(options).await;
+    let entered = server.call("POST", "/admin/sign-in").header("origin", origin);
+    let entered = entered.form(&[("token", &token)]).await;
+    let cookies = entered.headers.get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
+    let set = cookies.iter().find(|cookie| cookie.starts_with("__Host-presence-operator="));
+    let set = set.unwrap_or_else(|| panic!("{cookies:?}"));
+    for wanted in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(set.split("; ").any(|part| part == wanted), "{set}");
+    }
+    let pair = set.split(';').next().unwrap();
+    server.call("GET", "/admin/figures").header("cookie", pair).await.ok();
+}
+
+#[tokio::test]
 async fn who_guesses_has_to_wait() {
     let (server, _desk) = Desk::open().await;
-    loop {
+    for _ in 0..50 {
         let refused = try_sign_in(&server, "guess").await;
         if refused.status == 429 {
             return;
         }
         assert_eq!(refused.status, 401);
     }
+    panic!("nobody minds");
 }
 
 #[tokio::test]

@@ -27,6 +27,20 @@ async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
 }
 
 #[tokio::test]
+async fn an_application_has_twenty_keys_at_most() {
+    let server = Server::quick().await;
+    let (application, _, _) = server.application_with("alice").await;
+    // One was made with the activation.
+    let mut made = Vec::new();
+    for _ in 1..20 {
+        made.push(application.make_key().await.0);
+    }
+    application.owner_call("POST", "/keys").await.is_ko(Errno::TooLarge);
+    application.owner_call("DELETE", &format!("/keys/{}", made[0])).await.ok();
+    application.make_key().await;
+}
+
+#[tokio::test]
 async fn a_key_opens_its_own_application_only() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;

@@ -41,6 +41,19 @@ async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
 }
 
 #[tokio::test]
+async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
+    let (mut server, application, _, _, further) = in_production(&["app.invalid"]).await;
+    server.terminate().await;
+    server.change(|options| options.with("domain-http", false));
+    server.restart().await;
+    let path = format!("/apps/{}/verify", further[0]["appid"].as_str().unwrap());
+    let answer = application.owner.call("POST", &path).await;
+    answer.is_ko(Errno::DomainNotVerified);
+    // By plain http it would not even have been looked for.
+    assert!(answer.text.contains("cannot be resolved"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn no_domain_is_this_machine() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {

@@ -79,7 +79,7 @@ async fn a_body_that_does_not_end_is_given_up() {
         std::future::pending::<()>().await;
     };
     let outcome = tokio::select! {
-        outcome = client.get(&url) => outcome,
+        outcome = tokio::time::timeout(PATIENCE, client.get(&url)) => outcome.unwrap(),
         () = server => unreachable!("the server waits for ever"),
     };
     assert_eq!(outcome, Err(FetchError::Timeout));

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use presence_protocol::{CloseCode, Errno, Presence, app, device};
+use presence_protocol::{Errno, Presence, app, device};
 use serde_json::Value;
 
+use crate::http::errors_page;
 use crate::http::pages::ASYNCAPI;
 
 /// A message with the channel it is on, and whether the server hears it.
@@ -131,21 +132,94 @@ fn reordered(example: &str, written: &str) -> String {
     written.to_owned()
 }
 
-/// The rows of a table of the document, by the number in the first column.
-fn rows(heading: &str) -> BTreeMap<u16, String> {
+#[test]
+fn no_example_has_a_field_that_its_schema_does_not_know() {
     let document = document();
-    let text = document["info"]["description"].as_str().unwrap();
-    let (_, table) = text.split_once(heading).unwrap();
-    let table = table.split("\n## ").next().unwrap();
-    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-    let rows = table.lines().map(cells).filter(|cells| cells.len() > 3);
-    rows.filter_map(|cells| Some((cells[1].parse().ok()?, cells[2].clone()))).collect()
+    for (name, message) in document["components"]["messages"].as_object().unwrap() {
+        for example in message["examples"].as_array().unwrap() {
+            is_known(&document, &[&message["payload"]], &example["payload"], name);
+        }
+    }
+}
+
+/// Makes sure that one of the schemas knows each field of a value, and of what is in it.
+fn is_known(document: &Value, schemas: &[&Value], value: &Value, whose: &str) {
+    let schemas: Vec<&Value> =
+        schemas.iter().flat_map(|schema| alternatives(document, schema)).collect();
+    for (field, value) in value.as_object().into_iter().flatten() {
+        let properties = schemas.iter().map(|schema| &schema["properties"][field]);
+        let known: Vec<&Value> = properties.filter(|schema| !schema.is_null()).collect();
+        assert!(!known.is_empty(), "{whose}: {field} is not known");
+        is_known(document, &known, value, whose);
+    }
+    let items: Vec<&Value> = schemas.iter().map(|schema| &schema["items"]).collect();
+    for item in value.as_array().into_iter().flatten() {
+        is_known(document, &items, item, whose);
+    }
+}
+
+/// A schema with all that it refers to or is made of.
+fn alternatives<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    if schema["$ref"].is_string() {
+        return alternatives(document, &document["components"]["schemas"][last(schema)]);
+    }
+    let parts = ["allOf", "oneOf"].into_iter().filter_map(|name| schema[name].as_array());
+    let parts = parts.flatten().flat_map(|part| alternatives(document, part));
+    std::iter::once(schema).chain(parts).collect()
 }
 
 #[test]
-fn the_document_names_exactly_the_errors_and_close_codes_of_the_registries() {
-    let errors = Errno::ALL.iter().map(|errno| (errno.number(), errno.name().to_owned()));
-    assert_eq!(rows("## Errors\n"), errors.collect());
-    let codes = CloseCode::ALL.iter().map(|code| (code.number(), code.reason().to_owned()));
-    assert_eq!(rows("## Close codes\n"), codes.collect());
+fn an_example_of_a_refusal_says_what_the_registry_says() {
+    fn look(value: &Value) -> usize {
+        let refusal = value["errno"].as_u64().map(|number| {
+            let errno = u16::try_from(number).ok().and_then(Errno::from_number);
+            let errno = errno.unwrap_or_else(|| panic!("no such error: {value}"));
+            assert_eq!(value["error"], errno.text(), "{value}");
+        });
+        let inside = value.as_object().into_iter().flat_map(|fields| fields.values());
+        let inside = inside.chain(value.as_array().into_iter().flatten());
+        usize::from(refusal.is_some()) + inside.map(look).sum::<usize>()
+    }
+    assert!(look(&document()["components"]["messages"]) >= 4);
+}
+
+/// The cells of a table's rows, by the number in the first column.
+fn rows(text: &str, heading: &str) -> BTreeMap<u16, Vec<String>> {
+    let (_, table) = text.split_once(heading).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let cells = |line: &str| line.split('|').skip(1).map(cell).collect::<Vec<_>>();
+    let rows = table.lines().map(cells).filter(|cells| cells.len() > 3);
+    rows.filter_map(|cells| Some((cells[0].parse().ok()?, cells))).collect()
+}
+
+#[test]
+fn the_document_says_of_errors_and_close_codes_what_the_registries_say() {
+    /// What no channel says, or says in another way.
+    const REST_ONLY: [Errno; 4] = [
+        Errno::UnsupportedMediaType,
+        Errno::UnknownApplication,
+        Errno::DomainNotVerified,
+        Errno::RedirectNotAllowed,
+    ];
+    let (document, page) = (document(), errors_page());
+    let text = document["info"]["description"].as_str().unwrap();
+    let errors = rows(text, "## Errors\n");
+    assert!(errors.keys().copied().eq(Errno::ALL.iter().map(|errno| errno.number())));
+    for errno in Errno::ALL {
+        let [_, name, meaning, ..] = errors[&errno.number()].as_slice() else {
+            panic!("{errno:?}")
+        };
+        assert_eq!(name, errno.name());
+        let rest_only = REST_ONLY.contains(errno);
+        // It may say more than the registry, in the same sentence too.
+        let wanted = errno.meaning().trim().trim_end_matches('.');
+        assert!(meaning.starts_with(if rest_only { "REST only" } else { wanted }), "{meaning}");
+    }
+    let of_page = rows(&page, "## Close codes\n");
+    let swapped = |cells: Vec<String>| [0, 1, 3, 2].map(|place| cells[place].clone());
+    let codes = rows(text, "## Close codes\n").into_iter().map(|(code, row)| (code, swapped(row)));
+    let of_page =
+        of_page.into_iter().map(|(code, row)| (code, [0, 1, 2, 3].map(|n| row[n].clone())));
+    assert_eq!(codes.collect::<BTreeMap<_, _>>(), of_page.collect());
 }

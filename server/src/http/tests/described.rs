@@ -43,11 +43,32 @@ fn every_call_says_what_it_is_and_who_may_make_it() {
     });
 }
 
+/// Makes sure that a body has an example; and where the body is an object of ours, that the example is one of those.
+fn has_example(schemas: &Value, body: &Value, whose: &str) {
+    let example = &body["example"];
+    assert!(!example.is_null(), "{whose} has no example");
+    let Some((_, name)) = body["schema"]["$ref"].as_str().and_then(|path| path.rsplit_once('/'))
+    else {
+        return;
+    };
+    let schema = &schemas[name];
+    let known = schema["properties"].as_object().unwrap();
+    let given = example.as_object().unwrap();
+    let strange: Vec<_> = given.keys().filter(|field| !known.contains_key(*field)).collect();
+    assert!(strange.is_empty(), "{whose} has an example that is no {name}: {strange:?}");
+    for field in schema["required"].as_array().into_iter().flatten() {
+        let field = field.as_str().unwrap();
+        assert!(given.contains_key(field), "{whose} has an example that is no {name}: no {field}");
+    }
+}
+
 #[test]
 fn every_body_has_an_example() {
+    let document: Value = serde_json::from_str(&document()).unwrap();
+    let schemas = &document["components"]["schemas"];
     walk(|name, call| {
         for (kind, body) in call["requestBody"]["content"].as_object().into_iter().flatten() {
-            assert!(!body["example"].is_null(), "{name} has no example of its {kind}");
+            has_example(schemas, body, &format!("{name} with {kind}"));
         }
         let answers = call["responses"].as_object().unwrap();
         let mut good = answers.iter().filter(|(status, _)| status.starts_with('2')).peekable();
@@ -56,7 +77,7 @@ fn every_body_has_an_example() {
             let content = answer["content"].as_object();
             let content = content.unwrap_or_else(|| panic!("{name} {status} has no body"));
             for (kind, body) in content {
-                assert!(!body["example"].is_null(), "{name} {status} has no example of its {kind}");
+                has_example(schemas, body, &format!("{name} {status} with {kind}"));
             }
         }
     });

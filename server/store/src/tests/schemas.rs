@@ -67,6 +67,18 @@ async fn an_earlier_schema_ends_up_as_the_newest() {
 }
 
 #[tokio::test]
+async fn a_look_brings_no_earlier_schema_forward() {
+    for name in names() {
+        let earlier = Earlier::load(&name).await;
+        let file = earlier.0.path().join("presence.db");
+        let before = std::fs::read(&file).unwrap();
+        let found = Store::inspect(&earlier.url()).await.unwrap();
+        assert_eq!((found.schema.as_ref(), found.in_use), (Some(&name), false));
+        assert!(std::fs::read(&file).unwrap() == before, "{name} was changed");
+    }
+}
+
+#[tokio::test]
 async fn every_row_of_an_earlier_schema_is_there_afterwards() {
     for name in names() {
         let earlier = Earlier::load(&name).await;

@@ -55,7 +55,7 @@ pub(super) async fn keys_are_kept(db: &DatabaseConnection) -> bool {
     all(db, "SELECT \"table\" FROM pragma_foreign_key_check").await.is_empty()
 }
 
-/// The columns of all tables, and the columns of all indexes, however they came about.
+/// The columns of all tables, whether their numbers are used once only, and the columns of all indexes, however they came about.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tables(BTreeMap<String, BTreeSet<String>>);
 
@@ -73,6 +73,16 @@ impl Tables {
             let key = "\"from\" || ' ' || \"table\" || ' ' || \"to\" || ' ' || on_delete";
             parts.extend(
                 all(db, &format!("SELECT {key} FROM pragma_foreign_key_list('{table}')")).await,
+            );
+            let numbered = "sql LIKE '%AUTOINCREMENT%' AND name";
+            parts.extend(
+                all(
+                    db,
+                    &format!(
+                        "SELECT 'AUTOINCREMENT' FROM sqlite_master WHERE {numbered} = '{table}'"
+                    ),
+                )
+                .await,
             );
             found.insert(table, parts.into_iter().collect());
         }
