@@ -40,12 +40,12 @@ async fn half_a_request_is_not_waited_for_for_ever() {
 #[tokio::test]
 async fn a_connection_is_served_as_long_as_it_asks_and_let_go_when_it_asks_no_more() {
     // Idle for five seconds and twice the ping is idle for too long.
-    let options = Options::default().with("request-seconds", 1).with("ping-seconds", 0.1);
+    let options = Options::default().with("request-seconds", 2).with("ping-seconds", 0.1);
     let server = Server::start(options).await;
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let begun = Instant::now();
     // For longer than the first request may take.
-    while begun.elapsed() < Duration::from_secs(2) {
+    while begun.elapsed() < Duration::from_secs(3) {
         let request = b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: localhost\r\n\r\n";
         connection.write_all(request).await.unwrap();
         let mut answer = Vec::new();
