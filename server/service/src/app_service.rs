@@ -10,6 +10,7 @@ use presence_core::reader::Reader;
 use presence_protocol::app::{NotifyItem, Queried, Queued};
 use presence_protocol::{AppId, Errno, Ko, NotificationId, Presence as Update, Puid};
 use presence_store::NewNotification;
+use tracing::Span;
 
 use crate::bell::Bell;
 use crate::hub::{Room, Subscription};
@@ -120,10 +121,12 @@ impl Presence {
     }
 
     /// Queues notifications, each by itself. What passes the checks is submitted before this returns, so calls keep their order.
+    /// Where they cannot be stored, that is logged in the span.
     pub fn notify(
         &self,
         app: AppId,
         items: Vec<Result<NotifyItem, Ko>>,
+        span: &Span,
     ) -> impl Future<Output = Vec<Result<Queued, Ko>>> + Send + 'static {
         let mut fit = Vec::with_capacity(items.len());
         let check = |item: Result<NotifyItem, Ko>| {
@@ -132,7 +135,7 @@ impl Presence {
         };
         let checked: Vec<Result<(), Ko>> = items.into_iter().map(check).collect();
         let answer = self.writer.notify(app, fit);
-        let started = Instant::now();
+        let (started, span) = (Instant::now(), span.clone());
         let (seconds, accepted) =
             (self.meters.commit_seconds.clone(), self.meters.accepted.clone());
         async move {
@@ -151,7 +154,7 @@ impl Presence {
                         .collect()
                 }
                 Err(error) => {
-                    let ko = of_store(error);
+                    let ko = span.in_scope(|| of_store(error));
                     checked.into_iter().map(|item| item.and_then(|()| Err(ko.clone()))).collect()
                 }
             }

@@ -71,7 +71,8 @@ impl AppServiceApi {
         #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, Refusal> {
-        let results = key.context.presence.notify(key.service.app, body.0.into_items()).await;
+        let (app, span) = (key.service.app, tracing::Span::current());
+        let results = key.context.presence.notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }

@@ -16,6 +16,7 @@ use presence_service::app_service::{AppService, Wish};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
 use presence_service::{Bell, Presence};
+use tracing::Span;
 
 use super::driver::{Conversation, Say};
 use crate::meter::{self, Channel};
@@ -31,7 +32,7 @@ enum Event {
     Again(Option<RequestId>, Result<(), Ko>),
     Notified(Option<RequestId>, Vec<Result<Queued, Ko>>),
     NotifiedOne(Option<RequestId>, Result<Queued, Ko>),
-    Reply(String),
+    Answered(Option<RequestId>, Result<String, Ko>),
     Refused(Option<RequestId>, Ko),
 }
 
@@ -63,6 +64,10 @@ pub(crate) struct AppConversation {
     guest: Option<Box<Guest>>,
     /// A key is being checked; what comes after it waits.
     authenticating: bool,
+    /// How much of the work may be logged in the span of the moment.
+    logged: usize,
+    /// What becomes of notifications is logged in here.
+    span: Span,
     work: FuturesOrdered<Work>,
     out: VecDeque<Say>,
     patience: Patience,
@@ -79,6 +84,8 @@ impl AppConversation {
             upgraded,
             guest: None,
             authenticating: false,
+            logged: 0,
+            span: Span::none(),
             work: FuturesOrdered::new(),
             out: VecDeque::new(),
             patience: Patience::default(),
@@ -97,6 +104,7 @@ impl AppConversation {
             (Command::Auth(auth), Some(guest)) => {
                 let (presence, app) = (Arc::clone(&self.presence), guest.service.app);
                 let client = self.upgraded.client;
+                self.logged += 1;
                 self.work.push_back(Box::pin(async move {
                     let key = auth.key.unwrap_or_default();
                     let checking = presence.app_service(Some(app), &key);
@@ -106,11 +114,11 @@ impl AppConversation {
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
             (Command::Notify(items), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, items);
+                let answer = self.presence.notify(guest.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
             }
             (Command::NotifyOne(item), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, vec![Ok(item)]);
+                let answer = self.presence.notify(guest.service.app, vec![Ok(item)], &self.span);
                 self.work.push_back(Box::pin(async move {
                     let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     Event::NotifiedOne(id, result)
@@ -118,11 +126,11 @@ impl AppConversation {
             }
             (Command::Query(uids), Some(guest)) => {
                 let (presence, service) = (Arc::clone(&self.presence), guest.service.clone());
+                self.logged += 1;
                 self.work.push_back(Box::pin(async move {
-                    match presence.query(&service, uids).await {
-                        Ok(answers) => Event::Reply(app::query_ok(id.as_ref(), &answers)),
-                        Err(ko) => Event::Refused(id, ko),
-                    }
+                    let answers = presence.query(&service, uids).await;
+                    let reply = answers.map(|answers| app::query_ok(id.as_ref(), &answers));
+                    Event::Answered(id, reply)
                 }));
             }
         }
@@ -149,6 +157,9 @@ impl AppConversation {
     }
 
     fn on_event(&mut self, event: Event) {
+        if matches!(event, Event::Again(..) | Event::Answered(..)) {
+            self.logged -= 1;
+        }
         match event {
             Event::Known(id, Ok(guest)) => {
                 tracing::debug!(app = %guest.service.app, "app.open");
@@ -175,8 +186,8 @@ impl AppConversation {
                 Ok(queued) => self.say(app::notify_ok(id.as_ref(), &[Ok(queued)])),
                 Err(ko) => self.say_ko(id.as_ref(), &ko),
             },
-            Event::Reply(text) => self.say(text),
-            Event::Refused(id, ko) => self.say_ko(id.as_ref(), &ko),
+            Event::Answered(_, Ok(text)) => self.say(text),
+            Event::Answered(id, Err(ko)) | Event::Refused(id, ko) => self.say_ko(id.as_ref(), &ko),
         }
     }
 
@@ -250,6 +261,7 @@ impl Conversation for AppConversation {
 
     fn give_up(&mut self) {
         self.work.clear();
+        self.logged = 0;
     }
 
     fn next_say(&mut self) -> Option<Say> {
@@ -265,12 +277,16 @@ impl Conversation for AppConversation {
         Millis::MAX / 2
     }
 
-    fn is_busy(&self) -> bool {
-        !self.work.is_empty()
+    fn may_log(&self) -> bool {
+        self.authenticating || self.logged > 0
     }
 
     fn app(&self) -> Option<AppId> {
         self.guest.as_ref().map(|guest| guest.service.app)
+    }
+
+    fn named(&mut self, span: &Span) {
+        self.span = span.clone();
     }
 
     fn is_known(&self) -> bool {

@@ -16,6 +16,7 @@ use presence_service::device::{Applied, OpenDevice, settled};
 use presence_service::hub::Seat;
 use presence_service::sign_in::{self, Identified};
 use presence_service::{Bell, Mailbox, Presence};
+use tracing::Span;
 
 use super::driver::{Conversation, Say};
 use super::outbox::Outbox;
@@ -272,13 +273,15 @@ impl Conversation for DeviceConversation {
         }
     }
 
-    fn is_busy(&self) -> bool {
+    fn may_log(&self) -> bool {
         self.pending.is_some()
     }
 
     fn app(&self) -> Option<AppId> {
         None
     }
+
+    fn named(&mut self, _: &Span) {}
 
     fn is_known(&self) -> bool {
         self.guest.is_some()

@@ -60,11 +60,14 @@ pub(crate) trait Conversation: Send {
     /// When it wants to be asked again, in milliseconds from now, and what it wants to say now because of the time.
     fn look_at_time(&mut self) -> Millis;
 
-    /// Whether something is under way that may take its time.
-    fn is_busy(&self) -> bool;
+    /// Whether something is under way that may be logged.
+    fn may_log(&self) -> bool;
 
     /// The Application that is served, once it is known.
     fn app(&self) -> Option<AppId>;
+
+    /// The Application is known: what is logged of it belongs to this span.
+    fn named(&mut self, span: &Span);
 
     /// Whether it knows who is there.
     fn is_known(&self) -> bool;
@@ -167,16 +170,23 @@ impl<C: Conversation> Driver<C> {
 
     /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame,
     /// and kept where it serves an Application: such sockets are few, and at work all the time.
-    fn span(&mut self) -> EnteredSpan {
-        if let Some(span) = &self.span {
-            return Span::clone(span).entered();
-        }
+    fn span(&self) -> EnteredSpan {
+        self.span.as_deref().cloned().unwrap_or_else(|| self.new_span()).entered()
+    }
+
+    fn new_span(&self) -> Span {
         let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
-        let app_id = app.map(tracing::field::display);
+        let app = app.map(tracing::field::display);
         // Of the highest level, so that it is there for whatever is logged at all.
-        let span = tracing::error_span!("socket", channel, conn.id = self.id, app.id = app_id);
-        self.span = app.map(|_| Box::new(span.clone()));
-        span.entered()
+        tracing::error_span!("socket", channel, conn.id = self.id, app.id = app)
+    }
+
+    fn keep_span(&mut self) {
+        if self.span.is_none() && self.conversation.app().is_some() {
+            let span = self.new_span();
+            self.conversation.named(&span);
+            self.span = Some(Box::new(span));
+        }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
@@ -209,10 +219,11 @@ impl<C: Conversation> Driver<C> {
 
     /// Takes from the conversation what fits into the write buffer.
     fn write(&mut self, context: &mut Context<'_>) {
-        let busy = self.conversation.is_busy() && !tracing::enabled!(Level::DEBUG);
-        let _span = busy.then(|| self.span());
+        let may_log = self.conversation.may_log() && !tracing::enabled!(Level::DEBUG);
+        let _span = may_log.then(|| self.span());
         // Also while nothing can be written: what is under way may hold what others wait for.
         self.conversation.drive(context);
+        self.keep_span();
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
             let Some(say) = self.conversation.next_say() else { break };
             match say {

@@ -22,8 +22,9 @@ use crate::handover::{self, Bare};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
 const DEVICE_READ_BUFFER: usize = 512;
-/// Read buffer of an AppService's socket.
-const APP_READ_BUFFER: usize = 4 * 1024;
+/// Read buffer of an AppService's socket: a batch is read in several pieces, and what holds one notification is read at once. The
+/// library fills it with zeros before each read.
+const APP_READ_BUFFER: usize = 2 * 1024;
 /// From how many bytes on the library writes without waiting for the flush.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// The most bytes that may wait to be written: one frame holds everything pending for a user.

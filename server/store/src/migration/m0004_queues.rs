@@ -17,6 +17,14 @@ impl MigrationName for Step {
     }
 }
 
+/// The key is looked at when the transaction ends. Where it could refuse a single row, SQLite would note each page that a statement of
+/// many rows changes a second time, so as to undo that statement alone. The builder knows no such key.
+const NOTIFICATIONS: &str = "CREATE TABLE new_notifications (\
+     \"seq\" integer NOT NULL PRIMARY KEY AUTOINCREMENT, \"id\" text NOT NULL UNIQUE, \"grant_id\" integer NOT NULL, \
+     \"message\" text NOT NULL, \"action\" text NOT NULL, \"sent_at\" integer NOT NULL, \"expires_at\" integer NOT NULL, \
+     \"state\" integer NOT NULL, \"live_only\" boolean NOT NULL, \
+     FOREIGN KEY (\"grant_id\") REFERENCES \"new_grants\" (\"id\") ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED)";
+
 /// No column can be taken out of a key, so each table is made anew beside the old one, whose rows it gets.
 const COPIES: [&str; 3] = [
     "INSERT INTO new_grants (puid, app_id, user_id, paused, granted_at) \
@@ -53,7 +61,7 @@ impl MigrationTrait for Step {
         for table in tables() {
             manager.create_table(table).await?;
         }
-        for statement in COPIES.iter().chain(&NUMBERS) {
+        for statement in [NOTIFICATIONS].iter().chain(&COPIES).chain(&NUMBERS) {
             manager.get_connection().execute_unprepared(statement).await?;
         }
         for table in OLD {
@@ -71,7 +79,7 @@ impl MigrationTrait for Step {
     }
 }
 
-fn tables() -> [TableCreateStatement; 3] {
+fn tables() -> [TableCreateStatement; 2] {
     let grants = Table::create()
         .table("new_grants")
         .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
@@ -82,19 +90,6 @@ fn tables() -> [TableCreateStatement; 3] {
         .col(ColumnDef::new("granted_at").big_integer().not_null())
         .foreign_key(&mut child_of("new_grants", "app_id", "apps"))
         .foreign_key(&mut child_of("new_grants", "user_id", "users"))
-        .take();
-    let notifications = Table::create()
-        .table("new_notifications")
-        .col(ColumnDef::new("seq").big_integer().not_null().auto_increment().primary_key())
-        .col(ColumnDef::new("id").text().not_null().unique_key())
-        .col(ColumnDef::new("grant_id").big_integer().not_null())
-        .col(ColumnDef::new("message").text().not_null())
-        .col(ColumnDef::new("action").text().not_null())
-        .col(ColumnDef::new("sent_at").big_integer().not_null())
-        .col(ColumnDef::new("expires_at").big_integer().not_null())
-        .col(ColumnDef::new("state").integer().not_null())
-        .col(ColumnDef::new("live_only").boolean().not_null())
-        .foreign_key(&mut child_of("new_notifications", "grant_id", "new_grants"))
         .take();
     let idempotency = Table::create()
         .table("new_idempotency")
@@ -107,7 +102,7 @@ fn tables() -> [TableCreateStatement; 3] {
         .primary_key(Index::create().col("grant_id").col("key"))
         .foreign_key(&mut child_of("new_idempotency", "grant_id", "new_grants"))
         .take();
-    [grants, notifications, idempotency]
+    [grants, idempotency]
 }
 
 /// An index ends with the number of the row, so that of `grant_id` is in the order of acceptance within a grant.

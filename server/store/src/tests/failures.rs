@@ -37,19 +37,18 @@ async fn on_a_full_disk_writes_fail_loads_answer_and_room_mends_it() {
     let house = House::new().await;
     let (alice, puid) = house.granted("alice", 1).await;
     house.queue(1, puid).await;
-    house.sql("PRAGMA max_page_count = 1").await;
     let mut refused = 0;
     for n in 0..300 {
+        // Of the connection, which is another one after a failure that undid the transaction.
+        house.sql("PRAGMA max_page_count = 1").await;
         let mut large = item(1000 + n, puid);
         large.message = "é".repeat(512);
-        let answer = house.writer.notify(APP, vec![large]);
-        let load = house.writer.load(alice);
-        match answer.await {
+        match house.writer.notify(APP, vec![large]).await {
             Ok(_) => {}
             Err(StoreError::Unavailable(_)) => refused += 1,
             Err(error) => panic!("{error:?}"),
         }
-        load.await.unwrap();
+        house.load(alice).await;
     }
     assert!(refused > 0);
     house.sql("PRAGMA max_page_count = 1000000").await;

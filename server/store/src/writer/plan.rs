@@ -132,15 +132,15 @@ impl Row {
 }
 
 /// Empty rows are added until there are as many as a power of two, and left out again by the statement: one of few lengths is
-/// prepared already, and to prepare it takes half as long as to run it. Its text is written here, since the builder copies every
-/// value twice.
+/// prepared already, and to prepare it takes half as long as to run it. `OR FAIL`, since a group that fails is undone as a whole, and
+/// SQLite need not be able to undo this statement alone. Its text is written here, since the builder copies every value twice.
 fn insertion(mut values: Vec<Value>) -> Statement {
     let rows = (values.len() / VALUES_A_ROW).next_power_of_two();
     values.resize(rows * VALUES_A_ROW, Value::BigInt(None));
     let places = std::iter::repeat_n(VALUES, rows).collect::<Vec<_>>().join(", ");
     // As SQLite names the columns of `VALUES`.
     let sql = format!(
-        "INSERT INTO notifications ({COLUMNS}) SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
+        "INSERT OR FAIL INTO notifications ({COLUMNS}) SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
     );
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }

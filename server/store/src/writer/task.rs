@@ -19,6 +19,8 @@ use crate::store::Store;
 /// The most requests of one transaction, where it is not said otherwise, and about the most rows.
 const GROUP: usize = 1000;
 const GROUP_ROWS: usize = 5000;
+/// How often the sockets get their turn at most before a group is closed.
+const TURNS: usize = 16;
 
 /// The writer's task, which the caller spawns. It ends when all handles are gone, and not before what they had
 /// submitted is done.
@@ -54,8 +56,23 @@ impl WriterTask {
     /// Serves until all handles are gone. No failure of the database ends it.
     pub async fn run(mut self) {
         while let Some(first) = self.inbox.recv().await {
+            self.let_others_come().await;
             let group = self.gather(first);
             self.serve(group).await;
+        }
+    }
+
+    /// Lets the sockets have their turn as long as more keeps coming. Those who were just answered often ask again at once: with them
+    /// the group is larger, and a page that several of them change is written once. Where nobody comes, nobody is waited for.
+    async fn let_others_come(&self) {
+        let mut waiting = 0;
+        for _ in 0..TURNS {
+            let now = self.inbox.len() + 1;
+            if now >= self.group || now == waiting {
+                return;
+            }
+            waiting = now;
+            tokio::task::yield_now().await;
         }
     }
 
