@@ -21,6 +21,8 @@ const GROUP: usize = 1000;
 const GROUP_ROWS: usize = 5000;
 /// How often the sockets get their turn at most before a group is closed.
 const TURNS: usize = 16;
+/// How many are answered at once before others are let in.
+const MANY: usize = 16;
 
 /// The writer's task, which the caller spawns. It ends when all handles are gone, and not before what they had
 /// submitted is done.
@@ -34,6 +36,8 @@ pub struct WriterTask {
     /// The greatest sequence number accepted so far, once it was read.
     up_to: Option<i64>,
     targets: Targets,
+    /// How many the last group had that was committed; none after one that failed.
+    answered: usize,
 }
 
 impl WriterTask {
@@ -44,7 +48,7 @@ impl WriterTask {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (group, up_to, targets) = (GROUP, None, Targets::default());
-        Self { store, inbox, observer, clock, group, up_to, targets }
+        Self { store, inbox, observer, clock, group, up_to, targets, answered: 0 }
     }
 
     /// Commits at most so many requests together: fewer are answered sooner, and take longer in all.
@@ -62,9 +66,13 @@ impl WriterTask {
         }
     }
 
-    /// Lets the sockets have their turn as long as more keeps coming. Those who were just answered often ask again at once: with them
-    /// the group is larger, and a page that several of them change is written once. Where nobody comes, nobody is waited for.
+    /// Lets the sockets have their turn as long as more keeps coming. Of many who were just answered some ask again at once: with them
+    /// the group is larger, and a page that several of them change is written once. Where nobody comes, nobody is waited for; and
+    /// after a small group, or one that failed, nobody else is let in before those who wait.
     async fn let_others_come(&self) {
+        if self.answered < MANY {
+            return;
+        }
         let mut waiting = 0;
         for _ in 0..TURNS {
             let now = self.inbox.len() + 1;
@@ -90,6 +98,7 @@ impl WriterTask {
 
     async fn serve(&mut self, mut group: Vec<Op>) {
         let outcome = self.attempt(&mut group).await;
+        self.answered = if outcome.is_ok() { group.len() } else { 0 };
         match outcome {
             Err(error) if group.len() > 1 => self.serve_one_by_one(group, &error).await,
             outcome => {
