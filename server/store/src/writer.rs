@@ -17,9 +17,9 @@ mod remove;
 mod settle;
 
 mod plan;
-mod target;
 
 mod round;
+mod target;
 
 pub(crate) mod answer;
 pub(crate) mod observer;

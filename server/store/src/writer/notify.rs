@@ -145,8 +145,8 @@ impl Known {
         let target = target.ok_or(NotifyFault::UnknownUid)?;
         let source = self.sources.get(&app).ok_or(NotifyFault::UnknownUid)?;
         let grant = target.grant;
-        let taken = Taken { item, target, source, now: *now };
-        let Some(key) = &item.idempotency_key else { return Ok(taken.plan(plan, *observer)) };
+        let accepted = Accepted { item, target, source, now: *now };
+        let Some(key) = &item.idempotency_key else { return Ok(accepted.plan(plan, *observer)) };
         let key = (grant, key.clone());
         let body_digest = body_digest(item);
         if let Some(before) = self.answered.get(&key) {
@@ -157,7 +157,7 @@ impl Known {
                 Err(NotifyFault::IdempotencyMismatch)
             };
         }
-        let queued = taken.plan(plan, *observer);
+        let queued = accepted.plan(plan, *observer);
         let remembered = Remembered { body_digest, queued: queued.clone() };
         plan.remember(&key, remembered.clone());
         self.answered.insert(key, remembered);
@@ -166,7 +166,7 @@ impl Known {
 }
 
 /// A notification that is not refused.
-struct Taken<'a> {
+struct Accepted<'a> {
     item: &'a NewNotification,
     target: &'a mut Target,
     /// The name of the Application.
@@ -174,7 +174,7 @@ struct Taken<'a> {
     now: Millis,
 }
 
-impl Taken<'_> {
+impl Accepted<'_> {
     /// Plans to queue it, or to drop it where it is for now only and nobody is there.
     fn plan(self, plan: &mut Plan, observer: &dyn Observer) -> Queued {
         let notification = self.notification();
