@@ -146,7 +146,10 @@ impl Finding {
             self.unit,
             self.floor().map_or("–".to_owned(), short),
             short(self.ours()),
-            self.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
+            // Beside a floor of nothing there is none.
+            self.ratio()
+                .filter(|ratio| ratio.is_finite())
+                .map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
             side(bar.map(|bar| bar.gate)),
             side(bar.map(|bar| bar.aim)),
             verdict.text()
@@ -298,6 +301,12 @@ mod tests {
         report.add(finding(&[(1.0, 3.0)], Judged::Ours(Bar::at_most(2.0, 1.0))));
         report.add(finding(&[(1.0, 3.0)], Judged::Nothing));
         assert_eq!(report.missed_gates(), ["something"]);
+    }
+
+    #[test]
+    fn beside_a_floor_of_nothing_no_ratio_is_told() {
+        assert!(finding(&[(0.0, 3.0)], Judged::Nothing).line().contains("| 3.00 | – |"));
+        assert!(finding(&[(2.0, 3.0)], Judged::Nothing).line().contains("| 1.50 |"));
     }
 
     #[test]
