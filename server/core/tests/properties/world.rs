@@ -144,6 +144,8 @@ impl World {
     fn load(&mut self, user: usize, grants: &Grants) {
         self.hub.load(user, grants);
         self.model.load(user, grants);
+        // Grants may show a user whom the next word, or the next grants, hide again.
+        self.release_receipts();
     }
 
     /// The connection at so many places before the newest, its grants loaded.
@@ -361,7 +363,6 @@ impl World {
                 self.load(user, grants);
             }
         }
-        self.release_receipts();
         self.warming_up = false;
         self.all_read_and_agree()?;
         for back in 0..self.connections.len() {
