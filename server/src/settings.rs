@@ -187,6 +187,8 @@ settings! {
     domain_http: bool = false;
     /// The SHA-256 of the operator's token, as `presence-server admin-token` makes both. Empty: no operator's pages.
     admin_token_digest: String = String::new();
+    /// How long an operator stays signed in, in seconds.
+    admin_session_seconds: f64 = 3_600.0;
     /// Schemes of app links that a notification's action may have, beside https.
     #[arg(value_delimiter = ',', num_args = 1)]
     action_schemes: Vec<String> = Vec::new();

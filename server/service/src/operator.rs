@@ -16,8 +16,6 @@ use crate::settings::Rate;
 
 /// Tries of one address to sign in at once, then a second.
 const TRIES: Rate = Rate { burst: 5, per_second: 1 };
-/// How long an operator stays signed in.
-pub const SESSION: Duration = Duration::from_hours(1);
 /// The most sessions at a time.
 const SESSIONS: u64 = 1_000;
 /// The most Applications that are found at once.
@@ -54,15 +52,21 @@ pub fn make_token() -> SecretString {
 /// Who may enter as an operator. Sessions are in memory only: a restart ends them.
 pub struct OperatorAccess {
     token: TokenDigest,
+    session: Duration,
     sessions: Cache<[u8; 32], ()>,
     tries: Buckets<IpAddr>,
 }
 
 impl OperatorAccess {
-    /// Lets in whoever has the token of this digest.
-    pub fn new(token: TokenDigest) -> Self {
-        let sessions = Cache::builder().max_capacity(SESSIONS).time_to_live(SESSION).build();
-        Self { token, sessions, tries: Buckets::new(TRIES) }
+    /// Lets in whoever has the token of this digest, each time for that long.
+    pub fn new(token: TokenDigest, session: Duration) -> Self {
+        let sessions = Cache::builder().max_capacity(SESSIONS).time_to_live(session).build();
+        Self { token, session, sessions, tries: Buckets::new(TRIES) }
+    }
+
+    /// How long a session lasts.
+    pub fn session(&self) -> Duration {
+        self.session
     }
 
     /// Opens a session, and gives its token; none where the operator's token is not the right one.
@@ -163,12 +167,13 @@ mod tests {
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn only_the_token_opens_a_session_and_signing_out_ends_it() {
         let token = make_token();
         let digest = TokenDigest::parse(&TokenDigest::of(&token).to_hex()).unwrap();
-        let access = OperatorAccess::new(digest.clone());
+        let access = OperatorAccess::new(digest.clone(), HOUR);
         let other = make_token();
         for wrong in ["", "prs_live_x", other.expose_secret(), &digest.to_hex()] {
             assert!(access.sign_in(HERE, wrong).unwrap().is_none(), "{wrong}");
@@ -183,14 +188,14 @@ mod tests {
     #[test]
     fn a_password_of_somebodys_own_choice_lets_nobody_in() {
         let password = SecretString::from("correct horse battery staple");
-        let access = OperatorAccess::new(TokenDigest::of(&password));
+        let access = OperatorAccess::new(TokenDigest::of(&password), HOUR);
         assert!(access.sign_in(HERE, password.expose_secret()).unwrap().is_none());
     }
 
     #[test]
     fn who_tries_too_often_has_to_wait_and_keeps_nobody_else_out() {
         let token = make_token();
-        let access = OperatorAccess::new(TokenDigest::of(&token));
+        let access = OperatorAccess::new(TokenDigest::of(&token), HOUR);
         let tried = (0..20).find_map(|_| access.sign_in(HERE, "x").err());
         assert_eq!(tried.unwrap().errno, Errno::SlowDown);
         let elsewhere = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));

@@ -104,7 +104,7 @@ notices! {
     /// The key was not there any more.
     NoSuchKey = "no-such-key", Bad, "That key was revoked already.";
     /// The operator signed in.
-    OperatorSignedIn = "operator-signed-in", Good, "You are signed in as the operator, for an hour.";
+    OperatorSignedIn = "operator-signed-in", Good, "You are signed in as the operator.";
     /// The operator blocked an Application.
     Blocked = "blocked", Good, "Blocked. Its sockets were closed, and its developer cannot start it.";
     /// The operator ended a block.

@@ -102,6 +102,11 @@ impl Settings {
         }
     }
 
+    /// How long an operator stays signed in.
+    pub(crate) fn admin_session(&self) -> Duration {
+        Duration::from_millis(millis(self.admin_session_seconds))
+    }
+
     /// How long the sockets are told to go.
     pub fn drain(&self) -> Duration {
         Duration::from_millis(millis(self.drain_seconds))

@@ -23,24 +23,23 @@ pub(crate) struct Desk {
 impl Desk {
     /// A server with an operator, who signs in.
     pub(crate) async fn open() -> (Server, Self) {
-        let (token, digest) = make_token().await;
-        let server = Server::start(Options::default().with("admin-token-digest", digest)).await;
+        let (token, server) = Self::closed(Options::default()).await;
         let desk = Self::sign_in(&server, &token).await;
         (server, desk)
+    }
+
+    /// A server with an operator, whose token this is.
+    pub(crate) async fn closed(options: Options) -> (String, Server) {
+        let (token, digest) = make_token().await;
+        (token, Server::start(options.with("admin-token-digest", digest)).await)
     }
 
     /// Signs in, also after a restart.
     pub(crate) async fn sign_in(server: &Server, token: &str) -> Self {
         let answer = try_sign_in(server, token).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
-        let cookies = answer.headers.get_all("set-cookie").iter();
-        let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
-        let cookie =
-            cookies.iter().find(|cookie| cookie.starts_with("presence-operator=")).unwrap();
-        for wanted in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"] {
-            assert!(cookie.contains(wanted), "{cookie}");
-        }
-        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let wanted = ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"];
+        let cookie = cookie_given(&answer, "presence-operator", &wanted);
         Self { origin: server.url(), cookie, token: token.to_owned() }
     }
 
@@ -73,6 +72,18 @@ impl Desk {
         assert_eq!(answer.status, 303, "{}", answer.text);
         assert!(answer.header("location").starts_with("/admin/applications"));
     }
+}
+
+/// The cookie of this name that an answer sets, as the browser sends it back; it is set with these attributes.
+pub(crate) fn cookie_given(answer: &Answer, name: &str, attributes: &[&str]) -> String {
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
+    let named = |cookie: &&&str| cookie.starts_with(&format!("{name}="));
+    let cookie = cookies.iter().find(named).unwrap_or_else(|| panic!("{cookies:?}"));
+    for wanted in attributes {
+        assert!(cookie.split("; ").any(|part| part == *wanted), "{cookie}");
+    }
+    cookie.split(';').next().unwrap().to_owned()
 }
 
 /// Tries to sign in with a token.

@@ -1,10 +1,13 @@
 //! Who is let in as the operator.
 
-use presence_protocol::Errno;
-use presence_tests::{Options, Server, run};
-use tempfile::tempdir;
+use std::time::Duration;
 
-use super::desk::{Desk, make_token, try_sign_in};
+use presence_protocol::Errno;
+use presence_tests::{Options, PATIENCE, Server, run};
+use tempfile::tempdir;
+use tokio::time::{sleep, timeout};
+
+use super::desk::{Desk, cookie_given, make_token, try_sign_in};
 
 #[tokio::test]
 async fn without_an_operator_there_is_nothing() {
@@ -50,15 +53,9 @@ async fn over_tls_the_cookie_is_kept_to_this_host() {
     let server = Server::start(options).await;
     let entered = server.call("POST", "/admin/sign-in").header("origin", origin);
     let entered = entered.form(&[("token", &token)]).await;
-    let cookies = entered.headers.get_all("set-cookie").iter();
-    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
-    let set = cookies.iter().find(|cookie| cookie.starts_with("__Host-presence-operator="));
-    let set = set.unwrap_or_else(|| panic!("{cookies:?}"));
-    for wanted in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
-        assert!(set.split("; ").any(|part| part == wanted), "{set}");
-    }
-    let pair = set.split(';').next().unwrap();
-    server.call("GET", "/admin/figures").header("cookie", pair).await.ok();
+    let wanted = ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"];
+    let cookie = cookie_given(&entered, "__Host-presence-operator", &wanted);
+    server.call("GET", "/admin/figures").header("cookie", &cookie).await.ok();
 }
 
 #[tokio::test]
@@ -72,6 +69,26 @@ async fn who_guesses_has_to_wait() {
         assert_eq!(refused.status, 401);
     }
     panic!("nobody minds");
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
+    let (token, server) = Desk::closed(Options::default().with("admin-session-seconds", 1)).await;
+    let entered = try_sign_in(&server, &token).await;
+    let cookie = cookie_given(&entered, "presence-operator", &["Max-Age=1"]);
+    let ended = async {
+        loop {
+            let answer = server.call("GET", "/admin/figures").header("cookie", &cookie).await;
+            if answer.status != 200 {
+                return answer;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let ended = timeout(PATIENCE, ended).await;
+    ended.unwrap_or_else(|_| panic!("the session does not end")).is_ko(Errno::NotAuthenticated);
+    let entrance = server.call("GET", "/admin").header("cookie", &cookie).await;
+    assert!(entrance.text.contains("name=\"token\""), "{}", entrance.text);
 }
 
 #[tokio::test]

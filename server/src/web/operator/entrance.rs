@@ -55,7 +55,7 @@ pub(super) async fn sign_in(
     let (status, problem) = match door.access.sign_in(from, token) {
         Ok(Some(session)) => {
             let mut response = see_other("/admin", Notice::OperatorSignedIn);
-            set_cookie(&mut response, &enter_cookie(&form.context, &session));
+            set_cookie(&mut response, &enter_cookie(&form.context, door, &session));
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, "This is not the operator's token."),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 use presence_service::Presence;
-use presence_service::operator::{OperatorAccess, SESSION};
+use presence_service::operator::OperatorAccess;
 use presence_service::sign_in::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -32,7 +32,7 @@ impl Door {
         exporter: &Exporter,
         sockets: &Arc<Sockets>,
     ) -> Option<Self> {
-        let access = OperatorAccess::new(settings.admin_token_digest()?);
+        let access = OperatorAccess::new(settings.admin_token_digest()?, settings.admin_session());
         Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
     }
 
@@ -118,8 +118,8 @@ pub(super) fn shell(visitor: &Visitor, title: &str) -> Shell {
 }
 
 /// The header that gives the session to the browser.
-pub(super) fn enter_cookie(context: &Context, session: &SecretString) -> String {
-    session_cookie(context, session.expose_secret(), SESSION.as_secs())
+pub(super) fn enter_cookie(context: &Context, door: &Door, session: &SecretString) -> String {
+    session_cookie(context, session.expose_secret(), door.access.session().as_secs())
 }
 
 fn session_cookie(context: &Context, session: &str, seconds: u64) -> String {
