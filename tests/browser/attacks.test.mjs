@@ -146,6 +146,12 @@ test("what an application says is shown as text, whatever it is", async (t) => {
   const back = new URL(page.url());
   assert.deepEqual([back.origin, back.searchParams.get("state"), back.searchParams.get("x")], [chat.domain.origin, `s ${MARKUP}`, MARKUP]);
 
+  // Without a page to go back to, this server says it.
+  await page.goto(chat.grantUrl());
+  await page.getByRole("button", { name: "Yes" }).click();
+  await page.getByText(`Chat ${MARKUP} may now see`).waitFor();
+  await isUntouched(page);
+
   await page.goto(`${stage.url}/sidebar`);
   await connected(page);
   await page.locator("#apps").getByText(`Chat ${MARKUP}`).first().waitFor();

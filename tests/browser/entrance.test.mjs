@@ -73,17 +73,25 @@ test("in development mode the server is reached by both names of the loopback ad
   await page.locator('#connection[data-state="connected"]').waitFor();
 });
 
-test("a name full of markup is shown as text", async (t) => {
+test("a name or an e-mail full of markup is shown as text", async (t) => {
+  const markup = '"><img src=x onerror=alert(1)>';
   const stage = await Stage.start(t);
   const alice = await Person.enter(t, stage);
   alice.forgives(/400/);
   const page = await alice.tab("/sign-in");
-  await page.getByLabel("Name").fill('"><img src=x onerror=alert(1)>');
+  await page.getByLabel("Name").fill(markup);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("That cannot be a name").waitFor();
-  assert.equal(await page.getByLabel("Name").inputValue(), '"><img src=x onerror=alert(1)>');
+  assert.equal(await page.getByLabel("Name").inputValue(), markup);
   assert.equal(await page.locator("main img").count(), 0);
   await looksGood(page, "sign-in-refused");
+
+  await page.goto("/dev");
+  await page.getByLabel("E-mail").fill(markup);
+  await page.getByRole("button", { name: "Make assertions" }).click();
+  await page.locator("#problem").waitFor();
+  assert.equal(await page.getByLabel("E-mail").inputValue(), markup);
+  assert.equal(await page.locator("main img").count(), 0);
 });
 
 test("nobody can sign in by a form of another site", async (t) => {
