@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::error::StoreError;
 use crate::rows::{CHUNK, app_state, id, millis, padded};
 use crate::store::Store;
-use crate::tables::{app, grant};
+use crate::tables::{app, grant, user};
 
 /// A grant, with what a user wants to know of the Application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +27,20 @@ pub struct GrantedApp {
     pub last_looked_at: Option<Millis>,
 }
 
-/// A grant and its user, with a little of its Application.
+/// A user, with one of the user's grants or none.
+#[derive(FromQueryResult)]
+pub(crate) struct HolderRow {
+    id: i64,
+    pub(crate) revision: i64,
+    #[sea_orm(nested)]
+    pub(crate) grant: Option<GrantRow>,
+}
+
+/// A grant, with a little of its Application.
 #[derive(FromQueryResult)]
 pub(crate) struct GrantRow {
     puid: String,
     app_id: String,
-    user_id: i64,
     paused: bool,
     granted_at: i64,
     name: String,
@@ -92,8 +100,8 @@ impl Store {
     ///
     /// `Unavailable`, `Nonsense`.
     pub async fn granted_apps(&self, user: UserId) -> Result<Vec<GrantedApp>, StoreError> {
-        let rows = GrantRow::of_users(&[user], self.read()).await?;
-        rows.into_iter().map(GrantRow::granted_app).collect()
+        let rows = HolderRow::of_users(&[user], self.read()).await?;
+        rows.into_iter().filter_map(|row| row.grant).map(GrantRow::granted_app).collect()
     }
 
     /// The grant of a user for an Application.
@@ -111,27 +119,28 @@ impl Store {
     }
 }
 
-impl GrantRow {
-    /// The grants of these users, at most `CHUNK`, the oldest first.
+impl HolderRow {
+    /// These users, at most `CHUNK`, each with all grants, the oldest first.
     pub(crate) async fn of_users<C: ConnectionTrait>(
         users: &[UserId],
         db: &C,
     ) -> Result<Vec<Self>, StoreError> {
         let query = Self::query()
-            .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
+            .filter(user::Column::Id.is_in(padded(users.iter().map(|user| user.0))))
             .order_by_asc(grant::Column::GrantedAt)
             .order_by_asc(grant::Column::Puid);
         Ok(query.into_model().all(db).await?)
     }
 
-    fn query() -> Select<grant::Entity> {
-        grant::Entity::find()
-            .join(JoinType::InnerJoin, grant::Relation::App.def())
+    fn query() -> Select<user::Entity> {
+        user::Entity::find()
+            .join(JoinType::LeftJoin, grant::Relation::User.def().rev())
+            .join(JoinType::LeftJoin, grant::Relation::App.def())
             .select_only()
+            .columns([user::Column::Id, user::Column::Revision])
             .columns([
                 grant::Column::Puid,
                 grant::Column::AppId,
-                grant::Column::UserId,
                 grant::Column::Paused,
                 grant::Column::GrantedAt,
             ])
@@ -145,9 +154,11 @@ impl GrantRow {
     }
 
     pub(crate) fn user(&self) -> UserId {
-        UserId(self.user_id)
+        UserId(self.id)
     }
+}
 
+impl GrantRow {
     pub(crate) fn app_name(&self) -> &str {
         &self.name
     }

@@ -6,13 +6,24 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use presence_core::model::{Email, Millis, Session, UserId};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use presence_core::model::{Email, Millis, Session};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QuerySelect, RelationTrait,
+};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::rows::{CHUNK, email, padded, stored};
 use crate::tables::{session, user};
+
+/// A session, and whose it is.
+#[derive(FromQueryResult)]
+struct SessionRow {
+    #[sea_orm(nested)]
+    session: session::Model,
+    email: String,
+}
 
 type Found = Option<(Session, Email)>;
 type Answer = Result<Found, StoreError>;
@@ -81,25 +92,17 @@ async fn sessions(
     let mut found = HashMap::with_capacity(digests.len());
     for chunk in digests.chunks(CHUNK) {
         let rows = session::Entity::find()
+            .join(JoinType::InnerJoin, session::Relation::User.def())
+            .column(user::Column::Email)
             .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
             .filter(session::Column::ExpiresAt.gt(stored(now)))
+            .into_model::<SessionRow>()
             .all(db)
             .await?;
-        let emails = emails(rows.iter().map(|row| row.user_id), db).await?;
         for row in rows {
-            let session = Session::try_from(row)?;
-            if let Some(email) = emails.get(&session.user) {
-                found.insert(session.digest, (session, email.clone()));
-            }
+            let session = Session::try_from(row.session)?;
+            found.insert(session.digest, (session, email(&row.email)?));
         }
     }
     Ok(found)
-}
-
-async fn emails(
-    users: impl Iterator<Item = i64>,
-    db: &DatabaseConnection,
-) -> Result<HashMap<UserId, Email>, StoreError> {
-    let rows = user::Entity::find().filter(user::Column::Id.is_in(padded(users))).all(db).await?;
-    rows.into_iter().map(|row| Ok((UserId(row.id), email(&row.email)?))).collect()
 }

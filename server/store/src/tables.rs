@@ -117,6 +117,12 @@ pub(crate) mod grant {
             to = "super::app::Column::Id"
         )]
         App,
+        #[sea_orm(
+            belongs_to = "super::user::Entity",
+            from = "Column::UserId",
+            to = "super::user::Column::Id"
+        )]
+        User,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -197,7 +203,14 @@ pub(crate) mod session {
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
+    pub(crate) enum Relation {
+        #[sea_orm(
+            belongs_to = "super::user::Entity",
+            from = "Column::UserId",
+            to = "super::user::Column::Id"
+        )]
+        User,
+    }
 
     impl ActiveModelBehavior for ActiveModel {}
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use presence_core::model::{AppState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::answer::Ask;
 use super::round::Round;
 use crate::error::StoreError;
-use crate::grants::GrantRow;
+use crate::grants::HolderRow;
 use crate::rows::{CHUNK, NotificationRow, Waiting, id, notification, padded, stored};
-use crate::tables::{grant, notification, user};
+use crate::tables::{grant, notification};
 
 /// A user, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,16 +66,10 @@ async fn read_grants(
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    let rows = user::Entity::find()
-        .filter(user::Column::Id.is_in(padded(users.iter().map(|user| user.0))))
-        .all(round.db)
-        .await?;
-    for row in rows {
-        let loaded = &mut drafts.entry(UserId(row.id)).or_default().loaded;
-        (loaded.is_there, loaded.grants.revision) = (true, row.revision);
-    }
-    for row in GrantRow::of_users(users, round.db).await? {
+    for row in HolderRow::of_users(users, round.db).await? {
         let draft = drafts.entry(row.user()).or_default();
+        (draft.loaded.is_there, draft.loaded.grants.revision) = (true, row.revision);
+        let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
         draft.loaded.apps.push((grant.app, row.app_state()?));
         if !grant.paused {
