@@ -35,7 +35,7 @@ pub use forgery::forged;
 pub use issuer::{Issuer, Key, now};
 pub use peer::Peer;
 pub use people::{Application, User, email};
-pub use rest::{Answer, Call, Rest};
+pub use rest::{Answer, Call, Rest, refused_in_time};
 pub use server::{Options, Server, Stopped};
 pub use socket::{Ended, Refused, Socket, Way, uid_of};
 

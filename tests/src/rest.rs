@@ -10,10 +10,12 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::Authority;
+use crate::{Authority, PATIENCE};
 
 /// Longer than the server ever makes anybody wait.
 const LONGEST: Duration = Duration::from_mins(1);
+/// How long somebody who asks for the same again and again waits in between.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The REST API of a server, also after it was started again elsewhere. Follows no redirect and keeps no cookies.
 #[derive(Debug, Clone)]
@@ -88,6 +90,21 @@ impl Call {
         self.request = self.request.body(body.into());
         self.header("content-type", media_type)
     }
+}
+
+/// Makes a call again and again until it is refused, since nobody is told that what allows it has ended; gives the refusal.
+pub async fn refused_in_time(call: impl Fn() -> Call) -> Answer {
+    let refused = async {
+        loop {
+            let answer = call().await;
+            if answer.status != 200 {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    refused.unwrap_or_else(|_| panic!("allowed for {PATIENCE:?}"))
 }
 
 impl IntoFuture for Call {

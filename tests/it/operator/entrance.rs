@@ -1,11 +1,8 @@
 //! Who is let in as the operator.
 
-use std::time::Duration;
-
 use presence_protocol::Errno;
-use presence_tests::{Options, PATIENCE, Server, run};
+use presence_tests::{Options, Server, refused_in_time, run};
 use tempfile::tempdir;
-use tokio::time::{sleep, timeout};
 
 use super::desk::{Desk, cookie_given, make_token, try_sign_in};
 
@@ -76,17 +73,8 @@ async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
     let (token, server) = Desk::closed(Options::default().with("admin-session-seconds", 1)).await;
     let entered = try_sign_in(&server, &token).await;
     let cookie = cookie_given(&entered, "presence-operator", &["Max-Age=1"]);
-    let ended = async {
-        loop {
-            let answer = server.call("GET", "/admin/figures").header("cookie", &cookie).await;
-            if answer.status != 200 {
-                return answer;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let ended = timeout(PATIENCE, ended).await;
-    ended.unwrap_or_else(|_| panic!("the session does not end")).is_ko(Errno::NotAuthenticated);
+    let figures = || server.call("GET", "/admin/figures").header("cookie", &cookie);
+    refused_in_time(figures).await.is_ko(Errno::NotAuthenticated);
     let entrance = server.call("GET", "/admin").header("cookie", &cookie).await;
     assert!(entrance.text.contains("name=\"token\""), "{}", entrance.text);
 }

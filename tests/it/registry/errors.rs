@@ -1,12 +1,10 @@
 //! One scenario an error.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, PATIENCE, Server, Socket, Way, email};
+use presence_tests::{Options, Server, Socket, Way, email, refused_in_time};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -116,17 +114,8 @@ async fn identity_unavailable() {
 async fn session_expired() {
     let server = Server::start(Options::default().with("session-seconds", 1)).await;
     let alice = server.sign_in("alice").await;
-    let refused = async {
-        loop {
-            let answer = alice.call("GET", "/session").await;
-            if answer.status != 200 {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let refused = tokio::time::timeout(PATIENCE, refused).await;
-    refused.unwrap_or_else(|_| panic!("the session does not end")).is_ko(Errno::SessionExpired);
+    let refused = refused_in_time(|| alice.call("GET", "/session")).await;
+    refused.is_ko(Errno::SessionExpired);
 }
 
 /// A row that no server wrote.
