@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::origins::Origins;
-use super::wheel::Wheel;
+use super::timer_wheel::TimerWheel;
 use crate::meter::{Channel, ChannelMeter};
 
 /// How many sockets are told to go at once while draining.
@@ -34,11 +34,11 @@ pub struct SocketLimits {
 }
 
 /// What all sockets share.
-pub struct Sockets {
+pub struct SocketRegistry {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
-    pub(crate) wheel: Wheel,
+    pub(crate) wheel: TimerWheel,
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
@@ -50,18 +50,18 @@ pub struct Sockets {
 
 /// A socket's entry in the register; dropping it strikes it out.
 pub(crate) struct Entry {
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     turn: u64,
 }
 
-impl Sockets {
+impl SocketRegistry {
     /// A register without sockets.
     pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
             presence,
             limits,
             origins,
-            wheel: Wheel::default(),
+            wheel: TimerWheel::default(),
             tasks: TaskTracker::new(),
             device_meter: ChannelMeter::new(Channel::Device),
             app_meter: ChannelMeter::new(Channel::App),
