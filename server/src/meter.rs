@@ -12,7 +12,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
-use presence_service::Presence;
+use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
 
 /// Upper bounds of most histograms, in seconds.
@@ -199,7 +199,7 @@ impl MetricsExporter {
     }
 
     /// Everything counted so far, with what is looked up only now.
-    pub(crate) fn render(&self, presence: &Presence, is_draining: bool) -> String {
+    pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
         presence.measure();
         METERS.draining.set(f64::from(u8::from(is_draining)));
         METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));

@@ -29,7 +29,7 @@ impl OperatorConsole {
 
     /// Returns all metrics in the text format of Prometheus.
     pub(crate) fn metrics(&self) -> String {
-        self.exporter.render(&self.sockets.presence, self.is_draining())
+        self.exporter.render(&self.sockets.service, self.is_draining())
     }
 
     /// Returns true while the server closes its sockets before it stops.

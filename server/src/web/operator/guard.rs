@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
-use presence_service::Presence;
-use presence_service::sign_in::{csrf_token, is_csrf_token};
+use presence_service::PresenceService;
+use presence_service::sessions::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::ServerContext;
@@ -39,8 +39,8 @@ impl Operator {
         Ok(Self { context, session })
     }
 
-    pub(super) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(super) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     pub(super) fn console(&self) -> Result<&OperatorConsole, Refusal> {
