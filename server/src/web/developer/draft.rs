@@ -120,7 +120,7 @@ mod tests {
             description: typed(&long),
             problem: None,
         };
-        let settings = Settings::default().service();
+        let settings = Settings::default().service_settings();
         assert!(draft.check(&settings).is_none());
         assert!(draft.name.problem.is_some() && draft.domain.problem.is_some());
         assert!(draft.description.problem.is_some());
