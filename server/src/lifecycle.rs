@@ -27,12 +27,14 @@ use crate::context::Context;
 use crate::http;
 use crate::meter::{self, Exporter};
 use crate::oidc;
+use crate::operator_console::OperatorConsole;
+use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::shared::Sockets;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web::{self, OperatorDoor};
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -121,7 +123,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
+            operator: OperatorConsole::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -336,9 +338,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",

@@ -13,7 +13,7 @@ use presence_service::grants::Target;
 use super::Subject;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountScope, AnyScope, FormSender, User};
-use super::form::{Decision, GrantBody};
+use super::form::{Decision, GrantBody, GrantDecision};
 use super::refusal::Refusal;
 use super::views::{AppStateName, Done, Id, example};
 
@@ -122,15 +122,16 @@ impl GrantsApi {
         appid: Path<Id>,
         body: GrantBody,
     ) -> Result<GrantAnswer, Refusal> {
-        user.check_write(body.csrf_token())?;
-        let app = appid.app()?;
-        let (presence, me) = (user.presence(), user.caller.user);
         match body {
             GrantBody::Json(target) => {
-                let given = presence.grant(me, app, &target).await?;
+                user.csrf_check().check()?;
+                let app = appid.app()?;
+                let given = user.presence().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
-            GrantBody::Form { target, decision, .. } => {
+            GrantBody::Form(form) => {
+                let form = form.verify(&user.csrf_check())?;
+                let GrantDecision { target, decision } = GrantDecision::of_form(&form)?;
                 self.decide(&user, &appid, target, decision).await
             }
         }
