@@ -1,7 +1,6 @@
 //! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
 //!
-//! The modules in reading order, each using only those below it: the door ([`Presence`]) and its use cases by subject, the
-//! courier between the writer and the hub, the hub, and the small things that all of them use.
+//! The modules in reading order, each using only those below it: the door ([`Presence`]) and its use cases by subject, the hub notifier between the writer and the hub, the hub, and the small things that all of them use.
 
 mod presence;
 
@@ -17,10 +16,9 @@ pub mod sign_in;
 pub mod ticket;
 pub mod verification;
 
-mod courier;
 pub mod hub;
+mod hub_notifier;
 
-mod bell;
 pub mod clock;
 mod mailbox;
 mod meters;
@@ -29,9 +27,10 @@ mod refusal;
 pub mod rules;
 mod secret;
 pub mod settings;
+mod socket_waker;
 
-pub use bell::Bell;
 pub use mailbox::Mailbox;
 pub use presence::{Parts, Presence};
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
 pub use settings::ServiceSettings;
+pub use socket_waker::SocketWaker;

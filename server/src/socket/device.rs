@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use presence_core::patience::Patience;
-use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Millis, Notification, Taken};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::violation_window::ViolationWindow;
+use presence_core::{Millis, Notification, Settlement};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
 use presence_service::device::{Applied, OpenDevice, settled};
-use presence_service::hub::Seat;
+use presence_service::hub::DeviceConnection;
 use presence_service::sign_in::{self, Identified};
-use presence_service::{Bell, Mailbox, Presence};
+use presence_service::{Mailbox, Presence, SocketWaker};
 use tracing::Span;
 
 use super::driver::{Conversation, Say};
@@ -38,15 +38,15 @@ enum Event {
 
 /// A device whose user is known, in its seat.
 struct Guest {
-    known: Known,
-    seat: Seat,
+    known: AuthenticatedDevice,
+    seat: DeviceConnection,
     mailbox: Arc<Mailbox>,
 }
 
 /// The conversation with one device.
 pub(crate) struct DeviceConversation {
     presence: Arc<Presence>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
     guest: Option<Guest>,
@@ -57,7 +57,7 @@ pub(crate) struct DeviceConversation {
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
-    patience: Patience,
+    patience: ViolationWindow,
     /// The mailbox may hold something.
     news: bool,
     /// Why whoever is there would be closed as unknown.
@@ -65,7 +65,7 @@ pub(crate) struct DeviceConversation {
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
+    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<SocketWaker>, client: IpAddr) -> Self {
         Self {
             presence,
             bell,
@@ -76,7 +76,7 @@ impl DeviceConversation {
             out: Outbox::default(),
             written: Vec::new(),
             attempts: 0,
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             news: false,
             unknown: CloseCode::Silent,
         }
@@ -96,11 +96,11 @@ impl DeviceConversation {
             return Ok(());
         };
         let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
-        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
-            Heard::Apply(command) => self.apply(command),
-            Heard::Renew(proof, command) => {
+            FrameAction::Apply(command) => self.apply(command),
+            FrameAction::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
@@ -251,7 +251,7 @@ impl Conversation for DeviceConversation {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -260,12 +260,12 @@ impl Conversation for DeviceConversation {
         let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
-                Due::Announce(seconds) => {
+                SessionDeadline::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                SessionDeadline::Announce(seconds) => {
                     self.out.push(Say::Text(device::expires_in(seconds).into()));
-                    self.bell.ring();
+                    self.bell.wake();
                 }
-                Due::Close => {
+                SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
                     return 1_000;
                 }
