@@ -12,10 +12,10 @@ use presence_core::Millis;
 use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
-use presence_service::app_service::{AppService, Wish};
+use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{Presence, SocketWaker};
+use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::driver::{Conversation, Say};
@@ -58,7 +58,7 @@ pub(crate) struct Upgraded {
 
 /// The conversation with one AppService.
 pub(crate) struct AppConversation {
-    presence: Arc<Presence>,
+    presence: Arc<PresenceService>,
     bell: Arc<SocketWaker>,
     upgraded: Upgraded,
     guest: Option<Box<Guest>>,
@@ -77,7 +77,11 @@ pub(crate) struct AppConversation {
 }
 
 impl AppConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<SocketWaker>, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        upgraded: Upgraded,
+    ) -> Self {
         let mut conversation = Self {
             presence,
             bell,
@@ -177,7 +181,7 @@ impl AppConversation {
                 results
                     .iter()
                     .filter_map(|result| result.as_ref().err())
-                    .for_each(|ko| meter::ko(ko.errno));
+                    .for_each(|ko| meter::count_error(ko.errno));
                 if results.iter().any(too_fast) {
                     self.lose_patience();
                 }
@@ -208,7 +212,7 @@ impl AppConversation {
     }
 
     fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         self.say(ko.to_json(id));
         if ko.errno == Errno::SlowDown {
             self.lose_patience();
@@ -309,7 +313,7 @@ fn too_fast(result: &Result<Queued, Ko>) -> bool {
 }
 
 async fn open(
-    presence: &Presence,
+    presence: &PresenceService,
     app: Option<AppId>,
     auth: Auth,
     paged: bool,
@@ -318,7 +322,7 @@ async fn open(
     let Auth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;
     let service = presence.app_service(app, &key).await?;
-    let wish = if paged { Wish::Paged { cursor, receipts } } else { Wish::Plain };
+    let wish = if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
     let subscription = presence.subscribe(&service, wish, bell).await?;
     // Whoever revoked the key or stopped the Application since it was checked did not find this socket in its room.
     presence.app_service(app, &key).await?;

@@ -12,10 +12,10 @@ use presence_core::{Millis, Notification, Settlement};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
-use presence_service::device::{Applied, OpenDevice, settled};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
 use presence_service::hub::DeviceConnection;
-use presence_service::sign_in::{self, Identified};
-use presence_service::{Mailbox, Presence, SocketWaker};
+use presence_service::sessions::{self, VerifiedProof};
+use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::driver::{Conversation, Say};
@@ -31,8 +31,8 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenDevice>, Ko>),
-    Renewed(Result<Identified, Ko>, Command),
+    Opened(Result<Box<OpenedDevice>, Ko>),
+    Renewed(Result<VerifiedProof, Ko>, Command),
     Settled(Result<(), Ko>),
 }
 
@@ -45,7 +45,7 @@ struct Guest {
 
 /// The conversation with one device.
 pub(crate) struct DeviceConversation {
-    presence: Arc<Presence>,
+    presence: Arc<PresenceService>,
     bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
@@ -65,7 +65,11 @@ pub(crate) struct DeviceConversation {
 }
 
 impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<SocketWaker>, client: IpAddr) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             presence,
             bell,
@@ -95,7 +99,7 @@ impl DeviceConversation {
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
+        let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
@@ -117,8 +121,8 @@ impl DeviceConversation {
     fn apply(&mut self, command: Command) {
         let Some(guest) = &self.guest else { return };
         match self.presence.apply(&guest.seat, command) {
-            Applied::Done => self.reply_ok(),
-            Applied::Settling(answer) => {
+            CommandOutcome::Done => self.reply_ok(),
+            CommandOutcome::Settling(answer) => {
                 self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
             }
         }
@@ -139,8 +143,8 @@ impl DeviceConversation {
         }
     }
 
-    fn on_opened(&mut self, open: OpenDevice) {
-        let OpenDevice { known, seat, mailbox, pending } = open;
+    fn on_opened(&mut self, open: OpenedDevice) {
+        let OpenedDevice { known, seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
@@ -169,7 +173,7 @@ impl DeviceConversation {
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         let id = self.id.take();
         self.out.push(Say::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;

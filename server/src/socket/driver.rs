@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tracing::span::EnteredSpan;
 use tracing::{Level, Span};
 
-use super::shared::{Entry, Sockets};
+use super::registry::{Entry, SocketRegistry};
 use crate::acceptor::Link;
 use crate::meter::Channel;
 
@@ -92,7 +92,7 @@ pub(crate) struct Driver<C> {
     socket: WebSocketStream<Link>,
     conversation: C,
     bell: Arc<SocketWaker>,
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     /// The number of the connection, as the log has it.
     id: u64,
     /// The time of this turn: the clock is read once.
@@ -126,9 +126,9 @@ impl<C: Conversation> Driver<C> {
         socket: WebSocketStream<Link>,
         conversation: C,
         bell: Arc<SocketWaker>,
-        sockets: Arc<Sockets>,
+        sockets: Arc<SocketRegistry>,
     ) -> Self {
-        let now = sockets.presence.steady();
+        let now = sockets.service.steady();
         Self {
             socket,
             conversation,
@@ -164,7 +164,7 @@ impl<C: Conversation> Driver<C> {
         if self.bell.register(context) {
             self.conversation.ring();
         }
-        self.now = self.sockets.presence.steady();
+        self.now = self.sockets.service.steady();
         self.poll(context)
     }
 

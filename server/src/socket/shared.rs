@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_core::Millis;
 use presence_protocol::CloseCode;
-use presence_service::{Presence, SocketWaker};
+use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,8 +34,8 @@ pub struct SocketLimits {
 }
 
 /// What all sockets share.
-pub struct Sockets {
-    pub(crate) presence: Arc<Presence>,
+pub struct SocketRegistry {
+    pub(crate) service: Arc<PresenceService>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
     pub(crate) wheel: Wheel,
@@ -50,15 +50,15 @@ pub struct Sockets {
 
 /// A socket's entry in the register; dropping it strikes it out.
 pub(crate) struct Entry {
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     turn: u64,
 }
 
-impl Sockets {
+impl SocketRegistry {
     /// A register without sockets.
-    pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
+    pub fn new(service: Arc<PresenceService>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
-            presence,
+            service,
             limits,
             origins,
             wheel: Wheel::default(),
