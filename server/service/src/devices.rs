@@ -13,8 +13,8 @@ use presence_store::WriteReply;
 
 use crate::hub::DeviceConnection;
 use crate::mailbox::Mailbox;
-use crate::service::PresenceService;
 use crate::refusal::of_store;
+use crate::service::PresenceService;
 use crate::sessions::VerifiedProof;
 use crate::socket_waker::SocketWaker;
 
