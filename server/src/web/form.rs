@@ -5,10 +5,10 @@ use std::sync::Arc;
 use poem::{FromRequest, Request, RequestBody};
 use presence_core::UserId;
 use presence_protocol::{Errno, Ko};
-use presence_service::Presence;
+use presence_service::PresenceService;
 use url::form_urlencoded;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{FORM, Refusal, Site, User, read_text};
 
 /// The fields of a form.
@@ -35,7 +35,7 @@ impl Fields {
 /// A form of somebody who need not be signed in. It must come from a page of this server.
 pub(crate) struct Form {
     /// What every handler may use.
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     /// The fields.
     pub(crate) fields: Fields,
 }
@@ -61,8 +61,8 @@ pub(crate) struct SignedForm {
 
 impl SignedForm {
     /// The service.
-    pub(crate) fn presence(&self) -> &Presence {
-        self.user.presence()
+    pub(crate) fn service(&self) -> &PresenceService {
+        self.user.service()
     }
 
     /// The user.

@@ -4,47 +4,25 @@ use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
-use presence_service::Presence;
-use presence_service::operator::OperatorAccess;
-use presence_service::sign_in::{csrf_token, is_csrf_token};
+use presence_service::PresenceService;
+use presence_service::sessions::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{Refusal, Site, cookie};
-use crate::meter::Exporter;
+use crate::operator_console::OperatorConsole;
 use crate::page::{self, Place, Shell};
-use crate::settings::Settings;
-use crate::socket::shared::Sockets;
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
 
-/// What the operator's pages need beside the service. It is there where an operator is configured.
-pub struct Door {
-    pub(super) access: OperatorAccess,
-    pub(super) exporter: Exporter,
-    pub(super) sockets: Arc<Sockets>,
-}
-
-impl Door {
-    /// For whoever has the token that the settings know; none where they know none.
-    pub(crate) fn configured(
-        settings: &Settings,
-        exporter: &Exporter,
-        sockets: &Arc<Sockets>,
-    ) -> Option<Self> {
-        let access = OperatorAccess::new(settings.admin_token_digest()?, settings.admin_session());
-        Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
-    }
-
-    /// The door, where there is one; otherwise there is nothing at all.
-    pub(super) fn of(context: &Context) -> Result<&Self, Refusal> {
-        context.operator.as_ref().ok_or(Errno::NotFound.into())
-    }
+/// Returns the operator's console, or an error as for an unknown path if no operator is configured.
+pub(super) fn console(context: &ServerContext) -> Result<&OperatorConsole, Refusal> {
+    context.operator.as_ref().ok_or(Errno::NotFound.into())
 }
 
 /// An operator who is signed in.
 pub(super) struct Operator {
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     session: SecretString,
 }
 
@@ -54,19 +32,19 @@ impl Operator {
         let Site { context, .. } = Site::of(request)?;
         let session = cookie(request, cookie_name(&context));
         let known = session.filter(|session| {
-            context.operator.as_ref().is_some_and(|door| door.access.knows(session))
+            context.operator.as_ref().is_some_and(|console| console.access.knows(session))
         });
-        Door::of(&context)?;
+        console(&context)?;
         let session = known.ok_or(Errno::NotAuthenticated)?.into();
         Ok(Self { context, session })
     }
 
-    pub(super) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(super) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
-    pub(super) fn door(&self) -> Result<&Door, Refusal> {
-        Door::of(&self.context)
+    pub(super) fn console(&self) -> Result<&OperatorConsole, Refusal> {
+        console(&self.context)
     }
 
     /// What the forms of this session carry.
@@ -76,7 +54,7 @@ impl Operator {
 
     /// Ends the session; gives the header that takes the cookie away.
     pub(super) fn sign_out(&self) -> Result<String, Refusal> {
-        self.door()?.access.sign_out(self.session.expose_secret());
+        self.console()?.access.sign_out(self.session.expose_secret());
         Ok(session_cookie(&self.context, "", 0))
     }
 }
@@ -118,16 +96,20 @@ pub(super) fn shell(visitor: &Visitor, title: &str) -> Shell {
 }
 
 /// The header that gives the session to the browser.
-pub(super) fn enter_cookie(context: &Context, door: &Door, session: &SecretString) -> String {
-    session_cookie(context, session.expose_secret(), door.access.session().as_secs())
+pub(super) fn enter_cookie(
+    context: &ServerContext,
+    console: &OperatorConsole,
+    session: &SecretString,
+) -> String {
+    session_cookie(context, session.expose_secret(), console.access.session().as_secs())
 }
 
-fn session_cookie(context: &Context, session: &str, seconds: u64) -> String {
+fn session_cookie(context: &ServerContext, session: &str, seconds: u64) -> String {
     let name = cookie_name(context);
     let secure = if context.is_secure() { "; Secure" } else { "" };
     format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-fn cookie_name(context: &Context) -> &'static str {
+fn cookie_name(context: &ServerContext) -> &'static str {
     if context.is_secure() { "__Host-presence-operator" } else { "presence-operator" }
 }
