@@ -14,7 +14,7 @@ use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
 use presence_core::Millis;
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::link::Link;
 use crate::handover;
 use crate::meter;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 use crate::tls::Tls;
 
 /// Connections that wait for being accepted.
@@ -59,7 +59,7 @@ pub(crate) struct Silences {
 pub(crate) struct Listening {
     listener: TcpListener,
     address: SocketAddr,
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     silences: Silences,
     tls: Option<Arc<Tls>>,
 }
@@ -72,7 +72,7 @@ impl Listening {
     /// Where the listener has no address.
     pub(crate) fn new(
         listener: TcpListener,
-        sockets: Arc<Sockets>,
+        sockets: Arc<SocketRegistry>,
         silences: Silences,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
@@ -112,8 +112,8 @@ impl Acceptor for Listening {
 pub(crate) struct Watched {
     /// There until it is dropped.
     link: Option<Link>,
-    bell: Arc<Bell>,
-    sockets: Arc<Sockets>,
+    bell: Arc<SocketWaker>,
+    sockets: Arc<SocketRegistry>,
     /// Until when something must be written.
     until: Millis,
     /// How long it may be silent once the handshake is done, where that is still under way.
@@ -123,10 +123,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    fn new(link: Link, sockets: Arc<Sockets>, silences: Silences) -> Self {
+    fn new(link: Link, sockets: Arc<SocketRegistry>, silences: Silences) -> Self {
         let Silences { handshake, first, later } = silences;
         let greeting = link.is_greeting();
-        let until = sockets.presence.steady() + if greeting { handshake } else { first };
+        let until = sockets.service.steady() + if greeting { handshake } else { first };
         let (link, first) = (Some(link), greeting.then_some(first));
         Self { link, bell: Arc::default(), sockets, until, first, later, called: false }
     }
@@ -140,11 +140,11 @@ impl Watched {
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
-        let rung = self.bell.listen(context);
+        let rung = self.bell.register(context);
         if self.called && !rung {
             return false;
         }
-        let now = self.sockets.presence.steady();
+        let now = self.sockets.service.steady();
         if now >= self.until {
             if self.is_greeting() {
                 meter::handshake(false);
@@ -154,7 +154,7 @@ impl Watched {
         self.called = true;
         // Once the handshake is done, the time for the first request may end before that of the handshake would have.
         let wait = self.first.map_or(self.until - now, |first| first.min(self.until - now));
-        self.sockets.wheel.call_after(wait, &self.bell);
+        self.sockets.wheel.schedule(wait, &self.bell);
         false
     }
 
@@ -163,13 +163,13 @@ impl Watched {
         if !self.is_greeting()
             && let Some(first) = self.first.take()
         {
-            self.until = self.sockets.presence.steady() + first;
+            self.until = self.sockets.service.steady() + first;
         }
     }
 
     fn wrote(&mut self, written: &Poll<Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) {
-            self.until = self.sockets.presence.steady() + self.later;
+            self.until = self.sockets.service.steady() + self.later;
             self.first = None;
         }
     }

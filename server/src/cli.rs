@@ -10,13 +10,13 @@ use clap::{Parser, Subcommand};
 use presence_core::Clock as _;
 use presence_identity::browserid::{KeySource, Question};
 use presence_service::clock::SystemClock;
-use presence_service::operator::{self, TokenDigest};
+use presence_service::operator::{self, OperatorTokenDigest};
 use secrecy::ExposeSecret;
 
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
 use crate::tls::Tls;
-use crate::{browserid, http, oidc, telemetry};
+use crate::{browserid, http, logging, oidc};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -121,7 +121,7 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    telemetry::start(&settings).map_err(|text| Failure(2, text))?;
+    logging::start(&settings).map_err(|text| Failure(2, text))?;
     let development = settings.dev;
     let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(|text| Failure(2, text))?;
@@ -237,8 +237,8 @@ async fn assertion(
 
 /// The token goes to the operator, the setting to the server.
 fn admin_token() -> String {
-    let token = operator::make_token();
-    let digest = TokenDigest::of(&token).to_hex();
+    let token = operator::generate_operator_token();
+    let digest = OperatorTokenDigest::of(&token).to_hex();
     let token = token.expose_secret();
     format!(
         "The token, shown this once; keep it where you keep passwords:\n\n    {token}\n\n\

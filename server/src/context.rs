@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
-use presence_service::Presence;
+use presence_service::PresenceService;
 use url::Url;
 
 use crate::operator_console::OperatorConsole;
 
 /// What every handler may use.
-pub struct Context {
+pub struct ServerContext {
     /// The service.
-    pub presence: Arc<Presence>,
+    pub service: Arc<PresenceService>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
     pub public_url: Url,
     /// The origins whose pages are this server's own.
@@ -30,7 +30,7 @@ pub struct Context {
     pub version_file: PathBuf,
 }
 
-impl Context {
+impl ServerContext {
     /// The origin of the server, as browsers write it.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()

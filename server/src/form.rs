@@ -2,7 +2,7 @@
 //! fields can be read.
 
 use presence_protocol::{Errno, Ko};
-use presence_service::sign_in::is_csrf_token;
+use presence_service::sessions::is_csrf_token;
 use url::form_urlencoded;
 
 /// The name of the field that carries the CSRF token of a session.
@@ -101,7 +101,7 @@ impl VerifiedForm {
 
 #[cfg(test)]
 mod tests {
-    use presence_service::sign_in::csrf_token;
+    use presence_service::sessions::csrf_token;
 
     use super::*;
 

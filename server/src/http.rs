@@ -40,7 +40,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use presence_protocol::{Errno, Ko};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::route_table::{RouteTable, SharedEndpoint};
 
 use self::account::AccountApi;
@@ -101,7 +101,7 @@ enum Subject {
 /// Returns all routes except the two sockets and the metrics: those of the API, and those that
 /// `pages` puts before them.
 pub fn routes(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     pages: fn(SharedEndpoint) -> RouteTable,
 ) -> impl Endpoint<Output = Response> {
     let api = service().into_endpoint().map_to_response();

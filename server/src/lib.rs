@@ -21,11 +21,11 @@ mod oidc;
 pub mod settings;
 pub mod socket;
 
-mod client;
+mod client_address;
 mod tls;
 
 pub mod context;
 mod handover;
+mod logging;
 mod meter;
-mod operator_console;
-mod telemetry;
+pub mod operator_console;

@@ -14,7 +14,7 @@ use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
-use presence_service::{Parts, Presence, StoreError};
+use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,16 +22,16 @@ use url::Url;
 
 use crate::acceptor::{Listening, bind};
 use crate::browserid;
-use crate::client::Proxies;
-use crate::context::Context;
-use crate::http;
-use crate::meter::{self, Exporter};
+use crate::client_address::Proxies;
+use crate::context::ServerContext;
+use crate::http::{self, running};
+use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
 use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::tls::Tls;
 use crate::web;
@@ -64,9 +64,9 @@ pub struct Running {
     operator: Option<TcpListener>,
     tls: Option<Arc<Tls>>,
     settings: Settings,
-    context: Arc<Context>,
-    sockets: Arc<Sockets>,
-    exporter: Exporter,
+    context: Arc<ServerContext>,
+    sockets: Arc<SocketRegistry>,
+    exporter: MetricsExporter,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -81,7 +81,8 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = Exporter::start().map_err(failed)?;
+        let exporter =
+            MetricsExporter::install(running::VERSION, running::commit()).map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -92,7 +93,7 @@ impl Running {
         let oidc = oidc::verifier(&settings).map_err(failed)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let (presence, writer) = Presence::open(Parts {
+        let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(with_oidc(
                 verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
@@ -106,18 +107,19 @@ impl Running {
         .map_err(|error| StartError(with_causes(&error)))?;
         let own_origins = own_origins(&settings, &public_url, address);
         let origins = Origins::of(own_origins.clone(), &settings);
-        let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
+        let sockets =
+            Arc::new(SocketRegistry::new(Arc::clone(&service), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
-        let (house, house_stop) = (Arc::clone(&presence), stop.clone());
+        let (house, house_stop) = (Arc::clone(&service), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
         if let Some(oidc) = oidc {
-            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&service), stop.clone()));
         }
-        let context = Arc::new(Context {
-            presence,
+        let context = Arc::new(ServerContext {
+            service,
             public_url,
             own_origins,
             dev_issuer,
@@ -166,7 +168,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let closing = self.context.presence.closing();
+        let closing = self.context.service.closing();
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         self.watch_certificate()?;
         let ended = CancellationToken::new();
@@ -242,7 +244,7 @@ impl Running {
 async fn drained(
     asked: impl Future<Output = Stop>,
     stop: CancellationToken,
-    sockets: &Sockets,
+    sockets: &SocketRegistry,
     over: Duration,
 ) {
     let farewell = match asked.await {
@@ -331,8 +333,8 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
 }
 
 fn endpoint(
-    context: Arc<Context>,
-    sockets: Arc<Sockets>,
+    context: Arc<ServerContext>,
+    sockets: Arc<SocketRegistry>,
     proxies: Proxies,
     metrics: Option<impl Endpoint<Output = Response> + 'static>,
 ) -> impl Endpoint<Output = Response> {
@@ -372,18 +374,21 @@ fn is_for_the_operator(uri: &Uri) -> bool {
     [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return http::refuse(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(sockets))
+        .body(exporter.render(&sockets.service, sockets.is_draining()))
 }
 
-fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>
+fn socket<F, A>(
+    sockets: &Arc<SocketRegistry>,
+    upgrade: F,
+) -> Arc<dyn DynEndpoint<Output = Response>>
 where
-    F: Fn(Arc<Sockets>, Request) -> A + Send + Sync + 'static,
+    F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Response, Ko>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);

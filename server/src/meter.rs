@@ -12,10 +12,8 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
+use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
-
-use crate::http::running;
-use crate::socket::shared::Sockets;
 
 /// Upper bounds of most histograms, in seconds.
 const SECONDS: &[f64] = &[
@@ -145,7 +143,7 @@ impl Meters {
 }
 
 /// Counts a refusal.
-pub(crate) fn ko(errno: Errno) {
+pub(crate) fn count_error(errno: Errno) {
     if let Some((_, counter)) = METERS.kos.iter().find(|(known, _)| *known == errno) {
         counter.increment(1);
     }
@@ -172,11 +170,11 @@ pub(crate) fn certificate(taken: bool) {
 
 /// What has been counted, as Prometheus reads it.
 #[derive(Clone)]
-pub(crate) struct Exporter(PrometheusHandle);
+pub(crate) struct MetricsExporter(PrometheusHandle);
 
-impl Exporter {
+impl MetricsExporter {
     /// Starts counting. A second one in the same process counts nothing.
-    pub(crate) fn start() -> Result<Self, BuildError> {
+    pub(crate) fn install(version: &'static str, commit: &'static str) -> Result<Self, BuildError> {
         let whole = |name: &str| Matcher::Full(name.to_owned());
         let recorder = PrometheusBuilder::new()
             .set_buckets(SECONDS)?
@@ -189,8 +187,7 @@ impl Exporter {
         }
         described::describe();
         LazyLock::force(&METERS);
-        let version = running::VERSION;
-        gauge!("presence_build_info", "version" => version, "commit" => running::commit()).set(1.0);
+        gauge!("presence_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(exporter)
     }
 
@@ -202,19 +199,18 @@ impl Exporter {
     }
 
     /// Everything counted so far, with what is looked up only now.
-    pub(crate) fn render(&self, sockets: &Sockets) -> String {
-        let presence = &sockets.presence;
+    pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
         presence.measure();
-        METERS.draining.set(f64::from(u8::from(sockets.is_draining())));
+        METERS.draining.set(f64::from(u8::from(is_draining)));
         METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
         self.0.run_upkeep();
         self.0.render()
     }
 }
 
-impl fmt::Debug for Exporter {
+impl fmt::Debug for MetricsExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Exporter")
+        f.write_str("MetricsExporter")
     }
 }
 
@@ -229,7 +225,7 @@ mod tests {
     async fn samples_are_summed_up_though_nobody_reads_them() {
         let builder = PrometheusBuilder::new().set_buckets(SECONDS).unwrap();
         let recorder = builder.build_recorder();
-        let exporter = Exporter(recorder.handle());
+        let exporter = MetricsExporter(recorder.handle());
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
             let begun = Instant::now();

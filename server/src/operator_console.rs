@@ -1,31 +1,39 @@
-//! The resources of the operator's pages.
+//! The operator's access control, and the live state that the operator's pages show.
 
 use std::sync::Arc;
 
 use presence_service::operator::OperatorAccess;
 
-use crate::meter::Exporter;
+use crate::meter::MetricsExporter;
 use crate::settings::Settings;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 
-/// The resources that the operator's pages need besides the service.
+/// The operator's access and live state. Exists only if an operator's token is configured.
 pub struct OperatorConsole {
-    /// The operator's token and sessions.
+    /// The sign-in of operators and their sessions.
     pub(crate) access: OperatorAccess,
-    /// The metrics.
-    pub(crate) exporter: Exporter,
-    /// The open sockets.
-    pub(crate) sockets: Arc<Sockets>,
+    exporter: MetricsExporter,
+    sockets: Arc<SocketRegistry>,
 }
 
 impl OperatorConsole {
-    /// Returns the console that the settings ask for; `None` if they hold no token digest.
+    /// Returns the console for the token of the settings, or `None` if they hold none.
     pub(crate) fn configured(
         settings: &Settings,
-        exporter: &Exporter,
-        sockets: &Arc<Sockets>,
+        exporter: &MetricsExporter,
+        sockets: &Arc<SocketRegistry>,
     ) -> Option<Self> {
         let access = OperatorAccess::new(settings.admin_token_digest()?, settings.admin_session());
         Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
+    }
+
+    /// Returns all metrics in the text format of Prometheus.
+    pub(crate) fn metrics(&self) -> String {
+        self.exporter.render(&self.sockets.service, self.is_draining())
+    }
+
+    /// Returns true while the server closes its sockets before it stops.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.sockets.is_draining()
     }
 }

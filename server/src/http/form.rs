@@ -5,7 +5,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
 use presence_protocol::Ko;
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 
 use crate::form::{UnverifiedForm, VerifiedForm};
 
@@ -79,7 +79,7 @@ impl Example for GrantForm {
 /// The body of a grant.
 pub(super) enum GrantBody {
     /// A script asks.
-    Json(Target),
+    Json(RedirectTarget),
     /// A page asks.
     Form(UnverifiedForm),
 }
@@ -87,7 +87,7 @@ pub(super) enum GrantBody {
 /// The fields of the form of a consent page.
 pub(super) struct GrantDecision {
     /// Where the user wants to go afterwards.
-    pub(super) target: Target,
+    pub(super) target: RedirectTarget,
     /// What the user says.
     pub(super) decision: Decision,
 }
@@ -105,7 +105,10 @@ impl GrantDecision {
             Some("no") => Decision::No,
             Some(_) => return Err(body::invalid("decision", "yes or no")),
         };
-        Ok(Self { target: Target { redirect: field("redirect"), state: field("state") }, decision })
+        Ok(Self {
+            target: RedirectTarget { redirect: field("redirect"), state: field("state") },
+            decision,
+        })
     }
 }
 
@@ -137,9 +140,9 @@ impl<'a> ApiExtractor<'a> for GrantBody {
             return Ok(Self::Form(UnverifiedForm::parse(&text)));
         }
         if text.is_empty() {
-            return Ok(Self::Json(Target::default()));
+            return Ok(Self::Json(RedirectTarget::default()));
         }
         let GrantRequest { redirect, state } = body::read(&text)?;
-        Ok(Self::Json(Target { redirect, state }))
+        Ok(Self::Json(RedirectTarget { redirect, state }))
     }
 }

@@ -7,15 +7,15 @@ use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 
-use crate::client;
-use crate::context::Context;
+use crate::client_address;
+use crate::context::ServerContext;
 use crate::cookie::{Cookie, SetCookie};
 
 use super::refusal::Refusal;
 
 /// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
 pub(crate) struct Site {
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     pub(crate) same_origin: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,
@@ -32,16 +32,16 @@ impl Site {
     pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
-        Ok(Self { context, same_origin, client: client::address(request) })
+        Ok(Self { context, same_origin, client: client_address::of(request) })
     }
 }
 
 /// What every handler may use.
-pub(super) fn context(request: &Request) -> Result<Arc<Context>, Refusal> {
-    request.data::<Arc<Context>>().cloned().ok_or(Errno::Internal.into())
+pub(super) fn context(request: &Request) -> Result<Arc<ServerContext>, Refusal> {
+    request.data::<Arc<ServerContext>>().cloned().ok_or(Errno::Internal.into())
 }
 
-fn is_same_origin(request: &Request, context: &Context) -> bool {
+fn is_same_origin(request: &Request, context: &ServerContext) -> bool {
     let told_otherwise =
         request.header("sec-fetch-site").is_some_and(|relation| relation != "same-origin");
     let origin = request.header(header::ORIGIN);
@@ -50,16 +50,16 @@ fn is_same_origin(request: &Request, context: &Context) -> bool {
 }
 
 /// Returns the session token in the cookie.
-pub(super) fn session_of(request: &Request, context: &Context) -> Option<String> {
+pub(super) fn session_of(request: &Request, context: &ServerContext) -> Option<String> {
     Cookie::SESSION.read(request, context.is_secure())
 }
 
 /// Returns the header that sets the session cookie for a number of seconds.
-pub(crate) fn session_cookie(context: &Context, token: &str, seconds: u64) -> SetCookie {
+pub(crate) fn session_cookie(context: &ServerContext, token: &str, seconds: u64) -> SetCookie {
     Cookie::SESSION.set(context.is_secure(), token, seconds)
 }
 
 /// Returns the header that removes the session cookie.
-pub(super) fn clear_cookie(context: &Context) -> SetCookie {
+pub(super) fn clear_cookie(context: &ServerContext) -> SetCookie {
     Cookie::SESSION.remove(context.is_secure())
 }

@@ -9,16 +9,16 @@ use std::task::{Context, Poll};
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
 use presence_core::Millis;
-use presence_core::patience::Patience;
+use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
-use presence_service::app_service::{AppService, Wish};
+use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{Bell, Presence};
+use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
 
-use super::driver::{Conversation, Say};
+use super::socket_loop::{Outgoing, ProtocolState};
 use crate::meter::{self, Channel};
 
 /// How many frames may be worked on at once; their replies keep their order.
@@ -57,9 +57,9 @@ pub(crate) struct Upgraded {
 }
 
 /// The conversation with one AppService.
-pub(crate) struct AppConversation {
-    presence: Arc<Presence>,
-    bell: Arc<Bell>,
+pub(crate) struct AppServiceProtocol {
+    presence: Arc<PresenceService>,
+    bell: Arc<SocketWaker>,
     upgraded: Upgraded,
     guest: Option<Box<Guest>>,
     /// A key is being checked; what comes after it waits.
@@ -69,15 +69,19 @@ pub(crate) struct AppConversation {
     /// What becomes of notifications is logged in here.
     span: Span,
     work: FuturesOrdered<Work>,
-    out: VecDeque<Say>,
-    patience: Patience,
+    out: VecDeque<Outgoing>,
+    patience: ViolationWindow,
     heard: bool,
     /// The stream may hold something.
     news: bool,
 }
 
-impl AppConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
+impl AppServiceProtocol {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        upgraded: Upgraded,
+    ) -> Self {
         let mut conversation = Self {
             presence,
             bell,
@@ -88,7 +92,7 @@ impl AppConversation {
             span: Span::none(),
             work: FuturesOrdered::new(),
             out: VecDeque::new(),
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             heard: false,
             news: false,
         };
@@ -177,7 +181,7 @@ impl AppConversation {
                 results
                     .iter()
                     .filter_map(|result| result.as_ref().err())
-                    .for_each(|ko| meter::ko(ko.errno));
+                    .for_each(|ko| meter::count_error(ko.errno));
                 if results.iter().any(too_fast) {
                     self.lose_patience();
                 }
@@ -199,16 +203,16 @@ impl AppConversation {
             (Errno::TooManyConnections, CloseCode::TryAgainLater),
         ];
         if let Some((_, code)) = good_byes.into_iter().find(|(errno, _)| *errno == ko.errno) {
-            self.out.push_back(Say::Close(code));
+            self.out.push_back(Outgoing::Close(code));
         }
     }
 
     fn say(&mut self, text: String) {
-        self.out.push_back(Say::Text(text.into()));
+        self.out.push_back(Outgoing::Text(text.into()));
     }
 
     fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         self.say(ko.to_json(id));
         if ko.errno == Errno::SlowDown {
             self.lose_patience();
@@ -217,7 +221,7 @@ impl AppConversation {
 
     fn lose_patience(&mut self) {
         if self.patience.is_over(self.presence.steady()) {
-            self.out.push_back(Say::Close(CloseCode::TooSlowOrTooFast));
+            self.out.push_back(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
 
@@ -227,21 +231,21 @@ impl AppConversation {
             Ok(frames) => {
                 // A page may be followed by another.
                 self.news = !frames.is_empty();
-                self.out.extend(frames.into_iter().map(Say::Text));
+                self.out.extend(frames.into_iter().map(Outgoing::Text));
             }
-            Err(code) => self.out.push_back(Say::Close(code)),
+            Err(code) => self.out.push_back(Outgoing::Close(code)),
         }
     }
 }
 
-impl Conversation for AppConversation {
+impl ProtocolState for AppServiceProtocol {
     const CHANNEL: Channel = Channel::App;
 
     fn is_ready(&self) -> bool {
         !self.authenticating && self.work.len() < AT_WORK && self.out.len() < AT_WORK
     }
 
-    fn hear(&mut self, text: &str) {
+    fn handle_frame(&mut self, text: &str) {
         self.heard = true;
         match app::parse(text) {
             Ok(request) => self.take(request),
@@ -259,12 +263,12 @@ impl Conversation for AppConversation {
         }
     }
 
-    fn give_up(&mut self) {
+    fn cancel_pending(&mut self) {
         self.work.clear();
         self.logged = 0;
     }
 
-    fn next_say(&mut self) -> Option<Say> {
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
         if self.news && self.out.is_empty() {
             self.read_stream();
         }
@@ -309,16 +313,16 @@ fn too_fast(result: &Result<Queued, Ko>) -> bool {
 }
 
 async fn open(
-    presence: &Presence,
+    presence: &PresenceService,
     app: Option<AppId>,
     auth: Auth,
     paged: bool,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
 ) -> Result<Guest, Ko> {
     let Auth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;
     let service = presence.app_service(app, &key).await?;
-    let wish = if paged { Wish::Paged { cursor, receipts } } else { Wish::Plain };
+    let wish = if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
     let subscription = presence.subscribe(&service, wish, bell).await?;
     // Whoever revoked the key or stopped the Application since it was checked did not find this socket in its room.
     presence.app_service(app, &key).await?;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use presence_core::patience::Patience;
-use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Millis, Notification, Taken};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::violation_window::ViolationWindow;
+use presence_core::{Millis, Notification, Settlement};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
-use presence_service::device::{Applied, OpenDevice, settled};
-use presence_service::hub::Seat;
-use presence_service::sign_in::{self, Identified};
-use presence_service::{Bell, Mailbox, Presence};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
+use presence_service::hub::DeviceConnection;
+use presence_service::sessions::{self, VerifiedProof};
+use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
-use super::driver::{Conversation, Say};
-use super::outbox::Outbox;
+use super::outgoing::OutgoingQueue;
+use super::socket_loop::{Outgoing, ProtocolState};
 use crate::meter::{self, Channel};
 
 /// How many replies may wait to be written before no more frames are read.
@@ -31,41 +31,45 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenDevice>, Ko>),
-    Renewed(Result<Identified, Ko>, Command),
+    Opened(Result<Box<OpenedDevice>, Ko>),
+    Renewed(Result<VerifiedProof, Ko>, Command),
     Settled(Result<(), Ko>),
 }
 
 /// A device whose user is known, in its seat.
 struct Guest {
-    known: Known,
-    seat: Seat,
+    known: AuthenticatedDevice,
+    seat: DeviceConnection,
     mailbox: Arc<Mailbox>,
 }
 
 /// The conversation with one device.
-pub(crate) struct DeviceConversation {
-    presence: Arc<Presence>,
-    bell: Arc<Bell>,
+pub(crate) struct DeviceProtocol {
+    presence: Arc<PresenceService>,
+    bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
     guest: Option<Guest>,
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
     id: Option<RequestId>,
-    out: Outbox,
+    out: OutgoingQueue,
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
-    patience: Patience,
+    patience: ViolationWindow,
     /// The mailbox may hold something.
     news: bool,
     /// Why whoever is there would be closed as unknown.
     unknown: CloseCode,
 }
 
-impl DeviceConversation {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
+impl DeviceProtocol {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             presence,
             bell,
@@ -73,10 +77,10 @@ impl DeviceConversation {
             guest: None,
             pending: None,
             id: None,
-            out: Outbox::default(),
+            out: OutgoingQueue::default(),
             written: Vec::new(),
             attempts: 0,
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             news: false,
             unknown: CloseCode::Silent,
         }
@@ -95,12 +99,12 @@ impl DeviceConversation {
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
-        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
+        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
-            Heard::Apply(command) => self.apply(command),
-            Heard::Renew(proof, command) => {
+            FrameAction::Apply(command) => self.apply(command),
+            FrameAction::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
@@ -117,8 +121,8 @@ impl DeviceConversation {
     fn apply(&mut self, command: Command) {
         let Some(guest) = &self.guest else { return };
         match self.presence.apply(&guest.seat, command) {
-            Applied::Done => self.reply_ok(),
-            Applied::Settling(answer) => {
+            CommandOutcome::Done => self.reply_ok(),
+            CommandOutcome::Settling(answer) => {
                 self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
             }
         }
@@ -139,8 +143,8 @@ impl DeviceConversation {
         }
     }
 
-    fn on_opened(&mut self, open: OpenDevice) {
-        let OpenDevice { known, seat, mailbox, pending } = open;
+    fn on_opened(&mut self, open: OpenedDevice) {
+        let OpenedDevice { known, seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
@@ -154,9 +158,9 @@ impl DeviceConversation {
         let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
-            self.out.push(Say::Close(CloseCode::TryAgainLater));
+            self.out.push(Outgoing::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push(Say::Close(self.unknown));
+            self.out.push(Outgoing::Close(self.unknown));
         }
     }
 
@@ -165,16 +169,16 @@ impl DeviceConversation {
             None => Bytes::from_static(device::OK.as_bytes()),
             Some(id) => device::ok(Some(&id)).into_owned().into(),
         };
-        self.out.push(Say::Text(bytes));
+        self.out.push(Outgoing::Text(bytes));
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         let id = self.id.take();
-        self.out.push(Say::Text(ko.to_json(id.as_ref()).into()));
+        self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
         if too_fast && self.patience.is_over(self.presence.steady()) {
-            self.out.push(Say::Close(CloseCode::TooSlowOrTooFast));
+            self.out.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
 
@@ -183,21 +187,21 @@ impl DeviceConversation {
             return;
         }
         let items: Vec<_> = notifications.iter().map(|item| on_the_wire(item)).collect();
-        self.out.push(Say::Text(device::notifications(&items).into()));
+        self.out.push(Outgoing::Text(device::notifications(&items).into()));
         if self.guest.as_ref().is_some_and(|guest| !guest.known.acks) {
             self.written.extend(notifications.iter().map(|item| item.id));
         }
     }
 }
 
-impl Conversation for DeviceConversation {
+impl ProtocolState for DeviceProtocol {
     const CHANNEL: Channel = Channel::Device;
 
     fn is_ready(&self) -> bool {
         self.pending.is_none() && self.out.len() < UNSAID
     }
 
-    fn hear(&mut self, text: &str) {
+    fn handle_frame(&mut self, text: &str) {
         if self.unknown == CloseCode::Silent {
             self.unknown = CloseCode::NotAuthorised;
         }
@@ -228,11 +232,11 @@ impl Conversation for DeviceConversation {
         }
     }
 
-    fn give_up(&mut self) {
+    fn cancel_pending(&mut self) {
         self.pending = None;
     }
 
-    fn next_say(&mut self) -> Option<Say> {
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
         if self.news
             && self.out.is_empty()
             && let Some(guest) = &self.guest
@@ -251,7 +255,7 @@ impl Conversation for DeviceConversation {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -260,12 +264,12 @@ impl Conversation for DeviceConversation {
         let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
-                Due::Announce(seconds) => {
-                    self.out.push(Say::Text(device::expires_in(seconds).into()));
-                    self.bell.ring();
+                SessionDeadline::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                SessionDeadline::Announce(seconds) => {
+                    self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
+                    self.bell.wake();
                 }
-                Due::Close => {
+                SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
                     return 1_000;
                 }

@@ -7,17 +7,17 @@ use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
 use presence_protocol::app::{Auth, SUBPROTOCOL};
 use presence_protocol::{AppId, Errno, Ko};
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use presence_service::attempts::Attempt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::app::{AppConversation, Upgraded};
-use super::device::DeviceConversation;
-use super::driver::{Conversation, Driver};
-use super::shared::Sockets;
-use crate::client;
+use super::app::{AppServiceProtocol, Upgraded};
+use super::device::DeviceProtocol;
+use super::registry::SocketRegistry;
+use super::socket_loop::{ProtocolState, SocketLoop};
+use crate::client_address;
 use crate::handover::{self, Bare};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
@@ -35,11 +35,11 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
-pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
-    let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
-    let conversation = move |bell| DeviceConversation::new(presence, bell, client);
+    let (presence, client) = (Arc::clone(&sockets.service), handshake.client);
+    let conversation = move |bell| DeviceProtocol::new(presence, bell, client);
     handshake.accept(sockets, request, config, conversation)
 }
 
@@ -48,7 +48,7 @@ pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko>
 /// # Errors
 ///
 /// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
-pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let (app, unknown) = named_app(request);
     let bearer = bearer(request)?;
@@ -56,15 +56,16 @@ pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, 
         if unknown {
             return Err(Errno::InvalidApiKey.into());
         }
-        let presence = &sockets.presence;
+        let presence = &sockets.service;
         presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
-    let presence = Arc::clone(&sockets.presence);
+    let presence = Arc::clone(&sockets.service);
     let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
-    let mut response = handshake
-        .accept(sockets, request, config, |bell| AppConversation::new(presence, bell, upgraded))?;
+    let mut response = handshake.accept(sockets, request, config, |bell| {
+        AppServiceProtocol::new(presence, bell, upgraded)
+    })?;
     if paged {
         let value = header::HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
@@ -79,7 +80,7 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn of(sockets: &Sockets, request: &Request) -> Result<Self, Ko> {
+    fn of(sockets: &SocketRegistry, request: &Request) -> Result<Self, Ko> {
         if sockets.is_draining() {
             return Err(Ko::from(Errno::ShuttingDown).after(1.0));
         }
@@ -91,18 +92,18 @@ impl Handshake {
         let key = key.ok_or_else(|| {
             Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
         })?;
-        let client = client::address(request);
-        sockets.presence.admit(client)?;
+        let client = client_address::of(request);
+        sockets.service.admit(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }
 
-    fn accept<C: Conversation + 'static>(
+    fn accept<C: ProtocolState + 'static>(
         self,
-        sockets: &Arc<Sockets>,
+        sockets: &Arc<SocketRegistry>,
         request: &Request,
         config: WebSocketConfig,
-        conversation: impl FnOnce(Arc<Bell>) -> C + Send + 'static,
+        conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
     ) -> Result<Response, Ko> {
         let upgrade = request
             .take_upgrade()
@@ -113,11 +114,11 @@ impl Handshake {
             let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
             let socket =
                 WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
-            let bell = Arc::new(Bell::default());
+            let bell = Arc::new(SocketWaker::default());
             let entry = shared.enter(&bell);
             tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
-            let driver = Driver::new(socket, conversation, bell, Arc::clone(&shared));
+            let driver = SocketLoop::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.
             shared.tasks.spawn(driver.run(entry));
         };

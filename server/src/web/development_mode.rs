@@ -7,7 +7,7 @@ use presence_identity::DevIssuer;
 use presence_protocol::{Errno, Ko};
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::page::{Layout, Section};
 
 use super::forms::AnonymousForm;
@@ -67,7 +67,7 @@ fn page(visitor: &Visitor, email: &str) -> DevelopmentPage {
 }
 
 /// Makes two assertions, since each can be used only once.
-fn snippets(context: &Context, email: &str) -> Result<Vec<Snippet>, Ko> {
+fn snippets(context: &ServerContext, email: &str) -> Result<Vec<Snippet>, Ko> {
     let origin = context.origin();
     let for_session = crate::http::dev_assertion(context, email, &origin)?;
     let for_device = crate::http::dev_assertion(context, email, &origin)?;

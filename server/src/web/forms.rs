@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{Request, RequestBody};
 use presence_core::UserId;
 use presence_protocol::{Errno, Ko};
-use presence_service::Presence;
+use presence_service::PresenceService;
 
 use crate::cookie::SetCookie;
 use crate::form::{CsrfCheck, UnverifiedForm, VerifiedForm};
@@ -75,8 +75,8 @@ impl UserForm {
     }
 
     /// Returns the service.
-    pub(crate) fn presence(&self) -> &Presence {
-        self.visitor.presence()
+    pub(crate) fn service(&self) -> &PresenceService {
+        self.visitor.service()
     }
 
     /// Returns the user.

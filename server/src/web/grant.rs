@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use presence_core::model::App;
 use presence_protocol::{AppId, Errno, Ko};
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 use presence_service::rules;
 use serde::Deserialize;
 use url::Url;
@@ -56,14 +56,14 @@ pub(super) async fn show(
     Query(query): Query<GrantQuery>,
     PathAndQuery(here): PathAndQuery,
 ) -> PageResult {
-    let presence = visitor.presence();
+    let presence = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
     let app = presence.grantable_app(appid).await?;
     let GrantQuery { redirect, state, id } = query;
     let (redirect, id) = (non_empty(redirect), non_empty(id));
     rules::display_text("id", id.as_deref().unwrap_or_default(), MAX_ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
-    let target = Target { redirect: redirect.clone(), state: None };
+    let target = RedirectTarget { redirect: redirect.clone(), state: None };
     let origin = presence.decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
         return Ok(PageResponse::see_other(&LocalPath::sign_in(&here)));

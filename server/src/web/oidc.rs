@@ -3,7 +3,7 @@
 //! A browser begins at `/sign-in/oidc/<name>?return=<path>` and is sent to the provider, which
 //! sends it back to `/sign-in/oidc/<name>/callback`. That address must be registered at the
 //! provider. A failure is shown as a page that says what to do, and repeats nothing of what the
-//! provider sent. `Context::code_flow` lists the providers.
+//! provider sent. `ServerContext::code_flow` lists the providers.
 
 use askama::Template;
 use poem::http::StatusCode;
@@ -14,7 +14,7 @@ use presence_identity::oidc::{Answer, CodeFlow, FlowError};
 use presence_protocol::{Errno, Ko};
 use presence_service::attempts::Attempt;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::cookie::Cookie;
 use crate::http::Site;
 use crate::page::{Layout, LocalPath, PageResponse, Section};
@@ -68,7 +68,7 @@ pub(super) async fn begin(
     let return_path = query.return_path().filter(is_short);
     let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
     let flow = flow(context)?;
-    let now = context.presence.now();
+    let now = context.service.now();
     let begun = async {
         let secret = secret.map_or_else(CodeFlow::browser_secret, Ok)?;
         let url = flow.begin(&provider, return_path.as_str(), &secret, now).await?;
@@ -93,7 +93,7 @@ pub(super) async fn finish(
 ) -> PageResult {
     let context = visitor.context();
     let answer = Answer::of_query(here.query());
-    let now = context.presence.now();
+    let now = context.service.now();
     let flow = flow(context)?;
     let mut failure = FlowError::Busy;
     let finishing = async {
@@ -104,20 +104,20 @@ pub(super) async fn finish(
         })
     };
     // The code is a credential as any other: a bad one makes the server ask the provider in vain.
-    let finished = match context.presence.attempt(client, Attempt::SignIn, finishing).await {
+    let finished = match context.service.attempt(client, Attempt::SignIn, finishing).await {
         Ok(finished) => finished,
         Err(error) if error.errno == Errno::SlowDown => {
             return failed(&visitor, &provider, FlowError::Busy);
         }
         Err(_) => return failed(&visitor, &provider, failure),
     };
-    let opened = context.presence.open_session_for(finished.identity, Scope::Account).await?;
+    let opened = context.service.open_session_for(finished.identity, Scope::Account).await?;
     let return_path = LocalPath::parse(&finished.return_path);
     let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
     Ok(sign_in::enter(&visitor, &opened, &return_path).await)
 }
 
-fn flow(context: &Context) -> Result<&CodeFlow, Errno> {
+fn flow(context: &ServerContext) -> Result<&CodeFlow, Errno> {
     context.code_flow.as_ref().ok_or(Errno::NotFound)
 }
 

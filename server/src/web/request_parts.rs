@@ -6,7 +6,7 @@ use poem::{Request, RequestBody};
 use presence_protocol::{AppId, Errno};
 use serde::Deserialize;
 
-use crate::client;
+use crate::client_address;
 use crate::page::LocalPath;
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
@@ -27,7 +27,7 @@ pub(super) struct ClientAddress(pub(super) IpAddr);
 
 impl FromPageRequest for ClientAddress {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
-        Ok(Self(client::address(request)))
+        Ok(Self(client_address::of(request)))
     }
 }
 

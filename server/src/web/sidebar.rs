@@ -3,11 +3,11 @@
 pub(super) mod erase;
 
 use askama::Template;
-use presence_core::AppState;
+use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;
 use presence_protocol::{AppId, DeviceName, Errno, Ko, Status};
 use presence_service::GrantedApp;
-use presence_service::ticket::TICKET_LASTS;
+use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -57,7 +57,7 @@ impl From<GrantedApp> for GrantRow {
             name,
             domain,
             paused: grant.paused,
-            active: state == AppState::Active,
+            active: state == ApplicationState::Active,
             granted_at: Timestamp::new(grant.granted_at),
             last_checked_at: last_looked_at.map(Timestamp::new),
         }
@@ -99,7 +99,7 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
     let Some(me) = visitor.caller().map(|caller| caller.user) else {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
-    let presence = visitor.presence();
+    let presence = visitor.service();
     let grants = presence.grants_of(me).await?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
@@ -113,8 +113,8 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 #[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
-    let ticket = form.presence().ticket(caller);
-    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LASTS / 1000 });
+    let ticket = form.service().ticket(caller);
+    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME / 1000 });
     Ok(PageResponse::json(body.to_string()))
 }
 
@@ -123,14 +123,14 @@ pub(super) async fn pause(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
     let pause = form.fields().get("paused") == Some("true");
     let done = if pause { Notice::Paused } else { Notice::Resumed };
-    let paused = form.presence().pause(form.me(), app, pause).await;
+    let paused = form.service().pause(form.me(), app, pause).await;
     redirect(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))
 }
 
 /// Revokes a grant.
 pub(super) async fn revoke(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
-    let revoked = form.presence().revoke(form.me(), app).await;
+    let revoked = form.service().revoke(form.me(), app).await;
     redirect(revoked, Errno::UnknownApplication, (Notice::Revoked, Notice::NoSuchGrant))
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn revoke(form: UserForm) -> PageResult {
 #[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn end_device(form: UserForm) -> PageResult {
     let device: DeviceName = form.parse("device")?;
-    let ended = form.presence().end_device(form.me(), &device);
+    let ended = form.service().end_device(form.me(), &device);
     redirect(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))
 }
 

@@ -7,10 +7,10 @@ use presence_core::Scope;
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
 use presence_protocol::Errno;
-use presence_service::sign_in::Opened;
+use presence_service::sessions::NewSession;
 use secrecy::ExposeSecret;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http;
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
 
@@ -32,7 +32,7 @@ struct ProviderLink {
 
 /// Returns the providers that this server is configured for. A visitor begins at
 /// `/sign-in/oidc/<name>?return=<path>`.
-fn providers(context: &Context) -> Vec<ProviderLink> {
+fn providers(context: &ServerContext) -> Vec<ProviderLink> {
     let providers = context.code_flow.iter().flat_map(CodeFlow::providers);
     providers
         .map(|(name, title)| ProviderLink {
@@ -90,13 +90,13 @@ pub(super) async fn development(
     let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(DEFAULT_PATH));
     let name = form.fields().get("name").unwrap_or_default();
     let email = email(name);
-    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     let Ok(assertion) = issuer.assertion(&email, &context.origin(), now, lifetime) else {
         let problem = Some("This is not a valid name. Use letters, digits, dots and dashes.");
         let page = SignInPage { problem, name: name.to_owned(), ..page(visitor, return_path) };
         return Ok(visitor.show_problem(&page, StatusCode::BAD_REQUEST));
     };
-    let (presence, email) = (&context.presence, Some(email.as_str()));
+    let (presence, email) = (&context.service, Some(email.as_str()));
     let opened = presence.open_session(&assertion, email, Scope::Account, Some(client)).await?;
     Ok(enter(visitor, &opened, &return_path).await)
 }
@@ -104,15 +104,15 @@ pub(super) async fn development(
 /// Ends the session that the browser had, gives it the new one, and sends it to a page.
 pub(super) async fn enter(
     visitor: &Visitor,
-    opened: &Opened,
+    opened: &NewSession,
     return_path: &LocalPath,
 ) -> PageResponse {
     let context = visitor.context();
     if let Some(before) = visitor.session() {
         // If this fails, the old session ends when it expires.
-        let _ = context.presence.close_session(&before.caller).await;
+        let _ = context.service.close_session(&before.caller).await;
     }
-    let seconds = opened.caller.expires_at.saturating_sub(context.presence.now()) / 1000;
+    let seconds = opened.caller.expires_at.saturating_sub(context.service.now()) / 1000;
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     PageResponse::redirect(return_path, Notice::SignedIn).with_cookie(&cookie)
 }
@@ -120,7 +120,7 @@ pub(super) async fn enter(
 /// Ends the session.
 pub(super) async fn sign_out(form: UserForm) -> PageResult {
     if let Some(session) = form.visitor().session() {
-        form.presence().close_session(&session.caller).await?;
+        form.service().close_session(&session.caller).await?;
     }
     let response = PageResponse::redirect(&LocalPath::fixed(LocalPath::HOME), Notice::SignedOut);
     Ok(form.clear_cookie().iter().fold(response, PageResponse::with_cookie))

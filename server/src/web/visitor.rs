@@ -8,10 +8,10 @@ use poem::http::StatusCode;
 use poem::{Request, RequestBody};
 use presence_core::{Scope, UserId};
 use presence_protocol::Errno;
-use presence_service::Presence;
-use presence_service::sign_in::Caller;
+use presence_service::PresenceService;
+use presence_service::sessions::AuthenticatedUser;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::cookie::Cookie;
 use crate::http::{Refusal, Site, User};
 use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, Section};
@@ -21,7 +21,7 @@ use super::request_parts::PathAndQuery;
 
 /// Anybody who requests a page, signed in or not.
 pub(crate) struct Visitor {
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     /// The session that the request carries, of any scope.
     session: Option<User>,
     notice: Option<Notice>,
@@ -39,20 +39,24 @@ impl Visitor {
     }
 
     /// Returns the visitor with a session that was looked up already.
-    pub(super) fn new(request: &Request, context: Arc<Context>, session: Option<User>) -> Self {
+    pub(super) fn new(
+        request: &Request,
+        context: Arc<ServerContext>,
+        session: Option<User>,
+    ) -> Self {
         let notice = Cookie::NOTICE.read(request, false);
         let notice = notice.and_then(|name| Notice::from_name(&name));
         Self { context, session, notice }
     }
 
     /// Returns what every handler may use.
-    pub(crate) fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &ServerContext {
         &self.context
     }
 
     /// Returns the service.
-    pub(crate) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(crate) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     /// Returns the session that the request carries, of any scope.
@@ -61,7 +65,7 @@ impl Visitor {
     }
 
     /// Returns the user who is signed in. A session that is for devices only counts as none.
-    pub(crate) fn caller(&self) -> Option<&Caller> {
+    pub(crate) fn caller(&self) -> Option<&AuthenticatedUser> {
         self.account_session().map(|user| &user.caller)
     }
 
@@ -125,7 +129,7 @@ fn is_signed_out(errno: Errno) -> bool {
 /// A visitor who is signed in. Anybody else is sent to the sign-in page, and comes back.
 pub(crate) struct SignedIn {
     visitor: Visitor,
-    caller: Caller,
+    caller: AuthenticatedUser,
 }
 
 impl SignedIn {

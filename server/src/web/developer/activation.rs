@@ -3,7 +3,7 @@
 use poem::http::StatusCode;
 use presence_identity::fetch::FetchError;
 use presence_protocol::Errno;
-use presence_service::verification::{Unproven, VerifyError};
+use presence_service::domains::{DomainProofError, VerifyDomainError};
 
 use crate::page::{LocalPath, Notice, PageResponse};
 use crate::web::forms::UserForm;
@@ -14,19 +14,19 @@ use super::application::{ApplicationPage, FormResult};
 
 /// Verifies the domain.
 pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let (status, problem) = match form.presence().verify_app(form.me(), app).await {
+    let (status, problem) = match form.service().verify_app(form.me(), app).await {
         Ok(_) => {
             let path = LocalPath::of_application(app);
             return Ok(PageResponse::redirect(&path, Notice::DomainVerified));
         }
-        Err(VerifyError::Unproven(reason)) => (StatusCode::CONFLICT, user_message(reason)),
-        Err(VerifyError::Refused(error)) if error.errno == Errno::SlowDown => {
+        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, user_message(reason)),
+        Err(VerifyDomainError::Refused(error)) if error.errno == Errno::SlowDown => {
             let text = "You tried too often. Wait a few seconds.";
             (StatusCode::TOO_MANY_REQUESTS, text.to_owned())
         }
-        Err(VerifyError::Refused(error)) => return Err(error.into()),
+        Err(VerifyDomainError::Refused(error)) => return Err(error.into()),
     };
-    let app = form.presence().own_app(form.me(), app).await?;
+    let app = form.service().own_app(form.me(), app).await?;
     let result = FormResult { verification_problem: Some(problem), ..FormResult::default() };
     let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
     Ok(page.answer(form.visitor(), status))
@@ -34,7 +34,7 @@ pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageRes
 
 /// Starts the Application. The first start creates a key, and shows it.
 pub(super) async fn activate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let (app, new_key) = form.presence().activate_app(form.me(), app).await?;
+    let (app, new_key) = form.service().activate_app(form.me(), app).await?;
     let Some(new_key) = new_key else {
         return Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Started));
     };
@@ -45,41 +45,47 @@ pub(super) async fn activate(form: UserForm, AppInPath(app): AppInPath) -> PageR
 
 /// Stops the Application.
 pub(super) async fn deactivate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let app = form.presence().deactivate_app(form.me(), app).await?;
+    let app = form.service().deactivate_app(form.me(), app).await?;
     Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Stopped))
 }
 
 /// Returns the problem, and what the owner of the domain can do.
-fn user_message(reason: Unproven) -> String {
+fn user_message(reason: DomainProofError) -> String {
     let text = match reason {
-        Unproven::Unreachable(FetchError::NotResolvable) => {
+        DomainProofError::Unreachable(FetchError::NotResolvable) => {
             "The domain was not found. Check the spelling and the DNS entry."
         }
-        Unproven::Unreachable(FetchError::ForbiddenAddress) => {
+        DomainProofError::Unreachable(FetchError::ForbiddenAddress) => {
             "The domain leads to a private address. The page must be reachable from the internet."
         }
-        Unproven::Unreachable(FetchError::Timeout) => {
+        DomainProofError::Unreachable(FetchError::Timeout) => {
             "The server of the domain did not answer within five seconds."
         }
-        Unproven::Unreachable(FetchError::Connection) => {
+        DomainProofError::Unreachable(FetchError::Connection) => {
             "We could not connect: no server answers, or its TLS certificate is not valid."
         }
-        Unproven::Unreachable(FetchError::Redirect) => {
+        DomainProofError::Unreachable(FetchError::Redirect) => {
             "The address answers with a redirect, which we do not follow. Show the key at exactly \
              this address."
         }
-        Unproven::Unreachable(FetchError::NotAllowed) => "We cannot check this domain.",
-        Unproven::Unreachable(FetchError::TooLarge) | Unproven::NotText | Unproven::OtherText => {
+        DomainProofError::Unreachable(FetchError::NotAllowed) => "We cannot check this domain.",
+        DomainProofError::Unreachable(FetchError::TooLarge)
+        | DomainProofError::NotText
+        | DomainProofError::OtherText => {
             "The page does not show the key. It must show the key alone, as plain text."
         }
-        Unproven::Status(404 | 410) => "The page was not found on the server of the domain.",
-        Unproven::Status(401 | 403) => {
+        DomainProofError::Status(404 | 410) => {
+            "The page was not found on the server of the domain."
+        }
+        DomainProofError::Status(401 | 403) => {
             "The server of the domain does not allow us to read the page."
         }
-        Unproven::Status(status) => {
+        DomainProofError::Status(status) => {
             return format!("The server of the domain answered with an error (status {status}).");
         }
-        Unproven::Changed => "The application was changed in the meantime. Reload this page.",
+        DomainProofError::Changed => {
+            "The application was changed in the meantime. Reload this page."
+        }
     };
     text.to_owned()
 }

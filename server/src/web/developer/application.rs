@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::http::StatusCode;
 use presence_core::{App, UserId};
-use presence_service::verification::PROOF_PATH;
+use presence_service::domains::DOMAIN_PROOF_PATH;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::http::Refusal;
@@ -53,11 +53,11 @@ impl ApplicationPage {
         app: App,
         result: FormResult,
     ) -> Result<Self, Refusal> {
-        let presence = visitor.presence();
+        let presence = visitor.service();
         let keys = presence.keys(owner, app.id).await?;
         let grants = presence.count_grants_of(owner, app.id).await?;
         let proof_url = presence.proof_url(&app.domain).map(String::from).unwrap_or_default();
-        let app_origin = proof_url.strip_suffix(PROOF_PATH).unwrap_or_default().to_owned();
+        let app_origin = proof_url.strip_suffix(DOMAIN_PROOF_PATH).unwrap_or_default().to_owned();
         let origin = visitor.context().origin();
         let redirect = format!("{app_origin}/welcome");
         let redirect: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
@@ -84,7 +84,7 @@ impl ApplicationPage {
 /// Shows the page.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
     let me = signed_in.me();
-    let app = signed_in.presence().own_app(me, app).await?;
+    let app = signed_in.service().own_app(me, app).await?;
     let page = ApplicationPage::of(&signed_in, me, app, FormResult::default()).await?;
     Ok(signed_in.show(&page))
 }

@@ -29,7 +29,7 @@ struct RegistrationPage {
 
 /// Shows the list.
 pub(super) async fn list(signed_in: SignedIn) -> PageResult {
-    let apps = signed_in.presence().apps_of(signed_in.me()).await?;
+    let apps = signed_in.service().apps_of(signed_in.me()).await?;
     let apps = apps.into_iter().map(ApplicationDetails::from).collect();
     let layout = signed_in.layout("My applications", Section::Developer);
     Ok(signed_in.show(&ListPage { layout, apps }))
@@ -44,10 +44,10 @@ pub(super) async fn new(signed_in: SignedIn) -> PageResult {
 /// Registers an Application.
 pub(super) async fn register(form: UserForm) -> PageResult {
     let mut draft = Draft::of_form(form.fields());
-    let Some(registration) = draft.validate(form.presence().settings()) else {
+    let Some(registration) = draft.validate(form.service().settings()) else {
         return Ok(show_again(form.visitor(), draft));
     };
-    match form.presence().register(form.me(), registration).await {
+    match form.service().register(form.me(), registration).await {
         Ok(app) => {
             Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Registered))
         }
@@ -65,5 +65,5 @@ fn show_again(visitor: &Visitor, draft: Draft) -> PageResponse {
 
 fn page(visitor: &Visitor, draft: Draft) -> RegistrationPage {
     let layout = visitor.layout("Register an application", Section::Developer);
-    RegistrationPage { layout, draft, development: visitor.presence().settings().development }
+    RegistrationPage { layout, draft, development: visitor.service().settings().development }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use presence_service::applications::Change;
+use presence_service::applications::ApplicationChanges;
 
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
 use crate::web::forms::UserForm;
@@ -24,32 +24,32 @@ struct ChangePage {
 
 /// Shows the form with the current values.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
-    let app = signed_in.presence().own_app(signed_in.me(), app).await?;
+    let app = signed_in.service().own_app(signed_in.me(), app).await?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
 }
 
 /// Saves the changes.
 pub(super) async fn change(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let before = form.presence().own_app(form.me(), app).await?;
+    let before = form.service().own_app(form.me(), app).await?;
     let mut draft = Draft::of_form(form.fields());
-    let Some(wanted) = draft.validate(form.presence().settings()) else {
+    let Some(wanted) = draft.validate(form.service().settings()) else {
         let page = page(form.visitor(), before.into(), draft);
         return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     };
-    let change = Change {
+    let change = ApplicationChanges {
         name: Some(wanted.name),
         domain: Some(wanted.domain),
         description: Some(wanted.description),
     };
-    let after = form.presence().change_app(form.me(), before.id, change).await?;
+    let after = form.service().change_app(form.me(), before.id, change).await?;
     let has_moved = after.domain != before.domain;
     let notice = if has_moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
     Ok(PageResponse::redirect(&LocalPath::of_application(after.id), notice))
 }
 
 fn page(visitor: &Visitor, app: ApplicationDetails, draft: Draft) -> ChangePage {
-    let development = visitor.presence().settings().development;
+    let development = visitor.service().settings().development;
     let layout = visitor.layout(format!("Change {}", app.name), Section::Developer);
     ChangePage { layout, app, draft, development }
 }

@@ -1,6 +1,6 @@
 //! An Application and its keys, as the pages of their developer show them.
 
-use presence_core::{ApiKey, App, AppState};
+use presence_core::{ApiKey, App, ApplicationState};
 
 use crate::page::{LocalPath, Timestamp};
 use crate::web::application_state;
@@ -21,7 +21,7 @@ pub(super) struct ApplicationDetails {
     pub(super) state_label: &'static str,
     /// The CSS class of the label.
     pub(super) state_class: &'static str,
-    state: AppState,
+    state: ApplicationState,
 }
 
 impl From<App> for ApplicationDetails {
@@ -46,17 +46,17 @@ impl From<App> for ApplicationDetails {
 impl ApplicationDetails {
     /// Returns true if the domain is verified.
     pub(super) fn is_verified(&self) -> bool {
-        self.state != AppState::Registered
+        self.state != ApplicationState::Registered
     }
 
     /// Returns true if the Application receives presence.
     pub(super) fn is_active(&self) -> bool {
-        self.state == AppState::Active
+        self.state == ApplicationState::Active
     }
 
     /// Returns true if the Application was started before, and stopped.
     pub(super) fn is_inactive(&self) -> bool {
-        self.state == AppState::Inactive
+        self.state == ApplicationState::Inactive
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::web::{Path, Query};
 use presence_protocol::{AppId, Errno};
-use presence_service::operator::{FOUND, FoundApp};
+use presence_service::operator::{ApplicationMatch, MAX_MATCHES};
 use serde::Deserialize;
 
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Timestamp};
@@ -33,9 +33,9 @@ struct FoundRow {
     blocked_at: Option<Timestamp>,
 }
 
-impl From<FoundApp> for FoundRow {
-    fn from(found: FoundApp) -> Self {
-        let FoundApp { app, sockets } = found;
+impl From<ApplicationMatch> for FoundRow {
+    fn from(found: ApplicationMatch) -> Self {
+        let ApplicationMatch { app, sockets } = found;
         Self {
             id: app.id.to_string(),
             name: app.name,
@@ -64,9 +64,9 @@ struct FindPage {
 pub(super) async fn find(operator: Operator, Query(query): Query<FindQuery>) -> PageResult {
     let Operator { visitor, session } = operator;
     let query = query.find.trim().to_owned();
-    let found = session.presence().find_apps(&query).await?;
+    let found = session.service().find_apps(&query).await?;
     let found: Vec<FoundRow> = found.into_iter().map(FoundRow::from).collect();
-    let is_full = found.len() as u64 >= FOUND;
+    let is_full = found.len() as u64 >= MAX_MATCHES;
     let layout = layout(&visitor, "Applications");
     let page = FindPage { layout, csrf_token: session.csrf_token(), query, found, is_full };
     Ok(visitor.show(&page))
@@ -74,13 +74,13 @@ pub(super) async fn find(operator: Operator, Query(query): Query<FindQuery>) -> 
 
 /// Blocks an Application.
 pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
-    form.session().presence().block_app(parse(&appid)?).await?;
+    form.session().service().block_app(parse(&appid)?).await?;
     Ok(redirect(&form, Notice::Blocked))
 }
 
 /// Unblocks an Application.
 pub(super) async fn unblock(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
-    form.session().presence().unblock_app(parse(&appid)?).await?;
+    form.session().service().unblock_app(parse(&appid)?).await?;
     Ok(redirect(&form, Notice::Unblocked))
 }
 

@@ -37,18 +37,18 @@ struct DatabaseFigures {
 
 /// Returns the figures.
 pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult {
-    let presence = operator.presence();
+    let presence = operator.service();
     let begun = Instant::now();
     let answers = presence.ping().await.is_ok();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let console = operator.console()?;
-    let text = console.exporter.render(&console.sockets);
+    let text = console.metrics();
     let metrics = Exposition::of(&text);
     let figures = Figures {
         at: presence.now(),
         version: env!("CARGO_PKG_VERSION"),
         warming_up: presence.is_warming_up(),
-        draining: console.sockets.is_draining(),
+        draining: console.is_draining(),
         database: DatabaseFigures { answers, milliseconds },
         levels: levels(&metrics),
         totals: totals(&metrics),

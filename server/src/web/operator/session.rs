@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use poem::{Request, RequestBody};
 use presence_protocol::Errno;
-use presence_service::Presence;
-use presence_service::sign_in::csrf_token;
+use presence_service::PresenceService;
+use presence_service::sessions::csrf_token;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::cookie::{Cookie, SetCookie};
 use crate::form::{CsrfCheck, VerifiedForm};
 use crate::http::{Refusal, Site};
@@ -24,7 +24,7 @@ use crate::web::visitor::Visitor;
 /// # Errors
 ///
 /// Returns `NotFound` if no operator is configured, as if there were no such pages.
-pub(super) fn console(context: &Context) -> Result<&OperatorConsole, Errno> {
+pub(super) fn console(context: &ServerContext) -> Result<&OperatorConsole, Errno> {
     context.operator.as_ref().ok_or(Errno::NotFound)
 }
 
@@ -34,14 +34,14 @@ pub(super) fn layout(visitor: &Visitor, title: &str) -> Layout {
 }
 
 /// Returns the header that gives a session to the browser.
-pub(super) fn session_cookie(context: &Context, session: &SecretString) -> Option<SetCookie> {
+pub(super) fn session_cookie(context: &ServerContext, session: &SecretString) -> Option<SetCookie> {
     let seconds = context.operator.as_ref()?.access.session().as_secs();
     Some(Cookie::OPERATOR.set(context.is_secure(), session.expose_secret(), seconds))
 }
 
 /// The session of an operator who is signed in.
 pub(super) struct OperatorSession {
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     token: SecretString,
 }
 
@@ -60,8 +60,8 @@ impl OperatorSession {
     }
 
     /// Returns the service.
-    pub(super) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(super) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     /// Returns the operator's console.

@@ -3,27 +3,27 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::model::AppState;
-use presence_core::phase::{Claim, Known};
+use presence_core::model::ApplicationState;
+use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::View;
-use presence_core::{Email, Notification, Taken, UserId};
+use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{Command, Proof, Report};
 use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
-use presence_store::Answer;
+use presence_store::WriteReply;
 
-use crate::bell::Bell;
-use crate::hub::Seat;
+use crate::hub::DeviceConnection;
 use crate::mailbox::Mailbox;
-use crate::presence::Presence;
 use crate::refusal::of_store;
-use crate::sign_in::Identified;
+use crate::service::PresenceService;
+use crate::sessions::VerifiedProof;
+use crate::socket_waker::SocketWaker;
 
 /// A device connection whose user is known.
-pub struct OpenDevice {
+pub struct OpenedDevice {
     /// What it may say.
-    pub known: Known,
+    pub known: AuthenticatedDevice,
     /// Its seat in the hub.
-    pub seat: Seat,
+    pub seat: DeviceConnection,
     /// What will be written to it.
     pub mailbox: Arc<Mailbox>,
     /// What waited for it.
@@ -31,28 +31,28 @@ pub struct OpenDevice {
 }
 
 /// What a device's frame led to.
-pub enum Applied {
+pub enum CommandOutcome {
     /// It is done.
     Done,
     /// It is done once these are settled.
-    Settling(Answer<usize>),
+    Settling(WriteReply<usize>),
 }
 
-impl Presence {
+impl PresenceService {
     /// Opens a device's connection: who it is, its seat, its grants, what waited for it, then the effect of its first frame.
     ///
     /// # Errors
     ///
-    /// As [`Presence::identify`], and `slow_down` or `too_many_connections`.
+    /// As [`PresenceService::identify`], and `slow_down` or `too_many_connections`.
     pub async fn open_device(
         &self,
-        claim: Claim,
-        bell: Arc<Bell>,
+        claim: FirstFrame,
+        bell: Arc<SocketWaker>,
         client: Option<IpAddr>,
-    ) -> Result<OpenDevice, Ko> {
-        let Claim { email, proof, device, acks, command } = claim;
+    ) -> Result<OpenedDevice, Ko> {
+        let FirstFrame { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
-        let Identified { user, email, expires_at, digest, generation } = identified;
+        let VerifiedProof { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
         self.raise(user, generation.as_ref(), None).await?;
         self.spend(user, &device, &command)?;
@@ -67,7 +67,7 @@ impl Presence {
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
-            self.hub.ensure_room(app, state == AppState::Active);
+            self.hub.ensure_topic(app, state == ApplicationState::Active);
         }
         // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
         if !loaded.is_there {
@@ -79,13 +79,13 @@ impl Presence {
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        let known = Known::new(email, (device, acks), digest, expires_at);
+        let known = AuthenticatedDevice::new(email, (device, acks), digest, expires_at);
         let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
-        if let Applied::Settling(answer) = self.apply(&seat, command) {
+        if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
             answer.await.map_err(of_store)?;
         }
-        Ok(OpenDevice { known, seat, mailbox, pending })
+        Ok(OpenedDevice { known, seat, mailbox, pending })
     }
 
     /// Counts a frame against the device's rate; acknowledgements are free.
@@ -101,22 +101,29 @@ impl Presence {
     }
 
     /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &Seat, command: Command) -> Applied {
+    pub fn apply(&self, seat: &DeviceConnection, command: Command) -> CommandOutcome {
         match command {
             Command::Status(Report { status, message, application_ids }) => {
                 seat.report(View::new(status, message), application_ids);
-                Applied::Done
+                CommandOutcome::Done
             }
             Command::Visibility(apps) => {
                 seat.show_only_to(apps);
-                Applied::Done
+                CommandOutcome::Done
             }
-            Command::Ack(ids) => Applied::Settling(self.settle(seat.user(), ids, Taken::Acked)),
+            Command::Ack(ids) => {
+                CommandOutcome::Settling(self.settle(seat.user(), ids, Settlement::Acked))
+            }
         }
     }
 
     /// A device took notifications.
-    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Taken) -> Answer<usize> {
+    pub fn settle(
+        &self,
+        user: UserId,
+        ids: Vec<NotificationId>,
+        how: Settlement,
+    ) -> WriteReply<usize> {
         self.writer.settle(user, ids, how)
     }
 
@@ -125,16 +132,16 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::identify`].
+    /// As [`PresenceService::identify`].
     pub async fn renew(
         &self,
         proof: Proof,
         (email, device): (Email, DeviceName),
         mailbox: Arc<Mailbox>,
         client: Option<IpAddr>,
-    ) -> Result<Identified, Ko> {
+    ) -> Result<VerifiedProof, Ko> {
         let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
-        let Identified { user, digest, generation, .. } = &identified;
+        let VerifiedProof { user, digest, generation, .. } = &identified;
         self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
         mailbox.renew(*digest);
         if let Some(generation) = generation {
@@ -154,6 +161,6 @@ impl Presence {
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settled(answer: Answer<usize>) -> Result<(), Ko> {
+pub async fn settled(answer: WriteReply<usize>) -> Result<(), Ko> {
     answer.await.map(drop).map_err(of_store)
 }

@@ -14,19 +14,19 @@ use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
 use crate::attempts::Barred;
-use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
+use crate::hub_notifier::HubNotifier;
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
+use crate::sessions::Claimed;
 use crate::settings::ServiceSettings;
-use crate::sign_in::Claimed;
-use crate::ticket::Tickets;
+use crate::tickets::Tickets;
 
 /// How many assertions are remembered against replay.
 const REMEMBERED_ASSERTIONS: u64 = 200_000;
 
 /// What the service is made of.
-pub struct Parts<'a> {
+pub struct ServiceParts<'a> {
     /// The database, as a URL.
     pub database: &'a str,
     /// Who turns assertions into e-mails.
@@ -40,7 +40,7 @@ pub struct Parts<'a> {
 }
 
 /// The Presence service: one method for each thing that a caller can want.
-pub struct Presence {
+pub struct PresenceService {
     pub(crate) store: Store,
     pub(crate) writer: Writer,
     pub(crate) hub: Arc<Hub>,
@@ -59,14 +59,14 @@ pub struct Presence {
     pub(crate) switching: Mutex<()>,
 }
 
-impl Presence {
+impl PresenceService {
     /// The service, and the task of its writer, which the caller spawns and, after the service is gone, waits for.
     ///
     /// # Errors
     ///
     /// Why the database cannot be used, in one line.
-    pub async fn open(parts: Parts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
-        let Parts { database, verifier, fetch, clock, settings } = parts;
+    pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
+        let ServiceParts { database, verifier, fetch, clock, settings } = parts;
         let store = Store::open(database, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { 0 };
         let limits = HubLimits {
@@ -76,13 +76,13 @@ impl Presence {
         };
         let warm_at = clock.steady() + warm_up;
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
-        let courier = Arc::new(Courier(Arc::clone(&hub)));
+        let courier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
         let rates = Rates::new(&settings);
         let claimed = Cache::builder()
             .max_capacity(REMEMBERED_ASSERTIONS)
-            .expire_after(crate::sign_in::UntilExpiry(Arc::clone(&clock)))
+            .expire_after(crate::sessions::UntilExpiry(Arc::clone(&clock)))
             .build();
         let switching = Mutex::default();
         let presence = Self {
@@ -169,7 +169,7 @@ impl Presence {
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
+            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
         });
     }
 

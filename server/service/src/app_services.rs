@@ -5,24 +5,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use presence_core::Millis;
-use presence_core::model::AppState;
+use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
 use presence_protocol::app::{NotifyItem, Queried, Queued};
 use presence_protocol::{AppId, Errno, Ko, NotificationId, Presence as Update, Puid};
 use presence_store::NewNotification;
 use tracing::Span;
 
-use crate::bell::Bell;
-use crate::hub::{Room, Subscription};
-use crate::presence::Presence;
+use crate::hub::{Subscription, Topic};
 use crate::refusal::{of_notification, of_store};
 use crate::secret::Kind;
+use crate::service::PresenceService;
+use crate::socket_waker::SocketWaker;
 use crate::{rules, secret};
 
 /// How many PUIDs are read at a time where all of an Application are wanted.
 const PUIDS_AT_A_TIME: u64 = 5_000;
 /// The most statuses of one page of a poll.
-pub const POLL_PAGE: usize = 500;
+pub const MAX_POLL_PAGE: usize = 500;
 
 /// An AppService whose key was checked.
 #[derive(Clone)]
@@ -31,11 +31,11 @@ pub struct AppService {
     pub app: AppId,
     /// The key.
     pub key: i64,
-    room: Arc<Room>,
+    room: Arc<Topic>,
 }
 
 /// How an AppService wants to be served.
-pub enum Wish {
+pub enum SubscribeMode {
     /// As in 2013.
     Plain,
     /// `presence.v1`.
@@ -49,7 +49,7 @@ pub enum Wish {
 
 /// One page of a poll.
 #[derive(Debug)]
-pub struct Polled {
+pub struct PresencePage {
     /// The statuses.
     pub presence: Vec<Update>,
     /// After whom to go on, where there are more.
@@ -57,11 +57,11 @@ pub struct Polled {
 }
 
 /// Whether a credential is meant to be an API key, valid or not.
-pub fn is_meant_as_key(text: &str) -> bool {
+pub fn looks_like_api_key(text: &str) -> bool {
     secret::is_meant_as(Kind::LiveKey, text) || secret::is_meant_as(Kind::TestKey, text)
 }
 
-impl Presence {
+impl PresenceService {
     /// Checks an API key, for one Application or for whichever it names.
     ///
     /// # Errors
@@ -77,12 +77,12 @@ impl Presence {
             .filter(|known| app.is_none_or(|app| app == known.app))
             .ok_or(Errno::InvalidApiKey)?;
         let app = self.store.app(key.app).await.map_err(of_store)?.ok_or(Errno::InvalidApiKey)?;
-        if app.state != AppState::Active {
+        if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let room = self.hub.ensure_room(app.id, true);
+        let room = self.hub.ensure_topic(app.id, true);
         let now = self.now();
-        room.looked(now);
+        room.record_access(now);
         if let Err(error) = self.store.touch_key(key.id, now).await {
             tracing::debug!(%error, "the use of a key was not noted");
         }
@@ -97,27 +97,29 @@ impl Presence {
     pub async fn subscribe(
         &self,
         service: &AppService,
-        wish: Wish,
-        bell: Arc<Bell>,
+        wish: SubscribeMode,
+        bell: Arc<SocketWaker>,
     ) -> Result<Subscription, Ko> {
         let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
         // A cursor becomes too old by its time, not by when the house was last kept.
         room.prune(self.now());
         let subscribed = match wish {
-            Wish::Plain => {
+            SubscribeMode::Plain => {
                 let users = self.all_puids(service.app).await?;
                 room.subscribe(key, bell, most, |stream| Reader::plain(stream, users))
             }
-            Wish::Paged { cursor, receipts } => room.subscribe(key, bell, most, |stream| {
-                Reader::paged(stream, cursor.as_deref(), receipts)
-            }),
+            SubscribeMode::Paged { cursor, receipts } => {
+                room.subscribe(key, bell, most, |stream| {
+                    Reader::paged(stream, cursor.as_deref(), receipts)
+                })
+            }
         };
         subscribed.map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))
     }
 
     /// Whether an Application still gets presence.
     pub fn is_served(&self, service: &AppService) -> bool {
-        service.room.look(presence_core::stream::Stream::is_active)
+        service.room.read(presence_core::stream::Stream::is_active)
     }
 
     /// Queues notifications, each by itself. What passes the checks is submitted before this returns, so calls keep their order.
@@ -174,10 +176,10 @@ impl Presence {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = self.store.live_puids(service.app, &known).await.map_err(of_store)?;
         let live: std::collections::HashSet<Puid> = live.into_iter().collect();
-        service.room.looked(self.now());
+        service.room.record_access(self.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                Queried::Known(service.room.look(|stream| stream.get(uid)))
+                Queried::Known(service.room.read(|stream| stream.get(uid)))
             }
             Ok(uid) => Queried::Unknown(uid.to_string()),
             Err(text) => Queried::Unknown(text),
@@ -186,16 +188,16 @@ impl Presence {
     }
 
     /// A page of everybody whom an Application may see and who is not offline.
-    pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> Polled {
-        let most = most.clamp(1, POLL_PAGE);
-        service.room.looked(self.now());
+    pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> PresencePage {
+        let most = most.clamp(1, MAX_POLL_PAGE);
+        service.room.record_access(self.now());
         let mut presence: Vec<Update> = service
             .room
-            .look(|stream| stream.present_after(after).take(most + 1).cloned().collect());
+            .read(|stream| stream.present_after(after).take(most + 1).cloned().collect());
         let more = presence.len() > most;
         presence.truncate(most);
         let next = presence.last().filter(|_| more).map(|last| last.uid);
-        Polled { presence, next }
+        PresencePage { presence, next }
     }
 
     fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, Ko> {

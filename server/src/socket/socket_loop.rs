@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use presence_core::Millis;
 use presence_protocol::{AppId, CloseCode};
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tracing::span::EnteredSpan;
 use tracing::{Level, Span};
 
-use super::shared::{Entry, Sockets};
+use super::registry::{Entry, SocketRegistry};
 use crate::acceptor::Link;
 use crate::meter::Channel;
 
@@ -32,7 +32,7 @@ const UNFLUSHED: usize = 64 * 1024;
 const LINGER: Millis = 2_000;
 
 /// What is said on a socket.
-pub(crate) trait Conversation: Send {
+pub(crate) trait ProtocolState: Send {
     /// Which channel it is on.
     const CHANNEL: Channel;
 
@@ -40,7 +40,7 @@ pub(crate) trait Conversation: Send {
     fn is_ready(&self) -> bool;
 
     /// Takes a text frame.
-    fn hear(&mut self, text: &str);
+    fn handle_frame(&mut self, text: &str);
 
     /// The bell has rung: there may be news to say.
     fn ring(&mut self);
@@ -48,11 +48,11 @@ pub(crate) trait Conversation: Send {
     /// Drives what is under way.
     fn drive(&mut self, context: &mut Context<'_>);
 
-    /// Drops what is under way: nobody will hear of it, and it may hold what others wait for.
-    fn give_up(&mut self);
+    /// Drops what is under way: nobody will handle_frame of it, and it may hold what others wait for.
+    fn cancel_pending(&mut self);
 
     /// The next frame to write.
-    fn next_say(&mut self) -> Option<Say>;
+    fn poll_outgoing(&mut self) -> Option<Outgoing>;
 
     /// Everything that was said so far is on its way.
     fn flushed(&mut self);
@@ -80,7 +80,7 @@ pub(crate) trait Conversation: Send {
 }
 
 /// What a conversation says.
-pub(crate) enum Say {
+pub(crate) enum Outgoing {
     /// A text frame.
     Text(Bytes),
     /// Good-bye.
@@ -88,11 +88,11 @@ pub(crate) enum Say {
 }
 
 /// A socket with its conversation.
-pub(crate) struct Driver<C> {
+pub(crate) struct SocketLoop<C> {
     socket: WebSocketStream<Link>,
     conversation: C,
-    bell: Arc<Bell>,
-    sockets: Arc<Sockets>,
+    bell: Arc<SocketWaker>,
+    sockets: Arc<SocketRegistry>,
     /// The number of the connection, as the log has it.
     id: u64,
     /// The time of this turn: the clock is read once.
@@ -121,14 +121,14 @@ enum Ended {
     Lost,
 }
 
-impl<C: Conversation> Driver<C> {
+impl<C: ProtocolState> SocketLoop<C> {
     pub(crate) fn new(
         socket: WebSocketStream<Link>,
         conversation: C,
-        bell: Arc<Bell>,
-        sockets: Arc<Sockets>,
+        bell: Arc<SocketWaker>,
+        sockets: Arc<SocketRegistry>,
     ) -> Self {
-        let now = sockets.presence.steady();
+        let now = sockets.service.steady();
         Self {
             socket,
             conversation,
@@ -161,10 +161,10 @@ impl<C: Conversation> Driver<C> {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        if self.bell.listen(context) {
+        if self.bell.register(context) {
             self.conversation.ring();
         }
-        self.now = self.sockets.presence.steady();
+        self.now = self.sockets.service.steady();
         self.poll(context)
     }
 
@@ -225,10 +225,10 @@ impl<C: Conversation> Driver<C> {
         self.conversation.drive(context);
         self.keep_span();
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
-            let Some(say) = self.conversation.next_say() else { break };
+            let Some(say) = self.conversation.poll_outgoing() else { break };
             match say {
-                Say::Text(bytes) => self.send_text(bytes),
-                Say::Close(code) => self.close(code),
+                Outgoing::Text(bytes) => self.send_text(bytes),
+                Outgoing::Close(code) => self.close(code),
             }
         }
     }
@@ -274,7 +274,7 @@ impl<C: Conversation> Driver<C> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.hear(&text));
+                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.handle_frame(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -344,7 +344,7 @@ impl<C: Conversation> Driver<C> {
     fn start_closing(&mut self, deaf: bool) {
         let until = self.now + LINGER;
         self.closing.get_or_insert(Closing { until, deaf });
-        self.conversation.give_up();
+        self.conversation.cancel_pending();
     }
 
     /// Acts on deadlines that are over, and asks to be called at the next.
@@ -371,7 +371,7 @@ impl<C: Conversation> Driver<C> {
             let hello = self.opened_at + limits.hello;
             if now >= hello {
                 self.close(self.conversation.why_unknown());
-                self.bell.ring();
+                self.bell.wake();
             }
             next = next.min(hello);
         }
@@ -390,7 +390,7 @@ impl<C: Conversation> Driver<C> {
         }
         self.pinged_at = now;
         self.send(Message::Ping(Bytes::new()), 0);
-        self.bell.ring();
+        self.bell.wake();
         (self.heard_at + 2 * interval).max(now + 1)
     }
 
@@ -399,6 +399,6 @@ impl<C: Conversation> Driver<C> {
             return;
         }
         self.called_at = Some(at);
-        self.sockets.wheel.call_after(at.saturating_sub(now), &self.bell);
+        self.sockets.wheel.schedule(at.saturating_sub(now), &self.bell);
     }
 }
