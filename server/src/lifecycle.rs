@@ -356,7 +356,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&Ko::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -373,7 +373,7 @@ fn is_for_the_operator(uri: &Uri) -> bool {
 
 fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::refuse(&Errno::MethodNotAllowed.into());
+        return http::error_response(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
@@ -388,7 +388,7 @@ where
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
         let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
+        async move { answer.await.unwrap_or_else(|ko| http::error_response(&ko)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -14,7 +14,7 @@ use poem::http::StatusCode;
 use presence_protocol::Errno;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::running;
+use crate::http::build_info;
 use crate::socket::shared::Sockets;
 
 /// Upper bounds of most histograms, in seconds.
@@ -189,8 +189,9 @@ impl Exporter {
         }
         described::describe();
         LazyLock::force(&METERS);
-        let version = running::VERSION;
-        gauge!("presence_build_info", "version" => version, "commit" => running::commit()).set(1.0);
+        let version = build_info::VERSION;
+        gauge!("presence_build_info", "version" => version, "commit" => build_info::commit())
+            .set(1.0);
         Ok(exporter)
     }
 

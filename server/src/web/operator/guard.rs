@@ -10,7 +10,7 @@ use presence_service::sign_in::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
-use crate::http::{Refusal, Site, cookie};
+use crate::http::{ErrorResponse, RequestContext, cookie};
 use crate::meter::Exporter;
 use crate::page::{self, Place, Shell};
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ impl Door {
     }
 
     /// The door, where there is one; otherwise there is nothing at all.
-    pub(super) fn of(context: &Context) -> Result<&Self, Refusal> {
+    pub(super) fn of(context: &Context) -> Result<&Self, ErrorResponse> {
         context.operator.as_ref().ok_or(Errno::NotFound.into())
     }
 }
@@ -50,8 +50,8 @@ pub(super) struct Operator {
 
 impl Operator {
     /// Who asks, if it is an operator.
-    pub(super) fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, .. } = Site::of(request)?;
+    pub(super) fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
         let session = cookie(request, cookie_name(&context));
         let known = session.filter(|session| {
             context.operator.as_ref().is_some_and(|door| door.access.knows(session))
@@ -65,7 +65,7 @@ impl Operator {
         &self.context.presence
     }
 
-    pub(super) fn door(&self) -> Result<&Door, Refusal> {
+    pub(super) fn door(&self) -> Result<&Door, ErrorResponse> {
         Door::of(&self.context)
     }
 
@@ -75,7 +75,7 @@ impl Operator {
     }
 
     /// Ends the session; gives the header that takes the cookie away.
-    pub(super) fn sign_out(&self) -> Result<String, Refusal> {
+    pub(super) fn sign_out(&self) -> Result<String, ErrorResponse> {
         self.door()?.access.sign_out(self.session.expose_secret());
         Ok(session_cookie(&self.context, "", 0))
     }
@@ -106,7 +106,7 @@ impl<'a> FromRequest<'a> for OperatorForm {
         let Form { fields, .. } = Form::from_request(request, body).await?;
         let given = fields.get("csrf_token").unwrap_or_default();
         if !is_csrf_token(operator.session.expose_secret(), given) {
-            return Err(Refusal::from(Errno::Forbidden).into());
+            return Err(ErrorResponse::from(Errno::Forbidden).into());
         }
         Ok(Self { operator, fields })
     }
