@@ -5,12 +5,12 @@ use moka::sync::Cache;
 use presence_core::Millis;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::secret::{self, Kind};
-use crate::sign_in::Caller;
+use crate::sessions::AuthenticatedUser;
 
 /// How long a ticket can be used, in milliseconds.
-pub const TICKET_LASTS: Millis = 60_000;
+pub const TICKET_LIFETIME: Millis = 60_000;
 /// How many unused tickets are remembered.
 const REMEMBERED: u64 = 100_000;
 
@@ -26,7 +26,7 @@ pub(crate) struct Tickets(Cache<[u8; 32], Unused>);
 
 impl Default for Tickets {
     fn default() -> Self {
-        let lasts = std::time::Duration::from_millis(TICKET_LASTS);
+        let lasts = std::time::Duration::from_millis(TICKET_LIFETIME);
         Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(lasts).build())
     }
 }
@@ -39,11 +39,11 @@ impl Tickets {
     }
 }
 
-impl Presence {
+impl PresenceService {
     /// A ticket for a socket of a signed-in user.
-    pub fn ticket(&self, caller: &Caller) -> SecretString {
+    pub fn ticket(&self, caller: &AuthenticatedUser) -> SecretString {
         let ticket = secret::mint(Kind::Token);
-        let unused = Unused { session: caller.digest, ends_at: self.now() + TICKET_LASTS };
+        let unused = Unused { session: caller.digest, ends_at: self.now() + TICKET_LIFETIME };
         self.tickets.0.insert(secret::sha256(ticket.expose_secret()), unused);
         ticket
     }

@@ -63,7 +63,7 @@ impl OperationApi {
     /// Asks the database. For monitoring; a server that is warming up is well.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
     async fn heartbeat(&self, request: RequestContext) -> Heartbeat {
-        let presence = &request.context.presence;
+        let presence = &request.context.service;
         let answered = presence.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
         let health = Json(Health {
