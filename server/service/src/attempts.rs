@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 use presence_protocol::{Errno, Ko};
 
-use crate::service::PresenceService;
 use crate::rates::one_peer;
+use crate::service::PresenceService;
 
 /// The most addresses that are remembered as barred.
 const REMEMBERED: u64 = 100_000;

@@ -8,10 +8,10 @@ use presence_core::model::{App, AppState, Millis};
 use presence_protocol::{AppId, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::service::PresenceService;
 use crate::rates::{Buckets, one_peer};
 use crate::refusal::of_store;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 use crate::settings::Rate;
 
 /// Tries of one address to sign in at once, then a second.

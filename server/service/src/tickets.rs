@@ -5,8 +5,8 @@ use moka::sync::Cache;
 use presence_core::Millis;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::service::PresenceService;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 use crate::sessions::AuthenticatedUser;
 
 /// How long a ticket can be used, in milliseconds.
