@@ -14,6 +14,6 @@ pub mod shard;
 pub mod stream;
 
 pub use model::{
-    ApiKey, App, AppState, Clock, Email, Generation, Grant, GrantSet, Millis, Notification, Scope,
-    Session, Taken, UserId,
+    ApiKey, App, ApplicationState, Clock, CredentialGeneration, Email, Grant, GrantSet, Millis,
+    Notification, Scope, Session, Settlement, UserId,
 };
