@@ -24,7 +24,7 @@ use crate::acceptor::{Listening, bind};
 use crate::browserid;
 use crate::client_address::Proxies;
 use crate::context::ServerContext;
-use crate::http::{self, running};
+use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
