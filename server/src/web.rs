@@ -36,7 +36,7 @@ use std::sync::Arc;
 use poem::endpoint::{ToDynEndpoint, make};
 use poem::http::{Method, header};
 
-use crate::http::wants_a_page;
+use crate::http::accepts_html;
 use crate::route_table::{RouteTable, SharedEndpoint};
 
 use self::page_routes::PageRoutes;
@@ -76,7 +76,7 @@ pub fn pages(rest: SharedEndpoint) -> RouteTable {
 pub fn page_or_socket(pages: &SharedEndpoint, socket: SharedEndpoint) -> SharedEndpoint {
     let pages = Arc::clone(pages);
     let endpoint = make(move |request| {
-        let is_page = wants_a_page(&request) && !request.headers().contains_key(header::UPGRADE);
+        let is_page = accepts_html(&request) && !request.headers().contains_key(header::UPGRADE);
         let next = Arc::clone(if is_page { &pages } else { &socket });
         async move { next.call(request).await }
     });

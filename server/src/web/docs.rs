@@ -82,7 +82,7 @@ pub(super) async fn show_channels(visitor: Visitor) -> PageResult {
 /// Shows the errors and the close codes.
 #[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show_errors(visitor: Visitor) -> PageResult {
-    static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_page()));
+    static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_markdown()));
     let layout = visitor.layout("Errors and close codes", Section::Unlisted);
     Ok(visitor.show(&ErrorsPage { layout, current: DocumentTab::Errors, text: &TEXT }))
 }
@@ -90,7 +90,7 @@ pub(super) async fn show_errors(visitor: Visitor) -> PageResult {
 /// The script and the style of the viewer, taken out of the page of poem-openapi, so that neither
 /// must be inline.
 static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
-    let html = http::viewer();
+    let html = http::swagger_ui_page();
     let part = |tag: &str| {
         let (_, rest) = html.split_once(&format!("<{tag} charset=\"UTF-8\">"))?;
         let (text, _) = rest.split_once(&format!("</{tag}>"))?;

@@ -9,7 +9,7 @@ use presence_service::PresenceService;
 
 use crate::cookie::SetCookie;
 use crate::form::{CsrfCheck, UnverifiedForm, VerifiedForm};
-use crate::http::{FORM, Refusal, Site, User, read_text};
+use crate::http::{AuthenticatedRequest, ErrorResponse, FORM, RequestContext, read_body};
 
 use super::page_routes::{FromPageRequest, PageError, VerifiedSubmission};
 use super::visitor::Visitor;
@@ -22,8 +22,8 @@ use super::visitor::Visitor;
 pub(super) async fn read_form(
     request: &Request,
     body: &mut RequestBody,
-) -> Result<UnverifiedForm, Refusal> {
-    let (text, _) = read_text(request, body, &[FORM]).await?;
+) -> Result<UnverifiedForm, ErrorResponse> {
+    let (text, _) = read_body(request, body, &[FORM]).await?;
     Ok(UnverifiedForm::parse(&text))
 }
 
@@ -51,7 +51,7 @@ impl FromPageRequest for AnonymousForm {
         body: &mut RequestBody,
     ) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
-        let csrf = CsrfCheck::Anonymous { same_origin: Site::of(request)?.same_origin };
+        let csrf = CsrfCheck::Anonymous { same_origin: RequestContext::of(request)?.same_origin };
         // A form of another site is not even read.
         csrf.check()?;
         let form = read_form(request, body).await?.verify(&csrf)?;
@@ -86,7 +86,7 @@ impl UserForm {
 
     /// Returns the header that removes the session cookie, if the session came by the cookie.
     pub(crate) fn clear_cookie(&self) -> Option<SetCookie> {
-        self.visitor.session().and_then(User::clear_cookie)
+        self.visitor.session().and_then(AuthenticatedRequest::clear_cookie)
     }
 
     /// Returns the fields.
@@ -110,7 +110,7 @@ impl FromPageRequest for UserForm {
         request: &Request,
         body: &mut RequestBody,
     ) -> Result<Self, PageError> {
-        let user = User::of(request).await?;
+        let user = AuthenticatedRequest::of(request).await?;
         user.check_scope()?;
         let form = read_form(request, body).await?.verify(&user.csrf_check())?;
         let (context, id) = (Arc::clone(&user.context), user.caller.user);

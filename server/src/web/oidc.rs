@@ -16,7 +16,7 @@ use presence_service::attempts::Attempt;
 
 use crate::context::ServerContext;
 use crate::cookie::Cookie;
-use crate::http::Site;
+use crate::http::RequestContext;
 use crate::page::{Layout, LocalPath, PageResponse, Section};
 
 use super::page_routes::{FromPageRequest, PageError, PageResult};
@@ -46,7 +46,7 @@ pub(super) struct BrowserSecret(Option<String>);
 
 impl FromPageRequest for BrowserSecret {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
-        let Site { context, .. } = Site::of(request)?;
+        let RequestContext { context, .. } = RequestContext::of(request)?;
         let secret = Cookie::SIGN_IN.read(request, context.is_secure());
         let is_secret = |secret: &String| {
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -9,7 +9,7 @@ use poem::{Endpoint, FromRequest, IntoResponse, Request, RequestBody, Response};
 use presence_protocol::{Errno, Ko};
 use serde::de::DeserializeOwned;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::PageResponse;
 use crate::route_table::{RouteTable, SharedEndpoint};
 
@@ -22,18 +22,18 @@ pub(crate) struct PageError(poem::Error);
 
 impl From<Errno> for PageError {
     fn from(errno: Errno) -> Self {
-        Refusal::from(errno).into()
+        ErrorResponse::from(errno).into()
     }
 }
 
 impl From<Ko> for PageError {
     fn from(error: Ko) -> Self {
-        Refusal::from(error).into()
+        ErrorResponse::from(error).into()
     }
 }
 
-impl From<Refusal> for PageError {
-    fn from(error: Refusal) -> Self {
+impl From<ErrorResponse> for PageError {
+    fn from(error: ErrorResponse) -> Self {
         Self(error.into())
     }
 }

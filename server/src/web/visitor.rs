@@ -13,7 +13,7 @@ use presence_service::sessions::AuthenticatedUser;
 
 use crate::context::ServerContext;
 use crate::cookie::Cookie;
-use crate::http::{Refusal, Site, User};
+use crate::http::{AuthenticatedRequest, ErrorResponse, RequestContext};
 use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, Section};
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
@@ -23,15 +23,15 @@ use super::request_parts::PathAndQuery;
 pub(crate) struct Visitor {
     context: Arc<ServerContext>,
     /// The session that the request carries, of any scope.
-    session: Option<User>,
+    session: Option<AuthenticatedRequest>,
     notice: Option<Notice>,
 }
 
 impl Visitor {
     /// Returns the visitor of a request. A session that has ended counts as none.
-    pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, .. } = Site::of(request)?;
-        match User::of(request).await {
+    pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
+        match AuthenticatedRequest::of(request).await {
             Ok(user) => Ok(Self::new(request, context, Some(user))),
             Err(error) if is_signed_out(error.ko().errno) => Ok(Self::new(request, context, None)),
             Err(error) => Err(error),
@@ -42,7 +42,7 @@ impl Visitor {
     pub(super) fn new(
         request: &Request,
         context: Arc<ServerContext>,
-        session: Option<User>,
+        session: Option<AuthenticatedRequest>,
     ) -> Self {
         let notice = Cookie::NOTICE.read(request, false);
         let notice = notice.and_then(|name| Notice::from_name(&name));
@@ -60,7 +60,7 @@ impl Visitor {
     }
 
     /// Returns the session that the request carries, of any scope.
-    pub(crate) fn session(&self) -> Option<&User> {
+    pub(crate) fn session(&self) -> Option<&AuthenticatedRequest> {
         self.session.as_ref()
     }
 
@@ -109,7 +109,7 @@ impl Visitor {
         if self.notice.is_some() { response.without_notice() } else { response }
     }
 
-    fn account_session(&self) -> Option<&User> {
+    fn account_session(&self) -> Option<&AuthenticatedRequest> {
         self.session.as_ref().filter(|user| user.caller.scope == Scope::Account)
     }
 }

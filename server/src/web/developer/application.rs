@@ -6,7 +6,7 @@ use presence_core::{App, UserId};
 use presence_service::domains::DOMAIN_PROOF_PATH;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Layout, PageResponse, Section};
 use crate::web::page_routes::PageResult;
 use crate::web::request_parts::AppInPath;
@@ -52,7 +52,7 @@ impl ApplicationPage {
         owner: UserId,
         app: App,
         result: FormResult,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorResponse> {
         let presence = visitor.service();
         let keys = presence.keys(owner, app.id).await?;
         let grants = presence.count_grants_of(owner, app.id).await?;

@@ -4,7 +4,7 @@ use askama::Template;
 use poem::http::StatusCode;
 use presence_core::{App, UserId};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
 use crate::web::forms::UserForm;
 use crate::web::page_routes::PageResult;
@@ -45,7 +45,7 @@ pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageRes
     Ok(PageResponse::redirect(&LocalPath::fixed("/myapps"), Notice::ApplicationRemoved))
 }
 
-async fn page(visitor: &Visitor, owner: UserId, app: App) -> Result<RemovePage, Refusal> {
+async fn page(visitor: &Visitor, owner: UserId, app: App) -> Result<RemovePage, ErrorResponse> {
     let grants = visitor.service().count_grants_of(owner, app.id).await?;
     let layout = visitor.layout(format!("Remove {}", app.name), Section::Developer);
     Ok(RemovePage { layout, app: app.into(), grants, typed: String::new(), problem: None })

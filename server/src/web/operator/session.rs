@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::context::ServerContext;
 use crate::cookie::{Cookie, SetCookie};
 use crate::form::{CsrfCheck, VerifiedForm};
-use crate::http::{Refusal, Site};
+use crate::http::{ErrorResponse, RequestContext};
 use crate::operator_console::OperatorConsole;
 use crate::page::{Layout, LocalPath, PageResponse, Section};
 use crate::web::forms::read_form;
@@ -51,8 +51,8 @@ impl OperatorSession {
     /// # Errors
     ///
     /// Returns `NotFound` if no operator is configured, or `NotAuthenticated`.
-    fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, .. } = Site::of(request)?;
+    fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
         let access = &console(&context)?.access;
         let token = Cookie::OPERATOR.read(request, context.is_secure());
         let token = token.filter(|token| access.knows(token)).ok_or(Errno::NotAuthenticated)?;
@@ -162,7 +162,7 @@ impl FromPageRequest for OperatorForm {
         body: &mut RequestBody,
     ) -> Result<Self, PageError> {
         let session = session_or_sign_in(request)?;
-        let same_origin = Site::of(request)?.same_origin;
+        let same_origin = RequestContext::of(request)?.same_origin;
         // A form of another site is not even read.
         CsrfCheck::Anonymous { same_origin }.check()?;
         let form = read_form(request, body).await?;
