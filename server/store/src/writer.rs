@@ -27,7 +27,7 @@ pub(crate) mod observer;
 use std::sync::Arc;
 
 use presence_core::model::{Clock, Grant, Millis, Taken, UserId};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
@@ -72,7 +72,7 @@ impl Writer {
         &self,
         app: AppId,
         items: Vec<NewNotification>,
-    ) -> Answer<Vec<Result<Queued, NotifyFault>>> {
+    ) -> Answer<Vec<Result<QueuedNotification, NotifyFault>>> {
         self.submit(NotifyQuestion { app, items }, Op::Notify)
     }
 

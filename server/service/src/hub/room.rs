@@ -9,8 +9,8 @@ use presence_core::Millis;
 use presence_core::reader::{Form, Page, Reader, Reading};
 use presence_core::roster::View;
 use presence_core::stream::Stream;
-use presence_protocol::app::{Batch, plain};
-use presence_protocol::{CloseCode, Presence, Puid};
+use presence_protocol::app::{StreamFrameRef, single_update};
+use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
 use crate::bell::Bell;
 use crate::meters::RoomMeters;
@@ -244,15 +244,15 @@ fn read(inner: &mut Inner, reader: &mut Reader, warming_up: bool) -> Result<Vec<
 
 fn frames(form: Form, page: &Page, stream: &Stream) -> Vec<Bytes> {
     match form {
-        Form::Plain => page.presence.iter().map(|update| plain(update).into()).collect(),
+        Form::Plain => page.presence.iter().map(|update| single_update(update).into()).collect(),
         Form::Paged { .. } => vec![paged(page, stream)],
     }
 }
 
 fn paged(page: &Page, stream: &Stream) -> Bytes {
     let cursor = page.up_to.map(|place| stream.cursor(place));
-    let presence: Vec<&Presence> = page.presence.iter().collect();
-    let batch = Batch {
+    let presence: Vec<&PresenceUpdate> = page.presence.iter().collect();
+    let batch = StreamFrameRef {
         snapshot: page.snapshot,
         gap: page.gap,
         presence: (page.snapshot || !presence.is_empty()).then_some(presence),

@@ -1,7 +1,7 @@
 //! What the writer can be asked.
 
 use presence_core::model::{Grant, UserId};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, Puid};
 
 use super::answer::Ask;
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 
 /// One request.
 pub(super) enum Op {
-    Notify(Ask<NotifyQuestion, Vec<Result<Queued, NotifyFault>>>),
+    Notify(Ask<NotifyQuestion, Vec<Result<QueuedNotification, NotifyFault>>>),
     Settle(Ask<SettleQuestion, usize>),
     Load(Ask<UserId, Loaded>),
     Release(Ask<(AppId, Puid), usize>),
