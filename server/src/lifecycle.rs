@@ -24,15 +24,16 @@ use crate::acceptor::{Listening, bind};
 use crate::browserid;
 use crate::client_address::Proxies;
 use crate::context::ServerContext;
-use crate::http;
+use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
+use crate::operator_console::OperatorConsole;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web::{self, OperatorDoor};
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +80,8 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = MetricsExporter::start().map_err(failed)?;
+        let exporter =
+            MetricsExporter::install(build_info::VERSION, build_info::commit()).map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -122,7 +124,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
+            operator: OperatorConsole::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -357,7 +359,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::refuse(&ApiError::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -374,11 +376,11 @@ fn is_for_the_operator(uri: &Uri) -> bool {
 
 fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::refuse(&Errno::MethodNotAllowed.into());
+        return http::error_response(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(sockets))
+        .body(exporter.render(&sockets.service, sockets.is_draining()))
 }
 
 fn socket<F, A>(
@@ -392,7 +394,7 @@ where
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
         let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
+        async move { answer.await.unwrap_or_else(|ko| http::error_response(&ko)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

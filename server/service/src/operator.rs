@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::model::{App, AppState, Millis};
+use presence_core::model::{App, ApplicationState, Millis};
 use presence_protocol::{ApiError, AppId, Errno};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -154,7 +154,7 @@ impl PresenceService {
         }
         self.store.set_app_blocked(app, since).await.map_err(of_store)?;
         let after = self.store.app(app).await.map_err(of_store)?;
-        let active = after.is_some_and(|app| app.state == AppState::Active);
+        let active = after.is_some_and(|app| app.state == ApplicationState::Active);
         self.hub.switch(app, active);
         Ok(())
     }

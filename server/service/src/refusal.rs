@@ -2,7 +2,7 @@
 
 use presence_identity::IdentityError;
 use presence_protocol::{ApiError, Errno};
-use presence_store::{NotifyFault, StoreError};
+use presence_store::{NotifyError, StoreError};
 
 /// Seconds to wait before trying a failed store again.
 const STORE_RETRY: f64 = 1.0;
@@ -32,10 +32,10 @@ pub(crate) fn of_identity(error: IdentityError) -> ApiError {
 }
 
 /// What a refused notification is to its sender.
-pub(crate) fn of_notification(fault: NotifyFault) -> ApiError {
+pub(crate) fn of_notification(fault: NotifyError) -> ApiError {
     match fault {
-        NotifyFault::UnknownUid => Errno::UnknownUid.into(),
-        NotifyFault::IdempotencyMismatch => ApiError::detailed(
+        NotifyError::UnknownUid => Errno::UnknownUid.into(),
+        NotifyError::IdempotencyMismatch => ApiError::detailed(
             Errno::InvalidField,
             "idempotency_key was used for another notification",
         ),

@@ -12,8 +12,8 @@ use presence_protocol::{ApiError, Errno};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::refusal::Refusal;
-use super::site;
+use super::error_response::ErrorResponse;
+use super::request_context;
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
@@ -55,7 +55,7 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
 }
 
 /// Reads an object from its JSON text.
-pub(super) fn read<T: FromFields>(text: &str) -> Result<T, Refusal> {
+pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
     let fields = serde_json::from_str(text).map_err(|_| Errno::NotJson)?;
     Ok(T::from_fields(&Fields(fields))?)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn text(
     request: &Request,
     body: &mut RequestBody,
     media_types: &[&'static str],
-) -> Result<(String, Option<&'static str>), Refusal> {
+) -> Result<(String, Option<&'static str>), ErrorResponse> {
     let text = counted(request, body).await?;
     let known = match media_type(request) {
         Some(given) => media_types.iter().copied().find(|known| *known == given),
@@ -77,8 +77,8 @@ pub(crate) async fn text(
 }
 
 /// The body as text, counted while it is read.
-async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, Refusal> {
-    let most = site::context(request)?.body_limit;
+async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
+    let most = request_context::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => {

@@ -7,7 +7,7 @@ mod id;
 use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
-use presence_core::{AppState, Scope};
+use presence_core::{ApplicationState, Scope};
 use presence_protocol::{ApiError, Status};
 
 pub(super) use self::device::Device;
@@ -40,7 +40,7 @@ impl Example for Done {
 /// A refusal.
 #[derive(Object)]
 #[oai(rename = "ApiError", skip_serializing_if_is_none)]
-pub(super) struct KoView {
+pub(super) struct ErrorView {
     /// `KO`.
     result: String,
     /// Which entry of the registry of errors.
@@ -51,7 +51,7 @@ pub(super) struct KoView {
     retry_after: Option<f64>,
 }
 
-impl From<&ApiError> for KoView {
+impl From<&ApiError> for ErrorView {
     fn from(ko: &ApiError) -> Self {
         Self {
             result: "KO".to_owned(),
@@ -84,7 +84,7 @@ impl From<Scope> for ScopeName {
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "AppState", rename_all = "snake_case")]
-pub(super) enum AppStateName {
+pub(super) enum ApplicationStateName {
     /// Its domain has yet to be verified.
     Registered,
     /// Its domain is verified, and it was never activated since.
@@ -95,13 +95,13 @@ pub(super) enum AppStateName {
     Inactive,
 }
 
-impl From<AppState> for AppStateName {
-    fn from(state: AppState) -> Self {
+impl From<ApplicationState> for ApplicationStateName {
+    fn from(state: ApplicationState) -> Self {
         match state {
-            AppState::Registered => Self::Registered,
-            AppState::Verified => Self::Verified,
-            AppState::Active => Self::Active,
-            AppState::Inactive => Self::Inactive,
+            ApplicationState::Registered => Self::Registered,
+            ApplicationState::Verified => Self::Verified,
+            ApplicationState::Active => Self::Active,
+            ApplicationState::Inactive => Self::Inactive,
         }
     }
 }

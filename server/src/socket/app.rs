@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
 use presence_core::Millis;
-use presence_core::patience::Patience;
+use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{
     self, AppServiceAuth, AppServiceCommand, AppServiceRequest, QueuedNotification,
 };
@@ -17,7 +17,7 @@ use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
 use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{Bell, PresenceService};
+use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::socket_loop::{Outgoing, ProtocolState};
@@ -61,7 +61,7 @@ pub(crate) struct Upgraded {
 /// The conversation with one AppService.
 pub(crate) struct AppServiceProtocol {
     presence: Arc<PresenceService>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     upgraded: Upgraded,
     guest: Option<Box<Guest>>,
     /// A key is being checked; what comes after it waits.
@@ -72,14 +72,18 @@ pub(crate) struct AppServiceProtocol {
     span: Span,
     work: FuturesOrdered<Work>,
     out: VecDeque<Outgoing>,
-    patience: Patience,
+    patience: ViolationWindow,
     heard: bool,
     /// The stream may hold something.
     news: bool,
 }
 
 impl AppServiceProtocol {
-    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        upgraded: Upgraded,
+    ) -> Self {
         let mut conversation = Self {
             presence,
             bell,
@@ -90,7 +94,7 @@ impl AppServiceProtocol {
             span: Span::none(),
             work: FuturesOrdered::new(),
             out: VecDeque::new(),
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             heard: false,
             news: false,
         };
@@ -315,7 +319,7 @@ async fn open(
     app: Option<AppId>,
     auth: AppServiceAuth,
     paged: bool,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
 ) -> Result<Guest, ApiError> {
     let AppServiceAuth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use presence_core::patience::Patience;
-use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Millis, Notification, Taken};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::violation_window::ViolationWindow;
+use presence_core::{Millis, Notification, Settlement};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
 };
 use presence_service::attempts::Attempt;
 use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
-use presence_service::hub::Seat;
+use presence_service::hub::DeviceConnection;
 use presence_service::sessions::{self, VerifiedProof};
-use presence_service::{Bell, Mailbox, PresenceService};
+use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::outgoing::OutgoingQueue;
@@ -40,15 +40,15 @@ enum Event {
 
 /// A device whose user is known, in its seat.
 struct Guest {
-    known: Known,
-    seat: Seat,
+    known: AuthenticatedDevice,
+    seat: DeviceConnection,
     mailbox: Arc<Mailbox>,
 }
 
 /// The conversation with one device.
 pub(crate) struct DeviceProtocol {
     presence: Arc<PresenceService>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
     guest: Option<Guest>,
@@ -59,7 +59,7 @@ pub(crate) struct DeviceProtocol {
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
-    patience: Patience,
+    patience: ViolationWindow,
     /// The mailbox may hold something.
     news: bool,
     /// Why whoever is there would be closed as unknown.
@@ -67,7 +67,11 @@ pub(crate) struct DeviceProtocol {
 }
 
 impl DeviceProtocol {
-    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, client: IpAddr) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             presence,
             bell,
@@ -78,7 +82,7 @@ impl DeviceProtocol {
             out: OutgoingQueue::default(),
             written: Vec::new(),
             attempts: 0,
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             news: false,
             unknown: CloseCode::Silent,
         }
@@ -98,11 +102,11 @@ impl DeviceProtocol {
             return Ok(());
         };
         let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
-        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
-            Heard::Apply(command) => self.apply(command),
-            Heard::Renew(proof, command) => {
+            FrameAction::Apply(command) => self.apply(command),
+            FrameAction::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
@@ -253,7 +257,7 @@ impl ProtocolState for DeviceProtocol {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -262,12 +266,12 @@ impl ProtocolState for DeviceProtocol {
         let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
-                Due::Announce(seconds) => {
+                SessionDeadline::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                SessionDeadline::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
-                    self.bell.ring();
+                    self.bell.wake();
                 }
-                Due::Close => {
+                SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
                     return 1_000;
                 }

@@ -13,7 +13,7 @@ use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Moment, Notice, Place, Shell};
 
 use super::visitor::see_other;
@@ -59,7 +59,7 @@ impl From<GrantedApp> for GrantRow {
             name,
             domain,
             paused: grant.paused,
-            active: state == presence_core::AppState::Active,
+            active: state == presence_core::ApplicationState::Active,
             granted: Moment::new(grant.granted_at),
             looked: last_looked_at.map(Moment::new),
         }
@@ -102,7 +102,7 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
         return Ok(visitor.show(&ForStrangers { shell }));
     };
     let presence = visitor.service();
-    let grants = presence.grants_of(me).await.map_err(Refusal::from)?;
+    let grants = presence.grants_of(me).await.map_err(ErrorResponse::from)?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
         presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
@@ -143,11 +143,11 @@ pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
     Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
 }
 
-fn app(form: &SignedForm) -> Result<AppId, Refusal> {
+fn app(form: &SignedForm) -> Result<AppId, ErrorResponse> {
     field(form, "appid")
 }
 
-fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, Refusal> {
+fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, ErrorResponse> {
     let text = form.fields.required(name)?;
     text.parse().map_err(|_| ApiError::detailed(Errno::InvalidField, name).into())
 }
@@ -157,7 +157,7 @@ fn told(
     done: Result<(), ApiError>,
     gone: Errno,
     said: (Notice, Notice),
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let (good, bad) = said;
     match done {
         Ok(()) => Ok(see_other(PATH, good)),

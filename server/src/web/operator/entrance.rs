@@ -6,12 +6,12 @@ use poem::{Request, Response, handler};
 use presence_protocol::Errno;
 
 use crate::client_address;
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Notice, Policy, Shell};
 use crate::web::visitor::{see_other, set_cookie};
 use crate::web::{Form, Visitor};
 
-use super::guard::{Door, Operator, OperatorForm, enter_cookie, shell};
+use super::guard::{Operator, OperatorForm, console, enter_cookie, shell};
 
 #[derive(Template)]
 #[template(path = "operator/sign_in.html")]
@@ -49,20 +49,20 @@ pub(super) async fn sign_in(
     visitor: Visitor,
     form: Form,
 ) -> poem::Result<Response> {
-    let door = Door::of(&form.context)?;
+    let console = console(&form.context)?;
     let from = client_address::of(request);
     let token = form.fields.get("token").unwrap_or_default();
-    let (status, problem) = match door.access.sign_in(from, token) {
+    let (status, problem) = match console.access.sign_in(from, token) {
         Ok(Some(session)) => {
             let mut response = see_other("/admin", Notice::OperatorSignedIn);
-            set_cookie(&mut response, &enter_cookie(&form.context, door, &session));
+            set_cookie(&mut response, &enter_cookie(&form.context, console, &session));
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, "This is not the operator's token."),
         Err(ko) if ko.errno == Errno::SlowDown => {
             (StatusCode::TOO_MANY_REQUESTS, "That was tried too often. Wait a few seconds.")
         }
-        Err(ko) => return Err(Refusal::from(ko).into()),
+        Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
     let problem = Some(problem.to_owned());
     let page = SignInPage { shell: shell(&visitor, "Operator"), problem };

@@ -1,22 +1,22 @@
 //! How a sleeping socket is woken: one waker for news, for the time, and for the order to close.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::task::{Context, Waker};
+use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 use presence_protocol::CloseCode;
 
 /// Wakes one socket. Ringing costs nothing where the socket is awake already.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct SocketWaker {
     waker: AtomicWaker,
     rung: AtomicBool,
     close: AtomicU16,
 }
 
-impl Bell {
+impl SocketWaker {
     /// There is something to look at.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
@@ -25,7 +25,7 @@ impl Bell {
     /// The socket is to be closed; the first reason given counts.
     pub fn close(&self, code: CloseCode) {
         let _ = self.close.compare_exchange(0, code.number(), Ordering::AcqRel, Ordering::Acquire);
-        self.ring();
+        self.wake();
     }
 
     /// The order to close, where there is one.
@@ -34,23 +34,21 @@ impl Bell {
     }
 
     /// Has the task woken at the next ring. True where it has rung since the last call.
-    pub fn listen(&self, context: &Context<'_>) -> bool {
-        self.register(context.waker());
+    pub fn register(&self, context: &Context<'_>) -> bool {
+        self.waker.register(context.waker());
         self.rung.swap(false, Ordering::AcqRel)
-    }
-
-    fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     #[test]
     fn the_first_reason_to_close_counts() {
-        let bell = Bell::default();
+        let bell = SocketWaker::default();
         bell.close(CloseCode::Replaced);
         bell.close(CloseCode::GoingAway);
         assert_eq!(bell.closing(), Some(CloseCode::Replaced));
@@ -58,10 +56,10 @@ mod tests {
 
     #[test]
     fn a_ring_is_heard_once_and_not_lost_before_listening() {
-        let bell = Bell::default();
-        bell.ring();
+        let bell = SocketWaker::default();
+        bell.wake();
         let context = Context::from_waker(Waker::noop());
-        assert!(bell.listen(&context));
-        assert!(!bell.listen(&context));
+        assert!(bell.register(&context));
+        assert!(!bell.register(&context));
     }
 }
