@@ -13,19 +13,19 @@ mod keys;
 mod session;
 
 mod development;
+pub(crate) mod documents;
 mod operation;
-pub(crate) mod pages;
 
 mod description;
-mod errors_page;
+mod errors_markdown;
 
 mod body;
+pub(crate) mod build_info;
 mod credential;
-mod door;
+mod error_response;
+mod finish;
 mod form;
-mod refusal;
-pub(crate) mod running;
-mod site;
+mod request_context;
 mod views;
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
@@ -46,22 +46,22 @@ use self::account::AccountApi;
 use self::app_service::AppServiceApi;
 use self::apps::AppsApi;
 use self::development::DevelopmentApi;
-use self::door::{Allowed, Door};
+use self::documents::DocumentsApi;
+use self::finish::{AllowedMethods, FinishResponse};
 use self::grants::GrantsApi;
 use self::keys::KeysApi;
 use self::operation::OperationApi;
-use self::pages::PagesApi;
 use self::session::SessionApi;
 
-pub(crate) use self::body::text as read_text;
-pub(crate) use self::credential::User;
+pub(crate) use self::body::text as read_body;
+pub(crate) use self::credential::AuthenticatedRequest;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
-pub(crate) use self::door::wants_a_page;
-pub use self::errors_page::errors_page;
+pub(crate) use self::error_response::ErrorResponse;
+pub use self::errors_markdown::errors_markdown;
+pub(crate) use self::finish::accepts_html;
 pub(crate) use self::form::FORM;
-pub(crate) use self::refusal::Refusal;
-pub(crate) use self::site::{Site, cookie, session_cookie};
+pub(crate) use self::request_context::{RequestContext, cookie, session_cookie};
 
 /// An endpoint that several routes share.
 pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
@@ -76,12 +76,12 @@ type Api = (
     AppServiceApi,
     OperationApi,
     DevelopmentApi,
-    PagesApi,
+    DocumentsApi,
 );
 
 /// The subjects of calls.
 #[derive(Tags)]
-enum Subject {
+enum ApiTag {
     /// Signing in and out.
     Session,
     /// Who may see the user.
@@ -108,23 +108,23 @@ pub fn routes(
 ) -> impl Endpoint<Output = Response> {
     let api = service().into_endpoint().map_to_response();
     let calls = pages(Arc::new(ToDynEndpoint(api)))
-        .with(CatchPanic::new().with_handler(|_| Refusal::from(Errno::Internal).response()))
+        .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(context);
-    Door::new(calls, Allowed::of::<Api>(methods))
+    FinishResponse::new(calls, AllowedMethods::of::<Api>(methods))
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
-pub fn refuse(ko: &Ko) -> Response {
-    let mut response = Refusal::from(ko.clone()).response();
+pub fn error_response(ko: &ApiError) -> Response {
+    let mut response = ErrorResponse::from(ko.clone()).response();
     if ko.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    door::finish(response.headers_mut());
+    finish::finish(response.headers_mut());
     response
 }
 
 /// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
-pub(crate) fn viewer() -> String {
+pub(crate) fn swagger_ui_page() -> String {
     service().swagger_ui_html()
 }
 
@@ -138,7 +138,7 @@ fn service() -> OpenApiService<Api, ()> {
         AppServiceApi,
         OperationApi,
         DevelopmentApi,
-        PagesApi,
+        DocumentsApi,
     );
     OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
         .description(include_str!("http/introduction.md"))

@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use presence_core::{ApplicationState, Scope};
-use presence_protocol::{Ko, Status};
+use presence_protocol::{ApiError, Status};
 
 pub(super) use self::device::Device;
 pub(super) use self::id::Id;
@@ -39,8 +39,8 @@ impl Example for Done {
 
 /// A refusal.
 #[derive(Object)]
-#[oai(rename = "Ko", skip_serializing_if_is_none)]
-pub(super) struct KoView {
+#[oai(rename = "ApiError", skip_serializing_if_is_none)]
+pub(super) struct ErrorView {
     /// `KO`.
     result: String,
     /// Which entry of the registry of errors.
@@ -51,8 +51,8 @@ pub(super) struct KoView {
     retry_after: Option<f64>,
 }
 
-impl From<&Ko> for KoView {
-    fn from(ko: &Ko) -> Self {
+impl From<&ApiError> for ErrorView {
+    fn from(ko: &ApiError) -> Self {
         Self {
             result: "KO".to_owned(),
             errno: ko.errno.number(),
@@ -83,8 +83,8 @@ impl From<Scope> for ScopeName {
 
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "ApplicationState", rename_all = "snake_case")]
-pub(super) enum AppStateName {
+#[oai(rename = "AppState", rename_all = "snake_case")]
+pub(super) enum ApplicationStateName {
     /// Its domain has yet to be verified.
     Registered,
     /// Its domain is verified, and it was never activated since.
@@ -95,7 +95,7 @@ pub(super) enum AppStateName {
     Inactive,
 }
 
-impl From<ApplicationState> for AppStateName {
+impl From<ApplicationState> for ApplicationStateName {
     fn from(state: ApplicationState) -> Self {
         match state {
             ApplicationState::Registered => Self::Registered,

@@ -5,13 +5,13 @@ use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::model::App;
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::grants::RedirectTarget;
 use presence_service::rules;
 use serde::Deserialize;
 use url::Url;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{self, Place, Policy, Shell};
 
 use super::{Visitor, return_path};
@@ -64,7 +64,7 @@ async fn question(
     appid: &str,
     asked: Asked,
     here: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let presence = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
     let app = presence.grantable_app(appid).await?;
@@ -99,10 +99,10 @@ fn said(text: Option<String>) -> Option<String> {
 }
 
 /// A form would not carry line breaks as they are, and what cannot be handed back untouched is refused.
-fn check_state(state: &str) -> Result<(), Ko> {
+fn check_state(state: &str) -> Result<(), ApiError> {
     if state.contains(char::is_control) {
         let wanted = "state must be a text without control characters";
-        return Err(Ko::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, wanted));
     }
     Ok(())
 }

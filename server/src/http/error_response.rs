@@ -6,16 +6,16 @@ use poem::{Error, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaResponses, Registry};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::page;
 
 /// A refusal as an answer. Which ones a call can give is added to the document by its own table.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct Refusal(Ko);
+pub(crate) struct ErrorResponse(ApiError);
 
-impl Refusal {
+impl ErrorResponse {
     /// What an error of the router or of an extractor is to a caller.
     pub(super) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
@@ -25,7 +25,7 @@ impl Refusal {
     }
 
     /// What is refused, and why.
-    pub(crate) fn ko(&self) -> &Ko {
+    pub(crate) fn ko(&self) -> &ApiError {
         &self.0
     }
 
@@ -57,19 +57,19 @@ impl Refusal {
     }
 }
 
-impl From<Ko> for Refusal {
-    fn from(ko: Ko) -> Self {
+impl From<ApiError> for ErrorResponse {
+    fn from(ko: ApiError) -> Self {
         Self(ko)
     }
 }
 
-impl From<Errno> for Refusal {
+impl From<Errno> for ErrorResponse {
     fn from(errno: Errno) -> Self {
         Self(errno.into())
     }
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for ErrorResponse {
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.errno.http_status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -80,13 +80,13 @@ impl ResponseError for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         self.response()
     }
 }
 
-impl ApiResponse for Refusal {
+impl ApiResponse for ErrorResponse {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
     }
@@ -94,9 +94,9 @@ impl ApiResponse for Refusal {
     fn register(_registry: &mut Registry) {}
 }
 
-fn of_router(error: &Error) -> Ko {
+fn of_router(error: &Error) -> ApiError {
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
-        return Ko::detailed(Errno::InvalidField, error.name);
+        return ApiError::detailed(Errno::InvalidField, error.name);
     }
     if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Errno::NotFound.into();

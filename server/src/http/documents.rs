@@ -6,20 +6,20 @@ use std::sync::LazyLock;
 
 use poem_openapi::OpenApi;
 
-use super::Subject;
+use super::ApiTag;
 use super::description::document;
 
 use self::document::{Document, Json, Yaml};
 
-pub(super) struct PagesApi;
+pub(super) struct DocumentsApi;
 
 /// The document of both channels.
 pub(crate) const ASYNCAPI: &str = include_str!("../../../openapi/channels.asyncapi.yaml");
 
 static OPENAPI: LazyLock<String> = LazyLock::new(document);
 
-#[OpenApi(tag = "Subject::Documents")]
-impl PagesApi {
+#[OpenApi(tag = "ApiTag::Documents")]
+impl DocumentsApi {
     /// This document.
     ///
     /// As `presence-server openapi` prints it. The page `/docs` shows it.
