@@ -1,7 +1,7 @@
 //! Forms, and the check against cross-site request forgery (CSRF) that each must pass before its
 //! fields can be read.
 
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::sessions::is_csrf_token;
 use url::form_urlencoded;
 
@@ -94,8 +94,8 @@ impl VerifiedForm {
     /// # Errors
     ///
     /// Returns `MissingField` if the field is empty or missing.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Ko> {
-        self.get(name).ok_or_else(|| Ko::detailed(Errno::MissingField, name))
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
     }
 }
 

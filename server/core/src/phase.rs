@@ -1,7 +1,7 @@
 //! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
 
-use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno};
 
 use crate::model::{Email, Millis};
 
@@ -19,7 +19,7 @@ pub struct FirstFrame {
     /// Whether it acknowledges notifications.
     pub acks: bool,
     /// What it wants once it is known.
-    pub command: Command,
+    pub command: DeviceCommand,
 }
 
 /// Reads the first frame of a connection.
@@ -27,8 +27,8 @@ pub struct FirstFrame {
 /// # Errors
 ///
 /// `not_authenticated` where it carries no proof.
-pub fn introduce(request: Request) -> Result<FirstFrame, Ko> {
-    let Introduction { email, proof, device, acks } = request.introduction;
+pub fn introduce(request: DeviceRequest) -> Result<FirstFrame, ApiError> {
+    let DeviceAuth { email, proof, device, acks } = request.auth;
     Ok(FirstFrame {
         email,
         proof: proof.ok_or(Errno::NotAuthenticated)?,
@@ -56,9 +56,9 @@ pub struct AuthenticatedDevice {
 /// What to do with a frame of a known device.
 pub enum FrameAction {
     /// Apply it.
-    Apply(Command),
+    Apply(DeviceCommand),
     /// Check the proof first; it renews the session.
-    Renew(Proof, Command),
+    Renew(Proof, DeviceCommand),
 }
 
 /// How many proofs of one connection are remembered, so that none of them renews twice.
@@ -97,13 +97,13 @@ impl AuthenticatedDevice {
     /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
     pub fn hear(
         &mut self,
-        request: Request,
+        request: DeviceRequest,
         now: Millis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<FrameAction, Ko> {
-        let Introduction { email, proof, device, acks } = request.introduction;
+    ) -> Result<FrameAction, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
         if device.is_some_and(|device| device != self.device) {
-            return Err(Ko::detailed(
+            return Err(ApiError::detailed(
                 Errno::InvalidField,
                 "device must stay the same on a connection",
             ));

@@ -6,7 +6,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
@@ -54,7 +54,7 @@ impl Example for RegisterApplication {
 }
 
 impl FromFields for RegisterApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.required("name", "a text")?,
             domain: fields.required("domain", "a text")?,
@@ -96,7 +96,7 @@ impl Example for ChangeApplication {
 }
 
 impl FromFields for ChangeApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.optional("name", "a text")?,
             domain: fields.optional("domain", "a text")?,
@@ -282,7 +282,7 @@ impl AppsApi {
         appid: Path<Id>,
     ) -> Result<Json<AppView>, ErrorResponse> {
         let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
-        let app = verified.map_err(Ko::from)?;
+        let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
 

@@ -4,7 +4,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::grants::RedirectTarget;
 
 use crate::form::{UnverifiedForm, VerifiedForm};
@@ -33,7 +33,7 @@ impl Example for GrantRequest {
 }
 
 impl FromFields for GrantRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             redirect: fields.optional("redirect", "a URL")?,
             state: fields.optional("state", "a text")?,
@@ -94,7 +94,7 @@ pub(super) struct GrantDecision {
 
 impl GrantDecision {
     /// Reads the fields.
-    pub(super) fn of_form(form: &VerifiedForm) -> Result<Self, Ko> {
+    pub(super) fn of_form(form: &VerifiedForm) -> Result<Self, ApiError> {
         let field = |name: &str| {
             let value = form.raw(name).filter(|value| !value.is_empty());
             value.map(str::to_owned)

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use super::content_policy::ContentPolicy;
 use super::layout::Layout;
@@ -13,11 +13,11 @@ use super::response::PageResponse;
 struct ErrorPage<'a> {
     layout: Layout,
     help: &'static str,
-    error: &'a Ko,
+    error: &'a ApiError,
 }
 
 /// Returns the page of an error.
-pub(crate) fn error_page(error: &Ko) -> PageResponse {
+pub(crate) fn error_page(error: &ApiError) -> PageResponse {
     let (title, help) = user_message(error.errno);
     let status = StatusCode::from_u16(error.errno.http_status());
     let page = ErrorPage { layout: Layout::bare(title), help, error };

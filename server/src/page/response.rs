@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use url::Url;
 
 use crate::cookie::{Cookie, SetCookie};
@@ -57,7 +57,7 @@ impl PageResponse {
             Err(error) => {
                 tracing::error!(%error, "page.failed");
                 let failed = Self::without_content(StatusCode::INTERNAL_SERVER_ERROR);
-                failed.with_body(JSON, Ko::from(Errno::Internal).to_json(None))
+                failed.with_body(JSON, ApiError::from(Errno::Internal).to_json(None))
             }
         }
     }

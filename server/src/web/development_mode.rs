@@ -4,7 +4,7 @@
 use askama::Template;
 use poem::http::StatusCode;
 use presence_identity::DevIssuer;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde_json::json;
 
 use crate::context::ServerContext;
@@ -67,7 +67,7 @@ fn page(visitor: &Visitor, email: &str) -> DevelopmentPage {
 }
 
 /// Makes two assertions, since each can be used only once.
-fn snippets(context: &ServerContext, email: &str) -> Result<Vec<Snippet>, Ko> {
+fn snippets(context: &ServerContext, email: &str) -> Result<Vec<Snippet>, ApiError> {
     let origin = context.origin();
     let for_session = crate::http::dev_assertion(context, email, &origin)?;
     let for_device = crate::http::dev_assertion(context, email, &origin)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::{Request, RequestBody};
 use presence_core::UserId;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::PresenceService;
 
 use crate::cookie::SetCookie;
@@ -99,9 +99,9 @@ impl UserForm {
     /// # Errors
     ///
     /// Returns `MissingField` or `InvalidField`.
-    pub(crate) fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<T, Ko> {
+    pub(crate) fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<T, ApiError> {
         let text = self.form.required(name)?;
-        text.parse().map_err(|_| Ko::detailed(Errno::InvalidField, name))
+        text.parse().map_err(|_| ApiError::detailed(Errno::InvalidField, name))
     }
 }
 

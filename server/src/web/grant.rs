@@ -5,7 +5,7 @@ use askama::Template;
 use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use presence_core::model::App;
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::grants::RedirectTarget;
 use presence_service::rules;
 use serde::Deserialize;
@@ -91,10 +91,10 @@ fn non_empty(text: Option<String>) -> Option<String> {
 }
 
 /// Checks that a form can carry the state unchanged, which it cannot with line breaks.
-fn check_state(state: &str) -> Result<(), Ko> {
+fn check_state(state: &str) -> Result<(), ApiError> {
     if state.contains(char::is_control) {
         let wanted = "state must be a text without control characters";
-        return Err(Ko::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, wanted));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use poem::web::{Path, Query};
 use poem::{Request, RequestBody};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::attempts::Attempt;
 
 use crate::context::ServerContext;
@@ -100,7 +100,7 @@ pub(super) async fn finish(
         let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
         finished.map_err(|error| {
             failure = error;
-            Ko::from(user_message(error).0)
+            ApiError::from(user_message(error).0)
         })
     };
     // The code is a credential as any other: a bad one makes the server ask the provider in vain.

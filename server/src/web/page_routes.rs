@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use poem::http::Method;
 use poem::web::{Path, Query};
 use poem::{Endpoint, FromRequest, IntoResponse, Request, RequestBody, Response};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde::de::DeserializeOwned;
 
 use crate::http::ErrorResponse;
@@ -26,8 +26,8 @@ impl From<Errno> for PageError {
     }
 }
 
-impl From<Ko> for PageError {
-    fn from(error: Ko) -> Self {
+impl From<ApiError> for PageError {
+    fn from(error: ApiError) -> Self {
         ErrorResponse::from(error).into()
     }
 }

@@ -5,7 +5,7 @@ pub(super) mod erase;
 use askama::Template;
 use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;
-use presence_protocol::{AppId, DeviceName, Errno, Ko, Status};
+use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
 use presence_service::GrantedApp;
 use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
@@ -144,7 +144,7 @@ pub(super) async fn end_device(form: UserForm) -> PageResult {
 
 /// Sends the browser back to the page with the first notice, or with the second one if the error
 /// `missing` says that the grant or the device does not exist any more.
-fn redirect(result: Result<(), Ko>, missing: Errno, notices: (Notice, Notice)) -> PageResult {
+fn redirect(result: Result<(), ApiError>, missing: Errno, notices: (Notice, Notice)) -> PageResult {
     let notice = match result {
         Ok(()) => notices.0,
         Err(error) if error.errno == missing => notices.1,

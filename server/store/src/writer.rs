@@ -27,7 +27,7 @@ pub(crate) mod request;
 use std::sync::Arc;
 
 use presence_core::model::{Clock, Grant, Millis, Settlement, UserId};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
@@ -72,7 +72,7 @@ impl Writer {
         &self,
         app: AppId,
         items: Vec<NewNotification>,
-    ) -> WriteReply<Vec<Result<Queued, NotifyError>>> {
+    ) -> WriteReply<Vec<Result<QueuedNotification, NotifyError>>> {
         self.submit(NotifyQuestion { app, items }, Op::Notify)
     }
 
