@@ -29,7 +29,7 @@ use self::error::{start_error, with_causes};
 use self::routes::METRICS;
 use crate::connection::{self, listener::ConnectionListener};
 use crate::context::ServerContext;
-use crate::http::running;
+use crate::http::build_info;
 use crate::meter::MetricsExporter;
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
@@ -77,8 +77,8 @@ impl RunningServer {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter =
-            MetricsExporter::install(running::VERSION, running::commit()).map_err(start_error)?;
+        let exporter = MetricsExporter::install(build_info::VERSION, build_info::commit())
+            .map_err(start_error)?;
         let listener = setup::listen_on(settings.listen)?;
         let metrics_listener = settings.metrics_listen().map(setup::listen_on).transpose()?;
         let address = listener.local_addr().map_err(start_error)?;

@@ -3,27 +3,27 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::model::AppState;
-use presence_core::phase::{Claim, Known};
+use presence_core::model::ApplicationState;
+use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::View;
-use presence_core::{Email, Notification, Taken, UserId};
-use presence_protocol::device::{Command, Proof, Report};
-use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
-use presence_store::Answer;
+use presence_core::{Email, Notification, Settlement, UserId};
+use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
+use presence_store::WriteReply;
 
-use crate::bell::Bell;
-use crate::hub::Seat;
+use crate::hub::DeviceConnection;
 use crate::mailbox::Mailbox;
 use crate::refusal::of_store;
 use crate::service::PresenceService;
 use crate::sessions::VerifiedProof;
+use crate::socket_waker::SocketWaker;
 
 /// A device connection whose user is known.
 pub struct OpenedDevice {
     /// What it may say.
-    pub known: Known,
+    pub known: AuthenticatedDevice,
     /// Its seat in the hub.
-    pub seat: Seat,
+    pub seat: DeviceConnection,
     /// What will be written to it.
     pub mailbox: Arc<Mailbox>,
     /// What waited for it.
@@ -35,7 +35,7 @@ pub enum CommandOutcome {
     /// It is done.
     Done,
     /// It is done once these are settled.
-    Settling(Answer<usize>),
+    Settling(WriteReply<usize>),
 }
 
 impl PresenceService {
@@ -46,11 +46,11 @@ impl PresenceService {
     /// As [`PresenceService::identify`], and `slow_down` or `too_many_connections`.
     pub async fn open_device(
         &self,
-        claim: Claim,
-        bell: Arc<Bell>,
+        claim: FirstFrame,
+        bell: Arc<SocketWaker>,
         client: Option<IpAddr>,
-    ) -> Result<OpenedDevice, Ko> {
-        let Claim { email, proof, device, acks, command } = claim;
+    ) -> Result<OpenedDevice, ApiError> {
+        let FirstFrame { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
         let VerifiedProof { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
@@ -63,11 +63,11 @@ impl PresenceService {
         let seat = self
             .hub
             .arrive(user, device.clone(), Arc::clone(&mailbox))
-            .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
+            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
-            self.hub.ensure_room(app, state == AppState::Active);
+            self.hub.ensure_topic(app, state == ApplicationState::Active);
         }
         // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
         if !loaded.is_there {
@@ -79,7 +79,7 @@ impl PresenceService {
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        let known = Known::new(email, (device, acks), digest, expires_at);
+        let known = AuthenticatedDevice::new(email, (device, acks), digest, expires_at);
         let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
         if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
@@ -93,32 +93,44 @@ impl PresenceService {
     /// # Errors
     ///
     /// `slow_down`.
-    pub fn spend(&self, user: UserId, device: &DeviceName, command: &Command) -> Result<(), Ko> {
+    pub fn spend(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+        command: &DeviceCommand,
+    ) -> Result<(), ApiError> {
         match command {
-            Command::Ack(_) => Ok(()),
-            Command::Status(_) | Command::Visibility(_) => self.rates.status(user, device),
+            DeviceCommand::Ack(_) => Ok(()),
+            DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => {
+                self.rates.status(user, device)
+            }
         }
     }
 
     /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &Seat, command: Command) -> CommandOutcome {
+    pub fn apply(&self, seat: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
         match command {
-            Command::Status(Report { status, message, application_ids }) => {
+            DeviceCommand::Status(StatusReport { status, message, application_ids }) => {
                 seat.report(View::new(status, message), application_ids);
                 CommandOutcome::Done
             }
-            Command::Visibility(apps) => {
+            DeviceCommand::Visibility(apps) => {
                 seat.show_only_to(apps);
                 CommandOutcome::Done
             }
-            Command::Ack(ids) => {
-                CommandOutcome::Settling(self.settle(seat.user(), ids, Taken::Acked))
+            DeviceCommand::Ack(ids) => {
+                CommandOutcome::Settling(self.settle(seat.user(), ids, Settlement::Acked))
             }
         }
     }
 
     /// A device took notifications.
-    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Taken) -> Answer<usize> {
+    pub fn settle(
+        &self,
+        user: UserId,
+        ids: Vec<NotificationId>,
+        how: Settlement,
+    ) -> WriteReply<usize> {
         self.writer.settle(user, ids, how)
     }
 
@@ -134,7 +146,7 @@ impl PresenceService {
         (email, device): (Email, DeviceName),
         mailbox: Arc<Mailbox>,
         client: Option<IpAddr>,
-    ) -> Result<VerifiedProof, Ko> {
+    ) -> Result<VerifiedProof, ApiError> {
         let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
         let VerifiedProof { user, digest, generation, .. } = &identified;
         self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
@@ -156,6 +168,6 @@ impl PresenceService {
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settled(answer: Answer<usize>) -> Result<(), Ko> {
+pub async fn settled(answer: WriteReply<usize>) -> Result<(), ApiError> {
     answer.await.map(drop).map_err(of_store)
 }

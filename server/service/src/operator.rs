@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::model::{App, AppState, Millis};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_core::model::{App, ApplicationState, Millis};
+use presence_protocol::{ApiError, AppId, Errno};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::rates::{Buckets, one_peer};
@@ -74,7 +74,7 @@ impl OperatorAccess {
     /// # Errors
     ///
     /// `slow_down` where there were too many tries of this address.
-    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, Ko> {
+    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
         self.tries.tidy();
         self.tries.take(&one_peer(from))?;
         let known = secret::same(&secret::sha256(token), &self.token.0);
@@ -114,7 +114,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, Ko> {
+    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(of_store)?;
         let found = |app: App| {
             let sockets = self.hub.room(app.id).map_or(0, |room| room.sockets());
@@ -128,7 +128,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `unknown_application`, `storage_unavailable`.
-    pub async fn block_app(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn block_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, Some(self.now())).await?;
         tracing::info!(%app, "operator.blocked");
         Ok(())
@@ -139,13 +139,13 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::block_app`].
-    pub async fn unblock_app(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn unblock_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, None).await?;
         tracing::info!(%app, "operator.unblocked");
         Ok(())
     }
 
-    async fn set_blocked(&self, app: AppId, since: Option<Millis>) -> Result<(), Ko> {
+    async fn set_blocked(&self, app: AppId, since: Option<Millis>) -> Result<(), ApiError> {
         let _switching = self.switching.lock().await;
         let before = self.store.app(app).await.map_err(of_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;
@@ -154,7 +154,7 @@ impl PresenceService {
         }
         self.store.set_app_blocked(app, since).await.map_err(of_store)?;
         let after = self.store.app(app).await.map_err(of_store)?;
-        let active = after.is_some_and(|app| app.state == AppState::Active);
+        let active = after.is_some_and(|app| app.state == ApplicationState::Active);
         self.hub.switch(app, active);
         Ok(())
     }

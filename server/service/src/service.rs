@@ -9,13 +9,13 @@ use presence_core::stream::Stream;
 use presence_core::{Clock, Millis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
 use crate::attempts::Barred;
-use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
+use crate::hub_notifier::HubNotifier;
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::sessions::Claimed;
@@ -76,7 +76,7 @@ impl PresenceService {
         };
         let warm_at = clock.steady() + warm_up;
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
-        let courier = Arc::new(Courier(Arc::clone(&hub)));
+        let courier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
         let rates = Rates::new(&settings);
@@ -124,9 +124,9 @@ impl PresenceService {
     /// # Errors
     ///
     /// `too_many_connections` where there were too many of late.
-    pub fn admit(&self, address: IpAddr) -> Result<(), Ko> {
+    pub fn admit(&self, address: IpAddr) -> Result<(), ApiError> {
         self.rates.connect(address).map_err(|slow_down| {
-            let ko = Ko::from(presence_protocol::Errno::TooManyConnections);
+            let ko = ApiError::from(presence_protocol::Errno::TooManyConnections);
             slow_down.retry_after.map_or(ko.clone(), |seconds| ko.after(seconds))
         })
     }
@@ -169,7 +169,7 @@ impl PresenceService {
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
+            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
         });
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use presence_core::Millis;
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::transport::Transport;
@@ -28,7 +28,7 @@ pub(crate) struct ConnectionTimeouts {
 /// A transport with a deadline, which each write extends.
 pub(crate) struct DeadlineStream {
     transport: Transport,
-    waker: Arc<Bell>,
+    waker: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
     deadline: Millis,
     /// The time for the first request, while the handshake is still under way.
@@ -69,7 +69,7 @@ impl DeadlineStream {
 
     /// Returns true if the deadline is over; otherwise the task is woken again at the deadline.
     fn has_expired(&mut self, context: &Context<'_>) -> bool {
-        let has_fired = self.waker.listen(context);
+        let has_fired = self.waker.register(context);
         if self.is_scheduled && !has_fired {
             return false;
         }

@@ -6,12 +6,13 @@ use std::time::Instant;
 use poem::endpoint::{DynEndpoint, ToDynEndpoint, make};
 use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::client_address::TrustedProxies;
 use crate::context::ServerContext;
 use crate::http;
 use crate::meter::{self, MetricsExporter};
+use crate::route_table::SharedEndpoint;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::web;
@@ -39,9 +40,8 @@ pub(super) fn endpoint(
             &sockets,
             |sockets, request| async move { upgrade::device(&sockets, &request) },
         );
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at("/presence", device_socket)
         .at("/myapps/", Arc::clone(&app_socket))
@@ -56,7 +56,7 @@ pub(super) fn endpoint(
         let started = Instant::now();
         async move {
             let response = if is_refused {
-                http::refuse(&Ko::from(Errno::ShuttingDown).after(RETRY_AFTER_STOP))
+                http::error_response(&ApiError::from(Errno::ShuttingDown).after(RETRY_AFTER_STOP))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -78,7 +78,7 @@ pub(super) fn metrics(
     sockets: &SocketRegistry,
 ) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::refuse(&Errno::MethodNotAllowed.into());
+        return http::error_response(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
@@ -91,12 +91,12 @@ fn socket_route<F, A>(
 ) -> Arc<dyn DynEndpoint<Output = Response>>
 where
     F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<Response, Ko>> + Send + 'static,
+    A: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
         let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|error| http::refuse(&error)) }
+        async move { answer.await.unwrap_or_else(|error| http::error_response(&error)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use presence_core::Millis;
 use presence_protocol::CloseCode;
-use presence_service::{Bell, PresenceService};
+use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +43,7 @@ pub struct SocketRegistry {
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
-    open: Mutex<HashMap<u64, Weak<Bell>>>,
+    open: Mutex<HashMap<u64, Weak<SocketWaker>>>,
     next_id: AtomicU64,
     /// The code that sockets are closed with, once the server stops.
     drain_code: OnceLock<CloseCode>,
@@ -91,7 +91,7 @@ impl SocketRegistry {
     pub async fn drain(&self, code: CloseCode, over: Duration, timeout: Duration) -> bool {
         let code = *self.drain_code.get_or_init(|| code);
         self.tasks.close();
-        let open: Vec<Weak<Bell>> = self.with(|open| open.values().cloned().collect());
+        let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let bells = sockets.iter().filter_map(Weak::upgrade);
@@ -114,7 +114,7 @@ impl SocketRegistry {
     }
 
     /// Registers a new socket. During a drain, closes it at once.
-    pub(crate) fn register(self: &Arc<Self>, bell: &Arc<Bell>) -> Registration {
+    pub(crate) fn register(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Registration {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.with(|open| open.insert(id, Arc::downgrade(bell)));
         if let Some(code) = self.drain_code.get() {
@@ -123,7 +123,7 @@ impl SocketRegistry {
         Registration { sockets: Arc::clone(self), id }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<Bell>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
         work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
