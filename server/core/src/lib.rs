@@ -5,6 +5,7 @@
 //! read it ([`stream`], [`reader`]), what a device connection may say when ([`phase`]), and who has ignored `slow_down` for too
 //! long ([`patience`]).
 
+pub mod clock;
 pub mod model;
 pub mod patience;
 pub mod phase;
@@ -13,7 +14,11 @@ pub mod roster;
 pub mod shard;
 pub mod stream;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, Steady};
 pub use model::{
-    ApiKey, App, AppState, Clock, Email, Generation, Grant, GrantSet, Millis, Notification, Scope,
-    Session, Taken, UserId,
+    ApiKey, App, AppState, Email, Generation, Grant, GrantSet, Notification, Scope, Session, Taken,
+    UserId,
 };
+pub use presence_protocol::UnixMillis;

@@ -1,9 +1,11 @@
 //! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
 
-use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko};
+use std::time::Duration;
 
-use crate::model::{Email, Millis};
+use presence_protocol::device::{Command, Introduction, Proof, Request};
+use presence_protocol::{DeviceName, Errno, Ko, UnixMillis};
+
+use crate::model::Email;
 
 /// The first characters of a bearer token, by which it is told from the `token` that clients of 2013 send.
 pub const TOKEN_PREFIX: &str = "prt_";
@@ -47,7 +49,7 @@ pub struct Known {
     /// Whether it acknowledges notifications.
     pub acks: bool,
     /// When the session on this socket ends.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
     /// The proofs that opened and renewed the session, the newest last.
     proofs: Vec<[u8; 32]>,
     warned: bool,
@@ -63,16 +65,16 @@ pub enum Heard {
 
 /// How many proofs of one connection are remembered, so that none of them renews twice.
 const PROOFS: usize = 32;
-/// How long before its end a session is announced to end, in milliseconds.
-const ANNOUNCED: Millis = 60_000;
-/// How long after its end a session can still be renewed on the same socket, in milliseconds.
-const RENEWABLE: Millis = 10_000;
+/// How long before its end a session is announced to end.
+const ANNOUNCED: Duration = Duration::from_mins(1);
+/// How long after its end a session can still be renewed on the same socket.
+const RENEWABLE: Duration = Duration::from_secs(10);
 
 /// What the time asks of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
     /// Nothing before this time.
-    Nothing(Millis),
+    Nothing(UnixMillis),
     /// Tell the device that it ends in so many seconds.
     Announce(u64),
     /// Close.
@@ -85,7 +87,7 @@ impl Known {
         email: Email,
         (device, acks): (DeviceName, bool),
         proof: [u8; 32],
-        expires_at: Millis,
+        expires_at: UnixMillis,
     ) -> Self {
         Self { email, device, acks, expires_at, proofs: vec![proof], warned: false }
     }
@@ -98,7 +100,7 @@ impl Known {
     pub fn hear(
         &mut self,
         request: Request,
-        now: Millis,
+        now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
     ) -> Result<Heard, Ko> {
         let Introduction { email, proof, device, acks } = request.introduction;
@@ -128,7 +130,7 @@ impl Known {
     }
 
     /// The session goes on with a fresh proof.
-    pub fn renew(&mut self, proof: [u8; 32], expires_at: Millis) {
+    pub fn renew(&mut self, proof: [u8; 32], expires_at: UnixMillis) {
         if self.proofs.len() == PROOFS {
             self.proofs.remove(0);
         }
@@ -137,7 +139,7 @@ impl Known {
     }
 
     /// What the time asks.
-    pub fn due(&mut self, now: Millis) -> Due {
+    pub fn due(&mut self, now: UnixMillis) -> Due {
         if now >= self.expires_at + RENEWABLE {
             return Due::Close;
         }
@@ -148,7 +150,8 @@ impl Known {
             return Due::Nothing(self.expires_at - ANNOUNCED);
         }
         self.warned = true;
-        Due::Announce(self.expires_at.saturating_sub(now).div_ceil(1000))
+        let left = self.expires_at - now;
+        Due::Announce(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 }
 
@@ -157,6 +160,10 @@ mod tests {
     use presence_protocol::device::parse;
 
     use super::*;
+
+    fn at(millis: u64) -> UnixMillis {
+        UnixMillis::new(millis)
+    }
 
     fn digest(proof: &Proof) -> [u8; 32] {
         let text = match proof {
@@ -168,10 +175,10 @@ mod tests {
     fn known() -> Known {
         let email = Email::parse("a@b.example").unwrap();
         let proof = digest(&Proof::Assertion("first".to_owned()));
-        Known::new(email, (DeviceName::default(), false), proof, 100_000)
+        Known::new(email, (DeviceName::default(), false), proof, at(100_000))
     }
 
-    fn hears(known: &mut Known, text: &str, now: Millis) -> Result<&'static str, Errno> {
+    fn hears(known: &mut Known, text: &str, now: UnixMillis) -> Result<&'static str, Errno> {
         let request = parse(text).map_err(|(ko, _)| ko.errno)?;
         match known.hear(request, now, digest) {
             Ok(Heard::Apply(_)) => Ok("apply"),
@@ -189,53 +196,56 @@ mod tests {
     #[test]
     fn the_same_assertion_again_is_accepted_and_renews_nothing() {
         let frame = r#"{"status":"online","assertion":"first"}"#;
-        assert_eq!(hears(&mut known(), frame, 99_999), Ok("apply"));
-        assert_eq!(hears(&mut known(), frame, 100_000), Err(Errno::SessionExpired));
+        assert_eq!(hears(&mut known(), frame, at(99_999)), Ok("apply"));
+        assert_eq!(hears(&mut known(), frame, at(100_000)), Err(Errno::SessionExpired));
     }
 
     #[test]
     fn no_assertion_renews_twice_on_the_same_connection() {
         let mut known = known();
         let second = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known, second, 0), Ok("renew"));
-        known.renew(digest(&Proof::Assertion("second".to_owned())), 200_000);
+        assert_eq!(hears(&mut known, second, at(0)), Ok("renew"));
+        known.renew(digest(&Proof::Assertion("second".to_owned())), at(200_000));
         for assertion in ["first", "second"] {
             let frame = format!(r#"{{"status":"online","assertion":"{assertion}"}}"#);
-            assert_eq!(hears(&mut known, &frame, 0), Ok("apply"));
+            assert_eq!(hears(&mut known, &frame, at(0)), Ok("apply"));
         }
     }
 
     #[test]
     fn a_fresh_assertion_renews_even_after_the_end() {
         let frame = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known(), frame, 100_001), Ok("renew"));
+        assert_eq!(hears(&mut known(), frame, at(100_001)), Ok("renew"));
     }
 
     #[test]
     fn e_mail_and_device_stay_the_same() {
         let mut known = known();
         let email = r#"{"status":"online","email":"c@b.example"}"#;
-        assert_eq!(hears(&mut known, email, 0), Err(Errno::EmailMismatch));
+        assert_eq!(hears(&mut known, email, at(0)), Err(Errno::EmailMismatch));
         let device = r#"{"status":"online","device":"other"}"#;
-        assert_eq!(hears(&mut known, device, 0), Err(Errno::InvalidField));
+        assert_eq!(hears(&mut known, device, at(0)), Err(Errno::InvalidField));
         let same = r#"{"status":"online","email":"a@B.example","device":"default"}"#;
-        assert_eq!(hears(&mut known, same, 0), Ok("apply"));
+        assert_eq!(hears(&mut known, same, at(0)), Ok("apply"));
     }
 
     #[test]
     fn the_token_that_clients_of_2013_send_means_nothing() {
-        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, 0), Ok("apply"));
-        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, 0), Ok("renew"));
+        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, at(0)), Ok("apply"));
+        assert_eq!(
+            hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, at(0)),
+            Ok("renew")
+        );
     }
 
     #[test]
     fn a_session_is_announced_to_end_once_then_closed() {
         let mut known = known();
-        assert_eq!(known.due(0), Due::Nothing(40_000));
-        assert_eq!(known.due(40_000), Due::Announce(60));
-        assert_eq!(known.due(41_000), Due::Nothing(110_000));
-        assert_eq!(known.due(110_000), Due::Close);
-        known.renew([0; 32], 300_000);
-        assert_eq!(known.due(110_000), Due::Nothing(240_000));
+        assert_eq!(known.due(at(0)), Due::Nothing(at(40_000)));
+        assert_eq!(known.due(at(40_000)), Due::Announce(60));
+        assert_eq!(known.due(at(41_000)), Due::Nothing(at(110_000)));
+        assert_eq!(known.due(at(110_000)), Due::Close);
+        known.renew([0; 32], at(300_000));
+        assert_eq!(known.due(at(110_000)), Due::Nothing(at(240_000)));
     }
 }

@@ -26,7 +26,8 @@ pub(crate) mod observer;
 
 use std::sync::Arc;
 
-use presence_core::model::{Clock, Grant, Millis, Taken, UserId};
+use presence_core::model::{Grant, Taken, UserId};
+use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::Queued;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
@@ -99,7 +100,7 @@ impl Writer {
         user: UserId,
         app: AppId,
         puid: Puid,
-        now: Millis,
+        now: UnixMillis,
     ) -> Answer<Option<Granted>> {
         self.submit(GrantQuestion { user, app, puid, now }, Op::Grant)
     }
