@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::link::Link;
 use crate::handover;
 use crate::meter;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 use crate::tls::Tls;
 
 /// Connections that wait for being accepted.
@@ -59,7 +59,7 @@ pub(crate) struct Silences {
 pub(crate) struct Listening {
     listener: TcpListener,
     address: SocketAddr,
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     silences: Silences,
     tls: Option<Arc<Tls>>,
 }
@@ -72,7 +72,7 @@ impl Listening {
     /// Where the listener has no address.
     pub(crate) fn new(
         listener: TcpListener,
-        sockets: Arc<Sockets>,
+        sockets: Arc<SocketRegistry>,
         silences: Silences,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
@@ -113,7 +113,7 @@ pub(crate) struct Watched {
     /// There until it is dropped.
     link: Option<Link>,
     bell: Arc<Bell>,
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     /// Until when something must be written.
     until: Millis,
     /// How long it may be silent once the handshake is done, where that is still under way.
@@ -123,7 +123,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    fn new(link: Link, sockets: Arc<Sockets>, silences: Silences) -> Self {
+    fn new(link: Link, sockets: Arc<SocketRegistry>, silences: Silences) -> Self {
         let Silences { handshake, first, later } = silences;
         let greeting = link.is_greeting();
         let until = sockets.presence.steady() + if greeting { handshake } else { first };

@@ -11,7 +11,7 @@ use url::Url;
 use crate::web::OperatorDoor;
 
 /// What every handler may use.
-pub struct Context {
+pub struct ServerContext {
     /// The service.
     pub presence: Arc<Presence>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
@@ -30,7 +30,7 @@ pub struct Context {
     pub version_file: PathBuf,
 }
 
-impl Context {
+impl ServerContext {
     /// The origin of the server, as browsers write it.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()

@@ -40,7 +40,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use presence_protocol::{Errno, Ko};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 
 use self::account::AccountApi;
 use self::app_service::AppServiceApi;
@@ -102,7 +102,7 @@ enum Subject {
 
 /// All routes but the two sockets and the metrics: `pages` puts its own before those of the API, and tells which methods they know.
 pub fn routes(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     pages: fn(SharedEndpoint) -> Route,
     methods: &[(&str, &str)],
 ) -> impl Endpoint<Output = Response> {

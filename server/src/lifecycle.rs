@@ -22,14 +22,14 @@ use url::Url;
 
 use crate::acceptor::{Listening, bind};
 use crate::browserid;
-use crate::client::Proxies;
-use crate::context::Context;
+use crate::client_address::Proxies;
+use crate::context::ServerContext;
 use crate::http;
-use crate::meter::{self, Exporter};
+use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::tls::Tls;
 use crate::web::{self, OperatorDoor};
@@ -62,9 +62,9 @@ pub struct Running {
     operator: Option<TcpListener>,
     tls: Option<Arc<Tls>>,
     settings: Settings,
-    context: Arc<Context>,
-    sockets: Arc<Sockets>,
-    exporter: Exporter,
+    context: Arc<ServerContext>,
+    sockets: Arc<SocketRegistry>,
+    exporter: MetricsExporter,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -79,7 +79,7 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = Exporter::start().map_err(failed)?;
+        let exporter = MetricsExporter::start().map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -104,7 +104,8 @@ impl Running {
         .map_err(|error| StartError(with_causes(&error)))?;
         let own_origins = own_origins(&settings, &public_url, address);
         let origins = Origins::of(own_origins.clone(), &settings);
-        let sockets = Arc::new(Sockets::new(Arc::clone(&presence), settings.sockets(), origins));
+        let sockets =
+            Arc::new(SocketRegistry::new(Arc::clone(&presence), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
         let (house, house_stop) = (Arc::clone(&presence), stop.clone());
@@ -114,7 +115,7 @@ impl Running {
         if let Some(oidc) = oidc {
             tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
         }
-        let context = Arc::new(Context {
+        let context = Arc::new(ServerContext {
             presence,
             public_url,
             own_origins,
@@ -240,7 +241,7 @@ impl Running {
 async fn drained(
     asked: impl Future<Output = Stop>,
     stop: CancellationToken,
-    sockets: &Sockets,
+    sockets: &SocketRegistry,
     over: Duration,
 ) {
     let farewell = match asked.await {
@@ -329,8 +330,8 @@ fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
 }
 
 fn endpoint(
-    context: Arc<Context>,
-    sockets: Arc<Sockets>,
+    context: Arc<ServerContext>,
+    sockets: Arc<SocketRegistry>,
     proxies: Proxies,
     metrics: Option<impl Endpoint<Output = Response> + 'static>,
 ) -> impl Endpoint<Output = Response> {
@@ -371,7 +372,7 @@ fn is_for_the_operator(uri: &Uri) -> bool {
     [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response {
+fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return http::refuse(&Errno::MethodNotAllowed.into());
     }
@@ -380,9 +381,12 @@ fn metrics(method: &Method, exporter: &Exporter, sockets: &Sockets) -> Response 
         .body(exporter.render(sockets))
 }
 
-fn socket<F, A>(sockets: &Arc<Sockets>, upgrade: F) -> Arc<dyn DynEndpoint<Output = Response>>
+fn socket<F, A>(
+    sockets: &Arc<SocketRegistry>,
+    upgrade: F,
+) -> Arc<dyn DynEndpoint<Output = Response>>
 where
-    F: Fn(Arc<Sockets>, Request) -> A + Send + Sync + 'static,
+    F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Response, Ko>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);

@@ -15,7 +15,7 @@ use presence_protocol::Errno;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::running;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 
 /// Upper bounds of most histograms, in seconds.
 const SECONDS: &[f64] = &[
@@ -172,9 +172,9 @@ pub(crate) fn certificate(taken: bool) {
 
 /// What has been counted, as Prometheus reads it.
 #[derive(Clone)]
-pub(crate) struct Exporter(PrometheusHandle);
+pub(crate) struct MetricsExporter(PrometheusHandle);
 
-impl Exporter {
+impl MetricsExporter {
     /// Starts counting. A second one in the same process counts nothing.
     pub(crate) fn start() -> Result<Self, BuildError> {
         let whole = |name: &str| Matcher::Full(name.to_owned());
@@ -202,7 +202,7 @@ impl Exporter {
     }
 
     /// Everything counted so far, with what is looked up only now.
-    pub(crate) fn render(&self, sockets: &Sockets) -> String {
+    pub(crate) fn render(&self, sockets: &SocketRegistry) -> String {
         let presence = &sockets.presence;
         presence.measure();
         METERS.draining.set(f64::from(u8::from(sockets.is_draining())));
@@ -212,9 +212,9 @@ impl Exporter {
     }
 }
 
-impl fmt::Debug for Exporter {
+impl fmt::Debug for MetricsExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Exporter")
+        f.write_str("MetricsExporter")
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
     async fn samples_are_summed_up_though_nobody_reads_them() {
         let builder = PrometheusBuilder::new().set_buckets(SECONDS).unwrap();
         let recorder = builder.build_recorder();
-        let exporter = Exporter(recorder.handle());
+        let exporter = MetricsExporter(recorder.handle());
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
             let begun = Instant::now();

@@ -14,8 +14,8 @@ use presence_service::app_service::{self, AppService};
 use presence_service::attempts::Attempt;
 use presence_service::sign_in::{self, Caller};
 
-use crate::client;
-use crate::context::Context;
+use crate::client_address;
+use crate::context::ServerContext;
 
 use super::refusal::Refusal;
 use super::site::{self, Site};
@@ -30,7 +30,7 @@ const API_KEY: &str = "api_key";
 
 /// A user who makes a call.
 pub(crate) struct User {
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     pub(crate) caller: Caller,
     /// The token, where it came by the cookie.
     cookie: Option<String>,
@@ -84,7 +84,7 @@ impl User {
             (None, None) => return Err(Errno::NotAuthenticated.into()),
         };
         let presence = &context.presence;
-        let from = client::address(request);
+        let from = client_address::of(request);
         let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
@@ -163,7 +163,7 @@ user_extractor!(AnyScope AccountScope FormSender);
 
 /// An AppService, its key checked for the Application in the path, before anything else of the call is read.
 pub(super) struct ServiceKey {
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<ServerContext>,
     pub(super) service: AppService,
 }
 
@@ -196,7 +196,7 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
-        let (presence, from) = (&context.presence, client::address(request));
+        let (presence, from) = (&context.presence, client_address::of(request));
         let checking = presence.app_service(Some(app), key);
         let checked = presence.attempt(from, Attempt::Secret, checking).await;
         Ok(Self { service: checked.map_err(Refusal::from)?, context })

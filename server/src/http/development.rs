@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use presence_identity::{DevIssuer, DevIssuerError};
 use presence_protocol::{Errno, Ko};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 
 use super::Subject;
 use super::body::{self, Fields, FromFields, JsonBody};
@@ -20,7 +20,7 @@ use super::views::example;
 pub(super) struct DevelopmentApi;
 
 /// Development mode, or no such path.
-struct Development(Arc<Context>);
+struct Development(Arc<ServerContext>);
 
 impl<'a> FromRequest<'a> for Development {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
@@ -51,7 +51,11 @@ impl Development {
 /// # Errors
 ///
 /// `not_found` in any other mode, `invalid_field`.
-pub(crate) fn dev_assertion(context: &Context, email: &str, audience: &str) -> Result<String, Ko> {
+pub(crate) fn dev_assertion(
+    context: &ServerContext,
+    email: &str,
+    audience: &str,
+) -> Result<String, Ko> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
     let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
     issuer.assertion(email, audience, now, lifetime).map_err(refused)

@@ -31,14 +31,14 @@ impl Refusal {
 
     /// The answer to a person.
     pub(super) fn page(&self) -> Response {
-        crate::meter::ko(self.0.errno);
+        crate::meter::count_error(self.0.errno);
         page::refusal(&self.0)
     }
 
     /// The answer.
     pub(super) fn response(&self) -> Response {
         let ko = &self.0;
-        crate::meter::ko(ko.errno);
+        crate::meter::count_error(ko.errno);
         let mut response = Response::builder()
             .status(self.status())
             .content_type("application/json; charset=utf-8")

@@ -7,14 +7,14 @@ use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 
-use crate::client;
-use crate::context::Context;
+use crate::client_address;
+use crate::context::ServerContext;
 
 use super::refusal::Refusal;
 
 /// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
 pub(crate) struct Site {
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     pub(crate) same_origin: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,
@@ -31,16 +31,16 @@ impl Site {
     pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
-        Ok(Self { context, same_origin, client: client::address(request) })
+        Ok(Self { context, same_origin, client: client_address::of(request) })
     }
 }
 
 /// What every handler may use.
-pub(super) fn context(request: &Request) -> Result<Arc<Context>, Refusal> {
-    request.data::<Arc<Context>>().cloned().ok_or(Errno::Internal.into())
+pub(super) fn context(request: &Request) -> Result<Arc<ServerContext>, Refusal> {
+    request.data::<Arc<ServerContext>>().cloned().ok_or(Errno::Internal.into())
 }
 
-fn is_same_origin(request: &Request, context: &Context) -> bool {
+fn is_same_origin(request: &Request, context: &ServerContext) -> bool {
     let told_otherwise =
         request.header("sec-fetch-site").is_some_and(|relation| relation != "same-origin");
     let origin = request.header(header::ORIGIN);
@@ -49,12 +49,12 @@ fn is_same_origin(request: &Request, context: &Context) -> bool {
 }
 
 /// The name of the cookie; over TLS one that browsers keep to this host.
-fn cookie_name(context: &Context) -> &'static str {
+fn cookie_name(context: &ServerContext) -> &'static str {
     if context.is_secure() { "__Host-presence" } else { "presence" }
 }
 
 /// The session token in the cookie.
-pub(super) fn session_of(request: &Request, context: &Context) -> Option<String> {
+pub(super) fn session_of(request: &Request, context: &ServerContext) -> Option<String> {
     cookie(request, cookie_name(context))
 }
 
@@ -72,12 +72,12 @@ pub(crate) fn cookie(request: &Request, name: &str) -> Option<String> {
 }
 
 /// The header that sets the cookie for so many seconds.
-pub(crate) fn session_cookie(context: &Context, token: &str, seconds: u64) -> String {
+pub(crate) fn session_cookie(context: &ServerContext, token: &str, seconds: u64) -> String {
     let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
     format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// The header that takes the cookie away.
-pub(super) fn clear_cookie(context: &Context) -> String {
+pub(super) fn clear_cookie(context: &ServerContext) -> String {
     session_cookie(context, "", 0)
 }

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::{Settings, check, origin};
 use crate::acceptor::Silences;
-use crate::client::Proxies;
-use crate::socket::shared::SocketLimits;
+use crate::client_address::Proxies;
+use crate::socket::registry::SocketLimits;
 use crate::tls::TlsFiles;
 
 impl Settings {

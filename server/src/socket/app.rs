@@ -177,7 +177,7 @@ impl AppConversation {
                 results
                     .iter()
                     .filter_map(|result| result.as_ref().err())
-                    .for_each(|ko| meter::ko(ko.errno));
+                    .for_each(|ko| meter::count_error(ko.errno));
                 if results.iter().any(too_fast) {
                     self.lose_patience();
                 }
@@ -208,7 +208,7 @@ impl AppConversation {
     }
 
     fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         self.say(ko.to_json(id));
         if ko.errno == Errno::SlowDown {
             self.lose_patience();

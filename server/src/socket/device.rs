@@ -169,7 +169,7 @@ impl DeviceConversation {
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
-        meter::ko(ko.errno);
+        meter::count_error(ko.errno);
         let id = self.id.take();
         self.out.push(Say::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;

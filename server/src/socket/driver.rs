@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tracing::span::EnteredSpan;
 use tracing::{Level, Span};
 
-use super::shared::{Entry, Sockets};
+use super::registry::{Entry, SocketRegistry};
 use crate::acceptor::Link;
 use crate::meter::Channel;
 
@@ -92,7 +92,7 @@ pub(crate) struct Driver<C> {
     socket: WebSocketStream<Link>,
     conversation: C,
     bell: Arc<Bell>,
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     /// The number of the connection, as the log has it.
     id: u64,
     /// The time of this turn: the clock is read once.
@@ -126,7 +126,7 @@ impl<C: Conversation> Driver<C> {
         socket: WebSocketStream<Link>,
         conversation: C,
         bell: Arc<Bell>,
-        sockets: Arc<Sockets>,
+        sockets: Arc<SocketRegistry>,
     ) -> Self {
         let now = sockets.presence.steady();
         Self {

@@ -34,7 +34,7 @@ pub struct SocketLimits {
 }
 
 /// What all sockets share.
-pub struct Sockets {
+pub struct SocketRegistry {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
@@ -50,11 +50,11 @@ pub struct Sockets {
 
 /// A socket's entry in the register; dropping it strikes it out.
 pub(crate) struct Entry {
-    sockets: Arc<Sockets>,
+    sockets: Arc<SocketRegistry>,
     turn: u64,
 }
 
-impl Sockets {
+impl SocketRegistry {
     /// A register without sockets.
     pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
         Self {

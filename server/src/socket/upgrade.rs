@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::app::{AppConversation, Upgraded};
 use super::device::DeviceConversation;
 use super::driver::{Conversation, Driver};
-use super::shared::Sockets;
-use crate::client;
+use super::registry::SocketRegistry;
+use crate::client_address;
 use crate::handover::{self, Bare};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
@@ -35,7 +35,7 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
-pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
     let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
@@ -48,7 +48,7 @@ pub fn device(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko>
 /// # Errors
 ///
 /// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
-pub async fn app(sockets: &Arc<Sockets>, request: &Request) -> Result<Response, Ko> {
+pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let (app, unknown) = named_app(request);
     let bearer = bearer(request)?;
@@ -79,7 +79,7 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn of(sockets: &Sockets, request: &Request) -> Result<Self, Ko> {
+    fn of(sockets: &SocketRegistry, request: &Request) -> Result<Self, Ko> {
         if sockets.is_draining() {
             return Err(Ko::from(Errno::ShuttingDown).after(1.0));
         }
@@ -91,7 +91,7 @@ impl Handshake {
         let key = key.ok_or_else(|| {
             Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
         })?;
-        let client = client::address(request);
+        let client = client_address::of(request);
         sockets.presence.admit(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
@@ -99,7 +99,7 @@ impl Handshake {
 
     fn accept<C: Conversation + 'static>(
         self,
-        sockets: &Arc<Sockets>,
+        sockets: &Arc<SocketRegistry>,
         request: &Request,
         config: WebSocketConfig,
         conversation: impl FnOnce(Arc<Bell>) -> C + Send + 'static,

@@ -7,7 +7,7 @@ use presence_identity::DevIssuer;
 use presence_protocol::{Errno, Ko};
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::Refusal;
 use crate::page::{Place, Policy, Shell};
 
@@ -63,7 +63,7 @@ fn page(visitor: &Visitor, typed: &str) -> DevelopmentPage {
 }
 
 /// Two assertions, since each is good for one thing only.
-fn blocks(context: &Context, email: &str) -> Result<Vec<Block>, Ko> {
+fn blocks(context: &ServerContext, email: &str) -> Result<Vec<Block>, Ko> {
     let origin = context.origin();
     let for_session = crate::http::dev_assertion(context, email, &origin)?;
     let for_device = crate::http::dev_assertion(context, email, &origin)?;

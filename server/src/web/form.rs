@@ -8,7 +8,7 @@ use presence_protocol::{Errno, Ko};
 use presence_service::Presence;
 use url::form_urlencoded;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{FORM, Refusal, Site, User, read_text};
 
 /// The fields of a form.
@@ -35,7 +35,7 @@ impl Fields {
 /// A form of somebody who need not be signed in. It must come from a page of this server.
 pub(crate) struct Form {
     /// What every handler may use.
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     /// The fields.
     pub(crate) fields: Fields,
 }

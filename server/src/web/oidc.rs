@@ -2,7 +2,7 @@
 //!
 //! A browser begins at `/sign-in/oidc/<name>?return=<path>` and is sent to the provider, which sends it back to
 //! `/sign-in/oidc/<name>/callback`: that address is to be registered there. What goes wrong is shown as a page that says what to do,
-//! and nothing of what the provider said. `Context::code_flow` lists the providers.
+//! and nothing of what the provider said. `ServerContext::code_flow` lists the providers.
 
 use askama::Template;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -14,8 +14,8 @@ use presence_protocol::{Errno, Ko};
 use presence_service::attempts::Attempt;
 use serde::Deserialize;
 
-use crate::client;
-use crate::context::Context;
+use crate::client_address;
+use crate::context::ServerContext;
 use crate::http::{Refusal, cookie};
 use crate::page::{self, Place, Policy, Shell};
 
@@ -99,7 +99,7 @@ pub(super) async fn finish(
     };
     // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.
     let finished =
-        context.presence.attempt(client::address(request), Attempt::SignIn, finishing).await;
+        context.presence.attempt(client_address::of(request), Attempt::SignIn, finishing).await;
     let finished = match finished {
         Ok(finished) => finished,
         Err(ko) if ko.errno == Errno::SlowDown => {
@@ -113,24 +113,24 @@ pub(super) async fn finish(
     Ok(without_referrer(response))
 }
 
-fn flow(context: &Context) -> Result<&CodeFlow, Refusal> {
+fn flow(context: &ServerContext) -> Result<&CodeFlow, Refusal> {
     context.code_flow.as_ref().ok_or(Refusal::from(Errno::NotFound))
 }
 
 /// The name of the cookie; over TLS one that browsers keep to this host.
-fn cookie_name(context: &Context) -> &'static str {
+fn cookie_name(context: &ServerContext) -> &'static str {
     if context.is_secure() { "__Host-presence-sign-in" } else { "presence-sign-in" }
 }
 
 /// The secret by which this browser is known, also to a sign-in that it has begun in another tab.
-fn browser(request: &Request, context: &Context) -> Option<String> {
+fn browser(request: &Request, context: &ServerContext) -> Option<String> {
     let secret = cookie(request, cookie_name(context))?;
     let plain = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     (plain && secret.len() == SECRET).then_some(secret)
 }
 
 /// The cookie comes along when the provider sends the browser back, which `SameSite=Strict` would forbid.
-fn browser_cookie(context: &Context, secret: &str) -> String {
+fn browser_cookie(context: &ServerContext, secret: &str) -> String {
     let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
     format!("{name}={secret}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Lax{secure}")
 }

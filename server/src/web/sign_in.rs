@@ -14,7 +14,7 @@ use presence_service::sign_in::Opened;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{self, Refusal, User};
 use crate::page::{Notice, Place, Policy, Shell};
 
@@ -33,7 +33,7 @@ struct Provider {
 }
 
 /// The providers that this server is configured for. A visitor begins at `/sign-in/oidc/<name>?return=<path>`.
-fn providers(context: &Context) -> Vec<Provider> {
+fn providers(context: &ServerContext) -> Vec<Provider> {
     let providers = context.code_flow.iter().flat_map(CodeFlow::providers);
     providers
         .map(|(name, title)| Provider {
@@ -115,7 +115,7 @@ pub(super) async fn development(
 /// Ends the session that the browser had, gives it the new one and sends it on.
 pub(super) async fn enter(
     request: &Request,
-    context: &Context,
+    context: &ServerContext,
     opened: &Opened,
     back: &str,
 ) -> Response {

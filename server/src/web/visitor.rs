@@ -11,7 +11,7 @@ use presence_protocol::Errno;
 use presence_service::Presence;
 use presence_service::sign_in::Caller;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{Refusal, Site, User};
 use crate::page::{self, NOTICE_COOKIE, Notice, Place, Policy, Shell, Viewer};
 
@@ -20,7 +20,7 @@ use super::return_path;
 /// Anybody who looks at a page, signed in or not.
 pub(crate) struct Visitor {
     /// What every handler may use.
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<ServerContext>,
     user: Option<User>,
     notice: Option<Notice>,
 }

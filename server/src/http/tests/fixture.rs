@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::routes;
 use crate::settings::Settings;
 use crate::web;
@@ -59,7 +59,7 @@ impl Server {
         tasks.spawn(writer.run());
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
-        let context = Context {
+        let context = ServerContext {
             presence,
             public_url,
             own_origins: vec![url.to_owned()],

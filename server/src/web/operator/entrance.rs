@@ -5,7 +5,7 @@ use poem::http::StatusCode;
 use poem::{Request, Response, handler};
 use presence_protocol::Errno;
 
-use crate::client;
+use crate::client_address;
 use crate::http::Refusal;
 use crate::page::{Notice, Policy, Shell};
 use crate::web::visitor::{see_other, set_cookie};
@@ -50,7 +50,7 @@ pub(super) async fn sign_in(
     form: Form,
 ) -> poem::Result<Response> {
     let door = Door::of(&form.context)?;
-    let from = client::address(request);
+    let from = client_address::of(request);
     let token = form.fields.get("token").unwrap_or_default();
     let (status, problem) = match door.access.sign_in(from, token) {
         Ok(Some(session)) => {

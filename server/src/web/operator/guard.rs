@@ -9,42 +9,42 @@ use presence_service::operator::OperatorAccess;
 use presence_service::sign_in::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::context::Context;
+use crate::context::ServerContext;
 use crate::http::{Refusal, Site, cookie};
-use crate::meter::Exporter;
+use crate::meter::MetricsExporter;
 use crate::page::{self, Place, Shell};
 use crate::settings::Settings;
-use crate::socket::shared::Sockets;
+use crate::socket::registry::SocketRegistry;
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
 
 /// What the operator's pages need beside the service. It is there where an operator is configured.
 pub struct Door {
     pub(super) access: OperatorAccess,
-    pub(super) exporter: Exporter,
-    pub(super) sockets: Arc<Sockets>,
+    pub(super) exporter: MetricsExporter,
+    pub(super) sockets: Arc<SocketRegistry>,
 }
 
 impl Door {
     /// For whoever has the token that the settings know; none where they know none.
     pub(crate) fn configured(
         settings: &Settings,
-        exporter: &Exporter,
-        sockets: &Arc<Sockets>,
+        exporter: &MetricsExporter,
+        sockets: &Arc<SocketRegistry>,
     ) -> Option<Self> {
         let access = OperatorAccess::new(settings.admin_token_digest()?, settings.admin_session());
         Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
     }
 
     /// The door, where there is one; otherwise there is nothing at all.
-    pub(super) fn of(context: &Context) -> Result<&Self, Refusal> {
+    pub(super) fn of(context: &ServerContext) -> Result<&Self, Refusal> {
         context.operator.as_ref().ok_or(Errno::NotFound.into())
     }
 }
 
 /// An operator who is signed in.
 pub(super) struct Operator {
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     session: SecretString,
 }
 
@@ -118,16 +118,16 @@ pub(super) fn shell(visitor: &Visitor, title: &str) -> Shell {
 }
 
 /// The header that gives the session to the browser.
-pub(super) fn enter_cookie(context: &Context, door: &Door, session: &SecretString) -> String {
+pub(super) fn enter_cookie(context: &ServerContext, door: &Door, session: &SecretString) -> String {
     session_cookie(context, session.expose_secret(), door.access.session().as_secs())
 }
 
-fn session_cookie(context: &Context, session: &str, seconds: u64) -> String {
+fn session_cookie(context: &ServerContext, session: &str, seconds: u64) -> String {
     let name = cookie_name(context);
     let secure = if context.is_secure() { "; Secure" } else { "" };
     format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-fn cookie_name(context: &Context) -> &'static str {
+fn cookie_name(context: &ServerContext) -> &'static str {
     if context.is_secure() { "__Host-presence-operator" } else { "presence-operator" }
 }
