@@ -206,6 +206,12 @@ impl AppServiceChannel {
         self.handle.with(|talk| link::Talk::state(talk).clone())
     }
 
+    /// Waits until the state differs from `known`, and returns the new state. States in between are skipped. Returns `None`
+    /// if the channel has ended and `known` is that end. Cancel-safe.
+    pub async fn wait_for_state_change(&self, known: &ConnectionState) -> Option<ConnectionState> {
+        self.handle.wait_for_state_change(known).await
+    }
+
     /// The machine's network has changed: looks at once whether the connection is alive, and cuts a wait short.
     pub fn network_changed(&self) {
         self.handle.hint();

@@ -160,6 +160,12 @@ impl DeviceChannel {
         self.handle.with(|talk| link::Talk::state(talk).clone())
     }
 
+    /// Waits until the state differs from `known`, and returns the new state. States in between are skipped. Returns `None`
+    /// if the channel has ended and `known` is that end. Cancel-safe.
+    pub async fn wait_for_state_change(&self, known: &ConnectionState) -> Option<ConnectionState> {
+        self.handle.wait_for_state_change(known).await
+    }
+
     /// The device is on another network, or has one again: looks at once whether the connection is alive, and cuts a wait
     /// short.
     pub fn network_changed(&self) {
@@ -196,14 +202,19 @@ impl DeviceEvents {
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         loop {
             let event = self.shared.until(DeviceTalk::pull).await.event();
-            if self.shared.with(|talk| talk.has_left_some()) {
-                self.shared.change(|_| ());
-            }
+            fetch_rest(&self.shared);
             match event {
                 Some(DeviceEvent::CredentialWanted(_)) if !self.asks => {}
                 event => return event,
             }
         }
+    }
+
+    /// Splits the events by kind, for applications that handle them in separate tasks. The states are left out: see
+    /// [`DeviceChannel::wait_for_state_change`].
+    pub fn split(self) -> (Notifications, CredentialRequests) {
+        let shared = Arc::clone(&self.shared);
+        (Notifications { shared }, CredentialRequests { shared: self.shared })
     }
 
     /// The events as a stream.
@@ -217,5 +228,52 @@ impl DeviceEvents {
 impl fmt::Debug for DeviceEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceEvents").finish_non_exhaustive()
+    }
+}
+
+/// Wakes the channel's task if notifications were left with the server, so that it fetches them once there is room.
+fn fetch_rest(shared: &Shared<DeviceTalk>) {
+    if shared.with(|talk| talk.has_left_some()) {
+        shared.change(|_| ());
+    }
+}
+
+/// The live notifications of a device channel, to be pulled. Made by [`DeviceEvents::split`].
+pub struct Notifications {
+    shared: Arc<Shared<DeviceTalk>>,
+}
+
+impl Notifications {
+    /// Waits for the next notification; `None` after the end of the channel. Cancel-safe: dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Notification> {
+        let notification = self.shared.until(DeviceTalk::pull_notification).await.event();
+        fetch_rest(&self.shared);
+        notification
+    }
+}
+
+impl fmt::Debug for Notifications {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifications").finish_non_exhaustive()
+    }
+}
+
+/// The requests of a device channel for a credential, to be pulled. Made by [`DeviceEvents::split`]. There are none if the
+/// channel has a token source.
+pub struct CredentialRequests {
+    shared: Arc<Shared<DeviceTalk>>,
+}
+
+impl CredentialRequests {
+    /// Waits until a credential is wanted, and returns why; `None` after the end of the channel. A request that was not
+    /// pulled is replaced by a newer one, and removed when a credential is given. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Wanted> {
+        self.shared.until(DeviceTalk::pull_credential_request).await.event()
+    }
+}
+
+impl fmt::Debug for CredentialRequests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialRequests").finish_non_exhaustive()
     }
 }

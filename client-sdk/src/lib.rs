@@ -23,7 +23,9 @@ pub use app_service::{
     Receipts, Snapshot, Updates,
 };
 pub use credential::{Credential, TokenError, TokenSource, Wanted};
-pub use device::{DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions};
+pub use device::{
+    CredentialRequests, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notifications,
+};
 pub use error::Error;
 pub use notification::NewNotification;
 pub use server_url::ServerUrl;

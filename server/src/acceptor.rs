@@ -154,7 +154,7 @@ impl Watched {
         self.called = true;
         // Once the handshake is done, the time for the first request may end before that of the handshake would have.
         let wait = self.first.map_or(self.until - now, |first| first.min(self.until - now));
-        self.sockets.wheel.call_after(wait, &self.bell);
+        self.sockets.wheel.schedule(wait, &self.bell);
         false
     }
 

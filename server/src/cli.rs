@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use crate::lifecycle::{Running, Stop, with_causes};
 use crate::settings::{Flags, Settings};
 use crate::tls::Tls;
-use crate::{browserid, http, oidc, telemetry};
+use crate::{browserid, http, logging, oidc};
 
 /// Presence tells an application that a person is reachable, because that person said so.
 #[derive(Debug, Parser)]
@@ -121,7 +121,7 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    telemetry::start(&settings).map_err(|text| Failure(2, text))?;
+    logging::start(&settings).map_err(|text| Failure(2, text))?;
     let development = settings.dev;
     let asked = asked_to_stop().map_err(|error| Failure(1, error.to_string()))?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(|text| Failure(2, text))?;

@@ -18,10 +18,10 @@ mod oidc;
 pub mod settings;
 pub mod socket;
 
-mod client;
+mod client_address;
 mod tls;
 
 pub mod context;
 mod handover;
+mod logging;
 mod meter;
-mod telemetry;

@@ -145,7 +145,7 @@ impl Meters {
 }
 
 /// Counts a refusal.
-pub(crate) fn ko(errno: Errno) {
+pub(crate) fn count_error(errno: Errno) {
     if let Some((_, counter)) = METERS.kos.iter().find(|(known, _)| *known == errno) {
         counter.increment(1);
     }

@@ -1,13 +1,13 @@
 //! Every setting of the server: its name, default and meaning, once. A flag beats the environment beats the file beats the default.
 //!
-//! Below it: which values cannot be ([`check`]), those of the issuers, what each part of the server is told ([`told`]), and the page of all
+//! Below it: which values cannot be ([`check`]), those of the issuers, what each part of the server is told ([`derived`]), and the page of all
 //! settings ([`page`]).
 
 mod browserid;
 mod check;
+mod derived;
 pub(crate) mod oidc;
 mod page;
-mod told;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

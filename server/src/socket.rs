@@ -1,17 +1,17 @@
 //! The two sockets: what is common to both, then a conversation each.
 //!
-//! The modules in reading order: how a request becomes a socket ([`upgrade`]), the loop that all sockets run ([`driver`]), what is
-//! said on them ([`device`], [`app`], [`outbox`]), and what they share ([`shared`], [`origins`], [`wheel`]).
+//! The modules in reading order: how a request becomes a socket ([`upgrade`]), the loop that all sockets run ([`socket_loop`]), what is
+//! said on them ([`device`], [`app`], [`outgoing`]), and what they share ([`registry`], [`origins`], [`timer_wheel`]).
 
 pub mod upgrade;
 
 mod app;
 mod device;
 
-mod outbox;
+mod outgoing;
 
-mod driver;
+mod socket_loop;
 
 pub mod origins;
-pub mod shared;
-mod wheel;
+pub mod registry;
+mod timer_wheel;

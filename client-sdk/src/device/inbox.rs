@@ -95,7 +95,7 @@ impl Inbox {
         if self.ended {
             return Some(Pulled::End);
         }
-        let is_end = matches!(self.state, Some(ConnectionState::Ended(_)));
+        let is_end = self.is_at_end();
         if !is_end {
             if let Some(state) = self.state.take() {
                 return Some(Pulled::Event(DeviceEvent::State(state)));
@@ -109,6 +109,25 @@ impl Inbox {
         }
         self.ended = is_end;
         self.state.take().map(|end| Pulled::Event(DeviceEvent::State(end)))
+    }
+
+    /// Takes the next notification and leaves states and credential requests where they are.
+    pub(super) fn pull_notification(&mut self) -> Option<Pulled<Notification>> {
+        let notification = self.waiting.pop_front().map(Pulled::Event);
+        notification.or_else(|| self.is_at_end().then_some(Pulled::End))
+    }
+
+    /// Takes the credential request, if there is one, and leaves states and notifications where they are.
+    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<Wanted>> {
+        if self.is_at_end() {
+            return Some(Pulled::End);
+        }
+        self.wanted.take().map(Pulled::Event)
+    }
+
+    /// Returns true if the channel has ended, whether or not the application has pulled that state.
+    fn is_at_end(&self) -> bool {
+        self.ended || matches!(self.state, Some(ConnectionState::Ended(_)))
     }
 }
 
@@ -209,5 +228,21 @@ mod tests {
         assert_eq!(inbox.pull(), Some(Pulled::Event(end)));
         assert_eq!(inbox.pull(), Some(Pulled::End));
         assert_eq!(inbox.pull(), Some(Pulled::End));
+    }
+    #[test]
+    fn each_kind_of_event_can_be_pulled_without_the_others() {
+        let mut inbox = Inbox::new(ConnectionState::Connected);
+        assert_eq!(inbox.pull_notification(), None);
+        assert_eq!(inbox.pull_credential_request(), None);
+        inbox.arrive(notification(1));
+        inbox.wanted(Some(Wanted::Expired));
+        assert_eq!(inbox.pull_notification(), Some(Pulled::Event(notification(1))));
+        assert_eq!(inbox.pull_credential_request(), Some(Pulled::Event(Wanted::Expired)));
+        assert_eq!((inbox.pull_notification(), inbox.pull_credential_request()), (None, None));
+        inbox.arrive(notification(2));
+        inbox.state(ConnectionState::Ended(End::Closed));
+        assert_eq!(inbox.pull_credential_request(), Some(Pulled::End));
+        assert_eq!(inbox.pull_notification(), Some(Pulled::Event(notification(2))));
+        assert_eq!(inbox.pull_notification(), Some(Pulled::End));
     }
 }

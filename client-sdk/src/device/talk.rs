@@ -93,6 +93,14 @@ impl DeviceTalk {
         self.inbox.pull()
     }
 
+    pub(super) fn pull_notification(&mut self) -> Option<Pulled<Notification>> {
+        self.inbox.pull_notification()
+    }
+
+    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<Wanted>> {
+        self.inbox.pull_credential_request()
+    }
+
     /// Whether the task should look if there is room for what was left with the server.
     pub(super) fn has_left_some(&self) -> bool {
         self.inbox.has_left_some()

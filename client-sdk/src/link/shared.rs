@@ -115,6 +115,20 @@ impl<T: Talk> Shared<T> {
         }
     }
 
+    /// Waits, on behalf of the application, until the state differs from `known`. Returns `None` if `known` is the end.
+    pub(crate) async fn wait_for_state_change(
+        &self,
+        known: &ConnectionState,
+    ) -> Option<ConnectionState> {
+        self.until(|talk| {
+            let state = talk.state();
+            let has_changed = state != known;
+            let is_over = matches!(state, ConnectionState::Ended(_));
+            (has_changed || is_over).then(|| has_changed.then(|| state.clone()))
+        })
+        .await
+    }
+
     /// Waits until the channel has ended.
     pub(crate) async fn ended(&self) -> End {
         self.until(|talk| {

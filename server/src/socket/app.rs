@@ -18,7 +18,7 @@ use presence_service::hub::Subscription;
 use presence_service::{Bell, Presence};
 use tracing::Span;
 
-use super::driver::{Conversation, Say};
+use super::socket_loop::{Outgoing, ProtocolState};
 use crate::meter::{self, Channel};
 
 /// How many frames may be worked on at once; their replies keep their order.
@@ -57,7 +57,7 @@ pub(crate) struct Upgraded {
 }
 
 /// The conversation with one AppService.
-pub(crate) struct AppConversation {
+pub(crate) struct AppServiceProtocol {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
     upgraded: Upgraded,
@@ -69,14 +69,14 @@ pub(crate) struct AppConversation {
     /// What becomes of notifications is logged in here.
     span: Span,
     work: FuturesOrdered<Work>,
-    out: VecDeque<Say>,
+    out: VecDeque<Outgoing>,
     patience: Patience,
     heard: bool,
     /// The stream may hold something.
     news: bool,
 }
 
-impl AppConversation {
+impl AppServiceProtocol {
     pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
         let mut conversation = Self {
             presence,
@@ -199,12 +199,12 @@ impl AppConversation {
             (Errno::TooManyConnections, CloseCode::TryAgainLater),
         ];
         if let Some((_, code)) = good_byes.into_iter().find(|(errno, _)| *errno == ko.errno) {
-            self.out.push_back(Say::Close(code));
+            self.out.push_back(Outgoing::Close(code));
         }
     }
 
     fn say(&mut self, text: String) {
-        self.out.push_back(Say::Text(text.into()));
+        self.out.push_back(Outgoing::Text(text.into()));
     }
 
     fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
@@ -217,7 +217,7 @@ impl AppConversation {
 
     fn lose_patience(&mut self) {
         if self.patience.is_over(self.presence.steady()) {
-            self.out.push_back(Say::Close(CloseCode::TooSlowOrTooFast));
+            self.out.push_back(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
 
@@ -227,21 +227,21 @@ impl AppConversation {
             Ok(frames) => {
                 // A page may be followed by another.
                 self.news = !frames.is_empty();
-                self.out.extend(frames.into_iter().map(Say::Text));
+                self.out.extend(frames.into_iter().map(Outgoing::Text));
             }
-            Err(code) => self.out.push_back(Say::Close(code)),
+            Err(code) => self.out.push_back(Outgoing::Close(code)),
         }
     }
 }
 
-impl Conversation for AppConversation {
+impl ProtocolState for AppServiceProtocol {
     const CHANNEL: Channel = Channel::App;
 
     fn is_ready(&self) -> bool {
         !self.authenticating && self.work.len() < AT_WORK && self.out.len() < AT_WORK
     }
 
-    fn hear(&mut self, text: &str) {
+    fn handle_frame(&mut self, text: &str) {
         self.heard = true;
         match app::parse(text) {
             Ok(request) => self.take(request),
@@ -259,12 +259,12 @@ impl Conversation for AppConversation {
         }
     }
 
-    fn give_up(&mut self) {
+    fn cancel_pending(&mut self) {
         self.work.clear();
         self.logged = 0;
     }
 
-    fn next_say(&mut self) -> Option<Say> {
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
         if self.news && self.out.is_empty() {
             self.read_stream();
         }

@@ -18,8 +18,8 @@ use presence_service::sign_in::{self, Identified};
 use presence_service::{Bell, Mailbox, Presence};
 use tracing::Span;
 
-use super::driver::{Conversation, Say};
-use super::outbox::Outbox;
+use super::outgoing::OutgoingQueue;
+use super::socket_loop::{Outgoing, ProtocolState};
 use crate::meter::{self, Channel};
 
 /// How many replies may wait to be written before no more frames are read.
@@ -44,7 +44,7 @@ struct Guest {
 }
 
 /// The conversation with one device.
-pub(crate) struct DeviceConversation {
+pub(crate) struct DeviceProtocol {
     presence: Arc<Presence>,
     bell: Arc<Bell>,
     /// The address of the client.
@@ -53,7 +53,7 @@ pub(crate) struct DeviceConversation {
     pending: Option<Pending>,
     /// The `id` of the frame that is being worked on.
     id: Option<RequestId>,
-    out: Outbox,
+    out: OutgoingQueue,
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
@@ -64,7 +64,7 @@ pub(crate) struct DeviceConversation {
     unknown: CloseCode,
 }
 
-impl DeviceConversation {
+impl DeviceProtocol {
     pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
         Self {
             presence,
@@ -73,7 +73,7 @@ impl DeviceConversation {
             guest: None,
             pending: None,
             id: None,
-            out: Outbox::default(),
+            out: OutgoingQueue::default(),
             written: Vec::new(),
             attempts: 0,
             patience: Patience::default(),
@@ -154,9 +154,9 @@ impl DeviceConversation {
         let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
-            self.out.push(Say::Close(CloseCode::TryAgainLater));
+            self.out.push(Outgoing::Close(CloseCode::TryAgainLater));
         } else if self.attempts >= ATTEMPTS && ko.errno != Errno::SlowDown {
-            self.out.push(Say::Close(self.unknown));
+            self.out.push(Outgoing::Close(self.unknown));
         }
     }
 
@@ -165,16 +165,16 @@ impl DeviceConversation {
             None => Bytes::from_static(device::OK.as_bytes()),
             Some(id) => device::ok(Some(&id)).into_owned().into(),
         };
-        self.out.push(Say::Text(bytes));
+        self.out.push(Outgoing::Text(bytes));
     }
 
     fn reply_ko(&mut self, ko: &Ko) {
         meter::count_error(ko.errno);
         let id = self.id.take();
-        self.out.push(Say::Text(ko.to_json(id.as_ref()).into()));
+        self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
         if too_fast && self.patience.is_over(self.presence.steady()) {
-            self.out.push(Say::Close(CloseCode::TooSlowOrTooFast));
+            self.out.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
 
@@ -183,21 +183,21 @@ impl DeviceConversation {
             return;
         }
         let items: Vec<_> = notifications.iter().map(|item| on_the_wire(item)).collect();
-        self.out.push(Say::Text(device::notifications(&items).into()));
+        self.out.push(Outgoing::Text(device::notifications(&items).into()));
         if self.guest.as_ref().is_some_and(|guest| !guest.known.acks) {
             self.written.extend(notifications.iter().map(|item| item.id));
         }
     }
 }
 
-impl Conversation for DeviceConversation {
+impl ProtocolState for DeviceProtocol {
     const CHANNEL: Channel = Channel::Device;
 
     fn is_ready(&self) -> bool {
         self.pending.is_none() && self.out.len() < UNSAID
     }
 
-    fn hear(&mut self, text: &str) {
+    fn handle_frame(&mut self, text: &str) {
         if self.unknown == CloseCode::Silent {
             self.unknown = CloseCode::NotAuthorised;
         }
@@ -228,11 +228,11 @@ impl Conversation for DeviceConversation {
         }
     }
 
-    fn give_up(&mut self) {
+    fn cancel_pending(&mut self) {
         self.pending = None;
     }
 
-    fn next_say(&mut self) -> Option<Say> {
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
         if self.news
             && self.out.is_empty()
             && let Some(guest) = &self.guest
@@ -262,7 +262,7 @@ impl Conversation for DeviceConversation {
             match guest.known.due(now) {
                 Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
                 Due::Announce(seconds) => {
-                    self.out.push(Say::Text(device::expires_in(seconds).into()));
+                    self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
                     self.bell.ring();
                 }
                 Due::Close => {

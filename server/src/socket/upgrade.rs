@@ -13,10 +13,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::app::{AppConversation, Upgraded};
-use super::device::DeviceConversation;
-use super::driver::{Conversation, Driver};
+use super::app::{AppServiceProtocol, Upgraded};
+use super::device::DeviceProtocol;
 use super::registry::SocketRegistry;
+use super::socket_loop::{ProtocolState, SocketLoop};
 use crate::client_address;
 use crate::handover::{self, Bare};
 
@@ -39,7 +39,7 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
     let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
-    let conversation = move |bell| DeviceConversation::new(presence, bell, client);
+    let conversation = move |bell| DeviceProtocol::new(presence, bell, client);
     handshake.accept(sockets, request, config, conversation)
 }
 
@@ -63,8 +63,9 @@ pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Res
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.presence);
     let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
-    let mut response = handshake
-        .accept(sockets, request, config, |bell| AppConversation::new(presence, bell, upgraded))?;
+    let mut response = handshake.accept(sockets, request, config, |bell| {
+        AppServiceProtocol::new(presence, bell, upgraded)
+    })?;
     if paged {
         let value = header::HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
@@ -97,7 +98,7 @@ impl Handshake {
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }
 
-    fn accept<C: Conversation + 'static>(
+    fn accept<C: ProtocolState + 'static>(
         self,
         sockets: &Arc<SocketRegistry>,
         request: &Request,
@@ -117,7 +118,7 @@ impl Handshake {
             let entry = shared.enter(&bell);
             tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
-            let driver = Driver::new(socket, conversation, bell, Arc::clone(&shared));
+            let driver = SocketLoop::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.
             shared.tasks.spawn(driver.run(entry));
         };

@@ -32,7 +32,7 @@ const UNFLUSHED: usize = 64 * 1024;
 const LINGER: Millis = 2_000;
 
 /// What is said on a socket.
-pub(crate) trait Conversation: Send {
+pub(crate) trait ProtocolState: Send {
     /// Which channel it is on.
     const CHANNEL: Channel;
 
@@ -40,7 +40,7 @@ pub(crate) trait Conversation: Send {
     fn is_ready(&self) -> bool;
 
     /// Takes a text frame.
-    fn hear(&mut self, text: &str);
+    fn handle_frame(&mut self, text: &str);
 
     /// The bell has rung: there may be news to say.
     fn ring(&mut self);
@@ -48,11 +48,11 @@ pub(crate) trait Conversation: Send {
     /// Drives what is under way.
     fn drive(&mut self, context: &mut Context<'_>);
 
-    /// Drops what is under way: nobody will hear of it, and it may hold what others wait for.
-    fn give_up(&mut self);
+    /// Drops what is under way: nobody will handle_frame of it, and it may hold what others wait for.
+    fn cancel_pending(&mut self);
 
     /// The next frame to write.
-    fn next_say(&mut self) -> Option<Say>;
+    fn poll_outgoing(&mut self) -> Option<Outgoing>;
 
     /// Everything that was said so far is on its way.
     fn flushed(&mut self);
@@ -80,7 +80,7 @@ pub(crate) trait Conversation: Send {
 }
 
 /// What a conversation says.
-pub(crate) enum Say {
+pub(crate) enum Outgoing {
     /// A text frame.
     Text(Bytes),
     /// Good-bye.
@@ -88,7 +88,7 @@ pub(crate) enum Say {
 }
 
 /// A socket with its conversation.
-pub(crate) struct Driver<C> {
+pub(crate) struct SocketLoop<C> {
     socket: WebSocketStream<Link>,
     conversation: C,
     bell: Arc<Bell>,
@@ -121,7 +121,7 @@ enum Ended {
     Lost,
 }
 
-impl<C: Conversation> Driver<C> {
+impl<C: ProtocolState> SocketLoop<C> {
     pub(crate) fn new(
         socket: WebSocketStream<Link>,
         conversation: C,
@@ -225,10 +225,10 @@ impl<C: Conversation> Driver<C> {
         self.conversation.drive(context);
         self.keep_span();
         while self.closing.is_none() && self.unflushed < UNFLUSHED {
-            let Some(say) = self.conversation.next_say() else { break };
+            let Some(say) = self.conversation.poll_outgoing() else { break };
             match say {
-                Say::Text(bytes) => self.send_text(bytes),
-                Say::Close(code) => self.close(code),
+                Outgoing::Text(bytes) => self.send_text(bytes),
+                Outgoing::Close(code) => self.close(code),
             }
         }
     }
@@ -274,7 +274,7 @@ impl<C: Conversation> Driver<C> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.hear(&text));
+                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.handle_frame(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -344,7 +344,7 @@ impl<C: Conversation> Driver<C> {
     fn start_closing(&mut self, deaf: bool) {
         let until = self.now + LINGER;
         self.closing.get_or_insert(Closing { until, deaf });
-        self.conversation.give_up();
+        self.conversation.cancel_pending();
     }
 
     /// Acts on deadlines that are over, and asks to be called at the next.
@@ -399,6 +399,6 @@ impl<C: Conversation> Driver<C> {
             return;
         }
         self.called_at = Some(at);
-        self.sockets.wheel.call_after(at.saturating_sub(now), &self.bell);
+        self.sockets.wheel.schedule(at.saturating_sub(now), &self.bell);
     }
 }

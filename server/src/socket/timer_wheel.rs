@@ -22,14 +22,14 @@ struct Call {
 }
 
 /// The wheel.
-pub(crate) struct Wheel {
+pub(crate) struct TimerWheel {
     started: Instant,
     slots: Vec<Mutex<Vec<Call>>>,
     /// The last tick whose calls were made, or are being made.
     turned_to: AtomicU64,
 }
 
-impl Default for Wheel {
+impl Default for TimerWheel {
     fn default() -> Self {
         Self {
             started: Instant::now(),
@@ -39,9 +39,9 @@ impl Default for Wheel {
     }
 }
 
-impl Wheel {
+impl TimerWheel {
     /// Rings a bell once, after so many milliseconds or a little later.
-    pub(crate) fn call_after(&self, delay: Millis, bell: &Arc<Bell>) {
+    pub(crate) fn schedule(&self, delay: Millis, bell: &Arc<Bell>) {
         self.call_at(self.elapsed().saturating_add(delay) / TICK + 1, bell);
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_bell_rings_at_its_time_and_once() {
-        let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
         wheel.call_at(3, &bell);
         (1..=2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_call_beyond_one_turn_does_not_come_early() {
-        let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
         wheel.call_at(SLOTS * 2 + 3, &bell);
         (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
         let (wheel, late, early) =
-            (Wheel::default(), Arc::new(Bell::default()), Arc::new(Bell::default()));
+            (TimerWheel::default(), Arc::new(Bell::default()), Arc::new(Bell::default()));
         wheel.call_at(5, &late);
         wheel.call_at(SLOTS * 4, &early);
         wheel.turn_to(SLOTS * 3);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_call_for_a_time_that_is_over_comes_at_once() {
-        let (wheel, bell) = (Wheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
         wheel.turn_to(7);
         wheel.call_at(7, &bell);
         assert!(rung(&bell));

@@ -3,17 +3,17 @@
 
 use std::collections::VecDeque;
 
-use super::driver::Say;
+use super::socket_loop::Outgoing;
 
 /// What waits to be said.
 #[derive(Default)]
-pub(super) struct Outbox {
-    first: Option<Say>,
-    rest: VecDeque<Say>,
+pub(super) struct OutgoingQueue {
+    first: Option<Outgoing>,
+    rest: VecDeque<Outgoing>,
 }
 
-impl Outbox {
-    pub(super) fn push(&mut self, say: Say) {
+impl OutgoingQueue {
+    pub(super) fn push(&mut self, say: Outgoing) {
         if self.first.is_none() {
             self.first = Some(say);
         } else {
@@ -21,7 +21,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Say> {
+    pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let next = self.rest.pop_front();
         std::mem::replace(&mut self.first, next)
     }
@@ -41,18 +41,18 @@ mod tests {
 
     use super::*;
 
-    fn popped(outbox: &mut Outbox) -> Option<Bytes> {
+    fn popped(outbox: &mut OutgoingQueue) -> Option<Bytes> {
         match outbox.pop() {
-            Some(Say::Text(text)) => Some(text),
-            Some(Say::Close(_)) | None => None,
+            Some(Outgoing::Text(text)) => Some(text),
+            Some(Outgoing::Close(_)) | None => None,
         }
     }
 
     #[test]
     fn what_is_said_comes_in_order_also_while_more_is_said() {
-        let mut outbox = Outbox::default();
-        let say = |outbox: &mut Outbox, text: &'static str| {
-            outbox.push(Say::Text(Bytes::from_static(text.as_bytes())));
+        let mut outbox = OutgoingQueue::default();
+        let say = |outbox: &mut OutgoingQueue, text: &'static str| {
+            outbox.push(Outgoing::Text(Bytes::from_static(text.as_bytes())));
         };
         say(&mut outbox, "1");
         say(&mut outbox, "2");

@@ -56,7 +56,7 @@ impl Proxies {
 }
 
 /// The address of a request's client, as far as it is known.
-pub(crate) fn address(request: &Request) -> IpAddr {
+pub(crate) fn of(request: &Request) -> IpAddr {
     request.data().map_or_else(|| peer(request), |Client(address)| *address)
 }
 

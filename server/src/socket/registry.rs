@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::origins::Origins;
-use super::wheel::Wheel;
+use super::timer_wheel::TimerWheel;
 use crate::meter::{Channel, ChannelMeter};
 
 /// How many sockets are told to go at once while draining.
@@ -38,7 +38,7 @@ pub struct SocketRegistry {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
-    pub(crate) wheel: Wheel,
+    pub(crate) wheel: TimerWheel,
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
@@ -61,7 +61,7 @@ impl SocketRegistry {
             presence,
             limits,
             origins,
-            wheel: Wheel::default(),
+            wheel: TimerWheel::default(),
             tasks: TaskTracker::new(),
             device_meter: ChannelMeter::new(Channel::Device),
             app_meter: ChannelMeter::new(Channel::App),
