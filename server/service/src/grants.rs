@@ -1,7 +1,7 @@
 //! The use cases of a user's permissions.
 
 use presence_core::model::{App, AppState, Grant};
-use presence_core::{Millis, UserId};
+use presence_core::{UnixMillis, UserId};
 use presence_protocol::{AppId, Errno, Ko, Puid};
 use presence_store::GrantedApp;
 
@@ -103,7 +103,7 @@ impl Presence {
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
     }
 
-    fn looked_now(&self, app: AppId) -> Option<Millis> {
+    fn looked_now(&self, app: AppId) -> Option<UnixMillis> {
         self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
     }
 

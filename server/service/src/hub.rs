@@ -12,7 +12,7 @@ use std::time::Duration;
 use presence_core::roster::{Arrival, DeviceInfo, Ending, Roster, Stale, Tell, View};
 use presence_core::shard::Shard;
 use presence_core::stream::{Kept, Stream};
-use presence_core::{Clock, Generation, GrantSet, Millis, UserId};
+use presence_core::{Clock, Generation, GrantSet, Steady, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
@@ -26,8 +26,8 @@ const SHARDS: u8 = 64;
 /// What the hub is told of the limits.
 #[derive(Debug, Clone, Copy)]
 pub struct HubLimits {
-    /// How long a lost device keeps its presence, in milliseconds.
-    pub grace: Millis,
+    /// How long a lost device keeps its presence.
+    pub grace: Duration,
     /// The most connected devices of a user.
     pub sockets_per_user: usize,
     /// How much of the past an Application can resume.
@@ -43,7 +43,7 @@ pub struct Hub {
     rooms: RwLock<HashMap<AppId, Arc<Room>>>,
     generations: AtomicU64,
     devices: AtomicUsize,
-    warm_at: Millis,
+    warm_at: Steady,
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
     meters: HubMeters,
@@ -60,8 +60,8 @@ pub struct Seat {
 }
 
 impl Hub {
-    /// A hub of a new epoch, warming up until a steady time.
-    pub fn new(clock: Arc<dyn Clock>, limits: HubLimits, epoch: u64, warm_at: Millis) -> Self {
+    /// A hub of a new epoch, which warms up until a monotonic time.
+    pub fn new(clock: Arc<dyn Clock>, limits: HubLimits, epoch: u64, warm_at: Steady) -> Self {
         Self {
             warmed_up: AtomicBool::new(warm_at <= clock.steady()),
             clock,
