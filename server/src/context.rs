@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
-use presence_service::Presence;
+use presence_service::PresenceService;
 use url::Url;
 
 use crate::web::OperatorDoor;
@@ -13,7 +13,7 @@ use crate::web::OperatorDoor;
 /// What every handler may use.
 pub struct ServerContext {
     /// The service.
-    pub presence: Arc<Presence>,
+    pub service: Arc<PresenceService>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
     pub public_url: Url,
     /// The origins whose pages are this server's own.

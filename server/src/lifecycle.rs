@@ -14,7 +14,7 @@ use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{CloseCode, Errno, Ko};
 use presence_service::clock::SystemClock;
-use presence_service::{Parts, Presence, StoreError};
+use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -90,7 +90,7 @@ impl Running {
         let oidc = oidc::verifier(&settings).map_err(failed)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let (presence, writer) = Presence::open(Parts {
+        let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(with_oidc(
                 verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
@@ -105,18 +105,18 @@ impl Running {
         let own_origins = own_origins(&settings, &public_url, address);
         let origins = Origins::of(own_origins.clone(), &settings);
         let sockets =
-            Arc::new(SocketRegistry::new(Arc::clone(&presence), settings.sockets(), origins));
+            Arc::new(SocketRegistry::new(Arc::clone(&service), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
-        let (house, house_stop) = (Arc::clone(&presence), stop.clone());
+        let (house, house_stop) = (Arc::clone(&service), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
         if let Some(oidc) = oidc {
-            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&service), stop.clone()));
         }
         let context = Arc::new(ServerContext {
-            presence,
+            service,
             public_url,
             own_origins,
             dev_issuer,
@@ -165,7 +165,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let closing = self.context.presence.closing();
+        let closing = self.context.service.closing();
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         self.watch_certificate()?;
         let ended = CancellationToken::new();

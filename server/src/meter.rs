@@ -203,7 +203,7 @@ impl MetricsExporter {
 
     /// Everything counted so far, with what is looked up only now.
     pub(crate) fn render(&self, sockets: &SocketRegistry) -> String {
-        let presence = &sockets.presence;
+        let presence = &sockets.service;
         presence.measure();
         METERS.draining.set(f64::from(u8::from(sockets.is_draining())));
         METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));

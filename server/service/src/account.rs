@@ -5,10 +5,10 @@ use presence_core::roster::DeviceInfo;
 use presence_protocol::{CloseCode, DeviceName, Errno, Ko};
 use presence_store::Account;
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::of_store;
 
-impl Presence {
+impl PresenceService {
     /// The devices that are connected or in their grace time.
     pub fn devices_of(&self, user: UserId) -> Vec<DeviceInfo> {
         self.hub.devices_of(user)

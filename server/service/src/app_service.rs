@@ -14,7 +14,7 @@ use tracing::Span;
 
 use crate::bell::Bell;
 use crate::hub::{Room, Subscription};
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::{of_notification, of_store};
 use crate::secret::Kind;
 use crate::{rules, secret};
@@ -22,7 +22,7 @@ use crate::{rules, secret};
 /// How many PUIDs are read at a time where all of an Application are wanted.
 const PUIDS_AT_A_TIME: u64 = 5_000;
 /// The most statuses of one page of a poll.
-pub const POLL_PAGE: usize = 500;
+pub const MAX_POLL_PAGE: usize = 500;
 
 /// An AppService whose key was checked.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct AppService {
 }
 
 /// How an AppService wants to be served.
-pub enum Wish {
+pub enum SubscribeMode {
     /// As in 2013.
     Plain,
     /// `presence.v1`.
@@ -49,7 +49,7 @@ pub enum Wish {
 
 /// One page of a poll.
 #[derive(Debug)]
-pub struct Polled {
+pub struct PresencePage {
     /// The statuses.
     pub presence: Vec<Update>,
     /// After whom to go on, where there are more.
@@ -57,11 +57,11 @@ pub struct Polled {
 }
 
 /// Whether a credential is meant to be an API key, valid or not.
-pub fn is_meant_as_key(text: &str) -> bool {
+pub fn looks_like_api_key(text: &str) -> bool {
     secret::is_meant_as(Kind::LiveKey, text) || secret::is_meant_as(Kind::TestKey, text)
 }
 
-impl Presence {
+impl PresenceService {
     /// Checks an API key, for one Application or for whichever it names.
     ///
     /// # Errors
@@ -97,18 +97,18 @@ impl Presence {
     pub async fn subscribe(
         &self,
         service: &AppService,
-        wish: Wish,
+        wish: SubscribeMode,
         bell: Arc<Bell>,
     ) -> Result<Subscription, Ko> {
         let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
         // A cursor becomes too old by its time, not by when the house was last kept.
         room.prune(self.now());
         let subscribed = match wish {
-            Wish::Plain => {
+            SubscribeMode::Plain => {
                 let users = self.all_puids(service.app).await?;
                 room.subscribe(key, bell, most, |stream| Reader::plain(stream, users))
             }
-            Wish::Paged { cursor, receipts } => room.subscribe(key, bell, most, |stream| {
+            SubscribeMode::Paged { cursor, receipts } => room.subscribe(key, bell, most, |stream| {
                 Reader::paged(stream, cursor.as_deref(), receipts)
             }),
         };
@@ -186,8 +186,8 @@ impl Presence {
     }
 
     /// A page of everybody whom an Application may see and who is not offline.
-    pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> Polled {
-        let most = most.clamp(1, POLL_PAGE);
+    pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> PresencePage {
+        let most = most.clamp(1, MAX_POLL_PAGE);
         service.room.looked(self.now());
         let mut presence: Vec<Update> = service
             .room
@@ -195,7 +195,7 @@ impl Presence {
         let more = presence.len() > most;
         presence.truncate(most);
         let next = presence.last().filter(|_| more).map(|last| last.uid);
-        Polled { presence, next }
+        PresencePage { presence, next }
     }
 
     fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, Ko> {

@@ -6,7 +6,7 @@ use presence_protocol::{AppId, CloseCode, Errno, Ko};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::of_store;
 use crate::rules;
 use crate::secret::{self, Kind};
@@ -26,7 +26,7 @@ pub struct Registration {
 
 /// What a developer changes of an Application.
 #[derive(Default)]
-pub struct Change {
+pub struct ApplicationChanges {
     /// Its name.
     pub name: Option<String>,
     /// Its domain.
@@ -36,14 +36,14 @@ pub struct Change {
 }
 
 /// A key that was just made, shown once.
-pub struct MadeKey {
+pub struct NewKey {
     /// What is kept of it.
     pub key: ApiKey,
     /// The key.
     pub secret: SecretString,
 }
 
-impl Presence {
+impl PresenceService {
     /// Registers an Application.
     ///
     /// # Errors
@@ -96,9 +96,9 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `invalid_field`.
-    pub async fn change_app(&self, owner: UserId, app: AppId, change: Change) -> Result<App, Ko> {
-        let Change { name, domain, description } = change;
+    /// As [`PresenceService::own_app`], and `invalid_field`.
+    pub async fn change_app(&self, owner: UserId, app: AppId, change: ApplicationChanges) -> Result<App, Ko> {
+        let ApplicationChanges { name, domain, description } = change;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
         let _switching = self.switching.lock().await;
         let before = self.own_app(owner, app).await?;
@@ -120,7 +120,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
+    /// As [`PresenceService::own_app`].
     pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), Ko> {
         self.own_app(owner, app).await?;
         self.writer.remove_app(app).await.map(drop).map_err(of_store)
@@ -130,12 +130,12 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
+    /// As [`PresenceService::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
     pub async fn activate_app(
         &self,
         owner: UserId,
         app: AppId,
-    ) -> Result<(App, Option<MadeKey>), Ko> {
+    ) -> Result<(App, Option<NewKey>), Ko> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         if app.state == AppState::Registered {
@@ -156,7 +156,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `application_not_active`.
+    /// As [`PresenceService::own_app`], and `application_not_active`.
     pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
@@ -177,7 +177,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
+    /// As [`PresenceService::own_app`].
     pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, Ko> {
         let app = self.own_app(owner, app).await?;
         self.store.count_grants_of(app.id).await.map_err(of_store)
@@ -187,8 +187,8 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], `domain_not_verified`, and `too_large` where there are too many.
-    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<MadeKey, Ko> {
+    /// As [`PresenceService::own_app`], `domain_not_verified`, and `too_large` where there are too many.
+    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, Ko> {
         let app = self.own_app(owner, app).await?;
         if app.state == AppState::Registered {
             return Err(Errno::DomainNotVerified.into());
@@ -203,7 +203,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
+    /// As [`PresenceService::own_app`].
     pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, Ko> {
         let app = self.own_app(owner, app).await?;
         self.store.keys_of(app.id).await.map_err(of_store)
@@ -213,7 +213,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `not_found`.
+    /// As [`PresenceService::own_app`], and `not_found`.
     pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), Ko> {
         let app = self.own_app(owner, app).await?;
         if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
@@ -225,14 +225,14 @@ impl Presence {
         Ok(())
     }
 
-    async fn insert_key(&self, app: AppId) -> Result<MadeKey, Ko> {
+    async fn insert_key(&self, app: AppId) -> Result<NewKey, Ko> {
         let kind = if self.settings.development { Kind::TestKey } else { Kind::LiveKey };
         let made = secret::mint(kind);
         let text = made.expose_secret();
         let prefix = secret::shown_part(text).ok_or(Errno::Internal)?;
         let digest = secret::sha256(text);
         let key = self.store.insert_key(app, prefix, digest, self.now()).await.map_err(of_store)?;
-        Ok(MadeKey { key, secret: made })
+        Ok(NewKey { key, secret: made })
     }
 
     fn check_texts(

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use presence_core::{Clock, Steady};
 use presence_protocol::{Errno, Ko};
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::rates::one_peer;
 
 /// The most addresses that are remembered as barred.
@@ -59,7 +59,7 @@ impl Barred {
     }
 }
 
-impl Presence {
+impl PresenceService {
     /// Tries a credential that came from an address. Where too many of that address were refused of late, the refusal is
     /// `slow_down`, which does not say whether the credential was any good.
     ///

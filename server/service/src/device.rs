@@ -14,12 +14,12 @@ use presence_store::Answer;
 use crate::bell::Bell;
 use crate::hub::Seat;
 use crate::mailbox::Mailbox;
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::of_store;
-use crate::sign_in::Identified;
+use crate::sessions::VerifiedProof;
 
 /// A device connection whose user is known.
-pub struct OpenDevice {
+pub struct OpenedDevice {
     /// What it may say.
     pub known: Known,
     /// Its seat in the hub.
@@ -31,28 +31,28 @@ pub struct OpenDevice {
 }
 
 /// What a device's frame led to.
-pub enum Applied {
+pub enum CommandOutcome {
     /// It is done.
     Done,
     /// It is done once these are settled.
     Settling(Answer<usize>),
 }
 
-impl Presence {
+impl PresenceService {
     /// Opens a device's connection: who it is, its seat, its grants, what waited for it, then the effect of its first frame.
     ///
     /// # Errors
     ///
-    /// As [`Presence::identify`], and `slow_down` or `too_many_connections`.
+    /// As [`PresenceService::identify`], and `slow_down` or `too_many_connections`.
     pub async fn open_device(
         &self,
         claim: Claim,
         bell: Arc<Bell>,
         client: Option<IpAddr>,
-    ) -> Result<OpenDevice, Ko> {
+    ) -> Result<OpenedDevice, Ko> {
         let Claim { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
-        let Identified { user, email, expires_at, digest, generation } = identified;
+        let VerifiedProof { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
         self.raise(user, generation.as_ref(), None).await?;
         self.spend(user, &device, &command)?;
@@ -82,10 +82,10 @@ impl Presence {
         let known = Known::new(email, (device, acks), digest, expires_at);
         let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
-        if let Applied::Settling(answer) = self.apply(&seat, command) {
+        if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
             answer.await.map_err(of_store)?;
         }
-        Ok(OpenDevice { known, seat, mailbox, pending })
+        Ok(OpenedDevice { known, seat, mailbox, pending })
     }
 
     /// Counts a frame against the device's rate; acknowledgements are free.
@@ -101,17 +101,17 @@ impl Presence {
     }
 
     /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &Seat, command: Command) -> Applied {
+    pub fn apply(&self, seat: &Seat, command: Command) -> CommandOutcome {
         match command {
             Command::Status(Report { status, message, application_ids }) => {
                 seat.report(View::new(status, message), application_ids);
-                Applied::Done
+                CommandOutcome::Done
             }
             Command::Visibility(apps) => {
                 seat.show_only_to(apps);
-                Applied::Done
+                CommandOutcome::Done
             }
-            Command::Ack(ids) => Applied::Settling(self.settle(seat.user(), ids, Taken::Acked)),
+            Command::Ack(ids) => CommandOutcome::Settling(self.settle(seat.user(), ids, Taken::Acked)),
         }
     }
 
@@ -125,16 +125,16 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::identify`].
+    /// As [`PresenceService::identify`].
     pub async fn renew(
         &self,
         proof: Proof,
         (email, device): (Email, DeviceName),
         mailbox: Arc<Mailbox>,
         client: Option<IpAddr>,
-    ) -> Result<Identified, Ko> {
+    ) -> Result<VerifiedProof, Ko> {
         let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
-        let Identified { user, digest, generation, .. } = &identified;
+        let VerifiedProof { user, digest, generation, .. } = &identified;
         self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
         mailbox.renew(*digest);
         if let Some(generation) = generation {

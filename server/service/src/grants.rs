@@ -5,13 +5,13 @@ use presence_core::{UnixMillis, UserId};
 use presence_protocol::{AppId, Errno, Ko, Puid};
 use presence_store::GrantedApp;
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::of_store;
 use crate::rules;
 
 /// Where a user wants to go after a decision.
 #[derive(Debug, Clone, Default)]
-pub struct Target {
+pub struct RedirectTarget {
     /// The page of the Application.
     pub redirect: Option<String>,
     /// What it wants to get back untouched.
@@ -20,14 +20,14 @@ pub struct Target {
 
 /// A permission that was given.
 #[derive(Debug)]
-pub struct Given {
+pub struct GrantOutcome {
     /// The name of the user for the Application.
     pub uid: Puid,
     /// Where to go, where that was asked for.
     pub redirect: Option<String>,
 }
 
-impl Presence {
+impl PresenceService {
     /// The Application that a user is asked to let see them: one whose domain was verified.
     ///
     /// # Errors
@@ -48,8 +48,8 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
-    pub async fn grant(&self, user: UserId, app: AppId, target: &Target) -> Result<Given, Ko> {
+    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
+    pub async fn grant(&self, user: UserId, app: AppId, target: &RedirectTarget) -> Result<GrantOutcome, Ko> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
         self.hub.ensure_room(app.id, true);
@@ -57,15 +57,15 @@ impl Presence {
         let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
         let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
-        Ok(Given { uid, redirect })
+        Ok(GrantOutcome { uid, redirect })
     }
 
     /// Where a user goes who said no.
     ///
     /// # Errors
     ///
-    /// As [`Presence::grantable_app`], and `redirect_not_allowed`.
-    pub async fn decline(&self, app: AppId, target: &Target) -> Result<Option<String>, Ko> {
+    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`.
+    pub async fn decline(&self, app: AppId, target: &RedirectTarget) -> Result<Option<String>, Ko> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)
     }
@@ -97,7 +97,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::pause`].
+    /// As [`PresenceService::pause`].
     pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), Ko> {
         let grant = self.writer.revoke(user, app).await.map_err(of_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
@@ -107,7 +107,7 @@ impl Presence {
         self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
     }
 
-    fn redirect(&self, app: &App, to: &Target, uid: Option<Puid>) -> Result<Option<String>, Ko> {
+    fn redirect(&self, app: &App, to: &RedirectTarget, uid: Option<Puid>) -> Result<Option<String>, Ko> {
         let Some(target) = &to.redirect else { return Ok(None) };
         let development = self.settings.development;
         let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;

@@ -6,9 +6,9 @@ use presence_store::StoreError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 
-impl Presence {
+impl PresenceService {
     /// Keeps house until it is told to stop: grace times, and apart from them, since the database may be slow, what the tables
     /// want.
     pub async fn keep_house(&self, stop: CancellationToken) {
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::mailbox::Mailbox;
-    use crate::presence::Parts;
+    use crate::service::ServiceParts;
     use crate::settings::{Rate, ServiceSettings, TextLimits};
 
     const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
@@ -158,7 +158,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
         let shared = Arc::<ManualClock>::clone(&clock);
-        let (presence, _writer) = Presence::open(Parts {
+        let (presence, _writer) = PresenceService::open(ServiceParts {
             database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
             verifier: Arc::new(Dispatcher::new()),
             fetch: GuardedClient::new(GuardOptions::default()).unwrap(),

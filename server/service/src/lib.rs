@@ -1,21 +1,21 @@
 //! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
 //!
-//! The modules in reading order, each using only those below it: the door ([`Presence`]) and its use cases by subject, the
+//! The modules in reading order, each using only those below it: the door ([`PresenceService`]) and its use cases by subject, the
 //! courier between the writer and the hub, the hub, and the small things that all of them use.
 
-mod presence;
+mod service;
 
-pub mod account;
-pub mod app_service;
+pub mod accounts;
+pub mod app_services;
 pub mod applications;
 pub mod attempts;
-pub mod device;
+pub mod devices;
 pub mod grants;
-mod housekeeping;
+mod maintenance;
 pub mod operator;
-pub mod sign_in;
-pub mod ticket;
-pub mod verification;
+pub mod sessions;
+pub mod tickets;
+pub mod domains;
 
 mod courier;
 pub mod hub;
@@ -32,6 +32,6 @@ pub mod settings;
 
 pub use bell::Bell;
 pub use mailbox::Mailbox;
-pub use presence::{Parts, Presence};
+pub use service::{PresenceService, ServiceParts};
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
 pub use settings::ServiceSettings;

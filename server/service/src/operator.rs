@@ -10,7 +10,7 @@ use presence_core::{Clock, Steady, UnixMillis};
 use presence_protocol::{AppId, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::rates::{Buckets, one_peer};
 use crate::refusal::of_store;
 use crate::secret::{self, Kind};
@@ -21,13 +21,13 @@ const TRIES: Rate = Rate { burst: 5, per_second: 1 };
 /// The most sessions at a time.
 const SESSIONS: u64 = 1_000;
 /// The most Applications that are found at once.
-pub const FOUND: u64 = 50;
+pub const MAX_MATCHES: u64 = 50;
 
 /// What an operator's token is known by: its SHA-256, which says enough for a text of 256 random bits, and tells nobody the token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TokenDigest([u8; 32]);
+pub struct OperatorTokenDigest([u8; 32]);
 
-impl TokenDigest {
+impl OperatorTokenDigest {
     /// The digest of a token.
     pub fn of(token: &SecretString) -> Self {
         Self(secret::sha256(token.expose_secret()))
@@ -47,13 +47,13 @@ impl TokenDigest {
 }
 
 /// A new token for an operator.
-pub fn make_token() -> SecretString {
+pub fn generate_operator_token() -> SecretString {
     secret::mint(Kind::OperatorToken)
 }
 
 /// Who may enter as an operator. Sessions are in memory only: a restart ends them.
 pub struct OperatorAccess {
-    token: TokenDigest,
+    token: OperatorTokenDigest,
     session: Duration,
     /// The sessions with their ends.
     sessions: Cache<[u8; 32], Steady>,
@@ -63,7 +63,7 @@ pub struct OperatorAccess {
 
 impl OperatorAccess {
     /// Lets in whoever has the token of this digest, each time for that long.
-    pub fn new(token: TokenDigest, session: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(token: OperatorTokenDigest, session: Duration, clock: Arc<dyn Clock>) -> Self {
         // Only frees memory: whether a session is over is decided by the injected clock.
         let sessions = Cache::builder().max_capacity(SESSIONS).time_to_live(session).build();
         Self { token, session, sessions, tries: Buckets::new(TRIES, Arc::clone(&clock)), clock }
@@ -108,24 +108,24 @@ impl OperatorAccess {
 }
 
 /// An Application, as an operator sees it.
-pub struct FoundApp {
+pub struct ApplicationMatch {
     /// The Application.
     pub app: App,
     /// How many of its sockets are open.
     pub sockets: usize,
 }
 
-impl Presence {
-    /// The newest Applications of this id, or with this text in their name or domain; at most [`FOUND`].
+impl PresenceService {
+    /// The newest Applications of this id, or with this text in their name or domain; at most [`MAX_MATCHES`].
     ///
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn find_apps(&self, text: &str) -> Result<Vec<FoundApp>, Ko> {
-        let apps = self.store.find_apps(text, FOUND).await.map_err(of_store)?;
+    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, Ko> {
+        let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(of_store)?;
         let found = |app: App| {
             let sockets = self.hub.room(app.id).map_or(0, |room| room.sockets());
-            FoundApp { app, sockets }
+            ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(found).collect())
     }
@@ -145,7 +145,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::block_app`].
+    /// As [`PresenceService::block_app`].
     pub async fn unblock_app(&self, app: AppId) -> Result<(), Ko> {
         self.set_blocked(app, None).await?;
         tracing::info!(%app, "operator.unblocked");
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn only_the_token_opens_a_session_and_signing_out_ends_it() {
-        let token = make_token();
-        let digest = TokenDigest::parse(&TokenDigest::of(&token).to_hex()).unwrap();
+        let token = generate_operator_token();
+        let digest = OperatorTokenDigest::parse(&OperatorTokenDigest::of(&token).to_hex()).unwrap();
         let access = OperatorAccess::new(digest.clone(), HOUR, Arc::<ManualClock>::default());
-        let other = make_token();
+        let other = generate_operator_token();
         for wrong in ["", "prs_live_x", other.expose_secret(), &digest.to_hex()] {
             assert!(access.sign_in(HERE, wrong).unwrap().is_none(), "{wrong}");
         }
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_the_injected_clock() {
-        let (token, clock) = (make_token(), Arc::new(ManualClock::default()));
+        let (token, clock) = (generate_operator_token(), Arc::new(ManualClock::default()));
         let shared = Arc::<ManualClock>::clone(&clock);
-        let access = OperatorAccess::new(TokenDigest::of(&token), HOUR, shared);
+        let access = OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR, shared);
         let session = access.sign_in(HERE, token.expose_secret()).unwrap().unwrap();
         clock.advance(HOUR - Duration::from_millis(1));
         assert!(access.knows(session.expose_secret()));
@@ -210,15 +210,15 @@ mod tests {
     fn a_password_of_somebodys_own_choice_lets_nobody_in() {
         let password = SecretString::from("correct horse battery staple");
         let access =
-            OperatorAccess::new(TokenDigest::of(&password), HOUR, Arc::<ManualClock>::default());
+            OperatorAccess::new(OperatorTokenDigest::of(&password), HOUR, Arc::<ManualClock>::default());
         assert!(access.sign_in(HERE, password.expose_secret()).unwrap().is_none());
     }
 
     #[test]
     fn who_tries_too_often_has_to_wait_and_keeps_nobody_else_out() {
-        let token = make_token();
+        let token = generate_operator_token();
         let access =
-            OperatorAccess::new(TokenDigest::of(&token), HOUR, Arc::<ManualClock>::default());
+            OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR, Arc::<ManualClock>::default());
         let tried = (0..20).find_map(|_| access.sign_in(HERE, "x").err());
         assert_eq!(tried.unwrap().errno, Errno::SlowDown);
         let elsewhere = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn only_64_digits_are_a_digest() {
         for wrong in ["", "00", "***", &"g".repeat(64), &"0".repeat(63)] {
-            assert!(TokenDigest::parse(wrong).is_none(), "{wrong}");
+            assert!(OperatorTokenDigest::parse(wrong).is_none(), "{wrong}");
         }
     }
 }

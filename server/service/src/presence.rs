@@ -20,14 +20,14 @@ use crate::hub::{Hub, HubLimits};
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::settings::ServiceSettings;
-use crate::sign_in::Claimed;
-use crate::ticket::Tickets;
+use crate::sessions::Claimed;
+use crate::tickets::Tickets;
 
 /// How many assertions are remembered against replay.
 const REMEMBERED_ASSERTIONS: u64 = 200_000;
 
 /// What the service is made of.
-pub struct Parts<'a> {
+pub struct ServiceParts<'a> {
     /// The database, as a URL.
     pub database: &'a str,
     /// Who turns assertions into e-mails.
@@ -41,7 +41,7 @@ pub struct Parts<'a> {
 }
 
 /// The Presence service: one method for each thing that a caller can want.
-pub struct Presence {
+pub struct PresenceService {
     pub(crate) store: Store,
     pub(crate) writer: Writer,
     pub(crate) hub: Arc<Hub>,
@@ -60,14 +60,14 @@ pub struct Presence {
     pub(crate) switching: Mutex<()>,
 }
 
-impl Presence {
+impl PresenceService {
     /// The service, and the task of its writer, which the caller spawns and, after the service is gone, waits for.
     ///
     /// # Errors
     ///
     /// Why the database cannot be used, in one line.
-    pub async fn open(parts: Parts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
-        let Parts { database, verifier, fetch, clock, settings } = parts;
+    pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
+        let ServiceParts { database, verifier, fetch, clock, settings } = parts;
         let store = Store::open(database, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
         let limits = HubLimits {
@@ -83,7 +83,7 @@ impl Presence {
         let rates = Rates::new(&settings, &clock);
         let claimed = Cache::builder()
             .max_capacity(REMEMBERED_ASSERTIONS)
-            .expire_after(crate::sign_in::UntilExpiry(Arc::clone(&clock)))
+            .expire_after(crate::sessions::UntilExpiry(Arc::clone(&clock)))
             .build();
         let switching = Mutex::default();
         let presence = Self {

@@ -13,7 +13,7 @@ use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mailbox::Mailbox;
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
 
@@ -47,7 +47,7 @@ impl Expiry<[u8; 32], Claimed> for UntilExpiry {
 
 /// Somebody who proved who they are.
 #[derive(Debug, Clone)]
-pub struct Identified {
+pub struct VerifiedProof {
     /// The user.
     pub user: UserId,
     /// The verified e-mail.
@@ -70,7 +70,7 @@ struct Proven {
 
 /// A user who makes a call.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct AuthenticatedUser {
     /// The user.
     pub user: UserId,
     /// The verified e-mail.
@@ -84,11 +84,11 @@ pub struct Caller {
 }
 
 /// A new session; the token is shown once.
-pub struct Opened {
+pub struct NewSession {
     /// The bearer token.
     pub token: SecretString,
     /// Whose it is.
-    pub caller: Caller,
+    pub caller: AuthenticatedUser,
 }
 
 /// What a proof is known by on its connection, without verifying it.
@@ -99,7 +99,7 @@ pub fn digest(proof: &Proof) -> [u8; 32] {
 }
 
 /// Whether a credential is meant to be a bearer token of a session, valid or not.
-pub fn is_meant_as_token(text: &str) -> bool {
+pub fn looks_like_token(text: &str) -> bool {
     secret::is_meant_as(Kind::Token, text)
 }
 
@@ -113,7 +113,7 @@ pub fn is_csrf_token(session_token: &str, given: &str) -> bool {
     secret::same(csrf_token(session_token).as_bytes(), given.as_bytes())
 }
 
-impl Presence {
+impl PresenceService {
     /// Checks what a device says of itself. `client` is where it comes from: a client can have only so many issuers asked.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Presence {
         claimed_email: Option<&str>,
         device: &DeviceName,
         client: Option<IpAddr>,
-    ) -> Result<Identified, Ko> {
+    ) -> Result<VerifiedProof, Ko> {
         let identified = self.identify_uncounted(proof, claimed_email, device, client).await;
         self.meters.signed_in(identified)
     }
@@ -136,7 +136,7 @@ impl Presence {
         claimed_email: Option<&str>,
         device: &DeviceName,
         client: Option<IpAddr>,
-    ) -> Result<Identified, Ko> {
+    ) -> Result<VerifiedProof, Ko> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
@@ -148,7 +148,7 @@ impl Presence {
                 } else {
                     session_ends
                 };
-                Identified { user, email, expires_at, digest: digest(proof), generation }
+                VerifiedProof { user, email, expires_at, digest: digest(proof), generation }
             }
             Proof::Token(token) => self.bearer(token).await?,
         };
@@ -160,14 +160,14 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::identify`].
+    /// As [`PresenceService::identify`].
     pub async fn open_session(
         &self,
         assertion: &str,
         claimed_email: Option<&str>,
         scope: Scope,
         client: Option<IpAddr>,
-    ) -> Result<Opened, Ko> {
+    ) -> Result<NewSession, Ko> {
         let opened = self.open_session_uncounted(assertion, claimed_email, scope, client).await;
         self.meters.signed_in(opened)
     }
@@ -178,7 +178,7 @@ impl Presence {
         claimed_email: Option<&str>,
         scope: Scope,
         client: Option<IpAddr>,
-    ) -> Result<Opened, Ko> {
+    ) -> Result<NewSession, Ko> {
         let proven = self.verify(assertion, claimed_email, Purpose::Session, client).await?;
         self.session_of(proven, scope).await
     }
@@ -188,7 +188,7 @@ impl Presence {
     /// # Errors
     ///
     /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
-    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<Opened, Ko> {
+    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<NewSession, Ko> {
         let opening = async {
             let proven = self.accept(proven, None, Purpose::Session).await?;
             self.session_of(proven, scope).await
@@ -196,7 +196,7 @@ impl Presence {
         self.meters.signed_in(opening.await)
     }
 
-    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<Opened, Ko> {
+    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<NewSession, Ko> {
         let Proven { user, email, generation, .. } = proven;
         self.raise(user, generation.as_ref(), None).await?;
         let token = secret::mint(Kind::Token);
@@ -209,7 +209,7 @@ impl Presence {
             self.store.delete_session(&digest).await.map_err(of_store)?;
             return Err(ko);
         }
-        Ok(Opened { token, caller: Caller { user, email, scope, expires_at, digest } })
+        Ok(NewSession { token, caller: AuthenticatedUser { user, email, scope, expires_at, digest } })
     }
 
     /// Whose session a token is of.
@@ -217,7 +217,7 @@ impl Presence {
     /// # Errors
     ///
     /// `not_authenticated` for what is no token, `session_expired`, `storage_unavailable`.
-    pub async fn caller(&self, token: &str) -> Result<Caller, Ko> {
+    pub async fn caller(&self, token: &str) -> Result<AuthenticatedUser, Ko> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
@@ -229,12 +229,12 @@ impl Presence {
     /// # Errors
     ///
     /// `session_expired`, `storage_unavailable`.
-    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<Caller, Ko> {
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<AuthenticatedUser, Ko> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
         let email = email.ok_or(Errno::SessionExpired)?;
-        Ok(Caller { user, email, scope, expires_at, digest })
+        Ok(AuthenticatedUser { user, email, scope, expires_at, digest })
     }
 
     /// Ends a session and the sockets that were opened with it.
@@ -242,14 +242,14 @@ impl Presence {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn close_session(&self, caller: &Caller) -> Result<(), Ko> {
+    pub async fn close_session(&self, caller: &AuthenticatedUser) -> Result<(), Ko> {
         self.store.delete_session(&caller.digest).await.map_err(of_store)?;
         self.hub.end_session(caller.user, &caller.digest);
         Ok(())
     }
 
     /// Whose token a device shows.
-    async fn bearer(&self, token: &str) -> Result<Identified, Ko> {
+    async fn bearer(&self, token: &str) -> Result<VerifiedProof, Ko> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
@@ -260,11 +260,11 @@ impl Presence {
     }
 
     /// Whose session it is that is known by this, for a device that connects: many may come at once.
-    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<Identified, Ko> {
+    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<VerifiedProof, Ko> {
         let found = self.store.session_with_email(digest, self.now()).await.map_err(of_store)?;
         let (session, email) = found.ok_or(Errno::SessionExpired)?;
         let Session { user, expires_at, .. } = session;
-        Ok(Identified { user, email, expires_at, digest, generation: None })
+        Ok(VerifiedProof { user, email, expires_at, digest, generation: None })
     }
 
     /// Takes note of the generation of a proof. A smaller one than was seen before is refused, and a greater one ends everything

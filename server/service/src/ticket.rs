@@ -7,12 +7,12 @@ use moka::sync::Cache;
 use presence_core::UnixMillis;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::secret::{self, Kind};
-use crate::sign_in::Caller;
+use crate::sessions::AuthenticatedUser;
 
 /// The time in which a ticket can be used.
-pub const TICKET_LASTS: Duration = Duration::from_mins(1);
+pub const TICKET_LIFETIME: Duration = Duration::from_mins(1);
 /// How many unused tickets are remembered.
 const REMEMBERED: u64 = 100_000;
 
@@ -29,7 +29,7 @@ pub(crate) struct Tickets(Cache<[u8; 32], Unused>);
 impl Default for Tickets {
     fn default() -> Self {
         // Only frees memory: whether a ticket is still good is decided by the injected clock.
-        Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(TICKET_LASTS).build())
+        Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(TICKET_LIFETIME).build())
     }
 }
 
@@ -41,11 +41,11 @@ impl Tickets {
     }
 }
 
-impl Presence {
+impl PresenceService {
     /// A ticket for a socket of a signed-in user.
-    pub fn ticket(&self, caller: &Caller) -> SecretString {
+    pub fn ticket(&self, caller: &AuthenticatedUser) -> SecretString {
         let ticket = secret::mint(Kind::Token);
-        let unused = Unused { session: caller.digest, ends_at: self.now() + TICKET_LASTS };
+        let unused = Unused { session: caller.digest, ends_at: self.now() + TICKET_LIFETIME };
         self.tickets.0.insert(secret::sha256(ticket.expose_secret()), unused);
         ticket
     }

@@ -6,16 +6,16 @@ use presence_identity::fetch::FetchError;
 use presence_protocol::{AppId, Errno, Ko};
 use url::Url;
 
-use crate::presence::Presence;
+use crate::service::PresenceService;
 use crate::refusal::of_store;
 use crate::{rules, secret};
 
 /// Where a domain shows its key.
-pub const PROOF_PATH: &str = "/__presence";
+pub const DOMAIN_PROOF_PATH: &str = "/__presence";
 
 /// Why a domain is not verified: what its owner can act on, and nothing that its page said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unproven {
+pub enum DomainProofError {
     /// There was no answer that may be read.
     #[error(transparent)]
     Unreachable(#[from] FetchError),
@@ -35,31 +35,31 @@ pub enum Unproven {
 
 /// Why an Application was not verified.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub enum VerifyDomainError {
     /// It could not even be tried.
     #[error(transparent)]
     Refused(#[from] Ko),
     /// The domain does not show the key.
     #[error(transparent)]
-    Unproven(#[from] Unproven),
+    NotProven(#[from] DomainProofError),
 }
 
-impl From<VerifyError> for Ko {
-    fn from(error: VerifyError) -> Self {
+impl From<VerifyDomainError> for Ko {
+    fn from(error: VerifyDomainError) -> Self {
         match error {
-            VerifyError::Refused(ko) => ko,
-            VerifyError::Unproven(reason) => Self::detailed(Errno::DomainNotVerified, reason),
+            VerifyDomainError::Refused(ko) => ko,
+            VerifyDomainError::NotProven(reason) => Self::detailed(Errno::DomainNotVerified, reason),
         }
     }
 }
 
-impl Presence {
+impl PresenceService {
     /// Looks whether the Application's domain shows its key.
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], `slow_down`, and `domain_not_verified` with the reason.
-    pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, VerifyError> {
+    /// As [`PresenceService::own_app`], `slow_down`, and `domain_not_verified` with the reason.
+    pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, VerifyDomainError> {
         let app = self.own_app(owner, app).await?;
         if app.state != AppState::Registered {
             return Ok(app);
@@ -67,10 +67,10 @@ impl Presence {
         self.rates.verify_domain(app.id)?;
         let shown = self.shown_by(&app.domain).await?;
         if !secret::same(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
-            return Err(Unproven::OtherText.into());
+            return Err(DomainProofError::OtherText.into());
         }
         if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(of_store)? {
-            return Err(Unproven::Changed.into());
+            return Err(DomainProofError::Changed.into());
         }
         Ok(App { state: AppState::Verified, ..app })
     }
@@ -79,16 +79,16 @@ impl Presence {
     pub fn proof_url(&self, domain: &str) -> Option<Url> {
         let local = self.settings.development && rules::is_loopback(domain);
         let scheme = if local || self.settings.domain_http { "http" } else { "https" };
-        Url::parse(&format!("{scheme}://{domain}{PROOF_PATH}")).ok()
+        Url::parse(&format!("{scheme}://{domain}{DOMAIN_PROOF_PATH}")).ok()
     }
 
     /// What the domain's page shows.
-    async fn shown_by(&self, domain: &str) -> Result<String, Unproven> {
+    async fn shown_by(&self, domain: &str) -> Result<String, DomainProofError> {
         let url = self.proof_url(domain).ok_or(FetchError::NotAllowed)?;
         let page = self.fetch.get(&url).await?;
         if page.status != 200 {
-            return Err(Unproven::Status(page.status));
+            return Err(DomainProofError::Status(page.status));
         }
-        String::from_utf8(page.body).map_err(|_| Unproven::NotText)
+        String::from_utf8(page.body).map_err(|_| DomainProofError::NotText)
     }
 }

@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use presence_protocol::limits::BATCH_ITEMS;
 use presence_protocol::{Errno, Ko};
-use presence_service::app_service::POLL_PAGE;
+use presence_service::app_services::MAX_POLL_PAGE;
 
 use super::Subject;
 use super::body::JsonBody;
@@ -42,7 +42,7 @@ impl AppServiceApi {
     ) -> Result<Json<PollAnswer>, Refusal> {
         let service = &key.service;
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
-        let presence = &key.context.presence;
+        let presence = &key.context.service;
         let warming_up = presence.is_warming_up().then_some(true);
         if let Some(given) = uid.0 {
             let uids = uids(&given)?;
@@ -50,7 +50,8 @@ impl AppServiceApi {
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
-        let most = limit.0.map_or(POLL_PAGE, |most| usize::try_from(most).unwrap_or(POLL_PAGE));
+        let most =
+            limit.0.map_or(MAX_POLL_PAGE, |most| usize::try_from(most).unwrap_or(MAX_POLL_PAGE));
         let page = presence.poll(service, after, most);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
@@ -72,7 +73,7 @@ impl AppServiceApi {
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, Refusal> {
         let (app, span) = (key.service.app, tracing::Span::current());
-        let results = key.context.presence.notify(app, body.0.into_items(), &span).await;
+        let results = key.context.service.notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }

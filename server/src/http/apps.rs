@@ -7,7 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
 use presence_protocol::Ko;
-use presence_service::applications::{Change, Registration};
+use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
 use super::Subject;
@@ -216,7 +216,7 @@ impl AppsApi {
     ) -> Result<Registered, Refusal> {
         let RegisterApplication { name, domain, description } = body.0;
         let wanted = Registration { name, domain, description: description.unwrap_or_default() };
-        let app = user.presence().register(user.caller.user, wanted).await?;
+        let app = user.service().register(user.caller.user, wanted).await?;
         let location = format!("/apps/{}", app.id);
         Ok(Registered::Created(Json(app.into()), location))
     }
@@ -226,7 +226,7 @@ impl AppsApi {
     /// All that the user has registered, the oldest first.
     #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
     async fn list(&self, user: AccountScope) -> Result<Json<ApplicationList>, Refusal> {
-        let apps = user.presence().apps_of(user.caller.user).await?;
+        let apps = user.service().apps_of(user.caller.user).await?;
         Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
@@ -235,7 +235,7 @@ impl AppsApi {
     /// Somebody else's is answered like one that there is not.
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
     async fn show(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
-        let app = user.presence().own_app(user.caller.user, appid.app()?).await?;
+        let app = user.service().own_app(user.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
 
@@ -250,8 +250,8 @@ impl AppsApi {
         body: JsonBody<ChangeApplication>,
     ) -> Result<Json<AppView>, Refusal> {
         let ChangeApplication { name, domain, description } = body.0;
-        let change = Change { name, domain, description };
-        let app = user.presence().change_app(user.caller.user, appid.app()?, change).await?;
+        let change = ApplicationChanges { name, domain, description };
+        let app = user.service().change_app(user.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
@@ -260,7 +260,7 @@ impl AppsApi {
     /// Its grants, keys and waiting notifications go too; its sockets are closed with 4004.
     #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
     async fn remove(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
-        user.presence().remove_app(user.caller.user, appid.app()?).await?;
+        user.service().remove_app(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 
@@ -269,7 +269,7 @@ impl AppsApi {
     /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
     async fn verify(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
-        let verified = user.presence().verify_app(user.caller.user, appid.app()?).await;
+        let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
         let app = verified.map_err(Ko::from)?;
         Ok(Json(app.into()))
     }
@@ -283,7 +283,7 @@ impl AppsApi {
         user: AccountScope,
         appid: Path<Id>,
     ) -> Result<WithHeaders<Switched>, Refusal> {
-        let (app, key) = user.presence().activate_app(user.caller.user, appid.app()?).await?;
+        let (app, key) = user.service().activate_app(user.caller.user, appid.app()?).await?;
         let api_key = key.map(|made| made.secret.expose_secret().to_owned());
         let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
         Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
@@ -302,7 +302,7 @@ impl AppsApi {
         user: AccountScope,
         appid: Path<Id>,
     ) -> Result<Json<Switched>, Refusal> {
-        let app = user.presence().deactivate_app(user.caller.user, appid.app()?).await?;
+        let app = user.service().deactivate_app(user.caller.user, appid.app()?).await?;
         Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
     }
 }

@@ -9,10 +9,10 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
-use presence_service::Presence;
-use presence_service::app_service::{self, AppService};
+use presence_service::PresenceService;
+use presence_service::app_services::{self, AppService};
 use presence_service::attempts::Attempt;
-use presence_service::sign_in::{self, Caller};
+use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::client_address;
 use crate::context::ServerContext;
@@ -31,7 +31,7 @@ const API_KEY: &str = "api_key";
 /// A user who makes a call.
 pub(crate) struct User {
     pub(crate) context: Arc<ServerContext>,
-    pub(crate) caller: Caller,
+    pub(crate) caller: AuthenticatedUser,
     /// The token, where it came by the cookie.
     cookie: Option<String>,
     same_origin: bool,
@@ -40,13 +40,13 @@ pub(crate) struct User {
 
 impl User {
     /// The service.
-    pub(crate) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(crate) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     /// The token that this user's writes must carry, where the user came by the cookie.
     pub(crate) fn csrf_token(&self) -> Option<String> {
-        self.cookie.as_deref().map(sign_in::csrf_token)
+        self.cookie.as_deref().map(sessions::csrf_token)
     }
 
     /// The header that takes the cookie away, where the user came by it.
@@ -58,7 +58,7 @@ impl User {
     pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
         let Some(token) = &self.cookie else { return Ok(()) };
         let given = csrf_field.or(self.csrf.as_deref());
-        if self.same_origin && given.is_some_and(|given| sign_in::is_csrf_token(token, given)) {
+        if self.same_origin && given.is_some_and(|given| sessions::is_csrf_token(token, given)) {
             return Ok(());
         }
         Err(Errno::Forbidden.into())
@@ -76,14 +76,14 @@ impl User {
     pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
         let Site { context, same_origin, .. } = Site::of(request)?;
         let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
-            (Some(key), _) if app_service::is_meant_as_key(key) => {
+            (Some(key), _) if app_services::looks_like_api_key(key) => {
                 return Err(Errno::Forbidden.into());
             }
             (Some(token), _) => (token.to_owned(), false),
             (None, Some(token)) => (token, true),
             (None, None) => return Err(Errno::NotAuthenticated.into()),
         };
-        let presence = &context.presence;
+        let presence = &context.service;
         let from = client_address::of(request);
         let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
@@ -187,7 +187,7 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
     ) -> poem::Result<Self> {
         let context = site::context(request)?;
         let key = match bearer(request) {
-            Some(token) if sign_in::is_meant_as_token(token) => Err(Errno::Forbidden),
+            Some(token) if sessions::looks_like_token(token) => Err(Errno::Forbidden),
             Some(key) => Ok(key),
             None if site::session_of(request, &context).is_some() => Err(Errno::Forbidden),
             None => Err(Errno::NotAuthenticated),
@@ -196,7 +196,7 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
-        let (presence, from) = (&context.presence, client_address::of(request));
+        let (presence, from) = (&context.service, client_address::of(request));
         let checking = presence.app_service(Some(app), key);
         let checked = presence.attempt(from, Attempt::Secret, checking).await;
         Ok(Self { service: checked.map_err(Refusal::from)?, context })

@@ -41,7 +41,7 @@ impl Development {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
-            expires_at: context.presence.now().saturating_add(lifetime),
+            expires_at: context.service.now().saturating_add(lifetime),
         })
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn dev_assertion(
     audience: &str,
 ) -> Result<String, Ko> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
-    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     issuer.assertion(email, audience, now, lifetime).map_err(refused)
 }
 

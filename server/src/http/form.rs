@@ -5,7 +5,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
 use presence_protocol::Ko;
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 use url::form_urlencoded;
 
 use super::body::{self, Fields, FromFields, JSON};
@@ -79,11 +79,11 @@ impl Example for GrantForm {
 /// The body of a grant.
 pub(super) enum GrantBody {
     /// A script asks.
-    Json(Target),
+    Json(RedirectTarget),
     /// A page asks.
     Form {
         /// Where the user wants to go afterwards.
-        target: Target,
+        target: RedirectTarget,
         /// What the user says.
         decision: Decision,
         /// The token of the session.
@@ -112,7 +112,7 @@ impl GrantBody {
             Some("no") => Decision::No,
             Some(_) => return Err(body::invalid("decision", "yes or no")),
         };
-        let target = Target { redirect: field("redirect"), state: field("state") };
+        let target = RedirectTarget { redirect: field("redirect"), state: field("state") };
         Ok(Self::Form { target, decision, csrf_token: field("csrf_token") })
     }
 }
@@ -145,9 +145,9 @@ impl<'a> ApiExtractor<'a> for GrantBody {
             return Ok(Self::of_form(&text).map_err(Refusal::from)?);
         }
         if text.is_empty() {
-            return Ok(Self::Json(Target::default()));
+            return Ok(Self::Json(RedirectTarget::default()));
         }
         let GrantRequest { redirect, state } = body::read(&text)?;
-        Ok(Self::Json(Target { redirect, state }))
+        Ok(Self::Json(RedirectTarget { redirect, state }))
     }
 }

@@ -8,7 +8,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_protocol::{Errno, Ko};
 use presence_service::GrantedApp;
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 
 use super::Subject;
 use super::body::{Fields, FromFields, JsonBody};
@@ -124,7 +124,7 @@ impl GrantsApi {
     ) -> Result<GrantAnswer, Refusal> {
         user.check_write(body.csrf_token())?;
         let app = appid.app()?;
-        let (presence, me) = (user.presence(), user.caller.user);
+        let (presence, me) = (user.service(), user.caller.user);
         match body {
             GrantBody::Json(target) => {
                 let given = presence.grant(me, app, &target).await?;
@@ -141,7 +141,7 @@ impl GrantsApi {
     /// With when each Application last looked, and under which name it knows the user.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
     async fn list(&self, user: AnyScope) -> Result<Json<GrantList>, Refusal> {
-        let grants = user.presence().grants_of(user.caller.user).await?;
+        let grants = user.service().grants_of(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
@@ -156,8 +156,8 @@ impl GrantsApi {
         body: JsonBody<PauseGrant>,
     ) -> Result<Json<GrantView>, Refusal> {
         let (app, me) = (appid.app()?, user.caller.user);
-        user.presence().pause(me, app, body.0.paused).await?;
-        let grants = user.presence().grants_of(me).await?;
+        user.service().pause(me, app, body.0.paused).await?;
+        let grants = user.service().grants_of(me).await?;
         let grant = grants.into_iter().find(|granted| granted.grant.app == app);
         Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
     }
@@ -167,7 +167,7 @@ impl GrantsApi {
     /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
     async fn revoke(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
-        user.presence().revoke(user.caller.user, appid.app()?).await?;
+        user.service().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 }
@@ -177,10 +177,10 @@ impl GrantsApi {
         &self,
         user: &User,
         appid: &Id,
-        target: Target,
+        target: RedirectTarget,
         decision: Decision,
     ) -> Result<GrantAnswer, Refusal> {
-        let (presence, app) = (user.presence(), appid.app()?);
+        let (presence, app) = (user.service(), appid.app()?);
         let name = presence.grantable_app(app).await?.name;
         let redirect = match decision {
             Decision::Yes => presence.grant(user.caller.user, app, &target).await?.redirect,

@@ -100,7 +100,7 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
     async fn create(&self, user: AccountScope, appid: Path<Id>) -> Result<KeyMade, Refusal> {
         let app = appid.app()?;
-        let made = user.presence().make_key(user.caller.user, app).await?;
+        let made = user.service().make_key(user.caller.user, app).await?;
         let location = format!("/apps/{app}/keys/{}", made.key.id);
         let view = MadeKeyView {
             id: made.key.id,
@@ -116,7 +116,7 @@ impl KeysApi {
     /// By their first characters: the keys themselves are not kept.
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
     async fn list(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<KeyList>, Refusal> {
-        let keys = user.presence().keys(user.caller.user, appid.app()?).await?;
+        let keys = user.service().keys(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
@@ -130,7 +130,7 @@ impl KeysApi {
         appid: Path<Id>,
         id: Path<i64>,
     ) -> Result<Json<Done>, Refusal> {
-        user.presence().delete_key(user.caller.user, appid.app()?, id.0).await?;
+        user.service().delete_key(user.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }
 }

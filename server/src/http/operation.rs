@@ -63,7 +63,7 @@ impl OperationApi {
     /// Asks the database. For monitoring; a server that is warming up is well.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
     async fn heartbeat(&self, site: Site) -> Heartbeat {
-        let presence = &site.context.presence;
+        let presence = &site.context.service;
         let answered = presence.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
         let health = Json(Health {

@@ -7,7 +7,7 @@ use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::Ko;
 use presence_service::attempts::Attempt;
-use presence_service::sign_in;
+use presence_service::sessions;
 use secrecy::ExposeSecret;
 
 use super::Subject;
@@ -128,7 +128,7 @@ impl SessionApi {
             Some(ScopeName::Account) => Scope::Account,
             Some(ScopeName::Device) | None => Scope::Device,
         };
-        let presence = &site.context.presence;
+        let presence = &site.context.service;
         let client = site.client;
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
@@ -139,7 +139,7 @@ impl SessionApi {
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
             expires_at: caller.expires_at,
-            csrf_token: sign_in::csrf_token(token),
+            csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
         if !site.same_origin {
@@ -167,7 +167,7 @@ impl SessionApi {
     /// Ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
     async fn delete(&self, user: AnyScope) -> Result<WithHeaders<Done>, Refusal> {
-        user.presence().close_session(&user.caller).await?;
+        user.service().close_session(&user.caller).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use presence_core::Millis;
 use presence_core::stream::Kept;
 use presence_service::ServiceSettings;
-use presence_service::operator::TokenDigest;
+use presence_service::operator::OperatorTokenDigest;
 use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 
@@ -27,8 +27,8 @@ impl Settings {
     }
 
     /// By what the operator is known, where there is one.
-    pub fn admin_token_digest(&self) -> Option<TokenDigest> {
-        TokenDigest::parse(&self.admin_token_digest)
+    pub fn admin_token_digest(&self) -> Option<OperatorTokenDigest> {
+        OperatorTokenDigest::parse(&self.admin_token_digest)
     }
 
     /// What the server itself speaks: `https` where it has a certificate.

@@ -12,10 +12,10 @@ use presence_core::Millis;
 use presence_core::patience::Patience;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
-use presence_service::app_service::{AppService, Wish};
+use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{Bell, Presence};
+use presence_service::{Bell, PresenceService};
 use tracing::Span;
 
 use super::socket_loop::{Outgoing, ProtocolState};
@@ -58,7 +58,7 @@ pub(crate) struct Upgraded {
 
 /// The conversation with one AppService.
 pub(crate) struct AppServiceProtocol {
-    presence: Arc<Presence>,
+    presence: Arc<PresenceService>,
     bell: Arc<Bell>,
     upgraded: Upgraded,
     guest: Option<Box<Guest>>,
@@ -77,7 +77,7 @@ pub(crate) struct AppServiceProtocol {
 }
 
 impl AppServiceProtocol {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
         let mut conversation = Self {
             presence,
             bell,
@@ -309,7 +309,7 @@ fn too_fast(result: &Result<Queued, Ko>) -> bool {
 }
 
 async fn open(
-    presence: &Presence,
+    presence: &PresenceService,
     app: Option<AppId>,
     auth: Auth,
     paged: bool,
@@ -318,7 +318,7 @@ async fn open(
     let Auth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;
     let service = presence.app_service(app, &key).await?;
-    let wish = if paged { Wish::Paged { cursor, receipts } } else { Wish::Plain };
+    let wish = if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
     let subscription = presence.subscribe(&service, wish, bell).await?;
     // Whoever revoked the key or stopped the Application since it was checked did not find this socket in its room.
     presence.app_service(app, &key).await?;

@@ -12,10 +12,10 @@ use presence_core::{Millis, Notification, Taken};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
-use presence_service::device::{Applied, OpenDevice, settled};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
 use presence_service::hub::Seat;
-use presence_service::sign_in::{self, Identified};
-use presence_service::{Bell, Mailbox, Presence};
+use presence_service::sessions::{self, VerifiedProof};
+use presence_service::{Bell, Mailbox, PresenceService};
 use tracing::Span;
 
 use super::outgoing::OutgoingQueue;
@@ -31,8 +31,8 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenDevice>, Ko>),
-    Renewed(Result<Identified, Ko>, Command),
+    Opened(Result<Box<OpenedDevice>, Ko>),
+    Renewed(Result<VerifiedProof, Ko>, Command),
     Settled(Result<(), Ko>),
 }
 
@@ -45,7 +45,7 @@ struct Guest {
 
 /// The conversation with one device.
 pub(crate) struct DeviceProtocol {
-    presence: Arc<Presence>,
+    presence: Arc<PresenceService>,
     bell: Arc<Bell>,
     /// The address of the client.
     client: IpAddr,
@@ -65,7 +65,7 @@ pub(crate) struct DeviceProtocol {
 }
 
 impl DeviceProtocol {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
+    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, client: IpAddr) -> Self {
         Self {
             presence,
             bell,
@@ -95,7 +95,7 @@ impl DeviceProtocol {
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
+        let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
         let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
@@ -117,8 +117,8 @@ impl DeviceProtocol {
     fn apply(&mut self, command: Command) {
         let Some(guest) = &self.guest else { return };
         match self.presence.apply(&guest.seat, command) {
-            Applied::Done => self.reply_ok(),
-            Applied::Settling(answer) => {
+            CommandOutcome::Done => self.reply_ok(),
+            CommandOutcome::Settling(answer) => {
                 self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
             }
         }
@@ -139,8 +139,8 @@ impl DeviceProtocol {
         }
     }
 
-    fn on_opened(&mut self, open: OpenDevice) {
-        let OpenDevice { known, seat, mailbox, pending } = open;
+    fn on_opened(&mut self, open: OpenedDevice) {
+        let OpenedDevice { known, seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();

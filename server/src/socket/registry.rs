@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_core::Millis;
 use presence_protocol::CloseCode;
-use presence_service::{Bell, Presence};
+use presence_service::{Bell, PresenceService};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,7 +35,7 @@ pub struct SocketLimits {
 
 /// What all sockets share.
 pub struct SocketRegistry {
-    pub(crate) presence: Arc<Presence>,
+    pub(crate) service: Arc<PresenceService>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
     pub(crate) wheel: TimerWheel,
@@ -56,9 +56,9 @@ pub(crate) struct Entry {
 
 impl SocketRegistry {
     /// A register without sockets.
-    pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
+    pub fn new(service: Arc<PresenceService>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
-            presence,
+            service,
             limits,
             origins,
             wheel: TimerWheel::default(),

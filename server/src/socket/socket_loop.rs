@@ -128,7 +128,7 @@ impl<C: ProtocolState> SocketLoop<C> {
         bell: Arc<Bell>,
         sockets: Arc<SocketRegistry>,
     ) -> Self {
-        let now = sockets.presence.steady();
+        let now = sockets.service.steady();
         Self {
             socket,
             conversation,
@@ -164,7 +164,7 @@ impl<C: ProtocolState> SocketLoop<C> {
         if self.bell.listen(context) {
             self.conversation.ring();
         }
-        self.now = self.sockets.presence.steady();
+        self.now = self.sockets.service.steady();
         self.poll(context)
     }
 

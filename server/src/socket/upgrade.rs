@@ -38,7 +38,7 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
-    let (presence, client) = (Arc::clone(&sockets.presence), handshake.client);
+    let (presence, client) = (Arc::clone(&sockets.service), handshake.client);
     let conversation = move |bell| DeviceProtocol::new(presence, bell, client);
     handshake.accept(sockets, request, config, conversation)
 }
@@ -56,12 +56,12 @@ pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Res
         if unknown {
             return Err(Errno::InvalidApiKey.into());
         }
-        let presence = &sockets.presence;
+        let presence = &sockets.service;
         presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
-    let presence = Arc::clone(&sockets.presence);
+    let presence = Arc::clone(&sockets.service);
     let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
     let mut response = handshake.accept(sockets, request, config, |bell| {
         AppServiceProtocol::new(presence, bell, upgraded)
@@ -93,7 +93,7 @@ impl Handshake {
             Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
         })?;
         let client = client_address::of(request);
-        sockets.presence.admit(client)?;
+        sockets.service.admit(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{FromRequest, Request, RequestBody};
 use presence_core::UserId;
 use presence_protocol::{Errno, Ko};
-use presence_service::Presence;
+use presence_service::PresenceService;
 use url::form_urlencoded;
 
 use crate::context::ServerContext;
@@ -61,8 +61,8 @@ pub(crate) struct SignedForm {
 
 impl SignedForm {
     /// The service.
-    pub(crate) fn presence(&self) -> &Presence {
-        self.user.presence()
+    pub(crate) fn service(&self) -> &PresenceService {
+        self.user.service()
     }
 
     /// The user.

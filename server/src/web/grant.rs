@@ -6,7 +6,7 @@ use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::model::App;
 use presence_protocol::{AppId, Errno, Ko};
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 use presence_service::rules;
 use serde::Deserialize;
 use url::Url;
@@ -65,14 +65,14 @@ async fn question(
     asked: Asked,
     here: &str,
 ) -> Result<Response, Refusal> {
-    let presence = visitor.presence();
+    let presence = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
     let app = presence.grantable_app(appid).await?;
     let Asked { redirect, state, id } = asked;
     let (redirect, id) = (said(redirect), said(id));
     rules::display_text("id", id.as_deref().unwrap_or_default(), ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
-    let target = Target { redirect: redirect.clone(), state: None };
+    let target = RedirectTarget { redirect: redirect.clone(), state: None };
     let origin = presence.decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
         return Ok(page::see_other(&return_path::sign_in(here)));

@@ -62,7 +62,7 @@ pub(super) async fn begin(
     };
     let begun = match begun {
         Ok(secret) => {
-            let url = flow.begin(&provider, back, &secret, context.presence.now()).await;
+            let url = flow.begin(&provider, back, &secret, context.service.now()).await;
             url.map(|url| (url, secret))
         }
         Err(error) => Err(error),
@@ -87,7 +87,7 @@ pub(super) async fn finish(
     let context = &visitor.context;
     let answer = Answer::of_query(request.uri().query().unwrap_or_default());
     let secret = browser(request, context);
-    let now = context.presence.now();
+    let now = context.service.now();
     let flow = flow(context)?;
     let mut fault = FlowError::Busy;
     let finishing = async {
@@ -99,7 +99,7 @@ pub(super) async fn finish(
     };
     // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.
     let finished =
-        context.presence.attempt(client_address::of(request), Attempt::SignIn, finishing).await;
+        context.service.attempt(client_address::of(request), Attempt::SignIn, finishing).await;
     let finished = match finished {
         Ok(finished) => finished,
         Err(ko) if ko.errno == Errno::SlowDown => {
@@ -107,7 +107,7 @@ pub(super) async fn finish(
         }
         Err(_) => return failed(&visitor, &provider, fault),
     };
-    let opened = context.presence.open_session_for(finished.identity, Scope::Account).await;
+    let opened = context.service.open_session_for(finished.identity, Scope::Account).await;
     let opened = opened.map_err(Refusal::from)?;
     let response = sign_in::enter(request, context, &opened, &finished.return_path).await;
     Ok(without_referrer(response))

@@ -9,7 +9,7 @@ use poem::{Response, handler};
 use presence_core::roster::DeviceInfo;
 use presence_protocol::{AppId, DeviceName, Errno, Ko, Status};
 use presence_service::GrantedApp;
-use presence_service::ticket::TICKET_LASTS;
+use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -101,7 +101,7 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
     let Some(me) = visitor.caller().map(|caller| caller.user) else {
         return Ok(visitor.show(&ForStrangers { shell }));
     };
-    let presence = visitor.presence();
+    let presence = visitor.service();
     let grants = presence.grants_of(me).await.map_err(Refusal::from)?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
@@ -115,8 +115,8 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
 #[handler]
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn ticket(form: SignedForm) -> Response {
-    let ticket = form.presence().ticket(&form.user.caller);
-    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LASTS / 1000 });
+    let ticket = form.service().ticket(&form.user.caller);
+    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME / 1000 });
     Response::builder().content_type("application/json; charset=utf-8").body(body.to_string())
 }
 
@@ -124,13 +124,13 @@ pub(super) async fn ticket(form: SignedForm) -> Response {
 pub(super) async fn pause(form: SignedForm) -> poem::Result<Response> {
     let (app, pause) = (app(&form)?, form.fields.get("paused") == Some("true"));
     let done = if pause { Notice::Paused } else { Notice::Resumed };
-    let paused = form.presence().pause(form.me(), app, pause).await;
+    let paused = form.service().pause(form.me(), app, pause).await;
     Ok(told(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))?)
 }
 
 #[handler]
 pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
-    let revoked = form.presence().revoke(form.me(), app(&form)?).await;
+    let revoked = form.service().revoke(form.me(), app(&form)?).await;
     let said = (Notice::Revoked, Notice::NoSuchGrant);
     Ok(told(revoked, Errno::UnknownApplication, said)?)
 }
@@ -139,7 +139,7 @@ pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
     let device: DeviceName = field(&form, "device")?;
-    let ended = form.presence().end_device(form.me(), &device);
+    let ended = form.service().end_device(form.me(), &device);
     Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
 }
 

@@ -10,7 +10,7 @@ use presence_core::Scope;
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
 use presence_protocol::Errno;
-use presence_service::sign_in::Opened;
+use presence_service::sessions::NewSession;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -99,7 +99,7 @@ pub(super) async fn development(
     let back = form.fields.get("return").and_then(return_path::parse).unwrap_or(HOME);
     let typed = form.fields.get("name").unwrap_or_default();
     let email = email(typed);
-    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     let Ok(assertion) = issuer.assertion(&email, &context.origin(), now, lifetime) else {
         let problem = Some("That cannot be a name: use letters, digits, dots and dashes.");
         let page =
@@ -107,7 +107,7 @@ pub(super) async fn development(
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
     let client = Some(http::Site::of(request)?.client);
-    let (presence, email) = (&context.presence, Some(email.as_str()));
+    let (presence, email) = (&context.service, Some(email.as_str()));
     let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
     Ok(enter(request, &context, &opened.map_err(Refusal::from)?, back).await)
 }
@@ -116,14 +116,14 @@ pub(super) async fn development(
 pub(super) async fn enter(
     request: &Request,
     context: &ServerContext,
-    opened: &Opened,
+    opened: &NewSession,
     back: &str,
 ) -> Response {
     if let Ok(before) = User::of(request).await {
         // Where it fails, the old session ends by itself.
-        let _ = context.presence.close_session(&before.caller).await;
+        let _ = context.service.close_session(&before.caller).await;
     }
-    let seconds = opened.caller.expires_at.saturating_sub(context.presence.now()) / 1000;
+    let seconds = opened.caller.expires_at.saturating_sub(context.service.now()) / 1000;
     let mut response = see_other(back, Notice::SignedIn);
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     set_cookie(&mut response, &cookie);
@@ -132,7 +132,7 @@ pub(super) async fn enter(
 
 #[handler]
 pub(super) async fn sign_out(form: SignedForm) -> poem::Result<Response> {
-    form.presence().close_session(&form.user.caller).await.map_err(Refusal::from)?;
+    form.service().close_session(&form.user.caller).await.map_err(Refusal::from)?;
     let mut response = see_other("/", Notice::SignedOut);
     if let Some(cookie) = form.user.clear_cookie() {
         set_cookie(&mut response, &cookie);

@@ -8,8 +8,8 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{FromRequest, Request, RequestBody, Response};
 use presence_core::{Scope, UserId};
 use presence_protocol::Errno;
-use presence_service::Presence;
-use presence_service::sign_in::Caller;
+use presence_service::PresenceService;
+use presence_service::sessions::AuthenticatedUser;
 
 use crate::context::ServerContext;
 use crate::http::{Refusal, Site, User};
@@ -40,12 +40,12 @@ impl Visitor {
     }
 
     /// The service.
-    pub(crate) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(crate) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     /// Whose session it is.
-    pub(crate) fn caller(&self) -> Option<&Caller> {
+    pub(crate) fn caller(&self) -> Option<&AuthenticatedUser> {
         self.user.as_ref().map(|user| &user.caller)
     }
 
@@ -98,7 +98,7 @@ fn is_stranger(errno: Errno) -> bool {
 pub(crate) struct SignedIn {
     visitor: Visitor,
     /// Whose session it is.
-    pub(crate) caller: Caller,
+    pub(crate) caller: AuthenticatedUser,
 }
 
 impl SignedIn {

@@ -8,7 +8,7 @@ use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaRespon
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiResponse, Object};
 use presence_protocol::AppId;
-use presence_service::grants::Given;
+use presence_service::grants::GrantOutcome;
 
 use crate::http::form::Decision;
 use crate::http::views::{Id, example};
@@ -38,7 +38,7 @@ impl Example for Granted {
 }
 
 impl Granted {
-    pub(super) fn new(app: AppId, given: Given) -> Self {
+    pub(super) fn new(app: AppId, given: GrantOutcome) -> Self {
         Self { uid: Id::new(given.uid), appid: Id::new(app), redirect: given.redirect }
     }
 }

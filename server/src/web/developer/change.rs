@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::http::StatusCode;
 use poem::{Response, handler};
-use presence_service::applications::Change;
+use presence_service::applications::ApplicationChanges;
 
 use crate::http::Refusal;
 use crate::page::{Notice, Place, Policy, Shell};
@@ -25,7 +25,7 @@ struct ChangePage {
 
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
-    let app = signed_in.presence().own_app(signed_in.me(), app).await;
+    let app = signed_in.service().own_app(signed_in.me(), app).await;
     let app = app.map_err(Refusal::from)?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
@@ -37,19 +37,19 @@ pub(super) async fn change(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let before = form.presence().own_app(form.me(), app).await;
+    let before = form.service().own_app(form.me(), app).await;
     let before = before.map_err(Refusal::from)?;
     let mut draft = Draft::of(&form.fields);
-    let Some(wanted) = draft.check(form.presence().settings()) else {
+    let Some(wanted) = draft.check(form.service().settings()) else {
         let page = page(&visitor, before.into(), draft);
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let change = Change {
+    let change = ApplicationChanges {
         name: Some(wanted.name),
         domain: Some(wanted.domain),
         description: Some(wanted.description),
     };
-    let after = form.presence().change_app(form.me(), before.id, change).await;
+    let after = form.service().change_app(form.me(), before.id, change).await;
     let after = after.map_err(Refusal::from)?;
     let moved = after.domain != before.domain;
     let notice = if moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
@@ -57,7 +57,7 @@ pub(super) async fn change(
 }
 
 fn page(visitor: &Visitor, app: AppView, draft: Draft) -> ChangePage {
-    let development = visitor.presence().settings().development;
+    let development = visitor.service().settings().development;
     let shell = visitor.shell(format!("Change {}", app.name), Place::Developer);
     ChangePage { shell, app, draft, development }
 }

@@ -4,7 +4,7 @@ use poem::http::StatusCode;
 use poem::{Response, handler};
 use presence_identity::fetch::FetchError;
 use presence_protocol::Errno;
-use presence_service::verification::{Unproven, VerifyError};
+use presence_service::domains::{DomainProofError, VerifyDomainError};
 
 use crate::http::Refusal;
 use crate::page::Notice;
@@ -20,15 +20,15 @@ pub(super) async fn verify(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let (status, unproven) = match form.presence().verify_app(form.me(), app).await {
+    let (status, unproven) = match form.service().verify_app(form.me(), app).await {
         Ok(_) => return Ok(see_other(&format!("/myapps/{app}"), Notice::DomainVerified)),
-        Err(VerifyError::Unproven(reason)) => (StatusCode::CONFLICT, advice(reason)),
-        Err(VerifyError::Refused(ko)) if ko.errno == Errno::SlowDown => {
+        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, advice(reason)),
+        Err(VerifyDomainError::Refused(ko)) if ko.errno == Errno::SlowDown => {
             (StatusCode::TOO_MANY_REQUESTS, "You tried very often. Wait a few seconds.".to_owned())
         }
-        Err(VerifyError::Refused(ko)) => return Err(Refusal::from(ko).into()),
+        Err(VerifyDomainError::Refused(ko)) => return Err(Refusal::from(ko).into()),
     };
-    let app = form.presence().own_app(form.me(), app).await.map_err(Refusal::from)?;
+    let app = form.service().own_app(form.me(), app).await.map_err(Refusal::from)?;
     let once = Once { unproven: Some(unproven), ..Once::default() };
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
@@ -39,7 +39,7 @@ pub(super) async fn activate(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let activated = form.presence().activate_app(form.me(), app).await;
+    let activated = form.service().activate_app(form.me(), app).await;
     let (app, made) = activated.map_err(Refusal::from)?;
     let Some(made) = made else {
         return Ok(see_other(&format!("/myapps/{}", app.id), Notice::Started));
@@ -51,41 +51,43 @@ pub(super) async fn activate(
 
 #[handler]
 pub(super) async fn deactivate(form: SignedForm, Named(app): Named) -> poem::Result<Response> {
-    let stopped = form.presence().deactivate_app(form.me(), app).await;
+    let stopped = form.service().deactivate_app(form.me(), app).await;
     let app = stopped.map_err(Refusal::from)?;
     Ok(see_other(&format!("/myapps/{}", app.id), Notice::Stopped))
 }
 
 /// What is the matter, and what its owner can do about it.
-fn advice(reason: Unproven) -> String {
+fn advice(reason: DomainProofError) -> String {
     let text = match reason {
-        Unproven::Unreachable(FetchError::NotResolvable) => {
+        DomainProofError::Unreachable(FetchError::NotResolvable) => {
             "The domain has no address. Is it spelt right, and is its DNS entry there?"
         }
-        Unproven::Unreachable(FetchError::ForbiddenAddress) => {
+        DomainProofError::Unreachable(FetchError::ForbiddenAddress) => {
             "The domain leads to an address that is not public. The page must be reachable from the internet."
         }
-        Unproven::Unreachable(FetchError::Timeout) => {
+        DomainProofError::Unreachable(FetchError::Timeout) => {
             "Too slow: the domain's server did not answer within five seconds."
         }
-        Unproven::Unreachable(FetchError::Connection) => {
+        DomainProofError::Unreachable(FetchError::Connection) => {
             "Could not connect: nothing answers there, or its TLS certificate is not valid for the domain."
         }
-        Unproven::Unreachable(FetchError::Redirect) => {
+        DomainProofError::Unreachable(FetchError::Redirect) => {
             "The address answers with a redirect, which is not followed. Show the key at exactly this address."
         }
-        Unproven::Unreachable(FetchError::NotAllowed) => "This domain cannot be asked.",
-        Unproven::Unreachable(FetchError::TooLarge) | Unproven::NotText | Unproven::OtherText => {
+        DomainProofError::Unreachable(FetchError::NotAllowed) => "This domain cannot be asked.",
+        DomainProofError::Unreachable(FetchError::TooLarge)
+        | DomainProofError::NotText
+        | DomainProofError::OtherText => {
             "Wrong content: the page shows something else than the key. It must show the key alone, as plain text."
         }
-        Unproven::Status(404 | 410) => {
+        DomainProofError::Status(404 | 410) => {
             "Not found: the domain's server says that there is no such page."
         }
-        Unproven::Status(401 | 403) => "The domain's server does not let us see the page.",
-        Unproven::Status(status) => {
+        DomainProofError::Status(401 | 403) => "The domain's server does not let us see the page.",
+        DomainProofError::Status(status) => {
             return format!("The domain's server answered with an error: status {status}.");
         }
-        Unproven::Changed => "The application was changed meanwhile. Load this page again.",
+        DomainProofError::Changed => "The application was changed meanwhile. Load this page again.",
     };
     text.to_owned()
 }

@@ -5,7 +5,7 @@ use poem::web::{Path, Query};
 use poem::{Response, handler};
 use presence_core::AppState;
 use presence_protocol::{AppId, Errno};
-use presence_service::operator::{FOUND, FoundApp};
+use presence_service::operator::{ApplicationMatch, MAX_MATCHES};
 use serde::Deserialize;
 
 use crate::http::Refusal;
@@ -33,9 +33,9 @@ struct FoundView {
     blocked_at: Option<Moment>,
 }
 
-impl From<FoundApp> for FoundView {
-    fn from(found: FoundApp) -> Self {
-        let FoundApp { app, sockets } = found;
+impl From<ApplicationMatch> for FoundView {
+    fn from(found: ApplicationMatch) -> Self {
+        let ApplicationMatch { app, sockets } = found;
         let state = match (app.blocked_at, app.state) {
             (Some(_), _) => "blocked",
             (None, AppState::Registered) => "not verified",
@@ -74,16 +74,16 @@ pub(super) async fn find(
     Query(wish): Query<Wish>,
 ) -> poem::Result<Response> {
     let wanted = wish.find.trim().to_owned();
-    let found = operator.presence().find_apps(&wanted).await.map_err(Refusal::from)?;
+    let found = operator.service().find_apps(&wanted).await.map_err(Refusal::from)?;
     let found: Vec<FoundView> = found.into_iter().map(FoundView::from).collect();
-    let full = found.len() as u64 >= FOUND;
+    let full = found.len() as u64 >= MAX_MATCHES;
     let (shell, csrf_token) = (shell(&visitor, "Applications"), operator.csrf_token());
     Ok(visitor.show(&FindPage { shell, csrf_token, wanted, found, full }))
 }
 
 #[handler]
 pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> poem::Result<Response> {
-    form.operator.presence().block_app(named(&appid)?).await.map_err(Refusal::from)?;
+    form.operator.service().block_app(named(&appid)?).await.map_err(Refusal::from)?;
     Ok(back(&form, Notice::Blocked))
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn unblock(
     form: OperatorForm,
     Path(appid): Path<String>,
 ) -> poem::Result<Response> {
-    form.operator.presence().unblock_app(named(&appid)?).await.map_err(Refusal::from)?;
+    form.operator.service().unblock_app(named(&appid)?).await.map_err(Refusal::from)?;
     Ok(back(&form, Notice::Unblocked))
 }
 

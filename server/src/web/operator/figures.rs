@@ -37,7 +37,7 @@ struct Database {
 #[handler]
 pub(super) async fn figures(request: &Request) -> poem::Result<Response> {
     let operator = Operator::of(request)?;
-    let presence = operator.presence();
+    let presence = operator.service();
     let asked = Instant::now();
     let answers = presence.ping().await.is_ok();
     let milliseconds = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
-use presence_service::Presence;
+use presence_service::PresenceService;
 use presence_service::operator::OperatorAccess;
-use presence_service::sign_in::{csrf_token, is_csrf_token};
+use presence_service::sessions::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::ServerContext;
@@ -61,8 +61,8 @@ impl Operator {
         Ok(Self { context, session })
     }
 
-    pub(super) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(super) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     pub(super) fn door(&self) -> Result<&Door, Refusal> {
