@@ -6,10 +6,10 @@ use presence_protocol::{AppId, CloseCode, Errno, Ko};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::service::PresenceService;
 use crate::refusal::of_store;
 use crate::rules;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 
 /// The most keys of an Application.
 const KEYS: usize = 20;
@@ -97,7 +97,12 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`], and `invalid_field`.
-    pub async fn change_app(&self, owner: UserId, app: AppId, change: ApplicationChanges) -> Result<App, Ko> {
+    pub async fn change_app(
+        &self,
+        owner: UserId,
+        app: AppId,
+        change: ApplicationChanges,
+    ) -> Result<App, Ko> {
         let ApplicationChanges { name, domain, description } = change;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
         let _switching = self.switching.lock().await;

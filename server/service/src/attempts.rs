@@ -12,8 +12,8 @@ use moka::sync::Cache;
 use presence_core::{Clock, Steady};
 use presence_protocol::{Errno, Ko};
 
-use crate::service::PresenceService;
 use crate::rates::one_peer;
+use crate::service::PresenceService;
 
 /// The most addresses that are remembered as barred.
 const REMEMBERED: u64 = 100_000;

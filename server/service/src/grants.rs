@@ -5,9 +5,9 @@ use presence_core::{UnixMillis, UserId};
 use presence_protocol::{AppId, Errno, Ko, Puid};
 use presence_store::GrantedApp;
 
-use crate::service::PresenceService;
 use crate::refusal::of_store;
 use crate::rules;
+use crate::service::PresenceService;
 
 /// Where a user wants to go after a decision.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,12 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
-    pub async fn grant(&self, user: UserId, app: AppId, target: &RedirectTarget) -> Result<GrantOutcome, Ko> {
+    pub async fn grant(
+        &self,
+        user: UserId,
+        app: AppId,
+        target: &RedirectTarget,
+    ) -> Result<GrantOutcome, Ko> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
         self.hub.ensure_room(app.id, true);
@@ -107,7 +112,12 @@ impl PresenceService {
         self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
     }
 
-    fn redirect(&self, app: &App, to: &RedirectTarget, uid: Option<Puid>) -> Result<Option<String>, Ko> {
+    fn redirect(
+        &self,
+        app: &App,
+        to: &RedirectTarget,
+        uid: Option<Puid>,
+    ) -> Result<Option<String>, Ko> {
         let Some(target) = &to.redirect else { return Ok(None) };
         let development = self.settings.development;
         let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;

@@ -10,12 +10,12 @@ pub mod app_services;
 pub mod applications;
 pub mod attempts;
 pub mod devices;
+pub mod domains;
 pub mod grants;
 mod maintenance;
 pub mod operator;
 pub mod sessions;
 pub mod tickets;
-pub mod domains;
 
 mod courier;
 pub mod hub;
@@ -32,6 +32,6 @@ pub mod settings;
 
 pub use bell::Bell;
 pub use mailbox::Mailbox;
-pub use service::{PresenceService, ServiceParts};
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
+pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;

@@ -10,10 +10,10 @@ use presence_core::{Clock, Steady, UnixMillis};
 use presence_protocol::{AppId, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::service::PresenceService;
 use crate::rates::{Buckets, one_peer};
 use crate::refusal::of_store;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 use crate::settings::Rate;
 
 /// Tries of one address to sign in at once, then a second.
@@ -209,16 +209,22 @@ mod tests {
     #[test]
     fn a_password_of_somebodys_own_choice_lets_nobody_in() {
         let password = SecretString::from("correct horse battery staple");
-        let access =
-            OperatorAccess::new(OperatorTokenDigest::of(&password), HOUR, Arc::<ManualClock>::default());
+        let access = OperatorAccess::new(
+            OperatorTokenDigest::of(&password),
+            HOUR,
+            Arc::<ManualClock>::default(),
+        );
         assert!(access.sign_in(HERE, password.expose_secret()).unwrap().is_none());
     }
 
     #[test]
     fn who_tries_too_often_has_to_wait_and_keeps_nobody_else_out() {
         let token = generate_operator_token();
-        let access =
-            OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR, Arc::<ManualClock>::default());
+        let access = OperatorAccess::new(
+            OperatorTokenDigest::of(&token),
+            HOUR,
+            Arc::<ManualClock>::default(),
+        );
         let tried = (0..20).find_map(|_| access.sign_in(HERE, "x").err());
         assert_eq!(tried.unwrap().errno, Errno::SlowDown);
         let elsewhere = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));

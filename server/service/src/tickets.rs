@@ -7,8 +7,8 @@ use moka::sync::Cache;
 use presence_core::UnixMillis;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::service::PresenceService;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 use crate::sessions::AuthenticatedUser;
 
 /// The time in which a ticket can be used.

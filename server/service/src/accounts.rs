@@ -5,8 +5,8 @@ use presence_core::roster::DeviceInfo;
 use presence_protocol::{CloseCode, DeviceName, Errno, Ko};
 use presence_store::Account;
 
-use crate::service::PresenceService;
 use crate::refusal::of_store;
+use crate::service::PresenceService;
 
 impl PresenceService {
     /// The devices that are connected or in their grace time.

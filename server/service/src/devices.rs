@@ -14,8 +14,8 @@ use presence_store::Answer;
 use crate::bell::Bell;
 use crate::hub::Seat;
 use crate::mailbox::Mailbox;
-use crate::service::PresenceService;
 use crate::refusal::of_store;
+use crate::service::PresenceService;
 use crate::sessions::VerifiedProof;
 
 /// A device connection whose user is known.
@@ -111,7 +111,9 @@ impl PresenceService {
                 seat.show_only_to(apps);
                 CommandOutcome::Done
             }
-            Command::Ack(ids) => CommandOutcome::Settling(self.settle(seat.user(), ids, Taken::Acked)),
+            Command::Ack(ids) => {
+                CommandOutcome::Settling(self.settle(seat.user(), ids, Taken::Acked))
+            }
         }
     }
 

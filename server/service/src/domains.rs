@@ -6,8 +6,8 @@ use presence_identity::fetch::FetchError;
 use presence_protocol::{AppId, Errno, Ko};
 use url::Url;
 
-use crate::service::PresenceService;
 use crate::refusal::of_store;
+use crate::service::PresenceService;
 use crate::{rules, secret};
 
 /// Where a domain shows its key.
@@ -48,7 +48,9 @@ impl From<VerifyDomainError> for Ko {
     fn from(error: VerifyDomainError) -> Self {
         match error {
             VerifyDomainError::Refused(ko) => ko,
-            VerifyDomainError::NotProven(reason) => Self::detailed(Errno::DomainNotVerified, reason),
+            VerifyDomainError::NotProven(reason) => {
+                Self::detailed(Errno::DomainNotVerified, reason)
+            }
         }
     }
 }

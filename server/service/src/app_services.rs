@@ -14,9 +14,9 @@ use tracing::Span;
 
 use crate::bell::Bell;
 use crate::hub::{Room, Subscription};
-use crate::service::PresenceService;
 use crate::refusal::{of_notification, of_store};
 use crate::secret::Kind;
+use crate::service::PresenceService;
 use crate::{rules, secret};
 
 /// How many PUIDs are read at a time where all of an Application are wanted.
@@ -108,9 +108,11 @@ impl PresenceService {
                 let users = self.all_puids(service.app).await?;
                 room.subscribe(key, bell, most, |stream| Reader::plain(stream, users))
             }
-            SubscribeMode::Paged { cursor, receipts } => room.subscribe(key, bell, most, |stream| {
-                Reader::paged(stream, cursor.as_deref(), receipts)
-            }),
+            SubscribeMode::Paged { cursor, receipts } => {
+                room.subscribe(key, bell, most, |stream| {
+                    Reader::paged(stream, cursor.as_deref(), receipts)
+                })
+            }
         };
         subscribed.map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))
     }

@@ -13,9 +13,9 @@ use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::mailbox::Mailbox;
-use crate::service::PresenceService;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 
 /// What an assertion was used for. It can be used again for the same only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +209,10 @@ impl PresenceService {
             self.store.delete_session(&digest).await.map_err(of_store)?;
             return Err(ko);
         }
-        Ok(NewSession { token, caller: AuthenticatedUser { user, email, scope, expires_at, digest } })
+        Ok(NewSession {
+            token,
+            caller: AuthenticatedUser { user, email, scope, expires_at, digest },
+        })
     }
 
     /// Whose session a token is of.

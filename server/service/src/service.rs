@@ -19,8 +19,8 @@ use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
-use crate::settings::ServiceSettings;
 use crate::sessions::Claimed;
+use crate::settings::ServiceSettings;
 use crate::tickets::Tickets;
 
 /// How many assertions are remembered against replay.
