@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use presence_core::patience::Patience;
 use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Millis, Notification, Taken};
+use presence_core::{Notification, Taken};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
@@ -255,19 +256,19 @@ impl ProtocolState for DeviceProtocol {
         }
     }
 
-    fn look_at_time(&mut self) -> Millis {
+    fn look_at_time(&mut self) -> Option<Duration> {
         let now = self.presence.now();
-        let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
+        let guest = self.guest.as_mut()?;
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                Due::Nothing(at) => return Some(at - now),
                 Due::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
                     self.bell.ring();
                 }
                 Due::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
-                    return 1_000;
+                    return Some(Duration::from_secs(1));
                 }
             }
         }
