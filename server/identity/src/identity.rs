@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use presence_core::UnixMillis;
 
 /// Verifies one kind of slot.
 #[async_trait]

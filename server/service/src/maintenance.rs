@@ -189,7 +189,7 @@ mod tests {
         presence.tidy().await;
         assert_eq!(room.look(Stream::kept), 1);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
-        clock.0.store(NOW + HOUR + MILLISECOND, Ordering::Relaxed);
+        clock.advance(MILLISECOND);
         presence.tidy().await;
         assert_eq!(room.look(Stream::kept), 0);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());

@@ -147,10 +147,11 @@ mod tests {
         for text in ["", "AAAA", "%", &sealed[..20]] {
             assert_eq!(tickets.open(text, "a", at(0)), None, "{text}");
         }
-        for at in 0..bytes.len() {
+        for place in 0..bytes.len() {
             let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            assert_eq!(tickets.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0)), None, "{at}");
+            changed[place] ^= 1;
+            let opened = tickets.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0));
+            assert_eq!(opened, None, "{place}");
         }
         assert_eq!(tickets.open(&sealed, "a", at(0)), Some(ticket));
     }
