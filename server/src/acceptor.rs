@@ -14,7 +14,7 @@ use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
 use presence_core::Steady;
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
@@ -112,7 +112,7 @@ impl Acceptor for Listening {
 pub(crate) struct Watched {
     /// There until it is dropped.
     link: Option<Link>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
     /// Until when something must be written.
     until: Steady,
@@ -140,7 +140,7 @@ impl Watched {
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
-        let rung = self.bell.listen(context);
+        let rung = self.bell.register(context);
         if self.called && !rung {
             return false;
         }

@@ -18,7 +18,7 @@ pub mod stream;
 pub use clock::ManualClock;
 pub use clock::{Clock, Steady};
 pub use model::{
-    ApiKey, App, AppState, Email, Generation, Grant, GrantSet, Notification, Scope, Session, Taken,
-    UserId,
+    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, GrantSet, Notification,
+    Scope, Session, Settlement, UserId,
 };
 pub use presence_protocol::UnixMillis;

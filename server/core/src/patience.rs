@@ -6,12 +6,12 @@ use crate::clock::Steady;
 
 /// Counts refusals in a window of time.
 #[derive(Debug, Default)]
-pub struct Patience {
+pub struct ViolationWindow {
     since: Steady,
     refusals: u32,
 }
 
-impl Patience {
+impl ViolationWindow {
     /// Refusals in one window that end a connection.
     pub const REFUSALS: u32 = 20;
     /// The length of the window.
@@ -38,14 +38,14 @@ mod tests {
 
     #[test]
     fn the_twentieth_refusal_within_ten_seconds_is_one_too_many() {
-        let mut patience = Patience::default();
+        let mut patience = ViolationWindow::default();
         assert!((0..19).all(|n| !patience.is_over(at(1_000_000 + n))));
         assert!(patience.is_over(at(1_009_999)));
     }
 
     #[test]
     fn refusals_far_apart_are_forgiven() {
-        let mut patience = Patience::default();
+        let mut patience = ViolationWindow::default();
         assert!((1..100).all(|n| !patience.is_over(at(1_000_000 + n * 1_000))));
     }
 }

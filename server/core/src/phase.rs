@@ -11,7 +11,7 @@ use crate::model::Email;
 pub const TOKEN_PREFIX: &str = "prt_";
 
 /// Who a stranger says it is, with the proof to be checked.
-pub struct Claim {
+pub struct FirstFrame {
     /// The e-mail that the proof is said to be for.
     pub email: Option<String>,
     /// The proof.
@@ -29,9 +29,9 @@ pub struct Claim {
 /// # Errors
 ///
 /// `not_authenticated` where it carries no proof.
-pub fn introduce(request: Request) -> Result<Claim, Ko> {
+pub fn introduce(request: Request) -> Result<FirstFrame, Ko> {
     let Introduction { email, proof, device, acks } = request.introduction;
-    Ok(Claim {
+    Ok(FirstFrame {
         email,
         proof: proof.ok_or(Errno::NotAuthenticated)?,
         device: device.unwrap_or_default(),
@@ -41,7 +41,7 @@ pub fn introduce(request: Request) -> Result<Claim, Ko> {
 }
 
 /// A device whose user is known.
-pub struct Known {
+pub struct AuthenticatedDevice {
     /// The user's e-mail.
     pub email: Email,
     /// The device.
@@ -56,7 +56,7 @@ pub struct Known {
 }
 
 /// What to do with a frame of a known device.
-pub enum Heard {
+pub enum FrameAction {
     /// Apply it.
     Apply(Command),
     /// Check the proof first; it renews the session.
@@ -72,16 +72,16 @@ const RENEWABLE: Duration = Duration::from_secs(10);
 
 /// What the time asks of a session.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum SessionDeadline {
     /// Nothing before this time.
     Nothing(UnixMillis),
-    /// Tell the device that it ends in so many seconds.
+    /// ViewChange the device that it ends in so many seconds.
     Announce(u64),
     /// Close.
     Close,
 }
 
-impl Known {
+impl AuthenticatedDevice {
     /// A device that has proved who it is.
     pub fn new(
         email: Email,
@@ -102,7 +102,7 @@ impl Known {
         request: Request,
         now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<Heard, Ko> {
+    ) -> Result<FrameAction, Ko> {
         let Introduction { email, proof, device, acks } = request.introduction;
         if device.is_some_and(|device| device != self.device) {
             return Err(Ko::detailed(
@@ -122,10 +122,10 @@ impl Known {
         });
         match proof {
             Some(proof) if !self.proofs.contains(&digest(&proof)) => {
-                Ok(Heard::Renew(proof, request.command))
+                Ok(FrameAction::Renew(proof, request.command))
             }
             Some(_) | None if now >= self.expires_at => Err(Errno::SessionExpired.into()),
-            Some(_) | None => Ok(Heard::Apply(request.command)),
+            Some(_) | None => Ok(FrameAction::Apply(request.command)),
         }
     }
 
@@ -139,19 +139,19 @@ impl Known {
     }
 
     /// What the time asks.
-    pub fn due(&mut self, now: UnixMillis) -> Due {
+    pub fn due(&mut self, now: UnixMillis) -> SessionDeadline {
         if now >= self.expires_at + RENEWABLE {
-            return Due::Close;
+            return SessionDeadline::Close;
         }
         if self.warned {
-            return Due::Nothing(self.expires_at + RENEWABLE);
+            return SessionDeadline::Nothing(self.expires_at + RENEWABLE);
         }
         if now + ANNOUNCED < self.expires_at {
-            return Due::Nothing(self.expires_at - ANNOUNCED);
+            return SessionDeadline::Nothing(self.expires_at - ANNOUNCED);
         }
         self.warned = true;
         let left = self.expires_at - now;
-        Due::Announce(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+        SessionDeadline::Announce(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 }
 
@@ -172,17 +172,21 @@ mod tests {
         std::array::from_fn(|n| text.as_bytes().get(n).copied().unwrap_or(0))
     }
 
-    fn known() -> Known {
+    fn known() -> AuthenticatedDevice {
         let email = Email::parse("a@b.example").unwrap();
         let proof = digest(&Proof::Assertion("first".to_owned()));
-        Known::new(email, (DeviceName::default(), false), proof, at(100_000))
+        AuthenticatedDevice::new(email, (DeviceName::default(), false), proof, at(100_000))
     }
 
-    fn hears(known: &mut Known, text: &str, now: UnixMillis) -> Result<&'static str, Errno> {
+    fn hears(
+        known: &mut AuthenticatedDevice,
+        text: &str,
+        now: UnixMillis,
+    ) -> Result<&'static str, Errno> {
         let request = parse(text).map_err(|(ko, _)| ko.errno)?;
         match known.hear(request, now, digest) {
-            Ok(Heard::Apply(_)) => Ok("apply"),
-            Ok(Heard::Renew(..)) => Ok("renew"),
+            Ok(FrameAction::Apply(_)) => Ok("apply"),
+            Ok(FrameAction::Renew(..)) => Ok("renew"),
             Err(ko) => Err(ko.errno),
         }
     }
@@ -241,11 +245,11 @@ mod tests {
     #[test]
     fn a_session_is_announced_to_end_once_then_closed() {
         let mut known = known();
-        assert_eq!(known.due(at(0)), Due::Nothing(at(40_000)));
-        assert_eq!(known.due(at(40_000)), Due::Announce(60));
-        assert_eq!(known.due(at(41_000)), Due::Nothing(at(110_000)));
-        assert_eq!(known.due(at(110_000)), Due::Close);
+        assert_eq!(known.due(at(0)), SessionDeadline::Nothing(at(40_000)));
+        assert_eq!(known.due(at(40_000)), SessionDeadline::Announce(60));
+        assert_eq!(known.due(at(41_000)), SessionDeadline::Nothing(at(110_000)));
+        assert_eq!(known.due(at(110_000)), SessionDeadline::Close);
         known.renew([0; 32], at(300_000));
-        assert_eq!(known.due(at(110_000)), Due::Nothing(at(240_000)));
+        assert_eq!(known.due(at(110_000)), SessionDeadline::Nothing(at(240_000)));
     }
 }

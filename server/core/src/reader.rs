@@ -16,7 +16,7 @@ pub const PAGE: usize = 500;
 
 /// In which form an AppService is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum WireFormat {
     /// One update a frame, as in 2013.
     Plain,
     /// `presence.v1`: pages with cursors.
@@ -28,7 +28,7 @@ pub enum Form {
 
 /// What a reader gets next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadOutcome {
     /// Nothing, for now.
     Nothing,
     /// A page.
@@ -66,7 +66,7 @@ enum Due {
 
 /// One socket's way through a stream.
 pub struct Reader {
-    form: Form,
+    form: WireFormat,
     /// Everything up to here was read.
     place: u64,
     due: Due,
@@ -84,17 +84,17 @@ impl Reader {
             Some(_) => Due::Nothing,
             None => Due::Snapshot { gap: cursor.is_some() },
         };
-        Self::new(Form::Paged { receipts }, resumed.unwrap_or(stream.head()), due)
+        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), due)
     }
 
     /// A reader of 2013, who is told of everybody who is not offline, then of those offline among `users`.
     pub fn plain(stream: &Stream, users: Vec<Puid>) -> Self {
-        let mut reader = Self::new(Form::Plain, stream.head(), Due::Offline(users));
+        let mut reader = Self::new(WireFormat::Plain, stream.head(), Due::Offline(users));
         reader.cut = stream.present_after(None).cloned().collect();
         reader
     }
 
-    fn new(form: Form, place: u64, due: Due) -> Self {
+    fn new(form: WireFormat, place: u64, due: Due) -> Self {
         Self {
             form,
             place,
@@ -107,7 +107,7 @@ impl Reader {
     }
 
     /// In which form it is served.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> WireFormat {
         self.form
     }
 
@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// What comes next. While the server is warming up, a snapshot waits, and changes do not.
-    pub fn next(&mut self, stream: &Stream, warming_up: bool) -> Reading {
+    pub fn next(&mut self, stream: &Stream, warming_up: bool) -> ReadOutcome {
         if self.cut.is_empty() && self.receipts.is_empty() {
             if let Some(too_slow) = self.lag(stream) {
                 return too_slow;
@@ -131,22 +131,22 @@ impl Reader {
             self.cut(stream, warming_up);
         }
         if self.cut.is_empty() && self.receipts.is_empty() && !self.cut_is_snapshot {
-            return Reading::Nothing;
+            return ReadOutcome::Nothing;
         }
-        Reading::Page(self.page())
+        ReadOutcome::Page(self.page())
     }
 
     /// Deals with a reader whose place is no longer in the log.
-    fn lag(&mut self, stream: &Stream) -> Option<Reading> {
+    fn lag(&mut self, stream: &Stream) -> Option<ReadOutcome> {
         if self.place >= stream.floor() {
             return None;
         }
         match self.form {
-            Form::Paged { receipts: false } => {
+            WireFormat::Paged { receipts: false } => {
                 self.due = Due::Snapshot { gap: true };
                 None
             }
-            Form::Paged { receipts: true } | Form::Plain => Some(Reading::TooSlow),
+            WireFormat::Paged { receipts: true } | WireFormat::Plain => Some(ReadOutcome::TooSlow),
         }
     }
 
@@ -211,7 +211,7 @@ impl Reader {
     }
 
     fn collect_receipts(&mut self, stream: &Stream) {
-        if self.form != (Form::Paged { receipts: true }) {
+        if self.form != (WireFormat::Paged { receipts: true }) {
             return;
         }
         self.receipts.extend(stream.since(self.place).filter_map(|(_, said)| match said {

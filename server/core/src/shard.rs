@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Steady;
 use crate::model::UserId;
-use crate::roster::{Roster, Tell};
+use crate::roster::{Roster, ViewChange};
 
 /// Some of the users.
 pub struct Shard<H> {
@@ -44,7 +44,7 @@ impl<H> Shard<H> {
     }
 
     /// Ends the grace times that are over. Returns how late each of those was that changed what an Application sees.
-    pub fn tick(&mut self, now: Steady, out: &mut Vec<Tell>) -> Vec<Duration> {
+    pub fn tick(&mut self, now: Steady, out: &mut Vec<ViewChange>) -> Vec<Duration> {
         let mut late = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
             if at > now {
@@ -80,7 +80,7 @@ mod tests {
     use presence_protocol::{DeviceName, UnixMillis};
 
     use super::*;
-    use crate::roster::{Arrival, Ending};
+    use crate::roster::{Disconnect, NewConnection};
 
     fn at(seconds: u64) -> Steady {
         Steady::from_start(Duration::from_secs(seconds))
@@ -91,10 +91,10 @@ mod tests {
         let (mut shard, user) = (Shard::<()>::default(), UserId(1));
         let name = DeviceName::default();
         let arrival =
-            Arrival { name: &name, handle: (), generation: 1, now: UnixMillis::default() };
+            NewConnection { name: &name, handle: (), generation: 1, now: UnixMillis::default() };
         shard.enter(user).arrive(arrival, 20).unwrap();
         let roster = shard.find(user).unwrap();
-        roster.leave((&name, 1), Ending::Lost { until: at(5) }, &mut vec![]).unwrap();
+        roster.leave((&name, 1), Disconnect::Lost { until: at(5) }, &mut vec![]).unwrap();
         shard.look_again(user, at(5));
         shard.tick(at(4), &mut vec![]);
         assert!(shard.find(user).is_some());

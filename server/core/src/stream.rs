@@ -13,7 +13,7 @@ use crate::roster::View;
 
 /// How much of the past a stream keeps for those who resume.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept {
+pub struct Retention {
     /// The most entries.
     pub entries: usize,
     /// The maximum age of an entry.
@@ -64,13 +64,13 @@ pub struct Stream {
     head: u64,
     table: BTreeMap<Puid, Row>,
     log: VecDeque<Entry>,
-    kept: Kept,
+    kept: Retention,
     held: HashMap<Puid, Vec<Receipt>>,
 }
 
 impl Stream {
     /// An empty stream. `id` is random, so that cursors of other streams and epochs are known as foreign; `epoch` is in seconds.
-    pub fn new(id: u64, epoch: u64, active: bool, kept: Kept) -> Self {
+    pub fn new(id: u64, epoch: u64, active: bool, kept: Retention) -> Self {
         Self {
             id,
             base: epoch << COUNTER_BITS,
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     const UID: Puid = Puid::from_bits(7);
-    const KEPT: Kept = Kept { entries: 10, age: Duration::from_hours(1) };
+    const KEPT: Retention = Retention { entries: 10, age: Duration::from_hours(1) };
 
     fn at(millis: u64) -> UnixMillis {
         UnixMillis::new(millis)

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use presence_core::UnixMillis;
-use presence_core::model::AppState;
+use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
 use presence_protocol::app::{NotifyItem, Queried, Queued};
 use presence_protocol::{AppId, Errno, Ko, NotificationId, Presence as Update, Puid};
 use presence_store::NewNotification;
 use tracing::Span;
 
-use crate::bell::Bell;
-use crate::hub::{Room, Subscription};
+use crate::hub::{Subscription, Topic};
 use crate::refusal::{of_notification, of_store};
 use crate::secret::Kind;
 use crate::service::PresenceService;
+use crate::socket_waker::SocketWaker;
 use crate::{rules, secret};
 
 /// How many PUIDs are read at a time where all of an Application are wanted.
@@ -31,7 +31,7 @@ pub struct AppService {
     pub app: AppId,
     /// The key.
     pub key: i64,
-    room: Arc<Room>,
+    room: Arc<Topic>,
 }
 
 /// How an AppService wants to be served.
@@ -77,12 +77,12 @@ impl PresenceService {
             .filter(|known| app.is_none_or(|app| app == known.app))
             .ok_or(Errno::InvalidApiKey)?;
         let app = self.store.app(key.app).await.map_err(of_store)?.ok_or(Errno::InvalidApiKey)?;
-        if app.state != AppState::Active {
+        if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let room = self.hub.ensure_room(app.id, true);
+        let room = self.hub.ensure_topic(app.id, true);
         let now = self.now();
-        room.looked(now);
+        room.record_access(now);
         if let Err(error) = self.store.touch_key(key.id, now).await {
             tracing::debug!(%error, "the use of a key was not noted");
         }
@@ -98,7 +98,7 @@ impl PresenceService {
         &self,
         service: &AppService,
         wish: SubscribeMode,
-        bell: Arc<Bell>,
+        bell: Arc<SocketWaker>,
     ) -> Result<Subscription, Ko> {
         let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
         // A cursor becomes too old by its time, not by when the house was last kept.
@@ -119,7 +119,7 @@ impl PresenceService {
 
     /// Whether an Application still gets presence.
     pub fn is_served(&self, service: &AppService) -> bool {
-        service.room.look(presence_core::stream::Stream::is_active)
+        service.room.read(presence_core::stream::Stream::is_active)
     }
 
     /// Queues notifications, each by itself. What passes the checks is submitted before this returns, so calls keep their order.
@@ -176,10 +176,10 @@ impl PresenceService {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = self.store.live_puids(service.app, &known).await.map_err(of_store)?;
         let live: std::collections::HashSet<Puid> = live.into_iter().collect();
-        service.room.looked(self.now());
+        service.room.record_access(self.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                Queried::Known(service.room.look(|stream| stream.get(uid)))
+                Queried::Known(service.room.read(|stream| stream.get(uid)))
             }
             Ok(uid) => Queried::Unknown(uid.to_string()),
             Err(text) => Queried::Unknown(text),
@@ -190,7 +190,7 @@ impl PresenceService {
     /// A page of everybody whom an Application may see and who is not offline.
     pub fn poll(&self, service: &AppService, after: Option<Puid>, most: usize) -> PresencePage {
         let most = most.clamp(1, MAX_POLL_PAGE);
-        service.room.looked(self.now());
+        service.room.record_access(self.now());
         let mut presence: Vec<Update> = service
             .room
             .look(|stream| stream.present_after(after).take(most + 1).cloned().collect());

@@ -1,7 +1,7 @@
 //! The use cases of an AppDeveloper: registration, activation, keys. Verification has a room of its own.
 
 use presence_core::UserId;
-use presence_core::model::{ApiKey, App, AppState};
+use presence_core::model::{ApiKey, App, ApplicationState};
 use presence_protocol::{AppId, CloseCode, Errno, Ko};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
@@ -63,7 +63,7 @@ impl PresenceService {
             name,
             domain,
             description,
-            state: AppState::Registered,
+            state: ApplicationState::Registered,
             domain_key: domain_key(),
             created_at: self.now(),
             last_looked_at: None,
@@ -110,7 +110,7 @@ impl PresenceService {
         let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
             domain,
             domain_key: domain_key(),
-            state: AppState::Registered,
+            state: ApplicationState::Registered,
         });
         let moved = domain.is_some();
         let changes = AppChanges { name, description, domain };
@@ -143,18 +143,18 @@ impl PresenceService {
     ) -> Result<(App, Option<NewKey>), Ko> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
-        if app.state == AppState::Registered {
+        if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if app.blocked_at.is_some() {
             return Err(Ko::detailed(Errno::ApplicationNotActive, "the operator has blocked it"));
         }
-        self.store.set_app_state(app.id, AppState::Active).await.map_err(of_store)?;
+        self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(of_store)?;
         self.hub.switch(app.id, true);
         let keys = self.store.keys_of(app.id).await.map_err(of_store)?;
-        let first = app.state == AppState::Verified && keys.is_empty();
+        let first = app.state == ApplicationState::Verified && keys.is_empty();
         let made = if first { Some(self.insert_key(app.id).await?) } else { None };
-        Ok((App { state: AppState::Active, ..app }, made))
+        Ok((App { state: ApplicationState::Active, ..app }, made))
     }
 
     /// Stops an Application, and closes its sockets.
@@ -167,15 +167,15 @@ impl PresenceService {
         let app = self.own_app(owner, app).await?;
         match app.state {
             // Of a blocked one it is not known here whether it would be active otherwise.
-            AppState::Inactive if app.blocked_at.is_none() => return Ok(app),
-            AppState::Registered | AppState::Verified => {
+            ApplicationState::Inactive if app.blocked_at.is_none() => return Ok(app),
+            ApplicationState::Registered | ApplicationState::Verified => {
                 return Err(Errno::ApplicationNotActive.into());
             }
-            AppState::Active | AppState::Inactive => {}
+            ApplicationState::Active | ApplicationState::Inactive => {}
         }
-        self.store.set_app_state(app.id, AppState::Inactive).await.map_err(of_store)?;
+        self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(of_store)?;
         self.hub.switch(app.id, false);
-        Ok(App { state: AppState::Inactive, ..app })
+        Ok(App { state: ApplicationState::Inactive, ..app })
     }
 
     /// How many users let an Application of a developer see them, pausing ones too.
@@ -195,7 +195,7 @@ impl PresenceService {
     /// As [`PresenceService::own_app`], `domain_not_verified`, and `too_large` where there are too many.
     pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, Ko> {
         let app = self.own_app(owner, app).await?;
-        if app.state == AppState::Registered {
+        if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if self.store.keys_of(app.id).await.map_err(of_store)?.len() >= KEYS {

@@ -8,13 +8,13 @@ use presence_protocol::CloseCode;
 
 /// Wakes one socket. Ringing costs nothing where the socket is awake already.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct SocketWaker {
     waker: AtomicWaker,
     rung: AtomicBool,
     close: AtomicU16,
 }
 
-impl Bell {
+impl SocketWaker {
     /// There is something to look at.
     pub fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_to_close_counts() {
-        let bell = Bell::default();
+        let bell = SocketWaker::default();
         bell.close(CloseCode::Replaced);
         bell.close(CloseCode::GoingAway);
         assert_eq!(bell.closing(), Some(CloseCode::Replaced));
@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_ring_is_heard_once_and_not_lost_before_listening() {
-        let bell = Bell::default();
-        bell.ring();
+        let bell = SocketWaker::default();
+        bell.wake();
         let context = Context::from_waker(Waker::noop());
         assert!(bell.listen(&context));
         assert!(!bell.listen(&context));

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use presence_core::{Notification, UserId};
 use presence_protocol::{AppId, CloseCode, Puid};
-use presence_store::{Done, Observer, Reach};
+use presence_store::{CommitHook, CommittedEvent, Reachability};
 
 use crate::hub::Hub;
-use crate::mailbox::Posted;
+use crate::mailbox::PendingDelivery;
 
-pub(crate) struct Courier(pub(crate) Arc<Hub>);
+pub(crate) struct HubNotifier(pub(crate) Arc<Hub>);
 
-impl Observer for Courier {
-    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reach {
+impl CommitHook for HubNotifier {
+    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reachability {
         match (self.0.shows(app, puid), self.0.is_connected(user)) {
-            (false, _) => Reach::Unseen,
-            (true, false) => Reach::Seen,
-            (true, true) => Reach::Connected,
+            (false, _) => Reachability::Unseen,
+            (true, false) => Reachability::Seen,
+            (true, true) => Reachability::Connected,
         }
     }
 
-    fn committed(&self, done: &[Done]) {
+    fn committed(&self, done: &[CommittedEvent]) {
         for done in done {
             self.carry(done);
         }
@@ -32,20 +32,20 @@ impl Observer for Courier {
     }
 }
 
-impl Courier {
-    fn carry(&self, done: &Done) {
+impl HubNotifier {
+    fn carry(&self, done: &CommittedEvent) {
         let hub = &self.0;
         match done {
-            Done::Queued(notification) => self.deliver(notification, false),
-            Done::Receipt(app, receipt) => hub.receipt(*app, *receipt),
-            Done::Withheld(_, app, puid) => hub.withhold(*app, *puid),
-            Done::Grants { user, set, resumed, ended } => {
+            CommittedEvent::Queued(notification) => self.deliver(notification, false),
+            CommittedEvent::Receipt(app, receipt) => hub.receipt(*app, *receipt),
+            CommittedEvent::Withheld(_, app, puid) => hub.withhold(*app, *puid),
+            CommittedEvent::Grants { user, set, resumed, ended } => {
                 hub.set_grants(*user, set.clone());
                 resumed.iter().for_each(|item| self.deliver(item, true));
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }
-            Done::AppRemoved(app, _) => hub.switch(*app, false),
-            Done::UserErased(user, ended, _) => {
+            CommittedEvent::AppRemoved(app, _) => hub.switch(*app, false),
+            CommittedEvent::UserErased(user, ended, _) => {
                 hub.end_all_devices(*user, CloseCode::EndedByUser);
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }
@@ -53,6 +53,6 @@ impl Courier {
     }
 
     fn deliver(&self, notification: &Notification, resumed: bool) {
-        self.0.deliver(&Posted { notification: Arc::new(notification.clone()), resumed });
+        self.0.deliver(&PendingDelivery { notification: Arc::new(notification.clone()), resumed });
     }
 }

@@ -3,27 +3,27 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::model::AppState;
-use presence_core::phase::{Claim, Known};
+use presence_core::model::ApplicationState;
+use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::View;
-use presence_core::{Email, Notification, Taken, UserId};
+use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{Command, Proof, Report};
 use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
-use presence_store::Answer;
+use presence_store::WriteReply;
 
-use crate::bell::Bell;
-use crate::hub::Seat;
+use crate::hub::DeviceConnection;
 use crate::mailbox::Mailbox;
 use crate::refusal::of_store;
 use crate::service::PresenceService;
 use crate::sessions::VerifiedProof;
+use crate::socket_waker::SocketWaker;
 
 /// A device connection whose user is known.
 pub struct OpenedDevice {
     /// What it may say.
-    pub known: Known,
+    pub known: AuthenticatedDevice,
     /// Its seat in the hub.
-    pub seat: Seat,
+    pub seat: DeviceConnection,
     /// What will be written to it.
     pub mailbox: Arc<Mailbox>,
     /// What waited for it.
@@ -35,7 +35,7 @@ pub enum CommandOutcome {
     /// It is done.
     Done,
     /// It is done once these are settled.
-    Settling(Answer<usize>),
+    Settling(WriteReply<usize>),
 }
 
 impl PresenceService {
@@ -46,11 +46,11 @@ impl PresenceService {
     /// As [`PresenceService::identify`], and `slow_down` or `too_many_connections`.
     pub async fn open_device(
         &self,
-        claim: Claim,
-        bell: Arc<Bell>,
+        claim: FirstFrame,
+        bell: Arc<SocketWaker>,
         client: Option<IpAddr>,
     ) -> Result<OpenedDevice, Ko> {
-        let Claim { email, proof, device, acks, command } = claim;
+        let FirstFrame { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
         let VerifiedProof { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
@@ -67,7 +67,7 @@ impl PresenceService {
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
-            self.hub.ensure_room(app, state == AppState::Active);
+            self.hub.ensure_topic(app, state == ApplicationState::Active);
         }
         // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
         if !loaded.is_there {
@@ -79,7 +79,7 @@ impl PresenceService {
         self.is_current(user, generation.as_ref()).await?;
         self.hub.set_grants(user, loaded.grants);
         loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        let known = Known::new(email, (device, acks), digest, expires_at);
+        let known = AuthenticatedDevice::new(email, (device, acks), digest, expires_at);
         let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
         if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
@@ -101,7 +101,7 @@ impl PresenceService {
     }
 
     /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &Seat, command: Command) -> CommandOutcome {
+    pub fn apply(&self, seat: &DeviceConnection, command: Command) -> CommandOutcome {
         match command {
             Command::Status(Report { status, message, application_ids }) => {
                 seat.report(View::new(status, message), application_ids);
@@ -112,13 +112,18 @@ impl PresenceService {
                 CommandOutcome::Done
             }
             Command::Ack(ids) => {
-                CommandOutcome::Settling(self.settle(seat.user(), ids, Taken::Acked))
+                CommandOutcome::Settling(self.settle(seat.user(), ids, Settlement::Acked))
             }
         }
     }
 
     /// A device took notifications.
-    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Taken) -> Answer<usize> {
+    pub fn settle(
+        &self,
+        user: UserId,
+        ids: Vec<NotificationId>,
+        how: Settlement,
+    ) -> WriteReply<usize> {
         self.writer.settle(user, ids, how)
     }
 
@@ -156,6 +161,6 @@ impl PresenceService {
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settled(answer: Answer<usize>) -> Result<(), Ko> {
+pub async fn settled(answer: WriteReply<usize>) -> Result<(), Ko> {
     answer.await.map(drop).map_err(of_store)
 }

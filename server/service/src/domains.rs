@@ -1,7 +1,7 @@
 //! Whether a domain shows the key of its Application.
 
 use presence_core::UserId;
-use presence_core::model::{App, AppState};
+use presence_core::model::{App, ApplicationState};
 use presence_identity::fetch::FetchError;
 use presence_protocol::{AppId, Errno, Ko};
 use url::Url;
@@ -63,7 +63,7 @@ impl PresenceService {
     /// As [`PresenceService::own_app`], `slow_down`, and `domain_not_verified` with the reason.
     pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, VerifyDomainError> {
         let app = self.own_app(owner, app).await?;
-        if app.state != AppState::Registered {
+        if app.state != ApplicationState::Registered {
             return Ok(app);
         }
         self.rates.verify_domain(app.id)?;
@@ -74,7 +74,7 @@ impl PresenceService {
         if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(of_store)? {
             return Err(DomainProofError::Changed.into());
         }
-        Ok(App { state: AppState::Verified, ..app })
+        Ok(App { state: ApplicationState::Verified, ..app })
     }
 
     /// Where a domain shows its key, as a URL.

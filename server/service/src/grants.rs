@@ -1,6 +1,6 @@
 //! The use cases of a user's permissions.
 
-use presence_core::model::{App, AppState, Grant};
+use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{UnixMillis, UserId};
 use presence_protocol::{AppId, Errno, Ko, Puid};
 use presence_store::GrantedApp;
@@ -37,10 +37,10 @@ impl PresenceService {
         let app = self.store.app(app).await.map_err(of_store)?;
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
-            AppState::Active => Ok(app),
-            AppState::Registered | AppState::Verified | AppState::Inactive => {
-                Err(Errno::ApplicationNotActive.into())
-            }
+            ApplicationState::Active => Ok(app),
+            ApplicationState::Registered
+            | ApplicationState::Verified
+            | ApplicationState::Inactive => Err(Errno::ApplicationNotActive.into()),
         }
     }
 
@@ -57,7 +57,7 @@ impl PresenceService {
     ) -> Result<GrantOutcome, Ko> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
-        self.hub.ensure_room(app.id, true);
+        self.hub.ensure_topic(app.id, true);
         let fresh = Puid::from_bits(rand::random());
         let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
         let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
@@ -109,7 +109,7 @@ impl PresenceService {
     }
 
     fn looked_now(&self, app: AppId) -> Option<UnixMillis> {
-        self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
+        self.hub.room(app).and_then(|room| room.last_access(self.now()))
     }
 
     fn redirect(

@@ -30,8 +30,8 @@ pub mod rules;
 mod secret;
 pub mod settings;
 
-pub use bell::Bell;
 pub use mailbox::Mailbox;
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
 pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;
+pub use socket_waker::SocketWaker;

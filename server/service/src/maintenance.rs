@@ -88,7 +88,7 @@ impl PresenceService {
         self.rates.tidy();
         for (app, room) in self.hub.rooms() {
             room.prune(now);
-            if let Some(at) = room.last_looked_at(now) {
+            if let Some(at) = room.last_access(now) {
                 or_logged("a look was not noted", self.store.touch_app(app, at).await);
             }
         }
@@ -113,7 +113,7 @@ mod tests {
 
     use presence_core::model::{Email, Grant, GrantSet, Scope, Session};
     use presence_core::roster::View;
-    use presence_core::stream::{Kept, Stream};
+    use presence_core::stream::{Retention, Stream};
     use presence_core::{ManualClock, UnixMillis};
     use presence_identity::Dispatcher;
     use presence_identity::fetch::{GuardOptions, GuardedClient};
@@ -140,7 +140,7 @@ mod tests {
             sockets_per_user: 1,
             sockets_per_app: 1,
             apps_per_developer: 1,
-            kept: Kept { entries: 100, age: HOUR },
+            kept: Retention { entries: 100, age: HOUR },
             status_rate: rate,
             notify_rate: rate,
             connect_rate: rate,
@@ -178,7 +178,7 @@ mod tests {
             generation: None,
         };
         presence.store.insert_session(&session).await.unwrap();
-        let room = presence.hub.ensure_room(APP, true);
+        let room = presence.hub.ensure_topic(APP, true);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
         let seat = presence.hub.arrive(user, DeviceName::default(), mailbox).unwrap();
         let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
@@ -187,11 +187,11 @@ mod tests {
 
         clock.advance(HOUR);
         presence.tidy().await;
-        assert_eq!(room.look(Stream::kept), 1);
+        assert_eq!(room.read(Stream::kept), 1);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
         presence.tidy().await;
-        assert_eq!(room.look(Stream::kept), 0);
+        assert_eq!(room.read(Stream::kept), 0);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::model::{App, AppState};
+use presence_core::model::{App, ApplicationState};
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_protocol::{AppId, Errno, Ko};
 use secrecy::{ExposeSecret, SecretString};
@@ -161,7 +161,7 @@ impl PresenceService {
         }
         self.store.set_app_blocked(app, since).await.map_err(of_store)?;
         let after = self.store.app(app).await.map_err(of_store)?;
-        let active = after.is_some_and(|app| app.state == AppState::Active);
+        let active = after.is_some_and(|app| app.state == ApplicationState::Active);
         self.hub.switch(app, active);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use presence_identity::IdentityError;
 use presence_protocol::{Errno, Ko};
-use presence_store::{NotifyFault, StoreError};
+use presence_store::{NotifyError, StoreError};
 
 /// Seconds to wait before trying a failed store again.
 const STORE_RETRY: f64 = 1.0;
@@ -30,10 +30,10 @@ pub(crate) fn of_identity(error: IdentityError) -> Ko {
 }
 
 /// What a refused notification is to its sender.
-pub(crate) fn of_notification(fault: NotifyFault) -> Ko {
+pub(crate) fn of_notification(fault: NotifyError) -> Ko {
     match fault {
-        NotifyFault::UnknownUid => Errno::UnknownUid.into(),
-        NotifyFault::IdempotencyMismatch => {
+        NotifyError::UnknownUid => Errno::UnknownUid.into(),
+        NotifyError::IdempotencyMismatch => {
             Ko::detailed(Errno::InvalidField, "idempotency_key was used for another notification")
         }
     }

@@ -15,8 +15,8 @@ use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
 use crate::attempts::Barred;
-use crate::courier::Courier;
 use crate::hub::{Hub, HubLimits};
+use crate::hub_notifier::HubNotifier;
 use crate::meters::{Levels, ServiceMeters};
 use crate::rates::Rates;
 use crate::sessions::Claimed;
@@ -77,7 +77,7 @@ impl PresenceService {
         };
         let warm_at = clock.steady() + warm_up;
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
-        let courier = Arc::new(Courier(Arc::clone(&hub)));
+        let courier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
         let rates = Rates::new(&settings, &clock);
@@ -175,7 +175,7 @@ impl PresenceService {
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.look(Stream::kept)).sum(),
+            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
         });
     }
 

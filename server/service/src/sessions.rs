@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
-use presence_core::{Clock, Email, Generation, Scope, Session, UnixMillis, UserId};
+use presence_core::{Clock, CredentialGeneration, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{DeviceName, Errno, Ko};
@@ -57,7 +57,7 @@ pub struct VerifiedProof {
     /// What the proof is known by.
     pub digest: [u8; 32],
     /// The generation of the proof, where its issuer counts them.
-    pub(crate) generation: Option<Generation>,
+    pub(crate) generation: Option<CredentialGeneration>,
 }
 
 /// Whom an assertion is of.
@@ -65,7 +65,7 @@ struct Proven {
     user: UserId,
     email: Email,
     expires_at: UnixMillis,
-    generation: Option<Generation>,
+    generation: Option<CredentialGeneration>,
 }
 
 /// A user who makes a call.
@@ -275,7 +275,7 @@ impl PresenceService {
     pub(crate) async fn raise(
         &self,
         user: UserId,
-        generation: Option<&Generation>,
+        generation: Option<&CredentialGeneration>,
         renewed: Option<&Mailbox>,
     ) -> Result<(), Ko> {
         let Some(generation) = generation else { return Ok(()) };
@@ -294,9 +294,9 @@ impl PresenceService {
     pub(crate) async fn is_current(
         &self,
         user: UserId,
-        generation: Option<&Generation>,
+        generation: Option<&CredentialGeneration>,
     ) -> Result<(), Ko> {
-        let Some(Generation { issuer, number }) = generation else { return Ok(()) };
+        let Some(CredentialGeneration { issuer, number }) = generation else { return Ok(()) };
         let greatest = self.store.greatest_generation(user, issuer).await.map_err(of_store)?;
         if greatest > Some(*number) {
             return Err(Errno::InvalidAssertion.into());
@@ -332,7 +332,7 @@ impl PresenceService {
         self.claim(identity.digest, claimed)?;
         let user = self.store.find_or_create_user(&email, self.now()).await.map_err(of_store)?;
         let issuer = identity.issuer.into_boxed_str();
-        let generation = identity.generation.map(|number| Generation { issuer, number });
+        let generation = identity.generation.map(|number| CredentialGeneration { issuer, number });
         Ok(Proven { user, email, expires_at: identity.expires_at, generation })
     }
 

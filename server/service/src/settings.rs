@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_core::stream::Kept;
+use presence_core::stream::Retention;
 
 /// The settings of the service.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub struct ServiceSettings {
     /// The most Applications of a developer.
     pub apps_per_developer: u64,
     /// How much of the past an Application can resume.
-    pub kept: Kept,
+    pub kept: Retention,
     /// Status updates of a device at once, then a second.
     pub status_rate: Rate,
     /// Notifications of an Application to a PUID at once, then a second.

@@ -7,7 +7,7 @@ mod id;
 use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
-use presence_core::{AppState, Scope};
+use presence_core::{ApplicationState, Scope};
 use presence_protocol::{Ko, Status};
 
 pub(super) use self::device::Device;
@@ -83,7 +83,7 @@ impl From<Scope> for ScopeName {
 
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "AppState", rename_all = "snake_case")]
+#[oai(rename = "ApplicationState", rename_all = "snake_case")]
 pub(super) enum AppStateName {
     /// Its domain has yet to be verified.
     Registered,
@@ -95,13 +95,13 @@ pub(super) enum AppStateName {
     Inactive,
 }
 
-impl From<AppState> for AppStateName {
-    fn from(state: AppState) -> Self {
+impl From<ApplicationState> for AppStateName {
+    fn from(state: ApplicationState) -> Self {
         match state {
-            AppState::Registered => Self::Registered,
-            AppState::Verified => Self::Verified,
-            AppState::Active => Self::Active,
-            AppState::Inactive => Self::Inactive,
+            ApplicationState::Registered => Self::Registered,
+            ApplicationState::Verified => Self::Verified,
+            ApplicationState::Active => Self::Active,
+            ApplicationState::Inactive => Self::Inactive,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use presence_core::stream::Kept;
+use presence_core::stream::Retention;
 use presence_service::ServiceSettings;
 use presence_service::operator::OperatorTokenDigest;
 use presence_service::settings::{Rate, TextLimits};
@@ -64,7 +64,10 @@ impl Settings {
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
             apps_per_developer: self.apps_per_developer,
-            kept: Kept { entries: self.app_queue_updates, age: seconds(self.app_queue_seconds) },
+            kept: Retention {
+                entries: self.app_queue_updates,
+                age: seconds(self.app_queue_seconds),
+            },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
             connect_rate: Rate {

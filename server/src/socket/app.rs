@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
-use presence_core::patience::Patience;
+use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
 use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{Bell, PresenceService};
+use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::socket_loop::{Outgoing, ProtocolState};
@@ -59,7 +59,7 @@ pub(crate) struct Upgraded {
 /// The conversation with one AppService.
 pub(crate) struct AppServiceProtocol {
     presence: Arc<PresenceService>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     upgraded: Upgraded,
     guest: Option<Box<Guest>>,
     /// A key is being checked; what comes after it waits.
@@ -70,14 +70,18 @@ pub(crate) struct AppServiceProtocol {
     span: Span,
     work: FuturesOrdered<Work>,
     out: VecDeque<Outgoing>,
-    patience: Patience,
+    patience: ViolationWindow,
     heard: bool,
     /// The stream may hold something.
     news: bool,
 }
 
 impl AppServiceProtocol {
-    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        upgraded: Upgraded,
+    ) -> Self {
         let mut conversation = Self {
             presence,
             bell,
@@ -88,7 +92,7 @@ impl AppServiceProtocol {
             span: Span::none(),
             work: FuturesOrdered::new(),
             out: VecDeque::new(),
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             heard: false,
             news: false,
         };
@@ -313,7 +317,7 @@ async fn open(
     app: Option<AppId>,
     auth: Auth,
     paged: bool,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
 ) -> Result<Guest, Ko> {
     let Auth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;

@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_core::patience::Patience;
-use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Notification, Taken};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::violation_window::ViolationWindow;
+use presence_core::{Notification, Settlement};
 use presence_protocol::device::{self, Command, Proof, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
 use presence_service::attempts::Attempt;
 use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
-use presence_service::hub::Seat;
+use presence_service::hub::DeviceConnection;
 use presence_service::sessions::{self, VerifiedProof};
-use presence_service::{Bell, Mailbox, PresenceService};
+use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::outgoing::OutgoingQueue;
@@ -39,15 +39,15 @@ enum Event {
 
 /// A device whose user is known, in its seat.
 struct Guest {
-    known: Known,
-    seat: Seat,
+    known: AuthenticatedDevice,
+    seat: DeviceConnection,
     mailbox: Arc<Mailbox>,
 }
 
 /// The conversation with one device.
 pub(crate) struct DeviceProtocol {
     presence: Arc<PresenceService>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
     guest: Option<Guest>,
@@ -58,7 +58,7 @@ pub(crate) struct DeviceProtocol {
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
-    patience: Patience,
+    patience: ViolationWindow,
     /// The mailbox may hold something.
     news: bool,
     /// Why whoever is there would be closed as unknown.
@@ -66,7 +66,11 @@ pub(crate) struct DeviceProtocol {
 }
 
 impl DeviceProtocol {
-    pub(crate) fn new(presence: Arc<PresenceService>, bell: Arc<Bell>, client: IpAddr) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             presence,
             bell,
@@ -77,7 +81,7 @@ impl DeviceProtocol {
             out: OutgoingQueue::default(),
             written: Vec::new(),
             attempts: 0,
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             news: false,
             unknown: CloseCode::Silent,
         }
@@ -97,11 +101,11 @@ impl DeviceProtocol {
             return Ok(());
         };
         let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
-        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
-            Heard::Apply(command) => self.apply(command),
-            Heard::Renew(proof, command) => {
+            FrameAction::Apply(command) => self.apply(command),
+            FrameAction::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
@@ -252,7 +256,7 @@ impl ProtocolState for DeviceProtocol {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -261,12 +265,12 @@ impl ProtocolState for DeviceProtocol {
         let guest = self.guest.as_mut()?;
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return Some(at - now),
-                Due::Announce(seconds) => {
+                SessionDeadline::Nothing(at) => return Some(at - now),
+                SessionDeadline::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
-                    self.bell.ring();
+                    self.bell.wake();
                 }
-                Due::Close => {
+                SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
                     return Some(Duration::from_secs(1));
                 }

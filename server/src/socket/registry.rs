@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use presence_protocol::CloseCode;
-use presence_service::{Bell, PresenceService};
+use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,7 +41,7 @@ pub struct SocketRegistry {
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
-    open: Mutex<HashMap<u64, Weak<Bell>>>,
+    open: Mutex<HashMap<u64, Weak<SocketWaker>>>,
     turns: AtomicU64,
     /// The code that sockets are told to go with, once the server stops.
     farewell: OnceLock<CloseCode>,
@@ -85,7 +85,7 @@ impl SocketRegistry {
     pub async fn drain(&self, farewell: CloseCode, over: Duration, patience: Duration) -> bool {
         let farewell = *self.farewell.get_or_init(|| farewell);
         self.tasks.close();
-        let open: Vec<Weak<Bell>> = self.with(|open| open.values().cloned().collect());
+        let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let bells = sockets.iter().filter_map(Weak::upgrade);
@@ -107,7 +107,7 @@ impl SocketRegistry {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<Bell>) -> Entry {
+    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Entry {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         self.with(|open| open.insert(turn, Arc::downgrade(bell)));
         if let Some(farewell) = self.farewell.get() {
@@ -116,7 +116,7 @@ impl SocketRegistry {
         Entry { sockets: Arc::clone(self), turn }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<Bell>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
         work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

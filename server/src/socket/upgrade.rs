@@ -7,7 +7,7 @@ use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
 use presence_protocol::app::{Auth, SUBPROTOCOL};
 use presence_protocol::{AppId, Errno, Ko};
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use presence_service::attempts::Attempt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -103,7 +103,7 @@ impl Handshake {
         sockets: &Arc<SocketRegistry>,
         request: &Request,
         config: WebSocketConfig,
-        conversation: impl FnOnce(Arc<Bell>) -> C + Send + 'static,
+        conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
     ) -> Result<Response, Ko> {
         let upgrade = request
             .take_upgrade()
@@ -114,7 +114,7 @@ impl Handshake {
             let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
             let socket =
                 WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
-            let bell = Arc::new(Bell::default());
+            let bell = Arc::new(SocketWaker::default());
             let entry = shared.enter(&bell);
             tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));

@@ -59,7 +59,7 @@ impl From<GrantedApp> for GrantRow {
             name,
             domain,
             paused: grant.paused,
-            active: state == presence_core::AppState::Active,
+            active: state == presence_core::ApplicationState::Active,
             granted: Moment::new(grant.granted_at),
             looked: last_looked_at.map(Moment::new),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presence_core::UnixMillis;
-use presence_core::model::{App, AppState, UserId};
+use presence_core::model::{App, ApplicationState, UserId};
 use presence_protocol::AppId;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
@@ -38,7 +38,7 @@ pub struct NewDomain {
     /// What it must show.
     pub domain_key: String,
     /// The state from now on.
-    pub state: AppState,
+    pub state: ApplicationState,
 }
 
 impl Store {
@@ -130,7 +130,11 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn set_app_state(&self, app: AppId, state: AppState) -> Result<bool, StoreError> {
+    pub async fn set_app_state(
+        &self,
+        app: AppId,
+        state: ApplicationState,
+    ) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
             .col_expr(app::Column::State, state.name().into())
             .filter(app::Column::Id.eq(app.to_string()));
@@ -186,10 +190,10 @@ impl Store {
     /// `Unavailable`.
     pub async fn mark_verified(&self, app: AppId, domain_key: &str) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
-            .col_expr(app::Column::State, AppState::Verified.name().into())
+            .col_expr(app::Column::State, ApplicationState::Verified.name().into())
             .filter(app::Column::Id.eq(app.to_string()))
             .filter(app::Column::DomainKey.eq(domain_key))
-            .filter(app::Column::State.eq(AppState::Registered.name()));
+            .filter(app::Column::State.eq(ApplicationState::Registered.name()));
         Ok(update.exec(self.write()).await?.rows_affected > 0)
     }
 

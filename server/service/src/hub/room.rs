@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use presence_core::UnixMillis;
-use presence_core::reader::{Form, Page, Reader, Reading};
+use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::roster::View;
 use presence_core::stream::Stream;
 use presence_protocol::app::{Batch, plain};
 use presence_protocol::{CloseCode, Presence, Puid};
 
-use crate::bell::Bell;
 use crate::meters::RoomMeters;
+use crate::socket_waker::SocketWaker;
 
 /// The room of one Application.
-pub struct Room {
+pub struct Topic {
     inner: Mutex<Inner>,
 }
 
@@ -38,12 +38,12 @@ struct Inner {
 struct Socket {
     turn: u64,
     key: i64,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
 }
 
 /// The bytes of the last range that was read, so that sockets that keep up share them.
 struct Shared {
-    form: Form,
+    form: WireFormat,
     from: u64,
     to: u64,
     frames: Vec<Bytes>,
@@ -56,9 +56,9 @@ const TIMED: u32 = 16;
 /// No more sockets of this Application can be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many sockets of this Application")]
-pub struct Full;
+pub struct TooManySockets;
 
-impl Room {
+impl Topic {
     pub(super) fn new(stream: Stream, meters: RoomMeters) -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -103,17 +103,17 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`Full`] where `most` sockets are open.
+    /// [`TooManySockets`] where `most` sockets are open.
     pub fn subscribe(
         self: &Arc<Self>,
         key: i64,
-        bell: Arc<Bell>,
+        bell: Arc<SocketWaker>,
         most: usize,
         open: impl FnOnce(&Stream) -> Reader,
-    ) -> Result<Subscription, Full> {
+    ) -> Result<Subscription, TooManySockets> {
         self.with(|inner| {
             if inner.sockets.len() >= most {
-                return Err(Full);
+                return Err(TooManySockets);
             }
             inner.turns += 1;
             let turn = inner.turns;
@@ -174,7 +174,7 @@ impl Room {
 
 /// One socket's way through the stream; dropping it leaves the room.
 pub struct Subscription {
-    room: Arc<Room>,
+    room: Arc<Topic>,
     turn: u64,
     reader: Reader,
 }
@@ -201,7 +201,7 @@ impl Inner {
     /// There is something new to read.
     fn ring(&mut self) {
         self.changed_at = Instant::now();
-        self.sockets.iter().for_each(|socket| socket.bell.ring());
+        self.sockets.iter().for_each(|socket| socket.bell.wake());
     }
 
     /// Counts updates that are handed to a socket; of news, now and then, how old they are.
@@ -228,9 +228,9 @@ fn read(inner: &mut Inner, reader: &mut Reader, warming_up: bool) -> Result<Vec<
         return Ok(frames);
     }
     let (frames, updates) = match reader.next(&inner.stream, warming_up) {
-        Reading::Nothing => return Ok(Vec::new()),
-        Reading::TooSlow => return Err(CloseCode::TooSlowOrTooFast),
-        Reading::Page(page) => (frames(form, &page, &inner.stream), page.presence.len()),
+        ReadOutcome::Nothing => return Ok(Vec::new()),
+        ReadOutcome::TooSlow => return Err(CloseCode::TooSlowOrTooFast),
+        ReadOutcome::Page(page) => (frames(form, &page, &inner.stream), page.presence.len()),
     };
     // A page that is not one of news has waited for its reader, not for us.
     inner.count(updates, from.is_some());
@@ -242,10 +242,10 @@ fn read(inner: &mut Inner, reader: &mut Reader, warming_up: bool) -> Result<Vec<
     Ok(frames)
 }
 
-fn frames(form: Form, page: &Page, stream: &Stream) -> Vec<Bytes> {
+fn frames(form: WireFormat, page: &Page, stream: &Stream) -> Vec<Bytes> {
     match form {
-        Form::Plain => page.presence.iter().map(|update| plain(update).into()).collect(),
-        Form::Paged { .. } => vec![paged(page, stream)],
+        WireFormat::Plain => page.presence.iter().map(|update| plain(update).into()).collect(),
+        WireFormat::Paged { .. } => vec![paged(page, stream)],
     }
 }
 
@@ -265,17 +265,17 @@ fn paged(page: &Page, stream: &Stream) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::stream::Kept;
+    use presence_core::stream::Retention;
     use presence_protocol::Status;
 
     use super::*;
 
-    fn room() -> Arc<Room> {
-        let kept = Kept { entries: 1_000, age: std::time::Duration::from_hours(1) };
-        Arc::new(Room::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
+    fn room() -> Arc<Topic> {
+        let kept = Retention { entries: 1_000, age: std::time::Duration::from_hours(1) };
+        Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
     }
 
-    fn reader(room: &Arc<Room>) -> Subscription {
+    fn reader(room: &Arc<Topic>) -> Subscription {
         let open = |stream: &Stream| Reader::paged(stream, None, false);
         room.subscribe(1, Arc::default(), 10, open).unwrap()
     }
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn only_the_sockets_of_a_removed_key_are_closed() {
         let room = room();
-        let bells = [Arc::new(Bell::default()), Arc::new(Bell::default())];
+        let bells = [Arc::new(SocketWaker::default()), Arc::new(SocketWaker::default())];
         let _sockets: Vec<_> = (0..)
             .zip(&bells)
             .map(|(key, bell)| {

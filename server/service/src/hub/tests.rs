@@ -2,7 +2,7 @@ use presence_core::{Grant, ManualClock, UnixMillis};
 use presence_protocol::Status;
 
 use super::*;
-use crate::bell::Bell;
+use crate::socket_waker::SocketWaker;
 
 const USER: UserId = UserId(7);
 const APP: AppId = AppId::from_bits(1);
@@ -16,23 +16,23 @@ struct House {
 impl House {
     fn open(warm_up: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UnixMillis::new(1_000_000_000)));
-        let kept = Kept { entries: 100, age: Duration::from_hours(1) };
+        let kept = Retention { entries: 100, age: Duration::from_hours(1) };
         let limits = HubLimits { grace: Duration::from_secs(10), sockets_per_user: 20, kept };
         let shared = Arc::<ManualClock>::clone(&clock);
         let hub = Arc::new(Hub::new(shared, limits, 1_000_000, clock.steady() + warm_up));
-        hub.ensure_room(APP, true);
+        hub.ensure_topic(APP, true);
         Self { clock, hub }
     }
 
-    fn connect(&self) -> (Seat, Arc<Mailbox>) {
-        let mailbox = Arc::new(Mailbox::new(Arc::new(Bell::default()), [0; 32]));
+    fn connect(&self) -> (DeviceConnection, Arc<Mailbox>) {
+        let mailbox = Arc::new(Mailbox::new(Arc::new(SocketWaker::default()), [0; 32]));
         let seat = self.hub.arrive(USER, DeviceName::default(), Arc::clone(&mailbox)).unwrap();
         let grant = Grant { app: APP, puid: UID, paused: false, granted_at: UnixMillis::default() };
         self.hub.set_grants(USER, GrantSet { revision: 1, grants: vec![grant] });
         (seat, mailbox)
     }
 
-    fn online(&self) -> Seat {
+    fn online(&self) -> DeviceConnection {
         let (seat, _) = self.connect();
         seat.report(View::new(Status::Online, None), None);
         seat

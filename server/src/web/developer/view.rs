@@ -1,6 +1,6 @@
 //! An Application and its keys, as the pages of their developer show them.
 
-use presence_core::{ApiKey, App, AppState};
+use presence_core::{ApiKey, App, ApplicationState};
 
 use crate::page::Moment;
 
@@ -14,7 +14,7 @@ pub(super) struct AppView {
     pub(super) created_at: Moment,
     pub(super) last_looked_at: Option<Moment>,
     pub(super) blocked_at: Option<Moment>,
-    state: AppState,
+    state: ApplicationState,
 }
 
 impl From<App> for AppView {
@@ -41,27 +41,27 @@ impl AppView {
 
     /// Whether its domain is verified.
     pub(super) fn is_verified(&self) -> bool {
-        self.state != AppState::Registered
+        self.state != ApplicationState::Registered
     }
 
     /// Whether it gets presence.
     pub(super) fn is_active(&self) -> bool {
-        self.state == AppState::Active
+        self.state == ApplicationState::Active
     }
 
     /// Whether it was started before, and stopped.
     pub(super) fn is_inactive(&self) -> bool {
-        self.state == AppState::Inactive
+        self.state == ApplicationState::Inactive
     }
 
     /// Its state in a word or two.
     pub(super) fn state(&self) -> &'static str {
         match (self.blocked_at, self.state) {
             (Some(_), _) => "blocked",
-            (None, AppState::Registered) => "not verified",
-            (None, AppState::Verified) => "verified",
-            (None, AppState::Active) => "active",
-            (None, AppState::Inactive) => "stopped",
+            (None, ApplicationState::Registered) => "not verified",
+            (None, ApplicationState::Verified) => "verified",
+            (None, ApplicationState::Active) => "active",
+            (None, ApplicationState::Inactive) => "stopped",
         }
     }
 
@@ -69,9 +69,9 @@ impl AppView {
     pub(super) fn tone(&self) -> &'static str {
         match (self.blocked_at, self.state) {
             (Some(_), _) => "bad",
-            (None, AppState::Active) => "good",
-            (None, AppState::Registered | AppState::Verified) => "careful",
-            (None, AppState::Inactive) => "",
+            (None, ApplicationState::Active) => "good",
+            (None, ApplicationState::Registered | ApplicationState::Verified) => "careful",
+            (None, ApplicationState::Inactive) => "",
         }
     }
 }

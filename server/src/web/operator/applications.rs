@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::web::{Path, Query};
 use poem::{Response, handler};
-use presence_core::AppState;
+use presence_core::ApplicationState;
 use presence_protocol::{AppId, Errno};
 use presence_service::operator::{ApplicationMatch, MAX_MATCHES};
 use serde::Deserialize;
@@ -38,10 +38,10 @@ impl From<ApplicationMatch> for FoundView {
         let ApplicationMatch { app, sockets } = found;
         let state = match (app.blocked_at, app.state) {
             (Some(_), _) => "blocked",
-            (None, AppState::Registered) => "not verified",
-            (None, AppState::Verified) => "verified",
-            (None, AppState::Active) => "active",
-            (None, AppState::Inactive) => "stopped",
+            (None, ApplicationState::Registered) => "not verified",
+            (None, ApplicationState::Verified) => "verified",
+            (None, ApplicationState::Active) => "active",
+            (None, ApplicationState::Inactive) => "stopped",
         };
         Self {
             id: app.id.to_string(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presence_core::model::{App, AppState, Email, UserId};
+use presence_core::model::{App, ApplicationState, Email, UserId};
 use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{Queued, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -12,24 +12,27 @@ use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{Done, Loaded, NewNotification, NotifyFault, Observer, Reach, Store, Writer};
+use crate::{
+    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Reachability, Store,
+    Writer,
+};
 
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 
 pub(super) struct Hub {
-    usual: Reach,
-    reach: Mutex<HashMap<Puid, Reach>>,
-    done: Mutex<Vec<Done>>,
+    usual: Reachability,
+    reach: Mutex<HashMap<Puid, Reachability>>,
+    done: Mutex<Vec<CommittedEvent>>,
 }
 
-impl Observer for Hub {
-    fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reach {
+impl CommitHook for Hub {
+    fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reachability {
         self.reach.lock().unwrap().get(&puid).copied().unwrap_or(self.usual)
     }
 
-    fn committed(&self, done: &[Done]) {
+    fn committed(&self, done: &[CommittedEvent]) {
         self.done.lock().unwrap().extend_from_slice(done);
     }
 }
@@ -53,7 +56,7 @@ impl House {
         let store =
             Store::open_patiently(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
         let hub = Arc::new(Hub {
-            usual: Reach::Connected,
+            usual: Reachability::Connected,
             reach: Mutex::default(),
             done: Mutex::default(),
         });
@@ -78,12 +81,12 @@ impl House {
         self.clock.advance(time);
     }
 
-    pub(super) fn set_reach(&self, puid: Puid, reach: Reach) {
+    pub(super) fn set_reach(&self, puid: Puid, reach: Reachability) {
         self.hub.reach.lock().unwrap().insert(puid, reach);
     }
 
     /// What was committed since the last call.
-    pub(super) fn done(&self) -> Vec<Done> {
+    pub(super) fn done(&self) -> Vec<CommittedEvent> {
         std::mem::take(&mut self.hub.done.lock().unwrap())
     }
 
@@ -117,7 +120,7 @@ impl House {
     pub(super) async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Vec<Result<Queued, NotifyFault>> {
+    ) -> Vec<Result<Queued, NotifyError>> {
         self.writer.notify(APP, items).await.unwrap()
     }
 
@@ -127,7 +130,7 @@ impl House {
         answers[0].as_ref().unwrap().queue_size
     }
 
-    pub(super) async fn load(&self, user: UserId) -> Loaded {
+    pub(super) async fn load(&self, user: UserId) -> LoadedUser {
         self.writer.load(user).await.unwrap()
     }
 
@@ -168,7 +171,7 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
         name: "Chess".to_owned(),
         domain: "chess.example".to_owned(),
         description: "Play".to_owned(),
-        state: AppState::Active,
+        state: ApplicationState::Active,
         domain_key: "key".to_owned(),
         created_at: NOW,
         last_looked_at: None,
@@ -176,6 +179,10 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
     }
 }
 
-pub(super) fn receipt(done: &Done) -> Option<(NotificationId, ReceiptState)> {
-    if let Done::Receipt(_, Receipt { id, state, .. }) = done { Some((*id, *state)) } else { None }
+pub(super) fn receipt(done: &CommittedEvent) -> Option<(NotificationId, ReceiptState)> {
+    if let CommittedEvent::Receipt(_, Receipt { id, state, .. }) = done {
+        Some((*id, *state))
+    } else {
+        None
+    }
 }

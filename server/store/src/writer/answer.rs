@@ -10,20 +10,20 @@ use crate::error::StoreError;
 
 /// The answer to come of something that was submitted already.
 #[must_use = "the answer tells whether it was done"]
-pub struct Answer<A>(Inner<A>);
+pub struct WriteReply<A>(Inner<A>);
 
 enum Inner<A> {
     Refused(StoreError),
     Awaited(oneshot::Receiver<Result<A, StoreError>>),
 }
 
-impl<A> Answer<A> {
+impl<A> WriteReply<A> {
     pub(super) fn refused(error: StoreError) -> Self {
         Self(Inner::Refused(error))
     }
 }
 
-impl<A> Future for Answer<A> {
+impl<A> Future for WriteReply<A> {
     type Output = Result<A, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -37,16 +37,16 @@ impl<A> Future for Answer<A> {
 }
 
 /// A question, the answer found for it by the transaction under way, and whom to tell after the commit.
-pub(super) struct Ask<Q, A> {
+pub(super) struct WriteRequest<Q, A> {
     pub(super) question: Q,
     pub(super) answer: Option<A>,
     reply: oneshot::Sender<Result<A, StoreError>>,
 }
 
-impl<Q, A> Ask<Q, A> {
-    pub(super) fn new(question: Q) -> (Self, Answer<A>) {
+impl<Q, A> WriteRequest<Q, A> {
+    pub(super) fn new(question: Q) -> (Self, WriteReply<A>) {
         let (reply, answer) = oneshot::channel();
-        (Self { question, answer: None, reply }, Answer(Inner::Awaited(answer)))
+        (Self { question, answer: None, reply }, WriteReply(Inner::Awaited(answer)))
     }
 
     /// Tells what was found, or why nothing was done. It does not matter whether anybody still listens.

@@ -7,12 +7,12 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 
 /// The hub, as the writer knows it. All methods are called by the writer's task and must return at once.
-pub trait Observer: Send + Sync + 'static {
+pub trait CommitHook: Send + Sync + 'static {
     /// How an Application sees a user now.
-    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reach;
+    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reachability;
 
     /// This was committed, in this order. Those who asked for it are answered after this returns.
-    fn committed(&self, done: &[Done]);
+    fn committed(&self, done: &[CommittedEvent]);
 
     /// So many requests were committed together, and it took so long.
     fn took(&self, _requests: usize, _time: Duration) {}
@@ -20,7 +20,7 @@ pub trait Observer: Send + Sync + 'static {
 
 /// How an Application sees a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum Reachability {
     /// It sees offline.
     Unseen,
     /// It sees the user, and no device socket is open.
@@ -31,7 +31,7 @@ pub enum Reach {
 
 /// Something that was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Done {
+pub enum CommittedEvent {
     /// A notification was accepted: hand it to the user's devices now. Not told for a paused grant.
     Queued(Notification),
     /// The final word on a notification.

@@ -7,27 +7,27 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
 
-use super::observer::{Done, Observer, Reach};
+use super::observer::{CommitHook, CommittedEvent, Reachability};
 use super::target::Targets;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Slip, SlipRow};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow};
 use crate::tables::{grant, notification, user};
 
 /// A transaction under way. What it notes counts only once the transaction is committed.
-pub(super) struct Round<'a> {
+pub(super) struct WriteTxn<'a> {
     pub(super) db: &'a DatabaseTransaction,
     pub(super) now: UnixMillis,
     /// The greatest sequence number so far.
     pub(super) up_to: i64,
-    pub(super) done: Vec<Done>,
+    pub(super) done: Vec<CommittedEvent>,
     pub(super) targets: &'a mut Targets,
-    pub(super) observer: &'a dyn Observer,
+    pub(super) observer: &'a dyn CommitHook,
 }
 
-impl<'a> Round<'a> {
+impl<'a> WriteTxn<'a> {
     pub(super) fn new(
         db: &'a DatabaseTransaction,
-        observer: &'a dyn Observer,
+        observer: &'a dyn CommitHook,
         now: UnixMillis,
         up_to: i64,
         targets: &'a mut Targets,
@@ -36,30 +36,36 @@ impl<'a> Round<'a> {
     }
 
     /// What was done, and the greatest sequence number now.
-    pub(super) fn finish(self) -> (Vec<Done>, i64) {
+    pub(super) fn finish(self) -> (Vec<CommittedEvent>, i64) {
         (self.done, self.up_to)
     }
 
-    pub(super) fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reach {
+    pub(super) fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reachability {
         self.observer.reach(app, puid, user)
     }
 
-    pub(super) fn note_receipt(&mut self, slip: &Slip, state: ReceiptState) {
-        self.done.push(Done::Receipt(slip.app, Receipt { id: slip.id, uid: slip.puid, state }));
+    pub(super) fn note_receipt(&mut self, slip: &NotificationHeader, state: ReceiptState) {
+        self.done.push(CommittedEvent::Receipt(
+            slip.app,
+            Receipt { id: slip.id, uid: slip.puid, state },
+        ));
     }
 
     /// The notifications of a query, without what they say, in the order of acceptance.
     pub(super) async fn slips(
         &self,
         query: Select<notification::Entity>,
-    ) -> Result<Vec<Slip>, StoreError> {
+    ) -> Result<Vec<NotificationHeader>, StoreError> {
         let query = query.order_by_asc(notification::Column::Seq);
-        let rows: Vec<SlipRow> = query.into_model().all(self.db).await?;
-        rows.into_iter().map(Slip::try_from).collect()
+        let rows: Vec<NotificationHeaderRow> = query.into_model().all(self.db).await?;
+        rows.into_iter().map(NotificationHeader::try_from).collect()
     }
 
     /// Takes notifications that have a row out of their queues.
-    pub(super) async fn delete_slips(&mut self, slips: &[Slip]) -> Result<(), StoreError> {
+    pub(super) async fn delete_slips(
+        &mut self,
+        slips: &[NotificationHeader],
+    ) -> Result<(), StoreError> {
         for chunk in slips.chunks(CHUNK) {
             notification::Entity::delete_many()
                 .filter(notification::Column::Seq.is_in(chunk.iter().map(|slip| slip.seq)))
