@@ -25,3 +25,4 @@ pub mod context;
 mod handover;
 mod logging;
 mod meter;
+pub mod operator_console;

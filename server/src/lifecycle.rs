@@ -24,15 +24,16 @@ use crate::acceptor::{Listening, bind};
 use crate::browserid;
 use crate::client_address::Proxies;
 use crate::context::ServerContext;
-use crate::http;
+use crate::http::{self, running};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
+use crate::operator_console::OperatorConsole;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web::{self, OperatorDoor};
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +80,8 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = MetricsExporter::start().map_err(failed)?;
+        let exporter =
+            MetricsExporter::install(running::VERSION, running::commit()).map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -122,7 +124,7 @@ impl Running {
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
+            operator: OperatorConsole::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -378,7 +380,7 @@ fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(sockets))
+        .body(exporter.render(&sockets.service, sockets.is_draining()))
 }
 
 fn socket<F, A>(

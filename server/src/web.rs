@@ -35,7 +35,6 @@ use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 use crate::http::{SharedEndpoint, wants_a_page};
 
 pub(crate) use self::form::{Form, SignedForm};
-pub use self::operator::Door as OperatorDoor;
 pub(crate) use self::operator::FIGURES;
 pub(crate) use self::visitor::{SignedIn, Visitor};
 

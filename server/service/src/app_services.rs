@@ -193,7 +193,7 @@ impl PresenceService {
         service.room.record_access(self.now());
         let mut presence: Vec<Update> = service
             .room
-            .look(|stream| stream.present_after(after).take(most + 1).cloned().collect());
+            .read(|stream| stream.present_after(after).take(most + 1).cloned().collect());
         let more = presence.len() > most;
         presence.truncate(most);
         let next = presence.last().filter(|_| more).map(|last| last.uid);

@@ -2,7 +2,7 @@
 //!
 //! Locks are short and nest in one order only: a shard, then a room. Nothing here waits.
 
-mod room;
+mod topic;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
 use crate::mailbox::{Mailbox, PendingDelivery};
 use crate::meters::{HubMeters, RoomMeters};
-pub use room::{Subscription, TooManySockets, Topic};
+pub use topic::{Subscription, TooManySockets, Topic};
 
 /// More shards than cores, so that two users seldom wait for each other.
 const SHARDS: u8 = 64;
@@ -272,7 +272,7 @@ impl Hub {
             self.tell(told);
         }
         if now >= self.warm_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
-            self.rooms().iter().for_each(|(_, room)| room.ring());
+            self.rooms().iter().for_each(|(_, room)| room.wake_all());
         }
     }
 

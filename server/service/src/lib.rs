@@ -1,7 +1,7 @@
 //! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
 //!
 //! The modules in reading order, each using only those below it: the door ([`PresenceService`]) and its use cases by subject, the
-//! courier between the writer and the hub, the hub, and the small things that all of them use.
+//! hub notifier between the writer and the hub, the hub, and the small things that all of them use.
 
 mod service;
 
@@ -17,10 +17,9 @@ pub mod operator;
 pub mod sessions;
 pub mod tickets;
 
-mod courier;
 pub mod hub;
+mod hub_notifier;
 
-mod bell;
 pub mod clock;
 mod mailbox;
 mod meters;
@@ -29,6 +28,7 @@ mod refusal;
 pub mod rules;
 mod secret;
 pub mod settings;
+mod socket_waker;
 
 pub use mailbox::Mailbox;
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};

@@ -12,8 +12,6 @@ mod guard;
 
 use poem::{Route, get, post};
 
-pub use self::guard::Door;
-
 /// Where the figures are; how a drain goes on can still be seen there.
 pub(crate) const FIGURES: &str = "/admin/figures";
 

@@ -39,11 +39,11 @@ pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
-pub use writer::answer::WriteReply;
 pub use writer::change::GrantOutcome;
+pub use writer::commit_hook::{CommitHook, CommittedEvent, Reachability};
 pub use writer::load::LoadedUser;
 pub use writer::notify::{NewNotification, NotifyError};
-pub use writer::observer::{CommitHook, CommittedEvent, Reachability};
+pub use writer::request::WriteReply;
 pub use writer::task::WriterTask;
 
 #[cfg(test)]

@@ -18,11 +18,11 @@ mod settle;
 
 mod plan;
 
-mod round;
 mod target;
+mod write_txn;
 
-pub(crate) mod answer;
-pub(crate) mod observer;
+pub(crate) mod commit_hook;
+pub(crate) mod request;
 
 use std::sync::Arc;
 
@@ -35,12 +35,12 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use answer::{WriteReply, WriteRequest};
 use change::{GrantOutcome, GrantQuestion, PauseQuestion};
+use commit_hook::CommitHook;
 use load::LoadedUser;
 use notify::{NewNotification, NotifyError, NotifyQuestion};
-use observer::CommitHook;
 use op::Op;
+use request::{WriteReply, WriteRequest};
 use settle::SettleQuestion;
 use task::WriterTask;
 

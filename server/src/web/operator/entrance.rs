@@ -11,7 +11,7 @@ use crate::page::{Notice, Policy, Shell};
 use crate::web::visitor::{see_other, set_cookie};
 use crate::web::{Form, Visitor};
 
-use super::guard::{Door, Operator, OperatorForm, enter_cookie, shell};
+use super::guard::{Operator, OperatorForm, console, enter_cookie, shell};
 
 #[derive(Template)]
 #[template(path = "operator/sign_in.html")]
@@ -49,13 +49,13 @@ pub(super) async fn sign_in(
     visitor: Visitor,
     form: Form,
 ) -> poem::Result<Response> {
-    let door = Door::of(&form.context)?;
+    let console = console(&form.context)?;
     let from = client_address::of(request);
     let token = form.fields.get("token").unwrap_or_default();
-    let (status, problem) = match door.access.sign_in(from, token) {
+    let (status, problem) = match console.access.sign_in(from, token) {
         Ok(Some(session)) => {
             let mut response = see_other("/admin", Notice::OperatorSignedIn);
-            set_cookie(&mut response, &enter_cookie(&form.context, door, &session));
+            set_cookie(&mut response, &enter_cookie(&form.context, console, &session));
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, "This is not the operator's token."),

@@ -41,14 +41,14 @@ pub(super) async fn figures(request: &Request) -> poem::Result<Response> {
     let asked = Instant::now();
     let answers = presence.ping().await.is_ok();
     let milliseconds = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let door = operator.door()?;
-    let text = door.exporter.render(&door.sockets);
+    let console = operator.console()?;
+    let text = console.metrics();
     let counted = Exposition::of(&text);
     let figures = Figures {
         at: presence.now(),
         version: env!("CARGO_PKG_VERSION"),
         warming_up: presence.is_warming_up(),
-        draining: door.sockets.is_draining(),
+        draining: console.is_draining(),
         database: Database { answers, milliseconds },
         levels: levels(&counted),
         totals: totals(&counted),

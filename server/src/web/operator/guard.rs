@@ -5,42 +5,19 @@ use std::sync::Arc;
 use poem::{FromRequest, Request, RequestBody};
 use presence_protocol::Errno;
 use presence_service::PresenceService;
-use presence_service::operator::OperatorAccess;
 use presence_service::sessions::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::ServerContext;
 use crate::http::{Refusal, Site, cookie};
-use crate::meter::MetricsExporter;
+use crate::operator_console::OperatorConsole;
 use crate::page::{self, Place, Shell};
-use crate::settings::Settings;
-use crate::socket::registry::SocketRegistry;
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
 
-/// What the operator's pages need beside the service. It is there where an operator is configured.
-pub struct Door {
-    pub(super) access: OperatorAccess,
-    pub(super) exporter: MetricsExporter,
-    pub(super) sockets: Arc<SocketRegistry>,
-}
-
-impl Door {
-    /// For whoever has the token that the settings know; none where they know none.
-    pub(crate) fn configured(
-        settings: &Settings,
-        exporter: &MetricsExporter,
-        sockets: &Arc<SocketRegistry>,
-    ) -> Option<Self> {
-        let (digest, clock) = (settings.admin_token_digest()?, sockets.service.clock());
-        let access = OperatorAccess::new(digest, settings.admin_session(), clock);
-        Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
-    }
-
-    /// The door, where there is one; otherwise there is nothing at all.
-    pub(super) fn of(context: &ServerContext) -> Result<&Self, Refusal> {
-        context.operator.as_ref().ok_or(Errno::NotFound.into())
-    }
+/// Returns the operator's console, or an error as for an unknown path if no operator is configured.
+pub(super) fn console(context: &ServerContext) -> Result<&OperatorConsole, Refusal> {
+    context.operator.as_ref().ok_or(Errno::NotFound.into())
 }
 
 /// An operator who is signed in.
@@ -55,9 +32,9 @@ impl Operator {
         let Site { context, .. } = Site::of(request)?;
         let session = cookie(request, cookie_name(&context));
         let known = session.filter(|session| {
-            context.operator.as_ref().is_some_and(|door| door.access.knows(session))
+            context.operator.as_ref().is_some_and(|console| console.access.knows(session))
         });
-        Door::of(&context)?;
+        console(&context)?;
         let session = known.ok_or(Errno::NotAuthenticated)?.into();
         Ok(Self { context, session })
     }
@@ -66,8 +43,8 @@ impl Operator {
         &self.context.service
     }
 
-    pub(super) fn door(&self) -> Result<&Door, Refusal> {
-        Door::of(&self.context)
+    pub(super) fn console(&self) -> Result<&OperatorConsole, Refusal> {
+        console(&self.context)
     }
 
     /// What the forms of this session carry.
@@ -77,7 +54,7 @@ impl Operator {
 
     /// Ends the session; gives the header that takes the cookie away.
     pub(super) fn sign_out(&self) -> Result<String, Refusal> {
-        self.door()?.access.sign_out(self.session.expose_secret());
+        self.console()?.access.sign_out(self.session.expose_secret());
         Ok(session_cookie(&self.context, "", 0))
     }
 }
@@ -119,8 +96,12 @@ pub(super) fn shell(visitor: &Visitor, title: &str) -> Shell {
 }
 
 /// The header that gives the session to the browser.
-pub(super) fn enter_cookie(context: &ServerContext, door: &Door, session: &SecretString) -> String {
-    session_cookie(context, session.expose_secret(), door.access.session().as_secs())
+pub(super) fn enter_cookie(
+    context: &ServerContext,
+    console: &OperatorConsole,
+    session: &SecretString,
+) -> String {
+    session_cookie(context, session.expose_secret(), console.access.session().as_secs())
 }
 
 fn session_cookie(context: &ServerContext, session: &str, seconds: u64) -> String {

@@ -8,8 +8,8 @@ use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::observer::CommittedEvent;
-use super::round::WriteTxn;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{NotificationHeaderRow, NotificationRow, Waiting, notification, stored};
 use crate::tables::{app, grant, notification, user};

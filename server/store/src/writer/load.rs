@@ -7,8 +7,8 @@ use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::answer::WriteRequest;
-use super::round::WriteTxn;
+use super::request::WriteRequest;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::HolderRow;
 use crate::rows::{CHUNK, NotificationRow, Waiting, id, notification, padded, stored};

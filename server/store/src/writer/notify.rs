@@ -12,11 +12,11 @@ use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
-use super::answer::WriteRequest;
-use super::observer::{CommitHook, Reachability};
+use super::commit_hook::{CommitHook, Reachability};
 use super::plan::{Outcome, Plan, Remembered, Row};
-use super::round::WriteTxn;
+use super::request::WriteRequest;
 use super::target::{self, Target};
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, digest, id, stored};
 use crate::tables::idempotency;

@@ -4,12 +4,12 @@ use presence_core::model::{Grant, UserId};
 use presence_protocol::app::Queued;
 use presence_protocol::{AppId, Puid};
 
-use super::answer::WriteRequest;
 use super::change::{GrantOutcome, GrantQuestion, PauseQuestion};
 use super::load::LoadedUser;
 use super::notify::{NotifyError, NotifyQuestion};
-use super::round::WriteTxn;
+use super::request::WriteRequest;
 use super::settle::SettleQuestion;
+use super::write_txn::WriteTxn;
 use super::{change, load, notify, remove, settle};
 use crate::error::StoreError;
 

@@ -15,8 +15,8 @@ use sea_orm::{
     Value,
 };
 
-use super::observer::CommittedEvent;
-use super::round::WriteTxn;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting, stored};
 use crate::tables::{grant, idempotency, notification};

@@ -5,8 +5,8 @@ use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::observer::CommittedEvent;
-use super::round::WriteTxn;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeaderRow, id, stored};
 use crate::tables::{app, grant, notification, user};

@@ -6,9 +6,9 @@ use presence_core::model::{Settlement, UserId};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::answer::WriteRequest;
-use super::observer::{CommittedEvent, Reachability};
-use super::round::WriteTxn;
+use super::commit_hook::{CommittedEvent, Reachability};
+use super::request::WriteRequest;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting};
 use crate::tables::{grant, notification};

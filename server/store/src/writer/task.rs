@@ -9,10 +9,10 @@ use presence_core::Clock;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
-use super::observer::{CommitHook, CommittedEvent};
+use super::commit_hook::{CommitHook, CommittedEvent};
 use super::op::{self, Op};
-use super::round::WriteTxn;
 use super::target::Targets;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::store::Store;
 

@@ -79,7 +79,7 @@ impl Topic {
     pub(super) fn change(&self, work: impl FnOnce(&mut Stream) -> bool) {
         self.with(|inner| {
             if work(&mut inner.stream) {
-                inner.ring();
+                inner.wake_all();
             }
         });
     }
@@ -88,14 +88,14 @@ impl Topic {
     pub(super) fn tell(&self, puid: Puid, view: View, now: UnixMillis) -> bool {
         self.with(|inner| {
             if inner.stream.tell(puid, view, now) {
-                inner.ring();
+                inner.wake_all();
             }
             !inner.withheld.is_empty() && inner.stream.shows(puid) && inner.withheld.remove(&puid)
         })
     }
 
     /// Looks at the stream.
-    pub fn look<T>(&self, work: impl FnOnce(&Stream) -> T) -> T {
+    pub fn read<T>(&self, work: impl FnOnce(&Stream) -> T) -> T {
         self.with(|inner| work(&inner.stream))
     }
 
@@ -143,17 +143,17 @@ impl Topic {
     }
 
     /// Wakes all sockets.
-    pub fn ring(&self) {
+    pub fn wake_all(&self) {
         self.change(|_| true);
     }
 
     /// Notes that the Application looked at somebody's presence.
-    pub fn looked(&self, now: UnixMillis) {
+    pub fn record_access(&self, now: UnixMillis) {
         self.with(|inner| inner.last_looked_at = Some(now));
     }
 
     /// When the Application last looked: now, while a socket is open.
-    pub fn last_looked_at(&self, now: UnixMillis) -> Option<UnixMillis> {
+    pub fn last_access(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.with(|inner| if inner.sockets.is_empty() { inner.last_looked_at } else { Some(now) })
     }
 
@@ -199,7 +199,7 @@ impl Drop for Subscription {
 
 impl Inner {
     /// There is something new to read.
-    fn ring(&mut self) {
+    fn wake_all(&mut self) {
         self.changed_at = Instant::now();
         self.sockets.iter().for_each(|socket| socket.bell.wake());
     }

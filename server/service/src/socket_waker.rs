@@ -1,7 +1,7 @@
 //! How a sleeping socket is woken: one waker for news, for the time, and for the order to close.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::task::{Context, Waker};
+use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 use presence_protocol::CloseCode;
@@ -16,7 +16,7 @@ pub struct SocketWaker {
 
 impl SocketWaker {
     /// There is something to look at.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
@@ -25,7 +25,7 @@ impl SocketWaker {
     /// The socket is to be closed; the first reason given counts.
     pub fn close(&self, code: CloseCode) {
         let _ = self.close.compare_exchange(0, code.number(), Ordering::AcqRel, Ordering::Acquire);
-        self.ring();
+        self.wake();
     }
 
     /// The order to close, where there is one.
@@ -34,18 +34,16 @@ impl SocketWaker {
     }
 
     /// Has the task woken at the next ring. True where it has rung since the last call.
-    pub fn listen(&self, context: &Context<'_>) -> bool {
-        self.register(context.waker());
+    pub fn register(&self, context: &Context<'_>) -> bool {
+        self.waker.register(context.waker());
         self.rung.swap(false, Ordering::AcqRel)
-    }
-
-    fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     #[test]
@@ -61,7 +59,7 @@ mod tests {
         let bell = SocketWaker::default();
         bell.wake();
         let context = Context::from_waker(Waker::noop());
-        assert!(bell.listen(&context));
-        assert!(!bell.listen(&context));
+        assert!(bell.register(&context));
+        assert!(!bell.register(&context));
     }
 }

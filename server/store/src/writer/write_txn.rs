@@ -7,7 +7,7 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
 
-use super::observer::{CommitHook, CommittedEvent, Reachability};
+use super::commit_hook::{CommitHook, CommittedEvent, Reachability};
 use super::target::Targets;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow};
