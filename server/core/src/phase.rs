@@ -5,9 +5,6 @@ use std::time::Duration;
 use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
 
-use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
-use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
-
 use crate::model::Email;
 
 /// The first characters of a bearer token, by which it is told from the `token` that clients of 2013 send.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
-use presence_core::{Millis, Notification, Settlement};
+use presence_core::{Notification, Settlement};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
