@@ -5,8 +5,9 @@ use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use presence_core::Millis;
+use presence_core::Steady;
 use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -14,15 +15,15 @@ use super::transport::Transport;
 use crate::meter;
 use crate::socket::registry::SocketRegistry;
 
-/// The longest times without a byte written to a connection, in milliseconds.
+/// The longest times without a byte written to a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionTimeouts {
     /// The time for the TLS handshake.
-    pub(crate) handshake: Millis,
+    pub(crate) handshake: Duration,
     /// The time for the first request, until its answer begins.
-    pub(crate) first_request: Millis,
+    pub(crate) first_request: Duration,
     /// The time for each later request, including the pause before it.
-    pub(crate) keep_alive: Millis,
+    pub(crate) keep_alive: Duration,
 }
 
 /// A transport with a deadline, which each write extends.
@@ -30,10 +31,10 @@ pub(crate) struct DeadlineStream {
     transport: Transport,
     waker: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
-    deadline: Millis,
+    deadline: Steady,
     /// The time for the first request, while the handshake is still under way.
-    first_request: Option<Millis>,
-    keep_alive: Millis,
+    first_request: Option<Duration>,
+    keep_alive: Duration,
     /// Whether a timer is set that has not fired yet.
     is_scheduled: bool,
 }

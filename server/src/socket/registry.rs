@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use presence_core::Millis;
 use presence_protocol::CloseCode;
 use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ use crate::meter::{Channel, ChannelMeter};
 /// The number of batches in which a drain closes all sockets.
 const DRAIN_BATCHES: u32 = 20;
 
-/// The limits of a socket. Durations are in milliseconds.
+/// The limits of a socket.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketLimits {
     /// The maximum number of bytes of a frame from a device.
@@ -27,11 +26,11 @@ pub struct SocketLimits {
     /// The maximum number of bytes of a frame from an AppService.
     pub app_frame: usize,
     /// The time in which a new socket must authenticate.
-    pub hello: Millis,
+    pub hello: Duration,
     /// The silence after which a peer is pinged; after two of them its connection is lost.
-    pub ping: Millis,
+    pub ping: Duration,
     /// The time in which a peer must read what is written to it.
-    pub write: Millis,
+    pub write: Duration,
 }
 
 /// The state that all sockets share.
@@ -63,10 +62,10 @@ impl SocketRegistry {
         origins: AllowedOrigins,
     ) -> Self {
         Self {
+            timers: TimerWheel::new(service.clock()),
             service,
             limits,
             origins,
-            timers: TimerWheel::default(),
             tasks: TaskTracker::new(),
             device_meter: ChannelMeter::new(Channel::Device),
             app_meter: ChannelMeter::new(Channel::App),
