@@ -135,12 +135,12 @@ impl SessionApi {
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
-        let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
+        let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
-            expires_at: caller.expires_at,
+            expires_at: caller.expires_at.get(),
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
@@ -160,7 +160,7 @@ impl SessionApi {
         Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
-            expires_at: user.caller.expires_at,
+            expires_at: user.caller.expires_at.get(),
             csrf_token: user.csrf_token(),
         })
     }
