@@ -12,6 +12,7 @@ use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::clock::Stopwatch;
 use crate::mailbox::Mailbox;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -316,7 +317,7 @@ impl PresenceService {
         client: Option<IpAddr>,
     ) -> Result<Proven, ApiError> {
         let now = self.now();
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let verifying = self.verifier.verify_for(slot, now, client);
         let identity = verifying.await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());

@@ -77,6 +77,7 @@ async fn while_nothing_can_be_written_loads_answer() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test measures real time")]
 async fn while_another_process_holds_the_file_writes_fail_soon_and_loads_answer() {
     let house = House::new().await;
     let (alice, puid) = house.granted("alice", 1).await;
