@@ -79,6 +79,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::net::TcpListener;
 
+    use presence_core::ManualClock;
     use presence_identity::browserid::{NoAnswer, Question};
 
     use super::*;
@@ -90,7 +91,8 @@ mod tests {
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
         let settings =
             Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
-        let discovery = discovery(&settings).unwrap().unwrap();
+        let clock = Arc::<ManualClock>::default();
+        let discovery = discovery(&settings, clock).unwrap().unwrap();
         let question = Question { host: &host, domain: &host, client: None };
         assert_eq!(discovery.document(question).await, Err(NoAnswer::Unreachable));
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");

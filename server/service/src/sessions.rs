@@ -9,7 +9,7 @@ use presence_core::{Clock, CredentialGeneration, Email, Scope, Session, UnixMill
 use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::Raised;
+use presence_store::GenerationOutcome;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Stopwatch;
@@ -284,10 +284,10 @@ impl PresenceService {
         renewed: Option<&Mailbox>,
     ) -> Result<(), ApiError> {
         let Some(generation) = generation else { return Ok(()) };
-        match self.store.raise_generation(user, generation).await.map_err(of_store)? {
-            Raised::Outdated => return Err(Errno::InvalidAssertion.into()),
-            Raised::Same => {}
-            Raised::Ended(sessions) => {
+        match self.store.record_generation(user, generation).await.map_err(of_store)? {
+            GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
+            GenerationOutcome::Unchanged => {}
+            GenerationOutcome::Raised(sessions) => {
                 sessions.iter().for_each(|digest| self.hub.end_session(user, digest));
                 self.hub.end_older(user, generation, renewed);
             }
