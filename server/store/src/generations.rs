@@ -16,10 +16,10 @@ pub enum GenerationOutcome {
     /// A greater one is recorded: the proof is outdated.
     Outdated,
     /// It equals the recorded one.
-    Same,
+    Unchanged,
     /// It is the first or a greater one, and is recorded now. The sessions that were opened with a
     /// smaller one are deleted; these were their digests.
-    Ended(Vec<[u8; 32]>),
+    Raised(Vec<[u8; 32]>),
 }
 
 impl Store {

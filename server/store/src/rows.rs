@@ -240,7 +240,7 @@ impl TryFrom<session::Model> for Session {
             expires_at: time_from_column("sessions", row.expires_at)?,
             generation: match (row.issuer, row.generation) {
                 (Some(issuer), Some(number)) => {
-                    let number = self::number_from_column("sessions", number)?;
+                    let number = number_from_column("sessions", number)?;
                     Some(CredentialGeneration { issuer: issuer.into(), number })
                 }
                 (_, None) => None,
