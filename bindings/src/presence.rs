@@ -1,6 +1,6 @@
 //! Statuses, as an app says and hears them.
 
-use presence_client::{Presence, Status, StatusText};
+use presence_client::{PresenceUpdate, Status, StatusText, UnixMillis};
 
 use crate::error::PresenceError;
 
@@ -52,20 +52,20 @@ pub struct UserPresence {
     pub revoked: bool,
 }
 
-impl From<Presence> for UserPresence {
-    fn from(presence: Presence) -> Self {
+impl From<PresenceUpdate> for UserPresence {
+    fn from(presence: PresenceUpdate) -> Self {
         Self {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since),
+            since_ms: milliseconds(presence.since.get()),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
     }
 }
 
-impl TryFrom<UserPresence> for Presence {
+impl TryFrom<UserPresence> for PresenceUpdate {
     type Error = PresenceError;
 
     fn try_from(presence: UserPresence) -> Result<Self, PresenceError> {
@@ -73,7 +73,7 @@ impl TryFrom<UserPresence> for Presence {
             uid: id(&presence.uid, "uid")?,
             status: presence.status.into(),
             version: presence.version,
-            since: u64::try_from(presence.since_ms).unwrap_or(0),
+            since: UnixMillis::new(u64::try_from(presence.since_ms).unwrap_or(0)),
             message: status_text(presence.message)?,
             revoked: presence.revoked,
         })
@@ -111,16 +111,16 @@ mod tests {
 
     #[test]
     fn a_presence_survives_the_way_to_the_app_and_back() {
-        let presence = Presence {
+        let presence = PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unavailable,
             version: u64::MAX,
-            since: 1_700_000_000_000,
+            since: UnixMillis::new(1_700_000_000_000),
             message: Some(StatusText::try_from("at lunch").unwrap()),
             revoked: false,
         };
         let exported = UserPresence::from(presence.clone());
-        assert_eq!(Presence::try_from(exported), Ok(presence));
+        assert_eq!(PresenceUpdate::try_from(exported), Ok(presence));
     }
 
     #[test]

@@ -37,13 +37,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint};
+use poem::endpoint::ToDynEndpoint;
 use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
-use presence_protocol::{Errno, Ko};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
+use crate::route_table::{RouteTable, SharedEndpoint};
 
 use self::api::Api;
 use self::documents::OpenApiText;
@@ -58,28 +59,27 @@ pub use self::errors_markdown::errors_markdown;
 pub(crate) use self::finish::accepts_html;
 pub(crate) use self::form::FORM;
 pub use self::openapi::document;
-pub(crate) use self::request_context::{RequestContext, cookie, session_cookie};
+pub(crate) use self::request_context::{RequestContext, session_cookie};
 
-/// An endpoint that several routes share.
-pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
-
-/// Returns all routes but the two sockets and the metrics. `pages` puts its routes before those of
-/// the API, and `methods` lists the methods of each page.
+/// Returns all routes except the two sockets and the metrics: those of the API, and those that
+/// `pages` puts before them.
 pub fn routes(
     context: Arc<ServerContext>,
-    pages: fn(SharedEndpoint) -> Route,
-    methods: &[(&str, &str)],
+    pages: fn(SharedEndpoint) -> RouteTable,
 ) -> impl Endpoint<Output = Response> {
     let api = api::service().into_endpoint().map_to_response();
-    let calls = pages(Arc::new(ToDynEndpoint(api)))
+    let table = pages(Arc::new(ToDynEndpoint(api)));
+    let allowed = AllowedMethods::of::<Api>(&table.methods());
+    let calls = table
+        .into_route()
         .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(OpenApiText(document))
         .data(context);
-    FinishResponse::new(calls, AllowedMethods::of::<Api>(methods))
+    FinishResponse::new(calls, allowed)
 }
 
 /// Returns an error as the response of an endpoint outside of these routes, which supports GET only.
-pub fn error_response(error: &Ko) -> Response {
+pub fn error_response(error: &ApiError) -> Response {
     let mut response = ErrorResponse::from(error.clone()).response();
     if error.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));

@@ -1,4 +1,4 @@
-//! From settings to a running server, and down again without losing anything.
+//! From settings to a build_info server, and down again without losing anything.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
-use presence_protocol::{CloseCode, Errno, Ko};
+use presence_protocol::{ApiError, CloseCode, Errno};
 use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
@@ -28,6 +28,7 @@ use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
+use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
@@ -339,9 +340,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",
@@ -359,7 +359,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::error_response(&Ko::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -389,7 +389,7 @@ fn socket<F, A>(
 ) -> Arc<dyn DynEndpoint<Output = Response>>
 where
     F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<Response, Ko>> + Send + 'static,
+    A: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {

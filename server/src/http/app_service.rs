@@ -6,7 +6,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use presence_protocol::limits::BATCH_ITEMS;
-use presence_protocol::{Errno, Ko, Puid};
+use presence_protocol::{ApiError, Errno, Puid};
 use presence_service::app_services::MAX_POLL_PAGE;
 
 use super::body::JsonBody;
@@ -85,7 +85,7 @@ impl AppServiceApi {
     }
 }
 
-fn uids(given: &[String]) -> Result<Vec<Result<Puid, String>>, Ko> {
+fn uids(given: &[String]) -> Result<Vec<Result<Puid, String>>, ApiError> {
     let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let uids: Vec<_> = texts
         .filter(|text| !text.is_empty())
@@ -94,7 +94,7 @@ fn uids(given: &[String]) -> Result<Vec<Result<Puid, String>>, Ko> {
         .collect();
     if uids.len() > BATCH_ITEMS {
         let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
-        return Err(Ko::detailed(Errno::TooLarge, detail));
+        return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
     Ok(uids)
 }

@@ -6,7 +6,8 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
-use presence_protocol::Ko;
+use presence_core::UnixMillis;
+use presence_protocol::ApiError;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
@@ -73,7 +74,7 @@ impl Example for RegisterApplication {
 }
 
 impl FromFields for RegisterApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.required("name", "a text")?,
             domain: fields.required("domain", "a text")?,
@@ -115,7 +116,7 @@ impl Example for ChangeApplication {
 }
 
 impl FromFields for ChangeApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.optional("name", "a text")?,
             domain: fields.optional("domain", "a text")?,
@@ -171,8 +172,8 @@ impl From<App> for AppView {
             description: app.description,
             state: app.state.into(),
             domain_key: app.domain_key,
-            created_at: app.created_at,
-            blocked_at: app.blocked_at,
+            created_at: app.created_at.get(),
+            blocked_at: app.blocked_at.map(UnixMillis::get),
         }
     }
 }
@@ -307,7 +308,7 @@ impl AppsApi {
         appid: Path<Id>,
     ) -> Result<Json<AppView>, OperationError<VerifyErrors>> {
         let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
-        let app = verified.map_err(Ko::from)?;
+        let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
 

@@ -8,7 +8,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ pub(super) struct JsonBody<T>(pub(super) T);
 /// A type that can be read from the fields of a JSON object.
 pub(super) trait FromFields: Type {
     /// Reads the fields that the type has. Other fields are ignored.
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko>
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError>
     where
         Self: Sized;
 }
@@ -86,11 +86,12 @@ async fn limited_text(request: &Request, body: &mut RequestBody) -> Result<Strin
     let most = request_context::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
-        ReadBodyError::PayloadTooLarge => {
-            Ko::detailed(Errno::TooLarge, format_args!("a body may have at most {most} bytes"))
-        }
+        ReadBodyError::PayloadTooLarge => ApiError::detailed(
+            Errno::TooLarge,
+            format_args!("a body may have at most {most} bytes"),
+        ),
         ReadBodyError::BodyHasBeenTaken | ReadBodyError::Utf8(_) | ReadBodyError::Io(_) => {
-            Ko::detailed(Errno::NotJson, "the body could not be read")
+            ApiError::detailed(Errno::NotJson, "the body could not be read")
         }
     })?;
     String::from_utf8(bytes.into()).map_err(|_| Errno::NotJson.into())
@@ -111,8 +112,8 @@ impl Fields<'_> {
         &'a self,
         name: &str,
         wanted: &str,
-    ) -> Result<T, Ko> {
-        self.optional(name, wanted)?.ok_or_else(|| Ko::detailed(Errno::MissingField, name))
+    ) -> Result<T, ApiError> {
+        self.optional(name, wanted)?.ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
     }
 
     /// Returns an optional field. `wanted` describes a valid value, for the error.
@@ -120,7 +121,7 @@ impl Fields<'_> {
         &'a self,
         name: &str,
         wanted: &str,
-    ) -> Result<Option<T>, Ko> {
+    ) -> Result<Option<T>, ApiError> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, wanted))
     }
@@ -132,6 +133,6 @@ impl Fields<'_> {
 }
 
 /// Returns `InvalidField` with the wording of the channels.
-pub(super) fn invalid(name: &str, wanted: &str) -> Ko {
-    Ko::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
+pub(super) fn invalid(name: &str, wanted: &str) -> ApiError {
+    ApiError::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
 }

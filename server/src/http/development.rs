@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_identity::{DevIssuer, DevIssuerError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
@@ -42,15 +42,14 @@ impl<'a> FromRequest<'a> for Development {
 }
 
 impl Development {
-    fn assertion(&self, email: &str, audience: &str) -> Result<NewAssertion, Ko> {
+    fn assertion(&self, email: &str, audience: &str) -> Result<NewAssertion, ApiError> {
         let Self(context) = self;
         let assertion = dev_assertion(context, email, audience)?;
-        let lifetime = u64::try_from(DevIssuer::DEFAULT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         Ok(NewAssertion {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
-            expires_at: context.service.now().saturating_add(lifetime),
+            expires_at: (context.service.now() + DevIssuer::DEFAULT_LIFETIME).get(),
         })
     }
 }
@@ -64,13 +63,13 @@ pub(crate) fn dev_assertion(
     context: &ServerContext,
     email: &str,
     audience: &str,
-) -> Result<String, Ko> {
+) -> Result<String, ApiError> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
     let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     issuer.assertion(email, audience, now, lifetime).map_err(assertion_error)
 }
 
-fn assertion_error(error: DevIssuerError) -> Ko {
+fn assertion_error(error: DevIssuerError) -> ApiError {
     match error {
         DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
         DevIssuerError::NotAnAudience => {
@@ -103,7 +102,7 @@ impl Example for AssertionRequest {
 }
 
 impl FromFields for AssertionRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             email: fields.required("email", "a text")?,
             audience: fields.optional("audience", "a text")?,

@@ -6,18 +6,18 @@ use poem::{Error, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaResponses, Registry};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::page;
 
 /// A refusal as an answer. Which ones a call can give is added to the document by its own table.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct ErrorResponse(Ko);
+pub(crate) struct ErrorResponse(ApiError);
 
 impl ErrorResponse {
     /// What an error of the router or of an extractor is to a caller.
-    pub(super) fn of(error: Error) -> Self {
+    pub(crate) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
             Ok(refusal) => refusal,
             Err(error) => of_router(&error).into(),
@@ -25,14 +25,14 @@ impl ErrorResponse {
     }
 
     /// What is refused, and why.
-    pub(crate) fn ko(&self) -> &Ko {
+    pub(crate) fn ko(&self) -> &ApiError {
         &self.0
     }
 
     /// The answer to a person.
     pub(super) fn page(&self) -> Response {
         crate::meter::count_error(self.0.errno);
-        page::refusal(&self.0)
+        page::error_page(&self.0).into_response()
     }
 
     /// The answer.
@@ -57,8 +57,8 @@ impl ErrorResponse {
     }
 }
 
-impl From<Ko> for ErrorResponse {
-    fn from(ko: Ko) -> Self {
+impl From<ApiError> for ErrorResponse {
+    fn from(ko: ApiError) -> Self {
         Self(ko)
     }
 }
@@ -94,9 +94,9 @@ impl ApiResponse for ErrorResponse {
     fn register(_registry: &mut Registry) {}
 }
 
-fn of_router(error: &Error) -> Ko {
+fn of_router(error: &Error) -> ApiError {
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
-        return Ko::detailed(Errno::InvalidField, error.name);
+        return ApiError::detailed(Errno::InvalidField, error.name);
     }
     if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Errno::NotFound.into();

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use poem::Error;
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use super::error_response::ErrorResponse;
 
@@ -54,8 +54,8 @@ pub(super) struct OperationError<D> {
     declared: PhantomData<fn() -> D>,
 }
 
-impl<D: DeclaredErrors> From<Ko> for OperationError<D> {
-    fn from(error: Ko) -> Self {
+impl<D: DeclaredErrors> From<ApiError> for OperationError<D> {
+    fn from(error: ApiError) -> Self {
         debug_assert!(
             COMMON.contains(&error.errno) || D::ERRNOS.contains(&error.errno),
             "{} is not declared by {}",
@@ -68,7 +68,7 @@ impl<D: DeclaredErrors> From<Ko> for OperationError<D> {
 
 impl<D: DeclaredErrors> From<Errno> for OperationError<D> {
     fn from(errno: Errno) -> Self {
-        Ko::from(errno).into()
+        ApiError::from(errno).into()
     }
 }
 

@@ -5,10 +5,12 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
+
+use crate::cookie::SetCookie;
 
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
@@ -54,7 +56,7 @@ impl Example for SignIn {
 }
 
 impl FromFields for SignIn {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         let wanted = "device or account";
         let scope: Option<String> = fields.optional("scope", wanted)?;
         let known = |name: String| {
@@ -146,22 +148,20 @@ impl SessionApi {
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
-        let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
+        let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
-            expires_at: caller.expires_at,
+            expires_at: caller.expires_at.get(),
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
         if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(
-            header::SET_COOKIE,
-            request_context::session_cookie(&request.context, token, seconds),
-        ))
+        let cookie = request_context::session_cookie(&request.context, token, seconds);
+        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Show my session.
@@ -173,7 +173,7 @@ impl SessionApi {
         Ok(Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
-            expires_at: user.caller.expires_at,
+            expires_at: user.caller.expires_at.get(),
             csrf_token: user.csrf_token(),
         }))
     }
@@ -192,10 +192,10 @@ impl SessionApi {
 }
 
 /// Returns a success, with the header that removes the cookie if there was one.
-pub(super) fn done_without_cookie(clear_cookie: Option<String>) -> WithHeaders<Done> {
+pub(super) fn done_without_cookie(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
         None => answer,
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use presence_protocol::{Errno, Retry};
+use presence_protocol::{Errno, RetryAdvice};
 use serde_json::{Map, Value, json};
 
 use super::{examples, walk};
@@ -12,7 +12,7 @@ use crate::http::operation_error::errno_of_key;
 use crate::http::{body, credential};
 
 /// The name of the schema of errors.
-pub(super) const SCHEMA: &str = "Ko";
+pub(super) const SCHEMA: &str = "ApiError";
 
 /// Replaces the declared errors of an operation by one response for each HTTP status.
 ///
@@ -101,7 +101,7 @@ fn merge(response: &mut Value, error: &Value) {
 
 fn headers(status: u16, errnos: &[Errno]) -> Value {
     let mut headers = Map::new();
-    if errnos.iter().any(|errno| errno.retry() == Retry::AfterWaiting) {
+    if errnos.iter().any(|errno| errno.retry_advice() == RetryAdvice::AfterWaiting) {
         let seconds = json!({ "type": "integer", "minimum": 1 });
         let header = json!({
             "description": "The number of seconds to wait, if it is known.",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde_json::{Value, json};
 
 use super::walk;
@@ -26,7 +26,7 @@ pub(super) fn add(document: &mut Value) {
             }
         }
     }
-    let error = document.pointer_mut("/components/schemas/Ko").and_then(Value::as_object_mut);
+    let error = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
     if let Some(error) = error {
         error.insert("example".to_owned(), of_error(Errno::SlowDown));
     }
@@ -51,7 +51,7 @@ fn of_error(errno: Errno) -> Value {
         (Errno::ShuttingDown, 1.0),
     ];
     let wait = wait.into_iter().find(|(known, _)| *known == errno);
-    let error = wait.map_or(errno.into(), |(errno, seconds)| Ko::from(errno).after(seconds));
+    let error = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
     serde_json::from_str(&error.to_json(None)).unwrap_or_default()
 }
 

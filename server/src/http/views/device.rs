@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::{ApiError, DeviceName, Errno};
 
 /// The name of a device. It is checked by [`DeviceParam::name`] only, since a text that cannot be a
 /// name is answered like a device that does not exist.
@@ -13,7 +13,7 @@ pub(in crate::http) struct DeviceParam(String);
 
 impl DeviceParam {
     /// Returns the parsed name, or `NotFound` if the text is no name.
-    pub(in crate::http) fn name(&self) -> Result<DeviceName, Ko> {
+    pub(in crate::http) fn name(&self) -> Result<DeviceName, ApiError> {
         self.0.parse().map_err(|_| Errno::NotFound.into())
     }
 }

@@ -8,7 +8,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{
     ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
 };
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use serde_json::Value;
 
 /// An id: 32 lower-case hexadecimal digits. It is checked by [`Id::parse`] only, since each kind of
@@ -23,12 +23,12 @@ impl Id {
     }
 
     /// Returns the parsed id, or the given error if the text is no id.
-    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, Ko> {
+    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ApiError> {
         self.0.parse().map_err(|_| otherwise.into())
     }
 
     /// Returns the id of an Application, or `UnknownApplication` if the text is no id.
-    pub(in crate::http) fn app(&self) -> Result<AppId, Ko> {
+    pub(in crate::http) fn app(&self) -> Result<AppId, ApiError> {
         self.parse(Errno::UnknownApplication)
     }
 }

@@ -1,10 +1,11 @@
 //! What a run of `notify` is going to write: all rows at once, then what has to make room, then the keys.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use presence_core::model::Notification;
 use presence_protocol::NotificationId;
-use presence_protocol::app::{Queued, Receipt, ReceiptState};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::limits::{IDEMPOTENCY_SECONDS, QUEUE_ITEMS};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
@@ -40,7 +41,7 @@ pub(super) struct Row {
 #[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) body_digest: [u8; 32],
-    pub(super) queued: Queued,
+    pub(super) queued: QueuedNotification,
 }
 
 /// All that is to be written, in order.
@@ -185,7 +186,7 @@ async fn insert_keys(
     round: &WriteTxn<'_>,
     keys: Vec<(i64, String, Remembered)>,
 ) -> Result<(), StoreError> {
-    let expires_at = stored(round.now.saturating_add(IDEMPOTENCY_SECONDS * 1000));
+    let expires_at = stored(round.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
         .map(|(grant, key, answer)| idempotency::ActiveModel {
