@@ -17,7 +17,7 @@ mod operation;
 pub(crate) mod pages;
 
 mod description;
-mod errors_page;
+mod errors_markdown;
 
 mod body;
 mod credential;
@@ -46,22 +46,22 @@ use self::account::AccountApi;
 use self::app_service::AppServiceApi;
 use self::apps::AppsApi;
 use self::development::DevelopmentApi;
-use self::door::{Allowed, Door};
+use self::door::{AllowedMethods, FinishResponse};
 use self::grants::GrantsApi;
 use self::keys::KeysApi;
 use self::operation::OperationApi;
 use self::pages::PagesApi;
 use self::session::SessionApi;
 
-pub(crate) use self::body::text as read_text;
-pub(crate) use self::credential::User;
+pub(crate) use self::body::text as read_body;
+pub(crate) use self::credential::AuthenticatedRequest;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
-pub(crate) use self::door::wants_a_page;
-pub use self::errors_page::errors_page;
+pub(crate) use self::door::accepts_html;
+pub use self::errors_markdown::errors_markdown;
 pub(crate) use self::form::FORM;
-pub(crate) use self::refusal::Refusal;
-pub(crate) use self::site::{Site, cookie, session_cookie};
+pub(crate) use self::refusal::ErrorResponse;
+pub(crate) use self::site::{RequestContext, cookie, session_cookie};
 
 /// An endpoint that several routes share.
 pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
@@ -81,7 +81,7 @@ type Api = (
 
 /// The subjects of calls.
 #[derive(Tags)]
-enum Subject {
+enum ApiTag {
     /// Signing in and out.
     Session,
     /// Who may see the user.
@@ -108,14 +108,14 @@ pub fn routes(
 ) -> impl Endpoint<Output = Response> {
     let api = service().into_endpoint().map_to_response();
     let calls = pages(Arc::new(ToDynEndpoint(api)))
-        .with(CatchPanic::new().with_handler(|_| Refusal::from(Errno::Internal).response()))
+        .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(context);
-    Door::new(calls, Allowed::of::<Api>(methods))
+    FinishResponse::new(calls, AllowedMethods::of::<Api>(methods))
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
 pub fn refuse(ko: &Ko) -> Response {
-    let mut response = Refusal::from(ko.clone()).response();
+    let mut response = ErrorResponse::from(ko.clone()).response();
     if ko.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }

@@ -1,4 +1,4 @@
-//! From settings to a running server, and down again without losing anything.
+//! From settings to a build_info server, and down again without losing anything.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::acceptor::{Listening, bind};
 use crate::browserid;
 use crate::client_address::Proxies;
 use crate::context::ServerContext;
-use crate::http::{self, running};
+use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
@@ -81,7 +81,7 @@ impl Running {
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
         let exporter =
-            MetricsExporter::install(running::VERSION, running::commit()).map_err(failed)?;
+            MetricsExporter::install(build_info::VERSION, build_info::commit()).map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -359,7 +359,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&Ko::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -376,7 +376,7 @@ fn is_for_the_operator(uri: &Uri) -> bool {
 
 fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::refuse(&Errno::MethodNotAllowed.into());
+        return http::error_response(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
@@ -394,7 +394,7 @@ where
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
         let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
+        async move { answer.await.unwrap_or_else(|ko| http::error_response(&ko)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -4,7 +4,7 @@
 //! 1. a template in `server/templates` that extends `base.html`, filled by a struct with a field `shell` (see `home.rs`);
 //!    everything is escaped, files come from `server/assets` (list a new one in `page/assets.rs`), nothing is inline;
 //! 2. a handler that takes a [`Visitor`] (anybody) or a [`SignedIn`] (others are sent to sign in and come back), and answers
-//!    `visitor.show(&page)`; a refusal (`Ko` or `Errno`, by `Refusal`) becomes the page of that refusal by itself;
+//!    `visitor.show(&page)`; a refusal (`Ko` or `Errno`, by `ErrorResponse`) becomes the page of that refusal by itself;
 //! 3. a form posts `csrf_token` (`shell.csrf_token()`) to a handler that takes a [`SignedForm`], which has checked it, and answers
 //!    `see_other` with a [`Notice`](crate::page::Notice), so that a reload sends nothing twice;
 //! 4. its path in [`pages`], its place in the navigation in `page/shell.rs`, its visit in `tests/browser`.
@@ -32,7 +32,7 @@ use poem::endpoint::{ToDynEndpoint, make};
 use poem::http::header;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 
-use crate::http::{SharedEndpoint, wants_a_page};
+use crate::http::{SharedEndpoint, accepts_html};
 
 pub(crate) use self::form::{Form, SignedForm};
 pub(crate) use self::operator::FIGURES;
@@ -67,7 +67,7 @@ pub fn pages(rest: SharedEndpoint) -> Route {
 pub fn page_or(pages: &SharedEndpoint, socket: SharedEndpoint) -> SharedEndpoint {
     let pages = Arc::clone(pages);
     let endpoint = make(move |request| {
-        let page = wants_a_page(&request) && !request.headers().contains_key(header::UPGRADE);
+        let page = accepts_html(&request) && !request.headers().contains_key(header::UPGRADE);
         let next = Arc::clone(if page { &pages } else { &socket });
         async move { next.call(request).await }
     });

@@ -9,17 +9,17 @@ use presence_protocol::limits::BATCH_ITEMS;
 use presence_protocol::{Errno, Ko};
 use presence_service::app_services::MAX_POLL_PAGE;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::JsonBody;
-use super::credential::ServiceKey;
-use super::refusal::Refusal;
+use super::credential::ApiKeyAuth;
+use super::refusal::ErrorResponse;
 use super::views::Id;
 
 use self::views::{Notified, Notify, PollAnswer, PresenceView};
 
 pub(super) struct AppServiceApi;
 
-#[OpenApi(tag = "Subject::AppService")]
+#[OpenApi(tag = "ApiTag::AppService")]
 impl AppServiceApi {
     /// Poll presence.
     ///
@@ -30,7 +30,7 @@ impl AppServiceApi {
     #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
     async fn poll(
         &self,
-        key: ServiceKey,
+        key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
         /// Whom to ask for: repeated, or several between commas, at most 500.
         uid: Query<Option<Vec<String>>>,
@@ -39,7 +39,7 @@ impl AppServiceApi {
         /// The most entries of a page, 1 to 500.
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
-    ) -> Result<Json<PollAnswer>, Refusal> {
+    ) -> Result<Json<PollAnswer>, ErrorResponse> {
         let service = &key.service;
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
         let presence = &key.context.service;
@@ -68,17 +68,17 @@ impl AppServiceApi {
     )]
     async fn notify(
         &self,
-        key: ServiceKey,
+        key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
-    ) -> Result<Json<Notified>, Refusal> {
+    ) -> Result<Json<Notified>, ErrorResponse> {
         let (app, span) = (key.service.app, tracing::Span::current());
         let results = key.context.service.notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }
 
-fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, Refusal> {
+fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, ErrorResponse> {
     let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let uids: Vec<_> = texts
         .filter(|text| !text.is_empty())

@@ -12,7 +12,7 @@ use presence_protocol::{Errno, Ko};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::refusal::Refusal;
+use super::refusal::ErrorResponse;
 use super::site;
 
 /// The media type of JSON.
@@ -55,7 +55,7 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
 }
 
 /// Reads an object from its JSON text.
-pub(super) fn read<T: FromFields>(text: &str) -> Result<T, Refusal> {
+pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
     let fields = serde_json::from_str(text).map_err(|_| Errno::NotJson)?;
     Ok(T::from_fields(&Fields(fields))?)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn text(
     request: &Request,
     body: &mut RequestBody,
     media_types: &[&'static str],
-) -> Result<(String, Option<&'static str>), Refusal> {
+) -> Result<(String, Option<&'static str>), ErrorResponse> {
     let text = counted(request, body).await?;
     let known = match media_type(request) {
         Some(given) => media_types.iter().copied().find(|known| *known == given),
@@ -77,7 +77,7 @@ pub(crate) async fn text(
 }
 
 /// The body as text, counted while it is read.
-async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, Refusal> {
+async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
     let most = site::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {

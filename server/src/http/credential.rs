@@ -17,8 +17,8 @@ use presence_service::sessions::{self, AuthenticatedUser};
 use crate::client_address;
 use crate::context::ServerContext;
 
-use super::refusal::Refusal;
-use super::site::{self, Site};
+use super::refusal::ErrorResponse;
+use super::site::{self, RequestContext};
 
 /// The header that a write by cookie must carry.
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -29,7 +29,7 @@ pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
 
 /// A user who makes a call.
-pub(crate) struct User {
+pub(crate) struct AuthenticatedRequest {
     pub(crate) context: Arc<ServerContext>,
     pub(crate) caller: AuthenticatedUser,
     /// The token, where it came by the cookie.
@@ -38,7 +38,7 @@ pub(crate) struct User {
     csrf: Option<String>,
 }
 
-impl User {
+impl AuthenticatedRequest {
     /// The service.
     pub(crate) fn service(&self) -> &PresenceService {
         &self.context.service
@@ -55,7 +55,7 @@ impl User {
     }
 
     /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
-    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), ErrorResponse> {
         let Some(token) = &self.cookie else { return Ok(()) };
         let given = csrf_field.or(self.csrf.as_deref());
         if self.same_origin && given.is_some_and(|given| sessions::is_csrf_token(token, given)) {
@@ -65,7 +65,7 @@ impl User {
     }
 
     /// Refuses a session that may not do everything.
-    pub(crate) fn check_scope(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_scope(&self) -> Result<(), ErrorResponse> {
         match self.caller.scope {
             Scope::Account => Ok(()),
             Scope::Device => Err(Errno::Forbidden.into()),
@@ -73,8 +73,8 @@ impl User {
     }
 
     /// Who makes the call.
-    pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, same_origin, .. } = Site::of(request)?;
+    pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
         let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
             (Some(key), _) if app_services::looks_like_api_key(key) => {
                 return Err(Errno::Forbidden.into());
@@ -92,14 +92,14 @@ impl User {
 }
 
 /// A user with a session of any scope.
-pub(super) struct AnyScope(User);
+pub(super) struct SessionAuth(AuthenticatedRequest);
 /// A user whose session may do everything.
-pub(super) struct AccountScope(User);
-/// As [`AccountScope`], of a call that also takes a form, whose field the handler must check.
-pub(super) struct FormSender(User);
+pub(super) struct AccountAuth(AuthenticatedRequest);
+/// As [`AccountAuth`], of a call that also takes a form, whose field the handler must check.
+pub(super) struct FormSender(AuthenticatedRequest);
 
-impl AnyScope {
-    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+impl SessionAuth {
+    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         if writes {
             user.check_write(None)?;
         }
@@ -107,8 +107,8 @@ impl AnyScope {
     }
 }
 
-impl AccountScope {
-    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+impl AccountAuth {
+    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         if writes {
             user.check_write(None)?;
@@ -118,7 +118,7 @@ impl AccountScope {
 }
 
 impl FormSender {
-    fn admit(user: User, _writes: bool) -> Result<Self, Refusal> {
+    fn admit(user: AuthenticatedRequest, _writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         Ok(Self(user))
     }
@@ -127,9 +127,9 @@ impl FormSender {
 macro_rules! user_extractor {
     ($($name:ident)+) => {$(
         impl Deref for $name {
-            type Target = User;
+            type Target = AuthenticatedRequest;
 
-            fn deref(&self) -> &User {
+            fn deref(&self) -> &AuthenticatedRequest {
                 &self.0
             }
         }
@@ -152,22 +152,22 @@ macro_rules! user_extractor {
                 _: &mut RequestBody,
                 _: ExtractParamOptions<()>,
             ) -> poem::Result<Self> {
-                let user = User::of(request).await?;
+                let user = AuthenticatedRequest::of(request).await?;
                 Ok(Self::admit(user, !request.method().is_safe())?)
             }
         }
     )+};
 }
 
-user_extractor!(AnyScope AccountScope FormSender);
+user_extractor!(SessionAuth AccountAuth FormSender);
 
 /// An AppService, its key checked for the Application in the path, before anything else of the call is read.
-pub(super) struct ServiceKey {
+pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
     pub(super) service: AppService,
 }
 
-impl<'a> ApiExtractor<'a> for ServiceKey {
+impl<'a> ApiExtractor<'a> for ApiKeyAuth {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
     type ParamType = ();
     type ParamRawType = ();
@@ -192,14 +192,14 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
             None if site::session_of(request, &context).is_some() => Err(Errno::Forbidden),
             None => Err(Errno::NotAuthenticated),
         };
-        let key = key.map_err(Refusal::from)?;
+        let key = key.map_err(ErrorResponse::from)?;
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
-        let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
+        let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
         let (presence, from) = (&context.service, client_address::of(request));
         let checking = presence.app_service(Some(app), key);
         let checked = presence.attempt(from, Attempt::Secret, checking).await;
-        Ok(Self { service: checked.map_err(Refusal::from)?, context })
+        Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
     }
 }
 

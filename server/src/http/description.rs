@@ -16,7 +16,7 @@ use presence_protocol::{Errno, Retry};
 use serde_json::{Map, Value, json};
 
 use super::body::JSON;
-use super::views::KoView;
+use super::views::ErrorView;
 
 /// Refers to the error object.
 const KO: &str = "#/components/schemas/Ko";
@@ -54,7 +54,7 @@ fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Val
 
 fn ko_schema() -> Value {
     let mut registry = Registry::new();
-    KoView::register(&mut registry);
+    ErrorView::register(&mut registry);
     registry
         .schemas
         .get("Ko")

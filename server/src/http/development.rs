@@ -11,9 +11,9 @@ use presence_protocol::{Errno, Ko};
 
 use crate::context::ServerContext;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{self, Fields, FromFields, JsonBody};
-use super::refusal::Refusal;
+use super::refusal::ErrorResponse;
 use super::site;
 use super::views::example;
 
@@ -26,14 +26,14 @@ impl<'a> FromRequest<'a> for Development {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let context = site::context(request)?;
         if context.dev_issuer.is_none() {
-            return Err(Refusal::from(Errno::NotFound).into());
+            return Err(ErrorResponse::from(Errno::NotFound).into());
         }
         Ok(Self(context))
     }
 }
 
 impl Development {
-    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, Refusal> {
+    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, ErrorResponse> {
         let Self(context) = self;
         let assertion = dev_assertion(context, email, audience)?;
         let lifetime = u64::try_from(DevIssuer::DEFAULT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
@@ -179,7 +179,7 @@ impl Example for SupportDocument {
     }
 }
 
-#[OpenApi(tag = "Subject::Development")]
+#[OpenApi(tag = "ApiTag::Development")]
 impl DevelopmentApi {
     /// Make an assertion.
     ///
@@ -190,7 +190,7 @@ impl DevelopmentApi {
         &self,
         development: Development,
         body: JsonBody<AssertionRequest>,
-    ) -> Result<Json<MadeAssertion>, Refusal> {
+    ) -> Result<Json<MadeAssertion>, ErrorResponse> {
         let AssertionRequest { email, audience } = body.0;
         let audience = audience.unwrap_or_else(|| development.0.origin());
         Ok(Json(development.assertion(&email, &audience)?))
@@ -208,7 +208,7 @@ impl DevelopmentApi {
     async fn support_document(
         &self,
         development: Development,
-    ) -> Result<Json<SupportDocument>, Refusal> {
+    ) -> Result<Json<SupportDocument>, ErrorResponse> {
         let issuer = development.0.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
         Ok(Json(SupportDocument::of(issuer.support_document())))
     }

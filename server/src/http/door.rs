@@ -4,31 +4,31 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use poem::{Endpoint, Request, Response};
 use poem_openapi::OpenApi;
 
-use super::refusal::Refusal;
+use super::refusal::ErrorResponse;
 
 /// Turns every error into the one error object, and sets the headers that all answers have.
-pub(super) struct Door<E> {
+pub(super) struct FinishResponse<E> {
     inner: E,
-    allowed: Allowed,
+    allowed: AllowedMethods,
 }
 
-impl<E> Door<E> {
-    pub(super) fn new(inner: E, allowed: Allowed) -> Self {
+impl<E> FinishResponse<E> {
+    pub(super) fn new(inner: E, allowed: AllowedMethods) -> Self {
         Self { inner, allowed }
     }
 }
 
-impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
+impl<E: Endpoint<Output = Response>> Endpoint for FinishResponse<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
-        let for_people = wants_a_page(&request);
+        let for_people = accepts_html(&request);
         let mut response = match self.inner.call(request).await {
             Ok(response) => response,
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => {
-                let refusal = Refusal::of(error);
+                let refusal = ErrorResponse::of(error);
                 if for_people { refusal.page() } else { refusal.response() }
             }
         };
@@ -43,7 +43,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
 }
 
 /// Whether the answer is shown to a person: browsers say so where somebody follows a link or sends a form.
-pub(crate) fn wants_a_page(request: &Request) -> bool {
+pub(crate) fn accepts_html(request: &Request) -> bool {
     request.header(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
 }
 
@@ -63,9 +63,9 @@ pub(super) fn finish(headers: &mut HeaderMap) {
 }
 
 /// Which methods each path knows.
-pub(super) struct Allowed(Vec<(String, Vec<Method>)>);
+pub(super) struct AllowedMethods(Vec<(String, Vec<Method>)>);
 
-impl Allowed {
+impl AllowedMethods {
     /// The methods of an API, and those of `others`, each a path and a method.
     pub(super) fn of<A: OpenApi>(others: &[(&str, &str)]) -> Self {
         let others = others.iter().filter_map(|(path, method)| {

@@ -27,7 +27,7 @@ Why the server closed a WebSocket, and whether a client comes back by itself.
 ";
 
 /// The page, as Markdown.
-pub fn errors_page() -> String {
+pub fn errors_markdown() -> String {
     let mut page = HEAD.to_owned();
     for errno in Errno::ALL {
         let (number, name, http) = (errno.number(), errno.name(), errno.http_status());

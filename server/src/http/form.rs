@@ -9,7 +9,7 @@ use presence_service::grants::RedirectTarget;
 use url::form_urlencoded;
 
 use super::body::{self, Fields, FromFields, JSON};
-use super::refusal::Refusal;
+use super::refusal::ErrorResponse;
 
 /// The media type of forms.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -142,7 +142,7 @@ impl<'a> ApiExtractor<'a> for GrantBody {
     ) -> poem::Result<Self> {
         let (text, media_type) = body::text(request, body, &[JSON, FORM]).await?;
         if media_type == Some(FORM) {
-            return Ok(Self::of_form(&text).map_err(Refusal::from)?);
+            return Ok(Self::of_form(&text).map_err(ErrorResponse::from)?);
         }
         if text.is_empty() {
             return Ok(Self::Json(RedirectTarget::default()));

@@ -10,12 +10,12 @@ use presence_protocol::{Errno, Ko};
 use presence_service::GrantedApp;
 use presence_service::grants::RedirectTarget;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::{AccountScope, AnyScope, FormSender, User};
+use super::credential::{AccountAuth, SessionAuth, FormSender, AuthenticatedRequest};
 use super::form::{Decision, GrantBody};
-use super::refusal::Refusal;
-use super::views::{AppStateName, Done, Id, example};
+use super::refusal::ErrorResponse;
+use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
 
@@ -54,7 +54,7 @@ pub(super) struct GrantView {
     /// When the Application last looked at anybody's presence.
     last_looked_at: Option<u64>,
     /// How far the Application has come.
-    state: AppStateName,
+    state: ApplicationStateName,
 }
 
 impl Example for GrantView {
@@ -67,7 +67,7 @@ impl Example for GrantView {
             paused: false,
             granted_at: example::BEGINNING,
             last_looked_at: Some(example::BEGINNING + example::HOUR),
-            state: AppStateName::Active,
+            state: ApplicationStateName::Active,
         }
     }
 }
@@ -108,7 +108,7 @@ impl FromFields for PauseGrant {
     }
 }
 
-#[OpenApi(tag = "Subject::Grants")]
+#[OpenApi(tag = "ApiTag::Grants")]
 impl GrantsApi {
     /// Let an Application see me.
     ///
@@ -121,7 +121,7 @@ impl GrantsApi {
         user: FormSender,
         appid: Path<Id>,
         body: GrantBody,
-    ) -> Result<GrantAnswer, Refusal> {
+    ) -> Result<GrantAnswer, ErrorResponse> {
         user.check_write(body.csrf_token())?;
         let app = appid.app()?;
         let (presence, me) = (user.service(), user.caller.user);
@@ -140,7 +140,7 @@ impl GrantsApi {
     ///
     /// With when each Application last looked, and under which name it knows the user.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
-    async fn list(&self, user: AnyScope) -> Result<Json<GrantList>, Refusal> {
+    async fn list(&self, user: SessionAuth) -> Result<Json<GrantList>, ErrorResponse> {
         let grants = user.service().grants_of(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
@@ -151,10 +151,10 @@ impl GrantsApi {
     #[oai(path = "/grants/:appid", method = "patch", operation_id = "pause_grant")]
     async fn pause(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<PauseGrant>,
-    ) -> Result<Json<GrantView>, Refusal> {
+    ) -> Result<Json<GrantView>, ErrorResponse> {
         let (app, me) = (appid.app()?, user.caller.user);
         user.service().pause(me, app, body.0.paused).await?;
         let grants = user.service().grants_of(me).await?;
@@ -166,7 +166,7 @@ impl GrantsApi {
     ///
     /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
-    async fn revoke(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
+    async fn revoke(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<Done>, ErrorResponse> {
         user.service().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
@@ -175,11 +175,11 @@ impl GrantsApi {
 impl GrantsApi {
     async fn decide(
         &self,
-        user: &User,
+        user: &AuthenticatedRequest,
         appid: &Id,
         target: RedirectTarget,
         decision: Decision,
-    ) -> Result<GrantAnswer, Refusal> {
+    ) -> Result<GrantAnswer, ErrorResponse> {
         let (presence, app) = (user.service(), appid.app()?);
         let name = presence.grantable_app(app).await?.name;
         let redirect = match decision {

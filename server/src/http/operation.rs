@@ -4,9 +4,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Subject;
-use super::running::Running;
-use super::site::Site;
+use super::ApiTag;
+use super::running::BuildInfo;
+use super::site::RequestContext;
 
 pub(super) struct OperationApi;
 
@@ -56,13 +56,13 @@ impl Example for Alive {
     }
 }
 
-#[OpenApi(tag = "Subject::Operation")]
+#[OpenApi(tag = "ApiTag::Operation")]
 impl OperationApi {
     /// Whether the server and what it needs are well.
     ///
     /// Asks the database. For monitoring; a server that is warming up is well.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
-    async fn heartbeat(&self, site: Site) -> Heartbeat {
+    async fn heartbeat(&self, site: RequestContext) -> Heartbeat {
         let presence = &site.context.service;
         let answered = presence.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
@@ -89,7 +89,7 @@ impl OperationApi {
     /// What the build said of itself; empty where it did not.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self, site: Site) -> Json<Running> {
-        Json(Running::of(&site.context.version_file))
+    async fn version(&self, site: RequestContext) -> Json<BuildInfo> {
+        Json(BuildInfo::of(&site.context.version_file))
     }
 }

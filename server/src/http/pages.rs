@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use poem_openapi::OpenApi;
 
-use super::Subject;
+use super::ApiTag;
 use super::description::document;
 
 use self::document::{Document, Json, Yaml};
@@ -18,7 +18,7 @@ pub(crate) const ASYNCAPI: &str = include_str!("../../../openapi/channels.asynca
 
 static OPENAPI: LazyLock<String> = LazyLock::new(document);
 
-#[OpenApi(tag = "Subject::Documents")]
+#[OpenApi(tag = "ApiTag::Documents")]
 impl PagesApi {
     /// This document.
     ///

@@ -13,9 +13,9 @@ use crate::page;
 /// A refusal as an answer. Which ones a call can give is added to the document by its own table.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct Refusal(Ko);
+pub(crate) struct ErrorResponse(Ko);
 
-impl Refusal {
+impl ErrorResponse {
     /// What an error of the router or of an extractor is to a caller.
     pub(super) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
@@ -57,19 +57,19 @@ impl Refusal {
     }
 }
 
-impl From<Ko> for Refusal {
+impl From<Ko> for ErrorResponse {
     fn from(ko: Ko) -> Self {
         Self(ko)
     }
 }
 
-impl From<Errno> for Refusal {
+impl From<Errno> for ErrorResponse {
     fn from(errno: Errno) -> Self {
         Self(errno.into())
     }
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for ErrorResponse {
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.errno.http_status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -80,13 +80,13 @@ impl ResponseError for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         self.response()
     }
 }
 
-impl ApiResponse for Refusal {
+impl ApiResponse for ErrorResponse {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
     }

@@ -18,7 +18,7 @@ pub(crate) fn commit() -> &'static str {
 #[derive(Object, Deserialize)]
 #[oai(rename = "Version", example)]
 #[serde(default)]
-pub(super) struct Running {
+pub(super) struct BuildInfo {
     /// Where the source is.
     source: String,
     /// The version.
@@ -29,7 +29,7 @@ pub(super) struct Running {
     build: String,
 }
 
-impl Example for Running {
+impl Example for BuildInfo {
     fn example() -> Self {
         Self {
             source: "https://code.example.org/presence".to_owned(),
@@ -40,7 +40,7 @@ impl Example for Running {
     }
 }
 
-impl Default for Running {
+impl Default for BuildInfo {
     fn default() -> Self {
         let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Self {
@@ -52,7 +52,7 @@ impl Default for Running {
     }
 }
 
-impl Running {
+impl BuildInfo {
     /// What a file says; where there is none that can be read, and for each field that it leaves out, what the build was told.
     pub(super) fn of(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -10,11 +10,11 @@ use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::AnyScope;
-use super::refusal::Refusal;
-use super::site::{self, Site};
+use super::credential::SessionAuth;
+use super::refusal::ErrorResponse;
+use super::site::{self, RequestContext};
 use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
@@ -112,7 +112,7 @@ impl Example for SessionView {
     }
 }
 
-#[OpenApi(tag = "Subject::Session")]
+#[OpenApi(tag = "ApiTag::Session")]
 impl SessionApi {
     /// Sign in.
     ///
@@ -120,9 +120,9 @@ impl SessionApi {
     #[oai(path = "/session", method = "post", operation_id = "create_session")]
     async fn create(
         &self,
-        site: Site,
+        site: RequestContext,
         body: JsonBody<SignIn>,
-    ) -> Result<WithHeaders<SessionOpened>, Refusal> {
+    ) -> Result<WithHeaders<SessionOpened>, ErrorResponse> {
         let SignIn { email, assertion, scope } = body.0;
         let scope = match scope {
             Some(ScopeName::Account) => Scope::Account,
@@ -153,7 +153,7 @@ impl SessionApi {
     /// Whom the credential belongs to, what it may do, and until when.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, user: AnyScope) -> Json<SessionView> {
+    async fn show(&self, user: SessionAuth) -> Json<SessionView> {
         Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
@@ -166,7 +166,7 @@ impl SessionApi {
     ///
     /// Ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
-    async fn delete(&self, user: AnyScope) -> Result<WithHeaders<Done>, Refusal> {
+    async fn delete(&self, user: SessionAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
         user.service().close_session(&user.caller).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }

@@ -10,25 +10,25 @@ use presence_protocol::Errno;
 use crate::client_address;
 use crate::context::ServerContext;
 
-use super::refusal::Refusal;
+use super::refusal::ErrorResponse;
 
 /// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
-pub(crate) struct Site {
+pub(crate) struct RequestContext {
     pub(crate) context: Arc<ServerContext>,
     pub(crate) same_origin: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,
 }
 
-impl<'a> FromRequest<'a> for Site {
+impl<'a> FromRequest<'a> for RequestContext {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         Ok(Self::of(request)?)
     }
 }
 
-impl Site {
+impl RequestContext {
     /// Where a request comes from.
-    pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
+    pub(crate) fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
         Ok(Self { context, same_origin, client: client_address::of(request) })
@@ -36,7 +36,7 @@ impl Site {
 }
 
 /// What every handler may use.
-pub(super) fn context(request: &Request) -> Result<Arc<ServerContext>, Refusal> {
+pub(super) fn context(request: &Request) -> Result<Arc<ServerContext>, ErrorResponse> {
     request.data::<Arc<ServerContext>>().cloned().ok_or(Errno::Internal.into())
 }
 

@@ -40,7 +40,7 @@ impl Example for Done {
 /// A refusal.
 #[derive(Object)]
 #[oai(rename = "Ko", skip_serializing_if_is_none)]
-pub(super) struct KoView {
+pub(super) struct ErrorView {
     /// `KO`.
     result: String,
     /// Which entry of the registry of errors.
@@ -51,7 +51,7 @@ pub(super) struct KoView {
     retry_after: Option<f64>,
 }
 
-impl From<&Ko> for KoView {
+impl From<&Ko> for ErrorView {
     fn from(ko: &Ko) -> Self {
         Self {
             result: "KO".to_owned(),
@@ -84,7 +84,7 @@ impl From<Scope> for ScopeName {
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ApplicationState", rename_all = "snake_case")]
-pub(super) enum AppStateName {
+pub(super) enum ApplicationStateName {
     /// Its domain has yet to be verified.
     Registered,
     /// Its domain is verified, and it was never activated since.
@@ -95,7 +95,7 @@ pub(super) enum AppStateName {
     Inactive,
 }
 
-impl From<ApplicationState> for AppStateName {
+impl From<ApplicationState> for ApplicationStateName {
     fn from(state: ApplicationState) -> Self {
         match state {
             ApplicationState::Registered => Self::Registered,

@@ -20,7 +20,7 @@ mod view;
 use poem::{FromRequest, Request, RequestBody, Route, get, post};
 use presence_protocol::{AppId, Errno};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 
 /// Adds these pages.
 pub(super) fn at(routes: Route) -> Route {
@@ -45,7 +45,7 @@ struct Named(AppId);
 impl<'a> FromRequest<'a> for Named {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let text = request.uri().path().split('/').nth(2).unwrap_or_default();
-        let app = text.parse().map_err(|_| Refusal::from(Errno::UnknownApplication))?;
+        let app = text.parse().map_err(|_| ErrorResponse::from(Errno::UnknownApplication))?;
         Ok(Self(app))
     }
 }

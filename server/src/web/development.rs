@@ -8,7 +8,7 @@ use presence_protocol::{Errno, Ko};
 use serde_json::json;
 
 use crate::context::ServerContext;
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Place, Policy, Shell};
 
 use super::{Form, Visitor};
@@ -33,7 +33,7 @@ struct DevelopmentPage {
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
     if visitor.context.dev_issuer.is_none() {
-        return Err(Refusal::from(Errno::NotFound).into());
+        return Err(ErrorResponse::from(Errno::NotFound).into());
     }
     Ok(visitor.show(&page(&visitor, "alice@dev.localhost")))
 }
@@ -45,7 +45,7 @@ pub(super) async fn fill(visitor: Visitor, form: Form) -> poem::Result<Response>
     let (blocks, problem) = match blocks(&visitor.context, email) {
         Ok(blocks) => (blocks, None),
         Err(ko) if ko.errno == Errno::InvalidField => (Vec::new(), Some(ko.text.into_owned())),
-        Err(ko) => return Err(Refusal::from(ko).into()),
+        Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = DevelopmentPage { problem, blocks, ..page(&visitor, email) };

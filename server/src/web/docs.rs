@@ -14,7 +14,7 @@ use poem::web::Path;
 use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::{self, Refusal};
+use crate::http::{self, ErrorResponse};
 use crate::page::{Place, Policy, Shell};
 
 use self::channels::Channels;
@@ -79,7 +79,7 @@ pub(super) async fn show_channels(visitor: Visitor) -> Response {
 #[handler]
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn show_errors(visitor: Visitor) -> Response {
-    static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_page()));
+    static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_markdown()));
     let shell = visitor.shell("Errors and close codes", Place::Elsewhere);
     visitor.show(&ErrorsPage { shell, here: Part::Errors, text: &TEXT })
 }
@@ -87,7 +87,7 @@ pub(super) async fn show_errors(visitor: Visitor) -> Response {
 /// The script and the style of the viewer. They are those that poem-openapi carries, taken out of its page so that none need be
 /// inline.
 static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
-    let html = http::viewer();
+    let html = http::swagger_ui_page();
     let part = |tag: &str| {
         let (_, rest) = html.split_once(&format!("<{tag} charset=\"UTF-8\">"))?;
         let (text, _) = rest.split_once(&format!("</{tag}>"))?;
@@ -103,7 +103,7 @@ static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn viewer_file(Path(name): Path<String>) -> poem::Result<Response> {
     let found = VIEWER.iter().find(|(known, ..)| *known == name);
-    let (_, media_type, content) = found.ok_or(Refusal::from(Errno::NotFound))?;
+    let (_, media_type, content) = found.ok_or(ErrorResponse::from(Errno::NotFound))?;
     Ok(Response::builder()
         .content_type(media_type)
         .header(header::CACHE_CONTROL, "public, max-age=3600")

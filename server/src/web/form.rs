@@ -9,14 +9,14 @@ use presence_service::PresenceService;
 use url::form_urlencoded;
 
 use crate::context::ServerContext;
-use crate::http::{FORM, Refusal, Site, User, read_text};
+use crate::http::{FORM, ErrorResponse, RequestContext, AuthenticatedRequest, read_body};
 
 /// The fields of a form.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    async fn of(request: &Request, body: &mut RequestBody) -> Result<Self, Refusal> {
-        let (text, _) = read_text(request, body, &[FORM]).await?;
+    async fn of(request: &Request, body: &mut RequestBody) -> Result<Self, ErrorResponse> {
+        let (text, _) = read_body(request, body, &[FORM]).await?;
         Ok(Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
     }
 
@@ -27,7 +27,7 @@ impl Fields {
     }
 
     /// A field that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ErrorResponse> {
         self.get(name).ok_or_else(|| Ko::detailed(Errno::MissingField, name).into())
     }
 }
@@ -42,9 +42,9 @@ pub(crate) struct Form {
 
 impl<'a> FromRequest<'a> for Form {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let Site { context, same_origin, .. } = Site::of(request)?;
+        let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
         if !same_origin {
-            return Err(Refusal::from(Errno::Forbidden).into());
+            return Err(ErrorResponse::from(Errno::Forbidden).into());
         }
         let fields = Fields::of(request, body).await?;
         Ok(Self { context, fields })
@@ -54,7 +54,7 @@ impl<'a> FromRequest<'a> for Form {
 /// A form of somebody who is signed in, from a page of this server that was made for this session.
 pub(crate) struct SignedForm {
     /// Who sent it.
-    pub(crate) user: User,
+    pub(crate) user: AuthenticatedRequest,
     /// The fields.
     pub(crate) fields: Fields,
 }
@@ -73,7 +73,7 @@ impl SignedForm {
 
 impl<'a> FromRequest<'a> for SignedForm {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let user = User::of(request).await?;
+        let user = AuthenticatedRequest::of(request).await?;
         user.check_scope()?;
         let fields = Fields::of(request, body).await?;
         user.check_write(fields.get("csrf_token"))?;

@@ -11,7 +11,7 @@ use presence_service::rules;
 use serde::Deserialize;
 use url::Url;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{self, Place, Policy, Shell};
 
 use super::{Visitor, return_path};
@@ -64,7 +64,7 @@ async fn question(
     appid: &str,
     asked: Asked,
     here: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let presence = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
     let app = presence.grantable_app(appid).await?;

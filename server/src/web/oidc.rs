@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::client_address;
 use crate::context::ServerContext;
-use crate::http::{Refusal, cookie};
+use crate::http::{ErrorResponse, cookie};
 use crate::page::{self, Place, Policy, Shell};
 
 use super::visitor::set_cookie;
@@ -108,13 +108,13 @@ pub(super) async fn finish(
         Err(_) => return failed(&visitor, &provider, fault),
     };
     let opened = context.service.open_session_for(finished.identity, Scope::Account).await;
-    let opened = opened.map_err(Refusal::from)?;
+    let opened = opened.map_err(ErrorResponse::from)?;
     let response = sign_in::enter(request, context, &opened, &finished.return_path).await;
     Ok(without_referrer(response))
 }
 
-fn flow(context: &ServerContext) -> Result<&CodeFlow, Refusal> {
-    context.code_flow.as_ref().ok_or(Refusal::from(Errno::NotFound))
+fn flow(context: &ServerContext) -> Result<&CodeFlow, ErrorResponse> {
+    context.code_flow.as_ref().ok_or(ErrorResponse::from(Errno::NotFound))
 }
 
 /// The name of the cookie; over TLS one that browsers keep to this host.
@@ -145,7 +145,7 @@ fn without_referrer(mut response: Response) -> Response {
 fn failed(visitor: &Visitor, provider: &str, error: FlowError) -> poem::Result<Response> {
     let (errno, title, help) = in_plain_words(error);
     if errno == Errno::NotFound {
-        return Err(Refusal::from(errno).into());
+        return Err(ErrorResponse::from(errno).into());
     }
     if matches!(error, FlowError::ClientRefused | FlowError::Unavailable) {
         warn(provider, error);

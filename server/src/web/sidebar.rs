@@ -13,7 +13,7 @@ use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Moment, Notice, Place, Shell};
 
 use super::visitor::see_other;
@@ -102,7 +102,7 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
         return Ok(visitor.show(&ForStrangers { shell }));
     };
     let presence = visitor.service();
-    let grants = presence.grants_of(me).await.map_err(Refusal::from)?;
+    let grants = presence.grants_of(me).await.map_err(ErrorResponse::from)?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
         presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
@@ -143,17 +143,17 @@ pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
     Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
 }
 
-fn app(form: &SignedForm) -> Result<AppId, Refusal> {
+fn app(form: &SignedForm) -> Result<AppId, ErrorResponse> {
     field(form, "appid")
 }
 
-fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, Refusal> {
+fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, ErrorResponse> {
     let text = form.fields.required(name)?;
     text.parse().map_err(|_| Ko::detailed(Errno::InvalidField, name).into())
 }
 
 /// Back to the page, which says what was done, or that the thing was `gone` already.
-fn told(done: Result<(), Ko>, gone: Errno, said: (Notice, Notice)) -> Result<Response, Refusal> {
+fn told(done: Result<(), Ko>, gone: Errno, said: (Notice, Notice)) -> Result<Response, ErrorResponse> {
     let (good, bad) = said;
     match done {
         Ok(()) => Ok(see_other(PATH, good)),

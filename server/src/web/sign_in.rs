@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::context::ServerContext;
-use crate::http::{self, Refusal, User};
+use crate::http::{self, ErrorResponse, AuthenticatedRequest};
 use crate::page::{Notice, Place, Policy, Shell};
 
 use super::visitor::{see_other, set_cookie};
@@ -95,7 +95,7 @@ pub(super) async fn development(
     form: Form,
 ) -> poem::Result<Response> {
     let context = Arc::clone(&form.context);
-    let issuer = context.dev_issuer.as_ref().ok_or(Refusal::from(Errno::NotFound))?;
+    let issuer = context.dev_issuer.as_ref().ok_or(ErrorResponse::from(Errno::NotFound))?;
     let back = form.fields.get("return").and_then(return_path::parse).unwrap_or(HOME);
     let typed = form.fields.get("name").unwrap_or_default();
     let email = email(typed);
@@ -106,10 +106,10 @@ pub(super) async fn development(
             SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let client = Some(http::Site::of(request)?.client);
+    let client = Some(http::RequestContext::of(request)?.client);
     let (presence, email) = (&context.service, Some(email.as_str()));
     let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
-    Ok(enter(request, &context, &opened.map_err(Refusal::from)?, back).await)
+    Ok(enter(request, &context, &opened.map_err(ErrorResponse::from)?, back).await)
 }
 
 /// Ends the session that the browser had, gives it the new one and sends it on.
@@ -119,7 +119,7 @@ pub(super) async fn enter(
     opened: &NewSession,
     back: &str,
 ) -> Response {
-    if let Ok(before) = User::of(request).await {
+    if let Ok(before) = AuthenticatedRequest::of(request).await {
         // Where it fails, the old session ends by itself.
         let _ = context.service.close_session(&before.caller).await;
     }
@@ -132,7 +132,7 @@ pub(super) async fn enter(
 
 #[handler]
 pub(super) async fn sign_out(form: SignedForm) -> poem::Result<Response> {
-    form.service().close_session(&form.user.caller).await.map_err(Refusal::from)?;
+    form.service().close_session(&form.user.caller).await.map_err(ErrorResponse::from)?;
     let mut response = see_other("/", Notice::SignedOut);
     if let Some(cookie) = form.user.clear_cookie() {
         set_cookie(&mut response, &cookie);

@@ -12,7 +12,7 @@ use presence_service::PresenceService;
 use presence_service::sessions::AuthenticatedUser;
 
 use crate::context::ServerContext;
-use crate::http::{Refusal, Site, User};
+use crate::http::{ErrorResponse, RequestContext, AuthenticatedRequest};
 use crate::page::{self, NOTICE_COOKIE, Notice, Place, Policy, Shell, Viewer};
 
 use super::return_path;
@@ -21,15 +21,15 @@ use super::return_path;
 pub(crate) struct Visitor {
     /// What every handler may use.
     pub(crate) context: Arc<ServerContext>,
-    user: Option<User>,
+    user: Option<AuthenticatedRequest>,
     notice: Option<Notice>,
 }
 
 impl Visitor {
     /// Who looks. A session of the wrong scope, or one that has ended, is as none.
-    pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, .. } = Site::of(request)?;
-        let user = match User::of(request).await {
+    pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
+        let user = match AuthenticatedRequest::of(request).await {
             Ok(user) => Some(user).filter(|user| user.caller.scope == Scope::Account),
             Err(refusal) if is_stranger(refusal.ko().errno) => None,
             Err(refusal) => return Err(refusal),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use presence_protocol::{Errno, Presence, app, device};
 use serde_json::Value;
 
-use crate::http::errors_page;
-use crate::http::pages::ASYNCAPI;
+use crate::http::errors_markdown;
+use crate::http::documents::ASYNCAPI;
 
 /// A message with the channel it is on, and whether the server hears it.
 struct Message {
@@ -202,7 +202,7 @@ fn the_document_says_of_errors_and_close_codes_what_the_registries_say() {
         Errno::DomainNotVerified,
         Errno::RedirectNotAllowed,
     ];
-    let (document, page) = (document(), errors_page());
+    let (document, page) = (document(), errors_markdown());
     let text = document["info"]["description"].as_str().unwrap();
     let errors = rows(text, "## Errors\n");
     assert!(errors.keys().copied().eq(Errno::ALL.iter().map(|errno| errno.number())));

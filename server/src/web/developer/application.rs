@@ -6,7 +6,7 @@ use poem::{Response, handler};
 use presence_core::{App, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Place, Policy, Shell};
 use crate::web::{SignedIn, Visitor};
 
@@ -53,7 +53,7 @@ impl ApplicationPage {
         owner: UserId,
         app: App,
         once: Once,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorResponse> {
         let presence = visitor.service();
         let keys = presence.keys(owner, app.id).await?;
         let grants = presence.count_grants_of(owner, app.id).await?;
@@ -91,7 +91,7 @@ impl ApplicationPage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await.map_err(Refusal::from)?;
+    let app = signed_in.service().own_app(me, app).await.map_err(ErrorResponse::from)?;
     let page = ApplicationPage::of(&signed_in, me, app, Once::default()).await?;
     Ok(signed_in.show(&page))
 }

@@ -5,7 +5,7 @@ use poem::http::StatusCode;
 use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Notice, Place, Policy, Shell};
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, SignedIn, Visitor};
@@ -30,7 +30,7 @@ struct NewPage {
 
 #[handler]
 pub(super) async fn list(signed_in: SignedIn) -> poem::Result<Response> {
-    let apps = signed_in.service().apps_of(signed_in.me()).await.map_err(Refusal::from)?;
+    let apps = signed_in.service().apps_of(signed_in.me()).await.map_err(ErrorResponse::from)?;
     let apps = apps.into_iter().map(AppView::from).collect();
     let shell = signed_in.shell("My applications", Place::Developer);
     Ok(signed_in.show(&ListPage { shell, apps }))
@@ -53,7 +53,7 @@ pub(super) async fn register(visitor: Visitor, form: SignedForm) -> poem::Result
             let problem = Some(ko.text.into_owned());
             Ok(again(&visitor, Draft { problem, ..draft }))
         }
-        Err(ko) => Err(Refusal::from(ko).into()),
+        Err(ko) => Err(ErrorResponse::from(ko).into()),
     }
 }
 

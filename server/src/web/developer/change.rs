@@ -5,7 +5,7 @@ use poem::http::StatusCode;
 use poem::{Response, handler};
 use presence_service::applications::ApplicationChanges;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Notice, Place, Policy, Shell};
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, SignedIn, Visitor};
@@ -26,7 +26,7 @@ struct ChangePage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let app = signed_in.service().own_app(signed_in.me(), app).await;
-    let app = app.map_err(Refusal::from)?;
+    let app = app.map_err(ErrorResponse::from)?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
 }
@@ -38,7 +38,7 @@ pub(super) async fn change(
     Named(app): Named,
 ) -> poem::Result<Response> {
     let before = form.service().own_app(form.me(), app).await;
-    let before = before.map_err(Refusal::from)?;
+    let before = before.map_err(ErrorResponse::from)?;
     let mut draft = Draft::of(&form.fields);
     let Some(wanted) = draft.check(form.service().settings()) else {
         let page = page(&visitor, before.into(), draft);
@@ -50,7 +50,7 @@ pub(super) async fn change(
         description: Some(wanted.description),
     };
     let after = form.service().change_app(form.me(), before.id, change).await;
-    let after = after.map_err(Refusal::from)?;
+    let after = after.map_err(ErrorResponse::from)?;
     let moved = after.domain != before.domain;
     let notice = if moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
     Ok(see_other(&format!("/myapps/{}", after.id), notice))

@@ -4,7 +4,7 @@
 use askama::Template;
 use poem::{Response, handler};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Place, Shell};
 use crate::web::SignedIn;
 
@@ -21,7 +21,7 @@ struct ConsolePage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let app = signed_in.service().own_app(signed_in.me(), app).await;
-    let app = AppView::from(app.map_err(Refusal::from)?);
+    let app = AppView::from(app.map_err(ErrorResponse::from)?);
     let shell = signed_in.shell(format!("Console of {}", app.name), Place::Developer);
     Ok(signed_in.show(&ConsolePage { shell, app }))
 }

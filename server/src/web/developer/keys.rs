@@ -5,7 +5,7 @@ use poem::web::Path;
 use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::Notice;
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, Visitor};
@@ -25,9 +25,9 @@ pub(super) async fn make(
             let no_key = "There are as many keys as there may be. Revoke one that is not used.";
             (StatusCode::CONFLICT, Once { no_key: Some(no_key.to_owned()), ..Once::default() })
         }
-        Err(ko) => return Err(Refusal::from(ko).into()),
+        Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().own_app(form.me(), app).await.map_err(Refusal::from)?;
+    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn delete(
     let notice = match form.service().delete_key(form.me(), app, key).await {
         Ok(()) => Notice::KeyDeleted,
         Err(ko) if ko.errno == Errno::NotFound => Notice::NoSuchKey,
-        Err(ko) => return Err(Refusal::from(ko).into()),
+        Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
     Ok(see_other(&format!("/myapps/{app}"), notice))
 }

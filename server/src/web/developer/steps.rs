@@ -6,7 +6,7 @@ use presence_identity::fetch::FetchError;
 use presence_protocol::Errno;
 use presence_service::domains::{DomainProofError, VerifyDomainError};
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::Notice;
 use crate::web::visitor::see_other;
 use crate::web::{SignedForm, Visitor};
@@ -26,9 +26,9 @@ pub(super) async fn verify(
         Err(VerifyDomainError::Refused(ko)) if ko.errno == Errno::SlowDown => {
             (StatusCode::TOO_MANY_REQUESTS, "You tried very often. Wait a few seconds.".to_owned())
         }
-        Err(VerifyDomainError::Refused(ko)) => return Err(Refusal::from(ko).into()),
+        Err(VerifyDomainError::Refused(ko)) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().own_app(form.me(), app).await.map_err(Refusal::from)?;
+    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
     let once = Once { unproven: Some(unproven), ..Once::default() };
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
@@ -40,7 +40,7 @@ pub(super) async fn activate(
     Named(app): Named,
 ) -> poem::Result<Response> {
     let activated = form.service().activate_app(form.me(), app).await;
-    let (app, made) = activated.map_err(Refusal::from)?;
+    let (app, made) = activated.map_err(ErrorResponse::from)?;
     let Some(made) = made else {
         return Ok(see_other(&format!("/myapps/{}", app.id), Notice::Started));
     };
@@ -52,7 +52,7 @@ pub(super) async fn activate(
 #[handler]
 pub(super) async fn deactivate(form: SignedForm, Named(app): Named) -> poem::Result<Response> {
     let stopped = form.service().deactivate_app(form.me(), app).await;
-    let app = stopped.map_err(Refusal::from)?;
+    let app = stopped.map_err(ErrorResponse::from)?;
     Ok(see_other(&format!("/myapps/{}", app.id), Notice::Stopped))
 }
 

@@ -1,6 +1,6 @@
 //! Both channels, read from their AsyncAPI document for the page that shows them.
 
-use crate::http::pages::ASYNCAPI;
+use crate::http::documents::ASYNCAPI;
 
 use super::document::Node;
 use super::fields::{self, Field};

@@ -8,7 +8,7 @@ use presence_protocol::{AppId, Errno};
 use presence_service::operator::{ApplicationMatch, MAX_MATCHES};
 use serde::Deserialize;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Moment, Notice, Shell};
 use crate::web::Visitor;
 use crate::web::visitor::see_other;
@@ -74,7 +74,7 @@ pub(super) async fn find(
     Query(wish): Query<Wish>,
 ) -> poem::Result<Response> {
     let wanted = wish.find.trim().to_owned();
-    let found = operator.service().find_apps(&wanted).await.map_err(Refusal::from)?;
+    let found = operator.service().find_apps(&wanted).await.map_err(ErrorResponse::from)?;
     let found: Vec<FoundView> = found.into_iter().map(FoundView::from).collect();
     let full = found.len() as u64 >= MAX_MATCHES;
     let (shell, csrf_token) = (shell(&visitor, "Applications"), operator.csrf_token());
@@ -83,7 +83,7 @@ pub(super) async fn find(
 
 #[handler]
 pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> poem::Result<Response> {
-    form.operator.service().block_app(named(&appid)?).await.map_err(Refusal::from)?;
+    form.operator.service().block_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
     Ok(back(&form, Notice::Blocked))
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn unblock(
     form: OperatorForm,
     Path(appid): Path<String>,
 ) -> poem::Result<Response> {
-    form.operator.service().unblock_app(named(&appid)?).await.map_err(Refusal::from)?;
+    form.operator.service().unblock_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
     Ok(back(&form, Notice::Unblocked))
 }
 
@@ -103,6 +103,6 @@ fn back(form: &OperatorForm, notice: Notice) -> Response {
     see_other(&format!("/admin/applications?find={wanted}"), notice)
 }
 
-fn named(text: &str) -> Result<AppId, Refusal> {
+fn named(text: &str) -> Result<AppId, ErrorResponse> {
     text.parse().map_err(|_| Errno::UnknownApplication.into())
 }

@@ -6,7 +6,7 @@ use poem::{Request, Response, handler};
 use presence_protocol::Errno;
 
 use crate::client_address;
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 use crate::page::{Notice, Policy, Shell};
 use crate::web::visitor::{see_other, set_cookie};
 use crate::web::{Form, Visitor};
@@ -62,7 +62,7 @@ pub(super) async fn sign_in(
         Err(ko) if ko.errno == Errno::SlowDown => {
             (StatusCode::TOO_MANY_REQUESTS, "That was tried too often. Wait a few seconds.")
         }
-        Err(ko) => return Err(Refusal::from(ko).into()),
+        Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
     let problem = Some(problem.to_owned());
     let page = SignInPage { shell: shell(&visitor, "Operator"), problem };

@@ -7,7 +7,7 @@ use poem::http::StatusCode;
 use poem::{Request, Response, handler};
 use serde::Serialize;
 
-use crate::http::Refusal;
+use crate::http::ErrorResponse;
 
 use super::exposition::Exposition;
 use super::guard::Operator;
@@ -56,7 +56,7 @@ pub(super) async fn figures(request: &Request) -> poem::Result<Response> {
     };
     let json = serde_json::to_string(&figures).map_err(|error| {
         tracing::error!(%error, "figures.failed");
-        Refusal::from(presence_protocol::Errno::Internal)
+        ErrorResponse::from(presence_protocol::Errno::Internal)
     })?;
     Ok(Response::builder()
         .status(StatusCode::OK)

@@ -9,14 +9,14 @@ use presence_service::sessions::{csrf_token, is_csrf_token};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::ServerContext;
-use crate::http::{Refusal, Site, cookie};
+use crate::http::{ErrorResponse, RequestContext, cookie};
 use crate::operator_console::OperatorConsole;
 use crate::page::{self, Place, Shell};
 use crate::web::form::Fields;
 use crate::web::{Form, Visitor};
 
 /// Returns the operator's console, or an error as for an unknown path if no operator is configured.
-pub(super) fn console(context: &ServerContext) -> Result<&OperatorConsole, Refusal> {
+pub(super) fn console(context: &ServerContext) -> Result<&OperatorConsole, ErrorResponse> {
     context.operator.as_ref().ok_or(Errno::NotFound.into())
 }
 
@@ -28,8 +28,8 @@ pub(super) struct Operator {
 
 impl Operator {
     /// Who asks, if it is an operator.
-    pub(super) fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, .. } = Site::of(request)?;
+    pub(super) fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
         let session = cookie(request, cookie_name(&context));
         let known = session.filter(|session| {
             context.operator.as_ref().is_some_and(|console| console.access.knows(session))
@@ -43,7 +43,7 @@ impl Operator {
         &self.context.service
     }
 
-    pub(super) fn console(&self) -> Result<&OperatorConsole, Refusal> {
+    pub(super) fn console(&self) -> Result<&OperatorConsole, ErrorResponse> {
         console(&self.context)
     }
 
@@ -53,7 +53,7 @@ impl Operator {
     }
 
     /// Ends the session; gives the header that takes the cookie away.
-    pub(super) fn sign_out(&self) -> Result<String, Refusal> {
+    pub(super) fn sign_out(&self) -> Result<String, ErrorResponse> {
         self.console()?.access.sign_out(self.session.expose_secret());
         Ok(session_cookie(&self.context, "", 0))
     }
@@ -84,7 +84,7 @@ impl<'a> FromRequest<'a> for OperatorForm {
         let Form { fields, .. } = Form::from_request(request, body).await?;
         let given = fields.get("csrf_token").unwrap_or_default();
         if !is_csrf_token(operator.session.expose_secret(), given) {
-            return Err(Refusal::from(Errno::Forbidden).into());
+            return Err(ErrorResponse::from(Errno::Forbidden).into());
         }
         Ok(Self { operator, fields })
     }
