@@ -13,19 +13,19 @@ mod keys;
 mod session;
 
 mod development;
+pub(crate) mod documents;
 mod operation;
-pub(crate) mod pages;
 
 mod description;
 mod errors_markdown;
 
 mod body;
+pub(crate) mod build_info;
 mod credential;
-mod door;
+mod error_response;
+mod finish;
 mod form;
-mod refusal;
-pub(crate) mod running;
-mod site;
+mod request_context;
 mod views;
 
 #[cfg(test)]
@@ -46,22 +46,22 @@ use self::account::AccountApi;
 use self::app_service::AppServiceApi;
 use self::apps::AppsApi;
 use self::development::DevelopmentApi;
-use self::door::{AllowedMethods, FinishResponse};
+use self::documents::DocumentsApi;
+use self::finish::{AllowedMethods, FinishResponse};
 use self::grants::GrantsApi;
 use self::keys::KeysApi;
 use self::operation::OperationApi;
-use self::pages::PagesApi;
 use self::session::SessionApi;
 
 pub(crate) use self::body::text as read_body;
 pub(crate) use self::credential::AuthenticatedRequest;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
-pub(crate) use self::door::accepts_html;
+pub(crate) use self::error_response::ErrorResponse;
 pub use self::errors_markdown::errors_markdown;
+pub(crate) use self::finish::accepts_html;
 pub(crate) use self::form::FORM;
-pub(crate) use self::refusal::ErrorResponse;
-pub(crate) use self::site::{RequestContext, cookie, session_cookie};
+pub(crate) use self::request_context::{RequestContext, cookie, session_cookie};
 
 /// An endpoint that several routes share.
 pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
@@ -76,7 +76,7 @@ type Api = (
     AppServiceApi,
     OperationApi,
     DevelopmentApi,
-    PagesApi,
+    DocumentsApi,
 );
 
 /// The subjects of calls.
@@ -114,17 +114,17 @@ pub fn routes(
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
-pub fn refuse(ko: &Ko) -> Response {
+pub fn error_response(ko: &Ko) -> Response {
     let mut response = ErrorResponse::from(ko.clone()).response();
     if ko.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    door::finish(response.headers_mut());
+    finish::finish(response.headers_mut());
     response
 }
 
 /// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
-pub(crate) fn viewer() -> String {
+pub(crate) fn swagger_ui_page() -> String {
     service().swagger_ui_html()
 }
 
@@ -138,7 +138,7 @@ fn service() -> OpenApiService<Api, ()> {
         AppServiceApi,
         OperationApi,
         DevelopmentApi,
-        PagesApi,
+        DocumentsApi,
     );
     OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
         .description(include_str!("http/introduction.md"))

@@ -11,8 +11,8 @@ use presence_service::Account;
 use super::ApiTag;
 use super::apps::AppView;
 use super::credential::{AccountAuth, SessionAuth};
+use super::error_response::ErrorResponse;
 use super::grants::GrantView;
-use super::refusal::ErrorResponse;
 use super::session::done_and_forgotten;
 use super::views::{Device, Done, Id, StatusName, WithHeaders, example};
 

@@ -12,7 +12,7 @@ use presence_service::app_services::MAX_POLL_PAGE;
 use super::ApiTag;
 use super::body::JsonBody;
 use super::credential::ApiKeyAuth;
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 use super::views::Id;
 
 use self::views::{Notified, Notify, PollAnswer, PresenceView};

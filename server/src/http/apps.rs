@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::AccountAuth;
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 use super::views::{ApplicationStateName, Done, Id, WithHeaders, example};
 
 pub(super) struct AppsApi;
@@ -234,7 +234,11 @@ impl AppsApi {
     ///
     /// Somebody else's is answered like one that there is not.
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
-    async fn show(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<AppView>, ErrorResponse> {
+    async fn show(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<AppView>, ErrorResponse> {
         let app = user.service().own_app(user.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
@@ -259,7 +263,11 @@ impl AppsApi {
     ///
     /// Its grants, keys and waiting notifications go too; its sockets are closed with 4004.
     #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
-    async fn remove(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<Done>, ErrorResponse> {
+    async fn remove(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<Done>, ErrorResponse> {
         user.service().remove_app(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
@@ -268,7 +276,11 @@ impl AppsApi {
     ///
     /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
-    async fn verify(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<AppView>, ErrorResponse> {
+    async fn verify(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<AppView>, ErrorResponse> {
         let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
         let app = verified.map_err(Ko::from)?;
         Ok(Json(app.into()))

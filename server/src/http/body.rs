@@ -12,8 +12,8 @@ use presence_protocol::{Errno, Ko};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::refusal::ErrorResponse;
-use super::site;
+use super::error_response::ErrorResponse;
+use super::request_context;
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
@@ -78,7 +78,7 @@ pub(crate) async fn text(
 
 /// The body as text, counted while it is read.
 async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
-    let most = site::context(request)?.body_limit;
+    let most = request_context::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => {

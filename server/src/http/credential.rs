@@ -17,8 +17,8 @@ use presence_service::sessions::{self, AuthenticatedUser};
 use crate::client_address;
 use crate::context::ServerContext;
 
-use super::refusal::ErrorResponse;
-use super::site::{self, RequestContext};
+use super::error_response::ErrorResponse;
+use super::request_context::{self, RequestContext};
 
 /// The header that a write by cookie must carry.
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -51,7 +51,7 @@ impl AuthenticatedRequest {
 
     /// The header that takes the cookie away, where the user came by it.
     pub(crate) fn clear_cookie(&self) -> Option<String> {
-        self.cookie.as_ref().map(|_| site::clear_cookie(&self.context))
+        self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
 
     /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
@@ -75,14 +75,15 @@ impl AuthenticatedRequest {
     /// Who makes the call.
     pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
-        let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
-            (Some(key), _) if app_services::looks_like_api_key(key) => {
-                return Err(Errno::Forbidden.into());
-            }
-            (Some(token), _) => (token.to_owned(), false),
-            (None, Some(token)) => (token, true),
-            (None, None) => return Err(Errno::NotAuthenticated.into()),
-        };
+        let (token, by_cookie) =
+            match (bearer(request), request_context::session_of(request, &context)) {
+                (Some(key), _) if app_services::looks_like_api_key(key) => {
+                    return Err(Errno::Forbidden.into());
+                }
+                (Some(token), _) => (token.to_owned(), false),
+                (None, Some(token)) => (token, true),
+                (None, None) => return Err(Errno::NotAuthenticated.into()),
+            };
         let presence = &context.service;
         let from = client_address::of(request);
         let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
@@ -185,11 +186,13 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let context = site::context(request)?;
+        let context = request_context::context(request)?;
         let key = match bearer(request) {
             Some(token) if sessions::looks_like_token(token) => Err(Errno::Forbidden),
             Some(key) => Ok(key),
-            None if site::session_of(request, &context).is_some() => Err(Errno::Forbidden),
+            None if request_context::session_of(request, &context).is_some() => {
+                Err(Errno::Forbidden)
+            }
             None => Err(Errno::NotAuthenticated),
         };
         let key = key.map_err(ErrorResponse::from)?;

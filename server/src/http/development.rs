@@ -13,8 +13,8 @@ use crate::context::ServerContext;
 
 use super::ApiTag;
 use super::body::{self, Fields, FromFields, JsonBody};
-use super::refusal::ErrorResponse;
-use super::site;
+use super::error_response::ErrorResponse;
+use super::request_context;
 use super::views::example;
 
 pub(super) struct DevelopmentApi;
@@ -24,7 +24,7 @@ struct Development(Arc<ServerContext>);
 
 impl<'a> FromRequest<'a> for Development {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        let context = site::context(request)?;
+        let context = request_context::context(request)?;
         if context.dev_issuer.is_none() {
             return Err(ErrorResponse::from(Errno::NotFound).into());
         }

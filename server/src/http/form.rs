@@ -9,7 +9,7 @@ use presence_service::grants::RedirectTarget;
 use url::form_urlencoded;
 
 use super::body::{self, Fields, FromFields, JSON};
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 
 /// The media type of forms.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";

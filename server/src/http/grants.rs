@@ -12,9 +12,9 @@ use presence_service::grants::RedirectTarget;
 
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::{AccountAuth, SessionAuth, FormSender, AuthenticatedRequest};
+use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
+use super::error_response::ErrorResponse;
 use super::form::{Decision, GrantBody};
-use super::refusal::ErrorResponse;
 use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
@@ -166,7 +166,11 @@ impl GrantsApi {
     ///
     /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
-    async fn revoke(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<Done>, ErrorResponse> {
+    async fn revoke(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<Done>, ErrorResponse> {
         user.service().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::ApiTag;
 use super::credential::AccountAuth;
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 use super::views::{Done, Id, example};
 
 pub(super) struct KeysApi;
@@ -115,7 +115,11 @@ impl KeysApi {
     ///
     /// By their first characters: the keys themselves are not kept.
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
-    async fn list(&self, user: AccountAuth, appid: Path<Id>) -> Result<Json<KeyList>, ErrorResponse> {
+    async fn list(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<KeyList>, ErrorResponse> {
         let keys = user.service().keys(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }

@@ -13,8 +13,8 @@ use secrecy::ExposeSecret;
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
-use super::refusal::ErrorResponse;
-use super::site::{self, RequestContext};
+use super::error_response::ErrorResponse;
+use super::request_context::{self, RequestContext};
 use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
@@ -120,7 +120,7 @@ impl SessionApi {
     #[oai(path = "/session", method = "post", operation_id = "create_session")]
     async fn create(
         &self,
-        site: RequestContext,
+        request: RequestContext,
         body: JsonBody<SignIn>,
     ) -> Result<WithHeaders<SessionOpened>, ErrorResponse> {
         let SignIn { email, assertion, scope } = body.0;
@@ -128,8 +128,8 @@ impl SessionApi {
             Some(ScopeName::Account) => Scope::Account,
             Some(ScopeName::Device) | None => Scope::Device,
         };
-        let presence = &site.context.service;
-        let client = site.client;
+        let presence = &request.context.service;
+        let client = request.client;
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
@@ -142,10 +142,13 @@ impl SessionApi {
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
-        if !site.same_origin {
+        if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(header::SET_COOKIE, site::session_cookie(&site.context, token, seconds)))
+        Ok(answer.header(
+            header::SET_COOKIE,
+            request_context::session_cookie(&request.context, token, seconds),
+        ))
     }
 
     /// Who am I.

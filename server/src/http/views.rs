@@ -83,7 +83,7 @@ impl From<Scope> for ScopeName {
 
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "ApplicationState", rename_all = "snake_case")]
+#[oai(rename = "AppState", rename_all = "snake_case")]
 pub(super) enum ApplicationStateName {
     /// Its domain has yet to be verified.
     Registered,

@@ -9,7 +9,7 @@ use presence_service::PresenceService;
 use url::form_urlencoded;
 
 use crate::context::ServerContext;
-use crate::http::{FORM, ErrorResponse, RequestContext, AuthenticatedRequest, read_body};
+use crate::http::{AuthenticatedRequest, ErrorResponse, FORM, RequestContext, read_body};
 
 /// The fields of a form.
 pub(crate) struct Fields(Vec<(String, String)>);

@@ -153,7 +153,11 @@ fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, ErrorResponse> 
 }
 
 /// Back to the page, which says what was done, or that the thing was `gone` already.
-fn told(done: Result<(), Ko>, gone: Errno, said: (Notice, Notice)) -> Result<Response, ErrorResponse> {
+fn told(
+    done: Result<(), Ko>,
+    gone: Errno,
+    said: (Notice, Notice),
+) -> Result<Response, ErrorResponse> {
     let (good, bad) = said;
     match done {
         Ok(()) => Ok(see_other(PATH, good)),

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::context::ServerContext;
-use crate::http::{self, ErrorResponse, AuthenticatedRequest};
+use crate::http::{self, AuthenticatedRequest, ErrorResponse};
 use crate::page::{Notice, Place, Policy, Shell};
 
 use super::visitor::{see_other, set_cookie};

@@ -12,7 +12,7 @@ use presence_service::PresenceService;
 use presence_service::sessions::AuthenticatedUser;
 
 use crate::context::ServerContext;
-use crate::http::{ErrorResponse, RequestContext, AuthenticatedRequest};
+use crate::http::{AuthenticatedRequest, ErrorResponse, RequestContext};
 use crate::page::{self, NOTICE_COOKIE, Notice, Place, Policy, Shell, Viewer};
 
 use super::return_path;

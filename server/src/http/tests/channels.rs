@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use presence_protocol::{Errno, Presence, app, device};
 use serde_json::Value;
 
-use crate::http::errors_markdown;
 use crate::http::documents::ASYNCAPI;
+use crate::http::errors_markdown;
 
 /// A message with the channel it is on, and whether the server hears it.
 struct Message {

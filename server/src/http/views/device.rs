@@ -6,7 +6,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
 use presence_protocol::{DeviceName, Errno};
 
-use crate::http::refusal::ErrorResponse;
+use crate::http::error_response::ErrorResponse;
 
 /// The name of a device. What is given is only checked on [`Device::name`], since what cannot be one is just not there.
 #[derive(Debug, Clone, PartialEq, Eq)]

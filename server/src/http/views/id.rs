@@ -11,7 +11,7 @@ use poem_openapi::types::{
 use presence_protocol::Errno;
 use serde_json::Value;
 
-use crate::http::refusal::ErrorResponse;
+use crate::http::error_response::ErrorResponse;
 
 /// An id: 32 lower-case hexadecimal digits. What is given is only checked on [`Id::parse`], since each kind has its own refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]

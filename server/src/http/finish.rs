@@ -4,7 +4,7 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use poem::{Endpoint, Request, Response};
 use poem_openapi::OpenApi;
 
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 
 /// Turns every error into the one error object, and sets the headers that all answers have.
 pub(super) struct FinishResponse<E> {

@@ -10,7 +10,7 @@ use presence_protocol::Errno;
 use crate::client_address;
 use crate::context::ServerContext;
 
-use super::refusal::ErrorResponse;
+use super::error_response::ErrorResponse;
 
 /// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
 pub(crate) struct RequestContext {

@@ -11,7 +11,7 @@ use super::description::document;
 
 use self::document::{Document, Json, Yaml};
 
-pub(super) struct PagesApi;
+pub(super) struct DocumentsApi;
 
 /// The document of both channels.
 pub(crate) const ASYNCAPI: &str = include_str!("../../../openapi/channels.asyncapi.yaml");
@@ -19,7 +19,7 @@ pub(crate) const ASYNCAPI: &str = include_str!("../../../openapi/channels.asynca
 static OPENAPI: LazyLock<String> = LazyLock::new(document);
 
 #[OpenApi(tag = "ApiTag::Documents")]
-impl PagesApi {
+impl DocumentsApi {
     /// This document.
     ///
     /// As `presence-server openapi` prints it. The page `/docs` shows it.
