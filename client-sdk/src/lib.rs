@@ -37,6 +37,6 @@ pub use presence_protocol::app::{Queried, Queued, Receipt, ReceiptState};
 pub use presence_protocol::device::Notification;
 pub use presence_protocol::{
     AppId, CloseCode, DeviceName, Errno, Ko, NotificationId, Presence, Puid, Retry, Status,
-    StatusText,
+    StatusText, UnixMillis,
 };
 pub use secrecy::SecretString;

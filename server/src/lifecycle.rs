@@ -1,4 +1,4 @@
-//! From settings to a running server, and down again without losing anything.
+//! From settings to a build_info server, and down again without losing anything.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

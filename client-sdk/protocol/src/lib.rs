@@ -1,6 +1,6 @@
 //! Every byte on both Presence channels.
 //!
-//! The modules in reading order: the registries ([`errno`], [`close`]), the words of the wire ([`id`], [`presence`], [`limits`]),
+//! The modules in reading order: the registries ([`errno`], [`close`]), the words of the wire ([`id`], [`presence`], [`time`], [`limits`]),
 //! and one module a channel ([`device`], [`app`]). How the bytes travel is not known here.
 
 pub mod app;
@@ -11,6 +11,7 @@ pub mod id;
 pub mod limits;
 pub mod presence;
 pub mod request;
+pub mod time;
 
 mod field;
 
@@ -19,3 +20,4 @@ pub use errno::{Errno, Ko, Retry};
 pub use id::{AppId, DeviceName, NotificationId, Puid};
 pub use presence::{Presence, Status, StatusText};
 pub use request::RequestId;
+pub use time::UnixMillis;

@@ -12,10 +12,10 @@ use presence_protocol::{AppId, Errno, Ko, Presence as Update, Puid};
 use presence_store::Store;
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
-use crate::socket_waker::SocketWaker;
 use crate::errors::from_store;
-use crate::hub::{Hub, Topic, Subscription};
+use crate::hub::{Hub, Subscription, Topic};
 use crate::secret::{self, SecretKind};
+use crate::socket_waker::SocketWaker;
 
 /// The number of PUIDs that are read at a time if all of an Application are needed.
 const PUIDS_PER_PAGE: u64 = 5_000;

@@ -67,7 +67,10 @@ impl Applications {
         let count = self.store.count_apps_of(owner).await.map_err(from_store)?;
         let limit = self.settings.apps_per_developer;
         if count >= limit {
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {limit} applications")));
+            return Err(Ko::detailed(
+                Errno::TooLarge,
+                format_args!("at most {limit} applications"),
+            ));
         }
         let app = App {
             id: AppId::from_bits(rand::random()),
@@ -150,11 +153,7 @@ impl Applications {
     ///
     /// As [`Applications::find`], `domain_not_verified`, and `application_not_active` if the
     /// operator has blocked it.
-    pub async fn activate(
-        &self,
-        owner: UserId,
-        app: AppId,
-    ) -> Result<(App, Option<NewKey>), Ko> {
+    pub async fn activate(&self, owner: UserId, app: AppId) -> Result<(App, Option<NewKey>), Ko> {
         let activation = self.activation.acquire().await;
         let app = self.find(owner, app).await?;
         if app.state == ApplicationState::Registered {

@@ -4,21 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use presence_core::model::ApplicationState;
-use presence_core::phase::{FirstFrame, AuthenticatedDevice};
+use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::{DeviceInfo, View};
 use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{Command, Proof, Report};
 use presence_protocol::{CloseCode, DeviceName, Errno, Ko, NotificationId};
-use presence_store::{WriteReply, LoadedUser, Writer};
+use presence_store::{LoadedUser, WriteReply, Writer};
 
 use crate::attempts::Attempt;
-use crate::socket_waker::SocketWaker;
 use crate::errors::from_store;
-use crate::hub::{Hub, DeviceConnection};
+use crate::hub::{DeviceConnection, Hub};
 use crate::mailbox::Mailbox;
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
 use crate::rates::KeyedRateLimiter;
+use crate::socket_waker::SocketWaker;
 
 /// An open connection of an authenticated device.
 pub struct OpenedDevice {
@@ -167,7 +167,12 @@ impl Devices {
     }
 
     /// Settles notifications that a device has received or acknowledged.
-    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Settlement) -> WriteReply<usize> {
+    pub fn settle(
+        &self,
+        user: UserId,
+        ids: Vec<NotificationId>,
+        how: Settlement,
+    ) -> WriteReply<usize> {
         self.writer.settle(user, ids, how)
     }
 

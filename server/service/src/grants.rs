@@ -59,9 +59,9 @@ impl Grants {
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
             ApplicationState::Active => Ok(app),
-            ApplicationState::Registered | ApplicationState::Verified | ApplicationState::Inactive => {
-                Err(Errno::ApplicationNotActive.into())
-            }
+            ApplicationState::Registered
+            | ApplicationState::Verified
+            | ApplicationState::Inactive => Err(Errno::ApplicationNotActive.into()),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use presence_core::phase::AuthenticatedDevice;
-use presence_core::{Clock, Email, CredentialGeneration, Session, UnixMillis, UserId};
+use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, UserId};
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
 use presence_protocol::{DeviceName, Errno, Ko};

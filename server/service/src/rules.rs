@@ -187,11 +187,7 @@ mod tests {
         let longest = format!("{}.example", "a".repeat(10));
         assert!(domain(&longest, longest.len(), false).is_ok());
         let error = domain(&longest, longest.len() - 1, false).unwrap_err();
-        assert!(
-            error.to_json(None).contains("at most 17 characters"),
-            "{}",
-            error.to_json(None)
-        );
+        assert!(error.to_json(None).contains("at most 17 characters"), "{}", error.to_json(None));
     }
 
     #[test]

@@ -66,8 +66,9 @@ pub(crate) fn is_well_formed(kind: SecretKind, text: &str) -> bool {
 
 /// Returns the first characters of a key, by which it is found and shown.
 pub(crate) fn key_prefix(text: &str) -> Option<&str> {
-    let kind =
-        [SecretKind::LiveKey, SecretKind::TestKey].into_iter().find(|kind| is_well_formed(*kind, text))?;
+    let kind = [SecretKind::LiveKey, SecretKind::TestKey]
+        .into_iter()
+        .find(|kind| is_well_formed(*kind, text))?;
     text.get(..kind.prefix().len() + PREFIX_CHARS)
 }
 

@@ -119,8 +119,7 @@ impl PresenceService {
         let presence_flag = Arc::new(PresenceFlag::new(store.clone()));
         let status_rate = KeyedRateLimiter::new(settings.status_rate, shared_clock());
         let activation = Arc::new(ActivationLock::new(shared_hub()));
-        let keys =
-            Arc::new(ApiKeys::new(store.clone(), shared_hub(), shared_clock(), &settings));
+        let keys = Arc::new(ApiKeys::new(store.clone(), shared_hub(), shared_clock(), &settings));
         Self {
             connect_rate: KeyedRateLimiter::new(settings.connect_rate, shared_clock()),
             sessions: Sessions::new(

@@ -73,7 +73,8 @@ impl AppServiceApi {
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, ErrorResponse> {
         let (app, span) = (key.service.app, tracing::Span::current());
-        let results = key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
+        let results =
+            key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }

@@ -6,6 +6,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
+use presence_core::UnixMillis;
 use presence_protocol::Ko;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
@@ -151,8 +152,8 @@ impl From<App> for AppView {
             description: app.description,
             state: app.state.into(),
             domain_key: app.domain_key,
-            created_at: app.created_at,
-            blocked_at: app.blocked_at,
+            created_at: app.created_at.get(),
+            blocked_at: app.blocked_at.map(UnixMillis::get),
         }
     }
 }
@@ -255,7 +256,8 @@ impl AppsApi {
     ) -> Result<Json<AppView>, ErrorResponse> {
         let ChangeApplication { name, domain, description } = body.0;
         let change = ApplicationChanges { name, domain, description };
-        let app = user.service().applications().update(user.caller.user, appid.app()?, change).await?;
+        let app =
+            user.service().applications().update(user.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
@@ -295,7 +297,8 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<WithHeaders<Switched>, ErrorResponse> {
-        let (app, key) = user.service().applications().activate(user.caller.user, appid.app()?).await?;
+        let (app, key) =
+            user.service().applications().activate(user.caller.user, appid.app()?).await?;
         let api_key = key.map(|made| made.secret.expose_secret().to_owned());
         let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
         Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))

@@ -6,6 +6,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use presence_core::UnixMillis;
 use presence_protocol::{Errno, Ko};
 use presence_service::GrantedApp;
 use presence_service::grants::RedirectTarget;
@@ -81,8 +82,8 @@ impl From<GrantedApp> for GrantView {
             name,
             domain,
             paused: grant.paused,
-            granted_at: grant.granted_at,
-            last_looked_at,
+            granted_at: grant.granted_at.get(),
+            last_looked_at: last_looked_at.map(UnixMillis::get),
             state: state.into(),
         }
     }
@@ -187,7 +188,9 @@ impl GrantsApi {
         let (presence, app) = (user.service(), appid.app()?);
         let name = presence.grants().find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => presence.grants().grant(user.caller.user, app, &target).await?.redirect,
+            Decision::Yes => {
+                presence.grants().grant(user.caller.user, app, &target).await?.redirect
+            }
             Decision::No => presence.grants().decline(app, &target).await?,
         };
         Ok(match redirect {

@@ -129,15 +129,14 @@ impl SessionApi {
         };
         let presence = &request.context.service;
         let client = request.client;
-        let opened =
-            presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
+        let opened = presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.holder);
-        let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
+        let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
-            expires_at: caller.expires_at,
+            expires_at: caller.expires_at.get(),
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
@@ -159,7 +158,7 @@ impl SessionApi {
         Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
-            expires_at: user.caller.expires_at,
+            expires_at: user.caller.expires_at.get(),
             csrf_token: user.csrf_token(),
         })
     }

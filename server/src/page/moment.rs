@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use presence_core::Millis;
+use presence_core::UnixMillis;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment(Millis);
+pub(crate) struct Moment(UnixMillis);
 
 impl Moment {
-    /// The moment of so many milliseconds since 1970 UTC.
-    pub(crate) fn new(at: Millis) -> Self {
+    /// The moment of a wall-clock time.
+    pub(crate) fn new(at: UnixMillis) -> Self {
         Self(at)
     }
 
@@ -22,7 +22,7 @@ impl Moment {
     }
 
     fn date_time(self) -> Option<OffsetDateTime> {
-        OffsetDateTime::from_unix_timestamp(i64::try_from(self.0 / 1000).ok()?).ok()
+        OffsetDateTime::from_unix_timestamp(i64::try_from(self.0.as_secs()).ok()?).ok()
     }
 }
 
@@ -40,9 +40,9 @@ mod tests {
 
     #[test]
     fn a_moment_is_shown_to_people_and_to_machines() {
-        let moment = Moment::new(1_795_611_900_123);
+        let moment = Moment::new(UnixMillis::new(1_795_611_900_123));
         assert_eq!(moment.to_string(), "25 November 2026, 13:05 UTC");
         assert_eq!(moment.machine(), "2026-11-25T13:05:00Z");
-        assert_eq!(Moment::new(u64::MAX).to_string(), "at some time");
+        assert_eq!(Moment::new(UnixMillis::new(u64::MAX)).to_string(), "at some time");
     }
 }

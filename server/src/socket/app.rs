@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
-use presence_core::Millis;
 use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{self, Auth, Command, Queued, Request};
 use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
-use presence_service::app_services::{AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest};
+use presence_service::app_services::{
+    AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest,
+};
 use presence_service::hub::Subscription;
 use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
@@ -115,11 +117,16 @@ impl AppServiceProtocol {
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
             (Command::Notify(items), Some(guest)) => {
-                let answer = self.presence.notifications().notify(guest.service.app, items, &self.span);
+                let answer =
+                    self.presence.notifications().notify(guest.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
             }
             (Command::NotifyOne(item), Some(guest)) => {
-                let answer = self.presence.notifications().notify(guest.service.app, vec![Ok(item)], &self.span);
+                let answer = self.presence.notifications().notify(
+                    guest.service.app,
+                    vec![Ok(item)],
+                    &self.span,
+                );
                 self.work.push_back(Box::pin(async move {
                     let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     Event::NotifiedOne(id, result)
@@ -273,8 +280,8 @@ impl ProtocolState for AppServiceProtocol {
 
     fn flushed(&mut self) {}
 
-    fn look_at_time(&mut self) -> Millis {
-        Millis::MAX / 2
+    fn look_at_time(&mut self) -> Option<Duration> {
+        None
     }
 
     fn may_log(&self) -> bool {

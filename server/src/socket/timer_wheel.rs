@@ -4,15 +4,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use presence_core::Millis;
+use presence_core::Clock;
 use presence_service::SocketWaker;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How fine the time is told, in milliseconds.
-const TICK: Millis = 100;
+/// The resolution of the wheel.
+const TICK: Duration = Duration::from_millis(100);
 /// The slots of one turn; a later call stays in its slot for further turns.
 const SLOTS: u64 = 512;
 
@@ -23,42 +23,42 @@ struct Call {
 
 /// The wheel.
 pub(crate) struct TimerWheel {
-    started: Instant,
+    clock: Arc<dyn Clock>,
     slots: Vec<Mutex<Vec<Call>>>,
     /// The last tick whose calls were made, or are being made.
     turned_to: AtomicU64,
 }
 
-impl Default for TimerWheel {
-    fn default() -> Self {
+impl TimerWheel {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            started: Instant::now(),
+            clock,
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             turned_to: AtomicU64::new(0),
         }
     }
-}
 
-impl TimerWheel {
-    /// Rings a bell once, after so many milliseconds or a little later.
-    pub(crate) fn schedule(&self, delay: Millis, bell: &Arc<SocketWaker>) {
-        self.call_at(self.elapsed().saturating_add(delay) / TICK + 1, bell);
+    /// Rings a bell once, after `delay` or a little later.
+    pub(crate) fn schedule(&self, delay: Duration, bell: &Arc<SocketWaker>) {
+        self.call_at(self.tick_after(delay) + 1, bell);
     }
 
     /// Turns until it is told to stop.
     pub(crate) async fn turn(&self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(TICK));
+        let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => self.turn_to(self.elapsed() / TICK),
+                _ = ticks.tick() => self.turn_to(self.tick_after(Duration::ZERO)),
             }
         }
     }
 
-    fn elapsed(&self) -> Millis {
-        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    /// Returns the number of the tick that is the last one to begin within `delay` from now.
+    fn tick_after(&self, delay: Duration) -> u64 {
+        let time = (self.clock.steady() + delay).since_start();
+        u64::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn call_at(&self, due: u64, bell: &Arc<SocketWaker>) {
@@ -94,7 +94,13 @@ impl TimerWheel {
 mod tests {
     use std::task::{Context, Waker};
 
+    use presence_core::ManualClock;
+
     use super::*;
+
+    fn wheel() -> TimerWheel {
+        TimerWheel::new(Arc::new(ManualClock::default()))
+    }
 
     fn rung(bell: &SocketWaker) -> bool {
         bell.register(&Context::from_waker(Waker::noop()))
@@ -140,6 +146,18 @@ mod tests {
         let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
         wheel.turn_to(7);
         wheel.call_at(7, &bell);
+        assert!(rung(&bell));
+    }
+
+    #[test]
+    fn a_call_is_scheduled_by_the_injected_clock_and_never_before_its_time() {
+        let (clock, bell) = (Arc::new(ManualClock::default()), Arc::new(SocketWaker::default()));
+        let wheel = TimerWheel::new(Arc::<ManualClock>::clone(&clock));
+        clock.advance(Duration::from_millis(50));
+        wheel.schedule(Duration::from_millis(250), &bell);
+        wheel.turn_to(3);
+        assert!(!rung(&bell), "tick 3 begins at 300 ms");
+        wheel.turn_to(4);
         assert!(rung(&bell));
     }
 }

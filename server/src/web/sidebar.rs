@@ -116,7 +116,7 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn ticket(form: SignedForm) -> Response {
     let ticket = form.service().sessions().issue_ticket(&form.user.caller);
-    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME / 1000 });
+    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Response::builder().content_type("application/json; charset=utf-8").body(body.to_string())
 }
 

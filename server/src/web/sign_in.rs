@@ -123,7 +123,7 @@ pub(super) async fn enter(
         // Where it fails, the old session ends by itself.
         let _ = context.service.sessions().close(&before.caller).await;
     }
-    let seconds = opened.holder.expires_at.saturating_sub(context.service.now()) / 1000;
+    let seconds = (opened.holder.expires_at - context.service.now()).as_secs();
     let mut response = see_other(back, Notice::SignedIn);
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     set_cookie(&mut response, &cookie);

@@ -223,13 +223,14 @@ mod tests {
     use crate::app::{Command, ReceiptState, Request, auth_ok, notify_ok, parse, query_ok};
     use crate::presence::Status;
     use crate::request::RequestId;
+    use crate::time::UnixMillis;
 
     fn presence() -> Presence {
         Presence {
             uid: Puid::from_bits(1),
             status: Status::Online,
             version: 2,
-            since: 3000,
+            since: UnixMillis::new(3000),
             message: None,
             revoked: false,
         }

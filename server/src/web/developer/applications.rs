@@ -30,7 +30,12 @@ struct NewPage {
 
 #[handler]
 pub(super) async fn list(signed_in: SignedIn) -> poem::Result<Response> {
-    let apps = signed_in.service().applications().list(signed_in.me()).await.map_err(ErrorResponse::from)?;
+    let apps = signed_in
+        .service()
+        .applications()
+        .list(signed_in.me())
+        .await
+        .map_err(ErrorResponse::from)?;
     let apps = apps.into_iter().map(AppView::from).collect();
     let shell = signed_in.shell("My applications", Place::Developer);
     Ok(signed_in.show(&ListPage { shell, apps }))

@@ -27,7 +27,8 @@ pub(super) async fn make(
         }
         Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
 

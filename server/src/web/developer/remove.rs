@@ -26,7 +26,8 @@ struct RemovePage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.service().applications().find(me, app).await.map_err(ErrorResponse::from)?;
+    let app =
+        signed_in.service().applications().find(me, app).await.map_err(ErrorResponse::from)?;
     let page = page(&signed_in, me, app).await?;
     Ok(signed_in.show(&page))
 }
@@ -37,7 +38,8 @@ pub(super) async fn remove(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let app = form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     let typed = form.fields.get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
         let problem = Some("This is not its domain. Nothing was removed.");

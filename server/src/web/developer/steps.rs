@@ -28,7 +28,8 @@ pub(super) async fn verify(
         }
         Err(VerifyDomainError::Refused(ko)) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     let once = Once { unproven: Some(unproven), ..Once::default() };
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }

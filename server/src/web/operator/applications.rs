@@ -92,7 +92,12 @@ pub(super) async fn unblock(
     form: OperatorForm,
     Path(appid): Path<String>,
 ) -> poem::Result<Response> {
-    form.operator.service().operator().unblock(named(&appid)?).await.map_err(ErrorResponse::from)?;
+    form.operator
+        .service()
+        .operator()
+        .unblock(named(&appid)?)
+        .await
+        .map_err(ErrorResponse::from)?;
     Ok(back(&form, Notice::Unblocked))
 }
 

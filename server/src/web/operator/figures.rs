@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use poem::http::StatusCode;
 use poem::{Request, Response, handler};
+use presence_core::UnixMillis;
 use serde::Serialize;
 
 use crate::http::ErrorResponse;
@@ -15,8 +16,7 @@ use super::guard::Operator;
 /// How the server is at a moment. Totals are since it started.
 #[derive(Serialize)]
 struct Figures {
-    /// When, in milliseconds since 1970.
-    at: u64,
+    at: UnixMillis,
     version: &'static str,
     warming_up: bool,
     draining: bool,

@@ -21,7 +21,8 @@ struct ErasePage {
 
 #[handler]
 pub(in crate::web) async fn show(visitor: SignedIn) -> poem::Result<Response> {
-    let account = visitor.service().accounts().load(visitor.me()).await.map_err(ErrorResponse::from)?;
+    let account =
+        visitor.service().accounts().load(visitor.me()).await.map_err(ErrorResponse::from)?;
     let page = ErasePage {
         shell: visitor.shell("Erase my account", Place::Presence),
         email: account.email.as_str().to_owned(),
