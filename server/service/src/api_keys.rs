@@ -92,8 +92,8 @@ impl ApiKeys {
         if !self.store.delete_key(app.id, key).await.map_err(from_store)? {
             return Err(Errno::NotFound.into());
         }
-        if let Some(room) = self.hub.room(app.id) {
-            room.close(Some(key), CloseCode::ApplicationClosed);
+        if let Some(topic) = self.hub.room(app.id) {
+            topic.close(Some(key), CloseCode::ApplicationClosed);
         }
         Ok(())
     }

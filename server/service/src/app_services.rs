@@ -29,7 +29,7 @@ pub struct AuthenticatedAppService {
     /// The Application.
     pub app: AppId,
     key: i64,
-    room: Arc<Topic>,
+    topic: Arc<Topic>,
 }
 
 /// The Application that a request names.
@@ -154,10 +154,10 @@ impl AppServices {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = self.store.live_puids(service.app, &known).await.map_err(from_store)?;
         let live: HashSet<Puid> = live.into_iter().collect();
-        service.room.record_access(self.clock.now());
+        service.topic.record_access(self.clock.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                Queried::Known(service.room.read(|stream| stream.get(uid)))
+                Queried::Known(service.topic.read(|stream| stream.get(uid)))
             }
             Ok(uid) => Queried::Unknown(uid.to_string()),
             Err(text) => Queried::Unknown(text),
@@ -174,10 +174,10 @@ impl AppServices {
         limit: usize,
     ) -> PresencePage {
         let limit = limit.clamp(1, MAX_POLL_PAGE);
-        service.room.record_access(self.clock.now());
+        service.topic.record_access(self.clock.now());
         let mut presence: Vec<Update> = service
-            .room
-            .look(|stream| stream.present_after(after).take(limit + 1).cloned().collect());
+            .topic
+            .read(|stream| stream.present_after(after).take(limit + 1).cloned().collect());
         let has_more = presence.len() > limit;
         presence.truncate(limit);
         let next = presence.last().filter(|_| has_more).map(|last| last.uid);
@@ -207,13 +207,13 @@ impl AppServices {
         if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let room = self.hub.ensure_topic(app.id, true);
+        let topic = self.hub.ensure_topic(app.id, true);
         let now = self.clock.now();
-        room.record_access(now);
+        topic.record_access(now);
         if let Err(error) = self.store.touch_key(key.id, now).await {
             tracing::debug!(%error, "the use of a key could not be recorded");
         }
-        Ok(AuthenticatedAppService { app: app.id, key: key.id, room })
+        Ok(AuthenticatedAppService { app: app.id, key: key.id, topic })
     }
 
     async fn open_stream(
@@ -222,16 +222,16 @@ impl AppServices {
         mode: SubscribeMode,
         waker: Arc<SocketWaker>,
     ) -> Result<Subscription, Ko> {
-        let (room, key, limit) = (&service.room, service.key, self.max_sockets);
+        let (topic, key, limit) = (&service.topic, service.key, self.max_sockets);
         // The age of a cursor must count, and not the time of the last maintenance.
-        room.prune(self.clock.now());
+        topic.prune(self.clock.now());
         let subscribed = match mode {
             SubscribeMode::Plain => {
                 let users = self.all_puids(service.app).await?;
-                room.subscribe(key, waker, limit, |stream| Reader::plain(stream, users))
+                topic.subscribe(key, waker, limit, |stream| Reader::plain(stream, users))
             }
             SubscribeMode::Paged { cursor, receipts } => {
-                room.subscribe(key, waker, limit, |stream| {
+                topic.subscribe(key, waker, limit, |stream| {
                     Reader::paged(stream, cursor.as_deref(), receipts)
                 })
             }

@@ -87,9 +87,9 @@ impl Maintenance {
     /// Removes what is older than the retention from the streams and from the database.
     async fn remove_old(&self) {
         let now = self.clock.now();
-        for (app, room) in self.hub.rooms() {
-            room.prune(now);
-            if let Some(at) = room.last_access(now) {
+        for (app, topic) in self.hub.rooms() {
+            topic.prune(now);
+            if let Some(at) = topic.last_access(now) {
                 or_logged("an access could not be recorded", self.store.touch_app(app, at).await);
             }
         }
@@ -151,7 +151,7 @@ mod tests {
             generation: None,
         };
         store.insert_session(&session).await.unwrap();
-        let room = hub.ensure_topic(APP, true);
+        let topic = hub.ensure_topic(APP, true);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
         let connection = hub.arrive(user, DeviceName::default(), mailbox).unwrap();
         let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
@@ -160,11 +160,11 @@ mod tests {
 
         clock.advance(HOUR);
         maintenance.remove_old().await;
-        assert_eq!(room.read(Stream::kept), 1);
+        assert_eq!(topic.read(Stream::kept), 1);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
         maintenance.remove_old().await;
-        assert_eq!(room.read(Stream::kept), 0);
+        assert_eq!(topic.read(Stream::kept), 0);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_none());
     }
 }

@@ -59,14 +59,16 @@ impl Notifications {
                     let queued = results.iter().filter(|result| result.is_ok()).count();
                     meters.record_commit(started.elapsed(), queued);
                     let mut results = results.into_iter();
-                    let mut next = || results.next().map(|result| result.map_err(from_notify));
-                    let result = |()| next().unwrap_or(Err(Errno::Internal.into()));
-                    checked.into_iter().map(|item| item.and_then(result)).collect()
+                    let mut next = || match results.next() {
+                        Some(result) => result.map_err(from_notify),
+                        None => Err(Errno::Internal.into()),
+                    };
+                    checked.into_iter().map(|item| item.and_then(|()| next())).collect()
                 }
                 Err(error) => {
                     let error = span.in_scope(|| from_store(error));
-                    let result = |()| Err(error.clone());
-                    checked.into_iter().map(|item| item.and_then(result)).collect()
+                    let failed = |item: Result<(), _>| item.and_then(|()| Err(error.clone()));
+                    checked.into_iter().map(failed).collect()
                 }
             }
         }

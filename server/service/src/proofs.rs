@@ -254,16 +254,17 @@ impl ProofVerifier {
         }
         // A ticket stands for the session that it was issued for.
         let session = self.tickets.redeem(token, self.clock.now());
-        self.find_session(session.unwrap_or_else(|| secret::sha256(token))).await
+        let digest = session.unwrap_or_else(|| secret::sha256(token));
+        let (session, email) = self.find_session(digest).await?;
+        let Session { user, expires_at, .. } = session;
+        Ok(CheckedProof { user, email, expires_at, digest, generation: None, is_session: true })
     }
 
     /// Finds the session of a device that connects, in one statement, since many may connect at
     /// once.
-    async fn find_session(&self, digest: [u8; 32]) -> Result<CheckedProof, Ko> {
+    async fn find_session(&self, digest: [u8; 32]) -> Result<(Session, Email), Ko> {
         let found = self.store.session_with_email(digest, self.clock.now()).await;
-        let (session, email) = found.map_err(from_store)?.ok_or(Errno::SessionExpired)?;
-        let Session { user, expires_at, .. } = session;
-        Ok(CheckedProof { user, email, expires_at, digest, generation: None, is_session: true })
+        found.map_err(from_store)?.ok_or(Errno::SessionExpired.into())
     }
 
     async fn verify(&self, attempt: &Attempt, assertion: &str) -> Result<Identity, Ko> {

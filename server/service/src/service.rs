@@ -266,15 +266,15 @@ impl PresenceService {
 
     /// Updates the metrics that are only computed when they are read.
     pub fn update_gauges(&self) {
-        let rooms = self.hub.rooms();
+        let topics = self.hub.rooms();
         let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
-            app_sockets: rooms.iter().map(|(_, room)| room.sockets()).sum(),
+            app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
+            streams: topics.iter().map(|(_, topic)| topic.read(Stream::kept)).sum(),
         });
     }
 

@@ -160,7 +160,7 @@ impl Hub {
 
     /// Whether the seat was still its own.
     pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
-        let (user, until) = (user_id(seat.user), self.now + GRACE);
+        let (user, until) = (user_id(seat.user), self.grace_end());
         let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (device, mut told) = (name(seat.device), vec![]);
         let left = self.shard.find(user).is_some_and(|roster| {
@@ -233,6 +233,7 @@ impl Hub {
     }
 
     fn tell(&mut self, told: Vec<ViewChange>) {
+        let now = self.now();
         for ViewChange { app, puid, view } in told {
             let last = self.told.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster tells only of changes");
