@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko, UnixMillis};
+use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
 
 use crate::model::Email;
 
@@ -21,7 +21,7 @@ pub struct FirstFrame {
     /// Whether it acknowledges notifications.
     pub acks: bool,
     /// What it wants once it is known.
-    pub command: Command,
+    pub command: DeviceCommand,
 }
 
 /// Reads the first frame of a connection.
@@ -29,8 +29,8 @@ pub struct FirstFrame {
 /// # Errors
 ///
 /// `not_authenticated` where it carries no proof.
-pub fn introduce(request: Request) -> Result<FirstFrame, Ko> {
-    let Introduction { email, proof, device, acks } = request.introduction;
+pub fn introduce(request: DeviceRequest) -> Result<FirstFrame, ApiError> {
+    let DeviceAuth { email, proof, device, acks } = request.auth;
     Ok(FirstFrame {
         email,
         proof: proof.ok_or(Errno::NotAuthenticated)?,
@@ -58,9 +58,9 @@ pub struct AuthenticatedDevice {
 /// What to do with a frame of a known device.
 pub enum FrameAction {
     /// Apply it.
-    Apply(Command),
+    Apply(DeviceCommand),
     /// Check the proof first; it renews the session.
-    Renew(Proof, Command),
+    Renew(Proof, DeviceCommand),
 }
 
 /// How many proofs of one connection are remembered, so that none of them renews twice.
@@ -99,13 +99,13 @@ impl AuthenticatedDevice {
     /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
     pub fn hear(
         &mut self,
-        request: Request,
+        request: DeviceRequest,
         now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<FrameAction, Ko> {
-        let Introduction { email, proof, device, acks } = request.introduction;
+    ) -> Result<FrameAction, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
         if device.is_some_and(|device| device != self.device) {
-            return Err(Ko::detailed(
+            return Err(ApiError::detailed(
                 Errno::InvalidField,
                 "device must stay the same on a connection",
             ));

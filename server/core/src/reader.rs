@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use crate::roster::View;
 use crate::stream::{Said, Stream, of};
@@ -47,7 +47,7 @@ pub struct Page {
     /// Whether further pages of the same cut follow.
     pub more: bool,
     /// The updates.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
     /// Up to which place everything is reflected; absent where that cannot be said.
@@ -70,7 +70,7 @@ pub struct Reader {
     /// Everything up to here was read.
     place: u64,
     due: Due,
-    cut: VecDeque<Presence>,
+    cut: VecDeque<PresenceUpdate>,
     receipts: VecDeque<Receipt>,
     cut_is_snapshot: bool,
     gap: bool,
@@ -187,7 +187,7 @@ impl Reader {
         self.place = stream.head();
     }
 
-    fn newest_of_each(&self, stream: &Stream) -> VecDeque<Presence> {
+    fn newest_of_each(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
         let mut heard: HashMap<Puid, &View> = HashMap::new();
         let mut newest: HashMap<Puid, u64> = HashMap::new();
         for (place, said) in stream.since(self.place) {
@@ -196,7 +196,7 @@ impl Reader {
                 newest.insert(now.uid, place);
             }
         }
-        let repeats = |now: &Presence| {
+        let repeats = |now: &PresenceUpdate| {
             !now.revoked && heard.get(&now.uid).is_some_and(|view| **view == of(now))
         };
         stream
@@ -221,7 +221,7 @@ impl Reader {
     }
 
     fn page(&mut self) -> Page {
-        let presence: Vec<Presence> = self.cut.drain(..self.cut.len().min(PAGE)).collect();
+        let presence: Vec<PresenceUpdate> = self.cut.drain(..self.cut.len().min(PAGE)).collect();
         // Receipts follow the updates, so that none tells of a user before the user is seen.
         let room = if self.cut.is_empty() { PAGE - presence.len().min(PAGE - 1) } else { 0 };
         let receipts: Vec<Receipt> = self.receipts.drain(..self.receipts.len().min(room)).collect();

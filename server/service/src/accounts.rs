@@ -1,7 +1,7 @@
 //! The accounts of users.
 
 use presence_core::UserId;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_store::{Account, Store, Writer};
 
 use crate::errors::from_store;
@@ -22,7 +22,7 @@ impl Accounts {
     /// # Errors
     ///
     /// `session_expired` if the account was erased, `storage_unavailable`.
-    pub async fn load(&self, user: UserId) -> Result<Account, Ko> {
+    pub async fn load(&self, user: UserId) -> Result<Account, ApiError> {
         let account = self.store.account(user).await.map_err(from_store)?;
         account.ok_or(Errno::SessionExpired.into())
     }
@@ -32,7 +32,7 @@ impl Accounts {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn erase(&self, user: UserId) -> Result<(), Ko> {
+    pub async fn erase(&self, user: UserId) -> Result<(), ApiError> {
         self.writer.erase_user(user).await.map(drop).map_err(from_store)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::model::{ApiKey, ApplicationState};
 use presence_core::{Clock, UserId};
-use presence_protocol::{AppId, CloseCode, Errno, Ko};
+use presence_protocol::{ApiError, AppId, CloseCode, Errno};
 use presence_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -49,13 +49,16 @@ impl ApiKeys {
     ///
     /// `unknown_application`, `domain_not_verified`, `too_large` if there are too many,
     /// `storage_unavailable`.
-    pub async fn create(&self, owner: UserId, app: AppId) -> Result<NewKey, Ko> {
+    pub async fn create(&self, owner: UserId, app: AppId) -> Result<NewKey, ApiError> {
         let app = find_owned(&self.store, owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if self.store.keys_of(app.id).await.map_err(from_store)?.len() >= MAX_KEYS {
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {MAX_KEYS} keys")));
+            return Err(ApiError::detailed(
+                Errno::TooLarge,
+                format_args!("at most {MAX_KEYS} keys"),
+            ));
         }
         self.insert(app.id).await
     }
@@ -65,7 +68,7 @@ impl ApiKeys {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub(crate) async fn create_first(&self, app: AppId) -> Result<Option<NewKey>, Ko> {
+    pub(crate) async fn create_first(&self, app: AppId) -> Result<Option<NewKey>, ApiError> {
         if !self.store.keys_of(app).await.map_err(from_store)?.is_empty() {
             return Ok(None);
         }
@@ -77,7 +80,7 @@ impl ApiKeys {
     /// # Errors
     ///
     /// `unknown_application`, `storage_unavailable`.
-    pub async fn list(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, Ko> {
+    pub async fn list(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
         let app = find_owned(&self.store, owner, app).await?;
         self.store.keys_of(app.id).await.map_err(from_store)
     }
@@ -87,7 +90,7 @@ impl ApiKeys {
     /// # Errors
     ///
     /// `unknown_application`, `not_found`, `storage_unavailable`.
-    pub async fn delete(&self, owner: UserId, app: AppId, key: i64) -> Result<(), Ko> {
+    pub async fn delete(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
         let app = find_owned(&self.store, owner, app).await?;
         if !self.store.delete_key(app.id, key).await.map_err(from_store)? {
             return Err(Errno::NotFound.into());
@@ -98,7 +101,7 @@ impl ApiKeys {
         Ok(())
     }
 
-    async fn insert(&self, app: AppId) -> Result<NewKey, Ko> {
+    async fn insert(&self, app: AppId) -> Result<NewKey, ApiError> {
         let kind = if self.development { SecretKind::TestKey } else { SecretKind::LiveKey };
         let secret = secret::generate(kind);
         let text = secret.expose_secret();

@@ -8,7 +8,7 @@ use presence_core::Clock;
 use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
 use presence_protocol::app::Queried;
-use presence_protocol::{AppId, Errno, Ko, Presence as Update, Puid};
+use presence_protocol::{ApiError, AppId, Errno, PresenceUpdate as Update, Puid};
 use presence_store::Store;
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
@@ -112,7 +112,7 @@ impl AppServices {
         app: RequestedApplication,
         key: &str,
         client: IpAddr,
-    ) -> Result<AuthenticatedAppService, Ko> {
+    ) -> Result<AuthenticatedAppService, ApiError> {
         let check = |attempt: Attempt| async move { self.check_key(&attempt, app, key).await };
         self.attempts.count(client, CredentialKind::Secret, check).await
     }
@@ -127,7 +127,7 @@ impl AppServices {
         request: SubscribeRequest,
         waker: Arc<SocketWaker>,
         client: IpAddr,
-    ) -> Result<(AuthenticatedAppService, Subscription), Ko> {
+    ) -> Result<(AuthenticatedAppService, Subscription), ApiError> {
         let SubscribeRequest { app, key, mode } = request;
         let open = |attempt: Attempt| async move {
             let key = key.ok_or(Errno::InvalidApiKey)?;
@@ -150,17 +150,17 @@ impl AppServices {
         &self,
         service: &AuthenticatedAppService,
         uids: Vec<Result<Puid, String>>,
-    ) -> Result<Vec<Queried>, Ko> {
+    ) -> Result<Vec<QueryResult>, ApiError> {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = self.store.live_puids(service.app, &known).await.map_err(from_store)?;
         let live: HashSet<Puid> = live.into_iter().collect();
         service.topic.record_access(self.clock.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                Queried::Known(service.topic.read(|stream| stream.get(uid)))
+                QueryResult::Known(service.topic.read(|stream| stream.get(uid)))
             }
-            Ok(uid) => Queried::Unknown(uid.to_string()),
-            Err(text) => Queried::Unknown(text),
+            Ok(uid) => QueryResult::Unknown(uid.to_string()),
+            Err(text) => QueryResult::Unknown(text),
         };
         Ok(uids.into_iter().map(answer).collect())
     }
@@ -189,7 +189,7 @@ impl AppServices {
         _attempt: &Attempt,
         app: RequestedApplication,
         key: &str,
-    ) -> Result<AuthenticatedAppService, Ko> {
+    ) -> Result<AuthenticatedAppService, ApiError> {
         let prefix = secret::key_prefix(key).ok_or(Errno::InvalidApiKey)?;
         let digest = secret::sha256(key);
         let candidates = self.store.keys_by_prefix(prefix).await.map_err(from_store)?;
@@ -221,7 +221,7 @@ impl AppServices {
         service: &AuthenticatedAppService,
         mode: SubscribeMode,
         waker: Arc<SocketWaker>,
-    ) -> Result<Subscription, Ko> {
+    ) -> Result<Subscription, ApiError> {
         let (topic, key, limit) = (&service.topic, service.key, self.max_sockets);
         // The age of a cursor must count, and not the time of the last maintenance.
         topic.prune(self.clock.now());
@@ -236,10 +236,10 @@ impl AppServices {
                 })
             }
         };
-        subscribed.map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))
+        subscribed.map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))
     }
 
-    async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, Ko> {
+    async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, ApiError> {
         let mut all: Vec<Puid> = Vec::new();
         loop {
             let after = all.last().copied();

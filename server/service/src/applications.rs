@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState};
 use presence_core::{Clock, UserId};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::{AppChanges, NewDomain, Store, Writer};
 
 use crate::activation::ActivationLock;
@@ -61,13 +61,13 @@ impl Applications {
     /// # Errors
     ///
     /// `invalid_field`, `too_large` if the developer has too many, `storage_unavailable`.
-    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, Ko> {
+    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, ApiError> {
         let Registration { name, domain, description } = wanted;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
         let count = self.store.count_apps_of(owner).await.map_err(from_store)?;
         let limit = self.settings.apps_per_developer;
         if count >= limit {
-            return Err(Ko::detailed(
+            return Err(ApiError::detailed(
                 Errno::TooLarge,
                 format_args!("at most {limit} applications"),
             ));
@@ -93,7 +93,7 @@ impl Applications {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn list(&self, owner: UserId) -> Result<Vec<App>, Ko> {
+    pub async fn list(&self, owner: UserId) -> Result<Vec<App>, ApiError> {
         self.store.apps_of(owner).await.map_err(from_store)
     }
 
@@ -103,7 +103,7 @@ impl Applications {
     ///
     /// `unknown_application`, also if the Application belongs to another developer;
     /// `storage_unavailable`.
-    pub async fn find(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    pub async fn find(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         find_owned(&self.store, owner, app).await
     }
 
@@ -118,7 +118,7 @@ impl Applications {
         owner: UserId,
         app: AppId,
         changes: ApplicationChanges,
-    ) -> Result<App, Ko> {
+    ) -> Result<App, ApiError> {
         let ApplicationChanges { name, domain, description } = changes;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
         let activation = self.activation.acquire().await;
@@ -142,7 +142,7 @@ impl Applications {
     /// # Errors
     ///
     /// As [`Applications::find`].
-    pub async fn remove(&self, owner: UserId, app: AppId) -> Result<(), Ko> {
+    pub async fn remove(&self, owner: UserId, app: AppId) -> Result<(), ApiError> {
         self.find(owner, app).await?;
         self.writer.remove_app(app).await.map(drop).map_err(from_store)
     }
@@ -153,14 +153,21 @@ impl Applications {
     ///
     /// As [`Applications::find`], `domain_not_verified`, and `application_not_active` if the
     /// operator has blocked it.
-    pub async fn activate(&self, owner: UserId, app: AppId) -> Result<(App, Option<NewKey>), Ko> {
+    pub async fn activate(
+        &self,
+        owner: UserId,
+        app: AppId,
+    ) -> Result<(App, Option<NewKey>), ApiError> {
         let activation = self.activation.acquire().await;
         let app = self.find(owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if app.blocked_at.is_some() {
-            return Err(Ko::detailed(Errno::ApplicationNotActive, "the operator has blocked it"));
+            return Err(ApiError::detailed(
+                Errno::ApplicationNotActive,
+                "the operator has blocked it",
+            ));
         }
         self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(from_store)?;
         activation.set_active(app.id, true);
@@ -174,7 +181,7 @@ impl Applications {
     /// # Errors
     ///
     /// As [`Applications::find`], and `application_not_active`.
-    pub async fn deactivate(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    pub async fn deactivate(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         let activation = self.activation.acquire().await;
         let app = self.find(owner, app).await?;
         match app.state {
@@ -196,7 +203,7 @@ impl Applications {
     /// # Errors
     ///
     /// As [`Applications::find`].
-    pub async fn count_grants(&self, owner: UserId, app: AppId) -> Result<u64, Ko> {
+    pub async fn count_grants(&self, owner: UserId, app: AppId) -> Result<u64, ApiError> {
         let app = self.find(owner, app).await?;
         self.store.count_grants_of(app.id).await.map_err(from_store)
     }
@@ -206,7 +213,7 @@ impl Applications {
         name: Option<&str>,
         domain: Option<&str>,
         description: Option<&str>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let limits = self.settings.texts;
         if let Some(name) = name {
             rules::display_text("name", name, limits.name, false)?;

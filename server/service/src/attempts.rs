@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use presence_core::{Clock, Steady};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::settings::ServiceSettings;
@@ -76,9 +76,9 @@ impl AttemptCounter {
         client: IpAddr,
         kind: CredentialKind,
         check: impl FnOnce(Attempt) -> F,
-    ) -> Result<T, Ko>
+    ) -> Result<T, ApiError>
     where
-        F: Future<Output = Result<T, Ko>>,
+        F: Future<Output = Result<T, ApiError>>,
     {
         let address = rate_limited_address(client);
         match kind {
@@ -120,16 +120,16 @@ impl ThrottledClients {
         Self { until: until.build(), clock }
     }
 
-    fn check(&self, address: IpAddr) -> Result<(), Ko> {
+    fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let left = self
             .until
             .get(&address)
             .map(|until| until - self.clock.steady())
             .filter(|left| !left.is_zero());
-        left.map_or(Ok(()), |left| Err(Ko::slow_down(left.as_secs_f64())))
+        left.map_or(Ok(()), |left| Err(ApiError::slow_down(left.as_secs_f64())))
     }
 
-    fn insert(&self, address: IpAddr, slow_down: &Ko) {
+    fn insert(&self, address: IpAddr, slow_down: &ApiError) {
         let wait = Duration::from_secs_f64(slow_down.retry_after.unwrap_or_default().max(0.0));
         self.until.insert(address, self.clock.steady() + wait);
     }
@@ -178,7 +178,7 @@ mod tests {
         kind: CredentialKind,
         result: Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let checked = counter.count(CLIENT, kind, |_| ready(result.map_err(Ko::from))).await;
+        let checked = counter.count(CLIENT, kind, |_| ready(result.map_err(ApiError::from))).await;
         checked.map_err(|error| error.errno)
     }
 
@@ -186,7 +186,7 @@ mod tests {
     fn a_throttled_address_may_try_again_once_the_injected_clock_has_passed_the_wait() {
         let clock = Arc::new(ManualClock::default());
         let throttled = ThrottledClients::new(Arc::<ManualClock>::clone(&clock));
-        throttled.insert(CLIENT, &Ko::slow_down(2.0));
+        throttled.insert(CLIENT, &ApiError::slow_down(2.0));
         clock.advance(Duration::from_millis(1_500));
         assert_eq!(throttled.check(CLIENT).unwrap_err().retry_after, Some(0.5));
         clock.advance(Duration::from_millis(500));

@@ -7,8 +7,8 @@ use presence_core::model::ApplicationState;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::{DeviceInfo, View};
 use presence_core::{Email, Notification, Settlement, UserId};
-use presence_protocol::device::{Command, Proof, Report};
-use presence_protocol::{CloseCode, DeviceName, Errno, Ko, NotificationId};
+use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
+use presence_protocol::{ApiError, CloseCode, DeviceName, Errno, NotificationId};
 use presence_store::{LoadedUser, WriteReply, Writer};
 
 use crate::attempts::Attempt;
@@ -79,7 +79,7 @@ impl Devices {
         first: FirstFrame,
         waker: Arc<SocketWaker>,
         client: IpAddr,
-    ) -> Result<OpenedDevice, Ko> {
+    ) -> Result<OpenedDevice, ApiError> {
         let FirstFrame { email, proof, device, acks, command } = first;
         let credentials =
             DeviceCredentials { proof: &proof, email: email.as_deref(), device: &device };
@@ -118,7 +118,7 @@ impl Devices {
         (email, device): (Email, DeviceName),
         mailbox: Arc<Mailbox>,
         client: IpAddr,
-    ) -> Result<VerifiedProof, Ko> {
+    ) -> Result<VerifiedProof, ApiError> {
         let credentials =
             DeviceCredentials { proof: &proof, email: Some(email.as_str()), device: &device };
         let (kind, credentials, mailbox) = (credentials.kind(), &credentials, &mailbox);
@@ -141,26 +141,28 @@ impl Devices {
         &self,
         user: UserId,
         device: &DeviceName,
-        command: &Command,
-    ) -> Result<(), Ko> {
+        command: &DeviceCommand,
+    ) -> Result<(), ApiError> {
         match command {
-            Command::Ack(_) => Ok(()),
-            Command::Status(_) | Command::Visibility(_) => self.rate.check(&(user, device.clone())),
+            DeviceCommand::Ack(_) => Ok(()),
+            DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => {
+                self.rate.check(&(user, device.clone()))
+            }
         }
     }
 
     /// Applies a command of a device.
-    pub fn apply(&self, connection: &DeviceConnection, command: Command) -> CommandOutcome {
+    pub fn apply(&self, connection: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
         match command {
-            Command::Status(Report { status, message, application_ids }) => {
+            DeviceCommand::Status(StatusReport { status, message, application_ids }) => {
                 connection.report(View::new(status, message), application_ids);
                 CommandOutcome::Done
             }
-            Command::Visibility(apps) => {
+            DeviceCommand::Visibility(apps) => {
                 connection.show_only_to(apps);
                 CommandOutcome::Done
             }
-            Command::Ack(ids) => {
+            DeviceCommand::Ack(ids) => {
                 CommandOutcome::Settling(self.settle(connection.user(), ids, Settlement::Acked))
             }
         }
@@ -186,7 +188,7 @@ impl Devices {
     /// # Errors
     ///
     /// `not_found`.
-    pub fn end(&self, user: UserId, device: &DeviceName) -> Result<(), Ko> {
+    pub fn end(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
         if self.hub.end_device(user, device, CloseCode::EndedByUser) {
             Ok(())
         } else {
@@ -205,13 +207,13 @@ impl Devices {
         checked: &CheckedProof,
         device: &DeviceName,
         waker: Arc<SocketWaker>,
-    ) -> Result<Registered, Ko> {
+    ) -> Result<Registered, ApiError> {
         let mailbox = Arc::new(Mailbox::new(waker, checked.digest()));
         set_generation(&mailbox, checked);
         let connection = self
             .hub
             .arrive(checked.user(), device.clone(), Arc::clone(&mailbox))
-            .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
+            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.presence_flag.persist_arrival().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
         for (app, state) in &loaded.apps {
@@ -236,6 +238,6 @@ fn set_generation(mailbox: &Mailbox, checked: &CheckedProof) {
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settlement_result(reply: WriteReply<usize>) -> Result<(), Ko> {
+pub async fn settlement_result(reply: WriteReply<usize>) -> Result<(), ApiError> {
     reply.await.map(drop).map_err(from_store)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence_core::model::{App, ApplicationState};
 use presence_core::{Clock, UserId};
 use presence_identity::fetch::{FetchError, GuardedClient};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::Store;
 use url::Url;
 
@@ -47,13 +47,13 @@ pub enum DomainProofError {
 pub enum VerifyDomainError {
     /// The domain was not looked at.
     #[error(transparent)]
-    Refused(#[from] Ko),
+    Refused(#[from] ApiError),
     /// The domain does not show the key.
     #[error(transparent)]
     NotProven(#[from] DomainProofError),
 }
 
-impl From<VerifyDomainError> for Ko {
+impl From<VerifyDomainError> for ApiError {
     fn from(error: VerifyDomainError) -> Self {
         match error {
             VerifyDomainError::Refused(error) => error,

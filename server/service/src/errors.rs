@@ -1,7 +1,7 @@
 //! Converts the errors of lower crates to the errors that clients get.
 
 use presence_identity::IdentityError;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_store::{NotifyError, StoreError};
 
 /// The seconds after which a client may retry if the database failed.
@@ -11,31 +11,34 @@ const ISSUER_RETRY: f64 = 5.0;
 
 /// Converts an error of the store, and logs it.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
-pub(crate) fn from_store(error: StoreError) -> Ko {
+pub(crate) fn from_store(error: StoreError) -> ApiError {
     tracing::warn!(%error, "store.failed");
     if matches!(error, StoreError::Nonsense(_)) {
         return Errno::Internal.into();
     }
-    Ko::from(Errno::StorageUnavailable).after(STORE_RETRY)
+    ApiError::from(Errno::StorageUnavailable).after(STORE_RETRY)
 }
 
 /// Converts an error of the verification of an assertion.
-pub(crate) fn from_identity(error: IdentityError) -> Ko {
+pub(crate) fn from_identity(error: IdentityError) -> ApiError {
     tracing::debug!(%error, "identity.refused");
     match error {
         IdentityError::Invalid(_) => Errno::InvalidAssertion.into(),
-        IdentityError::Unavailable => Ko::from(Errno::IdentityUnavailable).after(ISSUER_RETRY),
-        IdentityError::Busy => Ko::slow_down(1.0),
+        IdentityError::Unavailable => {
+            ApiError::from(Errno::IdentityUnavailable).after(ISSUER_RETRY)
+        }
+        IdentityError::Busy => ApiError::slow_down(1.0),
     }
 }
 
 /// Converts the reason why a notification was refused.
-pub(crate) fn from_notify(fault: NotifyError) -> Ko {
+pub(crate) fn from_notify(fault: NotifyError) -> ApiError {
     match fault {
         NotifyError::UnknownUid => Errno::UnknownUid.into(),
-        NotifyError::IdempotencyMismatch => {
-            Ko::detailed(Errno::InvalidField, "idempotency_key was used for another notification")
-        }
+        NotifyError::IdempotencyMismatch => ApiError::detailed(
+            Errno::InvalidField,
+            "idempotency_key was used for another notification",
+        ),
     }
 }
 

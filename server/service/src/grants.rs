@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{Clock, UserId};
-use presence_protocol::{AppId, Errno, Ko, Puid};
+use presence_protocol::{ApiError, AppId, Errno, Puid};
 use presence_store::{GrantedApp, Store, Writer};
 
 use crate::errors::from_store;
@@ -54,7 +54,7 @@ impl Grants {
     /// # Errors
     ///
     /// `unknown_application`, `application_not_active`, `storage_unavailable`.
-    pub async fn find_application(&self, app: AppId) -> Result<App, Ko> {
+    pub async fn find_application(&self, app: AppId) -> Result<App, ApiError> {
         let app = self.store.app(app).await.map_err(from_store)?;
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
@@ -75,7 +75,7 @@ impl Grants {
         user: UserId,
         app: AppId,
         target: &RedirectTarget,
-    ) -> Result<GrantOutcome, Ko> {
+    ) -> Result<GrantOutcome, ApiError> {
         let app = self.find_application(app).await?;
         self.redirect(&app, target, None)?;
         let fresh = Puid::from_bits(rand::random());
@@ -90,7 +90,11 @@ impl Grants {
     /// # Errors
     ///
     /// As [`Grants::find_application`], and `redirect_not_allowed`.
-    pub async fn decline(&self, app: AppId, target: &RedirectTarget) -> Result<Option<String>, Ko> {
+    pub async fn decline(
+        &self,
+        app: AppId,
+        target: &RedirectTarget,
+    ) -> Result<Option<String>, ApiError> {
         let app = self.find_application(app).await?;
         self.redirect(&app, target, None)
     }
@@ -100,7 +104,7 @@ impl Grants {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn list(&self, user: UserId) -> Result<Vec<GrantedApp>, Ko> {
+    pub async fn list(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
         let mut granted = self.store.granted_apps(user).await.map_err(from_store)?;
         let now = self.clock.now();
         for entry in &mut granted {
@@ -116,7 +120,7 @@ impl Grants {
     /// # Errors
     ///
     /// `unknown_application` if there is no such grant, `storage_unavailable`.
-    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, Ko> {
+    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, ApiError> {
         let grant = self.writer.pause(user, app, paused).await.map_err(from_store)?;
         grant.ok_or(Errno::UnknownApplication.into())
     }
@@ -126,7 +130,7 @@ impl Grants {
     /// # Errors
     ///
     /// As [`Grants::pause`].
-    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), Ko> {
+    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
         let grant = self.writer.revoke(user, app).await.map_err(from_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
     }
@@ -136,7 +140,7 @@ impl Grants {
         app: &App,
         target: &RedirectTarget,
         uid: Option<Puid>,
-    ) -> Result<Option<String>, Ko> {
+    ) -> Result<Option<String>, ApiError> {
         let Some(url) = &target.redirect else { return Ok(None) };
         let state = target.state.as_deref();
         let url = rules::redirect(url, &app.domain, self.development, uid, state)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use presence_protocol::app::ReceiptState;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 /// The metrics of the hub.
 pub(crate) struct HubMeters {
@@ -140,7 +140,7 @@ impl Default for SignInMeters {
 
 impl SignInMeters {
     /// Counts the outcome of a sign-in, and returns it.
-    pub(crate) fn count<T>(&self, outcome: Result<T, Ko>) -> Result<T, Ko> {
+    pub(crate) fn count<T>(&self, outcome: Result<T, ApiError>) -> Result<T, ApiError> {
         let counter = match &outcome {
             Ok(_) => Some(&self.accepted),
             Err(error) => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::app::{NotifyItem, Queued};
-use presence_protocol::{AppId, Errno, Ko, NotificationId, Puid};
+use presence_protocol::app::{NotifyItem, QueuedNotification};
+use presence_protocol::{ApiError, AppId, Errno, NotificationId, Puid};
 use presence_store::{NewNotification, Writer};
 use tracing::Span;
 
@@ -42,15 +42,15 @@ impl Notifications {
     pub fn notify(
         &self,
         app: AppId,
-        items: Vec<Result<NotifyItem, Ko>>,
+        items: Vec<Result<NotifyItem, ApiError>>,
         span: &Span,
-    ) -> impl Future<Output = Vec<Result<Queued, Ko>>> + Send + 'static {
+    ) -> impl Future<Output = Vec<Result<QueuedNotification, ApiError>>> + Send + 'static {
         let mut accepted = Vec::with_capacity(items.len());
-        let check = |item: Result<NotifyItem, Ko>| {
+        let check = |item: Result<NotifyItem, ApiError>| {
             accepted.push(self.check(app, item?)?);
             Ok(())
         };
-        let checked: Vec<Result<(), Ko>> = items.into_iter().map(check).collect();
+        let checked: Vec<Result<(), ApiError>> = items.into_iter().map(check).collect();
         let reply = self.writer.notify(app, accepted);
         let (started, span, meters) = (Instant::now(), span.clone(), self.meters.clone());
         async move {
@@ -79,7 +79,7 @@ impl Notifications {
         self.rate.prune();
     }
 
-    fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, Ko> {
+    fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, ApiError> {
         let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
         rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rate.check(&(app, uid))?;

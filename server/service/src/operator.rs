@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState};
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::Store;
 
 use crate::activation::ActivationLock;
@@ -47,7 +47,7 @@ impl Operator {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn search(&self, text: &str) -> Result<Vec<ApplicationMatch>, Ko> {
+    pub async fn search(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(from_store)?;
         let with_sockets = |app: App| {
             let sockets = self.hub.room(app.id).map_or(0, |topic| topic.sockets());
@@ -62,7 +62,7 @@ impl Operator {
     /// # Errors
     ///
     /// `unknown_application`, `storage_unavailable`.
-    pub async fn block(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn block(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, Some(self.clock.now())).await?;
         tracing::info!(%app, "operator.blocked");
         Ok(())
@@ -73,13 +73,13 @@ impl Operator {
     /// # Errors
     ///
     /// As [`Operator::block`].
-    pub async fn unblock(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn unblock(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, None).await?;
         tracing::info!(%app, "operator.unblocked");
         Ok(())
     }
 
-    async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), Ko> {
+    async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), ApiError> {
         let activation = self.activation.acquire().await;
         let before = self.store.app(app).await.map_err(from_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use presence_core::{Clock, Steady};
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
@@ -79,7 +79,7 @@ impl OperatorAccess {
     /// # Errors
     ///
     /// `slow_down` if the client has tried too often.
-    pub fn sign_in(&self, client: IpAddr, token: &str) -> Result<Option<SecretString>, Ko> {
+    pub fn sign_in(&self, client: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
         self.sign_ins.prune();
         self.sign_ins.check(&rate_limited_address(client))?;
         let is_equal = secret::equal_in_constant_time(&secret::sha256(token), &self.token.0);

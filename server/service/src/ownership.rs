@@ -2,7 +2,7 @@
 
 use presence_core::UserId;
 use presence_core::model::App;
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_store::Store;
 
 use crate::errors::from_store;
@@ -13,7 +13,7 @@ use crate::errors::from_store;
 ///
 /// `unknown_application`, also if the Application belongs to another developer;
 /// `storage_unavailable`.
-pub(crate) async fn find_owned(store: &Store, owner: UserId, app: AppId) -> Result<App, Ko> {
+pub(crate) async fn find_owned(store: &Store, owner: UserId, app: AppId) -> Result<App, ApiError> {
     let app = store.app(app).await.map_err(from_store)?;
     app.filter(|app| app.owner == owner).ok_or(Errno::UnknownApplication.into())
 }

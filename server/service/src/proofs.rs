@@ -12,7 +12,7 @@ use presence_core::phase::AuthenticatedDevice;
 use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, UserId};
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::{Raised, Store};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
@@ -162,7 +162,7 @@ impl ProofVerifier {
         attempt: &Attempt,
         credentials: &DeviceCredentials<'_>,
         renewed: Option<&Mailbox>,
-    ) -> Result<CheckedProof, Ko> {
+    ) -> Result<CheckedProof, ApiError> {
         let checked = self.check_credentials(attempt, credentials).await;
         let checked = self.meters.count(checked)?;
         self.bump_generation(&checked, renewed).await?;
@@ -179,7 +179,7 @@ impl ProofVerifier {
         attempt: &Attempt,
         assertion: &str,
         email: Option<&str>,
-    ) -> Result<CheckedProof, Ko> {
+    ) -> Result<CheckedProof, ApiError> {
         let identity = self.verify(attempt, assertion).await?;
         let checked = self.accept(identity, email, Purpose::Session).await?;
         self.bump_generation(&checked, None).await?;
@@ -196,7 +196,7 @@ impl ProofVerifier {
         &self,
         _attempt: &Attempt,
         identity: Identity,
-    ) -> Result<CheckedProof, Ko> {
+    ) -> Result<CheckedProof, ApiError> {
         let checked = self.accept(identity, None, Purpose::Session).await?;
         self.bump_generation(&checked, None).await?;
         Ok(checked)
@@ -208,7 +208,7 @@ impl ProofVerifier {
     /// # Errors
     ///
     /// `session_expired`, `invalid_assertion`, `storage_unavailable`.
-    pub(crate) async fn confirm(&self, checked: CheckedProof) -> Result<VerifiedProof, Ko> {
+    pub(crate) async fn confirm(&self, checked: CheckedProof) -> Result<VerifiedProof, ApiError> {
         let CheckedProof { user, email, expires_at, digest, generation, is_session } = checked;
         if is_session {
             self.find_session(digest).await?;
@@ -226,7 +226,7 @@ impl ProofVerifier {
         &self,
         attempt: &Attempt,
         credentials: &DeviceCredentials<'_>,
-    ) -> Result<CheckedProof, Ko> {
+    ) -> Result<CheckedProof, ApiError> {
         let DeviceCredentials { proof, email, device } = credentials;
         match proof {
             Proof::Assertion(assertion) => {
@@ -248,7 +248,7 @@ impl ProofVerifier {
         }
     }
 
-    async fn check_token(&self, _attempt: &Attempt, token: &str) -> Result<CheckedProof, Ko> {
+    async fn check_token(&self, _attempt: &Attempt, token: &str) -> Result<CheckedProof, ApiError> {
         if !secret::is_well_formed(SecretKind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
@@ -262,12 +262,12 @@ impl ProofVerifier {
 
     /// Finds the session of a device that connects, in one statement, since many may connect at
     /// once.
-    async fn find_session(&self, digest: [u8; 32]) -> Result<(Session, Email), Ko> {
+    async fn find_session(&self, digest: [u8; 32]) -> Result<(Session, Email), ApiError> {
         let found = self.store.session_with_email(digest, self.clock.now()).await;
         found.map_err(from_store)?.ok_or(Errno::SessionExpired.into())
     }
 
-    async fn verify(&self, attempt: &Attempt, assertion: &str) -> Result<Identity, Ko> {
+    async fn verify(&self, attempt: &Attempt, assertion: &str) -> Result<Identity, ApiError> {
         let (now, client) = (self.clock.now(), attempt.client());
         let started = Instant::now();
         let verified = self.verifier.verify_for(assertion, now, Some(client)).await;
@@ -282,7 +282,7 @@ impl ProofVerifier {
         identity: Identity,
         claimed_email: Option<&str>,
         purpose: Purpose,
-    ) -> Result<CheckedProof, Ko> {
+    ) -> Result<CheckedProof, ApiError> {
         let Identity { issuer, email, expires_at, digest, generation, .. } = identity;
         let email = Email::parse(&email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
@@ -301,7 +301,7 @@ impl ProofVerifier {
         &self,
         checked: &CheckedProof,
         renewed: Option<&Mailbox>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let Some(generation) = &checked.generation else { return Ok(()) };
         let user = checked.user;
         match self.store.raise_generation(user, generation).await.map_err(from_store)? {
@@ -323,7 +323,7 @@ pub fn proof_digest(proof: &Proof) -> [u8; 32] {
     }
 }
 
-fn check_email(claimed: Option<&str>, verified: &Email) -> Result<(), Ko> {
+fn check_email(claimed: Option<&str>, verified: &Email) -> Result<(), ApiError> {
     match claimed {
         Some(claimed) if Email::parse(claimed).as_ref() != Some(verified) => {
             Err(Errno::EmailMismatch.into())

@@ -11,7 +11,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use presence_core::Clock;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 
 use crate::settings::Rate;
 
@@ -64,11 +64,11 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
     /// # Errors
     ///
     /// `slow_down` if the bucket is empty.
-    pub(crate) fn check(&self, key: &K) -> Result<(), Ko> {
+    pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
         self.limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(governor::clock::Clock::now(&self.clock));
             // The wait may be over by now, but a wait of no time would be no advice.
-            Ko::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
+            ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
     }
 

@@ -9,7 +9,7 @@ use presence_core::stream::Stream;
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio_util::sync::CancellationToken;
 
@@ -242,9 +242,9 @@ impl PresenceService {
     /// # Errors
     ///
     /// `too_many_connections` if the address has opened too many.
-    pub fn check_connect_rate(&self, address: IpAddr) -> Result<(), Ko> {
+    pub fn check_connect_rate(&self, address: IpAddr) -> Result<(), ApiError> {
         self.connect_rate.check(&rate_limited_address(address)).map_err(|slow_down| {
-            let error = Ko::from(Errno::TooManyConnections);
+            let error = ApiError::from(Errno::TooManyConnections);
             slow_down.retry_after.map_or(error.clone(), |seconds| error.after(seconds))
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presence_core::{Clock, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -90,7 +90,7 @@ impl Sessions {
         email: Option<&str>,
         scope: Scope,
         client: IpAddr,
-    ) -> Result<NewSession, Ko> {
+    ) -> Result<NewSession, ApiError> {
         let check = |attempt: Attempt| async move {
             let checked = self.proofs.verifier.check_sign_in(&attempt, assertion, email);
             let opened = async { self.register(checked.await?, scope).await };
@@ -110,8 +110,8 @@ impl Sessions {
         &self,
         client: IpAddr,
         scope: Scope,
-        verifying: impl Future<Output = Result<Identity, Ko>>,
-    ) -> Result<NewSession, Ko> {
+        verifying: impl Future<Output = Result<Identity, ApiError>>,
+    ) -> Result<NewSession, ApiError> {
         let check = |attempt: Attempt| async move {
             let identity = verifying.await?;
             let checked = self.proofs.verifier.check_identity(&attempt, identity);
@@ -127,7 +127,11 @@ impl Sessions {
     ///
     /// `not_authenticated` if the text is no token, `session_expired`, `slow_down`,
     /// `storage_unavailable`.
-    pub async fn authenticate(&self, token: &str, client: IpAddr) -> Result<AuthenticatedUser, Ko> {
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        client: IpAddr,
+    ) -> Result<AuthenticatedUser, ApiError> {
         let check = |attempt: Attempt| async move { self.find(&attempt, token).await };
         self.proofs.attempts.count(client, CredentialKind::Secret, check).await
     }
@@ -137,7 +141,7 @@ impl Sessions {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn close(&self, holder: &AuthenticatedUser) -> Result<(), Ko> {
+    pub async fn close(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
         self.store.delete_session(&holder.digest).await.map_err(from_store)?;
         self.hub.end_session(holder.user, &holder.digest);
         Ok(())
@@ -148,7 +152,7 @@ impl Sessions {
         self.proofs.verifier.tickets().issue(holder.digest, self.clock.now())
     }
 
-    async fn register(&self, checked: CheckedProof, scope: Scope) -> Result<NewSession, Ko> {
+    async fn register(&self, checked: CheckedProof, scope: Scope) -> Result<NewSession, ApiError> {
         let (user, email) = (checked.user(), checked.email().clone());
         let token = secret::generate(SecretKind::Token);
         let digest = secret::sha256(token.expose_secret());
@@ -165,7 +169,7 @@ impl Sessions {
         Ok(NewSession { token, holder })
     }
 
-    async fn find(&self, _attempt: &Attempt, token: &str) -> Result<AuthenticatedUser, Ko> {
+    async fn find(&self, _attempt: &Attempt, token: &str) -> Result<AuthenticatedUser, ApiError> {
         if !secret::is_well_formed(SecretKind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::sync::Cache;
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::{ApiError, DeviceName, Errno};
 
 /// The maximum number of assertions that are remembered.
 const MAX_REMEMBERED: u64 = 200_000;
@@ -50,7 +50,7 @@ impl UsedAssertions {
         digest: [u8; 32],
         purpose: Purpose,
         expires_at: UnixMillis,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let used = UsedAssertion { purpose: purpose.clone(), expires_at };
         let entry = self.0.entry(digest).or_insert(used);
         let is_device_again = purpose != Purpose::Session && entry.value().purpose == purpose;

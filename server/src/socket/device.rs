@@ -10,8 +10,10 @@ use bytes::Bytes;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
 use presence_core::{Notification, Settlement};
-use presence_protocol::device::{self, Command, Proof, Request};
-use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{
+    ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
+};
 use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
 use presence_service::hub::DeviceConnection;
 use presence_service::proofs::{self, VerifiedProof};
@@ -31,9 +33,9 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenedDevice>, Ko>),
-    Renewed(Result<VerifiedProof, Ko>, Command),
-    Settled(Result<(), Ko>),
+    Opened(Result<Box<OpenedDevice>, ApiError>),
+    Renewed(Result<VerifiedProof, ApiError>, DeviceCommand),
+    Settled(Result<(), ApiError>),
 }
 
 /// A device whose user is known, in its seat.
@@ -86,7 +88,7 @@ impl DeviceProtocol {
         }
     }
 
-    fn take(&mut self, request: Request) -> Result<(), Ko> {
+    fn take(&mut self, request: DeviceRequest) -> Result<(), ApiError> {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
@@ -117,7 +119,7 @@ impl DeviceProtocol {
         Ok(())
     }
 
-    fn apply(&mut self, command: Command) {
+    fn apply(&mut self, command: DeviceCommand) {
         let Some(guest) = &self.guest else { return };
         match self.presence.devices().apply(&guest.seat, command) {
             CommandOutcome::Done => self.reply_ok(),
@@ -151,11 +153,11 @@ impl DeviceProtocol {
         self.say_notifications(&pending);
     }
 
-    fn on_turned_away(&mut self, ko: &Ko) {
+    fn on_turned_away(&mut self, ko: &ApiError) {
         self.reply_ko(ko);
         self.attempts += 1;
         // Who is to wait has not failed: the issuer, the tables or the rate has.
-        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        let is_to_wait = ko.errno.retry_advice() == RetryAdvice::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push(Outgoing::Close(CloseCode::TryAgainLater));
@@ -172,7 +174,7 @@ impl DeviceProtocol {
         self.out.push(Outgoing::Text(bytes));
     }
 
-    fn reply_ko(&mut self, ko: &Ko) {
+    fn reply_ko(&mut self, ko: &ApiError) {
         meter::count_error(ko.errno);
         let id = self.id.take();
         self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
@@ -303,8 +305,8 @@ impl ProtocolState for DeviceProtocol {
     }
 }
 
-fn on_the_wire(item: &Notification) -> device::Notification {
-    device::Notification {
+fn on_the_wire(item: &Notification) -> device::LiveNotification {
+    device::LiveNotification {
         source: item.source.as_ref().to_owned(),
         message: item.message.as_ref().to_owned(),
         action: item.action.as_ref().to_owned(),

@@ -10,7 +10,7 @@ use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde::Deserialize;
 
 use crate::client_address;
@@ -98,7 +98,7 @@ pub(super) async fn finish(
             }
             Err(error) => {
                 failure = Some(error);
-                Err(Ko::from(in_plain_words(error).0))
+                Err(ApiError::from(in_plain_words(error).0))
             }
         }
     };

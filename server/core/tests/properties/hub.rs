@@ -9,7 +9,7 @@ use presence_core::shard::Shard;
 use presence_core::stream::{Retention, Stream};
 use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId};
 use presence_protocol::app::Receipt;
-use presence_protocol::{AppId, DeviceName, Presence, Puid, StatusText};
+use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
 use crate::model::{Grants, Seat, Shown, Uid};
 use crate::step::{DEVICES, SEATS};
@@ -24,7 +24,7 @@ pub(crate) struct Frame {
     pub(crate) snapshot: bool,
     pub(crate) gap: bool,
     pub(crate) more: bool,
-    pub(crate) presence: Vec<Presence>,
+    pub(crate) presence: Vec<PresenceUpdate>,
     pub(crate) receipts: Vec<Receipt>,
     /// With the place that it stands for.
     pub(crate) cursor: Option<(String, u64)>,

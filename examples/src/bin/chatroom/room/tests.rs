@@ -102,7 +102,7 @@ fn row(room: &Room, member: MemberId) -> Row {
 
 fn update(status: Status, revoked: bool) -> AppServiceEvent {
     let version = 1 + u64::from(revoked);
-    let presence = Presence {
+    let presence = PresenceUpdate {
         uid: uid(1),
         status,
         version,
