@@ -7,7 +7,7 @@ use std::sync::Arc;
 use presence_core::Clock;
 use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
-use presence_protocol::app::Queried;
+use presence_protocol::app::QueryResult;
 use presence_protocol::{ApiError, AppId, Errno, PresenceUpdate as Update, Puid};
 use presence_store::Store;
 

@@ -67,17 +67,17 @@ async fn question(
 ) -> Result<Response, ErrorResponse> {
     let presence = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
-    let app = presence.grantable_app(appid).await?;
+    let app = presence.grants().find_application(appid).await?;
     let Asked { redirect, state, id } = asked;
     let (redirect, id) = (said(redirect), said(id));
     rules::display_text("id", id.as_deref().unwrap_or_default(), ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
     let target = RedirectTarget { redirect: redirect.clone(), state: None };
-    let origin = presence.decline(appid, &target).await?.and_then(|url| origin(&url));
+    let origin = presence.grants().decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
         return Ok(page::see_other(&return_path::sign_in(here)));
     };
-    let grants = presence.grants_of(caller.user).await?;
+    let grants = presence.grants().list(caller.user).await?;
     let known = grants.into_iter().find(|granted| granted.grant.app == appid);
     let policy = origin.as_deref().map_or_else(Policy::new, Policy::sending_to);
     let page = GrantPage {

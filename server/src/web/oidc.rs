@@ -11,7 +11,6 @@ use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
 use presence_protocol::{ApiError, Errno};
-use presence_service::attempts::Attempt;
 use serde::Deserialize;
 
 use crate::client_address;
@@ -89,27 +88,31 @@ pub(super) async fn finish(
     let secret = browser(request, context);
     let now = context.service.now();
     let flow = flow(context)?;
-    let mut fault = FlowError::Busy;
+    let (mut return_path, mut failure) = (String::new(), None);
+    // The code is a credential: after too many refusals, the provider is not asked about it.
     let finishing = async {
-        let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
-        finished.map_err(|error| {
-            fault = error;
-            ApiError::from(in_plain_words(error).0)
-        })
+        match flow.finish(&provider, &answer, secret.as_deref(), now).await {
+            Ok(finished) => {
+                return_path = finished.return_path;
+                Ok(finished.identity)
+            }
+            Err(error) => {
+                failure = Some(error);
+                Err(ApiError::from(in_plain_words(error).0))
+            }
+        }
     };
-    // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.
-    let finished =
-        context.service.attempt(client_address::of(request), Attempt::SignIn, finishing).await;
-    let finished = match finished {
-        Ok(finished) => finished,
-        Err(ko) if ko.errno == Errno::SlowDown => {
+    let client = client_address::of(request);
+    let opened = context.service.sessions().open_verified(client, Scope::Account, finishing).await;
+    let opened = match (opened, failure) {
+        (Ok(opened), _) => opened,
+        (Err(error), _) if error.errno == Errno::SlowDown => {
             return failed(&visitor, &provider, FlowError::Busy);
         }
-        Err(_) => return failed(&visitor, &provider, fault),
+        (Err(_), Some(error)) => return failed(&visitor, &provider, error),
+        (Err(error), None) => return Err(ErrorResponse::from(error).into()),
     };
-    let opened = context.service.open_session_for(finished.identity, Scope::Account).await;
-    let opened = opened.map_err(ErrorResponse::from)?;
-    let response = sign_in::enter(request, context, &opened, &finished.return_path).await;
+    let response = sign_in::enter(request, context, &opened, &return_path).await;
     Ok(without_referrer(response))
 }
 

@@ -102,10 +102,10 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
         return Ok(visitor.show(&ForStrangers { shell }));
     };
     let presence = visitor.service();
-    let grants = presence.grants_of(me).await.map_err(ErrorResponse::from)?;
+    let grants = presence.grants().list(me).await.map_err(ErrorResponse::from)?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
-        presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
+        presence.devices().list(me).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
     let best = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
     Ok(visitor.show(&Sidebar { shell, grants, devices, best }))
@@ -115,7 +115,7 @@ pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
 #[handler]
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn ticket(form: SignedForm) -> Response {
-    let ticket = form.service().ticket(&form.user.caller);
+    let ticket = form.service().sessions().issue_ticket(&form.user.caller);
     let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Response::builder().content_type("application/json; charset=utf-8").body(body.to_string())
 }
@@ -124,13 +124,13 @@ pub(super) async fn ticket(form: SignedForm) -> Response {
 pub(super) async fn pause(form: SignedForm) -> poem::Result<Response> {
     let (app, pause) = (app(&form)?, form.fields.get("paused") == Some("true"));
     let done = if pause { Notice::Paused } else { Notice::Resumed };
-    let paused = form.service().pause(form.me(), app, pause).await;
+    let paused = form.service().grants().pause(form.me(), app, pause).await;
     Ok(told(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))?)
 }
 
 #[handler]
 pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
-    let revoked = form.service().revoke(form.me(), app(&form)?).await;
+    let revoked = form.service().grants().revoke(form.me(), app(&form)?).await;
     let said = (Notice::Revoked, Notice::NoSuchGrant);
     Ok(told(revoked, Errno::UnknownApplication, said)?)
 }
@@ -139,7 +139,7 @@ pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
 #[expect(clippy::unused_async, reason = "poem takes async handlers only")]
 pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
     let device: DeviceName = field(&form, "device")?;
-    let ended = form.service().end_device(form.me(), &device);
+    let ended = form.service().devices().end(form.me(), &device);
     Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
 }
 

@@ -106,9 +106,9 @@ pub(super) async fn development(
             SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     };
-    let client = Some(http::RequestContext::of(request)?.client);
+    let client = http::RequestContext::of(request)?.client;
     let (presence, email) = (&context.service, Some(email.as_str()));
-    let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
+    let opened = presence.sessions().open(&assertion, email, Scope::Account, client).await;
     Ok(enter(request, &context, &opened.map_err(ErrorResponse::from)?, back).await)
 }
 
@@ -121,9 +121,9 @@ pub(super) async fn enter(
 ) -> Response {
     if let Ok(before) = AuthenticatedRequest::of(request).await {
         // Where it fails, the old session ends by itself.
-        let _ = context.service.close_session(&before.caller).await;
+        let _ = context.service.sessions().close(&before.caller).await;
     }
-    let seconds = (opened.caller.expires_at - context.service.now()).as_secs();
+    let seconds = (opened.holder.expires_at - context.service.now()).as_secs();
     let mut response = see_other(back, Notice::SignedIn);
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     set_cookie(&mut response, &cookie);
@@ -132,7 +132,7 @@ pub(super) async fn enter(
 
 #[handler]
 pub(super) async fn sign_out(form: SignedForm) -> poem::Result<Response> {
-    form.service().close_session(&form.user.caller).await.map_err(ErrorResponse::from)?;
+    form.service().sessions().close(&form.user.caller).await.map_err(ErrorResponse::from)?;
     let mut response = see_other("/", Notice::SignedOut);
     if let Some(cookie) = form.user.clear_cookie() {
         set_cookie(&mut response, &cookie);

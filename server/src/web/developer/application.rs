@@ -55,9 +55,10 @@ impl ApplicationPage {
         once: Once,
     ) -> Result<Self, ErrorResponse> {
         let presence = visitor.service();
-        let keys = presence.keys(owner, app.id).await?;
-        let grants = presence.count_grants_of(owner, app.id).await?;
-        let proof_url = presence.proof_url(&app.domain).map(String::from).unwrap_or_default();
+        let keys = presence.api_keys().list(owner, app.id).await?;
+        let grants = presence.applications().count_grants(owner, app.id).await?;
+        let proof_url =
+            presence.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
         let app_origin = proof_url
             .strip_suffix(presence_service::domains::DOMAIN_PROOF_PATH)
             .unwrap_or_default()
@@ -91,7 +92,8 @@ impl ApplicationPage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await.map_err(ErrorResponse::from)?;
+    let app =
+        signed_in.service().applications().find(me, app).await.map_err(ErrorResponse::from)?;
     let page = ApplicationPage::of(&signed_in, me, app, Once::default()).await?;
     Ok(signed_in.show(&page))
 }

@@ -30,7 +30,12 @@ struct NewPage {
 
 #[handler]
 pub(super) async fn list(signed_in: SignedIn) -> poem::Result<Response> {
-    let apps = signed_in.service().apps_of(signed_in.me()).await.map_err(ErrorResponse::from)?;
+    let apps = signed_in
+        .service()
+        .applications()
+        .list(signed_in.me())
+        .await
+        .map_err(ErrorResponse::from)?;
     let apps = apps.into_iter().map(AppView::from).collect();
     let shell = signed_in.shell("My applications", Place::Developer);
     Ok(signed_in.show(&ListPage { shell, apps }))
@@ -47,7 +52,7 @@ pub(super) async fn register(visitor: Visitor, form: SignedForm) -> poem::Result
     let mut draft = Draft::of(&form.fields);
     let wanted = draft.check(form.service().settings());
     let Some(wanted) = wanted else { return Ok(again(&visitor, draft)) };
-    match form.service().register(form.me(), wanted).await {
+    match form.service().applications().register(form.me(), wanted).await {
         Ok(app) => Ok(see_other(&format!("/myapps/{}", app.id), Notice::Registered)),
         Err(ko) if matches!(ko.errno, Errno::TooLarge | Errno::InvalidField) => {
             let problem = Some(ko.text.into_owned());

@@ -25,7 +25,7 @@ struct ChangePage {
 
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
-    let app = signed_in.service().own_app(signed_in.me(), app).await;
+    let app = signed_in.service().applications().find(signed_in.me(), app).await;
     let app = app.map_err(ErrorResponse::from)?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
@@ -37,7 +37,7 @@ pub(super) async fn change(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let before = form.service().own_app(form.me(), app).await;
+    let before = form.service().applications().find(form.me(), app).await;
     let before = before.map_err(ErrorResponse::from)?;
     let mut draft = Draft::of(&form.fields);
     let Some(wanted) = draft.check(form.service().settings()) else {
@@ -49,7 +49,7 @@ pub(super) async fn change(
         domain: Some(wanted.domain),
         description: Some(wanted.description),
     };
-    let after = form.service().change_app(form.me(), before.id, change).await;
+    let after = form.service().applications().update(form.me(), before.id, change).await;
     let after = after.map_err(ErrorResponse::from)?;
     let moved = after.domain != before.domain;
     let notice = if moved { Notice::DomainChanged } else { Notice::ApplicationChanged };

@@ -20,7 +20,7 @@ struct ConsolePage {
 
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
-    let app = signed_in.service().own_app(signed_in.me(), app).await;
+    let app = signed_in.service().applications().find(signed_in.me(), app).await;
     let app = AppView::from(app.map_err(ErrorResponse::from)?);
     let shell = signed_in.shell(format!("Console of {}", app.name), Place::Developer);
     Ok(signed_in.show(&ConsolePage { shell, app }))

@@ -19,7 +19,7 @@ pub(super) async fn make(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let (status, once) = match form.service().make_key(form.me(), app).await {
+    let (status, once) = match form.service().api_keys().create(form.me(), app).await {
         Ok(made) => (StatusCode::OK, Once { made: Some(made.secret), ..Once::default() }),
         Err(ko) if ko.errno == Errno::TooLarge => {
             let no_key = "There are as many keys as there may be. Revoke one that is not used.";
@@ -27,7 +27,8 @@ pub(super) async fn make(
         }
         Err(ko) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
 
@@ -37,7 +38,7 @@ pub(super) async fn delete(
     Named(app): Named,
     Path((_, key)): Path<(String, i64)>,
 ) -> poem::Result<Response> {
-    let notice = match form.service().delete_key(form.me(), app, key).await {
+    let notice = match form.service().api_keys().delete(form.me(), app, key).await {
         Ok(()) => Notice::KeyDeleted,
         Err(ko) if ko.errno == Errno::NotFound => Notice::NoSuchKey,
         Err(ko) => return Err(ErrorResponse::from(ko).into()),

@@ -26,7 +26,8 @@ struct RemovePage {
 #[handler]
 pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await.map_err(ErrorResponse::from)?;
+    let app =
+        signed_in.service().applications().find(me, app).await.map_err(ErrorResponse::from)?;
     let page = page(&signed_in, me, app).await?;
     Ok(signed_in.show(&page))
 }
@@ -37,7 +38,8 @@ pub(super) async fn remove(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     let typed = form.fields.get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
         let problem = Some("This is not its domain. Nothing was removed.");
@@ -45,12 +47,12 @@ pub(super) async fn remove(
         let page = RemovePage { problem, typed: typed.to_owned(), ..page };
         return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
     }
-    form.service().remove_app(form.me(), app.id).await.map_err(ErrorResponse::from)?;
+    form.service().applications().remove(form.me(), app.id).await.map_err(ErrorResponse::from)?;
     Ok(see_other("/myapps", Notice::ApplicationRemoved))
 }
 
 async fn page(visitor: &Visitor, owner: UserId, app: App) -> Result<RemovePage, ErrorResponse> {
-    let grants = visitor.service().count_grants_of(owner, app.id).await?;
+    let grants = visitor.service().applications().count_grants(owner, app.id).await?;
     let shell = visitor.shell(format!("Remove {}", app.name), Place::Developer);
     Ok(RemovePage { shell, app: app.into(), grants, typed: String::new(), problem: None })
 }

@@ -20,7 +20,7 @@ pub(super) async fn verify(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let (status, unproven) = match form.service().verify_app(form.me(), app).await {
+    let (status, unproven) = match form.service().domains().verify(form.me(), app).await {
         Ok(_) => return Ok(see_other(&format!("/myapps/{app}"), Notice::DomainVerified)),
         Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, advice(reason)),
         Err(VerifyDomainError::Refused(ko)) if ko.errno == Errno::SlowDown => {
@@ -28,7 +28,8 @@ pub(super) async fn verify(
         }
         Err(VerifyDomainError::Refused(ko)) => return Err(ErrorResponse::from(ko).into()),
     };
-    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
+    let app =
+        form.service().applications().find(form.me(), app).await.map_err(ErrorResponse::from)?;
     let once = Once { unproven: Some(unproven), ..Once::default() };
     Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
 }
@@ -39,7 +40,7 @@ pub(super) async fn activate(
     form: SignedForm,
     Named(app): Named,
 ) -> poem::Result<Response> {
-    let activated = form.service().activate_app(form.me(), app).await;
+    let activated = form.service().applications().activate(form.me(), app).await;
     let (app, made) = activated.map_err(ErrorResponse::from)?;
     let Some(made) = made else {
         return Ok(see_other(&format!("/myapps/{}", app.id), Notice::Started));
@@ -51,7 +52,7 @@ pub(super) async fn activate(
 
 #[handler]
 pub(super) async fn deactivate(form: SignedForm, Named(app): Named) -> poem::Result<Response> {
-    let stopped = form.service().deactivate_app(form.me(), app).await;
+    let stopped = form.service().applications().deactivate(form.me(), app).await;
     let app = stopped.map_err(ErrorResponse::from)?;
     Ok(see_other(&format!("/myapps/{}", app.id), Notice::Stopped))
 }

@@ -74,7 +74,7 @@ pub(super) async fn find(
     Query(wish): Query<Wish>,
 ) -> poem::Result<Response> {
     let wanted = wish.find.trim().to_owned();
-    let found = operator.service().find_apps(&wanted).await.map_err(ErrorResponse::from)?;
+    let found = operator.service().operator().search(&wanted).await.map_err(ErrorResponse::from)?;
     let found: Vec<FoundView> = found.into_iter().map(FoundView::from).collect();
     let full = found.len() as u64 >= MAX_MATCHES;
     let (shell, csrf_token) = (shell(&visitor, "Applications"), operator.csrf_token());
@@ -83,7 +83,7 @@ pub(super) async fn find(
 
 #[handler]
 pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> poem::Result<Response> {
-    form.operator.service().block_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
+    form.operator.service().operator().block(named(&appid)?).await.map_err(ErrorResponse::from)?;
     Ok(back(&form, Notice::Blocked))
 }
 
@@ -92,7 +92,12 @@ pub(super) async fn unblock(
     form: OperatorForm,
     Path(appid): Path<String>,
 ) -> poem::Result<Response> {
-    form.operator.service().unblock_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
+    form.operator
+        .service()
+        .operator()
+        .unblock(named(&appid)?)
+        .await
+        .map_err(ErrorResponse::from)?;
     Ok(back(&form, Notice::Unblocked))
 }
 

@@ -32,7 +32,7 @@ impl Operator {
         let RequestContext { context, .. } = RequestContext::of(request)?;
         let session = cookie(request, cookie_name(&context));
         let known = session.filter(|session| {
-            context.operator.as_ref().is_some_and(|console| console.access.knows(session))
+            context.operator.as_ref().is_some_and(|console| console.access.is_open(session))
         });
         console(&context)?;
         let session = known.ok_or(Errno::NotAuthenticated)?.into();
@@ -101,7 +101,7 @@ pub(super) fn enter_cookie(
     console: &OperatorConsole,
     session: &SecretString,
 ) -> String {
-    session_cookie(context, session.expose_secret(), console.access.session().as_secs())
+    session_cookie(context, session.expose_secret(), console.access.session_lifetime().as_secs())
 }
 
 fn session_cookie(context: &ServerContext, session: &str, seconds: u64) -> String {

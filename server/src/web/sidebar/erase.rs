@@ -21,7 +21,8 @@ struct ErasePage {
 
 #[handler]
 pub(in crate::web) async fn show(visitor: SignedIn) -> poem::Result<Response> {
-    let account = visitor.service().account(visitor.me()).await.map_err(ErrorResponse::from)?;
+    let account =
+        visitor.service().accounts().load(visitor.me()).await.map_err(ErrorResponse::from)?;
     let page = ErasePage {
         shell: visitor.shell("Erase my account", Place::Presence),
         email: account.email.as_str().to_owned(),
@@ -38,7 +39,7 @@ pub(in crate::web) async fn erase(form: SignedForm) -> poem::Result<Response> {
     if typed.as_ref() != Some(&form.user.caller.email) {
         return Ok(see_other("/sidebar/erase", Notice::NotErased));
     }
-    form.service().erase(form.me()).await.map_err(ErrorResponse::from)?;
+    form.service().accounts().erase(form.me()).await.map_err(ErrorResponse::from)?;
     let mut response = see_other("/", Notice::Erased);
     if let Some(cookie) = form.user.clear_cookie() {
         set_cookie(&mut response, &cookie);
