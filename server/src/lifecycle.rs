@@ -28,6 +28,7 @@ use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
+use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
@@ -111,7 +112,7 @@ impl Running {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
         let (house, house_stop) = (Arc::clone(&service), stop.clone());
-        tasks.spawn(async move { house.run_maintenance(house_stop).await });
+        tasks.spawn(async move { house.keep_house(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
         if let Some(oidc) = oidc {
@@ -167,7 +168,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let closing = self.context.service.close_database();
+        let closing = self.context.service.closing();
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         self.watch_certificate()?;
         let ended = CancellationToken::new();
@@ -339,9 +340,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",

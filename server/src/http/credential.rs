@@ -10,11 +10,14 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
 use presence_service::PresenceService;
-use presence_service::app_services::{self, AuthenticatedAppService, RequestedApplication};
+use presence_service::app_services::{self, AppService};
+use presence_service::attempts::Attempt;
 use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::client_address;
 use crate::context::ServerContext;
+use crate::cookie::SetCookie;
+use crate::form::CsrfCheck;
 
 use super::error_response::ErrorResponse;
 use super::request_context::{self, RequestContext};
@@ -49,18 +52,20 @@ impl AuthenticatedRequest {
     }
 
     /// The header that takes the cookie away, where the user came by it.
-    pub(crate) fn clear_cookie(&self) -> Option<String> {
+    pub(crate) fn clear_cookie(&self) -> Option<SetCookie> {
         self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
 
-    /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
-    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), ErrorResponse> {
-        let Some(token) = &self.cookie else { return Ok(()) };
-        let given = csrf_field.or(self.csrf.as_deref());
-        if self.same_origin && given.is_some_and(|given| sessions::is_csrf_token(token, given)) {
-            return Ok(());
+    /// Returns what must be checked before this user's request may change something.
+    pub(crate) fn csrf_check(&self) -> CsrfCheck<'_> {
+        match &self.cookie {
+            Some(session) => CsrfCheck::Cookie {
+                session,
+                same_origin: self.same_origin,
+                header: self.csrf.as_deref(),
+            },
+            None => CsrfCheck::Bearer,
         }
-        Err(Errno::Forbidden.into())
     }
 
     /// Refuses a session that may not do everything.
@@ -85,7 +90,7 @@ impl AuthenticatedRequest {
             };
         let presence = &context.service;
         let from = client_address::of(request);
-        let caller = presence.sessions().authenticate(&token, from).await?;
+        let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -101,7 +106,7 @@ pub(super) struct FormSender(AuthenticatedRequest);
 impl SessionAuth {
     fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }
@@ -111,7 +116,7 @@ impl AccountAuth {
     fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }
@@ -164,7 +169,7 @@ user_extractor!(SessionAuth AccountAuth FormSender);
 /// An AppService, its key checked for the Application in the path, before anything else of the call is read.
 pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
-    pub(super) service: AuthenticatedAppService,
+    pub(super) service: AppService,
 }
 
 impl<'a> ApiExtractor<'a> for ApiKeyAuth {
@@ -199,8 +204,8 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
         let (presence, from) = (&context.service, client_address::of(request));
-        let app = RequestedApplication::Id(app);
-        let checked = presence.app_services().authenticate(app, key, from).await;
+        let checking = presence.app_service(Some(app), key);
+        let checked = presence.attempt(from, Attempt::Secret, checking).await;
         Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
     }
 }

@@ -6,8 +6,11 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::ApiError;
+use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
+
+use crate::cookie::SetCookie;
 
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
@@ -129,8 +132,9 @@ impl SessionApi {
         };
         let presence = &request.context.service;
         let client = request.client;
-        let opened = presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
-        let (token, caller) = (opened.token.expose_secret(), opened.holder);
+        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
+        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
+        let (token, caller) = (opened.token.expose_secret(), opened.caller);
         let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
@@ -143,10 +147,8 @@ impl SessionApi {
         if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(
-            header::SET_COOKIE,
-            request_context::session_cookie(&request.context, token, seconds),
-        ))
+        let cookie = request_context::session_cookie(&request.context, token, seconds);
+        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Who am I.
@@ -168,16 +170,16 @@ impl SessionApi {
     /// Ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
     async fn delete(&self, user: SessionAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
-        user.service().sessions().close(&user.caller).await?;
+        user.service().close_session(&user.caller).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }
 
 /// It was done, and the cookie goes where there was one.
-pub(super) fn done_and_forgotten(clear_cookie: Option<String>) -> WithHeaders<Done> {
+pub(super) fn done_and_forgotten(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
         None => answer,
     }
 }
