@@ -6,7 +6,6 @@
 //! the two checks; only [`ProofVerifier::confirm`] makes a [`VerifiedProof`] of it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::phase::AuthenticatedDevice;
 use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, UserId};
@@ -16,6 +15,7 @@ use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::{GenerationOutcome, Store};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
+use crate::clock::Stopwatch;
 use crate::errors::{from_identity, from_store};
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
@@ -269,7 +269,7 @@ impl ProofVerifier {
 
     async fn verify(&self, attempt: &Attempt, assertion: &str) -> Result<Identity, ApiError> {
         let (now, client) = (self.clock.now(), attempt.client());
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let verified = self.verifier.verify_for(assertion, now, Some(client)).await;
         let identity = verified.map_err(from_identity)?;
         self.meters.record_verification(started.elapsed());
