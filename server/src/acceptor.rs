@@ -14,7 +14,7 @@ use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
 use presence_core::Millis;
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
@@ -112,7 +112,7 @@ impl Acceptor for Listening {
 pub(crate) struct Watched {
     /// There until it is dropped.
     link: Option<Link>,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
     /// Until when something must be written.
     until: Millis,
@@ -126,7 +126,7 @@ impl Watched {
     fn new(link: Link, sockets: Arc<SocketRegistry>, silences: Silences) -> Self {
         let Silences { handshake, first, later } = silences;
         let greeting = link.is_greeting();
-        let until = sockets.presence.steady() + if greeting { handshake } else { first };
+        let until = sockets.service.steady() + if greeting { handshake } else { first };
         let (link, first) = (Some(link), greeting.then_some(first));
         Self { link, bell: Arc::default(), sockets, until, first, later, called: false }
     }
@@ -140,11 +140,11 @@ impl Watched {
     }
 
     fn is_over(&mut self, context: &Context<'_>) -> bool {
-        let rung = self.bell.listen(context);
+        let rung = self.bell.register(context);
         if self.called && !rung {
             return false;
         }
-        let now = self.sockets.presence.steady();
+        let now = self.sockets.service.steady();
         if now >= self.until {
             if self.is_greeting() {
                 meter::handshake(false);
@@ -163,13 +163,13 @@ impl Watched {
         if !self.is_greeting()
             && let Some(first) = self.first.take()
         {
-            self.until = self.sockets.presence.steady() + first;
+            self.until = self.sockets.service.steady() + first;
         }
     }
 
     fn wrote(&mut self, written: &Poll<Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) {
-            self.until = self.sockets.presence.steady() + self.later;
+            self.until = self.sockets.service.steady() + self.later;
             self.first = None;
         }
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
-use presence_service::Presence;
+use presence_service::PresenceService;
 use url::Url;
 
-use crate::web::OperatorDoor;
+use crate::operator_console::OperatorConsole;
 
 /// What every handler may use.
 pub struct ServerContext {
     /// The service.
-    pub presence: Arc<Presence>,
+    pub service: Arc<PresenceService>,
     /// Where this server is reached from outside; its origin is the audience of assertions.
     pub public_url: Url,
     /// The origins whose pages are this server's own.
@@ -25,7 +25,7 @@ pub struct ServerContext {
     /// The most bytes of a REST body.
     pub body_limit: usize,
     /// What the operator's pages need; without it they are not there.
-    pub operator: Option<OperatorDoor>,
+    pub operator: Option<OperatorConsole>,
     /// The file that says what runs, where there is one.
     pub version_file: PathBuf,
 }

@@ -13,19 +13,19 @@ mod keys;
 mod session;
 
 mod development;
+pub(crate) mod documents;
 mod operation;
-pub(crate) mod pages;
 
 mod description;
-mod errors_page;
+mod errors_markdown;
 
 mod body;
+pub(crate) mod build_info;
 mod credential;
-mod door;
+mod error_response;
+mod finish;
 mod form;
-mod refusal;
-pub(crate) mod running;
-mod site;
+mod request_context;
 mod views;
 
 #[cfg(test)]
@@ -33,38 +33,36 @@ mod tests;
 
 use std::sync::Arc;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint};
+use poem::endpoint::ToDynEndpoint;
 use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
+use crate::route_table::{RouteTable, SharedEndpoint};
 
 use self::account::AccountApi;
 use self::app_service::AppServiceApi;
 use self::apps::AppsApi;
 use self::development::DevelopmentApi;
-use self::door::{Allowed, Door};
+use self::documents::DocumentsApi;
+use self::finish::{AllowedMethods, FinishResponse};
 use self::grants::GrantsApi;
 use self::keys::KeysApi;
 use self::operation::OperationApi;
-use self::pages::PagesApi;
 use self::session::SessionApi;
 
-pub(crate) use self::body::text as read_text;
-pub(crate) use self::credential::User;
+pub(crate) use self::body::text as read_body;
+pub(crate) use self::credential::AuthenticatedRequest;
 pub use self::description::document;
 pub(crate) use self::development::dev_assertion;
-pub(crate) use self::door::wants_a_page;
-pub use self::errors_page::errors_page;
+pub(crate) use self::error_response::ErrorResponse;
+pub use self::errors_markdown::errors_markdown;
+pub(crate) use self::finish::accepts_html;
 pub(crate) use self::form::FORM;
-pub(crate) use self::refusal::Refusal;
-pub(crate) use self::site::{Site, cookie, session_cookie};
-
-/// An endpoint that several routes share.
-pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
+pub(crate) use self::request_context::{RequestContext, session_cookie};
 
 /// All calls.
 type Api = (
@@ -76,12 +74,12 @@ type Api = (
     AppServiceApi,
     OperationApi,
     DevelopmentApi,
-    PagesApi,
+    DocumentsApi,
 );
 
 /// The subjects of calls.
 #[derive(Tags)]
-enum Subject {
+enum ApiTag {
     /// Signing in and out.
     Session,
     /// Who may see the user.
@@ -100,31 +98,34 @@ enum Subject {
     Documents,
 }
 
-/// All routes but the two sockets and the metrics: `pages` puts its own before those of the API, and tells which methods they know.
+/// Returns all routes except the two sockets and the metrics: those of the API, and those that
+/// `pages` puts before them.
 pub fn routes(
     context: Arc<ServerContext>,
-    pages: fn(SharedEndpoint) -> Route,
-    methods: &[(&str, &str)],
+    pages: fn(SharedEndpoint) -> RouteTable,
 ) -> impl Endpoint<Output = Response> {
     let api = service().into_endpoint().map_to_response();
-    let calls = pages(Arc::new(ToDynEndpoint(api)))
-        .with(CatchPanic::new().with_handler(|_| Refusal::from(Errno::Internal).response()))
+    let table = pages(Arc::new(ToDynEndpoint(api)));
+    let allowed = AllowedMethods::of::<Api>(&table.methods());
+    let calls = table
+        .into_route()
+        .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(context);
-    Door::new(calls, Allowed::of::<Api>(methods))
+    FinishResponse::new(calls, allowed)
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
-pub fn refuse(ko: &Ko) -> Response {
-    let mut response = Refusal::from(ko.clone()).response();
+pub fn error_response(ko: &ApiError) -> Response {
+    let mut response = ErrorResponse::from(ko.clone()).response();
     if ko.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    door::finish(response.headers_mut());
+    finish::finish(response.headers_mut());
     response
 }
 
 /// The page of the viewer of the OpenAPI document, as poem-openapi makes it.
-pub(crate) fn viewer() -> String {
+pub(crate) fn swagger_ui_page() -> String {
     service().swagger_ui_html()
 }
 
@@ -138,7 +139,7 @@ fn service() -> OpenApiService<Api, ()> {
         AppServiceApi,
         OperationApi,
         DevelopmentApi,
-        PagesApi,
+        DocumentsApi,
     );
     OpenApiService::new(api, "Presence", env!("CARGO_PKG_VERSION"))
         .description(include_str!("http/introduction.md"))

@@ -10,7 +10,10 @@ pub mod web;
 
 pub mod http;
 
+mod cookie;
+mod form;
 mod page;
+pub mod route_table;
 
 mod acceptor;
 mod browserid;
@@ -25,3 +28,4 @@ pub mod context;
 mod handover;
 mod logging;
 mod meter;
+pub mod operator_console;

@@ -12,9 +12,9 @@ use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
-use presence_protocol::{CloseCode, Errno, Ko};
+use presence_protocol::{ApiError, CloseCode, Errno};
 use presence_service::clock::SystemClock;
-use presence_service::{Parts, Presence, StoreError};
+use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,15 +24,17 @@ use crate::acceptor::{Listening, bind};
 use crate::browserid;
 use crate::client_address::Proxies;
 use crate::context::ServerContext;
-use crate::http;
+use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
+use crate::operator_console::OperatorConsole;
+use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web::{self, OperatorDoor};
+use crate::web;
 
 /// How long sockets, requests and the writer may take to end, beyond the drain.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +81,8 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter = MetricsExporter::start().map_err(failed)?;
+        let exporter =
+            MetricsExporter::install(build_info::VERSION, build_info::commit()).map_err(failed)?;
         let listener = listen_on(settings.listen)?;
         let operator = settings.metrics_listen().map(listen_on).transpose()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -90,7 +93,7 @@ impl Running {
         let oidc = oidc::verifier(&settings).map_err(failed)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let (presence, writer) = Presence::open(Parts {
+        let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(with_oidc(
                 verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
@@ -105,24 +108,24 @@ impl Running {
         let own_origins = own_origins(&settings, &public_url, address);
         let origins = Origins::of(own_origins.clone(), &settings);
         let sockets =
-            Arc::new(SocketRegistry::new(Arc::clone(&presence), settings.sockets(), origins));
+            Arc::new(SocketRegistry::new(Arc::clone(&service), settings.sockets(), origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
-        let (house, house_stop) = (Arc::clone(&presence), stop.clone());
+        let (house, house_stop) = (Arc::clone(&service), stop.clone());
         tasks.spawn(async move { house.keep_house(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
         if let Some(oidc) = oidc {
-            tasks.spawn(oidc::tend(oidc, Arc::clone(&presence), stop.clone()));
+            tasks.spawn(oidc::tend(oidc, Arc::clone(&service), stop.clone()));
         }
         let context = Arc::new(ServerContext {
-            presence,
+            service,
             public_url,
             own_origins,
             dev_issuer,
             code_flow,
             body_limit: settings.body_bytes,
-            operator: OperatorDoor::configured(&settings, &exporter, &sockets),
+            operator: OperatorConsole::configured(&settings, &exporter, &sockets),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -165,7 +168,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let closing = self.context.presence.closing();
+        let closing = self.context.service.closing();
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         self.watch_certificate()?;
         let ended = CancellationToken::new();
@@ -337,9 +340,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",
@@ -357,7 +359,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::refuse(&Ko::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -374,11 +376,11 @@ fn is_for_the_operator(uri: &Uri) -> bool {
 
 fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::refuse(&Errno::MethodNotAllowed.into());
+        return http::error_response(&Errno::MethodNotAllowed.into());
     }
     Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(sockets))
+        .body(exporter.render(&sockets.service, sockets.is_draining()))
 }
 
 fn socket<F, A>(
@@ -387,12 +389,12 @@ fn socket<F, A>(
 ) -> Arc<dyn DynEndpoint<Output = Response>>
 where
     F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<Response, Ko>> + Send + 'static,
+    A: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
         let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|ko| http::refuse(&ko)) }
+        async move { answer.await.unwrap_or_else(|ko| http::error_response(&ko)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

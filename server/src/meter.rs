@@ -12,10 +12,8 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
+use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
-
-use crate::http::running;
-use crate::socket::registry::SocketRegistry;
 
 /// Upper bounds of most histograms, in seconds.
 const SECONDS: &[f64] = &[
@@ -176,7 +174,7 @@ pub(crate) struct MetricsExporter(PrometheusHandle);
 
 impl MetricsExporter {
     /// Starts counting. A second one in the same process counts nothing.
-    pub(crate) fn start() -> Result<Self, BuildError> {
+    pub(crate) fn install(version: &'static str, commit: &'static str) -> Result<Self, BuildError> {
         let whole = |name: &str| Matcher::Full(name.to_owned());
         let recorder = PrometheusBuilder::new()
             .set_buckets(SECONDS)?
@@ -189,8 +187,7 @@ impl MetricsExporter {
         }
         described::describe();
         LazyLock::force(&METERS);
-        let version = running::VERSION;
-        gauge!("presence_build_info", "version" => version, "commit" => running::commit()).set(1.0);
+        gauge!("presence_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(exporter)
     }
 
@@ -202,10 +199,9 @@ impl MetricsExporter {
     }
 
     /// Everything counted so far, with what is looked up only now.
-    pub(crate) fn render(&self, sockets: &SocketRegistry) -> String {
-        let presence = &sockets.presence;
+    pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
         presence.measure();
-        METERS.draining.set(f64::from(u8::from(sockets.is_draining())));
+        METERS.draining.set(f64::from(u8::from(is_draining)));
         METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
         self.0.run_upkeep();
         self.0.render()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_identity::fetch::SetUpError;
 use presence_identity::oidc::{CodeFlow, FlowError, Oidc, Trouble};
-use presence_service::Presence;
+use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -41,7 +41,7 @@ pub(crate) fn code_flow(
 }
 
 /// Keeps the issuers' documents fresh until it is told to stop, so that no sign-in waits for them, and says which issuers do not answer.
-pub(crate) async fn tend(oidc: Oidc, presence: Arc<Presence>, stop: CancellationToken) {
+pub(crate) async fn tend(oidc: Oidc, presence: Arc<PresenceService>, stop: CancellationToken) {
     let mut often = tokio::time::interval(OFTEN);
     let mut before: Vec<&str> = Vec::new();
     loop {

@@ -55,7 +55,7 @@ impl From<presence_client::Grant> for GrantInfo {
             domain: grant.domain,
             paused: grant.paused,
             granted_at_ms: milliseconds(grant.granted_at),
-            last_looked_at_ms: grant.last_looked_at.map(milliseconds),
+            last_looked_at_ms: grant.last_accessed_at.map(milliseconds),
             state: grant.state.into(),
         }
     }

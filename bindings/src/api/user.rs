@@ -115,7 +115,9 @@ impl UserApi {
         paused: bool,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<GrantInfo, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.pause(application_id(&appid)?, paused)).await?.into())
+        Ok(runtime::wait(cancel, self.api.set_paused(application_id(&appid)?, paused))
+            .await?
+            .into())
     }
 
     /// Revokes a grant. From the reply on, the Application sees nothing of the user, and its `uid`

@@ -7,6 +7,7 @@ pub mod app;
 pub mod close;
 pub mod device;
 pub mod errno;
+pub mod error;
 pub mod id;
 pub mod limits;
 pub mod presence;
@@ -15,7 +16,8 @@ pub mod request;
 mod field;
 
 pub use close::CloseCode;
-pub use errno::{Errno, Ko, Retry};
+pub use errno::{Errno, RetryAdvice};
+pub use error::ApiError;
 pub use id::{AppId, DeviceName, NotificationId, Puid};
-pub use presence::{Presence, Status, StatusText};
+pub use presence::{PresenceUpdate, Status, StatusText};
 pub use request::RequestId;

@@ -3,17 +3,17 @@
 //! The modules in reading order: the words ([`model`]), one user's devices and what each Application is shown of them
 //! ([`roster`]), all users of one shard with their deadlines ([`shard`]), one Application's stream of updates and those who
 //! read it ([`stream`], [`reader`]), what a device connection may say when ([`phase`]), and who has ignored `slow_down` for too
-//! long ([`patience`]).
+//! long ([`violation_window`]).
 
 pub mod model;
-pub mod patience;
 pub mod phase;
 pub mod reader;
 pub mod roster;
 pub mod shard;
 pub mod stream;
+pub mod violation_window;
 
 pub use model::{
-    ApiKey, App, AppState, Clock, Email, Generation, Grant, GrantSet, Millis, Notification, Scope,
-    Session, Taken, UserId,
+    ApiKey, App, ApplicationState, Clock, CredentialGeneration, Email, Grant, GrantSet, Millis,
+    Notification, Scope, Session, Settlement, UserId,
 };

@@ -57,7 +57,7 @@ impl fmt::Debug for Email {
 
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppState {
+pub enum ApplicationState {
     /// Its domain has yet to be verified.
     Registered,
     /// Its domain is verified, and it was never activated since.
@@ -68,7 +68,7 @@ pub enum AppState {
     Inactive,
 }
 
-impl AppState {
+impl ApplicationState {
     /// All states.
     pub const ALL: [Self; 4] = [Self::Registered, Self::Verified, Self::Active, Self::Inactive];
 
@@ -102,7 +102,7 @@ pub struct App {
     /// What it is.
     pub description: String,
     /// How far it has come.
-    pub state: AppState,
+    pub state: ApplicationState,
     /// What its domain must show at `/__presence`.
     pub domain_key: String,
     /// When it was registered.
@@ -156,14 +156,14 @@ impl Scope {
 
 /// How new the secret is by which a user proves to an issuer who it is: the number grows when the password changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
+pub struct CredentialGeneration {
     /// Who counts.
     pub issuer: Box<str>,
     /// The number. Numbers of different issuers say nothing of each other.
     pub number: u64,
 }
 
-impl Generation {
+impl CredentialGeneration {
     /// Whether the same issuer has given a smaller number.
     pub fn is_older_than(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.number < other.number
@@ -184,7 +184,7 @@ pub struct Session {
     /// When it ends by itself.
     pub expires_at: Millis,
     /// The generation of the proof that opened it, where its issuer counts them.
-    pub generation: Option<Generation>,
+    pub generation: Option<CredentialGeneration>,
 }
 
 /// A user's permission for one Application.
@@ -236,18 +236,18 @@ pub struct Notification {
 
 /// How a device took a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Settlement {
     /// It was written to a device that does not acknowledge.
     Delivered,
     /// A device acknowledged it.
     Acked,
 }
 
-impl From<Taken> for ReceiptState {
-    fn from(taken: Taken) -> Self {
+impl From<Settlement> for ReceiptState {
+    fn from(taken: Settlement) -> Self {
         match taken {
-            Taken::Delivered => Self::Delivered,
-            Taken::Acked => Self::Acked,
+            Settlement::Delivered => Self::Delivered,
+            Settlement::Acked => Self::Acked,
         }
     }
 }

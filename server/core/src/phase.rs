@@ -1,7 +1,7 @@
 //! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
 
-use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno};
 
 use crate::model::{Email, Millis};
 
@@ -9,7 +9,7 @@ use crate::model::{Email, Millis};
 pub const TOKEN_PREFIX: &str = "prt_";
 
 /// Who a stranger says it is, with the proof to be checked.
-pub struct Claim {
+pub struct FirstFrame {
     /// The e-mail that the proof is said to be for.
     pub email: Option<String>,
     /// The proof.
@@ -19,7 +19,7 @@ pub struct Claim {
     /// Whether it acknowledges notifications.
     pub acks: bool,
     /// What it wants once it is known.
-    pub command: Command,
+    pub command: DeviceCommand,
 }
 
 /// Reads the first frame of a connection.
@@ -27,9 +27,9 @@ pub struct Claim {
 /// # Errors
 ///
 /// `not_authenticated` where it carries no proof.
-pub fn introduce(request: Request) -> Result<Claim, Ko> {
-    let Introduction { email, proof, device, acks } = request.introduction;
-    Ok(Claim {
+pub fn introduce(request: DeviceRequest) -> Result<FirstFrame, ApiError> {
+    let DeviceAuth { email, proof, device, acks } = request.auth;
+    Ok(FirstFrame {
         email,
         proof: proof.ok_or(Errno::NotAuthenticated)?,
         device: device.unwrap_or_default(),
@@ -39,7 +39,7 @@ pub fn introduce(request: Request) -> Result<Claim, Ko> {
 }
 
 /// A device whose user is known.
-pub struct Known {
+pub struct AuthenticatedDevice {
     /// The user's e-mail.
     pub email: Email,
     /// The device.
@@ -54,11 +54,11 @@ pub struct Known {
 }
 
 /// What to do with a frame of a known device.
-pub enum Heard {
+pub enum FrameAction {
     /// Apply it.
-    Apply(Command),
+    Apply(DeviceCommand),
     /// Check the proof first; it renews the session.
-    Renew(Proof, Command),
+    Renew(Proof, DeviceCommand),
 }
 
 /// How many proofs of one connection are remembered, so that none of them renews twice.
@@ -70,16 +70,16 @@ const RENEWABLE: Millis = 10_000;
 
 /// What the time asks of a session.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum SessionDeadline {
     /// Nothing before this time.
     Nothing(Millis),
-    /// Tell the device that it ends in so many seconds.
+    /// ViewChange the device that it ends in so many seconds.
     Announce(u64),
     /// Close.
     Close,
 }
 
-impl Known {
+impl AuthenticatedDevice {
     /// A device that has proved who it is.
     pub fn new(
         email: Email,
@@ -97,13 +97,13 @@ impl Known {
     /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
     pub fn hear(
         &mut self,
-        request: Request,
+        request: DeviceRequest,
         now: Millis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<Heard, Ko> {
-        let Introduction { email, proof, device, acks } = request.introduction;
+    ) -> Result<FrameAction, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
         if device.is_some_and(|device| device != self.device) {
-            return Err(Ko::detailed(
+            return Err(ApiError::detailed(
                 Errno::InvalidField,
                 "device must stay the same on a connection",
             ));
@@ -120,10 +120,10 @@ impl Known {
         });
         match proof {
             Some(proof) if !self.proofs.contains(&digest(&proof)) => {
-                Ok(Heard::Renew(proof, request.command))
+                Ok(FrameAction::Renew(proof, request.command))
             }
             Some(_) | None if now >= self.expires_at => Err(Errno::SessionExpired.into()),
-            Some(_) | None => Ok(Heard::Apply(request.command)),
+            Some(_) | None => Ok(FrameAction::Apply(request.command)),
         }
     }
 
@@ -137,18 +137,18 @@ impl Known {
     }
 
     /// What the time asks.
-    pub fn due(&mut self, now: Millis) -> Due {
+    pub fn due(&mut self, now: Millis) -> SessionDeadline {
         if now >= self.expires_at + RENEWABLE {
-            return Due::Close;
+            return SessionDeadline::Close;
         }
         if self.warned {
-            return Due::Nothing(self.expires_at + RENEWABLE);
+            return SessionDeadline::Nothing(self.expires_at + RENEWABLE);
         }
         if now + ANNOUNCED < self.expires_at {
-            return Due::Nothing(self.expires_at - ANNOUNCED);
+            return SessionDeadline::Nothing(self.expires_at - ANNOUNCED);
         }
         self.warned = true;
-        Due::Announce(self.expires_at.saturating_sub(now).div_ceil(1000))
+        SessionDeadline::Announce(self.expires_at.saturating_sub(now).div_ceil(1000))
     }
 }
 
@@ -165,17 +165,21 @@ mod tests {
         std::array::from_fn(|n| text.as_bytes().get(n).copied().unwrap_or(0))
     }
 
-    fn known() -> Known {
+    fn known() -> AuthenticatedDevice {
         let email = Email::parse("a@b.example").unwrap();
         let proof = digest(&Proof::Assertion("first".to_owned()));
-        Known::new(email, (DeviceName::default(), false), proof, 100_000)
+        AuthenticatedDevice::new(email, (DeviceName::default(), false), proof, 100_000)
     }
 
-    fn hears(known: &mut Known, text: &str, now: Millis) -> Result<&'static str, Errno> {
+    fn hears(
+        known: &mut AuthenticatedDevice,
+        text: &str,
+        now: Millis,
+    ) -> Result<&'static str, Errno> {
         let request = parse(text).map_err(|(ko, _)| ko.errno)?;
         match known.hear(request, now, digest) {
-            Ok(Heard::Apply(_)) => Ok("apply"),
-            Ok(Heard::Renew(..)) => Ok("renew"),
+            Ok(FrameAction::Apply(_)) => Ok("apply"),
+            Ok(FrameAction::Renew(..)) => Ok("renew"),
             Err(ko) => Err(ko.errno),
         }
     }
@@ -231,11 +235,11 @@ mod tests {
     #[test]
     fn a_session_is_announced_to_end_once_then_closed() {
         let mut known = known();
-        assert_eq!(known.due(0), Due::Nothing(40_000));
-        assert_eq!(known.due(40_000), Due::Announce(60));
-        assert_eq!(known.due(41_000), Due::Nothing(110_000));
-        assert_eq!(known.due(110_000), Due::Close);
+        assert_eq!(known.due(0), SessionDeadline::Nothing(40_000));
+        assert_eq!(known.due(40_000), SessionDeadline::Announce(60));
+        assert_eq!(known.due(41_000), SessionDeadline::Nothing(110_000));
+        assert_eq!(known.due(110_000), SessionDeadline::Close);
         known.renew([0; 32], 300_000);
-        assert_eq!(known.due(110_000), Due::Nothing(240_000));
+        assert_eq!(known.due(110_000), SessionDeadline::Nothing(240_000));
     }
 }

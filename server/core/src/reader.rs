@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use crate::roster::View;
 use crate::stream::{Said, Stream, of};
@@ -16,7 +16,7 @@ pub const PAGE: usize = 500;
 
 /// In which form an AppService is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum WireFormat {
     /// One update a frame, as in 2013.
     Plain,
     /// `presence.v1`: pages with cursors.
@@ -28,7 +28,7 @@ pub enum Form {
 
 /// What a reader gets next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadOutcome {
     /// Nothing, for now.
     Nothing,
     /// A page.
@@ -47,7 +47,7 @@ pub struct Page {
     /// Whether further pages of the same cut follow.
     pub more: bool,
     /// The updates.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
     /// Up to which place everything is reflected; absent where that cannot be said.
@@ -66,11 +66,11 @@ enum Due {
 
 /// One socket's way through a stream.
 pub struct Reader {
-    form: Form,
+    form: WireFormat,
     /// Everything up to here was read.
     place: u64,
     due: Due,
-    cut: VecDeque<Presence>,
+    cut: VecDeque<PresenceUpdate>,
     receipts: VecDeque<Receipt>,
     cut_is_snapshot: bool,
     gap: bool,
@@ -84,17 +84,17 @@ impl Reader {
             Some(_) => Due::Nothing,
             None => Due::Snapshot { gap: cursor.is_some() },
         };
-        Self::new(Form::Paged { receipts }, resumed.unwrap_or(stream.head()), due)
+        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), due)
     }
 
     /// A reader of 2013, who is told of everybody who is not offline, then of those offline among `users`.
     pub fn plain(stream: &Stream, users: Vec<Puid>) -> Self {
-        let mut reader = Self::new(Form::Plain, stream.head(), Due::Offline(users));
+        let mut reader = Self::new(WireFormat::Plain, stream.head(), Due::Offline(users));
         reader.cut = stream.present_after(None).cloned().collect();
         reader
     }
 
-    fn new(form: Form, place: u64, due: Due) -> Self {
+    fn new(form: WireFormat, place: u64, due: Due) -> Self {
         Self {
             form,
             place,
@@ -107,7 +107,7 @@ impl Reader {
     }
 
     /// In which form it is served.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> WireFormat {
         self.form
     }
 
@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// What comes next. While the server is warming up, a snapshot waits, and changes do not.
-    pub fn next(&mut self, stream: &Stream, warming_up: bool) -> Reading {
+    pub fn next(&mut self, stream: &Stream, warming_up: bool) -> ReadOutcome {
         if self.cut.is_empty() && self.receipts.is_empty() {
             if let Some(too_slow) = self.lag(stream) {
                 return too_slow;
@@ -131,22 +131,22 @@ impl Reader {
             self.cut(stream, warming_up);
         }
         if self.cut.is_empty() && self.receipts.is_empty() && !self.cut_is_snapshot {
-            return Reading::Nothing;
+            return ReadOutcome::Nothing;
         }
-        Reading::Page(self.page())
+        ReadOutcome::Page(self.page())
     }
 
     /// Deals with a reader whose place is no longer in the log.
-    fn lag(&mut self, stream: &Stream) -> Option<Reading> {
+    fn lag(&mut self, stream: &Stream) -> Option<ReadOutcome> {
         if self.place >= stream.floor() {
             return None;
         }
         match self.form {
-            Form::Paged { receipts: false } => {
+            WireFormat::Paged { receipts: false } => {
                 self.due = Due::Snapshot { gap: true };
                 None
             }
-            Form::Paged { receipts: true } | Form::Plain => Some(Reading::TooSlow),
+            WireFormat::Paged { receipts: true } | WireFormat::Plain => Some(ReadOutcome::TooSlow),
         }
     }
 
@@ -187,7 +187,7 @@ impl Reader {
         self.place = stream.head();
     }
 
-    fn newest_of_each(&self, stream: &Stream) -> VecDeque<Presence> {
+    fn newest_of_each(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
         let mut heard: HashMap<Puid, &View> = HashMap::new();
         let mut newest: HashMap<Puid, u64> = HashMap::new();
         for (place, said) in stream.since(self.place) {
@@ -196,7 +196,7 @@ impl Reader {
                 newest.insert(now.uid, place);
             }
         }
-        let repeats = |now: &Presence| {
+        let repeats = |now: &PresenceUpdate| {
             !now.revoked && heard.get(&now.uid).is_some_and(|view| **view == of(now))
         };
         stream
@@ -211,7 +211,7 @@ impl Reader {
     }
 
     fn collect_receipts(&mut self, stream: &Stream) {
-        if self.form != (Form::Paged { receipts: true }) {
+        if self.form != (WireFormat::Paged { receipts: true }) {
             return;
         }
         self.receipts.extend(stream.since(self.place).filter_map(|(_, said)| match said {
@@ -221,7 +221,7 @@ impl Reader {
     }
 
     fn page(&mut self) -> Page {
-        let presence: Vec<Presence> = self.cut.drain(..self.cut.len().min(PAGE)).collect();
+        let presence: Vec<PresenceUpdate> = self.cut.drain(..self.cut.len().min(PAGE)).collect();
         // Receipts follow the updates, so that none tells of a user before the user is seen.
         let room = if self.cut.is_empty() { PAGE - presence.len().min(PAGE - 1) } else { 0 };
         let receipts: Vec<Receipt> = self.receipts.drain(..self.receipts.len().min(room)).collect();

@@ -27,7 +27,7 @@ impl View {
 
 /// An Application is to be told of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tell {
+pub struct ViewChange {
     /// Whom to tell.
     pub app: AppId,
     /// Of whom.
@@ -37,7 +37,7 @@ pub struct Tell {
 }
 
 /// A connection that wants a seat.
-pub struct Arrival<'a, H> {
+pub struct NewConnection<'a, H> {
     /// The device.
     pub name: &'a DeviceName,
     /// What its owner keeps for it.
@@ -50,7 +50,7 @@ pub struct Arrival<'a, H> {
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum Disconnect {
     /// By a clean close, or by the user: the device's presence ends at once.
     Clean,
     /// In any other way: the device may come back until then, and nobody notices.
@@ -63,12 +63,12 @@ pub enum Ending {
 /// The seat belongs to a newer connection; what an older one says is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a newer connection has this seat")]
-pub struct Stale;
+pub struct StaleConnection;
 
 /// No more devices of this user can be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many connected devices")]
-pub struct Full;
+pub struct TooManyDevices;
 
 /// What is known of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,12 +112,16 @@ impl<H> Roster<H> {
     ///
     /// # Errors
     ///
-    /// [`Full`] where `most` other devices are connected.
-    pub fn arrive(&mut self, arrival: Arrival<'_, H>, most: usize) -> Result<Option<H>, Full> {
-        let Arrival { name, handle, generation, now } = arrival;
+    /// [`TooManyDevices`] where `most` other devices are connected.
+    pub fn arrive(
+        &mut self,
+        arrival: NewConnection<'_, H>,
+        most: usize,
+    ) -> Result<Option<H>, TooManyDevices> {
+        let NewConnection { name, handle, generation, now } = arrival;
         let others = self.devices.iter().filter(|d| d.is_connected() && d.name != *name).count();
         if others >= most {
-            return Err(Full);
+            return Err(TooManyDevices);
         }
         let seat = Seat::Connected(handle);
         let Some(device) = self.devices.iter_mut().find(|d| d.name == *name) else {
@@ -138,14 +142,14 @@ impl<H> Roster<H> {
     ///
     /// # Errors
     ///
-    /// [`Stale`] where the seat belongs to another connection.
+    /// [`StaleConnection`] where the seat belongs to another connection.
     pub fn report(
         &mut self,
         seat: (&DeviceName, u64),
         view: View,
         only: Option<Vec<AppId>>,
-        out: &mut Vec<Tell>,
-    ) -> Result<(), Stale> {
+        out: &mut Vec<ViewChange>,
+    ) -> Result<(), StaleConnection> {
         self.spoken += 1;
         let report = Report { view, order: self.spoken };
         let only = only.map(|apps| self.granted_among(apps));
@@ -158,13 +162,13 @@ impl<H> Roster<H> {
     ///
     /// # Errors
     ///
-    /// [`Stale`] where the seat belongs to another connection.
+    /// [`StaleConnection`] where the seat belongs to another connection.
     pub fn show_only_to(
         &mut self,
         seat: (&DeviceName, u64),
         apps: Vec<AppId>,
-        out: &mut Vec<Tell>,
-    ) -> Result<(), Stale> {
+        out: &mut Vec<ViewChange>,
+    ) -> Result<(), StaleConnection> {
         self.spoken += 1;
         let (apps, order) = (self.granted_among(apps), self.spoken);
         self.seated(seat)?.show_only_to(apps, order);
@@ -176,17 +180,17 @@ impl<H> Roster<H> {
     ///
     /// # Errors
     ///
-    /// [`Stale`] where the seat belongs to another connection; nothing is changed then.
+    /// [`StaleConnection`] where the seat belongs to another connection; nothing is changed then.
     pub fn leave(
         &mut self,
         seat: (&DeviceName, u64),
-        ending: Ending,
-        out: &mut Vec<Tell>,
-    ) -> Result<(), Stale> {
+        ending: Disconnect,
+        out: &mut Vec<ViewChange>,
+    ) -> Result<(), StaleConnection> {
         let device = self.seated(seat)?;
         match ending {
-            Ending::Clean => self.devices.retain(|d| d.name != *seat.0),
-            Ending::Lost { until } => device.seat = Seat::Lost { until },
+            Disconnect::Clean => self.devices.retain(|d| d.name != *seat.0),
+            Disconnect::Lost { until } => device.seat = Seat::Lost { until },
         }
         self.forget_surplus();
         self.publish(out);
@@ -194,7 +198,7 @@ impl<H> Roster<H> {
     }
 
     /// The user ends a device; the handle is that of its connection, where it has one. `None` where there is no such device.
-    pub fn end(&mut self, name: &DeviceName, out: &mut Vec<Tell>) -> Option<Option<H>> {
+    pub fn end(&mut self, name: &DeviceName, out: &mut Vec<ViewChange>) -> Option<Option<H>> {
         let place = self.devices.iter().position(|d| d.name == *name && d.is_present())?;
         let device = self.devices.swap_remove(place);
         self.publish(out);
@@ -205,7 +209,7 @@ impl<H> Roster<H> {
     }
 
     /// Takes the grants as they are at a revision; an older set than the one held is ignored.
-    pub fn set_grants(&mut self, set: GrantSet, out: &mut Vec<Tell>) {
+    pub fn set_grants(&mut self, set: GrantSet, out: &mut Vec<ViewChange>) {
         if self.revision.is_some_and(|held| held >= set.revision) {
             return;
         }
@@ -232,7 +236,7 @@ impl<H> Roster<H> {
     }
 
     /// Ends grace times that are over, and gives the next deadline.
-    pub fn tick(&mut self, now: Millis, out: &mut Vec<Tell>) -> Option<Millis> {
+    pub fn tick(&mut self, now: Millis, out: &mut Vec<ViewChange>) -> Option<Millis> {
         for device in &mut self.devices {
             device.tick(now, VISIBILITY_KEPT);
         }
@@ -259,11 +263,14 @@ impl<H> Roster<H> {
         self.devices.iter().filter(|d| d.is_present()).map(Device::info).collect()
     }
 
-    fn seated(&mut self, (name, generation): (&DeviceName, u64)) -> Result<&mut Device<H>, Stale> {
+    fn seated(
+        &mut self,
+        (name, generation): (&DeviceName, u64),
+    ) -> Result<&mut Device<H>, StaleConnection> {
         self.devices
             .iter_mut()
             .find(|d| d.name == *name && d.generation == generation && d.is_connected())
-            .ok_or(Stale)
+            .ok_or(StaleConnection)
     }
 
     fn granted_among(&self, apps: Vec<AppId>) -> Vec<AppId> {
@@ -271,13 +278,13 @@ impl<H> Roster<H> {
         apps.into_iter().filter(granted).collect()
     }
 
-    fn publish(&mut self, out: &mut Vec<Tell>) {
+    fn publish(&mut self, out: &mut Vec<ViewChange>) {
         for granted in &mut self.grants {
             let view = merged(&self.devices, &granted.grant);
             if *view != granted.shown {
                 granted.shown = view.clone();
                 let Grant { app, puid, .. } = granted.grant;
-                out.push(Tell { app, puid, view: view.clone() });
+                out.push(ViewChange { app, puid, view: view.clone() });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::model::{Millis, UserId};
-use crate::roster::{Roster, Tell};
+use crate::roster::{Roster, ViewChange};
 
 /// Some of the users.
 pub struct Shard<H> {
@@ -42,7 +42,7 @@ impl<H> Shard<H> {
     }
 
     /// Ends the grace times that are over. Gives by how many milliseconds each was over, of which somebody is told.
-    pub fn tick(&mut self, now: Millis, out: &mut Vec<Tell>) -> Vec<Millis> {
+    pub fn tick(&mut self, now: Millis, out: &mut Vec<ViewChange>) -> Vec<Millis> {
         let mut late = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
             if at > now {
@@ -78,16 +78,16 @@ mod tests {
     use presence_protocol::DeviceName;
 
     use super::*;
-    use crate::roster::{Arrival, Ending};
+    use crate::roster::{Disconnect, NewConnection};
 
     #[test]
     fn a_user_whose_last_device_is_out_of_grace_is_forgotten() {
         let (mut shard, user) = (Shard::<()>::default(), UserId(1));
         let name = DeviceName::default();
-        let arrival = Arrival { name: &name, handle: (), generation: 1, now: 0 };
+        let arrival = NewConnection { name: &name, handle: (), generation: 1, now: 0 };
         shard.enter(user).arrive(arrival, 20).unwrap();
         let roster = shard.find(user).unwrap();
-        roster.leave((&name, 1), Ending::Lost { until: 5 }, &mut vec![]).unwrap();
+        roster.leave((&name, 1), Disconnect::Lost { until: 5 }, &mut vec![]).unwrap();
         shard.look_again(user, 5);
         shard.tick(4, &mut vec![]);
         assert!(shard.find(user).is_some());

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 
 use presence_protocol::app::{Receipt, ReceiptState};
-use presence_protocol::{Presence, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use crate::model::{Millis, whole_seconds};
 use crate::roster::View;
 
 /// How much of the past a stream keeps for those who resume.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept {
+pub struct Retention {
     /// The most entries.
     pub entries: usize,
     /// The longest time, in milliseconds.
@@ -27,14 +27,14 @@ const HELD: usize = presence_protocol::limits::QUEUE_ITEMS;
 
 struct Row {
     /// What the Application was last told.
-    told: Presence,
+    told: PresenceUpdate,
     /// What it would be told if it were active.
     truth: View,
 }
 
 pub(crate) enum Said {
     Update {
-        now: Presence,
+        now: PresenceUpdate,
         /// What was told before.
         before: View,
     },
@@ -43,7 +43,7 @@ pub(crate) enum Said {
 
 impl Said {
     /// An update that is one, also to who has heard all before it.
-    pub(crate) fn change(&self) -> Option<&Presence> {
+    pub(crate) fn change(&self) -> Option<&PresenceUpdate> {
         match self {
             Self::Update { now, before } => (now.revoked || *before != of(now)).then_some(now),
             Self::Receipt(_) => None,
@@ -64,13 +64,13 @@ pub struct Stream {
     head: u64,
     table: BTreeMap<Puid, Row>,
     log: VecDeque<Entry>,
-    kept: Kept,
+    kept: Retention,
     held: HashMap<Puid, Vec<Receipt>>,
 }
 
 impl Stream {
     /// An empty stream. `id` is random, so that cursors of other streams and epochs are known as foreign; `epoch` is in seconds.
-    pub fn new(id: u64, epoch: u64, active: bool, kept: Kept) -> Self {
+    pub fn new(id: u64, epoch: u64, active: bool, kept: Retention) -> Self {
         Self {
             id,
             base: epoch << COUNTER_BITS,
@@ -130,7 +130,8 @@ impl Stream {
             self.push(now, Said::Receipt(Receipt { state: ReceiptState::Revoked, ..receipt }));
         }
         let version = self.base + self.head + 1;
-        let told = Presence { revoked: true, ..presence(puid, View::default(), (version, now)) };
+        let told =
+            PresenceUpdate { revoked: true, ..presence(puid, View::default(), (version, now)) };
         self.push(now, Said::Update { now: told, before });
     }
 
@@ -178,12 +179,12 @@ impl Stream {
     }
 
     /// What the Application was last told of a user.
-    pub fn get(&self, puid: Puid) -> Presence {
+    pub fn get(&self, puid: Puid) -> PresenceUpdate {
         self.table.get(&puid).map_or_else(|| unknown(puid, self.base), |row| row.told.clone())
     }
 
     /// Users who are not offline, after one of them in the order of PUIDs.
-    pub fn present_after(&self, after: Option<Puid>) -> impl Iterator<Item = &Presence> {
+    pub fn present_after(&self, after: Option<Puid>) -> impl Iterator<Item = &PresenceUpdate> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.table
             .range((from, Bound::Unbounded))
@@ -226,7 +227,7 @@ impl Stream {
     }
 
     /// What was told goes into the log; who is seen again has the receipts that were held back.
-    fn say(&mut self, told: Presence, before: &Presence, now: Millis) {
+    fn say(&mut self, told: PresenceUpdate, before: &PresenceUpdate, now: Millis) {
         let (puid, seen) = (told.uid, told.status != Status::Offline);
         self.push(now, Said::Update { now: told, before: of(before) });
         if seen
@@ -248,8 +249,8 @@ impl Stream {
     }
 }
 
-fn presence(puid: Puid, view: View, (version, now): (u64, Millis)) -> Presence {
-    Presence {
+fn presence(puid: Puid, view: View, (version, now): (u64, Millis)) -> PresenceUpdate {
+    PresenceUpdate {
         uid: puid,
         status: view.status,
         version,
@@ -260,8 +261,8 @@ fn presence(puid: Puid, view: View, (version, now): (u64, Millis)) -> Presence {
 }
 
 /// Of whom nothing was told in this epoch: offline since it began.
-fn unknown(puid: Puid, base: u64) -> Presence {
-    Presence {
+fn unknown(puid: Puid, base: u64) -> PresenceUpdate {
+    PresenceUpdate {
         uid: puid,
         status: Status::Offline,
         version: base,
@@ -271,7 +272,7 @@ fn unknown(puid: Puid, base: u64) -> Presence {
     }
 }
 
-pub(crate) fn of(told: &Presence) -> View {
+pub(crate) fn of(told: &PresenceUpdate) -> View {
     View { status: told.status, text: told.message.clone() }
 }
 
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
 
     const UID: Puid = Puid::from_bits(7);
-    const KEPT: Kept = Kept { entries: 10, age: 3_600_000 };
+    const KEPT: Retention = Retention { entries: 10, age: 3_600_000 };
 
     fn online() -> View {
         View::new(Status::Online, None)

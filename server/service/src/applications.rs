@@ -1,15 +1,15 @@
 //! The use cases of an AppDeveloper: registration, activation, keys. Verification has a room of its own.
 
 use presence_core::UserId;
-use presence_core::model::{ApiKey, App, AppState};
-use presence_protocol::{AppId, CloseCode, Errno, Ko};
+use presence_core::model::{ApiKey, App, ApplicationState};
+use presence_protocol::{ApiError, AppId, CloseCode, Errno};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
 use crate::refusal::of_store;
 use crate::rules;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 
 /// The most keys of an Application.
 const KEYS: usize = 20;
@@ -26,7 +26,7 @@ pub struct Registration {
 
 /// What a developer changes of an Application.
 #[derive(Default)]
-pub struct Change {
+pub struct ApplicationChanges {
     /// Its name.
     pub name: Option<String>,
     /// Its domain.
@@ -36,26 +36,29 @@ pub struct Change {
 }
 
 /// A key that was just made, shown once.
-pub struct MadeKey {
+pub struct NewKey {
     /// What is kept of it.
     pub key: ApiKey,
     /// The key.
     pub secret: SecretString,
 }
 
-impl Presence {
+impl PresenceService {
     /// Registers an Application.
     ///
     /// # Errors
     ///
     /// `invalid_field`, `too_large` where the developer has too many, `storage_unavailable`.
-    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, Ko> {
+    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, ApiError> {
         let Registration { name, domain, description } = wanted;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
         let count = self.store.count_apps_of(owner).await.map_err(of_store)?;
         if count >= self.settings.apps_per_developer {
             let most = self.settings.apps_per_developer;
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {most} applications")));
+            return Err(ApiError::detailed(
+                Errno::TooLarge,
+                format_args!("at most {most} applications"),
+            ));
         }
         let app = App {
             id: AppId::from_bits(rand::random()),
@@ -63,7 +66,7 @@ impl Presence {
             name,
             domain,
             description,
-            state: AppState::Registered,
+            state: ApplicationState::Registered,
             domain_key: domain_key(),
             created_at: self.now(),
             last_looked_at: None,
@@ -78,7 +81,7 @@ impl Presence {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, Ko> {
+    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, ApiError> {
         self.store.apps_of(owner).await.map_err(of_store)
     }
 
@@ -87,7 +90,7 @@ impl Presence {
     /// # Errors
     ///
     /// `unknown_application`, also for somebody else's; `storage_unavailable`.
-    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         let app = self.store.app(app).await.map_err(of_store)?;
         app.filter(|app| app.owner == owner).ok_or(Errno::UnknownApplication.into())
     }
@@ -96,16 +99,21 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `invalid_field`.
-    pub async fn change_app(&self, owner: UserId, app: AppId, change: Change) -> Result<App, Ko> {
-        let Change { name, domain, description } = change;
+    /// As [`PresenceService::own_app`], and `invalid_field`.
+    pub async fn change_app(
+        &self,
+        owner: UserId,
+        app: AppId,
+        change: ApplicationChanges,
+    ) -> Result<App, ApiError> {
+        let ApplicationChanges { name, domain, description } = change;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
         let _switching = self.switching.lock().await;
         let before = self.own_app(owner, app).await?;
         let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
             domain,
             domain_key: domain_key(),
-            state: AppState::Registered,
+            state: ApplicationState::Registered,
         });
         let moved = domain.is_some();
         let changes = AppChanges { name, description, domain };
@@ -120,8 +128,8 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
-    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), Ko> {
+    /// As [`PresenceService::own_app`].
+    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), ApiError> {
         self.own_app(owner, app).await?;
         self.writer.remove_app(app).await.map(drop).map_err(of_store)
     }
@@ -130,55 +138,58 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
+    /// As [`PresenceService::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
     pub async fn activate_app(
         &self,
         owner: UserId,
         app: AppId,
-    ) -> Result<(App, Option<MadeKey>), Ko> {
+    ) -> Result<(App, Option<NewKey>), ApiError> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
-        if app.state == AppState::Registered {
+        if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if app.blocked_at.is_some() {
-            return Err(Ko::detailed(Errno::ApplicationNotActive, "the operator has blocked it"));
+            return Err(ApiError::detailed(
+                Errno::ApplicationNotActive,
+                "the operator has blocked it",
+            ));
         }
-        self.store.set_app_state(app.id, AppState::Active).await.map_err(of_store)?;
+        self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(of_store)?;
         self.hub.switch(app.id, true);
         let keys = self.store.keys_of(app.id).await.map_err(of_store)?;
-        let first = app.state == AppState::Verified && keys.is_empty();
+        let first = app.state == ApplicationState::Verified && keys.is_empty();
         let made = if first { Some(self.insert_key(app.id).await?) } else { None };
-        Ok((App { state: AppState::Active, ..app }, made))
+        Ok((App { state: ApplicationState::Active, ..app }, made))
     }
 
     /// Stops an Application, and closes its sockets.
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `application_not_active`.
-    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    /// As [`PresenceService::own_app`], and `application_not_active`.
+    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         match app.state {
             // Of a blocked one it is not known here whether it would be active otherwise.
-            AppState::Inactive if app.blocked_at.is_none() => return Ok(app),
-            AppState::Registered | AppState::Verified => {
+            ApplicationState::Inactive if app.blocked_at.is_none() => return Ok(app),
+            ApplicationState::Registered | ApplicationState::Verified => {
                 return Err(Errno::ApplicationNotActive.into());
             }
-            AppState::Active | AppState::Inactive => {}
+            ApplicationState::Active | ApplicationState::Inactive => {}
         }
-        self.store.set_app_state(app.id, AppState::Inactive).await.map_err(of_store)?;
+        self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(of_store)?;
         self.hub.switch(app.id, false);
-        Ok(App { state: AppState::Inactive, ..app })
+        Ok(App { state: ApplicationState::Inactive, ..app })
     }
 
     /// How many users let an Application of a developer see them, pausing ones too.
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
-    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, Ko> {
+    /// As [`PresenceService::own_app`].
+    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, ApiError> {
         let app = self.own_app(owner, app).await?;
         self.store.count_grants_of(app.id).await.map_err(of_store)
     }
@@ -187,14 +198,14 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], `domain_not_verified`, and `too_large` where there are too many.
-    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<MadeKey, Ko> {
+    /// As [`PresenceService::own_app`], `domain_not_verified`, and `too_large` where there are too many.
+    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, ApiError> {
         let app = self.own_app(owner, app).await?;
-        if app.state == AppState::Registered {
+        if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if self.store.keys_of(app.id).await.map_err(of_store)?.len() >= KEYS {
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
+            return Err(ApiError::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
         }
         self.insert_key(app.id).await
     }
@@ -203,8 +214,8 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`].
-    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, Ko> {
+    /// As [`PresenceService::own_app`].
+    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
         let app = self.own_app(owner, app).await?;
         self.store.keys_of(app.id).await.map_err(of_store)
     }
@@ -213,8 +224,8 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::own_app`], and `not_found`.
-    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), Ko> {
+    /// As [`PresenceService::own_app`], and `not_found`.
+    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
         let app = self.own_app(owner, app).await?;
         if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
             return Err(Errno::NotFound.into());
@@ -225,14 +236,14 @@ impl Presence {
         Ok(())
     }
 
-    async fn insert_key(&self, app: AppId) -> Result<MadeKey, Ko> {
+    async fn insert_key(&self, app: AppId) -> Result<NewKey, ApiError> {
         let kind = if self.settings.development { Kind::TestKey } else { Kind::LiveKey };
         let made = secret::mint(kind);
         let text = made.expose_secret();
         let prefix = secret::shown_part(text).ok_or(Errno::Internal)?;
         let digest = secret::sha256(text);
         let key = self.store.insert_key(app, prefix, digest, self.now()).await.map_err(of_store)?;
-        Ok(MadeKey { key, secret: made })
+        Ok(NewKey { key, secret: made })
     }
 
     fn check_texts(
@@ -240,7 +251,7 @@ impl Presence {
         name: Option<&str>,
         domain: Option<&str>,
         description: Option<&str>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let most = self.settings.texts;
         if let Some(name) = name {
             rules::display_text("name", name, most.name, false)?;

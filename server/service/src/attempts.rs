@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
-use crate::presence::Presence;
 use crate::rates::one_peer;
+use crate::service::PresenceService;
 
 /// The most addresses that are remembered as barred.
 const REMEMBERED: u64 = 100_000;
@@ -40,22 +40,22 @@ impl Default for Barred {
 }
 
 impl Barred {
-    fn check(&self, address: IpAddr) -> Result<(), Ko> {
+    fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let left = self
             .0
             .get(&one_peer(address))
             .map(|until| until.saturating_duration_since(Instant::now()))
             .filter(|left| !left.is_zero());
-        left.map_or(Ok(()), |left| Err(Ko::slow_down(left.as_secs_f64())))
+        left.map_or(Ok(()), |left| Err(ApiError::slow_down(left.as_secs_f64())))
     }
 
-    fn bar(&self, address: IpAddr, slow_down: &Ko) {
+    fn bar(&self, address: IpAddr, slow_down: &ApiError) {
         let wait = Duration::from_secs_f64(slow_down.retry_after.unwrap_or_default().max(0.0));
         self.0.insert(one_peer(address), Instant::now() + wait);
     }
 }
 
-impl Presence {
+impl PresenceService {
     /// Tries a credential that came from an address. Where too many of that address were refused of late, the refusal is
     /// `slow_down`, which does not say whether the credential was any good.
     ///
@@ -66,8 +66,8 @@ impl Presence {
         &self,
         from: IpAddr,
         what: Attempt,
-        attempt: impl Future<Output = Result<T, Ko>>,
-    ) -> Result<T, Ko> {
+        attempt: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         match what {
             Attempt::SignIn => {
                 self.barred.check(from)?;

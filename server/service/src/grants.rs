@@ -1,17 +1,17 @@
 //! The use cases of a user's permissions.
 
-use presence_core::model::{App, AppState, Grant};
+use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{Millis, UserId};
-use presence_protocol::{AppId, Errno, Ko, Puid};
+use presence_protocol::{ApiError, AppId, Errno, Puid};
 use presence_store::GrantedApp;
 
-use crate::presence::Presence;
 use crate::refusal::of_store;
 use crate::rules;
+use crate::service::PresenceService;
 
 /// Where a user wants to go after a decision.
 #[derive(Debug, Clone, Default)]
-pub struct Target {
+pub struct RedirectTarget {
     /// The page of the Application.
     pub redirect: Option<String>,
     /// What it wants to get back untouched.
@@ -20,27 +20,27 @@ pub struct Target {
 
 /// A permission that was given.
 #[derive(Debug)]
-pub struct Given {
+pub struct GrantOutcome {
     /// The name of the user for the Application.
     pub uid: Puid,
     /// Where to go, where that was asked for.
     pub redirect: Option<String>,
 }
 
-impl Presence {
+impl PresenceService {
     /// The Application that a user is asked to let see them: one whose domain was verified.
     ///
     /// # Errors
     ///
     /// `unknown_application`, `application_not_active`, `storage_unavailable`.
-    pub async fn grantable_app(&self, app: AppId) -> Result<App, Ko> {
+    pub async fn grantable_app(&self, app: AppId) -> Result<App, ApiError> {
         let app = self.store.app(app).await.map_err(of_store)?;
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
-            AppState::Active => Ok(app),
-            AppState::Registered | AppState::Verified | AppState::Inactive => {
-                Err(Errno::ApplicationNotActive.into())
-            }
+            ApplicationState::Active => Ok(app),
+            ApplicationState::Registered
+            | ApplicationState::Verified
+            | ApplicationState::Inactive => Err(Errno::ApplicationNotActive.into()),
         }
     }
 
@@ -48,24 +48,33 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
-    pub async fn grant(&self, user: UserId, app: AppId, target: &Target) -> Result<Given, Ko> {
+    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
+    pub async fn grant(
+        &self,
+        user: UserId,
+        app: AppId,
+        target: &RedirectTarget,
+    ) -> Result<GrantOutcome, ApiError> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
-        self.hub.ensure_room(app.id, true);
+        self.hub.ensure_topic(app.id, true);
         let fresh = Puid::from_bits(rand::random());
         let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
         let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
-        Ok(Given { uid, redirect })
+        Ok(GrantOutcome { uid, redirect })
     }
 
     /// Where a user goes who said no.
     ///
     /// # Errors
     ///
-    /// As [`Presence::grantable_app`], and `redirect_not_allowed`.
-    pub async fn decline(&self, app: AppId, target: &Target) -> Result<Option<String>, Ko> {
+    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`.
+    pub async fn decline(
+        &self,
+        app: AppId,
+        target: &RedirectTarget,
+    ) -> Result<Option<String>, ApiError> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)
     }
@@ -75,7 +84,7 @@ impl Presence {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, Ko> {
+    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
         let mut granted = self.store.granted_apps(user).await.map_err(of_store)?;
         for entry in &mut granted {
             entry.last_looked_at = entry.last_looked_at.max(self.looked_now(entry.grant.app));
@@ -88,7 +97,7 @@ impl Presence {
     /// # Errors
     ///
     /// `unknown_application` where there is no such permission, `storage_unavailable`.
-    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, Ko> {
+    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, ApiError> {
         let grant = self.writer.pause(user, app, paused).await.map_err(of_store)?;
         grant.ok_or(Errno::UnknownApplication.into())
     }
@@ -97,17 +106,22 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::pause`].
-    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), Ko> {
+    /// As [`PresenceService::pause`].
+    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
         let grant = self.writer.revoke(user, app).await.map_err(of_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
     }
 
     fn looked_now(&self, app: AppId) -> Option<Millis> {
-        self.hub.room(app).and_then(|room| room.last_looked_at(self.now()))
+        self.hub.room(app).and_then(|room| room.last_access(self.now()))
     }
 
-    fn redirect(&self, app: &App, to: &Target, uid: Option<Puid>) -> Result<Option<String>, Ko> {
+    fn redirect(
+        &self,
+        app: &App,
+        to: &RedirectTarget,
+        uid: Option<Puid>,
+    ) -> Result<Option<String>, ApiError> {
         let Some(target) = &to.redirect else { return Ok(None) };
         let development = self.settings.development;
         let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;

@@ -2,23 +2,25 @@
 //!
 //! Locks are short and nest in one order only: a shard, then a room. Nothing here waits.
 
-mod room;
+mod topic;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use presence_core::roster::{Arrival, DeviceInfo, Ending, Roster, Stale, Tell, View};
+use presence_core::roster::{
+    DeviceInfo, Disconnect, NewConnection, Roster, StaleConnection, View, ViewChange,
+};
 use presence_core::shard::Shard;
-use presence_core::stream::{Kept, Stream};
-use presence_core::{Clock, Generation, GrantSet, Millis, UserId};
+use presence_core::stream::{Retention, Stream};
+use presence_core::{Clock, CredentialGeneration, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
-use crate::mailbox::{Mailbox, Posted};
+use crate::mailbox::{Mailbox, PendingDelivery};
 use crate::meters::{HubMeters, RoomMeters};
-pub use room::{Full, Room, Subscription};
+pub use topic::{Subscription, TooManySockets, Topic};
 
 /// More shards than cores, so that two users seldom wait for each other.
 const SHARDS: u8 = 64;
@@ -31,7 +33,7 @@ pub struct HubLimits {
     /// The most connected devices of a user.
     pub sockets_per_user: usize,
     /// How much of the past an Application can resume.
-    pub kept: Kept,
+    pub kept: Retention,
 }
 
 /// The hub.
@@ -40,7 +42,7 @@ pub struct Hub {
     limits: HubLimits,
     epoch: u64,
     shards: Vec<Mutex<Shard<Arc<Mailbox>>>>,
-    rooms: RwLock<HashMap<AppId, Arc<Room>>>,
+    rooms: RwLock<HashMap<AppId, Arc<Topic>>>,
     generations: AtomicU64,
     devices: AtomicUsize,
     warm_at: Millis,
@@ -51,7 +53,7 @@ pub struct Hub {
 }
 
 /// A device's seat. Dropping it without leaving counts as a lost connection.
-pub struct Seat {
+pub struct DeviceConnection {
     hub: Arc<Hub>,
     user: UserId,
     device: DeviceName,
@@ -82,17 +84,17 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`presence_core::roster::Full`] where too many devices of the user are connected.
+    /// [`presence_core::roster::TooManyDevices`] where too many devices of the user are connected.
     pub fn arrive(
         self: &Arc<Self>,
         user: UserId,
         device: DeviceName,
         mailbox: Arc<Mailbox>,
-    ) -> Result<Seat, presence_core::roster::Full> {
+    ) -> Result<DeviceConnection, presence_core::roster::TooManyDevices> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let (now, most) = (self.clock.now(), self.limits.sockets_per_user);
         let replaced = self.with_shard(user, |shard, _| {
-            let arrival = Arrival { name: &device, handle: mailbox, generation, now };
+            let arrival = NewConnection { name: &device, handle: mailbox, generation, now };
             let arrived = shard.enter(user).arrive(arrival, most);
             shard.tidy(user);
             arrived
@@ -101,7 +103,7 @@ impl Hub {
             Some(older) => older.close(CloseCode::Replaced),
             None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
         }
-        Ok(Seat { hub: Arc::clone(self), user, device, generation, left: false })
+        Ok(DeviceConnection { hub: Arc::clone(self), user, device, generation, left: false })
     }
 
     /// The grants of a user as they are at a revision.
@@ -125,14 +127,14 @@ impl Hub {
     }
 
     /// Makes sure of an Application's room. A room that is there keeps its own state.
-    pub fn ensure_room(&self, app: AppId, active: bool) -> Arc<Room> {
+    pub fn ensure_topic(&self, app: AppId, active: bool) -> Arc<Topic> {
         if let Some(room) = self.room(app) {
             return room;
         }
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         let room = rooms.entry(app).or_insert_with(|| {
             let stream = Stream::new(rand::random(), self.epoch, active, self.limits.kept);
-            Arc::new(Room::new(stream, self.room_meters.clone()))
+            Arc::new(Topic::new(stream, self.room_meters.clone()))
         });
         Arc::clone(room)
     }
@@ -140,7 +142,7 @@ impl Hub {
     /// An Application was activated or deactivated; deactivated, its sockets are closed.
     pub fn switch(&self, app: AppId, active: bool) {
         let now = self.clock.now();
-        let room = self.ensure_room(app, active);
+        let room = self.ensure_topic(app, active);
         room.change(|stream| {
             stream.set_active(active, now);
             true
@@ -151,12 +153,12 @@ impl Hub {
     }
 
     /// The room of an Application, where it has one.
-    pub fn room(&self, app: AppId) -> Option<Arc<Room>> {
+    pub fn room(&self, app: AppId) -> Option<Arc<Topic>> {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(&app).map(Arc::clone)
     }
 
     /// Hands a notification to all connected devices of its user.
-    pub fn deliver(&self, posted: &Posted) {
+    pub fn deliver(&self, posted: &PendingDelivery) {
         let user = posted.notification.user;
         self.with_shard(user, |shard, _| {
             if let Some(roster) = shard.find(user) {
@@ -179,12 +181,12 @@ impl Hub {
 
     /// Whether an Application sees a user as anything but offline.
     pub fn shows(&self, app: AppId, puid: Puid) -> bool {
-        self.room(app).is_some_and(|room| room.look(|stream| stream.shows(puid)))
+        self.room(app).is_some_and(|room| room.read(|stream| stream.shows(puid)))
     }
 
     /// Receipts of this user are withheld from an Application until it sees the user again.
     pub fn withhold(&self, app: AppId, puid: Puid) {
-        let room = self.ensure_room(app, false);
+        let room = self.ensure_topic(app, false);
         if room.withhold(puid) {
             self.releases().push((app, puid));
         }
@@ -237,7 +239,12 @@ impl Hub {
     }
 
     /// Closes the connections of a user that are held open by a proof of an older generation, but for one.
-    pub fn end_older(&self, user: UserId, generation: &Generation, spared: Option<&Mailbox>) {
+    pub fn end_older(
+        &self,
+        user: UserId,
+        generation: &CredentialGeneration,
+        spared: Option<&Mailbox>,
+    ) {
         let is_spared = |mailbox| spared.is_some_and(|spared| std::ptr::eq(spared, mailbox));
         self.end_where(user, |mailbox| mailbox.is_older_than(generation) && !is_spared(mailbox));
     }
@@ -265,7 +272,7 @@ impl Hub {
             self.tell(told);
         }
         if now >= self.warm_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
-            self.rooms().iter().for_each(|(_, room)| room.ring());
+            self.rooms().iter().for_each(|(_, room)| room.wake_all());
         }
     }
 
@@ -298,7 +305,7 @@ impl Hub {
     }
 
     /// All rooms.
-    pub fn rooms(&self) -> Vec<(AppId, Arc<Room>)> {
+    pub fn rooms(&self) -> Vec<(AppId, Arc<Topic>)> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         rooms.iter().map(|(app, room)| (*app, Arc::clone(room))).collect()
     }
@@ -308,7 +315,7 @@ impl Hub {
     fn with_shard<T>(
         &self,
         user: UserId,
-        work: impl FnOnce(&mut Shard<Arc<Mailbox>>, &mut Vec<Tell>) -> T,
+        work: impl FnOnce(&mut Shard<Arc<Mailbox>>, &mut Vec<ViewChange>) -> T,
     ) -> T {
         let place = usize::try_from(user.0.rem_euclid(i64::from(SHARDS))).unwrap_or(0);
         let mut told = Vec::new();
@@ -319,11 +326,11 @@ impl Hub {
         result
     }
 
-    fn tell(&self, told: Vec<Tell>) {
+    fn tell(&self, told: Vec<ViewChange>) {
         let now = self.clock.now();
         self.meters.updates.increment(told.len() as u64);
-        for Tell { app, puid, view } in told {
-            if self.ensure_room(app, false).tell(puid, view, now) {
+        for ViewChange { app, puid, view } in told {
+            if self.ensure_topic(app, false).tell(puid, view, now) {
                 self.releases().push((app, puid));
             }
         }
@@ -334,7 +341,7 @@ impl Hub {
     }
 }
 
-impl Seat {
+impl DeviceConnection {
     /// Whose device it is.
     pub fn user(&self) -> UserId {
         self.user
@@ -360,7 +367,7 @@ impl Seat {
             return;
         }
         let until = self.hub.clock.steady() + self.hub.limits.grace;
-        let ending = if clean { Ending::Clean } else { Ending::Lost { until } };
+        let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (hub, user) = (Arc::clone(&self.hub), self.user);
         hub.with_shard(user, |shard, told| {
             let Some(roster) = shard.find(user) else { return };
@@ -377,8 +384,8 @@ impl Seat {
         work: impl FnOnce(
             &mut Roster<Arc<Mailbox>>,
             (&DeviceName, u64),
-            &mut Vec<Tell>,
-        ) -> Result<(), Stale>,
+            &mut Vec<ViewChange>,
+        ) -> Result<(), StaleConnection>,
     ) {
         self.hub.with_shard(self.user, |shard, told| {
             if let Some(roster) = shard.find(self.user)
@@ -390,7 +397,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for DeviceConnection {
     fn drop(&mut self) {
         self.leave_once(false);
     }

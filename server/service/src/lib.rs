@@ -1,26 +1,25 @@
 //! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
 //!
-//! The modules in reading order, each using only those below it: the door ([`Presence`]) and its use cases by subject, the
-//! courier between the writer and the hub, the hub, and the small things that all of them use.
+//! The modules in reading order, each using only those below it: the door ([`PresenceService`]) and its use cases by subject, the
+//! hub notifier between the writer and the hub, the hub, and the small things that all of them use.
 
-mod presence;
+mod service;
 
-pub mod account;
-pub mod app_service;
+pub mod accounts;
+pub mod app_services;
 pub mod applications;
 pub mod attempts;
-pub mod device;
+pub mod devices;
+pub mod domains;
 pub mod grants;
-mod housekeeping;
+mod maintenance;
 pub mod operator;
-pub mod sign_in;
-pub mod ticket;
-pub mod verification;
+pub mod sessions;
+pub mod tickets;
 
-mod courier;
 pub mod hub;
+mod hub_notifier;
 
-mod bell;
 pub mod clock;
 mod mailbox;
 mod meters;
@@ -29,9 +28,10 @@ mod refusal;
 pub mod rules;
 mod secret;
 pub mod settings;
+mod socket_waker;
 
-pub use bell::Bell;
 pub use mailbox::Mailbox;
-pub use presence::{Parts, Presence};
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
+pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;
+pub use socket_waker::SocketWaker;

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use presence_core::{Generation, Notification};
+use presence_core::{CredentialGeneration, Notification};
 use presence_protocol::CloseCode;
 
-use crate::bell::Bell;
+use crate::socket_waker::SocketWaker;
 
 /// A notification in a mailbox.
 #[derive(Debug, Clone)]
-pub struct Posted {
+pub struct PendingDelivery {
     /// The notification.
     pub notification: Arc<Notification>,
     /// Whether it had waited for a paused grant, and so may be older than what was accepted last.
@@ -21,11 +21,11 @@ pub struct Posted {
 /// comes again after the reconnect.
 #[derive(Debug)]
 pub struct Mailbox {
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     /// What the connection was opened with, so that the end of a session ends it too.
     session: [u8; 32],
     proof: Mutex<Proof>,
-    waiting: Mutex<VecDeque<Posted>>,
+    waiting: Mutex<VecDeque<PendingDelivery>>,
 }
 
 /// What else holds a connection open. Boxed, since most connections have neither.
@@ -34,7 +34,7 @@ struct Proof {
     /// What renewed it last.
     renewed: Option<Box<[u8; 32]>>,
     /// The generation of the newest proof, where its issuer counts them.
-    generation: Option<Box<Generation>>,
+    generation: Option<Box<CredentialGeneration>>,
 }
 
 impl Mailbox {
@@ -42,12 +42,12 @@ impl Mailbox {
     pub const CAPACITY: usize = 1_000;
 
     /// An empty mailbox of a connection that was opened with this proof.
-    pub fn new(bell: Arc<Bell>, session: [u8; 32]) -> Self {
+    pub fn new(bell: Arc<SocketWaker>, session: [u8; 32]) -> Self {
         Self { bell, session, proof: Mutex::default(), waiting: Mutex::new(VecDeque::new()) }
     }
 
     /// The connection is held open by a proof of this generation.
-    pub fn set_generation(&self, generation: &Generation) {
+    pub fn set_generation(&self, generation: &CredentialGeneration) {
         self.proof().generation = Some(Box::new(generation.clone()));
     }
 
@@ -57,7 +57,7 @@ impl Mailbox {
     }
 
     /// Puts a notification in.
-    pub fn post(&self, posted: Posted) {
+    pub fn post(&self, posted: PendingDelivery) {
         let fits = self.with(|waiting| {
             let fits = waiting.len() < Self::CAPACITY;
             if fits {
@@ -66,7 +66,7 @@ impl Mailbox {
             fits
         });
         if fits {
-            self.bell.ring();
+            self.bell.wake();
         } else {
             self.bell.close(CloseCode::TooSlowOrTooFast);
         }
@@ -79,7 +79,7 @@ impl Mailbox {
 
     /// Takes everything out that is not among what was `loaded`, which reflects all that was accepted up to a place.
     pub fn take_beside(&self, loaded: &[Notification], up_to: i64) -> Vec<Arc<Notification>> {
-        let is_new = |posted: &Posted| {
+        let is_new = |posted: &PendingDelivery| {
             let loaded = || loaded.iter().any(|item| item.id == posted.notification.id);
             posted.notification.seq > up_to || (posted.resumed && !loaded())
         };
@@ -104,7 +104,7 @@ impl Mailbox {
     }
 
     /// Whether the connection is held open by a proof of an older generation.
-    pub fn is_older_than(&self, generation: &Generation) -> bool {
+    pub fn is_older_than(&self, generation: &CredentialGeneration) -> bool {
         self.proof().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
     }
 
@@ -112,7 +112,7 @@ impl Mailbox {
         self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<Posted>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<PendingDelivery>) -> T) -> T {
         work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    fn posted(seq: i64, resumed: bool) -> Posted {
+    fn posted(seq: i64, resumed: bool) -> PendingDelivery {
         let notification = Arc::new(Notification {
             seq,
             id: NotificationId::from_bits(seq.unsigned_abs().into()),
@@ -137,12 +137,12 @@ mod tests {
             sent_at: 0,
             expires_at: 1,
         });
-        Posted { notification, resumed }
+        PendingDelivery { notification, resumed }
     }
 
     #[test]
     fn a_full_mailbox_closes_its_connection_instead_of_growing() {
-        let bell = Arc::new(Bell::default());
+        let bell = Arc::new(SocketWaker::default());
         let mailbox = Mailbox::new(Arc::clone(&bell), [0; 32]);
         for _ in 0..Mailbox::CAPACITY {
             mailbox.post(posted(1, false));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_older_than_a_greater_generation_of_the_same_issuer() {
-        let of = |issuer: &str, number| Generation { issuer: issuer.into(), number };
+        let of = |issuer: &str, number| CredentialGeneration { issuer: issuer.into(), number };
         let mailbox = Mailbox::new(Arc::default(), [1; 32]);
         assert!(!mailbox.is_older_than(&of("idp.example", 9)));
         mailbox.set_generation(&of("idp.example", 5));

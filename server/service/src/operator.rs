@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::model::{App, AppState, Millis};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_core::model::{App, ApplicationState, Millis};
+use presence_protocol::{ApiError, AppId, Errno};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::presence::Presence;
 use crate::rates::{Buckets, one_peer};
 use crate::refusal::of_store;
 use crate::secret::{self, Kind};
+use crate::service::PresenceService;
 use crate::settings::Rate;
 
 /// Tries of one address to sign in at once, then a second.
@@ -19,13 +19,13 @@ const TRIES: Rate = Rate { burst: 5, per_second: 1 };
 /// The most sessions at a time.
 const SESSIONS: u64 = 1_000;
 /// The most Applications that are found at once.
-pub const FOUND: u64 = 50;
+pub const MAX_MATCHES: u64 = 50;
 
 /// What an operator's token is known by: its SHA-256, which says enough for a text of 256 random bits, and tells nobody the token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TokenDigest([u8; 32]);
+pub struct OperatorTokenDigest([u8; 32]);
 
-impl TokenDigest {
+impl OperatorTokenDigest {
     /// The digest of a token.
     pub fn of(token: &SecretString) -> Self {
         Self(secret::sha256(token.expose_secret()))
@@ -45,13 +45,13 @@ impl TokenDigest {
 }
 
 /// A new token for an operator.
-pub fn make_token() -> SecretString {
+pub fn generate_operator_token() -> SecretString {
     secret::mint(Kind::OperatorToken)
 }
 
 /// Who may enter as an operator. Sessions are in memory only: a restart ends them.
 pub struct OperatorAccess {
-    token: TokenDigest,
+    token: OperatorTokenDigest,
     session: Duration,
     sessions: Cache<[u8; 32], ()>,
     tries: Buckets<IpAddr>,
@@ -59,7 +59,7 @@ pub struct OperatorAccess {
 
 impl OperatorAccess {
     /// Lets in whoever has the token of this digest, each time for that long.
-    pub fn new(token: TokenDigest, session: Duration) -> Self {
+    pub fn new(token: OperatorTokenDigest, session: Duration) -> Self {
         let sessions = Cache::builder().max_capacity(SESSIONS).time_to_live(session).build();
         Self { token, session, sessions, tries: Buckets::new(TRIES) }
     }
@@ -74,7 +74,7 @@ impl OperatorAccess {
     /// # Errors
     ///
     /// `slow_down` where there were too many tries of this address.
-    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, Ko> {
+    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
         self.tries.tidy();
         self.tries.take(&one_peer(from))?;
         let known = secret::same(&secret::sha256(token), &self.token.0);
@@ -101,24 +101,24 @@ impl OperatorAccess {
 }
 
 /// An Application, as an operator sees it.
-pub struct FoundApp {
+pub struct ApplicationMatch {
     /// The Application.
     pub app: App,
     /// How many of its sockets are open.
     pub sockets: usize,
 }
 
-impl Presence {
-    /// The newest Applications of this id, or with this text in their name or domain; at most [`FOUND`].
+impl PresenceService {
+    /// The newest Applications of this id, or with this text in their name or domain; at most [`MAX_MATCHES`].
     ///
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn find_apps(&self, text: &str) -> Result<Vec<FoundApp>, Ko> {
-        let apps = self.store.find_apps(text, FOUND).await.map_err(of_store)?;
+    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
+        let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(of_store)?;
         let found = |app: App| {
             let sockets = self.hub.room(app.id).map_or(0, |room| room.sockets());
-            FoundApp { app, sockets }
+            ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(found).collect())
     }
@@ -128,7 +128,7 @@ impl Presence {
     /// # Errors
     ///
     /// `unknown_application`, `storage_unavailable`.
-    pub async fn block_app(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn block_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, Some(self.now())).await?;
         tracing::info!(%app, "operator.blocked");
         Ok(())
@@ -138,14 +138,14 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// As [`Presence::block_app`].
-    pub async fn unblock_app(&self, app: AppId) -> Result<(), Ko> {
+    /// As [`PresenceService::block_app`].
+    pub async fn unblock_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, None).await?;
         tracing::info!(%app, "operator.unblocked");
         Ok(())
     }
 
-    async fn set_blocked(&self, app: AppId, since: Option<Millis>) -> Result<(), Ko> {
+    async fn set_blocked(&self, app: AppId, since: Option<Millis>) -> Result<(), ApiError> {
         let _switching = self.switching.lock().await;
         let before = self.store.app(app).await.map_err(of_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;
@@ -154,7 +154,7 @@ impl Presence {
         }
         self.store.set_app_blocked(app, since).await.map_err(of_store)?;
         let after = self.store.app(app).await.map_err(of_store)?;
-        let active = after.is_some_and(|app| app.state == AppState::Active);
+        let active = after.is_some_and(|app| app.state == ApplicationState::Active);
         self.hub.switch(app, active);
         Ok(())
     }
@@ -171,10 +171,10 @@ mod tests {
 
     #[test]
     fn only_the_token_opens_a_session_and_signing_out_ends_it() {
-        let token = make_token();
-        let digest = TokenDigest::parse(&TokenDigest::of(&token).to_hex()).unwrap();
+        let token = generate_operator_token();
+        let digest = OperatorTokenDigest::parse(&OperatorTokenDigest::of(&token).to_hex()).unwrap();
         let access = OperatorAccess::new(digest.clone(), HOUR);
-        let other = make_token();
+        let other = generate_operator_token();
         for wrong in ["", "prs_live_x", other.expose_secret(), &digest.to_hex()] {
             assert!(access.sign_in(HERE, wrong).unwrap().is_none(), "{wrong}");
         }
@@ -188,14 +188,14 @@ mod tests {
     #[test]
     fn a_password_of_somebodys_own_choice_lets_nobody_in() {
         let password = SecretString::from("correct horse battery staple");
-        let access = OperatorAccess::new(TokenDigest::of(&password), HOUR);
+        let access = OperatorAccess::new(OperatorTokenDigest::of(&password), HOUR);
         assert!(access.sign_in(HERE, password.expose_secret()).unwrap().is_none());
     }
 
     #[test]
     fn who_tries_too_often_has_to_wait_and_keeps_nobody_else_out() {
-        let token = make_token();
-        let access = OperatorAccess::new(TokenDigest::of(&token), HOUR);
+        let token = generate_operator_token();
+        let access = OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR);
         let tried = (0..20).find_map(|_| access.sign_in(HERE, "x").err());
         assert_eq!(tried.unwrap().errno, Errno::SlowDown);
         let elsewhere = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn only_64_digits_are_a_digest() {
         for wrong in ["", "00", "***", &"g".repeat(64), &"0".repeat(63)] {
-            assert!(TokenDigest::parse(wrong).is_none(), "{wrong}");
+            assert!(OperatorTokenDigest::parse(wrong).is_none(), "{wrong}");
         }
     }
 }

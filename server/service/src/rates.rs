@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use presence_core::UserId;
-use presence_protocol::{AppId, DeviceName, Ko, Puid};
+use presence_protocol::{ApiError, AppId, DeviceName, Puid};
 
 use crate::settings::{Rate, ServiceSettings};
 
@@ -37,27 +37,27 @@ impl Rates {
         }
     }
 
-    pub(crate) fn status(&self, user: UserId, device: &DeviceName) -> Result<(), Ko> {
+    pub(crate) fn status(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
         self.status.take(&(user, device.clone()))
     }
 
-    pub(crate) fn notify(&self, app: AppId, puid: Puid) -> Result<(), Ko> {
+    pub(crate) fn notify(&self, app: AppId, puid: Puid) -> Result<(), ApiError> {
         self.notify.take(&(app, puid))
     }
 
-    pub(crate) fn connect(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn connect(&self, address: IpAddr) -> Result<(), ApiError> {
         self.connect.take(&one_peer(address))
     }
 
-    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), ApiError> {
         self.sign_in.take(&one_peer(address))
     }
 
-    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), ApiError> {
         self.failure.take(&one_peer(address))
     }
 
-    pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), Ko> {
+    pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), ApiError> {
         self.verify_domain.take(&app)
     }
 
@@ -96,11 +96,11 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         Self(RateLimiter::keyed(quota))
     }
 
-    pub(crate) fn take(&self, key: &K) -> Result<(), Ko> {
+    pub(crate) fn take(&self, key: &K) -> Result<(), ApiError> {
         self.0.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             // It may be over by now, and nobody is told to wait no time at all.
-            Ko::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
+            ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the service is told of its limits and its mode.
 
 use presence_core::Millis;
-use presence_core::stream::Kept;
+use presence_core::stream::Retention;
 
 /// The settings of the service. Durations are in milliseconds.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct ServiceSettings {
     /// The most Applications of a developer.
     pub apps_per_developer: u64,
     /// How much of the past an Application can resume.
-    pub kept: Kept,
+    pub kept: Retention,
     /// Status updates of a device at once, then a second.
     pub status_rate: Rate,
     /// Notifications of an Application to a PUID at once, then a second.

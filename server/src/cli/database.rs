@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use presence_service::{Backup, Inspection, Presence, StoreError};
+use presence_service::{Backup, Inspection, PresenceService, StoreError};
 
 use super::{Failure, say};
 use crate::lifecycle::with_causes;
@@ -10,14 +10,14 @@ use crate::settings::Settings;
 
 /// Says whether the database can be used, and how old its tables are.
 pub(super) async fn check(settings: &Settings) -> Result<(), Failure> {
-    let found = Presence::inspect_database(&settings.database).await.map_err(failed)?;
+    let found = PresenceService::inspect_database(&settings.database).await.map_err(failed)?;
     say(&format!("database: {}", described(&found)));
     Ok(())
 }
 
 /// Copies the database, and says what was made.
 pub(super) async fn back_up(settings: Settings, to: PathBuf) -> Result<(), Failure> {
-    let made = Presence::back_up_database(&settings.database, &to).await.map_err(failed)?;
+    let made = PresenceService::back_up_database(&settings.database, &to).await.map_err(failed)?;
     let Backup { schema, bytes } = made;
     say(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()));
     Ok(())

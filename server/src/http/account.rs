@@ -8,11 +8,11 @@ use presence_core::Notification;
 use presence_core::roster::DeviceInfo;
 use presence_service::Account;
 
-use super::Subject;
+use super::ApiTag;
 use super::apps::AppView;
-use super::credential::{AccountScope, AnyScope};
+use super::credential::{AccountAuth, SessionAuth};
+use super::error_response::ErrorResponse;
 use super::grants::GrantView;
-use super::refusal::Refusal;
 use super::session::done_and_forgotten;
 use super::views::{Device, Done, Id, StatusName, WithHeaders, example};
 
@@ -154,14 +154,14 @@ impl From<Notification> for NotificationView {
     }
 }
 
-#[OpenApi(tag = "Subject::Account")]
+#[OpenApi(tag = "ApiTag::Account")]
 impl AccountApi {
     /// List what is connected.
     ///
     /// A device whose connection was lost a moment ago is listed until its grace time is over.
     #[oai(path = "/devices", method = "get", operation_id = "list_devices")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn devices(&self, user: AnyScope) -> Json<DeviceList> {
+    async fn devices(&self, user: SessionAuth) -> Json<DeviceList> {
         Json(DeviceList { devices: devices_of(&user) })
     }
 
@@ -172,10 +172,10 @@ impl AccountApi {
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn end_device(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         device: Path<Device>,
-    ) -> Result<Json<Done>, Refusal> {
-        user.presence().end_device(user.caller.user, &device.name()?)?;
+    ) -> Result<Json<Done>, ErrorResponse> {
+        user.service().end_device(user.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 
@@ -183,8 +183,8 @@ impl AccountApi {
     ///
     /// Beside it there is only what a device reports while it is connected, which is not stored.
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
-    async fn show(&self, user: AnyScope) -> Result<Json<AccountView>, Refusal> {
-        let account = user.presence().account(user.caller.user).await?;
+    async fn show(&self, user: SessionAuth) -> Result<Json<AccountView>, ErrorResponse> {
+        let account = user.service().account(user.caller.user).await?;
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
             email: email.as_str().to_owned(),
@@ -201,12 +201,12 @@ impl AccountApi {
     ///
     /// Everything goes: grants, waiting notifications, sessions, own Applications. All sockets of the user are closed.
     #[oai(path = "/account", method = "delete", operation_id = "delete_account")]
-    async fn erase(&self, user: AccountScope) -> Result<WithHeaders<Done>, Refusal> {
-        user.presence().erase(user.caller.user).await?;
+    async fn erase(&self, user: AccountAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
+        user.service().erase(user.caller.user).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }
 
-fn devices_of(user: &super::credential::User) -> Vec<DeviceView> {
-    user.presence().devices_of(user.caller.user).into_iter().map(DeviceView::from).collect()
+fn devices_of(user: &super::credential::AuthenticatedRequest) -> Vec<DeviceView> {
+    user.service().devices_of(user.caller.user).into_iter().map(DeviceView::from).collect()
 }

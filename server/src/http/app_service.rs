@@ -6,20 +6,20 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use presence_protocol::limits::BATCH_ITEMS;
-use presence_protocol::{Errno, Ko};
-use presence_service::app_service::POLL_PAGE;
+use presence_protocol::{ApiError, Errno};
+use presence_service::app_services::MAX_POLL_PAGE;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::JsonBody;
-use super::credential::ServiceKey;
-use super::refusal::Refusal;
+use super::credential::ApiKeyAuth;
+use super::error_response::ErrorResponse;
 use super::views::Id;
 
 use self::views::{Notified, Notify, PollAnswer, PresenceView};
 
 pub(super) struct AppServiceApi;
 
-#[OpenApi(tag = "Subject::AppService")]
+#[OpenApi(tag = "ApiTag::AppService")]
 impl AppServiceApi {
     /// Poll presence.
     ///
@@ -30,7 +30,7 @@ impl AppServiceApi {
     #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
     async fn poll(
         &self,
-        key: ServiceKey,
+        key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
         /// Whom to ask for: repeated, or several between commas, at most 500.
         uid: Query<Option<Vec<String>>>,
@@ -39,10 +39,10 @@ impl AppServiceApi {
         /// The most entries of a page, 1 to 500.
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
-    ) -> Result<Json<PollAnswer>, Refusal> {
+    ) -> Result<Json<PollAnswer>, ErrorResponse> {
         let service = &key.service;
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
-        let presence = &key.context.presence;
+        let presence = &key.context.service;
         let warming_up = presence.is_warming_up().then_some(true);
         if let Some(given) = uid.0 {
             let uids = uids(&given)?;
@@ -50,7 +50,8 @@ impl AppServiceApi {
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
-        let most = limit.0.map_or(POLL_PAGE, |most| usize::try_from(most).unwrap_or(POLL_PAGE));
+        let most =
+            limit.0.map_or(MAX_POLL_PAGE, |most| usize::try_from(most).unwrap_or(MAX_POLL_PAGE));
         let page = presence.poll(service, after, most);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
@@ -67,17 +68,17 @@ impl AppServiceApi {
     )]
     async fn notify(
         &self,
-        key: ServiceKey,
+        key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
-    ) -> Result<Json<Notified>, Refusal> {
+    ) -> Result<Json<Notified>, ErrorResponse> {
         let (app, span) = (key.service.app, tracing::Span::current());
-        let results = key.context.presence.notify(app, body.0.into_items(), &span).await;
+        let results = key.context.service.notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }
 
-fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, Refusal> {
+fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, ErrorResponse> {
     let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let uids: Vec<_> = texts
         .filter(|text| !text.is_empty())
@@ -86,7 +87,7 @@ fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>
         .collect();
     if uids.len() > BATCH_ITEMS {
         let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
-        return Err(Ko::detailed(Errno::TooLarge, detail).into());
+        return Err(ApiError::detailed(Errno::TooLarge, detail).into());
     }
     Ok(uids)
 }

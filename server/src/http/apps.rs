@@ -6,15 +6,15 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
-use presence_protocol::Ko;
-use presence_service::applications::{Change, Registration};
+use presence_protocol::ApiError;
+use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::AccountScope;
-use super::refusal::Refusal;
-use super::views::{AppStateName, Done, Id, WithHeaders, example};
+use super::credential::AccountAuth;
+use super::error_response::ErrorResponse;
+use super::views::{ApplicationStateName, Done, Id, WithHeaders, example};
 
 pub(super) struct AppsApi;
 
@@ -54,7 +54,7 @@ impl Example for RegisterApplication {
 }
 
 impl FromFields for RegisterApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.required("name", "a text")?,
             domain: fields.required("domain", "a text")?,
@@ -96,7 +96,7 @@ impl Example for ChangeApplication {
 }
 
 impl FromFields for ChangeApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.optional("name", "a text")?,
             domain: fields.optional("domain", "a text")?,
@@ -118,7 +118,7 @@ pub(super) struct AppView {
     /// What it is.
     description: String,
     /// How far it has come.
-    state: AppStateName,
+    state: ApplicationStateName,
     /// What its domain must show at `/__presence`.
     domain_key: String,
     /// When it was registered.
@@ -134,7 +134,7 @@ impl Example for AppView {
             name: example::NAME.to_owned(),
             domain: example::DOMAIN.to_owned(),
             description: example::DESCRIPTION.to_owned(),
-            state: AppStateName::Active,
+            state: ApplicationStateName::Active,
             domain_key: "8c3f0d6c1f5e4f3b9a70c2d41e95b6a7".to_owned(),
             created_at: example::BEGINNING,
             blocked_at: None,
@@ -178,7 +178,7 @@ struct Switched {
     /// Its id.
     appid: Id,
     /// How far it has come.
-    state: AppStateName,
+    state: ApplicationStateName,
     /// Its first key, on its first activation, shown this once.
     api_key: Option<String>,
 }
@@ -186,7 +186,7 @@ struct Switched {
 impl Example for Switched {
     fn example() -> Self {
         let api_key = Some(example::API_KEY.to_owned());
-        Self { appid: Id::new(example::APPID), state: AppStateName::Active, api_key }
+        Self { appid: Id::new(example::APPID), state: ApplicationStateName::Active, api_key }
     }
 }
 
@@ -203,7 +203,7 @@ enum Registered {
     ),
 }
 
-#[OpenApi(tag = "Subject::Applications")]
+#[OpenApi(tag = "ApiTag::Applications")]
 impl AppsApi {
     /// Register an Application.
     ///
@@ -211,12 +211,12 @@ impl AppsApi {
     #[oai(path = "/apps", method = "post", operation_id = "register_application")]
     async fn register(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         body: JsonBody<RegisterApplication>,
-    ) -> Result<Registered, Refusal> {
+    ) -> Result<Registered, ErrorResponse> {
         let RegisterApplication { name, domain, description } = body.0;
         let wanted = Registration { name, domain, description: description.unwrap_or_default() };
-        let app = user.presence().register(user.caller.user, wanted).await?;
+        let app = user.service().register(user.caller.user, wanted).await?;
         let location = format!("/apps/{}", app.id);
         Ok(Registered::Created(Json(app.into()), location))
     }
@@ -225,8 +225,8 @@ impl AppsApi {
     ///
     /// All that the user has registered, the oldest first.
     #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
-    async fn list(&self, user: AccountScope) -> Result<Json<ApplicationList>, Refusal> {
-        let apps = user.presence().apps_of(user.caller.user).await?;
+    async fn list(&self, user: AccountAuth) -> Result<Json<ApplicationList>, ErrorResponse> {
+        let apps = user.service().apps_of(user.caller.user).await?;
         Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
@@ -234,8 +234,12 @@ impl AppsApi {
     ///
     /// Somebody else's is answered like one that there is not.
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
-    async fn show(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
-        let app = user.presence().own_app(user.caller.user, appid.app()?).await?;
+    async fn show(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<AppView>, ErrorResponse> {
+        let app = user.service().own_app(user.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
 
@@ -245,13 +249,13 @@ impl AppsApi {
     #[oai(path = "/apps/:appid", method = "patch", operation_id = "change_application")]
     async fn change(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<ChangeApplication>,
-    ) -> Result<Json<AppView>, Refusal> {
+    ) -> Result<Json<AppView>, ErrorResponse> {
         let ChangeApplication { name, domain, description } = body.0;
-        let change = Change { name, domain, description };
-        let app = user.presence().change_app(user.caller.user, appid.app()?, change).await?;
+        let change = ApplicationChanges { name, domain, description };
+        let app = user.service().change_app(user.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
@@ -259,8 +263,12 @@ impl AppsApi {
     ///
     /// Its grants, keys and waiting notifications go too; its sockets are closed with 4004.
     #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
-    async fn remove(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
-        user.presence().remove_app(user.caller.user, appid.app()?).await?;
+    async fn remove(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<Done>, ErrorResponse> {
+        user.service().remove_app(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 
@@ -268,9 +276,13 @@ impl AppsApi {
     ///
     /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
-    async fn verify(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<AppView>, Refusal> {
-        let verified = user.presence().verify_app(user.caller.user, appid.app()?).await;
-        let app = verified.map_err(Ko::from)?;
+    async fn verify(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<AppView>, ErrorResponse> {
+        let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
+        let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
 
@@ -280,10 +292,10 @@ impl AppsApi {
     #[oai(path = "/apps/:appid/activate", method = "post", operation_id = "activate_application")]
     async fn activate(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<WithHeaders<Switched>, Refusal> {
-        let (app, key) = user.presence().activate_app(user.caller.user, appid.app()?).await?;
+    ) -> Result<WithHeaders<Switched>, ErrorResponse> {
+        let (app, key) = user.service().activate_app(user.caller.user, appid.app()?).await?;
         let api_key = key.map(|made| made.secret.expose_secret().to_owned());
         let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
         Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
@@ -299,10 +311,10 @@ impl AppsApi {
     )]
     async fn deactivate(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<Switched>, Refusal> {
-        let app = user.presence().deactivate_app(user.caller.user, appid.app()?).await?;
+    ) -> Result<Json<Switched>, ErrorResponse> {
+        let app = user.service().deactivate_app(user.caller.user, appid.app()?).await?;
         Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
     }
 }

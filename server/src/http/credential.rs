@@ -9,16 +9,18 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
-use presence_service::Presence;
-use presence_service::app_service::{self, AppService};
+use presence_service::PresenceService;
+use presence_service::app_services::{self, AppService};
 use presence_service::attempts::Attempt;
-use presence_service::sign_in::{self, Caller};
+use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::client_address;
 use crate::context::ServerContext;
+use crate::cookie::SetCookie;
+use crate::form::CsrfCheck;
 
-use super::refusal::Refusal;
-use super::site::{self, Site};
+use super::error_response::ErrorResponse;
+use super::request_context::{self, RequestContext};
 
 /// The header that a write by cookie must carry.
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -29,43 +31,45 @@ pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
 
 /// A user who makes a call.
-pub(crate) struct User {
+pub(crate) struct AuthenticatedRequest {
     pub(crate) context: Arc<ServerContext>,
-    pub(crate) caller: Caller,
+    pub(crate) caller: AuthenticatedUser,
     /// The token, where it came by the cookie.
     cookie: Option<String>,
     same_origin: bool,
     csrf: Option<String>,
 }
 
-impl User {
+impl AuthenticatedRequest {
     /// The service.
-    pub(crate) fn presence(&self) -> &Presence {
-        &self.context.presence
+    pub(crate) fn service(&self) -> &PresenceService {
+        &self.context.service
     }
 
     /// The token that this user's writes must carry, where the user came by the cookie.
     pub(crate) fn csrf_token(&self) -> Option<String> {
-        self.cookie.as_deref().map(sign_in::csrf_token)
+        self.cookie.as_deref().map(sessions::csrf_token)
     }
 
     /// The header that takes the cookie away, where the user came by it.
-    pub(crate) fn clear_cookie(&self) -> Option<String> {
-        self.cookie.as_ref().map(|_| site::clear_cookie(&self.context))
+    pub(crate) fn clear_cookie(&self) -> Option<SetCookie> {
+        self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
 
-    /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
-    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), Refusal> {
-        let Some(token) = &self.cookie else { return Ok(()) };
-        let given = csrf_field.or(self.csrf.as_deref());
-        if self.same_origin && given.is_some_and(|given| sign_in::is_csrf_token(token, given)) {
-            return Ok(());
+    /// Returns what must be checked before this user's request may change something.
+    pub(crate) fn csrf_check(&self) -> CsrfCheck<'_> {
+        match &self.cookie {
+            Some(session) => CsrfCheck::Cookie {
+                session,
+                same_origin: self.same_origin,
+                header: self.csrf.as_deref(),
+            },
+            None => CsrfCheck::Bearer,
         }
-        Err(Errno::Forbidden.into())
     }
 
     /// Refuses a session that may not do everything.
-    pub(crate) fn check_scope(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_scope(&self) -> Result<(), ErrorResponse> {
         match self.caller.scope {
             Scope::Account => Ok(()),
             Scope::Device => Err(Errno::Forbidden.into()),
@@ -73,17 +77,18 @@ impl User {
     }
 
     /// Who makes the call.
-    pub(crate) async fn of(request: &Request) -> Result<Self, Refusal> {
-        let Site { context, same_origin, .. } = Site::of(request)?;
-        let (token, by_cookie) = match (bearer(request), site::session_of(request, &context)) {
-            (Some(key), _) if app_service::is_meant_as_key(key) => {
-                return Err(Errno::Forbidden.into());
-            }
-            (Some(token), _) => (token.to_owned(), false),
-            (None, Some(token)) => (token, true),
-            (None, None) => return Err(Errno::NotAuthenticated.into()),
-        };
-        let presence = &context.presence;
+    pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
+        let (token, by_cookie) =
+            match (bearer(request), request_context::session_of(request, &context)) {
+                (Some(key), _) if app_services::looks_like_api_key(key) => {
+                    return Err(Errno::Forbidden.into());
+                }
+                (Some(token), _) => (token.to_owned(), false),
+                (None, Some(token)) => (token, true),
+                (None, None) => return Err(Errno::NotAuthenticated.into()),
+            };
+        let presence = &context.service;
         let from = client_address::of(request);
         let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
@@ -92,33 +97,33 @@ impl User {
 }
 
 /// A user with a session of any scope.
-pub(super) struct AnyScope(User);
+pub(super) struct SessionAuth(AuthenticatedRequest);
 /// A user whose session may do everything.
-pub(super) struct AccountScope(User);
-/// As [`AccountScope`], of a call that also takes a form, whose field the handler must check.
-pub(super) struct FormSender(User);
+pub(super) struct AccountAuth(AuthenticatedRequest);
+/// As [`AccountAuth`], of a call that also takes a form, whose field the handler must check.
+pub(super) struct FormSender(AuthenticatedRequest);
 
-impl AnyScope {
-    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+impl SessionAuth {
+    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }
 }
 
-impl AccountScope {
-    fn admit(user: User, writes: bool) -> Result<Self, Refusal> {
+impl AccountAuth {
+    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }
 }
 
 impl FormSender {
-    fn admit(user: User, _writes: bool) -> Result<Self, Refusal> {
+    fn admit(user: AuthenticatedRequest, _writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         Ok(Self(user))
     }
@@ -127,9 +132,9 @@ impl FormSender {
 macro_rules! user_extractor {
     ($($name:ident)+) => {$(
         impl Deref for $name {
-            type Target = User;
+            type Target = AuthenticatedRequest;
 
-            fn deref(&self) -> &User {
+            fn deref(&self) -> &AuthenticatedRequest {
                 &self.0
             }
         }
@@ -152,22 +157,22 @@ macro_rules! user_extractor {
                 _: &mut RequestBody,
                 _: ExtractParamOptions<()>,
             ) -> poem::Result<Self> {
-                let user = User::of(request).await?;
+                let user = AuthenticatedRequest::of(request).await?;
                 Ok(Self::admit(user, !request.method().is_safe())?)
             }
         }
     )+};
 }
 
-user_extractor!(AnyScope AccountScope FormSender);
+user_extractor!(SessionAuth AccountAuth FormSender);
 
 /// An AppService, its key checked for the Application in the path, before anything else of the call is read.
-pub(super) struct ServiceKey {
+pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
     pub(super) service: AppService,
 }
 
-impl<'a> ApiExtractor<'a> for ServiceKey {
+impl<'a> ApiExtractor<'a> for ApiKeyAuth {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
     type ParamType = ();
     type ParamRawType = ();
@@ -185,21 +190,23 @@ impl<'a> ApiExtractor<'a> for ServiceKey {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let context = site::context(request)?;
+        let context = request_context::context(request)?;
         let key = match bearer(request) {
-            Some(token) if sign_in::is_meant_as_token(token) => Err(Errno::Forbidden),
+            Some(token) if sessions::looks_like_token(token) => Err(Errno::Forbidden),
             Some(key) => Ok(key),
-            None if site::session_of(request, &context).is_some() => Err(Errno::Forbidden),
+            None if request_context::session_of(request, &context).is_some() => {
+                Err(Errno::Forbidden)
+            }
             None => Err(Errno::NotAuthenticated),
         };
-        let key = key.map_err(Refusal::from)?;
+        let key = key.map_err(ErrorResponse::from)?;
         // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
-        let app: AppId = named.ok_or_else(|| Refusal::from(Errno::UnknownApplication))?;
-        let (presence, from) = (&context.presence, client_address::of(request));
+        let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
+        let (presence, from) = (&context.service, client_address::of(request));
         let checking = presence.app_service(Some(app), key);
         let checked = presence.attempt(from, Attempt::Secret, checking).await;
-        Ok(Self { service: checked.map_err(Refusal::from)?, context })
+        Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
     }
 }
 

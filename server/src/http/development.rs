@@ -7,14 +7,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_identity::{DevIssuer, DevIssuerError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{self, Fields, FromFields, JsonBody};
-use super::refusal::Refusal;
-use super::site;
+use super::error_response::ErrorResponse;
+use super::request_context;
 use super::views::example;
 
 pub(super) struct DevelopmentApi;
@@ -24,16 +24,16 @@ struct Development(Arc<ServerContext>);
 
 impl<'a> FromRequest<'a> for Development {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        let context = site::context(request)?;
+        let context = request_context::context(request)?;
         if context.dev_issuer.is_none() {
-            return Err(Refusal::from(Errno::NotFound).into());
+            return Err(ErrorResponse::from(Errno::NotFound).into());
         }
         Ok(Self(context))
     }
 }
 
 impl Development {
-    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, Refusal> {
+    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, ErrorResponse> {
         let Self(context) = self;
         let assertion = dev_assertion(context, email, audience)?;
         let lifetime = u64::try_from(DevIssuer::DEFAULT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
@@ -41,7 +41,7 @@ impl Development {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
-            expires_at: context.presence.now().saturating_add(lifetime),
+            expires_at: context.service.now().saturating_add(lifetime),
         })
     }
 }
@@ -55,13 +55,13 @@ pub(crate) fn dev_assertion(
     context: &ServerContext,
     email: &str,
     audience: &str,
-) -> Result<String, Ko> {
+) -> Result<String, ApiError> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
-    let (now, lifetime) = (context.presence.now(), DevIssuer::DEFAULT_LIFETIME);
+    let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     issuer.assertion(email, audience, now, lifetime).map_err(refused)
 }
 
-fn refused(error: DevIssuerError) -> Ko {
+fn refused(error: DevIssuerError) -> ApiError {
     match error {
         DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
         DevIssuerError::NotAnAudience => {
@@ -94,7 +94,7 @@ impl Example for AssertionRequest {
 }
 
 impl FromFields for AssertionRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             email: fields.required("email", "a text")?,
             audience: fields.optional("audience", "a text")?,
@@ -179,7 +179,7 @@ impl Example for SupportDocument {
     }
 }
 
-#[OpenApi(tag = "Subject::Development")]
+#[OpenApi(tag = "ApiTag::Development")]
 impl DevelopmentApi {
     /// Make an assertion.
     ///
@@ -190,7 +190,7 @@ impl DevelopmentApi {
         &self,
         development: Development,
         body: JsonBody<AssertionRequest>,
-    ) -> Result<Json<MadeAssertion>, Refusal> {
+    ) -> Result<Json<MadeAssertion>, ErrorResponse> {
         let AssertionRequest { email, audience } = body.0;
         let audience = audience.unwrap_or_else(|| development.0.origin());
         Ok(Json(development.assertion(&email, &audience)?))
@@ -208,7 +208,7 @@ impl DevelopmentApi {
     async fn support_document(
         &self,
         development: Development,
-    ) -> Result<Json<SupportDocument>, Refusal> {
+    ) -> Result<Json<SupportDocument>, ErrorResponse> {
         let issuer = development.0.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
         Ok(Json(SupportDocument::of(issuer.support_document())))
     }

@@ -4,12 +4,12 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
-use presence_protocol::Ko;
-use presence_service::grants::Target;
-use url::form_urlencoded;
+use presence_protocol::ApiError;
+use presence_service::grants::RedirectTarget;
+
+use crate::form::{UnverifiedForm, VerifiedForm};
 
 use super::body::{self, Fields, FromFields, JSON};
-use super::refusal::Refusal;
 
 /// The media type of forms.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -33,7 +33,7 @@ impl Example for GrantRequest {
 }
 
 impl FromFields for GrantRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             redirect: fields.optional("redirect", "a URL")?,
             state: fields.optional("state", "a text")?,
@@ -79,41 +79,36 @@ impl Example for GrantForm {
 /// The body of a grant.
 pub(super) enum GrantBody {
     /// A script asks.
-    Json(Target),
+    Json(RedirectTarget),
     /// A page asks.
-    Form {
-        /// Where the user wants to go afterwards.
-        target: Target,
-        /// What the user says.
-        decision: Decision,
-        /// The token of the session.
-        csrf_token: Option<String>,
-    },
+    Form(UnverifiedForm),
 }
 
-impl GrantBody {
-    /// The token that a form carries in a field.
-    pub(super) fn csrf_token(&self) -> Option<&str> {
-        match self {
-            Self::Json(_) => None,
-            Self::Form { csrf_token, .. } => csrf_token.as_deref(),
-        }
-    }
+/// The fields of the form of a consent page.
+pub(super) struct GrantDecision {
+    /// Where the user wants to go afterwards.
+    pub(super) target: RedirectTarget,
+    /// What the user says.
+    pub(super) decision: Decision,
+}
 
-    fn of_form(text: &str) -> Result<Self, Ko> {
-        let given = |name: &str| {
-            let mut fields = form_urlencoded::parse(text.as_bytes());
-            fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+impl GrantDecision {
+    /// Reads the fields.
+    pub(super) fn of_form(form: &VerifiedForm) -> Result<Self, ApiError> {
+        let field = |name: &str| {
+            let value = form.raw(name).filter(|value| !value.is_empty());
+            value.map(str::to_owned)
         };
-        let field = |name: &str| given(name).filter(|value| !value.is_empty());
-        // An empty one is no yes: only a form that does not ask grants by being sent.
-        let decision = match given("decision").as_deref() {
+        // An empty decision is no consent: only a form that does not ask grants by being sent.
+        let decision = match form.raw("decision") {
             None | Some("yes") => Decision::Yes,
             Some("no") => Decision::No,
             Some(_) => return Err(body::invalid("decision", "yes or no")),
         };
-        let target = Target { redirect: field("redirect"), state: field("state") };
-        Ok(Self::Form { target, decision, csrf_token: field("csrf_token") })
+        Ok(Self {
+            target: RedirectTarget { redirect: field("redirect"), state: field("state") },
+            decision,
+        })
     }
 }
 
@@ -142,12 +137,12 @@ impl<'a> ApiExtractor<'a> for GrantBody {
     ) -> poem::Result<Self> {
         let (text, media_type) = body::text(request, body, &[JSON, FORM]).await?;
         if media_type == Some(FORM) {
-            return Ok(Self::of_form(&text).map_err(Refusal::from)?);
+            return Ok(Self::Form(UnverifiedForm::parse(&text)));
         }
         if text.is_empty() {
-            return Ok(Self::Json(Target::default()));
+            return Ok(Self::Json(RedirectTarget::default()));
         }
         let GrantRequest { redirect, state } = body::read(&text)?;
-        Ok(Self::Json(Target { redirect, state }))
+        Ok(Self::Json(RedirectTarget { redirect, state }))
     }
 }

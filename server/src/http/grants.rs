@@ -6,16 +6,16 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::GrantedApp;
-use presence_service::grants::Target;
+use presence_service::grants::RedirectTarget;
 
-use super::Subject;
+use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::{AccountScope, AnyScope, FormSender, User};
-use super::form::{Decision, GrantBody};
-use super::refusal::Refusal;
-use super::views::{AppStateName, Done, Id, example};
+use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
+use super::error_response::ErrorResponse;
+use super::form::{Decision, GrantBody, GrantDecision};
+use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
 
@@ -54,7 +54,7 @@ pub(super) struct GrantView {
     /// When the Application last looked at anybody's presence.
     last_looked_at: Option<u64>,
     /// How far the Application has come.
-    state: AppStateName,
+    state: ApplicationStateName,
 }
 
 impl Example for GrantView {
@@ -67,7 +67,7 @@ impl Example for GrantView {
             paused: false,
             granted_at: example::BEGINNING,
             last_looked_at: Some(example::BEGINNING + example::HOUR),
-            state: AppStateName::Active,
+            state: ApplicationStateName::Active,
         }
     }
 }
@@ -103,12 +103,12 @@ impl Example for PauseGrant {
 }
 
 impl FromFields for PauseGrant {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self { paused: fields.required("paused", "true or false")? })
     }
 }
 
-#[OpenApi(tag = "Subject::Grants")]
+#[OpenApi(tag = "ApiTag::Grants")]
 impl GrantsApi {
     /// Let an Application see me.
     ///
@@ -121,16 +121,17 @@ impl GrantsApi {
         user: FormSender,
         appid: Path<Id>,
         body: GrantBody,
-    ) -> Result<GrantAnswer, Refusal> {
-        user.check_write(body.csrf_token())?;
-        let app = appid.app()?;
-        let (presence, me) = (user.presence(), user.caller.user);
+    ) -> Result<GrantAnswer, ErrorResponse> {
         match body {
             GrantBody::Json(target) => {
-                let given = presence.grant(me, app, &target).await?;
+                user.csrf_check().check()?;
+                let app = appid.app()?;
+                let given = user.service().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
-            GrantBody::Form { target, decision, .. } => {
+            GrantBody::Form(form) => {
+                let form = form.verify(&user.csrf_check())?;
+                let GrantDecision { target, decision } = GrantDecision::of_form(&form)?;
                 self.decide(&user, &appid, target, decision).await
             }
         }
@@ -140,8 +141,8 @@ impl GrantsApi {
     ///
     /// With when each Application last looked, and under which name it knows the user.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
-    async fn list(&self, user: AnyScope) -> Result<Json<GrantList>, Refusal> {
-        let grants = user.presence().grants_of(user.caller.user).await?;
+    async fn list(&self, user: SessionAuth) -> Result<Json<GrantList>, ErrorResponse> {
+        let grants = user.service().grants_of(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
@@ -151,13 +152,13 @@ impl GrantsApi {
     #[oai(path = "/grants/:appid", method = "patch", operation_id = "pause_grant")]
     async fn pause(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<PauseGrant>,
-    ) -> Result<Json<GrantView>, Refusal> {
+    ) -> Result<Json<GrantView>, ErrorResponse> {
         let (app, me) = (appid.app()?, user.caller.user);
-        user.presence().pause(me, app, body.0.paused).await?;
-        let grants = user.presence().grants_of(me).await?;
+        user.service().pause(me, app, body.0.paused).await?;
+        let grants = user.service().grants_of(me).await?;
         let grant = grants.into_iter().find(|granted| granted.grant.app == app);
         Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
     }
@@ -166,8 +167,12 @@ impl GrantsApi {
     ///
     /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
-    async fn revoke(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<Done>, Refusal> {
-        user.presence().revoke(user.caller.user, appid.app()?).await?;
+    async fn revoke(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<Done>, ErrorResponse> {
+        user.service().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 }
@@ -175,12 +180,12 @@ impl GrantsApi {
 impl GrantsApi {
     async fn decide(
         &self,
-        user: &User,
+        user: &AuthenticatedRequest,
         appid: &Id,
-        target: Target,
+        target: RedirectTarget,
         decision: Decision,
-    ) -> Result<GrantAnswer, Refusal> {
-        let (presence, app) = (user.presence(), appid.app()?);
+    ) -> Result<GrantAnswer, ErrorResponse> {
+        let (presence, app) = (user.service(), appid.app()?);
         let name = presence.grantable_app(app).await?.name;
         let redirect = match decision {
             Decision::Yes => presence.grant(user.caller.user, app, &target).await?.redirect,

@@ -7,9 +7,9 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::ApiKey;
 use secrecy::ExposeSecret;
 
-use super::Subject;
-use super::credential::AccountScope;
-use super::refusal::Refusal;
+use super::ApiTag;
+use super::credential::AccountAuth;
+use super::error_response::ErrorResponse;
 use super::views::{Done, Id, example};
 
 pub(super) struct KeysApi;
@@ -92,15 +92,15 @@ enum KeyMade {
     ),
 }
 
-#[OpenApi(tag = "Subject::Applications")]
+#[OpenApi(tag = "ApiTag::Applications")]
 impl KeysApi {
     /// Make a further API key.
     ///
     /// It works beside the others, so that a key can be changed without a gap. It is shown this once.
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
-    async fn create(&self, user: AccountScope, appid: Path<Id>) -> Result<KeyMade, Refusal> {
+    async fn create(&self, user: AccountAuth, appid: Path<Id>) -> Result<KeyMade, ErrorResponse> {
         let app = appid.app()?;
-        let made = user.presence().make_key(user.caller.user, app).await?;
+        let made = user.service().make_key(user.caller.user, app).await?;
         let location = format!("/apps/{app}/keys/{}", made.key.id);
         let view = MadeKeyView {
             id: made.key.id,
@@ -115,8 +115,12 @@ impl KeysApi {
     ///
     /// By their first characters: the keys themselves are not kept.
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
-    async fn list(&self, user: AccountScope, appid: Path<Id>) -> Result<Json<KeyList>, Refusal> {
-        let keys = user.presence().keys(user.caller.user, appid.app()?).await?;
+    async fn list(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<Json<KeyList>, ErrorResponse> {
+        let keys = user.service().keys(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
@@ -126,11 +130,11 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys/:id", method = "delete", operation_id = "delete_key")]
     async fn delete(
         &self,
-        user: AccountScope,
+        user: AccountAuth,
         appid: Path<Id>,
         id: Path<i64>,
-    ) -> Result<Json<Done>, Refusal> {
-        user.presence().delete_key(user.caller.user, appid.app()?, id.0).await?;
+    ) -> Result<Json<Done>, ErrorResponse> {
+        user.service().delete_key(user.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }
 }

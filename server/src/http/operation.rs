@@ -4,9 +4,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::Subject;
-use super::running::Running;
-use super::site::Site;
+use super::ApiTag;
+use super::build_info::BuildInfo;
+use super::request_context::RequestContext;
 
 pub(super) struct OperationApi;
 
@@ -56,14 +56,14 @@ impl Example for Alive {
     }
 }
 
-#[OpenApi(tag = "Subject::Operation")]
+#[OpenApi(tag = "ApiTag::Operation")]
 impl OperationApi {
     /// Whether the server and what it needs are well.
     ///
     /// Asks the database. For monitoring; a server that is warming up is well.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
-    async fn heartbeat(&self, site: Site) -> Heartbeat {
-        let presence = &site.context.presence;
+    async fn heartbeat(&self, request: RequestContext) -> Heartbeat {
+        let presence = &request.context.service;
         let answered = presence.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
         let health = Json(Health {
@@ -89,7 +89,7 @@ impl OperationApi {
     /// What the build said of itself; empty where it did not.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self, site: Site) -> Json<Running> {
-        Json(Running::of(&site.context.version_file))
+    async fn version(&self, request: RequestContext) -> Json<BuildInfo> {
+        Json(BuildInfo::of(&request.context.version_file))
     }
 }

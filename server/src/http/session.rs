@@ -5,16 +5,18 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::attempts::Attempt;
-use presence_service::sign_in;
+use presence_service::sessions;
 use secrecy::ExposeSecret;
 
-use super::Subject;
+use crate::cookie::SetCookie;
+
+use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::AnyScope;
-use super::refusal::Refusal;
-use super::site::{self, Site};
+use super::credential::SessionAuth;
+use super::error_response::ErrorResponse;
+use super::request_context::{self, RequestContext};
 use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
@@ -43,7 +45,7 @@ impl Example for SignIn {
 }
 
 impl FromFields for SignIn {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         let wanted = "device or account";
         let scope: Option<String> = fields.optional("scope", wanted)?;
         let known = |name: String| {
@@ -112,7 +114,7 @@ impl Example for SessionView {
     }
 }
 
-#[OpenApi(tag = "Subject::Session")]
+#[OpenApi(tag = "ApiTag::Session")]
 impl SessionApi {
     /// Sign in.
     ///
@@ -120,16 +122,16 @@ impl SessionApi {
     #[oai(path = "/session", method = "post", operation_id = "create_session")]
     async fn create(
         &self,
-        site: Site,
+        request: RequestContext,
         body: JsonBody<SignIn>,
-    ) -> Result<WithHeaders<SessionOpened>, Refusal> {
+    ) -> Result<WithHeaders<SessionOpened>, ErrorResponse> {
         let SignIn { email, assertion, scope } = body.0;
         let scope = match scope {
             Some(ScopeName::Account) => Scope::Account,
             Some(ScopeName::Device) | None => Scope::Device,
         };
-        let presence = &site.context.presence;
-        let client = site.client;
+        let presence = &request.context.service;
+        let client = request.client;
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
@@ -139,13 +141,14 @@ impl SessionApi {
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
             expires_at: caller.expires_at,
-            csrf_token: sign_in::csrf_token(token),
+            csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
-        if !site.same_origin {
+        if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(header::SET_COOKIE, site::session_cookie(&site.context, token, seconds)))
+        let cookie = request_context::session_cookie(&request.context, token, seconds);
+        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Who am I.
@@ -153,7 +156,7 @@ impl SessionApi {
     /// Whom the credential belongs to, what it may do, and until when.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, user: AnyScope) -> Json<SessionView> {
+    async fn show(&self, user: SessionAuth) -> Json<SessionView> {
         Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
@@ -166,17 +169,17 @@ impl SessionApi {
     ///
     /// Ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
-    async fn delete(&self, user: AnyScope) -> Result<WithHeaders<Done>, Refusal> {
-        user.presence().close_session(&user.caller).await?;
+    async fn delete(&self, user: SessionAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
+        user.service().close_session(&user.caller).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }
 
 /// It was done, and the cookie goes where there was one.
-pub(super) fn done_and_forgotten(clear_cookie: Option<String>) -> WithHeaders<Done> {
+pub(super) fn done_and_forgotten(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
         None => answer,
     }
 }

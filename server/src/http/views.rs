@@ -7,8 +7,8 @@ mod id;
 use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
-use presence_core::{AppState, Scope};
-use presence_protocol::{Ko, Status};
+use presence_core::{ApplicationState, Scope};
+use presence_protocol::{ApiError, Status};
 
 pub(super) use self::device::Device;
 pub(super) use self::id::Id;
@@ -39,8 +39,8 @@ impl Example for Done {
 
 /// A refusal.
 #[derive(Object)]
-#[oai(rename = "Ko", skip_serializing_if_is_none)]
-pub(super) struct KoView {
+#[oai(rename = "ApiError", skip_serializing_if_is_none)]
+pub(super) struct ErrorView {
     /// `KO`.
     result: String,
     /// Which entry of the registry of errors.
@@ -51,8 +51,8 @@ pub(super) struct KoView {
     retry_after: Option<f64>,
 }
 
-impl From<&Ko> for KoView {
-    fn from(ko: &Ko) -> Self {
+impl From<&ApiError> for ErrorView {
+    fn from(ko: &ApiError) -> Self {
         Self {
             result: "KO".to_owned(),
             errno: ko.errno.number(),
@@ -84,7 +84,7 @@ impl From<Scope> for ScopeName {
 /// How far an Application has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "AppState", rename_all = "snake_case")]
-pub(super) enum AppStateName {
+pub(super) enum ApplicationStateName {
     /// Its domain has yet to be verified.
     Registered,
     /// Its domain is verified, and it was never activated since.
@@ -95,13 +95,13 @@ pub(super) enum AppStateName {
     Inactive,
 }
 
-impl From<AppState> for AppStateName {
-    fn from(state: AppState) -> Self {
+impl From<ApplicationState> for ApplicationStateName {
+    fn from(state: ApplicationState) -> Self {
         match state {
-            AppState::Registered => Self::Registered,
-            AppState::Verified => Self::Verified,
-            AppState::Active => Self::Active,
-            AppState::Inactive => Self::Inactive,
+            ApplicationState::Registered => Self::Registered,
+            ApplicationState::Verified => Self::Verified,
+            ApplicationState::Active => Self::Active,
+            ApplicationState::Inactive => Self::Inactive,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use presence_core::Millis;
-use presence_core::stream::Kept;
+use presence_core::stream::Retention;
 use presence_service::ServiceSettings;
-use presence_service::operator::TokenDigest;
+use presence_service::operator::OperatorTokenDigest;
 use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 
@@ -27,8 +27,8 @@ impl Settings {
     }
 
     /// By what the operator is known, where there is one.
-    pub fn admin_token_digest(&self) -> Option<TokenDigest> {
-        TokenDigest::parse(&self.admin_token_digest)
+    pub fn admin_token_digest(&self) -> Option<OperatorTokenDigest> {
+        OperatorTokenDigest::parse(&self.admin_token_digest)
     }
 
     /// What the server itself speaks: `https` where it has a certificate.
@@ -65,7 +65,10 @@ impl Settings {
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
             apps_per_developer: self.apps_per_developer,
-            kept: Kept { entries: self.app_queue_updates, age: millis(self.app_queue_seconds) },
+            kept: Retention {
+                entries: self.app_queue_updates,
+                age: millis(self.app_queue_seconds),
+            },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
             connect_rate: Rate {

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use presence_core::patience::Patience;
-use presence_core::phase::{Due, Heard, Known, introduce};
-use presence_core::{Millis, Notification, Taken};
-use presence_protocol::device::{self, Command, Proof, Request};
-use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::violation_window::ViolationWindow;
+use presence_core::{Millis, Notification, Settlement};
+use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{
+    ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
+};
 use presence_service::attempts::Attempt;
-use presence_service::device::{Applied, OpenDevice, settled};
-use presence_service::hub::Seat;
-use presence_service::sign_in::{self, Identified};
-use presence_service::{Bell, Mailbox, Presence};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
+use presence_service::hub::DeviceConnection;
+use presence_service::sessions::{self, VerifiedProof};
+use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
 use super::outgoing::OutgoingQueue;
@@ -31,22 +33,22 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenDevice>, Ko>),
-    Renewed(Result<Identified, Ko>, Command),
-    Settled(Result<(), Ko>),
+    Opened(Result<Box<OpenedDevice>, ApiError>),
+    Renewed(Result<VerifiedProof, ApiError>, DeviceCommand),
+    Settled(Result<(), ApiError>),
 }
 
 /// A device whose user is known, in its seat.
 struct Guest {
-    known: Known,
-    seat: Seat,
+    known: AuthenticatedDevice,
+    seat: DeviceConnection,
     mailbox: Arc<Mailbox>,
 }
 
 /// The conversation with one device.
 pub(crate) struct DeviceProtocol {
-    presence: Arc<Presence>,
-    bell: Arc<Bell>,
+    presence: Arc<PresenceService>,
+    bell: Arc<SocketWaker>,
     /// The address of the client.
     client: IpAddr,
     guest: Option<Guest>,
@@ -57,7 +59,7 @@ pub(crate) struct DeviceProtocol {
     /// Written, and to be settled once it is flushed.
     written: Vec<NotificationId>,
     attempts: u32,
-    patience: Patience,
+    patience: ViolationWindow,
     /// The mailbox may hold something.
     news: bool,
     /// Why whoever is there would be closed as unknown.
@@ -65,7 +67,11 @@ pub(crate) struct DeviceProtocol {
 }
 
 impl DeviceProtocol {
-    pub(crate) fn new(presence: Arc<Presence>, bell: Arc<Bell>, client: IpAddr) -> Self {
+    pub(crate) fn new(
+        presence: Arc<PresenceService>,
+        bell: Arc<SocketWaker>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             presence,
             bell,
@@ -76,13 +82,13 @@ impl DeviceProtocol {
             out: OutgoingQueue::default(),
             written: Vec::new(),
             attempts: 0,
-            patience: Patience::default(),
+            patience: ViolationWindow::default(),
             news: false,
             unknown: CloseCode::Silent,
         }
     }
 
-    fn take(&mut self, request: Request) -> Result<(), Ko> {
+    fn take(&mut self, request: DeviceRequest) -> Result<(), ApiError> {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
@@ -95,12 +101,12 @@ impl DeviceProtocol {
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), sign_in::digest)?;
-        let (Heard::Apply(command) | Heard::Renew(_, command)) = &heard;
+        let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
+        let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
         match heard {
-            Heard::Apply(command) => self.apply(command),
-            Heard::Renew(proof, command) => {
+            FrameAction::Apply(command) => self.apply(command),
+            FrameAction::Renew(proof, command) => {
                 let (presence, client) = (Arc::clone(&self.presence), self.client);
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
@@ -114,11 +120,11 @@ impl DeviceProtocol {
         Ok(())
     }
 
-    fn apply(&mut self, command: Command) {
+    fn apply(&mut self, command: DeviceCommand) {
         let Some(guest) = &self.guest else { return };
         match self.presence.apply(&guest.seat, command) {
-            Applied::Done => self.reply_ok(),
-            Applied::Settling(answer) => {
+            CommandOutcome::Done => self.reply_ok(),
+            CommandOutcome::Settling(answer) => {
                 self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
             }
         }
@@ -139,19 +145,19 @@ impl DeviceProtocol {
         }
     }
 
-    fn on_opened(&mut self, open: OpenDevice) {
-        let OpenDevice { known, seat, mailbox, pending } = open;
+    fn on_opened(&mut self, open: OpenedDevice) {
+        let OpenedDevice { known, seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
         self.say_notifications(&pending);
     }
 
-    fn on_turned_away(&mut self, ko: &Ko) {
+    fn on_turned_away(&mut self, ko: &ApiError) {
         self.reply_ko(ko);
         self.attempts += 1;
         // Who is to wait has not failed: the issuer, the tables or the rate has.
-        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        let is_to_wait = ko.errno.retry_advice() == RetryAdvice::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push(Outgoing::Close(CloseCode::TryAgainLater));
@@ -168,7 +174,7 @@ impl DeviceProtocol {
         self.out.push(Outgoing::Text(bytes));
     }
 
-    fn reply_ko(&mut self, ko: &Ko) {
+    fn reply_ko(&mut self, ko: &ApiError) {
         meter::count_error(ko.errno);
         let id = self.id.take();
         self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
@@ -251,7 +257,7 @@ impl ProtocolState for DeviceProtocol {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Taken::Delivered));
+            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -260,12 +266,12 @@ impl ProtocolState for DeviceProtocol {
         let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
         loop {
             match guest.known.due(now) {
-                Due::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
-                Due::Announce(seconds) => {
+                SessionDeadline::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                SessionDeadline::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
-                    self.bell.ring();
+                    self.bell.wake();
                 }
-                Due::Close => {
+                SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
                     return 1_000;
                 }
@@ -307,8 +313,8 @@ fn attempt(proof: &Proof) -> Attempt {
     }
 }
 
-fn on_the_wire(item: &Notification) -> device::Notification {
-    device::Notification {
+fn on_the_wire(item: &Notification) -> device::LiveNotification {
+    device::LiveNotification {
         source: item.source.as_ref().to_owned(),
         message: item.message.as_ref().to_owned(),
         action: item.action.as_ref().to_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use presence_core::Millis;
 use presence_protocol::CloseCode;
-use presence_service::{Bell, Presence};
+use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,14 +35,14 @@ pub struct SocketLimits {
 
 /// What all sockets share.
 pub struct SocketRegistry {
-    pub(crate) presence: Arc<Presence>,
+    pub(crate) service: Arc<PresenceService>,
     pub(crate) limits: SocketLimits,
     pub(crate) origins: Origins,
     pub(crate) wheel: TimerWheel,
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
-    open: Mutex<HashMap<u64, Weak<Bell>>>,
+    open: Mutex<HashMap<u64, Weak<SocketWaker>>>,
     turns: AtomicU64,
     /// The code that sockets are told to go with, once the server stops.
     farewell: OnceLock<CloseCode>,
@@ -56,9 +56,9 @@ pub(crate) struct Entry {
 
 impl SocketRegistry {
     /// A register without sockets.
-    pub fn new(presence: Arc<Presence>, limits: SocketLimits, origins: Origins) -> Self {
+    pub fn new(service: Arc<PresenceService>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
-            presence,
+            service,
             limits,
             origins,
             wheel: TimerWheel::default(),
@@ -86,7 +86,7 @@ impl SocketRegistry {
     pub async fn drain(&self, farewell: CloseCode, over: Duration, patience: Duration) -> bool {
         let farewell = *self.farewell.get_or_init(|| farewell);
         self.tasks.close();
-        let open: Vec<Weak<Bell>> = self.with(|open| open.values().cloned().collect());
+        let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let bells = sockets.iter().filter_map(Weak::upgrade);
@@ -108,7 +108,7 @@ impl SocketRegistry {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<Bell>) -> Entry {
+    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Entry {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         self.with(|open| open.insert(turn, Arc::downgrade(bell)));
         if let Some(farewell) = self.farewell.get() {
@@ -117,7 +117,7 @@ impl SocketRegistry {
         Entry { sockets: Arc::clone(self), turn }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<Bell>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
         work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use presence_core::Millis;
 use presence_protocol::{AppId, CloseCode};
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
@@ -91,7 +91,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct SocketLoop<C> {
     socket: WebSocketStream<Link>,
     conversation: C,
-    bell: Arc<Bell>,
+    bell: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
     /// The number of the connection, as the log has it.
     id: u64,
@@ -125,10 +125,10 @@ impl<C: ProtocolState> SocketLoop<C> {
     pub(crate) fn new(
         socket: WebSocketStream<Link>,
         conversation: C,
-        bell: Arc<Bell>,
+        bell: Arc<SocketWaker>,
         sockets: Arc<SocketRegistry>,
     ) -> Self {
-        let now = sockets.presence.steady();
+        let now = sockets.service.steady();
         Self {
             socket,
             conversation,
@@ -161,10 +161,10 @@ impl<C: ProtocolState> SocketLoop<C> {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        if self.bell.listen(context) {
+        if self.bell.register(context) {
             self.conversation.ring();
         }
-        self.now = self.sockets.presence.steady();
+        self.now = self.sockets.service.steady();
         self.poll(context)
     }
 
@@ -371,7 +371,7 @@ impl<C: ProtocolState> SocketLoop<C> {
             let hello = self.opened_at + limits.hello;
             if now >= hello {
                 self.close(self.conversation.why_unknown());
-                self.bell.ring();
+                self.bell.wake();
             }
             next = next.min(hello);
         }
@@ -390,7 +390,7 @@ impl<C: ProtocolState> SocketLoop<C> {
         }
         self.pinged_at = now;
         self.send(Message::Ping(Bytes::new()), 0);
-        self.bell.ring();
+        self.bell.wake();
         (self.heard_at + 2 * interval).max(now + 1)
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use presence_core::Millis;
-use presence_service::Bell;
+use presence_service::SocketWaker;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ const SLOTS: u64 = 512;
 
 struct Call {
     due: u64,
-    bell: Weak<Bell>,
+    bell: Weak<SocketWaker>,
 }
 
 /// The wheel.
@@ -41,7 +41,7 @@ impl Default for TimerWheel {
 
 impl TimerWheel {
     /// Rings a bell once, after so many milliseconds or a little later.
-    pub(crate) fn schedule(&self, delay: Millis, bell: &Arc<Bell>) {
+    pub(crate) fn schedule(&self, delay: Millis, bell: &Arc<SocketWaker>) {
         self.call_at(self.elapsed().saturating_add(delay) / TICK + 1, bell);
     }
 
@@ -61,7 +61,7 @@ impl TimerWheel {
         Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
 
-    fn call_at(&self, due: u64, bell: &Arc<Bell>) {
+    fn call_at(&self, due: u64, bell: &Arc<SocketWaker>) {
         let mut slot = self.slot(due);
         // Read under the lock: where the wheel is not there yet, it will find the call; where it is, nobody looks again.
         if self.turned_to.load(Ordering::Acquire) < due {
@@ -69,7 +69,7 @@ impl TimerWheel {
             return;
         }
         drop(slot);
-        bell.ring();
+        bell.wake();
     }
 
     fn turn_to(&self, tick: u64) {
@@ -79,7 +79,7 @@ impl TimerWheel {
                 .into_iter()
                 .partition(|call| call.due <= tick);
             self.slot(place).extend(later);
-            due.iter().filter_map(|call| call.bell.upgrade()).for_each(|bell| bell.ring());
+            due.iter().filter_map(|call| call.bell.upgrade()).for_each(|bell| bell.wake());
         }
     }
 
@@ -96,13 +96,13 @@ mod tests {
 
     use super::*;
 
-    fn rung(bell: &Bell) -> bool {
-        bell.listen(&Context::from_waker(Waker::noop()))
+    fn rung(bell: &SocketWaker) -> bool {
+        bell.register(&Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn a_bell_rings_at_its_time_and_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
         wheel.call_at(3, &bell);
         (1..=2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_call_beyond_one_turn_does_not_come_early() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
         wheel.call_at(SLOTS * 2 + 3, &bell);
         (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -124,8 +124,11 @@ mod tests {
 
     #[test]
     fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
-        let (wheel, late, early) =
-            (TimerWheel::default(), Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let (wheel, late, early) = (
+            TimerWheel::default(),
+            Arc::new(SocketWaker::default()),
+            Arc::new(SocketWaker::default()),
+        );
         wheel.call_at(5, &late);
         wheel.call_at(SLOTS * 4, &early);
         wheel.turn_to(SLOTS * 3);
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_call_for_a_time_that_is_over_comes_at_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(Bell::default()));
+        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
         wheel.turn_to(7);
         wheel.call_at(7, &bell);
         assert!(rung(&bell));

@@ -1,6 +1,6 @@
 //! Applications. Removing one is the writer's.
 
-use presence_core::model::{App, AppState, Millis, UserId};
+use presence_core::model::{App, ApplicationState, Millis, UserId};
 use presence_protocol::AppId;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
@@ -35,7 +35,7 @@ pub struct NewDomain {
     /// What it must show.
     pub domain_key: String,
     /// The state from now on.
-    pub state: AppState,
+    pub state: ApplicationState,
 }
 
 impl Store {
@@ -127,7 +127,11 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn set_app_state(&self, app: AppId, state: AppState) -> Result<bool, StoreError> {
+    pub async fn set_app_state(
+        &self,
+        app: AppId,
+        state: ApplicationState,
+    ) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
             .col_expr(app::Column::State, state.name().into())
             .filter(app::Column::Id.eq(app.to_string()));
@@ -183,10 +187,10 @@ impl Store {
     /// `Unavailable`.
     pub async fn mark_verified(&self, app: AppId, domain_key: &str) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
-            .col_expr(app::Column::State, AppState::Verified.name().into())
+            .col_expr(app::Column::State, ApplicationState::Verified.name().into())
             .filter(app::Column::Id.eq(app.to_string()))
             .filter(app::Column::DomainKey.eq(domain_key))
-            .filter(app::Column::State.eq(AppState::Registered.name()));
+            .filter(app::Column::State.eq(ApplicationState::Registered.name()));
         Ok(update.exec(self.write()).await?.rows_affected > 0)
     }
 

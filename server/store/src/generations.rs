@@ -1,6 +1,6 @@
 //! The greatest generation that each issuer has given of a user, and the end of what was opened with a smaller one.
 
-use presence_core::model::{Generation, UserId};
+use presence_core::model::{CredentialGeneration, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 
@@ -30,7 +30,7 @@ impl Store {
     pub async fn raise_generation(
         &self,
         user: UserId,
-        given: &Generation,
+        given: &CredentialGeneration,
     ) -> Result<Raised, StoreError> {
         if let Some(raised) = beside(self.greatest_generation(user, &given.issuer).await?, given) {
             return Ok(raised);
@@ -73,7 +73,7 @@ impl Store {
 }
 
 /// What is to be said without writing anything.
-fn beside(known: Option<u64>, given: &Generation) -> Option<Raised> {
+fn beside(known: Option<u64>, given: &CredentialGeneration) -> Option<Raised> {
     match known {
         Some(known) if known > given.number => Some(Raised::Outdated),
         Some(known) if known == given.number => Some(Raised::Same),
@@ -93,7 +93,7 @@ async fn greatest<C: ConnectionTrait>(
 async fn end_older_sessions<C: ConnectionTrait>(
     db: &C,
     user: UserId,
-    given: &Generation,
+    given: &CredentialGeneration,
 ) -> Result<Vec<[u8; 32]>, StoreError> {
     let older = session::Column::UserId
         .eq(user.0)

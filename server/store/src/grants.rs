@@ -1,6 +1,6 @@
 //! Grants, as they are read. Every change of one is the writer's.
 
-use presence_core::model::{AppState, Grant, Millis, UserId};
+use presence_core::model::{ApplicationState, Grant, Millis, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
@@ -22,7 +22,7 @@ pub struct GrantedApp {
     /// Its domain.
     pub domain: String,
     /// How far it has come.
-    pub state: AppState,
+    pub state: ApplicationState,
     /// When it last looked at anybody's presence, to the minute.
     pub last_looked_at: Option<Millis>,
 }
@@ -163,7 +163,7 @@ impl GrantRow {
         &self.name
     }
 
-    pub(crate) fn app_state(&self) -> Result<AppState, StoreError> {
+    pub(crate) fn app_state(&self) -> Result<ApplicationState, StoreError> {
         app_state(&self.state, self.blocked_at)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Rows stay in here: every method takes and gives the types of `presence_core::model`. Time is an argument,
 //! the caller spawns. Nothing in here knows HTTP, sockets or the hub; the hub is told of commits as an
-//! [`Observer`].
+//! [`CommitHook`].
 //!
 //! The modules in reading order; each uses only those below it.
 
@@ -39,11 +39,11 @@ pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
-pub use writer::answer::Answer;
-pub use writer::change::Granted;
-pub use writer::load::Loaded;
-pub use writer::notify::{NewNotification, NotifyFault};
-pub use writer::observer::{Done, Observer, Reach};
+pub use writer::change::GrantOutcome;
+pub use writer::commit_hook::{CommitHook, CommittedEvent, Reachability};
+pub use writer::load::LoadedUser;
+pub use writer::notify::{NewNotification, NotifyError};
+pub use writer::request::WriteReply;
 pub use writer::task::WriterTask;
 
 #[cfg(test)]

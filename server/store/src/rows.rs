@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use presence_core::model::{
-    ApiKey, App, AppState, Email, Generation, Grant, Millis, Notification, Scope, Session, Taken,
-    UserId,
+    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, Millis, Notification, Scope,
+    Session, Settlement, UserId,
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -32,7 +32,7 @@ pub(crate) enum Waiting {
     /// No device has taken it.
     Pending,
     /// A device has taken it while the Application saw the user offline: the receipt waits.
-    Withheld(Taken),
+    Withheld(Settlement),
 }
 
 impl Waiting {
@@ -41,16 +41,16 @@ impl Waiting {
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Pending => Self::PENDING,
-            Self::Withheld(Taken::Delivered) => 1,
-            Self::Withheld(Taken::Acked) => 2,
+            Self::Withheld(Settlement::Delivered) => 1,
+            Self::Withheld(Settlement::Acked) => 2,
         }
     }
 
     fn of_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Pending),
-            1 => Some(Self::Withheld(Taken::Delivered)),
-            2 => Some(Self::Withheld(Taken::Acked)),
+            1 => Some(Self::Withheld(Settlement::Delivered)),
+            2 => Some(Self::Withheld(Settlement::Acked)),
             _ => None,
         }
     }
@@ -66,7 +66,7 @@ impl Waiting {
 
 /// The columns of a notification that tell what it is, without what it says.
 #[derive(FromQueryResult)]
-pub(crate) struct SlipRow {
+pub(crate) struct NotificationHeaderRow {
     seq: i64,
     id: String,
     app_id: String,
@@ -93,7 +93,7 @@ pub(crate) struct NotificationRow {
 
 /// A waiting notification, without what it says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slip {
+pub(crate) struct NotificationHeader {
     pub(crate) seq: i64,
     pub(crate) id: NotificationId,
     pub(crate) app: AppId,
@@ -113,7 +113,7 @@ fn with_grants() -> Select<notification::Entity> {
         .columns(WHOSE)
 }
 
-impl SlipRow {
+impl NotificationHeaderRow {
     pub(crate) fn find() -> Select<notification::Entity> {
         with_grants().columns([
             notification::Column::Seq,
@@ -138,10 +138,10 @@ impl NotificationRow {
     }
 }
 
-impl TryFrom<SlipRow> for Slip {
+impl TryFrom<NotificationHeaderRow> for NotificationHeader {
     type Error = StoreError;
 
-    fn try_from(row: SlipRow) -> Result<Self, StoreError> {
+    fn try_from(row: NotificationHeaderRow) -> Result<Self, StoreError> {
         Ok(Self {
             seq: row.seq,
             id: id("notifications", &row.id)?,
@@ -232,7 +232,7 @@ impl TryFrom<session::Model> for Session {
             generation: match (row.issuer, row.generation) {
                 (Some(issuer), Some(number)) => {
                     let number = millis("sessions", number)?;
-                    Some(Generation { issuer: issuer.into(), number })
+                    Some(CredentialGeneration { issuer: issuer.into(), number })
                 }
                 (_, None) => None,
                 (None, Some(_)) => return Err(StoreError::Nonsense("sessions")),
@@ -242,10 +242,13 @@ impl TryFrom<session::Model> for Session {
 }
 
 /// The state of an Application: one that is blocked is not active, while the table keeps what its developer wishes.
-pub(crate) fn app_state(word: &str, blocked_at: Option<i64>) -> Result<AppState, StoreError> {
-    let state = AppState::from_name(word).ok_or(StoreError::Nonsense("apps"))?;
-    let is_stopped = state == AppState::Active && blocked_at.is_some();
-    Ok(if is_stopped { AppState::Inactive } else { state })
+pub(crate) fn app_state(
+    word: &str,
+    blocked_at: Option<i64>,
+) -> Result<ApplicationState, StoreError> {
+    let state = ApplicationState::from_name(word).ok_or(StoreError::Nonsense("apps"))?;
+    let is_stopped = state == ApplicationState::Active && blocked_at.is_some();
+    Ok(if is_stopped { ApplicationState::Inactive } else { state })
 }
 
 pub(crate) fn email(text: &str) -> Result<Email, StoreError> {

@@ -18,28 +18,28 @@ mod settle;
 
 mod plan;
 
-mod round;
 mod target;
+mod write_txn;
 
-pub(crate) mod answer;
-pub(crate) mod observer;
+pub(crate) mod commit_hook;
+pub(crate) mod request;
 
 use std::sync::Arc;
 
-use presence_core::model::{Clock, Grant, Millis, Taken, UserId};
-use presence_protocol::app::Queued;
+use presence_core::model::{Clock, Grant, Millis, Settlement, UserId};
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use answer::{Answer, Ask};
-use change::{GrantQuestion, Granted, PauseQuestion};
-use load::Loaded;
-use notify::{NewNotification, NotifyFault, NotifyQuestion};
-use observer::Observer;
+use change::{GrantOutcome, GrantQuestion, PauseQuestion};
+use commit_hook::CommitHook;
+use load::LoadedUser;
+use notify::{NewNotification, NotifyError, NotifyQuestion};
 use op::Op;
+use request::{WriteReply, WriteRequest};
 use settle::SettleQuestion;
 use task::WriterTask;
 
@@ -59,7 +59,7 @@ impl Writer {
     /// The writer of a store, and the task that the caller is to spawn. One store must have one writer only.
     pub fn new(
         store: &Store,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> (Self, WriterTask) {
         let (ops, inbox) = mpsc::channel(Self::CAPACITY);
@@ -72,23 +72,28 @@ impl Writer {
         &self,
         app: AppId,
         items: Vec<NewNotification>,
-    ) -> Answer<Vec<Result<Queued, NotifyFault>>> {
+    ) -> WriteReply<Vec<Result<QueuedNotification, NotifyError>>> {
         self.submit(NotifyQuestion { app, items }, Op::Notify)
     }
 
     /// A device of a user took notifications. Answers how many of them were pending; others are ignored.
-    pub fn settle(&self, user: UserId, ids: Vec<NotificationId>, how: Taken) -> Answer<usize> {
+    pub fn settle(
+        &self,
+        user: UserId,
+        ids: Vec<NotificationId>,
+        how: Settlement,
+    ) -> WriteReply<usize> {
         self.submit(SettleQuestion { user, ids, how }, Op::Settle)
     }
 
     /// An Application sees a user again: the receipts withheld from it are due. Answers how many.
-    pub fn release(&self, app: AppId, puid: Puid) -> Answer<usize> {
+    pub fn release(&self, app: AppId, puid: Puid) -> WriteReply<usize> {
         self.submit((app, puid), Op::Release)
     }
 
     /// What a user's device needs on connecting. Works also while nothing can be written. A user who is not there
     /// has nothing, at revision 0.
-    pub fn load(&self, user: UserId) -> Answer<Loaded> {
+    pub fn load(&self, user: UserId) -> WriteReply<LoadedUser> {
         self.submit(user, Op::Load)
     }
 
@@ -100,32 +105,32 @@ impl Writer {
         app: AppId,
         puid: Puid,
         now: Millis,
-    ) -> Answer<Option<Granted>> {
+    ) -> WriteReply<Option<GrantOutcome>> {
         self.submit(GrantQuestion { user, app, puid, now }, Op::Grant)
     }
 
     /// Pauses or resumes a grant, and answers it as it is then; doing so twice is harmless.
-    pub fn pause(&self, user: UserId, app: AppId, paused: bool) -> Answer<Option<Grant>> {
+    pub fn pause(&self, user: UserId, app: AppId, paused: bool) -> WriteReply<Option<Grant>> {
         self.submit(PauseQuestion { user, app, paused }, Op::Pause)
     }
 
     /// Ends a grant and empties its queue. Answers the grant that was.
-    pub fn revoke(&self, user: UserId, app: AppId) -> Answer<Option<Grant>> {
+    pub fn revoke(&self, user: UserId, app: AppId) -> WriteReply<Option<Grant>> {
         self.submit((user, app), Op::Revoke)
     }
 
     /// Removes an Application with its keys, grants and queues. False where there is none.
-    pub fn remove_app(&self, app: AppId) -> Answer<bool> {
+    pub fn remove_app(&self, app: AppId) -> WriteReply<bool> {
         self.submit(app, Op::RemoveApp)
     }
 
     /// Erases a user with everything held, the user's own Applications too. False where there is none.
-    pub fn erase_user(&self, user: UserId) -> Answer<bool> {
+    pub fn erase_user(&self, user: UserId) -> WriteReply<bool> {
         self.submit(user, Op::EraseUser)
     }
 
     /// Drops notifications whose time has run out, at most 500. Answers how many.
-    pub fn expire(&self) -> Answer<usize> {
+    pub fn expire(&self) -> WriteReply<usize> {
         self.submit((), Op::Expire)
     }
 
@@ -134,12 +139,16 @@ impl Writer {
         self.ops.max_capacity() - self.ops.capacity()
     }
 
-    fn submit<Q, A>(&self, question: Q, op: impl FnOnce(Ask<Q, A>) -> Op) -> Answer<A> {
-        let (ask, answer) = Ask::new(question);
+    fn submit<Q, A>(
+        &self,
+        question: Q,
+        op: impl FnOnce(WriteRequest<Q, A>) -> Op,
+    ) -> WriteReply<A> {
+        let (ask, answer) = WriteRequest::new(question);
         match self.ops.try_send(op(ask)) {
             Ok(()) => answer,
-            Err(TrySendError::Full(_)) => Answer::refused(StoreError::QueueFull),
-            Err(TrySendError::Closed(_)) => Answer::refused(StoreError::Stopped),
+            Err(TrySendError::Full(_)) => WriteReply::refused(StoreError::QueueFull),
+            Err(TrySendError::Closed(_)) => WriteReply::refused(StoreError::Stopped),
         }
     }
 }

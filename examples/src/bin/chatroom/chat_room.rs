@@ -327,7 +327,9 @@ impl RoomState {
         let availability = match member.uid {
             _ if member.pages > 0 => Availability::Here,
             None => Availability::Unknown,
-            Some(_) => Availability::Away(presence.map_or(Status::Offline, |presence| presence.status)),
+            Some(_) => {
+                Availability::Away(presence.map_or(Status::Offline, |presence| presence.status))
+            }
         };
         MemberView {
             id,
@@ -383,7 +385,8 @@ impl LogEntry {
 /// Trims a text. Returns `None` if it is empty, too long or contains control characters.
 fn valid_text(text: &str, max_chars: usize) -> Option<String> {
     let text = text.trim();
-    let is_valid = (1..=max_chars).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let is_valid =
+        (1..=max_chars).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     is_valid.then(|| text.to_owned())
 }
 

@@ -114,10 +114,16 @@ fn log_entry(entry: &LogEntry) -> String {
         LogEvent::Message(text) => ("message", format!("{author} <bdi>{}</bdi>", escape(text))),
         LogEvent::Ping { member, state, .. } => {
             let member = escape(member);
-            ("event", format!("{author} pinged <b><bdi>{member}</bdi></b> <i>{}</i>", ping_state(*state)))
+            (
+                "event",
+                format!("{author} pinged <b><bdi>{member}</bdi></b> <i>{}</i>", ping_state(*state)),
+            )
         }
     };
-    format!("<li id=l{} class={class}><p>{content}</p><time data-time={}></time></li>", entry.id, entry.time)
+    format!(
+        "<li id=l{} class={class}><p>{content}</p><time data-time={}></time></li>",
+        entry.id, entry.time
+    )
 }
 
 /// Returns the text for the state of a ping.

@@ -13,7 +13,7 @@ use poem::{
 use presence_client::{AppId, AppServiceChannel, Puid, ServerUrl};
 use serde::Deserialize;
 
-use crate::chat_room::{ChatRoom, MemberId, ChatRoomError};
+use crate::chat_room::{ChatRoom, ChatRoomError, MemberId};
 use crate::grant::{GrantLink, RETURN_PATH};
 use crate::{html, presence, updates};
 
@@ -140,7 +140,10 @@ struct JoinForm {
 }
 
 #[handler]
-fn join(Data(site): Data<&Site>, Form(JoinForm { name }): Form<JoinForm>) -> Result<Response, ErrorPage> {
+fn join(
+    Data(site): Data<&Site>,
+    Form(JoinForm { name }): Form<JoinForm>,
+) -> Result<Response, ErrorPage> {
     let key = site.room.join(&name)?;
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
     Ok(redirect("/").with_header(header::SET_COOKIE, cookie).into_response())
@@ -217,7 +220,10 @@ async fn ping(
 }
 
 #[handler]
-fn events(Data(site): Data<&Site>, CurrentMember { id, .. }: CurrentMember) -> Result<Response, ErrorPage> {
+fn events(
+    Data(site): Data<&Site>,
+    CurrentMember { id, .. }: CurrentMember,
+) -> Result<Response, ErrorPage> {
     let updates = updates::updates(site.room.open_page(id)?);
     Ok(Response::builder().content_type("text/event-stream").body(Body::from_bytes_stream(updates)))
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use presence_client::{AppServiceChannel, AppServiceEvents, Error, NewNotification, QueuedNotification};
+use presence_client::{
+    AppServiceChannel, AppServiceEvents, Error, NewNotification, QueuedNotification,
+};
 
 use crate::chat_room::{ChatRoom, Ping};
 

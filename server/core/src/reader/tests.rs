@@ -2,20 +2,20 @@ use presence_protocol::NotificationId;
 use presence_protocol::app::ReceiptState;
 
 use super::*;
-use crate::stream::Kept;
+use crate::stream::Retention;
 
 const UID: Puid = Puid::from_bits(1);
 
 fn stream() -> Stream {
-    Stream::new(1, 1_000, true, Kept { entries: 1_000, age: 3_600_000 })
+    Stream::new(1, 1_000, true, Retention { entries: 1_000, age: 3_600_000 })
 }
 
 fn tell(stream: &mut Stream, uid: u128, status: Status) {
     let _ = stream.tell(Puid::from_bits(uid), View::new(status, None), 0);
 }
 
-fn page(reading: Reading) -> Page {
-    let Reading::Page(page) = reading else { panic!("{reading:?}") };
+fn page(reading: ReadOutcome) -> Page {
+    let ReadOutcome::Page(page) = reading else { panic!("{reading:?}") };
     page
 }
 
@@ -33,7 +33,7 @@ fn a_new_reader_gets_a_snapshot_of_those_not_offline_then_changes() {
     let first = page(reader.next(&stream, false));
     assert!(first.snapshot && !first.gap && !first.more);
     assert_eq!((statuses(&first), first.up_to), (vec![(1, Status::Online)], Some(3)));
-    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+    assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
     tell(&mut stream, 2, Status::Unavailable);
     let second = page(reader.next(&stream, false));
     assert!(!second.snapshot);
@@ -45,7 +45,7 @@ fn an_empty_snapshot_is_sent_once() {
     let stream = stream();
     let mut reader = Reader::paged(&stream, None, false);
     assert!(page(reader.next(&stream, false)).snapshot);
-    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+    assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_foreign_cursor_means_a_gap_and_a_snapshot() {
 
 #[test]
 fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_out() {
-    let mut stream = Stream::new(1, 1_000, true, Kept { entries: 1, age: 3_600_000 });
+    let mut stream = Stream::new(1, 1_000, true, Retention { entries: 1, age: 3_600_000 });
     let mut readers = [
         Reader::paged(&stream, None, false),
         Reader::paged(&stream, None, true),
@@ -111,15 +111,15 @@ fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_o
     let [paged, receipts, plain] = &mut readers;
     let first = page(paged.next(&stream, false));
     assert!(first.gap && first.snapshot && first.presence.len() == 2);
-    assert_eq!(receipts.next(&stream, false), Reading::TooSlow);
-    assert_eq!(plain.next(&stream, false), Reading::TooSlow);
+    assert_eq!(receipts.next(&stream, false), ReadOutcome::TooSlow);
+    assert_eq!(plain.next(&stream, false), ReadOutcome::TooSlow);
 }
 
 #[test]
 fn while_warming_up_changes_are_told_and_the_snapshot_waits() {
     let mut stream = stream();
     let mut reader = Reader::paged(&stream, Some("old epoch"), false);
-    assert_eq!(reader.next(&stream, true), Reading::Nothing);
+    assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
     tell(&mut stream, 1, Status::Online);
     let early = page(reader.next(&stream, true));
     assert!(!early.snapshot && early.up_to.is_none() && early.presence.len() == 1);
@@ -135,7 +135,7 @@ fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
     tell(&mut stream, 2, Status::Offline);
     let mut reader = Reader::plain(&stream, (1..=3).map(Puid::from_bits).collect());
     assert_eq!(statuses(&page(reader.next(&stream, true))), [(1, Status::Online)]);
-    assert_eq!(reader.next(&stream, true), Reading::Nothing);
+    assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
     tell(&mut stream, 3, Status::Online);
     tell(&mut stream, 1, Status::Offline);
     assert_eq!(
@@ -143,7 +143,7 @@ fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
         [(3, Status::Online), (1, Status::Offline)]
     );
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(2, Status::Offline)]);
-    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+    assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_plain_reader_hears_of_one_who_revoked_while_it_waited_for_the_list_only_tha
     let mut reader = Reader::plain(&stream, vec![UID]);
     stream.revoke(UID, 0);
     assert!(page(reader.next(&stream, false)).presence[0].revoked);
-    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+    assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_plain_reader_hears_even_of_one_who_came_and_went_while_it_waited_for_the_li
     let mut reader = Reader::plain(&stream, vec![UID]);
     tell(&mut stream, 1, Status::Online);
     tell(&mut stream, 1, Status::Offline);
-    assert_eq!(reader.next(&stream, true), Reading::Nothing);
+    assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
 }
 
@@ -172,7 +172,7 @@ fn the_list_of_a_plain_reader_does_not_wait_for_another_change_after_changes_tha
     tell(&mut stream, 2, Status::Online);
     tell(&mut stream, 2, Status::Offline);
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
-    assert_eq!(reader.next(&stream, false), Reading::Nothing);
+    assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
 
 #[test]
@@ -197,5 +197,5 @@ fn receipts_come_to_those_who_asked_and_are_not_coalesced() {
     }
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), PAGE);
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), 100);
-    assert_eq!(other.next(&stream, false), Reading::Nothing);
+    assert_eq!(other.next(&stream, false), ReadOutcome::Nothing);
 }

@@ -6,7 +6,7 @@ const OTHER: AppId = AppId::from_bits(2);
 struct User {
     roster: Roster<u64>,
     turns: u64,
-    told: Vec<Tell>,
+    told: Vec<ViewChange>,
 }
 
 impl User {
@@ -53,7 +53,11 @@ impl User {
         self.roster.show_only_to((&seat.0, seat.1), apps.to_vec(), &mut self.told).unwrap();
     }
 
-    fn leaves(&mut self, seat: &(DeviceName, u64), ending: Ending) -> Result<(), Stale> {
+    fn leaves(
+        &mut self,
+        seat: &(DeviceName, u64),
+        ending: Disconnect,
+    ) -> Result<(), StaleConnection> {
         self.roster.leave((&seat.0, seat.1), ending, &mut self.told)
     }
 
@@ -63,8 +67,12 @@ impl User {
     }
 }
 
-fn arrive(roster: &mut Roster<u64>, name: &DeviceName, turn: u64) -> Result<Option<u64>, Full> {
-    roster.arrive(Arrival { name, handle: turn, generation: turn, now: 0 }, 20)
+fn arrive(
+    roster: &mut Roster<u64>,
+    name: &DeviceName,
+    turn: u64,
+) -> Result<Option<u64>, TooManyDevices> {
+    roster.arrive(NewConnection { name, handle: turn, generation: turn, now: 0 }, 20)
 }
 
 fn online() -> Vec<(AppId, Status, String)> {
@@ -109,7 +117,7 @@ fn the_best_device_decides_and_gives_the_text() {
             (APP, Status::Online, "desk".to_owned())
         ]
     );
-    user.leaves(&laptop, Ending::Clean).unwrap();
+    user.leaves(&laptop, Disconnect::Clean).unwrap();
     assert_eq!(user.heard(), vec![(APP, Status::Unavailable, "train".to_owned())]);
 }
 
@@ -139,7 +147,7 @@ fn a_lost_device_that_is_back_in_time_was_never_away() {
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     user.heard();
-    user.leaves(&phone, Ending::Lost { until: 10 }).unwrap();
+    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
     assert_eq!(user.roster.tick(9, &mut user.told), Some(10));
     let phone = user.arrive("phone");
     assert_eq!(user.roster.tick(10, &mut user.told), None);
@@ -153,7 +161,7 @@ fn a_lost_device_is_offline_after_its_grace_time_once() {
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     user.heard();
-    user.leaves(&phone, Ending::Lost { until: 10 }).unwrap();
+    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
     user.roster.tick(10, &mut user.told);
     user.roster.tick(11, &mut user.told);
     assert_eq!(user.heard(), offline());
@@ -166,7 +174,7 @@ fn a_clean_close_acts_at_once() {
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     user.heard();
-    user.leaves(&phone, Ending::Clean).unwrap();
+    user.leaves(&phone, Disconnect::Clean).unwrap();
     assert_eq!(user.heard(), offline());
 }
 
@@ -178,7 +186,7 @@ fn a_replaced_connection_hands_its_status_over_and_its_end_changes_nothing() {
     user.heard();
     let name: DeviceName = "phone".parse().unwrap();
     assert_eq!(arrive(&mut user.roster, &name, 9), Ok(Some(first.1)));
-    assert_eq!(user.leaves(&first, Ending::Clean), Err(Stale));
+    assert_eq!(user.leaves(&first, Disconnect::Clean), Err(StaleConnection));
     assert_eq!(user.heard(), vec![]);
 }
 
@@ -189,7 +197,7 @@ fn the_twenty_first_device_is_refused_and_a_replacement_is_not() {
         let name: DeviceName = format!("d{n}").parse().unwrap();
         assert_eq!(arrive(&mut roster, &name, n), Ok(None));
     }
-    assert_eq!(arrive(&mut roster, &"d20".parse().unwrap(), 20), Err(Full));
+    assert_eq!(arrive(&mut roster, &"d20".parse().unwrap(), 20), Err(TooManyDevices));
     assert_eq!(arrive(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(0)));
 }
 
@@ -257,13 +265,13 @@ fn visibility_outlives_a_grace_time_and_not_a_clean_close() {
     let mut user = User::with_grants(&[APP]);
     let phone = user.arrive("phone");
     user.shows_only_to(&phone, &[]);
-    user.leaves(&phone, Ending::Lost { until: 10 }).unwrap();
+    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
     user.roster.tick(11, &mut user.told);
     assert_eq!(user.roster.devices(), vec![]);
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     assert_eq!(user.heard(), vec![]);
-    user.leaves(&phone, Ending::Clean).unwrap();
+    user.leaves(&phone, Disconnect::Clean).unwrap();
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     assert_eq!(user.heard(), online());

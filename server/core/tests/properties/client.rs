@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use presence_core::reader::{Form, Reader};
+use presence_core::reader::{Reader, WireFormat};
 use presence_core::stream::Stream;
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Status};
+use presence_protocol::{PresenceUpdate, Status};
 
 use crate::hub::Frame;
 use crate::model::{Shown, Uid, offline};
@@ -66,7 +66,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Held {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn shown(presence: &Presence) -> Shown {
+fn shown(presence: &PresenceUpdate) -> Shown {
     (presence.status, presence.message.as_ref().map_or("", |text| text.as_str()).to_owned())
 }
 
@@ -115,7 +115,7 @@ impl Client {
         self.opening.clear();
         self.unlisted.clear();
         self.reader = Some(match self.habit.form {
-            Form::Plain => {
+            WireFormat::Plain => {
                 self.belief.clear();
                 self.opening = not_offline(&truth.shown);
                 self.unlisted.extend(&live);
@@ -124,7 +124,7 @@ impl Client {
                     live.into_iter().map(presence_protocol::Puid::from_bits).collect(),
                 )
             }
-            Form::Paged { receipts } => {
+            WireFormat::Paged { receipts } => {
                 (self.awaits, self.must_be_gap) = (!resumes, cursor.is_some());
                 Reader::paged(stream, cursor.as_ref().map(|c| c.text.as_str()), receipts)
             }
@@ -139,7 +139,7 @@ impl Client {
 
     /// A receipt is on its way.
     pub(crate) fn will_hear_of(&mut self, receipt: Receipt) {
-        if self.habit.form == (Form::Paged { receipts: true }) {
+        if self.habit.form == (WireFormat::Paged { receipts: true }) {
             self.owed.push(receipt);
         }
     }
@@ -167,7 +167,7 @@ impl Client {
     pub(crate) fn is_too_slow(&mut self, truth: &Truth) -> Held {
         self.reader = None;
         ensure(self.place < truth.floor, || "closed as too slow, and was not".to_owned())?;
-        ensure(self.habit.form != (Form::Paged { receipts: false }), || {
+        ensure(self.habit.form != (WireFormat::Paged { receipts: false }), || {
             "closed, not given a gap".to_owned()
         })
     }
@@ -239,7 +239,7 @@ impl Client {
         self.unlisted.iter().copied().collect()
     }
 
-    fn believe(&mut self, presence: &Presence, kind: Kind, truth: &Truth) -> Held {
+    fn believe(&mut self, presence: &PresenceUpdate, kind: Kind, truth: &Truth) -> Held {
         let (uid, said) = (presence.uid.bits(), shown(presence));
         let now = truth.shown.get(&uid).ok_or_else(|| format!("1: {uid} never granted it"))?;
         let now = if kind == Kind::Opening { self.opening.get(&uid).unwrap_or(now) } else { now };
@@ -286,7 +286,7 @@ impl Client {
 
     /// It lags while a snapshot has to wait: what it now reads is true, and not all.
     fn waits_for_a_gap(&mut self, truth: &Truth) -> Held {
-        let may = self.habit.form == (Form::Paged { receipts: false }) && truth.warming_up;
+        let may = self.habit.form == (WireFormat::Paged { receipts: false }) && truth.warming_up;
         ensure(may, || "3: a gap went unnoticed".to_owned())?;
         (self.awaits, self.must_be_gap) = (true, true);
         self.settle(Kind::Changes, truth);
@@ -304,7 +304,7 @@ impl Client {
     }
 
     fn take_cursor(&mut self, frame: &Frame, truth: &Truth) -> Held {
-        if self.habit.form == Form::Plain {
+        if self.habit.form == WireFormat::Plain {
             return Ok(());
         }
         let place = frame.cursor.as_ref().map(|(_, place)| *place);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use presence_core::reader::{Form, Page, Reader, Reading};
-use presence_core::roster::{Arrival, Ending, Tell, View};
+use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
+use presence_core::roster::{Disconnect, NewConnection, View, ViewChange};
 use presence_core::shard::Shard;
-use presence_core::stream::{Kept, Stream};
+use presence_core::stream::{Retention, Stream};
 use presence_core::{Grant, GrantSet, Millis, UserId};
 use presence_protocol::app::Receipt;
-use presence_protocol::{AppId, DeviceName, Presence, Puid, StatusText};
+use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
 use crate::model::{Grants, Seat, Shown, Uid};
 use crate::step::{DEVICES, SEATS};
@@ -23,7 +23,7 @@ pub(crate) struct Frame {
     pub(crate) snapshot: bool,
     pub(crate) gap: bool,
     pub(crate) more: bool,
-    pub(crate) presence: Vec<Presence>,
+    pub(crate) presence: Vec<PresenceUpdate>,
     pub(crate) receipts: Vec<Receipt>,
     /// With the place that it stands for.
     pub(crate) cursor: Option<(String, u64)>,
@@ -39,7 +39,7 @@ pub(crate) enum Next {
 }
 
 struct Shared {
-    form: Form,
+    form: WireFormat,
     from: u64,
     to: u64,
     frame: Frame,
@@ -72,7 +72,7 @@ fn name(device: usize) -> DeviceName {
 }
 
 impl Hub {
-    pub(crate) fn new(active: &[bool], epoch: u64, kept: Kept, now: Millis) -> Self {
+    pub(crate) fn new(active: &[bool], epoch: u64, kept: Retention, now: Millis) -> Self {
         let id = |app: usize| epoch * 1_000 + app as u64;
         let room = |(app, active): (usize, &bool)| Room {
             stream: Stream::new(id(app), epoch, *active, kept),
@@ -100,7 +100,7 @@ impl Hub {
         let (user, now) = (user_id(seat.user), self.now);
         let roster = self.shard.enter(user);
         let (name, generation) = (name(seat.device), seat.generation);
-        let arrival = Arrival { name: &name, handle: generation, generation, now };
+        let arrival = NewConnection { name: &name, handle: generation, generation, now };
         let arrived = roster.arrive(arrival, SEATS);
         self.shard.tidy(user);
         arrived.is_ok()
@@ -151,7 +151,7 @@ impl Hub {
     /// Whether the seat was still its own.
     pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
         let (user, until) = (user_id(seat.user), self.now + GRACE);
-        let ending = if clean { Ending::Clean } else { Ending::Lost { until } };
+        let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (device, mut told) = (name(seat.device), vec![]);
         let left = self.shard.find(user).is_some_and(|roster| {
             roster.leave((&device, seat.generation), ending, &mut told).is_ok()
@@ -206,9 +206,9 @@ impl Hub {
             return Next::Frame(Frame { shared: true, ..found.frame.clone() });
         }
         let frame = match reader.next(stream, warming_up) {
-            Reading::Nothing => return Next::Nothing,
-            Reading::TooSlow => return Next::TooSlow,
-            Reading::Page(page) => frame(page, stream),
+            ReadOutcome::Nothing => return Next::Nothing,
+            ReadOutcome::TooSlow => return Next::TooSlow,
+            ReadOutcome::Page(page) => frame(page, stream),
         };
         if let Some(from) = from
             && reader.shares_from() == Some(to)
@@ -218,8 +218,8 @@ impl Hub {
         Next::Frame(frame)
     }
 
-    fn tell(&mut self, told: Vec<Tell>) {
-        for Tell { app, puid, view } in told {
+    fn tell(&mut self, told: Vec<ViewChange>) {
+        for ViewChange { app, puid, view } in told {
             let last = self.told.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster tells only of changes");
             let stream = &mut self.rooms[usize::try_from(app.bits()).unwrap()].stream;

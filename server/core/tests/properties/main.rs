@@ -22,8 +22,8 @@ mod model;
 mod step;
 mod world;
 
-use presence_core::reader::Form;
-use presence_core::stream::Kept;
+use presence_core::reader::WireFormat;
+use presence_core::stream::Retention;
 use presence_protocol::Status;
 use presence_protocol::app::ReceiptState;
 use proptest::prelude::*;
@@ -61,12 +61,12 @@ fn run(scenario: &Scenario) -> Result<(), TestCaseError> {
 fn shown_for_a_moment(then: [Step; 2]) -> Scenario {
     let (device, seat) = (0, 0);
     let change = Change::Grant;
-    let form = Form::Paged { receipts: true };
+    let form = WireFormat::Paged { receipts: true };
     let [hides, last] = then;
     Scenario {
         users: 1,
         apps: 1,
-        kept: Kept { entries: 1_000, age: 3_600_000 },
+        kept: Retention { entries: 1_000, age: 3_600_000 },
         warming_up: false,
         granted: vec![],
         clients: vec![Habit { app: 0, form, keeps_up: false }],

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use presence_core::Millis;
-use presence_core::reader::Form;
-use presence_core::stream::Kept;
+use presence_core::reader::WireFormat;
+use presence_core::stream::Retention;
 use presence_protocol::Status;
 use presence_protocol::app::ReceiptState;
 use proptest::collection::vec;
@@ -103,7 +103,7 @@ pub(crate) enum Change {
 #[derive(Debug, Clone)]
 pub(crate) struct Habit {
     pub(crate) app: usize,
-    pub(crate) form: Form,
+    pub(crate) form: WireFormat,
     /// Reads everything after every step; otherwise only when told to.
     pub(crate) keeps_up: bool,
 }
@@ -113,7 +113,7 @@ pub(crate) struct Habit {
 pub(crate) struct Scenario {
     pub(crate) users: usize,
     pub(crate) apps: usize,
-    pub(crate) kept: Kept,
+    pub(crate) kept: Retention,
     pub(crate) warming_up: bool,
     /// Whom every user has granted before the first step.
     pub(crate) granted: Vec<usize>,
@@ -157,14 +157,17 @@ pub(crate) fn scenario(length: &Length) -> impl Strategy<Value = Scenario> + use
     let head = (1..=USERS, 1..=APPS, entries, any::<bool>(), granted);
     (head, clients, vec(step(), length.steps.clone())).prop_map(|(head, clients, steps)| {
         let (users, apps, entries, warming_up, granted) = head;
-        let kept = Kept { entries, age: 3_600_000 };
+        let kept = Retention { entries, age: 3_600_000 };
         Scenario { users, apps, kept, warming_up, granted, clients, steps }
     })
 }
 
 fn habit() -> impl Strategy<Value = Habit> {
-    let form =
-        select(&[Form::Plain, Form::Paged { receipts: false }, Form::Paged { receipts: true }]);
+    let form = select(&[
+        WireFormat::Plain,
+        WireFormat::Paged { receipts: false },
+        WireFormat::Paged { receipts: true },
+    ]);
     (0..APPS, form, any::<bool>()).prop_map(|(app, form, keeps_up)| Habit { app, form, keeps_up })
 }
 

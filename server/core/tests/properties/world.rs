@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use presence_core::Millis;
-use presence_core::reader::Form;
-use presence_core::stream::Kept;
+use presence_core::reader::WireFormat;
+use presence_core::stream::Retention;
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{NotificationId, Puid, Status};
 
@@ -23,7 +23,7 @@ struct Connection {
 pub(crate) struct World {
     hub: Hub,
     model: Model,
-    kept: Kept,
+    kept: Retention,
     epoch: u64,
     warming_up: bool,
     active: Vec<bool>,
@@ -57,7 +57,8 @@ impl World {
         let Scenario { users, apps, kept, warming_up, granted, clients, .. } = scenario.clone();
         let (active, now) = (vec![true; apps], 1_700_000_000_123);
         let habits = clients.into_iter().map(|habit| Habit { app: habit.app % apps, ..habit });
-        let witness = |app| Habit { app, form: Form::Paged { receipts: false }, keeps_up: true };
+        let witness =
+            |app| Habit { app, form: WireFormat::Paged { receipts: false }, keeps_up: true };
         let clients: Vec<_> = habits.chain((0..apps).map(witness)).map(Client::new).collect();
         let mut world = Self {
             hub: Hub::new(&active, now / 1000, kept, now),

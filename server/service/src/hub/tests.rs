@@ -4,7 +4,7 @@ use presence_core::Grant;
 use presence_protocol::Status;
 
 use super::*;
-use crate::bell::Bell;
+use crate::socket_waker::SocketWaker;
 
 const USER: UserId = UserId(7);
 const APP: AppId = AppId::from_bits(1);
@@ -36,23 +36,23 @@ impl House {
     fn open(warm_at: Millis) -> Self {
         let clock = Arc::new(Hands::default());
         clock.day.store(1_000_000_000, Ordering::Relaxed);
-        let kept = Kept { entries: 100, age: 3_600_000 };
+        let kept = Retention { entries: 100, age: 3_600_000 };
         let limits = HubLimits { grace: 10_000, sockets_per_user: 20, kept };
         let shared = Arc::clone(&clock);
         let hub = Arc::new(Hub::new(shared, limits, 1_000_000, warm_at));
-        hub.ensure_room(APP, true);
+        hub.ensure_topic(APP, true);
         Self { clock, hub }
     }
 
-    fn connect(&self) -> (Seat, Arc<Mailbox>) {
-        let mailbox = Arc::new(Mailbox::new(Arc::new(Bell::default()), [0; 32]));
+    fn connect(&self) -> (DeviceConnection, Arc<Mailbox>) {
+        let mailbox = Arc::new(Mailbox::new(Arc::new(SocketWaker::default()), [0; 32]));
         let seat = self.hub.arrive(USER, DeviceName::default(), Arc::clone(&mailbox)).unwrap();
         let grant = Grant { app: APP, puid: UID, paused: false, granted_at: 0 };
         self.hub.set_grants(USER, GrantSet { revision: 1, grants: vec![grant] });
         (seat, mailbox)
     }
 
-    fn online(&self) -> Seat {
+    fn online(&self) -> DeviceConnection {
         let (seat, _) = self.connect();
         seat.report(View::new(Status::Online, None), None);
         seat

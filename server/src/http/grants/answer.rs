@@ -8,11 +8,11 @@ use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaRespon
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiResponse, Object};
 use presence_protocol::AppId;
-use presence_service::grants::Given;
+use presence_service::grants::GrantOutcome;
 
 use crate::http::form::Decision;
 use crate::http::views::{Id, example};
-use crate::page::{self, Policy, Shell};
+use crate::page::{ContentPolicy, Layout, PageResponse};
 
 /// A grant that was given.
 #[derive(Object)]
@@ -38,7 +38,7 @@ impl Example for Granted {
 }
 
 impl Granted {
-    pub(super) fn new(app: AppId, given: Given) -> Self {
+    pub(super) fn new(app: AppId, given: GrantOutcome) -> Self {
         Self { uid: Id::new(given.uid), appid: Id::new(app), redirect: given.redirect }
     }
 }
@@ -61,7 +61,7 @@ pub(super) enum GrantAnswer {
 #[derive(Template)]
 #[template(path = "decided.html")]
 struct DecidedPage {
-    shell: Shell,
+    layout: Layout,
     name: String,
     given: bool,
 }
@@ -79,8 +79,9 @@ impl IntoResponse for GrantAnswer {
                     Decision::Yes => true,
                     Decision::No => false,
                 };
-                let page = DecidedPage { shell: Shell::bare("Your decision"), name, given };
-                page::show(&page, StatusCode::OK, &Policy::new())
+                let page = DecidedPage { layout: Layout::bare("Your decision"), name, given };
+                let page = PageResponse::html(&page, StatusCode::OK, &ContentPolicy::page());
+                return page.without_referrer().into_response();
             }
         };
         response

@@ -9,7 +9,7 @@ use presence_identity::browserid::{Audience, BrowserId, Policy};
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_service::clock::SystemClock;
-use presence_service::{Parts, Presence};
+use presence_service::{PresenceService, ServiceParts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,7 +46,7 @@ impl Server {
         let options =
             GuardOptions { allow_http: true, allow_loopback: true, ..GuardOptions::default() };
         let settings = Settings { dev: true, ..Settings::default() };
-        let (presence, writer) = Presence::open(Parts {
+        let (service, writer) = PresenceService::open(ServiceParts {
             database: &database,
             verifier: Arc::new(Dispatcher::new().with_browserid(Arc::new(browserid))),
             fetch: GuardedClient::new(options).unwrap(),
@@ -60,7 +60,7 @@ impl Server {
         let dev_issuer = development.then(|| DevIssuer::new().unwrap());
         let public_url = url.parse().unwrap();
         let context = ServerContext {
-            presence,
+            service,
             public_url,
             own_origins: vec![url.to_owned()],
             dev_issuer,
@@ -69,7 +69,7 @@ impl Server {
             operator: None,
             version_file: directory.path().join("version.json"),
         };
-        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
+        let routes = routes(Arc::new(context), web::pages).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::http::{document, errors_page};
+use crate::http::{document, errors_markdown};
 
 #[test]
 fn the_openapi_file_is_the_document() {
@@ -13,7 +13,7 @@ fn the_openapi_file_is_the_document() {
 
 #[test]
 fn the_errors_page_is_the_registries() {
-    check("errors.md", &errors_page());
+    check("errors.md", &errors_markdown());
 }
 
 #[test]

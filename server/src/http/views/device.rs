@@ -6,7 +6,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
 use presence_protocol::{DeviceName, Errno};
 
-use crate::http::refusal::Refusal;
+use crate::http::error_response::ErrorResponse;
 
 /// The name of a device. What is given is only checked on [`Device::name`], since what cannot be one is just not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(in crate::http) struct Device(String);
 
 impl Device {
     /// The device that is meant.
-    pub(in crate::http) fn name(&self) -> Result<DeviceName, Refusal> {
+    pub(in crate::http) fn name(&self) -> Result<DeviceName, ErrorResponse> {
         self.0.parse().map_err(|_| Errno::NotFound.into())
     }
 }

@@ -11,7 +11,7 @@ use poem_openapi::types::{
 use presence_protocol::Errno;
 use serde_json::Value;
 
-use crate::http::refusal::Refusal;
+use crate::http::error_response::ErrorResponse;
 
 /// An id: 32 lower-case hexadecimal digits. What is given is only checked on [`Id::parse`], since each kind has its own refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,12 @@ impl Id {
     }
 
     /// The id that is meant, or this refusal.
-    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, Refusal> {
+    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ErrorResponse> {
         self.0.parse().map_err(|_| otherwise.into())
     }
 
     /// The Application that is meant.
-    pub(in crate::http) fn app(&self) -> Result<presence_protocol::AppId, Refusal> {
+    pub(in crate::http) fn app(&self) -> Result<presence_protocol::AppId, ErrorResponse> {
         self.parse(Errno::UnknownApplication)
     }
 }

@@ -1,11 +1,11 @@
 //! Grants and what ends them.
 
-use presence_core::model::{Email, Grant, Taken, UserId};
+use presence_core::model::{Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
 use super::house::{APP, HOUR, House, NOW, id, item, receipt};
-use crate::{Done, Granted, NotifyFault, Reach};
+use crate::{CommittedEvent, GrantOutcome, NotifyError, Reachability};
 
 #[tokio::test]
 async fn a_repeated_grant_answers_the_same_puid_and_changes_nothing() {
@@ -14,7 +14,7 @@ async fn a_repeated_grant_answers_the_same_puid_and_changes_nothing() {
     house.writer.pause(alice, APP, true).await.unwrap();
     house.done();
     let again = house.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
-    assert_eq!(again, Some(Granted { puid, new: false }));
+    assert_eq!(again, Some(GrantOutcome { puid, new: false }));
     assert!(house.done().is_empty());
     assert!(house.load(alice).await.grants.grants[0].paused);
 }
@@ -28,9 +28,11 @@ async fn a_grant_is_told_with_the_whole_set_and_a_greater_revision() {
     house.app(other, alice).await;
     let puid = Puid::from_bits(2);
     let granted = house.writer.grant(alice, other, puid, NOW + 1).await.unwrap();
-    assert_eq!(granted, Some(Granted { puid, new: true }));
+    assert_eq!(granted, Some(GrantOutcome { puid, new: true }));
     let done = house.done();
-    let [Done::Grants { user, set, resumed, ended }] = done.as_slice() else { panic!("{done:?}") };
+    let [CommittedEvent::Grants { user, set, resumed, ended }] = done.as_slice() else {
+        panic!("{done:?}")
+    };
     assert_eq!((*user, resumed.len(), ended.len()), (alice, 0, 0));
     assert_eq!(set.revision, before.revision + 1);
     assert_eq!(set.grants[0], before.grants[0]);
@@ -70,7 +72,7 @@ async fn a_paused_grant_queues_and_hands_out_on_resuming() {
 
     assert!(!house.writer.pause(alice, APP, false).await.unwrap().unwrap().paused);
     let done = house.done();
-    let [Done::Grants { resumed, set, .. }] = done.as_slice() else { panic!("{done:?}") };
+    let [CommittedEvent::Grants { resumed, set, .. }] = done.as_slice() else { panic!("{done:?}") };
     assert_eq!(resumed.iter().map(|n| n.id).collect::<Vec<_>>(), [id(1), id(2)]);
     assert!(!set.grants[0].paused);
     assert_eq!(house.pending(alice).await, [id(1), id(2)]);
@@ -92,22 +94,22 @@ async fn pausing_twice_is_one_change() {
 async fn a_revoke_empties_the_queue_with_receipts_and_kills_the_puid() {
     let house = House::new().await;
     let (alice, puid) = house.granted("alice", 1).await;
-    house.set_reach(puid, Reach::Unseen);
+    house.set_reach(puid, Reachability::Unseen);
     house.notify(vec![item(1, puid), item(2, puid)]).await;
-    house.writer.settle(alice, vec![id(1)], Taken::Acked).await.unwrap();
+    house.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     house.done();
     let revoked = house.writer.revoke(alice, APP).await.unwrap().unwrap();
     assert_eq!(revoked.puid, puid);
     let done = house.done();
     let receipts: Vec<_> = done.iter().filter_map(receipt).collect();
     assert_eq!(receipts, [(id(1), Revoked), (id(2), Revoked)]);
-    let Some(Done::Grants { set, ended, .. }) = done.last() else { panic!("{done:?}") };
+    let Some(CommittedEvent::Grants { set, ended, .. }) = done.last() else { panic!("{done:?}") };
     assert!(set.grants.is_empty());
     assert_eq!(*ended, [(APP, puid)]);
 
-    assert_eq!(house.notify(vec![item(3, puid)]).await, [Err(NotifyFault::UnknownUid)]);
+    assert_eq!(house.notify(vec![item(3, puid)]).await, [Err(NotifyError::UnknownUid)]);
     let anew = house.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
-    assert_eq!(anew, Some(Granted { puid: Puid::from_bits(2), new: true }));
+    assert_eq!(anew, Some(GrantOutcome { puid: Puid::from_bits(2), new: true }));
     assert!(house.pending(alice).await.is_empty());
 }
 
@@ -120,7 +122,7 @@ async fn changes_keep_their_place_among_notifications() {
     let after = house.writer.notify(APP, vec![item(2, puid)]);
     assert!(before.await.unwrap()[0].is_ok());
     assert!(revoked.await.unwrap().is_some());
-    assert_eq!(after.await.unwrap(), [Err(NotifyFault::UnknownUid)]);
+    assert_eq!(after.await.unwrap(), [Err(NotifyError::UnknownUid)]);
 }
 
 #[tokio::test]
@@ -133,7 +135,7 @@ async fn a_removed_application_takes_its_keys_grants_and_queues_with_it() {
     let revision = house.load(alice).await.grants.revision;
     house.done();
     assert!(house.writer.remove_app(APP).await.unwrap());
-    assert_eq!(house.done(), [Done::AppRemoved(APP, vec![alice, bob])]);
+    assert_eq!(house.done(), [CommittedEvent::AppRemoved(APP, vec![alice, bob])]);
     assert_eq!(house.store.app(APP).await.unwrap(), None);
     assert!(house.store.keys_by_prefix("pk_1").await.unwrap().is_empty());
     let loaded = house.load(alice).await;
@@ -153,9 +155,9 @@ async fn an_erased_user_leaves_nothing() {
     house.done();
     assert!(house.writer.erase_user(alice).await.unwrap());
     let done = house.done();
-    assert_eq!(done[0], Done::AppRemoved(own, vec![bob]));
+    assert_eq!(done[0], CommittedEvent::AppRemoved(own, vec![bob]));
     assert_eq!(receipt(&done[1]), Some((id(1), Revoked)));
-    assert_eq!(done[2], Done::UserErased(alice, vec![(APP, puid)], vec![own]));
+    assert_eq!(done[2], CommittedEvent::UserErased(alice, vec![(APP, puid)], vec![own]));
 
     let email = Email::parse("alice@b.example").unwrap();
     assert_eq!(house.store.find_user(&email).await.unwrap(), None);

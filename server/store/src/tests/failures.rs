@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_core::model::{Clock, Millis, Taken, UserId};
+use presence_core::model::{Clock, Millis, Settlement, UserId};
 use presence_protocol::app::ReceiptState::Acked;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, Database};
 use tokio::task::JoinSet;
 
 use super::house::{APP, House, id, item, url};
-use crate::{Done, Observer, Reach, StoreError, Writer};
+use crate::{CommitHook, CommittedEvent, Reachability, StoreError, Writer};
 
 #[tokio::test]
 async fn of_a_group_only_the_culprit_fails() {
@@ -20,7 +20,7 @@ async fn of_a_group_only_the_culprit_fails() {
     house.queue(1, puid).await;
     let good = house.writer.notify(APP, vec![item(2, puid)]);
     let bad = house.writer.notify(APP, vec![item(3, puid), item(1, puid)]);
-    let settled = house.writer.settle(alice, vec![id(1)], Taken::Acked);
+    let settled = house.writer.settle(alice, vec![id(1)], Settlement::Acked);
     let load = house.writer.load(alice);
     let later = house.writer.notify(APP, vec![item(4, puid), item(4, puid)]);
     assert!(good.await.unwrap()[0].is_ok());
@@ -64,7 +64,7 @@ async fn while_nothing_can_be_written_loads_answer() {
     house.sql("PRAGMA query_only = ON").await;
     let notify = house.writer.notify(APP, vec![item(2, puid)]);
     let load = house.writer.load(alice);
-    let settle = house.writer.settle(alice, vec![id(1)], Taken::Acked);
+    let settle = house.writer.settle(alice, vec![id(1)], Settlement::Acked);
     assert!(matches!(notify.await, Err(StoreError::Unavailable(_))));
     let loaded = load.await.unwrap();
     assert_eq!(loaded.pending.len(), 1);
@@ -138,9 +138,10 @@ async fn a_full_queue_refuses_instead_of_growing() {
     let house = House::new().await;
     let (alice, _) = house.granted("alice", 1).await;
     // The test does not yield, so the task cannot take anything out meanwhile.
-    let answers: Vec<_> =
-        (0..Writer::CAPACITY).map(|_| house.writer.settle(alice, vec![], Taken::Acked)).collect();
-    let one_more = house.writer.settle(alice, vec![], Taken::Acked).await;
+    let answers: Vec<_> = (0..Writer::CAPACITY)
+        .map(|_| house.writer.settle(alice, vec![], Settlement::Acked))
+        .collect();
+    let one_more = house.writer.settle(alice, vec![], Settlement::Acked).await;
     assert!(matches!(one_more, Err(StoreError::QueueFull)));
     for answer in answers {
         answer.await.unwrap();
@@ -172,12 +173,12 @@ async fn a_writer_whose_task_is_gone_says_so() {
 
 struct Nobody;
 
-impl Observer for Nobody {
-    fn reach(&self, _: AppId, _: Puid, _: UserId) -> Reach {
-        Reach::Unseen
+impl CommitHook for Nobody {
+    fn reach(&self, _: AppId, _: Puid, _: UserId) -> Reachability {
+        Reachability::Unseen
     }
 
-    fn committed(&self, _: &[Done]) {}
+    fn committed(&self, _: &[CommittedEvent]) {}
 }
 
 impl Clock for Nobody {

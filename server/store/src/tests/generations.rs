@@ -1,15 +1,15 @@
 //! The greatest generation of a user, and what a greater one ends.
 
-use presence_core::model::{Generation, Scope, Session, UserId};
+use presence_core::model::{CredentialGeneration, Scope, Session, UserId};
 
 use super::house::{HOUR, House, NOW};
 use crate::Raised;
 
-fn of(issuer: &str, number: u64) -> Generation {
-    Generation { issuer: issuer.into(), number }
+fn of(issuer: &str, number: u64) -> CredentialGeneration {
+    CredentialGeneration { issuer: issuer.into(), number }
 }
 
-async fn session(house: &House, user: UserId, n: u8, generation: Option<Generation>) {
+async fn session(house: &House, user: UserId, n: u8, generation: Option<CredentialGeneration>) {
     let session = Session {
         digest: [n; 32],
         user,

@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presence_core::model::{App, AppState, Clock, Email, Millis, UserId};
-use presence_protocol::app::{Queued, Receipt, ReceiptState};
+use presence_core::model::{App, ApplicationState, Clock, Email, Millis, UserId};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{Done, Loaded, NewNotification, NotifyFault, Observer, Reach, Store, Writer};
+use crate::{
+    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Reachability, Store,
+    Writer,
+};
 
 pub(super) const NOW: Millis = 1_800_000_000_000;
 pub(super) const HOUR: Millis = 3_600_000;
@@ -27,17 +30,17 @@ impl Clock for Hand {
 }
 
 pub(super) struct Hub {
-    usual: Reach,
-    reach: Mutex<HashMap<Puid, Reach>>,
-    done: Mutex<Vec<Done>>,
+    usual: Reachability,
+    reach: Mutex<HashMap<Puid, Reachability>>,
+    done: Mutex<Vec<CommittedEvent>>,
 }
 
-impl Observer for Hub {
-    fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reach {
+impl CommitHook for Hub {
+    fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reachability {
         self.reach.lock().unwrap().get(&puid).copied().unwrap_or(self.usual)
     }
 
-    fn committed(&self, done: &[Done]) {
+    fn committed(&self, done: &[CommittedEvent]) {
         self.done.lock().unwrap().extend_from_slice(done);
     }
 }
@@ -61,7 +64,7 @@ impl House {
         let store =
             Store::open_patiently(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
         let hub = Arc::new(Hub {
-            usual: Reach::Connected,
+            usual: Reachability::Connected,
             reach: Mutex::default(),
             done: Mutex::default(),
         });
@@ -86,12 +89,12 @@ impl House {
         self.clock.0.fetch_add(time, Ordering::Relaxed);
     }
 
-    pub(super) fn set_reach(&self, puid: Puid, reach: Reach) {
+    pub(super) fn set_reach(&self, puid: Puid, reach: Reachability) {
         self.hub.reach.lock().unwrap().insert(puid, reach);
     }
 
     /// What was committed since the last call.
-    pub(super) fn done(&self) -> Vec<Done> {
+    pub(super) fn done(&self) -> Vec<CommittedEvent> {
         std::mem::take(&mut self.hub.done.lock().unwrap())
     }
 
@@ -125,7 +128,7 @@ impl House {
     pub(super) async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Vec<Result<Queued, NotifyFault>> {
+    ) -> Vec<Result<QueuedNotification, NotifyError>> {
         self.writer.notify(APP, items).await.unwrap()
     }
 
@@ -135,7 +138,7 @@ impl House {
         answers[0].as_ref().unwrap().queue_size
     }
 
-    pub(super) async fn load(&self, user: UserId) -> Loaded {
+    pub(super) async fn load(&self, user: UserId) -> LoadedUser {
         self.writer.load(user).await.unwrap()
     }
 
@@ -176,7 +179,7 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
         name: "Chess".to_owned(),
         domain: "chess.example".to_owned(),
         description: "Play".to_owned(),
-        state: AppState::Active,
+        state: ApplicationState::Active,
         domain_key: "key".to_owned(),
         created_at: NOW,
         last_looked_at: None,
@@ -184,6 +187,10 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
     }
 }
 
-pub(super) fn receipt(done: &Done) -> Option<(NotificationId, ReceiptState)> {
-    if let Done::Receipt(_, Receipt { id, state, .. }) = done { Some((*id, *state)) } else { None }
+pub(super) fn receipt(done: &CommittedEvent) -> Option<(NotificationId, ReceiptState)> {
+    if let CommittedEvent::Receipt(_, Receipt { id, state, .. }) = done {
+        Some((*id, *state))
+    } else {
+        None
+    }
 }

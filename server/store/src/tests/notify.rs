@@ -1,12 +1,12 @@
 //! Queueing: durability, the order, the bound, time to live, idempotency.
 
-use presence_core::model::Taken;
+use presence_core::model::Settlement;
 use presence_protocol::app::ReceiptState::{Dropped, Expired};
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, Puid};
 
 use super::house::{APP, HOUR, House, NOW, id, item, receipt};
-use crate::{Done, NewNotification, NotifyFault, Reach};
+use crate::{CommittedEvent, NewNotification, NotifyError, Reachability};
 
 #[tokio::test]
 async fn an_ok_means_that_it_is_in_the_file() {
@@ -31,7 +31,7 @@ async fn what_was_queued_is_handed_out_after_the_commit() {
     let (alice, puid) = house.granted("alice", 1).await;
     house.queue(7, puid).await;
     let done = house.done();
-    let [Done::Queued(queued)] = done.as_slice() else { panic!("{done:?}") };
+    let [CommittedEvent::Queued(queued)] = done.as_slice() else { panic!("{done:?}") };
     assert_eq!(house.load(alice).await.pending, std::slice::from_ref(queued));
     assert_eq!(house.load(alice).await.up_to, queued.seq);
 }
@@ -58,7 +58,7 @@ async fn each_item_is_answered_by_itself() {
     let stranger = Puid::from_bits(3);
     let answers = house.notify(vec![item(1, alice), item(2, stranger), item(3, bob)]).await;
     assert!(answers[0].is_ok() && answers[2].is_ok());
-    assert_eq!(answers[1], Err(NotifyFault::UnknownUid));
+    assert_eq!(answers[1], Err(NotifyError::UnknownUid));
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn the_uid_of_another_application_is_unknown() {
     let other = AppId::from_bits(0xb);
     house.app(other, house.user("owner").await).await;
     let answers = house.writer.notify(other, vec![item(1, puid)]).await.unwrap();
-    assert_eq!(answers, [Err(NotifyFault::UnknownUid)]);
+    assert_eq!(answers, [Err(NotifyError::UnknownUid)]);
 }
 
 #[tokio::test]
@@ -99,7 +99,10 @@ async fn a_batch_larger_than_the_queue_leaves_its_newest_items() {
     assert_eq!(sizes[148], 100);
     assert_eq!(house.pending(alice).await, (51..=150).map(id).collect::<Vec<_>>());
     let done = house.done();
-    assert_eq!(done.iter().filter(|done| matches!(done, Done::Queued(_))).count(), QUEUE_ITEMS);
+    assert_eq!(
+        done.iter().filter(|done| matches!(done, CommittedEvent::Queued(_))).count(),
+        QUEUE_ITEMS
+    );
     let dropped: Vec<_> = done.iter().filter_map(receipt).collect();
     assert_eq!(dropped, (1..=50).map(|n| (id(n), Dropped)).collect::<Vec<_>>());
 }
@@ -108,9 +111,9 @@ async fn a_batch_larger_than_the_queue_leaves_its_newest_items() {
 async fn withheld_items_count_in_the_queue_and_can_be_dropped() {
     let house = House::new().await;
     let (alice, puid) = house.granted("alice", 1).await;
-    house.set_reach(puid, Reach::Unseen);
+    house.set_reach(puid, Reachability::Unseen);
     house.queue(1, puid).await;
-    assert_eq!(house.writer.settle(alice, vec![id(1)], Taken::Acked).await.unwrap(), 1);
+    assert_eq!(house.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap(), 1);
     assert_eq!(house.queue(2, puid).await, 2);
     house.done();
     house.notify((3..=101).map(|n| item(n, puid)).collect()).await;
@@ -131,9 +134,12 @@ async fn for_now_only_goes_to_a_connected_device_and_to_no_later_one() {
     let answers = house.notify(vec![live(2, puid)]).await;
     assert_eq!(answers[0].as_ref().unwrap().queue_size, 2);
     let done = house.done();
-    assert!(matches!(done.as_slice(), [Done::Queued(queued)] if queued.id == id(2)), "{done:?}");
+    assert!(
+        matches!(done.as_slice(), [CommittedEvent::Queued(queued)] if queued.id == id(2)),
+        "{done:?}"
+    );
     assert_eq!(house.pending(alice).await, [id(1)]);
-    assert_eq!(house.writer.settle(alice, vec![id(2)], Taken::Acked).await.unwrap(), 1);
+    assert_eq!(house.writer.settle(alice, vec![id(2)], Settlement::Acked).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -150,7 +156,7 @@ async fn for_now_only_expires_after_a_minute_without_an_acknowledgement() {
 
 #[tokio::test]
 async fn for_now_only_is_dropped_where_no_device_is_seen_and_answered_alike() {
-    for reach in [Reach::Seen, Reach::Unseen] {
+    for reach in [Reachability::Seen, Reachability::Unseen] {
         let house = House::new().await;
         let (alice, puid) = house.granted("alice", 1).await;
         house.set_reach(puid, reach);
@@ -206,7 +212,7 @@ async fn another_body_under_the_same_key_is_refused() {
         NewNotification { action: "https://x.example".to_owned(), ..keyed(2, puid, "hi") };
     let other_ttl = NewNotification { ttl: 7, ..keyed(3, puid, "hi") };
     let answers = house.notify(vec![keyed(4, puid, "ho"), other_action, other_ttl]).await;
-    assert_eq!(answers, vec![Err(NotifyFault::IdempotencyMismatch); 3]);
+    assert_eq!(answers, vec![Err(NotifyError::IdempotencyMismatch); 3]);
 }
 
 #[tokio::test]
@@ -223,7 +229,7 @@ async fn keys_hold_within_a_batch_and_for_one_uid_only() {
         ])
         .await;
     assert_eq!(answers[1], answers[0]);
-    assert_eq!(answers[2], Err(NotifyFault::IdempotencyMismatch));
+    assert_eq!(answers[2], Err(NotifyError::IdempotencyMismatch));
     assert_eq!(house.pending(alice).await, [id(1)]);
     assert_eq!(house.pending(bob).await, [id(4)]);
 }
@@ -246,7 +252,7 @@ async fn a_refusal_is_not_remembered() {
     let house = House::new().await;
     house.granted("bob", 2).await;
     let puid = Puid::from_bits(1);
-    assert_eq!(house.notify(vec![keyed(1, puid, "hi")]).await, [Err(NotifyFault::UnknownUid)]);
+    assert_eq!(house.notify(vec![keyed(1, puid, "hi")]).await, [Err(NotifyError::UnknownUid)]);
     house.granted("alice", 1).await;
     assert_eq!(house.notify(vec![keyed(2, puid, "hi")]).await[0].as_ref().unwrap().id, id(2));
 }
@@ -271,7 +277,7 @@ async fn sequence_numbers_are_never_used_again() {
     let (alice, puid) = house.granted("alice", 1).await;
     house.queue(1, puid).await;
     let before = house.load(alice).await.up_to;
-    house.writer.settle(alice, vec![id(1)], Taken::Delivered).await.unwrap();
+    house.writer.settle(alice, vec![id(1)], Settlement::Delivered).await.unwrap();
     let house = house.reopen().await;
     house.queue(2, puid).await;
     assert!(house.load(alice).await.pending[0].seq > before);

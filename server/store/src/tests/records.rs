@@ -1,6 +1,6 @@
 //! Users, Applications, keys, sessions, and grants as they are read.
 
-use presence_core::model::{AppState, Email, Scope, Session};
+use presence_core::model::{ApplicationState, Email, Scope, Session};
 use presence_protocol::{AppId, Puid};
 
 use super::house::{APP, HOUR, House, NOW, app, item};
@@ -42,17 +42,17 @@ async fn only_what_is_named_of_an_application_changes() {
     house.app(APP, owner).await;
     let name = AppChanges { name: Some("Go".to_owned()), ..AppChanges::default() };
     let changed = house.store.update_app(APP, name).await.unwrap().unwrap();
-    assert_eq!((changed.name.as_str(), changed.state), ("Go", AppState::Active));
+    assert_eq!((changed.name.as_str(), changed.state), ("Go", ApplicationState::Active));
 
     let domain = NewDomain {
         domain: "go.example".to_owned(),
         domain_key: "new".to_owned(),
-        state: AppState::Registered,
+        state: ApplicationState::Registered,
     };
     let domain = AppChanges { domain: Some(domain), ..AppChanges::default() };
     let changed = house.store.update_app(APP, domain).await.unwrap().unwrap();
     assert_eq!((changed.domain.as_str(), changed.domain_key.as_str()), ("go.example", "new"));
-    assert_eq!((changed.name.as_str(), changed.state), ("Go", AppState::Registered));
+    assert_eq!((changed.name.as_str(), changed.state), ("Go", ApplicationState::Registered));
 
     let nothing = house.store.update_app(APP, AppChanges::default()).await.unwrap();
     assert_eq!(nothing, Some(changed));
@@ -67,11 +67,13 @@ async fn a_domain_is_verified_only_by_the_key_it_has_now() {
     let house = House::new().await;
     let owner = house.user("owner").await;
     house.app(APP, owner).await;
-    assert!(house.store.set_app_state(APP, AppState::Registered).await.unwrap());
+    assert!(house.store.set_app_state(APP, ApplicationState::Registered).await.unwrap());
     assert!(!house.store.mark_verified(APP, "older").await.unwrap());
     assert!(house.store.mark_verified(APP, "key").await.unwrap());
-    assert_eq!(house.store.app(APP).await.unwrap().unwrap().state, AppState::Verified);
-    assert!(!house.store.set_app_state(AppId::from_bits(9), AppState::Active).await.unwrap());
+    assert_eq!(house.store.app(APP).await.unwrap().unwrap().state, ApplicationState::Verified);
+    assert!(
+        !house.store.set_app_state(AppId::from_bits(9), ApplicationState::Active).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -82,13 +84,13 @@ async fn a_blocked_application_is_inactive_and_is_then_what_it_was() {
     house.writer.grant(owner, APP, Puid::from_bits(1), NOW).await.unwrap();
     assert!(house.store.set_app_blocked(APP, Some(NOW)).await.unwrap());
     let app = house.store.app(APP).await.unwrap().unwrap();
-    assert_eq!((app.state, app.blocked_at), (AppState::Inactive, Some(NOW)));
+    assert_eq!((app.state, app.blocked_at), (ApplicationState::Inactive, Some(NOW)));
     let granted = house.store.granted_apps(owner).await.unwrap();
-    assert_eq!(granted[0].state, AppState::Inactive);
+    assert_eq!(granted[0].state, ApplicationState::Inactive);
     let loaded = house.writer.load(owner).await.unwrap();
-    assert_eq!(loaded.apps, [(APP, AppState::Inactive)]);
+    assert_eq!(loaded.apps, [(APP, ApplicationState::Inactive)]);
     assert!(house.store.set_app_blocked(APP, None).await.unwrap());
-    assert_eq!(house.store.app(APP).await.unwrap().unwrap().state, AppState::Active);
+    assert_eq!(house.store.app(APP).await.unwrap().unwrap().state, ApplicationState::Active);
     assert!(!house.store.set_app_blocked(AppId::from_bits(9), Some(NOW)).await.unwrap());
 }
 

@@ -1,30 +1,30 @@
 //! What the writer remembers of grants is what the tables hold, whatever has happened to them since.
 
-use presence_core::model::Taken;
+use presence_core::model::Settlement;
 use presence_protocol::Puid;
 
 use super::house::{APP, HOUR, House, NOW, id, item};
 use crate::apps::AppChanges;
-use crate::{Done, NotifyFault, Reach};
+use crate::{CommittedEvent, NotifyError, Reachability};
 
 #[tokio::test]
 async fn a_queue_is_counted_right_whatever_has_left_it() {
     let house = House::new().await;
     let (alice, puid) = house.granted("alice", 1).await;
     house.notify(vec![item(1, puid), item(2, puid), item(3, puid)]).await;
-    house.writer.settle(alice, vec![id(2)], Taken::Acked).await.unwrap();
+    house.writer.settle(alice, vec![id(2)], Settlement::Acked).await.unwrap();
     assert_eq!(house.queue(4, puid).await, 3, "one was acknowledged");
-    house.set_reach(puid, Reach::Unseen);
-    house.writer.settle(alice, vec![id(1)], Taken::Acked).await.unwrap();
+    house.set_reach(puid, Reachability::Unseen);
+    house.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     assert_eq!(house.queue(5, puid).await, 4, "a receipt that is withheld has its place");
-    house.set_reach(puid, Reach::Seen);
+    house.set_reach(puid, Reachability::Seen);
     house.writer.release(APP, puid).await.unwrap();
     assert_eq!(house.queue(6, puid).await, 4, "it was released");
     house.pass(HOUR);
     house.writer.expire().await.unwrap();
     assert_eq!(house.queue(7, puid).await, 1, "all have expired");
     house.notify((100..200).map(|n| item(n, puid)).collect()).await;
-    house.writer.settle(alice, (100..150).map(id).collect(), Taken::Acked).await.unwrap();
+    house.writer.settle(alice, (100..150).map(id).collect(), Settlement::Acked).await.unwrap();
     assert_eq!(house.queue(8, puid).await, 51, "those that made room were counted once");
 }
 
@@ -50,7 +50,9 @@ async fn a_pause_is_known_to_the_next_notification() {
     house.writer.pause(alice, APP, false).await.unwrap();
     house.done();
     house.queue(3, puid).await;
-    assert!(matches!(house.done().as_slice(), [Done::Queued(queued)] if queued.id == id(3)));
+    assert!(
+        matches!(house.done().as_slice(), [CommittedEvent::Queued(queued)] if queued.id == id(3))
+    );
 }
 
 #[tokio::test]
@@ -63,7 +65,9 @@ async fn an_application_is_named_as_it_is_called_now() {
     house.done();
     house.queue(2, puid).await;
     let done = house.done();
-    assert!(matches!(done.as_slice(), [Done::Queued(queued)] if &*queued.source == "Draughts"));
+    assert!(
+        matches!(done.as_slice(), [CommittedEvent::Queued(queued)] if &*queued.source == "Draughts")
+    );
 }
 
 #[tokio::test]
@@ -78,12 +82,12 @@ async fn a_grant_that_has_ended_is_unknown_however_it_ended() {
     house.writer.revoke(alice, APP).await.unwrap().unwrap();
     assert!(house.writer.erase_user(bob).await.unwrap());
     let answers = house.notify(vec![item(4, revoked), item(5, erased), item(6, removed)]).await;
-    assert_eq!(answers[..2], [Err(NotifyFault::UnknownUid), Err(NotifyFault::UnknownUid)]);
+    assert_eq!(answers[..2], [Err(NotifyError::UnknownUid), Err(NotifyError::UnknownUid)]);
     assert_eq!(answers[2].as_ref().unwrap().queue_size, 2);
     assert!(house.writer.remove_app(APP).await.unwrap());
     // Another one by the same id, so that it is not for want of an Application.
     house.app(APP, house.user("owner").await).await;
-    assert_eq!(house.notify(vec![item(7, removed)]).await, [Err(NotifyFault::UnknownUid)]);
+    assert_eq!(house.notify(vec![item(7, removed)]).await, [Err(NotifyError::UnknownUid)]);
 }
 
 /// More grants than are remembered, of which the first is asked for again.

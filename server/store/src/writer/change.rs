@@ -7,15 +7,15 @@ use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::observer::Done;
-use super::round::Round;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{NotificationRow, SlipRow, Waiting, notification, stored};
+use crate::rows::{NotificationHeaderRow, NotificationRow, Waiting, notification, stored};
 use crate::tables::{app, grant, notification, user};
 
 /// A grant that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Granted {
+pub struct GrantOutcome {
     /// The PUID of the grant.
     pub puid: Puid,
     /// Whether there was none before.
@@ -39,12 +39,12 @@ pub(super) struct PauseQuestion {
 
 /// A grant that is there stays as it is.
 pub(super) async fn grant(
-    round: &mut Round<'_>,
+    round: &mut WriteTxn<'_>,
     question: &GrantQuestion,
-) -> Result<Option<Granted>, StoreError> {
+) -> Result<Option<GrantOutcome>, StoreError> {
     let GrantQuestion { user, app, puid, now } = *question;
     if let Some(grant) = find(round, user, app).await? {
-        return Ok(Some(Granted { puid: grant.puid, new: false }));
+        return Ok(Some(GrantOutcome { puid: grant.puid, new: false }));
     }
     let known_app = app::Entity::find_by_id(app.to_string()).one(round.db).await?.is_some();
     let known_user = user::Entity::find_by_id(user.0).one(round.db).await?.is_some();
@@ -62,12 +62,12 @@ pub(super) async fn grant(
     .exec_without_returning(round.db)
     .await?;
     note_change(round, user, Vec::new(), Vec::new()).await?;
-    Ok(Some(Granted { puid, new: true }))
+    Ok(Some(GrantOutcome { puid, new: true }))
 }
 
 /// Pauses or resumes. What waited for a resumed grant is handed out.
 pub(super) async fn pause(
-    round: &mut Round<'_>,
+    round: &mut WriteTxn<'_>,
     question: &PauseQuestion,
 ) -> Result<Option<Grant>, StoreError> {
     let PauseQuestion { user, app, paused } = *question;
@@ -89,13 +89,13 @@ pub(super) async fn pause(
 
 /// Ends a grant. What waited goes with it, each with a receipt.
 pub(super) async fn revoke(
-    round: &mut Round<'_>,
+    round: &mut WriteTxn<'_>,
     user: UserId,
     app: AppId,
 ) -> Result<Option<Grant>, StoreError> {
     let Some(grant) = find(round, user, app).await? else { return Ok(None) };
     let its_own = grant::Column::Puid.eq(grant.puid.to_string());
-    for slip in round.slips(SlipRow::find().filter(its_own.clone())).await? {
+    for slip in round.slips(NotificationHeaderRow::find().filter(its_own.clone())).await? {
         round.note_receipt(&slip, ReceiptState::Revoked);
     }
     grant::Entity::delete_many().filter(its_own).exec(round.db).await?;
@@ -104,7 +104,7 @@ pub(super) async fn revoke(
     Ok(Some(grant))
 }
 
-async fn find(round: &Round<'_>, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
+async fn find(round: &WriteTxn<'_>, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
     let row = grant::Entity::find()
         .filter(grant::Column::AppId.eq(app.to_string()))
         .filter(grant::Column::UserId.eq(user.0))
@@ -114,18 +114,18 @@ async fn find(round: &Round<'_>, user: UserId, app: AppId) -> Result<Option<Gran
 }
 
 async fn note_change(
-    round: &mut Round<'_>,
+    round: &mut WriteTxn<'_>,
     user: UserId,
     resumed: Vec<Notification>,
     ended: Vec<(AppId, Puid)>,
 ) -> Result<(), StoreError> {
     round.raise_revisions(&[user]).await?;
     let set = round.grant_set(user).await?;
-    round.done.push(Done::Grants { user, set, resumed, ended });
+    round.done.push(CommittedEvent::Grants { user, set, resumed, ended });
     Ok(())
 }
 
-async fn pending(round: &Round<'_>, grant: &Grant) -> Result<Vec<Notification>, StoreError> {
+async fn pending(round: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>, StoreError> {
     let Some(app) = app::Entity::find_by_id(grant.app.to_string()).one(round.db).await? else {
         return Ok(Vec::new());
     };

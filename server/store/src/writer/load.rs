@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::model::{AppState, GrantSet, Notification, UserId};
+use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::answer::Ask;
-use super::round::Round;
+use super::request::WriteRequest;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::HolderRow;
 use crate::rows::{CHUNK, NotificationRow, Waiting, id, notification, padded, stored};
@@ -16,13 +16,13 @@ use crate::tables::{grant, notification};
 
 /// A user, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadedUser {
     /// Whether there is such a user.
     pub is_there: bool,
     /// The grants.
     pub grants: GrantSet,
     /// How far the Applications of these grants have come.
-    pub apps: Vec<(AppId, AppState)>,
+    pub apps: Vec<(AppId, ApplicationState)>,
     /// What waits for a device, in the order of acceptance; nothing of paused grants.
     pub pending: Vec<Notification>,
     /// The greatest `seq` accepted so far, over all users: `pending` reflects everything up to here.
@@ -34,15 +34,15 @@ pub struct Loaded {
 /// A user being put together.
 #[derive(Default)]
 struct Draft {
-    loaded: Loaded,
+    loaded: LoadedUser,
     /// The names of the Applications that are not paused.
     sources: HashMap<String, Arc<str>>,
 }
 
 /// Loads the users, a few statements for all of them.
 pub(super) async fn load(
-    round: &mut Round<'_>,
-    asks: &mut [&mut Ask<UserId, Loaded>],
+    round: &mut WriteTxn<'_>,
+    asks: &mut [&mut WriteRequest<UserId, LoadedUser>],
 ) -> Result<(), StoreError> {
     let mut users: Vec<UserId> = asks.iter().map(|ask| ask.question).collect();
     users.sort_unstable();
@@ -62,7 +62,7 @@ pub(super) async fn load(
 }
 
 async fn read_grants(
-    round: &Round<'_>,
+    round: &WriteTxn<'_>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
@@ -81,7 +81,7 @@ async fn read_grants(
 }
 
 async fn read_notifications(
-    round: &Round<'_>,
+    round: &WriteTxn<'_>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {

@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use presence_core::model::{Millis, Notification};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
-use super::answer::Ask;
-use super::observer::{Observer, Reach};
-use super::plan::{Fate, Plan, Remembered, Row};
-use super::round::Round;
+use super::commit_hook::{CommitHook, Reachability};
+use super::plan::{Outcome, Plan, Remembered, Row};
+use super::request::WriteRequest;
 use super::target::{self, Target};
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, digest, id, stored};
 use crate::tables::idempotency;
@@ -22,7 +22,7 @@ use crate::tables::idempotency;
 /// How long a notification with `ttl: 0` waits for the acknowledgement of a device that is connected now.
 const LIVE_SECONDS: u32 = 60;
 
-type Ask1 = Ask<NotifyQuestion, Vec<Result<Queued, NotifyFault>>>;
+type NotifyRequest = WriteRequest<NotifyQuestion, Vec<Result<QueuedNotification, NotifyError>>>;
 
 /// A notification to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct NewNotification {
 
 /// Why a notification was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotifyFault {
+pub enum NotifyError {
     /// No live grant of this Application has this PUID.
     #[error("no user of this Application has this uid")]
     UnknownUid,
@@ -68,8 +68,8 @@ struct Known {
 
 /// Queues the batches, a few statements for all of them.
 pub(super) async fn notify(
-    round: &mut Round<'_>,
-    asks: &mut [&mut Ask1],
+    round: &mut WriteTxn<'_>,
+    asks: &mut [&mut NotifyRequest],
 ) -> Result<(), StoreError> {
     let puids = distinct(asks.iter().flat_map(|ask| &ask.question.items).map(|item| item.puid));
     round.targets.read(&puids, round.db).await?;
@@ -94,7 +94,7 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 impl Known {
-    async fn read(round: &Round<'_>, asks: &[&mut Ask1]) -> Result<Self, StoreError> {
+    async fn read(round: &WriteTxn<'_>, asks: &[&mut NotifyRequest]) -> Result<Self, StoreError> {
         let apps = distinct(asks.iter().map(|ask| ask.question.app));
         let sources = target::names(&apps, round.db).await?;
         let mut known = Self { sources, answered: HashMap::new() };
@@ -114,7 +114,7 @@ impl Known {
     /// Finds more than was asked for where keys of several grants are alike, which does no harm.
     async fn read_answered(
         &mut self,
-        round: &Round<'_>,
+        round: &WriteTxn<'_>,
         keyed: &[(i64, &str)],
     ) -> Result<(), StoreError> {
         let rows = idempotency::Entity::find()
@@ -126,7 +126,8 @@ impl Known {
         for row in rows {
             let queue_size =
                 row.queue_size.try_into().map_err(|_| StoreError::Nonsense("idempotency"))?;
-            let queued = Queued { id: id("idempotency", &row.notification_id)?, queue_size };
+            let queued =
+                QueuedNotification { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;
             self.answered.insert((row.grant_id, row.key), Remembered { body_digest, queued });
         }
@@ -135,15 +136,15 @@ impl Known {
 
     fn answer(
         &mut self,
-        round: &mut Round<'_>,
+        round: &mut WriteTxn<'_>,
         plan: &mut Plan,
         app: AppId,
         item: &NewNotification,
-    ) -> Result<Queued, NotifyFault> {
-        let Round { targets, observer, now, .. } = round;
+    ) -> Result<QueuedNotification, NotifyError> {
+        let WriteTxn { targets, observer, now, .. } = round;
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
-        let target = target.ok_or(NotifyFault::UnknownUid)?;
-        let source = self.sources.get(&app).ok_or(NotifyFault::UnknownUid)?;
+        let target = target.ok_or(NotifyError::UnknownUid)?;
+        let source = self.sources.get(&app).ok_or(NotifyError::UnknownUid)?;
         let grant = target.grant;
         let accepted = Accepted { item, target, source, now: *now };
         let Some(key) = &item.idempotency_key else { return Ok(accepted.plan(plan, *observer)) };
@@ -154,7 +155,7 @@ impl Known {
             return if same {
                 Ok(before.queued.clone())
             } else {
-                Err(NotifyFault::IdempotencyMismatch)
+                Err(NotifyError::IdempotencyMismatch)
             };
         }
         let queued = accepted.plan(plan, *observer);
@@ -176,20 +177,21 @@ struct Accepted<'a> {
 
 impl Accepted<'_> {
     /// Plans to queue it, or to drop it where it is for now only and nobody is there.
-    fn plan(self, plan: &mut Plan, observer: &dyn Observer) -> Queued {
+    fn plan(self, plan: &mut Plan, observer: &dyn CommitHook) -> QueuedNotification {
         let notification = self.notification();
         let Self { item, target, .. } = self;
         let live_only = item.ttl == 0;
-        let is_there = || observer.reach(target.app, item.puid, target.user) == Reach::Connected;
+        let is_there =
+            || observer.reach(target.app, item.puid, target.user) == Reachability::Connected;
         if live_only && (target.paused || !is_there()) {
-            plan.add(Fate::Dropped(notification));
+            plan.add(Outcome::Dropped(notification));
         } else {
             target.rows += 1;
             let row = Row { notification, grant: target.grant, live_only };
-            plan.add(Fate::Queued(row, target.paused));
+            plan.add(Outcome::Queued(row, target.paused));
         }
         let queue_size = u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX);
-        Queued { id: item.id, queue_size }
+        QueuedNotification { id: item.id, queue_size }
     }
 
     /// It has no number yet.

@@ -1,30 +1,30 @@
 //! What the writer can be asked.
 
 use presence_core::model::{Grant, UserId};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, Puid};
 
-use super::answer::Ask;
-use super::change::{GrantQuestion, Granted, PauseQuestion};
-use super::load::Loaded;
-use super::notify::{NotifyFault, NotifyQuestion};
-use super::round::Round;
+use super::change::{GrantOutcome, GrantQuestion, PauseQuestion};
+use super::load::LoadedUser;
+use super::notify::{NotifyError, NotifyQuestion};
+use super::request::WriteRequest;
 use super::settle::SettleQuestion;
+use super::write_txn::WriteTxn;
 use super::{change, load, notify, remove, settle};
 use crate::error::StoreError;
 
 /// One request.
 pub(super) enum Op {
-    Notify(Ask<NotifyQuestion, Vec<Result<Queued, NotifyFault>>>),
-    Settle(Ask<SettleQuestion, usize>),
-    Load(Ask<UserId, Loaded>),
-    Release(Ask<(AppId, Puid), usize>),
-    Grant(Ask<GrantQuestion, Option<Granted>>),
-    Pause(Ask<PauseQuestion, Option<Grant>>),
-    Revoke(Ask<(UserId, AppId), Option<Grant>>),
-    RemoveApp(Ask<AppId, bool>),
-    EraseUser(Ask<UserId, bool>),
-    Expire(Ask<(), usize>),
+    Notify(WriteRequest<NotifyQuestion, Vec<Result<QueuedNotification, NotifyError>>>),
+    Settle(WriteRequest<SettleQuestion, usize>),
+    Load(WriteRequest<UserId, LoadedUser>),
+    Release(WriteRequest<(AppId, Puid), usize>),
+    Grant(WriteRequest<GrantQuestion, Option<GrantOutcome>>),
+    Pause(WriteRequest<PauseQuestion, Option<Grant>>),
+    Revoke(WriteRequest<(UserId, AppId), Option<Grant>>),
+    RemoveApp(WriteRequest<AppId, bool>),
+    EraseUser(WriteRequest<UserId, bool>),
+    Expire(WriteRequest<(), usize>),
 }
 
 impl Op {
@@ -72,7 +72,7 @@ impl Op {
 }
 
 /// Does all of it inside a transaction. What joins is done kind by kind; everything else keeps its place.
-pub(super) async fn run_all(round: &mut Round<'_>, ops: &mut [Op]) -> Result<(), StoreError> {
+pub(super) async fn run_all(round: &mut WriteTxn<'_>, ops: &mut [Op]) -> Result<(), StoreError> {
     for run in ops.chunk_by_mut(|one, next| one.joins() && next.joins()) {
         match run {
             [op] if !op.joins() => run_one(round, op).await?,
@@ -83,7 +83,7 @@ pub(super) async fn run_all(round: &mut Round<'_>, ops: &mut [Op]) -> Result<(),
 }
 
 /// Settling comes before notifying, so that a queue has room; loading last, so that it finds what was queued.
-async fn run_joined(round: &mut Round<'_>, run: &mut [Op]) -> Result<(), StoreError> {
+async fn run_joined(round: &mut WriteTxn<'_>, run: &mut [Op]) -> Result<(), StoreError> {
     let (mut settles, mut notifies, mut loads) = (Vec::new(), Vec::new(), Vec::new());
     for op in run {
         match op {
@@ -111,7 +111,7 @@ async fn run_joined(round: &mut Round<'_>, run: &mut [Op]) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn run_one(round: &mut Round<'_>, op: &mut Op) -> Result<(), StoreError> {
+async fn run_one(round: &mut WriteTxn<'_>, op: &mut Op) -> Result<(), StoreError> {
     match op {
         Op::Notify(_) | Op::Settle(_) | Op::Load(_) => {}
         Op::Release(ask) => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use presence_core::model::Notification;
 use presence_protocol::NotificationId;
-use presence_protocol::app::{Queued, Receipt, ReceiptState};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::limits::{IDEMPOTENCY_SECONDS, QUEUE_ITEMS};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
@@ -14,14 +14,14 @@ use sea_orm::{
     Value,
 };
 
-use super::observer::Done;
-use super::round::Round;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Slip, SlipRow, Waiting, stored};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting, stored};
 use crate::tables::{grant, idempotency, notification};
 
 /// What becomes of an accepted notification.
-pub(super) enum Fate {
+pub(super) enum Outcome {
     /// It is queued, for a grant that may be paused.
     Queued(Row, bool),
     /// It was for now only, and nobody was there.
@@ -40,18 +40,18 @@ pub(super) struct Row {
 #[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) body_digest: [u8; 32],
-    pub(super) queued: Queued,
+    pub(super) queued: QueuedNotification,
 }
 
 /// All that is to be written, in order.
 #[derive(Default)]
 pub(super) struct Plan {
-    fates: Vec<Fate>,
+    fates: Vec<Outcome>,
     keys: Vec<(i64, String, Remembered)>,
 }
 
 impl Plan {
-    pub(super) fn add(&mut self, fate: Fate) {
+    pub(super) fn add(&mut self, fate: Outcome) {
         self.fates.push(fate);
     }
 
@@ -62,7 +62,7 @@ impl Plan {
     /// Writes it. `crowded` are the grants that have more rows than may wait.
     pub(super) async fn write(
         mut self,
-        round: &mut Round<'_>,
+        round: &mut WriteTxn<'_>,
         crowded: Vec<i64>,
     ) -> Result<(), StoreError> {
         self.insert(round).await?;
@@ -71,14 +71,14 @@ impl Plan {
         let gone: HashSet<NotificationId> = evicted.iter().map(|slip| slip.id).collect();
         for fate in self.fates {
             match fate {
-                Fate::Queued(Row { notification, .. }, paused) => {
+                Outcome::Queued(Row { notification, .. }, paused) => {
                     if !paused && !gone.contains(&notification.id) {
-                        round.done.push(Done::Queued(notification));
+                        round.done.push(CommittedEvent::Queued(notification));
                     }
                 }
-                Fate::Dropped(Notification { app, id, puid: uid, .. }) => {
+                Outcome::Dropped(Notification { app, id, puid: uid, .. }) => {
                     let state = ReceiptState::Dropped;
-                    round.done.push(Done::Receipt(app, Receipt { id, uid, state }));
+                    round.done.push(CommittedEvent::Receipt(app, Receipt { id, uid, state }));
                 }
             }
         }
@@ -89,10 +89,10 @@ impl Plan {
     }
 
     /// Numbers the rows in the order in which they were accepted.
-    async fn insert(&mut self, round: &mut Round<'_>) -> Result<(), StoreError> {
+    async fn insert(&mut self, round: &mut WriteTxn<'_>) -> Result<(), StoreError> {
         let mut values = Vec::with_capacity(self.fates.len() * VALUES_A_ROW);
         for fate in &mut self.fates {
-            if let Fate::Queued(row, _) = fate {
+            if let Outcome::Queued(row, _) = fate {
                 round.up_to += 1;
                 row.notification.seq = round.up_to;
                 values.extend(row.values());
@@ -146,14 +146,18 @@ fn insertion(mut values: Vec<Value>) -> Statement {
 }
 
 /// Deletes the oldest rows of those who have too many: up to the first one beyond the newest hundred.
-async fn evict(round: &mut Round<'_>, crowded: &[i64]) -> Result<Vec<Slip>, StoreError> {
+async fn evict(
+    round: &mut WriteTxn<'_>,
+    crowded: &[i64],
+) -> Result<Vec<NotificationHeader>, StoreError> {
     let mut evicted = Vec::new();
     for chunk in crowded.chunks(CHUNK) {
         let last = SubQueryStatement::from(last_beyond());
         let its_last =
             Expr::col((notification::Entity, notification::Column::Seq)).lte(Expr::from(last));
-        let query =
-            SlipRow::find().filter(grant::Column::Id.is_in(chunk.iter().copied())).filter(its_last);
+        let query = NotificationHeaderRow::find()
+            .filter(grant::Column::Id.is_in(chunk.iter().copied()))
+            .filter(its_last);
         evicted.extend(round.slips(query).await?);
     }
     round.delete_slips(&evicted).await?;
@@ -178,7 +182,7 @@ fn last_beyond() -> SelectStatement {
 
 /// An expired key that was not purged yet is overwritten.
 async fn insert_keys(
-    round: &Round<'_>,
+    round: &WriteTxn<'_>,
     keys: Vec<(i64, String, Remembered)>,
 ) -> Result<(), StoreError> {
     let expires_at = stored(round.now.saturating_add(IDEMPOTENCY_SECONDS * 1000));

@@ -5,14 +5,14 @@ use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::observer::Done;
-use super::round::Round;
+use super::commit_hook::CommittedEvent;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, SlipRow, id, stored};
+use crate::rows::{CHUNK, NotificationHeaderRow, id, stored};
 use crate::tables::{app, grant, notification, user};
 
 /// Removes an Application; its keys, grants and notifications go with it.
-pub(super) async fn remove_app(round: &mut Round<'_>, app: AppId) -> Result<bool, StoreError> {
+pub(super) async fn remove_app(round: &mut WriteTxn<'_>, app: AppId) -> Result<bool, StoreError> {
     let users: Vec<i64> = grant::Entity::find()
         .select_only()
         .column(grant::Column::UserId)
@@ -28,12 +28,12 @@ pub(super) async fn remove_app(round: &mut Round<'_>, app: AppId) -> Result<bool
     round.targets.forget_all(|target| target.app == app);
     let users: Vec<UserId> = users.into_iter().map(UserId).collect();
     round.raise_revisions(&users).await?;
-    round.done.push(Done::AppRemoved(app, users));
+    round.done.push(CommittedEvent::AppRemoved(app, users));
     Ok(true)
 }
 
 /// Erases a user: first the user's Applications, then the queues and grants, then all else.
-pub(super) async fn erase_user(round: &mut Round<'_>, user: UserId) -> Result<bool, StoreError> {
+pub(super) async fn erase_user(round: &mut WriteTxn<'_>, user: UserId) -> Result<bool, StoreError> {
     if user::Entity::find_by_id(user.0).one(round.db).await?.is_none() {
         return Ok(false);
     }
@@ -42,20 +42,20 @@ pub(super) async fn erase_user(round: &mut Round<'_>, user: UserId) -> Result<bo
         remove_app(round, *app).await?;
     }
     let waiting = grant::Column::UserId.eq(user.0);
-    for slip in round.slips(SlipRow::find().filter(waiting)).await? {
+    for slip in round.slips(NotificationHeaderRow::find().filter(waiting)).await? {
         round.note_receipt(&slip, ReceiptState::Revoked);
     }
     let grants = round.grant_set(user).await?.grants;
     let ended: Vec<(AppId, Puid)> = grants.iter().map(|grant| (grant.app, grant.puid)).collect();
     user::Entity::delete_by_id(user.0).exec(round.db).await?;
     round.targets.forget_all(|target| target.user == user);
-    round.done.push(Done::UserErased(user, ended, apps));
+    round.done.push(CommittedEvent::UserErased(user, ended, apps));
     Ok(true)
 }
 
 /// Drops what has expired, the oldest first, at most `CHUNK`.
-pub(super) async fn expire(round: &mut Round<'_>) -> Result<usize, StoreError> {
-    let query = SlipRow::find()
+pub(super) async fn expire(round: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
+    let query = NotificationHeaderRow::find()
         .filter(notification::Column::ExpiresAt.lte(stored(round.now)))
         .order_by_asc(notification::Column::ExpiresAt)
         .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
@@ -67,7 +67,7 @@ pub(super) async fn expire(round: &mut Round<'_>) -> Result<usize, StoreError> {
     Ok(slips.len())
 }
 
-async fn apps_of(round: &Round<'_>, owner: UserId) -> Result<Vec<AppId>, StoreError> {
+async fn apps_of(round: &WriteTxn<'_>, owner: UserId) -> Result<Vec<AppId>, StoreError> {
     let ids: Vec<String> = app::Entity::find()
         .select_only()
         .column(app::Column::Id)

@@ -2,28 +2,28 @@
 
 use std::collections::HashMap;
 
-use presence_core::model::{Taken, UserId};
+use presence_core::model::{Settlement, UserId};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::answer::Ask;
-use super::observer::{Done, Reach};
-use super::round::Round;
+use super::commit_hook::{CommittedEvent, Reachability};
+use super::request::WriteRequest;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, Slip, SlipRow, Waiting};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting};
 use crate::tables::{grant, notification};
 
 /// A user's device took these.
 pub(super) struct SettleQuestion {
     pub(super) user: UserId,
     pub(super) ids: Vec<NotificationId>,
-    pub(super) how: Taken,
+    pub(super) how: Settlement,
 }
 
 /// Settles what is pending, each once, whoever asks first.
 pub(super) async fn settle(
-    round: &mut Round<'_>,
-    asks: &mut [&mut Ask<SettleQuestion, usize>],
+    round: &mut WriteTxn<'_>,
+    asks: &mut [&mut WriteRequest<SettleQuestion, usize>],
 ) -> Result<(), StoreError> {
     let mut pending = pending(round, asks).await?;
     let mut settled = Vec::new();
@@ -37,11 +37,11 @@ pub(super) async fn settle(
             }
             let Some(slip) = pending.remove(id) else { continue };
             count += 1;
-            if round.reach(slip.app, slip.puid, slip.user) == Reach::Unseen {
-                round.done.push(Done::Withheld(slip.user, slip.app, slip.puid));
+            if round.reach(slip.app, slip.puid, slip.user) == Reachability::Unseen {
+                round.done.push(CommittedEvent::Withheld(slip.user, slip.app, slip.puid));
                 match how {
-                    Taken::Delivered => delivered.push(slip.seq),
-                    Taken::Acked => acked.push(slip.seq),
+                    Settlement::Delivered => delivered.push(slip.seq),
+                    Settlement::Acked => acked.push(slip.seq),
                 }
             } else {
                 round.note_receipt(&slip, (*how).into());
@@ -51,17 +51,17 @@ pub(super) async fn settle(
         ask.answer = Some(count);
     }
     round.delete_slips(&settled).await?;
-    withhold(round, &delivered, Taken::Delivered).await?;
-    withhold(round, &acked, Taken::Acked).await
+    withhold(round, &delivered, Settlement::Delivered).await?;
+    withhold(round, &acked, Settlement::Acked).await
 }
 
 /// The Application sees the user again: deletes what was withheld, and gives the receipts.
 pub(super) async fn release(
-    round: &mut Round<'_>,
+    round: &mut WriteTxn<'_>,
     app: AppId,
     puid: Puid,
 ) -> Result<usize, StoreError> {
-    let query = SlipRow::find()
+    let query = NotificationHeaderRow::find()
         .filter(grant::Column::Puid.eq(puid.to_string()))
         .filter(grant::Column::AppId.eq(app.to_string()))
         .filter(notification::Column::State.ne(Waiting::PENDING));
@@ -76,16 +76,16 @@ pub(super) async fn release(
 }
 
 async fn pending(
-    round: &Round<'_>,
-    asks: &[&mut Ask<SettleQuestion, usize>],
-) -> Result<HashMap<NotificationId, Slip>, StoreError> {
+    round: &WriteTxn<'_>,
+    asks: &[&mut WriteRequest<SettleQuestion, usize>],
+) -> Result<HashMap<NotificationId, NotificationHeader>, StoreError> {
     let mut ids: Vec<NotificationId> =
         asks.iter().flat_map(|ask| ask.question.ids.iter().copied()).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut pending = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        let query = SlipRow::find()
+        let query = NotificationHeaderRow::find()
             .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
             .filter(notification::Column::State.eq(Waiting::PENDING));
         pending.extend(round.slips(query).await?.into_iter().map(|slip| (slip.id, slip)));
@@ -93,7 +93,7 @@ async fn pending(
     Ok(pending)
 }
 
-async fn withhold(round: &Round<'_>, seqs: &[i64], how: Taken) -> Result<(), StoreError> {
+async fn withhold(round: &WriteTxn<'_>, seqs: &[i64], how: Settlement) -> Result<(), StoreError> {
     for chunk in seqs.chunks(CHUNK) {
         notification::Entity::update_many()
             .col_expr(notification::Column::State, Waiting::Withheld(how).code().into())

@@ -9,10 +9,10 @@ use presence_core::model::Clock;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
-use super::observer::{Done, Observer};
+use super::commit_hook::{CommitHook, CommittedEvent};
 use super::op::{self, Op};
-use super::round::Round;
 use super::target::Targets;
+use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -29,7 +29,7 @@ const MANY: usize = 16;
 pub struct WriterTask {
     store: Store,
     inbox: Receiver<Op>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn CommitHook>,
     clock: Arc<dyn Clock>,
     /// The most requests of one transaction.
     group: usize,
@@ -44,7 +44,7 @@ impl WriterTask {
     pub(super) fn new(
         store: Store,
         inbox: Receiver<Op>,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (group, up_to, targets) = (GROUP, None, Targets::default());
@@ -170,13 +170,13 @@ impl WriterTask {
         &mut self,
         transaction: &DatabaseTransaction,
         ops: &mut [Op],
-    ) -> Result<(Vec<Done>, i64), StoreError> {
+    ) -> Result<(Vec<CommittedEvent>, i64), StoreError> {
         let up_to = match self.up_to {
             Some(up_to) => up_to,
             None => greatest_seq(transaction).await?,
         };
         let now = self.clock.now();
-        let mut round = Round::new(transaction, &*self.observer, now, up_to, &mut self.targets);
+        let mut round = WriteTxn::new(transaction, &*self.observer, now, up_to, &mut self.targets);
         op::run_all(&mut round, ops).await?;
         Ok(round.finish())
     }

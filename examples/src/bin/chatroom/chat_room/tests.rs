@@ -71,7 +71,10 @@ fn names_messages_and_the_log_are_bounded() {
         assert_eq!(room.join(name), Err(ChatRoomError::InvalidName), "{name:?}");
     }
     assert_eq!(room.join("ALICE"), Err(ChatRoomError::NameTaken));
-    assert_eq!(room.add_message(alice, "a\r\n\r\nevent: members"), Err(ChatRoomError::InvalidMessage));
+    assert_eq!(
+        room.add_message(alice, "a\r\n\r\nevent: members"),
+        Err(ChatRoomError::InvalidMessage)
+    );
     for _ in 0..=MAX_LOG_ENTRIES {
         room.add_message(alice, "hi").unwrap();
     }
@@ -102,7 +105,8 @@ fn view_of(room: &ChatRoom, member: MemberId) -> MemberView {
 
 fn update(status: Status, revoked: bool) -> AppServiceEvent {
     let version = 1 + u64::from(revoked);
-    let presence = PresenceUpdate { uid: uid(1), status, version, since: 0, message: None, revoked };
+    let presence =
+        PresenceUpdate { uid: uid(1), status, version, since: 0, message: None, revoked };
     AppServiceEvent::Updates(Updates { presence: vec![presence], cursor: None })
 }
 

@@ -1,11 +1,13 @@
 //! Whom the dumps hold: what [`fill`] stores, [`are_found`] finds, also years later.
 
-use presence_core::model::{App, AppState, Email, Generation, Scope, Session, Taken, UserId};
+use presence_core::model::{
+    App, ApplicationState, CredentialGeneration, Email, Scope, Session, Settlement, UserId,
+};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
 use super::super::house::{APP, HOUR, House, NOW, app, id, item};
-use crate::{Done, NewNotification, NotifyFault, Raised, Reach};
+use crate::{CommittedEvent, NewNotification, NotifyError, Raised, Reachability};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -27,9 +29,9 @@ pub(super) async fn fill(house: &House) {
     house
         .notify(vec![long(1, ALICE, None), long(2, ALICE, Some("once")), long(3, BOB, None)])
         .await;
-    // Taken while the Application saw nobody: a row that is a receipt to come.
-    house.set_reach(ALICE, Reach::Unseen);
-    house.writer.settle(alice, vec![id(1)], Taken::Acked).await.unwrap();
+    // Settlement while the Application saw nobody: a row that is a receipt to come.
+    house.set_reach(ALICE, Reachability::Unseen);
+    house.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     house.writer.pause(bob, OTHER_APP, true).await.unwrap();
     house.store.insert_session(&session(alice)).await.unwrap();
     // Since m0002.
@@ -44,7 +46,7 @@ pub(super) async fn fill(house: &House) {
 async fn fill_apps(house: &House, owner: UserId) {
     house.app(APP, owner).await;
     house.app(OTHER_APP, owner).await;
-    house.store.set_app_state(OTHER_APP, AppState::Inactive).await.unwrap();
+    house.store.set_app_state(OTHER_APP, ApplicationState::Inactive).await.unwrap();
     house.store.touch_app(APP, NOW).await.unwrap();
     let used = house.store.insert_key(APP, "prs_used", [1; 32], NOW).await.unwrap();
     house.store.touch_key(used.id, NOW).await.unwrap();
@@ -70,7 +72,7 @@ async fn apps_are_found(house: &House, owner: UserId, schema: &str) {
     looked_at.last_looked_at = Some(NOW);
     // No dump before that of m0004 holds one that is blocked.
     let blocked_at = (schema >= "m0004").then_some(NOW);
-    let inactive = App { state: AppState::Inactive, blocked_at, ..app(OTHER_APP, owner) };
+    let inactive = App { state: ApplicationState::Inactive, blocked_at, ..app(OTHER_APP, owner) };
     assert_eq!(house.store.apps_of(owner).await.unwrap(), [looked_at, inactive]);
     let keys = house.store.keys_of(APP).await.unwrap();
     let known: Vec<_> = keys.iter().map(|key| (key.prefix.as_str(), key.last_used_at)).collect();
@@ -99,8 +101,8 @@ async fn the_queue_is_found(house: &House, alice: UserId) {
     assert_eq!(again[0].as_ref().unwrap().id, id(2), "the key is known");
     let mut other = long(9, ALICE, Some("once"));
     other.message = "another".to_owned();
-    assert_eq!(house.notify(vec![other]).await, [Err(NotifyFault::IdempotencyMismatch)]);
-    house.set_reach(ALICE, Reach::Seen);
+    assert_eq!(house.notify(vec![other]).await, [Err(NotifyError::IdempotencyMismatch)]);
+    house.set_reach(ALICE, Reachability::Seen);
     house.writer.release(APP, ALICE).await.unwrap();
     assert_eq!(house.receipts(), [(id(1), ReceiptState::Acked)]);
 }
@@ -109,7 +111,7 @@ async fn the_queue_is_found(house: &House, alice: UserId) {
 pub(super) async fn number_of_the_next(house: &House) -> i64 {
     house.notify(vec![long(4, BOB, None)]).await[0].as_ref().unwrap();
     let done = house.done();
-    let [Done::Queued(queued)] = done.as_slice() else { panic!("{done:?}") };
+    let [CommittedEvent::Queued(queued)] = done.as_slice() else { panic!("{done:?}") };
     queued.seq
 }
 
@@ -124,8 +126,8 @@ fn long(number: u128, puid: Puid, key: Option<&str>) -> NewNotification {
     }
 }
 
-fn generation() -> Generation {
-    Generation { issuer: "b.example".into(), number: 5 }
+fn generation() -> CredentialGeneration {
+    CredentialGeneration { issuer: "b.example".into(), number: 5 }
 }
 
 /// A session that was opened with a proof of a generation.

@@ -1,0 +1,121 @@
+//! Refusals: the one error object, whoever refuses.
+
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Error, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::error::{ParseParamError, ParsePathError};
+use poem_openapi::registry::{MetaResponses, Registry};
+use presence_protocol::{ApiError, Errno};
+
+use crate::page;
+
+/// A refusal as an answer. Which ones a call can give is added to the document by its own table.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct ErrorResponse(ApiError);
+
+impl ErrorResponse {
+    /// What an error of the router or of an extractor is to a caller.
+    pub(crate) fn of(error: Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(refusal) => refusal,
+            Err(error) => of_router(&error).into(),
+        }
+    }
+
+    /// What is refused, and why.
+    pub(crate) fn ko(&self) -> &ApiError {
+        &self.0
+    }
+
+    /// The answer to a person.
+    pub(super) fn page(&self) -> Response {
+        crate::meter::count_error(self.0.errno);
+        page::error_page(&self.0).into_response()
+    }
+
+    /// The answer.
+    pub(super) fn response(&self) -> Response {
+        let ko = &self.0;
+        crate::meter::count_error(ko.errno);
+        let mut response = Response::builder()
+            .status(self.status())
+            .content_type("application/json; charset=utf-8")
+            .body(ko.to_json(None));
+        if let Some(seconds) = ko.retry_after {
+            let seconds = format!("{:.0}", seconds.ceil().max(1.0));
+            if let Ok(value) = HeaderValue::from_str(&seconds) {
+                response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<ApiError> for ErrorResponse {
+    fn from(ko: ApiError) -> Self {
+        Self(ko)
+    }
+}
+
+impl From<Errno> for ErrorResponse {
+    fn from(errno: Errno) -> Self {
+        Self(errno.into())
+    }
+}
+
+impl ResponseError for ErrorResponse {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.errno.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn as_response(&self) -> Response {
+        self.response()
+    }
+}
+
+impl IntoResponse for ErrorResponse {
+    fn into_response(self) -> Response {
+        self.response()
+    }
+}
+
+impl ApiResponse for ErrorResponse {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+fn of_router(error: &Error) -> ApiError {
+    if let Some(error) = error.downcast_ref::<ParseParamError>() {
+        return ApiError::detailed(Errno::InvalidField, error.name);
+    }
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
+        return Errno::NotFound.into();
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return Errno::MethodNotAllowed.into();
+    }
+    let errno = match error.status().as_u16() {
+        400 => Errno::InvalidField,
+        401 => Errno::NotAuthenticated,
+        403 => Errno::Forbidden,
+        404 => Errno::NotFound,
+        405 => Errno::MethodNotAllowed,
+        413 => Errno::TooLarge,
+        415 => Errno::UnsupportedMediaType,
+        _ => {
+            tracing::error!(%error, "rest.failed");
+            Errno::Internal
+        }
+    };
+    errno.into()
+}

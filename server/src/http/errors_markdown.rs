@@ -1,0 +1,61 @@
+//! The page of all errors and close codes, made from their registries.
+
+use std::fmt::Write as _;
+
+use presence_protocol::close::ReconnectAdvice;
+use presence_protocol::{CloseCode, Errno, RetryAdvice};
+
+const HEAD: &str = "\
+# Errors and close codes
+
+Made from the registries in `client-sdk/protocol`; `UPDATE=1 cargo test -p presence-server` writes it again.
+
+Every refusal, on both channels and in REST answers, is `{\"result\":\"KO\",\"errno\":N,\"error\":\"text\"}`, with `retry_after` in
+seconds where waiting helps. Numbers never change their meaning; texts may.
+
+| errno | name | HTTP | try again | meaning |
+| --- | --- | --- | --- | --- |
+";
+
+const CLOSE_HEAD: &str = "
+## Close codes
+
+Why the server closed a WebSocket, and whether a client comes back by itself.
+
+| code | reason | come back | meaning |
+| --- | --- | --- | --- |
+";
+
+/// The page, as Markdown.
+pub fn errors_markdown() -> String {
+    let mut page = HEAD.to_owned();
+    for errno in Errno::ALL {
+        let (number, name, http) = (errno.number(), errno.name(), errno.http_status());
+        let (retry, meaning) = (retry(errno.retry_advice()), errno.meaning().trim());
+        let _ = writeln!(page, "| {number} | `{name}` | {http} | {retry} | {meaning} |");
+    }
+    page.push_str(CLOSE_HEAD);
+    for code in CloseCode::ALL {
+        let (number, reason) = (code.number(), code.reason());
+        let (back, meaning) = (come_back(code.reconnect_advice()), code.meaning().trim());
+        let _ = writeln!(page, "| {number} | `{reason}` | {back} | {meaning} |");
+    }
+    page
+}
+
+fn retry(retry: RetryAdvice) -> &'static str {
+    match retry {
+        RetryAdvice::AfterCorrection => "after mending the call",
+        RetryAdvice::AfterWaiting => "after waiting",
+        RetryAdvice::Never => "never",
+    }
+}
+
+fn come_back(back: ReconnectAdvice) -> &'static str {
+    match back {
+        ReconnectAdvice::WithJitter => "yes, after a random wait",
+        ReconnectAdvice::WithBackoff => "yes, backing off",
+        ReconnectAdvice::WithNewCredential => "with other credentials",
+        ReconnectAdvice::Never => "no",
+    }
+}
