@@ -1,5 +1,5 @@
-//! Compares the exported items of the bindings with `bindings/surface.txt`, so that a review sees every
-//! change.
+//! Compares the exported items of the bindings with `bindings/surface.txt`, so that a review sees
+//! every change.
 
 #![expect(clippy::unwrap_used, reason = "a test panics on an unexpected error")]
 

@@ -195,8 +195,8 @@ impl ChatRoom {
         })
     }
 
-    /// Starts a request for the grant of a member. Returns the `state` for the link, which connects the
-    /// result to the member.
+    /// Starts a request for the grant of a member. Returns the `state` for the link, which connects
+    /// the result to the member.
     pub(crate) fn start_grant(&self, member: MemberId) -> String {
         let grant_state = random_token();
         self.with(|state| {
@@ -207,8 +207,8 @@ impl ChatRoom {
         grant_state
     }
 
-    /// Stores the result of a request for a grant. There is no PUID if the member said no. A `state` can
-    /// be used once.
+    /// Stores the result of a request for a grant. There is no PUID if the member said no. A
+    /// `state` can be used once.
     pub(crate) fn finish_grant(
         &self,
         member: MemberId,

@@ -11,8 +11,8 @@ pub(crate) const RETURN_PATH: &str = "/back";
 pub(crate) struct GrantLink<'a> {
     pub(crate) server: &'a ServerUrl,
     pub(crate) appid: AppId,
-    /// The URL of the chat room, without a slash at the end. It must be on the verified domain of the
-    /// Application.
+    /// The URL of the chat room, without a slash at the end. It must be on the verified domain of
+    /// the Application.
     pub(crate) chatroom: &'a str,
     /// A random value, which the server returns unchanged.
     pub(crate) state: &'a str,

@@ -17,8 +17,8 @@ use crate::chat_room::{ChatRoom, ChatRoomError, MemberId};
 use crate::grant::{GrantLink, RETURN_PATH};
 use crate::{html, presence, updates};
 
-/// The content security policy: everything is loaded from the chat room, and no other site can show it
-/// in a frame.
+/// The content security policy: everything is loaded from the chat room, and no other site can show
+/// it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const COOKIE: &str = "chatroom";
@@ -131,7 +131,7 @@ fn redirect(url: &str) -> Response {
 #[handler]
 fn home(Data(site): Data<&Site>, request: &Request) -> Html<String> {
     let member = cookie(request).and_then(|key| site.room.member(key));
-    Html(member.map_or_else(html::join, |(id, _)| html::room(&site.room.view(id))))
+    Html(member.map_or_else(html::join, |(id, _)| html::chatroom(&site.room.view(id))))
 }
 
 #[derive(Deserialize)]
@@ -168,8 +168,8 @@ fn share(
     Ok(redirect(&url))
 }
 
-/// The query with which the Presence server sends a member back. There is no PUID if the member said
-/// no.
+/// The query with which the Presence server sends a member back. There is no PUID if the member
+/// said no.
 #[derive(Deserialize)]
 struct GrantResult {
     #[serde(rename = "Presence-UID")]

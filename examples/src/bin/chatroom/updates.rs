@@ -1,5 +1,5 @@
-//! The updates of an open page, as server-sent events. Each event contains a part of the page that has
-//! changed.
+//! The updates of an open page, as server-sent events. Each event contains a part of the page that
+//! has changed.
 
 use std::io;
 use std::time::Duration;
