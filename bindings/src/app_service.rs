@@ -267,7 +267,7 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// As for `notify`, and `Refused` if the notification was not queued.
+    /// Those of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,
@@ -282,7 +282,7 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// As for `notify`, and `InvalidArgument` if one of them is not a PUID.
+    /// Those of `notify`, and `InvalidArgument` if one of them is not a PUID.
     #[uniffi::method(default(cancel = None))]
     pub async fn query(
         &self,

@@ -41,7 +41,7 @@ pub struct GrantInfo {
     pub granted_at_ms: i64,
     /// The time of the last access of the Application to the presence of any of its users:
     /// milliseconds since 1970 UTC.
-    pub last_looked_at_ms: Option<i64>,
+    pub last_accessed_at_ms: Option<i64>,
     /// The state of the Application.
     pub state: ApplicationState,
 }
@@ -55,7 +55,7 @@ impl From<presence_client::Grant> for GrantInfo {
             domain: grant.domain,
             paused: grant.paused,
             granted_at_ms: milliseconds(grant.granted_at),
-            last_looked_at_ms: grant.last_accessed_at.map(milliseconds),
+            last_accessed_at_ms: grant.last_accessed_at.map(milliseconds),
             state: grant.state.into(),
         }
     }

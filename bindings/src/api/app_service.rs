@@ -39,7 +39,7 @@ impl AppServiceApi {
 
 #[uniffi::export]
 impl AppServiceApi {
-    /// Returns the current presence of these users, in order. The entry of an unknown user says so.
+    /// Returns the current presence of these users, in order. Unknown users have an entry too.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// As for `notify`, and `Refused` if the notification was not queued.
+    /// Those of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,

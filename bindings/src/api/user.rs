@@ -73,7 +73,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// As for `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
+    /// Those of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
     /// Application.
     #[uniffi::method(default(state = None, cancel = None))]
     pub async fn grant_and_return(

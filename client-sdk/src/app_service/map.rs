@@ -132,7 +132,7 @@ mod tests {
             uid: Puid::from_bits(uid),
             status,
             version,
-            since: 0,
+            since: presence_protocol::UnixMillis::default(),
             message: None,
             revoked: false,
         }

@@ -144,7 +144,7 @@ mod tests {
             uid: Puid::from_bits(uid),
             status: Status::Online,
             version,
-            since: 0,
+            since: presence_protocol::UnixMillis::default(),
             message: None,
             revoked: false,
         }

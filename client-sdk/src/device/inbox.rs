@@ -170,7 +170,7 @@ mod tests {
             action: String::new(),
             appid: AppId::from_bits(1),
             id: NotificationId::from_bits(id),
-            sent_at: 0,
+            sent_at: presence_protocol::UnixMillis::default(),
         }
     }
 

@@ -30,6 +30,28 @@ const SESSION: &str = "session";
 pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
 
+/// Returns the errors of checking a credential of a security scheme.
+pub(super) fn errnos(scheme: &str) -> &'static [Errno] {
+    match scheme {
+        API_KEY => &[
+            Errno::SlowDown,
+            Errno::NotAuthenticated,
+            Errno::UnknownApplication,
+            Errno::InvalidApiKey,
+            Errno::ApplicationNotActive,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+        ],
+        _ => &[
+            Errno::SlowDown,
+            Errno::NotAuthenticated,
+            Errno::SessionExpired,
+            Errno::Forbidden,
+            Errno::StorageUnavailable,
+        ],
+    }
+}
+
 /// A user who makes a call.
 pub(crate) struct AuthenticatedRequest {
     pub(crate) context: Arc<ServerContext>,

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use presence_core::Millis;
+use presence_core::UnixMillis;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timestamp(Millis);
+pub(crate) struct Timestamp(UnixMillis);
 
 impl Timestamp {
-    /// Returns the time of a number of milliseconds since 1970 UTC.
-    pub(crate) fn new(at: Millis) -> Self {
+    /// Returns the time of a wall-clock time.
+    pub(crate) fn new(at: UnixMillis) -> Self {
         Self(at)
     }
 
@@ -22,7 +22,7 @@ impl Timestamp {
     }
 
     fn date_time(self) -> Option<OffsetDateTime> {
-        OffsetDateTime::from_unix_timestamp(i64::try_from(self.0 / 1000).ok()?).ok()
+        OffsetDateTime::from_unix_timestamp(i64::try_from(self.0.as_secs()).ok()?).ok()
     }
 }
 
@@ -40,9 +40,9 @@ mod tests {
 
     #[test]
     fn a_time_is_shown_to_people_and_to_machines() {
-        let time = Timestamp::new(1_795_611_900_123);
+        let time = Timestamp::new(UnixMillis::new(1_795_611_900_123));
         assert_eq!(time.to_string(), "25 November 2026, 13:05 UTC");
         assert_eq!(time.machine(), "2026-11-25T13:05:00Z");
-        assert_eq!(Timestamp::new(u64::MAX).to_string(), "unknown time");
+        assert_eq!(Timestamp::new(UnixMillis::new(u64::MAX)).to_string(), "unknown time");
     }
 }

@@ -18,7 +18,7 @@ use super::device::DeviceProtocol;
 use super::registry::SocketRegistry;
 use super::socket_loop::{ProtocolState, SocketLoop};
 use crate::client_address;
-use crate::handover::{self, Bare};
+use crate::connection::{PendingUpgrade, UpgradedConnection};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
 const DEVICE_READ_BUFFER: usize = 512;
@@ -108,18 +108,20 @@ impl Handshake {
         config: WebSocketConfig,
         conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let upgrade = request.take_upgrade().map_err(|_| {
+        let upgrade = request.data::<PendingUpgrade>().cloned().ok_or_else(|| {
             ApiError::detailed(Errno::InvalidField, "this connection cannot be upgraded")
         })?;
         let shared = Arc::clone(sockets);
         let task = async move {
-            let Ok(upgraded) = upgrade.await else { return };
-            let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
+            let Some(upgraded) = upgrade.complete().await else { return };
+            let UpgradedConnection { transport, read_ahead } = upgraded;
+            let (read_ahead, config) = (read_ahead.into(), Some(config));
             let socket =
-                WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
+                WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, config)
+                    .await;
             let bell = Arc::new(SocketWaker::default());
-            let entry = shared.enter(&bell);
-            tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
+            let entry = shared.register(&bell);
+            tracing::debug!(conn.id = entry.id(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
             let driver = SocketLoop::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.

@@ -1,7 +1,5 @@
 //! The page of a user: the own status, the Applications that can see it, devices, and the account.
 
-pub(super) mod erase;
-
 use askama::Template;
 use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;
@@ -114,7 +112,7 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
     let ticket = form.service().ticket(caller);
-    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME / 1000 });
+    let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Ok(PageResponse::json(body.to_string()))
 }
 

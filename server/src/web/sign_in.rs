@@ -112,7 +112,7 @@ pub(super) async fn enter(
         // If this fails, the old session ends when it expires.
         let _ = context.service.close_session(&before.caller).await;
     }
-    let seconds = opened.caller.expires_at.saturating_sub(context.service.now()) / 1000;
+    let seconds = (opened.caller.expires_at - context.service.now()).as_secs();
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     PageResponse::redirect(return_path, Notice::SignedIn).with_cookie(&cookie)
 }

@@ -103,7 +103,7 @@ extension AllTests.DeviceTests {
         let server = try await TestServer.start(["session-seconds": "2"])
         let channel = try server.open("phone", with: .assertion(try await server.assertion("alice")))
         try await channel.waitUntilConnected()
-        // As long as two sessions. The server announces the end a minute before, here at once.
+        // Lasts two sessions. The server announces the end a minute before, here at once.
         let end = Date(timeIntervalSinceNow: 4)
         while Date() < end {
             guard case .expiring(let seconds) = try await channel.nextCredentialRequest() else {

@@ -77,7 +77,7 @@ impl Stage {
             action: String::new(),
             appid: AppId::from_bits(1),
             id: NotificationId::from_bits(id),
-            sent_at: 0,
+            sent_at: presence_protocol::UnixMillis::default(),
         };
         self.hear(&presence_protocol::device::notifications([&notification])).unwrap();
     }

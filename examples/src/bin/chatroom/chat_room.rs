@@ -207,7 +207,7 @@ impl ChatRoom {
         grant_state
     }
 
-    /// Stores the result of a request for a grant. There is no PUID if the member said no. A
+    /// Stores the result of a request for a grant. There is no PUID if the member declined. A
     /// `state` can be used once.
     pub(crate) fn finish_grant(
         &self,

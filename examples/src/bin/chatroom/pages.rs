@@ -169,7 +169,7 @@ fn share(
 }
 
 /// The query with which the Presence server sends a member back. There is no PUID if the member
-/// said no.
+/// declined.
 #[derive(Deserialize)]
 struct GrantResult {
     #[serde(rename = "Presence-UID")]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use presence_core::UnixMillis;
 use presence_protocol::Errno;
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use super::session::OperatorCall;
 #[derive(Serialize)]
 struct Figures {
     /// The time, in milliseconds since 1970 UTC.
-    at: u64,
+    at: UnixMillis,
     version: &'static str,
     warming_up: bool,
     draining: bool,
