@@ -159,7 +159,7 @@ impl RunningServer {
         self,
         stop_request: impl Future<Output = StopReason>,
     ) -> Result<(), StartError> {
-        let closing = self.context.service.closing();
+        let closing = self.context.service.close_database();
         let tasks = self.tasks.clone();
         self.watch_certificate()?;
         self.serve_until_stopped(stop_request).await?;
@@ -237,7 +237,7 @@ fn spawn_maintenance(
     exporter: &MetricsExporter,
 ) {
     let (service, stopped) = (Arc::clone(service), stop.clone());
-    tasks.spawn(async move { service.keep_house(stopped).await });
+    tasks.spawn(async move { service.run_maintenance(stopped).await });
     let (exporter, stopped) = (exporter.clone(), stop.clone());
     tasks.spawn(async move { exporter.run_upkeep(stopped).await });
 }

@@ -5,7 +5,7 @@ mod chatroom;
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{PATIENCE, Server, example_binary};
+use presence_tests::{Server, TIMEOUT, example_binary};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -85,7 +85,7 @@ impl Example {
     async fn wait_for(&mut self, text: &str) -> String {
         let mut lines = Vec::new();
         loop {
-            let line = timeout(3 * PATIENCE, self.output.next_line()).await;
+            let line = timeout(3 * TIMEOUT, self.output.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
                 panic!("{} does not print {text:?}, but {lines:#?}", self.name);
             };
@@ -99,7 +99,7 @@ impl Example {
     /// Closes the input, and waits until the process has ended successfully.
     async fn close(mut self) {
         drop(self.input.take());
-        let ended = timeout(PATIENCE, self.process.wait()).await;
+        let ended = timeout(TIMEOUT, self.process.wait()).await;
         let ended = ended.unwrap_or_else(|_| panic!("{} has not ended", self.name)).unwrap();
         assert!(ended.success(), "{}: {ended}", self.name);
     }

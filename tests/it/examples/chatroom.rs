@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use presence_tests::{PATIENCE, Server};
+use presence_tests::{Server, TIMEOUT};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::json;
@@ -275,7 +275,7 @@ impl OpenPage {
         let shown =
             |items: &str| items.lines().any(|item| item.contains(one) && item.contains(other));
         while !shown(&self.items) {
-            let more = timeout(3 * PATIENCE, self.updates.chunk()).await;
+            let more = timeout(3 * TIMEOUT, self.updates.chunk()).await;
             let more = more.unwrap_or_else(|_| panic!("no {one:?}, {other:?} in {}", self.items));
             self.read(&more.unwrap().unwrap());
         }

@@ -1,17 +1,17 @@
-//! What failures of the rooms below are to a caller.
+//! Converts the errors of lower crates to the errors that clients get.
 
 use presence_identity::IdentityError;
 use presence_protocol::{ApiError, Errno};
 use presence_store::{NotifyError, StoreError};
 
-/// Seconds to wait before trying a failed store again.
+/// The seconds after which a client may retry if the database failed.
 const STORE_RETRY: f64 = 1.0;
-/// Seconds to wait before asking an issuer again that could not be reached.
+/// The seconds after which a client may retry if an issuer could not be reached.
 const ISSUER_RETRY: f64 = 5.0;
 
-/// What a failure of the store is to a caller.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-pub(crate) fn of_store(error: StoreError) -> ApiError {
+/// Converts an error of the store, and logs it.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
+pub(crate) fn from_store(error: StoreError) -> ApiError {
     tracing::warn!(%error, "store.failed");
     if matches!(error, StoreError::Nonsense(_)) {
         return Errno::Internal.into();
@@ -19,8 +19,8 @@ pub(crate) fn of_store(error: StoreError) -> ApiError {
     ApiError::from(Errno::StorageUnavailable).after(STORE_RETRY)
 }
 
-/// What a failure to verify is to a caller.
-pub(crate) fn of_identity(error: IdentityError) -> ApiError {
+/// Converts an error of the verification of an assertion.
+pub(crate) fn from_identity(error: IdentityError) -> ApiError {
     tracing::debug!(%error, "identity.refused");
     match error {
         IdentityError::Invalid(_) => Errno::InvalidAssertion.into(),
@@ -31,8 +31,8 @@ pub(crate) fn of_identity(error: IdentityError) -> ApiError {
     }
 }
 
-/// What a refused notification is to its sender.
-pub(crate) fn of_notification(fault: NotifyError) -> ApiError {
+/// Converts the reason why a notification was refused.
+pub(crate) fn from_notify(fault: NotifyError) -> ApiError {
     match fault {
         NotifyError::UnknownUid => Errno::UnknownUid.into(),
         NotifyError::IdempotencyMismatch => ApiError::detailed(
@@ -40,4 +40,9 @@ pub(crate) fn of_notification(fault: NotifyError) -> ApiError {
             "idempotency_key was used for another notification",
         ),
     }
+}
+
+/// Returns the value of a maintenance step, or logs why the step failed.
+pub(crate) fn or_logged<T>(what: &'static str, result: Result<T, StoreError>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(%error, what, "housekeeping")).ok()
 }
