@@ -19,7 +19,7 @@ pub enum GenerationOutcome {
     Unchanged,
     /// It is the first or a greater one, and is recorded now. The sessions that were opened with a
     /// smaller one are deleted; these were their digests.
-    GenerationOutcome(Vec<[u8; 32]>),
+    Raised(Vec<[u8; 32]>),
 }
 
 impl Store {
@@ -58,7 +58,7 @@ impl Store {
         .await?;
         let ended = end_older_sessions(&transaction, user, given).await?;
         transaction.commit().await?;
-        Ok(GenerationOutcome::GenerationOutcome(ended))
+        Ok(GenerationOutcome::Raised(ended))
     }
 
     /// Returns the greatest generation that an issuer has given for a user.

@@ -29,10 +29,10 @@ async fn the_greatest_generation_is_remembered_over_a_restart_and_a_smaller_one_
     let record = async |fixture: &Fixture, number| {
         fixture.store.record_generation(alice, &of("idp.example", number)).await.unwrap()
     };
-    assert_eq!(record(&fixture, 5).await, GenerationOutcome::GenerationOutcome(Vec::new()));
+    assert_eq!(record(&fixture, 5).await, GenerationOutcome::Raised(Vec::new()));
     assert_eq!(record(&fixture, 5).await, GenerationOutcome::Unchanged);
     assert_eq!(record(&fixture, 4).await, GenerationOutcome::Outdated);
-    assert_eq!(record(&fixture, 9).await, GenerationOutcome::GenerationOutcome(Vec::new()));
+    assert_eq!(record(&fixture, 9).await, GenerationOutcome::Raised(Vec::new()));
     let fixture = fixture.reopen().await;
     assert_eq!(record(&fixture, 8).await, GenerationOutcome::Outdated);
     let greatest = fixture.store.greatest_generation(alice, "idp.example").await.unwrap();
@@ -46,7 +46,7 @@ async fn issuers_and_users_do_not_count_for_each_other() {
     fixture.store.record_generation(alice, &of("idp.example", 9)).await.unwrap();
     for (user, issuer) in [(alice, "other.example"), (bob, "idp.example")] {
         let outcome = fixture.store.record_generation(user, &of(issuer, 1)).await.unwrap();
-        assert_eq!(outcome, GenerationOutcome::GenerationOutcome(Vec::new()));
+        assert_eq!(outcome, GenerationOutcome::Raised(Vec::new()));
     }
 }
 
@@ -60,7 +60,7 @@ async fn a_greater_generation_ends_the_sessions_of_smaller_ones_and_no_others() 
     session(&fixture, alice, 4, None).await;
     session(&fixture, bob, 5, Some(of("idp.example", 1))).await;
     let outcome = fixture.store.record_generation(alice, &of("idp.example", 2)).await.unwrap();
-    assert_eq!(outcome, GenerationOutcome::GenerationOutcome(vec![[1; 32]]));
+    assert_eq!(outcome, GenerationOutcome::Raised(vec![[1; 32]]));
     for (n, is_there) in [(1, false), (2, true), (3, true), (4, true), (5, true)] {
         let found = fixture.store.session(&[n; 32], NOW).await.unwrap();
         assert_eq!(found.is_some(), is_there, "{n}");
