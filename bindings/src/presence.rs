@@ -1,6 +1,6 @@
 //! Statuses, as an app says and hears them.
 
-use presence_client::{PresenceUpdate, Status, StatusText};
+use presence_client::{PresenceUpdate, Status, StatusText, UnixMillis};
 
 use crate::error::PresenceError;
 
@@ -58,7 +58,7 @@ impl From<PresenceUpdate> for UserPresence {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since),
+            since_ms: milliseconds(presence.since.get()),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
@@ -73,7 +73,7 @@ impl TryFrom<UserPresence> for PresenceUpdate {
             uid: id(&presence.uid, "uid")?,
             status: presence.status.into(),
             version: presence.version,
-            since: u64::try_from(presence.since_ms).unwrap_or(0),
+            since: UnixMillis::new(u64::try_from(presence.since_ms).unwrap_or(0)),
             message: status_text(presence.message)?,
             revoked: presence.revoked,
         })
@@ -115,7 +115,7 @@ mod tests {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unavailable,
             version: u64::MAX,
-            since: 1_700_000_000_000,
+            since: UnixMillis::new(1_700_000_000_000),
             message: Some(StatusText::try_from("at lunch").unwrap()),
             revoked: false,
         };

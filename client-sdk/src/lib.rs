@@ -39,6 +39,6 @@ pub use presence_protocol::app::{QueryResult, QueuedNotification, Receipt, Recei
 pub use presence_protocol::device::LiveNotification;
 pub use presence_protocol::{
     ApiError, AppId, CloseCode, DeviceName, Errno, NotificationId, PresenceUpdate, Puid,
-    RetryAdvice, Status, StatusText,
+    RetryAdvice, Status, StatusText, UnixMillis,
 };
 pub use secrecy::SecretString;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
-use presence_core::Millis;
+use presence_core::Steady;
 use presence_service::SocketWaker;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -44,15 +44,15 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// How long nothing may be written to a connection, in milliseconds.
+/// How long nothing may be written to a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Silences {
     /// While its TLS handshake lasts.
-    pub(crate) handshake: Millis,
+    pub(crate) handshake: Duration,
     /// Until its first answer.
-    pub(crate) first: Millis,
+    pub(crate) first: Duration,
     /// After that.
-    pub(crate) later: Millis,
+    pub(crate) later: Duration,
 }
 
 /// Accepts for poem.
@@ -115,10 +115,10 @@ pub(crate) struct Watched {
     bell: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
     /// Until when something must be written.
-    until: Millis,
+    until: Steady,
     /// How long it may be silent once the handshake is done, where that is still under way.
-    first: Option<Millis>,
-    later: Millis,
+    first: Option<Duration>,
+    later: Duration,
     called: bool,
 }
 

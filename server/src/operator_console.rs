@@ -23,7 +23,8 @@ impl OperatorConsole {
         exporter: &MetricsExporter,
         sockets: &Arc<SocketRegistry>,
     ) -> Option<Self> {
-        let access = OperatorAccess::new(settings.admin_token_digest()?, settings.admin_session());
+        let (digest, clock) = (settings.admin_token_digest()?, sockets.service.clock());
+        let access = OperatorAccess::new(digest, settings.admin_session(), clock);
         Some(Self { access, exporter: exporter.clone(), sockets: Arc::clone(sockets) })
     }
 

@@ -13,7 +13,7 @@ const OURS: [(&str, &[&str]); 12] = [
     ("presence-bindgen", &[]),
     ("presence-examples", &["presence-client"]),
     ("presence-core", &["presence-protocol"]),
-    ("presence-identity", &[]),
+    ("presence-identity", &["presence-core"]),
     ("presence-store", &["presence-core", "presence-protocol"]),
     (
         "presence-service",

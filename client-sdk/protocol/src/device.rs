@@ -12,6 +12,7 @@ use crate::id::{AppId, DeviceName, NotificationId};
 use crate::limits::{ACK_IDS, APPLICATION_IDS};
 use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
+use crate::time::UnixMillis;
 
 /// One frame from a device.
 #[derive(Debug, PartialEq)]
@@ -223,7 +224,7 @@ pub struct LiveNotification {
     /// The name of this notification, for acknowledging it.
     pub id: NotificationId,
     /// When it was accepted, in milliseconds since 1970 UTC.
-    pub sent_at: u64,
+    pub sent_at: UnixMillis,
 }
 
 /// The frame that carries notifications.

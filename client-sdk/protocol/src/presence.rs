@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Puid;
 use crate::limits::STATUS_TEXT_CHARS;
+use crate::time::UnixMillis;
 
 /// A status, from the least to the best.
 #[derive(
@@ -82,7 +83,7 @@ pub struct PresenceUpdate {
     /// Grows with every change of this PUID, also over restarts; apply only what is greater.
     pub version: u64,
     /// When it changed: milliseconds since 1970 UTC, in whole seconds.
-    pub since: u64,
+    pub since: UnixMillis,
     /// The status text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<StatusText>,
@@ -125,7 +126,7 @@ mod tests {
             uid: Puid::from_bits(1),
             status: Status::Online,
             version: 2,
-            since: 3000,
+            since: UnixMillis::new(3000),
             message: None,
             revoked: false,
         };

@@ -1,4 +1,5 @@
-//! The connections that REST calls share: opened within a time limit, and knowing whether they were good for a call before.
+//! The connections that REST calls share. Each is opened within a time limit, and records whether
+//! it has carried a call.
 
 use std::io;
 use std::pin::Pin;
@@ -15,94 +16,95 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use crate::net::{Connector, Unreachable, Wire};
+use crate::net::{Connector, NetStream, Unreachable};
 
-/// Opens connections.
+/// A connector with a time limit.
 #[derive(Clone)]
-pub(super) struct Opener {
+pub(super) struct StreamConnector {
     connector: Connector,
-    within: Duration,
+    timeout: Duration,
 }
 
-impl Opener {
-    pub(super) fn new(connector: Connector, within: Duration) -> Self {
-        Self { connector, within }
+impl StreamConnector {
+    pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
+        Self { connector, timeout }
     }
 }
 
-impl Service<Uri> for Opener {
-    type Response = TokioIo<KnownWire>;
+impl Service<Uri> for StreamConnector {
+    type Response = TokioIo<TrackedStream>;
     type Error = Unreachable;
-    type Future = BoxFuture<'static, Result<TokioIo<KnownWire>, Unreachable>>;
+    type Future = BoxFuture<'static, Result<TokioIo<TrackedStream>, Unreachable>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let connecting = timeout(self.within, self.connector.clone().connect(url));
+        let connecting = timeout(self.timeout, self.connector.clone().connect(url));
         Box::pin(async {
             let late = |_| Unreachable::new(io::Error::from(io::ErrorKind::TimedOut));
-            let wire = connecting.await.map_err(late)??;
-            Ok(TokioIo::new(KnownWire { wire, good: Good::default() }))
+            let stream = connecting.await.map_err(late)??;
+            Ok(TokioIo::new(TrackedStream { stream, usage: Usage::default() }))
         })
     }
 }
 
-/// Whether a connection has carried a call before. One that has, and fails, was probably closed while it lay idle.
+/// The record whether a connection has carried a call. If one that has fails, it was probably
+/// closed while it was idle.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Good(Arc<AtomicBool>);
+pub(super) struct Usage(Arc<AtomicBool>);
 
-impl Good {
-    /// It has carried a call.
-    pub(super) fn prove(&self) {
+impl Usage {
+    /// Records that the connection has carried a call.
+    pub(super) fn record(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the connection of which this is told has carried a call before.
-    pub(super) fn was(connected: &Connected) -> bool {
+    /// Returns true if the connection has carried a call.
+    pub(super) fn was_recorded(connected: &Connected) -> bool {
         let mut extensions = http::Extensions::new();
         connected.get_extras(&mut extensions);
-        extensions.get::<Self>().is_some_and(|good| good.0.load(Ordering::Relaxed))
+        extensions.get::<Self>().is_some_and(|usage| usage.0.load(Ordering::Relaxed))
     }
 }
 
-/// A connection with its memory.
-pub(super) struct KnownWire {
-    wire: Wire,
-    good: Good,
+/// A connection with its record.
+pub(super) struct TrackedStream {
+    stream: NetStream,
+    usage: Usage,
 }
 
-impl Connection for KnownWire {
+impl Connection for TrackedStream {
     fn connected(&self) -> Connected {
-        self.wire.connected().extra(self.good.clone())
+        self.stream.connected().extra(self.usage.clone())
     }
 }
 
-impl AsyncRead for KnownWire {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_read(cx, buf)
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for KnownWire {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_flush(cx)
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -138,7 +138,7 @@ impl AppServiceEventQueue {
 #[cfg(test)]
 mod tests {
     use presence_protocol::app::ReceiptState;
-    use presence_protocol::{NotificationId, Status};
+    use presence_protocol::{NotificationId, Status, UnixMillis};
 
     use super::*;
     use crate::end_reason::EndReason;
@@ -148,7 +148,7 @@ mod tests {
             uid: Puid::from_bits(uid),
             status: Status::Online,
             version,
-            since: 0,
+            since: UnixMillis::default(),
             message: None,
             revoked: false,
         }

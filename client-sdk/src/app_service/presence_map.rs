@@ -128,6 +128,8 @@ impl PresenceMap {
 
 #[cfg(test)]
 mod tests {
+    use presence_protocol::UnixMillis;
+
     use super::*;
     use crate::app_service::event::{Snapshot, Updates};
 
@@ -136,7 +138,7 @@ mod tests {
             uid: Puid::from_bits(uid),
             status,
             version,
-            since: 0,
+            since: UnixMillis::default(),
             message: None,
             revoked: false,
         }

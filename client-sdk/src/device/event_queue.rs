@@ -160,7 +160,7 @@ impl SeenNotifications {
 
 #[cfg(test)]
 mod tests {
-    use presence_protocol::AppId;
+    use presence_protocol::{AppId, UnixMillis};
 
     use super::*;
     use crate::end_reason::EndReason;
@@ -172,7 +172,7 @@ mod tests {
             action: String::new(),
             appid: AppId::from_bits(1),
             id: NotificationId::from_bits(id),
-            sent_at: 0,
+            sent_at: UnixMillis::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! read it ([`stream`], [`reader`]), what a device connection may say when ([`phase`]), and who has ignored `slow_down` for too
 //! long ([`violation_window`]).
 
+pub mod clock;
 pub mod model;
 pub mod phase;
 pub mod reader;
@@ -13,7 +14,11 @@ pub mod shard;
 pub mod stream;
 pub mod violation_window;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, Steady};
 pub use model::{
-    ApiKey, App, ApplicationState, Clock, CredentialGeneration, Email, Grant, GrantSet, Millis,
-    Notification, Scope, Session, Settlement, UserId,
+    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, GrantSet, Notification,
+    Scope, Session, Settlement, UserId,
 };
+pub use presence_protocol::UnixMillis;

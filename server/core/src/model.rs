@@ -4,26 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use presence_protocol::app::ReceiptState;
-use presence_protocol::{AppId, NotificationId, Puid};
-
-/// Milliseconds since 1970 UTC.
-pub type Millis = u64;
-
-/// Where the time comes from, so that tests can drive it.
-pub trait Clock: Send + Sync {
-    /// The time of day. It can jump, in both directions.
-    fn now(&self) -> Millis;
-
-    /// A time that only grows, for deadlines. It says nothing about the time of day.
-    fn steady(&self) -> Millis {
-        self.now()
-    }
-}
-
-/// Times that are told to Applications are whole seconds, since finer ones would let two of them link their PUIDs.
-pub const fn whole_seconds(at: Millis) -> Millis {
-    at / 1000 * 1000
-}
+use presence_protocol::{AppId, NotificationId, Puid, UnixMillis};
 
 /// A user, as the tables know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,11 +87,11 @@ pub struct App {
     /// What its domain must show at `/__presence`.
     pub domain_key: String,
     /// When it was registered.
-    pub created_at: Millis,
+    pub created_at: UnixMillis,
     /// When it last looked at anybody's presence.
-    pub last_looked_at: Option<Millis>,
+    pub last_looked_at: Option<UnixMillis>,
     /// Since when the operator has blocked it. A blocked one is never active, whatever its developer does.
-    pub blocked_at: Option<Millis>,
+    pub blocked_at: Option<UnixMillis>,
 }
 
 /// An API key, of which only the digest is kept.
@@ -125,9 +106,9 @@ pub struct ApiKey {
     /// SHA-256 of the whole key.
     pub digest: [u8; 32],
     /// When it was made.
-    pub created_at: Millis,
+    pub created_at: UnixMillis,
     /// When it last opened a socket or made a call, to the minute.
-    pub last_used_at: Option<Millis>,
+    pub last_used_at: Option<UnixMillis>,
 }
 
 /// What a session may do.
@@ -180,9 +161,9 @@ pub struct Session {
     /// What it may do.
     pub scope: Scope,
     /// When it began.
-    pub created_at: Millis,
+    pub created_at: UnixMillis,
     /// When it ends by itself.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
     /// The generation of the proof that opened it, where its issuer counts them.
     pub generation: Option<CredentialGeneration>,
 }
@@ -197,7 +178,7 @@ pub struct Grant {
     /// Whether the user has paused it.
     pub paused: bool,
     /// When it was given.
-    pub granted_at: Millis,
+    pub granted_at: UnixMillis,
 }
 
 /// All grants of a user at one moment. Of two sets the one with the greater revision holds.
@@ -229,9 +210,9 @@ pub struct Notification {
     /// Empty, or the URL to open.
     pub action: Box<str>,
     /// When it was accepted.
-    pub sent_at: Millis,
+    pub sent_at: UnixMillis,
     /// When it expires.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
 }
 
 /// How a device took a notification.

@@ -1,9 +1,11 @@
 //! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
 
-use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
-use presence_protocol::{ApiError, DeviceName, Errno};
+use std::time::Duration;
 
-use crate::model::{Email, Millis};
+use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
+
+use crate::model::Email;
 
 /// The first characters of a bearer token, by which it is told from the `token` that clients of 2013 send.
 pub const TOKEN_PREFIX: &str = "prt_";
@@ -47,7 +49,7 @@ pub struct AuthenticatedDevice {
     /// Whether it acknowledges notifications.
     pub acks: bool,
     /// When the session on this socket ends.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
     /// The proofs that opened and renewed the session, the newest last.
     proofs: Vec<[u8; 32]>,
     warned: bool,
@@ -63,16 +65,16 @@ pub enum FrameAction {
 
 /// How many proofs of one connection are remembered, so that none of them renews twice.
 const PROOFS: usize = 32;
-/// How long before its end a session is announced to end, in milliseconds.
-const ANNOUNCED: Millis = 60_000;
-/// How long after its end a session can still be renewed on the same socket, in milliseconds.
-const RENEWABLE: Millis = 10_000;
+/// How long before its end a session is announced to end.
+const ANNOUNCED: Duration = Duration::from_mins(1);
+/// How long after its end a session can still be renewed on the same socket.
+const RENEWABLE: Duration = Duration::from_secs(10);
 
 /// What the time asks of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SessionDeadline {
     /// Nothing before this time.
-    Nothing(Millis),
+    Nothing(UnixMillis),
     /// ViewChange the device that it ends in so many seconds.
     Announce(u64),
     /// Close.
@@ -85,7 +87,7 @@ impl AuthenticatedDevice {
         email: Email,
         (device, acks): (DeviceName, bool),
         proof: [u8; 32],
-        expires_at: Millis,
+        expires_at: UnixMillis,
     ) -> Self {
         Self { email, device, acks, expires_at, proofs: vec![proof], warned: false }
     }
@@ -98,7 +100,7 @@ impl AuthenticatedDevice {
     pub fn hear(
         &mut self,
         request: DeviceRequest,
-        now: Millis,
+        now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
     ) -> Result<FrameAction, ApiError> {
         let DeviceAuth { email, proof, device, acks } = request.auth;
@@ -128,7 +130,7 @@ impl AuthenticatedDevice {
     }
 
     /// The session goes on with a fresh proof.
-    pub fn renew(&mut self, proof: [u8; 32], expires_at: Millis) {
+    pub fn renew(&mut self, proof: [u8; 32], expires_at: UnixMillis) {
         if self.proofs.len() == PROOFS {
             self.proofs.remove(0);
         }
@@ -137,7 +139,7 @@ impl AuthenticatedDevice {
     }
 
     /// What the time asks.
-    pub fn due(&mut self, now: Millis) -> SessionDeadline {
+    pub fn due(&mut self, now: UnixMillis) -> SessionDeadline {
         if now >= self.expires_at + RENEWABLE {
             return SessionDeadline::Close;
         }
@@ -148,7 +150,8 @@ impl AuthenticatedDevice {
             return SessionDeadline::Nothing(self.expires_at - ANNOUNCED);
         }
         self.warned = true;
-        SessionDeadline::Announce(self.expires_at.saturating_sub(now).div_ceil(1000))
+        let left = self.expires_at - now;
+        SessionDeadline::Announce(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 }
 
@@ -157,6 +160,10 @@ mod tests {
     use presence_protocol::device::parse;
 
     use super::*;
+
+    fn at(millis: u64) -> UnixMillis {
+        UnixMillis::new(millis)
+    }
 
     fn digest(proof: &Proof) -> [u8; 32] {
         let text = match proof {
@@ -168,13 +175,13 @@ mod tests {
     fn known() -> AuthenticatedDevice {
         let email = Email::parse("a@b.example").unwrap();
         let proof = digest(&Proof::Assertion("first".to_owned()));
-        AuthenticatedDevice::new(email, (DeviceName::default(), false), proof, 100_000)
+        AuthenticatedDevice::new(email, (DeviceName::default(), false), proof, at(100_000))
     }
 
     fn hears(
         known: &mut AuthenticatedDevice,
         text: &str,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<&'static str, Errno> {
         let request = parse(text).map_err(|(ko, _)| ko.errno)?;
         match known.hear(request, now, digest) {
@@ -193,53 +200,56 @@ mod tests {
     #[test]
     fn the_same_assertion_again_is_accepted_and_renews_nothing() {
         let frame = r#"{"status":"online","assertion":"first"}"#;
-        assert_eq!(hears(&mut known(), frame, 99_999), Ok("apply"));
-        assert_eq!(hears(&mut known(), frame, 100_000), Err(Errno::SessionExpired));
+        assert_eq!(hears(&mut known(), frame, at(99_999)), Ok("apply"));
+        assert_eq!(hears(&mut known(), frame, at(100_000)), Err(Errno::SessionExpired));
     }
 
     #[test]
     fn no_assertion_renews_twice_on_the_same_connection() {
         let mut known = known();
         let second = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known, second, 0), Ok("renew"));
-        known.renew(digest(&Proof::Assertion("second".to_owned())), 200_000);
+        assert_eq!(hears(&mut known, second, at(0)), Ok("renew"));
+        known.renew(digest(&Proof::Assertion("second".to_owned())), at(200_000));
         for assertion in ["first", "second"] {
             let frame = format!(r#"{{"status":"online","assertion":"{assertion}"}}"#);
-            assert_eq!(hears(&mut known, &frame, 0), Ok("apply"));
+            assert_eq!(hears(&mut known, &frame, at(0)), Ok("apply"));
         }
     }
 
     #[test]
     fn a_fresh_assertion_renews_even_after_the_end() {
         let frame = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known(), frame, 100_001), Ok("renew"));
+        assert_eq!(hears(&mut known(), frame, at(100_001)), Ok("renew"));
     }
 
     #[test]
     fn e_mail_and_device_stay_the_same() {
         let mut known = known();
         let email = r#"{"status":"online","email":"c@b.example"}"#;
-        assert_eq!(hears(&mut known, email, 0), Err(Errno::EmailMismatch));
+        assert_eq!(hears(&mut known, email, at(0)), Err(Errno::EmailMismatch));
         let device = r#"{"status":"online","device":"other"}"#;
-        assert_eq!(hears(&mut known, device, 0), Err(Errno::InvalidField));
+        assert_eq!(hears(&mut known, device, at(0)), Err(Errno::InvalidField));
         let same = r#"{"status":"online","email":"a@B.example","device":"default"}"#;
-        assert_eq!(hears(&mut known, same, 0), Ok("apply"));
+        assert_eq!(hears(&mut known, same, at(0)), Ok("apply"));
     }
 
     #[test]
     fn the_token_that_clients_of_2013_send_means_nothing() {
-        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, 0), Ok("apply"));
-        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, 0), Ok("renew"));
+        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, at(0)), Ok("apply"));
+        assert_eq!(
+            hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, at(0)),
+            Ok("renew")
+        );
     }
 
     #[test]
     fn a_session_is_announced_to_end_once_then_closed() {
         let mut known = known();
-        assert_eq!(known.due(0), SessionDeadline::Nothing(40_000));
-        assert_eq!(known.due(40_000), SessionDeadline::Announce(60));
-        assert_eq!(known.due(41_000), SessionDeadline::Nothing(110_000));
-        assert_eq!(known.due(110_000), SessionDeadline::Close);
-        known.renew([0; 32], 300_000);
-        assert_eq!(known.due(110_000), SessionDeadline::Nothing(240_000));
+        assert_eq!(known.due(at(0)), SessionDeadline::Nothing(at(40_000)));
+        assert_eq!(known.due(at(40_000)), SessionDeadline::Announce(60));
+        assert_eq!(known.due(at(41_000)), SessionDeadline::Nothing(at(110_000)));
+        assert_eq!(known.due(at(110_000)), SessionDeadline::Close);
+        known.renew([0; 32], at(300_000));
+        assert_eq!(known.due(at(110_000)), SessionDeadline::Nothing(at(240_000)));
     }
 }

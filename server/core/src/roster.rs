@@ -4,9 +4,12 @@
 
 mod device;
 
-use presence_protocol::{AppId, DeviceName, Puid, Status, StatusText};
+use std::time::Duration;
 
-use crate::model::{Grant, GrantSet, Millis};
+use presence_protocol::{AppId, DeviceName, Puid, Status, StatusText, UnixMillis};
+
+use crate::clock::Steady;
+use crate::model::{Grant, GrantSet};
 use device::{Device, Report, Seat};
 
 /// A status with its text: what a change is measured by. Offline never has a text, so that hidden, paused and gone look alike.
@@ -45,7 +48,7 @@ pub struct NewConnection<'a, H> {
     /// Greater than that of every earlier connection.
     pub generation: u64,
     /// When it came.
-    pub now: Millis,
+    pub now: UnixMillis,
 }
 
 /// How a connection ended.
@@ -56,7 +59,7 @@ pub enum Disconnect {
     /// In any other way: the device may come back until then, and nobody notices.
     Lost {
         /// The end of the grace time.
-        until: Millis,
+        until: Steady,
     },
 }
 
@@ -80,11 +83,11 @@ pub struct DeviceInfo {
     /// Whether a connection is open; if not, it is in its grace time.
     pub connected: bool,
     /// When it connected.
-    pub since: Millis,
+    pub since: UnixMillis,
 }
 
 /// How long the visibility of a lost device is remembered after its grace time.
-const VISIBILITY_KEPT: Millis = 3_600_000;
+const VISIBILITY_KEPT: Duration = Duration::from_hours(1);
 /// How many devices that are not connected are remembered for a user.
 const REMEMBERED: usize = 20;
 
@@ -236,7 +239,7 @@ impl<H> Roster<H> {
     }
 
     /// Ends grace times that are over, and gives the next deadline.
-    pub fn tick(&mut self, now: Millis, out: &mut Vec<ViewChange>) -> Option<Millis> {
+    pub fn tick(&mut self, now: Steady, out: &mut Vec<ViewChange>) -> Option<Steady> {
         for device in &mut self.devices {
             device.tick(now, VISIBILITY_KEPT);
         }

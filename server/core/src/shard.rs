@@ -2,14 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::time::Duration;
 
-use crate::model::{Millis, UserId};
+use crate::clock::Steady;
+use crate::model::UserId;
 use crate::roster::{Roster, ViewChange};
 
 /// Some of the users.
 pub struct Shard<H> {
     users: HashMap<UserId, Roster<H>>,
-    deadlines: BinaryHeap<Reverse<(Millis, UserId)>>,
+    deadlines: BinaryHeap<Reverse<(Steady, UserId)>>,
 }
 
 impl<H> Default for Shard<H> {
@@ -30,7 +32,7 @@ impl<H> Shard<H> {
     }
 
     /// Looks at a user again at that time.
-    pub fn look_again(&mut self, user: UserId, at: Millis) {
+    pub fn look_again(&mut self, user: UserId, at: Steady) {
         self.deadlines.push(Reverse((at, user)));
     }
 
@@ -41,8 +43,8 @@ impl<H> Shard<H> {
         }
     }
 
-    /// Ends the grace times that are over. Gives by how many milliseconds each was over, of which somebody is told.
-    pub fn tick(&mut self, now: Millis, out: &mut Vec<ViewChange>) -> Vec<Millis> {
+    /// Ends the grace times that are over. Returns how late each of those was that changed what an Application sees.
+    pub fn tick(&mut self, now: Steady, out: &mut Vec<ViewChange>) -> Vec<Duration> {
         let mut late = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
             if at > now {
@@ -75,23 +77,28 @@ impl<H> Shard<H> {
 
 #[cfg(test)]
 mod tests {
-    use presence_protocol::DeviceName;
+    use presence_protocol::{DeviceName, UnixMillis};
 
     use super::*;
     use crate::roster::{Disconnect, NewConnection};
+
+    fn at(seconds: u64) -> Steady {
+        Steady::from_start(Duration::from_secs(seconds))
+    }
 
     #[test]
     fn a_user_whose_last_device_is_out_of_grace_is_forgotten() {
         let (mut shard, user) = (Shard::<()>::default(), UserId(1));
         let name = DeviceName::default();
-        let arrival = NewConnection { name: &name, handle: (), generation: 1, now: 0 };
+        let arrival =
+            NewConnection { name: &name, handle: (), generation: 1, now: UnixMillis::default() };
         shard.enter(user).arrive(arrival, 20).unwrap();
         let roster = shard.find(user).unwrap();
-        roster.leave((&name, 1), Disconnect::Lost { until: 5 }, &mut vec![]).unwrap();
-        shard.look_again(user, 5);
-        shard.tick(4, &mut vec![]);
+        roster.leave((&name, 1), Disconnect::Lost { until: at(5) }, &mut vec![]).unwrap();
+        shard.look_again(user, at(5));
+        shard.tick(at(4), &mut vec![]);
         assert!(shard.find(user).is_some());
-        shard.tick(5, &mut vec![]);
+        shard.tick(at(5), &mut vec![]);
         assert!(shard.find(user).is_none());
     }
 }

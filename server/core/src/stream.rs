@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
+use std::time::Duration;
 
 use presence_protocol::app::{Receipt, ReceiptState};
-use presence_protocol::{PresenceUpdate, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
 
-use crate::model::{Millis, whole_seconds};
 use crate::roster::View;
 
 /// How much of the past a stream keeps for those who resume.
@@ -16,8 +16,8 @@ use crate::roster::View;
 pub struct Retention {
     /// The most entries.
     pub entries: usize,
-    /// The longest time, in milliseconds.
-    pub age: Millis,
+    /// The maximum age of an entry.
+    pub age: Duration,
 }
 
 /// Versions are the start of the epoch in seconds times 2^20, plus a counter, so that they grow over restarts too.
@@ -52,7 +52,7 @@ impl Said {
 }
 
 struct Entry {
-    at: Millis,
+    at: UnixMillis,
     said: Said,
 }
 
@@ -105,7 +105,7 @@ impl Stream {
 
     /// The user is shown like this from now on. True where there is something new to read.
     #[must_use]
-    pub fn tell(&mut self, puid: Puid, view: View, now: Millis) -> bool {
+    pub fn tell(&mut self, puid: Puid, view: View, now: UnixMillis) -> bool {
         let base = self.base;
         let row = self
             .table
@@ -124,7 +124,7 @@ impl Stream {
     }
 
     /// The user revoked the grant: the PUID is dead.
-    pub fn revoke(&mut self, puid: Puid, now: Millis) {
+    pub fn revoke(&mut self, puid: Puid, now: UnixMillis) {
         let before = self.table.remove(&puid).map(|row| of(&row.told)).unwrap_or_default();
         for receipt in self.held.remove(&puid).unwrap_or_default() {
             self.push(now, Said::Receipt(Receipt { state: ReceiptState::Revoked, ..receipt }));
@@ -136,7 +136,7 @@ impl Stream {
     }
 
     /// Starts or stops the stream. Stopped, everybody is offline; started again, everybody is what they are.
-    pub fn set_active(&mut self, active: bool, now: Millis) {
+    pub fn set_active(&mut self, active: bool, now: UnixMillis) {
         if self.active == active {
             return;
         }
@@ -156,7 +156,7 @@ impl Stream {
     /// The last word on a notification. Held back while the Application sees the user offline, since it must not show who hides.
     /// True where there is something new to read.
     #[must_use]
-    pub fn receipt(&mut self, receipt: Receipt, now: Millis) -> bool {
+    pub fn receipt(&mut self, receipt: Receipt, now: UnixMillis) -> bool {
         let tells_of_a_device = match receipt.state {
             ReceiptState::Delivered | ReceiptState::Acked => true,
             ReceiptState::Expired | ReceiptState::Dropped | ReceiptState::Revoked => false,
@@ -193,8 +193,8 @@ impl Stream {
     }
 
     /// Forgets what is older than what is kept.
-    pub fn prune(&mut self, now: Millis) {
-        let oldest = now.saturating_sub(self.kept.age);
+    pub fn prune(&mut self, now: UnixMillis) {
+        let oldest = now - self.kept.age;
         while self.log.front().is_some_and(|entry| entry.at < oldest) {
             self.log.pop_front();
         }
@@ -219,7 +219,7 @@ impl Stream {
         (place + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.said))
     }
 
-    fn change(&mut self, puid: Puid, view: View, now: Millis) {
+    fn change(&mut self, puid: Puid, view: View, now: UnixMillis) {
         let told = presence(puid, view, (self.base + self.head + 1, now));
         let Some(row) = self.table.get_mut(&puid) else { return };
         let before = std::mem::replace(&mut row.told, told.clone());
@@ -227,7 +227,7 @@ impl Stream {
     }
 
     /// What was told goes into the log; who is seen again has the receipts that were held back.
-    fn say(&mut self, told: PresenceUpdate, before: &PresenceUpdate, now: Millis) {
+    fn say(&mut self, told: PresenceUpdate, before: &PresenceUpdate, now: UnixMillis) {
         let (puid, seen) = (told.uid, told.status != Status::Offline);
         self.push(now, Said::Update { now: told, before: of(before) });
         if seen
@@ -240,7 +240,7 @@ impl Stream {
         }
     }
 
-    fn push(&mut self, at: Millis, said: Said) {
+    fn push(&mut self, at: UnixMillis, said: Said) {
         self.head += 1;
         self.log.push_back(Entry { at, said });
         if self.log.len() > self.kept.entries {
@@ -249,12 +249,13 @@ impl Stream {
     }
 }
 
-fn presence(puid: Puid, view: View, (version, now): (u64, Millis)) -> PresenceUpdate {
+/// Applications get whole seconds, since finer times would let two of them link their PUIDs.
+fn presence(puid: Puid, view: View, (version, now): (u64, UnixMillis)) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,
         status: view.status,
         version,
-        since: whole_seconds(now),
+        since: now.truncated_to_secs(),
         message: view.text,
         revoked: false,
     }
@@ -266,7 +267,7 @@ fn unknown(puid: Puid, base: u64) -> PresenceUpdate {
         uid: puid,
         status: Status::Offline,
         version: base,
-        since: (base >> COUNTER_BITS) * 1000,
+        since: UnixMillis::from_secs(base >> COUNTER_BITS),
         message: None,
         revoked: false,
     }
@@ -281,7 +282,11 @@ mod tests {
     use super::*;
 
     const UID: Puid = Puid::from_bits(7);
-    const KEPT: Retention = Retention { entries: 10, age: 3_600_000 };
+    const KEPT: Retention = Retention { entries: 10, age: Duration::from_hours(1) };
+
+    fn at(millis: u64) -> UnixMillis {
+        UnixMillis::new(millis)
+    }
 
     fn online() -> View {
         View::new(Status::Online, None)
@@ -292,38 +297,38 @@ mod tests {
         let mut first = Stream::new(1, 1_000, true, KEPT);
         for n in 0..100 {
             let view = if n % 2 == 0 { online() } else { View::default() };
-            assert!(first.tell(UID, view, 0));
+            assert!(first.tell(UID, view, at(0)));
         }
         let mut second = Stream::new(2, 1_001, true, KEPT);
         assert!(second.get(UID).version > first.get(UID).version);
-        assert!(second.tell(UID, online(), 0));
+        assert!(second.tell(UID, online(), at(0)));
         assert!(second.get(UID).version > first.get(UID).version);
     }
 
     #[test]
     fn since_is_in_whole_seconds() {
         let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), 1_234_567));
-        assert_eq!(stream.get(UID).since, 1_234_000);
+        assert!(stream.tell(UID, online(), at(1_234_567)));
+        assert_eq!(stream.get(UID).since, at(1_234_000));
     }
 
     #[test]
     fn only_a_change_is_said() {
         let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(!stream.tell(UID, View::default(), 0));
-        assert!(stream.tell(UID, online(), 0));
-        assert!(!stream.tell(UID, online(), 1));
+        assert!(!stream.tell(UID, View::default(), at(0)));
+        assert!(stream.tell(UID, online(), at(0)));
+        assert!(!stream.tell(UID, online(), at(1)));
         assert_eq!(stream.head(), 1);
     }
 
     #[test]
     fn a_stopped_stream_says_one_offline_then_nothing_and_the_truth_when_started() {
         let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), 0));
-        stream.set_active(false, 5);
+        assert!(stream.tell(UID, online(), at(0)));
+        stream.set_active(false, at(5));
         assert_eq!((stream.head(), stream.shows(UID)), (2, false));
-        assert!(!stream.tell(UID, View::new(Status::Unavailable, None), 6));
-        stream.set_active(true, 7);
+        assert!(!stream.tell(UID, View::new(Status::Unavailable, None), at(6)));
+        stream.set_active(true, at(7));
         assert_eq!((stream.head(), stream.get(UID).status), (3, Status::Unavailable));
     }
 
@@ -332,7 +337,7 @@ mod tests {
         let mut stream = Stream::new(1, 1_000, true, KEPT);
         for n in 0..12 {
             let view = if n % 2 == 0 { online() } else { View::default() };
-            assert!(stream.tell(UID, view, 0));
+            assert!(stream.tell(UID, view, at(0)));
         }
         assert_eq!(stream.place(&stream.cursor(12)), Some(12));
         assert_eq!(stream.place(&stream.cursor(2)), Some(2));
@@ -347,10 +352,10 @@ mod tests {
     #[test]
     fn what_is_older_than_an_hour_is_not_kept() {
         let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), 0));
-        stream.prune(3_600_000);
+        assert!(stream.tell(UID, online(), at(0)));
+        stream.prune(at(3_600_000));
         assert_eq!(stream.floor(), 0);
-        stream.prune(3_600_001);
+        stream.prune(at(3_600_001));
         assert_eq!(stream.floor(), 1);
     }
 
@@ -359,10 +364,10 @@ mod tests {
         let id = presence_protocol::NotificationId::from_bits(1);
         let mut stream = Stream::new(1, 1_000, true, KEPT);
         let acked = Receipt { id, uid: UID, state: ReceiptState::Acked };
-        assert!(!stream.receipt(acked, 0));
+        assert!(!stream.receipt(acked, at(0)));
         assert_eq!(stream.head(), 0);
-        assert!(stream.receipt(Receipt { state: ReceiptState::Expired, ..acked }, 0));
-        assert!(stream.tell(UID, online(), 0));
+        assert!(stream.receipt(Receipt { state: ReceiptState::Expired, ..acked }, at(0)));
+        assert!(stream.tell(UID, online(), at(0)));
         assert_eq!(stream.head(), 3);
     }
 }

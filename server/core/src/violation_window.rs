@@ -1,24 +1,26 @@
 //! Who has ignored `slow_down` for too long.
 
-use crate::model::Millis;
+use std::time::Duration;
+
+use crate::clock::Steady;
 
 /// Counts refusals in a window of time.
 #[derive(Debug, Default)]
 pub struct ViolationWindow {
-    since: Millis,
+    since: Steady,
     refusals: u32,
 }
 
 impl ViolationWindow {
     /// Refusals in one window that end a connection.
     pub const REFUSALS: u32 = 20;
-    /// The window, in milliseconds.
-    pub const WINDOW: Millis = 10_000;
+    /// The length of the window.
+    pub const WINDOW: Duration = Duration::from_secs(10);
 
     /// Counts one refusal; true where it was one too many.
     #[must_use]
-    pub fn is_over(&mut self, now: Millis) -> bool {
-        if now.saturating_sub(self.since) > Self::WINDOW {
+    pub fn is_over(&mut self, now: Steady) -> bool {
+        if now - self.since > Self::WINDOW {
             *self = Self { since: now, refusals: 0 };
         }
         self.refusals += 1;
@@ -30,16 +32,20 @@ impl ViolationWindow {
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Steady {
+        Steady::from_start(Duration::from_millis(millis))
+    }
+
     #[test]
     fn the_twentieth_refusal_within_ten_seconds_is_one_too_many() {
         let mut patience = ViolationWindow::default();
-        assert!((0..19).all(|n| !patience.is_over(1_000_000 + n)));
-        assert!(patience.is_over(1_009_999));
+        assert!((0..19).all(|n| !patience.is_over(at(1_000_000 + n))));
+        assert!(patience.is_over(at(1_009_999)));
     }
 
     #[test]
     fn refusals_far_apart_are_forgiven() {
         let mut patience = ViolationWindow::default();
-        assert!((1..100).all(|n| !patience.is_over(1_000_000 + n * 1_000)));
+        assert!((1..100).all(|n| !patience.is_over(at(1_000_000 + n * 1_000))));
     }
 }

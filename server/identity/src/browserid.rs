@@ -34,6 +34,7 @@ mod names;
 #[cfg(feature = "browserid-dsa")]
 mod vectors;
 
+use presence_core::UnixMillis;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ use self::authority::Search;
 use self::claims::{Assertion, Certificate};
 pub(crate) use self::names::{Hosts, email_host};
 use self::workshop::Workshop;
-use crate::identity::{Identity, IdentityError, Millis, Reason, Verifier};
+use crate::identity::{Identity, IdentityError, Reason, Verifier};
 use crate::jws::{Jws, Signed};
 
 /// Verifies backed-identity assertions.
@@ -88,7 +89,7 @@ impl BrowserId {
     pub async fn prove(
         &self,
         slot: &str,
-        now: Millis,
+        now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Proven, IdentityError> {
         let parts = Parts::read(slot, &self.policy)?;
@@ -113,15 +114,15 @@ impl BrowserId {
     }
 
     /// Audience, times, names, and whether the issuer is allowed at all. Returns the domain of the principal.
-    fn check_offline<'a>(&self, parts: &'a Parts, now: Millis) -> Result<&'a str, Reason> {
+    fn check_offline<'a>(&self, parts: &'a Parts, now: UnixMillis) -> Result<&'a str, Reason> {
         let Parts { certificate, assertion, .. } = parts;
         let audience =
             Audience::parse(&assertion.audience).map_err(|_| Reason::AudienceMismatch)?;
         if !self.audiences.contains(&audience) {
             return Err(Reason::AudienceMismatch);
         }
-        assertion.window.check(now, self.policy.skew_ms)?;
-        certificate.window.check(now, self.policy.skew_ms)?;
+        assertion.window.check(now, self.policy.skew)?;
+        certificate.window.check(now, self.policy.skew)?;
         let domain =
             email_host(&certificate.principal, self.policy.hosts()).ok_or(Reason::InvalidEmail)?;
         if !names::is_host(&certificate.issuer, self.policy.hosts()) {
@@ -171,14 +172,14 @@ impl BrowserId {
 
 #[async_trait]
 impl Verifier for BrowserId {
-    async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
+    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
         self.verify_for(slot, now, None).await
     }
 
     async fn verify_for(
         &self,
         slot: &str,
-        now: Millis,
+        now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
         self.prove(slot, now, client).await.map(|proven| proven.identity)

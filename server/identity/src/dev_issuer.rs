@@ -4,6 +4,7 @@
 //! The host is under a reserved name, so its e-mails belong to nobody, and the keys die with the process. Whether to have such an
 //! issuer at all is the caller's decision: with it, `dev.localhost` is open to everybody who can reach its owner.
 
+use presence_core::UnixMillis;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -15,10 +16,9 @@ use num_bigint::BigUint;
 use serde_json::{Value, json};
 
 use crate::browserid::{Audience, Hosts, PinnedKeys, SupportDocument, email_host};
-use crate::identity::Millis;
 
 /// How far back certificates are dated, in milliseconds: for clocks that are slow.
-const BACKDATED: u64 = 10_000;
+const BACKDATED: Duration = Duration::from_secs(10);
 /// The longest lifetime that the format allows an issuer.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
 
@@ -87,7 +87,7 @@ impl DevIssuer {
         &self,
         email: &str,
         audience: &str,
-        now: Millis,
+        now: UnixMillis,
         lifetime: Duration,
     ) -> Result<String, DevIssuerError> {
         if email_host(email, Hosts::Public) != Some(Self::HOST) {
@@ -97,11 +97,10 @@ impl DevIssuer {
         if lifetime > MAX_LIFETIME {
             return Err(DevIssuerError::TooLong);
         }
-        let lifetime = u64::try_from(lifetime.as_millis()).map_err(|_| DevIssuerError::TooLong)?;
-        let expires_at = now.saturating_add(lifetime);
+        let expires_at = now + lifetime;
         let certificate = json!({
             "iss": Self::HOST,
-            "iat": now.saturating_sub(BACKDATED),
+            "iat": now - BACKDATED,
             "exp": expires_at,
             "public-key": self.user_key,
             "principal": { "email": email },
@@ -163,7 +162,7 @@ mod tests {
     use crate::browserid::{BrowserId, Policy};
     use crate::identity::{Reason, Verifier as _};
 
-    const NOW: Millis = 1_767_225_600_000;
+    const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
     const SITE: &str = "http://localhost:8080";
     const LIFETIME: Duration = DevIssuer::DEFAULT_LIFETIME;
 
@@ -176,7 +175,7 @@ mod tests {
             let identity = verifier(ISSUER.key_source()).verify(&assertion, NOW).await.unwrap();
             assert_eq!(identity.email, "alice@dev.localhost");
             assert_eq!(identity.issuer, DevIssuer::HOST);
-            assert_eq!(identity.expires_at, NOW + 600_000);
+            assert_eq!(identity.expires_at, NOW + Duration::from_mins(10));
         }
     }
 
@@ -184,7 +183,10 @@ mod tests {
     async fn its_assertions_end_and_are_for_one_site() {
         let verifier = verifier(ISSUER.key_source());
         let assertion = ISSUER.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
-        assert_eq!(verifier.verify(&assertion, NOW + 700_000).await, Err(Reason::Expired.into()));
+        assert_eq!(
+            verifier.verify(&assertion, NOW + Duration::from_millis(700_000)).await,
+            Err(Reason::Expired.into())
+        );
         let elsewhere =
             ISSUER.assertion("alice@dev.localhost", "http://localhost:9", NOW, LIFETIME).unwrap();
         assert_eq!(verifier.verify(&elsewhere, NOW).await, Err(Reason::AudienceMismatch.into()));

@@ -2,12 +2,13 @@
 //!
 //! One verifier per kind, chosen by shape alone (threat 22): a slot that one kind refuses is never offered to another.
 
+use presence_core::UnixMillis;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::identity::{Identity, IdentityError, Millis, Reason, Verifier};
+use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// The verifier for all kinds of slots. A kind that was not given is refused.
 #[derive(Clone, Default)]
@@ -46,14 +47,14 @@ impl Dispatcher {
 
 #[async_trait]
 impl Verifier for Dispatcher {
-    async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
+    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
         self.choose(slot)?.verify(slot, now).await
     }
 
     async fn verify_for(
         &self,
         slot: &str,
-        now: Millis,
+        now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
         self.choose(slot)?.verify_for(slot, now, client).await
@@ -86,25 +87,37 @@ mod tests {
         let dispatcher = Dispatcher::new()
             .with_browserid(Arc::new(Says("browserid")))
             .with_oidc(Arc::new(Says("oidc")));
-        assert_eq!(dispatcher.verify("a.b.c~d.e.f", 1).await.unwrap().issuer, "browserid");
-        assert_eq!(dispatcher.verify("a.b.c", 1).await.unwrap().issuer, "oidc");
-        assert_eq!(dispatcher.verify("a.b", 1).await, Err(Reason::Malformed.into()));
-        assert_eq!(dispatcher.verify("", 1).await, Err(Reason::Malformed.into()));
+        assert_eq!(
+            dispatcher.verify("a.b.c~d.e.f", UnixMillis::new(1)).await.unwrap().issuer,
+            "browserid"
+        );
+        assert_eq!(dispatcher.verify("a.b.c", UnixMillis::new(1)).await.unwrap().issuer, "oidc");
+        assert_eq!(
+            dispatcher.verify("a.b", UnixMillis::new(1)).await,
+            Err(Reason::Malformed.into())
+        );
+        assert_eq!(dispatcher.verify("", UnixMillis::new(1)).await, Err(Reason::Malformed.into()));
     }
 
     #[tokio::test]
     async fn a_kind_without_a_verifier_is_refused_and_not_offered_to_another() {
         let dispatcher = Dispatcher::new().with_browserid(Arc::new(Says("browserid")));
-        assert_eq!(dispatcher.verify("a.b.c", 1).await, Err(Reason::NoCertificate.into()));
+        assert_eq!(
+            dispatcher.verify("a.b.c", UnixMillis::new(1)).await,
+            Err(Reason::NoCertificate.into())
+        );
         let dispatcher = Dispatcher::new().with_oidc(Arc::new(Says("oidc")));
-        assert_eq!(dispatcher.verify("a~b", 1).await, Err(Reason::UntrustedIssuer.into()));
+        assert_eq!(
+            dispatcher.verify("a~b", UnixMillis::new(1)).await,
+            Err(Reason::UntrustedIssuer.into())
+        );
     }
 
     struct Says(&'static str);
 
     #[async_trait]
     impl Verifier for Says {
-        async fn verify(&self, _slot: &str, now: Millis) -> Result<Identity, IdentityError> {
+        async fn verify(&self, _slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
             Ok(Identity {
                 issuer: self.0.to_owned(),
                 subject: String::new(),

@@ -6,9 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-
-/// Milliseconds since 1970 UTC.
-pub type Millis = u64;
+use presence_core::UnixMillis;
 
 /// Verifies one kind of slot.
 #[async_trait]
@@ -20,7 +18,7 @@ pub trait Verifier: Send + Sync {
     /// # Errors
     /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and [`IdentityError::Busy`] if it
     /// cannot be told now.
-    async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError>;
+    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError>;
 
     /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot names gives each client only
     /// a share of that; one whose issuers are all configured need not know who asks.
@@ -30,7 +28,7 @@ pub trait Verifier: Send + Sync {
     async fn verify_for(
         &self,
         slot: &str,
-        now: Millis,
+        now: UnixMillis,
         _client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
         self.verify(slot, now).await
@@ -46,8 +44,8 @@ pub struct Identity {
     pub subject: String,
     /// The proven e-mail. Its domain is lower-case; its local part is to be compared byte for byte.
     pub email: String,
-    /// When the proof ends, in milliseconds since 1970: the earlier of the assertion's and the certificate's expiry.
-    pub expires_at: Millis,
+    /// When the proof ends: the earlier of the assertion's and the certificate's expiry.
+    pub expires_at: UnixMillis,
     /// SHA-256 of what was signed: the key for a cache of seen assertions, kept until `expires_at`. The text of the assertion
     /// would not do, since one assertion has several spellings (rule 32).
     pub digest: [u8; 32],
@@ -187,7 +185,7 @@ mod tests {
             issuer: "idp.example".to_owned(),
             subject: "alice@idp.example".to_owned(),
             email: "alice@idp.example".to_owned(),
-            expires_at: 1,
+            expires_at: UnixMillis::new(1),
             digest: [7; 32],
             generation: None,
         };

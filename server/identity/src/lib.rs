@@ -25,4 +25,4 @@ pub mod fetch;
 
 pub use self::dev_issuer::{DevIssuer, DevIssuerError};
 pub use self::dispatcher::Dispatcher;
-pub use self::identity::{Identity, IdentityError, Millis, Reason, Verifier};
+pub use self::identity::{Identity, IdentityError, Reason, Verifier};

@@ -32,6 +32,7 @@ mod mint;
 #[cfg(test)]
 mod vectors;
 
+use presence_core::UnixMillis;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,7 +44,7 @@ pub use self::settings::{ClientSecret, IssuerSettings, check_all};
 
 use self::issuer::{Issuer, Token};
 use crate::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
-use crate::identity::{Identity, IdentityError, Millis, Reason, Verifier};
+use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// How much time and room a question to an issuer has.
 const LIMITS: Limits = Limits {
@@ -81,7 +82,7 @@ impl Oidc {
 
     /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to wait for that. To be called every
     /// some seconds; the names of the issuers that do not answer come back, and why they do not.
-    pub async fn tend(&self, now: Millis) -> Vec<(&str, Trouble)> {
+    pub async fn tend(&self, now: UnixMillis) -> Vec<(&str, Trouble)> {
         let mut silent = Vec::new();
         for issuer in self.issuers.iter() {
             if let Err(trouble) = issuer.tend(now).await {
@@ -92,7 +93,7 @@ impl Oidc {
     }
 
     /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys can be used, or why none.
-    pub async fn check(&self, now: Millis) -> Vec<(&str, Result<usize, Trouble>)> {
+    pub async fn check(&self, now: UnixMillis) -> Vec<(&str, Result<usize, Trouble>)> {
         let mut answers = Vec::new();
         for issuer in self.issuers.iter() {
             answers.push((issuer.settings().name.as_str(), issuer.usable_keys(now).await));
@@ -108,7 +109,7 @@ impl Oidc {
 
 #[async_trait]
 impl Verifier for Oidc {
-    async fn verify(&self, slot: &str, now: Millis) -> Result<Identity, IdentityError> {
+    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
         let token = Token::read(slot)?;
         let speaks = |issuer: &&Arc<Issuer>| issuer.settings().is_called(token.issuer());
         let issuer = self.issuers.iter().find(speaks).ok_or(Reason::IssuerMismatch)?;
@@ -145,7 +146,7 @@ mod tests {
             let settings = [serde_json::from_value(described).unwrap()];
             check_all(&settings, development).unwrap();
             let answers = Oidc::new(&settings, development).unwrap();
-            let answers = answers.check(0).await;
+            let answers = answers.check(UnixMillis::default()).await;
             assert_eq!(answers, [("idp", Err(expected))], "{issuer} {internal} {development}");
         }
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use presence_core::Millis;
+use presence_core::UnixMillis;
 use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
 use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
@@ -205,7 +205,7 @@ impl PresenceService {
         rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rates.notify(app, uid)?;
         Ok(NewNotification {
-            id: fresh_id(self.now()),
+            id: fresh_id(self.now(), rand::random()),
             puid: uid,
             message,
             action,
@@ -231,7 +231,19 @@ impl PresenceService {
 
 /// A name that none can guess: 80 random bits, after the time, which a device is told in any case. Names that come one after the
 /// other lie side by side in the index, so that fewer pages of it are written.
-fn fresh_id(now: Millis) -> NotificationId {
-    let random: u128 = rand::random();
-    NotificationId::from_bits(u128::from(now) << 80 | random >> 48)
+fn fresh_id(now: UnixMillis, random: u128) -> NotificationId {
+    NotificationId::from_bits(u128::from(now.get()) << 80 | random >> 48)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notification_ids_grow_with_the_time_and_keep_80_random_bits() {
+        let (now, next) = (UnixMillis::new(5), UnixMillis::new(6));
+        assert!(fresh_id(now, u128::MAX) < fresh_id(next, 0));
+        assert_ne!(fresh_id(now, 1 << 48), fresh_id(now, 0));
+        assert_ne!(fresh_id(now, 1 << 127), fresh_id(now, 0));
+    }
 }

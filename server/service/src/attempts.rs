@@ -5,9 +5,11 @@
 //! the same, since looking it up is cheap. Only an assertion, which costs more to verify, is not even looked at.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
+use presence_core::{Clock, Steady};
 use presence_protocol::{ApiError, Errno};
 
 use crate::rates::one_peer;
@@ -30,28 +32,30 @@ pub enum Attempt {
 }
 
 /// Addresses that had more refused than they may, and until when.
-pub(crate) struct Barred(Cache<IpAddr, Instant>);
-
-impl Default for Barred {
-    fn default() -> Self {
-        let cache = Cache::builder().max_capacity(REMEMBERED).time_to_live(FORGOTTEN_AFTER);
-        Self(cache.build())
-    }
+pub(crate) struct Barred {
+    until: Cache<IpAddr, Steady>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Barred {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        // Only frees memory: whether an address is still barred is decided by the injected clock.
+        let until = Cache::builder().max_capacity(REMEMBERED).time_to_live(FORGOTTEN_AFTER);
+        Self { until: until.build(), clock }
+    }
+
     fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let left = self
-            .0
+            .until
             .get(&one_peer(address))
-            .map(|until| until.saturating_duration_since(Instant::now()))
+            .map(|until| until - self.clock.steady())
             .filter(|left| !left.is_zero());
         left.map_or(Ok(()), |left| Err(ApiError::slow_down(left.as_secs_f64())))
     }
 
     fn bar(&self, address: IpAddr, slow_down: &ApiError) {
         let wait = Duration::from_secs_f64(slow_down.retry_after.unwrap_or_default().max(0.0));
-        self.0.insert(one_peer(address), Instant::now() + wait);
+        self.until.insert(one_peer(address), self.clock.steady() + wait);
     }
 }
 
@@ -102,4 +106,25 @@ const fn is_of_the_credential(errno: Errno) -> bool {
             | Errno::EmailMismatch
             | Errno::InvalidApiKey
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use presence_core::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_barred_address_may_try_again_once_the_injected_clock_has_passed_the_wait() {
+        let clock = Arc::new(ManualClock::default());
+        let barred = Barred::new(Arc::<ManualClock>::clone(&clock));
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        barred.bar(address, &ApiError::slow_down(2.0));
+        clock.advance(Duration::from_millis(1_500));
+        assert_eq!(barred.check(address).unwrap_err().retry_after, Some(0.5));
+        clock.advance(Duration::from_millis(500));
+        assert!(barred.check(address).is_ok());
+    }
 }

@@ -1,10 +1,10 @@
-//! The real clock.
+//! The clock that the running server injects everywhere.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use presence_core::{Clock, Millis};
+use presence_core::{Clock, Steady, UnixMillis};
 
-/// The clock of the machine.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     started: Instant,
@@ -21,12 +21,12 @@ impl Clock for SystemClock {
         clippy::disallowed_methods,
         reason = "this is the clock that is injected everywhere else"
     )]
-    fn now(&self) -> Millis {
+    fn now(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+        UnixMillis::default() + since
     }
 
-    fn steady(&self) -> Millis {
-        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    fn steady(&self) -> Steady {
+        Steady::from_start(self.started.elapsed())
     }
 }

@@ -1,7 +1,7 @@
 //! The use cases of a user's permissions.
 
 use presence_core::model::{App, ApplicationState, Grant};
-use presence_core::{Millis, UserId};
+use presence_core::{UnixMillis, UserId};
 use presence_protocol::{ApiError, AppId, Errno, Puid};
 use presence_store::GrantedApp;
 
@@ -112,7 +112,7 @@ impl PresenceService {
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
     }
 
-    fn looked_now(&self, app: AppId) -> Option<Millis> {
+    fn looked_now(&self, app: AppId) -> Option<UnixMillis> {
         self.hub.room(app).and_then(|room| room.last_access(self.now()))
     }
 

@@ -14,7 +14,7 @@ use presence_core::roster::{
 };
 use presence_core::shard::Shard;
 use presence_core::stream::{Retention, Stream};
-use presence_core::{Clock, CredentialGeneration, GrantSet, Millis, UserId};
+use presence_core::{Clock, CredentialGeneration, GrantSet, Steady, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
@@ -28,8 +28,8 @@ const SHARDS: u8 = 64;
 /// What the hub is told of the limits.
 #[derive(Debug, Clone, Copy)]
 pub struct HubLimits {
-    /// How long a lost device keeps its presence, in milliseconds.
-    pub grace: Millis,
+    /// How long a lost device keeps its presence.
+    pub grace: Duration,
     /// The most connected devices of a user.
     pub sockets_per_user: usize,
     /// How much of the past an Application can resume.
@@ -45,7 +45,7 @@ pub struct Hub {
     rooms: RwLock<HashMap<AppId, Arc<Topic>>>,
     generations: AtomicU64,
     devices: AtomicUsize,
-    warm_at: Millis,
+    warm_at: Steady,
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
     meters: HubMeters,
@@ -62,8 +62,8 @@ pub struct DeviceConnection {
 }
 
 impl Hub {
-    /// A hub of a new epoch, warming up until a steady time.
-    pub fn new(clock: Arc<dyn Clock>, limits: HubLimits, epoch: u64, warm_at: Millis) -> Self {
+    /// A hub of a new epoch, which warms up until a monotonic time.
+    pub fn new(clock: Arc<dyn Clock>, limits: HubLimits, epoch: u64, warm_at: Steady) -> Self {
         Self {
             warmed_up: AtomicBool::new(warm_at <= clock.steady()),
             clock,

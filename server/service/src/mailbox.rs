@@ -119,7 +119,7 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::UserId;
+    use presence_core::{UnixMillis, UserId};
     use presence_protocol::{AppId, NotificationId, Puid};
 
     use super::*;
@@ -134,8 +134,8 @@ mod tests {
             user: UserId(1),
             message: "m".into(),
             action: "".into(),
-            sent_at: 0,
-            expires_at: 1,
+            sent_at: UnixMillis::new(0),
+            expires_at: UnixMillis::new(1),
         });
         PendingDelivery { notification, resumed }
     }

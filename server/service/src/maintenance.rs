@@ -110,11 +110,11 @@ fn every(period: Duration) -> Interval {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
-    use presence_core::model::{Clock, Email, Grant, GrantSet, Millis, Scope, Session};
+    use presence_core::model::{Email, Grant, GrantSet, Scope, Session};
     use presence_core::roster::View;
     use presence_core::stream::{Retention, Stream};
+    use presence_core::{ManualClock, UnixMillis};
     use presence_identity::Dispatcher;
     use presence_identity::fetch::{GuardOptions, GuardedClient};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
@@ -124,18 +124,10 @@ mod tests {
     use crate::service::ServiceParts;
     use crate::settings::{Rate, ServiceSettings, TextLimits};
 
-    const NOW: Millis = 1_800_000_000_000;
-    const HOUR: Millis = 3_600_000;
+    const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+    const MILLISECOND: Duration = Duration::from_millis(1);
     const APP: AppId = AppId::from_bits(1);
-
-    /// A clock that the test turns.
-    struct Hand(AtomicU64);
-
-    impl Clock for Hand {
-        fn now(&self) -> Millis {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
 
     fn settings() -> ServiceSettings {
         let rate = Rate { burst: 1, per_second: 1 };
@@ -143,8 +135,8 @@ mod tests {
             development: false,
             session: HOUR,
             session_ends_with_assertion: false,
-            grace: 0,
-            warm_up: 0,
+            grace: Duration::ZERO,
+            warm_up: Duration::ZERO,
             sockets_per_user: 1,
             sockets_per_app: 1,
             apps_per_developer: 1,
@@ -164,8 +156,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_old_is_forgotten_though_nobody_asks() {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Hand(AtomicU64::new(NOW)));
-        let shared = Arc::clone(&clock);
+        let clock = Arc::new(ManualClock::new(NOW));
+        let shared = Arc::<ManualClock>::clone(&clock);
         let (presence, _writer) = PresenceService::open(ServiceParts {
             database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
             verifier: Arc::new(Dispatcher::new()),
@@ -182,7 +174,7 @@ mod tests {
             user,
             scope: Scope::Account,
             created_at: NOW,
-            expires_at: NOW + HOUR + 1,
+            expires_at: NOW + HOUR + MILLISECOND,
             generation: None,
         };
         presence.store.insert_session(&session).await.unwrap();
@@ -193,11 +185,11 @@ mod tests {
         presence.hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
         seat.report(View::new(Status::Online, None), None);
 
-        clock.0.store(NOW + HOUR, Ordering::Relaxed);
+        clock.advance(HOUR);
         presence.tidy().await;
         assert_eq!(room.read(Stream::kept), 1);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
-        clock.0.store(NOW + HOUR + 1, Ordering::Relaxed);
+        clock.advance(MILLISECOND);
         presence.tidy().await;
         assert_eq!(room.read(Stream::kept), 0);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());

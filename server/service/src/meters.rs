@@ -49,9 +49,9 @@ impl HubMeters {
         }
     }
 
-    /// Somebody was told to be offline so many milliseconds after the last connection was lost.
-    pub(crate) fn told_offline(&self, after: u64) {
-        self.time_to_offline.record(Duration::from_millis(after).as_secs_f64());
+    /// Records the time from the loss of a user's last connection to the offline update.
+    pub(crate) fn told_offline(&self, after: Duration) {
+        self.time_to_offline.record(after.as_secs_f64());
     }
 
     /// The writer committed so many requests together.

@@ -1,10 +1,12 @@
 //! The operator: a credential of its own, and what may be done with Applications that misbehave. Knows nobody's e-mail.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use presence_core::model::{App, ApplicationState, Millis};
+use presence_core::model::{App, ApplicationState};
+use presence_core::{Clock, Steady, UnixMillis};
 use presence_protocol::{ApiError, AppId, Errno};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -53,15 +55,18 @@ pub fn generate_operator_token() -> SecretString {
 pub struct OperatorAccess {
     token: OperatorTokenDigest,
     session: Duration,
-    sessions: Cache<[u8; 32], ()>,
+    /// The sessions with their ends.
+    sessions: Cache<[u8; 32], Steady>,
+    clock: Arc<dyn Clock>,
     tries: Buckets<IpAddr>,
 }
 
 impl OperatorAccess {
     /// Lets in whoever has the token of this digest, each time for that long.
-    pub fn new(token: OperatorTokenDigest, session: Duration) -> Self {
+    pub fn new(token: OperatorTokenDigest, session: Duration, clock: Arc<dyn Clock>) -> Self {
+        // Only frees memory: whether a session is over is decided by the injected clock.
         let sessions = Cache::builder().max_capacity(SESSIONS).time_to_live(session).build();
-        Self { token, session, sessions, tries: Buckets::new(TRIES) }
+        Self { token, session, sessions, tries: Buckets::new(TRIES, Arc::clone(&clock)), clock }
     }
 
     /// How long a session lasts.
@@ -83,14 +88,16 @@ impl OperatorAccess {
             return Ok(None);
         }
         let session = secret::mint(Kind::OperatorSession);
-        self.sessions.insert(secret::sha256(session.expose_secret()), ());
+        let ends_at = self.clock.steady() + self.session;
+        self.sessions.insert(secret::sha256(session.expose_secret()), ends_at);
         tracing::info!("operator.signed_in");
         Ok(Some(session))
     }
 
     /// Whether a token is that of an open session.
     pub fn knows(&self, session: &str) -> bool {
-        self.sessions.contains_key(&secret::sha256(session))
+        let ends_at = self.sessions.get(&secret::sha256(session));
+        ends_at.is_some_and(|ends_at| self.clock.steady() < ends_at)
     }
 
     /// Ends a session.
@@ -145,7 +152,7 @@ impl PresenceService {
         Ok(())
     }
 
-    async fn set_blocked(&self, app: AppId, since: Option<Millis>) -> Result<(), ApiError> {
+    async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), ApiError> {
         let _switching = self.switching.lock().await;
         let before = self.store.app(app).await.map_err(of_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;
@@ -164,6 +171,8 @@ impl PresenceService {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use presence_core::ManualClock;
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -173,7 +182,7 @@ mod tests {
     fn only_the_token_opens_a_session_and_signing_out_ends_it() {
         let token = generate_operator_token();
         let digest = OperatorTokenDigest::parse(&OperatorTokenDigest::of(&token).to_hex()).unwrap();
-        let access = OperatorAccess::new(digest.clone(), HOUR);
+        let access = OperatorAccess::new(digest.clone(), HOUR, Arc::<ManualClock>::default());
         let other = generate_operator_token();
         for wrong in ["", "prs_live_x", other.expose_secret(), &digest.to_hex()] {
             assert!(access.sign_in(HERE, wrong).unwrap().is_none(), "{wrong}");
@@ -186,16 +195,36 @@ mod tests {
     }
 
     #[test]
+    fn a_session_ends_by_the_injected_clock() {
+        let (token, clock) = (generate_operator_token(), Arc::new(ManualClock::default()));
+        let shared = Arc::<ManualClock>::clone(&clock);
+        let access = OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR, shared);
+        let session = access.sign_in(HERE, token.expose_secret()).unwrap().unwrap();
+        clock.advance(HOUR - Duration::from_millis(1));
+        assert!(access.knows(session.expose_secret()));
+        clock.advance(Duration::from_millis(1));
+        assert!(!access.knows(session.expose_secret()));
+    }
+
+    #[test]
     fn a_password_of_somebodys_own_choice_lets_nobody_in() {
         let password = SecretString::from("correct horse battery staple");
-        let access = OperatorAccess::new(OperatorTokenDigest::of(&password), HOUR);
+        let access = OperatorAccess::new(
+            OperatorTokenDigest::of(&password),
+            HOUR,
+            Arc::<ManualClock>::default(),
+        );
         assert!(access.sign_in(HERE, password.expose_secret()).unwrap().is_none());
     }
 
     #[test]
     fn who_tries_too_often_has_to_wait_and_keeps_nobody_else_out() {
         let token = generate_operator_token();
-        let access = OperatorAccess::new(OperatorTokenDigest::of(&token), HOUR);
+        let access = OperatorAccess::new(
+            OperatorTokenDigest::of(&token),
+            HOUR,
+            Arc::<ManualClock>::default(),
+        );
         let tried = (0..20).find_map(|_| access.sign_in(HERE, "x").err());
         assert_eq!(tried.unwrap().errno, Errno::SlowDown);
         let elsewhere = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));

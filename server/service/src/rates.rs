@@ -3,11 +3,14 @@
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use presence_core::UserId;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use presence_core::{Clock, UserId};
 use presence_protocol::{ApiError, AppId, DeviceName, Puid};
 
 use crate::settings::{Rate, ServiceSettings};
@@ -26,14 +29,14 @@ pub(crate) struct Rates {
 const VERIFY_DOMAIN: Rate = Rate { burst: 10, per_second: 1 };
 
 impl Rates {
-    pub(crate) fn new(settings: &ServiceSettings) -> Self {
+    pub(crate) fn new(settings: &ServiceSettings, clock: &Arc<dyn Clock>) -> Self {
         Self {
-            status: Buckets::new(settings.status_rate),
-            notify: Buckets::new(settings.notify_rate),
-            connect: Buckets::new(settings.connect_rate),
-            sign_in: Buckets::new(settings.sign_in_rate),
-            failure: Buckets::new(settings.failure_rate),
-            verify_domain: Buckets::new(VERIFY_DOMAIN),
+            status: Buckets::new(settings.status_rate, Arc::clone(clock)),
+            notify: Buckets::new(settings.notify_rate, Arc::clone(clock)),
+            connect: Buckets::new(settings.connect_rate, Arc::clone(clock)),
+            sign_in: Buckets::new(settings.sign_in_rate, Arc::clone(clock)),
+            failure: Buckets::new(settings.failure_rate, Arc::clone(clock)),
+            verify_domain: Buckets::new(VERIFY_DOMAIN, Arc::clone(clock)),
         }
     }
 
@@ -86,19 +89,36 @@ pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// A token bucket for each key.
-pub(crate) struct Buckets<K: Clone + Eq + Hash>(DefaultKeyedRateLimiter<K>);
+pub(crate) struct Buckets<K: Clone + Eq + Hash> {
+    limiter: RateLimiter<K, DefaultKeyedStateStore<K>, SteadyClock, NoOpMiddleware<Nanos>>,
+    clock: SteadyClock,
+}
+
+/// The monotonic time of the injected clock, for governor.
+#[derive(Clone)]
+struct SteadyClock(Arc<dyn Clock>);
+
+impl governor::clock::Clock for SteadyClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.steady().since_start().into()
+    }
+}
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    pub(crate) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
         let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let quota =
             Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst));
-        Self(RateLimiter::keyed(quota))
+        let clock = SteadyClock(clock);
+        let state = DefaultKeyedStateStore::default();
+        Self { limiter: RateLimiter::new(quota, state, clock.clone()), clock }
     }
 
     pub(crate) fn take(&self, key: &K) -> Result<(), ApiError> {
-        self.0.check_key(key).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
+        self.limiter.check_key(key).map_err(|until| {
+            let wait = until.wait_time_from(governor::clock::Clock::now(&self.clock));
             // It may be over by now, and nobody is told to wait no time at all.
             ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
@@ -106,13 +126,14 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
 
     /// Forgets buckets that are full again.
     pub(crate) fn tidy(&self) {
-        self.0.retain_recent();
-        self.0.shrink_to_fit();
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use presence_core::ManualClock;
     use presence_protocol::Errno;
 
     use super::*;
@@ -126,20 +147,28 @@ mod tests {
         assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
     }
 
-    #[test]
-    fn a_bucket_gives_its_burst_then_says_how_long_to_wait() {
-        let buckets = Buckets::new(Rate { burst: 5, per_second: 1 });
-        assert!((0..5).all(|_| buckets.take(&"a").is_ok()));
-        let ko = buckets.take(&"a").unwrap_err();
-        assert_eq!(ko.errno, Errno::SlowDown);
-        assert!((0.5..=1.0).contains(&ko.retry_after.unwrap()));
-        assert!(buckets.take(&"b").is_ok());
+    fn buckets(rate: Rate) -> (Arc<ManualClock>, Buckets<&'static str>) {
+        let clock = Arc::new(ManualClock::default());
+        let buckets = Buckets::new(rate, Arc::<ManualClock>::clone(&clock));
+        (clock, buckets)
     }
 
     #[test]
-    fn who_is_to_wait_is_told_some_time_also_where_it_is_over_already() {
-        let buckets = Buckets::new(Rate { burst: 1, per_second: 1_000_000 });
-        let refusals = (0..100_000).filter_map(|_| buckets.take(&"a").err());
-        assert!(refusals.map(|ko| ko.retry_after.unwrap()).all(|wait| wait > 0.0));
+    fn a_bucket_gives_its_burst_then_says_how_long_to_wait() {
+        let (clock, buckets) = buckets(Rate { burst: 5, per_second: 1 });
+        assert!((0..5).all(|_| buckets.take(&"a").is_ok()));
+        clock.advance(Duration::from_millis(250));
+        let ko = buckets.take(&"a").unwrap_err();
+        assert_eq!((ko.errno, ko.retry_after), (Errno::SlowDown, Some(0.75)));
+        assert!(buckets.take(&"b").is_ok());
+        clock.advance(Duration::from_millis(750));
+        assert!(buckets.take(&"a").is_ok());
+    }
+
+    #[test]
+    fn a_refusal_asks_for_at_least_the_shortest_wait() {
+        let (_, buckets) = buckets(Rate { burst: 1, per_second: 1_000_000 });
+        assert!(buckets.take(&"a").is_ok());
+        assert_eq!(buckets.take(&"a").unwrap_err().retry_after, Some(0.001));
     }
 }

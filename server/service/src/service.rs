@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
 use presence_core::stream::Stream;
-use presence_core::{Clock, Millis};
+use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
 use presence_protocol::ApiError;
@@ -68,7 +69,7 @@ impl PresenceService {
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, fetch, clock, settings } = parts;
         let store = Store::open(database, clock.now()).await?;
-        let warm_up = if store.had_devices_connected() { settings.warm_up } else { 0 };
+        let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
         let limits = HubLimits {
             grace: settings.grace,
             sockets_per_user: settings.sockets_per_user,
@@ -79,7 +80,7 @@ impl PresenceService {
         let courier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
-        let rates = Rates::new(&settings);
+        let rates = Rates::new(&settings, &clock);
         let claimed = Cache::builder()
             .max_capacity(REMEMBERED_ASSERTIONS)
             .expire_after(crate::sessions::UntilExpiry(Arc::clone(&clock)))
@@ -91,15 +92,15 @@ impl PresenceService {
             hub,
             verifier,
             fetch,
-            clock,
             settings,
             rates,
             claimed,
-            barred: Barred::default(),
+            barred: Barred::new(Arc::clone(&clock)),
             tickets: Tickets::default(),
             noted: Mutex::default(),
             switching,
             meters: ServiceMeters::default(),
+            clock,
         };
         Ok((Arc::new(presence), task))
     }
@@ -109,13 +110,18 @@ impl PresenceService {
         &self.settings
     }
 
-    /// The time of day.
-    pub fn now(&self) -> Millis {
+    /// Returns the injected clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Returns the wall-clock time.
+    pub fn now(&self) -> UnixMillis {
         self.clock.now()
     }
 
-    /// A time that only grows.
-    pub fn steady(&self) -> Millis {
+    /// Returns the monotonic time.
+    pub fn steady(&self) -> Steady {
         self.clock.steady()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
-use presence_core::{Clock, CredentialGeneration, Email, Millis, Scope, Session, UserId};
+use presence_core::{Clock, CredentialGeneration, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
@@ -30,19 +30,18 @@ enum Purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct Claimed {
     purpose: Purpose,
-    expires_at: Millis,
+    expires_at: UnixMillis,
 }
 
 /// Forgets an assertion when nobody would accept it any more.
 pub(crate) struct UntilExpiry(pub(crate) Arc<dyn Clock>);
 
 /// How long after its expiry an assertion is accepted from a clock that is behind, and so remembered.
-const SKEW: Millis = 120_000;
+const SKEW: Duration = Duration::from_mins(2);
 
 impl Expiry<[u8; 32], Claimed> for UntilExpiry {
     fn expire_after_create(&self, _: &[u8; 32], claimed: &Claimed, _: Instant) -> Option<Duration> {
-        let left = (claimed.expires_at + SKEW).saturating_sub(self.0.now());
-        Some(Duration::from_millis(left))
+        Some(claimed.expires_at + SKEW - self.0.now())
     }
 }
 
@@ -54,7 +53,7 @@ pub struct VerifiedProof {
     /// The verified e-mail.
     pub email: Email,
     /// When this proof stops to hold a connection open.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
     /// What the proof is known by.
     pub digest: [u8; 32],
     /// The generation of the proof, where its issuer counts them.
@@ -65,7 +64,7 @@ pub struct VerifiedProof {
 struct Proven {
     user: UserId,
     email: Email,
-    expires_at: Millis,
+    expires_at: UnixMillis,
     generation: Option<CredentialGeneration>,
 }
 
@@ -79,7 +78,7 @@ pub struct AuthenticatedUser {
     /// What the session may do.
     pub scope: Scope,
     /// When the session ends.
-    pub expires_at: Millis,
+    pub expires_at: UnixMillis,
     /// What the session's token is known by.
     pub digest: [u8; 32],
 }

@@ -1,21 +1,22 @@
 //! What the service is told of its limits and its mode.
 
-use presence_core::Millis;
+use std::time::Duration;
+
 use presence_core::stream::Retention;
 
-/// The settings of the service. Durations are in milliseconds.
+/// The settings of the service.
 #[derive(Debug, Clone)]
 pub struct ServiceSettings {
     /// Development mode: loopback domains, `http` on loopback, test keys.
     pub development: bool,
     /// How long a session lasts.
-    pub session: Millis,
+    pub session: Duration,
     /// Whether a socket's session ends with the assertion that opened it.
     pub session_ends_with_assertion: bool,
     /// How long a lost device keeps its presence.
-    pub grace: Millis,
+    pub grace: Duration,
     /// How long a restarted server waits for devices to come back before it says who is offline.
-    pub warm_up: Millis,
+    pub warm_up: Duration,
     /// The most connected devices of a user.
     pub sockets_per_user: usize,
     /// The most sockets of an Application.

@@ -67,7 +67,7 @@ impl From<DeviceInfo> for DeviceView {
             status: info.view.status.into(),
             message: info.view.text.map(String::from),
             connected: info.connected,
-            since: info.since,
+            since: info.since.get(),
         }
     }
 }
@@ -148,8 +148,8 @@ impl From<Notification> for NotificationView {
             source: notification.source.to_string(),
             message: notification.message.into(),
             action: notification.action.into(),
-            sent_at: notification.sent_at,
-            expires_at: notification.expires_at,
+            sent_at: notification.sent_at.get(),
+            expires_at: notification.expires_at.get(),
         }
     }
 }
@@ -188,7 +188,7 @@ impl AccountApi {
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
             email: email.as_str().to_owned(),
-            created_at,
+            created_at: created_at.get(),
             sessions,
             grants: grants.into_iter().map(GrantView::from).collect(),
             apps: apps.into_iter().map(AppView::from).collect(),

@@ -6,6 +6,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
+use presence_core::UnixMillis;
 use presence_protocol::ApiError;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
@@ -151,8 +152,8 @@ impl From<App> for AppView {
             description: app.description,
             state: app.state.into(),
             domain_key: app.domain_key,
-            created_at: app.created_at,
-            blocked_at: app.blocked_at,
+            created_at: app.created_at.get(),
+            blocked_at: app.blocked_at.map(UnixMillis::get),
         }
     }
 }

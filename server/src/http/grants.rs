@@ -6,6 +6,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
+use presence_core::UnixMillis;
 use presence_protocol::{ApiError, Errno};
 use presence_service::GrantedApp;
 use presence_service::grants::RedirectTarget;
@@ -14,7 +15,7 @@ use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
 use super::error_response::ErrorResponse;
-use super::form::{Decision, GrantBody};
+use super::form::{Decision, GrantBody, GrantDecision};
 use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
@@ -81,8 +82,8 @@ impl From<GrantedApp> for GrantView {
             name,
             domain,
             paused: grant.paused,
-            granted_at: grant.granted_at,
-            last_looked_at,
+            granted_at: grant.granted_at.get(),
+            last_looked_at: last_looked_at.map(UnixMillis::get),
             state: state.into(),
         }
     }
@@ -122,15 +123,16 @@ impl GrantsApi {
         appid: Path<Id>,
         body: GrantBody,
     ) -> Result<GrantAnswer, ErrorResponse> {
-        user.check_write(body.csrf_token())?;
-        let app = appid.app()?;
-        let (presence, me) = (user.service(), user.caller.user);
         match body {
             GrantBody::Json(target) => {
-                let given = presence.grant(me, app, &target).await?;
+                user.csrf_check().check()?;
+                let app = appid.app()?;
+                let given = user.service().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
-            GrantBody::Form { target, decision, .. } => {
+            GrantBody::Form(form) => {
+                let form = form.verify(&user.csrf_check())?;
+                let GrantDecision { target, decision } = GrantDecision::of_form(&form)?;
                 self.decide(&user, &appid, target, decision).await
             }
         }

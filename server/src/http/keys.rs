@@ -5,6 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::ApiKey;
+use presence_core::UnixMillis;
 use secrecy::ExposeSecret;
 
 use super::ApiTag;
@@ -56,7 +57,8 @@ struct KeyView {
 impl From<ApiKey> for KeyView {
     fn from(key: ApiKey) -> Self {
         let ApiKey { id, prefix, created_at, last_used_at, .. } = key;
-        Self { id, prefix, created_at, last_used_at }
+        let last_used_at = last_used_at.map(UnixMillis::get);
+        Self { id, prefix, created_at: created_at.get(), last_used_at }
     }
 }
 
@@ -106,7 +108,7 @@ impl KeysApi {
             id: made.key.id,
             api_key: made.secret.expose_secret().to_owned(),
             prefix: made.key.prefix,
-            created_at: made.key.created_at,
+            created_at: made.key.created_at.get(),
         };
         Ok(KeyMade::Created(Json(view), location, "no-store".to_owned()))
     }

@@ -10,6 +10,8 @@ use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
 
+use crate::cookie::SetCookie;
+
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
@@ -133,22 +135,20 @@ impl SessionApi {
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.caller);
-        let seconds = caller.expires_at.saturating_sub(presence.now()) / 1000;
+        let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
             email: caller.email.as_str().to_owned(),
             scope: caller.scope.into(),
-            expires_at: caller.expires_at,
+            expires_at: caller.expires_at.get(),
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
         if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(
-            header::SET_COOKIE,
-            request_context::session_cookie(&request.context, token, seconds),
-        ))
+        let cookie = request_context::session_cookie(&request.context, token, seconds);
+        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Who am I.
@@ -160,7 +160,7 @@ impl SessionApi {
         Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
-            expires_at: user.caller.expires_at,
+            expires_at: user.caller.expires_at.get(),
             csrf_token: user.csrf_token(),
         })
     }
@@ -176,10 +176,10 @@ impl SessionApi {
 }
 
 /// It was done, and the cookie goes where there was one.
-pub(super) fn done_and_forgotten(clear_cookie: Option<String>) -> WithHeaders<Done> {
+pub(super) fn done_and_forgotten(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
         None => answer,
     }
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use presence_core::Millis;
 use presence_core::stream::Retention;
 use presence_service::ServiceSettings;
 use presence_service::operator::OperatorTokenDigest;
@@ -58,16 +57,16 @@ impl Settings {
     pub fn service(&self) -> ServiceSettings {
         ServiceSettings {
             development: self.dev,
-            session: millis(self.session_seconds),
+            session: seconds(self.session_seconds),
             session_ends_with_assertion: self.session_ends_with_assertion,
-            grace: millis(self.grace_seconds),
-            warm_up: millis(self.warm_up_seconds),
+            grace: seconds(self.grace_seconds),
+            warm_up: seconds(self.warm_up_seconds),
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
             apps_per_developer: self.apps_per_developer,
             kept: Retention {
                 entries: self.app_queue_updates,
-                age: millis(self.app_queue_seconds),
+                age: seconds(self.app_queue_seconds),
             },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
@@ -99,29 +98,29 @@ impl Settings {
         SocketLimits {
             device_frame: self.device_frame_bytes,
             app_frame: self.app_frame_bytes,
-            hello: millis(self.hello_seconds),
-            ping: millis(self.ping_seconds),
-            write: millis(self.write_seconds),
+            hello: seconds(self.hello_seconds),
+            ping: seconds(self.ping_seconds),
+            write: seconds(self.write_seconds),
         }
     }
 
     /// How long an operator stays signed in.
     pub(crate) fn admin_session(&self) -> Duration {
-        Duration::from_millis(millis(self.admin_session_seconds))
+        seconds(self.admin_session_seconds)
     }
 
     /// How long the sockets are told to go.
     pub fn drain(&self) -> Duration {
-        Duration::from_millis(millis(self.drain_seconds))
+        seconds(self.drain_seconds)
     }
 
     /// How long nothing may be written to a connection.
     pub(crate) fn silences(&self) -> Silences {
-        let first = millis(self.request_seconds);
+        let first = seconds(self.request_seconds);
         Silences {
-            handshake: millis(self.tls_handshake_seconds),
+            handshake: seconds(self.tls_handshake_seconds),
             first,
-            later: first.max(millis(self.ping_seconds) * 2 + 5_000),
+            later: first.max(seconds(self.ping_seconds) * 2 + Duration::from_secs(5)),
         }
     }
 
@@ -136,6 +135,6 @@ impl Settings {
     clippy::cast_sign_loss,
     reason = "checked to be in bounds"
 )]
-fn millis(seconds: f64) -> Millis {
-    (seconds * 1000.0).round() as Millis
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_millis((seconds * 1000.0).round() as u64)
 }

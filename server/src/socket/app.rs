@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
-use presence_core::Millis;
 use presence_core::violation_window::ViolationWindow;
 use presence_protocol::app::{
     self, AppServiceAuth, AppServiceCommand, AppServiceRequest, QueuedNotification,
@@ -279,8 +279,8 @@ impl ProtocolState for AppServiceProtocol {
 
     fn flushed(&mut self) {}
 
-    fn look_at_time(&mut self) -> Millis {
-        Millis::MAX / 2
+    fn look_at_time(&mut self) -> Option<Duration> {
+        None
     }
 
     fn may_log(&self) -> bool {

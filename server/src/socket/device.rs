@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
-use presence_core::{Millis, Notification, Settlement};
+use presence_core::{Notification, Settlement};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
@@ -261,19 +262,19 @@ impl ProtocolState for DeviceProtocol {
         }
     }
 
-    fn look_at_time(&mut self) -> Millis {
+    fn look_at_time(&mut self) -> Option<Duration> {
         let now = self.presence.now();
-        let Some(guest) = &mut self.guest else { return Millis::MAX / 2 };
+        let guest = self.guest.as_mut()?;
         loop {
             match guest.known.due(now) {
-                SessionDeadline::Nothing(at) => return at.saturating_sub(now).min(Millis::MAX / 2),
+                SessionDeadline::Nothing(at) => return Some(at - now),
                 SessionDeadline::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
                     self.bell.wake();
                 }
                 SessionDeadline::Close => {
                     self.bell.close(CloseCode::NotAuthorised);
-                    return 1_000;
+                    return Some(Duration::from_secs(1));
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use presence_core::Millis;
 use presence_protocol::CloseCode;
 use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use crate::meter::{Channel, ChannelMeter};
 /// How many sockets are told to go at once while draining.
 const DRAIN_BATCHES: u32 = 20;
 
-/// The limits of a socket. Durations are in milliseconds.
+/// The limits of a socket.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketLimits {
     /// The most bytes of a frame from a device.
@@ -26,11 +25,11 @@ pub struct SocketLimits {
     /// The most bytes of a frame from an AppService.
     pub app_frame: usize,
     /// How long a new socket may stay unknown.
-    pub hello: Millis,
+    pub hello: Duration,
     /// How often a silent peer is pinged; one silent for two intervals is dead.
-    pub ping: Millis,
+    pub ping: Duration,
     /// How long a peer may let what is written to it wait.
-    pub write: Millis,
+    pub write: Duration,
 }
 
 /// What all sockets share.
@@ -58,10 +57,10 @@ impl SocketRegistry {
     /// A register without sockets.
     pub fn new(service: Arc<PresenceService>, limits: SocketLimits, origins: Origins) -> Self {
         Self {
+            wheel: TimerWheel::new(service.clock()),
             service,
             limits,
             origins,
-            wheel: TimerWheel::default(),
             tasks: TaskTracker::new(),
             device_meter: ChannelMeter::new(Channel::Device),
             app_meter: ChannelMeter::new(Channel::App),

@@ -6,10 +6,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use presence_core::Millis;
+use presence_core::Steady;
 use presence_protocol::{AppId, CloseCode};
 use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -28,8 +29,8 @@ use crate::meter::Channel;
 const FRAMES_A_TURN: usize = 64;
 /// How many bytes may wait in the write buffer before more is taken from the conversation.
 const UNFLUSHED: usize = 64 * 1024;
-/// How long a closed socket waits for its peer's close frame, in milliseconds.
-const LINGER: Millis = 2_000;
+/// How long a closed socket waits for its peer's close frame.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What is said on a socket.
 pub(crate) trait ProtocolState: Send {
@@ -57,8 +58,8 @@ pub(crate) trait ProtocolState: Send {
     /// Everything that was said so far is on its way.
     fn flushed(&mut self);
 
-    /// When it wants to be asked again, in milliseconds from now, and what it wants to say now because of the time.
-    fn look_at_time(&mut self) -> Millis;
+    /// Acts on the time. Returns how long from now until it must be asked again, `None` if never.
+    fn look_at_time(&mut self) -> Option<Duration>;
 
     /// Whether something is under way that may be logged.
     fn may_log(&self) -> bool;
@@ -96,21 +97,21 @@ pub(crate) struct SocketLoop<C> {
     /// The number of the connection, as the log has it.
     id: u64,
     /// The time of this turn: the clock is read once.
-    now: Millis,
-    opened_at: Millis,
-    heard_at: Millis,
-    pinged_at: Millis,
+    now: Steady,
+    opened_at: Steady,
+    heard_at: Steady,
+    pinged_at: Steady,
     /// Since when something waits to be flushed.
-    unflushed_since: Option<Millis>,
+    unflushed_since: Option<Steady>,
     unflushed: usize,
-    called_at: Option<Millis>,
+    called_at: Option<Steady>,
     closing: Option<Closing>,
     /// The span of a socket whose Application is known.
     span: Option<Box<Span>>,
 }
 
 struct Closing {
-    until: Millis,
+    until: Steady,
     /// The peer speaks no WebSocket any more: what it still sends is thrown away, so that it can read our good-bye.
     deaf: bool,
 }
@@ -366,23 +367,24 @@ impl<C: ProtocolState> SocketLoop<C> {
             self.call_at(now, now + LINGER);
             return Poll::Pending;
         }
-        let mut next = now + self.conversation.look_at_time();
+        let mut next = self.conversation.look_at_time().map(|wait| now + wait);
         if !self.conversation.is_known() {
             let hello = self.opened_at + limits.hello;
             if now >= hello {
                 self.close(self.conversation.why_unknown());
                 self.bell.wake();
             }
-            next = next.min(hello);
+            next = Some(next.map_or(hello, |next| next.min(hello)));
         }
-        next = next.min(self.ping(now));
-        next = next.min(self.unflushed_since.map_or(next, |since| since + limits.write));
+        let ping = self.ping(now);
+        let write = self.unflushed_since.map(|since| since + limits.write);
+        let next = [next, write].into_iter().flatten().fold(ping, Steady::min);
         self.call_at(now, next);
         Poll::Pending
     }
 
     /// Pings a peer that has been silent for an interval, and gives the time of the next look.
-    fn ping(&mut self, now: Millis) -> Millis {
+    fn ping(&mut self, now: Steady) -> Steady {
         let interval = self.sockets.limits.ping;
         let silent_since = self.heard_at.max(self.pinged_at);
         if now < silent_since + interval {
@@ -391,14 +393,14 @@ impl<C: ProtocolState> SocketLoop<C> {
         self.pinged_at = now;
         self.send(Message::Ping(Bytes::new()), 0);
         self.bell.wake();
-        (self.heard_at + 2 * interval).max(now + 1)
+        (self.heard_at + 2 * interval).max(now + Duration::from_millis(1))
     }
 
-    fn call_at(&mut self, now: Millis, at: Millis) {
+    fn call_at(&mut self, now: Steady, at: Steady) {
         if self.called_at.is_some_and(|called| called > now && called <= at) {
             return;
         }
         self.called_at = Some(at);
-        self.sockets.wheel.schedule(at.saturating_sub(now), &self.bell);
+        self.sockets.wheel.schedule(at - now, &self.bell);
     }
 }

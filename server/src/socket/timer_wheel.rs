@@ -4,15 +4,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use presence_core::Millis;
+use presence_core::Clock;
 use presence_service::SocketWaker;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How fine the time is told, in milliseconds.
-const TICK: Millis = 100;
+/// The resolution of the wheel.
+const TICK: Duration = Duration::from_millis(100);
 /// The slots of one turn; a later call stays in its slot for further turns.
 const SLOTS: u64 = 512;
 
@@ -23,42 +23,42 @@ struct Call {
 
 /// The wheel.
 pub(crate) struct TimerWheel {
-    started: Instant,
+    clock: Arc<dyn Clock>,
     slots: Vec<Mutex<Vec<Call>>>,
     /// The last tick whose calls were made, or are being made.
     turned_to: AtomicU64,
 }
 
-impl Default for TimerWheel {
-    fn default() -> Self {
+impl TimerWheel {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            started: Instant::now(),
+            clock,
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             turned_to: AtomicU64::new(0),
         }
     }
-}
 
-impl TimerWheel {
-    /// Rings a bell once, after so many milliseconds or a little later.
-    pub(crate) fn schedule(&self, delay: Millis, bell: &Arc<SocketWaker>) {
-        self.call_at(self.elapsed().saturating_add(delay) / TICK + 1, bell);
+    /// Rings a bell once, after `delay` or a little later.
+    pub(crate) fn schedule(&self, delay: Duration, bell: &Arc<SocketWaker>) {
+        self.call_at(self.tick_after(delay) + 1, bell);
     }
 
     /// Turns until it is told to stop.
     pub(crate) async fn turn(&self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(TICK));
+        let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => self.turn_to(self.elapsed() / TICK),
+                _ = ticks.tick() => self.turn_to(self.tick_after(Duration::ZERO)),
             }
         }
     }
 
-    fn elapsed(&self) -> Millis {
-        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    /// Returns the number of the tick that is the last one to begin within `delay` from now.
+    fn tick_after(&self, delay: Duration) -> u64 {
+        let time = (self.clock.steady() + delay).since_start();
+        u64::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn call_at(&self, due: u64, bell: &Arc<SocketWaker>) {
@@ -94,7 +94,13 @@ impl TimerWheel {
 mod tests {
     use std::task::{Context, Waker};
 
+    use presence_core::ManualClock;
+
     use super::*;
+
+    fn wheel() -> TimerWheel {
+        TimerWheel::new(Arc::new(ManualClock::default()))
+    }
 
     fn rung(bell: &SocketWaker) -> bool {
         bell.register(&Context::from_waker(Waker::noop()))
@@ -102,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_bell_rings_at_its_time_and_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.call_at(3, &bell);
         (1..=2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_call_beyond_one_turn_does_not_come_early() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.call_at(SLOTS * 2 + 3, &bell);
         (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -124,11 +130,8 @@ mod tests {
 
     #[test]
     fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
-        let (wheel, late, early) = (
-            TimerWheel::default(),
-            Arc::new(SocketWaker::default()),
-            Arc::new(SocketWaker::default()),
-        );
+        let (wheel, late, early) =
+            (wheel(), Arc::new(SocketWaker::default()), Arc::new(SocketWaker::default()));
         wheel.call_at(5, &late);
         wheel.call_at(SLOTS * 4, &early);
         wheel.turn_to(SLOTS * 3);
@@ -137,9 +140,21 @@ mod tests {
 
     #[test]
     fn a_call_for_a_time_that_is_over_comes_at_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.turn_to(7);
         wheel.call_at(7, &bell);
+        assert!(rung(&bell));
+    }
+
+    #[test]
+    fn a_call_is_scheduled_by_the_injected_clock_and_never_before_its_time() {
+        let (clock, bell) = (Arc::new(ManualClock::default()), Arc::new(SocketWaker::default()));
+        let wheel = TimerWheel::new(Arc::<ManualClock>::clone(&clock));
+        clock.advance(Duration::from_millis(50));
+        wheel.schedule(Duration::from_millis(250), &bell);
+        wheel.turn_to(3);
+        assert!(!rung(&bell), "tick 3 begins at 300 ms");
+        wheel.turn_to(4);
         assert!(rung(&bell));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use presence_core::model::{App, Email, Millis, Notification, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{App, Email, Notification, UserId};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::error::StoreError;
@@ -20,7 +21,7 @@ pub struct Account {
     /// The verified e-mail.
     pub email: Email,
     /// When the user was first seen.
-    pub created_at: Millis,
+    pub created_at: UnixMillis,
     /// How many sessions are held, expired ones that were not purged yet too.
     pub sessions: u64,
     /// Who may see the user.

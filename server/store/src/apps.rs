@@ -1,6 +1,9 @@
 //! Applications. Removing one is the writer's.
 
-use presence_core::model::{App, ApplicationState, Millis, UserId};
+use std::time::Duration;
+
+use presence_core::UnixMillis;
+use presence_core::model::{App, ApplicationState, UserId};
 use presence_protocol::AppId;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
@@ -14,7 +17,7 @@ use crate::store::Store;
 use crate::tables::app;
 
 /// Looks within a minute of the last one that was noted are not noted.
-const MINUTE: Millis = 60_000;
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// What of an Application is to change; `None` leaves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,7 +149,7 @@ impl Store {
     pub async fn set_app_blocked(
         &self,
         app: AppId,
-        since: Option<Millis>,
+        since: Option<UnixMillis>,
     ) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
             .col_expr(app::Column::BlockedAt, Expr::value(since.map(stored)))
@@ -199,14 +202,14 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn touch_app(&self, app: AppId, now: Millis) -> Result<(), StoreError> {
+    pub async fn touch_app(&self, app: AppId, now: UnixMillis) -> Result<(), StoreError> {
         app::Entity::update_many()
             .col_expr(app::Column::LastLookedAt, Expr::value(stored(now)))
             .filter(app::Column::Id.eq(app.to_string()))
             .filter(
                 Condition::any()
                     .add(app::Column::LastLookedAt.is_null())
-                    .add(app::Column::LastLookedAt.lte(stored(now.saturating_sub(MINUTE)))),
+                    .add(app::Column::LastLookedAt.lte(stored(now - MINUTE))),
             )
             .exec(self.write())
             .await?;

@@ -5,7 +5,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::{digest, millis, stored};
+use crate::rows::{digest, number, stored_number};
 use crate::store::Store;
 use crate::tables::{generation, session};
 
@@ -44,7 +44,7 @@ impl Store {
         generation::Entity::insert(generation::ActiveModel {
             user_id: ActiveValue::Set(user.0),
             issuer: ActiveValue::Set(given.issuer.to_string()),
-            generation: ActiveValue::Set(stored(given.number)),
+            generation: ActiveValue::Set(stored_number(given.number)),
         })
         .on_conflict(
             OnConflict::columns([generation::Column::UserId, generation::Column::Issuer])
@@ -87,7 +87,7 @@ async fn greatest<C: ConnectionTrait>(
     issuer: &str,
 ) -> Result<Option<u64>, StoreError> {
     let row = generation::Entity::find_by_id((user.0, issuer.to_owned())).one(db).await?;
-    row.map(|row| millis("generations", row.generation)).transpose()
+    row.map(|row| number("generations", row.generation)).transpose()
 }
 
 async fn end_older_sessions<C: ConnectionTrait>(
@@ -98,7 +98,7 @@ async fn end_older_sessions<C: ConnectionTrait>(
     let older = session::Column::UserId
         .eq(user.0)
         .and(session::Column::Issuer.eq(&*given.issuer))
-        .and(session::Column::Generation.lt(stored(given.number)));
+        .and(session::Column::Generation.lt(stored_number(given.number)));
     let rows = session::Entity::find().filter(older.clone()).all(db).await?;
     session::Entity::delete_many().filter(older).exec(db).await?;
     rows.iter().map(|row| digest("sessions", &row.digest)).collect()

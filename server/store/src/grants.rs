@@ -1,6 +1,7 @@
 //! Grants, as they are read. Every change of one is the writer's.
 
-use presence_core::model::{ApplicationState, Grant, Millis, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{ApplicationState, Grant, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
@@ -24,7 +25,7 @@ pub struct GrantedApp {
     /// How far it has come.
     pub state: ApplicationState,
     /// When it last looked at anybody's presence, to the minute.
-    pub last_looked_at: Option<Millis>,
+    pub last_looked_at: Option<UnixMillis>,
 }
 
 /// A user, with one of the user's grants or none.

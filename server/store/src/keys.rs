@@ -1,6 +1,9 @@
 //! API keys, of which only the digests are kept.
 
-use presence_core::model::{ApiKey, Millis};
+use std::time::Duration;
+
+use presence_core::UnixMillis;
+use presence_core::model::ApiKey;
 use presence_protocol::AppId;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
@@ -11,7 +14,7 @@ use crate::store::Store;
 use crate::tables::api_key;
 
 /// Uses within a minute of the last one that was noted are not noted.
-const MINUTE: Millis = 60_000;
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl Store {
     /// Adds a key to an Application, which must be there.
@@ -24,7 +27,7 @@ impl Store {
         app: AppId,
         prefix: &str,
         digest: [u8; 32],
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<ApiKey, StoreError> {
         let row = api_key::ActiveModel {
             app_id: ActiveValue::Set(app.to_string()),
@@ -78,14 +81,14 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn touch_key(&self, key: i64, now: Millis) -> Result<(), StoreError> {
+    pub async fn touch_key(&self, key: i64, now: UnixMillis) -> Result<(), StoreError> {
         api_key::Entity::update_many()
             .col_expr(api_key::Column::LastUsedAt, Expr::value(stored(now)))
             .filter(api_key::Column::Id.eq(key))
             .filter(
                 Condition::any()
                     .add(api_key::Column::LastUsedAt.is_null())
-                    .add(api_key::Column::LastUsedAt.lte(stored(now.saturating_sub(MINUTE)))),
+                    .add(api_key::Column::LastUsedAt.lte(stored(now - MINUTE))),
             )
             .exec(self.write())
             .await?;

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use presence_core::model::{Email, Millis, Session};
+use presence_core::UnixMillis;
+use presence_core::model::{Email, Session};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, JoinType, QueryFilter,
     QuerySelect, RelationTrait,
@@ -45,7 +46,7 @@ impl Lookup {
     pub(crate) async fn find(
         &self,
         digest: [u8; 32],
-        now: Millis,
+        now: UnixMillis,
         db: &DatabaseConnection,
     ) -> Answer {
         loop {
@@ -68,7 +69,7 @@ impl Lookup {
     }
 }
 
-async fn answer_all(asks: Vec<Ask>, now: Millis, db: &DatabaseConnection) {
+async fn answer_all(asks: Vec<Ask>, now: UnixMillis, db: &DatabaseConnection) {
     let mut digests: Vec<[u8; 32]> = asks.iter().map(|ask| ask.digest).collect();
     digests.sort_unstable();
     digests.dedup();
@@ -86,7 +87,7 @@ async fn answer_all(asks: Vec<Ask>, now: Millis, db: &DatabaseConnection) {
 
 async fn sessions(
     digests: &[[u8; 32]],
-    now: Millis,
+    now: UnixMillis,
     db: &DatabaseConnection,
 ) -> Result<HashMap<[u8; 32], (Session, Email)>, StoreError> {
     let mut found = HashMap::with_capacity(digests.len());

@@ -1,6 +1,6 @@
 //! Forgets what has expired and nobody waits for. Expired notifications are the writer's, since they get receipts.
 
-use presence_core::model::Millis;
+use presence_core::UnixMillis;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn purge(&self, now: Millis) -> Result<u64, StoreError> {
+    pub async fn purge(&self, now: UnixMillis) -> Result<u64, StoreError> {
         let sessions = self.purge_table::<session::Entity>(session::Column::ExpiresAt, now).await?;
         let keys =
             self.purge_table::<idempotency::Entity>(idempotency::Column::ExpiresAt, now).await?;
@@ -31,7 +31,7 @@ impl Store {
     async fn purge_table<E: EntityTrait>(
         &self,
         expires_at: E::Column,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<u64, StoreError> {
         let key: Vec<E::Column> =
             E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();

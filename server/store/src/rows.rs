@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use presence_core::UnixMillis;
 use presence_core::model::{
-    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, Millis, Notification, Scope,
+    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, Notification, Scope,
     Session, Settlement, UserId,
 };
 use presence_protocol::app::ReceiptState;
@@ -231,7 +232,7 @@ impl TryFrom<session::Model> for Session {
             expires_at: millis("sessions", row.expires_at)?,
             generation: match (row.issuer, row.generation) {
                 (Some(issuer), Some(number)) => {
-                    let number = millis("sessions", number)?;
+                    let number = self::number("sessions", number)?;
                     Some(CredentialGeneration { issuer: issuer.into(), number })
                 }
                 (_, None) => None,
@@ -263,11 +264,21 @@ pub(crate) fn digest(table: &'static str, bytes: &[u8]) -> Result<[u8; 32], Stor
     bytes.try_into().map_err(|_| StoreError::Nonsense(table))
 }
 
-pub(crate) fn millis(table: &'static str, at: i64) -> Result<Millis, StoreError> {
-    at.try_into().map_err(|_| StoreError::Nonsense(table))
+pub(crate) fn millis(table: &'static str, at: i64) -> Result<UnixMillis, StoreError> {
+    number(table, at).map(UnixMillis::new)
+}
+
+/// Reads a number that is never negative.
+pub(crate) fn number(table: &'static str, stored: i64) -> Result<u64, StoreError> {
+    stored.try_into().map_err(|_| StoreError::Nonsense(table))
+}
+
+/// Returns a number as the tables hold it, at most `i64::MAX`.
+pub(crate) fn stored_number(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// A time as the tables hold it; one beyond the year 292,000,000 is cut to it.
-pub(crate) fn stored(at: Millis) -> i64 {
-    at.try_into().unwrap_or(i64::MAX)
+pub(crate) fn stored(at: UnixMillis) -> i64 {
+    stored_number(at.get())
 }

@@ -1,10 +1,11 @@
 //! Sessions of users, of whose tokens only the digests are kept.
 
-use presence_core::model::{Email, Millis, Session, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{Email, Session, UserId};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::stored;
+use crate::rows::{stored, stored_number};
 use crate::store::Store;
 use crate::tables::session;
 
@@ -22,7 +23,9 @@ impl Store {
             created_at: ActiveValue::Set(stored(session.created_at)),
             expires_at: ActiveValue::Set(stored(session.expires_at)),
             issuer: ActiveValue::Set(session.generation.as_ref().map(|of| of.issuer.to_string())),
-            generation: ActiveValue::Set(session.generation.as_ref().map(|of| stored(of.number))),
+            generation: ActiveValue::Set(
+                session.generation.as_ref().map(|of| stored_number(of.number)),
+            ),
         })
         .exec_without_returning(self.write())
         .await?;
@@ -37,7 +40,7 @@ impl Store {
     pub async fn session(
         &self,
         digest: &[u8; 32],
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Option<Session>, StoreError> {
         let row = session::Entity::find_by_id(digest.to_vec())
             .filter(session::Column::ExpiresAt.gt(stored(now)))
@@ -55,7 +58,7 @@ impl Store {
     pub async fn session_with_email(
         &self,
         digest: [u8; 32],
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Option<(Session, Email)>, StoreError> {
         self.lookup().find(digest, now, self.read()).await
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_core::model::Millis;
+use presence_core::UnixMillis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
@@ -39,13 +39,13 @@ impl Store {
     ///
     /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s), `InUse`, `ReadOnly`,
     /// `TooNew`, `Unavailable`.
-    pub async fn open(url: &str, now: Millis) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
         Self::open_patiently(url, now, PATIENCE).await
     }
 
     pub(crate) async fn open_patiently(
         url: &str,
-        now: Millis,
+        now: UnixMillis,
         patience: Duration,
     ) -> Result<Self, StoreError> {
         let address = Address::parse(url, patience)?;
@@ -134,11 +134,11 @@ pub(crate) async fn begin_immediate(
 }
 
 /// A clock that went back must not lead to an epoch that was there before: versions grow for ever.
-async fn begin_epoch(db: &DatabaseConnection, now: Millis) -> Result<(u64, bool), StoreError> {
+async fn begin_epoch(db: &DatabaseConnection, now: UnixMillis) -> Result<(u64, bool), StoreError> {
     let transaction = begin_immediate(db).await?;
     let last = meta::Entity::find_by_id(ONLY_ROW).one(&transaction).await?;
     let after_last = last.as_ref().map_or(1, |row| row.epoch.saturating_add(1));
-    let epoch = i64::try_from(now / 1000).unwrap_or(i64::MAX).max(after_last);
+    let epoch = i64::try_from(now.as_secs()).unwrap_or(i64::MAX).max(after_last);
     let had_devices = last.is_some_and(|row| row.devices_connected);
     meta::Entity::insert(meta::ActiveModel {
         id: ActiveValue::Set(ONLY_ROW),

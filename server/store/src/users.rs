@@ -1,6 +1,7 @@
 //! Users: a verified e-mail and a number. Erasing one is the writer's.
 
-use presence_core::model::{Email, Millis, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{Email, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
@@ -18,7 +19,7 @@ impl Store {
     pub async fn find_or_create_user(
         &self,
         email: &Email,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<UserId, StoreError> {
         if let Some(user) = self.find_user(email).await? {
             return Ok(user);

@@ -26,7 +26,8 @@ pub(crate) mod request;
 
 use std::sync::Arc;
 
-use presence_core::model::{Clock, Grant, Millis, Settlement, UserId};
+use presence_core::model::{Grant, Settlement, UserId};
+use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
@@ -104,7 +105,7 @@ impl Writer {
         user: UserId,
         app: AppId,
         puid: Puid,
-        now: Millis,
+        now: UnixMillis,
     ) -> WriteReply<Option<GrantOutcome>> {
         self.submit(GrantQuestion { user, app, puid, now }, Op::Grant)
     }

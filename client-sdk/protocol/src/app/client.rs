@@ -234,13 +234,14 @@ mod tests {
     };
     use crate::presence::Status;
     use crate::request::RequestId;
+    use crate::time::UnixMillis;
 
     fn presence() -> PresenceUpdate {
         PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,
             version: 2,
-            since: 3000,
+            since: UnixMillis::new(3000),
             message: None,
             revoked: false,
         }

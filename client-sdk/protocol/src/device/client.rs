@@ -123,6 +123,7 @@ mod tests {
     use super::super::{DeviceAuth, StatusReport};
     use super::*;
     use crate::errno::Errno;
+    use crate::time::UnixMillis;
 
     #[test]
     fn what_the_server_writes_is_read() {
@@ -133,7 +134,7 @@ mod tests {
             action: String::new(),
             appid: AppId::from_bits(1),
             id: NotificationId::from_bits(2),
-            sent_at: 3,
+            sent_at: UnixMillis::new(3),
         };
         let ko = ApiError::slow_down(0.5);
         for (written, meant) in [

@@ -80,7 +80,7 @@ fn replies_have_the_seed_s_form() {
         action: String::new(),
         appid: AppId::from_bits(1),
         id: NotificationId::from_bits(2),
-        sent_at: 3,
+        sent_at: UnixMillis::new(3),
     };
     assert_eq!(
         notifications([&item]),

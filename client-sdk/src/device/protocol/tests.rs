@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use presence_protocol::device::{DeviceCommand, Proof, parse};
-use presence_protocol::{AppId, CloseCode, Status, StatusText};
+use presence_protocol::{AppId, CloseCode, Status, StatusText, UnixMillis};
 use tokio::time::Instant;
 
 use super::*;
@@ -77,7 +77,7 @@ impl Fixture {
             action: String::new(),
             appid: AppId::from_bits(1),
             id: NotificationId::from_bits(id),
-            sent_at: 0,
+            sent_at: UnixMillis::default(),
         };
         self.receive(&presence_protocol::device::notifications([&notification])).unwrap();
     }

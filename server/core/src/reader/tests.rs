@@ -1,17 +1,24 @@
 use presence_protocol::NotificationId;
 use presence_protocol::app::ReceiptState;
 
+use presence_protocol::UnixMillis;
+
 use super::*;
 use crate::stream::Retention;
 
 const UID: Puid = Puid::from_bits(1);
 
 fn stream() -> Stream {
-    Stream::new(1, 1_000, true, Retention { entries: 1_000, age: 3_600_000 })
+    Stream::new(
+        1,
+        1_000,
+        true,
+        Retention { entries: 1_000, age: std::time::Duration::from_hours(1) },
+    )
 }
 
 fn tell(stream: &mut Stream, uid: u128, status: Status) {
-    let _ = stream.tell(Puid::from_bits(uid), View::new(status, None), 0);
+    let _ = stream.tell(Puid::from_bits(uid), View::new(status, None), UnixMillis::default());
 }
 
 fn page(reading: ReadOutcome) -> Page {
@@ -97,7 +104,12 @@ fn a_foreign_cursor_means_a_gap_and_a_snapshot() {
 
 #[test]
 fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_out() {
-    let mut stream = Stream::new(1, 1_000, true, Retention { entries: 1, age: 3_600_000 });
+    let mut stream = Stream::new(
+        1,
+        1_000,
+        true,
+        Retention { entries: 1, age: std::time::Duration::from_hours(1) },
+    );
     let mut readers = [
         Reader::paged(&stream, None, false),
         Reader::paged(&stream, None, true),
@@ -150,7 +162,7 @@ fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
 fn a_plain_reader_hears_of_one_who_revoked_while_it_waited_for_the_list_only_that() {
     let mut stream = stream();
     let mut reader = Reader::plain(&stream, vec![UID]);
-    stream.revoke(UID, 0);
+    stream.revoke(UID, UnixMillis::default());
     assert!(page(reader.next(&stream, false)).presence[0].revoked);
     assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
@@ -180,7 +192,7 @@ fn a_revoked_user_is_said_to_be_so_even_where_already_offline() {
     let mut stream = stream();
     let mut reader = Reader::paged(&stream, None, false);
     let _ = reader.next(&stream, false);
-    stream.revoke(UID, 0);
+    stream.revoke(UID, UnixMillis::default());
     let told = page(reader.next(&stream, false));
     assert!(told.presence[0].revoked && told.presence[0].status == Status::Offline);
 }
@@ -193,7 +205,10 @@ fn receipts_come_to_those_who_asked_and_are_not_coalesced() {
     let _ = (wants.next(&stream, false), other.next(&stream, false));
     for id in 0..600 {
         let id = NotificationId::from_bits(id);
-        assert!(stream.receipt(Receipt { id, uid: UID, state: ReceiptState::Expired }, 0));
+        assert!(stream.receipt(
+            Receipt { id, uid: UID, state: ReceiptState::Expired },
+            UnixMillis::default()
+        ));
     }
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), PAGE);
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), 100);

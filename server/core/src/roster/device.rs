@@ -1,19 +1,21 @@
 //! One device: its seat, what it reported, and to whom.
 
-use presence_protocol::{AppId, DeviceName};
+use std::time::Duration;
+
+use presence_protocol::{AppId, DeviceName, UnixMillis};
 
 use super::{DeviceInfo, View};
-use crate::model::Millis;
+use crate::clock::Steady;
 
 pub(super) enum Seat<H> {
     Connected(H),
     /// In its grace time.
     Lost {
-        until: Millis,
+        until: Steady,
     },
     /// Its presence is over; only its visibility is remembered.
     Gone {
-        until: Millis,
+        until: Steady,
     },
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Device<H> {
     pub(super) name: DeviceName,
     pub(super) seat: Seat<H>,
     pub(super) generation: u64,
-    pub(super) since: Millis,
+    pub(super) since: UnixMillis,
     /// The last report to all that may see the device.
     general: Option<Report>,
     /// The last report to single Applications.
@@ -41,7 +43,7 @@ pub(super) struct Device<H> {
 }
 
 impl<H> Device<H> {
-    pub(super) fn new(name: DeviceName, seat: Seat<H>, generation: u64, since: Millis) -> Self {
+    pub(super) fn new(name: DeviceName, seat: Seat<H>, generation: u64, since: UnixMillis) -> Self {
         Self { name, seat, generation, since, general: None, narrow: Vec::new(), visibility: None }
     }
 
@@ -79,7 +81,7 @@ impl<H> Device<H> {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Millis, visibility_kept: Millis) {
+    pub(super) fn tick(&mut self, now: Steady, visibility_kept: Duration) {
         if let Seat::Lost { until } = self.seat
             && until <= now
         {
@@ -89,14 +91,14 @@ impl<H> Device<H> {
         }
     }
 
-    pub(super) fn is_forgotten(&self, now: Millis) -> bool {
+    pub(super) fn is_forgotten(&self, now: Steady) -> bool {
         match self.seat {
             Seat::Gone { until } => until <= now || self.visibility.is_none(),
             Seat::Connected(_) | Seat::Lost { .. } => false,
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<Millis> {
+    pub(super) fn deadline(&self) -> Option<Steady> {
         match self.seat {
             Seat::Connected(_) => None,
             Seat::Lost { until } | Seat::Gone { until } => Some(until),

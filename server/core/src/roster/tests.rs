@@ -3,6 +3,10 @@ use super::*;
 const APP: AppId = AppId::from_bits(1);
 const OTHER: AppId = AppId::from_bits(2);
 
+fn at(seconds: u64) -> Steady {
+    Steady::from_start(Duration::from_secs(seconds))
+}
+
 struct User {
     roster: Roster<u64>,
     turns: u64,
@@ -23,7 +27,7 @@ impl User {
                 app: *app,
                 puid: Puid::from_bits(app.bits()),
                 paused,
-                granted_at: 0,
+                granted_at: UnixMillis::default(),
             })
             .collect();
         self.roster.set_grants(GrantSet { revision, grants }, &mut self.told);
@@ -72,7 +76,10 @@ fn arrive(
     name: &DeviceName,
     turn: u64,
 ) -> Result<Option<u64>, TooManyDevices> {
-    roster.arrive(NewConnection { name, handle: turn, generation: turn, now: 0 }, 20)
+    roster.arrive(
+        NewConnection { name, handle: turn, generation: turn, now: UnixMillis::default() },
+        20,
+    )
 }
 
 fn online() -> Vec<(AppId, Status, String)> {
@@ -147,10 +154,10 @@ fn a_lost_device_that_is_back_in_time_was_never_away() {
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     user.heard();
-    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
-    assert_eq!(user.roster.tick(9, &mut user.told), Some(10));
+    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    assert_eq!(user.roster.tick(at(9), &mut user.told), Some(at(10)));
     let phone = user.arrive("phone");
-    assert_eq!(user.roster.tick(10, &mut user.told), None);
+    assert_eq!(user.roster.tick(at(10), &mut user.told), None);
     user.says(&phone, Status::Online, "", None);
     assert_eq!(user.heard(), vec![]);
 }
@@ -161,9 +168,9 @@ fn a_lost_device_is_offline_after_its_grace_time_once() {
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);
     user.heard();
-    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
-    user.roster.tick(10, &mut user.told);
-    user.roster.tick(11, &mut user.told);
+    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    user.roster.tick(at(10), &mut user.told);
+    user.roster.tick(at(11), &mut user.told);
     assert_eq!(user.heard(), offline());
     assert!(user.roster.is_empty());
 }
@@ -265,8 +272,8 @@ fn visibility_outlives_a_grace_time_and_not_a_clean_close() {
     let mut user = User::with_grants(&[APP]);
     let phone = user.arrive("phone");
     user.shows_only_to(&phone, &[]);
-    user.leaves(&phone, Disconnect::Lost { until: 10 }).unwrap();
-    user.roster.tick(11, &mut user.told);
+    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    user.roster.tick(at(11), &mut user.told);
     assert_eq!(user.roster.devices(), vec![]);
     let phone = user.arrive("phone");
     user.says(&phone, Status::Online, "", None);

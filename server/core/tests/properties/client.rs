@@ -248,7 +248,9 @@ impl Client {
         ensure(said == *now, || format!("3: {uid} is {said:?} and ought to be {now:?}"))?;
         let revoked = kind != Kind::Opening && self.revoked.contains(&uid);
         let whole = said.0 != Status::Offline || presence.message.is_none();
-        ensure(whole && presence.since.is_multiple_of(1000), || format!("7: {presence:?}"))?;
+        ensure(whole && presence.since == presence.since.truncated_to_secs(), || {
+            format!("7: {presence:?}")
+        })?;
         ensure(presence.revoked == revoked, || format!("revoked: {presence:?}"))?;
         let known = self.belief.get(&uid).cloned();
         let again = match kind {

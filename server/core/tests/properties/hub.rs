@@ -1,12 +1,13 @@
 //! The rules wired together as the server's hub does it: shard, then streams, then readers; without locks and sockets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::roster::{Disconnect, NewConnection, View, ViewChange};
 use presence_core::shard::Shard;
 use presence_core::stream::{Retention, Stream};
-use presence_core::{Grant, GrantSet, Millis, UserId};
+use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
@@ -14,7 +15,7 @@ use crate::model::{Grants, Seat, Shown, Uid};
 use crate::step::{DEVICES, SEATS};
 
 /// How long a lost device has to come back.
-pub(crate) const GRACE: Millis = 10_000;
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// What goes over the wire.
 #[expect(clippy::struct_excessive_bools, reason = "so it is on the wire")]
@@ -56,7 +57,7 @@ pub(crate) struct Hub {
     rooms: Vec<Room>,
     /// What the rosters last had told of each.
     told: BTreeMap<Puid, View>,
-    pub(crate) now: Millis,
+    pub(crate) clock: ManualClock,
 }
 
 fn app_id(app: usize) -> AppId {
@@ -72,7 +73,7 @@ fn name(device: usize) -> DeviceName {
 }
 
 impl Hub {
-    pub(crate) fn new(active: &[bool], epoch: u64, kept: Retention, now: Millis) -> Self {
+    pub(crate) fn new(active: &[bool], epoch: u64, kept: Retention, clock: ManualClock) -> Self {
         let id = |app: usize| epoch * 1_000 + app as u64;
         let room = |(app, active): (usize, &bool)| Room {
             stream: Stream::new(id(app), epoch, *active, kept),
@@ -82,8 +83,17 @@ impl Hub {
             shard: Shard::default(),
             told: BTreeMap::new(),
             rooms: active.iter().enumerate().map(room).collect(),
-            now,
+            clock,
         }
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Returns the end of the grace time of a connection that is lost now.
+    pub(crate) fn grace_end(&self) -> Steady {
+        self.clock.steady() + GRACE
     }
 
     /// How many users it has in mind.
@@ -97,7 +107,7 @@ impl Hub {
 
     /// Whether there was a seat.
     pub(crate) fn connect(&mut self, seat: Seat) -> bool {
-        let (user, now) = (user_id(seat.user), self.now);
+        let (user, now) = (user_id(seat.user), self.now());
         let roster = self.shard.enter(user);
         let (name, generation) = (name(seat.device), seat.generation);
         let arrival = NewConnection { name: &name, handle: generation, generation, now };
@@ -111,7 +121,7 @@ impl Hub {
             app: app_id(live.app),
             puid: Puid::from_bits(live.uid),
             paused: live.paused,
-            granted_at: 0,
+            granted_at: UnixMillis::default(),
         });
         let set = GrantSet { revision: grants.revision, grants: live.collect() };
         let mut told = vec![];
@@ -150,7 +160,7 @@ impl Hub {
 
     /// Whether the seat was still its own.
     pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
-        let (user, until) = (user_id(seat.user), self.now + GRACE);
+        let (user, until) = (user_id(seat.user), self.grace_end());
         let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (device, mut told) = (name(seat.device), vec![]);
         let left = self.shard.find(user).is_some_and(|roster| {
@@ -175,23 +185,27 @@ impl Hub {
 
     pub(crate) fn tick(&mut self) {
         let mut told = vec![];
-        self.shard.tick(self.now, &mut told);
+        self.shard.tick(self.clock.steady(), &mut told);
         self.tell(told);
-        self.rooms.iter_mut().for_each(|room| room.stream.prune(self.now));
+        let now = self.now();
+        self.rooms.iter_mut().for_each(|room| room.stream.prune(now));
     }
 
     pub(crate) fn revoke(&mut self, app: usize, uid: Uid) {
-        self.rooms[app].stream.revoke(Puid::from_bits(uid), self.now);
+        let now = self.now();
+        self.rooms[app].stream.revoke(Puid::from_bits(uid), now);
     }
 
     pub(crate) fn switch(&mut self, app: usize, active: bool) {
-        self.rooms[app].stream.set_active(active, self.now);
+        let now = self.now();
+        self.rooms[app].stream.set_active(active, now);
     }
 
     pub(crate) fn receipt(&mut self, app: usize, receipt: Receipt) {
+        let now = self.now();
         let stream = &mut self.rooms[app].stream;
         let before = stream.head();
-        let rings = stream.receipt(receipt, self.now);
+        let rings = stream.receipt(receipt, now);
         assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
     }
 
@@ -219,6 +233,7 @@ impl Hub {
     }
 
     fn tell(&mut self, told: Vec<ViewChange>) {
+        let now = self.now();
         for ViewChange { app, puid, view } in told {
             let last = self.told.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster tells only of changes");
@@ -226,10 +241,10 @@ impl Hub {
             let before = stream.head();
             let known = stream.get(puid);
             let changes = (known.status, known.message) != (view.status, view.text.clone());
-            let rings = stream.tell(puid, view.clone(), self.now);
+            let rings = stream.tell(puid, view.clone(), now);
             assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
             assert!(changes || !rings, "2: a stream says only changes");
-            assert!(!stream.tell(puid, view, self.now), "2: told twice is said once");
+            assert!(!stream.tell(puid, view, now), "2: told twice is said once");
         }
     }
 }

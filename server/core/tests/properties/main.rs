@@ -66,7 +66,7 @@ fn shown_for_a_moment(then: [Step; 2]) -> Scenario {
     Scenario {
         users: 1,
         apps: 1,
-        kept: Retention { entries: 1_000, age: 3_600_000 },
+        kept: Retention { entries: 1_000, age: std::time::Duration::from_hours(1) },
         warming_up: false,
         granted: vec![],
         clients: vec![Habit { app: 0, form, keeps_up: false }],

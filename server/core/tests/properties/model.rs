@@ -2,8 +2,9 @@
 //! question. Slow, and deliberately without any of the code that it is held against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use presence_core::Millis;
+use presence_core::Steady;
 use presence_protocol::Status;
 
 /// A user as one Application knows them.
@@ -41,8 +42,8 @@ pub(crate) struct Seat {
 
 enum Here {
     Connected,
-    Lost(Millis),
-    Gone(Millis),
+    Lost(Steady),
+    Gone(Steady),
 }
 
 enum Word {
@@ -83,12 +84,12 @@ impl Device {
     }
 
     /// What is left of a device when its grace time is over, and an hour after.
-    fn survives(&mut self, now: Millis) -> bool {
+    fn survives(&mut self, now: Steady) -> bool {
         if let Here::Lost(until) = self.here
             && until <= now
         {
             self.said.retain(|said| matches!(said.word, Word::ShowOnly));
-            self.here = Here::Gone(until + 3_600_000);
+            self.here = Here::Gone(until + Duration::from_hours(1));
         }
         match self.here {
             Here::Gone(until) => until > now && !self.said.is_empty(),
@@ -166,7 +167,7 @@ impl Model {
     }
 
     /// A connection ended; lost, it has until then to come back. False where its seat is another's.
-    pub(crate) fn leave(&mut self, seat: Seat, lost_until: Option<Millis>) -> bool {
+    pub(crate) fn leave(&mut self, seat: Seat, lost_until: Option<Steady>) -> bool {
         let Some(user) = self.users.get_mut(&seat.user) else { return false };
         let Some(device) = user.devices.get_mut(&seat.device).filter(|d| d.is(seat)) else {
             return false;
@@ -191,7 +192,7 @@ impl Model {
     }
 
     /// Somebody looks at the clock.
-    pub(crate) fn tick(&mut self, now: Millis) {
+    pub(crate) fn tick(&mut self, now: Steady) {
         for user in self.users.values_mut() {
             user.devices.retain(|_, device| device.survives(now));
         }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 
-use presence_core::Millis;
 use presence_core::reader::WireFormat;
 use presence_core::stream::Retention;
 use presence_protocol::Status;
@@ -63,7 +62,7 @@ pub(crate) enum Step {
         active: bool,
     },
     Wait {
-        for_millis: Millis,
+        for_millis: u64,
     },
     Tick {
         after_millis: i64,
@@ -157,7 +156,7 @@ pub(crate) fn scenario(length: &Length) -> impl Strategy<Value = Scenario> + use
     let head = (1..=USERS, 1..=APPS, entries, any::<bool>(), granted);
     (head, clients, vec(step(), length.steps.clone())).prop_map(|(head, clients, steps)| {
         let (users, apps, entries, warming_up, granted) = head;
-        let kept = Retention { entries, age: 3_600_000 };
+        let kept = Retention { entries, age: std::time::Duration::from_hours(1) };
         Scenario { users, apps, kept, warming_up, granted, clients, steps }
     })
 }

@@ -1,15 +1,16 @@
 //! Lives a scenario: every step is done to the rules and to the model, then all who keep up read.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use presence_core::Millis;
 use presence_core::reader::WireFormat;
 use presence_core::stream::Retention;
+use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{NotificationId, Puid, Status};
 
 use crate::client::{Client, Held, Truth};
-use crate::hub::{GRACE, Hub, Next};
+use crate::hub::{Hub, Next};
 use crate::model::{Grants, Live, Model, Seat, Shown, Uid, offline};
 use crate::step::{Change, Habit, SEATS, Scenario, Step};
 
@@ -55,16 +56,16 @@ impl World {
 
     fn new(scenario: &Scenario) -> Self {
         let Scenario { users, apps, kept, warming_up, granted, clients, .. } = scenario.clone();
-        let (active, now) = (vec![true; apps], 1_700_000_000_123);
+        let (active, now) = (vec![true; apps], UnixMillis::new(1_700_000_000_123));
         let habits = clients.into_iter().map(|habit| Habit { app: habit.app % apps, ..habit });
         let witness =
             |app| Habit { app, form: WireFormat::Paged { receipts: false }, keeps_up: true };
         let clients: Vec<_> = habits.chain((0..apps).map(witness)).map(Client::new).collect();
         let mut world = Self {
-            hub: Hub::new(&active, now / 1000, kept, now),
+            hub: Hub::new(&active, now.as_secs(), kept, ManualClock::new(now)),
             model: Model::default(),
             kept,
-            epoch: now / 1000,
+            epoch: now.as_secs(),
             warming_up,
             active,
             tables: vec![Grants::default(); users],
@@ -107,9 +108,15 @@ impl World {
                 self.active[app % apps] = *active;
                 self.hub.switch(app % apps, *active);
             }
-            Step::Wait { for_millis } => self.hub.now += for_millis,
+            Step::Wait { for_millis } => self.hub.clock.advance(Duration::from_millis(*for_millis)),
             Step::Tick { after_millis } => {
-                self.tick(self.hub.now.saturating_add_signed(*after_millis));
+                let jump = Duration::from_millis(after_millis.unsigned_abs());
+                if *after_millis < 0 {
+                    self.hub.clock.set_now(self.hub.now() - jump);
+                } else {
+                    self.hub.clock.advance(jump);
+                }
+                self.tick();
             }
             Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state),
             Step::Open { client, with_cursor } => self.open_if_closed(*client, *with_cursor),
@@ -176,7 +183,7 @@ impl World {
 
     fn leave(&mut self, back: usize, clean: bool) -> Held {
         let Some(seat) = self.speaker(back) else { return Ok(()) };
-        let ours = self.model.leave(seat, (!clean).then_some(self.hub.now + GRACE));
+        let ours = self.model.leave(seat, (!clean).then_some(self.hub.grace_end()));
         same("an end", ours, self.hub.leave(seat, clean))
     }
 
@@ -235,10 +242,9 @@ impl World {
         }
     }
 
-    fn tick(&mut self, now: Millis) {
-        self.hub.now = now;
+    fn tick(&mut self) {
         self.hub.tick();
-        self.model.tick(now);
+        self.model.tick(self.hub.clock.steady());
     }
 
     fn receipt(&mut self, user: usize, app: usize, state: ReceiptState) {
@@ -275,8 +281,9 @@ impl World {
     }
 
     fn restart(&mut self, warming_up: bool) {
-        self.epoch = (self.hub.now / 1000).max(self.epoch + 1);
-        self.hub = Hub::new(&self.active, self.epoch, self.kept, self.hub.now);
+        let now = self.hub.now();
+        self.epoch = now.as_secs().max(self.epoch + 1);
+        self.hub = Hub::new(&self.active, self.epoch, self.kept, ManualClock::new(now));
         self.model = Model::default();
         self.warming_up = warming_up;
         self.connections.clear();
@@ -369,8 +376,8 @@ impl World {
         for back in 0..self.connections.len() {
             self.leave(back, false)?;
         }
-        // Far enough for whom the clock went back.
-        self.tick(self.hub.now + 2_000_000_000);
+        self.hub.clock.advance(Duration::from_secs(2_000_000));
+        self.tick();
         self.all_read_and_agree()?;
         let here = |client: &Client| client.belief.values().any(|shown| *shown != offline());
         same("somebody here", false, self.clients.iter().any(here))

@@ -2,10 +2,13 @@
 //!
 //! Only shapes are judged here; whether a time is over or a name is one is asked later, in the order of the rules.
 
+use std::time::Duration;
+
+use presence_core::UnixMillis;
 use serde_json::{Map, Value};
 
 use super::account;
-use crate::identity::{Millis, Reason};
+use crate::identity::Reason;
 
 /// Times from 1973 to 5138: seconds, zero and overflows fall outside.
 const TIMES: std::ops::Range<u64> = 100_000_000_000..100_000_000_000_000;
@@ -14,12 +17,12 @@ const TIMES: std::ops::Range<u64> = 100_000_000_000..100_000_000_000_000;
 const RESERVED: [&str; 10] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "public-key", "pubkey", "principal"];
 
-/// When something is valid, in milliseconds since 1970.
+/// When something is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
-    starts_at: Option<Millis>,
-    /// The last millisecond.
-    pub(crate) expires_at: Millis,
+    starts_at: Option<UnixMillis>,
+    /// The last millisecond in which it is valid.
+    pub(crate) expires_at: UnixMillis,
 }
 
 impl Window {
@@ -29,24 +32,24 @@ impl Window {
         Ok(Self { starts_at, expires_at })
     }
 
-    /// Whether `now` is inside, by clocks that may be `skew` milliseconds apart.
-    pub(crate) fn check(&self, now: Millis, skew: u64) -> Result<(), Reason> {
-        if self.starts_at.is_some_and(|start| start > now.saturating_add(skew)) {
+    /// Whether `now` is inside, by clocks that may be `skew` apart.
+    pub(crate) fn check(&self, now: UnixMillis, skew: Duration) -> Result<(), Reason> {
+        if self.starts_at.is_some_and(|start| start > now + skew) {
             return Err(Reason::NotYetValid);
         }
-        if now > self.expires_at.saturating_add(skew) {
+        if now > self.expires_at + skew {
             return Err(Reason::Expired);
         }
         Ok(())
     }
 }
 
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Reason> {
+fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixMillis>, Reason> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
     match value.as_u64() {
-        Some(time) if TIMES.contains(&time) => Ok(Some(time)),
+        Some(time) if TIMES.contains(&time) => Ok(Some(UnixMillis::new(time))),
         Some(_) | None => Err(Reason::Malformed),
     }
 }
@@ -147,18 +150,27 @@ mod tests {
 
     use super::*;
 
-    const NOW: Millis = 1_767_225_600_000;
+    const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
+    const SKEW: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_window_ends_and_begins_with_the_skew() {
         let window = |claims: &Value| Window::read(claims.as_object().unwrap()).unwrap();
         let ending = window(&json!({ "exp": NOW }));
-        assert_eq!(ending.check(NOW + 60_000, 60_000), Ok(()));
-        assert_eq!(ending.check(NOW + 60_001, 60_000), Err(Reason::Expired));
+        assert_eq!(ending.check(NOW + Duration::from_millis(60_000), SKEW), Ok(()));
+        assert_eq!(ending.check(NOW + Duration::from_millis(60_001), SKEW), Err(Reason::Expired));
         for name in ["iat", "nbf"] {
-            let beginning = window(&json!({ "exp": NOW + 1, name: NOW }));
-            assert_eq!(beginning.check(NOW - 60_000, 60_000), Ok(()), "{name}");
-            assert_eq!(beginning.check(NOW - 60_001, 60_000), Err(Reason::NotYetValid), "{name}");
+            let beginning = window(&json!({ "exp": NOW + Duration::from_millis(1), name: NOW }));
+            assert_eq!(
+                beginning.check(NOW - Duration::from_millis(60_000), SKEW),
+                Ok(()),
+                "{name}"
+            );
+            assert_eq!(
+                beginning.check(NOW - Duration::from_millis(60_001), SKEW),
+                Err(Reason::NotYetValid),
+                "{name}"
+            );
         }
     }
 

@@ -3,6 +3,8 @@
 //! The defaults trust nobody: without `trusted_issuers` and `fallback` an issuer speaks only for the domains whose support
 //! documents lead to it. Prefer such documents (pinned ones will do) to `trusted_issuers`, which hold for every domain.
 
+use std::time::Duration;
+
 use super::key::Algorithm;
 use super::names::Hosts;
 
@@ -11,8 +13,8 @@ use super::names::Hosts;
 pub struct Policy {
     /// The longest assertion, in bytes.
     pub max_len: usize,
-    /// How far clocks may disagree, in milliseconds.
-    pub skew_ms: u64,
+    /// How far clocks may disagree.
+    pub skew: Duration,
     /// What issuers may sign with. [`Algorithm::Rs64`] is refused even if listed.
     pub issuer_algs: Vec<Algorithm>,
     /// What users may sign with. [`Algorithm::Rs64`] is refused even if listed.
@@ -37,7 +39,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_len: 10_240,
-            skew_ms: 60_000,
+            skew: Duration::from_mins(1),
             issuer_algs: vec![Algorithm::Rs256, Algorithm::Ds256],
             user_algs: vec![Algorithm::Rs256, Algorithm::Ds256, Algorithm::Ds128],
             max_delegations: 5,

@@ -25,7 +25,7 @@ struct AssertionVector {
     name: String,
     assertion: String,
     audience: String,
-    now_ms: Millis,
+    now_ms: UnixMillis,
     claimed_email: Option<String>,
     issuer_keys: Map<String, Value>,
     #[serde(default)]
@@ -49,7 +49,7 @@ struct Expected {
     reason: Option<String>,
     email: Option<String>,
     issuer: Option<String>,
-    expires_ms: Option<Millis>,
+    expires_ms: Option<UnixMillis>,
     idp_claims: Option<Map<String, Value>>,
 }
 
@@ -142,7 +142,7 @@ fn the_default_policy_is_that_of_the_vectors() {
         |algorithms: &[Algorithm]| algorithms.iter().map(|one| one.name()).collect::<Vec<_>>();
     let ours = json!({
         "max_len": policy.max_len,
-        "skew_ms": policy.skew_ms,
+        "skew_ms": u64::try_from(policy.skew.as_millis()).unwrap(),
         "issuer_algs": names(&policy.issuer_algs),
         "user_algs": names(&policy.user_algs),
         "max_delegations": policy.max_delegations,

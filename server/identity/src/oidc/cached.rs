@@ -4,23 +4,25 @@
 //! time, few may wait for it, and an issuer that did not answer is left in peace for a while: so a crowd neither piles up here nor
 //! falls upon the issuer.
 
+use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::sync::{MutexGuard as AsyncGuard, SemaphorePermit};
 
 use crate::fetch::{FetchError, Fetched, GuardedClient};
-use crate::identity::{IdentityError, Millis};
+use crate::identity::IdentityError;
 
 /// How long a document is fresh where the issuer does not say.
-const FRESH: Millis = 3_600_000;
+const FRESH: Duration = Duration::from_hours(1);
 /// The shortest and the longest time that is believed.
-const FRESH_BOUNDS: (Millis, Millis) = (5 * 60_000, 24 * 3_600_000);
+const FRESH_BOUNDS: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
 /// How long a document that is not fresh any more serves while the issuer is down.
-const STALE: Millis = 24 * 3_600_000;
+const STALE: Duration = Duration::from_hours(24);
 /// How long an issuer that did not answer is not asked again.
-const REST: Millis = 10_000;
+const REST: Duration = Duration::from_secs(10);
 /// How many may wait for the question that is under way.
 const WAITING: usize = 64;
 
@@ -34,7 +36,7 @@ pub(super) trait Source: Send + Sync {
     ///
     /// # Errors
     /// Why there is none now.
-    async fn ask(&self, now: Millis) -> Result<Answered<Self::Document>, Trouble>;
+    async fn ask(&self, now: UnixMillis) -> Result<Answered<Self::Document>, Trouble>;
 }
 
 /// Why an issuer gave no document: for its operator or ours, not for a stranger.
@@ -57,7 +59,7 @@ pub enum Trouble {
 /// A document that an issuer gave.
 pub(super) struct Answered<T> {
     pub(super) document: T,
-    pub(super) max_age: Option<Millis>,
+    pub(super) max_age: Option<Duration>,
 }
 
 /// The document of a [`Source`].
@@ -72,15 +74,15 @@ pub(super) struct Cached<S: Source> {
 struct State<T> {
     held: Option<Held<T>>,
     /// When the source failed last, unless it has answered since.
-    failed: Option<(Millis, Trouble)>,
+    failed: Option<(UnixMillis, Trouble)>,
     /// How often the source has answered or failed.
     questions: u64,
 }
 
 struct Held<T> {
     document: Arc<T>,
-    since: Millis,
-    fresh_for: Millis,
+    since: UnixMillis,
+    fresh_for: Duration,
 }
 
 /// The right to ask.
@@ -104,7 +106,7 @@ impl<S: Source> Cached<S> {
     ///
     /// # Errors
     /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are waiting for it.
-    pub(super) async fn get(&self, now: Millis) -> Result<Arc<S::Document>, IdentityError> {
+    pub(super) async fn get(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
         if let Some(fresh) = self.younger_than(now, |held| held.fresh_for) {
             return Ok(fresh);
         }
@@ -118,13 +120,13 @@ impl<S: Source> Cached<S> {
     ///
     /// # Errors
     /// [`IdentityError::Unavailable`] if nothing is.
-    pub(super) fn held(&self, now: Millis) -> Result<Arc<S::Document>, IdentityError> {
+    pub(super) fn held(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
         self.younger_than(now, |held| held.fresh_for.saturating_add(STALE))
             .ok_or(IdentityError::Unavailable)
     }
 
     /// Asks if the document has lived four fifths of its time. False if the issuer is down.
-    pub(super) async fn tend(&self, now: Millis) -> bool {
+    pub(super) async fn tend(&self, now: UnixMillis) -> bool {
         if self.younger_than(now, |held| held.fresh_for / 5 * 4).is_none() && !self.is_resting(now)
         {
             // A full queue means that somebody else asks.
@@ -134,8 +136,8 @@ impl<S: Source> Cached<S> {
     }
 
     /// Whether the issuer did not answer lately.
-    pub(super) fn is_resting(&self, now: Millis) -> bool {
-        self.state().failed.is_some_and(|(failed_at, _)| now.saturating_sub(failed_at) < REST)
+    pub(super) fn is_resting(&self, now: UnixMillis) -> bool {
+        self.state().failed.is_some_and(|(failed_at, _)| now - failed_at < REST)
     }
 
     /// Why the issuer did not answer when it was asked last.
@@ -153,7 +155,7 @@ impl<S: Source> Cached<S> {
     }
 
     /// Asks the issuer.
-    pub(super) async fn ask(&self, _turn: &Turn<'_>, now: Millis) {
+    pub(super) async fn ask(&self, _turn: &Turn<'_>, now: UnixMillis) {
         let answer = self.source.ask(now).await;
         let mut state = self.state();
         state.questions += 1;
@@ -169,7 +171,7 @@ impl<S: Source> Cached<S> {
     }
 
     /// Asks, or waits for another who does.
-    async fn refresh(&self, now: Millis) -> Result<(), IdentityError> {
+    async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
         let before = self.state().questions;
         let turn = self.turn().await?;
         if self.state().questions == before {
@@ -180,12 +182,12 @@ impl<S: Source> Cached<S> {
 
     fn younger_than(
         &self,
-        now: Millis,
-        limit: impl Fn(&Held<S::Document>) -> Millis,
+        now: UnixMillis,
+        limit: impl Fn(&Held<S::Document>) -> Duration,
     ) -> Option<Arc<S::Document>> {
         let state = self.state();
         let held = state.held.as_ref()?;
-        let young = now.saturating_sub(held.since) < limit(held);
+        let young = now - held.since < limit(held);
         young.then(|| Arc::clone(&held.document))
     }
 
@@ -208,7 +210,6 @@ pub(super) async fn fetch<T>(
         return Err(Trouble::Status(status));
     }
     let document = read(&body).ok_or(Trouble::Unreadable)?;
-    let max_age = max_age.map(|age| Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
     Ok(Answered { document, max_age })
 }
 
@@ -221,15 +222,20 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Millis = 60_000;
-    const HOUR: Millis = 60 * MINUTE;
+    const MINUTE: Duration = Duration::from_mins(1);
+    const HOUR: Duration = Duration::from_hours(1);
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn at(time: Duration) -> UnixMillis {
+        UnixMillis::default() + time
+    }
 
     /// Counts the questions, and fails from a certain one on.
     #[derive(Default)]
     struct Counter {
         asked: AtomicU64,
         down: std::sync::atomic::AtomicBool,
-        max_age: Option<Millis>,
+        max_age: Option<Duration>,
         /// Where it is there, an answer waits for it.
         gate: Option<Notify>,
     }
@@ -238,7 +244,7 @@ mod tests {
     impl Source for Counter {
         type Document = u64;
 
-        async fn ask(&self, _now: Millis) -> Result<Answered<u64>, Trouble> {
+        async fn ask(&self, _now: UnixMillis) -> Result<Answered<u64>, Trouble> {
             let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some(gate) = &self.gate {
                 gate.notified().await;
@@ -258,57 +264,57 @@ mod tests {
     async fn a_document_is_fresh_for_as_long_as_the_issuer_says_within_bounds() {
         for (max_age, fresh) in [
             (None, HOUR),
-            (Some(0), 5 * MINUTE),
+            (Some(Duration::ZERO), 5 * MINUTE),
             (Some(2 * HOUR), 2 * HOUR),
             (Some(1000 * HOUR), 24 * HOUR),
         ] {
             let cached = Cached::new(Counter { max_age, ..Counter::default() });
-            assert_eq!(document(cached.get(0).await), Ok(1));
-            assert_eq!(document(cached.get(fresh - 1).await), Ok(1), "{max_age:?}");
-            assert_eq!(document(cached.get(fresh).await), Ok(2), "{max_age:?}");
+            assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
+            assert_eq!(document(cached.get(at(fresh - MILLISECOND)).await), Ok(1), "{max_age:?}");
+            assert_eq!(document(cached.get(at(fresh)).await), Ok(2), "{max_age:?}");
         }
     }
 
     #[tokio::test]
     async fn a_stale_document_serves_a_day_while_the_issuer_is_down_and_not_longer() {
         let cached = Cached::new(Counter::default());
-        assert_eq!(document(cached.get(0).await), Ok(1));
+        assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
         cached.source.down.store(true, Ordering::SeqCst);
-        assert_eq!(document(cached.get(HOUR).await), Ok(1));
-        assert_eq!(document(cached.get(25 * HOUR - 1).await), Ok(1));
-        assert_eq!(document(cached.get(25 * HOUR).await), Err(IdentityError::Unavailable));
+        assert_eq!(document(cached.get(at(HOUR)).await), Ok(1));
+        assert_eq!(document(cached.get(at(25 * HOUR - MILLISECOND)).await), Ok(1));
+        assert_eq!(document(cached.get(at(25 * HOUR)).await), Err(IdentityError::Unavailable));
         cached.source.down.store(false, Ordering::SeqCst);
-        assert_eq!(document(cached.get(26 * HOUR).await), Ok(4));
+        assert_eq!(document(cached.get(at(26 * HOUR)).await), Ok(4));
     }
 
     #[tokio::test]
     async fn an_issuer_that_is_down_is_asked_again_only_after_a_rest() {
         let cached = Cached::new(Counter::default());
         cached.source.down.store(true, Ordering::SeqCst);
-        for now in [0, 1, REST - 1] {
-            assert_eq!(document(cached.get(now).await), Err(IdentityError::Unavailable));
+        for now in [Duration::ZERO, MILLISECOND, REST - MILLISECOND] {
+            assert_eq!(document(cached.get(at(now)).await), Err(IdentityError::Unavailable));
         }
         assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
-        assert_eq!(document(cached.get(REST).await), Err(IdentityError::Unavailable));
+        assert_eq!(document(cached.get(at(REST)).await), Err(IdentityError::Unavailable));
         assert_eq!(cached.source.asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn it_is_renewed_before_it_is_too_old() {
         let cached = Cached::new(Counter::default());
-        assert!(cached.tend(0).await);
-        assert!(cached.tend(48 * MINUTE - 1).await);
+        assert!(cached.tend(at(Duration::ZERO)).await);
+        assert!(cached.tend(at(48 * MINUTE - MILLISECOND)).await);
         assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
-        assert!(cached.tend(48 * MINUTE).await);
-        assert_eq!(document(cached.get(48 * MINUTE).await), Ok(2));
+        assert!(cached.tend(at(48 * MINUTE)).await);
+        assert_eq!(document(cached.get(at(48 * MINUTE)).await), Ok(2));
         cached.source.down.store(true, Ordering::SeqCst);
-        assert!(!cached.tend(100 * MINUTE).await);
+        assert!(!cached.tend(at(100 * MINUTE)).await);
     }
 
     #[tokio::test]
     async fn a_crowd_asks_once_and_who_finds_no_room_is_told_so_at_once() {
         let cached = Cached::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
-        let one = || async { document(cached.get(0).await) };
+        let one = || async { document(cached.get(at(Duration::ZERO)).await) };
         let crowd = join_all((0..WAITING).map(|_| one()));
         let late = async {
             let refused = one().await;

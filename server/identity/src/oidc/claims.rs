@@ -1,28 +1,31 @@
 //! What an ID token claims, read but not proven (OpenID Connect Core, section 2).
 
+use std::time::Duration;
+
+use presence_core::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::identity::{Millis, Reason};
+use crate::identity::Reason;
 
 /// How far clocks may disagree.
-pub(super) const LEEWAY: Millis = 60_000;
+pub(super) const LEEWAY: Duration = Duration::from_mins(1);
 /// The longest lifetime of a token. Also catches times in milliseconds.
-const LIFETIME: Millis = 24 * 3_600_000;
+const LIFETIME: Duration = Duration::from_hours(24);
 /// The longest subject, in characters.
 const SUBJECT: usize = 255;
 /// Beyond the year 5000 a time is not one in seconds.
 const LATEST: f64 = 1e11;
 
-/// The claims that are looked at. Times are in milliseconds.
+/// The claims that are looked at.
 pub(super) struct Claims {
     pub(super) issuer: String,
     pub(super) subject: String,
     pub(super) audiences: Vec<String>,
     pub(super) authorized_party: Option<String>,
-    pub(super) expires_at: Millis,
-    issued_at: Millis,
-    not_before: Option<Millis>,
-    pub(super) authenticated_at: Option<Millis>,
+    pub(super) expires_at: UnixMillis,
+    issued_at: UnixMillis,
+    not_before: Option<UnixMillis>,
+    pub(super) authenticated_at: Option<UnixMillis>,
     pub(super) nonce: Option<String>,
     pub(super) email: Option<String>,
     /// As it was sent: some issuers send a text.
@@ -45,7 +48,7 @@ impl Claims {
             email_verified: payload.get("email_verified").cloned(),
         };
         let subject = (1..=SUBJECT).contains(&claims.subject.chars().count());
-        let lifetime = claims.expires_at.saturating_sub(claims.issued_at);
+        let lifetime = claims.expires_at - claims.issued_at;
         if !subject || lifetime > LIFETIME {
             return Err(Reason::Malformed);
         }
@@ -53,17 +56,21 @@ impl Claims {
     }
 
     /// Whether the token is valid at `now`, and, where `max_age` is given, whether the user proved who they are that recently.
-    pub(super) fn check_times(&self, now: Millis, max_age: Option<Millis>) -> Result<(), Reason> {
-        if now > self.expires_at.saturating_add(LEEWAY) {
+    pub(super) fn check_times(
+        &self,
+        now: UnixMillis,
+        max_age: Option<Duration>,
+    ) -> Result<(), Reason> {
+        if now > self.expires_at + LEEWAY {
             return Err(Reason::Expired);
         }
         let begins = self.not_before.map_or(self.issued_at, |begin| begin.max(self.issued_at));
-        if begins > now.saturating_add(LEEWAY) {
+        if begins > now + LEEWAY {
             return Err(Reason::NotYetValid);
         }
         let Some(max_age) = max_age else { return Ok(()) };
         let authenticated_at = self.authenticated_at.ok_or(Reason::MissingField)?;
-        if now > authenticated_at.saturating_add(max_age).saturating_add(LEEWAY) {
+        if now > authenticated_at + max_age + LEEWAY {
             return Err(Reason::Expired);
         }
         Ok(())
@@ -96,11 +103,11 @@ fn audiences(payload: &Map<String, Value>) -> Result<Vec<String>, Reason> {
     clippy::cast_sign_loss,
     reason = "checked to be in bounds"
 )]
-fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Reason> {
+fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<UnixMillis>, Reason> {
     match payload.get(name) {
         Some(Value::Number(number)) => match number.as_f64() {
             Some(seconds) if (0.0..LATEST).contains(&seconds) => {
-                Ok(Some((seconds * 1000.0) as Millis))
+                Ok(Some(UnixMillis::new((seconds * 1000.0) as u64)))
             }
             Some(_) | None => Err(Reason::Malformed),
         },
@@ -115,10 +122,10 @@ mod tests {
 
     use super::*;
 
-    const NOW: Millis = 1_767_225_600_000;
+    const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
 
     fn claims(changes: &Value) -> Result<Claims, Reason> {
-        let seconds = NOW / 1000;
+        let seconds = NOW.as_secs();
         let mut payload =
             json!({ "iss": "i", "sub": "s", "aud": "a", "iat": seconds, "exp": seconds + 300 });
         let members = payload.as_object_mut().unwrap();
@@ -131,18 +138,30 @@ mod tests {
     #[test]
     fn a_token_ends_and_begins_with_the_leeway() {
         let token = claims(&json!({})).unwrap();
-        assert_eq!(token.check_times(NOW + 360_000, None), Ok(()));
-        assert_eq!(token.check_times(NOW + 360_001, None), Err(Reason::Expired));
-        assert_eq!(token.check_times(NOW - 60_000, None), Ok(()));
-        assert_eq!(token.check_times(NOW - 60_001, None), Err(Reason::NotYetValid));
-        let later = claims(&json!({ "nbf": NOW / 1000 + 100 })).unwrap();
-        assert_eq!(later.check_times(NOW + 39_999, None), Err(Reason::NotYetValid));
-        assert_eq!(later.check_times(NOW + 40_000, None), Ok(()));
+        assert_eq!(token.check_times(NOW + Duration::from_millis(360_000), None), Ok(()));
+        assert_eq!(
+            token.check_times(NOW + Duration::from_millis(360_001), None),
+            Err(Reason::Expired)
+        );
+        assert_eq!(token.check_times(NOW - Duration::from_millis(60_000), None), Ok(()));
+        assert_eq!(
+            token.check_times(NOW - Duration::from_millis(60_001), None),
+            Err(Reason::NotYetValid)
+        );
+        let later = claims(&json!({ "nbf": NOW.as_secs() + 100 })).unwrap();
+        assert_eq!(
+            later.check_times(NOW + Duration::from_millis(39_999), None),
+            Err(Reason::NotYetValid)
+        );
+        assert_eq!(later.check_times(NOW + Duration::from_millis(40_000), None), Ok(()));
     }
 
     #[test]
     fn a_time_is_a_number_of_seconds_that_may_have_a_fraction() {
-        assert_eq!(claims(&json!({ "exp": 1_767_225_600.5 })).unwrap().expires_at, NOW + 500);
+        assert_eq!(
+            claims(&json!({ "exp": 1_767_225_600.5 })).unwrap().expires_at,
+            NOW + Duration::from_millis(500)
+        );
         for time in
             [json!(null), json!("1767225600"), json!(-1), json!(1e11), json!(NOW), json!(true)]
         {
@@ -156,8 +175,8 @@ mod tests {
     #[test]
     fn a_token_lives_a_day_at_most() {
         let day = 24 * 3600;
-        assert!(claims(&json!({ "exp": NOW / 1000 + day })).is_ok());
-        let longer = claims(&json!({ "exp": NOW / 1000 + day + 1 }));
+        assert!(claims(&json!({ "exp": NOW.as_secs() + day })).is_ok());
+        let longer = claims(&json!({ "exp": NOW.as_secs() + day + 1 }));
         assert_eq!(longer.err(), Some(Reason::Malformed));
     }
 
@@ -170,8 +189,8 @@ mod tests {
 
     #[test]
     fn where_it_is_asked_for_the_user_was_there_lately() {
-        let hour = Some(3_600_000);
-        let at = |seconds: u64| claims(&json!({ "auth_time": NOW / 1000 - seconds })).unwrap();
+        let hour = Some(Duration::from_hours(1));
+        let at = |seconds: u64| claims(&json!({ "auth_time": NOW.as_secs() - seconds })).unwrap();
         assert_eq!(at(3_660).check_times(NOW, hour), Ok(()));
         assert_eq!(at(3_661).check_times(NOW, hour), Err(Reason::Expired));
         let silent = claims(&json!({})).unwrap();

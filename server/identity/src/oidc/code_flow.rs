@@ -3,6 +3,7 @@
 //!
 //! What must be remembered in between is sealed into `state` and bound to the browser by a secret that the caller keeps in a cookie.
 
+use presence_core::UnixMillis;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
 use super::ticket::{self, Ticket, Tickets};
 use super::token_endpoint::{self, Client, Redemption};
-use crate::identity::{Identity, IdentityError, Millis, Reason};
+use crate::identity::{Identity, IdentityError, Reason};
 
 /// What is asked for: who the user is, and the e-mail.
 const SCOPE: &str = "openid email";
@@ -143,7 +144,7 @@ impl CodeFlow {
         provider: &str,
         return_path: &str,
         browser: &str,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Url, FlowError> {
         let issuer = self.issuer(provider)?;
         let metadata = issuer.metadata(now).await?;
@@ -176,7 +177,7 @@ impl CodeFlow {
         provider: &str,
         answer: &Answer,
         browser: Option<&str>,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Finished, FlowError> {
         let issuer = self.issuer(provider)?;
         let (Some(state), Some(browser)) = (&answer.state, browser) else {

@@ -1,5 +1,6 @@
 //! One configured issuer, and the rules by which its tokens are judged.
 
+use presence_core::UnixMillis;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -14,7 +15,7 @@ use super::provider::{CachedMetadata, KeySetSource};
 use super::settings::IssuerSettings;
 use crate::browserid::{Hosts, email_host};
 use crate::fetch::GuardedClient;
-use crate::identity::{Identity, IdentityError, Millis, Reason};
+use crate::identity::{Identity, IdentityError, Reason};
 use crate::jws::{Jws, Signed};
 
 /// The longest token, in bytes: as long as an assertion may be.
@@ -89,7 +90,7 @@ impl Issuer {
         &self.client
     }
 
-    pub(super) async fn metadata(&self, now: Millis) -> Result<Arc<Metadata>, IdentityError> {
+    pub(super) async fn metadata(&self, now: UnixMillis) -> Result<Arc<Metadata>, IdentityError> {
         self.metadata.get(now).await
     }
 
@@ -97,7 +98,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Why the issuer does not answer.
-    pub(super) async fn tend(&self, now: Millis) -> Result<(), Trouble> {
+    pub(super) async fn tend(&self, now: UnixMillis) -> Result<(), Trouble> {
         let described = !self.needs_metadata() || self.metadata.tend(now).await;
         if described && self.keys.tend(now).await { Ok(()) } else { Err(self.trouble()) }
     }
@@ -106,7 +107,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Why the issuer does not answer.
-    pub(super) async fn usable_keys(&self, now: Millis) -> Result<usize, Trouble> {
+    pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, Trouble> {
         if self.needs_metadata() {
             self.metadata(now).await.map_err(|_| self.trouble())?;
         }
@@ -127,7 +128,7 @@ impl Issuer {
         &self,
         token: Token,
         nonce: Option<&str>,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Identity, IdentityError> {
         let algorithm = self.check_header(&token)?;
         self.check_claims(&token.claims, nonce, now)?;
@@ -171,7 +172,7 @@ impl Issuer {
         &self,
         claims: &Claims,
         nonce: Option<&str>,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<(), Reason> {
         let settings = &self.settings;
         if !settings.is_called(&claims.issuer) {

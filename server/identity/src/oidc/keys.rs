@@ -4,7 +4,9 @@
 //! must not turn this server into a load on the issuer. So: one such question a minute, and names that were asked for in vain are
 //! remembered.
 
+use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::policy::EvictionPolicy;
@@ -13,10 +15,10 @@ use moka::sync::Cache;
 use super::algorithm::Algorithm;
 use super::cached::{Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
-use crate::identity::{IdentityError, Millis, Reason};
+use crate::identity::{IdentityError, Reason};
 
 /// How long between two questions because of an unknown name, and how long a name is known to be unknown.
-const PAUSE: Millis = 60_000;
+const PAUSE: Duration = Duration::from_mins(1);
 /// How many unknown names are remembered.
 const NAMES: u64 = 1_000;
 
@@ -27,7 +29,7 @@ struct AnySource(Arc<dyn Source<Document = KeySet>>);
 impl Source for AnySource {
     type Document = KeySet;
 
-    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
+    async fn ask(&self, now: UnixMillis) -> Result<Answered<KeySet>, Trouble> {
         self.0.ask(now).await
     }
 }
@@ -36,9 +38,9 @@ impl Source for AnySource {
 pub(super) struct Keys {
     cached: Cached<AnySource>,
     /// Names that the issuer did not know, and when that was.
-    absent: Cache<String, Millis>,
+    absent: Cache<String, UnixMillis>,
     /// When the issuer was last asked because of a name.
-    asked_at: Mutex<Option<Millis>>,
+    asked_at: Mutex<Option<UnixMillis>>,
 }
 
 impl Keys {
@@ -49,7 +51,7 @@ impl Keys {
     }
 
     /// Asks if the keys are about to be too old. False if the issuer is down.
-    pub(super) async fn tend(&self, now: Millis) -> bool {
+    pub(super) async fn tend(&self, now: UnixMillis) -> bool {
         self.cached.tend(now).await
     }
 
@@ -62,7 +64,7 @@ impl Keys {
     ///
     /// # Errors
     /// If the issuer cannot be reached.
-    pub(super) async fn get(&self, now: Millis) -> Result<Arc<KeySet>, IdentityError> {
+    pub(super) async fn get(&self, now: UnixMillis) -> Result<Arc<KeySet>, IdentityError> {
         self.cached.get(now).await
     }
 
@@ -74,7 +76,7 @@ impl Keys {
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Arc<KeySet>, IdentityError> {
         let keys = self.cached.get(now).await?;
         match (keys.select(kid, algorithm).err(), kid) {
@@ -89,9 +91,9 @@ impl Keys {
         &self,
         kid: &str,
         algorithm: Algorithm,
-        now: Millis,
+        now: UnixMillis,
     ) -> Result<Arc<KeySet>, IdentityError> {
-        let is_recent = |at: Millis| now.saturating_sub(at) < PAUSE;
+        let is_recent = |at: UnixMillis| now - at < PAUSE;
         if self.absent.get(kid).is_some_and(is_recent) {
             return Err(Reason::UnknownKid.into());
         }
@@ -121,9 +123,9 @@ impl Keys {
     }
 
     /// Whether the issuer may be asked because of a name; if so, it is counted as asked.
-    fn may_ask(&self, now: Millis) -> bool {
+    fn may_ask(&self, now: UnixMillis) -> bool {
         let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let paused = asked_at.is_some_and(|at| now.saturating_sub(at) < PAUSE);
+        let paused = asked_at.is_some_and(|at| now - at < PAUSE);
         if paused || self.cached.is_resting(now) {
             return false;
         }
@@ -152,7 +154,7 @@ mod tests {
     impl Source for Published {
         type Document = KeySet;
 
-        async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, Trouble> {
+        async fn ask(&self, _now: UnixMillis) -> Result<Answered<KeySet>, Trouble> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let keys = self.keys.lock().unwrap().clone().ok_or(Trouble::Status(503))?;
             let document = KeySet::read(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
@@ -171,8 +173,8 @@ mod tests {
         *published.keys.lock().unwrap() = Some(keys);
     }
 
-    async fn find(keys: &Keys, kid: &str, now: Millis) -> Result<(), IdentityError> {
-        keys.find(Some(kid), Algorithm::Es256, now).await.map(drop)
+    async fn find(keys: &Keys, kid: &str, millis: u64) -> Result<(), IdentityError> {
+        keys.find(Some(kid), Algorithm::Es256, UnixMillis::new(millis)).await.map(drop)
     }
 
     const UNKNOWN: Result<(), IdentityError> = Err(IdentityError::Invalid(Reason::UnknownKid));
@@ -198,13 +200,13 @@ mod tests {
             assert_eq!(find(&keys, &format!("made-up-{now}"), now).await, UNKNOWN);
         }
         assert_eq!(published.asked.load(Ordering::SeqCst), 2);
-        assert_eq!(find(&keys, "made-up", PAUSE).await, UNKNOWN);
+        assert_eq!(find(&keys, "made-up", 60_000).await, UNKNOWN);
         assert_eq!(published.asked.load(Ordering::SeqCst), 3);
         // The same name again is not even worth that question.
-        assert_eq!(find(&keys, "made-up", 2 * PAUSE - 1).await, UNKNOWN);
+        assert_eq!(find(&keys, "made-up", 119_999).await, UNKNOWN);
         assert_eq!(published.asked.load(Ordering::SeqCst), 3);
         publish(&published, &["a", "made-up"]);
-        assert_eq!(find(&keys, "made-up", 2 * PAUSE).await, Ok(()));
+        assert_eq!(find(&keys, "made-up", 120_000).await, Ok(()));
     }
 
     #[tokio::test]

@@ -1,12 +1,12 @@
 //! What an issuer says of itself: `<issuer>/.well-known/openid-configuration`.
 
 use async_trait::async_trait;
+use presence_core::UnixMillis;
 use serde_json::Value;
 use url::Url;
 
 use super::cached::{self, Answered, Source, Trouble};
 use crate::fetch::GuardedClient;
-use crate::identity::Millis;
 use crate::strict_json;
 
 /// How deep the JSON may be nested.
@@ -58,7 +58,7 @@ pub(super) struct MetadataSource {
 impl Source for MetadataSource {
     type Document = Metadata;
 
-    async fn ask(&self, _now: Millis) -> Result<Answered<Metadata>, Trouble> {
+    async fn ask(&self, _now: UnixMillis) -> Result<Answered<Metadata>, Trouble> {
         let base = self.issuer.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/.well-known/openid-configuration"))
             .map_err(|_| Trouble::Unreadable)?;

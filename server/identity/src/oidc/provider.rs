@@ -1,5 +1,6 @@
 //! The documents of one issuer: what it says of itself, and its keys.
 
+use presence_core::UnixMillis;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +10,6 @@ use super::cached::{self, Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
 use super::metadata::MetadataSource;
 use crate::fetch::GuardedClient;
-use crate::identity::Millis;
 
 /// What an issuer says of itself, remembered.
 pub(super) type CachedMetadata = Cached<MetadataSource>;
@@ -35,7 +35,7 @@ impl KeySetSource {
 impl Source for KeySetSource {
     type Document = KeySet;
 
-    async fn ask(&self, now: Millis) -> Result<Answered<KeySet>, Trouble> {
+    async fn ask(&self, now: UnixMillis) -> Result<Answered<KeySet>, Trouble> {
         if let Some(url) = &self.pinned {
             return cached::fetch(&self.client, url, KeySet::read).await;
         }

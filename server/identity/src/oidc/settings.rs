@@ -1,6 +1,7 @@
 //! What an operator says of an issuer.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +9,6 @@ use url::{Host, Url};
 
 use super::algorithm::Algorithm;
 use crate::browserid::{Hosts, email_host};
-use crate::identity::Millis;
 
 /// Stands for every e-mail domain.
 const EVERY: &str = "*";
@@ -103,8 +103,8 @@ impl IssuerSettings {
         }
     }
 
-    pub(super) fn max_age(&self) -> Option<Millis> {
-        self.max_age_seconds.map(|seconds| Millis::from(seconds) * 1000)
+    pub(super) fn max_age(&self) -> Option<Duration> {
+        self.max_age_seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// What cannot be about these settings alone.

@@ -4,6 +4,9 @@
 //! browser by a secret in its cookie. So nobody can fill a store with flows that they never finish, and the provider cannot read
 //! where the user is going.
 
+use presence_core::UnixMillis;
+use std::time::Duration;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest;
 use aws_lc_rs::error::Unspecified;
@@ -14,11 +17,10 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Millis;
 use crate::jws;
 
 /// How long a user may take at the provider.
-const LIFETIME: Millis = 10 * 60_000;
+const LIFETIME: Duration = Duration::from_mins(10);
 /// How many finished flows are remembered, so that none is finished twice.
 const FINISHED: u64 = 100_000;
 
@@ -29,13 +31,13 @@ pub(super) struct Ticket {
     pub(super) return_path: String,
     /// What `nonce` and the verifier of the code are made from.
     seed: String,
-    ends_at: Millis,
+    ends_at: UnixMillis,
 }
 
 impl Ticket {
     /// One for a flow that begins now.
-    pub(super) fn new(return_path: &str, now: Millis) -> Result<Self, Unspecified> {
-        let ends_at = now.saturating_add(LIFETIME);
+    pub(super) fn new(return_path: &str, now: UnixMillis) -> Result<Self, Unspecified> {
+        let ends_at = now + LIFETIME;
         Ok(Self { return_path: return_path.to_owned(), seed: secret()?, ends_at })
     }
 
@@ -72,7 +74,8 @@ impl Tickets {
         let finished = Cache::builder()
             .max_capacity(FINISHED)
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(std::time::Duration::from_millis(LIFETIME))
+            // Only frees memory: whether a ticket is too old is decided by the caller's time.
+            .time_to_live(LIFETIME)
             .build();
         Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, finished })
     }
@@ -85,7 +88,7 @@ impl Tickets {
     }
 
     /// The ticket in a text, if it is `holder`'s, is not too old, and was not opened before.
-    pub(super) fn open(&self, text: &str, holder: &str, now: Millis) -> Option<Ticket> {
+    pub(super) fn open(&self, text: &str, holder: &str, now: UnixMillis) -> Option<Ticket> {
         let mut sealed = jws::base64url(text)?;
         let (nonce, sealed) = sealed.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -113,44 +116,49 @@ fn hashed(parts: &[&[u8]]) -> String {
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> UnixMillis {
+        UnixMillis::new(millis)
+    }
+
     #[test]
     fn a_ticket_is_opened_once_in_time_and_by_its_holder() {
         let tickets = Tickets::new().unwrap();
-        let ticket = Ticket::new("/sidebar", 1_000).unwrap();
+        let ticket = Ticket::new("/sidebar", at(1_000)).unwrap();
         let sealed = || tickets.seal(&ticket, "idp alice").unwrap();
         let mine = sealed();
-        assert_eq!(tickets.open(&mine, "idp mallory", 1_000), None);
-        assert_eq!(tickets.open(&mine, "other alice", 1_000), None);
-        assert_eq!(tickets.open(&mine, "idp alice", 1_000), Some(ticket.clone()));
-        assert_eq!(tickets.open(&mine, "idp alice", 1_000), None);
-        assert_eq!(tickets.open(&sealed(), "idp alice", 1_000), None);
-        let late = Ticket::new("/", 0).unwrap();
+        assert_eq!(tickets.open(&mine, "idp mallory", at(1_000)), None);
+        assert_eq!(tickets.open(&mine, "other alice", at(1_000)), None);
+        assert_eq!(tickets.open(&mine, "idp alice", at(1_000)), Some(ticket.clone()));
+        assert_eq!(tickets.open(&mine, "idp alice", at(1_000)), None);
+        assert_eq!(tickets.open(&sealed(), "idp alice", at(1_000)), None);
+        let late = Ticket::new("/", at(0)).unwrap();
         let sealed = tickets.seal(&late, "idp alice").unwrap();
-        assert_eq!(tickets.open(&sealed, "idp alice", LIFETIME), None);
+        assert_eq!(tickets.open(&sealed, "idp alice", at(0) + LIFETIME), None);
     }
 
     #[test]
     fn a_ticket_says_nothing_and_cannot_be_made_up_or_changed() {
         let (tickets, other) = (Tickets::new().unwrap(), Tickets::new().unwrap());
-        let ticket = Ticket::new("/grant/secret-application", 0).unwrap();
+        let ticket = Ticket::new("/grant/secret-application", at(0)).unwrap();
         let sealed = tickets.seal(&ticket, "a").unwrap();
         let bytes = jws::base64url(&sealed).unwrap();
         assert!(!bytes.windows(6).any(|part| part == b"secret"));
-        assert_eq!(other.open(&sealed, "a", 0), None);
+        assert_eq!(other.open(&sealed, "a", at(0)), None);
         for text in ["", "AAAA", "%", &sealed[..20]] {
-            assert_eq!(tickets.open(text, "a", 0), None, "{text}");
+            assert_eq!(tickets.open(text, "a", at(0)), None, "{text}");
         }
-        for at in 0..bytes.len() {
+        for place in 0..bytes.len() {
             let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            assert_eq!(tickets.open(&URL_SAFE_NO_PAD.encode(changed), "a", 0), None, "{at}");
+            changed[place] ^= 1;
+            let opened = tickets.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0));
+            assert_eq!(opened, None, "{place}");
         }
-        assert_eq!(tickets.open(&sealed, "a", 0), Some(ticket));
+        assert_eq!(tickets.open(&sealed, "a", at(0)), Some(ticket));
     }
 
     #[test]
     fn the_challenge_is_the_hash_of_the_verifier_and_the_nonce_is_another_secret() {
-        let ticket = Ticket::new("/", 0).unwrap();
+        let ticket = Ticket::new("/", at(0)).unwrap();
         assert_eq!(ticket.challenge(), hashed(&[ticket.verifier().as_bytes()]));
         assert_ne!(ticket.nonce(), ticket.verifier());
         assert_eq!(ticket.verifier().len(), 43);

@@ -58,7 +58,7 @@ struct Pinned(Value);
 impl Source for Pinned {
     type Document = KeySet;
 
-    async fn ask(&self, _now: Millis) -> Result<Answered<KeySet>, Trouble> {
+    async fn ask(&self, _now: UnixMillis) -> Result<Answered<KeySet>, Trouble> {
         let document = KeySet::read(self.0.to_string().as_bytes());
         let document = document.ok_or(Trouble::Unreadable)?;
         Ok(Answered { document, max_age: None })
@@ -70,7 +70,7 @@ async fn every_vector_has_its_result_and_reason() {
     let File { vectors } = serde_json::from_str(include_str!("../../vectors/oidc.json")).unwrap();
     let mut failures = Vec::new();
     for vector in &vectors {
-        assert_eq!(vector.config.leeway_s * 1000, claims::LEEWAY);
+        assert_eq!(vector.config.leeway_s, claims::LEEWAY.as_secs());
         let outcome = judge(vector).await;
         let expected = &vector.expected;
         let as_expected = match (&outcome, expected.result.as_str()) {
@@ -103,14 +103,14 @@ async fn judge(vector: &Vector) -> Result<Identity, IdentityError> {
         "require_email_verified": config.require_email_verified,
         "authorized_parties": config.allowed_azp,
     });
-    verify(&described, &vector.jwks, &vector.token, vector.now_s * 1000).await
+    verify(&described, &vector.jwks, &vector.token, UnixMillis::from_secs(vector.now_s)).await
 }
 
 async fn verify(
     described: &Value,
     jwks: &Value,
     token: &str,
-    now: Millis,
+    now: UnixMillis,
 ) -> Result<Identity, IdentityError> {
     let settings: IssuerSettings = serde_json::from_value(described.clone()).unwrap();
     check_all(std::slice::from_ref(&settings), false).unwrap();
@@ -118,7 +118,7 @@ async fn verify(
     Oidc { issuers: Arc::new([Arc::new(issuer)]) }.verify(token, now).await
 }
 
-const NOW: Millis = 1_767_225_600_000;
+const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
 const ISSUER: &str = "https://idp.example";
 
 /// What becomes of a good token whose header, claims, issuer's settings and published key are changed.
@@ -131,7 +131,7 @@ async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
         value
     };
     let signer = Signer::p256("k");
-    let seconds = NOW / 1000;
+    let seconds = NOW.as_secs();
     let claims = json!({
         "iss": ISSUER, "sub": "24/7", "aud": "me", "iat": seconds, "exp": seconds + 300,
         "email": "alice@mail.example", "email_verified": true,
@@ -244,7 +244,7 @@ async fn a_token_without_the_name_of_a_key_is_for_an_issuer_with_one_key() {
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
         "email_domains": ["*"], "require_email_verified": false,
     });
-    let seconds = NOW / 1000;
+    let seconds = NOW.as_secs();
     let claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example" });
     let jwks = json!({ "keys": [first.jwk(), second.jwk()] });
     let outcome = verify(&settings, &jwks, &first.token(&json!({}), &claims), NOW).await;
@@ -266,8 +266,8 @@ async fn a_type_is_accepted_only_where_it_is_listed_and_some_never() {
 async fn how_long_ago_the_user_was_there_is_asked_where_the_operator_says() {
     let at = |auth_time: Value| json!({ "claims": { "auth_time": auth_time }, "settings": { "max_age_seconds": 3600 } });
     refused(at(json!(null)), Reason::MissingField).await;
-    refused(at(json!(NOW / 1000 - 3661)), Reason::Expired).await;
-    assert!(changed(&at(json!(NOW / 1000 - 3600))).await.is_ok());
+    refused(at(json!(NOW.as_secs() - 3661)), Reason::Expired).await;
+    assert!(changed(&at(json!(NOW.as_secs() - 3600))).await.is_ok());
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn a_token_for_a_sign_in_bears_its_nonce() {
     let settings: IssuerSettings = serde_json::from_value(settings).unwrap();
     let keys = Arc::new(Pinned(json!({ "keys": [signer.jwk()] })));
     let issuer = Issuer::with_keys(settings, keys);
-    let seconds = NOW / 1000;
+    let seconds = NOW.as_secs();
     for (nonce, fits) in [(json!("n"), true), (json!("m"), false), (Value::Null, false)] {
         let mut claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example", "nonce": nonce });
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -298,7 +298,7 @@ async fn no_cut_and_no_other_character_of_a_good_token_is_accepted() {
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
         "email_domains": ["*"], "require_email_verified": false,
     });
-    let seconds = NOW / 1000;
+    let seconds = NOW.as_secs();
     let claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example" });
     let token = signer.token(&json!({ "kid": "k" }), &claims);
     let settings: IssuerSettings = serde_json::from_value(settings).unwrap();

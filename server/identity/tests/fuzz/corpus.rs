@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use presence_core::UnixMillis;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ struct File {
 pub(crate) struct Vector {
     pub(crate) assertion: String,
     pub(crate) audience: String,
-    pub(crate) now_ms: u64,
+    pub(crate) now_ms: UnixMillis,
     pub(crate) issuer_keys: Map<String, Value>,
     #[serde(default)]
     pub(crate) trusted_issuers: Vec<String>,

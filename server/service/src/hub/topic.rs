@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use presence_core::Millis;
+use presence_core::UnixMillis;
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::roster::View;
 use presence_core::stream::Stream;
@@ -25,7 +25,7 @@ struct Inner {
     sockets: Vec<Socket>,
     turns: u64,
     shared: Option<Shared>,
-    last_looked_at: Option<Millis>,
+    last_looked_at: Option<UnixMillis>,
     /// Users of whom receipts are withheld until they are seen again.
     withheld: HashSet<Puid>,
     /// When the stream last changed.
@@ -85,7 +85,7 @@ impl Topic {
     }
 
     /// A user is shown like this from now on. True where receipts that were withheld have become due; said once.
-    pub(super) fn tell(&self, puid: Puid, view: View, now: Millis) -> bool {
+    pub(super) fn tell(&self, puid: Puid, view: View, now: UnixMillis) -> bool {
         self.with(|inner| {
             if inner.stream.tell(puid, view, now) {
                 inner.wake_all();
@@ -148,17 +148,17 @@ impl Topic {
     }
 
     /// Notes that the Application looked at somebody's presence.
-    pub fn record_access(&self, now: Millis) {
+    pub fn record_access(&self, now: UnixMillis) {
         self.with(|inner| inner.last_looked_at = Some(now));
     }
 
     /// When the Application last looked: now, while a socket is open.
-    pub fn last_access(&self, now: Millis) -> Option<Millis> {
+    pub fn last_access(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.with(|inner| if inner.sockets.is_empty() { inner.last_looked_at } else { Some(now) })
     }
 
     /// Forgets what is older than what is kept.
-    pub fn prune(&self, now: Millis) {
+    pub fn prune(&self, now: UnixMillis) {
         self.with(|inner| inner.stream.prune(now));
     }
 
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     fn room() -> Arc<Topic> {
-        let kept = Retention { entries: 1_000, age: 3_600_000 };
+        let kept = Retention { entries: 1_000, age: std::time::Duration::from_hours(1) };
         Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
     }
 
@@ -287,7 +287,9 @@ mod tests {
         let room = room();
         let mut sockets = [reader(&room), reader(&room)];
         sockets.iter_mut().for_each(|socket| drop(socket.next_frames(false)));
-        room.change(|stream| stream.tell(Puid::from_bits(1), View::new(Status::Online, None), 0));
+        room.change(|stream| {
+            stream.tell(Puid::from_bits(1), View::new(Status::Online, None), UnixMillis::default())
+        });
         let [one, other] = sockets.each_mut().map(|socket| socket.next_frames(false).unwrap());
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].as_ptr(), other[0].as_ptr());

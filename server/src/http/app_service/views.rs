@@ -68,7 +68,7 @@ impl From<PresenceUpdate> for PresenceView {
             uid: update.uid.to_string(),
             status: Some(update.status.into()),
             version: Some(update.version),
-            since: Some(update.since),
+            since: Some(update.since.get()),
             message: update.message.map(String::from),
             ..Self::default()
         }

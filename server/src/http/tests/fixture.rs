@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
+use presence_core::Clock as _;
 use presence_identity::browserid::{Audience, BrowserId, Policy};
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::{DevIssuer, Dispatcher};
@@ -69,15 +70,12 @@ impl Server {
             operator: None,
             version_file: directory.path().join("version.json"),
         };
-        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
+        let routes = routes(Arc::new(context), web::pages).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 
     pub(super) fn assertion(&self, email: &str) -> String {
-        #[expect(clippy::disallowed_methods, reason = "the fixture runs by the real clock")]
-        let now = std::time::SystemTime::now();
-        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-        let now = u64::try_from(now).unwrap();
+        let now = SystemClock::default().now();
         ISSUER.assertion(email, &self.origin, now, DevIssuer::DEFAULT_LIFETIME).unwrap()
     }
 

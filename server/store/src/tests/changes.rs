@@ -1,5 +1,7 @@
 //! Grants and what ends them.
 
+use std::time::Duration;
+
 use presence_core::model::{Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
@@ -27,7 +29,8 @@ async fn a_grant_is_told_with_the_whole_set_and_a_greater_revision() {
     let other = AppId::from_bits(0xb);
     house.app(other, alice).await;
     let puid = Puid::from_bits(2);
-    let granted = house.writer.grant(alice, other, puid, NOW + 1).await.unwrap();
+    let granted =
+        house.writer.grant(alice, other, puid, NOW + Duration::from_millis(1)).await.unwrap();
     assert_eq!(granted, Some(GrantOutcome { puid, new: true }));
     let done = house.done();
     let [CommittedEvent::Grants { user, set, resumed, ended }] = done.as_slice() else {
@@ -36,7 +39,10 @@ async fn a_grant_is_told_with_the_whole_set_and_a_greater_revision() {
     assert_eq!((*user, resumed.len(), ended.len()), (alice, 0, 0));
     assert_eq!(set.revision, before.revision + 1);
     assert_eq!(set.grants[0], before.grants[0]);
-    assert_eq!(set.grants[1], Grant { app: other, puid, paused: false, granted_at: NOW + 1 });
+    assert_eq!(
+        set.grants[1],
+        Grant { app: other, puid, paused: false, granted_at: NOW + Duration::from_millis(1) }
+    );
     let loaded = house.load(alice).await;
     assert_eq!(loaded.grants, *set);
     assert_eq!(loaded.apps.len(), 2);

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_core::model::{Clock, Millis, Settlement, UserId};
+use presence_core::ManualClock;
+use presence_core::model::{Settlement, UserId};
 use presence_protocol::app::ReceiptState::Acked;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, Database};
@@ -163,8 +164,8 @@ async fn what_was_submitted_is_done_even_where_nobody_waits() {
 async fn a_writer_whose_task_is_gone_says_so() {
     let house = House::new().await;
     let (alice, _) = house.granted("alice", 1).await;
-    let hub = Arc::new(Nobody);
-    let (writer, task) = Writer::new(&house.store, Arc::<Nobody>::clone(&hub), hub);
+    let clock = Arc::new(ManualClock::default());
+    let (writer, task) = Writer::new(&house.store, Arc::new(Nobody), clock);
     let waiting = writer.load(alice);
     drop(task);
     assert!(matches!(waiting.await, Err(StoreError::Stopped)));
@@ -179,10 +180,4 @@ impl CommitHook for Nobody {
     }
 
     fn committed(&self, _: &[CommittedEvent]) {}
-}
-
-impl Clock for Nobody {
-    fn now(&self) -> Millis {
-        0
-    }
 }

@@ -1,11 +1,11 @@
 //! A store in a directory of its own, with a clock and a hub that a test drives.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presence_core::model::{App, ApplicationState, Clock, Email, Millis, UserId};
+use presence_core::model::{App, ApplicationState, Email, UserId};
+use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::ConnectionTrait;
@@ -17,17 +17,9 @@ use crate::{
     Writer,
 };
 
-pub(super) const NOW: Millis = 1_800_000_000_000;
-pub(super) const HOUR: Millis = 3_600_000;
+pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
-
-pub(super) struct Hand(AtomicU64);
-
-impl Clock for Hand {
-    fn now(&self) -> Millis {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 pub(super) struct Hub {
     usual: Reachability,
@@ -50,7 +42,7 @@ pub(super) struct House {
     pub(super) store: Store,
     pub(super) writer: Writer,
     hub: Arc<Hub>,
-    clock: Arc<Hand>,
+    clock: Arc<ManualClock>,
     tasks: JoinSet<()>,
 }
 
@@ -60,7 +52,7 @@ impl House {
         Self::open(dir, NOW).await
     }
 
-    pub(super) async fn open(dir: TempDir, now: Millis) -> Self {
+    pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
         let store =
             Store::open_patiently(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
         let hub = Arc::new(Hub {
@@ -68,9 +60,9 @@ impl House {
             reach: Mutex::default(),
             done: Mutex::default(),
         });
-        let clock = Arc::new(Hand(AtomicU64::new(now)));
+        let clock = Arc::new(ManualClock::new(now));
         let (writer, task) =
-            Writer::new(&store, Arc::<Hub>::clone(&hub), Arc::<Hand>::clone(&clock));
+            Writer::new(&store, Arc::<Hub>::clone(&hub), Arc::<ManualClock>::clone(&clock));
         let mut tasks = JoinSet::new();
         tasks.spawn(task.run());
         Self { dir, store, writer, hub, clock, tasks }
@@ -85,8 +77,8 @@ impl House {
         Self::open(dir, clock.now()).await
     }
 
-    pub(super) fn pass(&self, time: Millis) {
-        self.clock.0.fetch_add(time, Ordering::Relaxed);
+    pub(super) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
     }
 
     pub(super) fn set_reach(&self, puid: Puid, reach: Reachability) {

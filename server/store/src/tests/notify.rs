@@ -1,5 +1,7 @@
 //! Queueing: durability, the order, the bound, time to live, idempotency.
 
+use std::time::Duration;
+
 use presence_core::model::Settlement;
 use presence_protocol::app::ReceiptState::{Dropped, Expired};
 use presence_protocol::limits::QUEUE_ITEMS;
@@ -147,9 +149,9 @@ async fn for_now_only_expires_after_a_minute_without_an_acknowledgement() {
     let house = House::new().await;
     let (_, puid) = house.granted("alice", 1).await;
     house.notify(vec![live(2, puid)]).await;
-    house.pass(59_999);
+    house.pass(Duration::from_millis(59_999));
     assert_eq!(house.writer.expire().await.unwrap(), 0);
-    house.pass(1);
+    house.pass(Duration::from_millis(1));
     assert_eq!(house.writer.expire().await.unwrap(), 1);
     assert_eq!(house.receipts(), [(id(2), Expired)]);
 }
@@ -240,9 +242,9 @@ async fn a_key_is_forgotten_after_a_day() {
     let (alice, puid) = house.granted("alice", 1).await;
     let day = |bits| NewNotification { ttl: 2_592_000, ..keyed(bits, puid, "hi") };
     house.notify(vec![day(1)]).await[0].as_ref().unwrap();
-    house.pass(24 * HOUR - 1);
+    house.pass(24 * HOUR - Duration::from_millis(1));
     assert_eq!(house.notify(vec![day(2)]).await[0].as_ref().unwrap().id, id(1));
-    house.pass(1);
+    house.pass(Duration::from_millis(1));
     assert_eq!(house.notify(vec![day(3)]).await[0].as_ref().unwrap().id, id(3));
     assert_eq!(house.pending(alice).await, [id(1), id(3)]);
 }

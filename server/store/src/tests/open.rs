@@ -8,6 +8,8 @@ use sea_orm::{ConnectionTrait, Database};
 use super::house::{NOW, url};
 use crate::{Store, StoreError};
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 async fn refused(url: &str) -> StoreError {
     let error = Store::open_patiently(url, NOW, Duration::from_millis(50)).await.err().unwrap();
     assert!(!error.to_string().contains('\n'), "{error}");
@@ -37,12 +39,12 @@ async fn commits_are_synced_and_keys_between_tables_are_kept() {
 async fn an_epoch_grows_even_where_the_clock_goes_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut epochs = Vec::new();
-    for now in [NOW, NOW - 60_000, NOW - 60_000, NOW + 60_000] {
+    for now in [NOW, NOW - MINUTE, NOW - MINUTE, NOW + MINUTE] {
         let store = Store::open(&url(&dir), now).await.unwrap();
         epochs.push(store.epoch());
         store.close().await.unwrap();
     }
-    let seconds = NOW / 1000;
+    let seconds = NOW.as_secs();
     assert_eq!(epochs, [seconds, seconds + 1, seconds + 2, seconds + 60]);
 }
 

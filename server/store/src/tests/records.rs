@@ -1,5 +1,7 @@
 //! Users, Applications, keys, sessions, and grants as they are read.
 
+use std::time::Duration;
+
 use presence_core::model::{ApplicationState, Email, Scope, Session};
 use presence_protocol::{AppId, Puid};
 
@@ -129,12 +131,12 @@ async fn looks_and_uses_are_noted_to_the_minute() {
     house.app(APP, owner).await;
     let key = house.store.insert_key(APP, "pk_1", [1; 32], NOW).await.unwrap();
     for (at, noted) in [(0, 0), (59_999, 0), (60_000, 60_000)] {
-        house.store.touch_app(APP, NOW + at).await.unwrap();
-        house.store.touch_key(key.id, NOW + at).await.unwrap();
+        house.store.touch_app(APP, NOW + Duration::from_millis(at)).await.unwrap();
+        house.store.touch_key(key.id, NOW + Duration::from_millis(at)).await.unwrap();
         let app = house.store.app(APP).await.unwrap().unwrap();
-        assert_eq!(app.last_looked_at, Some(NOW + noted));
+        assert_eq!(app.last_looked_at, Some(NOW + Duration::from_millis(noted)));
         let keys = house.store.keys_of(APP).await.unwrap();
-        assert_eq!(keys[0].last_used_at, Some(NOW + noted));
+        assert_eq!(keys[0].last_used_at, Some(NOW + Duration::from_millis(noted)));
     }
 }
 

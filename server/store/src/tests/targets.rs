@@ -111,11 +111,11 @@ async fn one_of_many_grants_is_counted_right() {
 }
 
 fn many_grants(count: u128) -> String {
-    let app = APP;
+    let (app, now) = (APP, NOW.get());
     format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-         INSERT INTO users (id, email, created_at) SELECT 1000 + i, 'u' || i || '@b.example', {NOW} FROM n; \
+         INSERT INTO users (id, email, created_at) SELECT 1000 + i, 'u' || i || '@b.example', {now} FROM n; \
          INSERT INTO grants (puid, app_id, user_id, paused, granted_at) \
-         SELECT printf('%032x', id - 1000), '{app}', id, FALSE, {NOW} FROM users WHERE id > 1000;"
+         SELECT printf('%032x', id - 1000), '{app}', id, FALSE, {now} FROM users WHERE id > 1000;"
     )
 }

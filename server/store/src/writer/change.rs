@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use presence_core::model::{Grant, Millis, Notification, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{Grant, Notification, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -27,7 +28,7 @@ pub(super) struct GrantQuestion {
     pub(super) user: UserId,
     pub(super) app: AppId,
     pub(super) puid: Puid,
-    pub(super) now: Millis,
+    pub(super) now: UnixMillis,
 }
 
 /// A user pauses or resumes.

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use presence_core::model::{Millis, Notification};
+use presence_core::UnixMillis;
+use presence_core::model::Notification;
 use presence_protocol::app::QueuedNotification;
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -172,7 +174,7 @@ struct Accepted<'a> {
     target: &'a mut Target,
     /// The name of the Application.
     source: &'a Arc<str>,
-    now: Millis,
+    now: UnixMillis,
 }
 
 impl Accepted<'_> {
@@ -208,7 +210,7 @@ impl Accepted<'_> {
             message: item.message.as_str().into(),
             action: item.action.as_str().into(),
             sent_at: *now,
-            expires_at: now.saturating_add(u64::from(seconds) * 1000),
+            expires_at: *now + Duration::from_secs(seconds.into()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run of `notify` is going to write: all rows at once, then what has to make room, then the keys.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use presence_core::model::Notification;
 use presence_protocol::NotificationId;
@@ -185,7 +186,7 @@ async fn insert_keys(
     round: &WriteTxn<'_>,
     keys: Vec<(i64, String, Remembered)>,
 ) -> Result<(), StoreError> {
-    let expires_at = stored(round.now.saturating_add(IDEMPOTENCY_SECONDS * 1000));
+    let expires_at = stored(round.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
         .map(|(grant, key, answer)| idempotency::ActiveModel {

@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
-use presence_core::model::Clock;
+use presence_core::Clock;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 

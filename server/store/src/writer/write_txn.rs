@@ -1,6 +1,7 @@
 //! One transaction of the writer: what it has to work with, and what it has done so far.
 
-use presence_core::model::{GrantSet, Millis, UserId};
+use presence_core::UnixMillis;
+use presence_core::model::{GrantSet, UserId};
 use presence_protocol::app::{Receipt, ReceiptState};
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -15,7 +16,7 @@ use crate::tables::{grant, notification, user};
 /// A transaction under way. What it notes counts only once the transaction is committed.
 pub(super) struct WriteTxn<'a> {
     pub(super) db: &'a DatabaseTransaction,
-    pub(super) now: Millis,
+    pub(super) now: UnixMillis,
     /// The greatest sequence number so far.
     pub(super) up_to: i64,
     pub(super) done: Vec<CommittedEvent>,
@@ -27,7 +28,7 @@ impl<'a> WriteTxn<'a> {
     pub(super) fn new(
         db: &'a DatabaseTransaction,
         observer: &'a dyn CommitHook,
-        now: Millis,
+        now: UnixMillis,
         up_to: i64,
         targets: &'a mut Targets,
     ) -> Self {

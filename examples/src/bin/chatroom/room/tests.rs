@@ -1,4 +1,4 @@
-use presence_client::{PresenceUpdate, Receipts, Updates};
+use presence_client::{PresenceUpdate, Receipts, UnixMillis, Updates};
 
 use super::*;
 
@@ -102,8 +102,14 @@ fn row(room: &Room, member: MemberId) -> Row {
 
 fn update(status: Status, revoked: bool) -> AppServiceEvent {
     let version = 1 + u64::from(revoked);
-    let presence =
-        PresenceUpdate { uid: uid(1), status, version, since: 0, message: None, revoked };
+    let presence = PresenceUpdate {
+        uid: uid(1),
+        status,
+        version,
+        since: UnixMillis::default(),
+        message: None,
+        revoked,
+    };
     AppServiceEvent::Updates(Updates { presence: vec![presence], cursor: None })
 }
 

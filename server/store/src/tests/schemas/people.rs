@@ -1,19 +1,21 @@
 //! Whom the dumps hold: what [`fill`] stores, [`are_found`] finds, also years later.
 
+use std::time::Duration;
+
 use presence_core::model::{
     App, ApplicationState, CredentialGeneration, Email, Scope, Session, Settlement, UserId,
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
-use super::super::house::{APP, HOUR, House, NOW, app, id, item};
+use super::super::house::{APP, House, NOW, app, id, item};
 use crate::{CommittedEvent, NewNotification, NotifyError, Raised, Reachability};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
 const BOB: Puid = Puid::from_bits(2);
 const BOB_ELSEWHERE: Puid = Puid::from_bits(3);
-const YEARS: u64 = 100 * 365 * 24 * HOUR;
+const YEARS: Duration = Duration::from_hours(100 * 365 * 24);
 /// The longest that a notification may wait, in seconds.
 const A_MONTH: u32 = 2_592_000;
 
