@@ -83,7 +83,7 @@ impl From<Notification> for LiveNotification {
             action: notification.action,
             appid: notification.appid.to_string(),
             id: notification.id.to_string(),
-            sent_at_ms: milliseconds(notification.sent_at.get()),
+            sent_at_ms: milliseconds(notification.sent_at),
         }
     }
 }

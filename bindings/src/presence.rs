@@ -58,7 +58,7 @@ impl From<PresenceUpdate> for UserPresence {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since.get()),
+            since_ms: milliseconds(presence.since),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
@@ -81,8 +81,8 @@ impl TryFrom<UserPresence> for PresenceUpdate {
 }
 
 /// Both languages want their times signed.
-pub(crate) fn milliseconds(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
+pub(crate) fn milliseconds(time: UnixMillis) -> i64 {
+    i64::try_from(time.get()).unwrap_or(i64::MAX)
 }
 
 /// Reads an id out of an app's text.

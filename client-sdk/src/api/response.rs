@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
-    struct CredentialReason {
+    struct SampleReply {
         number: u64,
     }
 
@@ -90,17 +90,14 @@ mod tests {
         RestResponse::new(&head.unwrap().into_parts().0, body.as_bytes().to_vec())
     }
 
-    fn read(status: u16, retry_after: &str, body: &str) -> Result<CredentialReason, Error> {
+    fn read(status: u16, retry_after: &str, body: &str) -> Result<SampleReply, Error> {
         response(status, retry_after, body).read()
     }
 
     #[test]
     fn unknown_fields_of_a_reply_are_ignored() {
-        assert_eq!(
-            read(200, "", r#"{"number":7,"new":{}}"#).unwrap(),
-            CredentialReason { number: 7 }
-        );
-        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), CredentialReason { number: 7 });
+        assert_eq!(read(200, "", r#"{"number":7,"new":{}}"#).unwrap(), SampleReply { number: 7 });
+        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), SampleReply { number: 7 });
     }
 
     #[test]
