@@ -51,7 +51,7 @@ errnos! {
     InvalidAssertion,
     /// The assertion proves another e-mail than the one given.
     EmailMismatch,
-    /// There is no such Application, or it is somebody else's.
+    /// There is no such Application, or it belongs to another user.
     UnknownApplication,
     /// The API key is not valid for this Application.
     InvalidApiKey,
@@ -172,7 +172,7 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for PresenceError {
 pub enum ChannelEnd {
     /// This app closed it.
     Closed,
-    /// A newer connection of the same device has taken over: close code 4001.
+    /// A newer connection of the same device has replaced this one: close code 4001.
     Replaced,
     /// The user ended this device, or erased the account: 4005.
     EndedByUser,
