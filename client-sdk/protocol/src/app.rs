@@ -231,12 +231,16 @@ pub fn notify_ok(
     results: &[Result<QueuedNotification, ApiError>],
 ) -> String {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct NotifyOkBody<'a> {
         queue_size: u32,
         results: Vec<NotifyResult<'a>>,
     }
     let queue_size = results.iter().flatten().map(|queued| queued.queue_size).max().unwrap_or(0);
-    reply("notify", id, &Body { queue_size, results: results.iter().map(NotifyResult).collect() })
+    reply(
+        "notify",
+        id,
+        &NotifyOkBody { queue_size, results: results.iter().map(NotifyResult).collect() },
+    )
 }
 
 /// An entry of the `results` of a `notify`, as JSON.
@@ -283,10 +287,10 @@ impl Serialize for QueryResult {
 /// Returns the reply to `query`: one entry for each PUID, in order.
 pub fn query_ok(id: Option<&RequestId>, presence: &[QueryResult]) -> String {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct QueryOkBody<'a> {
         presence: &'a [QueryResult],
     }
-    reply("query", id, &Body { presence })
+    reply("query", id, &QueryOkBody { presence })
 }
 
 /// The final state of a notification.

@@ -70,8 +70,8 @@ random_id! {
     AppId
 }
 random_id! {
-    /// The id of one user for one Application. It differs for every Application, and reveals nothing
-    /// about the user.
+    /// The id of one user for one Application. It differs for every Application, and reveals
+    /// nothing about the user.
     Puid
 }
 random_id! {

@@ -50,7 +50,7 @@ impl RestResponse {
     fn unknown_error(&self) -> Error {
         match self.status.as_u16() {
             429 => ApiError { retry_after: self.retry_after, ..Errno::SlowDown.into() }.into(),
-            // The statuses of gateways that do not reach the server. Some vendors use 520 and above.
+            // The statuses of gateways that do not reach the server. Some use 520 and above.
             408 | 502..=504 | 520..=530 => Error::Unreachable(format!(
                 "HTTP status {}, not from a Presence server",
                 self.status.as_u16()
