@@ -12,7 +12,7 @@ use presence_core::stream::Stream;
 use presence_protocol::app::{StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
-use crate::meters::RoomMeters;
+use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
 /// The room of one Application.
@@ -32,7 +32,7 @@ struct Inner {
     changed_at: Instant,
     /// How often something was handed to a socket.
     handed: u32,
-    meters: RoomMeters,
+    meters: TopicMeters,
 }
 
 struct Socket {
@@ -59,7 +59,7 @@ const TIMED: u32 = 16;
 pub struct TooManySockets;
 
 impl Topic {
-    pub(super) fn new(stream: Stream, meters: RoomMeters) -> Self {
+    pub(super) fn new(stream: Stream, meters: TopicMeters) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 stream,
@@ -274,7 +274,7 @@ mod tests {
 
     fn room() -> Arc<Topic> {
         let kept = Retention { entries: 1_000, age: std::time::Duration::from_hours(1) };
-        Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
+        Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), TopicMeters::default()))
     }
 
     fn reader(room: &Arc<Topic>) -> Subscription {
