@@ -70,7 +70,7 @@ enum Interruptible {
     CloseRequested,
 }
 
-/// The wish of the application that interrupts a wait.
+/// The request of the application that interrupts a wait.
 enum Interruption {
     Hint,
     CloseRequested,
