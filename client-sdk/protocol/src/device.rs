@@ -60,7 +60,7 @@ pub enum Proof {
 /// A command of a device.
 #[derive(Debug, PartialEq)]
 pub enum DeviceCommand {
-    /// StatusReport a status.
+    /// Reports a status.
     Status(StatusReport),
     /// Sets the only Applications that see this device from now on.
     Visibility(Vec<AppId>),
