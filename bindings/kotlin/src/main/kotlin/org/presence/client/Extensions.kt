@@ -4,13 +4,13 @@ import java.time.Instant
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 
-/** An identity assertion as a credential. */
+/** Creates a credential from an identity assertion. */
 public fun assertion(text: String): Credential = Credential.Assertion(Secret(text))
 
-/** The bearer token of a session as a credential. */
+/** Creates a credential from the bearer token of a session. */
 public fun token(text: String): Credential = Credential.Token(Secret(text))
 
-/** Whether the same call may succeed later, as it is. */
+/** True if the same call may succeed later. */
 public val PresenceException.isRetryable: Boolean
     get() = when (this) {
         is PresenceException.Refused -> retryable
@@ -22,14 +22,14 @@ public val PresenceException.isRetryable: Boolean
         -> false
     }
 
-/** How long to wait before trying again, where the server said so. */
+/** The time to wait before the next try, if the server gave one. */
 public val PresenceException.retryAfter: Duration?
     get() = (this as? PresenceException.Refused)?.retryAfterSeconds?.seconds
 
-/** When it was accepted. */
+/** The time when the server accepted the notification. */
 public val LiveNotification.sentAt: Instant
     get() = Instant.ofEpochMilli(sentAtMs)
 
-/** When it changed, in whole seconds. */
-public val UserPresence.since: Instant
+/** The time of the change, rounded to whole seconds. */
+public val PresenceUpdate.since: Instant
     get() = Instant.ofEpochMilli(sinceMs)
