@@ -15,7 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use presence_protocol::app::{self, AppServiceAuth, AppServiceCommand, AppServiceRequest};
-use presence_protocol::{ApiError, AppId, Errno, RequestId};
+use presence_protocol::{ApiError, Errno, RequestId};
+use presence_service::app_services::RequestedApplication;
 use presence_service::{PresenceService, SocketWaker};
 
 use self::authenticated::AppServiceAuthenticated;
@@ -27,10 +28,8 @@ use crate::meter::Channel;
 
 /// The options of a request that became an AppService's socket.
 pub(crate) struct AppServiceUpgrade {
-    /// The Application in the path.
-    pub(crate) app: Option<AppId>,
-    /// Whether the path names an Application that cannot exist.
-    pub(crate) is_unknown: bool,
+    /// The Application that the path names.
+    pub(crate) app: RequestedApplication,
     /// Whether the client speaks the subprotocol `presence.v1`.
     pub(crate) is_paged: bool,
     /// The address of the client.
@@ -61,9 +60,9 @@ impl AppServiceProtocol {
         upgrade: AppServiceUpgrade,
         id: u64,
     ) -> Self {
-        let AppServiceUpgrade { app, is_unknown, is_paged, client, bearer } = upgrade;
+        let AppServiceUpgrade { app, is_paged, client, bearer } = upgrade;
         let log = SocketLog::new(Channel::App, id);
-        let channel = AppServiceChannel { service, waker, app, is_unknown, is_paged, client, log };
+        let channel = AppServiceChannel { service, waker, app, is_paged, client, log };
         let phase = AppServiceUnauthenticated::default();
         let phase = match bearer {
             Some(auth) => AppServicePhase::Authenticating(phase.authenticate(None, auth, &channel)),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
 use presence_protocol::app::{AppServiceAuth, SUBPROTOCOL};
-use presence_protocol::{ApiError, AppId, Errno};
+use presence_protocol::{ApiError, Errno};
 use presence_service::SocketWaker;
-use presence_service::attempts::Attempt;
+use presence_service::app_services::RequestedApplication;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -54,19 +54,15 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
 /// As [`device`], and `invalid_api_key` or `application_not_active` if the request has a key.
 pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::check(sockets, request)?;
-    let (app, is_unknown) = app_in_path(request);
+    let app = app_in_path(request);
     let bearer = bearer(request)?;
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
-        if is_unknown {
-            return Err(Errno::InvalidApiKey.into());
-        }
-        let service = &sockets.service;
-        service.attempt(handshake.client, Attempt::Secret, service.app_service(app, key)).await?;
+        sockets.service.app_services().authenticate(app, key, handshake.client).await?;
     }
     let is_paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let (service, client) = (Arc::clone(&sockets.service), handshake.client);
-    let upgrade = AppServiceUpgrade { app, is_unknown, is_paged, client, bearer };
+    let upgrade = AppServiceUpgrade { app, is_paged, client, bearer };
     let protocol = |waker, id| AppServiceProtocol::new(service, waker, upgrade, id);
     let mut response = handshake.accept(sockets, request, config, protocol)?;
     if is_paged {
@@ -101,7 +97,7 @@ impl Handshake {
             )
         })?;
         let client = client_address::of(request);
-        sockets.service.admit(client)?;
+        sockets.service.check_connect_rate(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept_key: derive_accept_key(key.as_bytes()), client })
     }
@@ -121,7 +117,8 @@ impl Handshake {
         let task = async move {
             let Some(upgraded) = upgrade.complete().await else { return };
             let UpgradedConnection { transport, read_ahead } = upgraded;
-            let (read_ahead, config) = (read_ahead.into(), Some(config));
+            // A copy, since `Vec::from` would keep the whole read buffer of hyper with the socket.
+            let (read_ahead, config) = (read_ahead.to_vec(), Some(config));
             let socket =
                 WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, config)
                     .await;
@@ -167,16 +164,16 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
         .any(|value| value.trim() == SUBPROTOCOL)
 }
 
-/// Returns the Application in the path, and true if the path names one that cannot exist. Without
-/// one, the key names the Application.
-fn app_in_path(request: &Request) -> (Option<AppId>, bool) {
+/// Returns the Application that the path names.
+fn app_in_path(request: &Request) -> RequestedApplication {
     let text = request.uri().path().strip_prefix("/myapps").unwrap_or_default();
     match text.trim_matches('/') {
-        "" => (None, false),
-        text => text.parse().map_or((None, true), |app| (Some(app), false)),
+        "" => RequestedApplication::OfKey,
+        text => text.parse().map_or(RequestedApplication::Unknown, RequestedApplication::Id),
     }
 }
 
+/// Returns the key and the options of a request, if it has a key.
 fn bearer(request: &Request) -> Result<Option<AppServiceAuth>, ApiError> {
     let Some(value) = request.header(header::AUTHORIZATION) else { return Ok(None) };
     let key = value.strip_prefix("Bearer ").ok_or(Errno::InvalidApiKey)?;

@@ -8,8 +8,7 @@ use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
 use presence_protocol::app::{self, AppServiceAuth, AppServiceCommand, QueuedNotification};
 use presence_protocol::{ApiError, AppId, Errno, Puid, RequestId};
-use presence_service::app_services::AppService;
-use presence_service::attempts::Attempt;
+use presence_service::app_services::{AuthenticatedAppService, RequestedApplication};
 use presence_service::hub::Subscription;
 use tracing::Span;
 
@@ -35,7 +34,7 @@ enum AppServiceWorkResult {
 
 /// A socket whose Application is known.
 pub(super) struct AppServiceAuthenticated {
-    service: AppService,
+    service: AuthenticatedAppService,
     subscription: Subscription,
     work: FuturesOrdered<AppServiceWork>,
     /// Whether the stream may hold entries.
@@ -44,7 +43,11 @@ pub(super) struct AppServiceAuthenticated {
 }
 
 impl AppServiceAuthenticated {
-    pub(super) fn new(service: AppService, subscription: Subscription, span: Span) -> Self {
+    pub(super) fn new(
+        service: AuthenticatedAppService,
+        subscription: Subscription,
+        span: Span,
+    ) -> Self {
         Self { service, subscription, work: FuturesOrdered::new(), has_news: true, span }
     }
 
@@ -69,13 +72,18 @@ impl AppServiceAuthenticated {
             AppServiceCommand::Auth(auth) => self.authenticate_again(id, auth, channel),
             AppServiceCommand::Query(puids) => self.query(id, puids, channel),
             AppServiceCommand::Notify(items) => {
-                let reply = channel.service.notify(self.service.app, items, &self.span);
+                let reply =
+                    channel.service.notifications().notify(self.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move {
                     AppServiceWorkResult::Notified(id, reply.await)
                 }));
             }
             AppServiceCommand::NotifyOne(item) => {
-                let reply = channel.service.notify(self.service.app, vec![Ok(item)], &self.span);
+                let reply = channel.service.notifications().notify(
+                    self.service.app,
+                    vec![Ok(item)],
+                    &self.span,
+                );
                 self.work.push_back(Box::pin(async move {
                     let result = reply.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     AppServiceWorkResult::NotifiedOne(id, result)
@@ -95,8 +103,8 @@ impl AppServiceAuthenticated {
         let client = channel.client;
         self.push_logged(async move {
             let key = auth.key.unwrap_or_default();
-            let checking = service.app_service(Some(app), &key);
-            let checked = service.attempt(client, Attempt::Secret, checking).await;
+            let app = RequestedApplication::Id(app);
+            let checked = service.app_services().authenticate(app, &key, client).await;
             AppServiceWorkResult::Authenticated(id, checked.map(drop))
         });
     }
@@ -109,7 +117,7 @@ impl AppServiceAuthenticated {
     ) {
         let (service, app_service) = (Arc::clone(&channel.service), self.service.clone());
         self.push_logged(async move {
-            let presence = service.query(&app_service, puids).await;
+            let presence = service.app_services().query(&app_service, puids).await;
             let reply = presence.map(|presence| app::query_ok(id.as_ref(), &presence));
             AppServiceWorkResult::Queried(id, reply)
         });

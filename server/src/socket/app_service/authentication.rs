@@ -7,17 +7,18 @@ use std::task::{Context, Poll};
 use presence_core::Steady;
 use presence_protocol::app::{self, AppServiceAuth};
 use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
-use presence_service::app_services::{AppService, SubscribeMode};
+use presence_service::app_services::{
+    AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest,
+};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
-use presence_service::{PresenceService, SocketWaker};
 
 use super::authenticated::AppServiceAuthenticated;
 use super::replies::{AppServiceChannel, AppServiceReplies};
 
 /// An AppService with its subscription to its stream.
 pub(super) struct OpenedAppService {
-    pub(super) service: AppService,
+    pub(super) service: AuthenticatedAppService,
     pub(super) subscription: Subscription,
 }
 
@@ -51,15 +52,14 @@ impl AppServiceUnauthenticated {
         channel: &AppServiceChannel,
     ) -> AppServiceAuthenticating {
         let (service, waker) = (Arc::clone(&channel.service), Arc::clone(&channel.waker));
-        let AppServiceChannel { app, is_unknown, is_paged, client, log, .. } = *channel;
+        let AppServiceChannel { app, is_paged, client, log, .. } = *channel;
+        let AppServiceAuth { key, cursor, receipts } = auth;
+        let mode =
+            if is_paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
+        let request = SubscribeRequest { app, key, mode };
         let opening = log.instrument(async move {
-            let opening = async {
-                if is_unknown {
-                    return Err(Errno::InvalidApiKey.into());
-                }
-                open(&service, app, auth, is_paged, waker).await
-            };
-            service.attempt(client, Attempt::Secret, opening).await
+            let subscribed = service.app_services().subscribe(request, waker, client).await;
+            subscribed.map(|(service, subscription)| OpenedAppService { service, subscription })
         });
         AppServiceAuthenticating {
             has_sent_frame: self.has_sent_frame,
@@ -115,23 +115,4 @@ impl AppServiceAuthenticating {
 
 fn close_code(has_sent_frame: bool) -> CloseCode {
     if has_sent_frame { CloseCode::NotAuthorised } else { CloseCode::Silent }
-}
-
-async fn open(
-    presence: &PresenceService,
-    app: Option<AppId>,
-    auth: AppServiceAuth,
-    is_paged: bool,
-    waker: Arc<SocketWaker>,
-) -> AppServiceOpenResult {
-    let AppServiceAuth { key, cursor, receipts } = auth;
-    let key = key.ok_or(Errno::InvalidApiKey)?;
-    let service = presence.app_service(app, &key).await?;
-    let mode =
-        if is_paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
-    let subscription = presence.subscribe(&service, mode, waker).await?;
-    // The key may have been revoked, or the Application stopped, after the check and before the
-    // subscription, which would have been closed with it. So both are checked again.
-    presence.app_service(app, &key).await?;
-    Ok(OpenedAppService { service, subscription })
 }

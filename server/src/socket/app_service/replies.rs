@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use presence_core::Steady;
 use presence_core::violation_window::ViolationWindow;
-use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
+use presence_protocol::{ApiError, CloseCode, Errno, RequestId};
+use presence_service::app_services::RequestedApplication;
 use presence_service::{PresenceService, SocketWaker};
 
 use crate::meter;
@@ -20,9 +21,8 @@ pub(super) const MAX_REPLIES: usize = 64;
 pub(super) struct AppServiceChannel {
     pub(super) service: Arc<PresenceService>,
     pub(super) waker: Arc<SocketWaker>,
-    /// The Application in the path. `None` if the key names it.
-    pub(super) app: Option<AppId>,
-    pub(super) is_unknown: bool,
+    /// The Application that the path names.
+    pub(super) app: RequestedApplication,
     pub(super) is_paged: bool,
     pub(super) client: IpAddr,
     pub(super) log: SocketLog,

@@ -10,11 +10,11 @@ use presence_core::{Notification, Settlement};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{ApiError, CloseCode, NotificationId};
 use presence_service::Mailbox;
-use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
 use presence_service::hub::DeviceConnection;
-use presence_service::sessions::{self, VerifiedProof};
+use presence_service::proofs::{self, VerifiedProof};
 
-use super::replies::{DeviceChannel, DeviceReplies, attempt_of};
+use super::replies::{DeviceChannel, DeviceReplies};
 use crate::socket::protocol_state::Outgoing;
 
 /// The delay before the deadlines are checked again after a session has ended.
@@ -45,18 +45,12 @@ pub(super) struct DeviceAuthenticated {
 impl DeviceAuthenticated {
     /// Sends everything that waited for the device.
     pub(super) fn new(opened: OpenedDevice, replies: &mut DeviceReplies) -> Self {
-        let OpenedDevice { known, seat, mailbox, pending } = opened;
-        tracing::debug!(user = seat.user().0, "device.open");
-        let mut device = Self {
-            device: known,
-            connection: seat,
-            mailbox,
-            work: None,
-            written: Vec::new(),
-            has_news: true,
-        };
-        device.send_notifications(&pending, replies);
-        device
+        let OpenedDevice { device, connection, mailbox, pending } = opened;
+        tracing::debug!(user = connection.user().0, "device.open");
+        let mut opened =
+            Self { device, connection, mailbox, work: None, written: Vec::new(), has_news: true };
+        opened.send_notifications(&pending, replies);
+        opened
     }
 
     /// Returns true if no frame is being worked on.
@@ -75,9 +69,13 @@ impl DeviceAuthenticated {
         channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) -> Result<(), ApiError> {
-        let action = self.device.hear(request, channel.service.now(), sessions::digest)?;
+        let action = self.device.hear(request, channel.service.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &action;
-        channel.service.spend(self.connection.user(), &self.device.device, command)?;
+        channel.service.devices().check_rate(
+            self.connection.user(),
+            &self.device.device,
+            command,
+        )?;
         match action {
             FrameAction::Apply(command) => self.apply(command, channel, replies),
             FrameAction::Renew(proof, command) => self.renew(proof, command, channel),
@@ -91,10 +89,11 @@ impl DeviceAuthenticated {
         channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) {
-        match channel.service.apply(&self.connection, command) {
+        match channel.service.devices().apply(&self.connection, command) {
             CommandOutcome::Done => replies.ok(),
             CommandOutcome::Settling(reply) => {
-                let settling = async move { DeviceWorkResult::Settled(settled(reply).await) };
+                let settling =
+                    async move { DeviceWorkResult::Settled(settlement_result(reply).await) };
                 self.work = Some(Box::pin(channel.log.instrument(settling)));
             }
         }
@@ -106,9 +105,8 @@ impl DeviceAuthenticated {
         let device = (self.device.email.clone(), self.device.device.clone());
         let mailbox = Arc::clone(&self.mailbox);
         self.work = Some(Box::pin(channel.log.instrument(async move {
-            let attempt = attempt_of(&proof);
-            let renewing = service.renew(proof, device, mailbox, Some(client));
-            DeviceWorkResult::Renewed(service.attempt(client, attempt, renewing).await, command)
+            let renewed = service.devices().renew(proof, device, mailbox, client).await;
+            DeviceWorkResult::Renewed(renewed, command)
         })));
     }
 
@@ -123,7 +121,7 @@ impl DeviceAuthenticated {
             self.work = None;
             match result {
                 DeviceWorkResult::Renewed(Ok(proof), command) => {
-                    self.device.renew(proof.digest, proof.expires_at);
+                    self.device.renew(proof.digest(), proof.expires_at());
                     self.apply(command, channel, replies);
                 }
                 DeviceWorkResult::Settled(Ok(())) => replies.ok(),
@@ -174,7 +172,7 @@ impl DeviceAuthenticated {
         let ids = std::mem::take(&mut self.written);
         // The reply is not needed: if settling fails, the notification is sent again later, with
         // the same id.
-        drop(channel.service.settle(self.connection.user(), ids, Settlement::Delivered));
+        drop(channel.service.devices().settle(self.connection.user(), ids, Settlement::Delivered));
     }
 
     /// Announces the end of the session, or closes the socket after it. Returns the time until the

@@ -11,7 +11,7 @@ use presence_protocol::{ApiError, CloseCode, Errno, RetryAdvice};
 use presence_service::devices::OpenedDevice;
 
 use super::authenticated::DeviceAuthenticated;
-use super::replies::{DeviceChannel, DeviceReplies, attempt_of};
+use super::replies::{DeviceChannel, DeviceReplies};
 use crate::socket::protocol_state::Outgoing;
 
 /// The number of proofs that can fail before the socket is closed.
@@ -61,10 +61,9 @@ impl DeviceUnauthenticated {
             Err(error) => return Err((self, error)),
         };
         let (service, waker) = (Arc::clone(&channel.service), Arc::clone(&channel.waker));
-        let (client, attempt) = (channel.client, attempt_of(&first_frame.proof));
+        let client = channel.client;
         let opening = channel.log.instrument(async move {
-            let opening = service.open_device(first_frame, waker, Some(client));
-            service.attempt(client, attempt, opening).await.map(Box::new)
+            service.devices().open(first_frame, waker, client).await.map(Box::new)
         });
         Ok(DeviceAuthenticating { failures: self.failures, opening: Box::pin(opening) })
     }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use presence_core::Steady;
 use presence_core::violation_window::ViolationWindow;
-use presence_protocol::device::{self, Proof};
+use presence_protocol::device;
 use presence_protocol::{ApiError, CloseCode, Errno, RequestId};
-use presence_service::attempts::Attempt;
 use presence_service::{PresenceService, SocketWaker};
 
 use crate::meter;
@@ -73,13 +72,5 @@ impl DeviceReplies {
 
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
-    }
-}
-
-/// Returns the kind of attempt that a proof counts as.
-pub(super) fn attempt_of(proof: &Proof) -> Attempt {
-    match proof {
-        Proof::Assertion(_) => Attempt::Assertion,
-        Proof::Token(_) => Attempt::Secret,
     }
 }

@@ -1,0 +1,121 @@
+//! An example of every body. Those of the API's own objects are made from the types that are sent,
+//! so they cannot be out of date.
+
+use std::collections::BTreeMap;
+
+use presence_protocol::{ApiError, Errno};
+use serde_json::{Value, json};
+
+use super::walk;
+
+/// Adds an example to every request and response that has none yet.
+pub(super) fn add(document: &mut Value) {
+    let of_schemas = of_schemas(document);
+    for (_, operations) in walk::members(document.get_mut("paths")) {
+        for (_, operation) in walk::members(Some(operations)) {
+            let id = walk::operation_id(operation).to_owned();
+            let request = operation.pointer_mut("/requestBody/content");
+            add_to(request, |schema| of_schemas.get(schema).cloned());
+            for (status, response) in walk::members(operation.get_mut("responses")) {
+                let other = differences(&id, status);
+                add_to(response.get_mut("content"), |schema| {
+                    let mut example = of_schemas.get(schema).cloned()?;
+                    patch(&mut example, &other);
+                    Some(example)
+                });
+            }
+        }
+    }
+    let error = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
+    if let Some(error) = error {
+        error.insert("example".to_owned(), of_error(Errno::SlowDown));
+    }
+}
+
+/// Returns the examples of errors, by their names.
+pub(super) fn of_errors(errnos: &[Errno]) -> Value {
+    let example = |errno: &Errno| {
+        let summary = format!("{}: {}", errno.number(), errno.meaning().trim());
+        (errno.name().to_owned(), json!({ "summary": summary, "value": of_error(*errno) }))
+    };
+    Value::Object(errnos.iter().map(example).collect())
+}
+
+/// Returns an error as the server sends it, with the time to wait if the server knows one.
+fn of_error(errno: Errno) -> Value {
+    let wait = [
+        (Errno::SlowDown, 0.25),
+        (Errno::TooManyConnections, 0.25),
+        (Errno::IdentityUnavailable, 5.0),
+        (Errno::StorageUnavailable, 1.0),
+        (Errno::ShuttingDown, 1.0),
+    ];
+    let wait = wait.into_iter().find(|(known, _)| *known == errno);
+    let error = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
+    serde_json::from_str(&error.to_json(None)).unwrap_or_default()
+}
+
+/// Returns the example of each schema that has one, by the reference to the schema.
+fn of_schemas(document: &Value) -> BTreeMap<String, Value> {
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+    let example = |(name, schema): (&String, &Value)| {
+        Some((walk::reference(name), schema.get("example")?.clone()))
+    };
+    schemas.into_iter().flatten().filter_map(example).collect()
+}
+
+fn add_to(content: Option<&mut Value>, of_schema: impl Fn(&str) -> Option<Value>) {
+    for (media_type, body) in walk::members(content) {
+        let known = |path| of_schema(body.pointer(path)?.as_str()?);
+        let (one, either) = (known("/schema/$ref"), known("/schema/oneOf/0/$ref"));
+        let Some(body) = body.as_object_mut() else { continue };
+        match body.get_mut("examples").and_then(Value::as_object_mut) {
+            Some(errors) => {
+                // A response that is either an object of its own or an error.
+                errors.extend(
+                    either.map(|value| ("otherwise".to_owned(), json!({ "value": value }))),
+                );
+            }
+            None => {
+                body.entry("example").or_insert_with(|| one.unwrap_or_else(|| of_text(media_type)));
+            }
+        }
+    }
+}
+
+/// Returns an example of a body that is no object of the API.
+fn of_text(media_type: &str) -> Value {
+    match media_type.split(';').next().unwrap_or_default() {
+        "application/json" => json!({ "openapi": "3.0.0", "info": { "title": "Presence" } }),
+        "application/yaml" => {
+            json!({ "asyncapi": "3.1.0", "info": { "title": "Presence channels" } })
+        }
+        "text/html" => "<!doctype html>…".into(),
+        _ => "…".into(),
+    }
+}
+
+/// Returns the fields of a response that differ from the example of its schema. `null` removes one.
+fn differences(operation: &str, status: &str) -> Value {
+    match (operation, status) {
+        ("register_application", _) => json!({ "state": "registered" }),
+        ("verify_application", _) => json!({ "state": "verified" }),
+        ("deactivate_application", _) => json!({ "state": "inactive", "api_key": null }),
+        ("change_application", _) => json!({ "name": "Chess by Post" }),
+        ("pause_grant", _) => json!({ "paused": true }),
+        ("heartbeat", "503") => json!({ "status": "error", "database": "error" }),
+        _ => json!({}),
+    }
+}
+
+fn patch(example: &mut Value, other: &Value) {
+    let fields = example.as_object_mut().zip(other.as_object());
+    let Some((fields, others)) = fields else { return };
+    for (name, value) in others {
+        if value.is_null() {
+            fields.remove(name);
+        } else {
+            fields.insert(name.clone(), value.clone());
+        }
+    }
+}
