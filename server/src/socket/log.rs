@@ -11,7 +11,7 @@ use crate::meter::Channel;
 ///
 /// To create a span costs as much as to handle a frame, and to enter one a tenth of that. So a span
 /// is created only if something may be logged: while work is under way that can fail, or if the log
-/// level is `debug`. A socket of an Application keeps its span, since such sockets are few and busy.
+/// level is `debug`. A socket of an Application keeps its span: such sockets are few and busy.
 #[derive(Clone, Copy)]
 pub(super) struct SocketLog {
     channel: Channel,

@@ -55,7 +55,7 @@ pub(crate) struct SocketLoop<P> {
 /// A socket that has sent a close frame.
 struct Closing {
     until: Steady,
-    /// Whether the peer broke the protocol. Its bytes are then discarded, so that it can read the
+    /// True if the peer broke the protocol. Its bytes are then discarded, so that it can read the
     /// close frame.
     discards: bool,
 }
@@ -208,7 +208,7 @@ impl<P: ProtocolState> SocketLoop<P> {
         None
     }
 
-    /// Handles a close frame, or the answer to one, and flushes our own before the socket is dropped.
+    /// Handles a close frame or the answer to one. Flushes our own before the socket is dropped.
     fn handle_close(&mut self, frame: Option<&CloseFrame>) -> SocketEnd {
         let mut context = Context::from_waker(std::task::Waker::noop());
         let _ = Pin::new(&mut self.socket).poll_flush(&mut context);

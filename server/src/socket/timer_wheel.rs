@@ -1,7 +1,7 @@
 //! One timer for all sockets: a hashed timing wheel, whose slots hold the sockets to wake.
 //!
-//! Each timer fires once and never early. Sockets rely on that: they set their next timer only after
-//! the last one has fired.
+//! Each timer fires once and never early. Sockets rely on that: they set their next timer only
+//! after the last one has fired.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -29,16 +29,16 @@ const DEVICE_READ_BUFFER: usize = 512;
 const APP_READ_BUFFER: usize = 2 * 1024;
 /// The number of bytes from which the library writes before the flush.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// The maximum number of bytes that wait to be written: one frame can hold all pending notifications
-/// of a user.
+/// The maximum number of bytes that wait to be written: one frame can hold all pending
+/// notifications of a user.
 const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 
 /// Opens a Device Presence Channel.
 ///
 /// # Errors
 ///
-/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`, and `forbidden` for
-/// a page of another origin.
+/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`, and `forbidden`
+/// for a page of another origin.
 pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::check(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
