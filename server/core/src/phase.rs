@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
+use presence_protocol::{DeviceName, Errno, Ko, UnixMillis};
 
 use crate::model::Email;
 
@@ -32,7 +32,7 @@ impl FirstFrame {
     /// # Errors
     ///
     /// `not_authenticated` if it carries no proof.
-    pub fn from_request(request: Request) -> Result<Self, ApiError> {
+    pub fn from_request(request: Request) -> Result<Self, Ko> {
         let Introduction { email, proof, device, acks } = request.introduction;
         Ok(Self {
             email,
@@ -110,10 +110,10 @@ impl AuthenticatedDevice {
         request: Request,
         now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<FrameAction, ApiError> {
+    ) -> Result<FrameAction, Ko> {
         let Introduction { email, proof, device, acks } = request.introduction;
         if device.is_some_and(|device| device != self.device) {
-            return Err(ApiError::detailed(
+            return Err(Ko::detailed(
                 Errno::InvalidField,
                 "device must stay the same on a connection",
             ));
