@@ -69,8 +69,8 @@ pub struct SignedIn {
     pub expires_at_ms: i64,
 }
 
-impl From<presence_client::SignedIn> for SignedIn {
-    fn from(session: presence_client::SignedIn) -> Self {
+impl From<presence_client::CreatedSession> for SignedIn {
+    fn from(session: presence_client::CreatedSession) -> Self {
         Self {
             token: Secret::of(session.token),
             email: session.email,

@@ -275,7 +275,7 @@ impl AppServiceChannel {
 
     /// Uses another API key from the next connection on, and at once where the present one was refused.
     pub fn give_api_key(&self, api_key: Arc<Secret>) {
-        self.channel.give_api_key(api_key.text());
+        self.channel.set_api_key(api_key.text());
     }
 
     /// What the channel is doing.

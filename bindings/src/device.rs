@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence_client::{DeviceEvents, Notification, ServerUrl};
+use presence_client::{DeviceEvents, LiveNotification as Notification, ServerUrl};
 
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
@@ -227,7 +227,7 @@ impl DeviceChannel {
     /// `Refused` where the server will not take one of them, `Ended`, `Cancelled`.
     #[uniffi::method(default(cancel = None))]
     pub async fn settled(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
-        runtime::wait(cancel, self.channel.settled()).await
+        runtime::wait(cancel, self.channel.confirmed()).await
     }
 
     /// This notification was taken: the server forgets it.
@@ -242,7 +242,7 @@ impl DeviceChannel {
 
     /// Gives a fresh credential: because one was wanted, to sign in again, or to renew the session early.
     pub fn give_credential(&self, credential: Credential) {
-        self.channel.give_credential(credential.into());
+        self.channel.set_credential(credential.into());
     }
 
     /// What the channel is doing.
@@ -257,7 +257,7 @@ impl DeviceChannel {
 
     /// The app came to the foreground or left it.
     pub fn app_state(&self, state: AppState) {
-        self.channel.app_state(state.into());
+        self.channel.set_app_visibility(state.into());
     }
 
     /// Begins to close the channel, without waiting until it is.

@@ -1,6 +1,6 @@
 //! Why something was not done: one error, told apart by kind and, where the server said no, by the entry of its registry.
 
-use presence_client::{End, Errno, Error, Ko};
+use presence_client::{ApiError, EndReason, Errno, Error};
 
 /// Makes the exported copy of the registry of errors. The match has an arm for each entry, so that a new one is not forgotten.
 macro_rules! errnos {
@@ -133,8 +133,8 @@ impl PresenceError {
     }
 }
 
-impl From<Ko> for PresenceError {
-    fn from(ko: Ko) -> Self {
+impl From<ApiError> for PresenceError {
+    fn from(ko: ApiError) -> Self {
         Error::Refused(ko).into()
     }
 }
@@ -185,14 +185,14 @@ pub enum ChannelEnd {
     },
 }
 
-impl From<End> for ChannelEnd {
-    fn from(end: End) -> Self {
+impl From<EndReason> for ChannelEnd {
+    fn from(end: EndReason) -> Self {
         match end {
-            End::Closed => Self::Closed,
-            End::Replaced => Self::Replaced,
-            End::EndedByUser => Self::EndedByUser,
-            End::ApplicationClosed => Self::ApplicationClosed,
-            End::Incompatible(reason) => Self::Incompatible { reason },
+            EndReason::Closed => Self::Closed,
+            EndReason::Replaced => Self::Replaced,
+            EndReason::EndedByUser => Self::EndedByUser,
+            EndReason::ApplicationClosed => Self::ApplicationClosed,
+            EndReason::Incompatible(reason) => Self::Incompatible { reason },
             other => Self::Incompatible { reason: other.to_string() },
         }
     }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_whether_and_when_to_try_again() {
-        let error = PresenceError::from(Ko::slow_down(0.5));
+        let error = PresenceError::from(ApiError::slow_down(0.5));
         let expected = PresenceError::Refused {
             errno: PresenceErrno::SlowDown,
             code: 20,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_client::{Ko, Queried, Queued};
+use presence_client::{ApiError, QueryResult, QueuedNotification as Queued};
 
 use crate::error::PresenceError;
 use crate::presence::{UserPresence, id};
@@ -91,7 +91,7 @@ impl Batch {
     }
 
     /// Puts the answers for what was sent where they belong.
-    pub(crate) fn outcomes(self, answers: Vec<Result<Queued, Ko>>) -> Vec<NotifyOutcome> {
+    pub(crate) fn outcomes(self, answers: Vec<Result<Queued, ApiError>>) -> Vec<NotifyOutcome> {
         let mut answers = answers.into_iter();
         let places = self.places.into_iter();
         let outcomes = places.filter_map(|unsent| match unsent {
@@ -102,8 +102,8 @@ impl Batch {
     }
 }
 
-impl From<Result<Queued, Ko>> for NotifyOutcome {
-    fn from(answer: Result<Queued, Ko>) -> Self {
+impl From<Result<Queued, ApiError>> for NotifyOutcome {
+    fn from(answer: Result<Queued, ApiError>) -> Self {
         match answer {
             Ok(queued) => Self::Queued { queued: queued.into() },
             Err(ko) => Self::NotQueued { reason: ko.into() },
@@ -126,11 +126,11 @@ pub enum QueryOutcome {
     },
 }
 
-impl From<Queried> for QueryOutcome {
-    fn from(queried: Queried) -> Self {
+impl From<QueryResult> for QueryOutcome {
+    fn from(queried: QueryResult) -> Self {
         match queried {
-            Queried::Known(presence) => Self::Known { presence: presence.into() },
-            Queried::Unknown(uid) => Self::Unknown { uid },
+            QueryResult::Known(presence) => Self::Known { presence: presence.into() },
+            QueryResult::Unknown(uid) => Self::Unknown { uid },
         }
     }
 }
@@ -154,7 +154,7 @@ mod tests {
         let (batch, sent) = Batch::new(vec![item(&good), item(bad), item(&good)]);
         assert_eq!(sent.len(), 2);
         let queued = Queued { id: NotificationId::from_bits(7), queue_size: 1 };
-        let refused = Ko::from(Errno::UnknownUid);
+        let refused = ApiError::from(Errno::UnknownUid);
         let outcomes = batch.outcomes(vec![Ok(queued.clone()), Err(refused.clone())]);
         let expected = [
             NotifyOutcome::Queued { queued: queued.into() },

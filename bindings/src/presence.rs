@@ -1,6 +1,6 @@
 //! Statuses, as an app says and hears them.
 
-use presence_client::{Presence, Status, StatusText, UnixMillis};
+use presence_client::{PresenceUpdate, Status, StatusText, UnixMillis};
 
 use crate::error::PresenceError;
 
@@ -52,8 +52,8 @@ pub struct UserPresence {
     pub revoked: bool,
 }
 
-impl From<Presence> for UserPresence {
-    fn from(presence: Presence) -> Self {
+impl From<PresenceUpdate> for UserPresence {
+    fn from(presence: PresenceUpdate) -> Self {
         Self {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
@@ -65,7 +65,7 @@ impl From<Presence> for UserPresence {
     }
 }
 
-impl TryFrom<UserPresence> for Presence {
+impl TryFrom<UserPresence> for PresenceUpdate {
     type Error = PresenceError;
 
     fn try_from(presence: UserPresence) -> Result<Self, PresenceError> {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_presence_survives_the_way_to_the_app_and_back() {
-        let presence = Presence {
+        let presence = PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unavailable,
             version: u64::MAX,
@@ -120,7 +120,7 @@ mod tests {
             revoked: false,
         };
         let exported = UserPresence::from(presence.clone());
-        assert_eq!(Presence::try_from(exported), Ok(presence));
+        assert_eq!(PresenceUpdate::try_from(exported), Ok(presence));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use presence_client::{Change, Snapshot, Updates};
+use presence_client::{PresenceChange as Change, Snapshot, Updates};
 
 use crate::app_service::AppServiceEvent;
 use crate::error::PresenceError;
@@ -108,7 +108,9 @@ impl PresenceMap {
     }
 }
 
-fn presences(presence: Vec<UserPresence>) -> Result<Vec<presence_client::Presence>, PresenceError> {
+fn presences(
+    presence: Vec<UserPresence>,
+) -> Result<Vec<presence_client::PresenceUpdate>, PresenceError> {
     presence.into_iter().map(TryInto::try_into).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_client::{Timing, Tls, Wanted};
+use presence_client::{CredentialReason as Wanted, Timing, Tls};
 
 use crate::error::{ChannelEnd, PresenceError};
 
@@ -93,7 +93,7 @@ pub enum AppState {
     Background,
 }
 
-impl From<AppState> for presence_client::AppState {
+impl From<AppState> for presence_client::AppVisibility {
     fn from(state: AppState) -> Self {
         match state {
             AppState::Foreground => Self::Foreground,

@@ -28,10 +28,11 @@ use self::http::Http;
 
 pub use self::app_service::{AppServiceApi, PresencePage};
 pub use self::application::{
-    Activated, Application, ApplicationChange, ApplicationState, Key, NewApplication, NewKey,
+    ActivationResult, ApiKeyInfo, Application, ApplicationChange, ApplicationState, CreatedApiKey,
+    NewApplication,
 };
-pub use self::session::{Scope, Session, SignedIn};
-pub use self::user::{Account, Device, Grant, Granted, UserApi, WaitingNotification};
+pub use self::session::{CreatedSession, Scope, Session};
+pub use self::user::{Account, CreatedGrant, Device, Grant, PendingNotification, UserApi};
 
 /// The REST API of a server. Clones share their connections.
 ///

@@ -10,9 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use presence_protocol::app::{Queried, Queued, Receipt};
+use presence_protocol::app::{QueryResult, QueuedNotification, Receipt};
 use presence_protocol::limits::BATCH_ITEMS;
-use presence_protocol::{AppId, Ko, Presence, Puid};
+use presence_protocol::{ApiError, AppId, PresenceUpdate, Puid};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -26,7 +26,7 @@ use crate::server_url::ServerUrl;
 use crate::state::ConnectionState;
 use crate::timing::Timing;
 use crate::tls::Tls;
-pub use map::{Change, PresenceMap};
+pub use map::{PresenceChange, PresenceMap};
 use requests::{Answer, Question};
 use talk::AppServiceTalk;
 
@@ -87,7 +87,7 @@ pub enum AppServiceEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Everybody.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// Updates may have been missed before it.
     pub gap: bool,
     /// Where to resume after it.
@@ -98,7 +98,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updates {
     /// The changes, in the order in which each user was first heard of.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// Where to resume after them.
     pub cursor: Option<String>,
 }
@@ -157,7 +157,7 @@ impl AppServiceChannel {
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Result<Vec<Result<Queued, Ko>>, Error> {
+    ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
         let items = items.into_iter().map(NewNotification::into_item).collect();
         let mut results = Vec::new();
         for portion in portions::portions(items) {
@@ -174,7 +174,7 @@ impl AppServiceChannel {
     /// # Errors
     ///
     /// As [`notify`](Self::notify), and [`Error::Refused`] where this one was not queued.
-    pub async fn notify_one(&self, item: NewNotification) -> Result<Queued, Error> {
+    pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let results = self.notify(vec![item]).await?;
         let only = results.into_iter().next().ok_or_else(unasked)?;
         only.map_err(Error::Refused)
@@ -185,7 +185,7 @@ impl AppServiceChannel {
     /// # Errors
     ///
     /// As [`notify`](Self::notify).
-    pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<Queried>, Error> {
+    pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<QueryResult>, Error> {
         let mut presence = Vec::new();
         for portion in uids.chunks(BATCH_ITEMS) {
             match self.ask(Question::Query(portion.to_vec())).await? {
@@ -197,8 +197,8 @@ impl AppServiceChannel {
     }
 
     /// Uses another API key from the next connection on, and at once where the present one was refused.
-    pub fn give_api_key(&self, api_key: SecretString) {
-        self.handle.change(|talk| talk.give_api_key(api_key));
+    pub fn set_api_key(&self, api_key: SecretString) {
+        self.handle.change(|talk| talk.set_api_key(api_key));
     }
 
     /// What the channel is doing.

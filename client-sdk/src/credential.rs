@@ -26,7 +26,7 @@ impl fmt::Debug for Credential {
 
 /// Why a credential is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum CredentialReason {
     /// None was given yet.
     First,
     /// The session ends soon; a fresh credential renews it without a reconnect.
@@ -38,9 +38,9 @@ pub enum Wanted {
     Expired,
 }
 
-/// Why a [`TokenSource`] has no credential.
+/// Why a [`CredentialProvider`] has no credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
+pub enum CredentialError {
     /// Not at the moment, as where the identity provider cannot be reached. It is asked again, backing off.
     #[error("no credential at the moment: {0}")]
     Unavailable(String),
@@ -51,22 +51,28 @@ pub enum TokenError {
 
 /// Gives a fresh credential whenever one is needed.
 ///
-/// Every function from [`Wanted`] to such a future is one.
-pub trait TokenSource: Send + Sync + 'static {
+/// Every function from [`CredentialReason`] to such a future is one.
+pub trait CredentialProvider: Send + Sync + 'static {
     /// A fresh credential. The future may be dropped before it is done.
     ///
     /// # Errors
     ///
-    /// [`TokenError`] says whether to ask again.
-    fn token(&self, wanted: Wanted) -> BoxFuture<'_, Result<Credential, TokenError>>;
+    /// [`CredentialError`] says whether to ask again.
+    fn credential(
+        &self,
+        wanted: CredentialReason,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>>;
 }
 
-impl<F, Answer> TokenSource for F
+impl<F, Answer> CredentialProvider for F
 where
-    F: Fn(Wanted) -> Answer + Send + Sync + 'static,
-    Answer: Future<Output = Result<Credential, TokenError>> + Send + 'static,
+    F: Fn(CredentialReason) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Result<Credential, CredentialError>> + Send + 'static,
 {
-    fn token(&self, wanted: Wanted) -> BoxFuture<'_, Result<Credential, TokenError>> {
+    fn credential(
+        &self,
+        wanted: CredentialReason,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
         Box::pin(self(wanted))
     }
 }

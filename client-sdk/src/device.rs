@@ -9,16 +9,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use presence_protocol::device::Notification;
+use presence_protocol::device::LiveNotification;
 use presence_protocol::{AppId, DeviceName, NotificationId, Status, StatusText};
 use tracing::Instrument;
 
-use crate::credential::{Credential, TokenSource, Wanted};
+use crate::credential::{Credential, CredentialProvider, CredentialReason};
 use crate::error::Error;
 use crate::link::{self, Handle, Link, Shared};
 use crate::net::Connector;
 use crate::server_url::ServerUrl;
-use crate::state::{AppState, ConnectionState};
+use crate::state::{AppVisibility, ConnectionState};
 use crate::timing::Timing;
 use crate::tls::Tls;
 use talk::DeviceTalk;
@@ -33,7 +33,7 @@ pub struct DeviceOptions {
     /// What the user proves themselves with, where it is at hand already.
     pub credential: Option<Credential>,
     /// Who is asked for a fresh credential. Without one, [`DeviceEvent::CredentialWanted`] asks the application.
-    pub tokens: Option<Arc<dyn TokenSource>>,
+    pub credential_provider: Option<Arc<dyn CredentialProvider>>,
     /// The first status: online.
     pub status: Status,
     /// The first status text.
@@ -53,7 +53,7 @@ impl DeviceOptions {
             server,
             device,
             credential: None,
-            tokens: None,
+            credential_provider: None,
             status: Status::Online,
             message: None,
             visibility: None,
@@ -80,9 +80,9 @@ pub enum DeviceEvent {
     State(ConnectionState),
     /// A live notification. It comes again after a restart of the application unless it is
     /// [acknowledged](DeviceChannel::acknowledge), but never twice within one channel.
-    Notification(Notification),
-    /// A credential is to be [given](DeviceChannel::give_credential). Only where the channel has no token source.
-    CredentialWanted(Wanted),
+    Notification(LiveNotification),
+    /// A credential is to be [given](DeviceChannel::set_credential). Only where the channel has no token source.
+    CredentialWanted(CredentialReason),
 }
 
 /// The presence of one device: says its status, keeps it said over reconnects, and takes notifications.
@@ -106,17 +106,20 @@ impl DeviceChannel {
         let runtime = link::runtime()?;
         let shared = Shared::new(DeviceTalk::new(&mut options));
         let handle = Handle::new(Arc::clone(&shared));
-        let events = DeviceEvents { shared: Arc::clone(&shared), asks: options.tokens.is_none() };
+        let events = DeviceEvents {
+            shared: Arc::clone(&shared),
+            asks: options.credential_provider.is_none(),
+        };
         let span = tracing::info_span!("presence.device", device = options.device.as_str());
-        let DeviceOptions { server, timing, tokens, .. } = options;
+        let DeviceOptions { server, timing, credential_provider, .. } = options;
         let task = async move {
             let link = Link { server, connector, timing: timing.clone() };
             let channel = link::run(Arc::clone(&shared), link);
-            match tokens {
+            match credential_provider {
                 None => channel.await,
-                Some(tokens) => tokio::select! {
+                Some(credential_provider) => tokio::select! {
                     () = channel => {}
-                    () = source::serve(&shared, &tokens, &timing) => {}
+                    () = source::serve(&shared, &credential_provider, &timing) => {}
                 },
             }
         };
@@ -141,8 +144,8 @@ impl DeviceChannel {
     /// # Errors
     ///
     /// [`Error::Refused`] where the server will not take one of them, [`Error::Ended`].
-    pub async fn settled(&self) -> Result<(), Error> {
-        self.handle.until(DeviceTalk::settled).await
+    pub async fn confirmed(&self) -> Result<(), Error> {
+        self.handle.until(DeviceTalk::confirmed).await
     }
 
     /// This notification was taken: the server forgets it.
@@ -151,8 +154,8 @@ impl DeviceChannel {
     }
 
     /// Gives a fresh credential: because one was wanted, to sign in again, or to renew the session early.
-    pub fn give_credential(&self, credential: Credential) {
-        self.handle.change(|talk| talk.give_credential(credential));
+    pub fn set_credential(&self, credential: Credential) {
+        self.handle.change(|talk| talk.set_credential(credential));
     }
 
     /// What the channel is doing.
@@ -173,8 +176,8 @@ impl DeviceChannel {
     }
 
     /// The app came to the foreground or left it.
-    pub fn app_state(&self, state: AppState) {
-        self.handle.app_state(state);
+    pub fn set_app_visibility(&self, state: AppVisibility) {
+        self.handle.set_app_visibility(state);
     }
 
     /// Closes the channel, and waits until it is closed. The presence of this device ends at once.
@@ -245,7 +248,7 @@ pub struct Notifications {
 
 impl Notifications {
     /// Waits for the next notification; `None` after the end of the channel. Cancel-safe: dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Notification> {
+    pub async fn next(&mut self) -> Option<LiveNotification> {
         let notification = self.shared.until(DeviceTalk::pull_notification).await.event();
         fetch_rest(&self.shared);
         notification
@@ -267,7 +270,7 @@ pub struct CredentialRequests {
 impl CredentialRequests {
     /// Waits until a credential is wanted, and returns why; `None` after the end of the channel. A request that was not
     /// pulled is replaced by a newer one, and removed when a credential is given. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Wanted> {
+    pub async fn next(&mut self) -> Option<CredentialReason> {
         self.shared.until(DeviceTalk::pull_credential_request).await.event()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use presence_protocol::{Errno, Ko, Retry};
+use presence_protocol::{ApiError, Errno, RetryAdvice};
 
-use crate::state::End;
+use crate::state::EndReason;
 
 /// Why something was not done. No text in it holds a secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -12,7 +12,7 @@ use crate::state::End;
 pub enum Error {
     /// The server refused it, with an entry of the registry of errors.
     #[error("{0}")]
-    Refused(Ko),
+    Refused(ApiError),
     /// There was no connection: the name, the network, TLS, or a stranger in the server's place.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
@@ -21,7 +21,7 @@ pub enum Error {
     TimedOut,
     /// The channel has ended.
     #[error("the channel has ended: {0}")]
-    Ended(End),
+    Ended(EndReason),
     /// It was refused before anything was sent.
     #[error("{0}")]
     InvalidArgument(String),
@@ -34,7 +34,7 @@ impl Error {
     /// Whether the same call may succeed later, as it is.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Refused(ko) => ko.errno.retry() == Retry::AfterWaiting,
+            Self::Refused(ko) => ko.errno.retry_advice() == RetryAdvice::AfterWaiting,
             Self::Unreachable(_) | Self::TimedOut => true,
             Self::Ended(_) | Self::InvalidArgument(_) | Self::Unexpected(_) => false,
         }
@@ -66,14 +66,14 @@ impl Error {
 }
 
 /// The wait that a refusal asks for, at most a day, whatever the server says.
-pub(crate) fn retry_after(ko: &Ko) -> Option<Duration> {
+pub(crate) fn retry_after(ko: &ApiError) -> Option<Duration> {
     const A_DAY: Duration = Duration::from_hours(24);
     let wait = Duration::try_from_secs_f64(ko.retry_after?).unwrap_or(A_DAY);
     Some(wait.min(A_DAY))
 }
 
-impl From<Ko> for Error {
-    fn from(ko: Ko) -> Self {
+impl From<ApiError> for Error {
+    fn from(ko: ApiError) -> Self {
         Self::Refused(ko)
     }
 }
@@ -84,18 +84,19 @@ mod tests {
 
     #[test]
     fn waiting_helps_where_the_registry_says_so_and_where_nobody_answered() {
-        assert!(Error::from(Ko::slow_down(0.5)).retryable());
-        assert!(Error::from(Ko::from(Errno::ShuttingDown)).retryable());
+        assert!(Error::from(ApiError::slow_down(0.5)).retryable());
+        assert!(Error::from(ApiError::from(Errno::ShuttingDown)).retryable());
         assert!(Error::Unreachable("reset".to_owned()).retryable() && Error::TimedOut.retryable());
-        assert!(!Error::from(Ko::from(Errno::InvalidApiKey)).retryable());
-        assert!(!Error::from(Ko::from(Errno::InvalidAssertion)).retryable());
-        assert!(!Error::Ended(End::Replaced).retryable());
+        assert!(!Error::from(ApiError::from(Errno::InvalidApiKey)).retryable());
+        assert!(!Error::from(ApiError::from(Errno::InvalidAssertion)).retryable());
+        assert!(!Error::Ended(EndReason::Replaced).retryable());
     }
 
     #[test]
     fn no_wait_of_a_server_is_longer_than_a_day_or_less_than_nothing() {
         let asked = |seconds| {
-            Error::from(Ko { retry_after: Some(seconds), ..Errno::SlowDown.into() }).retry_after()
+            Error::from(ApiError { retry_after: Some(seconds), ..Errno::SlowDown.into() })
+                .retry_after()
         };
         assert_eq!(asked(0.25), Some(Duration::from_millis(250)));
         assert_eq!(asked(1e6), Some(Duration::from_hours(24)));

@@ -14,29 +14,29 @@ mod timing;
 mod tls;
 
 pub use api::{
-    Account, Activated, AppServiceApi, Application, ApplicationChange, ApplicationState, Device,
-    Grant, Granted, Key, NewApplication, NewKey, PresenceApi, PresencePage, Scope, Session,
-    SignedIn, UserApi, WaitingNotification,
+    Account, ActivationResult, ApiKeyInfo, AppServiceApi, Application, ApplicationChange,
+    ApplicationState, CreatedApiKey, CreatedGrant, CreatedSession, Device, Grant, NewApplication,
+    PendingNotification, PresenceApi, PresencePage, Scope, Session, UserApi,
 };
 pub use app_service::{
-    AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, Change, PresenceMap,
-    Receipts, Snapshot, Updates,
+    AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, PresenceChange,
+    PresenceMap, Receipts, Snapshot, Updates,
 };
-pub use credential::{Credential, TokenError, TokenSource, Wanted};
+pub use credential::{Credential, CredentialError, CredentialProvider, CredentialReason};
 pub use device::{
     CredentialRequests, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notifications,
 };
 pub use error::Error;
 pub use notification::NewNotification;
 pub use server_url::ServerUrl;
-pub use state::{AppState, ConnectionState, End};
+pub use state::{AppVisibility, ConnectionState, EndReason};
 pub use timing::Timing;
 pub use tls::Tls;
 
-pub use presence_protocol::app::{Queried, Queued, Receipt, ReceiptState};
-pub use presence_protocol::device::Notification;
+pub use presence_protocol::app::{QueryResult, QueuedNotification, Receipt, ReceiptState};
+pub use presence_protocol::device::LiveNotification;
 pub use presence_protocol::{
-    AppId, CloseCode, DeviceName, Errno, Ko, NotificationId, Presence, Puid, Retry, Status,
-    StatusText, UnixMillis,
+    ApiError, AppId, CloseCode, DeviceName, Errno, NotificationId, PresenceUpdate, Puid,
+    RetryAdvice, Status, StatusText, UnixMillis,
 };
 pub use secrecy::SecretString;

@@ -11,8 +11,8 @@ mod socket;
 
 use std::time::Duration;
 
-use presence_protocol::close::ComeBack;
-use presence_protocol::{CloseCode, Ko};
+use presence_protocol::close::ReconnectAdvice;
+use presence_protocol::{ApiError, CloseCode};
 use tokio::time::Instant;
 
 pub(crate) use backoff::Backoff;
@@ -20,7 +20,7 @@ pub(crate) use driver::{Link, run};
 pub(crate) use shared::{Handle, Shared};
 
 use crate::error::{Error, retry_after};
-use crate::state::{ConnectionState, End};
+use crate::state::{ConnectionState, EndReason};
 
 /// The runtime that a channel's task runs in.
 pub(crate) fn runtime() -> Result<tokio::runtime::Handle, Error> {
@@ -98,7 +98,7 @@ pub(crate) enum Loss {
     /// The server closed it, with a code and a reason where it was polite.
     Closed(Option<(u16, String)>),
     /// The server refused the upgrade or the credential.
-    Refused(Ko),
+    Refused(ApiError),
     /// The network broke, or was never there.
     Broken(Error),
     /// The server said what no server says.
@@ -117,7 +117,7 @@ pub(crate) enum Verdict {
     /// Wait for a credential, in this state.
     Await(ConnectionState),
     /// It is over.
-    End(End),
+    End(EndReason),
 }
 
 impl Loss {
@@ -127,13 +127,15 @@ impl Loss {
         match self {
             Self::Closed(None) => retry(unreachable("the connection was closed"), None),
             Self::Closed(Some((code, reason))) => after_close(code, &reason),
-            Self::Refused(ko) if ko.errno.retry() == presence_protocol::Retry::AfterWaiting => {
+            Self::Refused(ko)
+                if ko.errno.retry_advice() == presence_protocol::RetryAdvice::AfterWaiting =>
+            {
                 let at_least = retry_after(&ko);
                 retry(Error::Refused(ko), at_least)
             }
-            Self::Refused(ko) => Verdict::End(End::Incompatible(ko.to_string())),
+            Self::Refused(ko) => Verdict::End(EndReason::Incompatible(ko.to_string())),
             Self::Broken(error) => retry(error, None),
-            Self::Nonsense(text) => Verdict::End(End::Incompatible(text)),
+            Self::Nonsense(text) => Verdict::End(EndReason::Incompatible(text)),
             Self::GivenUp => Verdict::AtOnce,
         }
     }
@@ -165,15 +167,17 @@ fn after_close(number: u16, reason: &str) -> Verdict {
     let Some(code) = CloseCode::from_number(number) else {
         return Verdict::Retry { reason: unreachable(&reason), at_least: None };
     };
-    match (code.come_back(), code) {
-        (ComeBack::WithJitter | ComeBack::BackingOff, _) => {
+    match (code.reconnect_advice(), code) {
+        (ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff, _) => {
             Verdict::Retry { reason: unreachable(&reason), at_least: None }
         }
-        (ComeBack::No, CloseCode::Replaced) => Verdict::End(End::Replaced),
-        (ComeBack::No, CloseCode::EndedByUser) => Verdict::End(End::EndedByUser),
-        (ComeBack::No, CloseCode::ApplicationClosed) => Verdict::End(End::ApplicationClosed),
-        (ComeBack::No | ComeBack::WithOtherCredentials, _) => {
-            Verdict::End(End::Incompatible(reason))
+        (ReconnectAdvice::Never, CloseCode::Replaced) => Verdict::End(EndReason::Replaced),
+        (ReconnectAdvice::Never, CloseCode::EndedByUser) => Verdict::End(EndReason::EndedByUser),
+        (ReconnectAdvice::Never, CloseCode::ApplicationClosed) => {
+            Verdict::End(EndReason::ApplicationClosed)
+        }
+        (ReconnectAdvice::Never | ReconnectAdvice::WithNewCredential, _) => {
+            Verdict::End(EndReason::Incompatible(reason))
         }
     }
 }
@@ -196,19 +200,22 @@ mod tests {
     fn every_close_code_s_rule_is_obeyed() {
         for code in CloseCode::ALL {
             let comes_back = matches!(after(*code), Verdict::Retry { .. });
-            let may = matches!(code.come_back(), ComeBack::WithJitter | ComeBack::BackingOff);
+            let may = matches!(
+                code.reconnect_advice(),
+                ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff
+            );
             assert_eq!(comes_back, may, "{code:?}");
         }
-        assert_eq!(after(CloseCode::Replaced), Verdict::End(End::Replaced));
-        assert_eq!(after(CloseCode::EndedByUser), Verdict::End(End::EndedByUser));
-        assert_eq!(after(CloseCode::ApplicationClosed), Verdict::End(End::ApplicationClosed));
+        assert_eq!(after(CloseCode::Replaced), Verdict::End(EndReason::Replaced));
+        assert_eq!(after(CloseCode::EndedByUser), Verdict::End(EndReason::EndedByUser));
+        assert_eq!(after(CloseCode::ApplicationClosed), Verdict::End(EndReason::ApplicationClosed));
     }
 
     #[test]
     fn only_refusals_that_waiting_cures_are_tried_again_and_not_before_the_server_said() {
         for errno in Errno::ALL {
-            let verdict = Loss::Refused(Ko::from(*errno).after(7.0)).verdict();
-            let waits = errno.retry() == presence_protocol::Retry::AfterWaiting;
+            let verdict = Loss::Refused(ApiError::from(*errno).after(7.0)).verdict();
+            let waits = errno.retry_advice() == presence_protocol::RetryAdvice::AfterWaiting;
             match verdict {
                 Verdict::Retry { at_least, .. } => {
                     assert!(waits && at_least == Some(Duration::from_secs(7)), "{errno}");

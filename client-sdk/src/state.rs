@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 
-use crate::credential::Wanted;
+use crate::credential::CredentialReason;
 use crate::error::Error;
 
 /// What a channel is doing at the moment.
@@ -27,17 +27,17 @@ pub enum ConnectionState {
         retry_in: Duration,
     },
     /// Without a connection until a credential is given.
-    CredentialWanted(Wanted),
+    CredentialWanted(CredentialReason),
     /// A fresh credential was refused, or the token source has none: nothing happens until another one is given.
-    SignedOut(Ko),
+    SignedOut(ApiError),
     /// Over, for good.
-    Ended(End),
+    Ended(EndReason),
 }
 
 /// How a channel ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum End {
+pub enum EndReason {
     /// This application closed it.
     Closed,
     /// A newer connection of the same device has taken over: close code 4001.
@@ -50,7 +50,7 @@ pub enum End {
     Incompatible(String),
 }
 
-impl fmt::Display for End {
+impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "it was closed by this application",
@@ -66,7 +66,7 @@ impl fmt::Display for End {
 
 /// Whether a phone app is in front of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppState {
+pub enum AppVisibility {
     /// In front: the connection is checked at once, and a wait for the next attempt is cut short.
     Foreground,
     /// Not in front: the connection is kept with as few signs of life as it needs.

@@ -11,8 +11,8 @@ use poem::endpoint::make_sync;
 use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::{Route, Server};
 use presence_client::{
-    AppId, Credential, NewApplication, PresenceApi, Puid, Scope, TokenError, TokenSource, UserApi,
-    Wanted,
+    AppId, Credential, CredentialError, CredentialProvider, CredentialReason, NewApplication,
+    PresenceApi, Puid, Scope, UserApi,
 };
 use tokio::sync::watch;
 
@@ -22,14 +22,14 @@ use crate::settings::{self, Application};
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Gives a device a fresh assertion of somebody whenever it needs one.
-pub fn assertions(api: PresenceApi, email: String) -> impl TokenSource {
-    move |_: Wanted| {
+pub fn assertions(api: PresenceApi, email: String) -> impl CredentialProvider {
+    move |_: CredentialReason| {
         let (api, email) = (api.clone(), email.clone());
         async move {
             let assertion = api.dev_assertion(&email).await;
             // Without an identity provider nobody is ever signed out.
             let unavailable =
-                |error: presence_client::Error| TokenError::Unavailable(error.to_string());
+                |error: presence_client::Error| CredentialError::Unavailable(error.to_string());
             assertion.map(Credential::Assertion).map_err(unavailable)
         }
     }

@@ -38,7 +38,7 @@ use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
@@ -114,7 +114,7 @@ pub fn routes(
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.
-pub fn error_response(ko: &Ko) -> Response {
+pub fn error_response(ko: &ApiError) -> Response {
     let mut response = ErrorResponse::from(ko.clone()).response();
     if ko.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));

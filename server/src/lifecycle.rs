@@ -12,7 +12,7 @@ use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
-use presence_protocol::{CloseCode, Errno, Ko};
+use presence_protocol::{ApiError, CloseCode, Errno};
 use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
@@ -359,7 +359,7 @@ fn endpoint(
         let begun = Instant::now();
         async move {
             let response = if draining {
-                http::error_response(&Ko::from(Errno::ShuttingDown).after(1.0))
+                http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))
             } else {
                 next.call(request).await?.into_response()
             };
@@ -389,7 +389,7 @@ fn socket<F, A>(
 ) -> Arc<dyn DynEndpoint<Output = Response>>
 where
     F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<Response, Ko>> + Send + 'static,
+    A: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {

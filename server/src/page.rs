@@ -19,7 +19,7 @@ pub(crate) use self::shell::{Place, Shell, Viewer};
 use askama::Template;
 use poem::Response;
 use poem::http::{StatusCode, header};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 /// A page as an answer.
 pub(crate) fn show(template: &impl Template, status: StatusCode, policy: &Policy) -> Response {
@@ -34,7 +34,7 @@ pub(crate) fn show(template: &impl Template, status: StatusCode, policy: &Policy
             Response::builder()
                 .status(StatusCode::INTERNAL_SERVER_ERROR)
                 .content_type("application/json; charset=utf-8")
-                .body(Ko::from(Errno::Internal).to_json(None))
+                .body(ApiError::from(Errno::Internal).to_json(None))
         }
     }
 }

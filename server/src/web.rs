@@ -4,7 +4,7 @@
 //! 1. a template in `server/templates` that extends `base.html`, filled by a struct with a field `shell` (see `home.rs`);
 //!    everything is escaped, files come from `server/assets` (list a new one in `page/assets.rs`), nothing is inline;
 //! 2. a handler that takes a [`Visitor`] (anybody) or a [`SignedIn`] (others are sent to sign in and come back), and answers
-//!    `visitor.show(&page)`; a refusal (`Ko` or `Errno`, by `ErrorResponse`) becomes the page of that refusal by itself;
+//!    `visitor.show(&page)`; a refusal (`ApiError` or `Errno`, by `ErrorResponse`) becomes the page of that refusal by itself;
 //! 3. a form posts `csrf_token` (`shell.csrf_token()`) to a handler that takes a [`SignedForm`], which has checked it, and answers
 //!    `see_other` with a [`Notice`](crate::page::Notice), so that a reload sends nothing twice;
 //! 4. its path in [`pages`], its place in the navigation in `page/shell.rs`, its visit in `tests/browser`.

@@ -121,8 +121,8 @@ pub struct Activated {
     pub api_key: Option<Arc<Secret>>,
 }
 
-impl From<sdk::Activated> for Activated {
-    fn from(activated: sdk::Activated) -> Self {
+impl From<sdk::ActivationResult> for Activated {
+    fn from(activated: sdk::ActivationResult) -> Self {
         Self { state: activated.state.into(), api_key: activated.api_key.map(Secret::of) }
     }
 }
@@ -140,8 +140,8 @@ pub struct KeyInfo {
     pub last_used_at_ms: Option<i64>,
 }
 
-impl From<sdk::Key> for KeyInfo {
-    fn from(key: sdk::Key) -> Self {
+impl From<sdk::ApiKeyInfo> for KeyInfo {
+    fn from(key: sdk::ApiKeyInfo) -> Self {
         Self {
             id: key.id,
             prefix: key.prefix,
@@ -164,8 +164,8 @@ pub struct NewKey {
     pub created_at_ms: i64,
 }
 
-impl From<sdk::NewKey> for NewKey {
-    fn from(key: sdk::NewKey) -> Self {
+impl From<sdk::CreatedApiKey> for NewKey {
+    fn from(key: sdk::CreatedApiKey) -> Self {
         Self {
             id: key.id,
             api_key: Secret::of(key.api_key),

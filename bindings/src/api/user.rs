@@ -44,8 +44,8 @@ pub struct Granted {
     pub redirect: Option<String>,
 }
 
-impl From<sdk::Granted> for Granted {
-    fn from(granted: sdk::Granted) -> Self {
+impl From<sdk::CreatedGrant> for Granted {
+    fn from(granted: sdk::CreatedGrant) -> Self {
         Self {
             uid: granted.uid.to_string(),
             appid: granted.appid.to_string(),
@@ -84,7 +84,7 @@ impl From<sdk::Grant> for GrantInfo {
             domain: grant.domain,
             paused: grant.paused,
             granted_at_ms: milliseconds(grant.granted_at),
-            last_looked_at_ms: grant.last_looked_at.map(milliseconds),
+            last_looked_at_ms: grant.last_accessed_at.map(milliseconds),
             state: grant.state.into(),
         }
     }
@@ -136,8 +136,8 @@ pub struct WaitingNotification {
     pub expires_at_ms: i64,
 }
 
-impl From<sdk::WaitingNotification> for WaitingNotification {
-    fn from(waiting: sdk::WaitingNotification) -> Self {
+impl From<sdk::PendingNotification> for WaitingNotification {
+    fn from(waiting: sdk::PendingNotification) -> Self {
         Self {
             id: waiting.id.to_string(),
             appid: waiting.appid.to_string(),
@@ -283,7 +283,7 @@ impl UserApi {
         paused: bool,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<GrantInfo, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.pause(application(&appid)?, paused)).await?.into())
+        Ok(runtime::wait(cancel, self.api.set_paused(application(&appid)?, paused)).await?.into())
     }
 
     /// Revokes a grant. Once it is answered, the Application sees nothing more; its `uid` for this user is dead.

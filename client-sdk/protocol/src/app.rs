@@ -4,11 +4,12 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::errno::{Errno, Ko};
-use crate::field::{self, Raw};
+use crate::errno::Errno;
+use crate::error::{ApiError, RejectedRequest};
+use crate::field::{self, RawField};
 use crate::id::{NotificationId, Puid};
 use crate::limits::{BATCH_ITEMS, IDEMPOTENCY_KEY_CHARS, NOTIFICATION_CHARS, TTL_SECONDS};
-use crate::presence::{Presence, disturbs_display};
+use crate::presence::{PresenceUpdate, disturbs_display};
 use crate::request::RequestId;
 
 /// The WebSocket subprotocol of batched, resumable updates.
@@ -16,27 +17,27 @@ pub const SUBPROTOCOL: &str = "presence.v1";
 
 /// One frame from an AppService.
 #[derive(Debug, PartialEq)]
-pub struct Request {
+pub struct AppServiceRequest {
     /// Repeated by the reply.
     pub id: Option<RequestId>,
     /// What it wants.
-    pub command: Command,
+    pub command: AppServiceCommand,
 }
 
 /// What an AppService wants.
 #[derive(PartialEq)]
-pub enum Command {
+pub enum AppServiceCommand {
     /// Prove which Application speaks.
-    Auth(Auth),
+    Auth(AppServiceAuth),
     /// Send live notifications, answered with a list of results.
-    Notify(Vec<Result<NotifyItem, Ko>>),
+    Notify(Vec<Result<NotifyItem, ApiError>>),
     /// Send one live notification, in the form of 2013: a fault in it refuses the frame.
     NotifyOne(NotifyItem),
     /// Ask for the present statuses; an entry that cannot be a PUID stays as it was given.
     Query(Vec<Result<Puid, String>>),
 }
 
-impl std::fmt::Debug for Command {
+impl std::fmt::Debug for AppServiceCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Auth(_) => "Auth",
@@ -49,7 +50,7 @@ impl std::fmt::Debug for Command {
 
 /// The proof of an AppService, and how it wants to be served.
 #[derive(Default, PartialEq)]
-pub struct Auth {
+pub struct AppServiceAuth {
     /// The API key; absent where the upgrade request bore it.
     pub key: Option<String>,
     /// Where to resume.
@@ -75,7 +76,7 @@ pub struct NotifyItem {
 
 /// One item of a `notify`, as its fields stand in the JSON text.
 #[derive(Deserialize)]
-pub struct RawItem<'a> {
+pub struct RawNotifyItem<'a> {
     #[serde(borrow)]
     uid: Option<&'a RawValue>,
     message: Option<&'a RawValue>,
@@ -85,7 +86,7 @@ pub struct RawItem<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawRequest<'a> {
+struct RawAppServiceRequest<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     action: Option<&'a RawValue>,
@@ -101,24 +102,21 @@ struct RawRequest<'a> {
     uids: Option<&'a RawValue>,
 }
 
-/// A frame that was refused, with the `id` to repeat where it could be read.
-pub type Refused = (Ko, Option<RequestId>);
-
 /// Reads a frame.
 ///
 /// # Errors
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
-pub fn parse(text: &str) -> Result<Request, Refused> {
-    let raw: RawRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
+pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
+    let raw: RawAppServiceRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
     let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
     match command(&raw) {
-        Ok(command) => Ok(Request { id, command }),
+        Ok(command) => Ok(AppServiceRequest { id, command }),
         Err(ko) => Err((ko, id)),
     }
 }
 
-fn command(raw: &RawRequest<'_>) -> Result<Command, Ko> {
+fn command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
     let action: Option<String> = field::optional("action", raw.action, "a text")?;
     match action.as_deref() {
         Some("auth") => auth(raw, raw.token.or(raw.key)),
@@ -130,20 +128,20 @@ fn command(raw: &RawRequest<'_>) -> Result<Command, Ko> {
     }
 }
 
-fn auth(raw: &RawRequest<'_>, key: Raw<'_>) -> Result<Command, Ko> {
-    Ok(Command::Auth(Auth {
+fn auth(raw: &RawAppServiceRequest<'_>, key: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
+    Ok(AppServiceCommand::Auth(AppServiceAuth {
         key: field::optional("token", key, "a text")?,
         cursor: field::optional("cursor", raw.cursor, "a text")?,
         receipts: field::optional("receipts", raw.receipts, "true or false")?.unwrap_or(false),
     }))
 }
 
-fn notify(raw: &RawRequest<'_>) -> Result<Command, Ko> {
+fn notify(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
     let Some(list) = raw.notifications else {
         let Some(target) = raw.target else { return Err(field::missing("notifications")) };
-        return single(raw, target).map(Command::NotifyOne);
+        return single(raw, target).map(AppServiceCommand::NotifyOne);
     };
-    items(list.get()).map(Command::Notify)
+    items(list.get()).map(AppServiceCommand::Notify)
 }
 
 /// Reads the list of a `notify`, each item by itself.
@@ -151,18 +149,18 @@ fn notify(raw: &RawRequest<'_>) -> Result<Command, Ko> {
 /// # Errors
 ///
 /// `invalid_field` where it is not a list, `too_large` where it holds more than 500.
-pub fn items(json: &str) -> Result<Vec<Result<NotifyItem, Ko>>, Ko> {
+pub fn items(json: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiError> {
     let items: Vec<&RawValue> = serde_json::from_str(json)
         .map_err(|_| field::invalid("notifications", "a list of objects"))?;
     if items.len() > BATCH_ITEMS {
         let detail = format_args!("notifications holds at most {BATCH_ITEMS}");
-        return Err(Ko::detailed(Errno::TooLarge, detail));
+        return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
     Ok(items.iter().map(|raw| item(&field::object(raw.get())?)).collect())
 }
 
-fn single(raw: &RawRequest<'_>, target: &RawValue) -> Result<NotifyItem, Ko> {
-    item(&RawItem {
+fn single(raw: &RawAppServiceRequest<'_>, target: &RawValue) -> Result<NotifyItem, ApiError> {
+    item(&RawNotifyItem {
         uid: Some(target),
         message: raw.message,
         action: None,
@@ -171,7 +169,7 @@ fn single(raw: &RawRequest<'_>, target: &RawValue) -> Result<NotifyItem, Ko> {
     })
 }
 
-fn item(raw: &RawItem<'_>) -> Result<NotifyItem, Ko> {
+fn item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
     let uid: String = field::required("uid", raw.uid, "a text")?;
     let message = field::bounded_text("message", raw.message, NOTIFICATION_CHARS)?
         .ok_or_else(|| field::missing("message"))?;
@@ -182,7 +180,7 @@ fn item(raw: &RawItem<'_>) -> Result<NotifyItem, Ko> {
         return Err(field::invalid("ttl", "whole seconds, 0 to 2592000"));
     }
     Ok(NotifyItem {
-        uid: uid.parse().map_err(|_| Ko::from(Errno::UnknownUid))?,
+        uid: uid.parse().map_err(|_| ApiError::from(Errno::UnknownUid))?,
         message,
         action: action.unwrap_or_default(),
         ttl,
@@ -190,7 +188,7 @@ fn item(raw: &RawItem<'_>) -> Result<NotifyItem, Ko> {
     })
 }
 
-fn idempotency_key(raw: Raw<'_>) -> Result<Option<String>, Ko> {
+fn idempotency_key(raw: RawField<'_>) -> Result<Option<String>, ApiError> {
     let key = field::bounded_text("idempotency_key", raw, IDEMPOTENCY_KEY_CHARS)?;
     match key {
         Some(key) if key.is_empty() || key.chars().any(disturbs_display) => {
@@ -200,25 +198,25 @@ fn idempotency_key(raw: Raw<'_>) -> Result<Option<String>, Ko> {
     }
 }
 
-fn query(raw: Raw<'_>) -> Result<Command, Ko> {
+fn query(raw: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
     let uids: Vec<String> = field::required("uids", raw, "a list of texts")?;
     if uids.len() > BATCH_ITEMS {
-        return Err(Ko::detailed(
+        return Err(ApiError::detailed(
             Errno::TooLarge,
             format_args!("uids holds at most {BATCH_ITEMS}"),
         ));
     }
-    Ok(Command::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))
+    Ok(AppServiceCommand::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))
 }
 
 /// The reply to `auth`.
 pub fn auth_ok(id: Option<&RequestId>) -> String {
-    reply("auth", id, &Nothing {})
+    reply("auth", id, &EmptyBody {})
 }
 
 /// What became of one notification.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Queued {
+pub struct QueuedNotification {
     /// The name of the notification, which receipts carry.
     pub id: NotificationId,
     /// How many wait for this user of this Application, this one counted.
@@ -226,7 +224,10 @@ pub struct Queued {
 }
 
 /// The reply to `notify`: one entry an item, in order; `queue_size` is the largest.
-pub fn notify_ok(id: Option<&RequestId>, results: &[Result<Queued, Ko>]) -> String {
+pub fn notify_ok(
+    id: Option<&RequestId>,
+    results: &[Result<QueuedNotification, ApiError>],
+) -> String {
     #[derive(Serialize)]
     struct Body<'a> {
         queue_size: u32,
@@ -237,7 +238,7 @@ pub fn notify_ok(id: Option<&RequestId>, results: &[Result<Queued, Ko>]) -> Stri
 }
 
 /// One entry of the `results` of a `notify`, as JSON.
-pub struct NotifyResult<'a>(pub &'a Result<Queued, Ko>);
+pub struct NotifyResult<'a>(pub &'a Result<QueuedNotification, ApiError>);
 
 impl Serialize for NotifyResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -256,21 +257,21 @@ impl Serialize for NotifyResult<'_> {
 
 /// One entry of the reply to `query`: the presence, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Queried {
+pub enum QueryResult {
     /// What the Application may know.
-    Known(Presence),
+    Known(PresenceUpdate),
     /// No such PUID of this Application; the text is the one that was asked for.
     Unknown(String),
 }
 
-impl Serialize for Queried {
+impl Serialize for QueryResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Known(presence) => presence.serialize(serializer),
             Self::Unknown(uid) => {
                 let mut map = serializer.serialize_map(None)?;
                 map.serialize_entry("uid", uid)?;
-                Ko::from(Errno::UnknownUid).entries(&mut map)?;
+                ApiError::from(Errno::UnknownUid).entries(&mut map)?;
                 map.end()
             }
         }
@@ -278,10 +279,10 @@ impl Serialize for Queried {
 }
 
 /// The reply to `query`: one entry a PUID, in order.
-pub fn query_ok(id: Option<&RequestId>, presence: &[Queried]) -> String {
+pub fn query_ok(id: Option<&RequestId>, presence: &[QueryResult]) -> String {
     #[derive(Serialize)]
     struct Body<'a> {
-        presence: &'a [Queried],
+        presence: &'a [QueryResult],
     }
     reply("query", id, &Body { presence })
 }
@@ -315,7 +316,7 @@ pub struct Receipt {
 
 /// A frame of the stream of `presence.v1`.
 #[derive(Debug, Default, Serialize)]
-pub struct Batch<'a> {
+pub struct StreamFrameRef<'a> {
     /// A page of a snapshot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub snapshot: bool,
@@ -324,7 +325,7 @@ pub struct Batch<'a> {
     pub gap: bool,
     /// The updates.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub presence: Option<Vec<&'a Presence>>,
+    pub presence: Option<Vec<&'a PresenceUpdate>>,
     /// The receipts.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub receipts: &'a [Receipt],
@@ -336,7 +337,7 @@ pub struct Batch<'a> {
     pub more: bool,
 }
 
-impl Batch<'_> {
+impl StreamFrameRef<'_> {
     /// The JSON text.
     pub fn to_json(&self) -> String {
         to_json(self)
@@ -344,12 +345,12 @@ impl Batch<'_> {
 }
 
 /// One update in the form of 2013: one a frame.
-pub fn plain(update: &Presence) -> String {
+pub fn single_update(update: &PresenceUpdate) -> String {
     to_json(update)
 }
 
 #[derive(Serialize)]
-struct Nothing {}
+struct EmptyBody {}
 
 fn reply(action: &'static str, id: Option<&RequestId>, body: &impl Serialize) -> String {
     #[derive(Serialize)]

@@ -2,15 +2,15 @@
 
 /// Whether a client may come back after a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ComeBack {
+pub enum ReconnectAdvice {
     /// Yes, after a random wait.
     WithJitter,
     /// Yes, backing off.
-    BackingOff,
+    WithBackoff,
     /// Not until it has other credentials.
-    WithOtherCredentials,
+    WithNewCredential,
     /// Not by itself.
-    No,
+    Never,
 }
 
 macro_rules! registry {
@@ -47,9 +47,9 @@ macro_rules! registry {
             }
 
             /// Whether the client may come back.
-            pub const fn come_back(self) -> ComeBack {
+            pub const fn reconnect_advice(self) -> ReconnectAdvice {
                 match self {
-                    $(Self::$variant => ComeBack::$back,)+
+                    $(Self::$variant => ReconnectAdvice::$back,)+
                 }
             }
 
@@ -65,31 +65,31 @@ macro_rules! registry {
 
 registry! {
     /// Normal end.
-    Normal = 1000, "normal", No;
+    Normal = 1000, "normal", Never;
     /// The server drains, or the client leaves.
     GoingAway = 1001, "going_away", WithJitter;
     /// A binary frame was sent.
-    Unsupported = 1003, "binary_not_supported", No;
+    Unsupported = 1003, "binary_not_supported", Never;
     /// A text frame was not UTF-8.
-    InvalidUtf8 = 1007, "not_utf8", No;
+    InvalidUtf8 = 1007, "not_utf8", Never;
     /// A frame was larger than allowed.
-    TooLarge = 1009, "too_large", No;
+    TooLarge = 1009, "too_large", Never;
     /// The server restarts.
-    Restart = 1012, "restart", BackingOff;
+    Restart = 1012, "restart", WithBackoff;
     /// The server or the user's set of sockets is full, or it cannot be told now who is there.
-    TryAgainLater = 1013, "try_again_later", BackingOff;
+    TryAgainLater = 1013, "try_again_later", WithBackoff;
     /// A newer connection of the same device has taken over.
-    Replaced = 4001, "replaced", No;
+    Replaced = 4001, "replaced", Never;
     /// Nothing was said in time after connecting.
     Silent = 4002, "silent", WithJitter;
     /// Not authorised, or not any more.
-    NotAuthorised = 4003, "not_authorised", WithOtherCredentials;
+    NotAuthorised = 4003, "not_authorised", WithNewCredential;
     /// The Application was deactivated or removed, or its key revoked.
-    ApplicationClosed = 4004, "application_closed", No;
+    ApplicationClosed = 4004, "application_closed", Never;
     /// The user ended this device, or erased the account.
-    EndedByUser = 4005, "ended_by_user", No;
+    EndedByUser = 4005, "ended_by_user", Never;
     /// Ignored `slow_down`, or reads too slowly.
-    TooSlowOrTooFast = 4008, "slow_down_ignored_or_reads_too_slowly", BackingOff;
+    TooSlowOrTooFast = 4008, "slow_down_ignored_or_reads_too_slowly", WithBackoff;
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::errno::{Errno, Ko};
-use crate::field::{self, Raw};
+use crate::errno::Errno;
+use crate::error::{ApiError, RejectedRequest};
+use crate::field::{self, RawField};
 use crate::id::{AppId, DeviceName, NotificationId};
 use crate::limits::{ACK_IDS, APPLICATION_IDS};
 use crate::presence::{Status, StatusText};
@@ -15,18 +16,18 @@ use crate::time::UnixMillis;
 
 /// One frame from a device.
 #[derive(Debug, PartialEq)]
-pub struct Request {
+pub struct DeviceRequest {
     /// Repeated by the reply.
     pub id: Option<RequestId>,
     /// Who speaks, where the frame says so.
-    pub introduction: Introduction,
+    pub auth: DeviceAuth,
     /// What it wants.
-    pub command: Command,
+    pub command: DeviceCommand,
 }
 
 /// What a frame says about who speaks; the first frame of a connection must prove it.
 #[derive(Default, PartialEq)]
-pub struct Introduction {
+pub struct DeviceAuth {
     /// The e-mail that the assertion is said to prove.
     pub email: Option<String>,
     /// The proof.
@@ -37,9 +38,9 @@ pub struct Introduction {
     pub acks: Option<bool>,
 }
 
-impl std::fmt::Debug for Introduction {
+impl std::fmt::Debug for DeviceAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Introduction")
+        f.debug_struct("DeviceAuth")
             .field("device", &self.device)
             .field("acks", &self.acks)
             .finish_non_exhaustive()
@@ -57,9 +58,9 @@ pub enum Proof {
 
 /// What a device wants.
 #[derive(Debug, PartialEq)]
-pub enum Command {
-    /// Report a status.
-    Status(Report),
+pub enum DeviceCommand {
+    /// StatusReport a status.
+    Status(StatusReport),
     /// From now on only these Applications see this device.
     Visibility(Vec<AppId>),
     /// These notifications were taken.
@@ -68,7 +69,7 @@ pub enum Command {
 
 /// A reported status.
 #[derive(Debug, PartialEq)]
-pub struct Report {
+pub struct StatusReport {
     /// The status.
     pub status: Status,
     /// The status text.
@@ -78,7 +79,7 @@ pub struct Report {
 }
 
 #[derive(Deserialize)]
-struct RawRequest<'a> {
+struct RawDeviceRequest<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     r#type: Option<&'a RawValue>,
@@ -93,23 +94,20 @@ struct RawRequest<'a> {
     ids: Option<&'a RawValue>,
 }
 
-/// A frame that was refused, with the `id` to repeat where it could be read.
-pub type Refused = (Ko, Option<RequestId>);
-
 /// Reads a frame.
 ///
 /// # Errors
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type` or `too_large`.
-pub fn parse(text: &str) -> Result<Request, Refused> {
+pub fn parse(text: &str) -> Result<DeviceRequest, RejectedRequest> {
     parse_plain(text).map_or_else(|| parse_fields(text), Ok)
 }
 
-fn parse_fields(text: &str) -> Result<Request, Refused> {
-    let raw: RawRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
+fn parse_fields(text: &str) -> Result<DeviceRequest, RejectedRequest> {
+    let raw: RawDeviceRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
     let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
     match read(&raw) {
-        Ok((introduction, command)) => Ok(Request { id, introduction, command }),
+        Ok((auth, command)) => Ok(DeviceRequest { id, auth, command }),
         Err(ko) => Err((ko, id)),
     }
 }
@@ -117,7 +115,7 @@ fn parse_fields(text: &str) -> Result<Request, Refused> {
 /// The frame that comes most often, read in one go: a status, and hardly more.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plain<'a> {
+struct PlainStatus<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     status: Status,
@@ -127,47 +125,47 @@ struct Plain<'a> {
 
 /// Reads a plain status. `None` where it is anything else, or where something is wrong with it: to say what, it is read field by
 /// field.
-fn parse_plain(text: &str) -> Option<Request> {
+fn parse_plain(text: &str) -> Option<DeviceRequest> {
     if !text.starts_with('{') {
         return None;
     }
-    let Plain { id, status, message } = serde_json::from_str(text).ok()?;
+    let PlainStatus { id, status, message } = serde_json::from_str(text).ok()?;
     let message = match message.as_deref() {
         None | Some("") => None,
         Some(text) => Some(StatusText::try_from(text).ok()?),
     };
-    Some(Request {
+    Some(DeviceRequest {
         id: field::request_id(id).ok()?,
-        introduction: Introduction::default(),
-        command: Command::Status(Report { status, message, application_ids: None }),
+        auth: DeviceAuth::default(),
+        command: DeviceCommand::Status(StatusReport { status, message, application_ids: None }),
     })
 }
 
-fn read(raw: &RawRequest<'_>) -> Result<(Introduction, Command), Ko> {
+fn read(raw: &RawDeviceRequest<'_>) -> Result<(DeviceAuth, DeviceCommand), ApiError> {
     let kind: Option<String> = field::optional("type", raw.r#type, "a text")?;
     let command = match kind.as_deref() {
-        None | Some("status") => Command::Status(report(raw)?),
-        Some("visibility") => Command::Visibility(
+        None | Some("status") => DeviceCommand::Status(report(raw)?),
+        Some("visibility") => DeviceCommand::Visibility(
             application_ids(raw.application_ids)?
                 .ok_or_else(|| field::missing("application_ids"))?,
         ),
-        Some("ack") => Command::Ack(
+        Some("ack") => DeviceCommand::Ack(
             field::known_ids("ids", raw.ids, ACK_IDS)?.ok_or_else(|| field::missing("ids"))?,
         ),
         Some(_) => return Err(Errno::UnknownType.into()),
     };
-    Ok((introduction(raw)?, command))
+    Ok((auth(raw)?, command))
 }
 
-fn report(raw: &RawRequest<'_>) -> Result<Report, Ko> {
-    Ok(Report {
+fn report(raw: &RawDeviceRequest<'_>) -> Result<StatusReport, ApiError> {
+    Ok(StatusReport {
         status: field::required("status", raw.status, "online, offline or unavailable")?,
         message: status_text(raw.message)?,
         application_ids: application_ids(raw.application_ids)?,
     })
 }
 
-fn status_text(raw: Raw<'_>) -> Result<Option<StatusText>, Ko> {
+fn status_text(raw: RawField<'_>) -> Result<Option<StatusText>, ApiError> {
     let text: Option<String> = field::optional("message", raw, "a text")?;
     match text.as_deref() {
         None | Some("") => Ok(None),
@@ -177,18 +175,18 @@ fn status_text(raw: Raw<'_>) -> Result<Option<StatusText>, Ko> {
     }
 }
 
-fn application_ids(raw: Raw<'_>) -> Result<Option<Vec<AppId>>, Ko> {
+fn application_ids(raw: RawField<'_>) -> Result<Option<Vec<AppId>>, ApiError> {
     field::known_ids("application_ids", raw, APPLICATION_IDS)
 }
 
-fn introduction(raw: &RawRequest<'_>) -> Result<Introduction, Ko> {
+fn auth(raw: &RawDeviceRequest<'_>) -> Result<DeviceAuth, ApiError> {
     let assertion: Option<String> = field::optional("assertion", raw.assertion, "a text")?;
     // Clients of 2013 send a `token` of their own beside the assertion; it means nothing.
     let proof = match assertion {
         Some(assertion) => Some(Proof::Assertion(assertion)),
         None => field::optional("token", raw.token, "a text").unwrap_or(None).map(Proof::Token),
     };
-    Ok(Introduction {
+    Ok(DeviceAuth {
         email: field::optional("email", raw.email, "a text")?,
         proof,
         device: field::optional("device", raw.device, "1 to 64 of A-Z a-z 0-9 . _ -")?,
@@ -214,7 +212,7 @@ pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
 
 /// A live notification as a device gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notification {
+pub struct LiveNotification {
     /// The Application's name, set by the server.
     pub source: String,
     /// The text.
@@ -230,10 +228,10 @@ pub struct Notification {
 }
 
 /// The frame that carries notifications.
-pub fn notifications<'a>(items: impl IntoIterator<Item = &'a Notification>) -> String {
+pub fn notifications<'a>(items: impl IntoIterator<Item = &'a LiveNotification>) -> String {
     #[derive(Serialize)]
     struct Frame<'a> {
-        notifications: Vec<&'a Notification>,
+        notifications: Vec<&'a LiveNotification>,
     }
     to_json(&Frame { notifications: items.into_iter().collect() })
 }

@@ -2,19 +2,13 @@
 //!
 //! Documents, the REST API and the SDK's error enums are made from this table.
 
-use std::borrow::Cow;
 use std::fmt;
-
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
-
-use crate::request::RequestId;
 
 /// Whether and when a refused call may be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
+pub enum RetryAdvice {
     /// At once, after the call was mended.
-    AfterMending,
+    AfterCorrection,
     /// As it is, after waiting.
     AfterWaiting,
     /// Never.
@@ -62,9 +56,9 @@ macro_rules! registry {
             }
 
             /// Whether trying again helps.
-            pub const fn retry(self) -> Retry {
+            pub const fn retry_advice(self) -> RetryAdvice {
                 match self {
-                    $(Self::$variant => Retry::$retry,)+
+                    $(Self::$variant => RetryAdvice::$retry,)+
                 }
             }
 
@@ -87,31 +81,31 @@ macro_rules! registry {
 
 registry! {
     /// The frame or body is not a JSON object.
-    NotJson = 10, "not_json", 400, AfterMending, "Not a JSON object";
+    NotJson = 10, "not_json", 400, AfterCorrection, "Not a JSON object";
     /// A required field is missing.
-    MissingField = 11, "missing_field", 400, AfterMending, "A required field is missing";
+    MissingField = 11, "missing_field", 400, AfterCorrection, "A required field is missing";
     /// A field has the wrong type or a value out of bounds.
-    InvalidField = 12, "invalid_field", 400, AfterMending, "A field is not valid";
+    InvalidField = 12, "invalid_field", 400, AfterCorrection, "A field is not valid";
     /// The `type` or `action` of the frame is not known.
-    UnknownType = 13, "unknown_type", 400, AfterMending, "Unknown type";
+    UnknownType = 13, "unknown_type", 400, AfterCorrection, "Unknown type";
     /// The body, the frame or the list in it is larger than allowed.
-    TooLarge = 14, "too_large", 413, AfterMending, "Too large";
+    TooLarge = 14, "too_large", 413, AfterCorrection, "Too large";
     /// The body is of a media type that the call does not take.
-    UnsupportedMediaType = 15, "unsupported_media_type", 415, AfterMending, "Unsupported media type";
+    UnsupportedMediaType = 15, "unsupported_media_type", 415, AfterCorrection, "Unsupported media type";
     /// Too many calls; wait `retry_after` seconds.
     SlowDown = 20, "slow_down", 429, AfterWaiting, "Slow down";
     /// Too many connections of this user or from this address.
     TooManyConnections = 21, "too_many_connections", 429, AfterWaiting, "Too many connections";
     /// No credential was given.
-    NotAuthenticated = 30, "not_authenticated", 401, AfterMending, "Not authenticated";
+    NotAuthenticated = 30, "not_authenticated", 401, AfterCorrection, "Not authenticated";
     /// The issuer of the assertion cannot be reached.
     IdentityUnavailable = 31, "identity_unavailable", 503, AfterWaiting, "The identity issuer cannot be reached";
     /// The session has ended; a fresh assertion renews it.
-    SessionExpired = 32, "session_expired", 401, AfterMending, "The session has ended";
+    SessionExpired = 32, "session_expired", 401, AfterCorrection, "The session has ended";
     /// The assertion is not valid, or was used elsewhere.
-    InvalidAssertion = 34, "invalid_assertion", 401, AfterMending, "Invalid assertion";
+    InvalidAssertion = 34, "invalid_assertion", 401, AfterCorrection, "Invalid assertion";
     /// The assertion proves another e-mail than the one given.
-    EmailMismatch = 35, "email_mismatch", 401, AfterMending, "The assertion is for another e-mail";
+    EmailMismatch = 35, "email_mismatch", 401, AfterCorrection, "The assertion is for another e-mail";
     /// There is no such Application, or it is somebody else's.
     UnknownApplication = 40, "unknown_application", 404, Never, "Unknown application";
     /// The API key is not valid for this Application.
@@ -119,13 +113,13 @@ registry! {
     /// The Application is not active.
     ApplicationNotActive = 42, "application_not_active", 403, AfterWaiting, "The application is not active";
     /// The Application's domain has not been verified.
-    DomainNotVerified = 43, "domain_not_verified", 409, AfterMending, "The domain is not verified";
+    DomainNotVerified = 43, "domain_not_verified", 409, AfterCorrection, "The domain is not verified";
     /// There is no such PUID for this Application.
     UnknownUid = 44, "unknown_uid", 404, Never, "Unknown uid";
     /// The credential is of the wrong kind, or its scope is too small.
     Forbidden = 45, "forbidden", 403, Never, "Forbidden";
     /// The redirect is not on the Application's verified domain.
-    RedirectNotAllowed = 46, "redirect_not_allowed", 400, AfterMending, "The redirect is not on the application's domain";
+    RedirectNotAllowed = 46, "redirect_not_allowed", 400, AfterCorrection, "The redirect is not on the application's domain";
     /// There is no such path or thing.
     NotFound = 47, "not_found", 404, Never, "Not found";
     /// The path does not know this method.
@@ -144,125 +138,9 @@ impl fmt::Display for Errno {
     }
 }
 
-/// A refusal as both channels and the REST API say it: `{"result":"KO","errno":N,"error":"text"}`.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{text}")]
-pub struct Ko {
-    /// Which entry of the registry.
-    pub errno: Errno,
-    /// For people; never holds a secret or somebody's e-mail.
-    pub text: Cow<'static, str>,
-    /// Seconds to wait, where waiting helps.
-    pub retry_after: Option<f64>,
-}
-
-impl Ko {
-    /// The entry with its own text and a detail, such as the name of the field.
-    pub fn detailed(errno: Errno, detail: impl fmt::Display) -> Self {
-        Self { errno, text: Cow::Owned(format!("{}: {detail}", errno.text())), retry_after: None }
-    }
-
-    /// `slow_down` with the seconds to wait.
-    pub fn slow_down(retry_after: f64) -> Self {
-        Self::from(Errno::SlowDown).after(retry_after)
-    }
-
-    /// The same, with the seconds to wait.
-    #[must_use]
-    pub fn after(self, seconds: f64) -> Self {
-        Self { retry_after: Some((seconds * 1000.0).ceil() / 1000.0), ..self }
-    }
-
-    /// The JSON text, with the `id` of the request where it had one.
-    pub fn to_json(&self, id: Option<&RequestId>) -> String {
-        serde_json::to_string(&KoReply { ko: self, id })
-            .unwrap_or_else(|_| r#"{"result":"KO","errno":50,"error":"Internal error"}"#.to_owned())
-    }
-
-    pub(crate) fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        map.serialize_entry("result", "KO")?;
-        map.serialize_entry("errno", &self.errno.number())?;
-        map.serialize_entry("error", &self.text)?;
-        if let Some(seconds) = self.retry_after {
-            map.serialize_entry("retry_after", &seconds)?;
-        }
-        Ok(())
-    }
-}
-
-impl From<Errno> for Ko {
-    fn from(errno: Errno) -> Self {
-        Self { errno, text: Cow::Borrowed(errno.text()), retry_after: None }
-    }
-}
-
-struct KoReply<'a> {
-    ko: &'a Ko,
-    id: Option<&'a RequestId>,
-}
-
-impl Serialize for KoReply<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.ko.entries(&mut map)?;
-        if let Some(id) = self.id {
-            map.serialize_entry("id", id)?;
-        }
-        map.end()
-    }
-}
-
-/// A reply of the server as it is read: `result`, `id`, and where it refuses, why.
-#[derive(Debug, Deserialize)]
-pub struct RawKo {
-    result: Option<String>,
-    errno: Option<u16>,
-    error: Option<String>,
-    retry_after: Option<f64>,
-    id: Option<serde_json::Value>,
-}
-
-impl RawKo {
-    /// Whether it says OK or KO; `None` where it says neither.
-    pub fn is_ok(&self) -> Option<bool> {
-        match self.result.as_deref() {
-            Some("OK") => Some(true),
-            Some("KO") => Some(false),
-            Some(_) | None => None,
-        }
-    }
-
-    /// The `id` of the request, where it was a number.
-    pub fn number(&self) -> Option<u64> {
-        self.id.as_ref().and_then(serde_json::Value::as_u64)
-    }
-
-    /// The refusal; `None` where it is none, or one that this registry does not have.
-    pub fn into_ko(self) -> Option<Ko> {
-        let errno = Errno::from_number(self.errno?)?;
-        let text = self.error.map_or(Cow::Borrowed(errno.text()), Cow::Owned);
-        Some(Ko { errno, text, retry_after: self.retry_after })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_has_the_form_of_the_seed() {
-        let ko = Ko::from(Errno::InvalidAssertion);
-        assert_eq!(ko.to_json(None), r#"{"result":"KO","errno":34,"error":"Invalid assertion"}"#);
-    }
-
-    #[test]
-    fn a_refusal_repeats_the_id_and_says_how_long_to_wait() {
-        let id = RequestId::parse("7").unwrap();
-        assert_eq!(
-            Ko::slow_down(0.25).to_json(Some(&id)),
-            r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":0.25,"id":7}"#
-        );
-    }
 
     #[test]
     fn numbers_and_entries_are_one_to_one() {

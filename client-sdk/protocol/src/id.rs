@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of this kind")]
-pub struct NotAnId;
+pub struct InvalidId;
 
 macro_rules! random_id {
     ($(#[doc = $doc:literal])+ $name:ident) => {
@@ -43,9 +43,9 @@ macro_rules! random_id {
         }
 
         impl FromStr for $name {
-            type Err = NotAnId;
+            type Err = InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
                 parse_bits(text).map(Self)
             }
         }
@@ -78,12 +78,12 @@ random_id! {
     NotificationId
 }
 
-fn parse_bits(text: &str) -> Result<u128, NotAnId> {
+fn parse_bits(text: &str) -> Result<u128, InvalidId> {
     let plain = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if text.len() != 32 || !plain {
-        return Err(NotAnId);
+        return Err(InvalidId);
     }
-    u128::from_str_radix(text, 16).map_err(|_| NotAnId)
+    u128::from_str_radix(text, 16).map_err(|_| InvalidId)
 }
 
 /// The name of one of a user's devices: 1 to 64 of `A-Za-z0-9._-`.
@@ -115,22 +115,22 @@ impl fmt::Display for DeviceName {
 }
 
 impl FromStr for DeviceName {
-    type Err = NotAnId;
+    type Err = InvalidId;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
         let plain =
             text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if !plain || !(1..=Self::MAX).contains(&text.len()) {
-            return Err(NotAnId);
+            return Err(InvalidId);
         }
         Ok(Self(text.into()))
     }
 }
 
 impl TryFrom<String> for DeviceName {
-    type Error = NotAnId;
+    type Error = InvalidId;
 
-    fn try_from(text: String) -> Result<Self, NotAnId> {
+    fn try_from(text: String) -> Result<Self, InvalidId> {
         text.parse()
     }
 }
@@ -157,7 +157,7 @@ mod tests {
         for text in
             ["", "ff", "000000000000000000000000000000FF", "+00000000000000000000000000000ff"]
         {
-            assert_eq!(text.parse::<Puid>(), Err(NotAnId), "{text}");
+            assert_eq!(text.parse::<Puid>(), Err(InvalidId), "{text}");
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     fn device_names_are_bounded_plain_text() {
         assert!("Pixel_9.work-1".parse::<DeviceName>().is_ok());
         for text in ["", "a b", "é", &"x".repeat(65)] {
-            assert_eq!(text.parse::<DeviceName>(), Err(NotAnId), "{text}");
+            assert_eq!(text.parse::<DeviceName>(), Err(InvalidId), "{text}");
         }
     }
 }

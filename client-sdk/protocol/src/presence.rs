@@ -31,7 +31,7 @@ pub struct StatusText(Arc<str>);
 /// A text that cannot be a status text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("at most 128 characters, without control or bidirectional-override characters")]
-pub struct NotAStatusText;
+pub struct InvalidStatusText;
 
 impl StatusText {
     /// The text.
@@ -41,21 +41,21 @@ impl StatusText {
 }
 
 impl TryFrom<&str> for StatusText {
-    type Error = NotAStatusText;
+    type Error = InvalidStatusText;
 
-    fn try_from(text: &str) -> Result<Self, NotAStatusText> {
+    fn try_from(text: &str) -> Result<Self, InvalidStatusText> {
         let too_long = text.chars().nth(STATUS_TEXT_CHARS).is_some();
         if too_long || text.chars().any(disturbs_display) {
-            return Err(NotAStatusText);
+            return Err(InvalidStatusText);
         }
         Ok(Self(text.into()))
     }
 }
 
 impl TryFrom<String> for StatusText {
-    type Error = NotAStatusText;
+    type Error = InvalidStatusText;
 
-    fn try_from(text: String) -> Result<Self, NotAStatusText> {
+    fn try_from(text: String) -> Result<Self, InvalidStatusText> {
         Self::try_from(text.as_str())
     }
 }
@@ -75,7 +75,7 @@ pub fn disturbs_display(c: char) -> bool {
 
 /// What one Application is told of one user: `{"uid","status","version","since","message"?,"revoked"?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Presence {
+pub struct PresenceUpdate {
     /// Who.
     pub uid: Puid,
     /// The merged status over all devices that this Application may see.
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_update_has_the_form_of_2013() {
-        let update = Presence {
+        let update = PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,
             version: 2,

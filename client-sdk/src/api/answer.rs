@@ -3,8 +3,8 @@
 use http::header::RETRY_AFTER;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
-use presence_protocol::errno::RawKo;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::error::RawReply;
+use presence_protocol::{ApiError, Errno};
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
@@ -36,11 +36,11 @@ impl Answer {
     }
 
     fn refusal(&self) -> Error {
-        let body = serde_json::from_slice::<RawKo>(&self.body);
+        let body = serde_json::from_slice::<RawReply>(&self.body);
         let said = body.ok().filter(|said| said.is_ok() == Some(false));
-        if let Some(ko) = said.and_then(RawKo::into_ko) {
+        if let Some(ko) = said.and_then(RawReply::into_error) {
             let retry_after = ko.retry_after.or(self.retry_after);
-            return Error::Refused(Ko { retry_after, ..ko });
+            return Error::Refused(ApiError { retry_after, ..ko });
         }
         self.strange()
     }
@@ -48,7 +48,7 @@ impl Answer {
     /// The answer of something before the server, or of a server that knows more errors.
     fn strange(&self) -> Error {
         match self.status.as_u16() {
-            429 => Ko { retry_after: self.retry_after, ..Errno::SlowDown.into() }.into(),
+            429 => ApiError { retry_after: self.retry_after, ..Errno::SlowDown.into() }.into(),
             // What gateways say when they do not reach what is behind them; those from 520 on are a vendor's own.
             408 | 502..=504 | 520..=530 => {
                 Error::Unreachable(format!("HTTP {}, by no Presence server", self.status.as_u16()))
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
-    struct Wanted {
+    struct CredentialReason {
         number: u64,
     }
 
@@ -87,14 +87,17 @@ mod tests {
         Answer::new(&response.unwrap().into_parts().0, body.as_bytes().to_vec())
     }
 
-    fn read(status: u16, retry_after: &str, body: &str) -> Result<Wanted, Error> {
+    fn read(status: u16, retry_after: &str, body: &str) -> Result<CredentialReason, Error> {
         answer(status, retry_after, body).read()
     }
 
     #[test]
     fn what_is_newer_in_an_answer_is_skipped() {
-        assert_eq!(read(200, "", r#"{"number":7,"new":{}}"#).unwrap(), Wanted { number: 7 });
-        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), Wanted { number: 7 });
+        assert_eq!(
+            read(200, "", r#"{"number":7,"new":{}}"#).unwrap(),
+            CredentialReason { number: 7 }
+        );
+        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), CredentialReason { number: 7 });
     }
 
     #[test]

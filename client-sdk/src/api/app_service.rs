@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use presence_protocol::app::client::{RawQueried, RawQueued};
-use presence_protocol::app::{NotifyItem, Queried, Queued};
-use presence_protocol::{AppId, Ko, Presence, Puid};
+use presence_protocol::app::client::{RawNotifyResult, RawQueryResult};
+use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::{ApiError, AppId, PresenceUpdate, Puid};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub struct AppServiceApi {
 #[non_exhaustive]
 pub struct PresencePage {
     /// The statuses.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// Where the next page begins, where there is one.
     pub next: Option<Puid>,
     /// Whether devices of an earlier run of the server may still be on their way back: then nobody is to be taken for offline yet.
@@ -51,10 +51,10 @@ impl AppServiceApi {
     /// # Errors
     ///
     /// As every call. A PUID that is not known is none: it has its own entry.
-    pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<Queried>, Error> {
+    pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<QueryResult>, Error> {
         #[derive(Deserialize)]
         struct Answer {
-            presence: Vec<RawQueried>,
+            presence: Vec<RawQueryResult>,
         }
         let mut presence = Vec::with_capacity(uids.len());
         for some in uids.chunks(UIDS_IN_A_CALL) {
@@ -63,7 +63,7 @@ impl AppServiceApi {
             if answer.presence.len() != some.len() {
                 return Err(Error::Unexpected("not as many statuses as were asked for".to_owned()));
             }
-            presence.extend(answer.presence.into_iter().map(Queried::from));
+            presence.extend(answer.presence.into_iter().map(QueryResult::from));
         }
         Ok(presence)
     }
@@ -98,14 +98,14 @@ impl AppServiceApi {
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Result<Vec<Result<Queued, Ko>>, Error> {
+    ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
         #[derive(Serialize)]
         struct Notify {
             notifications: Vec<NotifyItem>,
         }
         #[derive(Deserialize)]
         struct Notified {
-            results: Vec<RawQueued>,
+            results: Vec<RawNotifyResult>,
         }
         let asked = items.len();
         let notifications = items.into_iter().map(NewNotification::into_item).collect();
@@ -124,7 +124,7 @@ impl AppServiceApi {
     /// # Errors
     ///
     /// As [`AppServiceApi::notify`], and [`Error::Refused`] where this one was refused.
-    pub async fn notify_one(&self, item: NewNotification) -> Result<Queued, Error> {
+    pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let mut results = self.notify(vec![item]).await?;
         let result = results.pop();
         let nothing = || Error::Unexpected("no result for a notification".to_owned());

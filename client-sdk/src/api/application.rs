@@ -79,7 +79,7 @@ pub struct ApplicationChange {
 /// An Application that was started or stopped.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
-pub struct Activated {
+pub struct ActivationResult {
     /// How far it has come.
     pub state: ApplicationState,
     /// Its first API key, on its first activation, shown this once.
@@ -90,7 +90,7 @@ pub struct Activated {
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct Key {
+pub struct ApiKeyInfo {
     /// Its name.
     pub id: i64,
     /// Its first characters, which are no secret.
@@ -104,7 +104,7 @@ pub struct Key {
 /// An API key that was made.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
-pub struct NewKey {
+pub struct CreatedApiKey {
     /// Its name.
     pub id: i64,
     /// The key, shown this once.
@@ -187,7 +187,7 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `domain_not_verified` (43).
-    pub async fn activate(&self, application: AppId) -> Result<Activated, Error> {
+    pub async fn activate(&self, application: AppId) -> Result<ActivationResult, Error> {
         self.call(Call::post("/apps/{appid}/activate").piece(application)).await
     }
 
@@ -196,7 +196,7 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `unknown_application` (40).
-    pub async fn deactivate(&self, application: AppId) -> Result<Activated, Error> {
+    pub async fn deactivate(&self, application: AppId) -> Result<ActivationResult, Error> {
         let call = Call::post("/apps/{appid}/deactivate").piece(application);
         self.call(call.may_be_made_twice()).await
     }
@@ -206,10 +206,10 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `unknown_application` (40).
-    pub async fn keys(&self, application: AppId) -> Result<Vec<Key>, Error> {
+    pub async fn keys(&self, application: AppId) -> Result<Vec<ApiKeyInfo>, Error> {
         #[derive(Deserialize)]
         struct Keys {
-            keys: Vec<Key>,
+            keys: Vec<ApiKeyInfo>,
         }
         Ok(self.call::<Keys>(Call::get("/apps/{appid}/keys").piece(application)).await?.keys)
     }
@@ -219,7 +219,7 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `domain_not_verified` (43), or with `too_large` (14) where there are the most keys already.
-    pub async fn create_key(&self, application: AppId) -> Result<NewKey, Error> {
+    pub async fn create_key(&self, application: AppId) -> Result<CreatedApiKey, Error> {
         self.call(Call::post("/apps/{appid}/keys").piece(application)).await
     }
 

@@ -27,7 +27,7 @@ pub enum Scope {
 /// A session that was opened.
 #[derive(Clone, Deserialize)]
 #[non_exhaustive]
-pub struct SignedIn {
+pub struct CreatedSession {
     /// The bearer token, for [`PresenceApi::user`] and as [`Credential::Token`](crate::Credential::Token) of a channel.
     #[serde(deserialize_with = "secret")]
     pub token: SecretString,
@@ -39,9 +39,9 @@ pub struct SignedIn {
     pub expires_at: u64,
 }
 
-impl fmt::Debug for SignedIn {
+impl fmt::Debug for CreatedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedIn")
+        f.debug_struct("CreatedSession")
             .field("scope", &self.scope)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
@@ -75,7 +75,11 @@ impl PresenceApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `invalid_assertion` (34), and with `identity_unavailable` (31) where waiting helps.
-    pub async fn sign_in(&self, assertion: SecretString, scope: Scope) -> Result<SignedIn, Error> {
+    pub async fn sign_in(
+        &self,
+        assertion: SecretString,
+        scope: Scope,
+    ) -> Result<CreatedSession, Error> {
         #[derive(Serialize)]
         struct SignIn<'a> {
             assertion: &'a str,

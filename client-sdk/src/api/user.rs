@@ -26,7 +26,7 @@ pub struct UserApi {
 /// A grant that was given.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct Granted {
+pub struct CreatedGrant {
     /// The name of the user for this Application.
     pub uid: Puid,
     /// The Application.
@@ -52,7 +52,8 @@ pub struct Grant {
     /// When it was given: milliseconds since 1970 UTC.
     pub granted_at: u64,
     /// When the Application last looked at anybody's presence: milliseconds since 1970 UTC.
-    pub last_looked_at: Option<u64>,
+    #[serde(rename = "last_looked_at")]
+    pub last_accessed_at: Option<u64>,
     /// How far the Application has come.
     pub state: ApplicationState,
 }
@@ -92,7 +93,7 @@ pub struct Account {
     /// What is connected.
     pub devices: Vec<Device>,
     /// The notifications that wait for a device.
-    pub notifications: Vec<WaitingNotification>,
+    pub notifications: Vec<PendingNotification>,
 }
 
 impl fmt::Debug for Account {
@@ -107,7 +108,7 @@ impl fmt::Debug for Account {
 /// A notification that waits for a device.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct WaitingNotification {
+pub struct PendingNotification {
     /// Its name.
     pub id: NotificationId,
     /// The Application.
@@ -162,11 +163,11 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `unknown_application` (40) or `application_not_active` (42).
-    pub async fn grant(&self, application: AppId) -> Result<Granted, Error> {
+    pub async fn grant(&self, application: AppId) -> Result<CreatedGrant, Error> {
         self.give(application, None, None).await
     }
 
-    /// The same, and asks where to lead the user then: [`Granted::redirect`] is the given page on the Application's domain, with
+    /// The same, and asks where to lead the user then: [`CreatedGrant::redirect`] is the given page on the Application's domain, with
     /// `Presence-UID` and `state` in its query. The Application gets `state` back untouched, to know its own user by.
     ///
     /// # Errors
@@ -177,7 +178,7 @@ impl UserApi {
         application: AppId,
         redirect: &str,
         state: Option<&str>,
-    ) -> Result<Granted, Error> {
+    ) -> Result<CreatedGrant, Error> {
         self.give(application, Some(redirect), state).await
     }
 
@@ -186,7 +187,7 @@ impl UserApi {
         application: AppId,
         redirect: Option<&str>,
         state: Option<&str>,
-    ) -> Result<Granted, Error> {
+    ) -> Result<CreatedGrant, Error> {
         #[derive(Serialize)]
         struct Target<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,7 +217,7 @@ impl UserApi {
     /// # Errors
     ///
     /// [`Error::Refused`] with `unknown_application` (40) where there is no such grant.
-    pub async fn pause(&self, application: AppId, paused: bool) -> Result<Grant, Error> {
+    pub async fn set_paused(&self, application: AppId, paused: bool) -> Result<Grant, Error> {
         #[derive(Serialize)]
         struct Pause {
             paused: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use presence_protocol::{Presence, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use super::AppServiceEvent;
 use crate::state::ConnectionState;
@@ -12,18 +12,18 @@ use crate::state::ConnectionState;
 /// Give it every event, and it mirrors what the Application may know: after a reconnect, a gap or a revoke too.
 #[derive(Debug, Clone, Default)]
 pub struct PresenceMap {
-    present: HashMap<Puid, Presence>,
+    present: HashMap<Puid, PresenceUpdate>,
     is_live: bool,
 }
 
 /// What an event changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct PresenceChange {
     /// What was known before; `None` where the user was offline or unknown.
-    pub before: Option<Presence>,
+    pub before: Option<PresenceUpdate>,
     /// What is known now. Where a user has left unheard, in a gap, this is `offline` with the version and time of what was
     /// known before, since the true ones are not known.
-    pub now: Presence,
+    pub now: PresenceUpdate,
 }
 
 impl PresenceMap {
@@ -33,7 +33,7 @@ impl PresenceMap {
     }
 
     /// Takes an event over, and says what it changed for the application: only differences of status or text, and revokes.
-    pub fn apply(&mut self, event: &AppServiceEvent) -> Vec<Change> {
+    pub fn apply(&mut self, event: &AppServiceEvent) -> Vec<PresenceChange> {
         match event {
             AppServiceEvent::State(state) => {
                 // Until the first news after it, what is shown is what was known.
@@ -53,7 +53,7 @@ impl PresenceMap {
     }
 
     /// What is known of a user who is not offline.
-    pub fn get(&self, uid: &Puid) -> Option<&Presence> {
+    pub fn get(&self, uid: &Puid) -> Option<&PresenceUpdate> {
         self.present.get(uid)
     }
 
@@ -63,7 +63,7 @@ impl PresenceMap {
     }
 
     /// Everybody who is not offline, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Presence> {
+    pub fn iter(&self) -> impl Iterator<Item = &PresenceUpdate> {
         self.present.values()
     }
 
@@ -82,7 +82,7 @@ impl PresenceMap {
         self.is_live
     }
 
-    fn update(&mut self, now: &Presence) -> Option<Change> {
+    fn update(&mut self, now: &PresenceUpdate) -> Option<PresenceChange> {
         let before = self.present.get(&now.uid).cloned();
         if before.as_ref().is_some_and(|before| before.version >= now.version) {
             return None;
@@ -96,10 +96,10 @@ impl PresenceMap {
             Some(before) => before.status == now.status && before.message == now.message,
             None => now.status == Status::Offline,
         };
-        (!same || now.revoked).then(|| Change { before, now: now.clone() })
+        (!same || now.revoked).then(|| PresenceChange { before, now: now.clone() })
     }
 
-    fn replace(&mut self, snapshot: &[Presence]) -> Vec<Change> {
+    fn replace(&mut self, snapshot: &[PresenceUpdate]) -> Vec<PresenceChange> {
         let mut earlier = std::mem::take(&mut self.present);
         let mut changes = Vec::new();
         for now in snapshot {
@@ -111,12 +111,12 @@ impl PresenceMap {
                 self.present.insert(now.uid, now.clone());
             }
             if !same && (before.is_some() || now.status != Status::Offline) {
-                changes.push(Change { before, now: now.clone() });
+                changes.push(PresenceChange { before, now: now.clone() });
             }
         }
         changes.extend(earlier.into_values().map(|before| {
-            let now = Presence { status: Status::Offline, message: None, ..before.clone() };
-            Change { before: Some(before), now }
+            let now = PresenceUpdate { status: Status::Offline, message: None, ..before.clone() };
+            PresenceChange { before: Some(before), now }
         }));
         changes
     }
@@ -127,8 +127,8 @@ mod tests {
     use super::*;
     use crate::app_service::{Snapshot, Updates};
 
-    fn presence(uid: u128, status: Status, version: u64) -> Presence {
-        Presence {
+    fn presence(uid: u128, status: Status, version: u64) -> PresenceUpdate {
+        PresenceUpdate {
             uid: Puid::from_bits(uid),
             status,
             version,
@@ -138,11 +138,11 @@ mod tests {
         }
     }
 
-    fn updates(presence: &[Presence]) -> AppServiceEvent {
+    fn updates(presence: &[PresenceUpdate]) -> AppServiceEvent {
         AppServiceEvent::Updates(Updates { presence: presence.to_vec(), cursor: None })
     }
 
-    fn snapshot(presence: &[Presence], gap: bool) -> AppServiceEvent {
+    fn snapshot(presence: &[PresenceUpdate], gap: bool) -> AppServiceEvent {
         AppServiceEvent::Snapshot(Snapshot { presence: presence.to_vec(), gap, cursor: None })
     }
 
@@ -151,11 +151,11 @@ mod tests {
         let mut map = PresenceMap::new();
         let online = presence(1, Status::Online, 1);
         let changes = map.apply(&updates(std::slice::from_ref(&online)));
-        assert_eq!(changes, [Change { before: None, now: online.clone() }]);
+        assert_eq!(changes, [PresenceChange { before: None, now: online.clone() }]);
         assert!(map.apply(&updates(std::slice::from_ref(&online))).is_empty());
         let offline = presence(1, Status::Offline, 2);
         let changes = map.apply(&updates(std::slice::from_ref(&offline)));
-        assert_eq!(changes, [Change { before: Some(online), now: offline }]);
+        assert_eq!(changes, [PresenceChange { before: Some(online), now: offline }]);
         assert!(map.is_empty() && map.status(&Puid::from_bits(1)) == Status::Offline);
     }
 
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_revoke_is_always_told() {
         let mut map = PresenceMap::new();
-        let revoked = Presence { revoked: true, ..presence(1, Status::Offline, 3) };
+        let revoked = PresenceUpdate { revoked: true, ..presence(1, Status::Offline, 3) };
         assert_eq!(map.apply(&updates(&[revoked])).len(), 1);
     }
 

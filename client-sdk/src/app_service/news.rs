@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use presence_protocol::app::Receipt;
-use presence_protocol::app::client::Batch;
-use presence_protocol::{Presence, Puid};
+use presence_protocol::app::client::StreamFrame;
+use presence_protocol::{PresenceUpdate, Puid};
 
 use super::{AppServiceEvent, Receipts, Snapshot, Updates};
 use crate::link::Pulled;
@@ -19,7 +19,7 @@ pub(super) struct News {
     /// The pages of a snapshot that is not whole yet.
     pages: Option<Snapshot>,
     snapshot: Option<Snapshot>,
-    updates: HashMap<Puid, Presence>,
+    updates: HashMap<Puid, PresenceUpdate>,
     order: VecDeque<Puid>,
     receipts: VecDeque<Receipt>,
     receipts_lost: u64,
@@ -47,7 +47,7 @@ impl News {
         self.pages = None;
     }
 
-    pub(super) fn add(&mut self, batch: Batch) {
+    pub(super) fn add(&mut self, batch: StreamFrame) {
         self.add_receipts(batch.receipts);
         if batch.snapshot || batch.gap {
             self.add_page(batch.gap, batch.presence, batch.cursor, batch.more);
@@ -61,7 +61,13 @@ impl News {
         }
     }
 
-    fn add_page(&mut self, gap: bool, presence: Vec<Presence>, cursor: Option<String>, more: bool) {
+    fn add_page(
+        &mut self,
+        gap: bool,
+        presence: Vec<PresenceUpdate>,
+        cursor: Option<String>,
+        more: bool,
+    ) {
         let mut pages = self.pages.take().unwrap_or_default();
         pages.gap |= gap;
         pages.presence.extend(presence);
@@ -79,7 +85,7 @@ impl News {
         self.snapshot = Some(pages);
     }
 
-    fn update(&mut self, presence: Presence) {
+    fn update(&mut self, presence: PresenceUpdate) {
         let uid = presence.uid;
         let known = self.updates.get(&uid).map(|earlier| earlier.version);
         if known.is_some_and(|version| version >= presence.version) {
@@ -131,10 +137,10 @@ mod tests {
     use presence_protocol::{NotificationId, Status};
 
     use super::*;
-    use crate::state::End;
+    use crate::state::EndReason;
 
-    fn presence(uid: u128, version: u64) -> Presence {
-        Presence {
+    fn presence(uid: u128, version: u64) -> PresenceUpdate {
+        PresenceUpdate {
             uid: Puid::from_bits(uid),
             status: Status::Online,
             version,
@@ -144,13 +150,13 @@ mod tests {
         }
     }
 
-    fn batch(presence: Vec<Presence>, cursor: &str) -> Batch {
-        Batch { presence, cursor: Some(cursor.to_owned()), ..Batch::default() }
+    fn batch(presence: Vec<PresenceUpdate>, cursor: &str) -> StreamFrame {
+        StreamFrame { presence, cursor: Some(cursor.to_owned()), ..StreamFrame::default() }
     }
 
-    fn page(presence: Vec<Presence>, more: bool) -> Batch {
+    fn page(presence: Vec<PresenceUpdate>, more: bool) -> StreamFrame {
         let cursor = (!more).then(|| "snapshot".to_owned());
-        Batch { snapshot: true, presence, more, cursor, ..Batch::default() }
+        StreamFrame { snapshot: true, presence, more, cursor, ..StreamFrame::default() }
     }
 
     fn news() -> News {
@@ -219,7 +225,7 @@ mod tests {
     #[test]
     fn a_gap_is_told_even_where_a_second_snapshot_overtakes_the_first() {
         let mut news = news();
-        news.add(Batch { gap: true, ..page(vec![], false) });
+        news.add(StreamFrame { gap: true, ..page(vec![], false) });
         news.add(page(vec![presence(1, 1)], false));
         let whole = snapshot(&mut news);
         assert!(whole.gap && whole.presence == [presence(1, 1)]);
@@ -234,7 +240,7 @@ mod tests {
             state: ReceiptState::Acked,
         };
         let all = (0..RECEIPTS as u128 + 7).map(receipt).collect();
-        news.add(Batch { receipts: all, ..Batch::default() });
+        news.add(StreamFrame { receipts: all, ..StreamFrame::default() });
         let Some(Pulled::Event(AppServiceEvent::Receipts(receipts))) = news.pull() else {
             panic!("none")
         };
@@ -245,7 +251,7 @@ mod tests {
     #[test]
     fn the_end_comes_last() {
         let mut news = news();
-        news.state(ConnectionState::Ended(End::Closed));
+        news.state(ConnectionState::Ended(EndReason::Closed));
         news.add(batch(vec![presence(1, 1)], "a"));
         assert_eq!(updates(&mut news).presence.len(), 1);
         assert!(matches!(news.pull(), Some(Pulled::Event(AppServiceEvent::State(_)))));

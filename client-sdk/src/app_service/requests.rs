@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use presence_protocol::app::client::{notify, query};
-use presence_protocol::app::{NotifyItem, Queried, Queued};
-use presence_protocol::{Ko, Puid};
+use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::{ApiError, Puid};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -20,8 +20,8 @@ pub(super) enum Question {
 /// What is answered.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Notified(Vec<Result<Queued, Ko>>),
-    Queried(Vec<Queried>),
+    Notified(Vec<Result<QueuedNotification, ApiError>>),
+    Queried(Vec<QueryResult>),
 }
 
 struct Waiting {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use presence_protocol::app::Auth;
-use presence_protocol::app::client::{self, ToApp};
-use presence_protocol::{AppId, Errno, Ko, Retry};
+use presence_protocol::app::AppServiceAuth;
+use presence_protocol::app::client::{self, ServerToAppService};
+use presence_protocol::{ApiError, AppId, Errno, RetryAdvice};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ pub(super) struct AppServiceTalk {
     application: AppId,
     api_key: SecretString,
     /// The key was refused, and no other was given.
-    refused: Option<Ko>,
+    refused: Option<ApiError>,
     receipts: bool,
     state: ConnectionState,
     news: News,
@@ -51,7 +51,7 @@ impl AppServiceTalk {
         self.news.pull()
     }
 
-    pub(super) fn give_api_key(&mut self, api_key: SecretString) {
+    pub(super) fn set_api_key(&mut self, api_key: SecretString) {
         self.api_key = api_key;
         self.refused = None;
     }
@@ -70,11 +70,11 @@ impl AppServiceTalk {
         self.requests.forget(id);
     }
 
-    fn on_ko(&mut self, ko: Ko, id: Option<u64>, now: Instant) -> Result<(), Loss> {
+    fn on_ko(&mut self, ko: ApiError, id: Option<u64>, now: Instant) -> Result<(), Loss> {
         if !self.is_accepted {
             return Err(Loss::Refused(ko));
         }
-        if ko.errno.retry() == Retry::AfterWaiting {
+        if ko.errno.retry_advice() == RetryAdvice::AfterWaiting {
             self.requests.hold(id, now + retry_after(&ko).unwrap_or(A_WHILE));
         } else {
             self.requests.refuse(id, Error::Refused(ko));
@@ -110,7 +110,7 @@ impl Talk for AppServiceTalk {
         if std::mem::replace(&mut self.is_greeted, true) {
             return None;
         }
-        Some(client::auth(&Auth {
+        Some(client::auth(&AppServiceAuth {
             key: Some(self.api_key.expose_secret().to_owned()),
             cursor: self.news.cursor().map(str::to_owned),
             receipts: self.receipts,
@@ -122,15 +122,19 @@ impl Talk for AppServiceTalk {
     }
 
     fn on_frame(&mut self, text: &str, now: Instant) -> Result<(), Loss> {
-        let frame = client::read(text)
+        let frame = client::parse_frame(text)
             .map_err(|error| Loss::Nonsense(format!("a frame cannot be read: {error}")))?;
         match frame {
-            ToApp::AuthOk => self.is_accepted = true,
-            ToApp::Notified(results, id) => self.requests.answer(id, Answer::Notified(results)),
-            ToApp::Queried(presence, id) => self.requests.answer(id, Answer::Queried(presence)),
-            ToApp::Ko(ko, id) => self.on_ko(ko, id, now)?,
-            ToApp::Batch(batch) => self.news.add(batch),
-            ToApp::Unknown => {}
+            ServerToAppService::AuthOk => self.is_accepted = true,
+            ServerToAppService::Notified(results, id) => {
+                self.requests.answer(id, Answer::Notified(results))
+            }
+            ServerToAppService::Queried(presence, id) => {
+                self.requests.answer(id, Answer::Queried(presence))
+            }
+            ServerToAppService::Error(ko, id) => self.on_ko(ko, id, now)?,
+            ServerToAppService::Stream(batch) => self.news.add(batch),
+            ServerToAppService::Unknown => {}
         }
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use presence_protocol::NotificationId;
-use presence_protocol::device::Notification;
+use presence_protocol::device::LiveNotification;
 
 use super::DeviceEvent;
-use crate::credential::Wanted;
+use crate::credential::CredentialReason;
 use crate::link::Pulled;
 use crate::state::ConnectionState;
 
@@ -19,8 +19,8 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Option<ConnectionState>,
-    wanted: Option<Wanted>,
-    waiting: VecDeque<Notification>,
+    wanted: Option<CredentialReason>,
+    waiting: VecDeque<LiveNotification>,
     had: Remembered,
     left_with_the_server: bool,
     ended: bool,
@@ -55,11 +55,11 @@ impl Inbox {
         self.state = Some(state);
     }
 
-    pub(super) fn wanted(&mut self, wanted: Option<Wanted>) {
+    pub(super) fn wanted(&mut self, wanted: Option<CredentialReason>) {
         self.wanted = wanted;
     }
 
-    pub(super) fn arrive(&mut self, notification: Notification) -> Arrival {
+    pub(super) fn arrive(&mut self, notification: LiveNotification) -> Arrival {
         match self.had.of(notification.id) {
             Some(true) => return Arrival::Acknowledged,
             Some(false) => return Arrival::InHands,
@@ -112,13 +112,13 @@ impl Inbox {
     }
 
     /// Takes the next notification and leaves states and credential requests where they are.
-    pub(super) fn pull_notification(&mut self) -> Option<Pulled<Notification>> {
+    pub(super) fn pull_notification(&mut self) -> Option<Pulled<LiveNotification>> {
         let notification = self.waiting.pop_front().map(Pulled::Event);
         notification.or_else(|| self.is_at_end().then_some(Pulled::End))
     }
 
     /// Takes the credential request, if there is one, and leaves states and notifications where they are.
-    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<Wanted>> {
+    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
         if self.is_at_end() {
             return Some(Pulled::End);
         }
@@ -161,10 +161,10 @@ mod tests {
     use presence_protocol::AppId;
 
     use super::*;
-    use crate::state::End;
+    use crate::state::EndReason;
 
-    fn notification(id: u128) -> Notification {
-        Notification {
+    fn notification(id: u128) -> LiveNotification {
+        LiveNotification {
             source: "Chat".to_owned(),
             message: id.to_string(),
             action: String::new(),
@@ -222,9 +222,9 @@ mod tests {
         inbox.state(ConnectionState::Connecting { attempt: 1 });
         inbox.state(ConnectionState::Connected);
         inbox.arrive(notification(1));
-        inbox.state(ConnectionState::Ended(End::Replaced));
+        inbox.state(ConnectionState::Ended(EndReason::Replaced));
         assert!(matches!(inbox.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
-        let end = DeviceEvent::State(ConnectionState::Ended(End::Replaced));
+        let end = DeviceEvent::State(ConnectionState::Ended(EndReason::Replaced));
         assert_eq!(inbox.pull(), Some(Pulled::Event(end)));
         assert_eq!(inbox.pull(), Some(Pulled::End));
         assert_eq!(inbox.pull(), Some(Pulled::End));
@@ -235,12 +235,12 @@ mod tests {
         assert_eq!(inbox.pull_notification(), None);
         assert_eq!(inbox.pull_credential_request(), None);
         inbox.arrive(notification(1));
-        inbox.wanted(Some(Wanted::Expired));
+        inbox.wanted(Some(CredentialReason::Expired));
         assert_eq!(inbox.pull_notification(), Some(Pulled::Event(notification(1))));
-        assert_eq!(inbox.pull_credential_request(), Some(Pulled::Event(Wanted::Expired)));
+        assert_eq!(inbox.pull_credential_request(), Some(Pulled::Event(CredentialReason::Expired)));
         assert_eq!((inbox.pull_notification(), inbox.pull_credential_request()), (None, None));
         inbox.arrive(notification(2));
-        inbox.state(ConnectionState::Ended(End::Closed));
+        inbox.state(ConnectionState::Ended(EndReason::Closed));
         assert_eq!(inbox.pull_credential_request(), Some(Pulled::End));
         assert_eq!(inbox.pull_notification(), Some(Pulled::Event(notification(2))));
         assert_eq!(inbox.pull_notification(), Some(Pulled::End));

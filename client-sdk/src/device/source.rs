@@ -5,21 +5,21 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep};
 
 use super::talk::DeviceTalk;
-use crate::credential::{Credential, TokenError, TokenSource, Wanted};
+use crate::credential::{Credential, CredentialError, CredentialProvider, CredentialReason};
 use crate::link::{Backoff, Shared};
 use crate::timing::Timing;
 
 /// Serves a channel for as long as it is polled.
 pub(super) async fn serve(
     shared: &Shared<DeviceTalk>,
-    source: &Arc<dyn TokenSource>,
+    source: &Arc<dyn CredentialProvider>,
     timing: &Timing,
 ) {
     let mut backoff = Backoff::new(timing);
     let mut given_at: Option<Instant> = None;
     loop {
         let wanted = shared.until(|talk| talk.wanted()).await;
-        if let (Wanted::Expiring { within }, Some(given_at)) = (wanted, given_at)
+        if let (CredentialReason::Expiring { within }, Some(given_at)) = (wanted, given_at)
             && given_at.elapsed() < within
         {
             // Sessions shorter than the warning before their end: no need to renew them all the time.
@@ -30,10 +30,10 @@ pub(super) async fn serve(
             Some(Ok(credential)) => {
                 backoff.forget();
                 given_at = Some(Instant::now());
-                shared.change(|talk| talk.give_credential(credential));
+                shared.change(|talk| talk.set_credential(credential));
             }
-            Some(Err(TokenError::SignedOut)) => shared.tell(DeviceTalk::sign_out),
-            Some(Err(TokenError::Unavailable(_))) => {
+            Some(Err(CredentialError::SignedOut)) => shared.tell(DeviceTalk::sign_out),
+            Some(Err(CredentialError::Unavailable(_))) => {
                 sleep(backoff.after_failure(rand::random(), None)).await;
             }
         }
@@ -43,11 +43,11 @@ pub(super) async fn serve(
 /// `None` where the application was quicker than the source.
 async fn ask(
     shared: &Shared<DeviceTalk>,
-    source: &Arc<dyn TokenSource>,
-    wanted: Wanted,
-) -> Option<Result<Credential, TokenError>> {
+    source: &Arc<dyn CredentialProvider>,
+    wanted: CredentialReason,
+) -> Option<Result<Credential, CredentialError>> {
     let answer = tokio::select! {
-        answer = source.token(wanted) => answer,
+        answer = source.credential(wanted) => answer,
         () = shared.until(|talk| talk.wanted().is_none().then_some(())) => return None,
     };
     if let Err(error) = &answer {

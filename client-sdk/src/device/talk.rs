@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use presence_protocol::device::client::{ToDevice, read};
-use presence_protocol::device::{Introduction, Notification, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko, NotificationId, RequestId};
+use presence_protocol::device::client::{ServerToDevice, parse_frame};
+use presence_protocol::device::{DeviceAuth, DeviceRequest, LiveNotification, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RequestId};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::inbox::{Arrival, Inbox};
 use super::wish::{Said, Wishes};
 use super::{DeviceEvent, DeviceOptions};
-use crate::credential::{Credential, Wanted};
+use crate::credential::{Credential, CredentialReason};
 use crate::error::{Error, retry_after};
 use crate::link::{Loss, Pulled, Talk, Verdict};
 use crate::state::ConnectionState;
@@ -30,13 +30,13 @@ pub(super) struct DeviceTalk {
     /// A fresh one, to be sent on the open socket; the old one stays until this one is accepted.
     fresh: Option<Credential>,
     /// A fresh credential was refused on the open socket.
-    renewal_refused: Option<Ko>,
-    wanted: Option<Wanted>,
+    renewal_refused: Option<ApiError>,
+    wanted: Option<CredentialReason>,
     is_accepted: bool,
     in_flight: Option<Flight>,
     held_until: Option<Instant>,
     /// What the server will never take, for who waits for it to settle.
-    refused: Option<Ko>,
+    refused: Option<ApiError>,
     next_id: u64,
 }
 
@@ -56,7 +56,10 @@ impl DeviceTalk {
         let credential = options.credential.take();
         let (state, wanted) = match credential {
             Some(_) => (ConnectionState::Connecting { attempt: 1 }, None),
-            None => (ConnectionState::CredentialWanted(Wanted::First), Some(Wanted::First)),
+            None => (
+                ConnectionState::CredentialWanted(CredentialReason::First),
+                Some(CredentialReason::First),
+            ),
         };
         let mut inbox = Inbox::new(state.clone());
         inbox.wanted(wanted);
@@ -93,11 +96,11 @@ impl DeviceTalk {
         self.inbox.pull()
     }
 
-    pub(super) fn pull_notification(&mut self) -> Option<Pulled<Notification>> {
+    pub(super) fn pull_notification(&mut self) -> Option<Pulled<LiveNotification>> {
         self.inbox.pull_notification()
     }
 
-    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<Wanted>> {
+    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
         self.inbox.pull_credential_request()
     }
 
@@ -107,18 +110,18 @@ impl DeviceTalk {
     }
 
     /// Whether the server has confirmed all wishes; a refusal is told once.
-    pub(super) fn settled(&mut self) -> Option<Result<(), Error>> {
+    pub(super) fn confirmed(&mut self) -> Option<Result<(), Error>> {
         if let ConnectionState::Ended(end) = &self.state {
             return Some(Err(Error::Ended(end.clone())));
         }
         if let Some(ko) = self.refused.take() {
             return Some(Err(Error::Refused(ko)));
         }
-        let settled = self.is_accepted && self.in_flight.is_none() && self.wishes.are_said();
-        settled.then_some(Ok(()))
+        let confirmed = self.is_accepted && self.in_flight.is_none() && self.wishes.are_said();
+        confirmed.then_some(Ok(()))
     }
 
-    pub(super) fn give_credential(&mut self, credential: Credential) {
+    pub(super) fn set_credential(&mut self, credential: Credential) {
         self.fresh = Some(credential);
         self.want(None);
         self.renewal_refused = None;
@@ -127,7 +130,7 @@ impl DeviceTalk {
     /// There is none any more: the user has to sign in.
     pub(super) fn sign_out(&mut self) {
         self.want(None);
-        let ko = Ko::from(Errno::NotAuthenticated);
+        let ko = ApiError::from(Errno::NotAuthenticated);
         if matches!(self.state, ConnectionState::CredentialWanted(_)) {
             self.set_state(ConnectionState::SignedOut(ko));
         } else {
@@ -136,11 +139,11 @@ impl DeviceTalk {
     }
 
     /// Why a credential is wanted, if one is.
-    pub(super) fn wanted(&self) -> Option<Wanted> {
+    pub(super) fn wanted(&self) -> Option<CredentialReason> {
         self.wanted
     }
 
-    fn want(&mut self, wanted: Option<Wanted>) {
+    fn want(&mut self, wanted: Option<CredentialReason>) {
         self.wanted = wanted;
         self.inbox.wanted(wanted);
     }
@@ -155,7 +158,7 @@ impl DeviceTalk {
         self.is_proved |= flight.greets;
     }
 
-    fn on_ko(&mut self, ko: Ko, id: Option<u64>, now: Instant) -> Result<(), Loss> {
+    fn on_ko(&mut self, ko: ApiError, id: Option<u64>, now: Instant) -> Result<(), Loss> {
         // A refusal without an id is about the frame as such; the one in flight is the only one it can mean.
         let Some(flight) = self.in_flight.take_if(|flight| id.is_none() || Some(flight.id) == id)
         else {
@@ -164,7 +167,7 @@ impl DeviceTalk {
         if !self.is_accepted {
             return Err(Loss::Refused(ko));
         }
-        let waits = ko.errno.retry() == presence_protocol::Retry::AfterWaiting;
+        let waits = ko.errno.retry_advice() == presence_protocol::RetryAdvice::AfterWaiting;
         if waits {
             self.held_until = Some(now + retry_after(&ko).unwrap_or(A_WHILE));
             self.wishes.unsay(flight.said);
@@ -172,7 +175,7 @@ impl DeviceTalk {
             self.fresh = None;
             self.renewal_refused = Some(ko);
         } else if ko.errno == Errno::SessionExpired {
-            self.want(Some(Wanted::Expired));
+            self.want(Some(CredentialReason::Expired));
             self.held_until = Some(now + A_WHILE);
             self.wishes.unsay(flight.said);
         } else {
@@ -182,7 +185,7 @@ impl DeviceTalk {
         Ok(())
     }
 
-    fn on_notifications(&mut self, notifications: Vec<Notification>) {
+    fn on_notifications(&mut self, notifications: Vec<LiveNotification>) {
         for notification in notifications {
             let id = notification.id;
             match self.inbox.arrive(notification) {
@@ -199,13 +202,13 @@ impl DeviceTalk {
         }
     }
 
-    fn introduction(&self) -> Introduction {
+    fn auth(&self) -> DeviceAuth {
         let credential = self.fresh.as_ref().or(self.credential.as_ref());
         let proof = credential.map(|credential| match credential {
             Credential::Assertion(text) => Proof::Assertion(text.expose_secret().to_owned()),
             Credential::Token(text) => Proof::Token(text.expose_secret().to_owned()),
         });
-        Introduction { email: None, proof, device: Some(self.device.clone()), acks: Some(true) }
+        DeviceAuth { email: None, proof, device: Some(self.device.clone()), acks: Some(true) }
     }
 }
 
@@ -245,9 +248,9 @@ impl Talk for DeviceTalk {
             if renews { self.wishes.present_status() } else { self.wishes.next()? };
         let id = self.next_id;
         self.next_id += 1;
-        let introduction = if greets { self.introduction() } else { Introduction::default() };
+        let auth = if greets { self.auth() } else { DeviceAuth::default() };
         self.in_flight = Some(Flight { id, said, greets, renews });
-        Some(Request { id: Some(RequestId::number(id)), introduction, command }.to_json())
+        Some(DeviceRequest { id: Some(RequestId::number(id)), auth, command }.to_json())
     }
 
     fn wakes_at(&self) -> Option<Instant> {
@@ -259,16 +262,18 @@ impl Talk for DeviceTalk {
     }
 
     fn on_frame(&mut self, text: &str, now: Instant) -> Result<(), Loss> {
-        let frame = read(text)
+        let frame = parse_frame(text)
             .map_err(|error| Loss::Nonsense(format!("a frame cannot be read: {error}")))?;
         match frame {
-            ToDevice::Ok(id) => self.on_ok(id),
-            ToDevice::Ko(ko, id) => self.on_ko(ko, id, now)?,
-            ToDevice::Notifications(notifications) => self.on_notifications(notifications),
-            ToDevice::ExpiresIn(seconds) => {
-                self.want(Some(Wanted::Expiring { within: Duration::from_secs(seconds) }));
+            ServerToDevice::Ok(id) => self.on_ok(id),
+            ServerToDevice::Error(ko, id) => self.on_ko(ko, id, now)?,
+            ServerToDevice::Notifications(notifications) => self.on_notifications(notifications),
+            ServerToDevice::ExpiresIn(seconds) => {
+                self.want(Some(CredentialReason::Expiring {
+                    within: Duration::from_secs(seconds),
+                }));
             }
-            ToDevice::Unknown => {}
+            ServerToDevice::Unknown => {}
         }
         Ok(())
     }
@@ -286,8 +291,10 @@ impl Talk for DeviceTalk {
         let was_good = std::mem::take(&mut self.is_proved);
         let signed_out = match (self.renewal_refused.take(), loss) {
             (None, _) if was_good => {
-                self.want(Some(Wanted::Expired));
-                return Verdict::Await(ConnectionState::CredentialWanted(Wanted::Expired));
+                self.want(Some(CredentialReason::Expired));
+                return Verdict::Await(ConnectionState::CredentialWanted(
+                    CredentialReason::Expired,
+                ));
             }
             (Some(ko), _) | (None, Loss::Refused(ko)) => ko,
             (None, _) => Errno::NotAuthenticated.into(),

@@ -1,6 +1,6 @@
 //! What the application wants to be known, and how much of it the server has confirmed on this socket.
 
-use presence_protocol::device::{Command, Report};
+use presence_protocol::device::{DeviceCommand, StatusReport};
 use presence_protocol::{AppId, NotificationId, Status, StatusText};
 
 /// How many acknowledgements go in a frame: far less than 16 KiB, the most that a server takes by default.
@@ -93,11 +93,11 @@ impl Wishes {
     }
 
     /// What is to be said next: the visibility first, so that nobody sees what they should not.
-    pub(super) fn next(&mut self) -> Option<(Command, Said)> {
+    pub(super) fn next(&mut self) -> Option<(DeviceCommand, Said)> {
         if let Some(visibility) = &self.visibility
             && !visibility.is_said()
         {
-            let command = Command::Visibility(visibility.value.clone());
+            let command = DeviceCommand::Visibility(visibility.value.clone());
             return Some((command, Said::Visibility(visibility.turn)));
         }
         if !self.status.is_said() {
@@ -107,14 +107,14 @@ impl Wishes {
             return None;
         }
         let ids: Vec<_> = self.acks.drain(..self.acks.len().min(ACKS_AT_ONCE)).collect();
-        Some((Command::Ack(ids.clone()), Said::Acks(ids)))
+        Some((DeviceCommand::Ack(ids.clone()), Said::Acks(ids)))
     }
 
     /// The status as it is wished now.
-    pub(super) fn present_status(&self) -> (Command, Said) {
+    pub(super) fn present_status(&self) -> (DeviceCommand, Said) {
         let (status, message) = self.status.value.clone();
-        let report = Report { status, message, application_ids: None };
-        (Command::Status(report), Said::Status(self.status.turn))
+        let report = StatusReport { status, message, application_ids: None };
+        (DeviceCommand::Status(report), Said::Status(self.status.turn))
     }
 
     /// The server has confirmed it, or will never take it.

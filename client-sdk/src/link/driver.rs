@@ -12,7 +12,7 @@ use super::{Loss, Shared, Talk, Verdict};
 use crate::error::Error;
 use crate::net::Connector;
 use crate::server_url::ServerUrl;
-use crate::state::{ConnectionState, End};
+use crate::state::{ConnectionState, EndReason};
 use crate::timing::Timing;
 
 /// Where to connect to, and how long that may take.
@@ -27,7 +27,7 @@ pub(crate) async fn run<T: Talk>(shared: Arc<Shared<T>>, link: Link) {
     let backoff = Backoff::new(&link.timing);
     let mut driver = Driver { shared: &shared, link: &link, backoff, not_before: Instant::now() };
     let end = loop {
-        let Some(loss) = driver.try_once().await else { break End::Closed };
+        let Some(loss) = driver.try_once().await else { break EndReason::Closed };
         if let Some(end) = driver.follow(loss).await {
             break end;
         }
@@ -67,7 +67,7 @@ impl<T: Talk> Driver<'_, T> {
     }
 
     /// Does what follows from a loss; an end, where it is one.
-    async fn follow(&mut self, (loss, was_stable): (Loss, WasStable)) -> Option<End> {
+    async fn follow(&mut self, (loss, was_stable): (Loss, WasStable)) -> Option<EndReason> {
         tracing::info!(?loss, was_stable, "the connection is lost");
         if was_stable {
             self.backoff.forget();
@@ -84,7 +84,7 @@ impl<T: Talk> Driver<'_, T> {
             Verdict::Retry { reason, at_least } => {
                 let wait = self.backoff.after_failure(rand::random(), at_least);
                 let wish = pause(self.shared, &self.backoff, reason, wait, at_least).await;
-                return (wish == Wish::Close).then_some(End::Closed);
+                return (wish == Wish::Close).then_some(EndReason::Closed);
             }
         }
         None

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::Talk;
-use crate::state::{AppState, ConnectionState, End};
+use crate::state::{AppVisibility, ConnectionState, EndReason};
 
 /// The talk behind a lock that is never held over an await, and two bells: one for the task, one for the application.
 pub(crate) struct Shared<T> {
@@ -107,11 +107,11 @@ impl<T: Talk> Shared<T> {
     }
 
     /// The app is in front of the user, or is not any more.
-    pub(crate) fn app_state(&self, state: AppState) {
-        self.background.store(state == AppState::Background, Ordering::Release);
+    pub(crate) fn set_app_visibility(&self, state: AppVisibility) {
+        self.background.store(state == AppVisibility::Background, Ordering::Release);
         match state {
-            AppState::Foreground => self.hint(),
-            AppState::Background => self.for_task.notify_waiters(),
+            AppVisibility::Foreground => self.hint(),
+            AppVisibility::Background => self.for_task.notify_waiters(),
         }
     }
 
@@ -130,7 +130,7 @@ impl<T: Talk> Shared<T> {
     }
 
     /// Waits until the channel has ended.
-    pub(crate) async fn ended(&self) -> End {
+    pub(crate) async fn ended(&self) -> EndReason {
         self.until(|talk| {
             if let ConnectionState::Ended(end) = talk.state() { Some(end.clone()) } else { None }
         })

@@ -1,7 +1,7 @@
 //! Opening a WebSocket.
 
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use presence_protocol::errno::RawKo;
+use presence_protocol::error::RawReply;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, http::Response};
@@ -54,8 +54,8 @@ fn refused(response: &Response<Option<Vec<u8>>>) -> Loss {
     let ko = response
         .body()
         .as_deref()
-        .and_then(|body| serde_json::from_slice::<RawKo>(body).ok())
-        .and_then(RawKo::into_ko);
+        .and_then(|body| serde_json::from_slice::<RawReply>(body).ok())
+        .and_then(RawReply::into_error);
     match ko {
         Some(ko) => Loss::Refused(ko),
         None => Loss::Broken(Error::Unreachable(format!(

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let mut options = DeviceOptions::new(server, "example".parse()?);
-    options.tokens = Some(Arc::new(development::assertions(api, email)));
+    options.credential_provider = Some(Arc::new(development::assertions(api, email)));
     let (device, mut events) = DeviceChannel::open(options)?;
     let mut typed = typed();
     loop {

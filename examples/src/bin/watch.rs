@@ -6,8 +6,8 @@
 use std::error::Error;
 
 use presence_client::{
-    AppServiceChannel, AppServiceEvent, AppServiceOptions, Change, PresenceApi, PresenceMap,
-    StatusText,
+    AppServiceChannel, AppServiceEvent, AppServiceOptions, PresenceApi, PresenceChange,
+    PresenceMap, StatusText,
 };
 use presence_examples::development::{self, ANY_PORT};
 use presence_examples::settings;
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn sentence(change: &Change) -> String {
+fn sentence(change: &PresenceChange) -> String {
     let now = &change.now;
     if now.revoked {
         return format!("{} may not be seen any more", now.uid);

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use presence_protocol::device::{Command, Introduction, Proof, Request};
-use presence_protocol::{DeviceName, Errno, Ko, UnixMillis};
+use presence_protocol::device::{DeviceAuth, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
 
 use crate::model::Email;
 
@@ -23,7 +23,7 @@ pub struct FirstFrame {
     /// Whether the device acknowledges notifications.
     pub acks: bool,
     /// The command to apply once the proof was checked.
-    pub command: Command,
+    pub command: DeviceCommand,
 }
 
 impl FirstFrame {
@@ -32,8 +32,8 @@ impl FirstFrame {
     /// # Errors
     ///
     /// `not_authenticated` if it carries no proof.
-    pub fn from_request(request: Request) -> Result<Self, Ko> {
-        let Introduction { email, proof, device, acks } = request.introduction;
+    pub fn from_request(request: DeviceRequest) -> Result<Self, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
         Ok(Self {
             email,
             proof: proof.ok_or(Errno::NotAuthenticated)?,
@@ -50,7 +50,7 @@ impl FirstFrame {
         email: Email,
         digest: [u8; 32],
         expires_at: UnixMillis,
-    ) -> (AuthenticatedDevice, Command) {
+    ) -> (AuthenticatedDevice, DeviceCommand) {
         let Self { device, acks, command, .. } = self;
         let proofs = vec![digest];
         (AuthenticatedDevice { email, device, acks, expires_at, proofs, warned: false }, command)
@@ -76,9 +76,9 @@ pub struct AuthenticatedDevice {
 /// What to do with a frame of an authenticated device.
 pub enum FrameAction {
     /// Apply the command.
-    Apply(Command),
+    Apply(DeviceCommand),
     /// Check the proof, renew the session, then apply the command.
-    Renew(Proof, Command),
+    Renew(Proof, DeviceCommand),
 }
 
 /// The maximum number of proofs of one connection that are remembered, so that none renews twice.
@@ -107,13 +107,13 @@ impl AuthenticatedDevice {
     /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
     pub fn handle_frame(
         &mut self,
-        request: Request,
+        request: DeviceRequest,
         now: UnixMillis,
         digest: impl Fn(&Proof) -> [u8; 32],
-    ) -> Result<FrameAction, Ko> {
-        let Introduction { email, proof, device, acks } = request.introduction;
+    ) -> Result<FrameAction, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
         if device.is_some_and(|device| device != self.device) {
-            return Err(Ko::detailed(
+            return Err(ApiError::detailed(
                 Errno::InvalidField,
                 "device must stay the same on a connection",
             ));

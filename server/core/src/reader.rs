@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Puid, Status};
+use presence_protocol::{PresenceUpdate, Puid, Status};
 
 use crate::stream::{LogItem, Stream, view_of};
 use crate::view::View;
@@ -47,7 +47,7 @@ pub struct Page {
     /// Whether further pages of the same snapshot follow.
     pub more: bool,
     /// The updates.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
     /// The position up to which the reader has got everything, if there is one.
@@ -73,7 +73,7 @@ pub struct Reader {
     position: u64,
     initial: Initial,
     /// Updates that were read and are not on a page yet.
-    updates: VecDeque<Presence>,
+    updates: VecDeque<PresenceUpdate>,
     /// Receipts that were read and are not on a page yet.
     receipts: VecDeque<Receipt>,
     in_snapshot: bool,
@@ -199,7 +199,7 @@ impl Reader {
 
     /// Returns the latest update of each user after the position, in order. A user who is again
     /// what the reader last got is left out.
-    fn coalesced_updates(&self, stream: &Stream) -> VecDeque<Presence> {
+    fn coalesced_updates(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
         let mut last_sent: HashMap<Puid, &View> = HashMap::new();
         let mut latest: HashMap<Puid, u64> = HashMap::new();
         for (position, item) in stream.entries_after(self.position) {
@@ -208,7 +208,7 @@ impl Reader {
                 latest.insert(update.uid, position);
             }
         }
-        let is_repeated = |update: &Presence| {
+        let is_repeated = |update: &PresenceUpdate| {
             let last_sent = last_sent.get(&update.uid);
             !update.revoked && last_sent.is_some_and(|view| **view == view_of(update))
         };
@@ -238,7 +238,7 @@ impl Reader {
 
     fn next_page(&mut self) -> Page {
         let count = self.updates.len().min(MAX_PAGE_ITEMS);
-        let presence: Vec<Presence> = self.updates.drain(..count).collect();
+        let presence: Vec<PresenceUpdate> = self.updates.drain(..count).collect();
         // Receipts follow all updates, so that no receipt comes before its user is visible.
         let free = if self.updates.is_empty() {
             MAX_PAGE_ITEMS - presence.len().min(MAX_PAGE_ITEMS - 1)

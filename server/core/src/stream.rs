@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Puid, Status, UnixMillis};
+use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
 
 use crate::view::View;
 
@@ -28,7 +28,7 @@ const COUNTER_BITS: u32 = 20;
 
 struct Row {
     /// The latest update that the Application got.
-    published: Presence,
+    published: PresenceUpdate,
     /// The user's view, which the Application gets only while it is active.
     current: View,
 }
@@ -45,7 +45,7 @@ enum TakenRows {
 
 pub(crate) enum LogItem {
     Update {
-        update: Presence,
+        update: PresenceUpdate,
         /// The view before the update.
         previous: View,
     },
@@ -54,7 +54,7 @@ pub(crate) enum LogItem {
 
 impl LogItem {
     /// Returns the update if it differs from the one before it.
-    pub(crate) fn changed_update(&self) -> Option<&Presence> {
+    pub(crate) fn changed_update(&self) -> Option<&PresenceUpdate> {
         match self {
             Self::Update { update, previous } => {
                 (update.revoked || *previous != view_of(update)).then_some(update)
@@ -152,7 +152,7 @@ impl Stream {
         let row = self.table.remove(&puid);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
         let update = next_update(puid, View::default(), self.next_version(), now);
-        let update = Presence { revoked: true, ..update };
+        let update = PresenceUpdate { revoked: true, ..update };
         self.append(now, LogItem::Update { update, previous });
     }
 
@@ -216,13 +216,13 @@ impl Stream {
     }
 
     /// Returns the latest update of a user.
-    pub fn latest(&self, puid: Puid) -> Presence {
+    pub fn latest(&self, puid: Puid) -> PresenceUpdate {
         let row = self.table.get(&puid);
         row.map_or_else(|| initial_update(puid, self.base_version), |row| row.published.clone())
     }
 
     /// Returns the users who are not offline, in the order of PUIDs, after one of them.
-    pub fn visible_after(&self, after: Option<Puid>) -> impl Iterator<Item = &Presence> {
+    pub fn visible_after(&self, after: Option<Puid>) -> impl Iterator<Item = &PresenceUpdate> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.table
             .range((from, Bound::Unbounded))
@@ -289,8 +289,8 @@ impl Stream {
 }
 
 /// The update of a user without one in this epoch: offline since its start.
-fn initial_update(puid: Puid, base_version: u64) -> Presence {
-    Presence {
+fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
+    PresenceUpdate {
         uid: puid,
         status: Status::Offline,
         version: base_version,
@@ -301,8 +301,8 @@ fn initial_update(puid: Puid, base_version: u64) -> Presence {
 }
 
 /// Applications get whole seconds, since finer times would let two of them link their PUIDs.
-fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> Presence {
-    Presence {
+fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> PresenceUpdate {
+    PresenceUpdate {
         uid: puid,
         status: view.status,
         version,
@@ -312,11 +312,11 @@ fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> Presenc
     }
 }
 
-fn into_view(update: Presence) -> View {
+fn into_view(update: PresenceUpdate) -> View {
     View { status: update.status, text: update.message }
 }
 
-pub(crate) fn view_of(update: &Presence) -> View {
+pub(crate) fn view_of(update: &PresenceUpdate) -> View {
     View { status: update.status, text: update.message.clone() }
 }
 

@@ -2,7 +2,7 @@
 
 use presence_core::UserId;
 use presence_core::roster::DeviceInfo;
-use presence_protocol::{CloseCode, DeviceName, Errno, Ko};
+use presence_protocol::{ApiError, CloseCode, DeviceName, Errno};
 use presence_store::Account;
 
 use crate::refusal::of_store;
@@ -19,7 +19,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `not_found`.
-    pub fn end_device(&self, user: UserId, device: &DeviceName) -> Result<(), Ko> {
+    pub fn end_device(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
         if self.hub.end_device(user, device, CloseCode::EndedByUser) {
             Ok(())
         } else {
@@ -32,7 +32,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `session_expired` where the account is gone, `storage_unavailable`.
-    pub async fn account(&self, user: UserId) -> Result<Account, Ko> {
+    pub async fn account(&self, user: UserId) -> Result<Account, ApiError> {
         let account = self.store.account(user).await.map_err(of_store)?;
         account.ok_or(Errno::SessionExpired.into())
     }
@@ -42,7 +42,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn erase(&self, user: UserId) -> Result<(), Ko> {
+    pub async fn erase(&self, user: UserId) -> Result<(), ApiError> {
         self.writer.erase_user(user).await.map(drop).map_err(of_store)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use presence_core::UnixMillis;
 use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
-use presence_protocol::app::{NotifyItem, Queried, Queued};
-use presence_protocol::{AppId, Errno, Ko, NotificationId, Presence as Update, Puid};
+use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::{ApiError, AppId, Errno, NotificationId, PresenceUpdate as Update, Puid};
 use presence_store::NewNotification;
 use tracing::Span;
 
@@ -67,7 +67,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `invalid_api_key` for a wrong key and for an unknown Application alike, `application_not_active`, `storage_unavailable`.
-    pub async fn app_service(&self, app: Option<AppId>, key: &str) -> Result<AppService, Ko> {
+    pub async fn app_service(&self, app: Option<AppId>, key: &str) -> Result<AppService, ApiError> {
         let prefix = secret::shown_part(key).ok_or(Errno::InvalidApiKey)?;
         let digest = secret::sha256(key);
         let candidates = self.store.keys_by_prefix(prefix).await.map_err(of_store)?;
@@ -99,7 +99,7 @@ impl PresenceService {
         service: &AppService,
         wish: SubscribeMode,
         bell: Arc<SocketWaker>,
-    ) -> Result<Subscription, Ko> {
+    ) -> Result<Subscription, ApiError> {
         let (room, key, most) = (&service.room, service.key, self.settings.sockets_per_app);
         // A cursor becomes too old by its time, not by when the house was last kept.
         room.prune(self.now());
@@ -114,7 +114,7 @@ impl PresenceService {
                 })
             }
         };
-        subscribed.map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))
+        subscribed.map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))
     }
 
     /// Whether an Application still gets presence.
@@ -127,15 +127,15 @@ impl PresenceService {
     pub fn notify(
         &self,
         app: AppId,
-        items: Vec<Result<NotifyItem, Ko>>,
+        items: Vec<Result<NotifyItem, ApiError>>,
         span: &Span,
-    ) -> impl Future<Output = Vec<Result<Queued, Ko>>> + Send + 'static {
+    ) -> impl Future<Output = Vec<Result<QueuedNotification, ApiError>>> + Send + 'static {
         let mut fit = Vec::with_capacity(items.len());
-        let check = |item: Result<NotifyItem, Ko>| {
+        let check = |item: Result<NotifyItem, ApiError>| {
             fit.push(self.check(app, item?)?);
             Ok(())
         };
-        let checked: Vec<Result<(), Ko>> = items.into_iter().map(check).collect();
+        let checked: Vec<Result<(), ApiError>> = items.into_iter().map(check).collect();
         let answer = self.writer.notify(app, fit);
         let (started, span) = (Instant::now(), span.clone());
         let (seconds, accepted) =
@@ -172,17 +172,17 @@ impl PresenceService {
         &self,
         service: &AppService,
         uids: Vec<Result<Puid, String>>,
-    ) -> Result<Vec<Queried>, Ko> {
+    ) -> Result<Vec<QueryResult>, ApiError> {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
         let live = self.store.live_puids(service.app, &known).await.map_err(of_store)?;
         let live: std::collections::HashSet<Puid> = live.into_iter().collect();
         service.room.record_access(self.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                Queried::Known(service.room.read(|stream| stream.get(uid)))
+                QueryResult::Known(service.room.read(|stream| stream.get(uid)))
             }
-            Ok(uid) => Queried::Unknown(uid.to_string()),
-            Err(text) => Queried::Unknown(text),
+            Ok(uid) => QueryResult::Unknown(uid.to_string()),
+            Err(text) => QueryResult::Unknown(text),
         };
         Ok(uids.into_iter().map(answer).collect())
     }
@@ -200,7 +200,7 @@ impl PresenceService {
         PresencePage { presence, next }
     }
 
-    fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, Ko> {
+    fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, ApiError> {
         let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
         rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rates.notify(app, uid)?;
@@ -214,7 +214,7 @@ impl PresenceService {
         })
     }
 
-    async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, Ko> {
+    async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, ApiError> {
         let mut all: Vec<Puid> = Vec::new();
         loop {
             let after = all.last().copied();

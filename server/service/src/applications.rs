@@ -2,7 +2,7 @@
 
 use presence_core::UserId;
 use presence_core::model::{ApiKey, App, ApplicationState};
-use presence_protocol::{AppId, CloseCode, Errno, Ko};
+use presence_protocol::{ApiError, AppId, CloseCode, Errno};
 use presence_store::{AppChanges, NewDomain};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -49,13 +49,16 @@ impl PresenceService {
     /// # Errors
     ///
     /// `invalid_field`, `too_large` where the developer has too many, `storage_unavailable`.
-    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, Ko> {
+    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, ApiError> {
         let Registration { name, domain, description } = wanted;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
         let count = self.store.count_apps_of(owner).await.map_err(of_store)?;
         if count >= self.settings.apps_per_developer {
             let most = self.settings.apps_per_developer;
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {most} applications")));
+            return Err(ApiError::detailed(
+                Errno::TooLarge,
+                format_args!("at most {most} applications"),
+            ));
         }
         let app = App {
             id: AppId::from_bits(rand::random()),
@@ -78,7 +81,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, Ko> {
+    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, ApiError> {
         self.store.apps_of(owner).await.map_err(of_store)
     }
 
@@ -87,7 +90,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `unknown_application`, also for somebody else's; `storage_unavailable`.
-    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         let app = self.store.app(app).await.map_err(of_store)?;
         app.filter(|app| app.owner == owner).ok_or(Errno::UnknownApplication.into())
     }
@@ -102,7 +105,7 @@ impl PresenceService {
         owner: UserId,
         app: AppId,
         change: ApplicationChanges,
-    ) -> Result<App, Ko> {
+    ) -> Result<App, ApiError> {
         let ApplicationChanges { name, domain, description } = change;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
         let _switching = self.switching.lock().await;
@@ -126,7 +129,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`].
-    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), Ko> {
+    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), ApiError> {
         self.own_app(owner, app).await?;
         self.writer.remove_app(app).await.map(drop).map_err(of_store)
     }
@@ -140,14 +143,17 @@ impl PresenceService {
         &self,
         owner: UserId,
         app: AppId,
-    ) -> Result<(App, Option<NewKey>), Ko> {
+    ) -> Result<(App, Option<NewKey>), ApiError> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if app.blocked_at.is_some() {
-            return Err(Ko::detailed(Errno::ApplicationNotActive, "the operator has blocked it"));
+            return Err(ApiError::detailed(
+                Errno::ApplicationNotActive,
+                "the operator has blocked it",
+            ));
         }
         self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(of_store)?;
         self.hub.switch(app.id, true);
@@ -162,7 +168,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`], and `application_not_active`.
-    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, Ko> {
+    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
         let _switching = self.switching.lock().await;
         let app = self.own_app(owner, app).await?;
         match app.state {
@@ -183,7 +189,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`].
-    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, Ko> {
+    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, ApiError> {
         let app = self.own_app(owner, app).await?;
         self.store.count_grants_of(app.id).await.map_err(of_store)
     }
@@ -193,13 +199,13 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`], `domain_not_verified`, and `too_large` where there are too many.
-    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, Ko> {
+    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, ApiError> {
         let app = self.own_app(owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
         if self.store.keys_of(app.id).await.map_err(of_store)?.len() >= KEYS {
-            return Err(Ko::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
+            return Err(ApiError::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
         }
         self.insert_key(app.id).await
     }
@@ -209,7 +215,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`].
-    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, Ko> {
+    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
         let app = self.own_app(owner, app).await?;
         self.store.keys_of(app.id).await.map_err(of_store)
     }
@@ -219,7 +225,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::own_app`], and `not_found`.
-    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), Ko> {
+    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
         let app = self.own_app(owner, app).await?;
         if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
             return Err(Errno::NotFound.into());
@@ -230,7 +236,7 @@ impl PresenceService {
         Ok(())
     }
 
-    async fn insert_key(&self, app: AppId) -> Result<NewKey, Ko> {
+    async fn insert_key(&self, app: AppId) -> Result<NewKey, ApiError> {
         let kind = if self.settings.development { Kind::TestKey } else { Kind::LiveKey };
         let made = secret::mint(kind);
         let text = made.expose_secret();
@@ -245,7 +251,7 @@ impl PresenceService {
         name: Option<&str>,
         domain: Option<&str>,
         description: Option<&str>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let most = self.settings.texts;
         if let Some(name) = name {
             rules::display_text("name", name, most.name, false)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use presence_core::{Clock, Steady};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::rates::one_peer;
 use crate::service::PresenceService;
@@ -44,16 +44,16 @@ impl Barred {
         Self { until: until.build(), clock }
     }
 
-    fn check(&self, address: IpAddr) -> Result<(), Ko> {
+    fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let left = self
             .until
             .get(&one_peer(address))
             .map(|until| until - self.clock.steady())
             .filter(|left| !left.is_zero());
-        left.map_or(Ok(()), |left| Err(Ko::slow_down(left.as_secs_f64())))
+        left.map_or(Ok(()), |left| Err(ApiError::slow_down(left.as_secs_f64())))
     }
 
-    fn bar(&self, address: IpAddr, slow_down: &Ko) {
+    fn bar(&self, address: IpAddr, slow_down: &ApiError) {
         let wait = Duration::from_secs_f64(slow_down.retry_after.unwrap_or_default().max(0.0));
         self.until.insert(one_peer(address), self.clock.steady() + wait);
     }
@@ -70,8 +70,8 @@ impl PresenceService {
         &self,
         from: IpAddr,
         what: Attempt,
-        attempt: impl Future<Output = Result<T, Ko>>,
-    ) -> Result<T, Ko> {
+        attempt: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         match what {
             Attempt::SignIn => {
                 self.barred.check(from)?;
@@ -121,7 +121,7 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let barred = Barred::new(Arc::<ManualClock>::clone(&clock));
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        barred.bar(address, &Ko::slow_down(2.0));
+        barred.bar(address, &ApiError::slow_down(2.0));
         clock.advance(Duration::from_millis(1_500));
         assert_eq!(barred.check(address).unwrap_err().retry_after, Some(0.5));
         clock.advance(Duration::from_millis(500));

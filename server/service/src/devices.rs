@@ -7,8 +7,8 @@ use presence_core::model::ApplicationState;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::View;
 use presence_core::{Email, Notification, Settlement, UserId};
-use presence_protocol::device::{Command, Proof, Report};
-use presence_protocol::{DeviceName, Errno, Ko, NotificationId};
+use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
 use presence_store::WriteReply;
 
 use crate::hub::DeviceConnection;
@@ -49,7 +49,7 @@ impl PresenceService {
         claim: FirstFrame,
         bell: Arc<SocketWaker>,
         client: Option<IpAddr>,
-    ) -> Result<OpenedDevice, Ko> {
+    ) -> Result<OpenedDevice, ApiError> {
         let FirstFrame { email, proof, device, acks, command } = claim;
         let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
         let VerifiedProof { user, email, expires_at, digest, generation } = identified;
@@ -63,7 +63,7 @@ impl PresenceService {
         let seat = self
             .hub
             .arrive(user, device.clone(), Arc::clone(&mailbox))
-            .map_err(|_| Ko::from(Errno::TooManyConnections).after(1.0))?;
+            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
         for (app, state) in loaded.apps {
@@ -93,25 +93,32 @@ impl PresenceService {
     /// # Errors
     ///
     /// `slow_down`.
-    pub fn spend(&self, user: UserId, device: &DeviceName, command: &Command) -> Result<(), Ko> {
+    pub fn spend(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+        command: &DeviceCommand,
+    ) -> Result<(), ApiError> {
         match command {
-            Command::Ack(_) => Ok(()),
-            Command::Status(_) | Command::Visibility(_) => self.rates.status(user, device),
+            DeviceCommand::Ack(_) => Ok(()),
+            DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => {
+                self.rates.status(user, device)
+            }
         }
     }
 
     /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &DeviceConnection, command: Command) -> CommandOutcome {
+    pub fn apply(&self, seat: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
         match command {
-            Command::Status(Report { status, message, application_ids }) => {
+            DeviceCommand::Status(StatusReport { status, message, application_ids }) => {
                 seat.report(View::new(status, message), application_ids);
                 CommandOutcome::Done
             }
-            Command::Visibility(apps) => {
+            DeviceCommand::Visibility(apps) => {
                 seat.show_only_to(apps);
                 CommandOutcome::Done
             }
-            Command::Ack(ids) => {
+            DeviceCommand::Ack(ids) => {
                 CommandOutcome::Settling(self.settle(seat.user(), ids, Settlement::Acked))
             }
         }
@@ -139,7 +146,7 @@ impl PresenceService {
         (email, device): (Email, DeviceName),
         mailbox: Arc<Mailbox>,
         client: Option<IpAddr>,
-    ) -> Result<VerifiedProof, Ko> {
+    ) -> Result<VerifiedProof, ApiError> {
         let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
         let VerifiedProof { user, digest, generation, .. } = &identified;
         self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
@@ -161,6 +168,6 @@ impl PresenceService {
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settled(answer: WriteReply<usize>) -> Result<(), Ko> {
+pub async fn settled(answer: WriteReply<usize>) -> Result<(), ApiError> {
     answer.await.map(drop).map_err(of_store)
 }

@@ -3,7 +3,7 @@
 use presence_core::UserId;
 use presence_core::model::{App, ApplicationState};
 use presence_identity::fetch::FetchError;
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use url::Url;
 
 use crate::refusal::of_store;
@@ -38,13 +38,13 @@ pub enum DomainProofError {
 pub enum VerifyDomainError {
     /// It could not even be tried.
     #[error(transparent)]
-    Refused(#[from] Ko),
+    Refused(#[from] ApiError),
     /// The domain does not show the key.
     #[error(transparent)]
     NotProven(#[from] DomainProofError),
 }
 
-impl From<VerifyDomainError> for Ko {
+impl From<VerifyDomainError> for ApiError {
     fn from(error: VerifyDomainError) -> Self {
         match error {
             VerifyDomainError::Refused(ko) => ko,

@@ -2,7 +2,7 @@
 
 use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{UnixMillis, UserId};
-use presence_protocol::{AppId, Errno, Ko, Puid};
+use presence_protocol::{ApiError, AppId, Errno, Puid};
 use presence_store::GrantedApp;
 
 use crate::refusal::of_store;
@@ -33,7 +33,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `unknown_application`, `application_not_active`, `storage_unavailable`.
-    pub async fn grantable_app(&self, app: AppId) -> Result<App, Ko> {
+    pub async fn grantable_app(&self, app: AppId) -> Result<App, ApiError> {
         let app = self.store.app(app).await.map_err(of_store)?;
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
@@ -54,7 +54,7 @@ impl PresenceService {
         user: UserId,
         app: AppId,
         target: &RedirectTarget,
-    ) -> Result<GrantOutcome, Ko> {
+    ) -> Result<GrantOutcome, ApiError> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
         self.hub.ensure_topic(app.id, true);
@@ -70,7 +70,11 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`.
-    pub async fn decline(&self, app: AppId, target: &RedirectTarget) -> Result<Option<String>, Ko> {
+    pub async fn decline(
+        &self,
+        app: AppId,
+        target: &RedirectTarget,
+    ) -> Result<Option<String>, ApiError> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)
     }
@@ -80,7 +84,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, Ko> {
+    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
         let mut granted = self.store.granted_apps(user).await.map_err(of_store)?;
         for entry in &mut granted {
             entry.last_looked_at = entry.last_looked_at.max(self.looked_now(entry.grant.app));
@@ -93,7 +97,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `unknown_application` where there is no such permission, `storage_unavailable`.
-    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, Ko> {
+    pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, ApiError> {
         let grant = self.writer.pause(user, app, paused).await.map_err(of_store)?;
         grant.ok_or(Errno::UnknownApplication.into())
     }
@@ -103,7 +107,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::pause`].
-    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), Ko> {
+    pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
         let grant = self.writer.revoke(user, app).await.map_err(of_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
     }
@@ -117,7 +121,7 @@ impl PresenceService {
         app: &App,
         to: &RedirectTarget,
         uid: Option<Puid>,
-    ) -> Result<Option<String>, Ko> {
+    ) -> Result<Option<String>, ApiError> {
         let Some(target) = &to.redirect else { return Ok(None) };
         let development = self.settings.development;
         let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use presence_protocol::app::ReceiptState;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 /// What the hub counts.
 pub(crate) struct HubMeters {
@@ -146,7 +146,7 @@ fn signed_in(outcome: &'static str) -> Counter {
 
 impl ServiceMeters {
     /// Counts how a sign-in went, and gives it on.
-    pub(crate) fn signed_in<T>(&self, outcome: Result<T, Ko>) -> Result<T, Ko> {
+    pub(crate) fn signed_in<T>(&self, outcome: Result<T, ApiError>) -> Result<T, ApiError> {
         let counter = match &outcome {
             Ok(_) => Some(&self.signed_in),
             Err(ko) => self

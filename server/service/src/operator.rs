@@ -7,7 +7,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use presence_core::model::{App, ApplicationState};
 use presence_core::{Clock, Steady, UnixMillis};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::rates::{Buckets, one_peer};
@@ -79,7 +79,7 @@ impl OperatorAccess {
     /// # Errors
     ///
     /// `slow_down` where there were too many tries of this address.
-    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, Ko> {
+    pub fn sign_in(&self, from: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
         self.tries.tidy();
         self.tries.take(&one_peer(from))?;
         let known = secret::same(&secret::sha256(token), &self.token.0);
@@ -121,7 +121,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, Ko> {
+    pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(of_store)?;
         let found = |app: App| {
             let sockets = self.hub.room(app.id).map_or(0, |room| room.sockets());
@@ -135,7 +135,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `unknown_application`, `storage_unavailable`.
-    pub async fn block_app(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn block_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, Some(self.now())).await?;
         tracing::info!(%app, "operator.blocked");
         Ok(())
@@ -146,13 +146,13 @@ impl PresenceService {
     /// # Errors
     ///
     /// As [`PresenceService::block_app`].
-    pub async fn unblock_app(&self, app: AppId) -> Result<(), Ko> {
+    pub async fn unblock_app(&self, app: AppId) -> Result<(), ApiError> {
         self.set_blocked(app, None).await?;
         tracing::info!(%app, "operator.unblocked");
         Ok(())
     }
 
-    async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), Ko> {
+    async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), ApiError> {
         let _switching = self.switching.lock().await;
         let before = self.store.app(app).await.map_err(of_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;

@@ -11,7 +11,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use presence_core::{Clock, UserId};
-use presence_protocol::{AppId, DeviceName, Ko, Puid};
+use presence_protocol::{ApiError, AppId, DeviceName, Puid};
 
 use crate::settings::{Rate, ServiceSettings};
 
@@ -40,27 +40,27 @@ impl Rates {
         }
     }
 
-    pub(crate) fn status(&self, user: UserId, device: &DeviceName) -> Result<(), Ko> {
+    pub(crate) fn status(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
         self.status.take(&(user, device.clone()))
     }
 
-    pub(crate) fn notify(&self, app: AppId, puid: Puid) -> Result<(), Ko> {
+    pub(crate) fn notify(&self, app: AppId, puid: Puid) -> Result<(), ApiError> {
         self.notify.take(&(app, puid))
     }
 
-    pub(crate) fn connect(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn connect(&self, address: IpAddr) -> Result<(), ApiError> {
         self.connect.take(&one_peer(address))
     }
 
-    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), ApiError> {
         self.sign_in.take(&one_peer(address))
     }
 
-    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), Ko> {
+    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), ApiError> {
         self.failure.take(&one_peer(address))
     }
 
-    pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), Ko> {
+    pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), ApiError> {
         self.verify_domain.take(&app)
     }
 
@@ -116,11 +116,11 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         Self { limiter: RateLimiter::new(quota, state, clock.clone()), clock }
     }
 
-    pub(crate) fn take(&self, key: &K) -> Result<(), Ko> {
+    pub(crate) fn take(&self, key: &K) -> Result<(), ApiError> {
         self.limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(governor::clock::Clock::now(&self.clock));
             // It may be over by now, and nobody is told to wait no time at all.
-            Ko::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
+            ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
     }
 

@@ -1,7 +1,7 @@
 //! Rules about texts that others will follow or fetch: domains, redirects, the actions of notifications.
 
 use presence_protocol::presence::disturbs_display;
-use presence_protocol::{Errno, Ko, Puid};
+use presence_protocol::{ApiError, Errno, Puid};
 use url::{Host, Url};
 
 /// The most characters of a host name.
@@ -15,16 +15,16 @@ const UID_FIELD: &str = "Presence-UID";
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn domain(text: &str, chars: usize, development: bool) -> Result<(), Ko> {
+pub fn domain(text: &str, chars: usize, development: bool) -> Result<(), ApiError> {
     if text.len() > chars {
         let wanted = format_args!("domain must be a host name of at most {chars} characters");
-        return Err(Ko::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, wanted));
     }
     if is_host_name(text) || (development && is_loopback(text)) {
         return Ok(());
     }
     let wanted = "domain must be a lower-case host name such as app.example.org, without scheme, port or path";
-    Err(Ko::detailed(Errno::InvalidField, wanted))
+    Err(ApiError::detailed(Errno::InvalidField, wanted))
 }
 
 fn is_host_name(text: &str) -> bool {
@@ -57,14 +57,19 @@ pub fn is_loopback(domain: &str) -> bool {
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn display_text(field: &str, text: &str, chars: usize, may_be_empty: bool) -> Result<(), Ko> {
+pub fn display_text(
+    field: &str,
+    text: &str,
+    chars: usize,
+    may_be_empty: bool,
+) -> Result<(), ApiError> {
     let too_long = text.chars().nth(chars).is_some();
     let disturbing = |c: char| disturbs_display(c) && c != '\n';
     if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(disturbing) {
         let wanted = format!(
             "{field} must be a text of at most {chars} characters, without control characters"
         );
-        return Err(Ko::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, wanted));
     }
     Ok(())
 }
@@ -75,11 +80,11 @@ pub fn display_text(field: &str, text: &str, chars: usize, may_be_empty: bool) -
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn action(text: &str, development: bool, schemes: &[String]) -> Result<(), Ko> {
+pub fn action(text: &str, development: bool, schemes: &[String]) -> Result<(), ApiError> {
     if text.is_empty() || is_action(text, development, schemes) {
         return Ok(());
     }
-    Err(Ko::detailed(Errno::InvalidField, "action must be empty or an https URL"))
+    Err(ApiError::detailed(Errno::InvalidField, "action must be empty or an https URL"))
 }
 
 fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
@@ -107,8 +112,8 @@ pub fn redirect(
     development: bool,
     uid: Option<Puid>,
     state: Option<&str>,
-) -> Result<Url, Ko> {
-    let refused = || Ko::from(Errno::RedirectNotAllowed);
+) -> Result<Url, ApiError> {
+    let refused = || ApiError::from(Errno::RedirectNotAllowed);
     let mut url = Url::parse(target).map_err(|_| refused())?;
     let secure = match url.scheme() {
         "https" => true,

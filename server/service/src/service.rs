@@ -10,7 +10,7 @@ use presence_core::stream::Stream;
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
 use tokio::sync::Mutex;
 
@@ -130,9 +130,9 @@ impl PresenceService {
     /// # Errors
     ///
     /// `too_many_connections` where there were too many of late.
-    pub fn admit(&self, address: IpAddr) -> Result<(), Ko> {
+    pub fn admit(&self, address: IpAddr) -> Result<(), ApiError> {
         self.rates.connect(address).map_err(|slow_down| {
-            let ko = Ko::from(presence_protocol::Errno::TooManyConnections);
+            let ko = ApiError::from(presence_protocol::Errno::TooManyConnections);
             slow_down.retry_after.map_or(ko.clone(), |seconds| ko.after(seconds))
         })
     }

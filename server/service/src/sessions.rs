@@ -8,7 +8,7 @@ use moka::Expiry;
 use presence_core::{Clock, CredentialGeneration, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::device::Proof;
-use presence_protocol::{DeviceName, Errno, Ko};
+use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::Raised;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -125,7 +125,7 @@ impl PresenceService {
         claimed_email: Option<&str>,
         device: &DeviceName,
         client: Option<IpAddr>,
-    ) -> Result<VerifiedProof, Ko> {
+    ) -> Result<VerifiedProof, ApiError> {
         let identified = self.identify_uncounted(proof, claimed_email, device, client).await;
         self.meters.signed_in(identified)
     }
@@ -136,7 +136,7 @@ impl PresenceService {
         claimed_email: Option<&str>,
         device: &DeviceName,
         client: Option<IpAddr>,
-    ) -> Result<VerifiedProof, Ko> {
+    ) -> Result<VerifiedProof, ApiError> {
         let identified = match proof {
             Proof::Assertion(slot) => {
                 let purpose = Purpose::Device(device.clone());
@@ -167,7 +167,7 @@ impl PresenceService {
         claimed_email: Option<&str>,
         scope: Scope,
         client: Option<IpAddr>,
-    ) -> Result<NewSession, Ko> {
+    ) -> Result<NewSession, ApiError> {
         let opened = self.open_session_uncounted(assertion, claimed_email, scope, client).await;
         self.meters.signed_in(opened)
     }
@@ -178,7 +178,7 @@ impl PresenceService {
         claimed_email: Option<&str>,
         scope: Scope,
         client: Option<IpAddr>,
-    ) -> Result<NewSession, Ko> {
+    ) -> Result<NewSession, ApiError> {
         let proven = self.verify(assertion, claimed_email, Purpose::Session, client).await?;
         self.session_of(proven, scope).await
     }
@@ -188,7 +188,11 @@ impl PresenceService {
     /// # Errors
     ///
     /// `invalid_assertion` where the proof was used before, `storage_unavailable`.
-    pub async fn open_session_for(&self, proven: Identity, scope: Scope) -> Result<NewSession, Ko> {
+    pub async fn open_session_for(
+        &self,
+        proven: Identity,
+        scope: Scope,
+    ) -> Result<NewSession, ApiError> {
         let opening = async {
             let proven = self.accept(proven, None, Purpose::Session).await?;
             self.session_of(proven, scope).await
@@ -196,7 +200,7 @@ impl PresenceService {
         self.meters.signed_in(opening.await)
     }
 
-    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<NewSession, Ko> {
+    async fn session_of(&self, proven: Proven, scope: Scope) -> Result<NewSession, ApiError> {
         let Proven { user, email, generation, .. } = proven;
         self.raise(user, generation.as_ref(), None).await?;
         let token = secret::mint(Kind::Token);
@@ -220,7 +224,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `not_authenticated` for what is no token, `session_expired`, `storage_unavailable`.
-    pub async fn caller(&self, token: &str) -> Result<AuthenticatedUser, Ko> {
+    pub async fn caller(&self, token: &str) -> Result<AuthenticatedUser, ApiError> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
@@ -232,7 +236,7 @@ impl PresenceService {
     /// # Errors
     ///
     /// `session_expired`, `storage_unavailable`.
-    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<AuthenticatedUser, Ko> {
+    pub(crate) async fn holder(&self, digest: [u8; 32]) -> Result<AuthenticatedUser, ApiError> {
         let session = self.store.session(&digest, self.now()).await.map_err(of_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
         let email = self.store.email_of(user).await.map_err(of_store)?;
@@ -245,14 +249,14 @@ impl PresenceService {
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn close_session(&self, caller: &AuthenticatedUser) -> Result<(), Ko> {
+    pub async fn close_session(&self, caller: &AuthenticatedUser) -> Result<(), ApiError> {
         self.store.delete_session(&caller.digest).await.map_err(of_store)?;
         self.hub.end_session(caller.user, &caller.digest);
         Ok(())
     }
 
     /// Whose token a device shows.
-    async fn bearer(&self, token: &str) -> Result<VerifiedProof, Ko> {
+    async fn bearer(&self, token: &str) -> Result<VerifiedProof, ApiError> {
         if !secret::is_well_formed(Kind::Token, token) {
             return Err(Errno::InvalidAssertion.into());
         }
@@ -263,7 +267,7 @@ impl PresenceService {
     }
 
     /// Whose session it is that is known by this, for a device that connects: many may come at once.
-    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<VerifiedProof, Ko> {
+    pub(crate) async fn bearer_of(&self, digest: [u8; 32]) -> Result<VerifiedProof, ApiError> {
         let found = self.store.session_with_email(digest, self.now()).await.map_err(of_store)?;
         let (session, email) = found.ok_or(Errno::SessionExpired)?;
         let Session { user, expires_at, .. } = session;
@@ -277,7 +281,7 @@ impl PresenceService {
         user: UserId,
         generation: Option<&CredentialGeneration>,
         renewed: Option<&Mailbox>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let Some(generation) = generation else { return Ok(()) };
         match self.store.raise_generation(user, generation).await.map_err(of_store)? {
             Raised::Outdated => return Err(Errno::InvalidAssertion.into()),
@@ -295,7 +299,7 @@ impl PresenceService {
         &self,
         user: UserId,
         generation: Option<&CredentialGeneration>,
-    ) -> Result<(), Ko> {
+    ) -> Result<(), ApiError> {
         let Some(CredentialGeneration { issuer, number }) = generation else { return Ok(()) };
         let greatest = self.store.greatest_generation(user, issuer).await.map_err(of_store)?;
         if greatest > Some(*number) {
@@ -310,7 +314,7 @@ impl PresenceService {
         claimed_email: Option<&str>,
         purpose: Purpose,
         client: Option<IpAddr>,
-    ) -> Result<Proven, Ko> {
+    ) -> Result<Proven, ApiError> {
         let now = self.now();
         let started = Instant::now();
         let verifying = self.verifier.verify_for(slot, now, client);
@@ -325,7 +329,7 @@ impl PresenceService {
         identity: Identity,
         claimed_email: Option<&str>,
         purpose: Purpose,
-    ) -> Result<Proven, Ko> {
+    ) -> Result<Proven, ApiError> {
         let email = Email::parse(&identity.email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
         let claimed = Claimed { purpose, expires_at: identity.expires_at };
@@ -337,7 +341,7 @@ impl PresenceService {
     }
 
     /// Remembers what an assertion is used for, so that one that was overheard opens nothing else.
-    fn claim(&self, digest: [u8; 32], claimed: Claimed) -> Result<(), Ko> {
+    fn claim(&self, digest: [u8; 32], claimed: Claimed) -> Result<(), ApiError> {
         let wanted = claimed.purpose.clone();
         let entry = self.claimed.entry(digest).or_insert(claimed);
         let again = !entry.is_fresh();
@@ -348,7 +352,7 @@ impl PresenceService {
     }
 }
 
-fn check_email(claimed: Option<&str>, proven: &Email) -> Result<(), Ko> {
+fn check_email(claimed: Option<&str>, proven: &Email) -> Result<(), ApiError> {
     match claimed {
         Some(claimed) if Email::parse(claimed).as_ref() != Some(proven) => {
             Err(Errno::EmailMismatch.into())

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use presence_core::stream::Retention;
 
-use presence_core::stream::Retention;
-
 /// The settings of the service.
 #[derive(Debug, Clone)]
 pub struct ServiceSettings {

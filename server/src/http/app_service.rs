@@ -6,7 +6,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use presence_protocol::limits::BATCH_ITEMS;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::app_services::MAX_POLL_PAGE;
 
 use super::ApiTag;
@@ -87,7 +87,7 @@ fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>
         .collect();
     if uids.len() > BATCH_ITEMS {
         let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
-        return Err(Ko::detailed(Errno::TooLarge, detail).into());
+        return Err(ApiError::detailed(Errno::TooLarge, detail).into());
     }
     Ok(uids)
 }

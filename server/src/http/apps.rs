@@ -7,7 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use presence_core::App;
 use presence_core::UnixMillis;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
@@ -55,7 +55,7 @@ impl Example for RegisterApplication {
 }
 
 impl FromFields for RegisterApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.required("name", "a text")?,
             domain: fields.required("domain", "a text")?,
@@ -97,7 +97,7 @@ impl Example for ChangeApplication {
 }
 
 impl FromFields for ChangeApplication {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             name: fields.optional("name", "a text")?,
             domain: fields.optional("domain", "a text")?,
@@ -283,7 +283,7 @@ impl AppsApi {
         appid: Path<Id>,
     ) -> Result<Json<AppView>, ErrorResponse> {
         let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
-        let app = verified.map_err(Ko::from)?;
+        let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
 

@@ -8,7 +8,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,7 +24,7 @@ pub(super) struct JsonBody<T>(pub(super) T);
 /// What can be read from the fields of a JSON object.
 pub(super) trait FromFields: Type {
     /// Takes the fields it knows.
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko>
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError>
     where
         Self: Sized;
 }
@@ -82,10 +82,10 @@ async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, Er
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => {
-            Ko::detailed(Errno::TooLarge, format_args!("a body holds at most {most} bytes"))
+            ApiError::detailed(Errno::TooLarge, format_args!("a body holds at most {most} bytes"))
         }
         ReadBodyError::BodyHasBeenTaken | ReadBodyError::Utf8(_) | ReadBodyError::Io(_) => {
-            Ko::detailed(Errno::NotJson, "the body could not be read")
+            ApiError::detailed(Errno::NotJson, "the body could not be read")
         }
     })?;
     String::from_utf8(bytes.into()).map_err(|_| Errno::NotJson.into())
@@ -106,8 +106,8 @@ impl Fields<'_> {
         &'a self,
         name: &str,
         wanted: &str,
-    ) -> Result<T, Ko> {
-        self.optional(name, wanted)?.ok_or_else(|| Ko::detailed(Errno::MissingField, name))
+    ) -> Result<T, ApiError> {
+        self.optional(name, wanted)?.ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
     }
 
     /// A field that may be there.
@@ -115,7 +115,7 @@ impl Fields<'_> {
         &'a self,
         name: &str,
         wanted: &str,
-    ) -> Result<Option<T>, Ko> {
+    ) -> Result<Option<T>, ApiError> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, wanted))
     }
@@ -127,6 +127,6 @@ impl Fields<'_> {
 }
 
 /// `invalid_field`, in the words that the channels use.
-pub(super) fn invalid(name: &str, wanted: &str) -> Ko {
-    Ko::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
+pub(super) fn invalid(name: &str, wanted: &str) -> ApiError {
+    ApiError::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
 }

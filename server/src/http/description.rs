@@ -12,14 +12,14 @@ use std::fmt::Write as _;
 
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type;
-use presence_protocol::{Errno, Retry};
+use presence_protocol::{Errno, RetryAdvice};
 use serde_json::{Map, Value, json};
 
 use super::body::JSON;
 use super::views::ErrorView;
 
 /// Refers to the error object.
-const KO: &str = "#/components/schemas/Ko";
+const KO: &str = "#/components/schemas/ApiError";
 
 /// The OpenAPI document as JSON, always the same text for the same server.
 pub fn document() -> String {
@@ -28,7 +28,7 @@ pub fn document() -> String {
     if let Some(schemas) =
         document.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
     {
-        schemas.insert("Ko".to_owned(), ko_schema());
+        schemas.insert("ApiError".to_owned(), ko_schema());
     }
     beside::add(&mut document);
     let descriptions = schema_descriptions(&document);
@@ -57,7 +57,7 @@ fn ko_schema() -> Value {
     ErrorView::register(&mut registry);
     registry
         .schemas
-        .get("Ko")
+        .get("ApiError")
         .and_then(|schema| serde_json::to_value(schema).ok())
         .unwrap_or_default()
 }
@@ -197,7 +197,7 @@ fn add_refusal(answer: &mut Value, refusal: &Value) {
 
 fn headers(status: u16, errnos: &[Errno]) -> Value {
     let mut headers = Map::new();
-    if errnos.iter().any(|errno| errno.retry() == Retry::AfterWaiting) {
+    if errnos.iter().any(|errno| errno.retry_advice() == RetryAdvice::AfterWaiting) {
         let seconds = json!({ "type": "integer", "minimum": 1 });
         let header =
             json!({ "description": "Seconds to wait, where it is known.", "schema": seconds });

@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_identity::{DevIssuer, DevIssuerError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
@@ -54,13 +54,13 @@ pub(crate) fn dev_assertion(
     context: &ServerContext,
     email: &str,
     audience: &str,
-) -> Result<String, Ko> {
+) -> Result<String, ApiError> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
     let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     issuer.assertion(email, audience, now, lifetime).map_err(refused)
 }
 
-fn refused(error: DevIssuerError) -> Ko {
+fn refused(error: DevIssuerError) -> ApiError {
     match error {
         DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
         DevIssuerError::NotAnAudience => {
@@ -93,7 +93,7 @@ impl Example for AssertionRequest {
 }
 
 impl FromFields for AssertionRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             email: fields.required("email", "a text")?,
             audience: fields.optional("audience", "a text")?,

@@ -6,14 +6,14 @@ use poem::{Error, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaResponses, Registry};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use crate::page;
 
 /// A refusal as an answer. Which ones a call can give is added to the document by its own table.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct ErrorResponse(Ko);
+pub(crate) struct ErrorResponse(ApiError);
 
 impl ErrorResponse {
     /// What an error of the router or of an extractor is to a caller.
@@ -25,7 +25,7 @@ impl ErrorResponse {
     }
 
     /// What is refused, and why.
-    pub(crate) fn ko(&self) -> &Ko {
+    pub(crate) fn ko(&self) -> &ApiError {
         &self.0
     }
 
@@ -57,8 +57,8 @@ impl ErrorResponse {
     }
 }
 
-impl From<Ko> for ErrorResponse {
-    fn from(ko: Ko) -> Self {
+impl From<ApiError> for ErrorResponse {
+    fn from(ko: ApiError) -> Self {
         Self(ko)
     }
 }
@@ -94,9 +94,9 @@ impl ApiResponse for ErrorResponse {
     fn register(_registry: &mut Registry) {}
 }
 
-fn of_router(error: &Error) -> Ko {
+fn of_router(error: &Error) -> ApiError {
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
-        return Ko::detailed(Errno::InvalidField, error.name);
+        return ApiError::detailed(Errno::InvalidField, error.name);
     }
     if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Errno::NotFound.into();

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use presence_protocol::close::ComeBack;
-use presence_protocol::{CloseCode, Errno, Retry};
+use presence_protocol::close::ReconnectAdvice;
+use presence_protocol::{CloseCode, Errno, RetryAdvice};
 
 const HEAD: &str = "\
 # Errors and close codes
@@ -31,31 +31,31 @@ pub fn errors_markdown() -> String {
     let mut page = HEAD.to_owned();
     for errno in Errno::ALL {
         let (number, name, http) = (errno.number(), errno.name(), errno.http_status());
-        let (retry, meaning) = (retry(errno.retry()), errno.meaning().trim());
+        let (retry, meaning) = (retry(errno.retry_advice()), errno.meaning().trim());
         let _ = writeln!(page, "| {number} | `{name}` | {http} | {retry} | {meaning} |");
     }
     page.push_str(CLOSE_HEAD);
     for code in CloseCode::ALL {
         let (number, reason) = (code.number(), code.reason());
-        let (back, meaning) = (come_back(code.come_back()), code.meaning().trim());
+        let (back, meaning) = (come_back(code.reconnect_advice()), code.meaning().trim());
         let _ = writeln!(page, "| {number} | `{reason}` | {back} | {meaning} |");
     }
     page
 }
 
-fn retry(retry: Retry) -> &'static str {
+fn retry(retry: RetryAdvice) -> &'static str {
     match retry {
-        Retry::AfterMending => "after mending the call",
-        Retry::AfterWaiting => "after waiting",
-        Retry::Never => "never",
+        RetryAdvice::AfterCorrection => "after mending the call",
+        RetryAdvice::AfterWaiting => "after waiting",
+        RetryAdvice::Never => "never",
     }
 }
 
-fn come_back(back: ComeBack) -> &'static str {
+fn come_back(back: ReconnectAdvice) -> &'static str {
     match back {
-        ComeBack::WithJitter => "yes, after a random wait",
-        ComeBack::BackingOff => "yes, backing off",
-        ComeBack::WithOtherCredentials => "with other credentials",
-        ComeBack::No => "no",
+        ReconnectAdvice::WithJitter => "yes, after a random wait",
+        ReconnectAdvice::WithBackoff => "yes, backing off",
+        ReconnectAdvice::WithNewCredential => "with other credentials",
+        ReconnectAdvice::Never => "no",
     }
 }

@@ -4,7 +4,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::grants::RedirectTarget;
 use url::form_urlencoded;
 
@@ -33,7 +33,7 @@ impl Example for GrantRequest {
 }
 
 impl FromFields for GrantRequest {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             redirect: fields.optional("redirect", "a URL")?,
             state: fields.optional("state", "a text")?,
@@ -100,7 +100,7 @@ impl GrantBody {
         }
     }
 
-    fn of_form(text: &str) -> Result<Self, Ko> {
+    fn of_form(text: &str) -> Result<Self, ApiError> {
         let given = |name: &str| {
             let mut fields = form_urlencoded::parse(text.as_bytes());
             fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())

@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::UnixMillis;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::GrantedApp;
 use presence_service::grants::RedirectTarget;
 
@@ -104,7 +104,7 @@ impl Example for PauseGrant {
 }
 
 impl FromFields for PauseGrant {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self { paused: fields.required("paused", "true or false")? })
     }
 }

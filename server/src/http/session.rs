@@ -5,7 +5,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
-use presence_protocol::Ko;
+use presence_protocol::ApiError;
 use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
@@ -43,7 +43,7 @@ impl Example for SignIn {
 }
 
 impl FromFields for SignIn {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         let wanted = "device or account";
         let scope: Option<String> = fields.optional("scope", wanted)?;
         let known = |name: String| {

@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use presence_core::{ApplicationState, Scope};
-use presence_protocol::{Ko, Status};
+use presence_protocol::{ApiError, Status};
 
 pub(super) use self::device::Device;
 pub(super) use self::id::Id;
@@ -39,7 +39,7 @@ impl Example for Done {
 
 /// A refusal.
 #[derive(Object)]
-#[oai(rename = "Ko", skip_serializing_if_is_none)]
+#[oai(rename = "ApiError", skip_serializing_if_is_none)]
 pub(super) struct ErrorView {
     /// `KO`.
     result: String,
@@ -51,8 +51,8 @@ pub(super) struct ErrorView {
     retry_after: Option<f64>,
 }
 
-impl From<&Ko> for ErrorView {
-    fn from(ko: &Ko) -> Self {
+impl From<&ApiError> for ErrorView {
+    fn from(ko: &ApiError) -> Self {
         Self {
             result: "KO".to_owned(),
             errno: ko.errno.number(),

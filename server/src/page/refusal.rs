@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 
 use super::{Policy, Shell};
 
@@ -12,11 +12,11 @@ use super::{Policy, Shell};
 struct RefusalPage<'a> {
     shell: Shell,
     help: &'static str,
-    ko: &'a Ko,
+    ko: &'a ApiError,
 }
 
 /// The page of a refusal.
-pub(crate) fn refusal(ko: &Ko) -> Response {
+pub(crate) fn refusal(ko: &ApiError) -> Response {
     let (title, help) = in_plain_words(ko.errno);
     let status = StatusCode::from_u16(ko.errno.http_status());
     let page = RefusalPage { shell: Shell::bare(title), help, ko };

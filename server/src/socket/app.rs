@@ -10,8 +10,10 @@ use std::time::Duration;
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
 use presence_core::violation_window::ViolationWindow;
-use presence_protocol::app::{self, Auth, Command, Queued, Request};
-use presence_protocol::{AppId, CloseCode, Errno, Ko, RequestId};
+use presence_protocol::app::{
+    self, AppServiceAuth, AppServiceCommand, AppServiceRequest, QueuedNotification,
+};
+use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
 use presence_service::app_services::{AppService, SubscribeMode};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
@@ -28,12 +30,12 @@ type Work = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of a frame.
 enum Event {
-    Known(Option<RequestId>, Result<Box<Guest>, Ko>),
-    Again(Option<RequestId>, Result<(), Ko>),
-    Notified(Option<RequestId>, Vec<Result<Queued, Ko>>),
-    NotifiedOne(Option<RequestId>, Result<Queued, Ko>),
-    Answered(Option<RequestId>, Result<String, Ko>),
-    Refused(Option<RequestId>, Ko),
+    Known(Option<RequestId>, Result<Box<Guest>, ApiError>),
+    Again(Option<RequestId>, Result<(), ApiError>),
+    Notified(Option<RequestId>, Vec<Result<QueuedNotification, ApiError>>),
+    NotifiedOne(Option<RequestId>, Result<QueuedNotification, ApiError>),
+    Answered(Option<RequestId>, Result<String, ApiError>),
+    Refused(Option<RequestId>, ApiError),
 }
 
 /// An AppService whose key was checked, with its way through the stream.
@@ -53,7 +55,7 @@ pub(crate) struct Upgraded {
     /// The address of the client.
     pub(crate) client: IpAddr,
     /// The key and the options of a request that bore a key.
-    pub(crate) bearer: Option<Auth>,
+    pub(crate) bearer: Option<AppServiceAuth>,
 }
 
 /// The conversation with one AppService.
@@ -102,10 +104,10 @@ impl AppServiceProtocol {
         conversation
     }
 
-    fn take(&mut self, Request { id, command }: Request) {
+    fn take(&mut self, AppServiceRequest { id, command }: AppServiceRequest) {
         match (command, &self.guest) {
-            (Command::Auth(auth), None) => self.authenticate(id, auth),
-            (Command::Auth(auth), Some(guest)) => {
+            (AppServiceCommand::Auth(auth), None) => self.authenticate(id, auth),
+            (AppServiceCommand::Auth(auth), Some(guest)) => {
                 let (presence, app) = (Arc::clone(&self.presence), guest.service.app);
                 let client = self.upgraded.client;
                 self.logged += 1;
@@ -117,18 +119,18 @@ impl AppServiceProtocol {
                 }));
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
-            (Command::Notify(items), Some(guest)) => {
+            (AppServiceCommand::Notify(items), Some(guest)) => {
                 let answer = self.presence.notify(guest.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
             }
-            (Command::NotifyOne(item), Some(guest)) => {
+            (AppServiceCommand::NotifyOne(item), Some(guest)) => {
                 let answer = self.presence.notify(guest.service.app, vec![Ok(item)], &self.span);
                 self.work.push_back(Box::pin(async move {
                     let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     Event::NotifiedOne(id, result)
                 }));
             }
-            (Command::Query(uids), Some(guest)) => {
+            (AppServiceCommand::Query(uids), Some(guest)) => {
                 let (presence, service) = (Arc::clone(&self.presence), guest.service.clone());
                 self.logged += 1;
                 self.work.push_back(Box::pin(async move {
@@ -140,7 +142,7 @@ impl AppServiceProtocol {
         }
     }
 
-    fn authenticate(&mut self, id: Option<RequestId>, auth: Auth) {
+    fn authenticate(&mut self, id: Option<RequestId>, auth: AppServiceAuth) {
         let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
         let Upgraded { app, unknown, paged, client, .. } = self.upgraded;
         self.authenticating = true;
@@ -156,7 +158,7 @@ impl AppServiceProtocol {
         }));
     }
 
-    fn refuse(&mut self, id: Option<RequestId>, ko: Ko) {
+    fn refuse(&mut self, id: Option<RequestId>, ko: ApiError) {
         self.work.push_back(Box::pin(ready(Event::Refused(id, ko))));
     }
 
@@ -195,7 +197,7 @@ impl AppServiceProtocol {
         }
     }
 
-    fn turn_away(&mut self, id: Option<&RequestId>, ko: &Ko) {
+    fn turn_away(&mut self, id: Option<&RequestId>, ko: &ApiError) {
         self.say_ko(id, ko);
         let good_byes = [
             (Errno::InvalidApiKey, CloseCode::NotAuthorised),
@@ -211,7 +213,7 @@ impl AppServiceProtocol {
         self.out.push_back(Outgoing::Text(text.into()));
     }
 
-    fn say_ko(&mut self, id: Option<&RequestId>, ko: &Ko) {
+    fn say_ko(&mut self, id: Option<&RequestId>, ko: &ApiError) {
         meter::count_error(ko.errno);
         self.say(ko.to_json(id));
         if ko.errno == Errno::SlowDown {
@@ -308,18 +310,18 @@ impl ProtocolState for AppServiceProtocol {
     }
 }
 
-fn too_fast(result: &Result<Queued, Ko>) -> bool {
+fn too_fast(result: &Result<QueuedNotification, ApiError>) -> bool {
     result.as_ref().is_err_and(|ko| ko.errno == Errno::SlowDown)
 }
 
 async fn open(
     presence: &PresenceService,
     app: Option<AppId>,
-    auth: Auth,
+    auth: AppServiceAuth,
     paged: bool,
     bell: Arc<SocketWaker>,
-) -> Result<Guest, Ko> {
-    let Auth { key, cursor, receipts } = auth;
+) -> Result<Guest, ApiError> {
+    let AppServiceAuth { key, cursor, receipts } = auth;
     let key = key.ok_or(Errno::InvalidApiKey)?;
     let service = presence.app_service(app, &key).await?;
     let wish = if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };

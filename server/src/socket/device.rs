@@ -10,8 +10,10 @@ use bytes::Bytes;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
 use presence_core::{Notification, Settlement};
-use presence_protocol::device::{self, Command, Proof, Request};
-use presence_protocol::{AppId, CloseCode, Errno, Ko, NotificationId, RequestId, Retry};
+use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::{
+    ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
+};
 use presence_service::attempts::Attempt;
 use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
 use presence_service::hub::DeviceConnection;
@@ -32,9 +34,9 @@ type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// What became of something that took its time.
 enum Event {
-    Opened(Result<Box<OpenedDevice>, Ko>),
-    Renewed(Result<VerifiedProof, Ko>, Command),
-    Settled(Result<(), Ko>),
+    Opened(Result<Box<OpenedDevice>, ApiError>),
+    Renewed(Result<VerifiedProof, ApiError>, DeviceCommand),
+    Settled(Result<(), ApiError>),
 }
 
 /// A device whose user is known, in its seat.
@@ -87,7 +89,7 @@ impl DeviceProtocol {
         }
     }
 
-    fn take(&mut self, request: Request) -> Result<(), Ko> {
+    fn take(&mut self, request: DeviceRequest) -> Result<(), ApiError> {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
@@ -119,7 +121,7 @@ impl DeviceProtocol {
         Ok(())
     }
 
-    fn apply(&mut self, command: Command) {
+    fn apply(&mut self, command: DeviceCommand) {
         let Some(guest) = &self.guest else { return };
         match self.presence.apply(&guest.seat, command) {
             CommandOutcome::Done => self.reply_ok(),
@@ -152,11 +154,11 @@ impl DeviceProtocol {
         self.say_notifications(&pending);
     }
 
-    fn on_turned_away(&mut self, ko: &Ko) {
+    fn on_turned_away(&mut self, ko: &ApiError) {
         self.reply_ko(ko);
         self.attempts += 1;
         // Who is to wait has not failed: the issuer, the tables or the rate has.
-        let is_to_wait = ko.errno.retry() == Retry::AfterWaiting;
+        let is_to_wait = ko.errno.retry_advice() == RetryAdvice::AfterWaiting;
         self.unknown = if is_to_wait { CloseCode::TryAgainLater } else { CloseCode::NotAuthorised };
         if ko.errno == Errno::TooManyConnections {
             self.out.push(Outgoing::Close(CloseCode::TryAgainLater));
@@ -173,7 +175,7 @@ impl DeviceProtocol {
         self.out.push(Outgoing::Text(bytes));
     }
 
-    fn reply_ko(&mut self, ko: &Ko) {
+    fn reply_ko(&mut self, ko: &ApiError) {
         meter::count_error(ko.errno);
         let id = self.id.take();
         self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
@@ -312,8 +314,8 @@ fn attempt(proof: &Proof) -> Attempt {
     }
 }
 
-fn on_the_wire(item: &Notification) -> device::Notification {
-    device::Notification {
+fn on_the_wire(item: &Notification) -> device::LiveNotification {
+    device::LiveNotification {
         source: item.source.as_ref().to_owned(),
         message: item.message.as_ref().to_owned(),
         action: item.action.as_ref().to_owned(),

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use poem::http::{HeaderMap, header};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use url::Url;
 
 use crate::settings::Settings;
@@ -38,7 +38,7 @@ impl Origins {
     /// # Errors
     ///
     /// `forbidden`.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Ko> {
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let mut told = headers.get_all(header::ORIGIN).iter();
         let is_known = |origin: &header::HeaderValue| {
             origin.to_str().is_ok_and(|origin| self.known.contains(origin))
@@ -46,6 +46,6 @@ impl Origins {
         if self.all || told.all(is_known) {
             return Ok(());
         }
-        Err(Ko::detailed(Errno::Forbidden, "pages of this origin may not open sockets"))
+        Err(ApiError::detailed(Errno::Forbidden, "pages of this origin may not open sockets"))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
-use presence_protocol::app::{Auth, SUBPROTOCOL};
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::app::{AppServiceAuth, SUBPROTOCOL};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::SocketWaker;
 use presence_service::attempts::Attempt;
 use tokio_tungstenite::WebSocketStream;
@@ -35,7 +35,7 @@ const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
-pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
+pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::of(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
     let (presence, client) = (Arc::clone(&sockets.service), handshake.client);
@@ -48,11 +48,11 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
 /// # Errors
 ///
 /// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
-pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, Ko> {
+pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::of(sockets, request)?;
     let (app, unknown) = named_app(request);
     let bearer = bearer(request)?;
-    if let Some(Auth { key: Some(key), .. }) = &bearer {
+    if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
         if unknown {
             return Err(Errno::InvalidApiKey.into());
         }
@@ -80,9 +80,9 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn of(sockets: &SocketRegistry, request: &Request) -> Result<Self, Ko> {
+    fn of(sockets: &SocketRegistry, request: &Request) -> Result<Self, ApiError> {
         if sockets.is_draining() {
-            return Err(Ko::from(Errno::ShuttingDown).after(1.0));
+            return Err(ApiError::from(Errno::ShuttingDown).after(1.0));
         }
         if request.method() != Method::GET {
             return Err(Errno::MethodNotAllowed.into());
@@ -90,7 +90,10 @@ impl Handshake {
         let headers = request.headers();
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_websocket(headers));
         let key = key.ok_or_else(|| {
-            Ko::detailed(Errno::InvalidField, "this is a WebSocket: ask for an upgrade, version 13")
+            ApiError::detailed(
+                Errno::InvalidField,
+                "this is a WebSocket: ask for an upgrade, version 13",
+            )
         })?;
         let client = client_address::of(request);
         sockets.service.admit(client)?;
@@ -104,10 +107,10 @@ impl Handshake {
         request: &Request,
         config: WebSocketConfig,
         conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
-    ) -> Result<Response, Ko> {
-        let upgrade = request
-            .take_upgrade()
-            .map_err(|_| Ko::detailed(Errno::InvalidField, "this connection cannot be upgraded"))?;
+    ) -> Result<Response, ApiError> {
+        let upgrade = request.take_upgrade().map_err(|_| {
+            ApiError::detailed(Errno::InvalidField, "this connection cannot be upgraded")
+        })?;
         let shared = Arc::clone(sockets);
         let task = async move {
             let Ok(upgraded) = upgrade.await else { return };
@@ -164,10 +167,10 @@ fn named_app(request: &Request) -> (Option<AppId>, bool) {
     }
 }
 
-fn bearer(request: &Request) -> Result<Option<Auth>, Ko> {
+fn bearer(request: &Request) -> Result<Option<AppServiceAuth>, ApiError> {
     let Some(value) = request.header(header::AUTHORIZATION) else { return Ok(None) };
     let key = value.strip_prefix("Bearer ").ok_or(Errno::InvalidApiKey)?;
-    let mut auth = Auth { key: Some(key.trim().to_owned()), ..Auth::default() };
+    let mut auth = AppServiceAuth { key: Some(key.trim().to_owned()), ..AppServiceAuth::default() };
     let query = request.uri().query().unwrap_or_default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {

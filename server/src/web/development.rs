@@ -4,7 +4,7 @@ use askama::Template;
 use poem::http::StatusCode;
 use poem::{Response, handler};
 use presence_identity::DevIssuer;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde_json::json;
 
 use crate::context::ServerContext;
@@ -63,7 +63,7 @@ fn page(visitor: &Visitor, typed: &str) -> DevelopmentPage {
 }
 
 /// Two assertions, since each is good for one thing only.
-fn blocks(context: &ServerContext, email: &str) -> Result<Vec<Block>, Ko> {
+fn blocks(context: &ServerContext, email: &str) -> Result<Vec<Block>, ApiError> {
     let origin = context.origin();
     let for_session = crate::http::dev_assertion(context, email, &origin)?;
     let for_device = crate::http::dev_assertion(context, email, &origin)?;

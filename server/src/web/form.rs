@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::{FromRequest, Request, RequestBody};
 use presence_core::UserId;
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::PresenceService;
 use url::form_urlencoded;
 
@@ -28,7 +28,7 @@ impl Fields {
 
     /// A field that must be there.
     pub(crate) fn required(&self, name: &str) -> Result<&str, ErrorResponse> {
-        self.get(name).ok_or_else(|| Ko::detailed(Errno::MissingField, name).into())
+        self.get(name).ok_or_else(|| ApiError::detailed(Errno::MissingField, name).into())
     }
 }
 

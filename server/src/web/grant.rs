@@ -5,7 +5,7 @@ use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::model::App;
-use presence_protocol::{AppId, Errno, Ko};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::grants::RedirectTarget;
 use presence_service::rules;
 use serde::Deserialize;
@@ -99,10 +99,10 @@ fn said(text: Option<String>) -> Option<String> {
 }
 
 /// A form would not carry line breaks as they are, and what cannot be handed back untouched is refused.
-fn check_state(state: &str) -> Result<(), Ko> {
+fn check_state(state: &str) -> Result<(), ApiError> {
     if state.contains(char::is_control) {
         let wanted = "state must be a text without control characters";
-        return Err(Ko::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, wanted));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use poem::web::{Path, Query};
 use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use presence_service::attempts::Attempt;
 use serde::Deserialize;
 
@@ -94,7 +94,7 @@ pub(super) async fn finish(
         let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
         finished.map_err(|error| {
             fault = error;
-            Ko::from(in_plain_words(error).0)
+            ApiError::from(in_plain_words(error).0)
         })
     };
     // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use askama::Template;
 use poem::{Response, handler};
 use presence_core::roster::DeviceInfo;
-use presence_protocol::{AppId, DeviceName, Errno, Ko, Status};
+use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
 use presence_service::GrantedApp;
 use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
@@ -149,12 +149,12 @@ fn app(form: &SignedForm) -> Result<AppId, ErrorResponse> {
 
 fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, ErrorResponse> {
     let text = form.fields.required(name)?;
-    text.parse().map_err(|_| Ko::detailed(Errno::InvalidField, name).into())
+    text.parse().map_err(|_| ApiError::detailed(Errno::InvalidField, name).into())
 }
 
 /// Back to the page, which says what was done, or that the thing was `gone` already.
 fn told(
-    done: Result<(), Ko>,
+    done: Result<(), ApiError>,
     gone: Errno,
     said: (Notice, Notice),
 ) -> Result<Response, ErrorResponse> {

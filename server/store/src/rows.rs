@@ -232,7 +232,7 @@ impl TryFrom<session::Model> for Session {
             expires_at: millis("sessions", row.expires_at)?,
             generation: match (row.issuer, row.generation) {
                 (Some(issuer), Some(number)) => {
-                    let number = millis("sessions", number)?;
+                    let number = self::number("sessions", number)?;
                     Some(CredentialGeneration { issuer: issuer.into(), number })
                 }
                 (_, None) => None,

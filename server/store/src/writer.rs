@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use presence_core::model::{Grant, Settlement, UserId};
 use presence_core::{Clock, UnixMillis};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
@@ -73,7 +73,7 @@ impl Writer {
         &self,
         app: AppId,
         items: Vec<NewNotification>,
-    ) -> WriteReply<Vec<Result<Queued, NotifyError>>> {
+    ) -> WriteReply<Vec<Result<QueuedNotification, NotifyError>>> {
         self.submit(NotifyQuestion { app, items }, Op::Notify)
     }
 

@@ -69,7 +69,7 @@ async fn the_sdk_goes_over_tls_to_the_server_itself() {
     let mut options = DeviceOptions::new(url, "phone".parse().unwrap());
     options.tls = Tls::default().with_root_certificate(authority.root().to_vec());
     let (channel, mut events) = DeviceChannel::open(options).unwrap();
-    channel.give_credential(Credential::Token(alice.token.clone().into()));
+    channel.set_credential(Credential::Token(alice.token.clone().into()));
     channel.set_status(Status::Online, None);
     let settled = async {
         while !matches!(channel.state(), ConnectionState::Connected) {

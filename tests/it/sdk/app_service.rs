@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use presence_client::{
-    AppServiceEvent, ConnectionState, End, Errno, Error, NewNotification, Queried, ReceiptState,
-    Status,
+    AppServiceEvent, ConnectionState, EndReason, Errno, Error, NewNotification, QueryResult,
+    ReceiptState, Status,
 };
 use presence_tests::{Options, Server, Socket};
 use serde_json::json;
@@ -116,8 +116,10 @@ async fn a_query_answers_in_order() {
     let back_end = BackEnd::of(&server, &application).await;
     let stranger = presence_client::Puid::from_bits(7);
     let answers = back_end.channel.query(vec![stranger, uid]).await.unwrap();
-    assert_eq!(answers[0], Queried::Unknown(stranger.to_string()));
-    assert!(matches!(&answers[1], Queried::Known(presence) if presence.status == Status::Online));
+    assert_eq!(answers[0], QueryResult::Unknown(stranger.to_string()));
+    assert!(
+        matches!(&answers[1], QueryResult::Known(presence) if presence.status == Status::Online)
+    );
 }
 
 #[tokio::test]
@@ -152,7 +154,7 @@ async fn a_wrong_key_is_not_tried_again_and_a_right_one_given_later_is() {
     let refused = soon("an answer", asked).await.unwrap_err();
     assert_eq!(refused.errno(), Some(Errno::InvalidApiKey));
     back_end.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
-    back_end.channel.give_api_key(application.api_key.clone().into());
+    back_end.channel.set_api_key(application.api_key.clone().into());
     back_end.is(|state| *state == ConnectionState::Connected).await;
     assert!(back_end.channel.notify_one(NewNotification::new(uid, "Hello")).await.is_ok());
 }
@@ -163,10 +165,10 @@ async fn a_deactivated_application_ends_its_channels() {
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     application.deactivate().await;
-    back_end.is(|state| *state == ConnectionState::Ended(End::ApplicationClosed)).await;
+    back_end.is(|state| *state == ConnectionState::Ended(EndReason::ApplicationClosed)).await;
     assert!(back_end.hear().await.is_none());
     let ended = back_end.channel.notify_one(NewNotification::new(uid, "Hello")).await;
-    assert_eq!(ended.unwrap_err(), Error::Ended(End::ApplicationClosed));
+    assert_eq!(ended.unwrap_err(), Error::Ended(EndReason::ApplicationClosed));
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What a device channel does while nothing is wrong.
 
 use presence_client::{
-    ConnectionState, Credential, DeviceEvent, End, Errno, Status, StatusText, Wanted,
+    ConnectionState, Credential, CredentialReason, DeviceEvent, EndReason, Errno, Status,
+    StatusText,
 };
 use presence_tests::{Options, Server, Socket};
 use serde_json::json;
@@ -29,7 +30,7 @@ async fn a_visibility_hides_the_device_from_the_others() {
     let elsewhere = alice.grant(&other).await;
     let tokens = Tokens::of(&server, "alice");
     let phone = Phone::with(url(&server), |options| {
-        options.tokens = Some(tokens);
+        options.credential_provider = Some(tokens);
         options.visibility = Some(vec![seeing.id()]);
     });
     phone.is_settled().await;
@@ -70,7 +71,7 @@ async fn a_closed_channel_ends_the_presence_at_once_and_a_dropped_one_too() {
     let mut phone = Phone::of(&server, "alice").await;
     back_end.sees(uid, Status::Online).await;
     phone.channel.close().await;
-    phone.is(|state| *state == ConnectionState::Ended(End::Closed)).await;
+    phone.is(|state| *state == ConnectionState::Ended(EndReason::Closed)).await;
     assert!(phone.hear().await.is_none() && phone.hear().await.is_none());
     back_end.sees(uid, Status::Offline).await;
     let phone = Phone::of(&server, "alice").await;
@@ -103,7 +104,7 @@ async fn a_newer_connection_of_the_same_device_ends_the_older_for_good() {
     let server = Server::quick().await;
     let mut older = Phone::of(&server, "alice").await;
     let newer = Phone::of(&server, "alice").await;
-    older.is(|state| *state == ConnectionState::Ended(End::Replaced)).await;
+    older.is(|state| *state == ConnectionState::Ended(EndReason::Replaced)).await;
     assert!(older.hear().await.is_none());
     newer.channel.set_status(Status::Unavailable, None);
     newer.is_settled().await;
@@ -116,7 +117,7 @@ async fn a_device_that_its_user_ends_stays_away() {
     let alice = server.sign_in("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
     alice.call("DELETE", "/devices/phone").await.ok();
-    phone.is(|state| *state == ConnectionState::Ended(End::EndedByUser)).await;
+    phone.is(|state| *state == ConnectionState::Ended(EndReason::EndedByUser)).await;
     assert!(phone.hear().await.is_none());
 }
 
@@ -126,7 +127,7 @@ async fn a_session_is_renewed_again_and_again_without_a_reconnect() {
     let (application, _, uid) = server.application_with("alice").await;
     let tokens = Tokens::of(&server, "alice");
     let source = std::sync::Arc::clone(&tokens);
-    let mut phone = Phone::with(url(&server), |options| options.tokens = Some(source));
+    let mut phone = Phone::with(url(&server), |options| options.credential_provider = Some(source));
     phone.is(|state| *state == ConnectionState::Connected).await;
     let begun = std::time::Instant::now();
     until("it was renewed three times", async || tokens.asked() >= 4).await;
@@ -142,13 +143,13 @@ async fn a_session_that_ends_unrenewed_asks_for_a_credential_and_goes_on_with_it
     let server = Server::start(Options::default().with("session-seconds", 1)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::with(url(&server), |_| ());
-    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::First)).await;
+    phone.is(|state| *state == ConnectionState::CredentialWanted(CredentialReason::First)).await;
     let assertion = server.assertion("alice").await;
-    phone.channel.give_credential(Credential::Assertion(assertion.into()));
-    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::Expired)).await;
+    phone.channel.set_credential(Credential::Assertion(assertion.into()));
+    phone.is(|state| *state == ConnectionState::CredentialWanted(CredentialReason::Expired)).await;
     phone.channel.set_status(Status::Unavailable, None);
     let assertion = server.assertion("alice").await;
-    phone.channel.give_credential(Credential::Assertion(assertion.into()));
+    phone.channel.set_credential(Credential::Assertion(assertion.into()));
     phone.is(|state| *state == ConnectionState::Connected).await;
     until("the last wish is known", async || {
         application.presence_of(uid).await["status"] == "unavailable"
@@ -165,8 +166,8 @@ async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
     });
     phone.is(|state| *state == ConnectionState::Connected).await;
     alice.call("DELETE", "/session").await.ok();
-    phone.is(|state| *state == ConnectionState::CredentialWanted(Wanted::Expired)).await;
-    phone.channel.give_credential(Credential::Token(alice.token.clone().into()));
+    phone.is(|state| *state == ConnectionState::CredentialWanted(CredentialReason::Expired)).await;
+    phone.channel.set_credential(Credential::Token(alice.token.clone().into()));
     let state = phone.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
     let ConnectionState::SignedOut(ko) = state else { unreachable!() };
     assert!([Errno::SessionExpired, Errno::NotAuthenticated].contains(&ko.errno), "{ko:?}");
@@ -181,7 +182,7 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
         let text = StatusText::try_from(turn.to_string()).unwrap();
         phone.channel.set_status(Status::Online, Some(text));
         // Each is said before the next is wished, until the server asks for patience.
-        let settling = soon("a wish is confirmed", phone.channel.settled());
+        let settling = soon("a wish is confirmed", phone.channel.confirmed());
         drop(tokio::time::timeout(std::time::Duration::from_millis(50), settling).await);
     }
     phone.is_settled().await;
@@ -199,7 +200,7 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
     let mut sent = Vec::new();
     let tokens = Tokens::of(&server, "alice");
     let mut phone = Phone::with(url(&server), |options| {
-        options.tokens = Some(tokens);
+        options.credential_provider = Some(tokens);
         options.timing.heartbeat = std::time::Duration::from_hours(1);
     });
     phone.is_settled().await;

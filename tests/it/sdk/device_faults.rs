@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use presence_client::{AppState, ConnectionState, DeviceEvent, Error, Status, StatusText};
+use presence_client::{AppVisibility, ConnectionState, DeviceEvent, Error, Status, StatusText};
 use presence_tests::{Application, Cutter, Options, Server, Stopped};
 use serde_json::json;
 
@@ -143,7 +143,7 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
     let cutter = Cutter::to(&server).await;
     let tokens = Tokens::of(&server, "alice");
     let mut phone = Phone::with(url_of(&cutter), |options| {
-        options.tokens = Some(tokens);
+        options.credential_provider = Some(tokens);
         options.timing.heartbeat = Duration::from_hours(1);
     });
     phone.is_settled().await;
@@ -156,8 +156,8 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
     // A connection that lives is kept.
     let connections = cutter.connections();
-    phone.channel.app_state(AppState::Background);
-    phone.channel.app_state(AppState::Foreground);
+    phone.channel.set_app_visibility(AppVisibility::Background);
+    phone.channel.set_app_visibility(AppVisibility::Foreground);
     phone.channel.network_changed();
     phone.channel.set_status(Status::Online, None);
     phone.is_settled().await;
@@ -224,7 +224,7 @@ async fn a_user_with_too_many_sockets_waits_for_room() {
     let tokens = Tokens::of(&scene.server, "alice");
     let mut second = Phone::with(url_of(&scene.cutter), |options| {
         options.device = "tablet".parse().unwrap();
-        options.tokens = Some(tokens);
+        options.credential_provider = Some(tokens);
     });
     second.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
     scene.phone.channel.close().await;

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use presence_client::{
     AppServiceChannel, AppServiceEvent, AppServiceEvents, AppServiceOptions, ConnectionState,
-    Credential, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notification, PresenceMap,
-    Puid, ServerUrl, Status, Timing, TokenError, TokenSource, Wanted,
+    Credential, CredentialError, CredentialProvider, CredentialReason, DeviceChannel, DeviceEvent,
+    DeviceEvents, DeviceOptions, LiveNotification, PresenceMap, Puid, ServerUrl, Status, Timing,
 };
 use presence_tests::{Application, Cutter, PATIENCE, Rest, Server, email};
 use serde_json::json;
@@ -47,8 +47,11 @@ impl Tokens {
     }
 }
 
-impl TokenSource for Tokens {
-    fn token(&self, _: Wanted) -> BoxFuture<'_, Result<Credential, TokenError>> {
+impl CredentialProvider for Tokens {
+    fn credential(
+        &self,
+        _: CredentialReason,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let wish = json!({"email": email(&self.name)});
         async move {
@@ -73,7 +76,7 @@ pub(crate) struct Phone {
     pub(crate) channel: DeviceChannel,
     pub(crate) events: DeviceEvents,
     pub(crate) states: Vec<ConnectionState>,
-    pub(crate) notifications: Vec<Notification>,
+    pub(crate) notifications: Vec<LiveNotification>,
     /// Whether each notification is acknowledged as it is heard.
     pub(crate) acknowledges: bool,
     taken: usize,
@@ -83,7 +86,7 @@ impl Phone {
     /// A phone that is connected, and whose status the server knows.
     pub(crate) async fn of(server: &Server, name: &str) -> Self {
         let tokens = Tokens::of(server, name);
-        let phone = Self::with(url(server), |options| options.tokens = Some(tokens));
+        let phone = Self::with(url(server), |options| options.credential_provider = Some(tokens));
         phone.is_settled().await;
         phone
     }
@@ -91,7 +94,8 @@ impl Phone {
     /// The same, through a wire.
     pub(crate) async fn through(cutter: &Cutter, server: &Server, name: &str) -> Self {
         let tokens = Tokens::of(server, name);
-        let phone = Self::with(url_of(cutter), |options| options.tokens = Some(tokens));
+        let phone =
+            Self::with(url_of(cutter), |options| options.credential_provider = Some(tokens));
         phone.is_settled().await;
         phone
     }
@@ -107,7 +111,7 @@ impl Phone {
 
     /// Waits until the server has confirmed everything.
     pub(crate) async fn is_settled(&self) {
-        soon("the wishes are confirmed", self.channel.settled()).await.unwrap();
+        soon("the wishes are confirmed", self.channel.confirmed()).await.unwrap();
     }
 
     /// The next event, which is also noted.
@@ -141,7 +145,7 @@ impl Phone {
     }
 
     /// The next notification.
-    pub(crate) async fn takes(&mut self) -> Notification {
+    pub(crate) async fn takes(&mut self) -> LiveNotification {
         while self.notifications.len() == self.taken {
             let heard = self.hear().await;
             assert!(heard.is_some(), "the channel ended; it was {:?}", self.states);

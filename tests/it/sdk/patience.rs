@@ -185,7 +185,7 @@ async fn a_server_that_takes_every_credential_and_then_none_is_no_busy_loop() {
         options.timing.backoff_floor = Duration::from_millis(400);
         options.timing.backoff_ceiling = Duration::from_millis(400);
         let source = |_| async { Ok(Credential::Token("fresh".to_owned().into())) };
-        options.tokens = Some(Arc::new(source));
+        options.credential_provider = Some(Arc::new(source));
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let knocks = host.knocks().len();

@@ -18,7 +18,7 @@ async fn both_channels_go_through_tls_that_ones_own_authority_vouches_for() {
     let proxy = Proxy::to(&server, "127.0.0.1").await;
     let tokens = Tokens::of(&server, "alice");
     let mut phone = Phone::with(secure_url(&proxy), |options| {
-        options.tokens = Some(tokens);
+        options.credential_provider = Some(tokens);
         options.tls = proxy.trusting();
     });
     phone.is_settled().await;

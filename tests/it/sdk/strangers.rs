@@ -1,7 +1,7 @@
 //! Who is in the server's place and is none: captive portals, proxies, and servers gone mad.
 
 use futures_util::{SinkExt, StreamExt};
-use presence_client::{ConnectionState, Credential, End, Error};
+use presence_client::{ConnectionState, Credential, EndReason, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -101,7 +101,7 @@ async fn a_frame_that_is_no_json_ends_the_channel_with_a_reason() {
     }
     let (mut phone, _task) = phone_at(mad).await;
     let ended = phone.is(|state| matches!(state, ConnectionState::Ended(_))).await;
-    assert!(matches!(ended, ConnectionState::Ended(End::Incompatible(_))));
+    assert!(matches!(ended, ConnectionState::Ended(EndReason::Incompatible(_))));
     assert!(phone.hear().await.is_none());
 }
 

@@ -89,7 +89,7 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
         queued.insert(call.unwrap().unwrap().id);
     }
     assert_eq!(queued.len(), ROUNDS, "each call is a notification of its own");
-    soon("the wishes are confirmed", phone.channel.settled()).await.unwrap();
+    soon("the wishes are confirmed", phone.channel.confirmed()).await.unwrap();
     let text = |back_end: &BackEnd| {
         back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
     };
@@ -101,7 +101,7 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
         queued.difference(&shown).count()
     };
     super::parts::until("all notifications are shown", async || missing() == 0).await;
-    soon("the acknowledgements are confirmed", phone.channel.settled()).await.unwrap();
+    soon("the acknowledgements are confirmed", phone.channel.confirmed()).await.unwrap();
     drop(phone.channel);
     drop(taking);
     let shown = shown.lock().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_client::{AppServiceApi, Errno, NewNotification, Puid, Queried, Status};
+use presence_client::{AppServiceApi, Errno, NewNotification, Puid, QueryResult, Status};
 use presence_tests::{Application, Options, Server, Socket};
 
 use super::api_of;
@@ -26,10 +26,10 @@ async fn presence_is_asked_for_by_name_in_order_however_many() {
     assert_eq!(told.len(), asked.len());
     for (uid, entry) in asked.into_iter().zip(told) {
         match entry {
-            Queried::Known(presence) => {
+            QueryResult::Known(presence) => {
                 assert_eq!((presence.uid, uid, presence.status), (alice, alice, Status::Online));
             }
-            Queried::Unknown(text) => assert_eq!((text, uid), (NOBODY.to_string(), NOBODY)),
+            QueryResult::Unknown(text) => assert_eq!((text, uid), (NOBODY.to_string(), NOBODY)),
         }
     }
     // Not everybody, as the server understands a call that names nobody.

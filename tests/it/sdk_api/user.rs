@@ -61,7 +61,7 @@ async fn a_session_for_a_device_reads_and_changes_nothing() {
     assert_eq!(phone.grants().await.unwrap().len(), 1);
     for refused in [
         phone.grant(application.id()).await.map(|_| ()),
-        phone.pause(application.id(), true).await.map(|_| ()),
+        phone.set_paused(application.id(), true).await.map(|_| ()),
         phone.revoke(application.id()).await,
         phone.end_device(&"phone".parse().unwrap()).await,
         phone.erase_account().await,
@@ -85,15 +85,15 @@ async fn a_grant_is_given_seen_paused_resumed_and_revoked() {
     assert_eq!((seen[0].appid, seen[0].uid), (application.id(), granted.uid));
     assert_eq!((seen[0].name.as_str(), &seen[0].domain), ("Chat", &application.domain.name()));
     assert!(!seen[0].paused && seen[0].granted_at > 0);
-    assert_eq!(seen[0].last_looked_at, None);
-    assert!(alice.pause(application.id(), true).await.unwrap().paused);
+    assert_eq!(seen[0].last_accessed_at, None);
+    assert!(alice.set_paused(application.id(), true).await.unwrap().paused);
     assert!(alice.grants().await.unwrap()[0].paused);
-    assert!(!alice.pause(application.id(), false).await.unwrap().paused);
+    assert!(!alice.set_paused(application.id(), false).await.unwrap().paused);
     alice.revoke(application.id()).await.unwrap();
     assert_eq!(alice.grants().await.unwrap(), []);
     let unknown = Some(Errno::UnknownApplication);
     assert_eq!(alice.revoke(application.id()).await.unwrap_err().errno(), unknown);
-    assert_eq!(alice.pause(application.id(), true).await.unwrap_err().errno(), unknown);
+    assert_eq!(alice.set_paused(application.id(), true).await.unwrap_err().errno(), unknown);
     assert_ne!(alice.grant(application.id()).await.unwrap().uid, granted.uid);
 }
 

@@ -2,38 +2,39 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, NotifyItem, Queried, Queued, Receipt};
-use crate::errno::{Errno, Ko, RawKo};
+use super::{AppServiceAuth, NotifyItem, QueryResult, QueuedNotification, Receipt};
+use crate::errno::Errno;
+use crate::error::{ApiError, RawReply};
 use crate::id::{NotificationId, Puid};
-use crate::presence::Presence;
+use crate::presence::PresenceUpdate;
 
 /// One frame from the server, of `presence.v1`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ToApp {
+pub enum ServerToAppService {
     /// The key was accepted.
     AuthOk,
     /// What became of each notification of a request.
-    Notified(Vec<Result<Queued, Ko>>, Option<u64>),
+    Notified(Vec<Result<QueuedNotification, ApiError>>, Option<u64>),
     /// The answer to a query.
-    Queried(Vec<Queried>, Option<u64>),
+    Queried(Vec<QueryResult>, Option<u64>),
     /// A request was refused.
-    Ko(Ko, Option<u64>),
+    Error(ApiError, Option<u64>),
     /// A piece of the stream.
-    Batch(Batch),
+    Stream(StreamFrame),
     /// Something newer than this crate, to be skipped.
     Unknown,
 }
 
-/// A piece of the stream, as it is read; the fields are those of [`super::Batch`].
+/// A piece of the stream, as it is read; the fields are those of [`super::StreamFrameRef`].
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Batch {
+pub struct StreamFrame {
     /// A page of a snapshot.
     pub snapshot: bool,
     /// What came before is lost: forget it.
     pub gap: bool,
     /// The updates.
-    pub presence: Vec<Presence>,
+    pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
     /// Everything up to here is reflected.
@@ -43,7 +44,7 @@ pub struct Batch {
 }
 
 #[derive(Deserialize)]
-struct Raw<'a> {
+struct RawFrameKind<'a> {
     result: Option<&'a str>,
     #[serde(borrow)]
     action: Option<std::borrow::Cow<'a, str>>,
@@ -51,105 +52,113 @@ struct Raw<'a> {
     receipts: Option<&'a serde_json::value::RawValue>,
 }
 
-/// Reads a frame from the server. What is not known is [`ToApp::Unknown`].
+/// Reads a frame from the server. What is not known is [`ServerToAppService::Unknown`].
 ///
 /// # Errors
 ///
 /// Where it is not JSON of these forms.
-pub fn read(text: &str) -> Result<ToApp, serde_json::Error> {
-    let raw: Raw<'_> = serde_json::from_str(text)?;
+pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> {
+    let raw: RawFrameKind<'_> = serde_json::from_str(text)?;
     Ok(match (raw.result, raw.action.as_deref()) {
         (Some("KO"), _) => {
-            let reply: RawKo = serde_json::from_str(text)?;
+            let reply: RawReply = serde_json::from_str(text)?;
             let id = reply.number();
-            reply.into_ko().map_or(ToApp::Unknown, |ko| ToApp::Ko(ko, id))
+            reply
+                .into_error()
+                .map_or(ServerToAppService::Unknown, |ko| ServerToAppService::Error(ko, id))
         }
-        (Some("OK"), Some("auth")) => ToApp::AuthOk,
+        (Some("OK"), Some("auth")) => ServerToAppService::AuthOk,
         (Some("OK"), Some("notify")) => notified(serde_json::from_str(text)?),
         (Some("OK"), Some("query")) => queried(serde_json::from_str(text)?),
         (None, None) if raw.presence.is_some() || raw.receipts.is_some() => {
-            ToApp::Batch(serde_json::from_str(text)?)
+            ServerToAppService::Stream(serde_json::from_str(text)?)
         }
-        _ => ToApp::Unknown,
+        _ => ServerToAppService::Unknown,
     })
 }
 
 #[derive(Deserialize)]
 struct NotifyReply {
     #[serde(default)]
-    results: Vec<RawQueued>,
+    results: Vec<RawNotifyResult>,
     #[serde(flatten)]
-    reply: RawKo,
+    reply: RawReply,
 }
 
 /// One entry of the `results` of a `notify`, as it is read.
 #[derive(Debug, Deserialize)]
-pub struct RawQueued {
+pub struct RawNotifyResult {
     id: Option<NotificationId>,
     queue_size: Option<u32>,
     #[serde(flatten)]
-    refusal: RawKo,
+    refusal: RawReply,
 }
 
-impl From<RawQueued> for Result<Queued, Ko> {
-    fn from(raw: RawQueued) -> Self {
+impl From<RawNotifyResult> for Result<QueuedNotification, ApiError> {
+    fn from(raw: RawNotifyResult) -> Self {
         match (raw.id, raw.queue_size) {
-            (Some(id), Some(queue_size)) => Ok(Queued { id, queue_size }),
-            _ => Err(raw.refusal.into_ko().unwrap_or_else(|| Errno::Internal.into())),
+            (Some(id), Some(queue_size)) => Ok(QueuedNotification { id, queue_size }),
+            _ => Err(raw.refusal.into_error().unwrap_or_else(|| Errno::Internal.into())),
         }
     }
 }
 
-fn notified(reply: NotifyReply) -> ToApp {
-    ToApp::Notified(reply.results.into_iter().map(Into::into).collect(), reply.reply.number())
+fn notified(reply: NotifyReply) -> ServerToAppService {
+    ServerToAppService::Notified(
+        reply.results.into_iter().map(Into::into).collect(),
+        reply.reply.number(),
+    )
 }
 
 #[derive(Deserialize)]
 struct QueryReply {
     #[serde(default)]
-    presence: Vec<RawQueried>,
+    presence: Vec<RawQueryResult>,
     #[serde(flatten)]
-    reply: RawKo,
+    reply: RawReply,
 }
 
 /// One entry of the answer to a query or a poll, as it is read. What is neither a presence nor a refusal is an error, so that
 /// nobody is taken for unknown who is not.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Box<serde_json::value::RawValue>")]
-pub struct RawQueried(Queried);
+pub struct RawQueryResult(QueryResult);
 
-impl TryFrom<Box<serde_json::value::RawValue>> for RawQueried {
+impl TryFrom<Box<serde_json::value::RawValue>> for RawQueryResult {
     type Error = serde_json::Error;
 
     fn try_from(raw: Box<serde_json::value::RawValue>) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Asked {
+        struct QueryResultKind {
             uid: String,
             result: Option<String>,
         }
-        let asked: Asked = serde_json::from_str(raw.get())?;
+        let asked: QueryResultKind = serde_json::from_str(raw.get())?;
         Ok(Self(match asked.result.as_deref() {
-            Some("KO") => Queried::Unknown(asked.uid),
-            Some(_) | None => Queried::Known(serde_json::from_str(raw.get())?),
+            Some("KO") => QueryResult::Unknown(asked.uid),
+            Some(_) | None => QueryResult::Known(serde_json::from_str(raw.get())?),
         }))
     }
 }
 
-impl From<RawQueried> for Queried {
-    fn from(raw: RawQueried) -> Self {
+impl From<RawQueryResult> for QueryResult {
+    fn from(raw: RawQueryResult) -> Self {
         raw.0
     }
 }
 
-fn queried(reply: QueryReply) -> ToApp {
-    ToApp::Queried(reply.presence.into_iter().map(Into::into).collect(), reply.reply.number())
+fn queried(reply: QueryReply) -> ServerToAppService {
+    ServerToAppService::Queried(
+        reply.presence.into_iter().map(Into::into).collect(),
+        reply.reply.number(),
+    )
 }
 
 /// Written as the server reads it; what has its default is left out.
 impl Serialize for NotifyItem {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Written<'a> {
+        struct NotifyItemJson<'a> {
             uid: Puid,
             message: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
@@ -159,7 +168,7 @@ impl Serialize for NotifyItem {
             #[serde(skip_serializing_if = "Option::is_none")]
             idempotency_key: Option<&'a str>,
         }
-        Written {
+        NotifyItemJson {
             uid: self.uid,
             message: &self.message,
             action: &self.action,
@@ -176,9 +185,9 @@ fn is_longest(ttl: &u32) -> bool {
 }
 
 /// The frame that proves which Application speaks.
-pub fn auth(auth: &Auth) -> String {
+pub fn auth(auth: &AppServiceAuth) -> String {
     #[derive(Serialize)]
-    struct Written<'a> {
+    struct AuthJson<'a> {
         action: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         token: Option<&'a str>,
@@ -187,7 +196,7 @@ pub fn auth(auth: &Auth) -> String {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         receipts: bool,
     }
-    super::to_json(&Written {
+    super::to_json(&AuthJson {
         action: "auth",
         token: auth.key.as_deref(),
         cursor: auth.cursor.as_deref(),
@@ -198,35 +207,37 @@ pub fn auth(auth: &Auth) -> String {
 /// The frame that sends notifications.
 pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
     #[derive(Serialize)]
-    struct Written<'a> {
+    struct NotifyJson<'a> {
         action: &'static str,
         id: u64,
         notifications: &'a [NotifyItem],
     }
-    super::to_json(&Written { action: "notify", id, notifications })
+    super::to_json(&NotifyJson { action: "notify", id, notifications })
 }
 
 /// The frame that asks for present statuses.
 pub fn query(id: u64, uids: &[Puid]) -> String {
     #[derive(Serialize)]
-    struct Written<'a> {
+    struct QueryJson<'a> {
         action: &'static str,
         id: u64,
         uids: &'a [Puid],
     }
-    super::to_json(&Written { action: "query", id, uids })
+    super::to_json(&QueryJson { action: "query", id, uids })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{Command, ReceiptState, Request, auth_ok, notify_ok, parse, query_ok};
+    use crate::app::{
+        AppServiceCommand, AppServiceRequest, ReceiptState, auth_ok, notify_ok, parse, query_ok,
+    };
     use crate::presence::Status;
     use crate::request::RequestId;
     use crate::time::UnixMillis;
 
-    fn presence() -> Presence {
-        Presence {
+    fn presence() -> PresenceUpdate {
+        PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,
             version: 2,
@@ -239,19 +250,20 @@ mod tests {
     #[test]
     fn what_the_server_writes_is_read() {
         let id = RequestId::number(7);
-        let queued = Queued { id: NotificationId::from_bits(4), queue_size: 5 };
+        let queued = QueuedNotification { id: NotificationId::from_bits(4), queue_size: 5 };
         let results = vec![Ok(queued), Err(Errno::UnknownUid.into())];
-        let answers = vec![Queried::Known(presence()), Queried::Unknown("nobody".to_owned())];
-        let ko = Ko::slow_down(0.5);
+        let answers =
+            vec![QueryResult::Known(presence()), QueryResult::Unknown("nobody".to_owned())];
+        let ko = ApiError::slow_down(0.5);
         for (written, meant) in [
-            (auth_ok(None), ToApp::AuthOk),
-            (notify_ok(Some(&id), &results), ToApp::Notified(results, Some(7))),
-            (query_ok(Some(&id), &answers), ToApp::Queried(answers, Some(7))),
-            (ko.to_json(Some(&id)), ToApp::Ko(ko, Some(7))),
-            (r#"{"action":"weather","result":"OK"}"#.to_owned(), ToApp::Unknown),
-            (r#"{"weather":"rain"}"#.to_owned(), ToApp::Unknown),
+            (auth_ok(None), ServerToAppService::AuthOk),
+            (notify_ok(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
+            (query_ok(Some(&id), &answers), ServerToAppService::Queried(answers, Some(7))),
+            (ko.to_json(Some(&id)), ServerToAppService::Error(ko, Some(7))),
+            (r#"{"action":"weather","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),
+            (r#"{"weather":"rain"}"#.to_owned(), ServerToAppService::Unknown),
         ] {
-            assert_eq!(read(&written).unwrap(), meant, "{written}");
+            assert_eq!(parse_frame(&written).unwrap(), meant, "{written}");
         }
     }
 
@@ -261,7 +273,7 @@ mod tests {
         let text = format!(
             r#"{{"action":"query","result":"OK","presence":[{{"uid":"{uid}","status":"asleep","version":1,"since":1}}]}}"#
         );
-        assert!(read(&text).is_err());
+        assert!(parse_frame(&text).is_err());
     }
 
     #[test]
@@ -274,7 +286,7 @@ mod tests {
                 state: ReceiptState::Acked,
             },
         );
-        let written = super::super::Batch {
+        let written = super::super::StreamFrameRef {
             snapshot: true,
             gap: true,
             presence: Some(vec![&presence]),
@@ -282,7 +294,9 @@ mod tests {
             cursor: Some("c"),
             more: true,
         };
-        let ToApp::Batch(read) = read(&written.to_json()).unwrap() else { panic!("no batch") };
+        let ServerToAppService::Stream(read) = parse_frame(&written.to_json()).unwrap() else {
+            panic!("no batch")
+        };
         assert_eq!((read.snapshot, read.gap, read.more), (true, true, true));
         assert_eq!((read.presence, read.receipts), (vec![presence], vec![receipt]));
         assert_eq!(read.cursor.as_deref(), Some("c"));
@@ -301,18 +315,24 @@ mod tests {
             item(0, "https://chat.example/", Some("k")),
             item(crate::limits::TTL_SECONDS, "", None),
         ];
-        let meant = Request {
+        let meant = AppServiceRequest {
             id: Some(RequestId::number(1)),
-            command: Command::Notify(items.iter().cloned().map(Ok).collect()),
+            command: AppServiceCommand::Notify(items.iter().cloned().map(Ok).collect()),
         };
         assert!(parse(&notify(1, &items)).unwrap() == meant);
-        let asked =
-            Auth { key: Some("k".to_owned()), cursor: Some("c".to_owned()), receipts: true };
+        let asked = AppServiceAuth {
+            key: Some("k".to_owned()),
+            cursor: Some("c".to_owned()),
+            receipts: true,
+        };
         let written = auth(&asked);
-        assert!(parse(&written).unwrap() == Request { id: None, command: Command::Auth(asked) });
-        let meant = Request {
+        assert!(
+            parse(&written).unwrap()
+                == AppServiceRequest { id: None, command: AppServiceCommand::Auth(asked) }
+        );
+        let meant = AppServiceRequest {
             id: Some(RequestId::number(2)),
-            command: Command::Query(vec![Ok(Puid::from_bits(3))]),
+            command: AppServiceCommand::Query(vec![Ok(Puid::from_bits(3))]),
         };
         assert!(parse(&query(2, &[Puid::from_bits(3)])).unwrap() == meant);
     }

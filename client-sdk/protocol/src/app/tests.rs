@@ -8,20 +8,20 @@ fn refusal(text: &str) -> Errno {
     parse(text).unwrap_err().0.errno
 }
 
-fn item(text: &str) -> Result<NotifyItem, Ko> {
+fn item(text: &str) -> Result<NotifyItem, ApiError> {
     let frame = format!(r#"{{"action":"notify","notifications":[{text}]}}"#);
     let request = parse(&frame).map_err(|(ko, _)| ko)?;
-    let Command::Notify(mut items) = request.command else { panic!("not a batch") };
+    let AppServiceCommand::Notify(mut items) = request.command else { panic!("not a batch") };
     items.remove(0)
 }
 
 #[test]
 fn both_forms_of_auth_are_read() {
     for text in [r#"{"action":"auth","token":"k"}"#, r#"{"key":"k"}"#] {
-        let Command::Auth(auth) = parse(text).unwrap().command else { panic!("{text}") };
+        let AppServiceCommand::Auth(auth) = parse(text).unwrap().command else { panic!("{text}") };
         assert_eq!(auth.key.as_deref(), Some("k"));
     }
-    let Command::Auth(auth) =
+    let AppServiceCommand::Auth(auth) =
         parse(r#"{"action":"auth","token":"k","cursor":"c","receipts":true}"#).unwrap().command
     else {
         panic!("not auth")
@@ -32,7 +32,9 @@ fn both_forms_of_auth_are_read() {
 #[test]
 fn the_single_form_of_2013_is_read() {
     let text = format!(r#"{{"action":"notify","target":"{UID}","message":"hi","source":"x"}}"#);
-    let Command::NotifyOne(item) = parse(&text).unwrap().command else { panic!("not single") };
+    let AppServiceCommand::NotifyOne(item) = parse(&text).unwrap().command else {
+        panic!("not single")
+    };
     assert_eq!((item.message.as_str(), item.action.as_str(), item.ttl), ("hi", "", TTL_SECONDS));
 }
 
@@ -41,7 +43,9 @@ fn one_bad_item_does_not_spoil_the_others() {
     let text = format!(
         r#"{{"action":"notify","notifications":[{{"uid":"{UID}","message":"a"}},{{"uid":"{UID}"}},7]}}"#
     );
-    let Command::Notify(items) = parse(&text).unwrap().command else { panic!("not a batch") };
+    let AppServiceCommand::Notify(items) = parse(&text).unwrap().command else {
+        panic!("not a batch")
+    };
     assert!(items[0].is_ok());
     assert_eq!(items[1].as_ref().unwrap_err().errno, Errno::MissingField);
     assert_eq!(items[2].as_ref().unwrap_err().errno, Errno::NotJson);
@@ -82,23 +86,27 @@ fn each_frame_fault_has_its_errno() {
 fn replies_have_the_form_of_the_contract() {
     assert_eq!(auth_ok(None), r#"{"action":"auth","result":"OK"}"#);
     let results = [
-        Ok(Queued { id: NotificationId::from_bits(1), queue_size: 2 }),
-        Err(Ko::from(Errno::UnknownUid)),
+        Ok(QueuedNotification { id: NotificationId::from_bits(1), queue_size: 2 }),
+        Err(ApiError::from(Errno::UnknownUid)),
     ];
     assert_eq!(
         notify_ok(RequestId::parse("1").as_ref(), &results),
         r#"{"action":"notify","result":"OK","queue_size":2,"results":[{"result":"OK","queue_size":2,"id":"00000000000000000000000000000001"},{"result":"KO","errno":44,"error":"Unknown uid"}],"id":1}"#
     );
     assert_eq!(
-        query_ok(None, &[Queried::Unknown("x".to_owned())]),
+        query_ok(None, &[QueryResult::Unknown("x".to_owned())]),
         r#"{"action":"query","result":"OK","presence":[{"uid":"x","result":"KO","errno":44,"error":"Unknown uid"}]}"#
     );
 }
 
 #[test]
 fn an_empty_snapshot_is_still_a_snapshot() {
-    let batch =
-        Batch { snapshot: true, presence: Some(vec![]), cursor: Some("c"), ..Batch::default() };
+    let batch = StreamFrameRef {
+        snapshot: true,
+        presence: Some(vec![]),
+        cursor: Some("c"),
+        ..StreamFrameRef::default()
+    };
     assert_eq!(batch.to_json(), r#"{"snapshot":true,"presence":[],"cursor":"c"}"#);
 }
 

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Notification, Proof, Request};
-use crate::errno::{Ko, RawKo};
+use super::{DeviceCommand, DeviceRequest, LiveNotification, Proof};
+use crate::error::{ApiError, RawReply};
 use crate::id::{AppId, DeviceName, NotificationId};
 use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
 
 /// One frame from the server.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ToDevice {
+pub enum ServerToDevice {
     /// A request was taken; with its `id` where that was a number.
     Ok(Option<u64>),
     /// A request was refused.
-    Ko(Ko, Option<u64>),
+    Error(ApiError, Option<u64>),
     /// Live notifications.
-    Notifications(Vec<Notification>),
+    Notifications(Vec<LiveNotification>),
     /// The session ends after so many seconds, unless a fresh assertion renews it.
     ExpiresIn(u64),
     /// Something newer than this crate, to be skipped.
@@ -24,34 +24,35 @@ pub enum ToDevice {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct RawServerFrame {
     #[serde(flatten)]
-    reply: RawKo,
-    notifications: Option<Vec<Notification>>,
+    reply: RawReply,
+    notifications: Option<Vec<LiveNotification>>,
     expires_in: Option<u64>,
 }
 
-/// Reads a frame from the server. What is not known is [`ToDevice::Unknown`].
+/// Reads a frame from the server. What is not known is [`ServerToDevice::Unknown`].
 ///
 /// # Errors
 ///
 /// Where it is not JSON of these forms.
-pub fn read(text: &str) -> Result<ToDevice, serde_json::Error> {
-    let raw: Raw = serde_json::from_str(text)?;
+pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
+    let raw: RawServerFrame = serde_json::from_str(text)?;
     let id = raw.reply.number();
     Ok(match (raw.reply.is_ok(), raw.notifications, raw.expires_in) {
-        (Some(true), ..) => ToDevice::Ok(id),
-        (Some(false), ..) => {
-            raw.reply.into_ko().map_or(ToDevice::Unknown, |ko| ToDevice::Ko(ko, id))
-        }
-        (None, Some(notifications), _) => ToDevice::Notifications(notifications),
-        (None, None, Some(seconds)) => ToDevice::ExpiresIn(seconds),
-        (None, None, None) => ToDevice::Unknown,
+        (Some(true), ..) => ServerToDevice::Ok(id),
+        (Some(false), ..) => raw
+            .reply
+            .into_error()
+            .map_or(ServerToDevice::Unknown, |ko| ServerToDevice::Error(ko, id)),
+        (None, Some(notifications), _) => ServerToDevice::Notifications(notifications),
+        (None, None, Some(seconds)) => ServerToDevice::ExpiresIn(seconds),
+        (None, None, None) => ServerToDevice::Unknown,
     })
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct DeviceRequestJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,16 +77,16 @@ struct Written<'a> {
     ids: Option<&'a [NotificationId]>,
 }
 
-impl Request {
+impl DeviceRequest {
     /// The JSON text of the frame.
     pub fn to_json(&self) -> String {
-        let who = &self.introduction;
+        let who = &self.auth;
         let (assertion, token) = match &who.proof {
             Some(Proof::Assertion(assertion)) => (Some(assertion.as_str()), None),
             Some(Proof::Token(token)) => (None, Some(token.as_str())),
             None => (None, None),
         };
-        let mut written = Written {
+        let mut written = DeviceRequestJson {
             id: self.id.as_ref(),
             r#type: None,
             email: who.email.as_deref(),
@@ -99,16 +100,16 @@ impl Request {
             ids: None,
         };
         match &self.command {
-            Command::Status(report) => {
+            DeviceCommand::Status(report) => {
                 written.status = Some(report.status);
                 written.message = report.message.as_ref();
                 written.application_ids = report.application_ids.as_deref();
             }
-            Command::Visibility(applications) => {
+            DeviceCommand::Visibility(applications) => {
                 written.r#type = Some("visibility");
                 written.application_ids = Some(applications);
             }
-            Command::Ack(ids) => {
+            DeviceCommand::Ack(ids) => {
                 written.r#type = Some("ack");
                 written.ids = Some(ids);
             }
@@ -119,7 +120,7 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Introduction, Report};
+    use super::super::{DeviceAuth, StatusReport};
     use super::*;
     use crate::errno::Errno;
     use crate::time::UnixMillis;
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn what_the_server_writes_is_read() {
         let id = RequestId::number(7);
-        let notification = Notification {
+        let notification = LiveNotification {
             source: "Chat".to_owned(),
             message: "Hello".to_owned(),
             action: String::new(),
@@ -135,46 +136,46 @@ mod tests {
             id: NotificationId::from_bits(2),
             sent_at: UnixMillis::new(3),
         };
-        let ko = Ko::slow_down(0.5);
+        let ko = ApiError::slow_down(0.5);
         for (written, meant) in [
-            (super::super::OK.to_owned(), ToDevice::Ok(None)),
-            (super::super::ok(Some(&id)).into_owned(), ToDevice::Ok(Some(7))),
-            (ko.to_json(Some(&id)), ToDevice::Ko(ko, Some(7))),
+            (super::super::OK.to_owned(), ServerToDevice::Ok(None)),
+            (super::super::ok(Some(&id)).into_owned(), ServerToDevice::Ok(Some(7))),
+            (ko.to_json(Some(&id)), ServerToDevice::Error(ko, Some(7))),
             (
-                Ko::from(Errno::InvalidAssertion).to_json(None),
-                ToDevice::Ko(Errno::InvalidAssertion.into(), None),
+                ApiError::from(Errno::InvalidAssertion).to_json(None),
+                ServerToDevice::Error(Errno::InvalidAssertion.into(), None),
             ),
-            (super::super::expires_in(60), ToDevice::ExpiresIn(60)),
+            (super::super::expires_in(60), ServerToDevice::ExpiresIn(60)),
             (
                 super::super::notifications([&notification]),
-                ToDevice::Notifications(vec![notification.clone()]),
+                ServerToDevice::Notifications(vec![notification.clone()]),
             ),
         ] {
-            assert_eq!(read(&written).unwrap(), meant, "{written}");
+            assert_eq!(parse_frame(&written).unwrap(), meant, "{written}");
         }
     }
 
     #[test]
     fn what_a_client_writes_the_server_reads() {
-        let introduction = || Introduction {
+        let auth = || DeviceAuth {
             email: Some("alice@presence.example".to_owned()),
             proof: Some(Proof::Assertion("a~b".to_owned())),
             device: Some("phone".parse().unwrap()),
             acks: Some(true),
         };
         let by_token =
-            Introduction { proof: Some(Proof::Token("t".to_owned())), ..Introduction::default() };
+            DeviceAuth { proof: Some(Proof::Token("t".to_owned())), ..DeviceAuth::default() };
         let text = StatusText::try_from("at lunch").unwrap();
         let report = |message, application_ids| {
-            Command::Status(Report { status: Status::Online, message, application_ids })
+            DeviceCommand::Status(StatusReport { status: Status::Online, message, application_ids })
         };
-        for (introduction, command) in [
-            (introduction(), report(Some(text), None)),
+        for (auth, command) in [
+            (auth(), report(Some(text), None)),
             (by_token, report(None, Some(vec![AppId::from_bits(1)]))),
-            (introduction(), Command::Visibility(vec![])),
-            (Introduction::default(), Command::Ack(vec![NotificationId::from_bits(1)])),
+            (auth(), DeviceCommand::Visibility(vec![])),
+            (DeviceAuth::default(), DeviceCommand::Ack(vec![NotificationId::from_bits(1)])),
         ] {
-            let request = Request { id: Some(RequestId::number(1)), introduction, command };
+            let request = DeviceRequest { id: Some(RequestId::number(1)), auth, command };
             let read = super::super::parse(&request.to_json()).unwrap();
             assert!(read == request, "{}", request.to_json());
         }
@@ -187,9 +188,16 @@ mod tests {
             r#"{"result":"MAYBE"}"#,
             r#"{"result":"KO","errno":999,"error":"New"}"#,
         ] {
-            assert_eq!(read(text).unwrap(), ToDevice::Unknown, "{text}");
+            assert_eq!(parse_frame(text).unwrap(), ServerToDevice::Unknown, "{text}");
         }
-        assert_eq!(read(r#"{"result":"OK","id":"text","new":1}"#).unwrap(), ToDevice::Ok(None));
-        assert!(read("[]").is_err() && read("").is_err() && read("nonsense").is_err());
+        assert_eq!(
+            parse_frame(r#"{"result":"OK","id":"text","new":1}"#).unwrap(),
+            ServerToDevice::Ok(None)
+        );
+        assert!(
+            parse_frame("[]").is_err()
+                && parse_frame("").is_err()
+                && parse_frame("nonsense").is_err()
+        );
     }
 }

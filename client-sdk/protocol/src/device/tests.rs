@@ -9,11 +9,15 @@ fn refusal(text: &str) -> Errno {
 #[test]
 fn the_seed_s_status_frame_is_read() {
     let request = parse(r#"{"email":"a@b.example","assertion":"x~y","status":"online"}"#).unwrap();
-    assert_eq!(request.introduction.email.as_deref(), Some("a@b.example"));
-    assert!(request.introduction.proof == Some(Proof::Assertion("x~y".to_owned())));
+    assert_eq!(request.auth.email.as_deref(), Some("a@b.example"));
+    assert!(request.auth.proof == Some(Proof::Assertion("x~y".to_owned())));
     assert_eq!(
         request.command,
-        Command::Status(Report { status: Status::Online, message: None, application_ids: None })
+        DeviceCommand::Status(StatusReport {
+            status: Status::Online,
+            message: None,
+            application_ids: None
+        })
     );
 }
 
@@ -23,13 +27,13 @@ fn fields_of_2013_and_unknown_fields_are_ignored() {
         r#"{"type":"status","status":"offline","assertion":"x","token":9,"source":[],"appid":{},"new":1}"#,
     )
     .unwrap();
-    assert!(request.introduction.proof == Some(Proof::Assertion("x".to_owned())));
+    assert!(request.auth.proof == Some(Proof::Assertion("x".to_owned())));
 }
 
 #[test]
 fn a_bearer_token_stands_in_the_place_of_an_assertion() {
     let request = parse(r#"{"status":"online","token":"t"}"#).unwrap();
-    assert!(request.introduction.proof == Some(Proof::Token("t".to_owned())));
+    assert!(request.auth.proof == Some(Proof::Token("t".to_owned())));
 }
 
 #[test]
@@ -37,9 +41,9 @@ fn visibility_and_ack_are_read_and_impossible_ids_are_left_out() {
     let app = AppId::from_bits(5);
     let request =
         parse(&format!(r#"{{"type":"visibility","application_ids":["{app}","no"]}}"#)).unwrap();
-    assert_eq!(request.command, Command::Visibility(vec![app]));
+    assert_eq!(request.command, DeviceCommand::Visibility(vec![app]));
     let request = parse(r#"{"type":"ack","ids":[]}"#).unwrap();
-    assert_eq!(request.command, Command::Ack(vec![]));
+    assert_eq!(request.command, DeviceCommand::Ack(vec![]));
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn a_refused_frame_s_id_is_known_where_it_could_be_read() {
 fn replies_have_the_seed_s_form() {
     assert_eq!(ok(None), r#"{"result":"OK"}"#);
     assert_eq!(ok(RequestId::parse("3").as_ref()), r#"{"result":"OK","id":3}"#);
-    let item = Notification {
+    let item = LiveNotification {
         source: "App".to_owned(),
         message: "hi".to_owned(),
         action: String::new(),

@@ -1,4 +1,4 @@
-use presence_protocol::app::{Command, Queued, auth_ok, notify_ok, parse};
+use presence_protocol::app::{AppServiceCommand, QueuedNotification, auth_ok, notify_ok, parse};
 use presence_protocol::{CloseCode, NotificationId, Puid, RequestId};
 use tokio::time::Instant;
 
@@ -37,12 +37,12 @@ fn the_first_frame_is_the_key_with_the_cursor_and_nothing_is_asked_before_the_an
     let _answer = talk.requests().unwrap().ask(notification());
     talk.on_open();
     let frame = parse(&talk.next_frame(Instant::now()).unwrap()).unwrap();
-    let Command::Auth(auth) = frame.command else { panic!("it greets first") };
+    let AppServiceCommand::Auth(auth) = frame.command else { panic!("it greets first") };
     assert_eq!((auth.key.as_deref(), auth.cursor.as_deref()), (Some("key"), Some("stopped here")));
     assert!(auth.receipts && talk.next_frame(Instant::now()).is_none());
     talk.on_frame(&auth_ok(None), Instant::now()).unwrap();
     let asked = parse(&talk.next_frame(Instant::now()).unwrap()).unwrap();
-    assert!(matches!(asked.command, Command::Notify(_)));
+    assert!(matches!(asked.command, AppServiceCommand::Notify(_)));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_request_without_an_answer_is_asked_again_on_the_next_socket_word_for_word()
     talk.next_frame(Instant::now()).unwrap();
     talk.on_frame(&auth_ok(None), Instant::now()).unwrap();
     assert_eq!(talk.next_frame(Instant::now()), Some(asked));
-    let queued = Queued { id: NotificationId::from_bits(3), queue_size: 1 };
+    let queued = QueuedNotification { id: NotificationId::from_bits(3), queue_size: 1 };
     let reply = notify_ok(Some(&RequestId::number(1)), &[Ok(queued.clone())]);
     talk.on_frame(&reply, Instant::now()).unwrap();
     let Ok(Ok(Answer::Notified(results))) = answer.try_recv() else { panic!("no answer") };
@@ -69,7 +69,7 @@ fn a_request_told_to_wait_is_asked_again_after_the_wait() {
     let (id, _answer) = talk.requests().unwrap().ask(Question::Query(vec![]));
     let now = Instant::now();
     let asked = talk.next_frame(now);
-    let ko = Ko::from(Errno::StorageUnavailable).after(2.0);
+    let ko = ApiError::from(Errno::StorageUnavailable).after(2.0);
     talk.on_frame(&ko.to_json(Some(&RequestId::number(id))), now).unwrap();
     assert!(talk.next_frame(now).is_none());
     assert_eq!(talk.wakes_at(), Some(now + Duration::from_secs(2)));
@@ -81,7 +81,7 @@ fn a_refused_request_is_answered_and_a_forgotten_one_is_not_asked() {
     let mut talk = accepted();
     let (_, mut answer) = talk.requests().unwrap().ask(Question::Query(vec![]));
     talk.next_frame(Instant::now()).unwrap();
-    let ko = Ko::from(Errno::TooLarge).to_json(Some(&RequestId::number(1)));
+    let ko = ApiError::from(Errno::TooLarge).to_json(Some(&RequestId::number(1)));
     talk.on_frame(&ko, Instant::now()).unwrap();
     assert!(matches!(answer.try_recv(), Ok(Err(Error::Refused(_)))));
     let (id, _answer) = talk.requests().unwrap().ask(Question::Query(vec![]));
@@ -95,12 +95,12 @@ fn a_refused_key_is_not_tried_again_and_whoever_waits_hears_of_it() {
     let (_, mut answer) = talk.requests().unwrap().ask(notification());
     talk.on_open();
     talk.next_frame(Instant::now()).unwrap();
-    let ko = Ko::from(Errno::InvalidApiKey);
+    let ko = ApiError::from(Errno::InvalidApiKey);
     let Err(loss) = talk.on_frame(&ko.to_json(None), Instant::now()) else { panic!("it goes on") };
     assert_eq!(talk.on_loss(loss), Verdict::Await(ConnectionState::SignedOut(ko.clone())));
     assert_eq!(answer.try_recv().unwrap().unwrap_err(), Error::Refused(ko.clone()));
     assert!(!talk.is_ready() && talk.requests().err() == Some(Error::Refused(ko)));
-    talk.give_api_key("another".to_owned().into());
+    talk.set_api_key("another".to_owned().into());
     assert!(talk.is_ready() && talk.requests().is_ok());
 }
 

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use presence_protocol::device::{Command, parse};
+use presence_protocol::device::{DeviceCommand, parse};
 use presence_protocol::{AppId, CloseCode, Status, StatusText};
 use tokio::time::Instant;
 
 use super::*;
-use crate::state::End;
+use crate::state::EndReason;
 
 /// A device whose frames and replies the test sees.
 struct Stage {
@@ -39,12 +39,12 @@ impl Stage {
         self.talk.on_open();
     }
 
-    fn next(&mut self) -> Option<Request> {
+    fn next(&mut self) -> Option<DeviceRequest> {
         let frame = self.talk.next_frame(self.now)?;
         Some(parse(&frame).unwrap())
     }
 
-    fn say(&mut self) -> Request {
+    fn say(&mut self) -> DeviceRequest {
         self.next().expect("a frame is due")
     }
 
@@ -61,7 +61,7 @@ impl Stage {
         self.hear(&reply).unwrap();
     }
 
-    fn ko(&mut self, ko: impl Into<Ko>) -> Result<(), Loss> {
+    fn ko(&mut self, ko: impl Into<ApiError>) -> Result<(), Loss> {
         let reply = ko.into().to_json(Some(&RequestId::number(self.last_id())));
         self.hear(&reply)
     }
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     fn notify(&mut self, id: u128) {
-        let notification = Notification {
+        let notification = LiveNotification {
             source: "Chat".to_owned(),
             message: "Hello".to_owned(),
             action: String::new(),
@@ -92,17 +92,17 @@ impl Stage {
     }
 }
 
-fn status(request: &Request) -> Option<(Status, Option<&str>)> {
+fn status(request: &DeviceRequest) -> Option<(Status, Option<&str>)> {
     match &request.command {
-        Command::Status(report) => {
+        DeviceCommand::Status(report) => {
             Some((report.status, report.message.as_ref().map(StatusText::as_str)))
         }
-        Command::Visibility(_) | Command::Ack(_) => None,
+        DeviceCommand::Visibility(_) | DeviceCommand::Ack(_) => None,
     }
 }
 
-fn proof(request: &Request) -> Option<&str> {
-    match &request.introduction.proof {
+fn proof(request: &DeviceRequest) -> Option<&str> {
+    match &request.auth.proof {
         Some(Proof::Assertion(text) | Proof::Token(text)) => Some(text),
         None => None,
     }
@@ -114,8 +114,8 @@ fn the_first_frame_proves_who_speaks_and_later_ones_do_not_repeat_it() {
     stage.open();
     let first = stage.say();
     assert_eq!((proof(&first), status(&first)), (Some("first"), Some((Status::Online, None))));
-    assert_eq!(first.introduction.acks, Some(true));
-    assert!(stage.next().is_none() && stage.talk.settled().is_none());
+    assert_eq!(first.auth.acks, Some(true));
+    assert!(stage.next().is_none() && stage.talk.confirmed().is_none());
     stage.ok();
     stage.talk.wishes().status(Status::Unavailable, None);
     let second = stage.say();
@@ -134,16 +134,16 @@ fn of_many_wishes_while_one_is_on_its_way_only_the_last_is_said() {
     assert!(stage.next().is_none());
     stage.ok();
     assert_eq!(status(&stage.say()), Some((Status::Online, Some("99"))));
-    assert!(stage.talk.settled().is_none());
+    assert!(stage.talk.confirmed().is_none());
     stage.ok();
-    assert!(stage.next().is_none() && stage.talk.settled() == Some(Ok(())));
+    assert!(stage.next().is_none() && stage.talk.confirmed() == Some(Ok(())));
 }
 
 #[test]
 fn after_a_reconnect_the_visibility_is_said_before_the_status() {
     let mut stage = Stage::accepted();
     stage.talk.wishes().visibility(vec![AppId::from_bits(7)]);
-    assert!(matches!(stage.say().command, Command::Visibility(_)));
+    assert!(matches!(stage.say().command, DeviceCommand::Visibility(_)));
     stage.ok();
     stage.talk.wishes().status(Status::Unavailable, None);
     stage.say();
@@ -151,7 +151,7 @@ fn after_a_reconnect_the_visibility_is_said_before_the_status() {
     assert!(matches!(stage.lose(CloseCode::GoingAway), Verdict::Retry { .. }));
     stage.open();
     let first = stage.say();
-    assert_eq!(first.command, Command::Visibility(vec![AppId::from_bits(7)]));
+    assert_eq!(first.command, DeviceCommand::Visibility(vec![AppId::from_bits(7)]));
     assert_eq!(proof(&first), Some("first"));
     stage.ok();
     assert_eq!(status(&stage.say()), Some((Status::Unavailable, None)));
@@ -162,7 +162,7 @@ fn a_device_told_to_slow_down_says_its_last_wish_after_the_wait() {
     let mut stage = Stage::accepted();
     stage.talk.wishes().status(Status::Unavailable, None);
     stage.say();
-    stage.ko(Ko::slow_down(0.5)).unwrap();
+    stage.ko(ApiError::slow_down(0.5)).unwrap();
     assert!(stage.next().is_none());
     assert_eq!(stage.talk.wakes_at(), Some(stage.now + Duration::from_millis(500)));
     stage.talk.wishes().status(Status::Offline, None);
@@ -177,7 +177,7 @@ fn a_wish_that_the_server_never_takes_is_told_once_and_not_repeated() {
     stage.say();
     stage.ko(Errno::InvalidField).unwrap();
     assert!(stage.next().is_none());
-    let refused = stage.talk.settled();
+    let refused = stage.talk.confirmed();
     assert!(matches!(refused, Some(Err(Error::Refused(ko))) if ko.errno == Errno::InvalidField));
 }
 
@@ -195,8 +195,8 @@ fn a_notification_is_shown_once_and_acknowledged_when_taken() {
     stage.notify(5);
     assert!(stage.notifications().is_empty());
     stage.talk.acknowledge(NotificationId::from_bits(5));
-    assert_eq!(stage.say().command, Command::Ack(vec![NotificationId::from_bits(5)]));
-    assert!(stage.talk.settled().is_none());
+    assert_eq!(stage.say().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
+    assert!(stage.talk.confirmed().is_none());
 }
 
 #[test]
@@ -210,13 +210,13 @@ fn an_acknowledgement_without_a_reply_is_said_again_on_the_next_socket() {
     stage.open();
     stage.say();
     stage.ok();
-    assert_eq!(stage.say().command, Command::Ack(vec![NotificationId::from_bits(5)]));
+    assert_eq!(stage.say().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
     stage.ok();
-    assert_eq!(stage.talk.settled(), Some(Ok(())));
+    assert_eq!(stage.talk.confirmed(), Some(Ok(())));
     // The server sent it once more before it heard: acknowledged again, and not shown.
     stage.notify(5);
     assert!(stage.notifications().is_empty());
-    assert_eq!(stage.say().command, Command::Ack(vec![NotificationId::from_bits(5)]));
+    assert_eq!(stage.say().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
 }
 
 #[test]
@@ -228,11 +228,11 @@ fn many_acknowledgements_fit_into_the_frames_that_a_server_takes() {
     let mut said = 0;
     while let Some(frame) = stage.talk.next_frame(stage.now) {
         assert!(frame.len() <= 16 << 10);
-        let Command::Ack(ids) = parse(&frame).unwrap().command else { panic!("no ack") };
+        let DeviceCommand::Ack(ids) = parse(&frame).unwrap().command else { panic!("no ack") };
         said += ids.len();
         stage.ok();
     }
-    assert_eq!((said, stage.talk.settled()), (1_000, Some(Ok(()))));
+    assert_eq!((said, stage.talk.confirmed()), (1_000, Some(Ok(()))));
 }
 
 #[test]
@@ -249,9 +249,9 @@ fn the_same_state_is_not_told_twice() {
 #[test]
 fn without_a_credential_one_is_wanted_and_given_it_the_device_connects() {
     let mut stage = Stage::with(|_| ());
-    assert_eq!(stage.talk.wanted(), Some(Wanted::First));
+    assert_eq!(stage.talk.wanted(), Some(CredentialReason::First));
     assert!(!stage.talk.is_ready());
-    stage.talk.give_credential(assertion("given"));
+    stage.talk.set_credential(assertion("given"));
     assert!(stage.talk.is_ready() && stage.talk.wanted().is_none());
     stage.open();
     assert_eq!(proof(&stage.say()), Some("given"));
@@ -261,9 +261,12 @@ fn without_a_credential_one_is_wanted_and_given_it_the_device_connects() {
 fn a_session_is_renewed_on_the_same_socket() {
     let mut stage = Stage::accepted();
     stage.hear(&presence_protocol::device::expires_in(60)).unwrap();
-    assert_eq!(stage.talk.wanted(), Some(Wanted::Expiring { within: Duration::from_mins(1) }));
+    assert_eq!(
+        stage.talk.wanted(),
+        Some(CredentialReason::Expiring { within: Duration::from_mins(1) })
+    );
     assert!(stage.next().is_none());
-    stage.talk.give_credential(assertion("second"));
+    stage.talk.set_credential(assertion("second"));
     let renewal = stage.say();
     assert_eq!((proof(&renewal), status(&renewal)), (Some("second"), Some((Status::Online, None))));
     stage.ok();
@@ -276,9 +279,9 @@ fn a_session_is_renewed_on_the_same_socket() {
 #[test]
 fn a_renewal_that_waiting_cures_is_tried_again() {
     let mut stage = Stage::accepted();
-    stage.talk.give_credential(assertion("second"));
+    stage.talk.set_credential(assertion("second"));
     stage.say();
-    stage.ko(Ko::from(Errno::IdentityUnavailable).after(2.0)).unwrap();
+    stage.ko(ApiError::from(Errno::IdentityUnavailable).after(2.0)).unwrap();
     assert!(stage.next().is_none());
     stage.now += Duration::from_secs(2);
     assert_eq!(proof(&stage.say()), Some("second"));
@@ -292,10 +295,10 @@ fn a_credential_that_was_good_and_is_refused_is_replaced_by_a_fresh_one() {
     stage.say();
     let Err(loss) = stage.ko(Errno::InvalidAssertion) else { panic!("the socket is given up") };
     let verdict = stage.talk.on_loss(loss);
-    let wanted = ConnectionState::CredentialWanted(Wanted::Expired);
+    let wanted = ConnectionState::CredentialWanted(CredentialReason::Expired);
     assert_eq!(verdict, Verdict::Await(wanted));
     assert!(!stage.talk.is_ready());
-    assert_eq!(stage.talk.wanted(), Some(Wanted::Expired));
+    assert_eq!(stage.talk.wanted(), Some(CredentialReason::Expired));
 }
 
 #[test]
@@ -309,14 +312,14 @@ fn a_fresh_credential_that_is_refused_is_never_tried_again() {
     };
     assert_eq!(ko.errno, Errno::InvalidAssertion);
     assert!(!stage.talk.is_ready() && stage.talk.wanted().is_none());
-    stage.talk.give_credential(assertion("good"));
+    stage.talk.set_credential(assertion("good"));
     assert!(stage.talk.is_ready());
 }
 
 #[test]
 fn a_refused_renewal_leaves_the_session_to_its_end_and_then_signs_out() {
     let mut stage = Stage::accepted();
-    stage.talk.give_credential(assertion("bad"));
+    stage.talk.set_credential(assertion("bad"));
     stage.say();
     stage.ko(Errno::InvalidAssertion).unwrap();
     assert!(stage.talk.is_accepted() && stage.next().is_none());
@@ -327,7 +330,7 @@ fn a_refused_renewal_leaves_the_session_to_its_end_and_then_signs_out() {
 #[test]
 fn a_refused_renewal_does_not_spoil_the_credential_that_is_still_good() {
     let mut stage = Stage::accepted();
-    stage.talk.give_credential(assertion("bad"));
+    stage.talk.set_credential(assertion("bad"));
     stage.say();
     stage.ko(Errno::InvalidAssertion).unwrap();
     stage.lose(CloseCode::Restart);
@@ -338,7 +341,7 @@ fn a_refused_renewal_does_not_spoil_the_credential_that_is_still_good() {
 #[test]
 fn a_credential_given_as_the_session_ends_is_tried_at_once() {
     let mut stage = Stage::accepted();
-    stage.talk.give_credential(assertion("second"));
+    stage.talk.set_credential(assertion("second"));
     assert_eq!(stage.lose(CloseCode::NotAuthorised), Verdict::AtOnce);
     stage.open();
     assert_eq!(proof(&stage.say()), Some("second"));
@@ -349,7 +352,7 @@ fn a_server_that_is_busy_at_the_greeting_is_asked_again_and_not_before_it_said()
     let mut stage = Stage::with(|options| options.credential = Some(assertion("first")));
     stage.open();
     stage.say();
-    let Err(loss) = stage.ko(Ko::from(Errno::TooManyConnections).after(9.0)) else {
+    let Err(loss) = stage.ko(ApiError::from(Errno::TooManyConnections).after(9.0)) else {
         panic!("the socket is given up")
     };
     let Verdict::Retry { at_least, .. } = stage.talk.on_loss(loss) else { panic!("it retries") };
@@ -360,8 +363,8 @@ fn a_server_that_is_busy_at_the_greeting_is_asked_again_and_not_before_it_said()
 #[test]
 fn a_replaced_device_and_one_that_its_user_ended_stay_away() {
     let end = |code| Stage::accepted().lose(code);
-    assert_eq!(end(CloseCode::Replaced), Verdict::End(End::Replaced));
-    assert_eq!(end(CloseCode::EndedByUser), Verdict::End(End::EndedByUser));
+    assert_eq!(end(CloseCode::Replaced), Verdict::End(EndReason::Replaced));
+    assert_eq!(end(CloseCode::EndedByUser), Verdict::End(EndReason::EndedByUser));
 }
 
 #[test]
@@ -369,7 +372,7 @@ fn nonsense_from_the_server_ends_the_channel_and_news_of_a_newer_one_do_not() {
     let mut stage = Stage::accepted();
     stage.hear(r#"{"weather":"rain"}"#).unwrap();
     let Err(loss) = stage.hear("<html>") else { panic!("no server says that") };
-    assert!(matches!(stage.talk.on_loss(loss), Verdict::End(End::Incompatible(_))));
+    assert!(matches!(stage.talk.on_loss(loss), Verdict::End(EndReason::Incompatible(_))));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use presence_client::{AppServiceChannel, AppServiceEvents, Error, NewNotification, Queued};
+use presence_client::{
+    AppServiceChannel, AppServiceEvents, Error, NewNotification, QueuedNotification,
+};
 
 use crate::room::{Ping, Room};
 
@@ -23,7 +25,7 @@ pub(crate) async fn ping(
     channel: &AppServiceChannel,
     Ping { from, uid, key }: Ping,
     room: &str,
-) -> Result<Queued, Error> {
+) -> Result<QueuedNotification, Error> {
     let mut ping = NewNotification::new(uid, format!("{from} is in the room and pings you"));
     ping.action = format!("{room}/");
     ping.ttl = Some(WORTH);

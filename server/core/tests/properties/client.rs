@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use presence_core::reader::{Reader, WireFormat};
 use presence_core::stream::Stream;
 use presence_protocol::app::Receipt;
-use presence_protocol::{Presence, Status};
+use presence_protocol::{PresenceUpdate, Status};
 
 use crate::hub::Frame;
 use crate::model::{Shown, Uid, offline};
@@ -66,7 +66,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Held {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn shown(presence: &Presence) -> Shown {
+fn shown(presence: &PresenceUpdate) -> Shown {
     (presence.status, presence.message.as_ref().map_or("", |text| text.as_str()).to_owned())
 }
 
@@ -239,7 +239,7 @@ impl Client {
         self.unlisted.iter().copied().collect()
     }
 
-    fn believe(&mut self, presence: &Presence, kind: Kind, truth: &Truth) -> Held {
+    fn believe(&mut self, presence: &PresenceUpdate, kind: Kind, truth: &Truth) -> Held {
         let (uid, said) = (presence.uid.bits(), shown(presence));
         let now = truth.shown.get(&uid).ok_or_else(|| format!("1: {uid} never granted it"))?;
         let now = if kind == Kind::Opening { self.opening.get(&uid).unwrap_or(now) } else { now };

@@ -9,7 +9,7 @@ use presence_core::shard::Shard;
 use presence_core::stream::{Retention, Stream};
 use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId};
 use presence_protocol::app::Receipt;
-use presence_protocol::{AppId, DeviceName, Presence, Puid, StatusText};
+use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
 use crate::model::{Grants, Seat, Shown, Uid};
 use crate::step::{DEVICES, SEATS};
@@ -24,7 +24,7 @@ pub(crate) struct Frame {
     pub(crate) snapshot: bool,
     pub(crate) gap: bool,
     pub(crate) more: bool,
-    pub(crate) presence: Vec<Presence>,
+    pub(crate) presence: Vec<PresenceUpdate>,
     pub(crate) receipts: Vec<Receipt>,
     /// With the place that it stands for.
     pub(crate) cursor: Option<(String, u64)>,
@@ -160,7 +160,7 @@ impl Hub {
 
     /// Whether the seat was still its own.
     pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
-        let (user, until) = (user_id(seat.user), self.now + GRACE);
+        let (user, until) = (user_id(seat.user), self.grace_end());
         let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (device, mut told) = (name(seat.device), vec![]);
         let left = self.shard.find(user).is_some_and(|roster| {
@@ -233,6 +233,7 @@ impl Hub {
     }
 
     fn tell(&mut self, told: Vec<ViewChange>) {
+        let now = self.now();
         for ViewChange { app, puid, view } in told {
             let last = self.told.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster tells only of changes");

@@ -9,8 +9,8 @@ use presence_core::UnixMillis;
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
 use presence_core::roster::View;
 use presence_core::stream::Stream;
-use presence_protocol::app::{Batch, plain};
-use presence_protocol::{CloseCode, Presence, Puid};
+use presence_protocol::app::{StreamFrameRef, single_update};
+use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
 use crate::meters::RoomMeters;
 use crate::socket_waker::SocketWaker;
@@ -244,15 +244,17 @@ fn read(inner: &mut Inner, reader: &mut Reader, warming_up: bool) -> Result<Vec<
 
 fn frames(form: WireFormat, page: &Page, stream: &Stream) -> Vec<Bytes> {
     match form {
-        WireFormat::Plain => page.presence.iter().map(|update| plain(update).into()).collect(),
+        WireFormat::Plain => {
+            page.presence.iter().map(|update| single_update(update).into()).collect()
+        }
         WireFormat::Paged { .. } => vec![paged(page, stream)],
     }
 }
 
 fn paged(page: &Page, stream: &Stream) -> Bytes {
     let cursor = page.up_to.map(|place| stream.cursor(place));
-    let presence: Vec<&Presence> = page.presence.iter().collect();
-    let batch = Batch {
+    let presence: Vec<&PresenceUpdate> = page.presence.iter().collect();
+    let batch = StreamFrameRef {
         snapshot: page.snapshot,
         gap: page.gap,
         presence: (page.snapshot || !presence.is_empty()).then_some(presence),

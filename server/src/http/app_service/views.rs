@@ -2,8 +2,8 @@
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
-use presence_protocol::app::{self, NotifyItem, Queried, Queued};
-use presence_protocol::{Errno, Ko, Presence};
+use presence_protocol::app::{self, NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::{ApiError, Errno, PresenceUpdate};
 
 use crate::http::body::{Fields, FromFields};
 use crate::http::views::{Id, StatusName, example};
@@ -22,7 +22,7 @@ pub(super) struct PollAnswer {
 
 impl Example for PollAnswer {
     fn example() -> Self {
-        let unknown = PresenceView::from(Queried::Unknown("nobody".to_owned()));
+        let unknown = PresenceView::from(QueryResult::Unknown("nobody".to_owned()));
         Self { presence: vec![PresenceView::example(), unknown], next: None, warming_up: None }
     }
 }
@@ -62,8 +62,8 @@ impl Example for PresenceView {
     }
 }
 
-impl From<Presence> for PresenceView {
-    fn from(update: Presence) -> Self {
+impl From<PresenceUpdate> for PresenceView {
+    fn from(update: PresenceUpdate) -> Self {
         Self {
             uid: update.uid.to_string(),
             status: Some(update.status.into()),
@@ -75,11 +75,11 @@ impl From<Presence> for PresenceView {
     }
 }
 
-impl From<Queried> for PresenceView {
-    fn from(queried: Queried) -> Self {
+impl From<QueryResult> for PresenceView {
+    fn from(queried: QueryResult) -> Self {
         match queried {
-            Queried::Known(update) => update.into(),
-            Queried::Unknown(uid) => Self {
+            QueryResult::Known(update) => update.into(),
+            QueryResult::Unknown(uid) => Self {
                 uid,
                 result: Some("KO".to_owned()),
                 errno: Some(Errno::UnknownUid.number()),
@@ -98,7 +98,7 @@ pub(super) struct Notify {
     #[oai(validator(max_items = 500))]
     notifications: Vec<NotifyItemView>,
     #[oai(skip)]
-    items: Vec<Result<NotifyItem, Ko>>,
+    items: Vec<Result<NotifyItem, ApiError>>,
 }
 
 /// A live notification.
@@ -126,14 +126,14 @@ struct NotifyItemView {
 
 impl Notify {
     /// The items, each read by itself.
-    pub(super) fn into_items(self) -> Vec<Result<NotifyItem, Ko>> {
+    pub(super) fn into_items(self) -> Vec<Result<NotifyItem, ApiError>> {
         self.items
     }
 }
 
 impl FromFields for Notify {
-    fn from_fields(fields: &Fields<'_>) -> Result<Self, Ko> {
-        let missing = || Ko::detailed(Errno::MissingField, "notifications");
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
+        let missing = || ApiError::detailed(Errno::MissingField, "notifications");
         let items = app::items(fields.raw("notifications").ok_or_else(missing)?)?;
         Ok(Self { notifications: Vec::new(), items })
     }
@@ -174,7 +174,7 @@ impl Example for Notified {
             error: None,
             retry_after: None,
         };
-        let refused = NotifyResult::from(&Err(Ko::from(Errno::UnknownUid)));
+        let refused = NotifyResult::from(&Err(ApiError::from(Errno::UnknownUid)));
         Self { result: "OK".to_owned(), queue_size: 1, results: vec![queued, refused] }
     }
 }
@@ -199,7 +199,7 @@ struct NotifyResult {
 
 impl Notified {
     /// The answer of these results.
-    pub(super) fn of(results: &[Result<Queued, Ko>]) -> Self {
+    pub(super) fn of(results: &[Result<QueuedNotification, ApiError>]) -> Self {
         let largest = results.iter().flatten().map(|queued| queued.queue_size).max();
         Self {
             result: "OK".to_owned(),
@@ -209,8 +209,8 @@ impl Notified {
     }
 }
 
-impl From<&Result<Queued, Ko>> for NotifyResult {
-    fn from(result: &Result<Queued, Ko>) -> Self {
+impl From<&Result<QueuedNotification, ApiError>> for NotifyResult {
+    fn from(result: &Result<QueuedNotification, ApiError>) -> Self {
         let (queued, ko) = (result.as_ref().ok(), result.as_ref().err());
         Self {
             result: if queued.is_some() { "OK" } else { "KO" }.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presence_protocol::{Errno, Ko};
+use presence_protocol::{ApiError, Errno};
 use serde_json::{Value, json};
 
 /// Puts an example beside every schema of a request and of an answer that has none yet.
@@ -23,7 +23,7 @@ pub(super) fn give(document: &mut Value) {
             }
         }
     }
-    let ko = document.pointer_mut("/components/schemas/Ko").and_then(Value::as_object_mut);
+    let ko = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
     if let Some(ko) = ko {
         ko.insert("example".to_owned(), of_refusal(Errno::SlowDown));
     }
@@ -48,7 +48,7 @@ fn of_refusal(errno: Errno) -> Value {
         (Errno::ShuttingDown, 1.0),
     ];
     let wait = wait.into_iter().find(|(known, _)| *known == errno);
-    let ko = wait.map_or(errno.into(), |(errno, seconds)| Ko::from(errno).after(seconds));
+    let ko = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
     serde_json::from_str(&ko.to_json(None)).unwrap_or_default()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use presence_protocol::{Errno, Presence, app, device};
+use presence_protocol::{Errno, PresenceUpdate, app, device};
 use serde_json::Value;
 
 use crate::http::documents::ASYNCAPI;
@@ -76,31 +76,31 @@ fn the_protocol_reads_every_example_as_the_message_it_stands_for() {
 fn from_device(example: &str) -> &'static str {
     match device::parse(example).unwrap_or_else(|refused| panic!("{example}: {refused:?}")).command
     {
-        device::Command::Status(_) => "status",
-        device::Command::Visibility(_) => "visibility",
-        device::Command::Ack(_) => "ack",
+        device::DeviceCommand::Status(_) => "status",
+        device::DeviceCommand::Visibility(_) => "visibility",
+        device::DeviceCommand::Ack(_) => "ack",
     }
 }
 
 fn to_device(example: &str) -> &'static str {
-    match device::client::read(example).unwrap() {
-        device::client::ToDevice::Ok(_) => "ok",
-        device::client::ToDevice::Ko(..) => "ko",
-        device::client::ToDevice::Notifications(_) => "notifications",
-        device::client::ToDevice::ExpiresIn(_) => "expiring",
-        device::client::ToDevice::Unknown => "unknown",
+    match device::client::parse_frame(example).unwrap() {
+        device::client::ServerToDevice::Ok(_) => "ok",
+        device::client::ServerToDevice::Error(..) => "ko",
+        device::client::ServerToDevice::Notifications(_) => "notifications",
+        device::client::ServerToDevice::ExpiresIn(_) => "expiring",
+        device::client::ServerToDevice::Unknown => "unknown",
     }
 }
 
 fn from_app(example: &str) -> &'static str {
     match app::parse(example).unwrap_or_else(|refused| panic!("{example}: {refused:?}")).command {
-        app::Command::Auth(_) => "auth",
-        app::Command::Notify(items) => {
+        app::AppServiceCommand::Auth(_) => "auth",
+        app::AppServiceCommand::Notify(items) => {
             assert!(items.iter().all(Result::is_ok), "{example}");
             "notify"
         }
-        app::Command::NotifyOne(_) => "notifyOne",
-        app::Command::Query(uids) => {
+        app::AppServiceCommand::NotifyOne(_) => "notifyOne",
+        app::AppServiceCommand::Query(uids) => {
             assert!(uids.iter().all(Result::is_ok), "{example}");
             "query"
         }
@@ -110,18 +110,18 @@ fn from_app(example: &str) -> &'static str {
 fn to_app(example: &str, wanted: &str) -> &'static str {
     // What is told without a subprotocol is for clients of 2013; ours do not read it.
     if wanted == "update" {
-        let update: Presence = serde_json::from_str(example).unwrap();
-        assert_eq!(app::plain(&update), reordered(example, &app::plain(&update)));
+        let update: PresenceUpdate = serde_json::from_str(example).unwrap();
+        assert_eq!(app::single_update(&update), reordered(example, &app::single_update(&update)));
         return "update";
     }
-    match app::client::read(example).unwrap() {
-        app::client::ToApp::AuthOk => "authOk",
-        app::client::ToApp::Notified(..) => "notifyOk",
-        app::client::ToApp::Queried(..) => "queryOk",
-        app::client::ToApp::Ko(..) => "ko",
-        app::client::ToApp::Batch(batch) if !batch.receipts.is_empty() => "receipts",
-        app::client::ToApp::Batch(_) => "batch",
-        app::client::ToApp::Unknown => "unknown",
+    match app::client::parse_frame(example).unwrap() {
+        app::client::ServerToAppService::AuthOk => "authOk",
+        app::client::ServerToAppService::Notified(..) => "notifyOk",
+        app::client::ServerToAppService::Queried(..) => "queryOk",
+        app::client::ServerToAppService::Error(..) => "ko",
+        app::client::ServerToAppService::Stream(batch) if !batch.receipts.is_empty() => "receipts",
+        app::client::ServerToAppService::Stream(_) => "batch",
+        app::client::ServerToAppService::Unknown => "unknown",
     }
 }
 

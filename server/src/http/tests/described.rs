@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use presence_protocol::Errno;
-use presence_protocol::errno::RawKo;
+use presence_protocol::error::RawReply;
 use serde_json::Value;
 
 use crate::http::document;
@@ -94,8 +94,8 @@ fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
                 continue;
             }
             let body = &answer["content"]["application/json"];
-            let refers = body["schema"]["$ref"] == "#/components/schemas/Ko"
-                || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/Ko";
+            let refers = body["schema"]["$ref"] == "#/components/schemas/ApiError"
+                || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/ApiError";
             assert!(refers, "{name} {status} is not the error object");
             let examples = body["examples"].as_object().unwrap();
             let mut refusals = 0;
@@ -105,8 +105,8 @@ fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
                 assert_eq!(errno.http_status().to_string(), *status, "{name}: {errno:?}");
                 assert!(description.contains(&format!("{number} `{}`", errno.name())), "{name}");
                 assert!(is_text(&example["summary"]), "{name} {status}");
-                let ko: RawKo = serde_json::from_value(value.clone()).unwrap();
-                assert_eq!(ko.into_ko().unwrap().errno, errno, "{name} {status}: {value}");
+                let ko: RawReply = serde_json::from_value(value.clone()).unwrap();
+                assert_eq!(ko.into_error().unwrap().errno, errno, "{name} {status}: {value}");
                 refusals += 1;
             }
             assert_eq!(description.matches("- ").count(), refusals, "{name} {status}");

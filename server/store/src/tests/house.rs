@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presence_core::model::{App, ApplicationState, Email, UserId};
 use presence_core::{Clock as _, ManualClock, UnixMillis};
-use presence_protocol::app::{Queued, Receipt, ReceiptState};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
@@ -120,7 +120,7 @@ impl House {
     pub(super) async fn notify(
         &self,
         items: Vec<NewNotification>,
-    ) -> Vec<Result<Queued, NotifyError>> {
+    ) -> Vec<Result<QueuedNotification, NotifyError>> {
         self.writer.notify(APP, items).await.unwrap()
     }
 

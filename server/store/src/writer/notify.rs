@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presence_core::UnixMillis;
 use presence_core::model::Notification;
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -24,7 +24,7 @@ use crate::tables::idempotency;
 /// How long a notification with `ttl: 0` waits for the acknowledgement of a device that is connected now.
 const LIVE_SECONDS: u32 = 60;
 
-type NotifyRequest = WriteRequest<NotifyQuestion, Vec<Result<Queued, NotifyError>>>;
+type NotifyRequest = WriteRequest<NotifyQuestion, Vec<Result<QueuedNotification, NotifyError>>>;
 
 /// A notification to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,8 @@ impl Known {
         for row in rows {
             let queue_size =
                 row.queue_size.try_into().map_err(|_| StoreError::Nonsense("idempotency"))?;
-            let queued = Queued { id: id("idempotency", &row.notification_id)?, queue_size };
+            let queued =
+                QueuedNotification { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;
             self.answered.insert((row.grant_id, row.key), Remembered { body_digest, queued });
         }
@@ -141,7 +142,7 @@ impl Known {
         plan: &mut Plan,
         app: AppId,
         item: &NewNotification,
-    ) -> Result<Queued, NotifyError> {
+    ) -> Result<QueuedNotification, NotifyError> {
         let WriteTxn { targets, observer, now, .. } = round;
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyError::UnknownUid)?;
@@ -178,7 +179,7 @@ struct Accepted<'a> {
 
 impl Accepted<'_> {
     /// Plans to queue it, or to drop it where it is for now only and nobody is there.
-    fn plan(self, plan: &mut Plan, observer: &dyn CommitHook) -> Queued {
+    fn plan(self, plan: &mut Plan, observer: &dyn CommitHook) -> QueuedNotification {
         let notification = self.notification();
         let Self { item, target, .. } = self;
         let live_only = item.ttl == 0;
@@ -192,7 +193,7 @@ impl Accepted<'_> {
             plan.add(Outcome::Queued(row, target.paused));
         }
         let queue_size = u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX);
-        Queued { id: item.id, queue_size }
+        QueuedNotification { id: item.id, queue_size }
     }
 
     /// It has no number yet.

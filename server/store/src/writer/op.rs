@@ -1,7 +1,7 @@
 //! What the writer can be asked.
 
 use presence_core::model::{Grant, UserId};
-use presence_protocol::app::Queued;
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::{AppId, Puid};
 
 use super::change::{GrantOutcome, GrantQuestion, PauseQuestion};
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 
 /// One request.
 pub(super) enum Op {
-    Notify(WriteRequest<NotifyQuestion, Vec<Result<Queued, NotifyError>>>),
+    Notify(WriteRequest<NotifyQuestion, Vec<Result<QueuedNotification, NotifyError>>>),
     Settle(WriteRequest<SettleQuestion, usize>),
     Load(WriteRequest<UserId, LoadedUser>),
     Release(WriteRequest<(AppId, Puid), usize>),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_core::model::Notification;
 use presence_protocol::NotificationId;
-use presence_protocol::app::{Queued, Receipt, ReceiptState};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::limits::{IDEMPOTENCY_SECONDS, QUEUE_ITEMS};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
@@ -41,7 +41,7 @@ pub(super) struct Row {
 #[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) body_digest: [u8; 32],
-    pub(super) queued: Queued,
+    pub(super) queued: QueuedNotification,
 }
 
 /// All that is to be written, in order.

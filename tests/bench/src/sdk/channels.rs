@@ -11,7 +11,7 @@ pub(crate) async fn device(server: &str, token: &str, name: &str) -> (DeviceChan
     let mut options = DeviceOptions::new(server.parse().unwrap(), name.parse().unwrap());
     options.credential = Some(Credential::Token(token.into()));
     let (channel, events) = DeviceChannel::open(options).unwrap();
-    channel.settled().await.unwrap();
+    channel.confirmed().await.unwrap();
     (channel, events)
 }
 

@@ -69,7 +69,7 @@ async fn sdk_device(server: &Server, user: &User, round: Duration) -> f64 {
     let (channel, _events) = channels::device(&server.url(), &user.token, "sdk").await;
     let rate = a_second(round, async |turn| {
         channel.set_status(status(turn), None);
-        channel.settled().await.unwrap();
+        channel.confirmed().await.unwrap();
     })
     .await;
     channel.close().await;

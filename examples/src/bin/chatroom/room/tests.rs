@@ -1,4 +1,4 @@
-use presence_client::{Presence, Receipts, UnixMillis, Updates};
+use presence_client::{PresenceUpdate, Receipts, UnixMillis, Updates};
 
 use super::*;
 
@@ -102,7 +102,7 @@ fn row(room: &Room, member: MemberId) -> Row {
 
 fn update(status: Status, revoked: bool) -> AppServiceEvent {
     let version = 1 + u64::from(revoked);
-    let presence = Presence {
+    let presence = PresenceUpdate {
         uid: uid(1),
         status,
         version,

@@ -8,7 +8,7 @@ use presence_core::model::{
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
-use super::super::house::{APP, HOUR, House, NOW, app, id, item};
+use super::super::house::{APP, House, NOW, app, id, item};
 use crate::{CommittedEvent, NewNotification, NotifyError, Raised, Reachability};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);

@@ -1,0 +1,134 @@
+//! A refusal as it is written and read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::errno::Errno;
+use crate::request::RequestId;
+
+/// A refusal as both channels and the REST API say it: `{"result":"KO","errno":N,"error":"text"}`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub struct ApiError {
+    /// Which entry of the registry.
+    pub errno: Errno,
+    /// For people; never holds a secret or somebody's e-mail.
+    pub text: Cow<'static, str>,
+    /// Seconds to wait, where waiting helps.
+    pub retry_after: Option<f64>,
+}
+
+impl ApiError {
+    /// The entry with its own text and a detail, such as the name of the field.
+    pub fn detailed(errno: Errno, detail: impl fmt::Display) -> Self {
+        Self { errno, text: Cow::Owned(format!("{}: {detail}", errno.text())), retry_after: None }
+    }
+
+    /// `slow_down` with the seconds to wait.
+    pub fn slow_down(retry_after: f64) -> Self {
+        Self::from(Errno::SlowDown).after(retry_after)
+    }
+
+    /// The same, with the seconds to wait.
+    #[must_use]
+    pub fn after(self, seconds: f64) -> Self {
+        Self { retry_after: Some((seconds * 1000.0).ceil() / 1000.0), ..self }
+    }
+
+    /// The JSON text, with the `id` of the request where it had one.
+    pub fn to_json(&self, id: Option<&RequestId>) -> String {
+        serde_json::to_string(&ErrorReply { ko: self, id })
+            .unwrap_or_else(|_| r#"{"result":"KO","errno":50,"error":"Internal error"}"#.to_owned())
+    }
+
+    pub(crate) fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("result", "KO")?;
+        map.serialize_entry("errno", &self.errno.number())?;
+        map.serialize_entry("error", &self.text)?;
+        if let Some(seconds) = self.retry_after {
+            map.serialize_entry("retry_after", &seconds)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Errno> for ApiError {
+    fn from(errno: Errno) -> Self {
+        Self { errno, text: Cow::Borrowed(errno.text()), retry_after: None }
+    }
+}
+
+struct ErrorReply<'a> {
+    ko: &'a ApiError,
+    id: Option<&'a RequestId>,
+}
+
+impl Serialize for ErrorReply<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.ko.entries(&mut map)?;
+        if let Some(id) = self.id {
+            map.serialize_entry("id", id)?;
+        }
+        map.end()
+    }
+}
+
+/// A reply of the server as it is read: `result`, `id`, and where it refuses, why.
+#[derive(Debug, Deserialize)]
+pub struct RawReply {
+    result: Option<String>,
+    errno: Option<u16>,
+    error: Option<String>,
+    retry_after: Option<f64>,
+    id: Option<serde_json::Value>,
+}
+
+impl RawReply {
+    /// Whether it says OK or KO; `None` where it says neither.
+    pub fn is_ok(&self) -> Option<bool> {
+        match self.result.as_deref() {
+            Some("OK") => Some(true),
+            Some("KO") => Some(false),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The `id` of the request, where it was a number.
+    pub fn number(&self) -> Option<u64> {
+        self.id.as_ref().and_then(serde_json::Value::as_u64)
+    }
+
+    /// The refusal; `None` where it is none, or one that this registry does not have.
+    pub fn into_error(self) -> Option<ApiError> {
+        let errno = Errno::from_number(self.errno?)?;
+        let text = self.error.map_or(Cow::Borrowed(errno.text()), Cow::Owned);
+        Some(ApiError { errno, text, retry_after: self.retry_after })
+    }
+}
+
+/// The error of a request that was rejected, and its `id` if it could be read.
+pub type RejectedRequest = (ApiError, Option<RequestId>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_form_of_the_seed() {
+        let ko = ApiError::from(Errno::InvalidAssertion);
+        assert_eq!(ko.to_json(None), r#"{"result":"KO","errno":34,"error":"Invalid assertion"}"#);
+    }
+
+    #[test]
+    fn a_refusal_repeats_the_id_and_says_how_long_to_wait() {
+        let id = RequestId::parse("7").unwrap();
+        assert_eq!(
+            ApiError::slow_down(0.25).to_json(Some(&id)),
+            r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":0.25,"id":7}"#
+        );
+    }
+}
