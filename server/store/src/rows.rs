@@ -27,31 +27,31 @@ pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-/// How far a notification that still has a row has come.
+/// The state of a notification that has a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub(crate) enum QueueState {
     /// No device has taken it.
     Pending,
     /// A device has taken it while the Application saw the user offline: the receipt waits.
-    Withheld(Settlement),
+    Taken(Settlement),
 }
 
-impl Waiting {
+impl QueueState {
     pub(crate) const PENDING: i32 = 0;
 
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Pending => Self::PENDING,
-            Self::Withheld(Settlement::Delivered) => 1,
-            Self::Withheld(Settlement::Acked) => 2,
+            Self::Taken(Settlement::Delivered) => 1,
+            Self::Taken(Settlement::Acked) => 2,
         }
     }
 
     fn of_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Pending),
-            1 => Some(Self::Withheld(Settlement::Delivered)),
-            2 => Some(Self::Withheld(Settlement::Acked)),
+            1 => Some(Self::Taken(Settlement::Delivered)),
+            2 => Some(Self::Taken(Settlement::Acked)),
             _ => None,
         }
     }
@@ -60,7 +60,7 @@ impl Waiting {
     pub(crate) fn receipt(self) -> Option<ReceiptState> {
         match self {
             Self::Pending => None,
-            Self::Withheld(taken) => Some(taken.into()),
+            Self::Taken(taken) => Some(taken.into()),
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) struct NotificationHeader {
     pub(crate) app: AppId,
     pub(crate) puid: Puid,
     pub(crate) user: UserId,
-    pub(crate) waiting: Waiting,
+    pub(crate) state: QueueState,
 }
 
 /// Whose a notification is.
@@ -149,7 +149,7 @@ impl TryFrom<NotificationHeaderRow> for NotificationHeader {
             app: id("notifications", &row.app_id)?,
             puid: id("notifications", &row.puid)?,
             user: UserId(row.user_id),
-            waiting: Waiting::of_code(row.state).ok_or(StoreError::Nonsense("notifications"))?,
+            state: QueueState::of_code(row.state).ok_or(StoreError::Nonsense("notifications"))?,
         })
     }
 }

@@ -143,7 +143,7 @@ pub(crate) mod notification {
         pub(crate) action: String,
         pub(crate) sent_at: i64,
         pub(crate) expires_at: i64,
-        /// See `rows::Waiting`.
+        /// See `rows::QueueState`.
         pub(crate) state: i32,
         /// Came with `ttl: 0`: for the devices connected then, never for a later one.
         pub(crate) live_only: bool,
