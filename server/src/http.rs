@@ -33,14 +33,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint};
+use poem::endpoint::ToDynEndpoint;
 use poem::http::{HeaderValue, header};
 use poem::middleware::CatchPanic;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
+use crate::route_table::{RouteTable, SharedEndpoint};
 
 use self::account::AccountApi;
 use self::app_service::AppServiceApi;
@@ -61,10 +62,7 @@ pub(crate) use self::error_response::ErrorResponse;
 pub use self::errors_markdown::errors_markdown;
 pub(crate) use self::finish::accepts_html;
 pub(crate) use self::form::FORM;
-pub(crate) use self::request_context::{RequestContext, cookie, session_cookie};
-
-/// An endpoint that several routes share.
-pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
+pub(crate) use self::request_context::{RequestContext, session_cookie};
 
 /// All calls.
 type Api = (
@@ -100,17 +98,20 @@ enum ApiTag {
     Documents,
 }
 
-/// All routes but the two sockets and the metrics: `pages` puts its own before those of the API, and tells which methods they know.
+/// Returns all routes except the two sockets and the metrics: those of the API, and those that
+/// `pages` puts before them.
 pub fn routes(
     context: Arc<ServerContext>,
-    pages: fn(SharedEndpoint) -> Route,
-    methods: &[(&str, &str)],
+    pages: fn(SharedEndpoint) -> RouteTable,
 ) -> impl Endpoint<Output = Response> {
     let api = service().into_endpoint().map_to_response();
-    let calls = pages(Arc::new(ToDynEndpoint(api)))
+    let table = pages(Arc::new(ToDynEndpoint(api)));
+    let allowed = AllowedMethods::of::<Api>(&table.methods());
+    let calls = table
+        .into_route()
         .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(context);
-    FinishResponse::new(calls, AllowedMethods::of::<Api>(methods))
+    FinishResponse::new(calls, allowed)
 }
 
 /// A refusal as an answer, for what is refused outside of these routes: by the sockets, which only know GET.

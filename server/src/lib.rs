@@ -10,7 +10,10 @@ pub mod web;
 
 pub mod http;
 
+mod cookie;
+mod form;
 mod page;
+pub mod route_table;
 
 mod acceptor;
 mod browserid;

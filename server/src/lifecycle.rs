@@ -28,6 +28,7 @@ use crate::http::{self, build_info};
 use crate::meter::{self, MetricsExporter};
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
+use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
 use crate::socket::origins::Origins;
 use crate::socket::registry::SocketRegistry;
@@ -339,9 +340,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: http::SharedEndpoint =
-        Arc::new(ToDynEndpoint(http::routes(context, web::pages, web::METHODS)));
-    let app_socket = web::page_or(&calls, app_socket);
+    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&calls, app_socket);
     let mut routes = Route::new()
         .at(
             "/presence",

@@ -1,45 +1,20 @@
-//! How a page looks: the frame that all pages share, the files that it loads, notices, times, and the page of a refusal.
-//!
-//! Nothing here knows what a page is about: that is `web`.
+//! The presentation of pages: their common layout, files, notices and times, the page of an error,
+//! and the type of every answer. What a page is about is in `web`.
 
 mod assets;
-mod moment;
+mod content_policy;
+mod error_page;
+mod layout;
+mod local_path;
 mod notice;
-mod policy;
-mod refusal;
-mod shell;
+mod response;
+mod timestamp;
 
 pub(crate) use self::assets::find as asset;
-pub(crate) use self::moment::Moment;
-pub(crate) use self::notice::{NOTICE_COOKIE, Notice};
-pub(crate) use self::policy::Policy;
-pub(crate) use self::refusal::refusal;
-pub(crate) use self::shell::{Place, Shell, Viewer};
-
-use askama::Template;
-use poem::Response;
-use poem::http::{StatusCode, header};
-use presence_protocol::{ApiError, Errno};
-
-/// A page as an answer.
-pub(crate) fn show(template: &impl Template, status: StatusCode, policy: &Policy) -> Response {
-    match template.render() {
-        Ok(html) => Response::builder()
-            .status(status)
-            .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, policy.as_str())
-            .body(html),
-        Err(error) => {
-            tracing::error!(%error, "page.failed");
-            Response::builder()
-                .status(StatusCode::INTERNAL_SERVER_ERROR)
-                .content_type("application/json; charset=utf-8")
-                .body(ApiError::from(Errno::Internal).to_json(None))
-        }
-    }
-}
-
-/// An answer that sends the browser to another page of this server.
-pub(crate) fn see_other(location: &str) -> Response {
-    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, location).finish()
-}
+pub(crate) use self::content_policy::ContentPolicy;
+pub(crate) use self::error_page::error_page;
+pub(crate) use self::layout::{Layout, LayoutUser, Section};
+pub(crate) use self::local_path::LocalPath;
+pub(crate) use self::notice::Notice;
+pub(crate) use self::response::{Caching, PageResponse};
+pub(crate) use self::timestamp::Timestamp;

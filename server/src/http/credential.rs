@@ -16,6 +16,8 @@ use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::client_address;
 use crate::context::ServerContext;
+use crate::cookie::SetCookie;
+use crate::form::CsrfCheck;
 
 use super::error_response::ErrorResponse;
 use super::request_context::{self, RequestContext};
@@ -50,18 +52,20 @@ impl AuthenticatedRequest {
     }
 
     /// The header that takes the cookie away, where the user came by it.
-    pub(crate) fn clear_cookie(&self) -> Option<String> {
+    pub(crate) fn clear_cookie(&self) -> Option<SetCookie> {
         self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
 
-    /// Refuses a write that another page could have sent with this user's cookie. A form carries the token in a field.
-    pub(crate) fn check_write(&self, csrf_field: Option<&str>) -> Result<(), ErrorResponse> {
-        let Some(token) = &self.cookie else { return Ok(()) };
-        let given = csrf_field.or(self.csrf.as_deref());
-        if self.same_origin && given.is_some_and(|given| sessions::is_csrf_token(token, given)) {
-            return Ok(());
+    /// Returns what must be checked before this user's request may change something.
+    pub(crate) fn csrf_check(&self) -> CsrfCheck<'_> {
+        match &self.cookie {
+            Some(session) => CsrfCheck::Cookie {
+                session,
+                same_origin: self.same_origin,
+                header: self.csrf.as_deref(),
+            },
+            None => CsrfCheck::Bearer,
         }
-        Err(Errno::Forbidden.into())
     }
 
     /// Refuses a session that may not do everything.
@@ -102,7 +106,7 @@ pub(super) struct FormSender(AuthenticatedRequest);
 impl SessionAuth {
     fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }
@@ -112,7 +116,7 @@ impl AccountAuth {
     fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         if writes {
-            user.check_write(None)?;
+            user.csrf_check().check()?;
         }
         Ok(Self(user))
     }

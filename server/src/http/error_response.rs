@@ -17,7 +17,7 @@ pub(crate) struct ErrorResponse(ApiError);
 
 impl ErrorResponse {
     /// What an error of the router or of an extractor is to a caller.
-    pub(super) fn of(error: Error) -> Self {
+    pub(crate) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
             Ok(refusal) => refusal,
             Err(error) => of_router(&error).into(),
@@ -32,7 +32,7 @@ impl ErrorResponse {
     /// The answer to a person.
     pub(super) fn page(&self) -> Response {
         crate::meter::count_error(self.0.errno);
-        page::refusal(&self.0)
+        page::error_page(&self.0).into_response()
     }
 
     /// The answer.

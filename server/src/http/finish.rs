@@ -67,10 +67,8 @@ pub(super) struct AllowedMethods(Vec<(String, Vec<Method>)>);
 
 impl AllowedMethods {
     /// The methods of an API, and those of `others`, each a path and a method.
-    pub(super) fn of<A: OpenApi>(others: &[(&str, &str)]) -> Self {
-        let others = others.iter().filter_map(|(path, method)| {
-            Some(((*path).to_owned(), vec![Method::from_bytes(method.as_bytes()).ok()?]))
-        });
+    pub(super) fn of<A: OpenApi>(others: &[(String, Method)]) -> Self {
+        let others = others.iter().map(|(path, method)| (path.clone(), vec![method.clone()]));
         let mut paths: Vec<(String, Vec<Method>)> = others.collect();
         for path in A::meta().into_iter().flat_map(|api| api.paths) {
             let methods = path.operations.iter().map(|operation| operation.method.clone());

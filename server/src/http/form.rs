@@ -6,10 +6,10 @@ use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
 use presence_protocol::ApiError;
 use presence_service::grants::RedirectTarget;
-use url::form_urlencoded;
+
+use crate::form::{UnverifiedForm, VerifiedForm};
 
 use super::body::{self, Fields, FromFields, JSON};
-use super::error_response::ErrorResponse;
 
 /// The media type of forms.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -81,39 +81,34 @@ pub(super) enum GrantBody {
     /// A script asks.
     Json(RedirectTarget),
     /// A page asks.
-    Form {
-        /// Where the user wants to go afterwards.
-        target: RedirectTarget,
-        /// What the user says.
-        decision: Decision,
-        /// The token of the session.
-        csrf_token: Option<String>,
-    },
+    Form(UnverifiedForm),
 }
 
-impl GrantBody {
-    /// The token that a form carries in a field.
-    pub(super) fn csrf_token(&self) -> Option<&str> {
-        match self {
-            Self::Json(_) => None,
-            Self::Form { csrf_token, .. } => csrf_token.as_deref(),
-        }
-    }
+/// The fields of the form of a consent page.
+pub(super) struct GrantDecision {
+    /// Where the user wants to go afterwards.
+    pub(super) target: RedirectTarget,
+    /// What the user says.
+    pub(super) decision: Decision,
+}
 
-    fn of_form(text: &str) -> Result<Self, ApiError> {
-        let given = |name: &str| {
-            let mut fields = form_urlencoded::parse(text.as_bytes());
-            fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+impl GrantDecision {
+    /// Reads the fields.
+    pub(super) fn of_form(form: &VerifiedForm) -> Result<Self, ApiError> {
+        let field = |name: &str| {
+            let value = form.raw(name).filter(|value| !value.is_empty());
+            value.map(str::to_owned)
         };
-        let field = |name: &str| given(name).filter(|value| !value.is_empty());
-        // An empty one is no yes: only a form that does not ask grants by being sent.
-        let decision = match given("decision").as_deref() {
+        // An empty decision is no consent: only a form that does not ask grants by being sent.
+        let decision = match form.raw("decision") {
             None | Some("yes") => Decision::Yes,
             Some("no") => Decision::No,
             Some(_) => return Err(body::invalid("decision", "yes or no")),
         };
-        let target = RedirectTarget { redirect: field("redirect"), state: field("state") };
-        Ok(Self::Form { target, decision, csrf_token: field("csrf_token") })
+        Ok(Self {
+            target: RedirectTarget { redirect: field("redirect"), state: field("state") },
+            decision,
+        })
     }
 }
 
@@ -142,7 +137,7 @@ impl<'a> ApiExtractor<'a> for GrantBody {
     ) -> poem::Result<Self> {
         let (text, media_type) = body::text(request, body, &[JSON, FORM]).await?;
         if media_type == Some(FORM) {
-            return Ok(Self::of_form(&text).map_err(ErrorResponse::from)?);
+            return Ok(Self::Form(UnverifiedForm::parse(&text)));
         }
         if text.is_empty() {
             return Ok(Self::Json(RedirectTarget::default()));

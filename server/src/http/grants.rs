@@ -15,7 +15,7 @@ use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
 use super::error_response::ErrorResponse;
-use super::form::{Decision, GrantBody};
+use super::form::{Decision, GrantBody, GrantDecision};
 use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
@@ -123,15 +123,16 @@ impl GrantsApi {
         appid: Path<Id>,
         body: GrantBody,
     ) -> Result<GrantAnswer, ErrorResponse> {
-        user.check_write(body.csrf_token())?;
-        let app = appid.app()?;
-        let (presence, me) = (user.service(), user.caller.user);
         match body {
             GrantBody::Json(target) => {
-                let given = presence.grant(me, app, &target).await?;
+                user.csrf_check().check()?;
+                let app = appid.app()?;
+                let given = user.service().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
-            GrantBody::Form { target, decision, .. } => {
+            GrantBody::Form(form) => {
+                let form = form.verify(&user.csrf_check())?;
+                let GrantDecision { target, decision } = GrantDecision::of_form(&form)?;
                 self.decide(&user, &appid, target, decision).await
             }
         }

@@ -9,6 +9,7 @@ use presence_protocol::Errno;
 
 use crate::client_address;
 use crate::context::ServerContext;
+use crate::cookie::{Cookie, SetCookie};
 
 use super::error_response::ErrorResponse;
 
@@ -48,36 +49,17 @@ fn is_same_origin(request: &Request, context: &ServerContext) -> bool {
         && origin.is_some_and(|origin| context.own_origins.iter().any(|own| own == origin))
 }
 
-/// The name of the cookie; over TLS one that browsers keep to this host.
-fn cookie_name(context: &ServerContext) -> &'static str {
-    if context.is_secure() { "__Host-presence" } else { "presence" }
-}
-
-/// The session token in the cookie.
+/// Returns the session token in the cookie.
 pub(super) fn session_of(request: &Request, context: &ServerContext) -> Option<String> {
-    cookie(request, cookie_name(context))
+    Cookie::SESSION.read(request, context.is_secure())
 }
 
-/// A cookie by its name.
-pub(crate) fn cookie(request: &Request, name: &str) -> Option<String> {
-    request
-        .headers()
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(known, _)| *known == name)
-        .map(|(_, token)| token.to_owned())
+/// Returns the header that sets the session cookie for a number of seconds.
+pub(crate) fn session_cookie(context: &ServerContext, token: &str, seconds: u64) -> SetCookie {
+    Cookie::SESSION.set(context.is_secure(), token, seconds)
 }
 
-/// The header that sets the cookie for so many seconds.
-pub(crate) fn session_cookie(context: &ServerContext, token: &str, seconds: u64) -> String {
-    let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
-    format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
-}
-
-/// The header that takes the cookie away.
-pub(super) fn clear_cookie(context: &ServerContext) -> String {
-    session_cookie(context, "", 0)
+/// Returns the header that removes the session cookie.
+pub(super) fn clear_cookie(context: &ServerContext) -> SetCookie {
+    Cookie::SESSION.remove(context.is_secure())
 }

@@ -10,6 +10,8 @@ use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
 
+use crate::cookie::SetCookie;
+
 use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
@@ -145,10 +147,8 @@ impl SessionApi {
         if !request.same_origin {
             return Ok(answer);
         }
-        Ok(answer.header(
-            header::SET_COOKIE,
-            request_context::session_cookie(&request.context, token, seconds),
-        ))
+        let cookie = request_context::session_cookie(&request.context, token, seconds);
+        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Who am I.
@@ -176,10 +176,10 @@ impl SessionApi {
 }
 
 /// It was done, and the cookie goes where there was one.
-pub(super) fn done_and_forgotten(clear_cookie: Option<String>) -> WithHeaders<Done> {
+pub(super) fn done_and_forgotten(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie),
+        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
         None => answer,
     }
 }

@@ -1,14 +1,15 @@
-//! The files that pages load: in the binary, under a path that changes with their content, so that browsers may keep them for ever.
+//! The files that pages load. They are part of the binary, and their path changes with their
+//! content, so that browsers may keep them for ever.
 
 use std::sync::LazyLock;
 
 /// A file.
 pub(crate) struct Asset {
-    /// Its name in the path.
+    /// The name in the path.
     pub(crate) name: &'static str,
-    /// Its media type.
+    /// The media type.
     pub(crate) media_type: &'static str,
-    /// What is in it.
+    /// The content.
     pub(crate) content: &'static str,
 }
 
@@ -42,7 +43,8 @@ assets! {
     "sidebar.js": SCRIPT;
 }
 
-/// What the path has of the content of all files. They share it, so that a script can name another by a relative path.
+/// The version in the path: a checksum of all files. They share it, so that a script can import
+/// another by a relative path.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = crc32fast::Hasher::new();
     for asset in ASSETS {
@@ -52,12 +54,12 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{:08x}", hasher.finalize())
 });
 
-/// The path of a file.
+/// Returns the path of a file.
 pub(crate) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 
-/// A file by its name, and whether the version in the path is the present one.
+/// Finds a file by its name. The flag is true if the version in the path is the current one.
 pub(crate) fn find(version: &str, name: &str) -> Option<(&'static Asset, bool)> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
     Some((asset, version == *VERSION))
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_found_under_its_path_and_no_other_is() {
+    fn a_file_is_found_under_its_path_and_no_other_file_is() {
         let path = path("presence.css");
         let (version, name) = path.strip_prefix("/assets/").unwrap().split_once('/').unwrap();
         assert!(find(version, name).is_some_and(|(_, current)| current));
@@ -77,10 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn no_file_names_another_origin() {
+    fn no_file_refers_to_another_origin() {
         for asset in ASSETS {
-            let elsewhere = asset.content.replace("http://www.w3.org/2000/svg", "");
-            assert!(!elsewhere.contains("://"), "{}", asset.name);
+            let content = asset.content.replace("http://www.w3.org/2000/svg", "");
+            assert!(!content.contains("://"), "{}", asset.name);
         }
     }
 }

@@ -1,38 +1,36 @@
-//! What a page says once about what was just done: carried by a cookie over the redirect that follows a form. The cookie holds
-//! the name of a notice and never a text, so nobody can put words into our mouth.
+//! Notices: the result of an action, shown once on the next page. A cookie carries the notice over
+//! the redirect that follows a form. It holds a name and never a text, so that nobody can make the
+//! page show a text of their own.
 
-/// The cookie that carries a notice.
-pub(crate) const NOTICE_COOKIE: &str = "presence-notice";
-
-/// How a notice is meant.
+/// The result that a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// It was done.
-    Good,
-    /// It was not.
-    Bad,
+pub(crate) enum Severity {
+    /// The action was done.
+    Success,
+    /// The action was not done.
+    Error,
 }
 
-impl Tone {
-    /// The class of the notice.
+impl Severity {
+    /// Returns the CSS class of the notice.
     pub(crate) fn class(self) -> &'static str {
         match self {
-            Self::Good => "good",
-            Self::Bad => "bad",
+            Self::Success => "success",
+            Self::Error => "error",
         }
     }
 }
 
 macro_rules! notices {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $tone:ident, $text:literal;)+) => {
-        /// Something that was done, or was not.
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $severity:ident, $text:literal;)+) => {
+        /// The result of an action.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Notice {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Notice {
-            /// The notice of a name.
+            /// Returns the notice with a name.
             pub(crate) fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)+
@@ -40,21 +38,21 @@ macro_rules! notices {
                 }
             }
 
-            /// The name in the cookie.
+            /// Returns the name for the cookie.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// How it is meant.
-            pub(crate) fn tone(self) -> Tone {
+            /// Returns the severity.
+            pub(crate) fn severity(self) -> Severity {
                 match self {
-                    $(Self::$variant => Tone::$tone,)+
+                    $(Self::$variant => Severity::$severity,)+
                 }
             }
 
-            /// What the page says.
+            /// Returns the text that the page shows.
             pub(crate) fn text(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -65,48 +63,48 @@ macro_rules! notices {
 }
 
 notices! {
-    /// Signed in.
-    SignedIn = "signed-in", Good, "You are signed in.";
-    /// Signed out.
-    SignedOut = "signed-out", Good, "You are signed out.";
-    /// A grant was paused.
-    Paused = "paused", Good, "Paused. The application sees you offline until you resume it.";
-    /// A grant was resumed.
-    Resumed = "resumed", Good, "Resumed. The application sees you again.";
-    /// A grant was revoked.
-    Revoked = "revoked", Good, "Revoked. The application has lost sight of you, for good.";
-    /// The grant was not there any more.
-    NoSuchGrant = "no-such-grant", Bad, "That application could not see you any more already.";
-    /// A device was ended.
-    DeviceEnded = "device-ended", Good, "The device was signed off.";
-    /// The device was not there any more.
-    NoSuchDevice = "no-such-device", Bad, "That device was gone already.";
-    /// The account was erased.
-    Erased = "erased", Good, "Your account is erased. Nothing about you is left here.";
-    /// An account was to be erased, and the e-mail was not that of it.
-    NotErased = "not-erased", Bad, "Nothing was erased: what you typed is not your e-mail address.";
-    /// An Application was registered.
-    Registered = "registered", Good, "Registered. Now show that the domain is yours.";
-    /// The domain of an Application was verified.
-    DomainVerified = "domain-verified", Good, "Verified: the domain is yours. Now start the application.";
-    /// An Application was started.
-    Started = "started", Good, "Started. The application is told of its users again.";
-    /// An Application was stopped.
-    Stopped = "stopped", Good, "Stopped. Its sockets were closed; its keys and its users' grants stay.";
-    /// An Application was changed.
-    ApplicationChanged = "application-changed", Good, "Changed.";
-    /// An Application got another domain.
-    DomainChanged = "domain-changed", Good, "Changed. The application is stopped until the new domain is verified.";
-    /// An Application was removed.
-    ApplicationRemoved = "application-removed", Good, "Removed, with everything that was held of the application.";
-    /// A key was revoked.
-    KeyDeleted = "key-deleted", Good, "The key was revoked, and the sockets that used it were closed.";
-    /// The key was not there any more.
-    NoSuchKey = "no-such-key", Bad, "That key was revoked already.";
+    /// The user signed in.
+    SignedIn = "signed-in", Success, "You are signed in.";
+    /// The user signed out.
+    SignedOut = "signed-out", Success, "You are signed out.";
+    /// The user paused a grant.
+    Paused = "paused", Success, "Paused. The application sees you as offline until you resume it.";
+    /// The user resumed a grant.
+    Resumed = "resumed", Success, "Resumed. The application sees your status again.";
+    /// The user revoked a grant.
+    Revoked = "revoked", Success, "Revoked. The application can no longer see you.";
+    /// The grant did not exist any more.
+    NoSuchGrant = "no-such-grant", Error, "That application could already not see you any more.";
+    /// The user disconnected a device.
+    DeviceEnded = "device-ended", Success, "The device was disconnected.";
+    /// The device did not exist any more.
+    NoSuchDevice = "no-such-device", Error, "That device was already disconnected.";
+    /// The user erased the account.
+    Erased = "erased", Success, "Your account was erased. We have deleted everything about you.";
+    /// The user typed another e-mail address than that of the account.
+    NotErased = "not-erased", Error, "Nothing was erased: the text you typed is not your e-mail address.";
+    /// The developer registered an Application.
+    Registered = "registered", Success, "Registered. Next, verify your domain.";
+    /// The developer verified a domain.
+    DomainVerified = "domain-verified", Success, "Your domain is verified. Now you can start the application.";
+    /// The developer started an Application.
+    Started = "started", Success, "Started. The application receives the status of its users again.";
+    /// The developer stopped an Application.
+    Stopped = "stopped", Success, "Stopped. Its connections were closed. Its keys and permissions are kept.";
+    /// The developer changed an Application.
+    ApplicationChanged = "application-changed", Success, "Your changes were saved.";
+    /// The developer changed the domain of an Application.
+    DomainChanged = "domain-changed", Success, "Your changes were saved. The application is stopped until you verify the new domain.";
+    /// The developer removed an Application.
+    ApplicationRemoved = "application-removed", Success, "The application and all its data were removed.";
+    /// The developer revoked a key.
+    KeyDeleted = "key-deleted", Success, "The key was revoked, and all connections that used it were closed.";
+    /// The key did not exist any more.
+    NoSuchKey = "no-such-key", Error, "That key was already revoked.";
     /// The operator signed in.
-    OperatorSignedIn = "operator-signed-in", Good, "You are signed in as the operator.";
+    OperatorSignedIn = "operator-signed-in", Success, "You are signed in as the operator.";
     /// The operator blocked an Application.
-    Blocked = "blocked", Good, "Blocked. Its sockets were closed, and its developer cannot start it.";
-    /// The operator ended a block.
-    Unblocked = "unblocked", Good, "Not blocked any more. The application is again what its developer made it.";
+    Blocked = "blocked", Success, "Blocked. The application's connections were closed, and its developer cannot start it.";
+    /// The operator unblocked an Application.
+    Unblocked = "unblocked", Success, "Unblocked. The application is back in the state that its developer chose.";
 }

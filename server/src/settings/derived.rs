@@ -66,7 +66,7 @@ impl Settings {
             apps_per_developer: self.apps_per_developer,
             kept: Retention {
                 entries: self.app_queue_updates,
-                age: millis(self.app_queue_seconds),
+                age: seconds(self.app_queue_seconds),
             },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_bell_rings_at_its_time_and_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.call_at(3, &bell);
         (1..=2).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_call_beyond_one_turn_does_not_come_early() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.call_at(SLOTS * 2 + 3, &bell);
         (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
         assert!(!rung(&bell));
@@ -130,11 +130,8 @@ mod tests {
 
     #[test]
     fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
-        let (wheel, late, early) = (
-            TimerWheel::default(),
-            Arc::new(SocketWaker::default()),
-            Arc::new(SocketWaker::default()),
-        );
+        let (wheel, late, early) =
+            (wheel(), Arc::new(SocketWaker::default()), Arc::new(SocketWaker::default()));
         wheel.call_at(5, &late);
         wheel.call_at(SLOTS * 4, &early);
         wheel.turn_to(SLOTS * 3);
@@ -143,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_call_for_a_time_that_is_over_comes_at_once() {
-        let (wheel, bell) = (TimerWheel::default(), Arc::new(SocketWaker::default()));
+        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
         wheel.turn_to(7);
         wheel.call_at(7, &bell);
         assert!(rung(&bell));

@@ -1,51 +1,42 @@
-//! The pages of a developer, below `/myapps`: register an Application, prove its domain, start it, hold its keys, try it out.
+//! The pages of a developer, below `/myapps`: register an Application, verify its domain, start it,
+//! manage its keys, and try it out.
 //!
-//! The path of an Application is also that of its AppService Presence Channel. Who asks for HTML and for no upgrade gets the page,
-//! everybody else the socket; `lifecycle` tells them apart.
+//! The path of an Application is also that of its AppService Presence Channel. A request for HTML
+//! without an upgrade gets the page, any other request the socket; `lifecycle` decides.
 //!
-//! A new API key is shown in the answer to the form that made it, and kept nowhere: not in a cookie, not in a path, not in memory. So
-//! these answers are no redirects; they say in `data-at` where the page is found again, and a reload goes there.
+//! A new API key is shown in the answer to the form that made it, and is stored nowhere: in no
+//! cookie, in no path, not in memory. Such an answer is no redirect. It names the path of the page in
+//! `data-page-path`, and a reload leads there.
 
+mod activation;
 mod application;
 mod applications;
 mod change;
 mod console;
 mod keys;
 mod remove;
-mod steps;
 
+mod details;
 mod draft;
-mod view;
 
-use poem::{FromRequest, Request, RequestBody, Route, get, post};
-use presence_protocol::{AppId, Errno};
-
-use crate::http::ErrorResponse;
+use super::page_routes::PageRoutes;
 
 /// Adds these pages.
-pub(super) fn at(routes: Route) -> Route {
+pub(super) fn add_routes(routes: PageRoutes) -> PageRoutes {
     routes
-        .at("/myapps", get(applications::list).post(applications::register))
-        .at("/myapps/", get(applications::list))
-        .at("/myapps/new", get(applications::new))
-        .at("/myapps/:appid", get(application::show))
-        .at("/myapps/:appid/verify", post(steps::verify))
-        .at("/myapps/:appid/activate", post(steps::activate))
-        .at("/myapps/:appid/deactivate", post(steps::deactivate))
-        .at("/myapps/:appid/change", get(change::show).post(change::change))
-        .at("/myapps/:appid/remove", get(remove::show).post(remove::remove))
-        .at("/myapps/:appid/keys", post(keys::make))
-        .at("/myapps/:appid/keys/:key/delete", post(keys::delete))
-        .at("/myapps/:appid/console", get(console::show))
-}
-
-/// The Application in the path. The path itself is asked, since the router of the sockets may have named its parts before.
-struct Named(AppId);
-
-impl<'a> FromRequest<'a> for Named {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        let text = request.uri().path().split('/').nth(2).unwrap_or_default();
-        let app = text.parse().map_err(|_| ErrorResponse::from(Errno::UnknownApplication))?;
-        Ok(Self(app))
-    }
+        .get("/myapps", applications::list)
+        .post("/myapps", applications::register)
+        .get("/myapps/", applications::list)
+        .get("/myapps/new", applications::new)
+        .get("/myapps/:appid", application::show)
+        .post("/myapps/:appid/verify", activation::verify)
+        .post("/myapps/:appid/activate", activation::activate)
+        .post("/myapps/:appid/deactivate", activation::deactivate)
+        .get("/myapps/:appid/change", change::show)
+        .post("/myapps/:appid/change", change::change)
+        .get("/myapps/:appid/remove", remove::show)
+        .post("/myapps/:appid/remove", remove::remove)
+        .post("/myapps/:appid/keys", keys::create)
+        .post("/myapps/:appid/keys/:key/delete", keys::delete)
+        .get("/myapps/:appid/console", console::show)
 }

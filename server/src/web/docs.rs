@@ -1,58 +1,60 @@
-//! The API documents to read: the REST API with a console to try it, both channels, the errors. Everything comes from this server.
+//! The API documents: the REST API with a console to try it, both channels, and the errors. All of
+//! them come from this server.
 
 mod channels;
-mod document;
 mod fields;
 mod markdown;
+mod yaml;
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use bytes::Bytes;
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
 use poem::web::Path;
-use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::{self, ErrorResponse};
-use crate::page::{Place, Policy, Shell};
+use crate::http;
+use crate::page::{Caching, ContentPolicy, Layout, PageResponse, Section};
 
-use self::channels::Channels;
-use super::Visitor;
+use self::channels::ChannelsDocument;
+use super::page_routes::PageResult;
+use super::request_parts::Public;
+use super::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct RestPage {
-    shell: Shell,
-    here: Part,
+    layout: Layout,
+    current: DocumentTab,
 }
 
 #[derive(Template)]
 #[template(path = "docs_channels.html")]
 struct ChannelsPage {
-    shell: Shell,
-    here: Part,
-    document: &'static Channels,
+    layout: Layout,
+    current: DocumentTab,
+    document: &'static ChannelsDocument,
 }
 
 #[derive(Template)]
 #[template(path = "docs_errors.html")]
 struct ErrorsPage {
-    shell: Shell,
-    here: Part,
+    layout: Layout,
+    current: DocumentTab,
     text: &'static str,
 }
 
-/// A part of the documents.
+/// A document, as an entry of the tabs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum DocumentTab {
     Rest,
     Channels,
     Errors,
 }
 
-impl Part {
-    /// All parts, each with where it is and what it is called.
+impl DocumentTab {
+    /// All tabs, each with its path and its label.
     const ALL: [(Self, &str, &str); 3] = [
         (Self::Rest, "/docs", "REST API"),
         (Self::Channels, "/docs/channels", "Channels"),
@@ -60,32 +62,33 @@ impl Part {
     ];
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn show_rest(visitor: Visitor) -> Response {
-    let shell = visitor.shell("The REST API", Place::Elsewhere);
-    let page = RestPage { shell, here: Part::Rest };
-    visitor.show_with(&page, StatusCode::OK, &Policy::of_viewer())
+/// Shows the REST API.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn show_rest(visitor: Visitor) -> PageResult {
+    let layout = visitor.layout("The REST API", Section::Unlisted);
+    let page = RestPage { layout, current: DocumentTab::Rest };
+    Ok(visitor.show_with(&page, StatusCode::OK, &ContentPolicy::api_viewer()))
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn show_channels(visitor: Visitor) -> Response {
-    static DOCUMENT: LazyLock<Channels> = LazyLock::new(Channels::read);
-    let shell = visitor.shell("The channels", Place::Elsewhere);
-    visitor.show(&ChannelsPage { shell, here: Part::Channels, document: &DOCUMENT })
+/// Shows both channels.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn show_channels(visitor: Visitor) -> PageResult {
+    static DOCUMENT: LazyLock<ChannelsDocument> = LazyLock::new(ChannelsDocument::read);
+    let layout = visitor.layout("The channels", Section::Unlisted);
+    let page = ChannelsPage { layout, current: DocumentTab::Channels, document: &DOCUMENT };
+    Ok(visitor.show(&page))
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn show_errors(visitor: Visitor) -> Response {
+/// Shows the errors and the close codes.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn show_errors(visitor: Visitor) -> PageResult {
     static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_markdown()));
-    let shell = visitor.shell("Errors and close codes", Place::Elsewhere);
-    visitor.show(&ErrorsPage { shell, here: Part::Errors, text: &TEXT })
+    let layout = visitor.layout("Errors and close codes", Section::Unlisted);
+    Ok(visitor.show(&ErrorsPage { layout, current: DocumentTab::Errors, text: &TEXT }))
 }
 
-/// The script and the style of the viewer. They are those that poem-openapi carries, taken out of its page so that none need be
-/// inline.
+/// The script and the style of the viewer, taken out of the page of poem-openapi, so that neither
+/// must be inline.
 static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
     let html = http::swagger_ui_page();
     let part = |tag: &str| {
@@ -99,13 +102,10 @@ static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
     ]
 });
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn viewer_file(Path(name): Path<String>) -> poem::Result<Response> {
+/// Returns a file of the viewer.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn viewer_file(_: Public, Path(name): Path<String>) -> PageResult {
     let found = VIEWER.iter().find(|(known, ..)| *known == name);
-    let (_, media_type, content) = found.ok_or(ErrorResponse::from(Errno::NotFound))?;
-    Ok(Response::builder()
-        .content_type(media_type)
-        .header(header::CACHE_CONTROL, "public, max-age=3600")
-        .body(content.clone()))
+    let (_, media_type, content) = found.ok_or(Errno::NotFound)?;
+    Ok(PageResponse::file(media_type, content.clone(), Caching::Hour))
 }

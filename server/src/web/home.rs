@@ -1,21 +1,21 @@
-//! What this is.
+//! The start page.
 
 use askama::Template;
-use poem::{Response, handler};
 
-use crate::page::{Place, Shell};
+use crate::page::{Layout, Section};
 
-use super::Visitor;
+use super::page_routes::PageResult;
+use super::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "home.html")]
-struct Home {
-    shell: Shell,
+struct HomePage {
+    layout: Layout,
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn show(visitor: Visitor) -> Response {
-    let shell = visitor.shell("Reachable, on your terms", Place::Home);
-    visitor.show(&Home { shell })
+/// Shows the start page.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn show(visitor: Visitor) -> PageResult {
+    let layout = visitor.layout("Your status, on your terms", Section::Home);
+    Ok(visitor.show(&HomePage { layout }))
 }

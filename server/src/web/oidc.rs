@@ -1,194 +1,176 @@
-//! Signing in by OpenID Connect: to the provider, and back.
+//! Signing in by OpenID Connect: the redirect to the provider, and the way back.
 //!
-//! A browser begins at `/sign-in/oidc/<name>?return=<path>` and is sent to the provider, which sends it back to
-//! `/sign-in/oidc/<name>/callback`: that address is to be registered there. What goes wrong is shown as a page that says what to do,
-//! and nothing of what the provider said. `ServerContext::code_flow` lists the providers.
+//! A browser begins at `/sign-in/oidc/<name>?return=<path>` and is sent to the provider, which
+//! sends it back to `/sign-in/oidc/<name>/callback`. That address must be registered at the
+//! provider. A failure is shown as a page that says what to do, and repeats nothing of what the
+//! provider sent. `ServerContext::code_flow` lists the providers.
 
 use askama::Template;
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::StatusCode;
 use poem::web::{Path, Query};
-use poem::{Request, Response, handler};
+use poem::{Request, RequestBody};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
 use presence_protocol::{ApiError, Errno};
 use presence_service::attempts::Attempt;
-use serde::Deserialize;
 
-use crate::client_address;
 use crate::context::ServerContext;
-use crate::http::{ErrorResponse, cookie};
-use crate::page::{self, Place, Policy, Shell};
+use crate::cookie::Cookie;
+use crate::http::RequestContext;
+use crate::page::{Layout, LocalPath, PageResponse, Section};
 
-use super::visitor::set_cookie;
-use super::{Visitor, return_path, sign_in};
+use super::page_routes::{FromPageRequest, PageError, PageResult};
+use super::request_parts::{ClientAddress, PathAndQuery, SignInQuery};
+use super::sign_in;
+use super::visitor::Visitor;
 
-/// How long a browser keeps its secret, in seconds: as long as a user may take at the provider.
-const KEPT: u32 = 600;
-/// The longest path that is carried to the provider and back, in bytes: addresses must not become too long for it.
-const LONGEST_RETURN: usize = 2_000;
-/// The length of a browser's secret.
-const SECRET: usize = 43;
-
-/// What the beginning is asked with.
-#[derive(Deserialize)]
-pub(super) struct Wish {
-    #[serde(rename = "return")]
-    back: Option<String>,
-}
+/// The time that a browser keeps its secret, in seconds: as long as a user may take at the
+/// provider.
+const SECRET_SECONDS: u64 = 600;
+/// The maximum length of the return path, in bytes, since the address of the provider carries it.
+const MAX_RETURN_PATH_BYTES: usize = 2_000;
+/// The length of a browser's secret, in bytes.
+const SECRET_BYTES: usize = 43;
 
 #[derive(Template)]
 #[template(path = "sign_in_failed.html")]
-struct FailedPage {
-    shell: Shell,
+struct SignInFailedPage {
+    layout: Layout,
     help: &'static str,
     errno: Errno,
 }
 
+/// The secret that identifies this browser. All sign-ins of the browser share it, also those of
+/// other tabs.
+pub(super) struct BrowserSecret(Option<String>);
+
+impl FromPageRequest for BrowserSecret {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
+        let RequestContext { context, .. } = RequestContext::of(request)?;
+        let secret = Cookie::SIGN_IN.read(request, context.is_secure());
+        let is_secret = |secret: &String| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            secret.len() == SECRET_BYTES && secret.bytes().all(is_plain)
+        };
+        Ok(Self(secret.filter(is_secret)))
+    }
+}
+
 /// Sends the browser to the provider.
-#[handler]
 pub(super) async fn begin(
-    request: &Request,
     visitor: Visitor,
     Path(provider): Path<String>,
-    Query(wish): Query<Wish>,
-) -> poem::Result<Response> {
-    let context = &visitor.context;
-    let back = wish.back.as_deref().and_then(return_path::parse);
-    let back = back.filter(|back| back.len() <= LONGEST_RETURN).unwrap_or(sign_in::HOME);
+    Query(query): Query<SignInQuery>,
+    BrowserSecret(secret): BrowserSecret,
+) -> PageResult {
+    let context = visitor.context();
+    let is_short = |path: &LocalPath| path.as_str().len() <= MAX_RETURN_PATH_BYTES;
+    let return_path = query.return_path().filter(is_short);
+    let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
     let flow = flow(context)?;
-    let begun = match browser(request, context) {
-        Some(secret) => Ok(secret),
-        None => CodeFlow::browser_secret(),
+    let now = context.service.now();
+    let begun = async {
+        let secret = secret.map_or_else(CodeFlow::browser_secret, Ok)?;
+        let url = flow.begin(&provider, return_path.as_str(), &secret, now).await?;
+        Ok((url, secret))
     };
-    let begun = match begun {
-        Ok(secret) => {
-            let url = flow.begin(&provider, back, &secret, context.service.now()).await;
-            url.map(|url| (url, secret))
-        }
-        Err(error) => Err(error),
-    };
-    match begun {
+    match begun.await {
         Ok((url, secret)) => {
-            let mut response = page::see_other(url.as_str());
-            set_cookie(&mut response, &browser_cookie(context, &secret));
-            Ok(without_referrer(response))
+            let cookie = Cookie::SIGN_IN.set(context.is_secure(), &secret, SECRET_SECONDS);
+            Ok(PageResponse::to_provider(&url).with_cookie(&cookie))
         }
         Err(error) => failed(&visitor, &provider, error),
     }
 }
 
-/// Takes the browser back from the provider.
-#[handler]
+/// Receives the browser from the provider.
 pub(super) async fn finish(
-    request: &Request,
     visitor: Visitor,
     Path(provider): Path<String>,
-) -> poem::Result<Response> {
-    let context = &visitor.context;
-    let answer = Answer::of_query(request.uri().query().unwrap_or_default());
-    let secret = browser(request, context);
+    BrowserSecret(secret): BrowserSecret,
+    here: PathAndQuery,
+    ClientAddress(client): ClientAddress,
+) -> PageResult {
+    let context = visitor.context();
+    let answer = Answer::of_query(here.query());
     let now = context.service.now();
     let flow = flow(context)?;
-    let mut fault = FlowError::Busy;
+    let mut failure = FlowError::Busy;
     let finishing = async {
         let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
         finished.map_err(|error| {
-            fault = error;
-            ApiError::from(in_plain_words(error).0)
+            failure = error;
+            ApiError::from(user_message(error).0)
         })
     };
-    // What is brought back is a credential as any other: a code that is no good has the provider asked for nothing.
-    let finished =
-        context.service.attempt(client_address::of(request), Attempt::SignIn, finishing).await;
-    let finished = match finished {
+    // The code is a credential as any other: a bad one makes the server ask the provider in vain.
+    let finished = match context.service.attempt(client, Attempt::SignIn, finishing).await {
         Ok(finished) => finished,
-        Err(ko) if ko.errno == Errno::SlowDown => {
+        Err(error) if error.errno == Errno::SlowDown => {
             return failed(&visitor, &provider, FlowError::Busy);
         }
-        Err(_) => return failed(&visitor, &provider, fault),
+        Err(_) => return failed(&visitor, &provider, failure),
     };
-    let opened = context.service.open_session_for(finished.identity, Scope::Account).await;
-    let opened = opened.map_err(ErrorResponse::from)?;
-    let response = sign_in::enter(request, context, &opened, &finished.return_path).await;
-    Ok(without_referrer(response))
+    let opened = context.service.open_session_for(finished.identity, Scope::Account).await?;
+    let return_path = LocalPath::parse(&finished.return_path);
+    let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
+    Ok(sign_in::enter(&visitor, &opened, &return_path).await)
 }
 
-fn flow(context: &ServerContext) -> Result<&CodeFlow, ErrorResponse> {
-    context.code_flow.as_ref().ok_or(ErrorResponse::from(Errno::NotFound))
+fn flow(context: &ServerContext) -> Result<&CodeFlow, Errno> {
+    context.code_flow.as_ref().ok_or(Errno::NotFound)
 }
 
-/// The name of the cookie; over TLS one that browsers keep to this host.
-fn cookie_name(context: &ServerContext) -> &'static str {
-    if context.is_secure() { "__Host-presence-sign-in" } else { "presence-sign-in" }
-}
-
-/// The secret by which this browser is known, also to a sign-in that it has begun in another tab.
-fn browser(request: &Request, context: &ServerContext) -> Option<String> {
-    let secret = cookie(request, cookie_name(context))?;
-    let plain = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    (plain && secret.len() == SECRET).then_some(secret)
-}
-
-/// The cookie comes along when the provider sends the browser back, which `SameSite=Strict` would forbid.
-fn browser_cookie(context: &ServerContext, secret: &str) -> String {
-    let (name, secure) = (cookie_name(context), if context.is_secure() { "; Secure" } else { "" });
-    format!("{name}={secret}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Lax{secure}")
-}
-
-/// The addresses on this way hold the code.
-fn without_referrer(mut response: Response) -> Response {
-    let value = HeaderValue::from_static("no-referrer");
-    response.headers_mut().insert(header::REFERRER_POLICY, value);
-    response
-}
-
-fn failed(visitor: &Visitor, provider: &str, error: FlowError) -> poem::Result<Response> {
-    let (errno, title, help) = in_plain_words(error);
+fn failed(visitor: &Visitor, provider: &str, error: FlowError) -> PageResult {
+    let (errno, title, help) = user_message(error);
     if errno == Errno::NotFound {
-        return Err(ErrorResponse::from(errno).into());
+        return Err(errno.into());
     }
     if matches!(error, FlowError::ClientRefused | FlowError::Unavailable) {
         warn(provider, error);
     }
-    let shell = visitor.shell(title, Place::Elsewhere);
+    let layout = visitor.layout(title, Section::Unlisted);
     let status = StatusCode::from_u16(errno.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let page = FailedPage { shell, help, errno };
-    Ok(without_referrer(visitor.show_with(&page, status, &Policy::new())))
+    Ok(visitor.show_problem(&SignInFailedPage { layout, help, errno }, status))
 }
 
-/// Tells the operator.
+/// Logs a failure that the operator can do something about.
 fn warn(provider: &str, error: FlowError) {
     tracing::warn!(provider, %error, "sign_in.failed");
 }
 
-/// What it is to a caller, what happened, and what to do.
-fn in_plain_words(error: FlowError) -> (Errno, &'static str, &'static str) {
+/// Returns the error of the registry, a title that says what happened, and a text that says what to
+/// do.
+fn user_message(error: FlowError) -> (Errno, &'static str, &'static str) {
     match error {
-        FlowError::UnknownProvider => (Errno::NotFound, "There is nothing here", ""),
+        FlowError::UnknownProvider => (Errno::NotFound, "Page not found", ""),
         FlowError::Stale => (
             Errno::InvalidAssertion,
-            "This sign-in was not begun here",
-            "It took too long, was finished already, or was begun in another browser. Begin again, and allow cookies for this \
-             site.",
+            "This sign-in has expired",
+            "It took too long, was already finished, or was started in another browser. Start \
+             again, and allow cookies for this site.",
         ),
         FlowError::Declined => (
             Errno::InvalidAssertion,
             "You were not signed in",
-            "You or your identity provider said no. Nothing was shared.",
+            "You cancelled the sign-in, or your sign-in service did not allow it. Nothing was \
+             shared.",
         ),
         FlowError::CodeRefused | FlowError::MixedUp | FlowError::Invalid(_) => (
             Errno::InvalidAssertion,
             "You could not be signed in",
-            "What your identity provider told us does not prove who you are. Your e-mail address may not be verified there, or \
-             may not be one that this provider speaks for.",
+            "Your sign-in service did not confirm your e-mail address. Your address may not be \
+             verified there, or it may belong to another service.",
         ),
         FlowError::ClientRefused | FlowError::Unavailable => (
             Errno::IdentityUnavailable,
-            "Your identity provider cannot be reached",
-            "This is not your fault. Try again in a minute.",
+            "Your sign-in service cannot be reached",
+            "You did nothing wrong. Try again in a minute.",
         ),
-        FlowError::Busy => {
-            (Errno::SlowDown, "Too many are signing in", "Wait a moment, then try again.")
-        }
+        FlowError::Busy => (
+            Errno::SlowDown,
+            "Too many people are signing in at the moment",
+            "Wait a moment, then try again.",
+        ),
     }
 }

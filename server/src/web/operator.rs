@@ -1,28 +1,29 @@
-//! The pages of the operator, below `/admin`: how the server is, and the switch for an Application that misbehaves. They are not
-//! there unless the settings hold the digest of an operator's token; who has the token enters, whoever else is signed in as a user.
+//! The pages of the operator, below `/admin`: the status of the server, and blocking an Application
+//! that misbehaves. They exist only if the settings hold the digest of an operator's token. Whoever
+//! has the token is the operator, independently of any user's session.
 //!
-//! Deliberately without e-mails: an operator needs none for any of this.
+//! No e-mail address is shown here, since an operator needs none.
 
 mod applications;
-mod entrance;
 mod figures;
+mod sign_in;
 
 mod exposition;
-mod guard;
+mod session;
 
-use poem::{Route, get, post};
+use super::page_routes::PageRoutes;
 
-/// Where the figures are; how a drain goes on can still be seen there.
+/// The path of the metrics for the status page. It still answers while the server drains.
 pub(crate) const FIGURES: &str = "/admin/figures";
 
 /// Adds these pages.
-pub(super) fn at(routes: Route) -> Route {
+pub(super) fn add_routes(routes: PageRoutes) -> PageRoutes {
     routes
-        .at("/admin", get(entrance::show))
-        .at("/admin/sign-in", post(entrance::sign_in))
-        .at("/admin/sign-out", post(entrance::sign_out))
-        .at(FIGURES, get(figures::figures))
-        .at("/admin/applications", get(applications::find))
-        .at("/admin/applications/:appid/block", post(applications::block))
-        .at("/admin/applications/:appid/unblock", post(applications::unblock))
+        .get("/admin", sign_in::show)
+        .post("/admin/sign-in", sign_in::sign_in)
+        .post("/admin/sign-out", sign_in::sign_out)
+        .get(FIGURES, figures::figures)
+        .get("/admin/applications", applications::find)
+        .post("/admin/applications/:appid/block", applications::block)
+        .post("/admin/applications/:appid/unblock", applications::unblock)
 }

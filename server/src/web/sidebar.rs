@@ -1,11 +1,9 @@
-//! My presence: status and notifications over a device's socket of the page's own, who sees me, my devices, my account.
+//! The page of a user: the own status, the Applications that can see it, devices, and the account.
 
 pub(super) mod erase;
 
-use std::str::FromStr;
-
 use askama::Template;
-use poem::{Response, handler};
+use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;
 use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
 use presence_service::GrantedApp;
@@ -13,29 +11,29 @@ use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::http::ErrorResponse;
-use crate::page::{Moment, Notice, Place, Shell};
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section, Timestamp};
 
-use super::visitor::see_other;
-use super::{SignedForm, Visitor};
+use super::forms::UserForm;
+use super::page_routes::PageResult;
+use super::visitor::Visitor;
 
-/// Where it is.
-pub(super) const PATH: &str = "/sidebar";
+/// The path of the page.
+const PATH: &str = "/sidebar";
 
 #[derive(Template)]
 #[template(path = "sidebar.html")]
-struct Sidebar {
-    shell: Shell,
+struct SidebarPage {
+    layout: Layout,
     grants: Vec<GrantRow>,
     devices: Vec<DeviceRow>,
-    /// What Applications see where nothing is paused or hidden: the best of the devices.
-    best: &'static str,
+    /// The status that Applications see unless the grant is paused: the best of all devices.
+    visible_status: &'static str,
 }
 
 #[derive(Template)]
-#[template(path = "sidebar_stranger.html")]
-struct ForStrangers {
-    shell: Shell,
+#[template(path = "sidebar_signed_out.html")]
+struct SignedOutPage {
+    layout: Layout,
 }
 
 /// An Application that sees the user.
@@ -46,8 +44,8 @@ struct GrantRow {
     domain: String,
     paused: bool,
     active: bool,
-    granted: Moment,
-    looked: Option<Moment>,
+    granted_at: Timestamp,
+    last_checked_at: Option<Timestamp>,
 }
 
 impl From<GrantedApp> for GrantRow {
@@ -59,9 +57,9 @@ impl From<GrantedApp> for GrantRow {
             name,
             domain,
             paused: grant.paused,
-            active: state == presence_core::ApplicationState::Active,
-            granted: Moment::new(grant.granted_at),
-            looked: last_looked_at.map(Moment::new),
+            active: state == ApplicationState::Active,
+            granted_at: Timestamp::new(grant.granted_at),
+            last_checked_at: last_looked_at.map(Timestamp::new),
         }
     }
 }
@@ -70,24 +68,24 @@ impl From<GrantedApp> for GrantRow {
 struct DeviceRow {
     name: String,
     status: &'static str,
-    message: Option<String>,
+    text: Option<String>,
     connected: bool,
-    since: Moment,
+    since: Timestamp,
 }
 
 impl From<DeviceInfo> for DeviceRow {
     fn from(info: DeviceInfo) -> Self {
         Self {
             name: info.device.to_string(),
-            status: word(info.view.status),
-            message: info.view.text.map(String::from),
+            status: status_name(info.view.status),
+            text: info.view.text.map(String::from),
             connected: info.connected,
-            since: Moment::new(info.since),
+            since: Timestamp::new(info.since),
         }
     }
 }
 
-fn word(status: Status) -> &'static str {
+fn status_name(status: Status) -> &'static str {
     match status {
         Status::Online => "online",
         Status::Unavailable => "unavailable",
@@ -95,73 +93,62 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-#[handler]
-pub(super) async fn show(visitor: Visitor) -> poem::Result<Response> {
-    let shell = visitor.shell("My presence", Place::Presence);
+/// Shows the page.
+pub(super) async fn show(visitor: Visitor) -> PageResult {
+    let layout = visitor.layout("My presence", Section::Presence);
     let Some(me) = visitor.caller().map(|caller| caller.user) else {
-        return Ok(visitor.show(&ForStrangers { shell }));
+        return Ok(visitor.show(&SignedOutPage { layout }));
     };
     let presence = visitor.service();
-    let grants = presence.grants_of(me).await.map_err(ErrorResponse::from)?;
+    let grants = presence.grants_of(me).await?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
         presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
-    let best = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
-    Ok(visitor.show(&Sidebar { shell, grants, devices, best }))
+    let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
+    Ok(visitor.show(&SidebarPage { layout, grants, devices, visible_status }))
 }
 
-/// What the page's script opens its socket with.
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn ticket(form: SignedForm) -> Response {
-    let ticket = form.service().ticket(&form.user.caller);
+/// Returns a ticket, with which the script of the page opens its socket.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn ticket(form: UserForm) -> PageResult {
+    let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
+    let ticket = form.service().ticket(caller);
     let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
-    Response::builder().content_type("application/json; charset=utf-8").body(body.to_string())
+    Ok(PageResponse::json(body.to_string()))
 }
 
-#[handler]
-pub(super) async fn pause(form: SignedForm) -> poem::Result<Response> {
-    let (app, pause) = (app(&form)?, form.fields.get("paused") == Some("true"));
+/// Pauses or resumes a grant.
+pub(super) async fn pause(form: UserForm) -> PageResult {
+    let app: AppId = form.parse("appid")?;
+    let pause = form.fields().get("paused") == Some("true");
     let done = if pause { Notice::Paused } else { Notice::Resumed };
     let paused = form.service().pause(form.me(), app, pause).await;
-    Ok(told(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))?)
+    redirect(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))
 }
 
-#[handler]
-pub(super) async fn revoke(form: SignedForm) -> poem::Result<Response> {
-    let revoked = form.service().revoke(form.me(), app(&form)?).await;
-    let said = (Notice::Revoked, Notice::NoSuchGrant);
-    Ok(told(revoked, Errno::UnknownApplication, said)?)
+/// Revokes a grant.
+pub(super) async fn revoke(form: UserForm) -> PageResult {
+    let app: AppId = form.parse("appid")?;
+    let revoked = form.service().revoke(form.me(), app).await;
+    redirect(revoked, Errno::UnknownApplication, (Notice::Revoked, Notice::NoSuchGrant))
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn end_device(form: SignedForm) -> poem::Result<Response> {
-    let device: DeviceName = field(&form, "device")?;
+/// Disconnects a device.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn end_device(form: UserForm) -> PageResult {
+    let device: DeviceName = form.parse("device")?;
     let ended = form.service().end_device(form.me(), &device);
-    Ok(told(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))?)
+    redirect(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))
 }
 
-fn app(form: &SignedForm) -> Result<AppId, ErrorResponse> {
-    field(form, "appid")
-}
-
-fn field<T: FromStr>(form: &SignedForm, name: &str) -> Result<T, ErrorResponse> {
-    let text = form.fields.required(name)?;
-    text.parse().map_err(|_| ApiError::detailed(Errno::InvalidField, name).into())
-}
-
-/// Back to the page, which says what was done, or that the thing was `gone` already.
-fn told(
-    done: Result<(), ApiError>,
-    gone: Errno,
-    said: (Notice, Notice),
-) -> Result<Response, ErrorResponse> {
-    let (good, bad) = said;
-    match done {
-        Ok(()) => Ok(see_other(PATH, good)),
-        Err(ko) if ko.errno == gone => Ok(see_other(PATH, bad)),
-        Err(ko) => Err(ko.into()),
-    }
+/// Sends the browser back to the page with the first notice, or with the second one if the error
+/// `missing` says that the grant or the device does not exist any more.
+fn redirect(result: Result<(), ApiError>, missing: Errno, notices: (Notice, Notice)) -> PageResult {
+    let notice = match result {
+        Ok(()) => notices.0,
+        Err(error) if error.errno == missing => notices.1,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(PageResponse::redirect(&LocalPath::fixed(PATH), notice))
 }

@@ -1,42 +1,41 @@
 //! Signing in and out.
 
-use std::sync::Arc;
-
 use askama::Template;
 use poem::http::StatusCode;
 use poem::web::Query;
-use poem::{Request, Response, handler};
 use presence_core::Scope;
 use presence_identity::DevIssuer;
 use presence_identity::oidc::CodeFlow;
 use presence_protocol::Errno;
 use presence_service::sessions::NewSession;
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 
 use crate::context::ServerContext;
-use crate::http::{self, AuthenticatedRequest, ErrorResponse};
-use crate::page::{Notice, Place, Policy, Shell};
+use crate::http;
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
 
-use super::visitor::{see_other, set_cookie};
-use super::{Form, SignedForm, Visitor, return_path};
+use super::forms::{AnonymousForm, UserForm};
+use super::page_routes::PageResult;
+use super::request_parts::{ClientAddress, SignInQuery};
+use super::visitor::Visitor;
 
-/// Where people go who did not say where they want to go.
-pub(super) const HOME: &str = "/sidebar";
+/// The page to show after signing in, unless the visitor wanted to see another one.
+pub(super) const DEFAULT_PATH: &str = "/sidebar";
 
-/// Somebody who knows who people are.
-struct Provider {
-    /// What it is called.
+/// An identity provider.
+struct ProviderLink {
+    /// The name for people.
     label: String,
-    /// Where signing in with it begins.
+    /// The path at which signing in with it begins.
     path: String,
 }
 
-/// The providers that this server is configured for. A visitor begins at `/sign-in/oidc/<name>?return=<path>`.
-fn providers(context: &ServerContext) -> Vec<Provider> {
+/// Returns the providers that this server is configured for. A visitor begins at
+/// `/sign-in/oidc/<name>?return=<path>`.
+fn providers(context: &ServerContext) -> Vec<ProviderLink> {
     let providers = context.code_flow.iter().flat_map(CodeFlow::providers);
     providers
-        .map(|(name, title)| Provider {
+        .map(|(name, title)| ProviderLink {
             label: title.to_owned(),
             path: format!("{}/{name}", CodeFlow::PATH),
         })
@@ -46,101 +45,88 @@ fn providers(context: &ServerContext) -> Vec<Provider> {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
-    shell: Shell,
-    back: String,
-    providers: Vec<Provider>,
+    layout: Layout,
+    return_path: LocalPath,
+    providers: Vec<ProviderLink>,
     dev_host: Option<&'static str>,
-    typed: String,
+    name: String,
     problem: Option<&'static str>,
 }
 
 impl SignInPage {
-    /// Whether an Application's question waits.
+    /// Returns true if the visitor wants to answer an Application's request.
     fn is_for_grant(&self) -> bool {
-        self.back.starts_with("/grant/")
+        self.return_path.as_str().starts_with("/grant/")
     }
 }
 
-/// What the page is asked with.
-#[derive(Deserialize)]
-struct Wish {
-    #[serde(rename = "return")]
-    back: Option<String>,
-}
-
-fn page(visitor: &Visitor, back: String) -> SignInPage {
-    let context = &visitor.context;
+fn page(visitor: &Visitor, return_path: LocalPath) -> SignInPage {
+    let context = visitor.context();
     SignInPage {
-        shell: visitor.shell("Sign in", Place::Elsewhere),
-        back,
+        layout: visitor.layout("Sign in", Section::Unlisted),
+        return_path,
         providers: providers(context),
         dev_host: context.dev_issuer.as_ref().map(|_| DevIssuer::HOST),
-        typed: String::new(),
+        name: String::new(),
         problem: None,
     }
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn show(visitor: Visitor, Query(wish): Query<Wish>) -> Response {
-    let back = wish.back.as_deref().and_then(return_path::parse).unwrap_or(HOME);
-    visitor.show(&page(&visitor, back.to_owned()))
+/// Shows the page.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn show(visitor: Visitor, Query(query): Query<SignInQuery>) -> PageResult {
+    let return_path = query.return_path().unwrap_or_else(|| LocalPath::fixed(DEFAULT_PATH));
+    Ok(visitor.show(&page(&visitor, return_path)))
 }
 
-/// Signs anybody in as anybody of the development issuer.
-#[handler]
+/// Signs anybody in under any name of the development issuer.
 pub(super) async fn development(
-    request: &Request,
-    visitor: Visitor,
-    form: Form,
-) -> poem::Result<Response> {
-    let context = Arc::clone(&form.context);
-    let issuer = context.dev_issuer.as_ref().ok_or(ErrorResponse::from(Errno::NotFound))?;
-    let back = form.fields.get("return").and_then(return_path::parse).unwrap_or(HOME);
-    let typed = form.fields.get("name").unwrap_or_default();
-    let email = email(typed);
+    form: AnonymousForm,
+    ClientAddress(client): ClientAddress,
+) -> PageResult {
+    let (visitor, context) = (form.visitor(), form.visitor().context());
+    let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
+    let return_path = form.fields().get("return").and_then(LocalPath::parse);
+    let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(DEFAULT_PATH));
+    let name = form.fields().get("name").unwrap_or_default();
+    let email = email(name);
     let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
     let Ok(assertion) = issuer.assertion(&email, &context.origin(), now, lifetime) else {
-        let problem = Some("That cannot be a name: use letters, digits, dots and dashes.");
-        let page =
-            SignInPage { problem, typed: typed.to_owned(), ..page(&visitor, back.to_owned()) };
-        return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
+        let problem = Some("This is not a valid name. Use letters, digits, dots and dashes.");
+        let page = SignInPage { problem, name: name.to_owned(), ..page(visitor, return_path) };
+        return Ok(visitor.show_problem(&page, StatusCode::BAD_REQUEST));
     };
-    let client = Some(http::RequestContext::of(request)?.client);
     let (presence, email) = (&context.service, Some(email.as_str()));
-    let opened = presence.open_session(&assertion, email, Scope::Account, client).await;
-    Ok(enter(request, &context, &opened.map_err(ErrorResponse::from)?, back).await)
+    let opened = presence.open_session(&assertion, email, Scope::Account, Some(client)).await?;
+    Ok(enter(visitor, &opened, &return_path).await)
 }
 
-/// Ends the session that the browser had, gives it the new one and sends it on.
+/// Ends the session that the browser had, gives it the new one, and sends it to a page.
 pub(super) async fn enter(
-    request: &Request,
-    context: &ServerContext,
+    visitor: &Visitor,
     opened: &NewSession,
-    back: &str,
-) -> Response {
-    if let Ok(before) = AuthenticatedRequest::of(request).await {
-        // Where it fails, the old session ends by itself.
+    return_path: &LocalPath,
+) -> PageResponse {
+    let context = visitor.context();
+    if let Some(before) = visitor.session() {
+        // If this fails, the old session ends when it expires.
         let _ = context.service.close_session(&before.caller).await;
     }
     let seconds = (opened.caller.expires_at - context.service.now()).as_secs();
-    let mut response = see_other(back, Notice::SignedIn);
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
-    set_cookie(&mut response, &cookie);
-    response
+    PageResponse::redirect(return_path, Notice::SignedIn).with_cookie(&cookie)
 }
 
-#[handler]
-pub(super) async fn sign_out(form: SignedForm) -> poem::Result<Response> {
-    form.service().close_session(&form.user.caller).await.map_err(ErrorResponse::from)?;
-    let mut response = see_other("/", Notice::SignedOut);
-    if let Some(cookie) = form.user.clear_cookie() {
-        set_cookie(&mut response, &cookie);
+/// Ends the session.
+pub(super) async fn sign_out(form: UserForm) -> PageResult {
+    if let Some(session) = form.visitor().session() {
+        form.service().close_session(&session.caller).await?;
     }
-    Ok(response)
+    let response = PageResponse::redirect(&LocalPath::fixed(LocalPath::HOME), Notice::SignedOut);
+    Ok(form.clear_cookie().iter().fold(response, PageResponse::with_cookie))
 }
 
-/// Who is meant: `alice` is `alice@dev.localhost`.
-fn email(typed: &str) -> String {
-    if typed.contains('@') { typed.to_owned() } else { format!("{typed}@{}", DevIssuer::HOST) }
+/// Returns the e-mail address of a name: `alice` is `alice@dev.localhost`.
+fn email(name: &str) -> String {
+    if name.contains('@') { name.to_owned() } else { format!("{name}@{}", DevIssuer::HOST) }
 }

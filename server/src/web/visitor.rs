@@ -1,108 +1,139 @@
-//! Who looks at a page.
+//! The visitor of a page, with or without a session.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use askama::Template;
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{FromRequest, Request, RequestBody, Response};
+use poem::http::StatusCode;
+use poem::{Request, RequestBody};
 use presence_core::{Scope, UserId};
 use presence_protocol::Errno;
 use presence_service::PresenceService;
 use presence_service::sessions::AuthenticatedUser;
 
 use crate::context::ServerContext;
+use crate::cookie::Cookie;
 use crate::http::{AuthenticatedRequest, ErrorResponse, RequestContext};
-use crate::page::{self, NOTICE_COOKIE, Notice, Place, Policy, Shell, Viewer};
+use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResponse, Section};
 
-use super::return_path;
+use super::page_routes::{FromPageRequest, PageAccess, PageError};
+use super::request_parts::PathAndQuery;
 
-/// Anybody who looks at a page, signed in or not.
+/// Anybody who requests a page, signed in or not.
 pub(crate) struct Visitor {
-    /// What every handler may use.
-    pub(crate) context: Arc<ServerContext>,
-    user: Option<AuthenticatedRequest>,
+    context: Arc<ServerContext>,
+    /// The session that the request carries, of any scope.
+    session: Option<AuthenticatedRequest>,
     notice: Option<Notice>,
 }
 
 impl Visitor {
-    /// Who looks. A session of the wrong scope, or one that has ended, is as none.
+    /// Returns the visitor of a request. A session that has ended counts as none.
     pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, .. } = RequestContext::of(request)?;
-        let user = match AuthenticatedRequest::of(request).await {
-            Ok(user) => Some(user).filter(|user| user.caller.scope == Scope::Account),
-            Err(refusal) if is_stranger(refusal.ko().errno) => None,
-            Err(refusal) => return Err(refusal),
-        };
-        let notice = crate::http::cookie(request, NOTICE_COOKIE);
-        let notice = notice.and_then(|name| Notice::from_name(&name));
-        Ok(Self { context, user, notice })
+        match AuthenticatedRequest::of(request).await {
+            Ok(user) => Ok(Self::new(request, context, Some(user))),
+            Err(error) if is_signed_out(error.ko().errno) => Ok(Self::new(request, context, None)),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The service.
+    /// Returns the visitor with a session that was looked up already.
+    pub(super) fn new(
+        request: &Request,
+        context: Arc<ServerContext>,
+        session: Option<AuthenticatedRequest>,
+    ) -> Self {
+        let notice = Cookie::NOTICE.read(request, false);
+        let notice = notice.and_then(|name| Notice::from_name(&name));
+        Self { context, session, notice }
+    }
+
+    /// Returns what every handler may use.
+    pub(crate) fn context(&self) -> &ServerContext {
+        &self.context
+    }
+
+    /// Returns the service.
     pub(crate) fn service(&self) -> &PresenceService {
         &self.context.service
     }
 
-    /// Whose session it is.
-    pub(crate) fn caller(&self) -> Option<&AuthenticatedUser> {
-        self.user.as_ref().map(|user| &user.caller)
+    /// Returns the session that the request carries, of any scope.
+    pub(crate) fn session(&self) -> Option<&AuthenticatedRequest> {
+        self.session.as_ref()
     }
 
-    /// The frame of a page for this visitor.
-    pub(crate) fn shell(&self, title: impl Into<String>, place: Place) -> Shell {
-        let viewer = self.user.as_ref().map(|user| Viewer {
+    /// Returns the user who is signed in. A session that is for devices only counts as none.
+    pub(crate) fn caller(&self) -> Option<&AuthenticatedUser> {
+        self.account_session().map(|user| &user.caller)
+    }
+
+    /// Returns the layout of a page for this visitor.
+    pub(crate) fn layout(&self, title: impl Into<String>, section: Section) -> Layout {
+        let user = self.account_session().map(|user| LayoutUser {
             email: user.caller.email.as_str().to_owned(),
             csrf_token: user.csrf_token().unwrap_or_default(),
         });
-        Shell {
+        Layout {
             title: title.into(),
-            place,
-            viewer,
+            section,
+            user,
             notice: self.notice,
             development: self.context.dev_issuer.is_some(),
         }
     }
 
-    /// A page as the answer.
-    pub(crate) fn show(&self, template: &impl Template) -> Response {
-        self.show_with(template, StatusCode::OK, &Policy::new())
+    /// Renders a page.
+    pub(crate) fn show(&self, template: &impl Template) -> PageResponse {
+        self.show_with(template, StatusCode::OK, &ContentPolicy::page())
     }
 
-    /// A page as the answer, with a status and a policy of its own.
+    /// Renders a page that answers a form with something wrong in it.
+    pub(crate) fn show_problem(
+        &self,
+        template: &impl Template,
+        status: StatusCode,
+    ) -> PageResponse {
+        self.show_with(template, status, &ContentPolicy::page())
+    }
+
+    /// Renders a page with a status and a policy of its own.
     pub(crate) fn show_with(
         &self,
         template: &impl Template,
         status: StatusCode,
-        policy: &Policy,
-    ) -> Response {
-        let mut response = page::show(template, status, policy);
-        if self.notice.is_some() {
-            set_cookie(&mut response, &notice_cookie("", 0));
-        }
-        response
+        policy: &ContentPolicy,
+    ) -> PageResponse {
+        let response = PageResponse::html(template, status, policy);
+        if self.notice.is_some() { response.without_notice() } else { response }
+    }
+
+    fn account_session(&self) -> Option<&AuthenticatedRequest> {
+        self.session.as_ref().filter(|user| user.caller.scope == Scope::Account)
     }
 }
 
-impl<'a> FromRequest<'a> for Visitor {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+impl FromPageRequest for Visitor {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         Ok(Self::of(request).await?)
     }
 }
 
-fn is_stranger(errno: Errno) -> bool {
+impl PageAccess for Visitor {}
+
+fn is_signed_out(errno: Errno) -> bool {
     matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
 }
 
-/// Somebody who is signed in; anybody else is sent to sign in, and comes back.
+/// A visitor who is signed in. Anybody else is sent to the sign-in page, and comes back.
 pub(crate) struct SignedIn {
     visitor: Visitor,
-    /// Whose session it is.
-    pub(crate) caller: AuthenticatedUser,
+    caller: AuthenticatedUser,
 }
 
 impl SignedIn {
-    /// The user.
+    /// Returns the user.
     pub(crate) fn me(&self) -> UserId {
         self.caller.user
     }
@@ -116,31 +147,15 @@ impl Deref for SignedIn {
     }
 }
 
-impl<'a> FromRequest<'a> for SignedIn {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+impl FromPageRequest for SignedIn {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
         if let Some(caller) = visitor.caller().cloned() {
             return Ok(Self { visitor, caller });
         }
-        let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        Err(poem::Error::from_response(page::see_other(&return_path::sign_in(back))))
+        let PathAndQuery(here) = PathAndQuery::of(request);
+        Err(PageResponse::see_other(&LocalPath::sign_in(&here)).into())
     }
 }
 
-/// An answer that sends the browser on and lets the next page say what was done.
-pub(crate) fn see_other(location: &str, notice: Notice) -> Response {
-    let mut response = page::see_other(location);
-    set_cookie(&mut response, &notice_cookie(notice.name(), 60));
-    response
-}
-
-/// Adds a cookie to an answer.
-pub(super) fn set_cookie(response: &mut Response, cookie: &str) {
-    if let Ok(value) = HeaderValue::from_str(cookie) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
-}
-
-fn notice_cookie(name: &str, seconds: u32) -> String {
-    format!("{NOTICE_COOKIE}={name}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax")
-}
+impl PageAccess for SignedIn {}

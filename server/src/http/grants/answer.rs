@@ -12,7 +12,7 @@ use presence_service::grants::GrantOutcome;
 
 use crate::http::form::Decision;
 use crate::http::views::{Id, example};
-use crate::page::{self, Policy, Shell};
+use crate::page::{ContentPolicy, Layout, PageResponse};
 
 /// A grant that was given.
 #[derive(Object)]
@@ -61,7 +61,7 @@ pub(super) enum GrantAnswer {
 #[derive(Template)]
 #[template(path = "decided.html")]
 struct DecidedPage {
-    shell: Shell,
+    layout: Layout,
     name: String,
     given: bool,
 }
@@ -79,8 +79,9 @@ impl IntoResponse for GrantAnswer {
                     Decision::Yes => true,
                     Decision::No => false,
                 };
-                let page = DecidedPage { shell: Shell::bare("Your decision"), name, given };
-                page::show(&page, StatusCode::OK, &Policy::new())
+                let page = DecidedPage { layout: Layout::bare("Your decision"), name, given };
+                let page = PageResponse::html(&page, StatusCode::OK, &ContentPolicy::page());
+                return page.without_referrer().into_response();
             }
         };
         response

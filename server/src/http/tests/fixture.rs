@@ -70,7 +70,7 @@ impl Server {
             operator: None,
             version_file: directory.path().join("version.json"),
         };
-        let routes = routes(Arc::new(context), web::pages, web::METHODS).boxed();
+        let routes = routes(Arc::new(context), web::pages).boxed();
         Self { origin: url.to_owned(), routes, tasks, _directory: directory }
     }
 

@@ -1,37 +1,38 @@
-//! One Application: how far it has come, what to do next, its keys, and how it is reached.
+//! The page of one Application: its setup, its keys, its details and its integration.
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::{Response, handler};
 use presence_core::{App, UserId};
+use presence_service::domains::DOMAIN_PROOF_PATH;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::http::ErrorResponse;
-use crate::page::{Place, Policy, Shell};
-use crate::web::{SignedIn, Visitor};
+use crate::page::{Layout, PageResponse, Section};
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
+use crate::web::visitor::{SignedIn, Visitor};
 
-use super::Named;
-use super::view::{AppView, KeyView};
+use super::details::{ApplicationDetails, KeyRow};
 
-/// What a page shows once, in the answer to a form.
+/// The result of a form that the page shows once, in the answer to that form.
 #[derive(Default)]
-pub(super) struct Once {
-    /// A key that was just made.
-    pub(super) made: Option<SecretString>,
-    /// Why the domain could not be verified.
-    pub(super) unproven: Option<String>,
-    /// Why there is no further key.
-    pub(super) no_key: Option<String>,
+pub(super) struct FormResult {
+    /// A new key.
+    pub(super) new_key: Option<SecretString>,
+    /// The reason why the domain could not be verified.
+    pub(super) verification_problem: Option<String>,
+    /// The reason why no key was made.
+    pub(super) key_problem: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "developer/application.html")]
 pub(super) struct ApplicationPage {
-    shell: Shell,
-    app: AppView,
-    keys: Vec<KeyView>,
+    layout: Layout,
+    app: ApplicationDetails,
+    keys: Vec<KeyRow>,
     grants: u64,
-    /// Where the domain must show its key.
+    /// The URL at which the domain must show its key.
     proof_url: String,
     /// The origin of this server.
     origin: String,
@@ -39,59 +40,51 @@ pub(super) struct ApplicationPage {
     socket_origin: String,
     /// The origin of the Application.
     app_origin: String,
-    /// A link that asks somebody, as an example.
+    /// An example of a link that asks a user for permission.
     grant_link: String,
-    unproven: Option<String>,
-    no_key: Option<String>,
-    made: Option<SecretString>,
+    result: FormResult,
 }
 
 impl ApplicationPage {
-    /// Everything of an Application that its developer may see.
+    /// Returns the page of an Application for its owner.
     pub(super) async fn of(
         visitor: &Visitor,
         owner: UserId,
         app: App,
-        once: Once,
+        result: FormResult,
     ) -> Result<Self, ErrorResponse> {
         let presence = visitor.service();
         let keys = presence.keys(owner, app.id).await?;
         let grants = presence.count_grants_of(owner, app.id).await?;
         let proof_url = presence.proof_url(&app.domain).map(String::from).unwrap_or_default();
-        let app_origin = proof_url
-            .strip_suffix(presence_service::domains::DOMAIN_PROOF_PATH)
-            .unwrap_or_default()
-            .to_owned();
-        let origin = visitor.context.origin();
-        let back: String =
-            url::form_urlencoded::byte_serialize(format!("{app_origin}/welcome").as_bytes())
-                .collect();
+        let app_origin = proof_url.strip_suffix(DOMAIN_PROOF_PATH).unwrap_or_default().to_owned();
+        let origin = visitor.context().origin();
+        let redirect = format!("{app_origin}/welcome");
+        let redirect: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
         Ok(Self {
-            shell: visitor.shell(app.name.clone(), Place::Developer),
-            grant_link: format!("{origin}/grant/{}?redirect={back}&state=SECRET", app.id),
+            layout: visitor.layout(app.name.clone(), Section::Developer),
+            grant_link: format!("{origin}/grant/{}?redirect={redirect}&state=SECRET", app.id),
             socket_origin: origin.replacen("http", "ws", 1),
             app: app.into(),
-            keys: keys.into_iter().map(KeyView::from).collect(),
+            keys: keys.into_iter().map(KeyRow::from).collect(),
             grants,
             proof_url,
             origin,
             app_origin,
-            made: once.made,
-            unproven: once.unproven,
-            no_key: once.no_key,
+            result,
         })
     }
 
-    /// The page as the answer to a form.
-    pub(super) fn answer(&self, visitor: &Visitor, status: StatusCode) -> Response {
-        visitor.show_with(self, status, &Policy::new())
+    /// Returns the page as the answer to a form.
+    pub(super) fn answer(&self, visitor: &Visitor, status: StatusCode) -> PageResponse {
+        visitor.show_problem(self, status)
     }
 }
 
-#[handler]
-pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
+/// Shows the page.
+pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await.map_err(ErrorResponse::from)?;
-    let page = ApplicationPage::of(&signed_in, me, app, Once::default()).await?;
+    let app = signed_in.service().own_app(me, app).await?;
+    let page = ApplicationPage::of(&signed_in, me, app, FormResult::default()).await?;
     Ok(signed_in.show(&page))
 }

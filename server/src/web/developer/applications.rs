@@ -1,67 +1,69 @@
-//! My Applications, and a new one.
+//! The list of a developer's Applications, and the registration of a new one.
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::ErrorResponse;
-use crate::page::{Notice, Place, Policy, Shell};
-use crate::web::visitor::see_other;
-use crate::web::{SignedForm, SignedIn, Visitor};
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::visitor::{SignedIn, Visitor};
 
+use super::details::ApplicationDetails;
 use super::draft::Draft;
-use super::view::AppView;
 
 #[derive(Template)]
 #[template(path = "developer/applications.html")]
 struct ListPage {
-    shell: Shell,
-    apps: Vec<AppView>,
+    layout: Layout,
+    apps: Vec<ApplicationDetails>,
 }
 
 #[derive(Template)]
 #[template(path = "developer/new.html")]
-struct NewPage {
-    shell: Shell,
+struct RegistrationPage {
+    layout: Layout,
     draft: Draft,
     development: bool,
 }
 
-#[handler]
-pub(super) async fn list(signed_in: SignedIn) -> poem::Result<Response> {
-    let apps = signed_in.service().apps_of(signed_in.me()).await.map_err(ErrorResponse::from)?;
-    let apps = apps.into_iter().map(AppView::from).collect();
-    let shell = signed_in.shell("My applications", Place::Developer);
-    Ok(signed_in.show(&ListPage { shell, apps }))
+/// Shows the list.
+pub(super) async fn list(signed_in: SignedIn) -> PageResult {
+    let apps = signed_in.service().apps_of(signed_in.me()).await?;
+    let apps = apps.into_iter().map(ApplicationDetails::from).collect();
+    let layout = signed_in.layout("My applications", Section::Developer);
+    Ok(signed_in.show(&ListPage { layout, apps }))
 }
 
-#[handler]
-#[expect(clippy::unused_async, reason = "poem takes async handlers only")]
-pub(super) async fn new(signed_in: SignedIn) -> Response {
-    signed_in.show(&page(&signed_in, Draft::default()))
+/// Shows an empty registration form.
+#[expect(clippy::unused_async, reason = "page handlers are async")]
+pub(super) async fn new(signed_in: SignedIn) -> PageResult {
+    Ok(signed_in.show(&page(&signed_in, Draft::default())))
 }
 
-#[handler]
-pub(super) async fn register(visitor: Visitor, form: SignedForm) -> poem::Result<Response> {
-    let mut draft = Draft::of(&form.fields);
-    let wanted = draft.check(form.service().settings());
-    let Some(wanted) = wanted else { return Ok(again(&visitor, draft)) };
-    match form.service().register(form.me(), wanted).await {
-        Ok(app) => Ok(see_other(&format!("/myapps/{}", app.id), Notice::Registered)),
-        Err(ko) if matches!(ko.errno, Errno::TooLarge | Errno::InvalidField) => {
-            let problem = Some(ko.text.into_owned());
-            Ok(again(&visitor, Draft { problem, ..draft }))
+/// Registers an Application.
+pub(super) async fn register(form: UserForm) -> PageResult {
+    let mut draft = Draft::of_form(form.fields());
+    let Some(registration) = draft.validate(form.service().settings()) else {
+        return Ok(show_again(form.visitor(), draft));
+    };
+    match form.service().register(form.me(), registration).await {
+        Ok(app) => {
+            Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Registered))
         }
-        Err(ko) => Err(ErrorResponse::from(ko).into()),
+        Err(error) if matches!(error.errno, Errno::TooLarge | Errno::InvalidField) => {
+            let problem = Some(error.text.into_owned());
+            Ok(show_again(form.visitor(), Draft { problem, ..draft }))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-fn again(visitor: &Visitor, draft: Draft) -> Response {
-    visitor.show_with(&page(visitor, draft), StatusCode::BAD_REQUEST, &Policy::new())
+fn show_again(visitor: &Visitor, draft: Draft) -> PageResponse {
+    visitor.show_problem(&page(visitor, draft), StatusCode::BAD_REQUEST)
 }
 
-fn page(visitor: &Visitor, draft: Draft) -> NewPage {
-    let shell = visitor.shell("Register an application", Place::Developer);
-    NewPage { shell, draft, development: visitor.service().settings().development }
+fn page(visitor: &Visitor, draft: Draft) -> RegistrationPage {
+    let layout = visitor.layout("Register an application", Section::Developer);
+    RegistrationPage { layout, draft, development: visitor.service().settings().development }
 }

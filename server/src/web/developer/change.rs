@@ -1,63 +1,55 @@
-//! Changing what an Application is called, what it is, and where it lives.
+//! Changing the name, the description and the domain of an Application.
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::{Response, handler};
 use presence_service::applications::ApplicationChanges;
 
-use crate::http::ErrorResponse;
-use crate::page::{Notice, Place, Policy, Shell};
-use crate::web::visitor::see_other;
-use crate::web::{SignedForm, SignedIn, Visitor};
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
+use crate::web::visitor::{SignedIn, Visitor};
 
-use super::Named;
+use super::details::ApplicationDetails;
 use super::draft::Draft;
-use super::view::AppView;
 
 #[derive(Template)]
 #[template(path = "developer/change.html")]
 struct ChangePage {
-    shell: Shell,
-    app: AppView,
+    layout: Layout,
+    app: ApplicationDetails,
     draft: Draft,
     development: bool,
 }
 
-#[handler]
-pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
-    let app = signed_in.service().own_app(signed_in.me(), app).await;
-    let app = app.map_err(ErrorResponse::from)?;
+/// Shows the form with the current values.
+pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
+    let app = signed_in.service().own_app(signed_in.me(), app).await?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
 }
 
-#[handler]
-pub(super) async fn change(
-    visitor: Visitor,
-    form: SignedForm,
-    Named(app): Named,
-) -> poem::Result<Response> {
-    let before = form.service().own_app(form.me(), app).await;
-    let before = before.map_err(ErrorResponse::from)?;
-    let mut draft = Draft::of(&form.fields);
-    let Some(wanted) = draft.check(form.service().settings()) else {
-        let page = page(&visitor, before.into(), draft);
-        return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
+/// Saves the changes.
+pub(super) async fn change(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let before = form.service().own_app(form.me(), app).await?;
+    let mut draft = Draft::of_form(form.fields());
+    let Some(wanted) = draft.validate(form.service().settings()) else {
+        let page = page(form.visitor(), before.into(), draft);
+        return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     };
     let change = ApplicationChanges {
         name: Some(wanted.name),
         domain: Some(wanted.domain),
         description: Some(wanted.description),
     };
-    let after = form.service().change_app(form.me(), before.id, change).await;
-    let after = after.map_err(ErrorResponse::from)?;
-    let moved = after.domain != before.domain;
-    let notice = if moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
-    Ok(see_other(&format!("/myapps/{}", after.id), notice))
+    let after = form.service().change_app(form.me(), before.id, change).await?;
+    let has_moved = after.domain != before.domain;
+    let notice = if has_moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
+    Ok(PageResponse::redirect(&LocalPath::of_application(after.id), notice))
 }
 
-fn page(visitor: &Visitor, app: AppView, draft: Draft) -> ChangePage {
+fn page(visitor: &Visitor, app: ApplicationDetails, draft: Draft) -> ChangePage {
     let development = visitor.service().settings().development;
-    let shell = visitor.shell(format!("Change {}", app.name), Place::Developer);
-    ChangePage { shell, app, draft, development }
+    let layout = visitor.layout(format!("Change {}", app.name), Section::Developer);
+    ChangePage { layout, app, draft, development }
 }

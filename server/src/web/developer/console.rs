@@ -1,27 +1,27 @@
-//! The live console: what an Application's back end would hear, and a notification to try. All of it happens in the browser, over
-//! the AppService Presence Channel, with a key that the page is given and keeps in its memory only.
+//! The live console: the frames that an Application's back end would receive, and a form that sends
+//! a notification. All of it happens in the browser, over the AppService Presence Channel, with a
+//! key that the developer types in and that the page keeps in memory only.
 
 use askama::Template;
-use poem::{Response, handler};
 
-use crate::http::ErrorResponse;
-use crate::page::{Place, Shell};
-use crate::web::SignedIn;
+use crate::page::{Layout, Section};
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
+use crate::web::visitor::SignedIn;
 
-use super::Named;
-use super::view::AppView;
+use super::details::ApplicationDetails;
 
 #[derive(Template)]
 #[template(path = "developer/console.html")]
 struct ConsolePage {
-    shell: Shell,
-    app: AppView,
+    layout: Layout,
+    app: ApplicationDetails,
 }
 
-#[handler]
-pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
-    let app = signed_in.service().own_app(signed_in.me(), app).await;
-    let app = AppView::from(app.map_err(ErrorResponse::from)?);
-    let shell = signed_in.shell(format!("Console of {}", app.name), Place::Developer);
-    Ok(signed_in.show(&ConsolePage { shell, app }))
+/// Shows the console.
+pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
+    let app = signed_in.service().own_app(signed_in.me(), app).await?;
+    let app = ApplicationDetails::from(app);
+    let layout = signed_in.layout(format!("Console of {}", app.name), Section::Developer);
+    Ok(signed_in.show(&ConsolePage { layout, app }))
 }

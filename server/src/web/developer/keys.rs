@@ -1,46 +1,47 @@
-//! The API keys of an Application: made, shown once, revoked.
+//! The API keys of an Application: created, shown once, revoked.
 
 use poem::http::StatusCode;
 use poem::web::Path;
-use poem::{Response, handler};
 use presence_protocol::Errno;
 
-use crate::http::ErrorResponse;
-use crate::page::Notice;
-use crate::web::visitor::see_other;
-use crate::web::{SignedForm, Visitor};
+use crate::page::{LocalPath, Notice, PageResponse};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
 
-use super::Named;
-use super::application::{ApplicationPage, Once};
+use super::application::{ApplicationPage, FormResult};
 
-#[handler]
-pub(super) async fn make(
-    visitor: Visitor,
-    form: SignedForm,
-    Named(app): Named,
-) -> poem::Result<Response> {
-    let (status, once) = match form.service().make_key(form.me(), app).await {
-        Ok(made) => (StatusCode::OK, Once { made: Some(made.secret), ..Once::default() }),
-        Err(ko) if ko.errno == Errno::TooLarge => {
-            let no_key = "There are as many keys as there may be. Revoke one that is not used.";
-            (StatusCode::CONFLICT, Once { no_key: Some(no_key.to_owned()), ..Once::default() })
+/// Creates a key, and shows it.
+pub(super) async fn create(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let mut result = FormResult::default();
+    let status = match form.service().make_key(form.me(), app).await {
+        Ok(made) => {
+            result.new_key = Some(made.secret);
+            StatusCode::OK
         }
-        Err(ko) => return Err(ErrorResponse::from(ko).into()),
+        Err(error) if error.errno == Errno::TooLarge => {
+            let problem = "You have reached the maximum number of keys. Revoke one that you do \
+                           not use.";
+            result.key_problem = Some(problem.to_owned());
+            StatusCode::CONFLICT
+        }
+        Err(error) => return Err(error.into()),
     };
-    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
-    Ok(ApplicationPage::of(&visitor, form.me(), app, once).await?.answer(&visitor, status))
+    let app = form.service().own_app(form.me(), app).await?;
+    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
+    Ok(page.answer(form.visitor(), status))
 }
 
-#[handler]
+/// Revokes a key.
 pub(super) async fn delete(
-    form: SignedForm,
-    Named(app): Named,
+    form: UserForm,
+    AppInPath(app): AppInPath,
     Path((_, key)): Path<(String, i64)>,
-) -> poem::Result<Response> {
+) -> PageResult {
     let notice = match form.service().delete_key(form.me(), app, key).await {
         Ok(()) => Notice::KeyDeleted,
-        Err(ko) if ko.errno == Errno::NotFound => Notice::NoSuchKey,
-        Err(ko) => return Err(ErrorResponse::from(ko).into()),
+        Err(error) if error.errno == Errno::NotFound => Notice::NoSuchKey,
+        Err(error) => return Err(error.into()),
     };
-    Ok(see_other(&format!("/myapps/{app}"), notice))
+    Ok(PageResponse::redirect(&LocalPath::of_application(app), notice))
 }

@@ -2,55 +2,51 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use poem::{Response, handler};
 use presence_core::{App, UserId};
 
 use crate::http::ErrorResponse;
-use crate::page::{Notice, Place, Policy, Shell};
-use crate::web::visitor::see_other;
-use crate::web::{SignedForm, SignedIn, Visitor};
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
+use crate::web::visitor::{SignedIn, Visitor};
 
-use super::Named;
-use super::view::AppView;
+use super::details::ApplicationDetails;
 
 #[derive(Template)]
 #[template(path = "developer/remove.html")]
 struct RemovePage {
-    shell: Shell,
-    app: AppView,
+    layout: Layout,
+    app: ApplicationDetails,
     grants: u64,
     typed: String,
     problem: Option<&'static str>,
 }
 
-#[handler]
-pub(super) async fn show(signed_in: SignedIn, Named(app): Named) -> poem::Result<Response> {
+/// Asks for the domain of the Application.
+pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await.map_err(ErrorResponse::from)?;
+    let app = signed_in.service().own_app(me, app).await?;
     let page = page(&signed_in, me, app).await?;
     Ok(signed_in.show(&page))
 }
 
-#[handler]
-pub(super) async fn remove(
-    visitor: Visitor,
-    form: SignedForm,
-    Named(app): Named,
-) -> poem::Result<Response> {
-    let app = form.service().own_app(form.me(), app).await.map_err(ErrorResponse::from)?;
-    let typed = form.fields.get("domain").unwrap_or_default();
+/// Removes the Application if its domain was typed.
+pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let app = form.service().own_app(form.me(), app).await?;
+    let typed = form.fields().get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
-        let problem = Some("This is not its domain. Nothing was removed.");
-        let page = page(&visitor, form.me(), app).await?;
+        let problem = Some("This is not the domain of the application. Nothing was removed.");
+        let page = page(form.visitor(), form.me(), app).await?;
         let page = RemovePage { problem, typed: typed.to_owned(), ..page };
-        return Ok(visitor.show_with(&page, StatusCode::BAD_REQUEST, &Policy::new()));
+        return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     }
-    form.service().remove_app(form.me(), app.id).await.map_err(ErrorResponse::from)?;
-    Ok(see_other("/myapps", Notice::ApplicationRemoved))
+    form.service().remove_app(form.me(), app.id).await?;
+    Ok(PageResponse::redirect(&LocalPath::fixed("/myapps"), Notice::ApplicationRemoved))
 }
 
 async fn page(visitor: &Visitor, owner: UserId, app: App) -> Result<RemovePage, ErrorResponse> {
     let grants = visitor.service().count_grants_of(owner, app.id).await?;
-    let shell = visitor.shell(format!("Remove {}", app.name), Place::Developer);
-    Ok(RemovePage { shell, app: app.into(), grants, typed: String::new(), problem: None })
+    let layout = visitor.layout(format!("Remove {}", app.name), Section::Developer);
+    Ok(RemovePage { layout, app: app.into(), grants, typed: String::new(), problem: None })
 }

@@ -2,75 +2,75 @@
 
 use crate::http::documents::ASYNCAPI;
 
-use super::document::Node;
-use super::fields::{self, Field};
+use super::fields::{self, FrameField};
 use super::markdown;
+use super::yaml::YamlValue;
 
-/// Where in the text of the document its tables begin; the page shows them last.
+/// The beginning of the tables in the text of the document; the page shows them last.
 const TABLES: &str = "\n## ";
 
-/// What the page shows.
+/// The content of the page.
 #[derive(Debug, Default)]
-pub(super) struct Channels {
-    /// What holds for both channels, as HTML.
+pub(super) struct ChannelsDocument {
+    /// The text about both channels, as HTML.
     pub(super) introduction: String,
     /// The channels.
-    pub(super) both: Vec<Channel>,
+    pub(super) channels: Vec<ChannelSection>,
     /// The errors and the close codes, as HTML.
     pub(super) tables: String,
 }
 
 /// A channel.
 #[derive(Debug)]
-pub(super) struct Channel {
-    /// Its name in the document, by which links find it.
+pub(super) struct ChannelSection {
+    /// The name in the document, which is also the anchor for links.
     pub(super) name: String,
-    /// What it is called.
+    /// The title.
     pub(super) title: String,
-    /// Its path.
+    /// The path.
     pub(super) address: String,
-    /// What it is, as HTML.
+    /// The description, as HTML.
     pub(super) description: String,
-    /// What a client sends.
-    pub(super) sent: Vec<Operation>,
-    /// What a client hears by itself.
-    pub(super) heard: Vec<Operation>,
-    /// What every request may be answered with.
-    pub(super) refusal: Vec<Message>,
+    /// The operations that a client starts.
+    pub(super) from_client: Vec<OperationSection>,
+    /// The operations that the server starts.
+    pub(super) from_server: Vec<OperationSection>,
+    /// The error that may answer every request.
+    pub(super) errors: Vec<FrameSection>,
 }
 
-/// Something that is said on a channel.
+/// An operation of a channel.
 #[derive(Debug)]
-pub(super) struct Operation {
-    /// Its name in the document, by which links find it.
+pub(super) struct OperationSection {
+    /// The name in the document, which is also the anchor for links.
     pub(super) name: String,
-    /// What happens.
+    /// The title.
     pub(super) title: String,
-    /// What there is to know of it, as HTML.
+    /// The description, as HTML.
     pub(super) description: String,
     /// The frames.
-    pub(super) messages: Vec<Message>,
-    /// The frames that answer it, but refusals.
-    pub(super) replies: Vec<Message>,
+    pub(super) frames: Vec<FrameSection>,
+    /// The frames that answer it, except errors.
+    pub(super) replies: Vec<FrameSection>,
 }
 
 /// A frame.
 #[derive(Debug)]
-pub(super) struct Message {
-    /// What it says.
+pub(super) struct FrameSection {
+    /// The title.
     pub(super) title: String,
-    /// What there is to know of it, as HTML.
+    /// The description, as HTML.
     pub(super) summary: String,
-    /// Its fields.
-    pub(super) fields: Vec<Field>,
-    /// Such frames, each with what it is an example of.
+    /// The fields.
+    pub(super) fields: Vec<FrameField>,
+    /// Examples, each with a caption and its JSON.
     pub(super) examples: Vec<(String, String)>,
 }
 
-impl Channels {
+impl ChannelsDocument {
     /// Reads the document that the server carries.
     pub(super) fn read() -> Self {
-        match Node::read(ASYNCAPI) {
+        match YamlValue::parse(ASYNCAPI) {
             Ok(document) => Self::of(&document),
             Err(error) => {
                 tracing::error!(%error, "docs.failed");
@@ -79,63 +79,65 @@ impl Channels {
         }
     }
 
-    fn of(document: &Node) -> Self {
+    fn of(document: &YamlValue) -> Self {
         let text = document.at("info").at("description").text();
         let (introduction, tables) = text.split_at(text.find(TABLES).unwrap_or(text.len()));
         let channels = document.at("channels").fields();
         Self {
             introduction: markdown::html(introduction),
-            both: channels.map(|(name, channel)| Channel::of(document, name, channel)).collect(),
+            channels: channels
+                .map(|(name, channel)| ChannelSection::of(document, name, channel))
+                .collect(),
             tables: markdown::html(tables),
         }
     }
 }
 
-impl Channel {
-    fn of(document: &Node, name: &str, channel: &Node) -> Self {
-        let of_action = |action: &str| {
+impl ChannelSection {
+    fn of(document: &YamlValue, name: &str, channel: &YamlValue) -> Self {
+        let with_action = |action: &str| {
             let operations = document.at("operations").fields();
             operations
-                .filter(|(_, one)| one.at("channel").referred() == name)
-                .filter(|(_, one)| one.at("action").text() == action)
-                .map(|(name, one)| Operation::of(document, name, one))
+                .filter(|(_, operation)| operation.at("channel").reference_name() == name)
+                .filter(|(_, operation)| operation.at("action").text() == action)
+                .map(|(name, operation)| OperationSection::of(document, name, operation))
                 .collect()
         };
-        let refusal = document.at("components").at("messages").at("ko");
+        let error = document.at("components").at("messages").at("ko");
         Self {
             name: name.to_owned(),
             title: channel.at("title").text().to_owned(),
             address: channel.at("address").text().to_owned(),
             description: markdown::html(channel.at("description").text()),
-            // The document speaks as the server.
-            sent: of_action("receive"),
-            heard: of_action("send"),
-            refusal: vec![Message::of(document, refusal)],
+            // The document is written from the server's side.
+            from_client: with_action("receive"),
+            from_server: with_action("send"),
+            errors: vec![FrameSection::of(document, error)],
         }
     }
 }
 
-impl Operation {
-    fn of(document: &Node, name: &str, operation: &Node) -> Self {
-        let read = |messages: &Node| {
-            let all = messages.list().iter().map(|message| document.follow(message));
-            all.map(|message| Message::of(document, message)).collect()
+impl OperationSection {
+    fn of(document: &YamlValue, name: &str, operation: &YamlValue) -> Self {
+        let read = |messages: &YamlValue| {
+            let messages = messages.list().iter().map(|message| document.resolve(message));
+            messages.map(|message| FrameSection::of(document, message)).collect()
         };
-        let reply = document.follow(operation.at("reply"));
+        let reply = document.resolve(operation.at("reply"));
         let replies = reply.at("messages").list().iter();
-        let replies = replies.filter(|message| message.referred() != "ko").cloned().collect();
+        let replies = replies.filter(|message| message.reference_name() != "ko").cloned().collect();
         Self {
             name: name.to_owned(),
             title: operation.at("title").text().to_owned(),
             description: markdown::html(operation.at("description").text()),
-            messages: read(operation.at("messages")),
-            replies: read(&Node::List(replies)),
+            frames: read(operation.at("messages")),
+            replies: read(&YamlValue::List(replies)),
         }
     }
 }
 
-impl Message {
-    fn of(document: &Node, message: &Node) -> Self {
+impl FrameSection {
+    fn of(document: &YamlValue, message: &YamlValue) -> Self {
         let examples = message.at("examples").list().iter();
         let examples = examples.map(|example| {
             let summary = example.at("summary").text();
@@ -155,19 +157,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_all_that_the_document_has() {
-        let page = Channels::read();
-        let names: Vec<&str> = page.both.iter().map(|one| one.name.as_str()).collect();
+    fn the_page_shows_every_operation_of_the_document_with_fields_and_examples() {
+        let page = ChannelsDocument::read();
+        let names: Vec<&str> = page.channels.iter().map(|channel| channel.name.as_str()).collect();
         assert_eq!(names, ["device", "appService"]);
-        for channel in &page.both {
-            assert!(!channel.sent.is_empty() && !channel.heard.is_empty());
-            for operation in channel.sent.iter().chain(&channel.heard) {
-                assert!(!operation.title.is_empty() && !operation.messages.is_empty());
-                for message in operation.messages.iter().chain(&operation.replies) {
-                    assert!(!message.fields.is_empty(), "{message:?}");
-                    assert!(!message.examples.is_empty(), "{message:?}");
-                    let json = message.examples.iter().all(|(_, json)| json.starts_with('{'));
-                    assert!(json, "{message:?}");
+        for channel in &page.channels {
+            assert!(!channel.from_client.is_empty() && !channel.from_server.is_empty());
+            for operation in channel.from_client.iter().chain(&channel.from_server) {
+                assert!(!operation.title.is_empty() && !operation.frames.is_empty());
+                for frame in operation.frames.iter().chain(&operation.replies) {
+                    assert!(!frame.fields.is_empty(), "{frame:?}");
+                    assert!(!frame.examples.is_empty(), "{frame:?}");
+                    let json = frame.examples.iter().all(|(_, json)| json.starts_with('{'));
+                    assert!(json, "{frame:?}");
                 }
             }
         }
@@ -176,14 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_told_with_its_limits() {
-        let page = Channels::read();
-        let status = &page.both[0].sent[0].messages[0];
-        let field = |name: &str| status.fields.iter().find(|one| one.name == name).unwrap();
+    fn a_field_is_described_with_its_limits() {
+        let page = ChannelsDocument::read();
+        let status = &page.channels[0].from_client[0].frames[0];
+        let field = |name: &str| status.fields.iter().find(|field| field.name == name).unwrap();
         assert!(field("status").required && !field("message").required);
         assert!(field("message").kind.contains("at most 128 characters"), "{:?}", field("message"));
         assert!(field("status").kind.contains("unavailable"), "{:?}", field("status"));
-        let notify = &page.both[1].sent[1].messages[0];
-        assert!(notify.fields.iter().any(|one| one.name == "notifications[].uid"), "{notify:?}");
+        let notify = &page.channels[1].from_client[1].frames[0];
+        assert!(
+            notify.fields.iter().any(|field| field.name == "notifications[].uid"),
+            "{notify:?}"
+        );
     }
 }

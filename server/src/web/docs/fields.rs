@@ -1,54 +1,54 @@
-//! The fields of a frame, read from its JSON schema: what a table of them says.
+//! The fields of a frame, read from its JSON schema, as the rows of a table.
 
-use super::document::Node;
 use super::markdown;
+use super::yaml::YamlValue;
 
 /// A field of a frame.
 #[derive(Debug)]
-pub(super) struct Field {
-    /// Its name, with those around it where it is further inside: `notifications[].uid`.
+pub(super) struct FrameField {
+    /// The path of a nested field, such as `notifications[].uid`.
     pub(super) name: String,
-    /// What it holds, as HTML.
+    /// The type and its limits, as HTML.
     pub(super) kind: String,
-    /// Whether it must be there.
+    /// True if the field must be present.
     pub(super) required: bool,
-    /// What it means, as HTML.
+    /// The meaning, as HTML.
     pub(super) description: String,
 }
 
-/// The fields of a schema, also of those that it is put together from, and below them those of the objects inside.
-pub(super) fn of(document: &Node, schema: &Node, around: &str) -> Vec<Field> {
-    let schema = document.follow(schema);
+/// Returns the fields of a schema, of the schemas that it is made of, and of nested objects.
+pub(super) fn of(document: &YamlValue, schema: &YamlValue, prefix: &str) -> Vec<FrameField> {
+    let schema = document.resolve(schema);
     let mut fields = Vec::new();
     for part in schema.at("allOf").list() {
-        fields.extend(of(document, part, around));
+        fields.extend(of(document, part, prefix));
     }
-    // One of several: the fields of all, each with what it is in the first that has it.
+    // The fields of all alternatives.
     for part in schema.at("oneOf").list() {
-        let others = of(document, part, around);
-        fields.extend(others.into_iter().map(|field| Field { required: false, ..field }));
+        let others = of(document, part, prefix);
+        fields.extend(others.into_iter().map(|field| FrameField { required: false, ..field }));
     }
-    let required: Vec<&str> = schema.at("required").list().iter().map(Node::text).collect();
+    let required: Vec<&str> = schema.at("required").list().iter().map(YamlValue::text).collect();
     for (name, field) in schema.at("properties").fields() {
-        let path = format!("{around}{name}");
-        let target = document.follow(field);
-        fields.push(Field {
+        let path = format!("{prefix}{name}");
+        let target = document.resolve(field);
+        fields.push(FrameField {
             name: path.clone(),
             kind: markdown::html(&kind(document, target)),
             required: required.contains(&name),
             description: markdown::html(description(field, target)),
         });
-        let items = document.follow(target.at("items"));
-        if items.is_there() {
+        let items = document.resolve(target.at("items"));
+        if items.is_present() {
             fields.extend(of(document, items, &format!("{path}[].")));
         }
     }
-    keep_last(fields)
+    merge(fields)
 }
 
-/// A field that is described twice is what it was narrowed to, where it first stood.
-fn keep_last(fields: Vec<Field>) -> Vec<Field> {
-    let mut kept: Vec<Field> = Vec::new();
+/// Merges fields of the same name: the later description counts, at the place of the first.
+fn merge(fields: Vec<FrameField>) -> Vec<FrameField> {
+    let mut kept: Vec<FrameField> = Vec::new();
     for field in fields {
         match kept.iter_mut().find(|known| known.name == field.name) {
             Some(known) if known.description.is_empty() || !field.description.is_empty() => {
@@ -61,15 +61,15 @@ fn keep_last(fields: Vec<Field>) -> Vec<Field> {
     kept
 }
 
-fn description<'a>(field: &'a Node, target: &'a Node) -> &'a str {
+fn description<'a>(field: &'a YamlValue, target: &'a YamlValue) -> &'a str {
     let own = field.at("description").text();
     if own.is_empty() { target.at("description").text() } else { own }
 }
 
-/// What a schema lets through, in words.
-fn kind(document: &Node, schema: &Node) -> String {
+/// Describes the type of a schema and its limits, as Markdown.
+fn kind(document: &YamlValue, schema: &YamlValue) -> String {
     let constant = schema.at("const");
-    if constant.is_there() {
+    if constant.is_present() {
         return format!("`{}`", constant.json());
     }
     let values = schema.at("enum").list();
@@ -81,12 +81,12 @@ fn kind(document: &Node, schema: &Node) -> String {
     let either = schema.at("oneOf").list();
     if !either.is_empty() {
         let kinds: Vec<String> =
-            either.iter().map(|one| kind(document, document.follow(one))).collect();
+            either.iter().map(|one| kind(document, document.resolve(one))).collect();
         return kinds.join(" or ");
     }
     let items = schema.at("items");
-    let name = if items.is_there() {
-        format!("list of {}s", kind(document, document.follow(items)))
+    let name = if items.is_present() {
+        format!("list of {}s", kind(document, document.resolve(items)))
     } else {
         let name = schema.at("type").text();
         if name.is_empty() { "object".to_owned() } else { name.to_owned() }
@@ -94,8 +94,8 @@ fn kind(document: &Node, schema: &Node) -> String {
     [name].into_iter().chain(limits(schema)).collect::<Vec<_>>().join(", ")
 }
 
-/// The limits of a schema, each in words.
-fn limits(schema: &Node) -> impl Iterator<Item = String> {
+/// Describes each limit of a schema, as Markdown.
+fn limits(schema: &YamlValue) -> impl Iterator<Item = String> {
     let words = [
         ("pattern", "`", "`"),
         ("minimum", "from ", ""),
@@ -103,11 +103,11 @@ fn limits(schema: &Node) -> impl Iterator<Item = String> {
         ("minLength", "at least ", " characters"),
         ("maxLength", "at most ", " characters"),
         ("maxItems", "at most ", " items"),
-        ("default", "`", "` where it is not said"),
+        ("default", "default `", "`"),
     ];
     words.into_iter().filter_map(|(name, before, after)| {
         let limit = schema.at(name);
-        let said = if limit.text().is_empty() { limit.json() } else { limit.text().to_owned() };
-        limit.is_there().then(|| format!("{before}{said}{after}"))
+        let value = if limit.text().is_empty() { limit.json() } else { limit.text().to_owned() };
+        limit.is_present().then(|| format!("{before}{value}{after}"))
     })
 }

@@ -2,56 +2,49 @@
 
 use askama::Template;
 use poem::web::{Path, Query};
-use poem::{Response, handler};
-use presence_core::ApplicationState;
 use presence_protocol::{AppId, Errno};
 use presence_service::operator::{ApplicationMatch, MAX_MATCHES};
 use serde::Deserialize;
 
-use crate::http::ErrorResponse;
-use crate::page::{Moment, Notice, Shell};
-use crate::web::Visitor;
-use crate::web::visitor::see_other;
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Timestamp};
+use crate::web::application_state;
+use crate::web::page_routes::PageResult;
 
-use super::guard::{Operator, OperatorForm, shell};
+use super::session::{Operator, OperatorForm, layout};
 
-/// What the page is asked with.
+/// The query of the page.
 #[derive(Deserialize)]
-struct Wish {
+pub(super) struct FindQuery {
+    /// An id, or a part of a name or a domain.
     #[serde(default)]
     find: String,
 }
 
-struct FoundView {
+/// An Application that was found.
+struct FoundRow {
     id: String,
     name: String,
     domain: String,
+    /// Its state in a word or two.
     state: &'static str,
     owner: i64,
     sockets: usize,
-    created_at: Moment,
-    blocked_at: Option<Moment>,
+    created_at: Timestamp,
+    blocked_at: Option<Timestamp>,
 }
 
-impl From<ApplicationMatch> for FoundView {
+impl From<ApplicationMatch> for FoundRow {
     fn from(found: ApplicationMatch) -> Self {
         let ApplicationMatch { app, sockets } = found;
-        let state = match (app.blocked_at, app.state) {
-            (Some(_), _) => "blocked",
-            (None, ApplicationState::Registered) => "not verified",
-            (None, ApplicationState::Verified) => "verified",
-            (None, ApplicationState::Active) => "active",
-            (None, ApplicationState::Inactive) => "stopped",
-        };
         Self {
             id: app.id.to_string(),
             name: app.name,
             domain: app.domain,
-            state,
+            state: application_state::label(app.state, app.blocked_at),
             owner: app.owner.0,
             sockets,
-            created_at: Moment::new(app.created_at),
-            blocked_at: app.blocked_at.map(Moment::new),
+            created_at: Timestamp::new(app.created_at),
+            blocked_at: app.blocked_at.map(Timestamp::new),
         }
     }
 }
@@ -59,50 +52,45 @@ impl From<ApplicationMatch> for FoundView {
 #[derive(Template)]
 #[template(path = "operator/applications.html")]
 struct FindPage {
-    shell: Shell,
+    layout: Layout,
     csrf_token: String,
-    wanted: String,
-    found: Vec<FoundView>,
-    /// Whether there may be more.
-    full: bool,
+    query: String,
+    found: Vec<FoundRow>,
+    /// True if there may be more.
+    is_full: bool,
 }
 
-#[handler]
-pub(super) async fn find(
-    visitor: Visitor,
-    operator: Operator,
-    Query(wish): Query<Wish>,
-) -> poem::Result<Response> {
-    let wanted = wish.find.trim().to_owned();
-    let found = operator.service().find_apps(&wanted).await.map_err(ErrorResponse::from)?;
-    let found: Vec<FoundView> = found.into_iter().map(FoundView::from).collect();
-    let full = found.len() as u64 >= MAX_MATCHES;
-    let (shell, csrf_token) = (shell(&visitor, "Applications"), operator.csrf_token());
-    Ok(visitor.show(&FindPage { shell, csrf_token, wanted, found, full }))
+/// Shows the Applications that match the query.
+pub(super) async fn find(operator: Operator, Query(query): Query<FindQuery>) -> PageResult {
+    let Operator { visitor, session } = operator;
+    let query = query.find.trim().to_owned();
+    let found = session.service().find_apps(&query).await?;
+    let found: Vec<FoundRow> = found.into_iter().map(FoundRow::from).collect();
+    let is_full = found.len() as u64 >= MAX_MATCHES;
+    let layout = layout(&visitor, "Applications");
+    let page = FindPage { layout, csrf_token: session.csrf_token(), query, found, is_full };
+    Ok(visitor.show(&page))
 }
 
-#[handler]
-pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> poem::Result<Response> {
-    form.operator.service().block_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
-    Ok(back(&form, Notice::Blocked))
+/// Blocks an Application.
+pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
+    form.session().service().block_app(parse(&appid)?).await?;
+    Ok(redirect(&form, Notice::Blocked))
 }
 
-#[handler]
-pub(super) async fn unblock(
-    form: OperatorForm,
-    Path(appid): Path<String>,
-) -> poem::Result<Response> {
-    form.operator.service().unblock_app(named(&appid)?).await.map_err(ErrorResponse::from)?;
-    Ok(back(&form, Notice::Unblocked))
+/// Unblocks an Application.
+pub(super) async fn unblock(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
+    form.session().service().unblock_app(parse(&appid)?).await?;
+    Ok(redirect(&form, Notice::Unblocked))
 }
 
-/// To what was looked for.
-fn back(form: &OperatorForm, notice: Notice) -> Response {
-    let wanted = form.fields.get("find").unwrap_or_default();
-    let wanted: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-    see_other(&format!("/admin/applications?find={wanted}"), notice)
+/// Sends the browser back to the query.
+fn redirect(form: &OperatorForm, notice: Notice) -> PageResponse {
+    let query = form.fields().get("find").unwrap_or_default();
+    let path = LocalPath::fixed("/admin/applications").with_query("find", query);
+    PageResponse::redirect(&path, notice)
 }
 
-fn named(text: &str) -> Result<AppId, ErrorResponse> {
-    text.parse().map_err(|_| Errno::UnknownApplication.into())
+fn parse(appid: &str) -> Result<AppId, Errno> {
+    appid.parse().map_err(|_| Errno::UnknownApplication)
 }

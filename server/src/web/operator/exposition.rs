@@ -1,21 +1,23 @@
-//! Reads what the exporter writes for Prometheus, so that there is one set of figures.
+//! A reader of the text that the exporter writes for Prometheus, so that there is only one set of
+//! metrics.
 
 use std::collections::BTreeMap;
 
-/// The text of the exporter.
+/// A text in the exposition format of Prometheus.
 pub(super) struct Exposition<'a>(&'a str);
 
 impl<'a> Exposition<'a> {
+    /// Reads a text.
     pub(super) fn of(text: &'a str) -> Self {
         Self(text)
     }
 
-    /// A metric, summed over its labels; 0 where it was never counted.
+    /// Returns a metric, summed over its labels; 0 if it was never metrics.
     pub(super) fn sum(&self, name: &str) -> f64 {
         self.samples(name).map(|(_, value)| value).sum()
     }
 
-    /// A metric by one of its labels.
+    /// Returns a metric by the values of one of its labels.
     pub(super) fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut found = BTreeMap::new();
         for (labels, value) in self.samples(name) {
@@ -27,7 +29,8 @@ impl<'a> Exposition<'a> {
         found
     }
 
-    /// The labels and the value of each line of a metric. No label of ours holds a comma or a brace.
+    /// Returns the labels and the value of each line of a metric. Our labels hold no comma and no
+    /// brace.
     fn samples(&self, name: &str) -> impl Iterator<Item = (&'a str, f64)> {
         self.0.lines().filter_map(move |line| {
             let rest = line.strip_prefix(name)?;
@@ -48,13 +51,13 @@ mod tests {
                         a_total_more 9\nb 1.5\n\nb_total nonsense\n";
 
     #[test]
-    fn a_metric_is_summed_and_told_apart_by_its_labels() {
-        let counted = Exposition::of(TEXT);
+    fn a_metric_is_summed_over_its_labels_and_split_by_one_of_them() {
+        let metrics = Exposition::of(TEXT);
         let near = |one: f64, other: f64| (one - other).abs() < f64::EPSILON;
-        assert!(near(counted.sum("a_total"), 5.0) && near(counted.sum("b"), 1.5));
-        assert!(near(counted.sum("b_total"), 0.0) && near(counted.sum("c"), 0.0));
-        let by_errno = counted.by_label("a_total", "errno");
+        assert!(near(metrics.sum("a_total"), 5.0) && near(metrics.sum("b"), 1.5));
+        assert!(near(metrics.sum("b_total"), 0.0) && near(metrics.sum("c"), 0.0));
+        let by_errno = metrics.by_label("a_total", "errno");
         assert!(near(by_errno["x"], 2.0) && near(by_errno["y"], 3.0) && by_errno.len() == 2);
-        assert_eq!(counted.by_label("a_total", "b").len(), 1);
+        assert_eq!(metrics.by_label("a_total", "b").len(), 1);
     }
 }

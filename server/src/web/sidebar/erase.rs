@@ -1,47 +1,44 @@
-//! Erasing an account, once its owner has typed whose it is.
+//! Erasing an account, once its owner has typed the e-mail address.
 
 use askama::Template;
-use poem::{Response, handler};
 use presence_core::Email;
 
-use crate::http::ErrorResponse;
-use crate::page::{Notice, Place, Shell};
-use crate::web::visitor::{see_other, set_cookie};
-use crate::web::{SignedForm, SignedIn};
+use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "erase.html")]
 struct ErasePage {
-    shell: Shell,
+    layout: Layout,
     email: String,
     grants: usize,
     apps: usize,
     waiting: usize,
 }
 
-#[handler]
-pub(in crate::web) async fn show(visitor: SignedIn) -> poem::Result<Response> {
-    let account = visitor.service().account(visitor.me()).await.map_err(ErrorResponse::from)?;
+/// Shows what would be erased.
+pub(in crate::web) async fn show(signed_in: SignedIn) -> PageResult {
+    let account = signed_in.service().account(signed_in.me()).await?;
     let page = ErasePage {
-        shell: visitor.shell("Erase my account", Place::Presence),
+        layout: signed_in.layout("Erase my account", Section::Presence),
         email: account.email.as_str().to_owned(),
         grants: account.grants.len(),
         apps: account.apps.len(),
         waiting: account.notifications.len(),
     };
-    Ok(visitor.show(&page))
+    Ok(signed_in.show(&page))
 }
 
-#[handler]
-pub(in crate::web) async fn erase(form: SignedForm) -> poem::Result<Response> {
-    let typed = form.fields.get("email").and_then(Email::parse);
-    if typed.as_ref() != Some(&form.user.caller.email) {
-        return Ok(see_other("/sidebar/erase", Notice::NotErased));
+/// Erases the account if its e-mail address was typed.
+pub(in crate::web) async fn erase(form: UserForm) -> PageResult {
+    let typed = form.fields().get("email").and_then(Email::parse);
+    let own = form.visitor().caller().map(|caller| &caller.email);
+    if typed.is_none() || typed.as_ref() != own {
+        return Ok(PageResponse::redirect(&LocalPath::fixed("/sidebar/erase"), Notice::NotErased));
     }
-    form.service().erase(form.me()).await.map_err(ErrorResponse::from)?;
-    let mut response = see_other("/", Notice::Erased);
-    if let Some(cookie) = form.user.clear_cookie() {
-        set_cookie(&mut response, &cookie);
-    }
-    Ok(response)
+    form.service().erase(form.me()).await?;
+    let response = PageResponse::redirect(&LocalPath::fixed(LocalPath::HOME), Notice::Erased);
+    Ok(form.clear_cookie().iter().fold(response, PageResponse::with_cookie))
 }

@@ -1,4 +1,4 @@
-//! A moment, as pages show it: in UTC, until a script shows it in the reader's own zone.
+//! Times as pages show them: in UTC, until a script converts them to the reader's time zone.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use presence_core::UnixMillis;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment.
+/// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment(UnixMillis);
+pub(crate) struct Timestamp(UnixMillis);
 
-impl Moment {
-    /// The moment of a wall-clock time.
+impl Timestamp {
+    /// Returns the time of a wall-clock time.
     pub(crate) fn new(at: UnixMillis) -> Self {
         Self(at)
     }
 
-    /// For machines: `2026-11-25T13:05:00Z`.
+    /// Returns the time for the attribute `datetime`, such as `2026-11-25T13:05:00Z`.
     pub(crate) fn machine(self) -> String {
         self.date_time().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
     }
@@ -26,9 +26,9 @@ impl Moment {
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(at) = self.date_time() else { return f.write_str("at some time") };
+        let Some(at) = self.date_time() else { return f.write_str("unknown time") };
         let (day, month, year) = (at.day(), at.month(), at.year());
         write!(f, "{day} {month} {year}, {:02}:{:02} UTC", at.hour(), at.minute())
     }
@@ -39,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_shown_to_people_and_to_machines() {
-        let moment = Moment::new(UnixMillis::new(1_795_611_900_123));
-        assert_eq!(moment.to_string(), "25 November 2026, 13:05 UTC");
-        assert_eq!(moment.machine(), "2026-11-25T13:05:00Z");
-        assert_eq!(Moment::new(UnixMillis::new(u64::MAX)).to_string(), "at some time");
+    fn a_time_is_shown_to_people_and_to_machines() {
+        let time = Timestamp::new(UnixMillis::new(1_795_611_900_123));
+        assert_eq!(time.to_string(), "25 November 2026, 13:05 UTC");
+        assert_eq!(time.machine(), "2026-11-25T13:05:00Z");
+        assert_eq!(Timestamp::new(UnixMillis::new(u64::MAX)).to_string(), "unknown time");
     }
 }

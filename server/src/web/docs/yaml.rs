@@ -1,4 +1,4 @@
-//! A YAML document as it was written: its fields keep their order.
+//! A YAML document. Its fields keep the order in which they were written.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// A value in a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Node {
-    /// Yes or no.
+pub(super) enum YamlValue {
+    /// A Boolean.
     Bool(bool),
     /// A whole number.
     Integer(i64),
@@ -15,54 +15,54 @@ pub(super) enum Node {
     Number(f64),
     /// A text.
     Text(String),
-    /// Several values.
-    List(Vec<Node>),
-    /// Fields.
-    Map(IndexMap<String, Node>),
+    /// A list.
+    List(Vec<YamlValue>),
+    /// A map from names to values.
+    Map(IndexMap<String, YamlValue>),
 }
 
-/// What stands for a field that is not there.
-static NOTHING: Node = Node::List(Vec::new());
+/// The value of a missing field.
+static MISSING: YamlValue = YamlValue::List(Vec::new());
 
-impl Node {
-    /// Reads a document.
-    pub(super) fn read(yaml: &str) -> Result<Self, serde_saphyr::Error> {
+impl YamlValue {
+    /// Parses a document.
+    pub(super) fn parse(yaml: &str) -> Result<Self, serde_saphyr::Error> {
         serde_saphyr::from_str(yaml)
     }
 
-    /// A field; an empty list where it is not there.
+    /// Returns a field; an empty list if it is missing.
     pub(super) fn at(&self, name: &str) -> &Self {
         match self {
-            Self::Map(fields) => fields.get(name).unwrap_or(&NOTHING),
+            Self::Map(fields) => fields.get(name).unwrap_or(&MISSING),
             Self::Bool(_) | Self::Integer(_) | Self::Number(_) | Self::Text(_) | Self::List(_) => {
-                &NOTHING
+                &MISSING
             }
         }
     }
 
-    /// The text, empty where it is none.
+    /// Returns the text; empty if the value is none.
     pub(super) fn text(&self) -> &str {
         if let Self::Text(text) = self { text } else { "" }
     }
 
-    /// The fields, none where it has none.
+    /// Returns the fields; none if the value is no map.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &Self)> {
         let fields = if let Self::Map(fields) = self { Some(fields) } else { None };
         fields.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The values of the list, none where it is none.
+    /// Returns the values of the list; none if the value is no list.
     pub(super) fn list(&self) -> &[Self] {
         if let Self::List(values) = self { values } else { &[] }
     }
 
-    /// Whether there is something.
-    pub(super) fn is_there(&self) -> bool {
-        *self != NOTHING
+    /// Returns false for a missing field.
+    pub(super) fn is_present(&self) -> bool {
+        *self != MISSING
     }
 
-    /// What a `$ref` in this document leads to, also over several; itself where it is no reference.
-    pub(super) fn follow<'a>(&'a self, node: &'a Self) -> &'a Self {
+    /// Follows a `$ref` of this document, also over several; returns the value if it is no reference.
+    pub(super) fn resolve<'a>(&'a self, node: &'a Self) -> &'a Self {
         let mut node = node;
         while let Some(path) = node.at("$ref").text().strip_prefix("#/") {
             node = path.split('/').fold(self, |node, name| node.at(name));
@@ -70,12 +70,12 @@ impl Node {
         node
     }
 
-    /// The name at the end of a `$ref`.
-    pub(super) fn referred(&self) -> &str {
+    /// Returns the name at the end of a `$ref`.
+    pub(super) fn reference_name(&self) -> &str {
         self.at("$ref").text().rsplit('/').next().unwrap_or_default()
     }
 
-    /// As JSON for people.
+    /// Returns the value as indented JSON.
     pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }

@@ -1,0 +1,146 @@
+//! The type of every answer of a page handler. It always has the security headers of pages.
+
+use askama::Template;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{Body, IntoResponse, Response};
+use presence_protocol::{ApiError, Errno};
+use url::Url;
+
+use crate::cookie::{Cookie, SetCookie};
+
+use super::content_policy::ContentPolicy;
+use super::local_path::LocalPath;
+use super::notice::Notice;
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+/// The time that a browser has to load the page that shows a notice, in seconds.
+const NOTICE_SECONDS: u64 = 60;
+
+/// The time for which browsers may keep an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caching {
+    /// Not at all.
+    NoStore,
+    /// Only as long as the server confirms that it has not changed.
+    Revalidate,
+    /// One hour.
+    Hour,
+    /// For ever, since the path changes with the content.
+    Immutable,
+}
+
+impl Caching {
+    fn header(self) -> &'static str {
+        match self {
+            Self::NoStore => "no-store",
+            Self::Revalidate => "no-cache",
+            Self::Hour => "public, max-age=3600",
+            Self::Immutable => "public, max-age=31536000, immutable",
+        }
+    }
+}
+
+/// An answer with a content policy, a cache policy, a referrer policy and protection against
+/// frames. There is no way to make one without these headers.
+pub(crate) struct PageResponse(Response);
+
+impl PageResponse {
+    /// Renders a page. It is never cached.
+    pub(crate) fn html(
+        template: &impl Template,
+        status: StatusCode,
+        policy: &ContentPolicy,
+    ) -> Self {
+        match template.render() {
+            Ok(html) => Self::new(status, policy, Caching::NoStore).with_body(HTML, html),
+            Err(error) => {
+                tracing::error!(%error, "page.failed");
+                let failed = Self::without_content(StatusCode::INTERNAL_SERVER_ERROR);
+                failed.with_body(JSON, ApiError::from(Errno::Internal).to_json(None))
+            }
+        }
+    }
+
+    /// Returns JSON for a script of a page. It is never cached.
+    pub(crate) fn json(json: String) -> Self {
+        Self::without_content(StatusCode::OK).with_body(JSON, json)
+    }
+
+    /// Returns a file that pages load.
+    pub(crate) fn file(media_type: &str, content: impl Into<Body>, caching: Caching) -> Self {
+        let policy = ContentPolicy::nothing();
+        Self::new(StatusCode::OK, &policy, caching).with_body(media_type, content)
+    }
+
+    /// Sends the browser to another page of this server with a GET request.
+    pub(crate) fn see_other(path: &LocalPath) -> Self {
+        Self::without_content(StatusCode::SEE_OTHER).with_header(header::LOCATION, path.as_str())
+    }
+
+    /// Sends the browser to another page, which shows the result of an action.
+    pub(crate) fn redirect(path: &LocalPath, notice: Notice) -> Self {
+        let cookie = Cookie::NOTICE.set(false, notice.name(), NOTICE_SECONDS);
+        Self::see_other(path).with_cookie(&cookie)
+    }
+
+    /// Removes the notice that this page shows, so that the next page does not show it again.
+    pub(crate) fn without_notice(self) -> Self {
+        self.with_cookie(&Cookie::NOTICE.remove(false))
+    }
+
+    /// Sends the browser to an identity provider.
+    pub(crate) fn to_provider(url: &Url) -> Self {
+        Self::without_content(StatusCode::SEE_OTHER).with_header(header::LOCATION, url.as_str())
+    }
+
+    /// Adds a cookie.
+    pub(crate) fn with_cookie(mut self, cookie: &SetCookie) -> Self {
+        if let Some(value) = cookie.to_header() {
+            self.0.headers_mut().append(header::SET_COOKIE, value);
+        }
+        self
+    }
+
+    /// Tells the client to wait a number of seconds.
+    pub(crate) fn with_retry_after(self, seconds: f64) -> Self {
+        self.with_header(header::RETRY_AFTER, &format!("{:.0}", seconds.ceil().max(1.0)))
+    }
+
+    /// Keeps the address of this answer from every other page, since the address is a secret.
+    pub(crate) fn without_referrer(self) -> Self {
+        self.with_header(header::REFERRER_POLICY, "no-referrer")
+    }
+
+    fn new(status: StatusCode, policy: &ContentPolicy, caching: Caching) -> Self {
+        // Without any referrer, browsers would send `Origin: null` with the forms of our pages.
+        Self(Response::builder().status(status).finish())
+            .with_header(header::CONTENT_SECURITY_POLICY, policy.as_str())
+            .with_header(header::CACHE_CONTROL, caching.header())
+            .with_header(header::REFERRER_POLICY, "same-origin")
+            .with_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .with_header(header::X_FRAME_OPTIONS, "DENY")
+    }
+
+    fn without_content(status: StatusCode) -> Self {
+        Self::new(status, &ContentPolicy::nothing(), Caching::NoStore)
+    }
+
+    fn with_body(mut self, media_type: &str, body: impl Into<Body>) -> Self {
+        self.0.set_body(body);
+        self.with_header(header::CONTENT_TYPE, media_type)
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+}
+
+impl IntoResponse for PageResponse {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}

@@ -1,0 +1,91 @@
+//! The steps from a registered to an active Application: verify the domain, start, stop.
+
+use poem::http::StatusCode;
+use presence_identity::fetch::FetchError;
+use presence_protocol::Errno;
+use presence_service::domains::{DomainProofError, VerifyDomainError};
+
+use crate::page::{LocalPath, Notice, PageResponse};
+use crate::web::forms::UserForm;
+use crate::web::page_routes::PageResult;
+use crate::web::request_parts::AppInPath;
+
+use super::application::{ApplicationPage, FormResult};
+
+/// Verifies the domain.
+pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let (status, problem) = match form.service().verify_app(form.me(), app).await {
+        Ok(_) => {
+            let path = LocalPath::of_application(app);
+            return Ok(PageResponse::redirect(&path, Notice::DomainVerified));
+        }
+        Err(VerifyDomainError::NotProven(reason)) => (StatusCode::CONFLICT, user_message(reason)),
+        Err(VerifyDomainError::Refused(error)) if error.errno == Errno::SlowDown => {
+            let text = "You tried too often. Wait a few seconds.";
+            (StatusCode::TOO_MANY_REQUESTS, text.to_owned())
+        }
+        Err(VerifyDomainError::Refused(error)) => return Err(error.into()),
+    };
+    let app = form.service().own_app(form.me(), app).await?;
+    let result = FormResult { verification_problem: Some(problem), ..FormResult::default() };
+    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
+    Ok(page.answer(form.visitor(), status))
+}
+
+/// Starts the Application. The first start creates a key, and shows it.
+pub(super) async fn activate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let (app, new_key) = form.service().activate_app(form.me(), app).await?;
+    let Some(new_key) = new_key else {
+        return Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Started));
+    };
+    let result = FormResult { new_key: Some(new_key.secret), ..FormResult::default() };
+    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
+    Ok(page.answer(form.visitor(), StatusCode::OK))
+}
+
+/// Stops the Application.
+pub(super) async fn deactivate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
+    let app = form.service().deactivate_app(form.me(), app).await?;
+    Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Stopped))
+}
+
+/// Returns the problem, and what the owner of the domain can do.
+fn user_message(reason: DomainProofError) -> String {
+    let text = match reason {
+        DomainProofError::Unreachable(FetchError::NotResolvable) => {
+            "The domain was not found. Check the spelling and the DNS entry."
+        }
+        DomainProofError::Unreachable(FetchError::ForbiddenAddress) => {
+            "The domain leads to a private address. The page must be reachable from the internet."
+        }
+        DomainProofError::Unreachable(FetchError::Timeout) => {
+            "The server of the domain did not answer within five seconds."
+        }
+        DomainProofError::Unreachable(FetchError::Connection) => {
+            "We could not connect: no server answers, or its TLS certificate is not valid."
+        }
+        DomainProofError::Unreachable(FetchError::Redirect) => {
+            "The address answers with a redirect, which we do not follow. Show the key at exactly \
+             this address."
+        }
+        DomainProofError::Unreachable(FetchError::NotAllowed) => "We cannot check this domain.",
+        DomainProofError::Unreachable(FetchError::TooLarge)
+        | DomainProofError::NotText
+        | DomainProofError::OtherText => {
+            "The page does not show the key. It must show the key alone, as plain text."
+        }
+        DomainProofError::Status(404 | 410) => {
+            "The page was not found on the server of the domain."
+        }
+        DomainProofError::Status(401 | 403) => {
+            "The server of the domain does not allow us to read the page."
+        }
+        DomainProofError::Status(status) => {
+            return format!("The server of the domain answered with an error (status {status}).");
+        }
+        DomainProofError::Changed => {
+            "The application was changed in the meantime. Reload this page."
+        }
+    };
+    text.to_owned()
+}
