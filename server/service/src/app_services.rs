@@ -80,7 +80,7 @@ impl PresenceService {
         if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let room = self.hub.ensure_topic(app.id, true);
+        let room = self.hub.topic(app.id, app.state);
         let now = self.now();
         room.record_access(now);
         if let Err(error) = self.store.touch_key(key.id, now).await {
@@ -179,7 +179,7 @@ impl PresenceService {
         service.room.record_access(self.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                QueryResult::Known(service.room.read(|stream| stream.get(uid)))
+                QueryResult::Known(service.room.read(|stream| stream.latest(uid)))
             }
             Ok(uid) => QueryResult::Unknown(uid.to_string()),
             Err(text) => QueryResult::Unknown(text),
@@ -193,7 +193,7 @@ impl PresenceService {
         service.room.record_access(self.now());
         let mut presence: Vec<Update> = service
             .room
-            .read(|stream| stream.present_after(after).take(most + 1).cloned().collect());
+            .read(|stream| stream.visible_after(after).take(most + 1).cloned().collect());
         let more = presence.len() > most;
         presence.truncate(most);
         let next = presence.last().filter(|_| more).map(|last| last.uid);

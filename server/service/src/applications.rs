@@ -119,7 +119,7 @@ impl PresenceService {
         let changes = AppChanges { name, description, domain };
         let after = self.store.update_app(app, changes).await.map_err(of_store)?;
         if moved {
-            self.hub.switch(app, false);
+            self.hub.set_active(app, false);
         }
         after.ok_or(Errno::UnknownApplication.into())
     }
@@ -156,7 +156,7 @@ impl PresenceService {
             ));
         }
         self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(of_store)?;
-        self.hub.switch(app.id, true);
+        self.hub.set_active(app.id, true);
         let keys = self.store.keys_of(app.id).await.map_err(of_store)?;
         let first = app.state == ApplicationState::Verified && keys.is_empty();
         let made = if first { Some(self.insert_key(app.id).await?) } else { None };
@@ -180,7 +180,7 @@ impl PresenceService {
             ApplicationState::Active | ApplicationState::Inactive => {}
         }
         self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(of_store)?;
-        self.hub.switch(app.id, false);
+        self.hub.set_active(app.id, false);
         Ok(App { state: ApplicationState::Inactive, ..app })
     }
 
@@ -230,7 +230,7 @@ impl PresenceService {
         if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
             return Err(Errno::NotFound.into());
         }
-        if let Some(room) = self.hub.room(app.id) {
+        if let Some(room) = self.hub.find_topic(app.id) {
             room.close(Some(key), CloseCode::ApplicationClosed);
         }
         Ok(())

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::model::ApplicationState;
+use presence_core::View;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
-use presence_core::roster::View;
 use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
 use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
@@ -50,12 +49,12 @@ impl PresenceService {
         bell: Arc<SocketWaker>,
         client: Option<IpAddr>,
     ) -> Result<OpenedDevice, ApiError> {
-        let FirstFrame { email, proof, device, acks, command } = claim;
-        let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
+        let (proof, device) = (&claim.proof, &claim.device);
+        let identified = self.identify(proof, claim.email.as_deref(), device, client).await?;
         let VerifiedProof { user, email, expires_at, digest, generation } = identified;
         // Before the seat is taken, so that who is refused replaces nobody.
         self.raise(user, generation.as_ref(), None).await?;
-        self.spend(user, &device, &command)?;
+        self.spend(user, device, &claim.command)?;
         let mailbox = Arc::new(Mailbox::new(bell, digest));
         if let Some(generation) = &generation {
             mailbox.set_generation(generation);
@@ -66,21 +65,18 @@ impl PresenceService {
             .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;
-        for (app, state) in loaded.apps {
-            self.hub.ensure_topic(app, state == ApplicationState::Active);
-        }
         // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
         if !loaded.is_there {
             return Err(Errno::SessionExpired.into());
         }
-        if let Proof::Token(_) = &proof {
+        if let Proof::Token(_) = proof {
             self.bearer_of(digest).await?;
         }
         self.is_current(user, generation.as_ref()).await?;
-        self.hub.set_grants(user, loaded.grants);
-        loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        let known = AuthenticatedDevice::new(email, (device, acks), digest, expires_at);
-        let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
+        self.hub.set_grants(user, loaded.grants, &loaded.apps);
+        loaded.taken.into_iter().for_each(|(app, puid)| self.hub.note_taken(app, puid));
+        let (known, command) = claim.authenticate(email, digest, expires_at);
+        let newer = mailbox.take_unloaded(&loaded.pending, loaded.up_to);
         let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
         if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
             answer.await.map_err(of_store)?;
@@ -115,7 +111,7 @@ impl PresenceService {
                 CommandOutcome::Done
             }
             DeviceCommand::Visibility(apps) => {
-                seat.show_only_to(apps);
+                seat.set_visibility(apps);
                 CommandOutcome::Done
             }
             DeviceCommand::Ack(ids) => {

@@ -57,7 +57,6 @@ impl PresenceService {
     ) -> Result<GrantOutcome, ApiError> {
         let app = self.grantable_app(app).await?;
         self.redirect(&app, target, None)?;
-        self.hub.ensure_topic(app.id, true);
         let fresh = Puid::from_bits(rand::random());
         let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
         let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
@@ -113,7 +112,7 @@ impl PresenceService {
     }
 
     fn looked_now(&self, app: AppId) -> Option<UnixMillis> {
-        self.hub.room(app).and_then(|room| room.last_access(self.now()))
+        self.hub.find_topic(app).and_then(|room| room.last_access(self.now()))
     }
 
     fn redirect(

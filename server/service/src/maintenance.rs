@@ -26,27 +26,16 @@ impl PresenceService {
     }
 
     async fn keep_tables(&self, stop: &CancellationToken) {
-        let mut often = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
         let mut seldom = every(Duration::from_mins(1));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = often.tick() => self.release().await,
                 _ = each_second.tick() => {
                     self.expire().await;
                     self.note_devices().await;
                 }
                 _ = seldom.tick() => self.tidy().await,
-            }
-        }
-    }
-
-    async fn release(&self) {
-        for (app, puid) in self.hub.take_releases() {
-            let released = self.writer.release(app, puid).await;
-            if or_logged("receipts stay withheld", released).is_none() {
-                self.hub.withhold(app, puid);
             }
         }
     }
@@ -86,7 +75,7 @@ impl PresenceService {
     async fn tidy(&self) {
         let now = self.now();
         self.rates.tidy();
-        for (app, room) in self.hub.rooms() {
+        for (app, room) in self.hub.topics() {
             room.prune(now);
             if let Some(at) = room.last_access(now) {
                 or_logged("a look was not noted", self.store.touch_app(app, at).await);
@@ -111,10 +100,9 @@ fn every(period: Duration) -> Interval {
 mod tests {
     use std::sync::Arc;
 
-    use presence_core::model::{Email, Grant, GrantSet, Scope, Session};
-    use presence_core::roster::View;
+    use presence_core::model::{ApplicationState, Email, Grant, GrantSet, Scope, Session};
     use presence_core::stream::{Retention, Stream};
-    use presence_core::{ManualClock, UnixMillis};
+    use presence_core::{ManualClock, UnixMillis, View};
     use presence_identity::Dispatcher;
     use presence_identity::fetch::{GuardOptions, GuardedClient};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
@@ -178,20 +166,20 @@ mod tests {
             generation: None,
         };
         presence.store.insert_session(&session).await.unwrap();
-        let room = presence.hub.ensure_topic(APP, true);
+        let room = presence.hub.topic(APP, ApplicationState::Active);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
-        let seat = presence.hub.arrive(user, DeviceName::default(), mailbox).unwrap();
+        let seat = presence.hub.connect(user, DeviceName::default(), mailbox).unwrap();
         let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
-        presence.hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
+        presence.hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] }, &[]);
         seat.report(View::new(Status::Online, None), None);
 
         clock.advance(HOUR);
         presence.tidy().await;
-        assert_eq!(room.read(Stream::kept), 1);
+        assert_eq!(room.read(Stream::log_len), 1);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
         presence.tidy().await;
-        assert_eq!(room.read(Stream::kept), 0);
+        assert_eq!(room.read(Stream::log_len), 0);
         assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());
     }
 }

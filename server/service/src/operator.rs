@@ -124,7 +124,7 @@ impl PresenceService {
     pub async fn find_apps(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(of_store)?;
         let found = |app: App| {
-            let sockets = self.hub.room(app.id).map_or(0, |room| room.sockets());
+            let sockets = self.hub.find_topic(app.id).map_or(0, |room| room.sockets());
             ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(found).collect())
@@ -162,7 +162,7 @@ impl PresenceService {
         self.store.set_app_blocked(app, since).await.map_err(of_store)?;
         let after = self.store.app(app).await.map_err(of_store)?;
         let active = after.is_some_and(|app| app.state == ApplicationState::Active);
-        self.hub.switch(app, active);
+        self.hub.set_active(app, active);
         Ok(())
     }
 }

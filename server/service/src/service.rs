@@ -167,7 +167,7 @@ impl PresenceService {
 
     /// Brings the metrics up to date that are looked up only when somebody reads them.
     pub fn measure(&self) {
-        let rooms = self.hub.rooms();
+        let rooms = self.hub.topics();
         let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
@@ -175,7 +175,7 @@ impl PresenceService {
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
+            streams: rooms.iter().map(|(_, room)| room.read(Stream::log_len)).sum(),
         });
     }
 

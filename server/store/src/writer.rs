@@ -35,14 +35,14 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use change::{GrantOutcome, GrantInput, PauseInput};
+use change::{GrantInput, GrantOutcome, PauseInput};
 use commit_hook::CommitHook;
 use load::LoadedUser;
 use notify::{NewNotification, NotifyError, NotifyInput};
-use write_op::WriteOp;
 use request::{WriteReply, WriteRequest};
 use settle::SettleInput;
 use task::WriterTask;
+use write_op::WriteOp;
 
 /// The handle of the writer. Clones share it. The task ends when the last one is dropped.
 ///

@@ -82,7 +82,8 @@ pub(super) async fn notify(
     txn: &mut WriteTxn<'_>,
     requests: &mut [&mut NotifyRequest],
 ) -> Result<(), StoreError> {
-    let puids = distinct(requests.iter().flat_map(|request| &request.input.items).map(|item| item.puid));
+    let puids =
+        distinct(requests.iter().flat_map(|request| &request.input.items).map(|item| item.puid));
     txn.targets.read(&puids, txn.db).await?;
     let mut context = NotifyContext::read(txn, requests).await?;
     let mut plan = WritePlan::default();
@@ -208,7 +209,7 @@ impl AcceptedItem<'_> {
 
     /// Returns the notification without its sequence number.
     fn notification(&self) -> Notification {
-        let Self { item, target, source, now } = self;
+        let Self { item, target, source, now, .. } = self;
         let seconds = if item.is_live_only() { LIVE_SECONDS } else { item.ttl };
         Notification {
             seq: 0,

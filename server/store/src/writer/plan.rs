@@ -69,8 +69,7 @@ impl WritePlan {
         self.insert(txn).await?;
         let evicted = evict(txn, &over_limit).await?;
         insert_keys(txn, self.keys).await?;
-        let evicted_ids: HashSet<NotificationId> =
-            evicted.iter().map(|header| header.id).collect();
+        let evicted_ids: HashSet<NotificationId> = evicted.iter().map(|header| header.id).collect();
         for outcome in self.outcomes {
             match outcome {
                 Outcome::Queued(NewRow { notification, .. }, paused) => {
@@ -157,8 +156,8 @@ async fn evict(
     let mut evicted = Vec::new();
     for chunk in over_limit.chunks(CHUNK) {
         let newest_evicted = SubQueryStatement::from(newest_evicted());
-        let is_evicted =
-            Expr::col((notification::Entity, notification::Column::Seq)).lte(Expr::from(newest_evicted));
+        let is_evicted = Expr::col((notification::Entity, notification::Column::Seq))
+            .lte(Expr::from(newest_evicted));
         let query = NotificationHeaderRow::find()
             .filter(grant::Column::Id.is_in(chunk.iter().copied()))
             .filter(is_evicted);

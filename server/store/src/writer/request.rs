@@ -29,9 +29,9 @@ impl<A> Future for WriteReply<A> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             ReplyState::Rejected(error) => Poll::Ready(Err(error.clone())),
-            ReplyState::Pending(reply) => Pin::new(reply)
-                .poll(context)
-                .map(|reply| reply.unwrap_or(Err(StoreError::Stopped))),
+            ReplyState::Pending(reply) => {
+                Pin::new(reply).poll(context).map(|reply| reply.unwrap_or(Err(StoreError::Stopped)))
+            }
         }
     }
 }

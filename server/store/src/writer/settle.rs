@@ -65,7 +65,8 @@ pub(super) async fn settle(
     txn.delete_headers(&changes.deleted).await?;
     set_taken(txn, &changes.delivered, Settlement::Delivered).await?;
     set_taken(txn, &changes.acked, Settlement::Acked).await?;
-    txn.events.extend(changes.taken.into_iter().map(|(app, puid)| CommittedEvent::Taken(app, puid)));
+    txn.events
+        .extend(changes.taken.into_iter().map(|(app, puid)| CommittedEvent::Taken(app, puid)));
     Ok(())
 }
 

@@ -74,10 +74,7 @@ impl WriteOp {
 
 /// Runs the operations inside a transaction. Adjacent ones that can be batched are done kind by
 /// kind, all others keep their place.
-pub(super) async fn run_all(
-    txn: &mut WriteTxn<'_>,
-    ops: &mut [WriteOp],
-) -> Result<(), StoreError> {
+pub(super) async fn run_all(txn: &mut WriteTxn<'_>, ops: &mut [WriteOp]) -> Result<(), StoreError> {
     for run in ops.chunk_by_mut(|one, next| one.is_batched() && next.is_batched()) {
         match run {
             [op] if !op.is_batched() => run_one(txn, op).await?,
