@@ -1,205 +1,216 @@
-// The Device Presence Channel of this page: one socket that is opened with a ticket, says again after every gap what was wished
-// last, and obeys the close codes of the server.
+// The Device Presence Channel of this page: one socket, opened with a ticket. After every reconnect
+// it sends the desired status again. It obeys the close codes of the server.
 
 /** The longest wait between two attempts, in milliseconds. */
-const LONGEST = 60_000;
-/** A connection that has lasted so long makes the next wait short again. */
-const PROVED = 10_000;
-/** How often a quiet connection is asked whether it lives, and how long it may take to answer. */
-const ASK = 45_000;
-const ANSWER = 15_000;
+const MAX_WAIT = 60_000;
+/** The time after which a connection counts as stable, so that the next wait is short again. */
+const STABLE_AFTER = 10_000;
+/** The time after which a quiet connection is checked, and the time that the answer may take. */
+const CHECK_AFTER = 45_000;
+const CHECK_TIMEOUT = 15_000;
 
-/** After which close codes to come back by oneself; all others mean that something else must happen first. */
-const COMES_BACK = new Set([1001, 1006, 1012, 1013, 4002, 4008]);
-/** Of these, the ones where the server is not in trouble: one short random wait will do. */
-const SOON = new Set([1001, 4002]);
-/** Why a connection ended for good. */
-const ENDED = new Map([[4001, "replaced"], [4003, "refused"], [4005, "ended"]]);
-/** What a first frame is refused with where the ticket is no good. */
-const NOT_ME = new Set([30, 32, 34, 35]);
+/** The close codes after which the channel reconnects by itself. */
+const RECONNECTABLE = new Set([1001, 1006, 1012, 1013, 4002, 4008]);
+/** Those of them after which one short random wait is enough: the server is not overloaded. */
+const SHORT_WAIT = new Set([1001, 4002]);
+/** The reasons of the close codes that end the channel. */
+const END_REASONS = new Map([[4001, "replaced"], [4003, "refused"], [4005, "ended"]]);
+/** The errors that answer a first frame whose ticket is not valid. */
+const TICKET_ERRORS = new Set([30, 32, 34, 35]);
+/** The error of a client that sends too fast. */
+const SLOW_DOWN = 20;
+/** The error of a session that has ended. */
+const SESSION_ENDED = 32;
 
 /**
- * Where it stands is told by `onState({ name, reason, until })`: `connecting`, `connected`, `waiting` (until a time, or for the
- * network), `ended` (with a reason: `replaced`, `ended`, `refused`, `signed-out`, `failed`).
+ * The channel reports its state by `onState({ name, reason, until })`: `connecting`, `connected`,
+ * `waiting` (until a time, or for the network) or `ended` (with the reason `replaced`, `ended`,
+ * `refused`, `signed-out` or `failed`).
  */
 export class Channel {
   #options;
   #socket;
-  #timer;
-  #pulse;
+  #reconnectTimer;
+  #checkTimer;
   #attempt = 0;
-  #wish = { status: "offline", message: "" };
-  #said;
-  #number = 0;
-  #asked = new Map();
-  #retried = false;
-  #turn = 0;
-  #waiting = false;
+  #desired = { status: "offline", message: "" };
+  #sent;
+  #requestId = 0;
+  #pending = new Map();
+  #hasRetried = false;
+  #connectionNumber = 0;
+  #isWaiting = false;
 
-  /** `options`: `url`, `device`, `ticket()`, `onState`, `onSeen(status or null)`, `onRefused(text)`, `onNotifications(items)`. */
+  /**
+   * The options are `url`, `device`, `ticket()`, `onState`, `onStatus(status or null)`,
+   * `onError(text)` and `onNotifications(items)`.
+   */
   constructor(options) {
     this.#options = options;
-    const again = () => this.#waiting && !document.hidden && this.#open();
-    addEventListener("online", again);
-    document.addEventListener("visibilitychange", again);
-    addEventListener("offline", () => this.#socket && this.#lost(1006));
+    const reconnect = () => this.#isWaiting && !document.hidden && this.#open();
+    addEventListener("online", reconnect);
+    document.addEventListener("visibilitychange", reconnect);
+    addEventListener("offline", () => this.#socket && this.#closed(1006));
     addEventListener("pagehide", () => this.#drop());
     addEventListener("pageshow", (event) => event.persisted && this.connect());
   }
 
-  /** Whether frames can be sent now. */
+  /** Returns true if frames can be sent now. */
   get isConnected() {
-    return this.#said !== undefined && this.#socket?.readyState === WebSocket.OPEN;
+    return this.#sent !== undefined && this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Connects now, whatever was the matter. */
+  /** Connects now, in any state. */
   connect() {
     this.#attempt = 0;
-    this.#retried = false;
+    this.#hasRetried = false;
     this.#open();
   }
 
-  /** From now on this is my status, here and after every reconnect. */
-  say(status, message) {
-    this.#wish = { status, message };
-    if (this.isConnected) this.#sayWish();
+  /** Sets the status, now and after every reconnect. */
+  setStatus(status, message) {
+    this.#desired = { status, message };
+    if (this.isConnected) this.#sendStatus();
   }
 
-  /** These notifications were shown. */
+  /** Acknowledges notifications that were shown. */
   acknowledge(ids) {
     if (this.isConnected && ids.length > 0) this.#send({ type: "ack", ids });
   }
 
-  #state(name, more = {}) {
-    this.#waiting = name === "waiting";
+  #reportState(name, more = {}) {
+    this.#isWaiting = name === "waiting";
     this.#options.onState({ name, ...more });
-    if (name !== "connected") this.#options.onSeen(null);
+    if (name !== "connected") this.#options.onStatus(null);
   }
 
   async #open() {
     this.#drop();
-    if (!navigator.onLine) return this.#state("waiting", { reason: "network" });
-    this.#state("connecting");
-    const turn = this.#turn;
+    if (!navigator.onLine) return this.#reportState("waiting", { reason: "network" });
+    this.#reportState("connecting");
+    const number = this.#connectionNumber;
     const { token, signedOut } = await this.#options.ticket();
-    if (turn !== this.#turn) return;
+    if (number !== this.#connectionNumber) return;
     if (signedOut) return this.#end("signed-out");
     if (!token) return this.#wait(1006);
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
-    const mine = (act) => (event) => socket === this.#socket && act(event);
-    socket.onopen = mine(() => this.#introduce(token));
-    socket.onmessage = mine(({ data }) => this.#hear(JSON.parse(data)));
-    socket.onclose = mine(({ code }) => this.#lost(code));
+    const ifCurrent = (handle) => (event) => socket === this.#socket && handle(event);
+    socket.onopen = ifCurrent(() => this.#authenticate(token));
+    socket.onmessage = ifCurrent(({ data }) => this.#handleFrame(JSON.parse(data)));
+    socket.onclose = ifCurrent(({ code }) => this.#closed(code));
   }
 
-  #introduce(token) {
-    const { status, message } = this.#wish;
-    const told = this.#wish;
-    this.#ask({ token, device: this.#options.device, acks: true, status, message }, (reply) => {
+  #authenticate(token) {
+    const { status, message } = this.#desired;
+    const sending = this.#desired;
+    this.#request({ token, device: this.#options.device, acks: true, status, message }, (reply) => {
       if (reply.result === "OK") {
-        this.#said = told;
-        this.#state("connected");
-        this.#options.onSeen(told);
-        this.#beat();
-        this.#later({ retry_after: PROVED / 1000 }, () => ((this.#attempt = 0), (this.#retried = false)));
-        if (told !== this.#wish) this.#sayWish();
-      } else if (NOT_ME.has(reply.errno)) {
-        this.#lost(4003);
-      } else if (reply.errno === 20) {
-        this.#later(reply, () => this.#introduce(token));
+        this.#sent = sending;
+        this.#reportState("connected");
+        this.#options.onStatus(sending);
+        this.#scheduleCheck();
+        this.#retryAfter({ retry_after: STABLE_AFTER / 1000 }, () => ((this.#attempt = 0), (this.#hasRetried = false)));
+        if (sending !== this.#desired) this.#sendStatus();
+      } else if (TICKET_ERRORS.has(reply.errno)) {
+        this.#closed(4003);
+      } else if (reply.errno === SLOW_DOWN) {
+        this.#retryAfter(reply, () => this.#authenticate(token));
       } else {
-        this.#options.onRefused(reply.error);
+        this.#options.onError(reply.error);
       }
     });
   }
 
-  #sayWish() {
-    const told = this.#wish;
-    const { status, message } = told;
-    this.#ask({ type: "status", status, message }, (reply) => {
+  #sendStatus() {
+    const sending = this.#desired;
+    const { status, message } = sending;
+    this.#request({ type: "status", status, message }, (reply) => {
       if (reply.result === "OK") {
-        this.#said = told;
-        if (told === this.#wish) this.#options.onSeen(told);
-      } else if (reply.errno === 20) {
-        this.#later(reply, () => told === this.#wish && this.isConnected && this.#sayWish());
-      } else if (reply.errno === 32) {
-        this.#lost(4003);
+        this.#sent = sending;
+        if (sending === this.#desired) this.#options.onStatus(sending);
+      } else if (reply.errno === SLOW_DOWN) {
+        this.#retryAfter(reply, () => sending === this.#desired && this.isConnected && this.#sendStatus());
+      } else if (reply.errno === SESSION_ENDED) {
+        this.#closed(4003);
       } else {
-        this.#options.onRefused(reply.error);
+        this.#options.onError(reply.error);
       }
     });
   }
 
-  #later(reply, act) {
+  #retryAfter(reply, action) {
     const socket = this.#socket;
-    setTimeout(() => socket === this.#socket && act(), (reply.retry_after ?? 1) * 1000 + 50);
+    setTimeout(() => socket === this.#socket && action(), (reply.retry_after ?? 1) * 1000 + 50);
   }
 
   #send(frame) {
     this.#socket.send(JSON.stringify(frame));
   }
 
-  #ask(frame, answered) {
-    const id = ++this.#number;
-    this.#asked.set(id, answered);
+  #request(frame, onReply) {
+    const id = ++this.#requestId;
+    this.#pending.set(id, onReply);
     this.#send({ ...frame, id });
   }
 
-  #hear(frame) {
+  #handleFrame(frame) {
     if (frame.notifications) this.#options.onNotifications(frame.notifications);
-    if (frame.expires_in) this.#state("connected", { reason: "expires" });
-    const answered = this.#asked.get(frame.id);
-    this.#asked.delete(frame.id);
-    answered?.(frame);
+    if (frame.expires_in) this.#reportState("connected", { reason: "expires" });
+    const onReply = this.#pending.get(frame.id);
+    this.#pending.delete(frame.id);
+    onReply?.(frame);
   }
 
-  /** A browser shows no pings, so a quiet connection is asked now and then; else a laptop that slept would look connected. */
-  #beat() {
-    clearTimeout(this.#pulse);
+  /**
+   * Checks a quiet connection now and then, since scripts cannot see pings: a laptop that was asleep
+   * would otherwise look connected.
+   */
+  #scheduleCheck() {
+    clearTimeout(this.#checkTimer);
     const socket = this.#socket;
-    this.#pulse = setTimeout(() => {
+    this.#checkTimer = setTimeout(() => {
       if (socket !== this.#socket) return;
-      this.#pulse = setTimeout(() => socket === this.#socket && this.#lost(1006), ANSWER);
-      this.#ask({ type: "ack", ids: [] }, () => this.#beat());
-    }, ASK);
+      this.#checkTimer = setTimeout(() => socket === this.#socket && this.#closed(1006), CHECK_TIMEOUT);
+      this.#request({ type: "ack", ids: [] }, () => this.#scheduleCheck());
+    }, CHECK_AFTER);
   }
 
-  /** Lets go of the connection, and of whatever was on its way. */
+  /** Closes the connection, and forgets all pending requests. */
   #drop() {
-    this.#turn += 1;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#pulse);
+    this.#connectionNumber += 1;
+    clearTimeout(this.#reconnectTimer);
+    clearTimeout(this.#checkTimer);
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#said = undefined;
-    this.#asked.clear();
+    this.#sent = undefined;
+    this.#pending.clear();
     if (socket?.readyState === WebSocket.OPEN) socket.close();
     else if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
   }
 
-  #lost(code) {
+  #closed(code) {
     this.#drop();
-    if (code === 4003 && !this.#retried) {
-      // Perhaps only the ticket was too old. Whether the session has ended is told where the next one is fetched.
-      this.#retried = true;
+    if (code === 4003 && !this.#hasRetried) {
+      // The ticket may have expired. If the session has ended, the request for the next ticket fails.
+      this.#hasRetried = true;
       return this.#open();
     }
-    if (COMES_BACK.has(code)) return this.#wait(code);
-    this.#end(ENDED.get(code) ?? "failed");
+    if (RECONNECTABLE.has(code)) return this.#wait(code);
+    this.#end(END_REASONS.get(code) ?? "failed");
   }
 
   #end(reason) {
     this.#drop();
-    this.#state("ended", { reason });
+    this.#reportState("ended", { reason });
   }
 
   #wait(code) {
-    if (!navigator.onLine) return this.#state("waiting", { reason: "network" });
-    const most = SOON.has(code) ? 2_000 : Math.min(LONGEST, 1_000 * 2 ** this.#attempt);
+    if (!navigator.onLine) return this.#reportState("waiting", { reason: "network" });
+    const longest = SHORT_WAIT.has(code) ? 2_000 : Math.min(MAX_WAIT, 1_000 * 2 ** this.#attempt);
     this.#attempt = Math.min(this.#attempt + 1, 10);
-    const wait = most / 2 + (Math.random() * most) / 2;
-    this.#state("waiting", { until: Date.now() + wait });
-    this.#timer = setTimeout(() => this.#open(), wait);
+    const wait = longest / 2 + (Math.random() * longest) / 2;
+    this.#reportState("waiting", { until: Date.now() + wait });
+    this.#reconnectTimer = setTimeout(() => this.#open(), wait);
   }
 }

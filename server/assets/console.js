@@ -1,23 +1,23 @@
-// The live console: one AppService Presence Channel, opened with a key that stays in this module's memory. What is heard is shown
-// as text, never as markup.
+// The live console: one AppService Presence Channel, opened with a key that stays in the memory of
+// this module. Received frames are shown as text, never as markup.
 
 import { ago } from "./page.js";
 
 const PROTOCOL = "presence.v1";
-const LINES = 200;
-const FINAL = {
-  1003: "The server did not understand us.",
-  1009: "That was too large for the server.",
-  4003: "The key was refused.",
+const MAX_LINES = 200;
+const END_REASONS = {
+  1003: "The server could not read a frame.",
+  1009: "A frame was too large for the server.",
+  4003: "The API key is not valid.",
   4004: "The application was stopped, blocked or removed, or this key was revoked.",
 };
 const STATUSES = ["online", "unavailable", "offline"];
 
 const at = (id) => document.getElementById(id);
 const root = at("console");
-const people = new Map();
+const users = new Map();
 const sent = new Map();
-let socket, key, cursor, timer, tries = 0, requests = 0, fresh = true;
+let socket, key, cursor, timer, attempts = 0, requests = 0, isNewSnapshot = true;
 
 function node(name, text, className) {
   const made = document.createElement(name);
@@ -26,33 +26,33 @@ function node(name, text, className) {
   return made;
 }
 
-/** The state of the connection, in a word and a dot. */
-function state(text, like) {
+/** Shows the state of the connection. */
+function showState(text, status) {
   at("state").textContent = text;
-  at("state").className = `status ${like}`;
-  const open = like === "online";
+  at("state").className = `status ${status}`;
+  const open = status === "online";
   at("send-button").disabled = !open;
   at("disconnect").hidden = key === undefined;
   at("connect").hidden = key !== undefined;
 }
 
-function trouble(text) {
-  at("trouble").textContent = text ?? "";
-  at("trouble").hidden = !text;
+function showProblem(text) {
+  at("problem").textContent = text ?? "";
+  at("problem").hidden = !text;
 }
 
-function log(what, detail) {
+function log(event, detail) {
   const line = node("li");
   const time = node("time", new Date().toLocaleTimeString());
-  line.append(time, node("strong", what), node("span", detail));
-  at("silence").hidden = true;
+  line.append(time, node("strong", event), node("span", detail));
+  at("log-empty").hidden = true;
   at("log").prepend(line);
-  while (at("log").children.length > LINES) at("log").lastChild.remove();
+  while (at("log").children.length > MAX_LINES) at("log").lastChild.remove();
 }
 
-function showPeople() {
-  const there = [...people.values()].sort((one, other) => (other.since ?? 0) - (one.since ?? 0));
-  const rows = there.map((person) => {
+function showUsers() {
+  const sorted = [...users.values()].sort((one, other) => (other.since ?? 0) - (one.since ?? 0));
+  const rows = sorted.map((user) => {
     const row = node("tr");
     const cell = (label, ...content) => {
       const made = node("td");
@@ -60,89 +60,89 @@ function showPeople() {
       made.append(...content);
       row.append(made);
     };
-    const choose = node("button", person.uid, "link code");
+    const choose = node("button", user.uid, "link code");
     choose.type = "button";
-    choose.title = "Write to this user";
-    choose.addEventListener("click", () => { at("uid").value = person.uid; at("message").focus(); });
+    choose.title = "Send this user a notification";
+    choose.addEventListener("click", () => { at("uid").value = user.uid; at("message").focus(); });
     cell("PUID", choose);
-    cell("Status", node("span", person.revoked ? "revoked" : person.status, `status ${STATUSES.includes(person.status) ? person.status : "offline"}`));
-    cell("Text", person.message ?? "");
-    const since = node("time", person.since ? ago(person.since) : "");
-    if (person.since) {
-      since.dateTime = new Date(person.since).toISOString();
+    cell("Status", node("span", user.revoked ? "revoked" : user.status, `status ${STATUSES.includes(user.status) ? user.status : "offline"}`));
+    cell("Text", user.message ?? "");
+    const since = node("time", user.since ? ago(user.since) : "");
+    if (user.since) {
+      since.dateTime = new Date(user.since).toISOString();
       since.dataset.ago = "";
     }
     cell("Since", since);
     return row;
   });
-  at("people").querySelector("tbody").replaceChildren(...rows);
-  at("people").hidden = rows.length === 0;
-  at("nobody").hidden = rows.length > 0;
-  at("nobody").textContent = key === undefined ? "Connect to see." : "Nobody whom this application may see is there.";
-  at("puids").replaceChildren(...there.filter((person) => !person.revoked).map((person) => {
+  at("users").querySelector("tbody").replaceChildren(...rows);
+  at("users").hidden = rows.length === 0;
+  at("no-users").hidden = rows.length > 0;
+  at("no-users").textContent = key === undefined ? "Connect to see the users." : "No users are online or unavailable.";
+  at("puids").replaceChildren(...sorted.filter((user) => !user.revoked).map((user) => {
     const option = node("option");
-    option.value = person.uid;
+    option.value = user.uid;
     return option;
   }));
 }
 
 function onPresence(frame) {
-  if (frame.gap) log("gap", "Something may have been missed; a snapshot follows.");
+  if (frame.gap) log("gap", "Updates may be missing. A snapshot follows.");
   if (frame.snapshot) {
-    if (fresh) people.clear();
-    fresh = !frame.more;
-    log("snapshot", `${frame.presence?.length ?? 0} there${frame.more ? ", more to come" : ""}`);
+    if (isNewSnapshot) users.clear();
+    isNewSnapshot = !frame.more;
+    log("snapshot", `${frame.presence?.length ?? 0} users${frame.more ? ", more follow" : ""}`);
   }
   for (const update of frame.presence ?? []) {
-    const known = people.get(update.uid);
+    const known = users.get(update.uid);
     if (known?.version > update.version) continue;
-    people.set(update.uid, update);
+    users.set(update.uid, update);
     const text = update.message ? `, “${update.message}”` : "";
     if (!frame.snapshot) log(update.revoked ? "revoked" : "update", `${update.uid} is ${update.status}${text}`);
   }
-  showPeople();
+  showUsers();
 }
 
-function showSent(id, text, like) {
+function showSent(id, text, tagClass) {
   const entry = sent.get(id);
   if (!entry) return;
   entry.textContent = text;
-  entry.className = `tag ${like}`;
+  entry.className = `tag ${tagClass}`;
 }
 
 function onReceipts(receipts) {
   for (const { id, uid, state: how } of receipts) {
     log("receipt", `${id} to ${uid}: ${how}`);
-    showSent(id, how, ["delivered", "acked"].includes(how) ? "good" : "careful");
+    showSent(id, how, ["delivered", "acked"].includes(how) ? "success" : "warning");
   }
 }
 
 function onReply(frame) {
   if (frame.action === "auth" && frame.result === "OK") {
-    tries = 0;
-    trouble();
-    state("Connected", "online");
-    log("connected", "The key is right.");
-    showPeople();
+    attempts = 0;
+    showProblem();
+    showState("Connected", "online");
+    log("connected", "The API key is valid.");
+    showUsers();
     return;
   }
   if (frame.action === "notify" && frame.result === "OK") {
-    for (const [place, item] of frame.results.entries()) {
+    for (const [place, item] of frame.results.enattempts()) {
       const name = `${frame.id}/${place}`;
-      if (item.result === "KO") showSent(name, `${item.errno}: ${item.error}`, "bad");
+      if (item.result === "KO") showSent(name, `${item.errno}: ${item.error}`, "error");
       else {
         showSent(name, `stored, ${item.queue_size} waiting`, "");
         sent.set(item.id, sent.get(name));
       }
       sent.delete(name);
-      log("answer", JSON.stringify(item));
+      log("reply", JSON.stringify(item));
     }
     return;
   }
   if (frame.result === "KO") {
-    log("refused", `${frame.errno}: ${frame.error}`);
-    if (frame.id !== undefined) showSent(`${frame.id}/0`, `${frame.errno}: ${frame.error}`, "bad");
-    else trouble(`The server says: ${frame.error}`);
+    log("error", `${frame.errno}: ${frame.error}`);
+    if (frame.id !== undefined) showSent(`${frame.id}/0`, `${frame.errno}: ${frame.error}`, "error");
+    else showProblem(`Error: ${frame.error}`);
   }
 }
 
@@ -157,12 +157,12 @@ function onFrame(event) {
 }
 
 function open() {
-  state("Connecting…", "unavailable");
+  showState("Connecting…", "unavailable");
   const url = `${location.origin.replace(/^http/, "ws")}/myapps/${root.dataset.app}`;
   const opened = new WebSocket(url, [PROTOCOL]);
   socket = opened;
   opened.addEventListener("open", () => {
-    // A browser cannot send the key in a header, and it has no place in a URL.
+    // A browser cannot send the key in a header, and a URL must not contain it.
     opened.send(JSON.stringify({ action: "auth", token: key, receipts: true, ...(cursor && { cursor }) }));
   });
   opened.addEventListener("message", onFrame);
@@ -173,40 +173,40 @@ function onClose(code) {
   socket = undefined;
   if (key === undefined) return;
   log("closed", `code ${code}`);
-  if (FINAL[code]) {
-    forget();
-    trouble(FINAL[code]);
+  if (END_REASONS[code]) {
+    disconnect();
+    showProblem(END_REASONS[code]);
     return;
   }
-  tries += 1;
-  const seconds = Math.ceil(Math.random() * Math.min(30, 2 ** tries));
-  state(`Connection lost, trying again in ${seconds} s`, "unavailable");
+  attempts += 1;
+  const seconds = Math.ceil(Math.random() * Math.min(30, 2 ** attempts));
+  showState(`Connection lost. Next attempt in ${seconds} s`, "unavailable");
   timer = setTimeout(open, seconds * 1000);
 }
 
-function forget() {
+function disconnect() {
   key = cursor = undefined;
-  tries = 0;
-  fresh = true;
+  attempts = 0;
+  isNewSnapshot = true;
   clearTimeout(timer);
   const open = socket;
   socket = undefined;
   open?.close(1000);
-  people.clear();
-  showPeople();
-  state("Not connected", "offline");
+  users.clear();
+  showUsers();
+  showState("Not connected", "offline");
 }
 
 at("connect").addEventListener("submit", (event) => {
   event.preventDefault();
   key = at("key").value.trim();
   at("key").value = "";
-  trouble();
+  showProblem();
   open();
 });
 
-at("disconnect").addEventListener("click", () => { forget(); at("key").focus(); });
-at("clear").addEventListener("click", () => { at("log").replaceChildren(); at("silence").hidden = false; });
+at("disconnect").addEventListener("click", () => { disconnect(); at("key").focus(); });
+at("clear").addEventListener("click", () => { at("log").replaceChildren(); at("log-empty").hidden = false; });
 
 at("notify").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -224,4 +224,4 @@ at("notify").addEventListener("submit", (event) => {
   sent.set(`${id}/0`, answer);
 });
 
-addEventListener("pagehide", () => { if (key !== undefined) forget(); });
+addEventListener("pagehide", () => { if (key !== undefined) disconnect(); });

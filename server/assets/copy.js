@@ -1,9 +1,9 @@
-// Buttons that copy a text of the page: <button data-copy="id" hidden>. They show themselves where they can work.
+// Buttons that copy a text of the page: <button data-copy="id" hidden>. The script shows them.
 
-const said = document.createElement("span");
-said.className = "visually-hidden";
-said.setAttribute("role", "status");
-document.body.append(said);
+const announcement = document.createElement("span");
+announcement.className = "visually-hidden";
+announcement.setAttribute("role", "status");
+document.body.append(announcement);
 
 async function copy(node) {
   const text = "value" in node ? node.value : node.textContent;
@@ -26,8 +26,8 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     const copied = await copy(node);
     button.textContent = copied ? "Copied" : "Selected";
-    said.textContent = copied ? "Copied." : "Selected: copy it with your keyboard.";
+    announcement.textContent = copied ? "Copied." : "Selected. Copy the text with your keyboard.";
     clearTimeout(timer);
-    timer = setTimeout(() => { button.textContent = label; said.textContent = ""; }, 2500);
+    timer = setTimeout(() => { button.textContent = label; announcement.textContent = ""; }, 2500);
   });
 }

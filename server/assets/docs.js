@@ -1,4 +1,5 @@
-// Starts the viewer of the REST API. Without `validatorUrl: null` it would ask another origin whether the document is valid.
+// Starts the viewer of the REST API. Without `validatorUrl: null` it would send the document to
+// another origin for validation.
 SwaggerUIBundle({
   dom_id: "#viewer",
   url: "/openapi.json",

@@ -1,7 +1,8 @@
-// How the server is: asked every two seconds while somebody looks, drawn from what this page has seen.
+// The status page of the operator: loads the figures every two seconds while the page is visible,
+// and draws those that it has loaded.
 
 const PERIOD = 2000;
-const KEPT = 150;
+const MAX_SAMPLES = 150;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320, HEIGHT = 96, LEFT = 4, TOP = 8;
 
@@ -9,19 +10,19 @@ const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const at = (id) => document.getElementById(id);
 
-/** What each chart shows: a name and how to find it in two figures that follow each other. */
+/** The lines of each chart: a name, and a function of a sample and the sample before. */
 const level = (name) => (now) => now.levels[name];
 const rate = (name) => (now, before) => {
   if (!before || now.totals[name] < before.totals[name]) return undefined;
   return (now.totals[name] - before.totals[name]) / ((now.at - before.at) / 1000);
 };
 const CHARTS = {
-  connections: [["devices", level("device_connections")], ["back ends", level("app_connections")]],
+  connections: [["devices", level("device_connections")], ["application servers", level("app_connections")]],
   updates: [["updates", rate("updates")]],
-  notifications: [["accepted", rate("notifications")], ["handed to devices", rate("deliveries")]],
+  notifications: [["accepted", rate("notifications")], ["delivered", rate("deliveries")]],
   frames: [["received", rate("received")], ["sent", rate("sent")]],
   queue: [["requests", level("writer_queue")]],
-  errors: [["refusals", rate("errors")]],
+  errors: [["errors", rate("errors")]],
 };
 
 const history = [];
@@ -33,15 +34,15 @@ function svg(name, attributes) {
   return made;
 }
 
-/** The next number of the kind 1, 2, 5, 10, … that is not less. */
-function ceiling(value) {
+/** Returns the least of the numbers 1, 2, 5, 10, … that is not below a value. */
+function scaleTop(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 10 * power;
 }
 
 function line(values, top) {
-  const step = (WIDTH - 2 * LEFT) / (KEPT - 1);
-  const first = KEPT - values.length;
+  const step = (WIDTH - 2 * LEFT) / (MAX_SAMPLES - 1);
+  const first = MAX_SAMPLES - values.length;
   let path = "", pen = "M";
   for (const [place, value] of values.entries()) {
     if (value === undefined) { pen = "M"; continue; }
@@ -55,10 +56,10 @@ function line(values, top) {
 
 function draw(figure, lines) {
   const series = lines.map(([name, find]) => [name, history.map((now, place) => find(now, history[place - 1]))]);
-  const top = ceiling(1.1 * Math.max(0, ...series.flatMap(([, values]) => values.filter((value) => value !== undefined))));
+  const top = scaleTop(1.1 * Math.max(0, ...series.flatMap(([, values]) => values.filter((value) => value !== undefined))));
   const newest = series.map(([name, values]) => [name, values.at(-1)]);
-  const said = newest.map(([name, value]) => `${name}: ${value === undefined ? "not known yet" : short.format(value)}`).join(", ");
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 4}`, role: "img", "aria-label": `${said}. The scale ends at ${short.format(top)}.` });
+  const description = newest.map(([name, value]) => `${name}: ${value === undefined ? "no value yet" : short.format(value)}`).join(", ");
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 4}`, role: "img", "aria-label": `${description}. The scale ends at ${short.format(top)}.` });
   for (const share of [0, 0.5, 1]) {
     const y = HEIGHT - share * (HEIGHT - TOP);
     drawing.append(svg("line", { class: "grid", x1: LEFT, x2: WIDTH - LEFT, y1: y, y2: y }));
@@ -71,7 +72,7 @@ function draw(figure, lines) {
   legend.className = "legend";
   newest.forEach(([name, value], place) => {
     const entry = document.createElement("span");
-    entry.className = `key key-${place}`;
+    entry.className = `legend-entry legend-entry-${place}`;
     entry.textContent = `${name} ${value === undefined ? "–" : short.format(value)}`;
     legend.append(entry);
   });
@@ -80,14 +81,14 @@ function draw(figure, lines) {
   figure.append(drawing, legend);
 }
 
-function state(text, like) {
+function showState(text, status) {
   if (at("state").textContent !== text) at("state").textContent = text;
-  at("state").className = `status ${like}`;
+  at("state").className = `status ${status}`;
 }
 
 function show(now) {
   history.push(now);
-  if (history.length > KEPT) history.shift();
+  if (history.length > MAX_SAMPLES) history.shift();
   at("figures").hidden = false;
   at("database").textContent = now.database.answers ? `answers in ${now.database.milliseconds} ms` : "does not answer";
   at("database").className = now.database.answers ? "" : "problem";
@@ -100,37 +101,37 @@ function show(now) {
   at("errors").hidden = errors.length === 0;
   at("errors").querySelector("tbody").replaceChildren(...errors.map(([name, count]) => {
     const row = document.createElement("tr");
-    const [what, often] = [document.createElement("td"), document.createElement("td")];
-    what.textContent = name.replaceAll("_", " ");
-    often.textContent = whole.format(count);
-    often.className = "number";
-    row.append(what, often);
+    const [nameCell, countCell] = [document.createElement("td"), document.createElement("td")];
+    nameCell.textContent = name.replaceAll("_", " ");
+    countCell.textContent = whole.format(count);
+    countCell.className = "number";
+    row.append(nameCell, countCell);
     return row;
   }));
-  at("seen").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
+  at("updated-at").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
 }
 
-async function ask() {
+async function load() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
     const answer = await fetch("/admin/figures", { headers: { accept: "application/json" }, cache: "no-store" });
     if (answer.status === 401) {
-      state("Your hour is over. Load the page to sign in again.", "offline");
+      showState("Your session has expired. Reload the page to sign in again.", "offline");
       return;
     }
     const body = await answer.json();
     if (answer.ok) {
       show(body);
-      if (!body.database.answers) state("The database does not answer", "unavailable");
-      else if (body.draining) state("Stopping: sockets are told to go", "unavailable");
-      else state(body.warming_up ? "Warming up after a restart" : "Running", body.warming_up ? "unavailable" : "online");
-    } else state(body.errno === 52 ? "The server is stopping" : `The server says: ${body.error}`, "unavailable");
+      if (!body.database.answers) showState("The database does not answer", "unavailable");
+      else if (body.draining) showState("Stopping: closing connections", "unavailable");
+      else showState(body.warming_up ? "Warming up after a restart" : "Running", body.warming_up ? "unavailable" : "online");
+    } else showState(body.errno === 52 ? "The server is stopping" : `Error: ${body.error}`, "unavailable");
   } catch {
-    state("The server cannot be reached", "offline");
+    showState("The server cannot be reached", "offline");
   }
-  timer = setTimeout(ask, PERIOD);
+  timer = setTimeout(load, PERIOD);
 }
 
-document.addEventListener("visibilitychange", ask);
-ask();
+document.addEventListener("visibilitychange", load);
+load();

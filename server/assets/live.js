@@ -1,34 +1,35 @@
-// Forms that are sent without leaving the page, and parts of the page that are kept fresh. Everything is rendered by the server:
-// the page that a form leads to is fetched, and the parts marked `data-live` are taken from it.
+// Forms that are sent without leaving the page, and parts of the page that are refreshed. The server
+// renders everything: the script fetches the page that a form leads to, and takes the parts marked
+// `data-live` from it.
 
 import { showTimes } from "./page.js";
 
-/** Fetches a page; gives its document, or none where the server does not answer. */
-async function fetched(url, options) {
+/** Fetches a page, and parses it. */
+async function fetchPage(url, options) {
   const headers = { accept: "text/html" };
   const answer = await fetch(url, { headers, ...options });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   return { ok: answer.ok, url: answer.url, page };
 }
 
-/** Says something where all notices are said. */
-export function notice(text, tone) {
+/** Shows a notice. */
+export function showNotice(text, severity) {
   const line = document.createElement("p");
-  line.className = `notice ${tone}`;
+  line.className = `notice ${severity}`;
   line.textContent = text;
   document.querySelector("#notices").replaceChildren(line);
 }
 
-function take(page, isTaken) {
+function replaceParts(page, isReplaced) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
-    if (fresh && isTaken(part)) part.replaceChildren(...fresh.childNodes);
+    if (fresh && isReplaced(part)) part.replaceChildren(...fresh.childNodes);
   }
   showTimes();
-  document.dispatchEvent(new Event("live"));
+  document.dispatchEvent(new Event("refreshed"));
 }
 
-/** Nothing is taken from under somebody's hands. */
+/** Returns true if the user does not use this part at the moment. */
 function isIdle(part) {
   return !part.contains(document.activeElement) && !part.querySelector("details[open]");
 }
@@ -36,7 +37,7 @@ function isIdle(part) {
 let running;
 let isStale = false;
 
-/** Brings the parts up to date that nobody is busy with. */
+/** Refreshes all parts that the user does not use at the moment. */
 export function refresh() {
   isStale = true;
   running ??= (async () => {
@@ -51,10 +52,10 @@ export function refresh() {
 
 async function load() {
   try {
-    const { ok, url, page } = await fetched(location.pathname);
-    if (ok && new URL(url).pathname === location.pathname) take(page, isIdle);
+    const { ok, url, page } = await fetchPage(location.pathname);
+    if (ok && new URL(url).pathname === location.pathname) replaceParts(page, isIdle);
   } catch {
-    // The next time will do; whoever is connected is told of a lost connection elsewhere.
+    // The next refresh will succeed. A lost connection is shown elsewhere.
   }
 }
 
@@ -63,14 +64,14 @@ async function send(form, submitter) {
   submitter?.setAttribute("disabled", "");
   try {
     const body = new URLSearchParams(new FormData(form, submitter));
-    const { ok, page } = await fetched(form.action, { method: "POST", body });
-    const said = page.querySelector("#notices .notice");
-    if (!ok) notice(page.querySelector("main h1")?.textContent ?? "That was refused.", "bad");
-    else if (said) notice(said.textContent, said.classList.contains("bad") ? "bad" : "good");
-    if (ok) take(page, () => true);
+    const { ok, page } = await fetchPage(form.action, { method: "POST", body });
+    const result = page.querySelector("#notices .notice");
+    if (!ok) showNotice(page.querySelector("main h1")?.textContent ?? "This did not work.", "error");
+    else if (result) showNotice(result.textContent, result.classList.contains("error") ? "error" : "success");
+    if (ok) replaceParts(page, () => true);
     part?.querySelector("h2")?.focus();
   } catch {
-    notice("The server did not answer. Try again.", "bad");
+    showNotice("The server did not answer. Try again.", "error");
   } finally {
     submitter?.removeAttribute("disabled");
   }

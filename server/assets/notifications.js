@@ -1,16 +1,16 @@
-// The notifications of this tab: shown as text, acknowledged once they were on a screen that somebody could see.
+// The notifications of this tab. They are shown as text, and acknowledged once the tab was visible.
 
 import { showTimes } from "./page.js";
 
-/** How many are kept. */
-const KEPT = 50;
+/** The maximum number of notifications in the list. */
+const MAX_ITEMS = 50;
 
 const list = document.querySelector("#notifications");
-const none = document.querySelector("#no-notifications");
-const clear = document.querySelector("#clear");
+const emptyText = document.querySelector("#no-notifications");
+const clearButton = document.querySelector("#clear");
 const title = document.title;
 
-/** The link of a notification, where it is one that can be opened safely: over https, and without a name or password in it. */
+/** Returns the link of a notification if it is safe to open: an https URL without credentials. */
 export function safeLink(action) {
   if (!URL.canParse(action)) return null;
   const url = new URL(action);
@@ -26,8 +26,8 @@ function element(name, properties = {}, ...children) {
 function action({ action, source }) {
   if (!action) return [];
   const url = safeLink(action);
-  if (!url) return [element("p", { className: "small-text soft" }, "It leads to what cannot be opened here: ", element("code", {}, action))];
-  const link = element("a", { className: "button quiet small", href: url.href, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, `Open ${url.host}`);
+  if (!url) return [element("p", { className: "small-text muted" }, "This link cannot be opened here: ", element("code", {}, action))];
+  const link = element("a", { className: "button secondary small", href: url.href, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, `Open ${url.host}`);
   link.setAttribute("aria-label", `Open ${url.host}, from ${source}, in a new tab`);
   return [element("p", { className: "actions" }, link)];
 }
@@ -40,73 +40,73 @@ function row(item) {
   return element("li", { className: "notification new" }, head, element("p", { className: "text" }, item.message), ...action(item));
 }
 
-/** The notifications of one account in this tab; they survive a reload, and nothing else. */
+/** The notifications of one account in this tab. They are kept over a reload. */
 export class Notifications {
   #items = [];
   #account;
   #acknowledge;
-  #unseen = [];
+  #unacknowledged = [];
 
   constructor(account, acknowledge) {
     this.#account = account;
     this.#acknowledge = acknowledge;
-    this.#restore();
-    clear.addEventListener("click", () => this.#clear());
-    document.addEventListener("visibilitychange", () => this.#seen());
+    this.#load();
+    clearButton.addEventListener("click", () => this.#clear());
+    document.addEventListener("visibilitychange", () => this.#acknowledgeIfVisible());
   }
 
-  /** Shows what came. What comes again after a reconnect is not shown again, and acknowledged again. */
-  take(items) {
+  /** Shows notifications. A repeated one is acknowledged again, but not shown again. */
+  add(items) {
     for (const item of items) {
       if (!this.#items.some(({ id }) => id === item.id)) {
         this.#items.unshift(item);
         list.prepend(row(item));
       }
-      this.#unseen.push(item.id);
+      this.#unacknowledged.push(item.id);
     }
-    this.#items.length = Math.min(this.#items.length, KEPT);
-    while (list.children.length > KEPT) list.lastElementChild.remove();
-    this.#keep();
-    this.#look();
-    this.#seen();
+    this.#items.length = Math.min(this.#items.length, MAX_ITEMS);
+    while (list.children.length > MAX_ITEMS) list.lastElementChild.remove();
+    this.#store();
+    this.#show();
+    this.#acknowledgeIfVisible();
   }
 
-  #seen() {
+  #acknowledgeIfVisible() {
     if (document.hidden) {
-      document.title = this.#unseen.length > 0 ? `(${this.#unseen.length}) ${title}` : title;
+      document.title = this.#unacknowledged.length > 0 ? `(${this.#unacknowledged.length}) ${title}` : title;
       return;
     }
     document.title = title;
-    if (this.#unseen.length > 0) this.#acknowledge(this.#unseen.splice(0));
+    if (this.#unacknowledged.length > 0) this.#acknowledge(this.#unacknowledged.splice(0));
   }
 
-  #look() {
-    none.hidden = this.#items.length > 0;
-    clear.hidden = this.#items.length === 0;
+  #show() {
+    emptyText.hidden = this.#items.length > 0;
+    clearButton.hidden = this.#items.length === 0;
     showTimes(list);
   }
 
   #clear() {
     this.#items = [];
     list.replaceChildren();
-    this.#keep();
-    this.#look();
+    this.#store();
+    this.#show();
     document.querySelector("#notifications-title").focus();
   }
 
-  #keep() {
+  #store() {
     sessionStorage.setItem("notifications", JSON.stringify({ account: this.#account, items: this.#items }));
   }
 
-  #restore() {
+  #load() {
     try {
       const { account, items } = JSON.parse(sessionStorage.getItem("notifications") ?? "{}");
       if (account === this.#account) this.#items = items;
     } catch {
-      // Whatever was there is not ours.
+      // The stored text is not valid, so the list stays empty.
     }
     list.replaceChildren(...this.#items.map(row));
     for (const node of list.children) node.classList.remove("new");
-    this.#look();
+    this.#show();
   }
 }

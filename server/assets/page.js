@@ -1,10 +1,11 @@
-// What every page does where scripts run: times in the reader's own zone and language, forgetting on signing out.
+// The script of every page: shows times in the time zone and the language of the reader, and clears
+// the browser's storage on signing out.
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7]];
 
-/** How long ago something was, or its date where that is more than a week. */
+/** Returns how long ago a time was; the date if that is more than a week. */
 export function ago(at, now = Date.now()) {
   let amount = (at - now) / 1000;
   if (amount > -45 && amount < 5) return relative.format(0, "second");
@@ -15,7 +16,7 @@ export function ago(at, now = Date.now()) {
   return full.format(at);
 }
 
-/** Shows every time below a node in the reader's own zone. */
+/** Shows every time below a node in the time zone of the reader. */
 export function showTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = Date.parse(time.dateTime);
@@ -29,13 +30,13 @@ export function showTimes(root = document) {
 showTimes();
 setInterval(showTimes, 30_000);
 
-for (const form of document.querySelectorAll("form[data-forgets]")) {
+for (const form of document.querySelectorAll("form[data-clear-storage]")) {
   form.addEventListener("submit", () => {
     localStorage.removeItem("presence");
     sessionStorage.clear();
   });
 }
 
-// A page that answers a form says where it is found again, so that a reload sends nothing twice.
-const at = document.querySelector("[data-at]")?.dataset.at;
-if (at) history.replaceState(null, "", at);
+// A page that answers a form names its own path, so that a reload does not send the form again.
+const pagePath = document.querySelector("[data-page-path]")?.dataset.pagePath;
+if (pagePath) history.replaceState(null, "", pagePath);

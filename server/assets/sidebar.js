@@ -1,4 +1,5 @@
-// My presence: the status and its text, the state of the connection, notifications, and lists that stay fresh.
+// The page “My presence”: the status and its text, the state of the connection, notifications, and
+// lists that are refreshed.
 
 import { Channel } from "./channel.js";
 import { refresh } from "./live.js";
@@ -9,20 +10,20 @@ const status = document.querySelector("#status");
 const textForm = document.querySelector("#text-form");
 const text = document.querySelector("#text");
 const textProblem = document.querySelector("#text-problem");
-const seen = document.querySelector("#seen");
+const currentStatus = document.querySelector("#current-status");
 const connection = document.querySelector("#connection");
 const connectionText = document.querySelector("#connection-text");
 const countdown = document.querySelector("#countdown");
 const connectButton = document.querySelector("#connect");
 
-/** Tells accounts apart in this browser's storage, without keeping the e-mail there. */
-function tag(account) {
+/** Returns a hash of an account, so that this browser's storage need not hold the e-mail address. */
+function accountHash(account) {
   let hash = 0x811c9dc5;
   for (const c of new TextEncoder().encode(account)) hash = Math.imul(hash ^ c, 0x01000193) >>> 0;
   return hash.toString(36);
 }
 
-/** What this browser is called among my devices, such as `firefox-linux-k3x9`. */
+/** Returns a name for this browser as a device, such as `firefox-linux-k3x9`. */
 function deviceName() {
   const agent = navigator.userAgent;
   const first = (names) => names.find((name) => agent.includes(name))?.toLowerCase();
@@ -33,23 +34,23 @@ function deviceName() {
   return `${known[browser] ?? browser}-${system}-${random}`;
 }
 
-const account = tag(root.dataset.account);
-const mine = recall();
+const account = accountHash(root.dataset.account);
+const saved = load();
 
-/** What this browser remembers of this account: how it is called, and what I said last. */
-function recall() {
-  let kept = {};
+/** Returns the device name and the last status that this browser has stored for this account. */
+function load() {
+  let stored = {};
   try {
-    kept = JSON.parse(localStorage.getItem("presence") ?? "{}");
+    stored = JSON.parse(localStorage.getItem("presence") ?? "{}");
   } catch {
-    // Whatever was there is not ours.
+    // The stored text is not valid, so the defaults apply.
   }
-  const { device = deviceName(), status = "offline", message = "" } = kept.account === account ? kept : {};
+  const { device = deviceName(), status = "offline", message = "" } = stored.account === account ? stored : {};
   return { account, device, status, message };
 }
 
-function remember() {
-  localStorage.setItem("presence", JSON.stringify(mine));
+function save() {
+  localStorage.setItem("presence", JSON.stringify(saved));
 }
 
 async function ticket() {
@@ -65,29 +66,29 @@ async function ticket() {
 
 const STATES = {
   connecting: () => "Connecting…",
-  connected: ({ reason }) => (reason === "expires" ? "Connected. Your sign-in ends in a minute: sign in again." : "Connected"),
-  waiting: ({ reason }) => (reason === "network" ? "Your computer is offline. Connects once it is back." : "No connection. Tries again by itself."),
+  connected: ({ reason }) => (reason === "expires" ? "Connected. Your sign-in expires in a minute. Please sign in again." : "Connected"),
+  waiting: ({ reason }) => (reason === "network" ? "You are not connected to the internet. We will try again when you are." : "Connection lost. We will try again."),
   ended: ({ reason }) => ENDED[reason],
 };
 const ENDED = {
-  replaced: "Another tab of this browser has taken over.",
-  ended: "You have signed this device off.",
-  refused: "The server does not let this page in. Reload it.",
-  "signed-out": "You are signed out. Load the page again to sign in.",
-  failed: "The connection has ended for good. Reload the page.",
+  replaced: "Another tab of this browser is connected.",
+  ended: "You disconnected this device.",
+  refused: "The server did not accept this page. Reload it.",
+  "signed-out": "You are signed out. Reload the page to sign in.",
+  failed: "The connection was closed. Reload the page.",
 };
 const BUTTONS = { waiting: "Try now", replaced: "Use this tab", ended: "Connect again", refused: "Try again" };
 
-let ticking;
+let countdownTimer;
 
-/** Only for the eye: a reader of screens hears once that the connection is lost, and not every second. */
-function count(until) {
+/** Shows the seconds left. A screen reader does not read them: it would do so every second. */
+function showCountdown(until) {
   const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
   countdown.textContent = `(in ${seconds} s)`;
 }
 
 function onState({ name, ...more }) {
-  clearInterval(ticking);
+  clearInterval(countdownTimer);
   connection.dataset.state = name;
   connectionText.textContent = STATES[name](more);
   const label = name === "waiting" ? BUTTONS.waiting : BUTTONS[more.reason];
@@ -95,24 +96,24 @@ function onState({ name, ...more }) {
   connectButton.textContent = label ?? "";
   countdown.textContent = "";
   if (more.until) {
-    count(more.until);
-    ticking = setInterval(count, 1000, more.until);
+    showCountdown(more.until);
+    countdownTimer = setInterval(showCountdown, 1000, more.until);
   }
   if (name === "connected") refresh();
 }
 
-function onSeen(told) {
-  const word = told?.status ?? "offline";
-  seen.className = `status ${word}`;
-  seen.textContent = told ? word : "nothing";
-  if (told) {
+function onStatus(sent) {
+  const name = sent?.status ?? "offline";
+  currentStatus.className = `status ${name}`;
+  currentStatus.textContent = sent ? name : "not connected";
+  if (sent) {
     textProblem.hidden = true;
     text.removeAttribute("aria-invalid");
     refresh();
   }
 }
 
-function onRefused(error) {
+function onError(error) {
   textProblem.textContent = error;
   textProblem.hidden = false;
   text.setAttribute("aria-invalid", "true");
@@ -120,47 +121,47 @@ function onRefused(error) {
 
 const channel = new Channel({
   url: `${location.origin.replace("http", "ws")}/presence`,
-  device: mine.device,
+  device: saved.device,
   ticket,
   onState,
-  onSeen,
-  onRefused,
-  onNotifications: (items) => notifications.take(items),
+  onStatus,
+  onError,
+  onNotifications: (items) => notifications.add(items),
 });
 const notifications = new Notifications(account, (ids) => channel.acknowledge(ids));
 
-function say() {
-  remember();
-  channel.say(mine.status, mine.message);
+function setStatus() {
+  save();
+  channel.setStatus(saved.status, saved.message);
 }
 
 status.addEventListener("change", (event) => {
-  mine.status = event.target.value;
-  say();
+  saved.status = event.target.value;
+  setStatus();
 });
 textForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  mine.message = text.value.trim();
-  say();
+  saved.message = text.value.trim();
+  setStatus();
 });
 connectButton.addEventListener("click", () => channel.connect());
 
-/** Which of my devices this is. */
+/** Marks this browser in the list of devices. */
 function markThisDevice() {
-  const name = document.querySelector(`#devices li[data-device="${CSS.escape(mine.device)}"] h3`);
+  const name = document.querySelector(`#devices li[data-device="${CSS.escape(saved.device)}"] h3`);
   if (!name || name.querySelector(".tag")) return;
-  const here = Object.assign(document.createElement("span"), { className: "tag", textContent: "this browser" });
-  name.append(" ", here);
+  const label = Object.assign(document.createElement("span"), { className: "tag", textContent: "this browser" });
+  name.append(" ", label);
 }
-document.addEventListener("live", markThisDevice);
+document.addEventListener("refreshed", markThisDevice);
 
-// A browser may have kept what was chosen before a reload; what was said last is what counts.
-status.querySelector(`input[value="${CSS.escape(mine.status)}"]`).checked = true;
-text.value = mine.message;
+// After a reload a browser may restore an earlier choice. The stored status counts.
+status.querySelector(`input[value="${CSS.escape(saved.status)}"]`).checked = true;
+text.value = saved.message;
 status.disabled = false;
 for (const control of textForm.elements) control.disabled = false;
-remember();
-channel.say(mine.status, mine.message);
+save();
+channel.setStatus(saved.status, saved.message);
 channel.connect();
 markThisDevice();
 setInterval(() => !document.hidden && refresh(), 60_000);

@@ -164,8 +164,8 @@ async fn check(settings: Settings) -> Result<(), Failure> {
         say("certificate: ok");
     }
     database::check(&settings).await?;
-    let discovery =
-        browserid::discovery(&settings).map_err(|error| Failure(1, with_causes(&error)))?;
+    let discovery = browserid::discovery(&settings, Arc::new(SystemClock::default()))
+        .map_err(|error| Failure(1, with_causes(&error)))?;
     for issuer in &settings.browserid_hosts() {
         // Without discovery no host is named.
         let Some(discovery) = &discovery else { break };

@@ -16,14 +16,14 @@ pub(crate) enum CsrfCheck<'a> {
     Cookie {
         /// The secret of the session, as in the cookie.
         session: &'a str,
-        /// True if the request comes from a page of this server.
+        /// Indicates that the request comes from a page of this server.
         same_origin: bool,
         /// The CSRF token in a header.
         header: Option<&'a str>,
     },
     /// The request has no session.
     Anonymous {
-        /// True if the request comes from a page of this server.
+        /// Indicates that the request comes from a page of this server.
         same_origin: bool,
     },
 }

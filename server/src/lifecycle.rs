@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
 use poem::http::{Method, Uri};
@@ -13,7 +13,7 @@ use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
 use presence_identity::{DevIssuer, Dispatcher};
 use presence_protocol::{ApiError, CloseCode, Errno};
-use presence_service::clock::SystemClock;
+use presence_service::clock::{Stopwatch, SystemClock};
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +96,7 @@ impl Running {
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(with_oidc(
-                verifier(&settings, &public_url, address, dev_issuer.as_ref())?,
+                verifier(&settings, &public_url, address, dev_issuer.as_ref(), Arc::clone(&clock))?,
                 oidc.as_ref(),
             )),
             fetch: fetch(&settings)?,
@@ -308,11 +308,12 @@ fn verifier(
     public_url: &Url,
     address: SocketAddr,
     dev: Option<&DevIssuer>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Dispatcher, StartError> {
     let origins = own_origins(settings, public_url, address);
     let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
     let audiences = audiences.map_err(failed)?;
-    let browserid = browserid::verifier(settings, audiences, dev).map_err(failed)?;
+    let browserid = browserid::verifier(settings, audiences, dev, clock).map_err(failed)?;
     Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
 }
 
@@ -356,7 +357,7 @@ fn endpoint(
     routes.around(move |next, mut request| {
         proxies.note_client(&mut request);
         let draining = sockets.is_draining() && !is_for_the_operator(request.uri());
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         async move {
             let response = if draining {
                 http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))

@@ -6,13 +6,14 @@ mod described;
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
 use presence_service::PresenceService;
+use presence_service::clock::Stopwatch;
 use tokio_util::sync::CancellationToken;
 
 /// Upper bounds of most histograms, in seconds.
@@ -78,7 +79,7 @@ impl ChannelMeter {
     /// Counts a frame, and the time that the work on it takes.
     pub(crate) fn frame(&self, work: impl FnOnce()) {
         self.heard.increment(1);
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         work();
         self.frame_seconds.record(begun.elapsed().as_secs_f64());
     }
@@ -228,7 +229,7 @@ mod tests {
         let exporter = MetricsExporter(recorder.handle());
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
-            let begun = Instant::now();
+            let begun = Stopwatch::start();
             exporter.0.run_upkeep();
             begun.elapsed()
         };

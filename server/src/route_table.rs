@@ -12,12 +12,12 @@ pub type SharedEndpoint = Arc<dyn DynEndpoint<Output = Response>>;
 
 /// The routes of one part of the server.
 pub struct RouteTable {
-    routes: Vec<Entry>,
+    routes: Vec<RouteEntry>,
     fallback: SharedEndpoint,
 }
 
 /// An endpoint with its path and its method.
-struct Entry {
+struct RouteEntry {
     path: &'static str,
     method: Method,
     endpoint: BoxEndpoint<'static, Response>,
@@ -36,7 +36,7 @@ impl RouteTable {
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        self.push(Entry { path, method, endpoint: endpoint.boxed(), is_listed: true })
+        self.push(RouteEntry { path, method, endpoint: endpoint.boxed(), is_listed: true })
     }
 
     /// Adds an endpoint that another table lists already: it is served under the path, and is not
@@ -46,10 +46,10 @@ impl RouteTable {
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        self.push(Entry { path, method, endpoint: endpoint.boxed(), is_listed: false })
+        self.push(RouteEntry { path, method, endpoint: endpoint.boxed(), is_listed: false })
     }
 
-    fn push(mut self, entry: Entry) -> Self {
+    fn push(mut self, entry: RouteEntry) -> Self {
         self.routes.push(entry);
         self
     }
@@ -64,7 +64,7 @@ impl RouteTable {
     pub fn into_route(self) -> Route {
         let mut root = RouteMethod::new();
         let mut paths: Vec<(&'static str, RouteMethod)> = Vec::new();
-        for Entry { path, method, endpoint, .. } in self.routes {
+        for RouteEntry { path, method, endpoint, .. } in self.routes {
             if path == "/" {
                 root = root.method(method, endpoint);
                 continue;

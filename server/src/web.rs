@@ -17,6 +17,7 @@
 mod developer;
 mod development_mode;
 mod docs;
+mod erase;
 mod files;
 mod grant;
 mod home;
@@ -59,8 +60,8 @@ pub fn pages(rest: SharedEndpoint) -> RouteTable {
         .post("/sidebar/pause", sidebar::pause)
         .post("/sidebar/revoke", sidebar::revoke)
         .post("/sidebar/end-device", sidebar::end_device)
-        .get("/sidebar/erase", sidebar::erase::show)
-        .post("/sidebar/erase", sidebar::erase::erase)
+        .get("/sidebar/erase", erase::show)
+        .post("/sidebar/erase", erase::erase)
         .get("/dev", development_mode::show)
         .post("/dev", development_mode::make_assertions)
         .get("/docs", docs::show_rest)

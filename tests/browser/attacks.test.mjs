@@ -1,34 +1,34 @@
-// What others would like the pages to do, and what they do instead.
+// Attacks on the pages, and how the pages withstand them.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { closeBrowser, looksGood, Person } from "./browser.mjs";
-import { Stage } from "./stage.mjs";
+import { closeBrowser, checkPage, BrowserUser } from "./browser.mjs";
+import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
 
-const MARKUP = `"'><img src=x onerror="globalThis.caught=1"><script>globalThis.caught=1</script>&amp;{{7*7}}`;
+const MARKUP = `"'><img src=x onerror="globalThis.injected=1"><script>globalThis.injected=1</script>&amp;{{7*7}}`;
 const BLANK = "<!doctype html><link rel=icon href=data:,>";
 
 const attribute = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
 const connected = (page) => page.locator('#connection[data-state="connected"]').waitFor();
 
-async function isUntouched(page) {
-  assert.equal(await page.evaluate(() => globalThis.caught), undefined, "a script that was smuggled in has run");
+async function hasNoInjectedMarkup(page) {
+  assert.equal(await page.evaluate(() => globalThis.injected), undefined, "an injected script has run");
   assert.equal(await page.locator("main img, main script").count(), 0);
 }
 
-test("a form of another site changes nothing, though the browser sends the cookie with it", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
-  const other = await stage.application("Other");
+test("a form of another site changes nothing, even with the cookie of the user", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  const other = await server.application("Other");
   await other.grantedBy("alice");
-  const evil = await stage.domain();
-  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
-  alice.forgives(/403/);
-  const mine = await alice.signIn("alice");
-  await connected(mine);
-  const device = await mine.locator("#devices li").first().getAttribute("data-device");
+  const evil = await server.domain();
+  const alice = await BrowserUser.open(t, server, { origins: [evil.origin] });
+  alice.ignores(/403/);
+  const alicePage = await alice.signIn("alice");
+  await connected(alicePage);
+  const device = await alicePage.locator("#devices li").first().getAttribute("data-device");
   const forms = [
     [`/grant/${chat.appid}`, { decision: "yes" }],
     [`/grant/${chat.appid}`, { decision: "yes", csrf_token: "0".repeat(64) }],
@@ -42,32 +42,32 @@ test("a form of another site changes nothing, though the browser sends the cooki
   const page = await alice.tab();
   for (const [action, fields] of forms) {
     const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`);
-    evil.pages["/"] = { type: "text/html", text: `${BLANK}<form method=post action="${stage.url}${action}">${inputs.join("")}<button>Win</button></form>` };
+    evil.pages["/"] = { type: "text/html", text: `${BLANK}<form method=post action="${server.url}${action}">${inputs.join("")}<button>Win</button></form>` };
     await page.goto(evil.origin);
     const sent = page.waitForRequest((request) => request.method() === "POST");
     await page.getByRole("button").click();
     const headers = await (await sent).allHeaders();
-    assert.match(headers.cookie ?? "", /presence=prt_/, "the attack is a real one");
-    await page.getByRole("heading", { name: "This was not sent from our page" }).waitFor();
+    assert.match(headers.cookie ?? "", /presence=prt_/, "the browser sends the cookie");
+    await page.getByRole("heading", { name: "This request did not come from our page" }).waitFor();
   }
-  // The right token does not help a foreign page either.
-  const token = await mine.locator("#sidebar").getAttribute("data-csrf");
-  evil.pages["/"] = { type: "text/html", text: `${BLANK}<form method=post action="${stage.url}/sidebar/revoke"><input name=appid value=${other.appid}><input name=csrf_token value=${token}><button>Win</button></form>` };
+  // The right token does not help another site either.
+  const token = await alicePage.locator("#sidebar").getAttribute("data-csrf");
+  evil.pages["/"] = { type: "text/html", text: `${BLANK}<form method=post action="${server.url}/sidebar/revoke"><input name=appid value=${other.appid}><input name=csrf_token value=${token}><button>Win</button></form>` };
   await page.goto(evil.origin);
   await page.getByRole("button").click();
-  await page.getByRole("heading", { name: "This was not sent from our page" }).waitFor();
-  const session = await stage.signIn("alice");
-  const { grants } = await stage.ok("GET", "/grants", { token: session });
+  await page.getByRole("heading", { name: "This request did not come from our page" }).waitFor();
+  const session = await server.signIn("alice");
+  const { grants } = await server.ok("GET", "/grants", { token: session });
   assert.deepEqual(grants.map(({ appid, paused }) => [appid, paused]), [[other.appid, false]]);
-  assert.equal((await stage.ok("GET", "/devices", { token: session })).devices.length, 1);
-  await mine.reload();
-  await mine.getByTitle("alice@dev.localhost").waitFor();
+  assert.equal((await server.ok("GET", "/devices", { token: session })).devices.length, 1);
+  await alicePage.reload();
+  await alicePage.getByTitle("alice@dev.localhost").waitFor();
 });
 
-test("a ticket opens one socket and nothing else, and the socket ends with the session", async (t) => {
-  const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
-  alice.forgives(/401|403/);
+test("a ticket opens only one socket, which ends with the session", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const alice = await BrowserUser.open(t, server);
+  alice.ignores(/401|403/);
   const page = await alice.signIn("alice");
   await connected(page);
   const ask = (headers) => page.evaluate(async (headers) => {
@@ -77,25 +77,25 @@ test("a ticket opens one socket and nothing else, and the socket ends with the s
   assert.equal((await ask({}))[0], 403, "a cookie alone gets none");
   const csrf = await page.locator("#sidebar").getAttribute("data-csrf");
   const [, { token }] = await ask({ "x-csrf-token": csrf });
-  assert.equal((await stage.call("GET", "/session", { token })).status, 401);
-  assert.equal((await stage.call("GET", "/account", { token })).status, 401);
-  const first = await stage.knock(t, { token, device: "other", status: "online" });
-  assert.deepEqual(await first.says(), { result: "OK" });
-  const second = await stage.knock(t, { token, device: "third", status: "online" });
-  assert.equal((await second.says()).errno, 32);
+  assert.equal((await server.call("GET", "/session", { token })).status, 401);
+  assert.equal((await server.call("GET", "/account", { token })).status, 401);
+  const first = await server.openSocket(t, { token, device: "other", status: "online" });
+  assert.deepEqual(await first.firstReply(), { result: "OK" });
+  const second = await server.openSocket(t, { token, device: "third", status: "online" });
+  assert.equal((await second.firstReply()).errno, 32);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByText("You are signed out.").waitFor();
-  assert.equal(await first.closed(), 4003);
+  assert.equal(await first.closeCode(), 4003);
 });
 
-test("a script of another site reads nothing, and gets no ticket", async (t) => {
-  const stage = await Stage.start(t);
-  const evil = await stage.domain();
+test("a script of another site can read nothing and gets no ticket", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const evil = await server.domain();
   evil.pages["/"] = { type: "text/html", text: BLANK };
-  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
+  const alice = await BrowserUser.open(t, server, { origins: [evil.origin] });
   await alice.signIn("alice");
   const page = await alice.tab(evil.origin);
-  alice.forgives(/CORS|ERR_FAILED|403/);
+  alice.ignores(/CORS|ERR_FAILED|403/);
   const tried = await page.evaluate(async (url) => {
     const attempt = async (path, options) => {
       try {
@@ -105,18 +105,18 @@ test("a script of another site reads nothing, and gets no ticket", async (t) => 
       }
     };
     return Promise.all([attempt("/account"), attempt("/sidebar"), attempt("/sidebar/ticket", { method: "POST" })]);
-  }, stage.url);
+  }, server.url);
   assert.deepEqual(tried, ["nothing", "nothing", "nothing"]);
 });
 
-test("no page of ours is shown in a frame of another", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
-  const evil = await stage.domain();
-  const alice = await Person.enter(t, stage, { origins: [evil.origin] });
+test("no page is shown in a frame of another site", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  const evil = await server.domain();
+  const alice = await BrowserUser.open(t, server, { origins: [evil.origin] });
   await alice.signIn("alice");
-  alice.forgives(/frame/i);
-  for (const framed of [chat.grantUrl(), `${stage.url}/sidebar`, `${stage.url}/sidebar/erase`, `${stage.url}/`]) {
+  alice.ignores(/frame/i);
+  for (const framed of [chat.grantUrl(), `${server.url}/sidebar`, `${server.url}/sidebar/erase`, `${server.url}/`]) {
     evil.pages["/"] = { type: "text/html", text: `${BLANK}<iframe src="${attribute(framed)}"></iframe>` };
     const page = await alice.tab(evil.origin);
     await page.waitForLoadState("load");
@@ -125,46 +125,46 @@ test("no page of ours is shown in a frame of another", async (t) => {
     assert.equal(await inside[0].locator("main").count(), 0, framed);
     await page.close();
   }
-  assert.ok(alice.complaints(/frame-ancestors/).length >= 4, "the browser refused them all");
+  assert.ok(alice.errors(/frame-ancestors/).length >= 4, "the browser refused them all");
 });
 
-test("what an application says is shown as text, whatever it is", async (t) => {
-  const stage = await Stage.start(t, { "action-schemes": "chatroom" });
-  const chat = await stage.application(`Chat ${MARKUP}`, `A room ${MARKUP}`);
-  const alice = await Person.enter(t, stage, { origins: [chat.domain.origin] });
+test("texts of an application are never shown as markup", async (t) => {
+  const server = await ScenarioServer.start(t, { "action-schemes": "chatroom" });
+  const chat = await server.application(`Chat ${MARKUP}`, `A room ${MARKUP}`);
+  const alice = await BrowserUser.open(t, server, { origins: [chat.domain.origin] });
   const page = await alice.signIn("alice");
   page.on("dialog", () => assert.fail("a dialog"));
 
   await page.goto(chat.grantUrl({ id: `alice ${MARKUP}`, state: `s ${MARKUP}`, redirect: `${chat.domain.origin}/back?x=${encodeURIComponent(MARKUP)}` }));
-  await page.getByRole("heading", { name: `May Chat ${MARKUP} see` }).waitFor();
+  await page.getByRole("heading", { name: `Allow Chat ${MARKUP} to see` }).waitFor();
   await page.getByText(`alice ${MARKUP}`).waitFor();
   await page.getByText(`A room ${MARKUP}`).waitFor();
-  await isUntouched(page);
-  await looksGood(page, "grant-markup");
-  await page.getByRole("button", { name: "Yes, it may" }).click();
+  await hasNoInjectedMarkup(page);
+  await checkPage(page, "grant-markup");
+  await page.getByRole("button", { name: "Allow", exact: true }).click();
   await page.getByRole("heading", { name: "Welcome back" }).waitFor();
   const back = new URL(page.url());
   assert.deepEqual([back.origin, back.searchParams.get("state"), back.searchParams.get("x")], [chat.domain.origin, `s ${MARKUP}`, MARKUP]);
 
-  // Without a page to go back to, this server says it.
+  // Without a redirect, this server shows the result.
   await page.goto(chat.grantUrl());
-  await page.getByRole("button", { name: "Yes" }).click();
-  await page.getByText(`Chat ${MARKUP} may now see`).waitFor();
-  await isUntouched(page);
+  await page.getByRole("button", { name: "Allow", exact: true }).click();
+  await page.getByText(`Chat ${MARKUP} can now see`).waitFor();
+  await hasNoInjectedMarkup(page);
 
-  await page.goto(`${stage.url}/sidebar`);
+  await page.goto(`${server.url}/sidebar`);
   await connected(page);
   await page.locator("#apps").getByText(`Chat ${MARKUP}`).first().waitFor();
   await page.locator('#status input[value="online"]').check();
   await page.getByLabel("Status text").fill(`Hi ${MARKUP}`.slice(0, 128));
-  await page.getByRole("button", { name: "Set" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
   await page.locator("#devices").getByText(`Hi ${MARKUP}`.slice(0, 128)).waitFor();
   const uid = back.searchParams.get("Presence-UID");
   await chat.notify(uid, `Lunch ${MARKUP}`, `https://chat.example/?q=${encodeURIComponent(MARKUP)}`);
   await page.locator("#notifications").getByText(`Lunch ${MARKUP}`).waitFor();
   await page.locator("#notifications").getByRole("heading", { name: `Chat ${MARKUP}` }).waitFor();
 
-  // An app link and plain http are shown, and cannot be opened.
+  // Links to apps and plain http links are shown, but cannot be opened.
   await chat.notify(uid, "By an app", "chatroom://open/7");
   await chat.notify(uid, "By http", "http://127.0.0.1:1/x");
   for (const message of ["By an app", "By http"]) {
@@ -172,13 +172,13 @@ test("what an application says is shown as text, whatever it is", async (t) => {
     await row.getByText("cannot be opened here").waitFor();
     assert.equal(await row.getByRole("link").count(), 0, message);
   }
-  await isUntouched(page);
-  await looksGood(page, "sidebar-markup");
+  await hasNoInjectedMarkup(page);
+  await checkPage(page, "sidebar-markup");
 });
 
-test("only a link over https is ever opened", async (t) => {
-  const stage = await Stage.start(t);
-  const alice = await Person.enter(t, stage);
+test("only an https link can be opened", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const alice = await BrowserUser.open(t, server);
   const page = await alice.signIn("alice");
   const safe = await page.evaluate(async () => {
     const sidebar = document.querySelector('script[src*="sidebar.js"]').src;
@@ -192,11 +192,11 @@ test("only a link over https is ever opened", async (t) => {
   assert.deepEqual(safe, ["https://a.example/ok"]);
 });
 
-test("a link that leads elsewhere ends on our own page, signed in or not", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
-  const alice = await Person.enter(t, stage);
-  alice.forgives(/40[034]/);
+test("a redirect to another site ends on a page of this server, signed in or not", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  const alice = await BrowserUser.open(t, server);
+  alice.ignores(/40[034]/);
   const page = await alice.tab();
   const { host } = chat.domain;
   const redirects = [
@@ -214,41 +214,41 @@ test("a link that leads elsewhere ends on our own page, signed in or not", async
     }
     for (const unknown of ["0".repeat(32), "nonsense", "%3Cb%3E"]) {
       assert.equal((await page.goto(`/grant/${unknown}`)).status(), 404, unknown);
-      await page.getByRole("heading", { name: "There is no such application" }).waitFor();
+      await page.getByRole("heading", { name: "This application does not exist" }).waitFor();
     }
     assert.equal((await page.goto(chat.grantUrl({ id: "a\u202eb" }))).status(), 400);
     assert.equal((await page.goto(chat.grantUrl({ state: "a\nb" }))).status(), 400);
   }
   await page.goto(chat.grantUrl({ redirect: "https://evil.example/" }));
-  await looksGood(page, "bad-redirect");
-  // The page was honest and what it holds was changed meanwhile: the answer is checked again.
+  await checkPage(page, "bad-redirect");
+  // The form was changed after it was shown: the redirect is checked again.
   await page.goto(chat.grantUrl({ redirect: `${chat.domain.origin}/back` }));
   await page.locator('input[name="redirect"]').evaluate((input) => (input.value = "https://evil.example/"));
-  await page.getByRole("button", { name: "Yes, it may" }).click();
+  await page.getByRole("button", { name: "Allow", exact: true }).click();
   await page.getByRole("heading", { name: "This link does not lead back to the application" }).waitFor();
-  const token = await stage.signIn("alice");
-  assert.deepEqual((await stage.ok("GET", "/grants", { token })).grants, []);
+  const token = await server.signIn("alice");
+  assert.deepEqual((await server.ok("GET", "/grants", { token })).grants, []);
 });
 
-test("an application that was switched off asks nobody", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
-  await stage.ok("POST", `/apps/${chat.appid}/deactivate`, { token: chat.owner });
-  const alice = await Person.enter(t, stage);
-  alice.forgives(/403/);
+test("a stopped application cannot ask for permission", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  await server.ok("POST", `/apps/${chat.appid}/deactivate`, { token: chat.owner });
+  const alice = await BrowserUser.open(t, server);
+  alice.ignores(/403/);
   const page = await alice.tab(chat.grantUrl());
   await page.getByRole("heading", { name: "This application is not active" }).waitFor();
 });
 
-test("a second browser that is not signed in sees nothing of the first", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
+test("a browser that is not signed in sees nothing of another user", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
   await chat.grantedBy("alice");
-  const alice = await Person.enter(t, stage);
-  const mine = await alice.signIn("alice");
-  await connected(mine);
-  const bob = await Person.enter(t, stage);
-  bob.forgives(/401/);
+  const alice = await BrowserUser.open(t, server);
+  const alicePage = await alice.signIn("alice");
+  await connected(alicePage);
+  const bob = await BrowserUser.open(t, server);
+  bob.ignores(/401/);
   const page = await bob.tab("/sidebar");
   await page.getByRole("main").getByRole("link", { name: "Sign in" }).waitFor();
   for (const path of ["/", "/sidebar", "/sidebar/erase", "/account", "/grants", "/devices", "/session", `/grant/${chat.appid}`]) {
@@ -257,15 +257,15 @@ test("a second browser that is not signed in sees nothing of the first", async (
     assert.doesNotMatch(text, /alice@/i, path);
     if (path !== `/grant/${chat.appid}`) assert.doesNotMatch(text, new RegExp(chat.domain.host), path);
   }
-  await looksGood(page, "stranger-grant");
+  await checkPage(page, "stranger-grant");
   await page.goto("/sidebar");
-  await looksGood(page, "stranger");
+  await checkPage(page, "stranger");
 });
 
-test("every page says what it may do, and files are kept for ever", async (t) => {
-  const stage = await Stage.start(t);
-  const chat = await stage.application();
-  const alice = await Person.enter(t, stage);
+test("every page has a content policy, and files are cached for ever", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const chat = await server.application();
+  const alice = await BrowserUser.open(t, server);
   const page = await alice.signIn("alice");
   for (const path of ["/", "/sign-in", "/sidebar", "/sidebar/erase", "/dev", `/grant/${chat.appid}`]) {
     const answer = await page.goto(path);
@@ -281,22 +281,22 @@ test("every page says what it may do, and files are kept for ever", async (t) =>
     assert.doesNotMatch(html, /<style|\sstyle=|<script(?![^>]*\ssrc=)|\son[a-z]+=/i, path);
   }
   const script = await page.locator("script[src]").first().getAttribute("src");
-  const file = await fetch(stage.url + script);
+  const file = await fetch(server.url + script);
   assert.equal(file.headers.get("cache-control"), "public, max-age=31536000, immutable");
-  const old = await fetch(stage.url + script.replace(/assets\/[0-9a-f]+/, "assets/00000000"));
+  const old = await fetch(server.url + script.replace(/assets\/[0-9a-f]+/, "assets/00000000"));
   assert.equal(old.headers.get("cache-control"), "no-cache");
-  assert.equal((await fetch(`${stage.url}/assets/00000000/..%2f..%2fCargo.toml`)).status, 404);
+  assert.equal((await fetch(`${server.url}/assets/00000000/..%2f..%2fCargo.toml`)).status, 404);
 });
 
-test("without development mode nobody is signed in by a name", async (t) => {
-  const stage = await Stage.start(t, { dev: false });
-  const somebody = await Person.enter(t, stage);
-  somebody.forgives(/40[34]/);
-  const page = await somebody.tab("/sign-in");
-  await page.getByText("Nobody can sign in with a browser here yet.").waitFor();
-  await looksGood(page, "sign-in-none");
+test("without development mode a name is not enough to sign in", async (t) => {
+  const server = await ScenarioServer.start(t, { dev: false });
+  const visitor = await BrowserUser.open(t, server);
+  visitor.ignores(/40[34]/);
+  const page = await visitor.tab("/sign-in");
+  await page.getByText("Signing in is not possible yet.").waitFor();
+  await checkPage(page, "sign-in-none");
   assert.equal((await page.goto("/dev")).status(), 404);
   const body = new URLSearchParams({ name: "alice" });
-  const answer = await fetch(`${stage.url}/sign-in/development`, { method: "POST", body, headers: { origin: stage.url } });
+  const answer = await fetch(`${server.url}/sign-in/development`, { method: "POST", body, headers: { origin: server.url } });
   assert.equal(answer.status, 404);
 });

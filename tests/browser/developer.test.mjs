@@ -1,11 +1,11 @@
-// The developer's half of the story: register, show whose the domain is, start, hold keys, try it out.
+// The pages of a developer: registration, verification, start, keys and the console.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { after, test } from "node:test";
-import { closeBrowser, looksGood, Person } from "./browser.mjs";
-import { Stage } from "./stage.mjs";
+import { closeBrowser, checkPage, BrowserUser } from "./browser.mjs";
+import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
 
@@ -13,32 +13,32 @@ const key = (page) => page.getByLabel("The API key", { exact: true });
 const status = (page) => page.locator("#state");
 const log = (page) => page.locator("#log");
 
-/** A developer who is signed in, at their applications. */
-async function developer(t, stage, name = "dev", options = {}) {
-  const dev = await Person.enter(t, stage, options);
-  // What the pages answer to a form with something wrong in it.
-  dev.forgives(/status of (400|404|409|403|429)/);
+/** Signs a developer in, and opens the list of applications. */
+async function developer(t, server, name = "dev", options = {}) {
+  const dev = await BrowserUser.open(t, server, options);
+  // A form with an error in it is answered with one of these.
+  dev.ignores(/status of (400|404|409|403|429)/);
   const page = await dev.tab("/myapps");
   await dev.fillSignIn(name, page);
   await page.getByRole("heading", { name: "My applications" }).waitFor();
   return { dev, page };
 }
 
-/** Registers an application by the page, and comes to its own. */
+/** Registers an application through the page, and opens the page of the application. */
 async function register(page, { name, domain, description = "" }) {
   await page.goto("/myapps/new");
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Domain").fill(domain);
-  await page.getByLabel("What it is").fill(description);
+  await page.getByLabel("Description").fill(description);
   await page.getByRole("button", { name: "Register" }).click();
-  await page.getByText("Registered. Now show").waitFor();
+  await page.getByText("Registered. Next, verify").waitFor();
 }
 
-/** Shows the key on the domain, verifies and starts; gives the API key. */
+/** Verifies the domain and starts the application; returns the API key. */
 async function start(page, domain) {
   domain.pages["/__presence"] = { type: "text/plain", text: await page.getByLabel("The domain key").inputValue() };
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("Verified: the domain is yours").waitFor();
+  await page.getByText("Your domain is verified.").waitFor();
   await page.getByRole("button", { name: "Start" }).click();
   return key(page).inputValue();
 }
@@ -51,55 +51,55 @@ async function connect(page, apiKey) {
   await status(page).getByText("Connected", { exact: true }).waitFor();
 }
 
-test("a developer registers, shows whose the domain is, starts, tries out, changes keys and stops", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { dev, page } = await developer(t, stage, "dev", { permissions: ["clipboard-read", "clipboard-write"] });
-  await page.getByRole("heading", { name: "None yet" }).waitFor();
-  await looksGood(page, "myapps-none");
+test("a developer registers an application, verifies it, starts it, uses the console, replaces a key and stops it", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { dev, page } = await developer(t, server, "dev", { permissions: ["clipboard-read", "clipboard-write"] });
+  await page.getByRole("heading", { name: "No applications yet" }).waitFor();
+  await checkPage(page, "myapps-none");
 
-  // What is wrong is said beside the field, and nothing typed is lost.
+  // Errors are shown beside the fields, and nothing typed is lost.
   await page.getByRole("link", { name: "Register an application" }).click();
   const description = "Chess by mail.\nOne move a day.";
-  await page.getByLabel("What it is").fill(description);
+  await page.getByLabel("Description").fill(description);
   await page.getByLabel("Domain").fill("no host");
   await page.getByRole("button", { name: "Register" }).click();
-  await page.getByText("Give it a name.").waitFor();
-  await page.getByText("This is no host name.").waitFor();
+  await page.getByText("Enter a name.").waitFor();
+  await page.getByText("This is not a domain name.").waitFor();
   assert.equal(await page.getByLabel("Domain").inputValue(), "no host");
-  assert.equal(await page.getByLabel("What it is").inputValue(), description);
-  await looksGood(page, "myapps-new-refused");
+  assert.equal(await page.getByLabel("Description").inputValue(), description);
+  await checkPage(page, "myapps-new-refused");
   await page.getByLabel("Name").fill("Chess");
   await page.getByLabel("Domain").fill(`http://${domain.host}/`);
   await page.getByRole("button", { name: "Register" }).click();
-  await page.getByText("Registered. Now show").waitFor();
+  await page.getByText("Registered. Next, verify").waitFor();
   await page.getByRole("link", { name: `http://${domain.host}/__presence` }).waitFor();
 
-  // The domain does not show the key yet; the reason is one that its owner can act on.
+  // The domain does not show the key yet, and the page says so.
   domain.pages["/__presence"] = { status: 404, type: "text/plain", text: "SECRET OF THE DOMAIN" };
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("Not found: the domain's server says").waitFor();
+  await page.getByText("The page was not found on the server").waitFor();
   assert.equal((await page.content()).includes("SECRET OF THE DOMAIN"), false);
-  await looksGood(page, "myapps-unverified");
+  await checkPage(page, "myapps-unverified");
   const path = new URL(page.url()).pathname;
   assert.match(path, /^\/myapps\/[0-9a-f]{32}$/, "a reload tries nothing again");
   domain.pages["/__presence"] = { type: "text/plain", text: "presence-domain-key-of-another" };
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("Wrong content").waitFor();
+  await page.getByText("The page does not show the key.").waitFor();
   await page.getByRole("button", { name: "Copy" }).first().click();
   await page.getByRole("button", { name: "Copied" }).waitFor();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(copied, /^presence-domain-key-[0-9a-f]{32}$/);
   domain.pages["/__presence"] = { type: "text/plain", text: `${copied}\n` };
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("Verified: the domain is yours").waitFor();
+  await page.getByText("Your domain is verified.").waitFor();
 
-  // The key is there once, and after a reload not again.
+  // The key is shown once, and not again after a reload.
   await page.getByRole("button", { name: "Start" }).click();
-  await page.getByText("This is the only time that you see it.").waitFor();
+  await page.getByText("This key is shown only once.").waitFor();
   const first = await key(page).inputValue();
   assert.match(first, /^prs_test_/);
-  await looksGood(page, "myapps-key");
+  await checkPage(page, "myapps-key");
   assert.equal(new URL(page.url()).pathname, path);
   await page.reload();
   await page.getByText("active").first().waitFor();
@@ -108,77 +108,77 @@ test("a developer registers, shows whose the domain is, starts, tries out, chang
   assert.equal(shown.includes(first), false);
   await page.getByText(`${first.slice(0, 17)}…`).waitFor();
   assert.equal(await page.locator("table.stacks tbody tr").count(), 1, "the reload made no other key");
-  await looksGood(page, "myapps-active");
+  await checkPage(page, "myapps-active");
 
-  // The console hears of a user under the PUID, and of nothing else.
+  // The console shows a user under the PUID, and nothing else about the user.
   const appid = path.split("/").at(-1);
   const sockets = [];
   page.on("websocket", (socket) => sockets.push(socket.url()));
   await connect(page, first);
-  await page.getByText("Nobody whom this application may see is there.").waitFor();
-  const alice = await stage.signIn("alice");
-  const { uid } = await stage.ok("POST", `/grant/${appid}`, { token: alice, body: {} });
-  const phone = await stage.device(t, "alice", "on the train");
-  await page.locator("#people").getByRole("button", { name: uid }).waitFor();
-  await page.locator("#people").getByText("online").waitFor();
-  await page.locator("#people").getByText("on the train").waitFor();
+  await page.getByText("No users are online or unavailable.").waitFor();
+  const alice = await server.signIn("alice");
+  const { uid } = await server.ok("POST", `/grant/${appid}`, { token: alice, body: {} });
+  const phone = await server.device(t, "alice", "on the train");
+  await page.locator("#users").getByRole("button", { name: uid }).waitFor();
+  await page.locator("#users").getByText("online").waitFor();
+  await page.locator("#users").getByText("on the train").waitFor();
   assert.equal((await page.content()).includes("alice"), false);
 
-  // A notification is stored, comes to the phone, and its receipt comes back.
+  // A notification is stored and delivered, and its receipt arrives.
   await page.getByRole("button", { name: uid }).click();
   assert.equal(await page.getByLabel("To (PUID)").inputValue(), uid);
   await page.getByLabel("Message").fill("Your move");
   await page.getByRole("button", { name: "Send" }).click();
-  const { notifications } = await phone.hears(({ notifications }) => notifications);
+  const { notifications } = await phone.receives(({ notifications }) => notifications);
   assert.deepEqual([notifications[0].source, notifications[0].message], ["Chess", "Your move"]);
   await page.locator("#sent").getByText("delivered").waitFor();
   await log(page).getByText("receipt").waitFor();
   await page.getByLabel("To (PUID)").fill("0".repeat(32));
   await page.getByRole("button", { name: "Send" }).click();
   await page.locator("#sent").getByText(/^44: /).waitFor();
-  await looksGood(page, "console");
-  assert.deepEqual(sockets, [`${stage.url.replace("http", "ws")}/myapps/${appid}`], "the key is in no URL");
+  await checkPage(page, "console");
+  assert.deepEqual(sockets, [`${server.url.replace("http", "ws")}/myapps/${appid}`], "the key is in no URL");
   const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
   assert.equal(kept.includes(first) || (await page.content()).includes(first), false, "the key is kept nowhere");
 
-  // Another key, and the old one is revoked: what used it is cut off.
+  // The old key is replaced and revoked, and its connections are closed.
   const overview = await dev.tab(path);
-  await overview.getByRole("button", { name: "Make another key" }).click();
+  await overview.getByRole("button", { name: "Create another key" }).click();
   const second = await key(overview).inputValue();
   assert.notEqual(second, first);
   await overview.getByText(`Revoke… ${first.slice(0, 17)}`).click();
-  await overview.getByRole("button", { name: "Revoke it" }).click();
+  await overview.getByRole("button", { name: "Revoke key" }).click();
   await overview.getByText("The key was revoked").waitFor();
   await page.getByText("this key was revoked").waitFor();
   await status(page).getByText("Not connected").waitFor();
-  await looksGood(page, "console-ended");
+  await checkPage(page, "console-ended");
   await page.getByLabel("API key").fill(second);
   await page.getByRole("button", { name: "Connect", exact: true }).click();
   await status(page).getByText("Connected", { exact: true }).waitFor();
-  await page.locator("#people").getByText("online").waitFor();
+  await page.locator("#users").getByText("online").waitFor();
 
-  // Stopped, it hears nothing any more, and a key does not help.
+  // A stopped application receives nothing, even with a valid key.
   await overview.getByRole("button", { name: "Stop" }).click();
-  await overview.getByText("Stopped. Its sockets were closed").waitFor();
+  await overview.getByText("Stopped. Its connections were closed").waitFor();
   await status(page).getByText("Not connected").waitFor();
   await overview.getByRole("button", { name: "Start" }).click();
-  await overview.getByText("Started. The application is told").waitFor();
+  await overview.getByText("Started. The application receives").waitFor();
   assert.equal(await key(overview).count(), 0, "a key is made on the first start only");
   await overview.goto("/myapps");
-  await looksGood(overview, "myapps");
+  await checkPage(overview, "myapps");
 });
 
-test("a domain that cannot be reached and one that leads elsewhere are told apart", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { page } = await developer(t, stage);
+test("each reason why a domain cannot be verified has its own text", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { page } = await developer(t, server);
   const closed = createServer().listen(0, "127.0.0.1");
   await once(closed, "listening");
   const { port } = closed.address();
   await new Promise((done) => closed.close(done));
   await register(page, { name: "Nowhere", domain: `127.0.0.1:${port}` });
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("Could not connect").waitFor();
+  await page.getByText("We could not connect").waitFor();
   await register(page, { name: "Elsewhere", domain: domain.host });
   domain.pages["/__presence"] = { status: 302, type: "text/plain", text: "", headers: { location: "/other" } };
   await page.getByRole("button", { name: "Verify" }).click();
@@ -188,49 +188,49 @@ test("a domain that cannot be reached and one that leads elsewhere are told apar
   await page.getByText("status 500").waitFor();
   await register(page, { name: "No such host", domain: "presence-test.invalid" });
   await page.getByRole("button", { name: "Verify" }).click();
-  await page.getByText("The domain has no address.").waitFor();
+  await page.getByText("The domain was not found.").waitFor();
 });
 
-test("another domain un-verifies, and removing takes the domain typed", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { page } = await developer(t, stage);
+test("a changed domain must be verified again, and removal requires typing the domain", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { page } = await developer(t, server);
   await register(page, { name: "Chess", domain: domain.host });
   await start(page, domain);
   await page.getByRole("link", { name: "Change" }).click();
-  await page.getByText("Another domain stops the application at once").waitFor();
-  await looksGood(page, "myapps-change");
+  await page.getByText("If you change the domain").waitFor();
+  await checkPage(page, "myapps-change");
   await page.getByLabel("Name").fill("Go");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Changed.").waitFor();
+  await page.getByText("Your changes were saved.").waitFor();
   await page.getByRole("heading", { name: "Go active" }).waitFor();
   await page.getByRole("link", { name: "Change" }).click();
   await page.getByLabel("Domain").fill("localhost:3000");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("stopped until the new domain is verified").waitFor();
+  await page.getByText("stopped until you verify the new domain").waitFor();
   await page.getByRole("heading", { name: "Go not verified" }).waitFor();
   await page.getByRole("link", { name: "Remove this application…" }).click();
-  await looksGood(page, "myapps-remove");
-  await page.getByLabel("Type its domain").fill(domain.host);
-  await page.getByRole("button", { name: "Remove it for good" }).click();
-  await page.getByText("This is not its domain. Nothing was removed.").waitFor();
-  await page.getByLabel("Type its domain").fill("localhost:3000");
-  await page.getByRole("button", { name: "Remove it for good" }).click();
-  await page.getByText("Removed, with everything").waitFor();
-  await page.getByRole("heading", { name: "None yet" }).waitFor();
+  await checkPage(page, "myapps-remove");
+  await page.getByLabel("type the domain").fill(domain.host);
+  await page.getByRole("button", { name: "Remove permanently" }).click();
+  await page.getByText("This is not the domain of the application. Nothing was removed.").waitFor();
+  await page.getByLabel("type the domain").fill("localhost:3000");
+  await page.getByRole("button", { name: "Remove permanently" }).click();
+  await page.getByText("all its data were removed").waitFor();
+  await page.getByRole("heading", { name: "No applications yet" }).waitFor();
 });
 
-test("somebody else's application is not there, whatever is asked of it", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { page } = await developer(t, stage);
+test("an application of another developer does not exist for any request", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { page } = await developer(t, server);
   await register(page, { name: "Mine", domain: domain.host });
   const path = new URL(page.url()).pathname;
-  const { page: other } = await developer(t, stage, "other");
+  const { page: other } = await developer(t, server, "other");
   for (const below of ["", "/change", "/remove", "/console"]) {
     const answer = await other.goto(path + below);
     assert.equal(answer.status(), 404, below);
-    await other.getByRole("heading", { name: "There is no such application" }).waitFor();
+    await other.getByRole("heading", { name: "This application does not exist" }).waitFor();
   }
   const body = { name: "Taken", domain: domain.host };
   await other.goto("/myapps/new");
@@ -249,15 +249,15 @@ test("somebody else's application is not there, whatever is asked of it", async 
 });
 
 test("names, descriptions and status texts full of markup are shown as text", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
   const markup = `"'><img src=x onerror=alert(1)><script>alert(1)</script></textarea>{{1}}`;
-  const { page } = await developer(t, stage);
+  const { page } = await developer(t, server);
   await register(page, { name: markup, domain: domain.host, description: markup });
   const apiKey = await start(page, domain);
   const path = new URL(page.url()).pathname;
-  const token = await stage.signIn("alice");
-  const { uid } = await stage.ok("POST", `/grant/${path.split("/").at(-1)}`, { token, body: {} });
+  const token = await server.signIn("alice");
+  const { uid } = await server.ok("POST", `/grant/${path.split("/").at(-1)}`, { token, body: {} });
   for (const below of ["", "/change", "/remove", "/console"]) {
     await page.goto(path + below);
     await page.getByText(markup).first().waitFor();
@@ -265,25 +265,25 @@ test("names, descriptions and status texts full of markup are shown as text", as
   }
   await page.goto(`${path}/change`);
   assert.equal(await page.getByLabel("Name").inputValue(), markup);
-  assert.equal(await page.getByLabel("What it is").inputValue(), markup);
+  assert.equal(await page.getByLabel("Description").inputValue(), markup);
   await page.goto(`${path}/console`);
   await connect(page, apiKey);
-  await stage.device(t, "alice", markup.slice(0, 128));
-  await page.locator("#people").getByText(markup.slice(0, 128)).waitFor();
+  await server.device(t, "alice", markup.slice(0, 128));
+  await page.locator("#users").getByText(markup.slice(0, 128)).waitFor();
   await page.getByLabel("To (PUID)").fill(uid);
   await page.getByLabel("Message").fill(markup);
   await page.getByRole("button", { name: "Send" }).click();
   await page.locator("#sent").getByText("delivered").waitFor();
   assert.equal(await page.locator("main img, main script").count(), 0);
-  await looksGood(page, "console-markup");
+  await checkPage(page, "console-markup");
   await page.goto("/myapps");
-  await looksGood(page, "myapps-markup");
+  await checkPage(page, "myapps-markup");
 });
 
-test("no form of another site or of another session does anything", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { dev, page } = await developer(t, stage, "dev", { origins: [domain.origin] });
+test("a form of another site or of another session changes nothing", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { dev, page } = await developer(t, server, "dev", { origins: [domain.origin] });
   await register(page, { name: "Mine", domain: domain.host });
   const path = new URL(page.url()).pathname;
   const without = await page.evaluate(async (path) => {
@@ -297,34 +297,34 @@ test("no form of another site or of another session does anything", async (t) =>
   assert.deepEqual(without, [403, 403, 403]);
   domain.pages["/trap"] = {
     type: "text/html",
-    text: `<!doctype html><link rel=icon href=data:,><form method=post action="${stage.url}${path}/remove"><input name=domain value="${domain.host}"><button>Win</button></form>`,
+    text: `<!doctype html><link rel=icon href=data:,><form method=post action="${server.url}${path}/remove"><input name=domain value="${domain.host}"><button>Win</button></form>`,
   };
   const trap = await dev.tab(`${domain.origin}/trap`);
   await trap.getByRole("button").click();
-  await trap.getByRole("heading", { name: "This was not sent from our page" }).waitFor();
+  await trap.getByRole("heading", { name: "This request did not come from our page" }).waitFor();
   await page.goto("/myapps");
   await page.getByRole("link", { name: "Mine" }).waitFor();
   assert.equal(await page.getByRole("listitem").filter({ hasText: "not verified" }).count(), 1);
 });
 
-test("a key that is wrong is refused, and a server that goes is waited for", async (t) => {
-  const stage = await Stage.start(t);
-  const domain = await stage.domain();
-  const { dev, page } = await developer(t, stage);
-  dev.forgives(/WebSocket connection to/);
+test("the console rejects a wrong key, and reconnects after a restart of the server", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const domain = await server.domain();
+  const { dev, page } = await developer(t, server);
+  dev.ignores(/WebSocket connection to/);
   await register(page, { name: "Chess", domain: domain.host });
   const apiKey = await start(page, domain);
   await page.getByRole("link", { name: "Console" }).click();
   await page.getByLabel("API key").fill("prs_test_wrong");
   await page.getByRole("button", { name: "Connect", exact: true }).click();
-  await page.getByText("The key was refused.").waitFor();
+  await page.getByText("The API key is not valid.").waitFor();
   await page.getByLabel("API key").fill(apiKey);
   await page.getByRole("button", { name: "Connect", exact: true }).click();
   await status(page).getByText("Connected", { exact: true }).waitFor();
-  await stage.kill();
-  await status(page).getByText("Connection lost, trying again").waitFor();
-  await looksGood(page, "console-waiting");
-  await stage.restart();
+  await server.kill();
+  await status(page).getByText("Connection lost. Next attempt").waitFor();
+  await checkPage(page, "console-waiting");
+  await server.restart();
   await status(page).getByText("Connected", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Disconnect" }).click();
   await status(page).getByText("Not connected").waitFor();

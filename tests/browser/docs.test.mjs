@@ -1,10 +1,10 @@
-// The API documents as a developer reads them: the console, the channels, the errors; nothing of it from anywhere else.
+// The API documents: the console, the channels and the errors. They load nothing from other origins.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { closeBrowser, fits, looksGood, Person, SCREENSHOTS } from "./browser.mjs";
-import { Stage } from "./stage.mjs";
+import { closeBrowser, checkWidth, checkPage, BrowserUser, SCREENSHOTS } from "./browser.mjs";
+import { ScenarioServer } from "./scenario.mjs";
 
 after(closeBrowser);
 
@@ -20,7 +20,7 @@ class Call {
     return this;
   }
 
-  /** Sends it, and gives what the page shows of the answer. */
+  /** Sends it; returns the answer that the page shows. */
   async execute(body) {
     if (body) await this.block.locator("textarea.body-param__text").fill(JSON.stringify(body));
     await this.block.locator("button.execute").click();
@@ -31,9 +31,9 @@ class Call {
   }
 }
 
-test("a developer tries the REST API out in its reference, signed in by a bearer token", async (t) => {
-  const stage = await Stage.start(t);
-  const developer = await Person.enter(t, stage);
+test("a developer calls the REST API in its reference with a bearer token", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const developer = await BrowserUser.open(t, server);
   const page = await developer.tab("/docs");
   const call = (tag, id) => new Call(page, tag, id).open();
 
@@ -43,7 +43,7 @@ test("a developer tries the REST API out in its reference, signed in by a bearer
   const opened = await (await call("Session", "create_session")).execute(signIn);
   assert.equal(opened.json.email, "alice@dev.localhost");
 
-  // By the token alone, and not by the cookie that this browser has got too.
+  // Only the token authenticates the calls: the cookie of this browser is removed.
   await developer.context.clearCookies();
   await page.locator(".btn.authorize").click();
   const dialog = page.locator(".dialog-ux");
@@ -52,7 +52,7 @@ test("a developer tries the REST API out in its reference, signed in by a bearer
   await page.screenshot({ path: join(SCREENSHOTS, "docs-authorize.png") });
   await dialog.locator(".btn-done, .close-modal").first().click();
 
-  const asked = page.waitForRequest((request) => request.method() === "POST" && request.url() === `${stage.url}/apps`);
+  const asked = page.waitForRequest((request) => request.method() === "POST" && request.url() === `${server.url}/apps`);
   const registered = await (await call("Applications", "register_application")).execute({ name: "Chat", domain: "localhost:1" });
   assert.equal(registered.status, 201);
   assert.equal(registered.json.state, "registered");
@@ -64,7 +64,7 @@ test("a developer tries the REST API out in its reference, signed in by a bearer
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: 900 });
-      await fits(page, `docs at ${width}`);
+      await checkWidth(page, `docs at ${width}`);
       await page.locator("#operations-Applications-register_application").scrollIntoViewIfNeeded();
       await page.screenshot({ path: join(SCREENSHOTS, `docs-console-${theme}-${width}.png`) });
       await page.screenshot({ path: join(SCREENSHOTS, `docs-${theme}-${width}.png`), fullPage: true });
@@ -72,19 +72,19 @@ test("a developer tries the REST API out in its reference, signed in by a bearer
   }
 });
 
-test("a refusal is shown in the console with its errno", async (t) => {
-  const stage = await Stage.start(t);
-  const developer = await Person.enter(t, stage);
-  // The browser itself notes every answer that refuses.
-  developer.forgives(/401 \(Unauthorized\)/);
+test("an error is shown in the console with its errno", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const developer = await BrowserUser.open(t, server);
+  // The browser logs every answer with an error status.
+  developer.ignores(/401 \(Unauthorized\)/);
   const page = await developer.tab("/docs");
   const answer = await (await new Call(page, "Session", "get_session").open()).execute();
   assert.deepEqual([answer.status, answer.json.errno], [401, 30]);
 });
 
-test("the channels and the errors are shown, and look good on every screen and to every reader", async (t) => {
-  const stage = await Stage.start(t);
-  const developer = await Person.enter(t, stage);
+test("the channels and the errors are shown, accessible and fit every screen", async (t) => {
+  const server = await ScenarioServer.start(t);
+  const developer = await BrowserUser.open(t, server);
   const page = await developer.tab("/docs");
   await page.getByRole("link", { name: "Channels" }).first().click();
   for (const heading of ["Device Presence Channel /presence", "AppService Presence Channel /myapps/{appid}", "Close codes"]) {
@@ -92,8 +92,8 @@ test("the channels and the errors are shown, and look good on every screen and t
   }
   await page.getByRole("link", { name: "An AppService sends notifications" }).click();
   await page.locator("#sendNotifications").getByText("notifications[].idempotency_key", { exact: true }).waitFor();
-  await looksGood(page, "docs-channels");
+  await checkPage(page, "docs-channels");
   await page.getByRole("link", { name: "Errors", exact: true }).click();
   await page.getByText("slow_down", { exact: true }).first().waitFor();
-  await looksGood(page, "docs-errors");
+  await checkPage(page, "docs-errors");
 });

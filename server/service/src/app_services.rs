@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::UnixMillis;
 use presence_core::model::ApplicationState;
@@ -12,6 +11,7 @@ use presence_protocol::{ApiError, AppId, Errno, NotificationId, PresenceUpdate a
 use presence_store::NewNotification;
 use tracing::Span;
 
+use crate::clock::Stopwatch;
 use crate::hub::{Subscription, Topic};
 use crate::refusal::{of_notification, of_store};
 use crate::secret::Kind;
@@ -137,7 +137,7 @@ impl PresenceService {
         };
         let checked: Vec<Result<(), ApiError>> = items.into_iter().map(check).collect();
         let answer = self.writer.notify(app, fit);
-        let (started, span) = (Instant::now(), span.clone());
+        let (started, span) = (Stopwatch::start(), span.clone());
         let (seconds, accepted) =
             (self.meters.commit_seconds.clone(), self.meters.accepted.clone());
         async move {

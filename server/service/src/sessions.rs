@@ -9,9 +9,10 @@ use presence_core::{Clock, CredentialGeneration, Email, Scope, Session, UnixMill
 use presence_identity::Identity;
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::Raised;
+use presence_store::GenerationOutcome;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::clock::Stopwatch;
 use crate::mailbox::Mailbox;
 use crate::refusal::{of_identity, of_store};
 use crate::secret::{self, Kind};
@@ -283,10 +284,10 @@ impl PresenceService {
         renewed: Option<&Mailbox>,
     ) -> Result<(), ApiError> {
         let Some(generation) = generation else { return Ok(()) };
-        match self.store.raise_generation(user, generation).await.map_err(of_store)? {
-            Raised::Outdated => return Err(Errno::InvalidAssertion.into()),
-            Raised::Same => {}
-            Raised::Ended(sessions) => {
+        match self.store.record_generation(user, generation).await.map_err(of_store)? {
+            GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
+            GenerationOutcome::Unchanged => {}
+            GenerationOutcome::Raised(sessions) => {
                 sessions.iter().for_each(|digest| self.hub.end_session(user, digest));
                 self.hub.end_older(user, generation, renewed);
             }
@@ -316,7 +317,7 @@ impl PresenceService {
         client: Option<IpAddr>,
     ) -> Result<Proven, ApiError> {
         let now = self.now();
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let verifying = self.verifier.verify_for(slot, now, client);
         let identity = verifying.await.map_err(of_identity)?;
         self.meters.sign_in_seconds.record(started.elapsed().as_secs_f64());

@@ -8,4 +8,5 @@ mod errors;
 mod fixture;
 mod generated;
 mod grants;
+mod page_routes;
 mod pages;

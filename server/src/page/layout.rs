@@ -57,7 +57,7 @@ pub(crate) struct Layout {
     pub(crate) user: Option<LayoutUser>,
     /// The result of the action before.
     pub(crate) notice: Option<Notice>,
-    /// True if the server runs in development mode.
+    /// Indicates that the server runs in development mode.
     pub(crate) development: bool,
 }
 

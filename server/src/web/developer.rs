@@ -5,8 +5,8 @@
 //! without an upgrade gets the page, any other request the socket; `lifecycle` decides.
 //!
 //! A new API key is shown in the answer to the form that made it, and is stored nowhere: in no
-//! cookie, in no path, not in memory. Such an answer is no redirect. It names the path of the page in
-//! `data-page-path`, and a reload leads there.
+//! cookie, in no path, not in memory. Such an answer is no redirect. It names the path of the page
+//! in `data-page-path`, and a reload leads there.
 
 mod activation;
 mod application;

@@ -123,7 +123,7 @@ page_handlers! {
 /// The endpoint of a page handler.
 struct PageEndpoint<Handler, Arguments> {
     handler: Handler,
-    /// True if the address of the page is a secret.
+    /// Indicates that the address of the page is a secret.
     hides_address: bool,
     arguments: PhantomData<fn(Arguments)>,
 }

@@ -1,7 +1,5 @@
 //! The page of a user: the own status, the Applications that can see it, devices, and the account.
 
-pub(super) mod erase;
-
 use askama::Template;
 use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;

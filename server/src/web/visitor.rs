@@ -19,7 +19,7 @@ use crate::page::{ContentPolicy, Layout, LayoutUser, LocalPath, Notice, PageResp
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
 use super::request_parts::PathAndQuery;
 
-/// Anybody who requests a page, signed in or not.
+/// A visitor of a page, signed in or not.
 pub(crate) struct Visitor {
     context: Arc<ServerContext>,
     /// The session that the request carries, of any scope.
@@ -126,7 +126,7 @@ fn is_signed_out(errno: Errno) -> bool {
     matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
 }
 
-/// A visitor who is signed in. Anybody else is sent to the sign-in page, and comes back.
+/// A visitor who is signed in. Any other visitor is sent to the sign-in page, and comes back.
 pub(crate) struct SignedIn {
     visitor: Visitor,
     caller: AuthenticatedUser,

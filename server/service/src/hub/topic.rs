@@ -1,7 +1,6 @@
 //! The topic of one Application: its stream, and the sockets that read it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use presence_core::UnixMillis;
@@ -10,6 +9,7 @@ use presence_core::stream::Stream;
 use presence_protocol::app::{StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate};
 
+use crate::clock::Stopwatch;
 use crate::meters::RoomMeters;
 use crate::socket_waker::SocketWaker;
 
@@ -26,7 +26,7 @@ struct Inner {
     shared: Option<SharedFrames>,
     last_access: Option<UnixMillis>,
     /// The time of the last change of the stream.
-    changed_at: Instant,
+    changed_at: Stopwatch,
     /// The number of times that news was passed to a socket.
     passed: u32,
     meters: RoomMeters,
@@ -64,7 +64,7 @@ impl Topic {
                 opened: 0,
                 shared: None,
                 last_access: None,
-                changed_at: Instant::now(),
+                changed_at: Stopwatch::start(),
                 passed: 0,
                 meters,
             }),
@@ -177,7 +177,7 @@ impl Drop for Subscription {
 
 impl Inner {
     fn wake_all(&mut self) {
-        self.changed_at = Instant::now();
+        self.changed_at = Stopwatch::start();
         self.sockets.iter().for_each(|socket| socket.waker.wake());
     }
 

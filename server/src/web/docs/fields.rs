@@ -10,7 +10,7 @@ pub(super) struct FrameField {
     pub(super) name: String,
     /// The type and its limits, as HTML.
     pub(super) kind: String,
-    /// True if the field must be present.
+    /// Indicates that the field must be present.
     pub(super) required: bool,
     /// The meaning, as HTML.
     pub(super) description: String,

@@ -61,7 +61,7 @@ impl YamlValue {
         *self != MISSING
     }
 
-    /// Follows a `$ref` of this document, also over several; returns the value if it is no reference.
+    /// Follows the `$ref` of a value, also over several steps; returns any other value itself.
     pub(super) fn resolve<'a>(&'a self, node: &'a Self) -> &'a Self {
         let mut node = node;
         while let Some(path) = node.at("$ref").text().strip_prefix("#/") {

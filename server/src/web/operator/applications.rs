@@ -56,7 +56,7 @@ struct FindPage {
     csrf_token: String,
     query: String,
     found: Vec<FoundRow>,
-    /// True if there may be more.
+    /// Indicates that there may be more matches.
     is_full: bool,
 }
 

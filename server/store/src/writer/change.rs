@@ -12,7 +12,9 @@ use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
-use crate::rows::{NotificationHeaderRow, NotificationRow, QueueState, notification, stored};
+use crate::rows::{
+    NotificationHeaderRow, NotificationRow, NotificationState, notification, time_to_column,
+};
 use crate::tables::{app, grant, notification, user};
 
 /// The result of a request for a grant.
@@ -59,7 +61,7 @@ pub(super) async fn grant(
         app_id: ActiveValue::Set(app.to_string()),
         user_id: ActiveValue::Set(user.0),
         paused: ActiveValue::Set(false),
-        granted_at: ActiveValue::Set(stored(now)),
+        granted_at: ActiveValue::Set(time_to_column(now)),
     })
     .exec_without_returning(txn.db)
     .await?;
@@ -134,9 +136,9 @@ async fn pending(txn: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>,
     let source: Arc<str> = app.name.into();
     let rows: Vec<NotificationRow> = NotificationRow::find()
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
-        .filter(notification::Column::State.eq(QueueState::PENDING))
+        .filter(notification::Column::State.eq(NotificationState::PENDING))
         .filter(notification::Column::LiveOnly.eq(false))
-        .filter(notification::Column::ExpiresAt.gt(stored(txn.now)))
+        .filter(notification::Column::ExpiresAt.gt(time_to_column(txn.now)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
         .all(txn.db)

@@ -11,8 +11,10 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::grants::HolderRow;
-use crate::rows::{CHUNK, NotificationRow, QueueState, id, notification, padded, stored};
+use crate::grants::UserGrantRow;
+use crate::rows::{
+    CHUNK, NotificationRow, NotificationState, id, notification, padded, time_to_column,
+};
 use crate::tables::{grant, notification};
 
 /// The grants and notifications of a user at one moment.
@@ -67,7 +69,7 @@ async fn read_grants(
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    for row in HolderRow::of_users(users, txn.db).await? {
+    for row in UserGrantRow::of_users(users, txn.db).await? {
         let draft = drafts.entry(row.user()).or_default();
         (draft.loaded.is_there, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
@@ -94,12 +96,12 @@ async fn read_notifications(
         .await?;
     for row in rows {
         let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
-        if row.state != QueueState::PENDING {
+        if row.state != NotificationState::PENDING {
             let grant = (id("notifications", &row.app_id)?, id("notifications", &row.puid)?);
             if !draft.loaded.taken.contains(&grant) {
                 draft.loaded.taken.push(grant);
             }
-        } else if !row.live_only && row.expires_at > stored(txn.now) {
+        } else if !row.live_only && row.expires_at > time_to_column(txn.now) {
             let Some(source) = draft.sources.get(&row.app_id) else { continue };
             draft.loaded.pending.push(notification(row, Arc::clone(source))?);
         }

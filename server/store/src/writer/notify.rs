@@ -17,7 +17,7 @@ use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, digest, id, stored};
+use crate::rows::{CHUNK, digest, id, time_to_column};
 use crate::tables::idempotency;
 
 /// The lifetime of a notification with `ttl: 0`, which only connected devices get.
@@ -133,12 +133,12 @@ impl NotifyContext {
         let rows = idempotency::Entity::find()
             .filter(idempotency::Column::GrantId.is_in(keyed.iter().map(|(grant, _)| *grant)))
             .filter(idempotency::Column::Key.is_in(keyed.iter().map(|(_, key)| *key)))
-            .filter(idempotency::Column::ExpiresAt.gt(stored(txn.now)))
+            .filter(idempotency::Column::ExpiresAt.gt(time_to_column(txn.now)))
             .all(txn.db)
             .await?;
         for row in rows {
             let queue_size =
-                row.queue_size.try_into().map_err(|_| StoreError::Nonsense("idempotency"))?;
+                row.queue_size.try_into().map_err(|_| StoreError::CorruptRow("idempotency"))?;
             let queued =
                 QueuedNotification { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;

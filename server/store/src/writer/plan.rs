@@ -18,7 +18,9 @@ use sea_orm::{
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, QueueState, stored};
+use crate::rows::{
+    CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, time_to_column,
+};
 use crate::tables::{grant, idempotency, notification};
 
 /// The outcome of an accepted notification.
@@ -112,7 +114,7 @@ impl WritePlan {
 const COLUMNS: &str = "seq, id, grant_id, message, action, sent_at, expires_at, live_only, state";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, 0)";
 const VALUES_PER_ROW: usize = 8;
-const _: () = assert!(QueueState::PENDING == 0);
+const _: () = assert!(NotificationState::PENDING == 0);
 /// The maximum number of rows of a statement, a power of two.
 const MAX_ROWS: usize = 512;
 
@@ -125,8 +127,8 @@ impl NewRow {
             (*grant).into(),
             (*notification.message).into(),
             (*notification.action).into(),
-            stored(notification.sent_at).into(),
-            stored(notification.expires_at).into(),
+            time_to_column(notification.sent_at).into(),
+            time_to_column(notification.expires_at).into(),
             (*live_only).into(),
         ]
     }
@@ -189,7 +191,7 @@ async fn insert_keys(
     txn: &WriteTxn<'_>,
     keys: Vec<(i64, String, IdempotentReply)>,
 ) -> Result<(), StoreError> {
-    let expires_at = stored(txn.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
+    let expires_at = time_to_column(txn.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
         .map(|(grant, key, reply)| idempotency::ActiveModel {

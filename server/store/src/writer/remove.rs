@@ -9,7 +9,7 @@ use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
-use crate::rows::{CHUNK, NotificationHeaderRow, id, stored};
+use crate::rows::{CHUNK, NotificationHeaderRow, id, time_to_column};
 use crate::tables::{app, grant, notification, user};
 
 /// Removes an Application with its keys, grants and notifications.
@@ -57,7 +57,7 @@ pub(super) async fn erase_user(txn: &mut WriteTxn<'_>, user: UserId) -> Result<b
 /// Drops at most `CHUNK` expired notifications, the oldest first.
 pub(super) async fn expire(txn: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
     let query = NotificationHeaderRow::find()
-        .filter(notification::Column::ExpiresAt.lte(stored(txn.now)))
+        .filter(notification::Column::ExpiresAt.lte(time_to_column(txn.now)))
         .order_by_asc(notification::Column::ExpiresAt)
         .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
     let headers = txn.headers(query).await?;

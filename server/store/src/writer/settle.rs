@@ -14,7 +14,7 @@ use super::commit_hook::CommittedEvent;
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, QueueState};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
 use crate::tables::{grant, notification};
 
 /// The notifications that a device of a user has taken.
@@ -88,7 +88,7 @@ pub(super) async fn release(
     for chunk in grants.chunks(CHUNK) {
         let query = NotificationHeaderRow::find()
             .filter(grant::Column::Puid.is_in(chunk.iter().map(|(_, puid)| puid.to_string())))
-            .filter(notification::Column::State.ne(QueueState::PENDING));
+            .filter(notification::Column::State.ne(NotificationState::PENDING));
         let headers = txn.headers(query).await?;
         for header in &headers {
             if let Some(state) = header.state.receipt() {
@@ -112,7 +112,7 @@ async fn read_pending(
     for chunk in ids.chunks(CHUNK) {
         let query = NotificationHeaderRow::find()
             .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
-            .filter(notification::Column::State.eq(QueueState::PENDING));
+            .filter(notification::Column::State.eq(NotificationState::PENDING));
         let headers = txn.headers(query).await?;
         pending.extend(headers.into_iter().map(|header| (header.id, header)));
     }
@@ -126,7 +126,10 @@ async fn set_taken(
 ) -> Result<(), StoreError> {
     for chunk in seqs.chunks(CHUNK) {
         notification::Entity::update_many()
-            .col_expr(notification::Column::State, QueueState::Taken(settlement).code().into())
+            .col_expr(
+                notification::Column::State,
+                NotificationState::Taken(settlement).code().into(),
+            )
             .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
             .exec(txn.db)
             .await?;

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::Clock;
 use presence_protocol::Puid;
@@ -158,7 +157,7 @@ impl WriterTask {
 
     /// Commits all operations in one transaction, or none of them.
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
-        let begun = Instant::now();
+        let begun = self.clock.steady();
         self.read_visibility(ops).await?;
         let transaction = self.begin(ops).await?;
         let (events, last_seq) = match self.run_in(&transaction, ops).await {
@@ -175,7 +174,7 @@ impl WriterTask {
             return Err(error.into());
         }
         self.last_seq = Some(last_seq);
-        self.hook.group_committed(ops.len(), begun.elapsed());
+        self.hook.group_committed(ops.len(), self.clock.steady() - begun);
         if !events.is_empty() {
             self.hook.committed(&events);
         }

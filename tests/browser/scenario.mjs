@@ -1,4 +1,5 @@
-// The real server on a free port with a database of its own, and people and Applications made through its API.
+// A test server: the real server on a free port with a database of its own, and users and
+// Applications that are created through its API.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -10,41 +11,44 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Requires one of the tools, which lie in the target directory. */
+/** Requires one of the tools, which are installed in the target directory. */
 export const tool = createRequire(join(process.env.PRESENCE_BROWSER_TOOLS, "tools.cjs"));
 
 const WebSocket = tool("ws");
 
-/** How long a test waits for what must come, in milliseconds. Nothing waits for it in a passing test. */
-export const PATIENCE = 30_000;
+/** The longest time that a test waits for an event, in milliseconds. A passing test never does. */
+export const TIMEOUT = 30_000;
 
-/** A promise, or a failure that says what did not come. */
-export function within(promise, what) {
+/** Returns the result of a promise, or fails with the name of the event that did not happen. */
+export function within(promise, event) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), PATIENCE);
+  const timeout = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`did not happen in time: ${event}`)), TIMEOUT);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
 /** A running server. */
-export class Stage {
+export class ScenarioServer {
   #directory;
   #process;
   #flags;
   #domains = [];
-  /** What must end before the server does: browsers would complain that it is gone. */
-  guests = [];
+  /** Functions that run before the server ends: a browser would log an error if it lost the server. */
+  cleanups = [];
   url = "";
 
-  /** Starts one; it ends with the test. In development mode, unless `flags.dev` is false. */
+  /**
+   * Starts a server, which ends with the test. It runs in development mode, unless `flags.dev` is
+   * false.
+   */
   static async start(t, flags = {}) {
-    const stage = new Stage();
-    stage.#directory = await mkdtemp(join(tmpdir(), "presence-browser-"));
-    stage.#flags = { dev: true, "grace-seconds": 0.5, "drain-seconds": 0.2, "warm-up-seconds": 0, ...flags };
-    t.after(() => stage.#end());
-    await stage.#run("127.0.0.1:0");
-    return stage;
+    const server = new ScenarioServer();
+    server.#directory = await mkdtemp(join(tmpdir(), "presence-browser-"));
+    server.#flags = { dev: true, "grace-seconds": 0.5, "drain-seconds": 0.2, "warm-up-seconds": 0, ...flags };
+    t.after(() => server.#end());
+    await server.#run("127.0.0.1:0");
+    return server;
   }
 
   async #run(address) {
@@ -65,7 +69,7 @@ export class Stage {
 
   async #end() {
     try {
-      for (const leave of this.guests) await leave();
+      for (const cleanup of this.cleanups) await cleanup();
     } finally {
       await this.#close();
     }
@@ -77,13 +81,13 @@ export class Stage {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** Kills the server as by a power cut. */
+  /** Kills the server, as a power cut would. */
   async kill() {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, "exit");
+    const exited = once(child, "exit");
     child.kill("SIGKILL");
-    await gone;
+    await exited;
   }
 
   /** Starts the killed server again, on the same port and database. */
@@ -91,44 +95,44 @@ export class Stage {
     await this.#run(new URL(this.url).host);
   }
 
-  /** A call of the REST API; gives the status and the JSON. */
+  /** Makes a call of the REST API; returns the status and the JSON. */
   async call(method, path, { token, body } = {}) {
     const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { "content-type": "application/json" }) };
     const answer = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
     return { status: answer.status, json: await answer.json() };
   }
 
-  /** A call that must succeed; gives the JSON. */
+  /** Makes a call that must succeed; returns the JSON. */
   async ok(method, path, options) {
     const { status, json } = await this.call(method, path, options);
     assert.ok(status < 300, `${method} ${path}: ${status} ${JSON.stringify(json)}`);
     return json;
   }
 
-  /** Signs somebody of dev.localhost in over the API; gives the token. */
+  /** Signs a user of dev.localhost in through the API; returns the token. */
   async signIn(name) {
     const { assertion } = await this.ok("POST", "/dev/assertion", { body: { email: `${name}@dev.localhost` } });
     return (await this.ok("POST", "/session", { body: { assertion, scope: "account" } })).token;
   }
 
-  /** A device's socket that has sent this first frame, whatever comes of it; it is closed with the test. */
-  async knock(t, hello) {
+  /** Opens a device's socket and sends a first frame; the socket is closed with the test. */
+  async openSocket(t, firstFrame) {
     const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
     t.after(() => socket.terminate());
     const frames = [];
     const closed = once(socket, "close");
-    const heard = once(socket, "message").then(([data]) => frames.push(JSON.parse(data)));
+    const received = once(socket, "message").then(([data]) => frames.push(JSON.parse(data)));
     await within(once(socket, "open"), "the socket");
-    socket.send(JSON.stringify(hello));
+    socket.send(JSON.stringify(firstFrame));
     return {
-      /** The first frame that it hears. */
-      says: async () => (await within(heard, "a frame"), frames[0]),
-      /** The code that it is closed with. */
-      closed: async () => (await within(closed, "the end of the socket"))[0],
+      /** Returns the first frame from the server. */
+      firstReply: async () => (await within(received, "a frame"), frames[0]),
+      /** Returns the close code. */
+      closeCode: async () => (await within(closed, "the end of the socket"))[0],
     };
   }
 
-  /** A web server on loopback that shows what `pages` has by path, such as `/__presence`. */
+  /** Starts a web server on loopback that serves its `pages` by path, such as `/__presence`. */
   async domain() {
     const domain = new Domain();
     this.#domains.push(domain);
@@ -136,7 +140,7 @@ export class Stage {
     return domain;
   }
 
-  /** A device of somebody that is online; it is closed with the test. */
+  /** Connects an online device of a user; it is closed with the test. */
   async device(t, name, message) {
     const { assertion } = await this.ok("POST", "/dev/assertion", { body: { email: `${name}@dev.localhost` } });
     const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
@@ -144,11 +148,11 @@ export class Stage {
     const device = new Device(socket);
     await within(once(socket, "open"), "the device");
     socket.send(JSON.stringify({ assertion, status: "online", ...(message && { message }) }));
-    await device.hears(({ result }) => result === "OK");
+    await device.receives(({ result }) => result === "OK");
     return device;
   }
 
-  /** An active Application of `developer`, with its domain and its API key. */
+  /** Creates an active Application of the user `developer`, with its domain and its API key. */
   async application(name = "Chat", description = "A chat room") {
     const domain = await this.domain();
     const owner = await this.signIn("developer");
@@ -163,16 +167,16 @@ export class Stage {
 /** A web server on loopback. */
 export class Domain {
   #server;
-  /** What it shows by path: `{ status, type, text, headers }`. Everything else is a page that says where one is. */
+  /** The pages by path: `{ status, type, text, headers }`. Any other path is a welcome page. */
   pages = {};
-  /** The requests it got, as URLs. */
-  asked = [];
+  /** The requests that it received, as URLs. */
+  requests = [];
   host = "";
 
   async open() {
     this.#server = createServer((request, response) => {
       const url = new URL(request.url, this.origin);
-      this.asked.push(url);
+      this.requests.push(url);
       const page = this.pages[url.pathname] ?? { type: "text/html", text: "<!doctype html><link rel=icon href=data:,><title>The application</title><h1>Welcome back</h1>" };
       response.writeHead(page.status ?? 200, { "content-type": page.type, ...page.headers });
       response.end(page.text);
@@ -194,33 +198,33 @@ export class Domain {
 
 /** An active Application, as its own back end sees it. */
 export class Application {
-  constructor(stage, parts) {
-    this.stage = stage;
+  constructor(server, parts) {
+    this.server = server;
     Object.assign(this, parts);
   }
 
-  /** Where its users are asked. */
+  /** Returns the URL at which a user is asked for permission. */
   grantUrl(query = {}) {
-    const url = new URL(`/grant/${this.appid}`, this.stage.url);
+    const url = new URL(`/grant/${this.appid}`, this.server.url);
     url.search = new URLSearchParams(query).toString();
     return url.href;
   }
 
-  /** Lets somebody be seen, over the API; gives the PUID. */
+  /** Gives the permission of a user through the API; returns the PUID. */
   async grantedBy(name) {
-    const token = await this.stage.signIn(name);
-    return (await this.stage.ok("POST", `/grant/${this.appid}`, { token, body: {} })).uid;
+    const token = await this.server.signIn(name);
+    return (await this.server.ok("POST", `/grant/${this.appid}`, { token, body: {} })).uid;
   }
 
   /** Sends a notification. */
   async notify(uid, message, action = "") {
     const body = { notifications: [{ uid, message, action }] };
-    return this.stage.ok("POST", `/apps/${this.appid}/notifications`, { token: this.key, body });
+    return this.server.ok("POST", `/apps/${this.appid}/notifications`, { token: this.key, body });
   }
 
   /** Opens the stream; it is closed with the test. */
   async stream(t) {
-    const socket = new WebSocket(`${this.stage.url.replace("http", "ws")}/myapps/${this.appid}`, ["presence.v1"], {
+    const socket = new WebSocket(`${this.server.url.replace("http", "ws")}/myapps/${this.appid}`, ["presence.v1"], {
       headers: { authorization: `Bearer ${this.key}` },
     });
     t.after(() => socket.terminate());
@@ -230,65 +234,65 @@ export class Application {
   }
 }
 
-/** A device that takes what it is told without acknowledging it. */
+/** A device that receives notifications without acknowledging them. */
 class Device {
-  #heard = [];
+  #received = [];
   #waiting = [];
 
   constructor(socket) {
     socket.on("message", (data) => {
-      this.#heard.push(JSON.parse(data));
-      for (const look of [...this.#waiting]) look();
+      this.#received.push(JSON.parse(data));
+      for (const check of [...this.#waiting]) check();
     });
   }
 
-  /** Waits for a frame like this one, also among those that came before. */
-  hears(wanted) {
+  /** Waits for a frame that matches, also among those received before. */
+  receives(matches) {
     const found = new Promise((resolve) => {
-      const look = () => {
-        const frame = this.#heard.find(wanted);
+      const check = () => {
+        const frame = this.#received.find(matches);
         if (!frame) return;
-        this.#waiting = this.#waiting.filter((other) => other !== look);
+        this.#waiting = this.#waiting.filter((other) => other !== check);
         resolve(frame);
       };
-      this.#waiting.push(look);
-      look();
+      this.#waiting.push(check);
+      check();
     });
-    return within(found, String(wanted));
+    return within(found, String(matches));
   }
 }
 
-/** What an Application hears. */
+/** The stream of an Application. */
 class Stream {
-  #heard = [];
+  #received = [];
   #waiting = [];
 
   constructor(socket) {
     socket.on("message", (data) => {
-      this.#heard.push(...(JSON.parse(data).presence ?? []));
-      for (const look of [...this.#waiting]) look();
+      this.#received.push(...(JSON.parse(data).presence ?? []));
+      for (const check of [...this.#waiting]) check();
     });
   }
 
-  /** Everything heard so far. */
-  get heard() {
-    return this.#heard;
+  /** Returns the updates that no test has waited for yet. */
+  get received() {
+    return this.#received;
   }
 
-  /** Waits for an update like this one, among those not yet waited for. */
-  hears(wanted) {
+  /** Waits for an update with these fields, among those that no test has waited for yet. */
+  receives(fields) {
     const found = new Promise((resolve) => {
-      const look = () => {
-        const place = this.#heard.findIndex((update) =>
-          Object.entries(wanted).every(([name, value]) => update[name] === value));
+      const check = () => {
+        const place = this.#received.findIndex((update) =>
+          Object.entries(fields).every(([name, value]) => update[name] === value));
         if (place < 0) return;
-        this.#waiting = this.#waiting.filter((other) => other !== look);
-        const [update] = this.#heard.splice(0, place + 1).slice(-1);
+        this.#waiting = this.#waiting.filter((other) => other !== check);
+        const [update] = this.#received.splice(0, place + 1).slice(-1);
         resolve(update);
       };
-      this.#waiting.push(look);
-      look();
+      this.#waiting.push(check);
+      check();
     });
-    return within(found, JSON.stringify(wanted));
+    return within(found, JSON.stringify(fields));
   }
 }

@@ -4,9 +4,10 @@ use askama::Template;
 use presence_core::Email;
 
 use crate::page::{Layout, LocalPath, Notice, PageResponse, Section};
-use crate::web::forms::UserForm;
-use crate::web::page_routes::PageResult;
-use crate::web::visitor::SignedIn;
+
+use super::forms::UserForm;
+use super::page_routes::PageResult;
+use super::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "erase.html")]
@@ -19,7 +20,7 @@ struct ErasePage {
 }
 
 /// Shows what would be erased.
-pub(in crate::web) async fn show(signed_in: SignedIn) -> PageResult {
+pub(super) async fn show(signed_in: SignedIn) -> PageResult {
     let account = signed_in.service().account(signed_in.me()).await?;
     let page = ErasePage {
         layout: signed_in.layout("Erase my account", Section::Presence),
@@ -32,7 +33,7 @@ pub(in crate::web) async fn show(signed_in: SignedIn) -> PageResult {
 }
 
 /// Erases the account if its e-mail address was typed.
-pub(in crate::web) async fn erase(form: UserForm) -> PageResult {
+pub(super) async fn erase(form: UserForm) -> PageResult {
     let typed = form.fields().get("email").and_then(Email::parse);
     let own = form.visitor().caller().map(|caller| &caller.email);
     if typed.is_none() || typed.as_ref() != own {
