@@ -61,7 +61,7 @@ impl PresenceService {
         }
         let seat = self
             .hub
-            .arrive(user, device.clone(), Arc::clone(&mailbox))
+            .connect(user, device.clone(), Arc::clone(&mailbox))
             .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.note_arrival().await;
         let loaded = self.writer.load(user).await.map_err(of_store)?;

@@ -205,10 +205,8 @@ fn receipts_are_sent_only_on_request_and_are_not_coalesced() {
     let _ = (wants.next(&stream, false), other.next(&stream, false));
     for id in 0..600 {
         let id = NotificationId::from_bits(id);
-        assert!(stream.receipt(
-            Receipt { id, uid: UID, state: ReceiptState::Expired },
-            UnixMillis::default()
-        ));
+        let receipt = Receipt { id, uid: UID, state: ReceiptState::Expired };
+        stream.append_receipt(receipt, UnixMillis::default());
     }
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), MAX_PAGE_ITEMS);
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), 100);

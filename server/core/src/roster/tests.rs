@@ -1,4 +1,4 @@
-use presence_protocol::StatusText;
+use presence_protocol::{StatusText, UnixMillis};
 
 use super::*;
 

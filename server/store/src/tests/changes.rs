@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_core::model::{Email, Grant, Settlement, UserId};
+use presence_core::model::{ApplicationState, Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
@@ -37,6 +37,7 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
         panic!("{events:?}")
     };
     assert_eq!((*user, resumed.len(), ended.len()), (alice, 0, 0));
+    assert_eq!(*apps, [(APP, ApplicationState::Active), (other, ApplicationState::Active)]);
     assert_eq!(set.revision, before.revision + 1);
     assert_eq!(set.grants[0], before.grants[0]);
     assert_eq!(
