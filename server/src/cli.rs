@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use presence_core::Clock as _;
 use presence_identity::browserid::{KeySource, Question};
 use presence_service::clock::SystemClock;
-use presence_service::operator::{self, OperatorTokenDigest};
+use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::ExposeSecret;
 
 use crate::lifecycle::{Running, Stop, with_causes};
@@ -237,7 +237,7 @@ async fn assertion(
 
 /// The token goes to the operator, the setting to the server.
 fn admin_token() -> String {
-    let token = operator::generate_operator_token();
+    let token = operator_access::generate_operator_token();
     let digest = OperatorTokenDigest::of(&token).to_hex();
     let token = token.expose_secret();
     format!(

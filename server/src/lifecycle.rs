@@ -112,7 +112,7 @@ impl Running {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
         let (house, house_stop) = (Arc::clone(&service), stop.clone());
-        tasks.spawn(async move { house.keep_house(house_stop).await });
+        tasks.spawn(async move { house.run_maintenance(house_stop).await });
         let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
         tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
         if let Some(oidc) = oidc {
@@ -168,7 +168,7 @@ impl Running {
     ///
     /// [`StartError`], where the listener fails.
     pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
-        let closing = self.context.service.closing();
+        let closing = self.context.service.close_database();
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
         self.watch_certificate()?;
         let ended = CancellationToken::new();

@@ -201,7 +201,7 @@ impl MetricsExporter {
 
     /// Everything counted so far, with what is looked up only now.
     pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
-        presence.measure();
+        presence.update_gauges();
         METERS.draining.set(f64::from(u8::from(is_draining)));
         METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
         self.0.run_upkeep();

@@ -5,7 +5,7 @@ mod chatroom;
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{PATIENCE, Server, example_binary};
+use presence_tests::{TIMEOUT, Server, example_binary};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -84,7 +84,7 @@ impl Example {
     async fn shows(&mut self, wanted: &str) -> String {
         let mut seen = Vec::new();
         loop {
-            let line = timeout(3 * PATIENCE, self.screen.next_line()).await;
+            let line = timeout(3 * TIMEOUT, self.screen.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
                 panic!("{} does not show {wanted:?}, but {seen:#?}", self.name);
             };
@@ -98,7 +98,7 @@ impl Example {
     /// Ends its input, and waits until it has ended well.
     async fn ends(mut self) {
         drop(self.keyboard.take());
-        let ended = timeout(PATIENCE, self.process.wait()).await;
+        let ended = timeout(TIMEOUT, self.process.wait()).await;
         let ended = ended.unwrap_or_else(|_| panic!("{} does not end", self.name)).unwrap();
         assert!(ended.success(), "{}: {ended}", self.name);
     }

@@ -1,4 +1,4 @@
-//! The way of a notification, from the back end's side: send it, and hear what became of it.
+//! The way of a notification, from the back end's side: send it, and receive what became of it.
 //!
 //! `notify NAME MESSAGE [ACTION]` sends to `NAME@dev.localhost`, who lets this Application see them first. Start `device NAME` to take it; until
 //! then it waits.

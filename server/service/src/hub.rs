@@ -164,7 +164,7 @@ impl Hub {
     /// Appends a receipt to the stream of an Application. It is final: the store has no row of the
     /// notification any more.
     pub fn append_receipt(&self, app: AppId, receipt: Receipt) {
-        self.meters.receipt(receipt.state);
+        self.meters.count_receipt(receipt.state);
         self.topics.append_receipt(app, receipt);
     }
 
@@ -272,7 +272,7 @@ impl Hub {
     pub fn tick(&self) {
         let now = self.clock.steady();
         for delay in self.shards.tick(now, |changes| self.publish(changes)) {
-            self.meters.told_offline(self.limits.grace + delay);
+            self.meters.record_time_to_offline(self.limits.grace + delay);
         }
         if now >= self.warm_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
             self.topics().iter().for_each(|(_, topic)| topic.wake_all());
@@ -297,7 +297,7 @@ impl Hub {
 
     /// Records that the writer has committed a group of requests.
     pub(crate) fn group_committed(&self, requests: usize, time: Duration) {
-        self.meters.committed(requests, time);
+        self.meters.record_commit(requests, time);
     }
 
     fn with_shard<T>(

@@ -63,14 +63,14 @@ impl HubMeters {
 
 /// What the rooms count, each with clones of the same handles.
 #[derive(Clone)]
-pub(crate) struct RoomMeters {
+pub(crate) struct TopicMeters {
     /// Updates written to sockets.
     pub(crate) written: Counter,
     /// Seconds from a change to its being handed to a socket.
     pub(crate) fan_out_seconds: Histogram,
 }
 
-impl Default for RoomMeters {
+impl Default for TopicMeters {
     fn default() -> Self {
         Self {
             written: counter!("presence_updates_written_total"),

@@ -175,7 +175,7 @@ impl AccountApi {
         user: AccountAuth,
         device: Path<Device>,
     ) -> Result<Json<Done>, ErrorResponse> {
-        user.service().end_device(user.caller.user, &device.name()?)?;
+        user.service().devices().end(user.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 
@@ -184,7 +184,7 @@ impl AccountApi {
     /// Beside it there is only what a device reports while it is connected, which is not stored.
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
     async fn show(&self, user: SessionAuth) -> Result<Json<AccountView>, ErrorResponse> {
-        let account = user.service().account(user.caller.user).await?;
+        let account = user.service().accounts().load(user.caller.user).await?;
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
             email: email.as_str().to_owned(),
@@ -202,11 +202,11 @@ impl AccountApi {
     /// Everything goes: grants, waiting notifications, sessions, own Applications. All sockets of the user are closed.
     #[oai(path = "/account", method = "delete", operation_id = "delete_account")]
     async fn erase(&self, user: AccountAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
-        user.service().erase(user.caller.user).await?;
+        user.service().accounts().erase(user.caller.user).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }
 
 fn devices_of(user: &super::credential::AuthenticatedRequest) -> Vec<DeviceView> {
-    user.service().devices_of(user.caller.user).into_iter().map(DeviceView::from).collect()
+    user.service().devices().list(user.caller.user).into_iter().map(DeviceView::from).collect()
 }

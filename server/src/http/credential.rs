@@ -10,7 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
 use presence_service::PresenceService;
-use presence_service::app_services::{self, AppService};
+use presence_service::app_services::{self, AuthenticatedAppService};
 use presence_service::attempts::Attempt;
 use presence_service::sessions::{self, AuthenticatedUser};
 
@@ -169,7 +169,7 @@ user_extractor!(SessionAuth AccountAuth FormSender);
 /// An AppService, its key checked for the Application in the path, before anything else of the call is read.
 pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
-    pub(super) service: AppService,
+    pub(super) service: AuthenticatedAppService,
 }
 
 impl<'a> ApiExtractor<'a> for ApiKeyAuth {

@@ -127,7 +127,7 @@ impl GrantsApi {
             GrantBody::Json(target) => {
                 user.csrf_check().check()?;
                 let app = appid.app()?;
-                let given = user.service().grant(user.caller.user, app, &target).await?;
+                let given = user.service().grants().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
             GrantBody::Form(form) => {
@@ -143,7 +143,7 @@ impl GrantsApi {
     /// With when each Application last looked, and under which name it knows the user.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
     async fn list(&self, user: SessionAuth) -> Result<Json<GrantList>, ErrorResponse> {
-        let grants = user.service().grants_of(user.caller.user).await?;
+        let grants = user.service().grants().list(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
@@ -158,8 +158,8 @@ impl GrantsApi {
         body: JsonBody<PauseGrant>,
     ) -> Result<Json<GrantView>, ErrorResponse> {
         let (app, me) = (appid.app()?, user.caller.user);
-        user.service().pause(me, app, body.0.paused).await?;
-        let grants = user.service().grants_of(me).await?;
+        user.service().grants().pause(me, app, body.0.paused).await?;
+        let grants = user.service().grants().list(me).await?;
         let grant = grants.into_iter().find(|granted| granted.grant.app == app);
         Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
     }
@@ -173,7 +173,7 @@ impl GrantsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Done>, ErrorResponse> {
-        user.service().revoke(user.caller.user, appid.app()?).await?;
+        user.service().grants().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 }
@@ -187,10 +187,10 @@ impl GrantsApi {
         decision: Decision,
     ) -> Result<GrantAnswer, ErrorResponse> {
         let (presence, app) = (user.service(), appid.app()?);
-        let name = presence.grantable_app(app).await?.name;
+        let name = presence.grants().find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => presence.grant(user.caller.user, app, &target).await?.redirect,
-            Decision::No => presence.decline(app, &target).await?,
+            Decision::Yes => presence.grants().grant(user.caller.user, app, &target).await?.redirect,
+            Decision::No => presence.grants().decline(app, &target).await?,
         };
         Ok(match redirect {
             Some(url) => GrantAnswer::Redirect(url),

@@ -102,7 +102,7 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
     async fn create(&self, user: AccountAuth, appid: Path<Id>) -> Result<KeyMade, ErrorResponse> {
         let app = appid.app()?;
-        let made = user.service().make_key(user.caller.user, app).await?;
+        let made = user.service().api_keys().create(user.caller.user, app).await?;
         let location = format!("/apps/{app}/keys/{}", made.key.id);
         let view = MadeKeyView {
             id: made.key.id,
@@ -122,7 +122,7 @@ impl KeysApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<KeyList>, ErrorResponse> {
-        let keys = user.service().keys(user.caller.user, appid.app()?).await?;
+        let keys = user.service().api_keys().list(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
@@ -136,7 +136,7 @@ impl KeysApi {
         appid: Path<Id>,
         id: Path<i64>,
     ) -> Result<Json<Done>, ErrorResponse> {
-        user.service().delete_key(user.caller.user, appid.app()?, id.0).await?;
+        user.service().api_keys().delete(user.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }
 }

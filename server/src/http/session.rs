@@ -134,7 +134,7 @@ impl SessionApi {
         let client = request.client;
         let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
         let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
-        let (token, caller) = (opened.token.expose_secret(), opened.caller);
+        let (token, caller) = (opened.token.expose_secret(), opened.holder);
         let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
@@ -170,7 +170,7 @@ impl SessionApi {
     /// Ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
     async fn delete(&self, user: SessionAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
-        user.service().close_session(&user.caller).await?;
+        user.service().sessions().close(&user.caller).await?;
         Ok(done_and_forgotten(user.clear_cookie()))
     }
 }

@@ -14,7 +14,7 @@ use presence_protocol::app::{
     self, AppServiceAuth, AppServiceCommand, AppServiceRequest, QueuedNotification,
 };
 use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
-use presence_service::app_services::{AppService, SubscribeMode};
+use presence_service::app_services::{AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest};
 use presence_service::attempts::Attempt;
 use presence_service::hub::Subscription;
 use presence_service::{PresenceService, SocketWaker};
@@ -40,7 +40,7 @@ enum Event {
 
 /// An AppService whose key was checked, with its way through the stream.
 struct Guest {
-    service: AppService,
+    service: AuthenticatedAppService,
     subscription: Subscription,
 }
 
@@ -120,11 +120,11 @@ impl AppServiceProtocol {
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
             (AppServiceCommand::Notify(items), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, items, &self.span);
+                let answer = self.presence.notifications().notify(guest.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
             }
             (AppServiceCommand::NotifyOne(item), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, vec![Ok(item)], &self.span);
+                let answer = self.presence.notifications().notify(guest.service.app, vec![Ok(item)], &self.span);
                 self.work.push_back(Box::pin(async move {
                     let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     Event::NotifiedOne(id, result)
@@ -134,7 +134,7 @@ impl AppServiceProtocol {
                 let (presence, service) = (Arc::clone(&self.presence), guest.service.clone());
                 self.logged += 1;
                 self.work.push_back(Box::pin(async move {
-                    let answers = presence.query(&service, uids).await;
+                    let answers = presence.app_services().query(&service, uids).await;
                     let reply = answers.map(|answers| app::query_ok(id.as_ref(), &answers));
                     Event::Answered(id, reply)
                 }));

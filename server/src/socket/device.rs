@@ -15,9 +15,9 @@ use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
 };
 use presence_service::attempts::Attempt;
-use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
 use presence_service::hub::DeviceConnection;
-use presence_service::sessions::{self, VerifiedProof};
+use presence_service::proofs::{self, VerifiedProof};
 use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
@@ -102,9 +102,9 @@ impl DeviceProtocol {
             }));
             return Ok(());
         };
-        let heard = guest.known.handle_frame(request, self.presence.now(), sessions::digest)?;
+        let heard = guest.known.handle_frame(request, self.presence.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
-        self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
+        self.presence.devices().check_rate(guest.seat.user(), &guest.known.device, command)?;
         match heard {
             FrameAction::Apply(command) => self.apply(command),
             FrameAction::Renew(proof, command) => {
@@ -123,10 +123,10 @@ impl DeviceProtocol {
 
     fn apply(&mut self, command: DeviceCommand) {
         let Some(guest) = &self.guest else { return };
-        match self.presence.apply(&guest.seat, command) {
+        match self.presence.devices().apply(&guest.seat, command) {
             CommandOutcome::Done => self.reply_ok(),
             CommandOutcome::Settling(answer) => {
-                self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
+                self.pending = Some(Box::pin(async move { Event::Settled(settlement_result(answer).await) }));
             }
         }
     }
@@ -258,7 +258,7 @@ impl ProtocolState for DeviceProtocol {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
+            drop(self.presence.devices().settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 

@@ -96,7 +96,7 @@ impl Handshake {
             )
         })?;
         let client = client_address::of(request);
-        sockets.service.admit(client)?;
+        sockets.service.check_connect_rate(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }

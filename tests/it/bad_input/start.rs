@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use presence_tests::{Said, Server, Socket, run};
+use presence_tests::{CommandOutput, Server, Socket, run};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::tempdir;
 
-async fn start_on(directory: &Path, database: &str) -> Said {
+async fn start_on(directory: &Path, database: &str) -> CommandOutput {
     run(directory, &["--listen=127.0.0.1:0", "--log=off", "--database", database], &[]).await
 }
 

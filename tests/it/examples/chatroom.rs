@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use presence_tests::{PATIENCE, Server};
+use presence_tests::{TIMEOUT, Server};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::timeout;
@@ -246,7 +246,7 @@ impl Page {
         let shown =
             |items: &str| items.lines().any(|item| item.contains(one) && item.contains(other));
         while !shown(&self.now) {
-            let more = timeout(3 * PATIENCE, self.news.chunk()).await;
+            let more = timeout(3 * TIMEOUT, self.news.chunk()).await;
             let more = more.unwrap_or_else(|_| panic!("no {one:?}, {other:?} in {}", self.now));
             self.hears(&more.unwrap().unwrap());
         }

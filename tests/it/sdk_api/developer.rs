@@ -3,7 +3,7 @@
 use presence_client::{
     AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UserApi,
 };
-use presence_tests::{Domain, Server};
+use presence_tests::{DomainServer, Server};
 
 use super::{api_of, sign_in};
 use crate::operator::desk::Desk;
@@ -17,8 +17,8 @@ fn chat(domain: &str) -> NewApplication {
 }
 
 /// An Application that runs, and its first key.
-async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, Domain) {
-    let domain = Domain::start().await;
+async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, DomainServer) {
+    let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     domain.show(&registered.domain_key);
     developer.verify(registered.appid).await.unwrap();
@@ -30,7 +30,7 @@ async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, 
 async fn an_application_is_brought_to_life_and_stopped() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
-    let domain = Domain::start().await;
+    let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     let appid = registered.appid;
     assert_eq!((registered.name.as_str(), registered.description.as_str()), ("Chat", "A room"));

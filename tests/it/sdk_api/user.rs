@@ -2,7 +2,7 @@
 
 use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText};
 use presence_protocol::CloseCode;
-use presence_tests::{Options, Server, Socket};
+use presence_tests::{ServerOptions, Server, Socket};
 use serde_json::json;
 
 use super::{api_of, sign_in};
@@ -47,7 +47,7 @@ async fn whoever_does_not_prove_themselves_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_is_not_in_development_makes_no_assertions() {
-    let server = Server::start(Options::default().production()).await;
+    let server = Server::start(ServerOptions::default().production()).await;
     let made = api_of(&server).dev_assertion("alice@dev.localhost").await;
     assert_eq!(made.unwrap_err().errno(), Some(Errno::NotFound));
 }
@@ -134,7 +134,7 @@ async fn devices_are_listed_and_ended_whatever_their_names() {
         assert_eq!(devices[0].message.as_ref().map(StatusText::as_str), Some("at lunch"));
         assert!(devices[0].connected && devices[0].since > 0);
         alice.end_device(&devices[0].name).await.unwrap();
-        socket.is_closed_with(CloseCode::EndedByUser).await;
+        socket.expect_close(CloseCode::EndedByUser).await;
         let again = alice.end_device(&devices[0].name).await.unwrap_err();
         assert_eq!(again.errno(), Some(Errno::NotFound));
     }

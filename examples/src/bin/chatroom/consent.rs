@@ -11,7 +11,7 @@ use presence_examples::development;
 use serde::Deserialize;
 
 use crate::html;
-use crate::pages::{Member, Refused, Site, go_to};
+use crate::pages::{Member, RejectedUpgrade, Site, go_to};
 
 /// The question, as it is to be put to the presence server's page.
 #[derive(Deserialize)]
@@ -59,10 +59,10 @@ pub(crate) async fn decide(
     Data(site): Data<&Site>,
     _member: Member,
     Form(answer): Form<Answer>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RejectedUpgrade> {
     let back = format!("{}/back", site.url);
     if answer.redirect != back {
-        return Err(Refused(StatusCode::BAD_REQUEST, "The redirect is not the room's.".to_owned()));
+        return Err(RejectedUpgrade(StatusCode::BAD_REQUEST, "The redirect is not the room's.".to_owned()));
     }
     // Of the form alone; what comes in is not put into a URL as it is.
     let state: String = answer.state.chars().filter(char::is_ascii_alphanumeric).collect();

@@ -110,7 +110,7 @@ fn line(line: &Line) -> String {
     let by = format!("<b><bdi>{}</bdi></b>", escape(&line.by));
     let (class, what) = match &line.what {
         What::Joined => ("event", format!("{by} joined")),
-        What::Said(text) => ("said", format!("{by} <bdi>{}</bdi>", escape(text))),
+        What::CommandOutput(text) => ("said", format!("{by} <bdi>{}</bdi>", escape(text))),
         What::Pinged { whom, state, .. } => {
             let whom = escape(whom);
             ("event", format!("{by} pinged <b><bdi>{whom}</bdi></b> <i>{}</i>", fate(*state)))

@@ -66,7 +66,7 @@ async fn only_own_pages_post(request: Request) -> poem::Result<Request> {
     let own = |origin: &str| origin.split_once("://").is_some_and(|(_, origin)| origin == host);
     if request.method() == Method::POST && !request.header(header::ORIGIN).is_none_or(own) {
         let text = "This was not asked for by the room's own page.".to_owned();
-        return Err(Refused(StatusCode::FORBIDDEN, text).into());
+        return Err(RejectedUpgrade(StatusCode::FORBIDDEN, text).into());
     }
     Ok(request)
 }
@@ -86,7 +86,7 @@ impl<'a> FromRequest<'a> for Member {
         let room = request.data::<Site>().map(|site| &site.room);
         let member = room.zip(cookie(request)).and_then(|(room, key)| room.member(key));
         let text = || "You are no member, or not any more.".to_owned();
-        let (id, name) = member.ok_or_else(|| Refused(StatusCode::UNAUTHORIZED, text()))?;
+        let (id, name) = member.ok_or_else(|| RejectedUpgrade(StatusCode::UNAUTHORIZED, text()))?;
         Ok(Self { id, name })
     }
 }
@@ -100,22 +100,22 @@ fn cookie(request: &Request) -> Option<&str> {
 
 /// A refusal as a page.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
+pub(crate) struct RejectedUpgrade(pub(crate) StatusCode, pub(crate) String);
 
-impl From<Refused> for poem::Error {
-    fn from(Refused(status, text): Refused) -> Self {
+impl From<RejectedUpgrade> for poem::Error {
+    fn from(RejectedUpgrade(status, text): RejectedUpgrade) -> Self {
         let page = Html(html::message("That did not work", &text)).with_status(status);
         Self::from_response(page.into_response())
     }
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RejectedUpgrade {
     fn from(refusal: Refusal) -> Self {
         Self(StatusCode::BAD_REQUEST, refusal.to_string())
     }
 }
 
-impl From<presence_client::Error> for Refused {
+impl From<presence_client::Error> for RejectedUpgrade {
     fn from(error: presence_client::Error) -> Self {
         Self(StatusCode::BAD_GATEWAY, format!("Presence: {error}"))
     }
@@ -138,7 +138,7 @@ struct Name {
 }
 
 #[handler]
-fn join(Data(site): Data<&Site>, Form(Name { name }): Form<Name>) -> Result<Response, Refused> {
+fn join(Data(site): Data<&Site>, Form(Name { name }): Form<Name>) -> Result<Response, RejectedUpgrade> {
     let key = site.room.join(&name)?;
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
     Ok(go_to("/").with_header(header::SET_COOKIE, cookie).into_response())
@@ -163,7 +163,7 @@ fn back(
     Data(site): Data<&Site>,
     Member { id, .. }: Member,
     Query(Answer { uid, state }): Query<Answer>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RejectedUpgrade> {
     site.room.answered(id, &state, uid)?;
     Ok(go_to("/"))
 }
@@ -178,7 +178,7 @@ fn say(
     Data(site): Data<&Site>,
     Member { id, .. }: Member,
     Form(Text { text }): Form<Text>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RejectedUpgrade> {
     site.room.say(id, &text)?;
     Ok(go_to("/"))
 }
@@ -193,7 +193,7 @@ async fn ping(
     Data(site): Data<&Site>,
     Member { id, .. }: Member,
     Form(Whom { whom }): Form<Whom>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RejectedUpgrade> {
     let ping = site.room.ping(id, whom)?;
     let queued = presence::ping(&site.channel, ping, &site.url).await?;
     site.room.pinged(id, whom, queued.id);
@@ -201,7 +201,7 @@ async fn ping(
 }
 
 #[handler]
-fn events(Data(site): Data<&Site>, Member { id, .. }: Member) -> Result<Response, Refused> {
+fn events(Data(site): Data<&Site>, Member { id, .. }: Member) -> Result<Response, RejectedUpgrade> {
     let news = live::news(site.room.enter(id)?);
     Ok(Response::builder().content_type("text/event-stream").body(Body::from_bytes_stream(news)))
 }

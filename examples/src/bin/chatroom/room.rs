@@ -89,7 +89,7 @@ pub(crate) struct Line {
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     Joined,
-    Said(String),
+    CommandOutput(String),
     Pinged { whom: String, id: NotificationId, state: Option<ReceiptState> },
 }
 
@@ -222,7 +222,7 @@ impl Room {
         let text = plain(text, 500).ok_or(Refusal::BadLine)?;
         self.change(|inner| {
             let by = inner.name_of(member);
-            inner.write(by, What::Said(text));
+            inner.write(by, What::CommandOutput(text));
         });
         Ok(())
     }

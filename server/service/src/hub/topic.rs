@@ -10,7 +10,7 @@ use presence_protocol::app::{StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate};
 
 use crate::clock::Stopwatch;
-use crate::meters::RoomMeters;
+use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
 /// The stream of one Application with its subscribers.
@@ -29,7 +29,7 @@ struct Inner {
     changed_at: Stopwatch,
     /// The number of times that news was passed to a socket.
     passed: u32,
-    meters: RoomMeters,
+    meters: TopicMeters,
 }
 
 struct SubscribedSocket {
@@ -56,7 +56,7 @@ const SAMPLING: u32 = 16;
 pub struct TooManySockets;
 
 impl Topic {
-    pub(super) fn new(stream: Stream, meters: RoomMeters) -> Self {
+    pub(super) fn new(stream: Stream, meters: TopicMeters) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 stream,
@@ -258,7 +258,7 @@ mod tests {
 
     fn topic() -> Arc<Topic> {
         let retention = Retention { entries: 1_000, age: Duration::from_hours(1) };
-        Arc::new(Topic::new(Stream::new(1, 1_000, true, retention), RoomMeters::default()))
+        Arc::new(Topic::new(Stream::new(1, 1_000, true, retention), TopicMeters::default()))
     }
 
     fn subscribe(topic: &Arc<Topic>, key: i64, waker: &Arc<SocketWaker>) -> Subscription {

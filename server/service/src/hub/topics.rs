@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::release_queue::ReleaseQueue;
 use super::topic::Topic;
-use crate::meters::RoomMeters;
+use crate::meters::TopicMeters;
 
 /// All topics.
 pub(super) struct Topics {
@@ -22,7 +22,7 @@ pub(super) struct Topics {
     retention: Retention,
     topics: RwLock<HashMap<AppId, Arc<Topic>>>,
     releases: ReleaseQueue,
-    meters: RoomMeters,
+    meters: TopicMeters,
 }
 
 impl Topics {
@@ -33,7 +33,7 @@ impl Topics {
             retention,
             topics: RwLock::default(),
             releases: ReleaseQueue::default(),
-            meters: RoomMeters::default(),
+            meters: TopicMeters::default(),
         }
     }
 

@@ -7,11 +7,11 @@ const GIVEN: &str = "PRESENCE_TEST_SEED";
 
 /// A small generator of choices (`SplitMix64`). Not for secrets.
 #[derive(Debug, Clone)]
-pub struct Dice {
+pub struct SeededRng {
     state: u64,
 }
 
-impl Dice {
+impl SeededRng {
     /// The dice of a seed.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
@@ -23,7 +23,7 @@ impl Dice {
         given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
     }
 
-    /// Dice of their own, such as for a task.
+    /// SeededRng of their own, such as for a task.
     #[must_use]
     pub fn another(&mut self) -> Self {
         Self { state: self.next() }

@@ -6,9 +6,9 @@ use presence_protocol::Puid;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::PATIENCE;
-use crate::domain::Domain;
-use crate::rest::{Answer, Call, Rest};
+use crate::TIMEOUT;
+use crate::domain::DomainServer;
+use crate::rest::{RestResponse, RestCall, RestClient};
 use crate::server::text_of;
 
 /// The e-mail of somebody of `dev.localhost`; a whole e-mail is left as it is.
@@ -23,11 +23,11 @@ pub struct User {
     pub name: String,
     /// The bearer token of the session.
     pub token: String,
-    rest: Rest,
+    rest: RestClient,
 }
 
 impl User {
-    pub(crate) fn new(name: &str, token: String, rest: Rest) -> Self {
+    pub(crate) fn new(name: &str, token: String, rest: RestClient) -> Self {
         Self { name: name.to_owned(), token, rest }
     }
 
@@ -37,7 +37,7 @@ impl User {
     }
 
     /// A call with the user's token.
-    pub fn call(&self, method: &str, path: &str) -> Call {
+    pub fn call(&self, method: &str, path: &str) -> RestCall {
         self.rest.call(method, path).bearer(&self.token)
     }
 
@@ -55,7 +55,7 @@ impl User {
     }
 
     /// Waits until the server knows that a device is not connected any more, and keeps it for its grace time.
-    pub async fn loses(&self, device: &str) {
+    pub async fn wait_until_lost(&self, device: &str) {
         let lost = async {
             loop {
                 let answer = self.call("GET", "/devices").await.ok();
@@ -68,7 +68,7 @@ impl User {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let lost = timeout(PATIENCE, lost).await;
+        let lost = timeout(TIMEOUT, lost).await;
         lost.unwrap_or_else(|_| panic!("{device} is not lost"));
     }
 
@@ -88,13 +88,13 @@ pub struct Application {
     /// The name, which is the `source` of its notifications.
     pub name: String,
     /// The domain's web server.
-    pub domain: Domain,
+    pub domain: DomainServer,
     /// The developer.
     pub owner: User,
 }
 
 impl Application {
-    pub(crate) async fn make(owner: &User, name: &str, domain: Domain) -> Self {
+    pub(crate) async fn make(owner: &User, name: &str, domain: DomainServer) -> Self {
         let wish = json!({"name": name, "domain": domain.name(), "description": "A test"});
         let registered = owner.call("POST", "/apps").json(&wish).await.ok();
         let appid = text_of(&registered, "appid");
@@ -106,12 +106,12 @@ impl Application {
     }
 
     /// A call of the owner on this Application, such as `POST` and `/deactivate`.
-    pub fn owner_call(&self, method: &str, below: &str) -> Call {
+    pub fn owner_call(&self, method: &str, below: &str) -> RestCall {
         self.owner.call(method, &format!("/apps/{}{below}", self.appid))
     }
 
     /// A call of the AppService on this Application, such as `GET` and `/presence`.
-    pub fn call(&self, method: &str, below: &str) -> Call {
+    pub fn call(&self, method: &str, below: &str) -> RestCall {
         self.owner.rest.call(method, &format!("/apps/{}{below}", self.appid)).bearer(&self.api_key)
     }
 
@@ -132,7 +132,7 @@ impl Application {
     }
 
     /// Sends notifications over REST.
-    pub async fn notify(&self, items: &Value) -> Answer {
+    pub async fn notify(&self, items: &Value) -> RestResponse {
         self.call("POST", "/notifications").json(&json!({"notifications": items})).await
     }
 

@@ -14,7 +14,7 @@ use crate::Server;
 
 /// What the wire does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+enum ProxyMode {
     /// Carries bytes both ways.
     Carry,
     /// Carries nothing, and ends nothing: as when a phone leaves the range.
@@ -36,21 +36,21 @@ const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall and a throttle, which last.
 #[derive(Debug)]
-pub struct Cutter {
+pub struct FaultProxy {
     address: SocketAddr,
     upstream: Arc<Mutex<SocketAddr>>,
-    orders: watch::Sender<Order>,
+    orders: watch::Sender<ProxyMode>,
     connections: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
-impl Cutter {
+impl FaultProxy {
     /// A wire to a server.
     pub async fn to(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Arc::new(Mutex::new(server.address()));
-        let (orders, heard) = watch::channel(Order::Carry);
+        let (orders, heard) = watch::channel(ProxyMode::Carry);
         let connections = Arc::<AtomicUsize>::default();
         let mut task = JoinSet::new();
         task.spawn(accept(listener, Arc::clone(&upstream), heard, Arc::clone(&connections)));
@@ -68,45 +68,45 @@ impl Cutter {
     }
 
     /// Leads new connections to where a server is now.
-    pub fn lead_to(&self, server: &Server) {
+    pub fn forward_to(&self, server: &Server) {
         *self.upstream.lock().unwrap() = server.address();
     }
 
-    /// Carries nothing until [`Cutter::carry`].
+    /// Carries nothing until [`FaultProxy::carry`].
     pub fn stall(&self) {
-        self.orders.send_replace(Order::Stall);
+        self.orders.send_replace(ProxyMode::Stall);
     }
 
-    /// Carries a few bytes at a time until [`Cutter::carry`].
+    /// Carries a few bytes at a time until [`FaultProxy::carry`].
     pub fn throttle(&self) {
-        self.orders.send_replace(Order::Throttle);
+        self.orders.send_replace(ProxyMode::Throttle);
     }
 
     /// Carries on after a stall or a throttle.
     pub fn carry(&self) {
-        self.orders.send_replace(Order::Carry);
+        self.orders.send_replace(ProxyMode::Carry);
     }
 
     /// Resets all connections.
     pub fn reset(&self) {
-        self.orders.send_replace(Order::Reset);
+        self.orders.send_replace(ProxyMode::Reset);
     }
 
     /// Ends all connections without a good-bye.
     pub fn hang_up(&self) {
-        self.orders.send_replace(Order::HangUp);
+        self.orders.send_replace(ProxyMode::HangUp);
     }
 
     /// Tells the server that clients send no more.
     pub fn half_close(&self) {
-        self.orders.send_replace(Order::HalfClose);
+        self.orders.send_replace(ProxyMode::HalfClose);
     }
 }
 
 async fn accept(
     listener: TcpListener,
     upstream: Arc<Mutex<SocketAddr>>,
-    orders: watch::Receiver<Order>,
+    orders: watch::Receiver<ProxyMode>,
     count: Arc<AtomicUsize>,
 ) {
     let mut connections = JoinSet::new();
@@ -117,11 +117,11 @@ async fn accept(
     }
 }
 
-async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::Receiver<Order>) {
+async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::Receiver<ProxyMode>) {
     let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let first = *orders.borrow_and_update();
-    let (mut stalled, mut throttled) = (first == Order::Stall, first == Order::Throttle);
+    let (mut stalled, mut throttled) = (first == ProxyMode::Stall, first == ProxyMode::Throttle);
     let (mut up, mut down) = (true, true);
     let (mut to_server, mut to_client) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     while up || down {
@@ -130,15 +130,15 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::R
                 let order = *orders.borrow_and_update();
                 match order {
                     _ if changed.is_err() => return,
-                    Order::Carry => (stalled, throttled) = (false, false),
-                    Order::Stall => stalled = true,
-                    Order::Throttle => (stalled, throttled) = (false, true),
-                    Order::HangUp => return,
-                    Order::Reset => {
+                    ProxyMode::Carry => (stalled, throttled) = (false, false),
+                    ProxyMode::Stall => stalled = true,
+                    ProxyMode::Throttle => (stalled, throttled) = (false, true),
+                    ProxyMode::HangUp => return,
+                    ProxyMode::Reset => {
                         let _ = (client.set_zero_linger(), server.set_zero_linger());
                         return;
                     }
-                    Order::HalfClose => {
+                    ProxyMode::HalfClose => {
                         up = false;
                         let _ = server.shutdown().await;
                     }
