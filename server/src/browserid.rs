@@ -1,8 +1,7 @@
-//! From the settings to the verifier of BrowserID assertions.
+//! Builds the verifier of BrowserID assertions from the settings.
 
 use std::sync::Arc;
 
-use presence_core::Clock;
 use presence_identity::DevIssuer;
 use presence_identity::browserid::{
     Algorithm, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy, Reach,
@@ -11,10 +10,10 @@ use presence_identity::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
 
 use crate::settings::{BrowserIdDiscovery, Settings};
 
-/// How long a host may take to give its support document.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(8);
+/// The time in which a host must return its support document.
+const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
 
-/// The verifier of BrowserID assertions that are made for one of these audiences.
+/// Returns the verifier of BrowserID assertions for one of these audiences.
 ///
 /// # Errors
 ///
@@ -23,36 +22,31 @@ pub(crate) fn verifier(
     settings: &Settings,
     audiences: Vec<Audience>,
     dev_issuer: Option<&DevIssuer>,
-    clock: Arc<dyn Clock>,
 ) -> Result<BrowserId, SetUpError> {
     let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
-    // Before all others, so that nobody is asked about its domain.
+    // Comes first, so that no host is asked about its domain.
     sources.extend(dev_issuer.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    if let Some(discovery) = discovery(settings, clock)? {
+    if let Some(discovery) = discovery(settings)? {
         sources.push(Arc::new(discovery));
     }
     Ok(BrowserId::new(Arc::new(FirstOf::new(sources)), audiences, policy(settings)))
 }
 
-/// What asks hosts for their keys, unless none are asked.
+/// Returns the source that asks hosts for their keys, or `None` if the settings turn it off.
 ///
 /// # Errors
 ///
 /// If the HTTP client cannot be set up.
-pub(crate) fn discovery(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<Option<Discovery>, SetUpError> {
+pub(crate) fn discovery(settings: &Settings) -> Result<Option<Discovery>, SetUpError> {
     let open = match settings.browserid_discovery {
         BrowserIdDiscovery::Off => return Ok(None),
         BrowserIdDiscovery::AllowListed => false,
         BrowserIdDiscovery::Open => true,
     };
     let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
-    let limits = Limits { total: PATIENCE, ..Limits::default() };
+    let limits = Limits { total: FETCH_TIMEOUT, ..Limits::default() };
     let client = GuardedClient::with_limits(options, limits)?;
-    let reach = Reach { listed: settings.browserid_hosts(), open };
-    Ok(Some(Discovery::new(client, reach, clock)))
+    Ok(Some(Discovery::new(client, Reach { listed: settings.browserid_hosts(), open })))
 }
 
 fn policy(settings: &Settings) -> Policy {
@@ -79,27 +73,25 @@ mod tests {
     use std::io::ErrorKind;
     use std::net::TcpListener;
 
-    use presence_core::ManualClock;
     use presence_identity::browserid::{NoAnswer, Question};
 
     use super::*;
 
     #[tokio::test]
-    async fn no_host_of_this_machine_is_asked_but_in_development_mode() {
+    async fn a_loopback_host_is_asked_only_in_development_mode() {
         let listener = TcpListener::bind("localhost:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
         let settings =
             Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
-        let clock = Arc::<ManualClock>::default();
-        let discovery = discovery(&settings, clock).unwrap().unwrap();
+        let discovery = discovery(&settings).unwrap().unwrap();
         let question = Question { host: &host, domain: &host, client: None };
         assert_eq!(discovery.document(question).await, Err(NoAnswer::Unreachable));
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");
     }
 
     #[test]
-    fn weak_issuers_need_the_switch() {
+    fn weak_algorithms_of_issuers_need_their_setting() {
         let weak = |settings: &Settings| {
             let algorithms = policy(settings).issuer_algs;
             [Algorithm::Rs128, Algorithm::Ds128].map(|weak| algorithms.contains(&weak))

@@ -1,8 +1,9 @@
-//! Where a request comes from: behind proxies that are believed, the address that they tell.
+//! The address of a request's client: the peer, or the address that a trusted proxy reports.
 //!
-//! Only `X-Forwarded-For` is read, and not `Forwarded`, since one header that every proxy must clean is safer than two. Each proxy
-//! adds the address it was called from at the end. So it is read from the end, over all addresses of believed proxies, and the first
-//! other one is the client: what stands before that may have been made up by the client itself.
+//! Only `X-Forwarded-For` is read, and not `Forwarded`: one header that every proxy must clean is
+//! safer than two. Each proxy appends the address that called it. The header is therefore read from
+//! its end, over all addresses of trusted proxies, and the first other address is the client. Any
+//! address before that one may have been invented by the client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,52 +13,52 @@ use poem::http::HeaderMap;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Networks of proxies that are believed.
+/// The networks of the proxies whose `X-Forwarded-For` is trusted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Proxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies(Vec<IpNet>);
 
-/// The address of a request's client, as it is kept with the request.
+/// The address of a request's client, stored with the request if it is not the peer.
 #[derive(Debug, Clone, Copy)]
-struct Client(IpAddr);
+struct ForwardedClient(IpAddr);
 
-impl FromIterator<IpNet> for Proxies {
+impl FromIterator<IpNet> for TrustedProxies {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
         Self(networks.into_iter().collect())
     }
 }
 
-impl Proxies {
-    /// Finds out the client of a request, and keeps it with the request.
-    pub(crate) fn note_client(&self, request: &mut Request) {
+impl TrustedProxies {
+    /// Finds the address of a request's client, and stores it with the request.
+    pub(crate) fn record_client(&self, request: &mut Request) {
         let peer = peer(request);
         let client = self.client(peer, request.headers());
         if client != peer {
-            request.set_data(Client(client));
+            request.set_data(ForwardedClient(client));
         }
     }
 
-    /// The client of a request from `peer`.
+    /// Returns the client of a request from `peer`.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        let told = headers.get_all(FORWARDED_FOR);
-        let mut told: Vec<&str> =
-            told.iter().flat_map(|value| value.to_str().unwrap_or("").split(',')).collect();
-        while self.believes(client) {
-            // What is no address was told by nobody whom a proxy could have met.
-            let Some(before) = told.pop().and_then(address_in) else { break };
-            client = before;
+        let forwarded = headers.get_all(FORWARDED_FOR);
+        let mut forwarded: Vec<&str> =
+            forwarded.iter().flat_map(|value| value.to_str().unwrap_or("").split(',')).collect();
+        while self.contains(client) {
+            // A text that is no address did not come from a proxy that saw a connection.
+            let Some(previous) = forwarded.pop().and_then(parse_address) else { break };
+            client = previous;
         }
         client
     }
 
-    fn believes(&self, address: IpAddr) -> bool {
+    fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// The address of a request's client, as far as it is known.
+/// Returns the address of a request's client, or the unspecified address if it is unknown.
 pub(crate) fn of(request: &Request) -> IpAddr {
-    request.data().map_or_else(|| peer(request), |Client(address)| *address)
+    request.data().map_or_else(|| peer(request), |ForwardedClient(address)| *address)
 }
 
 fn peer(request: &Request) -> IpAddr {
@@ -65,8 +66,8 @@ fn peer(request: &Request) -> IpAddr {
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
 }
 
-/// An address, which some proxies write with its port or in brackets.
-fn address_in(text: &str) -> Option<IpAddr> {
+/// Parses an address, which some proxies write with its port or in brackets.
+fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| text.parse().ok().map(|peer: SocketAddr| peer.ip()));
@@ -79,18 +80,18 @@ mod tests {
 
     use super::*;
 
-    fn client(peer: &str, told: &[&str]) -> String {
+    fn client(peer: &str, forwarded: &[&str]) -> String {
         let networks = ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"];
-        let proxies: Proxies = networks.iter().map(|text| text.parse().unwrap()).collect();
+        let proxies: TrustedProxies = networks.iter().map(|text| text.parse().unwrap()).collect();
         let mut headers = HeaderMap::new();
-        for value in told {
+        for value in forwarded {
             headers.append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
         }
         proxies.client(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
-    fn what_a_proxy_tells_is_read_from_the_end_over_all_that_are_believed() {
+    fn the_header_is_read_from_the_end_over_all_trusted_proxies() {
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9, 192.0.2.7"]), "203.0.113.9");
@@ -100,16 +101,16 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_else_tells_is_ignored() {
+    fn the_header_of_an_untrusted_peer_is_ignored() {
         assert_eq!(client("203.0.113.9", &["1.1.1.1"]), "203.0.113.9");
         assert_eq!(client("192.0.2.8", &["10.0.0.1, 1.1.1.1"]), "192.0.2.8");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
     }
 
     #[test]
-    fn a_proxy_that_tells_nothing_readable_counts_itself() {
-        for told in [&[][..], &[""], &["unknown"], &["203.0.113.9, _hidden"], &["10.0.0.2,"]] {
-            assert_eq!(client("10.0.0.1", told), "10.0.0.1", "{told:?}");
+    fn a_trusted_proxy_that_reports_no_readable_address_is_the_client() {
+        for forwarded in [&[][..], &[""], &["unknown"], &["203.0.113.9, _hidden"], &["10.0.0.2,"]] {
+            assert_eq!(client("10.0.0.1", forwarded), "10.0.0.1", "{forwarded:?}");
         }
         assert_eq!(client("10.0.0.1", &["10.0.0.2"]), "10.0.0.2");
     }

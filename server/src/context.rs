@@ -1,4 +1,4 @@
-//! What every handler may use.
+//! The state that all handlers of requests share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,33 +10,34 @@ use url::Url;
 
 use crate::operator_console::OperatorConsole;
 
-/// What every handler may use.
+/// The state that all handlers of requests share.
 pub struct ServerContext {
     /// The service.
     pub service: Arc<PresenceService>,
-    /// Where this server is reached from outside; its origin is the audience of assertions.
+    /// The URL by which clients reach this server; its origin is the audience of assertions.
     pub public_url: Url,
-    /// The origins whose pages are this server's own.
+    /// The origins of this server's own pages.
     pub own_origins: Vec<String>,
     /// The issuer of development mode.
     pub dev_issuer: Option<DevIssuer>,
-    /// Signs browsers in by OpenID Connect, where there are issuers; [`CodeFlow::providers`] tells which.
+    /// The sign-in of browsers by OpenID Connect. `None` if no issuers are configured.
     pub code_flow: Option<CodeFlow>,
-    /// The most bytes of a REST body.
+    /// The maximum number of bytes of a REST body.
     pub body_limit: usize,
-    /// What the operator's pages need; without it they are not there.
+    /// The operator's access and live state. `None` if no operator is configured; the operator's
+    /// pages then do not exist.
     pub operator: Option<OperatorConsole>,
-    /// The file that says what runs, where there is one.
+    /// The file that describes the running build; it may be missing.
     pub version_file: PathBuf,
 }
 
 impl ServerContext {
-    /// The origin of the server, as browsers write it.
+    /// Returns the origin of the server, as browsers write it.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()
     }
 
-    /// Whether browsers reach the server over TLS, so that cookies can be kept to it.
+    /// Returns true if browsers reach the server over TLS, so that cookies can require it.
     pub fn is_secure(&self) -> bool {
         self.public_url.scheme() == "https"
     }

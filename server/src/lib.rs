@@ -1,7 +1,7 @@
-//! The Presence server: parse, call, answer.
+//! The Presence server: the WebSocket channels, the REST API, the pages, and the command line.
 //!
-//! The modules in reading order: the command line, the lifecycle, the pages, the REST API, how pages look, the sockets,
-//! and what they share.
+//! The modules in reading order: the command line, the lifecycle, the pages, the REST API, the
+//! layout of pages, the sockets, and the modules that all of them share.
 
 pub mod cli;
 pub mod lifecycle;
@@ -15,8 +15,8 @@ mod form;
 mod page;
 pub mod route_table;
 
-mod acceptor;
 mod browserid;
+mod connection;
 mod oidc;
 pub mod settings;
 pub mod socket;
@@ -25,7 +25,6 @@ mod client_address;
 mod tls;
 
 pub mod context;
-mod handover;
 mod logging;
 mod meter;
 pub mod operator_console;

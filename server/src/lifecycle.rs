@@ -1,78 +1,74 @@
-//! From settings to a build_info server, and down again without losing anything.
+//! The life of the server: start from settings, serve, and stop without losing accepted data.
+//!
+//! The modules in reading order: the routes ([`routes`]), the parts that the start builds
+//! ([`setup`]), and its errors ([`error`]).
+
+mod routes;
+mod setup;
+
+pub(crate) mod error;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
-use poem::http::{Method, Uri};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server};
+use poem::endpoint::make_sync;
+use poem::{EndpointExt, Request, Route};
 use presence_core::Clock;
-use presence_identity::browserid::Audience;
-use presence_identity::fetch::{GuardOptions, GuardedClient};
-use presence_identity::oidc::Oidc;
-use presence_identity::{DevIssuer, Dispatcher};
-use presence_protocol::{ApiError, CloseCode, Errno};
-use presence_service::clock::{Stopwatch, SystemClock};
+use presence_identity::DevIssuer;
+use presence_protocol::CloseCode;
+use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::acceptor::{Listening, bind};
-use crate::browserid;
-use crate::client_address::Proxies;
+pub use self::error::StartError;
+use self::error::{start_error, with_causes};
+use self::routes::METRICS;
+use crate::connection::{self, listener::ConnectionListener};
 use crate::context::ServerContext;
-use crate::http::{self, build_info};
-use crate::meter::{self, MetricsExporter};
+use crate::http::build_info;
+use crate::meter::MetricsExporter;
 use crate::oidc;
 use crate::operator_console::OperatorConsole;
-use crate::route_table::SharedEndpoint;
 use crate::settings::Settings;
-use crate::socket::origins::Origins;
+use crate::socket::origins::AllowedOrigins;
 use crate::socket::registry::SocketRegistry;
-use crate::socket::upgrade;
 use crate::tls::Tls;
-use crate::web;
 
-/// How long sockets, requests and the writer may take to end, beyond the drain.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that sockets, requests and the writer may take to end, after the drain.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where Prometheus looks.
-const METRICS: &str = "/metrics";
-
-/// Why the server could not start; the text is one line.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(String);
-
-/// Why the server is asked to stop.
+/// The reason why the server is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// For good, or for who knows how long.
-    ForGood,
-    /// To be started again at once.
-    ForRestart,
+pub enum StopReason {
+    /// A stop of unknown length.
+    Shutdown,
+    /// A restart: the next process starts at once.
+    Restart,
 }
 
-/// A server that listens.
-pub struct Running {
+/// A server that is bound to its addresses.
+pub struct RunningServer {
     listener: TcpListener,
     address: SocketAddr,
-    /// Where the metrics are, if not beside everything else.
-    operator: Option<TcpListener>,
+    /// The listener of the metrics, if they have an address of their own.
+    metrics_listener: Option<TcpListener>,
     tls: Option<Arc<Tls>>,
     settings: Settings,
     context: Arc<ServerContext>,
     sockets: Arc<SocketRegistry>,
     exporter: MetricsExporter,
+    /// The tasks that run beside the sockets, until `stop`.
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-impl Running {
-    /// Binds the address, opens the database and starts what runs beside the sockets. With `tls`, that is what is spoken.
+impl RunningServer {
+    /// Binds the addresses, opens the database and starts the tasks that run beside the sockets.
+    /// With `tls`, the server uses HTTPS.
     ///
     /// # Errors
     ///
@@ -81,42 +77,39 @@ impl Running {
         settings: Settings,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
-        let exporter =
-            MetricsExporter::install(build_info::VERSION, build_info::commit()).map_err(failed)?;
-        let listener = listen_on(settings.listen)?;
-        let operator = settings.metrics_listen().map(listen_on).transpose()?;
-        let address = listener.local_addr().map_err(failed)?;
+        let exporter = MetricsExporter::install(build_info::VERSION, build_info::commit())
+            .map_err(start_error)?;
+        let listener = setup::listen_on(settings.listen)?;
+        let metrics_listener = settings.metrics_listen().map(setup::listen_on).transpose()?;
+        let address = listener.local_addr().map_err(start_error)?;
         let public_url = settings
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
-        let dev_issuer = if settings.dev { Some(DevIssuer::new().map_err(failed)?) } else { None };
-        let oidc = oidc::verifier(&settings).map_err(failed)?;
-        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(failed)?;
+        let own_origins = setup::own_origins(&settings, &public_url, address);
+        let dev_issuer =
+            if settings.dev { Some(DevIssuer::new().map_err(start_error)?) } else { None };
+        let oidc = oidc::verifier(&settings).map_err(start_error)?;
+        let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let verifier =
+            setup::verifier(&settings, &own_origins, dev_issuer.as_ref(), oidc.as_ref())?;
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
-            verifier: Arc::new(with_oidc(
-                verifier(&settings, &public_url, address, dev_issuer.as_ref(), Arc::clone(&clock))?,
-                oidc.as_ref(),
-            )),
-            fetch: fetch(&settings)?,
+            verifier: Arc::new(verifier),
+            fetch: setup::domain_client(&settings)?,
             clock,
-            settings: settings.service(),
+            settings: settings.service_settings(),
         })
         .await
         .map_err(|error| StartError(with_causes(&error)))?;
-        let own_origins = own_origins(&settings, &public_url, address);
-        let origins = Origins::of(own_origins.clone(), &settings);
-        let sockets =
-            Arc::new(SocketRegistry::new(Arc::clone(&service), settings.sockets(), origins));
+        let origins = AllowedOrigins::new(own_origins.clone(), &settings);
+        let limits = settings.socket_limits();
+        let sockets = Arc::new(SocketRegistry::new(Arc::clone(&service), limits, origins));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run());
-        let (house, house_stop) = (Arc::clone(&service), stop.clone());
-        tasks.spawn(async move { house.run_maintenance(house_stop).await });
-        let (upkeep, upkeep_stop) = (exporter.clone(), stop.clone());
-        tasks.spawn(async move { upkeep.keep(upkeep_stop).await });
+        spawn_maintenance(&tasks, &stop, &service, &exporter);
         if let Some(oidc) = oidc {
-            tasks.spawn(oidc::tend(oidc, Arc::clone(&service), stop.clone()));
+            tasks.spawn(oidc::refresh_documents(oidc, Arc::clone(&service), stop.clone()));
         }
         let context = Arc::new(ServerContext {
             service,
@@ -131,7 +124,7 @@ impl Running {
         Ok(Self {
             listener,
             address,
-            operator,
+            metrics_listener,
             tls,
             settings,
             context,
@@ -142,260 +135,147 @@ impl Running {
         })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where it listens, as a URL without a slash at the end.
+    /// Returns the address that the server listens on, as a URL without a slash at the end.
     pub fn local_url(&self) -> String {
         format!("{}://{}", self.settings.scheme(), self.address)
     }
 
-    /// Where the metrics are, if not beside everything else.
+    /// Returns the address of the metrics, if they have one of their own.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.operator.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Where it is reached.
-    pub fn url(&self) -> &Url {
+    /// Returns the URL by which clients reach the server.
+    pub fn public_url(&self) -> &Url {
         &self.context.public_url
     }
 
-    /// Serves until it is asked to stop; then the sockets are told to go, and what was accepted is finished.
+    /// Serves until `stop_request` resolves, then closes the sockets and completes accepted work.
     ///
     /// # Errors
     ///
-    /// [`StartError`], where the listener fails.
-    pub async fn serve(self, asked: impl Future<Output = Stop>) -> Result<(), StartError> {
+    /// [`StartError`] if a listener or a signal handler cannot be set up.
+    pub async fn serve(
+        self,
+        stop_request: impl Future<Output = StopReason>,
+    ) -> Result<(), StartError> {
         let closing = self.context.service.close_database();
-        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        let tasks = self.tasks.clone();
         self.watch_certificate()?;
-        let ended = CancellationToken::new();
-        let (main, operator) = self.servers(asked, stop, ended.clone())?;
-        let main = async {
-            let served = main.await;
-            ended.cancel();
-            served
-        };
-        let (main, operator) = tokio::join!(main, operator);
-        main.and(operator).map_err(failed)?;
+        self.serve_until_stopped(stop_request).await?;
         tasks.close();
         finish(&tasks, closing).await;
         Ok(())
     }
 
-    /// What serves everybody until it is asked to stop, and what serves the operator until then and a little longer.
-    fn servers(
+    /// Serves clients until the stop, and the metrics until the last client is gone.
+    async fn serve_until_stopped(
         self,
-        asked: impl Future<Output = Stop>,
-        stop: CancellationToken,
-        ended: CancellationToken,
-    ) -> Result<
-        (impl Future<Output = std::io::Result<()>>, impl Future<Output = std::io::Result<()>>),
-        StartError,
-    > {
-        let Self { listener, operator, tls, settings, context, sockets, exporter, tasks, .. } =
-            self;
-        let wheel_stop = CancellationToken::new();
-        let (wheel, wheel_stopped) = (Arc::clone(&sockets), wheel_stop.clone());
-        tasks.spawn(async move { wheel.turn(wheel_stopped).await });
+        stop_request: impl Future<Output = StopReason>,
+    ) -> Result<(), StartError> {
+        let Self {
+            listener,
+            metrics_listener,
+            tls,
+            settings,
+            context,
+            sockets,
+            exporter,
+            tasks,
+            ..
+        } = self;
+        let timers_stop = CancellationToken::new();
+        let (timers, timers_stopped) = (Arc::clone(&sockets), timers_stop.clone());
+        tasks.spawn(async move { timers.run_timers(timers_stopped).await });
         let measured = Arc::clone(&sockets);
         let metrics = Arc::new(make_sync(move |request: Request| {
-            metrics(request.method(), &exporter, &measured)
+            routes::metrics(request.method(), &exporter, &measured)
         }));
-        let silences = settings.silences();
-        let listening =
-            |listener, tls| Listening::new(listener, Arc::clone(&sockets), silences, tls);
-        let operator = operator.map(|listener| listening(listener, None)).transpose();
-        let operator = operator.map_err(failed)?;
-        let beside = operator.is_none().then(|| Arc::clone(&metrics));
-        let server = Server::new_with_acceptor(listening(listener, tls).map_err(failed)?);
-        let endpoint = endpoint(context, Arc::clone(&sockets), settings.proxies(), beside);
-        let main = async move {
-            let asked_and_gone = drained(asked, stop, &sockets, settings.drain());
-            let serving =
-                server.run_with_graceful_shutdown(endpoint, asked_and_gone, Some(PATIENCE));
-            let ended_as = serving.await;
-            wheel_stop.cancel();
-            ended_as
+        let timeouts = settings.connection_timeouts();
+        let with_timeouts = |listener, tls| {
+            ConnectionListener::new(listener, Arc::clone(&sockets), timeouts, tls)
+                .map_err(start_error)
         };
-        let operator = async move {
-            let Some(acceptor) = operator else { return Ok(()) };
-            let routes = Route::new().at(METRICS, metrics);
-            let ended = ended.cancelled_owned();
-            let server = Server::new_with_acceptor(acceptor);
-            server.run_with_graceful_shutdown(routes, ended, Some(Duration::ZERO)).await
+        let own_metrics =
+            metrics_listener.map(|listener| with_timeouts(listener, None)).transpose()?;
+        let shared_metrics = own_metrics.is_none().then(|| Arc::clone(&metrics));
+        let main = with_timeouts(listener, tls)?;
+        let proxies = settings.proxies();
+        let endpoint = routes::endpoint(context, Arc::clone(&sockets), proxies, shared_metrics);
+        let main_ended = CancellationToken::new();
+        let serving = async {
+            let drained = drain(stop_request, self.stop, &sockets, settings.drain_time());
+            connection::serve(main, endpoint, drained, STOP_TIMEOUT).await;
+            main_ended.cancel();
         };
-        Ok((main, operator))
+        let serving_metrics = async {
+            let Some(listener) = own_metrics else { return };
+            let routes = Route::new().at(METRICS, metrics).map_to_response();
+            connection::serve(listener, routes, main_ended.cancelled(), Duration::ZERO).await;
+        };
+        tokio::join!(serving, serving_metrics);
+        timers_stop.cancel();
+        Ok(())
     }
 
+    /// Starts the task that loads new certificates.
     fn watch_certificate(&self) -> Result<(), StartError> {
         use tokio::signal::unix::{SignalKind, signal};
         let Some(tls) = self.tls.clone() else { return Ok(()) };
-        let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-        let (every, stop) = (self.settings.tls_reload(), self.stop.clone());
-        self.tasks.spawn(async move { tls.watch(hang_up, every, stop).await });
+        let hang_up = signal(SignalKind::hangup()).map_err(start_error)?;
+        let (interval, stop) = (self.settings.tls_reload(), self.stop.clone());
+        self.tasks.spawn(async move { tls.watch(hang_up, interval, stop).await });
         Ok(())
     }
 }
 
-/// Ends once the server was asked to stop and its sockets are closed.
-async fn drained(
-    asked: impl Future<Output = Stop>,
+/// Starts the regular work of the service and of the metrics, until `stop`.
+fn spawn_maintenance(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    service: &Arc<PresenceService>,
+    exporter: &MetricsExporter,
+) {
+    let (service, stopped) = (Arc::clone(service), stop.clone());
+    tasks.spawn(async move { service.run_maintenance(stopped).await });
+    let (exporter, stopped) = (exporter.clone(), stop.clone());
+    tasks.spawn(async move { exporter.run_upkeep(stopped).await });
+}
+
+/// Waits for the request to stop, then closes all sockets.
+async fn drain(
+    stop_request: impl Future<Output = StopReason>,
     stop: CancellationToken,
     sockets: &SocketRegistry,
     over: Duration,
 ) {
-    let farewell = match asked.await {
-        Stop::ForGood => CloseCode::GoingAway,
-        Stop::ForRestart => CloseCode::Restart,
+    let close_code = match stop_request.await {
+        StopReason::Shutdown => CloseCode::GoingAway,
+        StopReason::Restart => CloseCode::Restart,
     };
-    tracing::info!("stopping: sockets are told to go");
-    // From here on nobody is said to have left: those who are told to go will be back with the next run.
+    tracing::info!("stopping: sockets are being closed");
+    // Grace times stop here, so that a device that the server closes does not become offline: it
+    // connects again to the next process.
     stop.cancel();
-    if !sockets.drain(farewell, over, PATIENCE).await {
-        warn_of_late_sockets();
+    if !sockets.drain(close_code, over, STOP_TIMEOUT).await {
+        warn_of_open_sockets();
     }
 }
 
-fn warn_of_late_sockets() {
+fn warn_of_open_sockets() {
     tracing::warn!("some sockets did not end in time");
 }
 
-fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
-    bind(address).map_err(|error| StartError(format!("cannot listen on {address}: {error}")))
-}
-
-/// The origins that are this server's own: as it is known, and in development mode as browsers call a loopback address.
-fn own_origins(settings: &Settings, public_url: &Url, address: SocketAddr) -> Vec<String> {
-    let mut origins = vec![public_url.origin().ascii_serialization()];
-    if settings.dev {
-        let (scheme, port) = (settings.scheme(), address.port());
-        origins.extend(["localhost", "127.0.0.1"].map(|host| format!("{scheme}://{host}:{port}")));
-    }
-    origins
-}
-
-/// Waits for the writer, then for the database.
+/// Waits for the writer to complete its queue, then for the database to close.
 async fn finish(tasks: &TaskTracker, closing: impl Future<Output = Result<(), StoreError>>) {
     let ending = async {
         tasks.wait().await;
         closing.await
     };
-    let problem = match tokio::time::timeout(PATIENCE, ending).await {
+    let problem = match tokio::time::timeout(STOP_TIMEOUT, ending).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => with_causes(&error),
         Err(_) => "not in time".to_owned(),
     };
     tracing::warn!(problem, "the writer or the database did not end");
-}
-
-/// An error with what led to it, since only that says which of many things is wrong.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-fn failed(error: impl std::fmt::Display) -> StartError {
-    StartError(error.to_string())
-}
-
-fn verifier(
-    settings: &Settings,
-    public_url: &Url,
-    address: SocketAddr,
-    dev: Option<&DevIssuer>,
-    clock: Arc<dyn Clock>,
-) -> Result<Dispatcher, StartError> {
-    let origins = own_origins(settings, public_url, address);
-    let audiences: Result<Vec<_>, _> = origins.iter().map(|text| Audience::parse(text)).collect();
-    let audiences = audiences.map_err(failed)?;
-    let browserid = browserid::verifier(settings, audiences, dev, clock).map_err(failed)?;
-    Ok(Dispatcher::new().with_browserid(Arc::new(browserid)))
-}
-
-fn with_oidc(dispatcher: Dispatcher, oidc: Option<&Oidc>) -> Dispatcher {
-    match oidc {
-        Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
-        None => dispatcher,
-    }
-}
-
-fn fetch(settings: &Settings) -> Result<GuardedClient, StartError> {
-    let options = GuardOptions {
-        allow_http: settings.domain_http || settings.dev,
-        allow_loopback: settings.dev,
-        allow_internal: false,
-    };
-    GuardedClient::new(options).map_err(failed)
-}
-
-fn endpoint(
-    context: Arc<ServerContext>,
-    sockets: Arc<SocketRegistry>,
-    proxies: Proxies,
-    metrics: Option<impl Endpoint<Output = Response> + 'static>,
-) -> impl Endpoint<Output = Response> {
-    let app_socket =
-        socket(&sockets, |sockets, request| async move { upgrade::app(&sockets, &request).await });
-    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
-    let app_socket = web::page_or_socket(&calls, app_socket);
-    let mut routes = Route::new()
-        .at(
-            "/presence",
-            socket(&sockets, |sockets, request| async move { upgrade::device(&sockets, &request) }),
-        )
-        .at("/myapps/", Arc::clone(&app_socket))
-        .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", calls);
-    if let Some(metrics) = metrics {
-        routes = routes.at(METRICS, metrics);
-    }
-    routes.around(move |next, mut request| {
-        proxies.note_client(&mut request);
-        let draining = sockets.is_draining() && !is_for_the_operator(request.uri());
-        let begun = Stopwatch::start();
-        async move {
-            let response = if draining {
-                http::error_response(&ApiError::from(Errno::ShuttingDown).after(1.0))
-            } else {
-                next.call(request).await?.into_response()
-            };
-            meter::answer(response.status(), begun.elapsed());
-            Ok(response)
-        }
-    })
-}
-
-/// How the drain goes on can still be seen.
-fn is_for_the_operator(uri: &Uri) -> bool {
-    [METRICS, web::FIGURES].contains(&uri.path())
-}
-
-fn metrics(method: &Method, exporter: &MetricsExporter, sockets: &SocketRegistry) -> Response {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::error_response(&Errno::MethodNotAllowed.into());
-    }
-    Response::builder()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(&sockets.service, sockets.is_draining()))
-}
-
-fn socket<F, A>(
-    sockets: &Arc<SocketRegistry>,
-    upgrade: F,
-) -> Arc<dyn DynEndpoint<Output = Response>>
-where
-    F: Fn(Arc<SocketRegistry>, Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<Response, ApiError>> + Send + 'static,
-{
-    let sockets = Arc::clone(sockets);
-    let endpoint = make(move |request| {
-        let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|ko| http::error_response(&ko)) }
-    });
-    Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -1,4 +1,5 @@
-//! What is logged, and how: to standard error, with ids and never an e-mail, an assertion or a key.
+//! The log on standard error: it names users by ids, and never holds an e-mail, an assertion or a
+//! key.
 
 use std::io::IsTerminal;
 
@@ -6,11 +7,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::{LogFormat, Settings};
 
-/// Starts logging.
+/// Starts the log.
 ///
 /// # Errors
 ///
-/// Where the filter cannot be read, in one line.
+/// The reason in one line, if the filter cannot be parsed.
 pub(crate) fn start(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| format!("log is not a filter: {error}"))?;
@@ -22,5 +23,5 @@ pub(crate) fn start(settings: &Settings) -> Result<(), String> {
         LogFormat::Pretty => subscriber.try_init(),
         LogFormat::Json => subscriber.json().try_init(),
     };
-    started.map_err(|error| format!("logging could not be started: {error}"))
+    started.map_err(|error| format!("the log cannot be started: {error}"))
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use presence_server::cli::Cli;
 
-/// Short-lived blocks between long-lived small ones cost the system's allocator about 4 KiB a connection.
+/// The allocator of the system would take about 4 KiB more for each connection.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::of_arguments().map_or_else(|code| code, Cli::run)
+    Cli::from_arguments().map_or_else(|code| code, Cli::run)
 }

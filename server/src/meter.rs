@@ -1,35 +1,37 @@
-//! What the sockets and the REST API count. Labels are channels, outcomes and errnos, never ids, names or e-mails.
+//! The metrics of the sockets and of HTTP. Labels are channels, outcomes and errnos, never ids, names
+//! or e-mails.
 //!
-//! Every handle is made once, at the start: on the way of a frame nothing is looked up, and what has not happened yet reads as 0.
+//! Each handle is created once, at the start: a frame looks nothing up, and a counter that has not
+//! counted yet reads as 0.
 
-mod described;
+mod descriptions;
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
 use presence_service::PresenceService;
-use presence_service::clock::Stopwatch;
 use tokio_util::sync::CancellationToken;
 
-/// Upper bounds of most histograms, in seconds.
-const SECONDS: &[f64] = &[
+/// The upper bounds of most histograms, in seconds.
+const DURATION_BUCKETS: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// Upper bounds of what includes a grace time, in seconds.
-const GRACE_SECONDS: &[f64] =
+/// The upper bounds of the histogram that includes the grace time, in seconds.
+const OFFLINE_BUCKETS: &[f64] =
     &[0.5, 1.0, 5.0, 10.0, 10.5, 11.0, 12.0, 15.0, 20.0, 30.0, 60.0, 120.0];
-/// Upper bounds of what is counted.
-const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
-/// How often the histograms are summed up, so that they do not grow where nobody reads them.
-const UPKEEP: Duration = Duration::from_secs(1);
+/// The upper bounds of histograms of counts.
+const SIZE_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+/// The interval at which histograms sum up their samples, so that they do not grow while no one
+/// reads the metrics.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A channel, as a label.
+/// A channel, as a label of metrics and in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// The Device Presence Channel.
@@ -39,7 +41,7 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
-    /// As a label, and in the log.
+    /// Returns the text of the label.
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Device => "device",
@@ -48,13 +50,13 @@ impl Channel {
     }
 }
 
-/// What is counted of one channel.
+/// The metrics of one channel.
 pub(crate) struct ChannelMeter {
     connections: Gauge,
     opened: Counter,
-    heard: Counter,
+    received: Counter,
     frame_seconds: Histogram,
-    pub(crate) said: Counter,
+    pub(crate) sent: Counter,
 }
 
 impl ChannelMeter {
@@ -63,147 +65,152 @@ impl ChannelMeter {
         Self {
             connections: gauge!("presence_connections", "channel" => channel),
             opened: counter!("presence_connections_opened_total", "channel" => channel),
-            heard: counter!("presence_frames_received_total", "channel" => channel),
+            received: counter!("presence_frames_received_total", "channel" => channel),
             frame_seconds: histogram!("presence_frame_seconds", "channel" => channel),
-            said: counter!("presence_frames_sent_total", "channel" => channel),
+            sent: counter!("presence_frames_sent_total", "channel" => channel),
         }
     }
 
-    /// Counts a connection until it is dropped.
-    pub(crate) fn connection(&self) -> Connection {
+    /// Counts a connection as open until the result is dropped.
+    pub(crate) fn count_connection(&self) -> CountedConnection {
         self.opened.increment(1);
         self.connections.increment(1.0);
-        Connection(self.connections.clone())
+        CountedConnection(self.connections.clone())
     }
 
-    /// Counts a frame, and the time that the work on it takes.
-    pub(crate) fn frame(&self, work: impl FnOnce()) {
-        self.heard.increment(1);
-        let begun = Stopwatch::start();
+    /// Counts a received frame, and records the time that the work on it takes.
+    pub(crate) fn record_frame(&self, work: impl FnOnce()) {
+        self.received.increment(1);
+        let started = Instant::now();
         work();
-        self.frame_seconds.record(begun.elapsed().as_secs_f64());
+        self.frame_seconds.record(started.elapsed().as_secs_f64());
     }
 }
 
-/// A connection that is counted.
-pub(crate) struct Connection(Gauge);
+/// A connection that is counted as open.
+pub(crate) struct CountedConnection(Gauge);
 
-impl Drop for Connection {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
 }
 
-/// What is counted for all channels together.
-struct Meters {
-    kos: Vec<(Errno, Counter)>,
-    answers: [Counter; 5],
-    answer_seconds: Histogram,
-    handshakes: Outcomes,
-    certificates: Outcomes,
+/// The metrics that belong to no single channel.
+struct ServerMeter {
+    errors: Vec<(Errno, Counter)>,
+    responses: [Counter; 5],
+    response_seconds: Histogram,
+    handshakes: OutcomeCounters,
+    certificate_reloads: OutcomeCounters,
     draining: Gauge,
     warming_up: Gauge,
 }
 
-/// What went well and what did not.
-struct Outcomes {
+/// The counters of successes and failures.
+struct OutcomeCounters {
     ok: Counter,
     failed: Counter,
 }
 
-impl Outcomes {
-    fn of(name: &'static str) -> Self {
+impl OutcomeCounters {
+    fn new(name: &'static str) -> Self {
         Self {
             ok: counter!(name, "outcome" => "ok"),
             failed: counter!(name, "outcome" => "failed"),
         }
     }
 
-    fn count(&self, went_well: bool) {
-        if went_well { self.ok.increment(1) } else { self.failed.increment(1) }
+    fn count(&self, succeeded: bool) {
+        if succeeded { self.ok.increment(1) } else { self.failed.increment(1) }
     }
 }
 
-static METERS: LazyLock<Meters> = LazyLock::new(Meters::new);
+static METER: LazyLock<ServerMeter> = LazyLock::new(ServerMeter::new);
 
-impl Meters {
+impl ServerMeter {
     fn new() -> Self {
-        let ko = |errno: &Errno| (*errno, counter!("presence_ko_total", "errno" => errno.name()));
+        let error =
+            |errno: &Errno| (*errno, counter!("presence_ko_total", "errno" => errno.name()));
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         Self {
-            kos: Errno::ALL.iter().map(ko).collect(),
-            answers: classes
+            errors: Errno::ALL.iter().map(error).collect(),
+            responses: classes
                 .map(|class| counter!("presence_http_answers_total", "status" => class)),
-            answer_seconds: histogram!("presence_http_seconds"),
-            handshakes: Outcomes::of("presence_tls_handshakes_total"),
-            certificates: Outcomes::of("presence_tls_reloads_total"),
+            response_seconds: histogram!("presence_http_seconds"),
+            handshakes: OutcomeCounters::new("presence_tls_handshakes_total"),
+            certificate_reloads: OutcomeCounters::new("presence_tls_reloads_total"),
             draining: gauge!("presence_draining"),
             warming_up: gauge!("presence_warming_up"),
         }
     }
 }
 
-/// Counts a refusal.
+/// Counts an error that is sent to a client.
 pub(crate) fn count_error(errno: Errno) {
-    if let Some((_, counter)) = METERS.kos.iter().find(|(known, _)| *known == errno) {
+    if let Some((_, counter)) = METER.errors.iter().find(|(known, _)| *known == errno) {
         counter.increment(1);
     }
 }
 
-/// Counts an answer over HTTP, an upgrade to a socket too, and the time it took.
-pub(crate) fn answer(status: StatusCode, took: Duration) {
+/// Counts a response over HTTP, including an upgrade to a socket, and records its time.
+pub(crate) fn record_response(status: StatusCode, took: Duration) {
     let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-    if let Some(counter) = METERS.answers.get(class) {
+    if let Some(counter) = METER.responses.get(class) {
         counter.increment(1);
     }
-    METERS.answer_seconds.record(took.as_secs_f64());
+    METER.response_seconds.record(took.as_secs_f64());
 }
 
 /// Counts a TLS handshake.
-pub(crate) fn handshake(succeeded: bool) {
-    METERS.handshakes.count(succeeded);
+pub(crate) fn count_handshake(succeeded: bool) {
+    METER.handshakes.count(succeeded);
 }
 
-/// Counts a certificate that was taken while the server ran, or that could not be.
-pub(crate) fn certificate(taken: bool) {
-    METERS.certificates.count(taken);
+/// Counts a reload of the certificate.
+pub(crate) fn count_certificate_reload(succeeded: bool) {
+    METER.certificate_reloads.count(succeeded);
 }
 
-/// What has been counted, as Prometheus reads it.
+/// The exporter of all metrics in the text format of Prometheus.
 #[derive(Clone)]
 pub(crate) struct MetricsExporter(PrometheusHandle);
 
 impl MetricsExporter {
-    /// Starts counting. A second one in the same process counts nothing.
+    /// Installs the exporter for the process. A second one in the same process exports nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if the buckets of a histogram are invalid.
     pub(crate) fn install(version: &'static str, commit: &'static str) -> Result<Self, BuildError> {
-        let whole = |name: &str| Matcher::Full(name.to_owned());
+        let named = |name: &str| Matcher::Full(name.to_owned());
         let recorder = PrometheusBuilder::new()
-            .set_buckets(SECONDS)?
-            .set_buckets_for_metric(whole("presence_time_to_offline_seconds"), GRACE_SECONDS)?
-            .set_buckets_for_metric(whole("presence_commit_requests"), SIZES)?
+            .set_buckets(DURATION_BUCKETS)?
+            .set_buckets_for_metric(named("presence_time_to_offline_seconds"), OFFLINE_BUCKETS)?
+            .set_buckets_for_metric(named("presence_commit_requests"), SIZE_BUCKETS)?
             .build_recorder();
         let exporter = Self(recorder.handle());
         if metrics::set_global_recorder(recorder).is_err() {
-            tracing::debug!("another recorder counts already");
+            tracing::debug!("another recorder is installed already");
         }
-        described::describe();
-        LazyLock::force(&METERS);
+        descriptions::register();
+        LazyLock::force(&METER);
         gauge!("presence_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(exporter)
     }
 
-    /// Sums up from time to time, until it is told to stop.
-    pub(crate) async fn keep(&self, stop: CancellationToken) {
-        while tokio::time::timeout(UPKEEP, stop.cancelled()).await.is_err() {
+    /// Sums up the samples of histograms at an interval, until `stop`.
+    pub(crate) async fn run_upkeep(&self, stop: CancellationToken) {
+        while tokio::time::timeout(UPKEEP_INTERVAL, stop.cancelled()).await.is_err() {
             self.0.run_upkeep();
         }
     }
 
-    /// Everything counted so far, with what is looked up only now.
+    /// Returns all metrics; gauges are read now.
     pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
         presence.update_gauges();
-        METERS.draining.set(f64::from(u8::from(is_draining)));
-        METERS.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
+        METER.draining.set(f64::from(u8::from(is_draining)));
+        METER.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
         self.0.run_upkeep();
         self.0.render()
     }
@@ -219,28 +226,31 @@ impl fmt::Debug for MetricsExporter {
 mod tests {
     use super::*;
 
-    /// So many samples that it takes a while to sum them up.
-    const MANY: usize = 3_000_000;
+    /// A number of samples that takes a measurable time to sum up.
+    const SAMPLES: usize = 3_000_000;
 
     #[tokio::test]
-    async fn samples_are_summed_up_though_nobody_reads_them() {
-        let builder = PrometheusBuilder::new().set_buckets(SECONDS).unwrap();
+    async fn samples_are_summed_up_although_the_metrics_are_never_read() {
+        let builder = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS).unwrap();
         let recorder = builder.build_recorder();
         let exporter = MetricsExporter(recorder.handle());
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
-            let begun = Stopwatch::start();
+            let started = Instant::now();
             exporter.0.run_upkeep();
-            begun.elapsed()
+            started.elapsed()
         };
-        (0..MANY).for_each(|_| histogram.record(0.001));
-        let much = sum_up();
-        (0..MANY).for_each(|_| histogram.record(0.001));
-        let kept = tokio::time::timeout(UPKEEP * 3 / 2, exporter.keep(CancellationToken::new()));
-        kept.await.unwrap_err();
-        let little = sum_up();
-        assert!(little < much / 2, "as much was left: {little:?} after {much:?}");
-        let counted = format!("work_seconds_count {}", 2 * MANY);
+        (0..SAMPLES).for_each(|_| histogram.record(0.001));
+        let full = sum_up();
+        (0..SAMPLES).for_each(|_| histogram.record(0.001));
+        let upkeep = tokio::time::timeout(
+            UPKEEP_INTERVAL * 3 / 2,
+            exporter.run_upkeep(CancellationToken::new()),
+        );
+        upkeep.await.unwrap_err();
+        let rest = sum_up();
+        assert!(rest < full / 2, "samples were left: {rest:?} after {full:?}");
+        let counted = format!("work_seconds_count {}", 2 * SAMPLES);
         assert!(exporter.0.render().contains(&counted), "{}", exporter.0.render());
     }
 }

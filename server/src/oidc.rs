@@ -1,4 +1,5 @@
-//! From the settings to OpenID Connect: the verifier, the sign-in of browsers, and fresh documents of the issuers.
+//! Builds what OpenID Connect needs from the settings: the verifier, the sign-in of browsers, and
+//! the task that keeps the issuers' documents fresh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,10 @@ use url::Url;
 
 use crate::settings::Settings;
 
-/// How often it is looked whether a document of an issuer is about to be too old.
-const OFTEN: Duration = Duration::from_secs(15);
+/// The interval of the checks whether a document of an issuer is about to expire.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The verifier of ID tokens, where there are issuers.
+/// Returns the verifier of ID tokens, or `None` if no issuers are configured.
 ///
 /// # Errors
 ///
@@ -27,11 +28,11 @@ pub(crate) fn verifier(settings: &Settings) -> Result<Option<Oidc>, SetUpError> 
     Oidc::new(issuers, settings.dev).map(Some)
 }
 
-/// The sign-in of browsers that reach the server at this address.
+/// Returns the sign-in of browsers that reach the server at this URL.
 ///
 /// # Errors
 ///
-/// If there is no randomness.
+/// If the operating system gives no random bytes.
 pub(crate) fn code_flow(
     oidc: Option<&Oidc>,
     public_url: &Url,
@@ -40,34 +41,39 @@ pub(crate) fn code_flow(
     oidc.map(|oidc| CodeFlow::new(oidc.clone(), &origin)).transpose()
 }
 
-/// Keeps the issuers' documents fresh until it is told to stop, so that no sign-in waits for them, and says which issuers do not answer.
-pub(crate) async fn tend(oidc: Oidc, presence: Arc<PresenceService>, stop: CancellationToken) {
-    let mut often = tokio::time::interval(OFTEN);
-    let mut before: Vec<&str> = Vec::new();
+/// Keeps the issuers' documents fresh until `stop`, so that no sign-in waits for them, and logs
+/// which issuers do not answer.
+pub(crate) async fn refresh_documents(
+    oidc: Oidc,
+    presence: Arc<PresenceService>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(REFRESH_INTERVAL);
+    let mut unreachable: Vec<&str> = Vec::new();
     loop {
-        let tended = async {
-            often.tick().await;
+        let refreshed = async {
+            ticks.tick().await;
             oidc.tend(presence.now()).await
         };
-        let silent = tokio::select! {
+        let failed = tokio::select! {
             () = stop.cancelled() => return,
-            silent = tended => silent,
+            failed = refreshed => failed,
         };
-        for (issuer, trouble) in silent.iter().filter(|(issuer, _)| !before.contains(issuer)) {
-            say_unreachable(issuer, *trouble);
+        for (issuer, error) in failed.iter().filter(|(issuer, _)| !unreachable.contains(issuer)) {
+            log_unreachable(issuer, *error);
         }
-        let names: Vec<&str> = silent.into_iter().map(|(issuer, _)| issuer).collect();
-        for issuer in before.iter().filter(|issuer| !names.contains(issuer)) {
-            say_reachable(issuer);
+        let now_unreachable: Vec<&str> = failed.into_iter().map(|(issuer, _)| issuer).collect();
+        for issuer in unreachable.iter().filter(|issuer| !now_unreachable.contains(issuer)) {
+            log_reachable(issuer);
         }
-        before = names;
+        unreachable = now_unreachable;
     }
 }
 
-fn say_unreachable(issuer: &str, trouble: Trouble) {
+fn log_unreachable(issuer: &str, trouble: Trouble) {
     tracing::warn!(issuer, %trouble, "oidc.unreachable");
 }
 
-fn say_reachable(issuer: &str) {
+fn log_reachable(issuer: &str) {
     tracing::info!(issuer, "oidc.reachable");
 }

@@ -1,6 +1,7 @@
-//! TLS: a certificate and its key from files, and new ones while the server runs.
+//! TLS: a certificate and its key from files, which are reloaded while the server runs.
 //!
-//! A connection keeps what it began with. Where new files cannot be used, the server goes on with what it has, and says so once.
+//! A connection keeps the certificate that it began with. If new files cannot be used, the server
+//! keeps the old certificate, and logs that once.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -16,28 +17,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meter;
 
-/// What is spoken inside: HTTP/2 has no upgrade to a WebSocket that clients of 2013 would know.
-const PROTOCOL: &[u8] = b"http/1.1";
+/// The only protocol offered by ALPN: HTTP/2 has no upgrade to a WebSocket that old clients know.
+const ALPN_PROTOCOL: &[u8] = b"http/1.1";
 
-/// Where the certificate and its key are.
+/// The paths of the certificate and its key.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
 }
 
-/// What the files hold.
-struct Contents {
+/// The bytes of both files.
+struct FileContents {
     certificate: Vec<u8>,
     key: SecretSlice<u8>,
 }
 
-/// What connections are greeted with.
+/// The certificate that new connections get.
 pub(crate) struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    /// What was looked at last, whether it could be used or not.
-    looked_at: Mutex<Contents>,
+    /// The files at the last check, whether they could be used or not.
+    checked: Mutex<FileContents>,
 }
 
 impl Tls {
@@ -45,30 +46,30 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// What is wrong with them, in one line.
+    /// The reason in one line, if they cannot be used.
     pub(crate) fn load(files: TlsFiles) -> Result<Self, String> {
         let contents = files.read()?;
         let config = RwLock::new(Arc::new(files.config(&contents)?));
-        Ok(Self { files, config, looked_at: Mutex::new(contents) })
+        Ok(Self { files, config, checked: Mutex::new(contents) })
     }
 
-    /// Greets connections with the present certificate.
+    /// Returns an acceptor with the current certificate.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(Arc::clone(&config))
     }
 
-    /// Looks at the files at every hang-up signal, and every so often, until it is told to stop.
+    /// Checks the files at each hang-up signal and, with an interval, also regularly, until `stop`.
     pub(crate) async fn watch(
         &self,
         mut hang_up: Signal,
-        every: Option<Duration>,
+        interval: Option<Duration>,
         stop: CancellationToken,
     ) {
         loop {
-            let time = async {
-                match every {
-                    Some(every) => tokio::time::sleep(every).await,
+            let interval_over = async {
+                match interval {
+                    Some(interval) => tokio::time::sleep(interval).await,
                     None => std::future::pending().await,
                 }
             };
@@ -76,61 +77,73 @@ impl Tls {
                 () = stop.cancelled() => return,
                 signal = hang_up.recv() => {
                     if signal.is_some() {
-                        self.look(true);
+                        self.reload(Reload::Requested);
                     }
                 }
-                () = time => self.look(false),
+                () = interval_over => self.reload(Reload::IfChanged),
             }
         }
     }
 
-    /// Takes what the files hold where it is new, or where somebody asked for it.
-    fn look(&self, asked: bool) {
-        let taken = self.files.read().and_then(|contents| {
-            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if !asked && looked_at.is_the_same(&contents) {
+    /// Loads the certificate from the files.
+    fn reload(&self, reload: Reload) {
+        let reloaded = self.files.read().and_then(|contents| {
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            if reload == Reload::IfChanged && checked.is_same(&contents) {
                 return Ok(false);
             }
             let config = self.files.config(&contents);
-            *looked_at = contents;
+            *checked = contents;
             let config = Arc::new(config?);
             *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
             Ok(true)
         });
-        say(&taken);
+        report(&reloaded);
     }
 }
 
-/// Counts what became of new files, and logs it.
-fn say(taken: &Result<bool, String>) {
-    match taken {
+/// Counts and logs the outcome of a reload; `Ok(false)` is unchanged files.
+fn report(reloaded: &Result<bool, String>) {
+    match reloaded {
         Ok(false) => {}
-        Ok(true) => say_reloaded(),
-        Err(problem) => say_kept(problem),
+        Ok(true) => report_reloaded(),
+        Err(problem) => report_kept(problem),
     }
 }
 
-fn say_reloaded() {
-    meter::certificate(true);
-    tracing::info!("tls.reloaded: new connections get the certificate that is in the files now");
+fn report_reloaded() {
+    meter::count_certificate_reload(true);
+    tracing::info!("tls.reloaded: new connections get the new certificate");
 }
 
-fn say_kept(problem: &str) {
-    meter::certificate(false);
-    tracing::error!(problem, "tls.kept: the certificate in the files cannot be used");
+fn report_kept(problem: &str) {
+    meter::count_certificate_reload(false);
+    tracing::error!(
+        problem,
+        "tls.kept: the certificate in the files cannot be used; the old one stays"
+    );
+}
+
+/// The condition of a reload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reload {
+    /// Only if the files have changed since the last check.
+    IfChanged,
+    /// In any case, at the request of an administrator.
+    Requested,
 }
 
 impl TlsFiles {
-    fn read(&self) -> Result<Contents, String> {
+    fn read(&self) -> Result<FileContents, String> {
         let read = |path: &PathBuf| {
             std::fs::read(path)
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))
         };
         let certificate = read(&self.certificate)?;
-        Ok(Contents { certificate, key: read(&self.key)?.into() })
+        Ok(FileContents { certificate, key: read(&self.key)?.into() })
     }
 
-    fn config(&self, contents: &Contents) -> Result<ServerConfig, String> {
+    fn config(&self, contents: &FileContents) -> Result<ServerConfig, String> {
         let (certificate, key) = (self.certificate.display(), self.key.display());
         let chain: Result<Vec<_>, _> =
             CertificateDer::pem_slice_iter(&contents.certificate).collect();
@@ -138,7 +151,7 @@ impl TlsFiles {
         if chain.is_empty() {
             return Err(format!("{certificate} holds no certificate in PEM"));
         }
-        // The error could hold a part of what it could not read, and is therefore not told.
+        // The error could contain a part of the key, and is therefore not shown.
         let private = PrivateKeyDer::from_pem_slice(contents.key.expose_secret())
             .map_err(|_| format!("{key} holds no private key in PEM"))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -148,13 +161,13 @@ impl TlsFiles {
             .with_no_client_auth()
             .with_single_cert(chain, private)
             .map_err(|error| format!("{certificate} cannot be served with {key}: {error}"))?;
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        config.alpn_protocols = vec![ALPN_PROTOCOL.to_vec()];
         Ok(config)
     }
 }
 
-impl Contents {
-    fn is_the_same(&self, other: &Self) -> bool {
+impl FileContents {
+    fn is_same(&self, other: &Self) -> bool {
         self.certificate == other.certificate
             && self.key.expose_secret() == other.key.expose_secret()
     }

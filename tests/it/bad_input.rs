@@ -7,7 +7,7 @@ mod start;
 mod storage;
 
 use presence_protocol::Puid;
-use presence_tests::{Application, ServerOptions, Server, Socket, User};
+use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 
 /// A server on which somebody is about to misbehave, with some who do not: Alice's device and an AppService; and Bob, who is away

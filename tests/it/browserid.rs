@@ -5,7 +5,7 @@ mod generations;
 mod issuers;
 mod storm;
 
-use presence_tests::{Issuer, ServerOptions, Server};
+use presence_tests::{Issuer, Server, ServerOptions};
 
 /// A server that asks an issuer.
 async fn server_of(issuer: &Issuer) -> Server {

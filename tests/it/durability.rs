@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_tests::{Application, SeededRng, ServerOptions, TIMEOUT, Server, StoppedServer};
+use presence_tests::{Application, SeededRng, Server, ServerOptions, StoppedServer, TIMEOUT};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -5,7 +5,7 @@ mod chatroom;
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{TIMEOUT, Server, example_binary};
+use presence_tests::{Server, TIMEOUT, example_binary};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;

@@ -4,7 +4,7 @@ mod delivery;
 mod queue;
 
 use presence_protocol::Puid;
-use presence_tests::{Application, ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 async fn server() -> Server {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use presence_tests::{FaultProxy, SeededRng, ServerOptions, Server};
+use presence_tests::{FaultProxy, SeededRng, Server, ServerOptions};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

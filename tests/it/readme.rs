@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{ServerOptions, TIMEOUT, Server};
+use presence_tests::{Server, ServerOptions, TIMEOUT};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};

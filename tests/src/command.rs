@@ -29,11 +29,19 @@ impl CommandOutput {
 }
 
 /// Runs the binary in a directory, with arguments and an environment, until it ends.
-pub async fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+pub async fn run(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> CommandOutput {
     let mut command = Command::new(binary::server_binary());
     command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
     let ended = timeout(3 * TIMEOUT, command.kill_on_drop(true).output()).await;
     let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    CommandOutput { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    CommandOutput {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
 }

@@ -117,7 +117,11 @@ async fn accept(
     }
 }
 
-async fn carry(mut client: TcpStream, upstream: SocketAddr, mut orders: watch::Receiver<ProxyMode>) {
+async fn carry(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    mut orders: watch::Receiver<ProxyMode>,
+) {
     let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let first = *orders.borrow_and_update();

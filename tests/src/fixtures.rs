@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::TIMEOUT;
 use crate::domain::DomainServer;
-use crate::rest::{RestResponse, RestCall, RestClient};
+use crate::rest::{RestCall, RestClient, RestResponse};
 use crate::server::text_of;
 
 /// The e-mail of somebody of `dev.localhost`; a whole e-mail is left as it is.

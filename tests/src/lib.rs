@@ -14,30 +14,30 @@
 mod authority;
 mod binary;
 mod command;
-mod fault_proxy;
-mod seeded_rng;
 mod domain;
+mod fallible_socket;
+mod fault_proxy;
+mod fixtures;
 mod forgery;
 mod issuer;
-mod fallible_socket;
-mod fixtures;
 mod rest;
+mod seeded_rng;
 mod server;
 mod socket;
 
 pub use authority::CertificateAuthority;
 pub use binary::{example_binary, server_binary};
 pub use command::{CommandOutput, run};
-pub use fault_proxy::FaultProxy;
-pub use seeded_rng::SeededRng;
 pub use domain::DomainServer;
+pub use fallible_socket::FallibleSocket;
+pub use fault_proxy::FaultProxy;
+pub use fixtures::{Application, User, email};
 pub use forgery::forged;
 pub use issuer::{Issuer, Key, now};
-pub use fallible_socket::FallibleSocket;
-pub use fixtures::{Application, User, email};
-pub use rest::{RestResponse, RestCall, RestClient, wait_until_refused};
-pub use server::{ServerOptions, Server, StoppedServer};
-pub use socket::{SocketEnd, RejectedUpgrade, Socket, SocketRequest, uid_of};
+pub use rest::{RestCall, RestClient, RestResponse, wait_until_refused};
+pub use seeded_rng::SeededRng;
+pub use server::{Server, ServerOptions, StoppedServer};
+pub use socket::{RejectedUpgrade, Socket, SocketEnd, SocketRequest, uid_of};
 
 use std::time::Duration;
 

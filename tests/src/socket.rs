@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::fixtures::{Application, email};
-use crate::{CertificateAuthority, FaultProxy, TIMEOUT, Server};
+use crate::{CertificateAuthority, FaultProxy, Server, TIMEOUT};
 
 /// How a socket is opened: where, and what the upgrade request says.
 #[derive(Debug, Clone)]
@@ -194,7 +194,12 @@ impl Socket {
     }
 
     /// The same, by a way and with a first frame of one's own, to which the assertion is added.
-    pub async fn open_authenticated(server: &Server, way: SocketRequest, name: &str, mut hello: Value) -> Self {
+    pub async fn open_authenticated(
+        server: &Server,
+        way: SocketRequest,
+        name: &str,
+        mut hello: Value,
+    ) -> Self {
         let mut socket = Self::open(server, way).await;
         hello["email"] = email(name).into();
         hello["assertion"] = server.assertion(name).await.into();

@@ -1,43 +1,44 @@
-//! What the command line does with a database, beside serving it.
+//! The commands that use the database without serving it.
 
 use std::path::PathBuf;
 
 use presence_service::{Backup, Inspection, PresenceService, StoreError};
 
-use super::{Failure, say};
-use crate::lifecycle::with_causes;
+use super::output::{CommandError, failure, print};
+use crate::lifecycle::error::with_causes;
 use crate::settings::Settings;
 
-/// Says whether the database can be used, and how old its tables are.
-pub(super) async fn check(settings: &Settings) -> Result<(), Failure> {
-    let found = PresenceService::inspect_database(&settings.database).await.map_err(failed)?;
-    say(&format!("database: {}", described(&found)));
+/// Checks that the database can be used, and prints the version of its schema.
+pub(super) async fn check(settings: &Settings) -> Result<(), CommandError> {
+    let inspection =
+        PresenceService::inspect_database(&settings.database).await.map_err(database_failure)?;
+    print(&format!("database: {}", summary(&inspection)));
     Ok(())
 }
 
-/// Copies the database, and says what was made.
-pub(super) async fn back_up(settings: Settings, to: PathBuf) -> Result<(), Failure> {
-    let made = PresenceService::back_up_database(&settings.database, &to).await.map_err(failed)?;
-    let Backup { schema, bytes } = made;
-    say(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()));
+/// Copies the database to a new file, and prints its size.
+pub(super) async fn back_up(settings: Settings, to: PathBuf) -> Result<(), CommandError> {
+    let backup = PresenceService::back_up_database(&settings.database, &to);
+    let Backup { schema, bytes } = backup.await.map_err(database_failure)?;
+    print(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()));
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn failed(error: StoreError) -> Failure {
-    Failure(1, format!("database: {}", with_causes(&error)))
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
+fn database_failure(error: StoreError) -> CommandError {
+    failure(format!("database: {}", with_causes(&error)))
 }
 
-fn described(found: &Inspection) -> String {
-    let Inspection { in_use, schema, newest } = found;
+fn summary(inspection: &Inspection) -> String {
+    let Inspection { in_use, schema, newest } = inspection;
     let Some(schema) = schema else {
-        return format!("ok, to be made with the schema {newest} when the server starts");
+        return format!("ok, empty; the server creates schema {newest} when it starts");
     };
-    let step = if schema == newest {
+    let migration = if schema == newest {
         String::new()
     } else {
-        format!(", to be brought to {newest} when this server starts")
+        format!(", to be migrated to {newest} when this server starts")
     };
     let used = if *in_use { ", in use by a running server" } else { "" };
-    format!("ok{used}, schema {schema}{step}")
+    format!("ok{used}, schema {schema}{migration}")
 }

@@ -1,4 +1,4 @@
-//! What is connected, and what is held about a user.
+//! The devices of a user, and the stored data about the user.
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -8,21 +8,28 @@ use presence_core::Notification;
 use presence_core::roster::DeviceInfo;
 use presence_service::Account;
 
-use super::ApiTag;
 use super::apps::AppView;
-use super::credential::{AccountAuth, SessionAuth};
-use super::error_response::ErrorResponse;
+use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
 use super::grants::GrantView;
-use super::session::done_and_forgotten;
-use super::views::{Device, Done, Id, StatusName, WithHeaders, example};
+use super::operation_error::{NoErrors, OperationError, StorageErrors, declared_errors};
+use super::session::done_without_cookie;
+use super::tag::ApiTag;
+use super::views::{DeviceParam, Done, Id, StatusName, WithHeaders, example};
 
 pub(super) struct AccountApi;
+
+declared_errors! {
+    /// The errors of ending a device.
+    EndDeviceErrors: [NotFound];
+    /// The errors of reading the account.
+    AccountErrors: [SessionExpired, StorageUnavailable];
+}
 
 /// The devices of a user.
 #[derive(Object)]
 #[oai(example)]
 struct DeviceList {
-    /// The ones that are connected, or were a moment ago.
+    /// The devices that are connected, or whose presence is kept for a grace time.
     devices: Vec<DeviceView>,
 }
 
@@ -36,15 +43,15 @@ impl Example for DeviceList {
 #[derive(Object)]
 #[oai(rename = "Device", example, skip_serializing_if_is_none)]
 struct DeviceView {
-    /// Its name.
+    /// The name of the device.
     device: String,
-    /// What it last reported to all.
+    /// The last status that the device reported to all Applications.
     status: StatusName,
-    /// The text of that.
+    /// The status text.
     message: Option<String>,
-    /// Whether it is connected; if not, its presence is kept for a grace time.
+    /// True if the device is connected. If not, its presence is kept for a grace time.
     connected: bool,
-    /// When it connected.
+    /// The time at which the device connected.
     since: u64,
 }
 
@@ -72,23 +79,23 @@ impl From<DeviceInfo> for DeviceView {
     }
 }
 
-/// Everything that is held about a user.
+/// The stored data about a user.
 #[derive(Object)]
 #[oai(rename = "Account", example)]
 struct AccountView {
     /// The verified e-mail.
     email: String,
-    /// When the user was first seen.
+    /// The time at which the user first signed in.
     created_at: u64,
-    /// How many sessions are held.
+    /// The number of sessions.
     sessions: u64,
-    /// Who may see the user.
+    /// The grants: which Applications may see the user.
     grants: Vec<GrantView>,
     /// The user's own Applications.
     apps: Vec<AppView>,
-    /// What is connected.
+    /// The devices that are connected, or in their grace time.
     devices: Vec<DeviceView>,
-    /// The notifications that wait.
+    /// The notifications that wait for delivery.
     notifications: Vec<NotificationView>,
 }
 
@@ -106,11 +113,11 @@ impl Example for AccountView {
     }
 }
 
-/// A notification that waits.
+/// A notification that waits for delivery.
 #[derive(Object)]
 #[oai(rename = "Notification", example)]
 struct NotificationView {
-    /// Its name.
+    /// The id of the notification.
     id: Id,
     /// The Application.
     appid: Id,
@@ -120,9 +127,9 @@ struct NotificationView {
     message: String,
     /// Empty, or the URL to open.
     action: String,
-    /// When it was accepted.
+    /// The time at which the server accepted the notification.
     sent_at: u64,
-    /// When it expires.
+    /// The time at which the notification expires.
     expires_at: u64,
 }
 
@@ -156,34 +163,40 @@ impl From<Notification> for NotificationView {
 
 #[OpenApi(tag = "ApiTag::Account")]
 impl AccountApi {
-    /// List what is connected.
+    /// List my devices.
     ///
-    /// A device whose connection was lost a moment ago is listed until its grace time is over.
+    /// A device whose connection was lost is listed until its grace time is over.
     #[oai(path = "/devices", method = "get", operation_id = "list_devices")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn devices(&self, user: SessionAuth) -> Json<DeviceList> {
-        Json(DeviceList { devices: devices_of(&user) })
+    async fn devices(
+        &self,
+        user: SessionAuth,
+    ) -> Result<Json<DeviceList>, OperationError<NoErrors>> {
+        Ok(Json(DeviceList { devices: devices_of(&user) }))
     }
 
     /// End a device.
     ///
-    /// Its socket is closed with 4005, and its presence ends at once.
+    /// The server closes its socket with 4005, and its presence ends at once.
     #[oai(path = "/devices/:device", method = "delete", operation_id = "end_device")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn end_device(
         &self,
         user: AccountAuth,
-        device: Path<Device>,
-    ) -> Result<Json<Done>, ErrorResponse> {
+        device: Path<DeviceParam>,
+    ) -> Result<Json<Done>, OperationError<EndDeviceErrors>> {
         user.service().devices().end(user.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 
-    /// Show everything that is held about me.
+    /// Show all stored data about me.
     ///
-    /// Beside it there is only what a device reports while it is connected, which is not stored.
+    /// The statuses that a device reports while it is connected are not stored.
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
-    async fn show(&self, user: SessionAuth) -> Result<Json<AccountView>, ErrorResponse> {
+    async fn show(
+        &self,
+        user: SessionAuth,
+    ) -> Result<Json<AccountView>, OperationError<AccountErrors>> {
         let account = user.service().accounts().load(user.caller.user).await?;
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
@@ -197,16 +210,20 @@ impl AccountApi {
         }))
     }
 
-    /// Erase me.
+    /// Erase my account.
     ///
-    /// Everything goes: grants, waiting notifications, sessions, own Applications. All sockets of the user are closed.
+    /// This removes the grants, waiting notifications, sessions and Applications of the user, and
+    /// closes all sockets of the user.
     #[oai(path = "/account", method = "delete", operation_id = "delete_account")]
-    async fn erase(&self, user: AccountAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
+    async fn erase(
+        &self,
+        user: AccountAuth,
+    ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
         user.service().accounts().erase(user.caller.user).await?;
-        Ok(done_and_forgotten(user.clear_cookie()))
+        Ok(done_without_cookie(user.clear_cookie()))
     }
 }
 
-fn devices_of(user: &super::credential::AuthenticatedRequest) -> Vec<DeviceView> {
+fn devices_of(user: &AuthenticatedRequest) -> Vec<DeviceView> {
     user.service().devices().list(user.caller.user).into_iter().map(DeviceView::from).collect()
 }

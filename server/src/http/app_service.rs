@@ -1,4 +1,4 @@
-//! What an AppService does without a socket: poll, and notify.
+//! The calls of an AppService that need no socket: polling presence, and sending notifications.
 
 mod views;
 
@@ -6,40 +6,47 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use presence_protocol::limits::BATCH_ITEMS;
-use presence_protocol::{ApiError, Errno};
+use presence_protocol::{ApiError, Errno, Puid};
 use presence_service::app_services::MAX_POLL_PAGE;
 
-use super::ApiTag;
 use super::body::JsonBody;
 use super::credential::ApiKeyAuth;
-use super::error_response::ErrorResponse;
+use super::operation_error::{NoErrors, OperationError, declared_errors};
+use super::tag::ApiTag;
 use super::views::Id;
 
 use self::views::{Notified, Notify, PollAnswer, PresenceView};
 
 pub(super) struct AppServiceApi;
 
+declared_errors! {
+    /// The errors of polling presence.
+    PollErrors: [InvalidField, TooLarge, StorageUnavailable];
+}
+
 #[OpenApi(tag = "ApiTag::AppService")]
 impl AppServiceApi {
     /// Poll presence.
     ///
-    /// With `uid`, the present status of each of these users, in order; one that is not known is an entry with errno 44. Without,
-    /// everybody who is not offline, in pages: go on with `after` set to `next`, until there is no `next`. While `warming_up` is
-    /// there, devices of an earlier run of the server may still be on their way back: do not take anybody for offline yet.
+    /// With `uid`, returns the present status of each of these users, in order. An unknown `uid` is
+    /// an entry with errno 44. Without `uid`, returns all users who are not offline, in pages: repeat
+    /// the call with `after` set to `next` until there is no `next`. While `warming_up` is true,
+    /// devices of an earlier run of the server may still reconnect, so a missing user may not be
+    /// offline.
     #[expect(clippy::too_many_arguments, reason = "each is one parameter of the call")]
     #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
     async fn poll(
         &self,
         key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
-        /// Whom to ask for: repeated, or several between commas, at most 500.
+        /// The users to return: repeated, or several between commas, at most 500.
         uid: Query<Option<Vec<String>>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page.
         after: Query<Option<Id>>,
-        /// The most entries of a page, 1 to 500.
+        /// The maximum number of entries in a page, 1 to 500.
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
-    ) -> Result<Json<PollAnswer>, ErrorResponse> {
+    ) -> Result<Json<PollAnswer>, OperationError<PollErrors>> {
         let service = &key.service;
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
         let presence = &key.context.service;
@@ -59,8 +66,8 @@ impl AppServiceApi {
 
     /// Send live notifications.
     ///
-    /// As `notify` on the AppService Presence Channel: each item is taken or refused by itself, and an OK means that it is
-    /// stored. `queue_size` is the largest of the items'.
+    /// As `notify` on the AppService Presence Channel: each item is accepted or rejected by itself,
+    /// and an OK means that it is stored. `queue_size` is the largest of the items'.
     #[oai(
         path = "/apps/:appid/notifications",
         method = "post",
@@ -71,14 +78,15 @@ impl AppServiceApi {
         key: ApiKeyAuth,
         #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
-    ) -> Result<Json<Notified>, ErrorResponse> {
+    ) -> Result<Json<Notified>, OperationError<NoErrors>> {
         let (app, span) = (key.service.app, tracing::Span::current());
-        let results = key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
+        let results =
+            key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }
 
-fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>, ErrorResponse> {
+fn uids(given: &[String]) -> Result<Vec<Result<Puid, String>>, ApiError> {
     let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let uids: Vec<_> = texts
         .filter(|text| !text.is_empty())
@@ -87,7 +95,7 @@ fn uids(given: &[String]) -> Result<Vec<Result<presence_protocol::Puid, String>>
         .collect();
     if uids.len() > BATCH_ITEMS {
         let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
-        return Err(ApiError::detailed(Errno::TooLarge, detail).into());
+        return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
     Ok(uids)
 }

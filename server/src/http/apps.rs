@@ -11,32 +11,51 @@ use presence_protocol::ApiError;
 use presence_service::applications::{ApplicationChanges, Registration};
 use secrecy::ExposeSecret;
 
-use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::AccountAuth;
-use super::error_response::ErrorResponse;
+use super::operation_error::{ApplicationErrors, OperationError, StorageErrors, declared_errors};
+use super::tag::ApiTag;
 use super::views::{ApplicationStateName, Done, Id, WithHeaders, example};
 
 pub(super) struct AppsApi;
 
-/// An Application to be.
+declared_errors! {
+    /// The errors of registering an Application.
+    RegisterErrors: [InvalidField, TooLarge, StorageUnavailable];
+    /// The errors of changing an Application.
+    ChangeErrors: [InvalidField, UnknownApplication, StorageUnavailable];
+    /// The errors of verifying a domain.
+    VerifyErrors: [SlowDown, UnknownApplication, DomainNotVerified, StorageUnavailable];
+    /// The errors of activating an Application.
+    ActivateErrors: [
+        UnknownApplication,
+        ApplicationNotActive,
+        DomainNotVerified,
+        StorageUnavailable,
+    ];
+    /// The errors of deactivating an Application.
+    DeactivateErrors: [UnknownApplication, ApplicationNotActive, StorageUnavailable];
+}
+
+/// A new Application.
 #[derive(Object)]
 #[oai(example)]
 struct RegisterApplication {
-    /// Its name, at most 200 characters; devices see it as the `source` of notifications.
+    /// The name, at most 200 characters. Devices see it as the `source` of notifications.
     #[oai(validator(
         max_length = 200,
         pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*[^\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028-\\u202f\\u205f\\u2066-\\u2069\\u3000][^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
     ))]
     name: String,
-    /// Its domain: a lower-case host name, in development mode also `localhost[:port]` or `127.0.0.1[:port]`.
+    /// The domain: a lower-case host name, in development mode also `localhost[:port]` or
+    /// `127.0.0.1[:port]`.
     #[oai(validator(
         max_length = 253,
         pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
                    |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
     ))]
     domain: String,
-    /// What it is, at most 2,000 characters.
+    /// A description, at most 2,000 characters.
     #[oai(validator(
         max_length = 2000,
         pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
@@ -64,24 +83,24 @@ impl FromFields for RegisterApplication {
     }
 }
 
-/// What to change of an Application; what is left out stays.
+/// Changes of an Application. A field that is left out stays as it is.
 #[derive(Object)]
 #[oai(example)]
 struct ChangeApplication {
-    /// Its name.
+    /// The name.
     #[oai(validator(
         max_length = 200,
         pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*[^\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028-\\u202f\\u205f\\u2066-\\u2069\\u3000][^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
     ))]
     name: Option<String>,
-    /// Its domain. Another one has to be verified again, and the Application is stopped until then.
+    /// The domain. A new domain has to be verified, and the Application is inactive until then.
     #[oai(validator(
         max_length = 253,
         pattern = "^(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
                    |(localhost|127\\.0\\.0\\.1)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$"
     ))]
     domain: Option<String>,
-    /// What it is.
+    /// The description.
     #[oai(validator(
         max_length = 2000,
         pattern = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$"
@@ -110,21 +129,22 @@ impl FromFields for ChangeApplication {
 #[derive(Object)]
 #[oai(rename = "Application", skip_serializing_if_is_none, example)]
 pub(super) struct AppView {
-    /// Its id.
+    /// The id.
     appid: Id,
-    /// Its name.
+    /// The name.
     name: String,
-    /// Its domain.
+    /// The domain.
     domain: String,
-    /// What it is.
+    /// The description.
     description: String,
-    /// How far it has come.
+    /// The state.
     state: ApplicationStateName,
-    /// What its domain must show at `/__presence`.
+    /// The text that the domain must serve at `/__presence`.
     domain_key: String,
-    /// When it was registered.
+    /// The time of the registration.
     created_at: u64,
-    /// Since when the operator has blocked it; it is `inactive` then, and cannot be started.
+    /// The time at which the operator blocked the Application. A blocked Application is `inactive`
+    /// and cannot be activated.
     blocked_at: Option<u64>,
 }
 
@@ -172,15 +192,15 @@ impl Example for ApplicationList {
     }
 }
 
-/// An Application that was started or stopped.
+/// An Application that was activated or deactivated.
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
 struct Switched {
-    /// Its id.
+    /// The id.
     appid: Id,
-    /// How far it has come.
+    /// The state.
     state: ApplicationStateName,
-    /// Its first key, on its first activation, shown this once.
+    /// The first API key, returned by the first activation only.
     api_key: Option<String>,
 }
 
@@ -191,14 +211,14 @@ impl Example for Switched {
     }
 }
 
-/// A new Application.
+/// The response to a registration.
 #[derive(ApiResponse)]
 enum Registered {
-    /// It is registered; its domain has yet to be verified.
+    /// The Application is registered. Its domain has to be verified next.
     #[oai(status = 201)]
     Created(
         Json<AppView>,
-        /// Where the Application is.
+        /// The path of the Application.
         #[oai(header = "Location")]
         String,
     ),
@@ -208,13 +228,13 @@ enum Registered {
 impl AppsApi {
     /// Register an Application.
     ///
-    /// Next, show its `domain_key` at `https://<domain>/__presence` and have it verified.
+    /// Next, serve its `domain_key` at `https://<domain>/__presence`, and verify the domain.
     #[oai(path = "/apps", method = "post", operation_id = "register_application")]
     async fn register(
         &self,
         user: AccountAuth,
         body: JsonBody<RegisterApplication>,
-    ) -> Result<Registered, ErrorResponse> {
+    ) -> Result<Registered, OperationError<RegisterErrors>> {
         let RegisterApplication { name, domain, description } = body.0;
         let wanted = Registration { name, domain, description: description.unwrap_or_default() };
         let app = user.service().applications().register(user.caller.user, wanted).await?;
@@ -224,87 +244,94 @@ impl AppsApi {
 
     /// List my Applications.
     ///
-    /// All that the user has registered, the oldest first.
+    /// The list has all Applications that the user has registered, the oldest first.
     #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
-    async fn list(&self, user: AccountAuth) -> Result<Json<ApplicationList>, ErrorResponse> {
+    async fn list(
+        &self,
+        user: AccountAuth,
+    ) -> Result<Json<ApplicationList>, OperationError<StorageErrors>> {
         let apps = user.service().applications().list(user.caller.user).await?;
         Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
     /// Show one of my Applications.
     ///
-    /// Somebody else's is answered like one that there is not.
+    /// An Application of another developer is answered like one that does not exist.
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
     async fn show(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<AppView>, ErrorResponse> {
+    ) -> Result<Json<AppView>, OperationError<ApplicationErrors>> {
         let app = user.service().applications().find(user.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
 
     /// Change an Application.
     ///
-    /// Another domain un-verifies and stops it.
+    /// A new domain has to be verified, and makes the Application inactive until then.
     #[oai(path = "/apps/:appid", method = "patch", operation_id = "change_application")]
     async fn change(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<ChangeApplication>,
-    ) -> Result<Json<AppView>, ErrorResponse> {
+    ) -> Result<Json<AppView>, OperationError<ChangeErrors>> {
         let ChangeApplication { name, domain, description } = body.0;
         let change = ApplicationChanges { name, domain, description };
-        let app = user.service().applications().update(user.caller.user, appid.app()?, change).await?;
+        let app =
+            user.service().applications().update(user.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
     /// Remove an Application.
     ///
-    /// Its grants, keys and waiting notifications go too; its sockets are closed with 4004.
+    /// This also removes its grants, keys and waiting notifications, and closes its sockets with
+    /// 4004.
     #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
     async fn remove(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<Done>, ErrorResponse> {
+    ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
         user.service().applications().remove(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 
     /// Verify an Application's domain.
     ///
-    /// Fetches `https://<domain>/__presence`, which must show exactly the `domain_key`. No redirect is followed.
+    /// The server fetches `https://<domain>/__presence`, which must return exactly the `domain_key`.
+    /// It follows no redirect.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
     async fn verify(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<AppView>, ErrorResponse> {
+    ) -> Result<Json<AppView>, OperationError<VerifyErrors>> {
         let verified = user.service().domains().verify(user.caller.user, appid.app()?).await;
         let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
 
-    /// Start an Application.
+    /// Activate an Application.
     ///
-    /// The first time it answers the first API key, shown this once.
+    /// The first activation returns the first API key, which is shown only once.
     #[oai(path = "/apps/:appid/activate", method = "post", operation_id = "activate_application")]
     async fn activate(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<WithHeaders<Switched>, ErrorResponse> {
-        let (app, key) = user.service().applications().activate(user.caller.user, appid.app()?).await?;
+    ) -> Result<WithHeaders<Switched>, OperationError<ActivateErrors>> {
+        let (app, key) =
+            user.service().applications().activate(user.caller.user, appid.app()?).await?;
         let api_key = key.map(|made| made.secret.expose_secret().to_owned());
         let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
         Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
     }
 
-    /// Stop an Application.
+    /// Deactivate an Application.
     ///
-    /// Its sockets are closed with 4004; grants and keys stay.
+    /// The server closes its sockets with 4004. Its grants and keys stay.
     #[oai(
         path = "/apps/:appid/deactivate",
         method = "post",
@@ -314,7 +341,7 @@ impl AppsApi {
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<Switched>, ErrorResponse> {
+    ) -> Result<Json<Switched>, OperationError<DeactivateErrors>> {
         let app = user.service().applications().deactivate(user.caller.user, appid.app()?).await?;
         Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
     }

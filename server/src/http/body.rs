@@ -1,4 +1,4 @@
-//! JSON bodies, read field by field, so that a refusal can name the field.
+//! JSON bodies, read field by field, so that an error can name the field.
 
 use std::collections::HashMap;
 
@@ -18,12 +18,16 @@ use super::request_context;
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// A JSON body. The type is also the body's schema.
+/// The errors of reading a body, beside the absence of a required field.
+pub(super) const ERRNOS: &[Errno] =
+    &[Errno::NotJson, Errno::InvalidField, Errno::TooLarge, Errno::UnsupportedMediaType];
+
+/// A JSON body. `T` is also the body's schema.
 pub(super) struct JsonBody<T>(pub(super) T);
 
-/// What can be read from the fields of a JSON object.
+/// A type that can be read from the fields of a JSON object.
 pub(super) trait FromFields: Type {
-    /// Takes the fields it knows.
+    /// Reads the fields that the type has. Other fields are ignored.
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError>
     where
         Self: Sized;
@@ -54,19 +58,20 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
     }
 }
 
-/// Reads an object from its JSON text.
+/// Parses an object from its JSON text.
 pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
     let fields = serde_json::from_str(text).map_err(|_| Errno::NotJson)?;
     Ok(T::from_fields(&Fields(fields))?)
 }
 
-/// The body as text, and which of these media types it is of: of none where it is empty and does not say so.
+/// Returns the body as text, and its media type, which is one of `media_types`; or none, if the body
+/// is empty and the request names no media type.
 pub(crate) async fn text(
     request: &Request,
     body: &mut RequestBody,
     media_types: &[&'static str],
 ) -> Result<(String, Option<&'static str>), ErrorResponse> {
-    let text = counted(request, body).await?;
+    let text = limited_text(request, body).await?;
     let known = match media_type(request) {
         Some(given) => media_types.iter().copied().find(|known| *known == given),
         None if text.is_empty() => return Ok((text, None)),
@@ -76,14 +81,15 @@ pub(crate) async fn text(
     Ok((text, Some(known)))
 }
 
-/// The body as text, counted while it is read.
-async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
+/// Returns the body as text. The size limit is checked while it is read.
+async fn limited_text(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
     let most = request_context::context(request)?.body_limit;
     let body = body.take().map_err(|_| Errno::Internal)?;
     let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
-        ReadBodyError::PayloadTooLarge => {
-            ApiError::detailed(Errno::TooLarge, format_args!("a body holds at most {most} bytes"))
-        }
+        ReadBodyError::PayloadTooLarge => ApiError::detailed(
+            Errno::TooLarge,
+            format_args!("a body may have at most {most} bytes"),
+        ),
         ReadBodyError::BodyHasBeenTaken | ReadBodyError::Utf8(_) | ReadBodyError::Io(_) => {
             ApiError::detailed(Errno::NotJson, "the body could not be read")
         }
@@ -91,17 +97,17 @@ async fn counted(request: &Request, body: &mut RequestBody) -> Result<String, Er
     String::from_utf8(bytes.into()).map_err(|_| Errno::NotJson.into())
 }
 
-/// The media type of the body, lower-cased and without parameters.
+/// Returns the media type of the body in lower case, without parameters.
 fn media_type(request: &Request) -> Option<String> {
     let value = request.header(header::CONTENT_TYPE)?;
     value.split(';').next().map(|name| name.trim().to_ascii_lowercase())
 }
 
-/// The fields of an object. One that is `null` counts as absent.
+/// The fields of a JSON object. A field that is `null` counts as absent.
 pub(super) struct Fields<'a>(HashMap<String, &'a RawValue>);
 
 impl Fields<'_> {
-    /// A field that must be there. `wanted` says what it must be.
+    /// Returns a required field. `wanted` describes a valid value, for the error.
     pub(super) fn required<'a, T: Deserialize<'a>>(
         &'a self,
         name: &str,
@@ -110,7 +116,7 @@ impl Fields<'_> {
         self.optional(name, wanted)?.ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
     }
 
-    /// A field that may be there.
+    /// Returns an optional field. `wanted` describes a valid value, for the error.
     pub(super) fn optional<'a, T: Deserialize<'a>>(
         &'a self,
         name: &str,
@@ -120,13 +126,13 @@ impl Fields<'_> {
         serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, wanted))
     }
 
-    /// The JSON text of a field.
+    /// Returns the JSON text of a field.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|raw| raw.get()).filter(|json| *json != "null")
     }
 }
 
-/// `invalid_field`, in the words that the channels use.
+/// Returns `InvalidField` with the wording of the channels.
 pub(super) fn invalid(name: &str, wanted: &str) -> ApiError {
     ApiError::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
 }

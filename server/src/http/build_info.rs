@@ -1,4 +1,4 @@
-//! What runs: as the build was told, or as the file of a container says.
+//! The version that runs: as the build was configured, or as the file of a container states.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use serde::Deserialize;
 /// The version of this server.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit that the build was told.
+/// Returns the commit that the build was configured with.
 pub(crate) fn commit() -> &'static str {
     option_env!("PRESENCE_COMMIT").unwrap_or_default()
 }
 
-/// What runs.
+/// The version of the server.
 #[derive(Object, Deserialize)]
 #[oai(rename = "Version", example)]
 #[serde(default)]
 pub(super) struct BuildInfo {
-    /// Where the source is.
+    /// The URL of the source.
     source: String,
     /// The version.
     version: String,
-    /// The commit it was built from, where the build said so.
+    /// The commit, if the build was configured with it.
     commit: String,
-    /// The build, where it said so.
+    /// The URL of the build, if the build was configured with it.
     build: String,
 }
 
@@ -42,18 +42,19 @@ impl Example for BuildInfo {
 
 impl Default for BuildInfo {
     fn default() -> Self {
-        let told = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Self {
-            source: told(option_env!("PRESENCE_SOURCE")),
+            source: text(option_env!("PRESENCE_SOURCE")),
             version: VERSION.to_owned(),
             commit: commit().to_owned(),
-            build: told(option_env!("PRESENCE_BUILD")),
+            build: text(option_env!("PRESENCE_BUILD")),
         }
     }
 }
 
 impl BuildInfo {
-    /// What a file says; where there is none that can be read, and for each field that it leaves out, what the build was told.
+    /// Returns what a file states. The configuration of the build replaces a file that cannot be
+    /// read, and each field that the file leaves out.
     pub(super) fn of(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()

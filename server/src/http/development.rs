@@ -1,4 +1,5 @@
-//! Development mode: assertions for anybody `@dev.localhost`. In any other mode nothing of this is there.
+//! Development mode: assertions for any address `@dev.localhost`. In any other mode these paths do
+//! not exist.
 
 use std::sync::Arc;
 
@@ -11,15 +12,23 @@ use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
-use super::ApiTag;
 use super::body::{self, Fields, FromFields, JsonBody};
 use super::error_response::ErrorResponse;
+use super::operation_error::{OperationError, declared_errors};
 use super::request_context;
+use super::tag::ApiTag;
 use super::views::example;
 
 pub(super) struct DevelopmentApi;
 
-/// Development mode, or no such path.
+declared_errors! {
+    /// The errors of making an assertion.
+    AssertionErrors: [InvalidField, NotFound];
+    /// The errors of the support document.
+    SupportDocumentErrors: [NotFound];
+}
+
+/// A request in development mode. In any other mode its path does not exist.
 struct Development(Arc<ServerContext>);
 
 impl<'a> FromRequest<'a> for Development {
@@ -33,10 +42,10 @@ impl<'a> FromRequest<'a> for Development {
 }
 
 impl Development {
-    fn assertion(&self, email: &str, audience: &str) -> Result<MadeAssertion, ErrorResponse> {
+    fn assertion(&self, email: &str, audience: &str) -> Result<NewAssertion, ApiError> {
         let Self(context) = self;
         let assertion = dev_assertion(context, email, audience)?;
-        Ok(MadeAssertion {
+        Ok(NewAssertion {
             assertion,
             email: email.to_owned(),
             audience: audience.to_owned(),
@@ -45,11 +54,11 @@ impl Development {
     }
 }
 
-/// An assertion by the development issuer.
+/// Returns an assertion of the development issuer.
 ///
 /// # Errors
 ///
-/// `not_found` in any other mode, `invalid_field`.
+/// Returns `NotFound` in any other mode, or `InvalidField`.
 pub(crate) fn dev_assertion(
     context: &ServerContext,
     email: &str,
@@ -57,10 +66,10 @@ pub(crate) fn dev_assertion(
 ) -> Result<String, ApiError> {
     let issuer = context.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
     let (now, lifetime) = (context.service.now(), DevIssuer::DEFAULT_LIFETIME);
-    issuer.assertion(email, audience, now, lifetime).map_err(refused)
+    issuer.assertion(email, audience, now, lifetime).map_err(assertion_error)
 }
 
-fn refused(error: DevIssuerError) -> ApiError {
+fn assertion_error(error: DevIssuerError) -> ApiError {
     match error {
         DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
         DevIssuerError::NotAnAudience => {
@@ -70,14 +79,14 @@ fn refused(error: DevIssuerError) -> ApiError {
     }
 }
 
-/// For whom.
+/// The contents of a new assertion.
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
 struct AssertionRequest {
-    /// Anybody `@dev.localhost`.
+    /// Any address `@dev.localhost`.
     #[oai(validator(pattern = "^[A-Za-z0-9_!#$%&'*+/=?^`{|}~.-]{1,64}@dev\\.localhost$"))]
     email: String,
-    /// For which site, this one where it is not said.
+    /// The origin of the site that the assertion is for. The default is this server.
     #[oai(validator(
         max_length = 253,
         pattern = "^https?://(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\
@@ -104,18 +113,18 @@ impl FromFields for AssertionRequest {
 /// An identity assertion.
 #[derive(Object)]
 #[oai(rename = "Assertion", example)]
-struct MadeAssertion {
-    /// The assertion. It opens one session, or the sockets of one device.
+struct NewAssertion {
+    /// The assertion. It is valid for one session, or for the sockets of one device.
     assertion: String,
-    /// Whom it proves.
+    /// The e-mail that the assertion proves.
     email: String,
-    /// For which site.
+    /// The origin of the site that the assertion is for.
     audience: String,
-    /// When it expires.
+    /// The time at which the assertion expires.
     expires_at: u64,
 }
 
-impl Example for MadeAssertion {
+impl Example for NewAssertion {
     fn example() -> Self {
         Self {
             assertion: example::ASSERTION.to_owned(),
@@ -126,23 +135,23 @@ impl Example for MadeAssertion {
     }
 }
 
-/// What an issuer publishes.
+/// The support document of an issuer.
 #[derive(Object)]
 #[oai(example)]
 struct SupportDocument {
-    /// The key with which it certifies.
+    /// The key with which the issuer signs.
     #[oai(rename = "public-key")]
     public_key: PublicKey,
-    /// Where its users would sign in.
+    /// The path of the issuer's sign-in page.
     authentication: String,
-    /// Where they would get their certificates.
+    /// The path of the issuer's page that makes certificates.
     provisioning: String,
 }
 
 /// An RSA key, its numbers in decimal.
 #[derive(Object)]
 struct PublicKey {
-    /// The family: `RS`.
+    /// The algorithm family: `RS`.
     algorithm: String,
     /// The modulus.
     n: String,
@@ -182,14 +191,15 @@ impl Example for SupportDocument {
 impl DevelopmentApi {
     /// Make an assertion.
     ///
-    /// A real one, by this server's own issuer, checked like all others. Only in development mode.
+    /// The server's own issuer signs it, and the server checks it like any other. This call exists in
+    /// development mode only.
     #[oai(path = "/dev/assertion", method = "post", operation_id = "make_dev_assertion")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn assertion(
         &self,
         development: Development,
         body: JsonBody<AssertionRequest>,
-    ) -> Result<Json<MadeAssertion>, ErrorResponse> {
+    ) -> Result<Json<NewAssertion>, OperationError<AssertionErrors>> {
         let AssertionRequest { email, audience } = body.0;
         let audience = audience.unwrap_or_else(|| development.0.origin());
         Ok(Json(development.assertion(&email, &audience)?))
@@ -197,7 +207,8 @@ impl DevelopmentApi {
 
     /// Show the development issuer's support document.
     ///
-    /// The public key with which other verifiers check assertions of `dev.localhost`. Only in development mode.
+    /// It has the public key with which other verifiers check assertions of `dev.localhost`. This call
+    /// exists in development mode only.
     #[oai(
         path = "/.well-known/browserid",
         method = "get",
@@ -207,7 +218,7 @@ impl DevelopmentApi {
     async fn support_document(
         &self,
         development: Development,
-    ) -> Result<Json<SupportDocument>, ErrorResponse> {
+    ) -> Result<Json<SupportDocument>, OperationError<SupportDocumentErrors>> {
         let issuer = development.0.dev_issuer.as_ref().ok_or(Errno::NotFound)?;
         Ok(Json(SupportDocument::of(issuer.support_document())))
     }

@@ -1,40 +1,61 @@
-//! The documents of the API.
+//! The operations that serve the documents of the API.
 
 mod document;
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
+use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::OpenApi;
+use presence_protocol::Errno;
 
-use super::ApiTag;
-use super::description::document;
+use super::error_response::ErrorResponse;
+use super::operation_error::{NoErrors, OperationError};
+use super::tag::ApiTag;
 
 use self::document::{Document, Json, Yaml};
 
 pub(super) struct DocumentsApi;
 
-/// The document of both channels.
+/// The AsyncAPI document of both channels.
 pub(crate) const ASYNCAPI: &str = include_str!("../../../openapi/channels.asyncapi.yaml");
 
-static OPENAPI: LazyLock<String> = LazyLock::new(document);
+/// The function that makes the OpenAPI document. The routes hand it in, since the document also
+/// describes the operations of this module.
+#[derive(Clone, Copy)]
+pub(super) struct OpenApiText(pub(super) fn() -> String);
+
+impl OpenApiText {
+    /// Returns the document. It is made once.
+    fn get(self) -> String {
+        static TEXT: OnceLock<String> = OnceLock::new();
+        TEXT.get_or_init(self.0).clone()
+    }
+}
+
+impl<'a> FromRequest<'a> for OpenApiText {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let text = request.data::<Self>().copied();
+        text.ok_or_else(|| ErrorResponse::from(Errno::Internal).into())
+    }
+}
 
 #[OpenApi(tag = "ApiTag::Documents")]
 impl DocumentsApi {
-    /// This document.
+    /// Get this document.
     ///
-    /// As `presence-server openapi` prints it. The page `/docs` shows it.
+    /// The text is the one that `presence-server openapi` prints. The page `/docs` shows it.
     #[oai(path = "/openapi.json", method = "get", operation_id = "get_openapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn openapi(&self) -> Document<Json> {
-        Document::new(OPENAPI.clone())
+    async fn openapi(&self, text: OpenApiText) -> Result<Document<Json>, OperationError<NoErrors>> {
+        Ok(Document::new(text.get()))
     }
 
-    /// The document of the two WebSocket channels.
+    /// Get the document of the two WebSocket channels.
     ///
-    /// In AsyncAPI. The page `/docs/channels` shows it.
+    /// The document is in AsyncAPI. The page `/docs/channels` shows it.
     #[oai(path = "/asyncapi.yaml", method = "get", operation_id = "get_asyncapi")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn asyncapi(&self) -> Document<Yaml> {
-        Document::new(ASYNCAPI.to_owned())
+    async fn asyncapi(&self) -> Result<Document<Yaml>, OperationError<NoErrors>> {
+        Ok(Document::new(ASYNCAPI.to_owned()))
     }
 }

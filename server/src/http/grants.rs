@@ -1,4 +1,4 @@
-//! Who may see a user.
+//! The grants of a user: which Applications may see the user.
 
 mod answer;
 
@@ -11,22 +11,34 @@ use presence_protocol::{ApiError, Errno};
 use presence_service::GrantedApp;
 use presence_service::grants::RedirectTarget;
 
-use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
-use super::error_response::ErrorResponse;
 use super::form::{Decision, GrantBody, GrantDecision};
+use super::operation_error::{ApplicationErrors, OperationError, StorageErrors, declared_errors};
+use super::tag::ApiTag;
 use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
 
 pub(super) struct GrantsApi;
 
+declared_errors! {
+    /// The errors of giving a grant.
+    GrantErrors: [
+        InvalidField,
+        UnknownApplication,
+        ApplicationNotActive,
+        Forbidden,
+        RedirectNotAllowed,
+        StorageUnavailable,
+    ];
+}
+
 /// The grants of a user.
 #[derive(Object)]
 #[oai(example)]
 struct GrantList {
-    /// The oldest first.
+    /// The grants, the oldest first.
     grants: Vec<GrantView>,
 }
 
@@ -42,19 +54,19 @@ impl Example for GrantList {
 pub(super) struct GrantView {
     /// The Application.
     appid: Id,
-    /// Under which name it sees the user.
+    /// The id by which the Application knows the user.
     uid: Id,
     /// The Application's name.
     name: String,
-    /// Its domain.
+    /// The Application's domain.
     domain: String,
-    /// Whether the user has paused it.
+    /// True if the user has paused the grant.
     paused: bool,
-    /// When it was given.
+    /// The time at which the user gave the grant.
     granted_at: u64,
-    /// When the Application last looked at anybody's presence.
+    /// The time at which the Application last read the presence of any user.
     last_looked_at: Option<u64>,
-    /// How far the Application has come.
+    /// The state of the Application.
     state: ApplicationStateName,
 }
 
@@ -89,11 +101,11 @@ impl From<GrantedApp> for GrantView {
     }
 }
 
-/// Whether to pause.
+/// The pausing or resuming of a grant.
 #[derive(Object)]
 #[oai(example)]
 struct PauseGrant {
-    /// While it is true, the Application sees the user offline.
+    /// True to pause, false to resume. A paused user is offline for the Application.
     paused: bool,
 }
 
@@ -111,18 +123,19 @@ impl FromFields for PauseGrant {
 
 #[OpenApi(tag = "ApiTag::Grants")]
 impl GrantsApi {
-    /// Let an Application see me.
+    /// Let an Application see my presence.
     ///
-    /// Again, it answers the same `uid`; after a revoke it answers a new one. The redirect must be on exactly the Application's
-    /// verified domain. JSON is answered with 200; a form is answered with 303 to the redirect, with `Presence-UID` in its query
-    /// where the decision was yes, or with a page where there is no redirect.
+    /// A repeated call returns the same `uid`; after a revocation it returns a new one. The redirect
+    /// must be on exactly the Application's verified domain. JSON is answered with 200. A form is
+    /// answered with 303 to the redirect, with `Presence-UID` in its query if the decision was yes;
+    /// without a redirect, with a page.
     #[oai(path = "/grant/:appid", method = "post", operation_id = "grant_application")]
     async fn grant(
         &self,
         user: FormSender,
         appid: Path<Id>,
         body: GrantBody,
-    ) -> Result<GrantAnswer, ErrorResponse> {
+    ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
         match body {
             GrantBody::Json(target) => {
                 user.csrf_check().check()?;
@@ -138,25 +151,29 @@ impl GrantsApi {
         }
     }
 
-    /// List who may see me.
+    /// List my grants.
     ///
-    /// With when each Application last looked, and under which name it knows the user.
+    /// Each has the id by which the Application knows the user, and the time at which it last read
+    /// presence.
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
-    async fn list(&self, user: SessionAuth) -> Result<Json<GrantList>, ErrorResponse> {
+    async fn list(
+        &self,
+        user: SessionAuth,
+    ) -> Result<Json<GrantList>, OperationError<StorageErrors>> {
         let grants = user.service().grants().list(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
     /// Pause or resume a grant.
     ///
-    /// While it is paused, the Application sees the user offline, and its notifications wait.
+    /// While it is paused, the user is offline for the Application, and its notifications wait.
     #[oai(path = "/grants/:appid", method = "patch", operation_id = "pause_grant")]
     async fn pause(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<PauseGrant>,
-    ) -> Result<Json<GrantView>, ErrorResponse> {
+    ) -> Result<Json<GrantView>, OperationError<ApplicationErrors>> {
         let (app, me) = (appid.app()?, user.caller.user);
         user.service().grants().pause(me, app, body.0.paused).await?;
         let grants = user.service().grants().list(me).await?;
@@ -166,13 +183,14 @@ impl GrantsApi {
 
     /// Revoke a grant.
     ///
-    /// The `uid` is dead, and the Application's waiting notifications are gone. Answered once no Application sees anything more.
+    /// This ends the `uid`, and removes the Application's waiting notifications. The response is sent
+    /// once the Application can no longer see the user.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
     async fn revoke(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<Done>, ErrorResponse> {
+    ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
         user.service().grants().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
@@ -185,11 +203,13 @@ impl GrantsApi {
         appid: &Id,
         target: RedirectTarget,
         decision: Decision,
-    ) -> Result<GrantAnswer, ErrorResponse> {
+    ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
         let (presence, app) = (user.service(), appid.app()?);
         let name = presence.grants().find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => presence.grants().grant(user.caller.user, app, &target).await?.redirect,
+            Decision::Yes => {
+                presence.grants().grant(user.caller.user, app, &target).await?.redirect
+            }
             Decision::No => presence.grants().decline(app, &target).await?,
         };
         Ok(match redirect {

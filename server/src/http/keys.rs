@@ -1,4 +1,5 @@
-//! The API keys of an Application: several at once, so that one can be changed without a gap.
+//! The API keys of an Application. An Application can have several at once, so that it can replace
+//! one without an interruption.
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -8,28 +9,35 @@ use presence_core::ApiKey;
 use presence_core::UnixMillis;
 use secrecy::ExposeSecret;
 
-use super::ApiTag;
 use super::credential::AccountAuth;
-use super::error_response::ErrorResponse;
+use super::operation_error::{ApplicationErrors, OperationError, declared_errors};
+use super::tag::ApiTag;
 use super::views::{Done, Id, example};
 
 pub(super) struct KeysApi;
 
+declared_errors! {
+    /// The errors of creating a key.
+    CreateKeyErrors: [TooLarge, UnknownApplication, DomainNotVerified, StorageUnavailable];
+    /// The errors of deleting a key.
+    DeleteKeyErrors: [UnknownApplication, NotFound, StorageUnavailable];
+}
+
 /// A new key.
 #[derive(Object)]
 #[oai(rename = "MadeKey", example)]
-struct MadeKeyView {
-    /// Its name.
+struct NewKeyView {
+    /// The number of the key.
     id: i64,
-    /// The key, shown this once.
+    /// The key itself, which is shown only once.
     api_key: String,
-    /// Its first characters, by which lists show it.
+    /// The first characters of the key, which lists show in its place.
     prefix: String,
-    /// When it was made.
+    /// The time at which the key was created.
     created_at: u64,
 }
 
-impl Example for MadeKeyView {
+impl Example for NewKeyView {
     fn example() -> Self {
         Self {
             id: 2,
@@ -44,13 +52,13 @@ impl Example for MadeKeyView {
 #[derive(Object)]
 #[oai(rename = "Key", skip_serializing_if_is_none)]
 struct KeyView {
-    /// Its name.
+    /// The number of the key.
     id: i64,
-    /// Its first characters.
+    /// The first characters of the key.
     prefix: String,
-    /// When it was made.
+    /// The time at which the key was created.
     created_at: u64,
-    /// When it was last used, to the minute.
+    /// The time of the last use, to the minute.
     last_used_at: Option<u64>,
 }
 
@@ -78,17 +86,17 @@ impl Example for KeyList {
     }
 }
 
-/// A key that was made.
+/// The response to the creation of a key.
 #[derive(ApiResponse)]
-enum KeyMade {
-    /// The key works.
+enum KeyCreated {
+    /// The key is valid from now on.
     #[oai(status = 201)]
     Created(
-        Json<MadeKeyView>,
-        /// Where the key is.
+        Json<NewKeyView>,
+        /// The path of the key.
         #[oai(header = "Location")]
         String,
-        /// No cache keeps it.
+        /// `no-store`, since the body has a secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -96,46 +104,51 @@ enum KeyMade {
 
 #[OpenApi(tag = "ApiTag::Applications")]
 impl KeysApi {
-    /// Make a further API key.
+    /// Create an API key.
     ///
-    /// It works beside the others, so that a key can be changed without a gap. It is shown this once.
+    /// It is valid beside the others, so that a key can be replaced without an interruption. It is
+    /// shown only once.
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
-    async fn create(&self, user: AccountAuth, appid: Path<Id>) -> Result<KeyMade, ErrorResponse> {
+    async fn create(
+        &self,
+        user: AccountAuth,
+        appid: Path<Id>,
+    ) -> Result<KeyCreated, OperationError<CreateKeyErrors>> {
         let app = appid.app()?;
         let made = user.service().api_keys().create(user.caller.user, app).await?;
         let location = format!("/apps/{app}/keys/{}", made.key.id);
-        let view = MadeKeyView {
+        let view = NewKeyView {
             id: made.key.id,
             api_key: made.secret.expose_secret().to_owned(),
             prefix: made.key.prefix,
             created_at: made.key.created_at.get(),
         };
-        Ok(KeyMade::Created(Json(view), location, "no-store".to_owned()))
+        Ok(KeyCreated::Created(Json(view), location, "no-store".to_owned()))
     }
 
     /// List the API keys.
     ///
-    /// By their first characters: the keys themselves are not kept.
+    /// The list has their first characters only: the server does not store the keys themselves.
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
     async fn list(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<KeyList>, ErrorResponse> {
+    ) -> Result<Json<KeyList>, OperationError<ApplicationErrors>> {
         let keys = user.service().api_keys().list(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
     /// Delete an API key.
     ///
-    /// Only the sockets that use it are closed.
+    /// The server closes the sockets that use this key, and no others.
     #[oai(path = "/apps/:appid/keys/:id", method = "delete", operation_id = "delete_key")]
     async fn delete(
         &self,
         user: AccountAuth,
         appid: Path<Id>,
         id: Path<i64>,
-    ) -> Result<Json<Done>, ErrorResponse> {
+    ) -> Result<Json<Done>, OperationError<DeleteKeyErrors>> {
         user.service().api_keys().delete(user.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }

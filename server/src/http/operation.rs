@@ -1,16 +1,17 @@
-//! Health and version, as Dockerflow wants them.
+//! Health and version, in the form of Dockerflow.
 
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::ApiTag;
 use super::build_info::BuildInfo;
+use super::operation_error::{NoErrors, OperationError};
 use super::request_context::RequestContext;
+use super::tag::ApiTag;
 
 pub(super) struct OperationApi;
 
-/// How the server is.
+/// The health of the server.
 #[derive(Object)]
 #[oai(example)]
 struct Health {
@@ -18,9 +19,9 @@ struct Health {
     status: String,
     /// `ok`, or `error`.
     database: String,
-    /// Whether devices of an earlier run may still be on their way back.
+    /// True while devices of an earlier run of the server may still reconnect.
     warming_up: bool,
-    /// Whether the server is in development mode.
+    /// True if the server is in development mode.
     development: bool,
 }
 
@@ -31,18 +32,18 @@ impl Example for Health {
     }
 }
 
-/// How the server is.
+/// The response of the health check.
 #[derive(ApiResponse)]
 enum Heartbeat {
-    /// Everything that the server needs answers.
+    /// The server and its database work.
     #[oai(status = 200)]
-    Fine(Json<Health>),
-    /// The database does not answer.
+    Healthy(Json<Health>),
+    /// The database does not respond.
     #[oai(status = 503)]
-    Ill(Json<Health>),
+    Unhealthy(Json<Health>),
 }
 
-/// The server answers.
+/// The state of a server that responds.
 #[derive(Object)]
 #[oai(example)]
 struct Alive {
@@ -58,11 +59,14 @@ impl Example for Alive {
 
 #[OpenApi(tag = "ApiTag::Operation")]
 impl OperationApi {
-    /// Whether the server and what it needs are well.
+    /// Check the health of the server and its database.
     ///
-    /// Asks the database. For monitoring; a server that is warming up is well.
+    /// For monitoring. A server that is warming up is healthy.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
-    async fn heartbeat(&self, request: RequestContext) -> Heartbeat {
+    async fn heartbeat(
+        &self,
+        request: RequestContext,
+    ) -> Result<Heartbeat, OperationError<NoErrors>> {
         let presence = &request.context.service;
         let answered = presence.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
@@ -72,24 +76,27 @@ impl OperationApi {
             warming_up: presence.is_warming_up(),
             development: presence.settings().development,
         });
-        if answered { Heartbeat::Fine(health) } else { Heartbeat::Ill(health) }
+        Ok(if answered { Heartbeat::Healthy(health) } else { Heartbeat::Unhealthy(health) })
     }
 
-    /// Whether the server answers at all.
+    /// Check that the server responds.
     ///
-    /// Asks nobody else. For a load balancer.
+    /// For a load balancer. The check does not use the database.
     #[oai(path = "/__lbheartbeat__", method = "get", operation_id = "load_balancer_heartbeat")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn load_balancer_heartbeat(&self) -> Json<Alive> {
-        Json(Alive::example())
+    async fn load_balancer_heartbeat(&self) -> Result<Json<Alive>, OperationError<NoErrors>> {
+        Ok(Json(Alive::example()))
     }
 
-    /// What runs.
+    /// Show the version of the server.
     ///
-    /// What the build said of itself; empty where it did not.
+    /// A field that was not set by the build is empty.
     #[oai(path = "/__version__", method = "get", operation_id = "version")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn version(&self, request: RequestContext) -> Json<BuildInfo> {
-        Json(BuildInfo::of(&request.context.version_file))
+    async fn version(
+        &self,
+        request: RequestContext,
+    ) -> Result<Json<BuildInfo>, OperationError<NoErrors>> {
+        Ok(Json(BuildInfo::of(&request.context.version_file)))
     }
 }

@@ -6,31 +6,41 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::ApiError;
-use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
 
 use crate::cookie::SetCookie;
 
-use super::ApiTag;
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
-use super::error_response::ErrorResponse;
+use super::operation_error::{NoErrors, OperationError, StorageErrors, declared_errors};
 use super::request_context::{self, RequestContext};
+use super::tag::ApiTag;
 use super::views::{Done, ScopeName, WithHeaders, example};
 
 pub(super) struct SessionApi;
 
-/// Who signs in.
+declared_errors! {
+    /// The errors of signing in.
+    SignInErrors: [
+        SlowDown,
+        IdentityUnavailable,
+        InvalidAssertion,
+        EmailMismatch,
+        StorageUnavailable,
+    ];
+}
+
+/// The proof of a user who signs in.
 #[derive(Object)]
 #[oai(example)]
 struct SignIn {
-    /// The e-mail that the assertion is said to prove.
+    /// The e-mail that the assertion must prove. May be left out.
     email: Option<String>,
-    /// An identity assertion made for this server's origin, or an ID token of a configured OpenID Connect issuer. It opens one session
-    /// only.
+    /// An identity assertion made for this server's origin, or an ID token of a configured OpenID
+    /// Connect issuer. It is valid for one session only.
     assertion: String,
-    /// What the session may do, `device` where it is not said.
+    /// The scope of the session. The default is `device`.
     scope: Option<ScopeName>,
 }
 
@@ -65,15 +75,15 @@ impl FromFields for SignIn {
 #[derive(Object)]
 #[oai(example)]
 struct SessionOpened {
-    /// The bearer token, shown this once.
+    /// The bearer token, which is shown only once.
     token: String,
     /// The verified e-mail.
     email: String,
-    /// What the session may do.
+    /// The scope of the session.
     scope: ScopeName,
-    /// When it ends.
+    /// The time at which the session ends.
     expires_at: u64,
-    /// What a write by cookie must carry in `X-CSRF-Token`.
+    /// The value of the header `X-CSRF-Token`, which every write by cookie must have.
     csrf_token: String,
 }
 
@@ -95,11 +105,12 @@ impl Example for SessionOpened {
 struct SessionView {
     /// The verified e-mail.
     email: String,
-    /// What the session may do.
+    /// The scope of the session.
     scope: ScopeName,
-    /// When it ends.
+    /// The time at which the session ends.
     expires_at: u64,
-    /// What a write by cookie must carry in `X-CSRF-Token`; only where the session is known by its cookie.
+    /// The value of the header `X-CSRF-Token`, which every write by cookie must have. Only if the
+    /// request was authenticated by the cookie.
     csrf_token: Option<String>,
 }
 
@@ -118,13 +129,14 @@ impl Example for SessionView {
 impl SessionApi {
     /// Sign in.
     ///
-    /// Answers the token of a new session. A browser on a page of this server's own origin gets it as a cookie too.
+    /// Returns the token of a new session. A browser on a page of this server's own origin also gets
+    /// it as a cookie.
     #[oai(path = "/session", method = "post", operation_id = "create_session")]
     async fn create(
         &self,
         request: RequestContext,
         body: JsonBody<SignIn>,
-    ) -> Result<WithHeaders<SessionOpened>, ErrorResponse> {
+    ) -> Result<WithHeaders<SessionOpened>, OperationError<SignInErrors>> {
         let SignIn { email, assertion, scope } = body.0;
         let scope = match scope {
             Some(ScopeName::Account) => Scope::Account,
@@ -132,8 +144,7 @@ impl SessionApi {
         };
         let presence = &request.context.service;
         let client = request.client;
-        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
-        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
+        let opened = presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.holder);
         let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
@@ -151,32 +162,35 @@ impl SessionApi {
         Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
     }
 
-    /// Who am I.
+    /// Show my session.
     ///
-    /// Whom the credential belongs to, what it may do, and until when.
+    /// Returns the user of the credential, its scope, and the time at which it ends.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, user: SessionAuth) -> Json<SessionView> {
-        Json(SessionView {
+    async fn show(&self, user: SessionAuth) -> Result<Json<SessionView>, OperationError<NoErrors>> {
+        Ok(Json(SessionView {
             email: user.caller.email.as_str().to_owned(),
             scope: user.caller.scope.into(),
             expires_at: user.caller.expires_at.get(),
             csrf_token: user.csrf_token(),
-        })
+        }))
     }
 
     /// Sign out.
     ///
-    /// Ends the session, and closes the sockets that were opened with its token.
+    /// This ends the session, and closes the sockets that were opened with its token.
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
-    async fn delete(&self, user: SessionAuth) -> Result<WithHeaders<Done>, ErrorResponse> {
+    async fn delete(
+        &self,
+        user: SessionAuth,
+    ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
         user.service().sessions().close(&user.caller).await?;
-        Ok(done_and_forgotten(user.clear_cookie()))
+        Ok(done_without_cookie(user.clear_cookie()))
     }
 }
 
-/// It was done, and the cookie goes where there was one.
-pub(super) fn done_and_forgotten(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
+/// Returns a success, with the header that removes the cookie if there was one.
+pub(super) fn done_without_cookie(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
     let answer = Response::new(Done::new());
     match clear_cookie {
         Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),

@@ -1,4 +1,4 @@
-//! What answers are made of, shared by several calls.
+//! The parts of responses that several operations share.
 
 mod device;
 pub(super) mod example;
@@ -10,13 +10,13 @@ use poem_openapi::{Enum, Object};
 use presence_core::{ApplicationState, Scope};
 use presence_protocol::{ApiError, Status};
 
-pub(super) use self::device::Device;
+pub(super) use self::device::DeviceParam;
 pub(super) use self::id::Id;
 
-/// An answer that holds a secret, or sets a header.
+/// A response that has headers of its own.
 pub(super) type WithHeaders<T> = Response<Json<T>>;
 
-/// It was done.
+/// The response of an operation that succeeded.
 #[derive(Object)]
 #[oai(rename = "Done", example)]
 pub(super) struct Done {
@@ -25,7 +25,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// The answer.
+    /// Returns the response.
     pub(super) fn new() -> Json<Self> {
         Json(Self::example())
     }
@@ -37,17 +37,17 @@ impl Example for Done {
     }
 }
 
-/// A refusal.
+/// An error.
 #[derive(Object)]
 #[oai(rename = "ApiError", skip_serializing_if_is_none)]
 pub(super) struct ErrorView {
     /// `KO`.
     result: String,
-    /// Which entry of the registry of errors.
+    /// The number of the error in the registry.
     errno: u16,
-    /// For people.
+    /// The error as a text for people.
     error: String,
-    /// Seconds to wait, where waiting helps.
+    /// The number of seconds to wait, if waiting helps.
     retry_after: Option<f64>,
 }
 
@@ -62,13 +62,13 @@ impl From<&ApiError> for ErrorView {
     }
 }
 
-/// What a session may do.
+/// The scope of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Scope", rename_all = "snake_case")]
 pub(super) enum ScopeName {
-    /// The device channel, and reading.
+    /// The Device Presence Channel, and reading.
     Device,
-    /// Also grants, devices, Applications and erasing.
+    /// All calls of a user: also grants, devices, Applications and erasing.
     Account,
 }
 
@@ -81,15 +81,15 @@ impl From<Scope> for ScopeName {
     }
 }
 
-/// How far an Application has come.
+/// The state of an Application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "AppState", rename_all = "snake_case")]
 pub(super) enum ApplicationStateName {
-    /// Its domain has yet to be verified.
+    /// Its domain has not been verified.
     Registered,
-    /// Its domain is verified, and it was never activated since.
+    /// Its domain is verified, and it has not been activated since.
     Verified,
-    /// It gets presence.
+    /// It can read presence.
     Active,
     /// Its domain is verified, and it was deactivated.
     Inactive,
@@ -106,15 +106,15 @@ impl From<ApplicationState> for ApplicationStateName {
     }
 }
 
-/// Whether somebody can be reached.
+/// The status of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Status", rename_all = "snake_case")]
 pub(super) enum StatusName {
-    /// Can be reached.
+    /// The user can be reached.
     Online,
-    /// Can be reached, and would rather not be.
+    /// The user can be reached, but prefers not to be.
     Unavailable,
-    /// Cannot be reached, or does not want to be seen.
+    /// The user cannot be reached, or is hidden.
     Offline,
 }
 

@@ -1,19 +1,18 @@
-//! Which settings of BrowserID go together.
+//! Checks the settings of BrowserID.
 
 use std::collections::BTreeSet;
 
 use presence_identity::browserid::is_issuer_host;
 
-use super::{BrowserIdDiscovery, Settings, SettingsError};
+use super::definition::{BrowserIdDiscovery, Settings};
+use super::error::{SettingsError, invalid};
 
-/// Whether the settings of BrowserID can be used.
+/// Checks the settings of BrowserID.
 ///
 /// # Errors
 ///
-/// [`SettingsError::Impossible`].
+/// [`SettingsError::Invalid`].
 pub(super) fn check(settings: &Settings) -> Result<(), SettingsError> {
-    let wrong =
-        |name, problem: &str| Err(SettingsError::Impossible { name, problem: problem.to_owned() });
     let fallback = Some(&settings.browserid_fallback).filter(|host| !host.is_empty());
     for (name, hosts) in [
         ("browserid_issuers", settings.browserid_issuers.as_slice()),
@@ -22,24 +21,24 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingsError> {
         ("browserid_allowed_issuers", settings.browserid_allowed_issuers.as_slice()),
     ] {
         if hosts.iter().any(|host| !is_issuer_host(host, settings.dev)) {
-            return wrong(
+            return invalid(
                 name,
                 "must be host names such as idp.example.org (localhost:PORT only in development mode)",
             );
         }
         let is_off = settings.browserid_discovery == BrowserIdDiscovery::Off;
         if is_off && !hosts.is_empty() {
-            return wrong(name, "is of no use while browserid_discovery is off");
+            return invalid(name, "has no effect while browserid_discovery is off");
         }
     }
     if settings.browserid_verified_email && settings.browserid_trusted_issuers.is_empty() {
-        return wrong("browserid_verified_email", "needs browserid_trusted_issuers");
+        return invalid("browserid_verified_email", "needs browserid_trusted_issuers");
     }
     Ok(())
 }
 
 impl Settings {
-    /// The hosts that are named in the settings, each of which is asked for its BrowserID keys.
+    /// Returns the hosts of the settings that are asked for their BrowserID keys.
     pub(crate) fn browserid_hosts(&self) -> BTreeSet<String> {
         let named = self.browserid_issuers.iter().chain(&self.browserid_trusted_issuers);
         let fallback = Some(&self.browserid_fallback).filter(|host| !host.is_empty());
@@ -51,16 +50,16 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn named(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
+    fn check_changed(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
         let mut settings = Settings::default();
         change(&mut settings);
         check(&settings).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn hosts_are_host_names_and_those_of_this_machine_are_for_development_only() {
+    fn hosts_must_be_host_names_and_loopback_hosts_need_development_mode() {
         let issuers = |host: &str, dev: bool| {
-            named(|settings| {
+            check_changed(|settings| {
                 settings.browserid_issuers = vec![host.to_owned()];
                 settings.dev = dev;
             })
@@ -83,23 +82,24 @@ mod tests {
                 "{host}: {problem}"
             );
         }
-        let fallback = named(|settings| settings.browserid_fallback = "localhost:1".to_owned());
+        let fallback =
+            check_changed(|settings| settings.browserid_fallback = "localhost:1".to_owned());
         assert!(fallback.unwrap_err().starts_with("browserid_fallback must be"));
     }
 
     #[test]
-    fn settings_that_would_do_nothing_are_refused() {
-        let off = named(|settings| {
+    fn settings_without_effect_are_rejected() {
+        let off = check_changed(|settings| {
             settings.browserid_discovery = BrowserIdDiscovery::Off;
             settings.browserid_trusted_issuers = vec!["idp.example.org".to_owned()];
         });
-        assert!(off.unwrap_err().starts_with("browserid_trusted_issuers is of no use"));
-        let alone = named(|settings| settings.browserid_verified_email = true);
+        assert!(off.unwrap_err().starts_with("browserid_trusted_issuers has no effect"));
+        let alone = check_changed(|settings| settings.browserid_verified_email = true);
         assert!(alone.unwrap_err().starts_with("browserid_verified_email needs"));
     }
 
     #[test]
-    fn who_may_speak_for_others_is_asked_without_being_named_twice() {
+    fn trusted_and_fallback_issuers_are_asked_without_being_listed() {
         let settings = Settings {
             browserid_issuers: vec!["a.example".to_owned()],
             browserid_trusted_issuers: vec!["b.example".to_owned()],

@@ -1,4 +1,4 @@
-//! What each part of the server is told of the settings, in its own units.
+//! Turns the settings into those of each part of the server, in its own types and units.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use presence_service::operator_access::OperatorTokenDigest;
 use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 
-use super::{Settings, check, origin};
-use crate::acceptor::Silences;
-use crate::client_address::Proxies;
+use super::definition::Settings;
+use super::values::{network, origin};
+use crate::client_address::TrustedProxies;
+use crate::connection::deadline::ConnectionTimeouts;
 use crate::socket::registry::SocketLimits;
 use crate::tls::TlsFiles;
 
 impl Settings {
-    /// Where the server is reached from outside, once it is known where it listens.
+    /// Returns the URL by which clients reach a server that listens on this address.
     pub fn public_url(&self, listening: SocketAddr) -> Option<Url> {
         if self.public_url.is_empty() {
             Url::parse(&format!("{}://{listening}", self.scheme())).ok()
@@ -25,17 +26,17 @@ impl Settings {
         }
     }
 
-    /// By what the operator is known, where there is one.
+    /// Returns the digest of the operator's token, if an operator is configured.
     pub fn admin_token_digest(&self) -> Option<OperatorTokenDigest> {
         OperatorTokenDigest::parse(&self.admin_token_digest)
     }
 
-    /// What the server itself speaks: `https` where it has a certificate.
+    /// Returns the URL scheme of the server itself: `https` if it has a certificate.
     pub fn scheme(&self) -> &'static str {
         if self.tls_certificate.is_empty() { "http" } else { "https" }
     }
 
-    /// The files to serve TLS with, where they are given.
+    /// Returns the files for TLS, if they are configured.
     pub(crate) fn tls(&self) -> Option<TlsFiles> {
         (!self.tls_certificate.is_empty()).then(|| TlsFiles {
             certificate: self.tls_certificate.clone().into(),
@@ -43,18 +44,18 @@ impl Settings {
         })
     }
 
-    /// Where the metrics are served, if not beside everything else.
+    /// Returns the address of the metrics, if they have one of their own.
     pub(crate) fn metrics_listen(&self) -> Option<SocketAddr> {
         self.metrics_listen.parse().ok()
     }
 
-    /// The proxies that are believed.
-    pub(crate) fn proxies(&self) -> Proxies {
-        self.trusted_proxies.iter().filter_map(|text| check::network(text)).collect()
+    /// Returns the trusted proxies.
+    pub(crate) fn proxies(&self) -> TrustedProxies {
+        self.trusted_proxies.iter().filter_map(|text| network(text)).collect()
     }
 
-    /// What the service is told.
-    pub fn service(&self) -> ServiceSettings {
+    /// Returns the settings of the service.
+    pub fn service_settings(&self) -> ServiceSettings {
         ServiceSettings {
             development: self.dev,
             session: seconds(self.session_seconds),
@@ -93,8 +94,8 @@ impl Settings {
         }
     }
 
-    /// What the sockets are told.
-    pub fn sockets(&self) -> SocketLimits {
+    /// Returns the limits of sockets.
+    pub fn socket_limits(&self) -> SocketLimits {
         SocketLimits {
             device_frame: self.device_frame_bytes,
             app_frame: self.app_frame_bytes,
@@ -104,27 +105,27 @@ impl Settings {
         }
     }
 
-    /// How long an operator stays signed in.
+    /// Returns the lifetime of an operator's session.
     pub(crate) fn admin_session(&self) -> Duration {
         seconds(self.admin_session_seconds)
     }
 
-    /// How long the sockets are told to go.
-    pub fn drain(&self) -> Duration {
+    /// Returns the time over which all sockets are closed when the server stops.
+    pub fn drain_time(&self) -> Duration {
         seconds(self.drain_seconds)
     }
 
-    /// How long nothing may be written to a connection.
-    pub(crate) fn silences(&self) -> Silences {
-        let first = seconds(self.request_seconds);
-        Silences {
+    /// Returns the timeouts of connections that are not a WebSocket.
+    pub(crate) fn connection_timeouts(&self) -> ConnectionTimeouts {
+        let first_request = seconds(self.request_seconds);
+        ConnectionTimeouts {
             handshake: seconds(self.tls_handshake_seconds),
-            first,
-            later: first.max(seconds(self.ping_seconds) * 2 + Duration::from_secs(5)),
+            first_request,
+            keep_alive: first_request.max(seconds(self.ping_seconds) * 2 + Duration::from_secs(5)),
         }
     }
 
-    /// How often the certificate's files are looked at.
+    /// Returns the interval of the checks for a new certificate, if there are any.
     pub(crate) fn tls_reload(&self) -> Option<Duration> {
         (self.tls_reload_seconds > 0.0).then(|| Duration::from_secs_f64(self.tls_reload_seconds))
     }

@@ -1,4 +1,4 @@
-//! The list of OpenID Connect issuers: tables in the file, JSON in a flag or in the environment.
+//! The list of OpenID Connect issuers: tables in the file, JSON in a flag or the environment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,23 +13,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct OidcIssuers(Vec<IssuerSettings>);
 
 impl OidcIssuers {
-    /// The issuers.
+    /// Returns the issuers.
     pub fn as_slice(&self) -> &[IssuerSettings] {
         &self.0
     }
 
-    /// Whether they can be, alone and together.
+    /// Checks each issuer, and all together.
+    ///
+    /// # Errors
+    ///
+    /// The reason in one line.
     pub(super) fn check(&self, development: bool) -> Result<(), String> {
         check_all(&self.0, development)
     }
 
-    /// The same without secrets.
-    pub(super) fn hidden(&self) -> Self {
-        let hide = |issuer: &IssuerSettings| IssuerSettings {
+    /// Returns the issuers without their secrets.
+    pub(super) fn redacted(&self) -> Self {
+        let redact = |issuer: &IssuerSettings| IssuerSettings {
             client_secret: issuer.client_secret.as_ref().map(|_| ClientSecret::hidden()),
             ..issuer.clone()
         };
-        Self(self.0.iter().map(hide).collect())
+        Self(self.0.iter().map(redact).collect())
     }
 }
 
@@ -75,7 +79,7 @@ mod tests {
 
     const GUIDE: &str = include_str!("../../SIGN-IN.md");
 
-    /// The settings that the guide shows.
+    /// Returns the settings that the guide shows.
     fn snippets() -> Vec<&'static str> {
         let mut blocks = GUIDE.split("```toml\n");
         blocks.next();
@@ -90,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_guide_shows_can_be_used_alone_and_together() {
+    fn the_examples_of_the_guide_can_be_used_alone_and_together() {
         let snippets = snippets();
         let names: Vec<_> = snippets
             .iter()
@@ -102,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_tells_every_setting() {
+    fn the_guide_describes_every_field() {
         let settings = load(snippets()[0]);
         let all = serde_json::to_value(&settings.oidc_issuers).unwrap();
         for name in all[0].as_object().unwrap().keys() {
@@ -114,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_shown_nowhere() {
+    fn a_secret_is_never_shown() {
         let settings = load(snippets()[0]);
         assert!(
-            !settings.shown().contains("GOCSPX") && !format!("{settings:?}").contains("GOCSPX")
+            !settings.redacted().contains("GOCSPX") && !format!("{settings:?}").contains("GOCSPX")
         );
-        assert_eq!(load(&settings.shown()).oidc_issuers, settings.oidc_issuers.hidden());
+        assert_eq!(load(&settings.redacted()).oidc_issuers, settings.oidc_issuers.redacted());
     }
 }

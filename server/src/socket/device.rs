@@ -7,14 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_core::phase::{AuthenticatedDevice, FirstFrame, FrameAction, SessionDeadline};
+use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
 use presence_core::{Notification, Settlement};
-use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::device::{self, DeviceCommand, DeviceRequest};
 use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
 };
-use presence_service::attempts::Attempt;
 use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
 use presence_service::hub::DeviceConnection;
 use presence_service::proofs::{self, VerifiedProof};
@@ -91,18 +90,18 @@ impl DeviceProtocol {
 
     fn take(&mut self, request: DeviceRequest) -> Result<(), ApiError> {
         let Some(guest) = &mut self.guest else {
-            let claim = FirstFrame::from_request(request)?;
+            let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
-            let (client, attempt) = (self.client, attempt(&claim.proof));
+            let client = self.client;
             // Whom we keep waiting for too long has done nothing wrong.
             self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                let opening = presence.open_device(claim, bell, Some(client));
-                Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
+                let opened = presence.devices().open(claim, bell, client).await;
+                Event::Opened(opened.map(Box::new))
             }));
             return Ok(());
         };
-        let heard = guest.known.handle_frame(request, self.presence.now(), proofs::proof_digest)?;
+        let heard = guest.known.hear(request, self.presence.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.devices().check_rate(guest.seat.user(), &guest.known.device, command)?;
         match heard {
@@ -112,9 +111,8 @@ impl DeviceProtocol {
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
                 self.pending = Some(Box::pin(async move {
-                    let attempt = attempt(&proof);
-                    let renewing = presence.renew(proof, of, mailbox, Some(client));
-                    Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
+                    let renewed = presence.devices().renew(proof, of, mailbox, client).await;
+                    Event::Renewed(renewed, command)
                 }));
             }
         }
@@ -126,7 +124,8 @@ impl DeviceProtocol {
         match self.presence.devices().apply(&guest.seat, command) {
             CommandOutcome::Done => self.reply_ok(),
             CommandOutcome::Settling(answer) => {
-                self.pending = Some(Box::pin(async move { Event::Settled(settlement_result(answer).await) }));
+                self.pending =
+                    Some(Box::pin(async move { Event::Settled(settlement_result(answer).await) }));
             }
         }
     }
@@ -137,7 +136,7 @@ impl DeviceProtocol {
             Event::Opened(Err(ko)) => self.on_turned_away(&ko),
             Event::Renewed(Ok(identified), command) => {
                 if let Some(guest) = &mut self.guest {
-                    guest.known.renew(identified.digest, identified.expires_at);
+                    guest.known.renew(identified.digest(), identified.expires_at());
                 }
                 self.apply(command);
             }
@@ -147,7 +146,7 @@ impl DeviceProtocol {
     }
 
     fn on_opened(&mut self, open: OpenedDevice) {
-        let OpenedDevice { known, seat, mailbox, pending } = open;
+        let OpenedDevice { device: known, connection: seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
@@ -180,7 +179,7 @@ impl DeviceProtocol {
         let id = self.id.take();
         self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
-        if too_fast && self.patience.record(self.presence.steady()) {
+        if too_fast && self.patience.is_over(self.presence.steady()) {
             self.out.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
@@ -266,9 +265,9 @@ impl ProtocolState for DeviceProtocol {
         let now = self.presence.now();
         let guest = self.guest.as_mut()?;
         loop {
-            match guest.known.check_session(now) {
-                SessionDeadline::CheckAt(at) => return Some(at - now),
-                SessionDeadline::Warn(seconds) => {
+            match guest.known.due(now) {
+                SessionDeadline::Nothing(at) => return Some(at - now),
+                SessionDeadline::Announce(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
                     self.bell.wake();
                 }
@@ -301,16 +300,8 @@ impl ProtocolState for DeviceProtocol {
     fn end(self, clean: bool) {
         if let Some(guest) = self.guest {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
-            guest.seat.disconnect(clean);
+            guest.seat.leave(clean);
         }
-    }
-}
-
-/// What is tried with a proof.
-fn attempt(proof: &Proof) -> Attempt {
-    match proof {
-        Proof::Assertion(_) => Attempt::Assertion,
-        Proof::Token(_) => Attempt::Secret,
     }
 }
 

@@ -1,7 +1,7 @@
-//! Which pages may open sockets.
+//! The check of the origin of a page that opens a socket.
 //!
-//! A browser tells with every socket from which origin the page comes that opens it, and lets any page open one. So a page of somebody
-//! else is refused here, before it can say anything. What is no browser tells no origin, and is let in.
+//! Browsers let any page open a socket to any server, and send the page's origin with the request.
+//! Pages of other origins are therefore refused here. Other clients send no origin, and are accepted.
 
 use std::collections::HashSet;
 
@@ -11,39 +11,39 @@ use url::Url;
 
 use crate::settings::Settings;
 
-/// Stands for all origins.
-const ALL: &str = "*";
+/// The setting that allows all origins.
+const ALL_ORIGINS: &str = "*";
 
 /// The origins of pages that may open sockets.
 #[derive(Debug)]
-pub struct Origins {
+pub struct AllowedOrigins {
     known: HashSet<String>,
-    all: bool,
+    allows_all: bool,
 }
 
-impl Origins {
-    /// The server's own, and those of the settings.
-    pub fn of(own: Vec<String>, settings: &Settings) -> Self {
+impl AllowedOrigins {
+    /// Allows the server's own origins and those of the settings.
+    pub fn new(own: Vec<String>, settings: &Settings) -> Self {
         let allowed = &settings.allowed_origins;
         let others = allowed.iter().filter_map(|text| Url::parse(text).ok());
         let others = others.map(|url| url.origin().ascii_serialization());
         Self {
             known: own.into_iter().chain(others).collect(),
-            all: allowed.iter().any(|text| text == ALL),
+            allows_all: allowed.iter().any(|text| text == ALL_ORIGINS),
         }
     }
 
-    /// Lets a request in that comes from no page, or from one of these.
+    /// Accepts a request without an origin, or from an allowed origin.
     ///
     /// # Errors
     ///
     /// `forbidden`.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let mut told = headers.get_all(header::ORIGIN).iter();
+        let mut origins = headers.get_all(header::ORIGIN).iter();
         let is_known = |origin: &header::HeaderValue| {
             origin.to_str().is_ok_and(|origin| self.known.contains(origin))
         };
-        if self.all || told.all(is_known) {
+        if self.allows_all || origins.all(is_known) {
             return Ok(());
         }
         Err(ApiError::detailed(Errno::Forbidden, "pages of this origin may not open sockets"))

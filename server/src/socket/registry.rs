@@ -1,4 +1,5 @@
-//! What all sockets share: the service, their limits, the wheel, and the register from which they are drained.
+//! The state that all sockets share: the service, the limits, the timers, and the register of open
+//! sockets, from which they are drained.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,54 +11,58 @@ use presence_service::{PresenceService, SocketWaker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::origins::Origins;
+use super::origins::AllowedOrigins;
 use super::timer_wheel::TimerWheel;
 use crate::meter::{Channel, ChannelMeter};
 
-/// How many sockets are told to go at once while draining.
+/// The number of batches in which a drain closes all sockets.
 const DRAIN_BATCHES: u32 = 20;
 
 /// The limits of a socket.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketLimits {
-    /// The most bytes of a frame from a device.
+    /// The maximum number of bytes of a frame from a device.
     pub device_frame: usize,
-    /// The most bytes of a frame from an AppService.
+    /// The maximum number of bytes of a frame from an AppService.
     pub app_frame: usize,
-    /// How long a new socket may stay unknown.
+    /// The time in which a new socket must authenticate.
     pub hello: Duration,
-    /// How often a silent peer is pinged; one silent for two intervals is dead.
+    /// The silence after which a peer is pinged; after two of them its connection is lost.
     pub ping: Duration,
-    /// How long a peer may let what is written to it wait.
+    /// The time in which a peer must read what is written to it.
     pub write: Duration,
 }
 
-/// What all sockets share.
+/// The state that all sockets share.
 pub struct SocketRegistry {
     pub(crate) service: Arc<PresenceService>,
     pub(crate) limits: SocketLimits,
-    pub(crate) origins: Origins,
-    pub(crate) wheel: TimerWheel,
+    pub(crate) origins: AllowedOrigins,
+    pub(crate) timers: TimerWheel,
     pub(crate) tasks: TaskTracker,
     device_meter: ChannelMeter,
     app_meter: ChannelMeter,
     open: Mutex<HashMap<u64, Weak<SocketWaker>>>,
-    turns: AtomicU64,
-    /// The code that sockets are told to go with, once the server stops.
-    farewell: OnceLock<CloseCode>,
+    next_id: AtomicU64,
+    /// The code that sockets are closed with, once the server stops.
+    drain_code: OnceLock<CloseCode>,
 }
 
-/// A socket's entry in the register; dropping it strikes it out.
-pub(crate) struct Entry {
+/// A socket's entry in the register. Dropping it removes the entry.
+pub(crate) struct Registration {
     sockets: Arc<SocketRegistry>,
-    turn: u64,
+    id: u64,
 }
 
 impl SocketRegistry {
-    /// A register without sockets.
-    pub fn new(service: Arc<PresenceService>, limits: SocketLimits, origins: Origins) -> Self {
+    /// Creates a register without sockets.
+    pub fn new(
+        service: Arc<PresenceService>,
+        limits: SocketLimits,
+        origins: AllowedOrigins,
+    ) -> Self {
         Self {
-            wheel: TimerWheel::new(service.clock()),
+            timers: TimerWheel::new(service.clock()),
             service,
             limits,
             origins,
@@ -65,41 +70,41 @@ impl SocketRegistry {
             device_meter: ChannelMeter::new(Channel::Device),
             app_meter: ChannelMeter::new(Channel::App),
             open: Mutex::default(),
-            turns: AtomicU64::new(0),
-            farewell: OnceLock::new(),
+            next_id: AtomicU64::new(0),
+            drain_code: OnceLock::new(),
         }
     }
 
-    /// Turns the wheel until it is told to stop.
-    pub async fn turn(&self, stop: CancellationToken) {
-        self.wheel.turn(stop).await;
+    /// Fires the timers of all sockets, until `stop`.
+    pub async fn run_timers(&self, stop: CancellationToken) {
+        self.timers.run(stop).await;
     }
 
-    /// Whether the server is shutting down.
+    /// Returns true while the server closes its sockets before it stops.
     pub fn is_draining(&self) -> bool {
-        self.farewell.get().is_some()
+        self.drain_code.get().is_some()
     }
 
-    /// Closes all sockets, in batches over a time, so that not all come back at once; then waits for them. False where
-    /// some had to be left.
-    pub async fn drain(&self, farewell: CloseCode, over: Duration, patience: Duration) -> bool {
-        let farewell = *self.farewell.get_or_init(|| farewell);
+    /// Closes all sockets with a code, in batches over a time, so that not all clients reconnect at
+    /// once. Then waits for them, and returns false if some are still open after `timeout`.
+    pub async fn drain(&self, code: CloseCode, over: Duration, timeout: Duration) -> bool {
+        let code = *self.drain_code.get_or_init(|| code);
         self.tasks.close();
         let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let bells = sockets.iter().filter_map(Weak::upgrade);
-            bells.for_each(|bell| bell.close(farewell));
+            bells.for_each(|bell| bell.close(code));
             tokio::time::sleep(over / DRAIN_BATCHES).await;
         }
         self.with(|open| {
-            let late = open.values().filter_map(Weak::upgrade);
-            late.for_each(|bell| bell.close(farewell));
+            let rest = open.values().filter_map(Weak::upgrade);
+            rest.for_each(|bell| bell.close(code));
         });
-        tokio::time::timeout(patience, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()
     }
 
-    /// What is counted of a channel.
+    /// Returns the metrics of a channel.
     pub(crate) fn meter(&self, channel: Channel) -> &ChannelMeter {
         match channel {
             Channel::Device => &self.device_meter,
@@ -107,13 +112,14 @@ impl SocketRegistry {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Entry {
-        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        self.with(|open| open.insert(turn, Arc::downgrade(bell)));
-        if let Some(farewell) = self.farewell.get() {
-            bell.close(*farewell);
+    /// Registers a new socket. During a drain, closes it at once.
+    pub(crate) fn register(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Registration {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.with(|open| open.insert(id, Arc::downgrade(bell)));
+        if let Some(code) = self.drain_code.get() {
+            bell.close(*code);
         }
-        Entry { sockets: Arc::clone(self), turn }
+        Registration { sockets: Arc::clone(self), id }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
@@ -121,15 +127,15 @@ impl SocketRegistry {
     }
 }
 
-impl Entry {
-    /// The number of the connection.
-    pub(crate) fn turn(&self) -> u64 {
-        self.turn
+impl Registration {
+    /// Returns the number of the socket, unique while the server runs.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 }
 
-impl Drop for Entry {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.sockets.with(|open| open.remove(&self.turn));
+        self.sockets.with(|open| open.remove(&self.id));
     }
 }

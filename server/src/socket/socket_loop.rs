@@ -21,8 +21,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tracing::span::EnteredSpan;
 use tracing::{Level, Span};
 
-use super::registry::{Entry, SocketRegistry};
-use crate::acceptor::Link;
+use super::registry::{Registration, SocketRegistry};
+use crate::connection::transport::Transport;
 use crate::meter::Channel;
 
 /// How many frames one socket may read before others get their turn.
@@ -49,7 +49,7 @@ pub(crate) trait ProtocolState: Send {
     /// Drives what is under way.
     fn drive(&mut self, context: &mut Context<'_>);
 
-    /// Drops what is under way: nobody will handle_frame of it, and it may hold what others wait for.
+    /// Drops what is under way: nobody waits for it, and it may hold what others wait for.
     fn cancel_pending(&mut self);
 
     /// The next frame to write.
@@ -90,7 +90,7 @@ pub(crate) enum Outgoing {
 
 /// A socket with its conversation.
 pub(crate) struct SocketLoop<C> {
-    socket: WebSocketStream<Link>,
+    socket: WebSocketStream<Transport>,
     conversation: C,
     bell: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
@@ -124,7 +124,7 @@ enum Ended {
 
 impl<C: ProtocolState> SocketLoop<C> {
     pub(crate) fn new(
-        socket: WebSocketStream<Link>,
+        socket: WebSocketStream<Transport>,
         conversation: C,
         bell: Arc<SocketWaker>,
         sockets: Arc<SocketRegistry>,
@@ -150,10 +150,10 @@ impl<C: ProtocolState> SocketLoop<C> {
 
     /// Runs until the socket has ended, then strikes it out of the register.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
-    pub(crate) fn run(mut self, entry: Entry) -> impl Future<Output = ()> + Send {
+    pub(crate) fn run(mut self, entry: Registration) -> impl Future<Output = ()> + Send {
         async move {
-            self.id = entry.turn();
-            let _counted = self.sockets.meter(C::CHANNEL).connection();
+            self.id = entry.id();
+            let _counted = self.sockets.meter(C::CHANNEL).count_connection();
             let ended = std::future::poll_fn(|context| self.turn(context)).await;
             let _span = self.span();
             self.conversation.end(matches!(ended, Ended::Clean));
@@ -236,7 +236,7 @@ impl<C: ProtocolState> SocketLoop<C> {
 
     fn send_text(&mut self, bytes: Bytes) {
         let size = bytes.len();
-        self.sockets.meter(C::CHANNEL).said.increment(1);
+        self.sockets.meter(C::CHANNEL).sent.increment(1);
         match Utf8Bytes::try_from(bytes) {
             Ok(text) => self.send(Message::Text(text), size),
             Err(error) => tracing::error!(%error, "a frame of ours was not UTF-8"),
@@ -275,7 +275,9 @@ impl<C: ProtocolState> SocketLoop<C> {
         match message {
             Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets.meter(C::CHANNEL).frame(|| self.conversation.handle_frame(&text));
+                self.sockets
+                    .meter(C::CHANNEL)
+                    .record_frame(|| self.conversation.handle_frame(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -401,6 +403,6 @@ impl<C: ProtocolState> SocketLoop<C> {
             return;
         }
         self.called_at = Some(at);
-        self.sockets.wheel.schedule(at - now, &self.bell);
+        self.sockets.timers.schedule(at - now, &self.bell);
     }
 }

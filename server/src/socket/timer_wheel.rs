@@ -44,7 +44,7 @@ impl TimerWheel {
     }
 
     /// Turns until it is told to stop.
-    pub(crate) async fn turn(&self, stop: CancellationToken) {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
 use presence_protocol::app::{AppServiceAuth, SUBPROTOCOL};
-use presence_protocol::{ApiError, AppId, Errno};
+use presence_protocol::{ApiError, Errno};
 use presence_service::SocketWaker;
-use presence_service::attempts::Attempt;
+use presence_service::app_services::RequestedApplication;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -18,7 +18,7 @@ use super::device::DeviceProtocol;
 use super::registry::SocketRegistry;
 use super::socket_loop::{ProtocolState, SocketLoop};
 use crate::client_address;
-use crate::handover::{self, Bare};
+use crate::connection::{PendingUpgrade, UpgradedConnection};
 
 /// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
 const DEVICE_READ_BUFFER: usize = 512;
@@ -50,19 +50,15 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
 /// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
 pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::of(sockets, request)?;
-    let (app, unknown) = named_app(request);
+    let app = named_app(request);
     let bearer = bearer(request)?;
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
-        if unknown {
-            return Err(Errno::InvalidApiKey.into());
-        }
-        let presence = &sockets.service;
-        presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
+        sockets.service.app_services().authenticate(app, key, handshake.client).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.service);
-    let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
+    let upgraded = Upgraded { app, paged, bearer, client: handshake.client };
     let mut response = handshake.accept(sockets, request, config, |bell| {
         AppServiceProtocol::new(presence, bell, upgraded)
     })?;
@@ -108,18 +104,20 @@ impl Handshake {
         config: WebSocketConfig,
         conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let upgrade = request.take_upgrade().map_err(|_| {
+        let upgrade = request.data::<PendingUpgrade>().cloned().ok_or_else(|| {
             ApiError::detailed(Errno::InvalidField, "this connection cannot be upgraded")
         })?;
         let shared = Arc::clone(sockets);
         let task = async move {
-            let Ok(upgraded) = upgrade.await else { return };
-            let Some(Bare { link, early }) = handover::unwrap(upgraded).await else { return };
+            let Some(upgraded) = upgrade.complete().await else { return };
+            let UpgradedConnection { transport, read_ahead } = upgraded;
+            let (read_ahead, config) = (read_ahead.into(), Some(config));
             let socket =
-                WebSocketStream::from_partially_read(link, early, Role::Server, Some(config)).await;
+                WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, config)
+                    .await;
             let bell = Arc::new(SocketWaker::default());
-            let entry = shared.enter(&bell);
-            tracing::debug!(conn.id = entry.turn(), address = %self.client, "socket.open");
+            let entry = shared.register(&bell);
+            tracing::debug!(conn.id = entry.id(), address = %self.client, "socket.open");
             let conversation = conversation(Arc::clone(&bell));
             let driver = SocketLoop::new(socket, conversation, bell, Arc::clone(&shared));
             // In a task of its own, so that an open socket does not keep the memory of its opening.
@@ -159,11 +157,11 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
 }
 
 /// The Application in the path; without one, the key names it.
-fn named_app(request: &Request) -> (Option<AppId>, bool) {
+fn named_app(request: &Request) -> RequestedApplication {
     let text = request.uri().path().strip_prefix("/myapps").unwrap_or_default();
     match text.trim_matches('/') {
-        "" => (None, false),
-        text => text.parse().map_or((None, true), |app| (Some(app), false)),
+        "" => RequestedApplication::OfKey,
+        text => text.parse().map_or(RequestedApplication::Unknown, RequestedApplication::Id),
     }
 }
 

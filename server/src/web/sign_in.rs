@@ -96,8 +96,8 @@ pub(super) async fn development(
         let page = SignInPage { problem, name: name.to_owned(), ..page(visitor, return_path) };
         return Ok(visitor.show_problem(&page, StatusCode::BAD_REQUEST));
     };
-    let (presence, email) = (&context.service, Some(email.as_str()));
-    let opened = presence.open_session(&assertion, email, Scope::Account, Some(client)).await?;
+    let (sessions, email) = (context.service.sessions(), Some(email.as_str()));
+    let opened = sessions.open(&assertion, email, Scope::Account, client).await?;
     Ok(enter(visitor, &opened, &return_path).await)
 }
 

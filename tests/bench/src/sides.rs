@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use presence_tests::{ServerOptions, Server};
+use presence_tests::{Server, ServerOptions};
 
 use crate::floor::Floor;
 use crate::system::{Half, Process, run_on};
@@ -94,9 +94,10 @@ pub(crate) fn unlimited() -> ServerOptions {
         "sockets-per-app",
     ]
     .into_iter()
-    .fold(ServerOptions::default().with("log", "error").with("ping-seconds", 600), |options, limit| {
-        options.with(limit, 1_000_000)
-    })
+    .fold(
+        ServerOptions::default().with("log", "error").with("ping-seconds", 600),
+        |options, limit| options.with(limit, 1_000_000),
+    )
 }
 
 /// What some work took.

@@ -1,7 +1,7 @@
 //! How an AppService proves which Application speaks.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest, forged};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -154,7 +154,8 @@ async fn the_subprotocol_is_chosen_only_where_it_is_offered() {
     let (application, _, _) = server.application_with("alice").await;
     let plain = Socket::open(&server, SocketRequest::app(&application)).await;
     assert_eq!(plain.subprotocol, None);
-    let way = SocketRequest::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
+    let way =
+        SocketRequest::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
     let mut socket = Socket::app(&server, &application, way).await;
     assert_eq!(socket.subprotocol.as_deref(), Some("presence.v1"));
     assert_eq!(socket.receive().await["snapshot"], true);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{SocketEnd, ServerOptions, TIMEOUT, Server, Socket, SocketRequest};
+use presence_tests::{Server, ServerOptions, Socket, SocketEnd, SocketRequest, TIMEOUT};
 use serde_json::json;
 
 #[tokio::test]
@@ -50,7 +50,8 @@ async fn who_lets_what_is_written_wait_too_long_loses_the_connection() {
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = json!({"status": "online", "message": "\u{1d11e}".repeat(128)});
-    let _device = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let _device =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let way = SocketRequest::app(&application).v1();
     let mut lazy = Socket::app(&server, &application, way.clone().small_receive_buffer()).await;
     // The answers are more than all buffers between the two take.
@@ -88,7 +89,8 @@ async fn receipts_that_are_not_read_are_never_left_out_but_end_the_connection() 
     }
     lazy.expect_close(CloseCode::TooSlowOrTooFast).await;
     let auth = json!({"receipts": true, "cursor": snapshot["cursor"]});
-    let mut back = Socket::app_with(&server, &application, SocketRequest::app(&application).v1(), auth).await;
+    let mut back =
+        Socket::app_with(&server, &application, SocketRequest::app(&application).v1(), auth).await;
     let frame = back.receive().await;
     assert_eq!((&frame["gap"], &frame["snapshot"]), (&json!(true), &json!(true)), "{frame}");
 }

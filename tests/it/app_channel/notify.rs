@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno, Puid};
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 fn item(uid: Puid, message: &str) -> Value {

@@ -15,7 +15,13 @@ async fn a_query_is_answered_in_order_and_each_by_itself() {
     let revoked = bob.grant(&application).await;
     bob.revoke(&application).await;
     let hello = json!({"status": "online", "message": "Hi"});
-    let _device = Socket::open_authenticated(&server, presence_tests::SocketRequest::device(), "alice", hello).await;
+    let _device = Socket::open_authenticated(
+        &server,
+        presence_tests::SocketRequest::device(),
+        "alice",
+        hello,
+    )
+    .await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let uids = json!([carols, alice, elsewhere, revoked, "nonsense", alice]);
     let reply = stream.ask(json!({"action": "query", "uids": uids, "id": 1})).await;

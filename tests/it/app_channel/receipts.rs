@@ -39,7 +39,8 @@ async fn a_receipt_tells_how_a_notification_was_taken() {
     plain_taker.close(None).await;
 
     let hello = json!({"status": "online", "acks": true});
-    let mut acking = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let mut acking =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     stream.receive_until(|frame| frame["presence"][0]["status"] == "online").await;
     let id = send(&application, uid, json!({})).await;
     let heard = acking.receive().await;
@@ -78,7 +79,8 @@ async fn a_receipt_tells_that_a_notification_was_never_taken() {
 
 #[tokio::test]
 async fn the_oldest_of_a_full_queue_is_told_to_be_dropped() {
-    let server = Server::start(presence_tests::ServerOptions::default().with("notify-burst", 1000)).await;
+    let server =
+        Server::start(presence_tests::ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let oldest = send(&application, uid, json!({})).await;
@@ -96,7 +98,8 @@ async fn receipts_go_to_those_only_who_asked_for_them() {
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut without, _) = Socket::stream(&server, &application).await;
     let auth = json!({"receipts": true});
-    let mut plain = Socket::app_with(&server, &application, SocketRequest::app(&application), auth).await;
+    let mut plain =
+        Socket::app_with(&server, &application, SocketRequest::app(&application), auth).await;
     plain.sees(uid, "online").await;
     let mut with = stream_with_receipts(&server, &application).await;
     let id = send(&application, uid, json!({})).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_tests::{Application, ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 async fn resume(server: &Server, application: &Application, cursor: &Value) -> Socket {

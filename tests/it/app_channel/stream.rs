@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest, uid_of};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, uid_of};
 use serde_json::{Value, json};
 
 fn lively() -> ServerOptions {
@@ -22,7 +22,8 @@ async fn a_plain_reader_hears_one_update_a_frame_and_first_of_everybody() {
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let hello = json!({"status": "online", "message": "At lunch"});
-    let mut device = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let mut device =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     let seen = plain.sees(alice, "online").await;
     assert_eq!(fields(&seen), ["message", "since", "status", "uid", "version"]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use presence_tests::{ServerOptions, TIMEOUT, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use presence_protocol::CloseCode;
-use presence_tests::{SocketEnd, ServerOptions, TIMEOUT, Socket, SocketRequest, uid_of};
+use presence_tests::{ServerOptions, Socket, SocketEnd, SocketRequest, TIMEOUT, uid_of};
 use serde_json::{Value, json};
 
 use super::Scene;
@@ -34,7 +34,8 @@ async fn a_device_that_never_reads_is_closed_and_finds_the_newest_when_it_is_bac
     // Its presence ends after the grace time.
     scene.stream.sees(scene.bob.1, "offline").await;
     scene.all_is_well().await;
-    let mut bob = Socket::open_authenticated(&scene.server, SocketRequest::device(), "bob", hello).await;
+    let mut bob =
+        Socket::open_authenticated(&scene.server, SocketRequest::device(), "bob", hello).await;
     let heard = bob.receive().await;
     assert_eq!(heard["notifications"].as_array().unwrap().len(), 100);
     bob.expect_no_frame().await;
@@ -48,7 +49,8 @@ async fn is_connected(scene: &Scene) -> bool {
 
 #[tokio::test]
 async fn an_app_service_that_never_reads_costs_nothing_and_gets_the_newest_when_it_does() {
-    let options = ServerOptions::default().with("write-seconds", 600).with("app-queue-updates", 1_000);
+    let options =
+        ServerOptions::default().with("write-seconds", 600).with("app-queue-updates", 1_000);
     let mut scene = Scene::with(options).await;
     let way = SocketRequest::app(&scene.application).v1().small_receive_buffer();
     let mut lazy = Socket::app(&scene.server, &scene.application, way).await;

@@ -1,7 +1,7 @@
 //! Disks and databases that fail while the server runs.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server, Socket, StoppedServer};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 

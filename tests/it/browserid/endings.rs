@@ -1,7 +1,7 @@
 //! How long an assertion holds things open, and what ends them earlier.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Issuer, ServerOptions, Server, Socket, now};
+use presence_tests::{Issuer, Server, ServerOptions, Socket, now};
 use serde_json::{Value, json};
 
 /// A server on which a socket goes with the assertion that opened it.

@@ -1,7 +1,7 @@
 //! Who is believed about whom.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Issuer, Key, ServerOptions, Server, Socket, run};
+use presence_tests::{Issuer, Key, Server, ServerOptions, Socket, run};
 use serde_json::{Value, json};
 
 use super::server_of;

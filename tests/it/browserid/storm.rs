@@ -1,7 +1,7 @@
 //! What verifying costs those who do not need it: nothing.
 
 use presence_protocol::Errno;
-use presence_tests::{Issuer, Key, ServerOptions, Server, Socket};
+use presence_tests::{Issuer, Key, Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::{server_of, sign_ins};

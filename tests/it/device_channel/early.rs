@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use presence_tests::{TIMEOUT, Server};
+use presence_tests::{Server, TIMEOUT};
 
 /// A text frame of a client, masked with zeros.
 fn frame(text: &str) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use presence_protocol::CloseCode;
-use presence_tests::{ServerOptions, TIMEOUT, Server, Socket, SocketRequest};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, TIMEOUT};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -25,9 +25,11 @@ async fn a_newer_connection_of_a_device_replaces_the_older_and_takes_its_status_
 async fn two_devices_without_a_name_replace_each_other_and_named_ones_do_not() {
     let server = Server::quick().await;
     let nameless = || json!({"status": "online"});
-    let mut first = Socket::open_authenticated(&server, SocketRequest::device(), "alice", nameless()).await;
+    let mut first =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", nameless()).await;
     let mut named = Socket::device_of(&server, "alice", "phone", "online").await;
-    let mut second = Socket::open_authenticated(&server, SocketRequest::device(), "alice", nameless()).await;
+    let mut second =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", nameless()).await;
     first.expect_close(CloseCode::Replaced).await;
     let _default = Socket::device_of(&server, "alice", "default", "online").await;
     second.expect_close(CloseCode::Replaced).await;

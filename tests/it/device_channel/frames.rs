@@ -1,7 +1,7 @@
 //! What a device may say, and what it hears, to the letter.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest, email};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
@@ -192,7 +192,8 @@ async fn the_first_frame_may_set_the_visibility_so_that_nothing_leaks() {
     let (mut stream, _) = Socket::stream(&server, &chat).await;
     let (mut other_stream, _) = Socket::stream(&server, &other).await;
     let hello = json!({"type": "visibility", "application_ids": [chat.appid]});
-    let mut device = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let mut device =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     stream.expect_no_stream_frame().await;
     device.report("online").await;
     stream.sees(uid, "online").await;

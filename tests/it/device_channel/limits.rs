@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{FaultProxy, SocketEnd, ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{FaultProxy, Server, ServerOptions, Socket, SocketEnd, SocketRequest};
 use serde_json::json;
 
 #[tokio::test]
@@ -137,7 +137,9 @@ async fn a_silent_device_that_answers_pings_stays_and_one_that_does_not_is_dead(
     let mut alive = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(alices, "online").await;
     let hello = json!({"status": "online"});
-    let mut dead = Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello).await;
+    let mut dead =
+        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
+            .await;
     stream.sees(uid, "online").await;
     // All answer pings for a while, as sockets do that are read.
     let second = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! How a device proves whose it is.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest, email, forged};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, forged};
 use serde_json::json;
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, TIMEOUT, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use serde_json::{Value, json};
 
 /// Sends acknowledgements, which cost nothing, until one is not answered with OK; gives what it was answered with.
@@ -21,7 +21,8 @@ async fn first_refusal(device: &mut Socket) -> Value {
 }
 
 async fn short_session() -> Server {
-    Server::start(ServerOptions::default().with("session-seconds", 1).with("status-burst", 100)).await
+    Server::start(ServerOptions::default().with("session-seconds", 1).with("status-burst", 100))
+        .await
 }
 
 #[tokio::test]

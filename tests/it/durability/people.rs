@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use presence_protocol::Errno;
-use presence_tests::{SeededRng, SocketEnd, TIMEOUT, FallibleSocket};
+use presence_tests::{FallibleSocket, SeededRng, SocketEnd, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -264,7 +264,8 @@ impl Person {
 }
 
 async fn app_socket(run: &Run) -> Result<FallibleSocket, SocketEnd> {
-    let mut socket = FallibleSocket::open(run.address, &format!("/myapps/{}", run.appid), true).await?;
+    let mut socket =
+        FallibleSocket::open(run.address, &format!("/myapps/{}", run.appid), true).await?;
     socket.say(&json!({"action": "auth", "token": run.api_key})).await?;
     let answer = socket.receive_soon().await?;
     if answer != json!({"action": "auth", "result": "OK"}) {
@@ -274,7 +275,10 @@ async fn app_socket(run: &Run) -> Result<FallibleSocket, SocketEnd> {
     Ok(socket)
 }
 
-async fn over_socket(socket: &mut FallibleSocket, mut items: Vec<Value>) -> Result<Value, SocketEnd> {
+async fn over_socket(
+    socket: &mut FallibleSocket,
+    mut items: Vec<Value>,
+) -> Result<Value, SocketEnd> {
     let single = items.len() == 1 && items[0]["idempotency_key"].is_null();
     let mut frame = if single { items.remove(0) } else { json!({"notifications": items}) };
     if single {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, TIMEOUT, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,7 +23,8 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = Issuer::start().await;
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let server = Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
+    let server =
+        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
     let token = || issuer.token(&json!({"iss": url}));
     let mut crowd = JoinSet::new();
     for _ in 0..CROWD {
@@ -53,7 +54,8 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = Issuer::start().await;
     let url = format!("http://{}", taken.local_addr().unwrap());
-    let server = Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
+    let server =
+        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
     // The issuer hangs up on whoever comes, and counts them.
     let visitors = AtomicUsize::new(0);
     let down = async {

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use presence_tests::{DomainServer, ServerOptions, Server};
+use presence_tests::{DomainServer, Server, ServerOptions};
 use serde_json::{Value, json};
 
 pub(super) const EMAIL: &str = "alice@mail.example";

@@ -1,7 +1,7 @@
 //! Keys come and go.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server};
+use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
 use super::issuer::{Issuer, Key};

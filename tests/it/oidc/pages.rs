@@ -1,7 +1,7 @@
 //! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and `tests/identity`.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server};
+use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
 use super::issuer::{Issuer, trusting};

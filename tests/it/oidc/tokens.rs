@@ -1,7 +1,7 @@
 //! Which tokens prove somebody.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server, Socket, email};
+use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 
 use super::issuer::{EMAIL, Issuer, Key, trusting};

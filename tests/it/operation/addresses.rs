@@ -3,14 +3,19 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::Errno;
-use presence_tests::{Application, ServerOptions, TIMEOUT, RejectedUpgrade, Server, Socket, SocketRequest};
+use presence_tests::{
+    Application, RejectedUpgrade, Server, ServerOptions, Socket, SocketRequest, TIMEOUT,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const CLIENT: &str = "x-forwarded-for";
 
 /// Opens sockets until one is refused; gives how many were opened.
-async fn opened(server: &Server, way: impl Fn(usize) -> SocketRequest) -> (usize, Option<RejectedUpgrade>) {
+async fn opened(
+    server: &Server,
+    way: impl Fn(usize) -> SocketRequest,
+) -> (usize, Option<RejectedUpgrade>) {
     let mut sockets = Vec::new();
     while sockets.len() < 20 {
         match Socket::try_open(server, way(sockets.len())).await {
@@ -28,9 +33,10 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
         .with("connects-per-second", 3)
         .with("log", "debug");
     let server = Server::start(options).await;
-    let (several, refused) =
-        opened(&server, |number| SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}")))
-            .await;
+    let (several, refused) = opened(&server, |number| {
+        SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"))
+    })
+    .await;
     assert!(refused.is_none(), "refused after {several}");
     // What the client made up stands before what the proxy added; another proxy in between does not hide it.
     let (few, refused) = opened(&server, |number| {
@@ -46,7 +52,9 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
 
 #[tokio::test]
 async fn what_anybody_else_says_of_the_address_is_ignored() {
-    for options in [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")] {
+    for options in
+        [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
+    {
         let options = options.with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
         let (few, refused) = opened(&server, |number| {

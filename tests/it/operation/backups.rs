@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use presence_tests::{Application, ServerOptions, CommandOutput, Server, StoppedServer, run};
+use presence_tests::{Application, CommandOutput, Server, ServerOptions, StoppedServer, run};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -112,7 +112,7 @@ async fn a_check_tells_the_schema_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["check", "--database=sqlite://presence.db?mode=rwc"];
     let said = run(directory.path(), &arguments, &[]).await;
-    assert!(said.out.contains("to be made with the schema m0"), "{said:?}");
+    assert!(said.out.contains("empty; the server creates schema m0"), "{said:?}");
     assert!(!directory.path().join("presence.db").exists());
     let server = Server::quick().await;
     let url = format!("--database=sqlite://{}", server.database().display());

@@ -1,6 +1,6 @@
 //! Settings and commands.
 
-use presence_tests::{ServerOptions, Server, Socket, email, run};
+use presence_tests::{Server, ServerOptions, Socket, email, run};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 

@@ -1,7 +1,7 @@
 //! Limits that are settings, reached from outside with other values than the defaults.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, TIMEOUT, Server, Socket, SocketRequest};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,7 +45,8 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     phone.expect_ok().await;
     phone.send_raw(&fill("{\"status\":\"online\"}", 301)).await;
     phone.expect_close(CloseCode::TooLarge).await;
-    let mut stream = Socket::app(&server, &application, SocketRequest::app(&application).v1()).await;
+    let mut stream =
+        Socket::app(&server, &application, SocketRequest::app(&application).v1()).await;
     stream.receive().await;
     let query = "{\"action\":\"query\",\"uids\":[]}";
     stream.send_raw(&fill(query, 400)).await;

@@ -1,6 +1,8 @@
 //! What the server logs: enough to follow a socket, and nothing that names or lets in anybody.
 
-use presence_tests::{Application, CertificateAuthority, ServerOptions, Server, Socket, SocketRequest, email};
+use presence_tests::{
+    Application, CertificateAuthority, Server, ServerOptions, Socket, SocketRequest, email,
+};
 use serde_json::{Value, json};
 
 /// All that the server's own code logs.
@@ -143,8 +145,12 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
 async fn knock(server: &Server, application: &Application, wrong: &str) {
     for way in [
         SocketRequest::app(application).bearer(wrong),
-        SocketRequest::app(application).bearer(&application.api_key).header("origin", "https://evil.example"),
-        SocketRequest::device().header("origin", "null").header("x-forwarded-for", "mallory@dev.localhost"),
+        SocketRequest::app(application)
+            .bearer(&application.api_key)
+            .header("origin", "https://evil.example"),
+        SocketRequest::device()
+            .header("origin", "null")
+            .header("x-forwarded-for", "mallory@dev.localhost"),
     ] {
         assert!(Socket::try_open(server, way).await.is_err());
     }

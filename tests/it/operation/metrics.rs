@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use presence_protocol::{CloseCode, Errno, Puid};
-use presence_tests::{Application, ServerOptions, TIMEOUT, Server, Socket, StoppedServer, SocketRequest, email};
+use presence_tests::{
+    Application, Server, ServerOptions, Socket, SocketRequest, StoppedServer, TIMEOUT, email,
+};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -227,7 +229,8 @@ async fn every_metric_is_described_and_names_nobody() {
 
 #[tokio::test]
 async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
-    let options = ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
+    let options =
+        ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
     let mut server = Server::start(options).await;
     let line = server.says().await;
     let url = line.strip_prefix("Metrics are on ").unwrap_or_else(|| panic!("{line}")).to_owned();

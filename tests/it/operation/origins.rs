@@ -1,13 +1,15 @@
 //! Which pages may open sockets.
 
 use presence_protocol::Errno;
-use presence_tests::{Application, ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 
 async fn is_let_in(server: &Server, application: &Application, origin: &str) -> bool {
     let mut let_in = Vec::new();
-    for way in
-        [SocketRequest::device(), SocketRequest::app(application), SocketRequest::app(application).bearer(&application.api_key)]
-    {
+    for way in [
+        SocketRequest::device(),
+        SocketRequest::app(application),
+        SocketRequest::app(application).bearer(&application.api_key),
+    ] {
         match Socket::try_open(server, way.header("origin", origin)).await {
             Ok(_) => let_in.push(true),
             Err(refused) => {
@@ -39,7 +41,8 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
         assert!(!is_let_in(&server, &application, other).await, "{other}");
     }
     // Two origins are one too many.
-    let both = SocketRequest::device().header("origin", &own).header("origin", "https://evil.example");
+    let both =
+        SocketRequest::device().header("origin", &own).header("origin", "https://evil.example");
     Socket::try_open(&server, both).await.unwrap_err().assert_error(Errno::Forbidden);
     // What is no page tells no origin.
     Socket::device_of(&server, "alice", "phone", "online").await;
@@ -61,7 +64,8 @@ async fn the_operator_lets_pages_of_others_in() {
 
 #[tokio::test]
 async fn in_production_only_the_public_url_is_ones_own() {
-    let options = ServerOptions::default().production().with("public-url", "https://presence.example");
+    let options =
+        ServerOptions::default().production().with("public-url", "https://presence.example");
     let server = Server::start(options).await;
     let from = |origin: &str| SocketRequest::device().header("origin", origin);
     Socket::open(&server, from("https://presence.example")).await;

@@ -1,7 +1,7 @@
 //! A server that runs: its health, its mode, and its neighbours.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server, Socket, email};
+use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;

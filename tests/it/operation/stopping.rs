@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, Server, Socket, StoppedServer};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use serde_json::json;
 use tokio::time::Instant;
 

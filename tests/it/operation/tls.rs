@@ -6,7 +6,8 @@ use std::time::Duration;
 use presence_client::{ConnectionState, Credential, DeviceChannel, DeviceOptions, Status, Tls};
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{
-    CertificateAuthority, SocketEnd, ServerOptions, TIMEOUT, Server, Socket, StoppedServer, SocketRequest, email, run,
+    CertificateAuthority, Server, ServerOptions, Socket, SocketEnd, SocketRequest, StoppedServer,
+    TIMEOUT, email, run,
 };
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -293,7 +294,9 @@ async fn silent_sockets_over_tls_are_let_go() {
     stranger.expect_close(CloseCode::Silent).await;
     let cutter = presence_tests::FaultProxy::to(&server).await;
     let hello = json!({"status": "online"});
-    let mut dead = Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello).await;
+    let mut dead =
+        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
+            .await;
     let bob = server.sign_in("bob").await;
     cutter.stall();
     bob.wait_until_lost("default").await;

@@ -1,6 +1,6 @@
 //! An operator at the pages, without a browser.
 
-use presence_tests::{RestResponse, RestCall, ServerOptions, Server, run};
+use presence_tests::{RestCall, RestResponse, Server, ServerOptions, run};
 use tempfile::tempdir;
 
 /// What the command makes: a token, and the digest for the settings.

@@ -1,7 +1,7 @@
 //! Who is let in as the operator.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server, wait_until_refused, run};
+use presence_tests::{Server, ServerOptions, run, wait_until_refused};
 use tempfile::tempdir;
 
 use super::desk::{Desk, cookie_given, make_token, try_sign_in};
@@ -46,7 +46,8 @@ async fn only_the_operators_token_opens() {
 async fn over_tls_the_cookie_is_kept_to_this_host() {
     let (token, digest) = make_token().await;
     let origin = "https://presence.example";
-    let options = ServerOptions::default().with("public-url", origin).with("admin-token-digest", digest);
+    let options =
+        ServerOptions::default().with("public-url", origin).with("admin-token-digest", digest);
     let server = Server::start(options).await;
     let entered = server.call("POST", "/admin/sign-in").header("origin", origin);
     let entered = entered.form(&[("token", &token)]).await;
@@ -70,7 +71,8 @@ async fn who_guesses_has_to_wait() {
 
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
-    let (token, server) = Desk::closed(ServerOptions::default().with("admin-session-seconds", 1)).await;
+    let (token, server) =
+        Desk::closed(ServerOptions::default().with("admin-session-seconds", 1)).await;
     let entered = try_sign_in(&server, &token).await;
     let cookie = cookie_given(&entered, "presence-operator", &["Max-Age=1"]);
     let figures = || server.call("GET", "/admin/figures").header("cookie", &cookie);

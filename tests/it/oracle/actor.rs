@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use presence_protocol::CloseCode;
-use presence_tests::{FaultProxy, SeededRng, SocketEnd, FallibleSocket, Server, User};
+use presence_tests::{FallibleSocket, FaultProxy, SeededRng, Server, SocketEnd, User};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

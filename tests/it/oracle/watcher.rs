@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use presence_tests::{Application, SocketEnd, TIMEOUT, FallibleSocket};
+use presence_tests::{Application, FallibleSocket, SocketEnd, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -108,7 +108,8 @@ impl Watcher {
     }
 
     async fn open(&self, cursor: Option<&str>) -> Result<FallibleSocket, SocketEnd> {
-        let mut socket = FallibleSocket::open(self.address, &self.path, self.form != Form::Plain).await?;
+        let mut socket =
+            FallibleSocket::open(self.address, &self.path, self.form != Form::Plain).await?;
         let auth = json!({"action": "auth", "token": self.api_key, "cursor": cursor});
         socket.say(&auth).await?;
         let answer = socket.receive().await?;

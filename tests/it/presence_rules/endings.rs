@@ -44,7 +44,8 @@ async fn a_connection_that_ends_otherwise_is_kept_and_nobody_notices_who_is_back
     alice.wait_until_lost("default").await;
     stream.expect_no_stream_frame().await;
     assert_eq!(application.presence_of(uid).await["status"], "online");
-    let _back = Socket::open_authenticated(&server, way(), "alice", json!({"status": "unavailable"})).await;
+    let _back =
+        Socket::open_authenticated(&server, way(), "alice", json!({"status": "unavailable"})).await;
     stream.sees(uid, "unavailable").await;
 }
 
@@ -111,7 +112,13 @@ async fn the_end_of_a_replaced_connection_changes_nothing() {
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let cutter = FaultProxy::to(&server).await;
     let hello = json!({"status": "online", "device": "phone"});
-    let mut older = Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "alice", hello).await;
+    let mut older = Socket::open_authenticated(
+        &server,
+        SocketRequest::device().through(&cutter),
+        "alice",
+        hello,
+    )
+    .await;
     stream.sees(uid, "online").await;
     cutter.stall();
     let mut newer = Socket::device_of(&server, "alice", "phone", "online").await;

@@ -31,7 +31,8 @@ async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     let (application, _, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
-    let mut phone = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let first = notify(&application, uid, 60).await;
     assert_eq!(first["queue_size"], 1);
     assert_eq!(phone.receive().await["notifications"][0]["id"], first["id"]);
@@ -76,7 +77,8 @@ async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
             "offline" => json!({"status": "offline"}),
             _ => json!({"status": "online"}),
         };
-        devices.push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
+        devices
+            .push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
     }
     let mut stream = stream_with_receipts(&server, &application).await;
     let mut answers = Vec::new();
@@ -105,7 +107,8 @@ async fn withheld_receipts_survive_a_restart() {
     let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = || json!({"type": "visibility", "application_ids": [], "acks": true});
-    let mut phone = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
     let sent = notify(&application, uid, 60).await;
     phone.receive().await;
     phone.send(json!({"type": "ack", "ids": [sent["id"]]})).await;
@@ -113,7 +116,8 @@ async fn withheld_receipts_survive_a_restart() {
     server.kill().await;
     server.restart().await;
     let mut stream = stream_with_receipts(&server, &application).await;
-    let mut phone = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
     phone.expect_no_frame().await;
     stream.expect_no_stream_frame().await;
     phone.close(None).await;

@@ -1,6 +1,6 @@
 //! A restart of the server must not look like everyone leaving.
 
-use presence_tests::{Server, Socket, StoppedServer, SocketRequest};
+use presence_tests::{Server, Socket, SocketRequest, StoppedServer};
 use serde_json::{Value, json};
 
 use super::lively;

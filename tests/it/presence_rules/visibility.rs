@@ -1,7 +1,7 @@
 //! Pausing, hiding, and updates for some Applications only.
 
 use presence_protocol::Puid;
-use presence_tests::{Application, Server, Socket, User, SocketRequest};
+use presence_tests::{Application, Server, Socket, SocketRequest, User};
 use serde_json::{Value, json};
 
 use super::lively;
@@ -42,7 +42,8 @@ impl Two {
 async fn a_paused_grant_shows_offline_once_then_silence_then_the_present_status() {
     let mut two = two(Server::start(lively()).await).await;
     let hello = json!({"status": "online", "message": "Hi"});
-    let mut phone = Socket::open_authenticated(&two.server, SocketRequest::device(), "alice", hello).await;
+    let mut phone =
+        Socket::open_authenticated(&two.server, SocketRequest::device(), "alice", hello).await;
     two.both_see("online").await;
     two.alice.pause(&two.apps[0], true).await;
     let paused = two.streams[0].sees(two.uids[0], "offline").await;
@@ -191,7 +192,8 @@ async fn paused_hidden_and_offline_look_alike() {
             "offline" => json!({"status": "offline", "message": "Secret"}),
             _ => json!({"status": "online", "message": "Secret"}),
         };
-        devices.push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
+        devices
+            .push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
     }
     devices[1].report("online").await;
     let (mut stream, snapshot) = Socket::stream(&server, &application).await;

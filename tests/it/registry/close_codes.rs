@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use presence_protocol::CloseCode;
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::stage::Stage;

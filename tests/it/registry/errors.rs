@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{ServerOptions, Server, Socket, SocketRequest, email, wait_until_refused};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, wait_until_refused};
 use serde_json::{Value, json};
 
 use super::stage::Stage;

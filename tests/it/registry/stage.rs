@@ -1,7 +1,7 @@
 //! What most scenarios need: a server with an Application and a user who granted it.
 
 use presence_protocol::{Errno, Puid};
-use presence_tests::{Application, ServerOptions, Server, Socket, User};
+use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

@@ -1,7 +1,7 @@
 //! Registering, verifying, starting, changing and removing Applications.
 
 use presence_protocol::Errno;
-use presence_tests::{DomainServer, ServerOptions, Server, User};
+use presence_tests::{DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 async fn register(owner: &User, domain: &str) -> Value {
@@ -70,7 +70,10 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     let nobody = register(&owner, "127.0.0.1:1").await;
     owner.call("POST", &path(&nobody, "/verify")).await.assert_error(Errno::DomainNotVerified);
     let unresolvable = register(&owner, "app.invalid").await;
-    owner.call("POST", &path(&unresolvable, "/verify")).await.assert_error(Errno::DomainNotVerified);
+    owner
+        .call("POST", &path(&unresolvable, "/verify"))
+        .await
+        .assert_error(Errno::DomainNotVerified);
 }
 
 #[tokio::test]

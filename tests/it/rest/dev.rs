@@ -1,7 +1,7 @@
 //! Development mode, and its absence.
 
 use presence_protocol::Errno;
-use presence_tests::{ServerOptions, Server, email};
+use presence_tests::{Server, ServerOptions, email};
 use serde_json::json;
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Letting an Application see oneself.
 
 use presence_protocol::Errno;
-use presence_tests::{RestResponse, Application, Server, User};
+use presence_tests::{Application, RestResponse, Server, User};
 use serde_json::{Value, json};
 
 async fn grant(user: &User, application: &Application, wish: &Value) -> RestResponse {
@@ -79,7 +79,10 @@ async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
             answer.assert_error(Errno::UnsupportedMediaType);
         }
     }
-    bob.call("POST", &path).body("application/json", "decision=yes").await.assert_error(Errno::NotJson);
+    bob.call("POST", &path)
+        .body("application/json", "decision=yes")
+        .await
+        .assert_error(Errno::NotJson);
     assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
     let given = bob.call("POST", &path).body("Application/JSON; charset=utf-8", "{}").await.ok();
     assert_eq!(given["appid"], application.appid);

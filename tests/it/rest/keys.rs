@@ -45,7 +45,11 @@ async fn a_key_opens_its_own_application_only() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
-    application.call("GET", "/presence").bearer(&other.api_key).await.assert_error(Errno::InvalidApiKey);
+    application
+        .call("GET", "/presence")
+        .bearer(&other.api_key)
+        .await
+        .assert_error(Errno::InvalidApiKey);
     application.call("GET", "/presence").bearer("x").await.assert_error(Errno::InvalidApiKey);
     application.call("GET", "/presence").bearer(&alice.token).await.assert_error(Errno::Forbidden);
     let path = format!("/apps/{}/presence", application.appid);

@@ -1,7 +1,7 @@
 //! What only development mode allows.
 
 use presence_protocol::{Errno, Puid};
-use presence_tests::{Application, DomainServer, ServerOptions, Server, User};
+use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 /// A server that was set up in development mode, with a further Application for each of some domains, and goes on without it.

@@ -1,7 +1,7 @@
 //! Signing in and out, the cookie, and what a session may do.
 
 use presence_protocol::Errno;
-use presence_tests::{RestResponse, ServerOptions, Server, email, forged};
+use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
 use serde_json::{Value, json};
 
 /// Signs in as a page of an origin does; gives the answer and the cookie.
@@ -159,7 +159,11 @@ async fn signing_out_by_cookie_takes_the_cookie_away() {
     let gone = call.header("origin", &own).header("x-csrf-token", &csrf).await;
     gone.ok();
     assert!(gone.header("set-cookie").contains("Max-Age=0"), "{:?}", gone.headers);
-    server.call("GET", "/session").header("cookie", &cookie).await.assert_error(Errno::SessionExpired);
+    server
+        .call("GET", "/session")
+        .header("cookie", &cookie)
+        .await
+        .assert_error(Errno::SessionExpired);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use presence_client::{
     AppServiceEvent, ConnectionState, EndReason, Errno, Error, NewNotification, QueryResult,
     ReceiptState, Status,
 };
-use presence_tests::{ServerOptions, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, soon, url};

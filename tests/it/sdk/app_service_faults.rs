@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use presence_client::{AppServiceEvent, ConnectionState, NewNotification, Status};
-use presence_tests::{Application, FaultProxy, ServerOptions, Server, Socket};
+use presence_tests::{Application, FaultProxy, Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, soon, url_of};

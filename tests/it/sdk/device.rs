@@ -4,7 +4,7 @@ use presence_client::{
     ConnectionState, Credential, CredentialReason, DeviceEvent, EndReason, Errno, Status,
     StatusText,
 };
-use presence_tests::{ServerOptions, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, Tokens, soon, until, url};

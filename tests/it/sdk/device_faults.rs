@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use presence_client::{AppVisibility, ConnectionState, DeviceEvent, Error, Status, StatusText};
-use presence_tests::{Application, FaultProxy, ServerOptions, Server, StoppedServer};
+use presence_tests::{Application, FaultProxy, Server, ServerOptions, StoppedServer};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, Tokens, quick, until, url_of};

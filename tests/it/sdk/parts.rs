@@ -12,7 +12,7 @@ use presence_client::{
     Credential, CredentialError, CredentialProvider, CredentialReason, DeviceChannel, DeviceEvent,
     DeviceEvents, DeviceOptions, LiveNotification, PresenceMap, Puid, ServerUrl, Status, Timing,
 };
-use presence_tests::{Application, FaultProxy, TIMEOUT, RestClient, Server, email};
+use presence_tests::{Application, FaultProxy, RestClient, Server, TIMEOUT, email};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use presence_client::{
     DeviceChannel, DeviceEvent, DeviceEvents, NewNotification, NotificationId, Status, StatusText,
 };
-use presence_tests::{FaultProxy, SeededRng, ServerOptions, Server};
+use presence_tests::{FaultProxy, SeededRng, Server, ServerOptions};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presence_client::{AppServiceApi, Errno, NewNotification, Puid, QueryResult, Status};
-use presence_tests::{Application, ServerOptions, Server, Socket};
+use presence_tests::{Application, Server, ServerOptions, Socket};
 
 use super::api_of;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use presence_client::{Error, NewApplication, NewNotification, Puid, Scope, Timing, UserApi};
-use presence_tests::{FaultProxy, TIMEOUT, Server};
+use presence_tests::{FaultProxy, Server, TIMEOUT};
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 

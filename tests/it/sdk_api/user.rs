@@ -2,7 +2,7 @@
 
 use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText};
 use presence_protocol::CloseCode;
-use presence_tests::{ServerOptions, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::{api_of, sign_in};

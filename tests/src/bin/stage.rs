@@ -30,7 +30,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use presence_protocol::Puid;
-use presence_tests::{Application, ServerOptions, Server, StoppedServer, User};
+use presence_tests::{Application, Server, ServerOptions, StoppedServer, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

@@ -62,7 +62,10 @@ pub(crate) async fn decide(
 ) -> Result<Response, RejectedUpgrade> {
     let back = format!("{}/back", site.url);
     if answer.redirect != back {
-        return Err(RejectedUpgrade(StatusCode::BAD_REQUEST, "The redirect is not the room's.".to_owned()));
+        return Err(RejectedUpgrade(
+            StatusCode::BAD_REQUEST,
+            "The redirect is not the room's.".to_owned(),
+        ));
     }
     // Of the form alone; what comes in is not put into a URL as it is.
     let state: String = answer.state.chars().filter(char::is_ascii_alphanumeric).collect();

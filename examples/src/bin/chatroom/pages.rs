@@ -138,7 +138,10 @@ struct Name {
 }
 
 #[handler]
-fn join(Data(site): Data<&Site>, Form(Name { name }): Form<Name>) -> Result<Response, RejectedUpgrade> {
+fn join(
+    Data(site): Data<&Site>,
+    Form(Name { name }): Form<Name>,
+) -> Result<Response, RejectedUpgrade> {
     let key = site.room.join(&name)?;
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
     Ok(go_to("/").with_header(header::SET_COOKIE, cookie).into_response())

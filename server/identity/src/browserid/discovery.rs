@@ -4,10 +4,8 @@
 //! is no public address, and [`Remembered`] bounds how much is asked.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use presence_core::Clock;
 use url::Url;
 
 use super::key_source::{KeySource, NoAnswer, Question};
@@ -39,10 +37,9 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Asks through a guarded client, which should allow `https` only. The clock decides how long
-    /// answers are kept.
-    pub fn new(client: GuardedClient, reach: Reach, clock: Arc<dyn Clock>) -> Self {
-        Self { reach, remembered: Remembered::new(Hosts { client }, clock) }
+    /// Asks through a guarded client, which should allow `https` only.
+    pub fn new(client: GuardedClient, reach: Reach) -> Self {
+        Self { reach, remembered: Remembered::new(Hosts { client }) }
     }
 }
 
@@ -104,7 +101,6 @@ async fn read(fetched: Fetched) -> Told {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::ManualClock;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -161,8 +157,7 @@ mod tests {
 
     fn discovery(options: GuardOptions, listed: &[&str], open: bool) -> Discovery {
         let listed = listed.iter().map(|host| (*host).to_owned()).collect();
-        let client = GuardedClient::new(options).unwrap();
-        Discovery::new(client, Reach { listed, open }, Arc::<ManualClock>::default())
+        Discovery::new(GuardedClient::new(options).unwrap(), Reach { listed, open })
     }
 
     async fn ask(discovery: &Discovery, host: &str) -> Result<Option<SupportDocument>, NoAnswer> {

@@ -14,9 +14,9 @@ use crate::http::views::{Id, StatusName, example};
 pub(super) struct PollAnswer {
     /// The statuses.
     pub(super) presence: Vec<PresenceView>,
-    /// Where the next page begins, where there is one.
+    /// The start of the next page, if there is one.
     pub(super) next: Option<Id>,
-    /// True while devices of an earlier run of the server may still be on their way back; absent otherwise.
+    /// True while devices of an earlier run of the server may still reconnect; absent otherwise.
     pub(super) warming_up: Option<bool>,
 }
 
@@ -27,25 +27,26 @@ impl Example for PollAnswer {
     }
 }
 
-/// What an Application may know of a user; or, for a `uid` that is not known, the refusal.
+/// The presence of a user for an Application; or, for an unknown `uid`, an error.
 #[derive(Object, Default)]
 #[oai(rename = "Presence", example, skip_serializing_if_is_none)]
 pub(super) struct PresenceView {
-    /// Who, as it was asked for.
+    /// The user, as given in the request.
     uid: String,
     /// The merged status over all devices that this Application may see.
     status: Option<StatusName>,
-    /// Grows with every change of this user; apply only what is greater.
+    /// A number that grows with every change of this user. A client ignores an update whose version
+    /// is not greater than the last one.
     version: Option<u64>,
-    /// When it changed, in whole seconds.
+    /// The time of the last change, in whole seconds.
     since: Option<u64>,
     /// The status text.
     message: Option<String>,
-    /// `KO`, where the `uid` is not known.
+    /// `KO`, if the `uid` is unknown.
     result: Option<String>,
-    /// 44, where the `uid` is not known.
+    /// 44, if the `uid` is unknown.
     errno: Option<u16>,
-    /// For people, where the `uid` is not known.
+    /// The error as a text for people, if the `uid` is unknown.
     error: Option<String>,
 }
 
@@ -94,7 +95,7 @@ impl From<QueryResult> for PresenceView {
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Notify {
-    /// At most 500.
+    /// The notifications, at most 500.
     #[oai(validator(max_items = 500))]
     notifications: Vec<NotifyItemView>,
     #[oai(skip)]
@@ -105,7 +106,7 @@ pub(super) struct Notify {
 #[derive(Object)]
 #[oai(rename = "NotifyItem", skip_serializing_if_is_none)]
 struct NotifyItemView {
-    /// To whom.
+    /// The receiver.
     uid: Id,
     /// The text, at most 512 characters.
     #[oai(validator(max_length = 512, pattern = "^[^\\x00]*$"))]
@@ -113,10 +114,12 @@ struct NotifyItemView {
     /// Empty, or the URL to open: `https`, or an app link of a scheme that the operator allows.
     #[oai(validator(max_length = 512))]
     action: Option<String>,
-    /// How long it may wait, in seconds: 0 to 2,592,000, the most where it is not said. 0 means only if a device is connected.
+    /// The number of seconds for which the notification may wait: 0 to 2,592,000, which is the
+    /// default. With 0 it is delivered only to a device that is connected now.
     #[oai(validator(maximum(value = "2592000")))]
     ttl: Option<u32>,
-    /// At most 128 characters. The same key within 24 h is answered as the first time, and not queued again.
+    /// A key of at most 128 characters. A notification with the same key within 24 h gets the same
+    /// answer, and is not queued again.
     #[oai(validator(
         max_length = 128,
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]+$"
@@ -125,7 +128,7 @@ struct NotifyItemView {
 }
 
 impl Notify {
-    /// The items, each read by itself.
+    /// Returns the items, each parsed by itself.
     pub(super) fn into_items(self) -> Vec<Result<NotifyItem, ApiError>> {
         self.items
     }
@@ -152,7 +155,7 @@ impl Example for Notify {
     }
 }
 
-/// What became of the notifications.
+/// The outcome of sending notifications.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct Notified {
@@ -160,7 +163,7 @@ pub(super) struct Notified {
     result: String,
     /// The largest of the items'.
     queue_size: u32,
-    /// One an item, in order.
+    /// One entry for each item, in order.
     results: Vec<NotifyResult>,
 }
 
@@ -179,26 +182,26 @@ impl Example for Notified {
     }
 }
 
-/// What became of one notification.
+/// The outcome of one notification.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 struct NotifyResult {
     /// `OK` or `KO`.
     result: String,
-    /// The name of the notification.
+    /// The id of the notification.
     id: Option<Id>,
-    /// How many wait for this user of this Application, this one counted.
+    /// The number of notifications that wait for this user of this Application, with this one.
     queue_size: Option<u32>,
-    /// Which entry of the registry of errors.
+    /// The number of the error in the registry.
     errno: Option<u16>,
-    /// For people.
+    /// The error as a text for people.
     error: Option<String>,
-    /// Seconds to wait, where waiting helps.
+    /// The number of seconds to wait, if waiting helps.
     retry_after: Option<f64>,
 }
 
 impl Notified {
-    /// The answer of these results.
+    /// Returns the response for these results.
     pub(super) fn of(results: &[Result<QueuedNotification, ApiError>]) -> Self {
         let largest = results.iter().flatten().map(|queued| queued.queue_size).max();
         Self {

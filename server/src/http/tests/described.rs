@@ -6,7 +6,8 @@ use presence_protocol::Errno;
 use presence_protocol::error::RawReply;
 use serde_json::Value;
 
-use crate::http::document;
+use crate::http::operation_error::{NoErrors, OperationError, errno_of_key};
+use crate::http::{api, document};
 
 /// Calls `see` for every call of the document.
 fn walk(mut see: impl FnMut(&str, &Value)) {
@@ -124,4 +125,23 @@ fn every_call_may_fail_and_knows_its_methods() {
             assert!(examples[errno.name()].is_object(), "{name} {status}");
         }
     });
+}
+
+#[test]
+fn every_handler_declares_its_errors_by_its_error_type() {
+    let spec: Value = serde_json::from_str(&api::service().spec()).unwrap();
+    let paths = spec["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    for operation in operations {
+        let keys = operation["responses"].as_object().unwrap().keys();
+        let declared: Vec<Errno> = keys.filter_map(|key| errno_of_key(key)).collect();
+        let id = &operation["operationId"];
+        assert!(declared.contains(&Errno::Internal), "{id} has another error type");
+    }
+}
+
+#[test]
+#[should_panic(expected = "is not declared by")]
+fn a_handler_cannot_return_an_error_that_it_does_not_declare() {
+    let _ = OperationError::<NoErrors>::from(Errno::NotFound);
 }

@@ -52,7 +52,7 @@ impl Server {
             verifier: Arc::new(Dispatcher::new().with_browserid(Arc::new(browserid))),
             fetch: GuardedClient::new(options).unwrap(),
             clock: Arc::new(SystemClock::default()),
-            settings: settings.service(),
+            settings: settings.service_settings(),
         })
         .await
         .unwrap();

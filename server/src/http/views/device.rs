@@ -1,25 +1,24 @@
-//! The name of a device in a path, with its form in the document.
+//! The name of a device in a path, with its schema in the document.
 
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
-use presence_protocol::{DeviceName, Errno};
+use presence_protocol::{ApiError, DeviceName, Errno};
 
-use crate::http::error_response::ErrorResponse;
-
-/// The name of a device. What is given is only checked on [`Device::name`], since what cannot be one is just not there.
+/// The name of a device. It is checked by [`DeviceParam::name`] only, since a text that cannot be a
+/// name is answered like a device that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) struct Device(String);
+pub(in crate::http) struct DeviceParam(String);
 
-impl Device {
-    /// The device that is meant.
-    pub(in crate::http) fn name(&self) -> Result<DeviceName, ErrorResponse> {
+impl DeviceParam {
+    /// Returns the parsed name, or `NotFound` if the text is no name.
+    pub(in crate::http) fn name(&self) -> Result<DeviceName, ApiError> {
         self.0.parse().map_err(|_| Errno::NotFound.into())
     }
 }
 
-impl Type for Device {
+impl Type for DeviceParam {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -45,7 +44,7 @@ impl Type for Device {
     }
 }
 
-impl ParseFromParameter for Device {
+impl ParseFromParameter for DeviceParam {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
         Ok(Self(value.to_owned()))
     }

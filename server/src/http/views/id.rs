@@ -8,28 +8,27 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{
     ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
 };
-use presence_protocol::Errno;
+use presence_protocol::{ApiError, AppId, Errno};
 use serde_json::Value;
 
-use crate::http::error_response::ErrorResponse;
-
-/// An id: 32 lower-case hexadecimal digits. What is given is only checked on [`Id::parse`], since each kind has its own refusal.
+/// An id: 32 lower-case hexadecimal digits. It is checked by [`Id::parse`] only, since each kind of
+/// id has its own error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) struct Id(String);
 
 impl Id {
-    /// The id on the wire.
+    /// Returns the id as it is sent.
     pub(in crate::http) fn new(id: impl Display) -> Self {
         Self(id.to_string())
     }
 
-    /// The id that is meant, or this refusal.
-    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ErrorResponse> {
+    /// Returns the parsed id, or the given error if the text is no id.
+    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ApiError> {
         self.0.parse().map_err(|_| otherwise.into())
     }
 
-    /// The Application that is meant.
-    pub(in crate::http) fn app(&self) -> Result<presence_protocol::AppId, ErrorResponse> {
+    /// Returns the id of an Application, or `UnknownApplication` if the text is no id.
+    pub(in crate::http) fn app(&self) -> Result<AppId, ApiError> {
         self.parse(Errno::UnknownApplication)
     }
 }

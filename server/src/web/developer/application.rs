@@ -56,7 +56,8 @@ impl ApplicationPage {
         let presence = visitor.service();
         let keys = presence.api_keys().list(owner, app.id).await?;
         let grants = presence.applications().count_grants(owner, app.id).await?;
-        let proof_url = presence.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
+        let proof_url =
+            presence.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
         let app_origin = proof_url.strip_suffix(DOMAIN_PROOF_PATH).unwrap_or_default().to_owned();
         let origin = visitor.context().origin();
         let redirect = format!("{app_origin}/welcome");

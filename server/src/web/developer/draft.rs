@@ -112,7 +112,7 @@ mod tests {
         let long = "x".repeat(2_001);
         let typed = ("\u{202e}".to_owned(), "https://a b".to_owned(), long.clone());
         let mut draft = Draft::of_texts(typed.0, typed.1, typed.2);
-        let settings = Settings::default().service();
+        let settings = Settings::default().service_settings();
         assert!(draft.validate(&settings).is_none());
         assert!(draft.name.problem.is_some() && draft.domain.problem.is_some());
         assert!(draft.description.problem.is_some());

@@ -1,4 +1,4 @@
-//! A connection as bytes: plain, or by TLS, whose handshake takes place where the connection is first read or written.
+//! The bytes of a connection: plain, or by TLS. The first read or write does the TLS handshake.
 
 use std::io::{Error, ErrorKind, IoSlice, Result, Write};
 use std::pin::Pin;
@@ -11,56 +11,56 @@ use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::meter;
 
-/// A connection.
-pub(crate) enum Link {
+/// A plain or encrypted TCP connection.
+pub(crate) enum Transport {
     Plain(TcpStream),
     /// The handshake is under way.
-    Greeting(Box<Accept<TcpStream>>),
-    Secure(Box<TlsStream<TcpStream>>),
+    Handshaking(Box<Accept<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>),
     /// The handshake failed.
-    Broken,
+    Failed,
 }
 
-impl Link {
+impl Transport {
     pub(super) fn new(stream: TcpStream, tls: Option<TlsAcceptor>) -> Self {
         match tls {
-            Some(tls) => Self::Greeting(Box::new(tls.accept(stream))),
+            Some(tls) => Self::Handshaking(Box::new(tls.accept(stream))),
             None => Self::Plain(stream),
         }
     }
 
-    /// Whether the handshake is still under way.
-    pub(super) fn is_greeting(&self) -> bool {
-        matches!(self, Self::Greeting(_))
+    /// Returns true while the handshake is under way.
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(self, Self::Handshaking(_))
     }
 
-    /// The stream of bytes, once there is one.
-    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn Stream>>> {
-        if let Self::Greeting(greeting) = self {
-            let greeted = ready!(Pin::new(greeting.as_mut()).poll(context));
-            meter::handshake(greeted.is_ok());
-            *self = match greeted {
-                Ok(stream) => Self::Secure(Box::new(stream)),
+    /// Completes the handshake if needed, and returns the stream of bytes.
+    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn ByteStream>>> {
+        if let Self::Handshaking(handshake) = self {
+            let result = ready!(Pin::new(handshake.as_mut()).poll(context));
+            meter::count_handshake(result.is_ok());
+            *self = match result {
+                Ok(stream) => Self::Tls(Box::new(stream)),
                 Err(error) => {
                     tracing::debug!(%error, "tls.handshake");
-                    Self::Broken
+                    Self::Failed
                 }
             };
         }
         Poll::Ready(match self {
             Self::Plain(stream) => Ok(Pin::new(stream)),
-            Self::Secure(stream) => Ok(Pin::new(stream.as_mut())),
-            Self::Greeting(_) | Self::Broken => Err(Error::from(ErrorKind::ConnectionAborted)),
+            Self::Tls(stream) => Ok(Pin::new(stream.as_mut())),
+            Self::Handshaking(_) | Self::Failed => Err(Error::from(ErrorKind::ConnectionAborted)),
         })
     }
 }
 
-/// What both kinds of streams can do.
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
+/// A bidirectional stream, plain or encrypted.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream for S {}
 
-impl AsyncRead for Link {
+impl AsyncRead for Transport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -70,7 +70,7 @@ impl AsyncRead for Link {
     }
 }
 
-impl AsyncWrite for Link {
+impl AsyncWrite for Transport {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -100,22 +100,22 @@ impl AsyncWrite for Link {
     }
 }
 
-impl Drop for Link {
-    /// Says by TLS too that nothing more will come, as far as that can be said at once: without it, a client could not tell our end
-    /// from a cable that was cut.
+impl Drop for Transport {
+    /// Sends TLS's `close_notify`, if the socket takes it without waiting. Without it, a client
+    /// cannot tell the end of the stream from a truncation.
     fn drop(&mut self) {
-        if let Self::Secure(stream) = self {
+        if let Self::Tls(stream) = self {
             let (stream, session) = stream.get_mut();
             session.send_close_notify();
-            let _ = session.write_tls(&mut AtOnce(stream));
+            let _ = session.write_tls(&mut NonBlockingWriter(stream));
         }
     }
 }
 
-/// Writes what can be written without waiting.
-struct AtOnce<'a>(&'a TcpStream);
+/// Writes as many bytes as the socket takes without waiting.
+struct NonBlockingWriter<'a>(&'a TcpStream);
 
-impl Write for AtOnce<'_> {
+impl Write for NonBlockingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         self.0.try_write(bytes)
     }

@@ -1,10 +1,10 @@
-//! What the parameters in paths are, the same in every call.
+//! The descriptions of path parameters, which are the same in every operation.
 
 use serde_json::Value;
 
-/// Says of a call's parameters what they are, where the call does not.
-pub(super) fn describe(call: &mut Value) {
-    let parameters = call.get_mut("parameters").and_then(Value::as_array_mut);
+/// Describes each parameter of an operation that has no description.
+pub(super) fn describe(operation: &mut Value) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten().filter_map(Value::as_object_mut) {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
         let text = match name {

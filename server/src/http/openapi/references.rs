@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-/// poem-openapi says the description of a field that refers to a schema twice: beside the reference, and as if it were a schema. Programs
-/// that make clients take the second for something that the field must be too.
+/// Removes the second description of a field that refers to a schema.
+///
+/// poem-openapi writes it twice: beside the reference, and as if it were a schema. Generators of
+/// clients take the latter for a further type of the field.
 pub(super) fn simplify(value: &mut Value) {
     match value {
         Value::Object(fields) => {

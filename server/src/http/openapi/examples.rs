@@ -1,21 +1,24 @@
-//! An example of every body. Those of our own objects are made from the types that are sent, so that they cannot be stale.
+//! An example of every body. Those of the API's own objects are made from the types that are sent,
+//! so they cannot be out of date.
 
 use std::collections::BTreeMap;
 
 use presence_protocol::{ApiError, Errno};
 use serde_json::{Value, json};
 
-/// Puts an example beside every schema of a request and of an answer that has none yet.
-pub(super) fn give(document: &mut Value) {
+use super::walk;
+
+/// Adds an example to every request and response that has none yet.
+pub(super) fn add(document: &mut Value) {
     let of_schemas = of_schemas(document);
-    for (_, calls) in super::members(document.get_mut("paths")) {
-        for (_, call) in super::members(Some(calls)) {
-            let operation = super::operation_id(call).to_owned();
-            let request = call.pointer_mut("/requestBody/content");
-            give_to(request, |schema| of_schemas.get(schema).cloned());
-            for (status, answer) in super::members(call.get_mut("responses")) {
-                let other = otherwise(&operation, status);
-                give_to(answer.get_mut("content"), |schema| {
+    for (_, operations) in walk::members(document.get_mut("paths")) {
+        for (_, operation) in walk::members(Some(operations)) {
+            let id = walk::operation_id(operation).to_owned();
+            let request = operation.pointer_mut("/requestBody/content");
+            add_to(request, |schema| of_schemas.get(schema).cloned());
+            for (status, response) in walk::members(operation.get_mut("responses")) {
+                let other = differences(&id, status);
+                add_to(response.get_mut("content"), |schema| {
                     let mut example = of_schemas.get(schema).cloned()?;
                     patch(&mut example, &other);
                     Some(example)
@@ -23,23 +26,23 @@ pub(super) fn give(document: &mut Value) {
             }
         }
     }
-    let ko = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
-    if let Some(ko) = ko {
-        ko.insert("example".to_owned(), of_refusal(Errno::SlowDown));
+    let error = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
+    if let Some(error) = error {
+        error.insert("example".to_owned(), of_error(Errno::SlowDown));
     }
 }
 
-/// The examples of refusals, by their names.
-pub(super) fn of_refusals(errnos: &[Errno]) -> Value {
+/// Returns the examples of errors, by their names.
+pub(super) fn of_errors(errnos: &[Errno]) -> Value {
     let example = |errno: &Errno| {
         let summary = format!("{}: {}", errno.number(), errno.meaning().trim());
-        (errno.name().to_owned(), json!({ "summary": summary, "value": of_refusal(*errno) }))
+        (errno.name().to_owned(), json!({ "summary": summary, "value": of_error(*errno) }))
     };
     Value::Object(errnos.iter().map(example).collect())
 }
 
-/// As the server says it: with the time to wait where it knows one.
-fn of_refusal(errno: Errno) -> Value {
+/// Returns an error as the server sends it, with the time to wait if the server knows one.
+fn of_error(errno: Errno) -> Value {
     let wait = [
         (Errno::SlowDown, 0.25),
         (Errno::TooManyConnections, 0.25),
@@ -48,28 +51,28 @@ fn of_refusal(errno: Errno) -> Value {
         (Errno::ShuttingDown, 1.0),
     ];
     let wait = wait.into_iter().find(|(known, _)| *known == errno);
-    let ko = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
-    serde_json::from_str(&ko.to_json(None)).unwrap_or_default()
+    let error = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
+    serde_json::from_str(&error.to_json(None)).unwrap_or_default()
 }
 
-/// The example of each schema that has one, by how it is referred to.
+/// Returns the example of each schema that has one, by the reference to the schema.
 fn of_schemas(document: &Value) -> BTreeMap<String, Value> {
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
     let example = |(name, schema): (&String, &Value)| {
-        Some((format!("#/components/schemas/{name}"), schema.get("example")?.clone()))
+        Some((walk::reference(name), schema.get("example")?.clone()))
     };
     schemas.into_iter().flatten().filter_map(example).collect()
 }
 
-fn give_to(content: Option<&mut Value>, of_schema: impl Fn(&str) -> Option<Value>) {
-    for (media_type, body) in super::members(content) {
+fn add_to(content: Option<&mut Value>, of_schema: impl Fn(&str) -> Option<Value>) {
+    for (media_type, body) in walk::members(content) {
         let known = |path| of_schema(body.pointer(path)?.as_str()?);
         let (one, either) = (known("/schema/$ref"), known("/schema/oneOf/0/$ref"));
         let Some(body) = body.as_object_mut() else { continue };
         match body.get_mut("examples").and_then(Value::as_object_mut) {
-            Some(refusals) => {
-                // An answer that says something else, or refuses.
-                refusals.extend(
+            Some(errors) => {
+                // A response that is either an object of its own or an error.
+                errors.extend(
                     either.map(|value| ("otherwise".to_owned(), json!({ "value": value }))),
                 );
             }
@@ -80,7 +83,7 @@ fn give_to(content: Option<&mut Value>, of_schema: impl Fn(&str) -> Option<Value
     }
 }
 
-/// What is no object of ours.
+/// Returns an example of a body that is no object of the API.
 fn of_text(media_type: &str) -> Value {
     match media_type.split(';').next().unwrap_or_default() {
         "application/json" => json!({ "openapi": "3.0.0", "info": { "title": "Presence" } }),
@@ -92,8 +95,8 @@ fn of_text(media_type: &str) -> Value {
     }
 }
 
-/// What is otherwise in an answer of this call than in the example of its schema; `null` is left out.
-fn otherwise(operation: &str, status: &str) -> Value {
+/// Returns the fields of a response that differ from the example of its schema. `null` removes one.
+fn differences(operation: &str, status: &str) -> Value {
     match (operation, status) {
         ("register_application", _) => json!({ "state": "registered" }),
         ("verify_application", _) => json!({ "state": "verified" }),

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-const SCHEMAS: &str = "#/components/schemas/";
+use super::walk;
 
-/// Says of every field that a JSON body may leave out that it may be `null` too.
-pub(super) fn allow(document: &mut Value) {
+/// Marks every field that a JSON body may leave out as one that may be `null`.
+pub(super) fn mark(document: &mut Value) {
     let mut names = BTreeSet::new();
-    let calls = document.get("paths").and_then(Value::as_object).into_iter().flatten();
-    for call in calls.filter_map(|(_, calls)| calls.as_object()).flatten() {
-        if let Some(schema) = call.1.pointer("/requestBody/content/application~1json/schema") {
+    let operations = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let operations = operations.filter_map(|(_, operations)| operations.as_object()).flatten();
+    for (_, operation) in operations {
+        let schema = operation.pointer("/requestBody/content/application~1json/schema");
+        if let Some(schema) = schema {
             collect(document, schema, &mut names);
         }
     }
@@ -22,17 +24,17 @@ pub(super) fn allow(document: &mut Value) {
     let before = schemas.clone();
     for name in names {
         if let Some(schema) = schemas.get_mut(&name) {
-            allow_in(&before, schema);
+            mark_schema(&before, schema);
         }
     }
 }
 
-/// The names of the object schemas that a schema is made of.
+/// Collects the names of the object schemas that a schema is made of.
 fn collect(document: &Value, schema: &Value, names: &mut BTreeSet<String>) {
     if let Some(items) = schema.get("items") {
         collect(document, items, names);
     }
-    let name = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix(SCHEMAS));
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(walk::schema_name);
     let Some(name) = name else { return };
     let known = document.pointer(&format!("/components/schemas/{name}"));
     let Some(fields) = known.and_then(|known| known.get("properties")?.as_object()) else { return };
@@ -43,23 +45,24 @@ fn collect(document: &Value, schema: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-fn allow_in(schemas: &Map<String, Value>, schema: &mut Value) {
+fn mark_schema(schemas: &Map<String, Value>, schema: &mut Value) {
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (name, field) in fields.into_iter().flatten() {
         if !required.contains(&json!(name)) {
-            allow_for(schemas, field);
+            mark_field(schemas, field);
         }
     }
 }
 
-/// Beside a type of its own a field can say that it may be `null`; one that refers to a list of values is that or `null`.
-fn allow_for(schemas: &Map<String, Value>, field: &mut Value) {
-    let named = field.pointer("/allOf/0/$ref").or_else(|| field.get("$ref"));
-    let name = named.and_then(Value::as_str).and_then(|to| to.strip_prefix(SCHEMAS));
+/// Marks a field. One with a type of its own is `nullable`; one that refers to an enumeration
+/// becomes a choice between that and `null`.
+fn mark_field(schemas: &Map<String, Value>, field: &mut Value) {
+    let reference = field.pointer("/allOf/0/$ref").or_else(|| field.get("$ref"));
+    let name = reference.and_then(Value::as_str).and_then(walk::schema_name);
     let values =
         name.filter(|name| schemas.get(*name).is_some_and(|one| one.get("enum").is_some()));
-    let values = values.map(|name| json!({ "$ref": format!("{SCHEMAS}{name}") }));
+    let values = values.map(|name| json!({ "$ref": walk::reference(name) }));
     let Some(fields) = field.as_object_mut() else { return };
     let Some(values) = values else {
         fields.insert("nullable".to_owned(), true.into());
@@ -67,6 +70,6 @@ fn allow_for(schemas: &Map<String, Value>, field: &mut Value) {
     };
     fields.remove("allOf");
     fields.remove("$ref");
-    let nothing = json!({ "type": "string", "nullable": true, "enum": [null] });
-    fields.insert("anyOf".to_owned(), json!([values, nothing]));
+    let only_null = json!({ "type": "string", "nullable": true, "enum": [null] });
+    fields.insert("anyOf".to_owned(), json!([values, only_null]));
 }

@@ -1,0 +1,61 @@
+//! The command `check`: whether the database, the certificate and the issuers can be used.
+
+use presence_core::Clock as _;
+use presence_identity::browserid::{KeySource, Question};
+use presence_service::clock::SystemClock;
+
+use super::database;
+use super::output::{CommandError, failure, print};
+use crate::lifecycle::error::with_causes;
+use crate::settings::Settings;
+use crate::tls::Tls;
+use crate::{browserid, oidc};
+
+/// Checks everything that the settings name. Changes nothing.
+pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
+    if let Some(files) = settings.tls() {
+        Tls::load(files).map_err(failure)?;
+        print("certificate: ok");
+    }
+    database::check(&settings).await?;
+    check_browserid(&settings).await?;
+    check_oidc(&settings).await?;
+    if settings.dev {
+        print("issuer dev.localhost: ok, created at start");
+    }
+    Ok(())
+}
+
+/// Checks that each BrowserID issuer of the settings has a support document.
+async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
+    let discovery = browserid::discovery(settings).map_err(|error| failure(with_causes(&error)))?;
+    // The settings name no host if discovery is off.
+    let Some(discovery) = discovery else { return Ok(()) };
+    for issuer in &settings.browserid_hosts() {
+        let question = Question { host: issuer, domain: issuer, client: None };
+        let problem = match discovery.document(question).await {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("has no support document".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            return Err(failure(format!("issuer {issuer}: {problem}")));
+        }
+        print(&format!("issuer {issuer}: ok"));
+    }
+    Ok(())
+}
+
+/// Checks that each OpenID Connect issuer can be reached, and reports all that cannot.
+async fn check_oidc(settings: &Settings) -> Result<(), CommandError> {
+    let Some(oidc) = oidc::verifier(settings).map_err(failure)? else { return Ok(()) };
+    let mut problems = Vec::new();
+    for (name, answer) in oidc.check(SystemClock::default().now()).await {
+        match answer {
+            Ok(0) => problems.push(format!("issuer {name}: has no key that can be used")),
+            Ok(keys) => print(&format!("issuer {name}: ok, {keys} usable keys")),
+            Err(error) => problems.push(format!("issuer {name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(failure(problems.join("; "))) }
+}

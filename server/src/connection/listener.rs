@@ -1,0 +1,93 @@
+//! Accepts connections, without Nagle's delay, and pauses while the file limit is reached.
+
+use std::io::Result;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use super::deadline::{ConnectionTimeouts, DeadlineStream};
+use super::transport::Transport;
+use crate::socket::registry::SocketRegistry;
+use crate::tls::Tls;
+
+/// The maximum number of connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// The pause after an error of `accept`, such as the file limit, which a retry at once would only
+/// meet again.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Binds an address.
+///
+/// # Errors
+///
+/// An error of the operating system.
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// A listener whose connections have deadlines and, if there is a certificate, use TLS.
+pub(crate) struct ConnectionListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    sockets: Arc<SocketRegistry>,
+    timeouts: ConnectionTimeouts,
+    tls: Option<Arc<Tls>>,
+}
+
+/// A connection with its addresses.
+pub(crate) struct AcceptedConnection {
+    pub(super) stream: DeadlineStream,
+    pub(super) local: LocalAddr,
+    pub(super) remote: RemoteAddr,
+    pub(super) scheme: Scheme,
+}
+
+impl ConnectionListener {
+    /// Wraps a bound listener.
+    ///
+    /// # Errors
+    ///
+    /// An error of the operating system, if it cannot tell the listener's address.
+    pub(crate) fn new(
+        listener: TcpListener,
+        sockets: Arc<SocketRegistry>,
+        timeouts: ConnectionTimeouts,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self> {
+        Ok(Self { address: listener.local_addr()?, listener, sockets, timeouts, tls })
+    }
+
+    /// Waits for the next connection. Cancel-safe: a dropped call loses no connection.
+    pub(crate) async fn accept(&self) -> AcceptedConnection {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    stream.set_nodelay(true).ok();
+                    let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
+                    let transport = Transport::new(stream, acceptor);
+                    let sockets = Arc::clone(&self.sockets);
+                    return AcceptedConnection {
+                        stream: DeadlineStream::new(transport, sockets, self.timeouts),
+                        local: LocalAddr(self.address.into()),
+                        remote: RemoteAddr(peer.into()),
+                        scheme: if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The operations that are served outside of the REST API and belong to its document all the same:
+//! the page that Applications link to, and the metrics.
+
+use serde_json::{Value, json};
+
+use crate::http::operation_error::{DeclaredErrors, NoErrors, declared_errors, response_keys};
+
+declared_errors! {
+    /// The errors of the consent page.
+    GrantPageErrors: [
+        InvalidField,
+        SlowDown,
+        UnknownApplication,
+        ApplicationNotActive,
+        RedirectNotAllowed,
+        StorageUnavailable,
+    ];
+}
+
+/// Adds the operations to the document.
+pub(super) fn add(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    paths.insert("/metrics".to_owned(), json!({ "get": with_errors::<NoErrors>(metrics()) }));
+    let grant = paths.get_mut("/grant/{appid}").and_then(Value::as_object_mut);
+    if let Some(grant) = grant {
+        grant.insert("get".to_owned(), with_errors::<GrantPageErrors>(grant_page()));
+    }
+}
+
+/// Adds the declared errors to the responses of an operation.
+fn with_errors<D: DeclaredErrors>(mut operation: Value) -> Value {
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+    if let Some(responses) = responses {
+        responses.extend(response_keys::<D>().map(|key| (key, json!({}))));
+    }
+    operation
+}
+
+fn metrics() -> Value {
+    json!({
+        "operationId": "get_metrics",
+        "summary": "Metrics.",
+        "description": "In the text format of Prometheus. If the operator has configured a separate address for \
+                        metrics (`--metrics-listen`), they are served at that address only.",
+        "tags": ["Operation"],
+        "responses": {
+            "200": {
+                "description": "The metrics.",
+                "content": {
+                    "text/plain; version=0.0.4; charset=utf-8": {
+                        "schema": { "type": "string" },
+                        "example": "# TYPE presence_updates_total counter\npresence_updates_total 7\n",
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn grant_page() -> Value {
+    let text = |name: &str, description: &str, pattern: &str, longest: Option<u64>| {
+        let mut schema = json!({ "type": "string", "pattern": pattern });
+        if let (Some(longest), Some(schema)) = (longest, schema.as_object_mut()) {
+            schema.insert("maxLength".to_owned(), longest.into());
+        }
+        json!({ "name": name, "in": "query", "description": description, "schema": schema })
+    };
+    let id = json!({ "type": "string", "pattern": "^[0-9a-f]{32}$", "example": "8f14e45fceea167a5a36dedd4bea2543" });
+    json!({
+        "operationId": "show_grant_page",
+        "summary": "Ask a user to let an Application see their presence.",
+        "description": "A page for people: an Application sends its user here. A user who is not signed in signs in first, and then \
+                        returns to this page. The answer is sent to `POST /grant/<appid>`, and the user goes to the redirect.",
+        "tags": ["Grants"],
+        "parameters": [
+            { "name": "appid", "in": "path", "required": true, "schema": id },
+            text("redirect", "A page on the Application's verified domain.", "^[^\\x00-\\x1f\\x7f-\\x9f]*$", None),
+            text("state", "A value that the Application gets back unchanged. It should bind the answer to the browser that asked.", "^[^\\x00-\\x1f\\x7f-\\x9f]*$", None),
+            text("id", "The Application's own name for the user, shown so that the user recognises the account.", "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$", Some(200)),
+        ],
+        "responses": {
+            "200": {
+                "description": "The page.",
+                "content": { "text/html; charset=utf-8": { "schema": { "type": "string" } } },
+            },
+            "303": {
+                "description": "The user has to sign in.",
+                "headers": {
+                    "Location": {
+                        "description": "The sign-in page, which leads back to this page.",
+                        "required": true,
+                        "schema": { "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,63 @@
+//! Builds what the server needs to start, from its settings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use presence_identity::browserid::Audience;
+use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_identity::oidc::Oidc;
+use presence_identity::{DevIssuer, Dispatcher};
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::error::{StartError, start_error};
+use crate::browserid;
+use crate::connection::listener::bind;
+use crate::settings::Settings;
+
+/// Listens on an address.
+pub(super) fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|error| StartError(format!("cannot listen on {address}: {error}")))
+}
+
+/// Returns the server's own origins: that of its public URL, and in development mode also those by
+/// which browsers reach a loopback address.
+pub(super) fn own_origins(
+    settings: &Settings,
+    public_url: &Url,
+    address: SocketAddr,
+) -> Vec<String> {
+    let mut origins = vec![public_url.origin().ascii_serialization()];
+    if settings.dev {
+        let (scheme, port) = (settings.scheme(), address.port());
+        origins.extend(["localhost", "127.0.0.1"].map(|host| format!("{scheme}://{host}:{port}")));
+    }
+    origins
+}
+
+/// Returns the verifier of assertions for these audiences and, if there are issuers, of ID tokens.
+pub(super) fn verifier(
+    settings: &Settings,
+    audiences: &[String],
+    dev_issuer: Option<&DevIssuer>,
+    oidc: Option<&Oidc>,
+) -> Result<Dispatcher, StartError> {
+    let audiences: Result<Vec<_>, _> = audiences.iter().map(|text| Audience::parse(text)).collect();
+    let audiences = audiences.map_err(start_error)?;
+    let browserid = browserid::verifier(settings, audiences, dev_issuer).map_err(start_error)?;
+    let dispatcher = Dispatcher::new().with_browserid(Arc::new(browserid));
+    Ok(match oidc {
+        Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),
+        None => dispatcher,
+    })
+}
+
+/// Returns the HTTP client that fetches the key by which a domain proves an Application.
+pub(super) fn domain_client(settings: &Settings) -> Result<GuardedClient, StartError> {
+    let options = GuardOptions {
+        allow_http: settings.domain_http || settings.dev,
+        allow_loopback: settings.dev,
+        allow_internal: false,
+    };
+    GuardedClient::new(options).map_err(start_error)
+}

@@ -1,0 +1,94 @@
+//! The descriptions of all metrics, which Prometheus shows.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// The name of a metric, and its description.
+type Description = (&'static str, &'static str);
+
+const COUNTERS: &[Description] = &[
+    ("presence_connections_opened_total", "Sockets opened, by channel."),
+    ("presence_deliveries_total", "Notifications handed to connected devices."),
+    ("presence_frames_received_total", "Text frames received on sockets, by channel."),
+    ("presence_frames_sent_total", "Text frames sent on sockets, by channel."),
+    (
+        "presence_http_answers_total",
+        "HTTP responses, including upgrades to sockets, by class of status.",
+    ),
+    ("presence_ko_total", "Errors sent on the channels and over REST, by name of their errno."),
+    ("presence_notifications_accepted_total", "Notifications accepted; each of them is durable."),
+    (
+        "presence_receipts_total",
+        "Final states of notifications: acked by a device, delivered, expired, dropped, revoked.",
+    ),
+    (
+        "presence_sign_ins_total",
+        "Assertions and tokens of devices and sign-ins, by outcome: ok, or the name of an errno.",
+    ),
+    ("presence_tls_handshakes_total", "TLS handshakes, by outcome."),
+    (
+        "presence_tls_reloads_total",
+        "Certificates reloaded while running, by outcome: ok, or failed if the old one is kept.",
+    ),
+    ("presence_updates_total", "Changes of a user's presence that were sent to an Application."),
+    (
+        "presence_updates_written_total",
+        "Updates written to Applications' sockets, per socket; a slow one gets only the newest.",
+    ),
+    (
+        "presence_verifications_total",
+        "Assertions verified, by outcome: proven, invalid, unavailable (the issuer), busy.",
+    ),
+];
+
+const GAUGES: &[Description] = &[
+    ("presence_app_sockets", "Sockets of Applications that are authenticated."),
+    ("presence_build_info", "1, with the version and the commit as labels."),
+    ("presence_connections", "Open sockets, by channel, authenticated or not."),
+    ("presence_devices_connected", "Connected devices that are authenticated."),
+    ("presence_draining", "1 while the server closes its sockets before it stops."),
+    ("presence_mailbox_depth", "Notifications waiting to be written to connected devices."),
+    ("presence_stream_depth", "Updates and receipts kept for Applications that reconnect."),
+    ("presence_users_present", "Users with a device that is connected or in its grace time."),
+    ("presence_warming_up", "1 while devices of an earlier run may still reconnect."),
+    (
+        "presence_writer_queue_depth",
+        "Requests waiting for the writer; above 8192 they are refused.",
+    ),
+];
+
+const HISTOGRAMS: &[Description] = &[
+    ("presence_commit_requests", "Requests committed in one transaction."),
+    ("presence_commit_seconds", "Duration of a transaction of the writer, including its commit."),
+    (
+        "presence_fan_out_seconds",
+        "Time from a change until a socket of an Application gets it; one of sixteen is measured.",
+    ),
+    ("presence_frame_seconds", "Work on a frame until it is done or queued, by channel."),
+    ("presence_http_seconds", "Time from the head of a request to the head of its response."),
+    ("presence_notify_commit_seconds", "Time from the check of notifications to their commit."),
+    ("presence_sign_in_seconds", "Duration of the verification of a valid assertion."),
+    (
+        "presence_time_to_offline_seconds",
+        "Time from the loss of a user's last connection until an Application is informed.",
+    ),
+];
+
+/// Registers the descriptions with the recorder.
+pub(super) fn register() {
+    COUNTERS.iter().for_each(|(name, text)| describe_counter!(*name, *text));
+    GAUGES.iter().for_each(|(name, text)| describe_gauge!(*name, *text));
+    HISTOGRAMS.iter().for_each(|(name, text)| describe_histogram!(*name, *text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_in_the_operator_s_guide() {
+        let guide = include_str!("../../OPERATION.md");
+        for (name, _) in COUNTERS.iter().chain(GAUGES).chain(HISTOGRAMS) {
+            assert!(guide.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

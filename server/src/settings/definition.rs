@@ -1,0 +1,223 @@
+//! The definition of every setting: its name, type, default and description.
+//!
+//! The flags, the environment variables, the help text and `SETTINGS.md` are made from it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::oidc::OidcIssuers;
+
+/// The texts of one setting's definition.
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    pub(super) rust_type: &'static str,
+    pub(super) description: &'static str,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $(#[arg($($arg:tt)+)])? $name:ident: $type:ty = $default:expr;)+) => {
+        /// The effective settings.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        /// The settings that are given as flags.
+        #[derive(Debug, Default, clap::Args, Serialize)]
+        pub struct Flags {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, global = true, $($($arg)+)?)]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<$type>,
+            )+
+        }
+
+        impl Settings {
+            /// The names of all settings, as in the file.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+
+            /// The definitions of all settings, in the same order.
+            pub(super) const DEFINITIONS: &'static [Definition] = &[$(
+                Definition {
+                    name: stringify!($name),
+                    rust_type: stringify!($type),
+                    description: concat!($($doc,)+),
+                },
+            )+];
+        }
+    };
+}
+
+settings! {
+    /// Address and port to listen on; port 0 selects a free port.
+    listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+    /// The database, as a URL.
+    database: String = "sqlite://presence.db?mode=rwc".to_owned();
+    /// The URL by which clients reach this server, such as `https://presence.example.org`; it is
+    /// the audience of assertions. Empty: the address it listens on, which must then be a loopback
+    /// address.
+    public_url: String = String::new();
+    /// The certificate chain for TLS: a PEM file with the server's own certificate first. Needs
+    /// `tls_key`. Empty: plain HTTP, for a proxy in front or for loopback.
+    tls_certificate: String = String::new();
+    /// The private key of the certificate: a PEM file.
+    tls_key: String = String::new();
+    /// Interval of the checks of both files for a new certificate, in seconds; 0: only at SIGHUP.
+    tls_reload_seconds: f64 = 10.0;
+    /// Maximum duration of a TLS handshake, in seconds.
+    tls_handshake_seconds: f64 = 10.0;
+    /// Address and port on which only `/metrics` is served, over plain HTTP. Empty: `/metrics` is
+    /// served on the same address as everything else.
+    metrics_listen: String = String::new();
+    /// Addresses or networks of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is trusted.
+    /// The header is ignored if it comes from any other address.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    trusted_proxies: Vec<String> = Vec::new();
+    /// Origins whose pages may open sockets in addition to the public URL's, such as
+    /// `https://app.example.org`; `*` for all.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    allowed_origins: Vec<String> = Vec::new();
+    /// File with the JSON object that `/__version__` returns, as Dockerflow defines it. If it does
+    /// not exist, the values of the build are returned.
+    version_file: String = "/app/version.json".to_owned();
+    /// Development mode: anyone can sign in as any user of `dev.localhost`. Only on a loopback
+    /// address.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    dev: bool = false;
+    /// Filter of the log, in the syntax of `tracing`.
+    log: String = "info,poem=warn,sea_orm_migration=warn,sqlx=warn".to_owned();
+    /// Format of the log: `pretty` or `json`.
+    log_format: LogFormat = LogFormat::Pretty;
+    /// Maximum number of bytes of a frame from a device.
+    device_frame_bytes: usize = 16 * 1024;
+    /// Maximum number of bytes of a frame from an AppService.
+    app_frame_bytes: usize = 1024 * 1024;
+    /// Maximum number of bytes of a REST body.
+    body_bytes: usize = 1024 * 1024;
+    /// Number of status updates that a device may send at once.
+    status_burst: u32 = 5;
+    /// Number of status updates that a device may send each second after the burst.
+    status_per_second: u32 = 1;
+    /// Number of notifications that an Application may send to one user at once.
+    notify_burst: u32 = 100;
+    /// Number of notifications that an Application may send to one user each second after the
+    /// burst.
+    notify_per_second: u32 = 20;
+    /// Number of new sockets that one address may open each second.
+    connects_per_second: u32 = 200;
+    /// Number of sign-ins over REST from one address each second.
+    sign_ins_per_second: u32 = 200;
+    /// Number of wrong credentials that one address may send at once.
+    failed_credentials_burst: u32 = 200;
+    /// Number of wrong credentials that one address may send each second after the burst.
+    failed_credentials_per_second: u32 = 20;
+    /// Maximum number of connected devices of one user.
+    sockets_per_user: usize = 20;
+    /// Maximum number of sockets of one Application.
+    sockets_per_app: usize = 100;
+    /// Maximum number of Applications of one developer.
+    apps_per_developer: u64 = 200;
+    /// Maximum number of characters of an Application's name.
+    app_name_characters: usize = 200;
+    /// Maximum number of characters of an Application's description.
+    app_description_characters: usize = 2_000;
+    /// Maximum number of characters of an Application's domain; a host name has at most 253.
+    app_domain_characters: usize = 253;
+    /// Time in which a new socket must authenticate, in seconds.
+    hello_seconds: f64 = 10.0;
+    /// Time in which the first request of a connection must be answered, in seconds.
+    request_seconds: f64 = 30.0;
+    /// Silence after which a peer is pinged, in seconds; after two intervals of silence its
+    /// connection is lost.
+    ping_seconds: f64 = 30.0;
+    /// Time in which a peer must read what is written to it, in seconds.
+    write_seconds: f64 = 10.0;
+    /// Time for which a lost device keeps its presence, in seconds.
+    grace_seconds: f64 = 10.0;
+    /// Lifetime of a session, in seconds.
+    session_seconds: f64 = 86_400.0;
+    /// Whether the session of a socket ends with the assertion that opened it.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    session_ends_with_assertion: bool = false;
+    /// Time for which an Application can resume its stream, in seconds.
+    app_queue_seconds: f64 = 3_600.0;
+    /// Maximum number of updates over which an Application can resume its stream.
+    app_queue_updates: usize = 100_000;
+    /// Maximum number of requests that the database commits together; 1 is for comparisons.
+    commit_group: usize = 1_000;
+    /// Time over which the sockets are closed when the server stops, in seconds.
+    drain_seconds: f64 = 10.0;
+    /// Time for which a restarted server waits for devices to reconnect before it reports others as
+    /// offline, in seconds.
+    warm_up_seconds: f64 = 15.0;
+    /// Which hosts are asked for the keys of BrowserID issuers.
+    browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
+    /// Hosts that may be asked for keys: BrowserID issuers, and domains that delegate to one of
+    /// these. Each may vouch for its own e-mails and for those of domains that delegate to it. In
+    /// development mode also `localhost:PORT`, which is asked over plain HTTP.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_issuers: Vec<String> = Vec::new();
+    /// BrowserID issuers that may vouch for e-mails of every domain, such as a server of Mozilla
+    /// accounts. Such an issuer can sign in as any user.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_trusted_issuers: Vec<String> = Vec::new();
+    /// The BrowserID issuer for domains that have none of their own; with `allow-listed`, for all
+    /// domains that are not listed.
+    browserid_fallback: String = String::new();
+    /// If not empty, assertions of all other BrowserID issuers are rejected, whatever else is set.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    browserid_allowed_issuers: Vec<String> = Vec::new();
+    /// Whether BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA with
+    /// SHA-1 (DS128).
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_legacy_issuers: bool = false;
+    /// Whether the e-mail that a trusted BrowserID issuer reports for an account
+    /// (`fxa-verifiedEmail`) is accepted.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    browserid_verified_email: bool = false;
+    /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables
+    /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in server/SIGN-IN.md.
+    oidc_issuers: OidcIssuers = OidcIssuers::default();
+    /// Whether a domain may prove its ownership over plain HTTP.
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    domain_http: bool = false;
+    /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the
+    /// operator's pages do not exist.
+    admin_token_digest: String = String::new();
+    /// Time for which an operator stays signed in, in seconds.
+    admin_session_seconds: f64 = 3_600.0;
+    /// URL schemes of app links that the action of a notification may have in addition to https.
+    #[arg(value_delimiter = ',', num_args = 1)]
+    action_schemes: Vec<String> = Vec::new();
+}
+
+/// The hosts that are asked for the keys of BrowserID issuers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrowserIdDiscovery {
+    /// None: only assertions of the development issuer are accepted.
+    Off,
+    /// Only the hosts of the settings.
+    AllowListed,
+    /// The domain of every e-mail, and the hosts that it delegates to.
+    Open,
+}
+
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text for people.
+    Pretty,
+    /// One JSON object on each line.
+    Json,
+}

@@ -1,0 +1,155 @@
+//! Loads the settings from flags, environment and file, and describes their errors in one line.
+
+use std::path::Path;
+
+use figment::error::{Actual, Kind};
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::{Figment, Metadata, Source};
+
+use super::definition::{Flags, Settings};
+use super::error::SettingsError;
+use super::values::ENVIRONMENT_PREFIX;
+
+impl Settings {
+    /// Merges flags, environment, file and defaults, in this order of precedence.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`].
+    pub fn load(flags: &Flags, file: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(SettingsError::NoFile(file.to_owned()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let settings: Self = figment
+            .merge(Env::prefixed(ENVIRONMENT_PREFIX).only(Self::NAMES))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| SettingsError::Unreadable(describe(&error)))?;
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// Describes an error in one line: the setting, the value that it needs, and the place of the value.
+fn describe(error: &figment::Error) -> String {
+    let name = error.path.last().map_or("a setting", String::as_str).to_lowercase();
+    let problem = match &error.kind {
+        Kind::UnknownField(name, _) => format!("{name} is not a setting"),
+        Kind::UnknownVariant(given, known) => {
+            format!("{name} must be one of {}, not {given}", known.join(", "))
+        }
+        Kind::InvalidType(given, wanted) | Kind::InvalidValue(given, wanted) => {
+            format!("{name} must be {}, not {}", type_in_words(wanted), value_in_words(given))
+        }
+        Kind::Message(text) => in_one_line(text),
+        Kind::InvalidLength(..)
+        | Kind::MissingField(_)
+        | Kind::DuplicateField(_)
+        | Kind::ISizeOutOfRange(_)
+        | Kind::USizeOutOfRange(_)
+        | Kind::Unsupported(_)
+        | Kind::UnsupportedKey(..) => format!("{name}: {}", error.kind),
+    };
+    let source = error.metadata.as_ref().map(|metadata| source_in_words(metadata, &name));
+    format!("{problem}{}", source.unwrap_or_default())
+}
+
+/// Names the file or the environment variable of a value. The parser of the command line reports
+/// wrong flags itself.
+fn source_in_words(metadata: &Metadata, name: &str) -> String {
+    if let Some(Source::File(path)) = &metadata.source {
+        return format!(" (in {})", path.display());
+    }
+    if metadata.name.contains(ENVIRONMENT_PREFIX) {
+        return format!(" (in {ENVIRONMENT_PREFIX}{})", name.to_uppercase());
+    }
+    String::new()
+}
+
+fn type_in_words(wanted: &str) -> &str {
+    match wanted {
+        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "f64" => "a number",
+        "a boolean" | "bool" => "true or false",
+        "a sequence" => "a list such as [\"one\", \"two\"]",
+        other => other,
+    }
+}
+
+fn value_in_words(given: &Actual) -> String {
+    if let Actual::Str(text) = given { format!("{text:?}") } else { given.to_string() }
+}
+
+/// Joins the lines of a parser's error: its place, the text there, and the problem. Leaves out the
+/// lines that only draw markers.
+fn in_one_line(text: &str) -> String {
+    let is_drawn = |line: &&str| line.trim_matches(['|', ' ', '^']).is_empty();
+    let lines = text.lines().map(str::trim).filter(|line| !is_drawn(line));
+    lines
+        .map(|line| line.split_once(" | ").map_or(line, |(_, shown)| shown.trim()))
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::unwrap_in_result, reason = "a test that cannot write its file has failed")]
+    fn load(flags: &Flags, file: &str) -> Result<Settings, SettingsError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("presence.toml");
+        std::fs::write(&path, file).unwrap();
+        Settings::load(flags, Some(&path))
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file_and_the_file_overrides_the_default() {
+        let flags = Flags { status_burst: Some(7), ..Flags::default() };
+        let settings = load(&flags, "status_burst = 9\nnotify_burst = 3").unwrap();
+        assert_eq!((settings.status_burst, settings.notify_burst), (7, 3));
+        assert_eq!(settings.sockets_per_user, 20);
+    }
+
+    #[test]
+    fn an_unknown_setting_and_a_wrong_type_are_reported_in_one_line() {
+        for file in ["status_bursts = 9", "status_burst = \"many\"", "status_burst = "] {
+            let error = load(&Flags::default(), file).unwrap_err().to_string();
+            assert!(!error.trim().is_empty() && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn development_mode_needs_a_loopback_address() {
+        let listen = Some("0.0.0.0:80".parse().unwrap());
+        let flags = Flags { listen, dev: Some(true), ..Flags::default() };
+        assert!(Settings::load(&flags, None).unwrap_err().to_string().starts_with("dev needs"));
+    }
+
+    #[test]
+    fn a_server_on_a_public_address_needs_a_public_url() {
+        let listen = Some("0.0.0.0:80".parse().unwrap());
+        let flags = Flags { listen, ..Flags::default() };
+        assert!(Settings::load(&flags, None).is_err());
+        let public_url = Some("https://presence.example.org".to_owned());
+        assert!(Settings::load(&Flags { listen, public_url, ..Flags::default() }, None).is_ok());
+        let public_url = Some("https://presence.example.org/path".to_owned());
+        assert!(Settings::load(&Flags { listen, public_url, ..Flags::default() }, None).is_err());
+    }
+
+    #[test]
+    fn redacted_settings_can_be_loaded_again_and_hold_no_password() {
+        let settings = Settings { action_schemes: vec!["myapp".to_owned()], ..Settings::default() };
+        assert_eq!(load(&Flags::default(), &settings.redacted()).unwrap(), settings);
+        let database = "postgres://presence:secret@db.example/presence".to_owned();
+        let redacted = Settings { database, ..Settings::default() }.redacted();
+        assert!(redacted.contains("***") && !redacted.contains("secret"));
+        let admin_token_digest = "beef".repeat(16);
+        let redacted = Settings { admin_token_digest, ..Settings::default() }.redacted();
+        assert!(redacted.contains("admin_token_digest = \"***\"") && !redacted.contains("beef"));
+    }
+}

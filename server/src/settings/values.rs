@@ -1,0 +1,27 @@
+//! Parsers of values that more than one part of the settings needs.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use url::Url;
+
+/// The prefix of environment variables: `--status-burst` is `PRESENCE_STATUS_BURST`.
+pub(super) const ENVIRONMENT_PREFIX: &str = "PRESENCE_";
+
+/// Parses an origin such as `https://presence.example.org`.
+pub(super) fn origin(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let is_origin = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    is_origin.then_some(url)
+}
+
+/// Parses a network in CIDR form, or an address as a network of one address.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
