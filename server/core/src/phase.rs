@@ -42,19 +42,6 @@ impl FirstFrame {
             command: request.command,
         })
     }
-
-    /// Begins the authenticated phase after the proof was checked. `digest` identifies the proof.
-    /// Returns the command to apply first.
-    pub fn authenticate(
-        self,
-        email: Email,
-        digest: [u8; 32],
-        expires_at: UnixMillis,
-    ) -> (AuthenticatedDevice, DeviceCommand) {
-        let Self { device, acks, command, .. } = self;
-        let proofs = vec![digest];
-        (AuthenticatedDevice { email, device, acks, expires_at, proofs, warned: false }, command)
-    }
 }
 
 /// A device whose proof was checked.
@@ -100,6 +87,16 @@ pub enum SessionDeadline {
 }
 
 impl AuthenticatedDevice {
+    /// Begins the authenticated phase of a device, after its proof with this digest was checked.
+    pub fn new(
+        email: Email,
+        (device, acks): (DeviceName, bool),
+        digest: [u8; 32],
+        expires_at: UnixMillis,
+    ) -> Self {
+        Self { email, device, acks, expires_at, proofs: vec![digest], warned: false }
+    }
+
     /// Handles a further frame. `digest` returns the digest of a proof.
     ///
     /// # Errors
@@ -183,9 +180,9 @@ mod tests {
     fn device() -> AuthenticatedDevice {
         let request = parse(r#"{"status":"online","assertion":"first"}"#).unwrap();
         let first_frame = FirstFrame::from_request(request).unwrap();
-        let digest = digest(&first_frame.proof);
+        let FirstFrame { proof, device, acks, .. } = first_frame;
         let email = Email::parse("a@b.example").unwrap();
-        first_frame.authenticate(email, digest, at(100_000)).0
+        AuthenticatedDevice::new(email, (device, acks), digest(&proof), at(100_000))
     }
 
     fn handle(
