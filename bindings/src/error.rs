@@ -52,7 +52,7 @@ errnos! {
     InvalidAssertion,
     /// The assertion proves another e-mail than the one given.
     EmailMismatch,
-    /// There is no such Application, or it is somebody else's.
+    /// There is no such Application, or it belongs to another user.
     UnknownApplication,
     /// The API key is not valid for this Application.
     InvalidApiKey,

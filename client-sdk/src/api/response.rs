@@ -1,4 +1,4 @@
-//! What came back: what was asked for, a refusal of ours, or somebody else's page.
+//! The reading of a REST response: a reply, an error of the server, or the page of a proxy.
 
 use http::header::RETRY_AFTER;
 use http::response::Parts;
@@ -9,60 +9,63 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// An answer in whole.
-pub(super) struct Answer {
+/// A complete response.
+pub(super) struct RestResponse {
     status: StatusCode,
-    /// Seconds.
+    /// The wait that the header asks for, in seconds.
     retry_after: Option<f64>,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl RestResponse {
     pub(super) fn new(head: &Parts, body: Vec<u8>) -> Self {
         Self { status: head.status, retry_after: retry_after(&head.headers), body }
     }
 
-    /// Reads it as what was asked for. No text in the error is from the body, which may hold a secret, but for that of a refusal.
+    /// Reads the body. The error holds no text of the body, which may be secret, except the text of
+    /// an error of the server.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
         if !self.status.is_success() {
-            return Err(self.refusal());
+            return Err(self.error());
         }
         serde_json::from_slice(&self.body).map_err(|error| {
             let (kind, line, column) = (error.classify(), error.line(), error.column());
             Error::Unexpected(format!(
-                "an answer that cannot be read: {kind:?} error at line {line}, column {column}"
+                "the reply cannot be read: {kind:?} error at line {line}, column {column}"
             ))
         })
     }
 
-    fn refusal(&self) -> Error {
+    fn error(&self) -> Error {
         let body = serde_json::from_slice::<RawReply>(&self.body);
-        let said = body.ok().filter(|said| said.is_ok() == Some(false));
-        if let Some(ko) = said.and_then(RawReply::into_error) {
-            let retry_after = ko.retry_after.or(self.retry_after);
-            return Error::Refused(ApiError { retry_after, ..ko });
+        let reply = body.ok().filter(|reply| reply.is_ok() == Some(false));
+        if let Some(error) = reply.and_then(RawReply::into_error) {
+            let retry_after = error.retry_after.or(self.retry_after);
+            return Error::Refused(ApiError { retry_after, ..error });
         }
-        self.strange()
+        self.unknown_error()
     }
 
-    /// The answer of something before the server, or of a server that knows more errors.
-    fn strange(&self) -> Error {
+    /// Returns the error for a response of a proxy, or of a newer server with more errors.
+    fn unknown_error(&self) -> Error {
         match self.status.as_u16() {
             429 => ApiError { retry_after: self.retry_after, ..Errno::SlowDown.into() }.into(),
-            // What gateways say when they do not reach what is behind them; those from 520 on are a vendor's own.
-            408 | 502..=504 | 520..=530 => {
-                Error::Unreachable(format!("HTTP {}, by no Presence server", self.status.as_u16()))
-            }
-            300..=399 => Error::Unexpected(format!(
-                "HTTP {}, a redirect, which is not followed; the URL of the server may be wrong",
+            // The statuses of gateways that do not reach the server. Some use 520 and above.
+            408 | 502..=504 | 520..=530 => Error::Unreachable(format!(
+                "HTTP status {}, not from a Presence server",
                 self.status.as_u16()
             )),
-            status => Error::Unexpected(format!("HTTP {status} without an error that is known")),
+            300..=399 => Error::Unexpected(format!(
+                "HTTP status {}: redirects are not followed, the URL of the server may be wrong",
+                self.status.as_u16()
+            )),
+            status => Error::Unexpected(format!("HTTP status {status} without a known error")),
         }
     }
 }
 
-/// The wait in whole seconds. The other form, a date, would need a clock that is right.
+/// Returns the wait in whole seconds. The other form of the header, a date, would need a correct
+/// clock.
 fn retry_after(headers: &HeaderMap) -> Option<f64> {
     let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(f64::from(seconds))
@@ -78,43 +81,40 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
-    struct CredentialReason {
+    struct SampleReply {
         number: u64,
     }
 
-    fn answer(status: u16, retry_after: &str, body: &str) -> Answer {
-        let response = Response::builder().status(status).header(RETRY_AFTER, retry_after).body(());
-        Answer::new(&response.unwrap().into_parts().0, body.as_bytes().to_vec())
+    fn response(status: u16, retry_after: &str, body: &str) -> RestResponse {
+        let head = Response::builder().status(status).header(RETRY_AFTER, retry_after).body(());
+        RestResponse::new(&head.unwrap().into_parts().0, body.as_bytes().to_vec())
     }
 
-    fn read(status: u16, retry_after: &str, body: &str) -> Result<CredentialReason, Error> {
-        answer(status, retry_after, body).read()
-    }
-
-    #[test]
-    fn what_is_newer_in_an_answer_is_skipped() {
-        assert_eq!(
-            read(200, "", r#"{"number":7,"new":{}}"#).unwrap(),
-            CredentialReason { number: 7 }
-        );
-        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), CredentialReason { number: 7 });
+    fn read(status: u16, retry_after: &str, body: &str) -> Result<SampleReply, Error> {
+        response(status, retry_after, body).read()
     }
 
     #[test]
-    fn a_refusal_is_an_entry_of_the_registry_with_its_wait() {
-        let ko = r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":0.5}"#;
-        let error = read(429, "1", ko).unwrap_err();
+    fn unknown_fields_of_a_reply_are_ignored() {
+        assert_eq!(read(200, "", r#"{"number":7,"new":{}}"#).unwrap(), SampleReply { number: 7 });
+        assert_eq!(read(201, "", r#"{"number":7}"#).unwrap(), SampleReply { number: 7 });
+    }
+
+    #[test]
+    fn an_error_of_the_server_has_its_errno_and_its_wait() {
+        let error_body = r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":0.5}"#;
+        let error = read(429, "1", error_body).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::SlowDown));
         assert_eq!(error.retry_after(), Some(Duration::from_millis(500)));
-        let ko = r#"{"result":"KO","errno":51,"error":"Storage is unavailable"}"#;
-        let error = read(503, "7", ko).unwrap_err();
+        let error_body = r#"{"result":"KO","errno":51,"error":"Storage is unavailable"}"#;
+        let error = read(503, "7", error_body).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::StorageUnavailable));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
-        assert_eq!(read(503, "soon", ko).unwrap_err().retry_after(), None);
+        assert_eq!(read(503, "soon", error_body).unwrap_err().retry_after(), None);
     }
 
     #[test]
-    fn a_stranger_is_worth_another_attempt_only_where_it_stands_before_the_server() {
+    fn a_response_of_a_proxy_is_retryable_only_if_it_did_not_reach_the_server() {
         let page = "<html>secret</html>";
         for status in [408, 502, 503, 504, 522] {
             assert!(matches!(read(status, "", page), Err(Error::Unreachable(_))), "{status}");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_newer_is_unexpected_unless_waiting_helps() {
+    fn an_unknown_error_is_unexpected_unless_its_status_is_temporary() {
         let newer = r#"{"result":"KO","errno":99,"error":"Newer"}"#;
         assert!(matches!(read(400, "", newer), Err(Error::Unexpected(_))));
         assert!(read(503, "", newer).unwrap_err().retryable());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_cannot_be_read_is_not_repeated() {
+    fn the_text_of_an_unreadable_reply_is_not_printed() {
         for body in [r#"{"number":"secret"}"#, r#"{"secret":1}"#, "secret", "", "[]", "null"] {
             let Err(Error::Unexpected(text)) = read(200, "", body) else { panic!("{body}") };
             assert!(!text.contains("secret"), "{text}");

@@ -1,4 +1,4 @@
-//! A store in a directory of its own, with a clock and a hub that a test drives.
+//! A store in a temporary directory, with a manual clock and a hook that records the commits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,32 +21,32 @@ pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 
-pub(super) struct Hub {
-    usual: Reachability,
-    reach: Mutex<HashMap<Puid, Reachability>>,
-    done: Mutex<Vec<CommittedEvent>>,
+pub(super) struct RecordingHook {
+    default: Reachability,
+    reachability: Mutex<HashMap<Puid, Reachability>>,
+    events: Mutex<Vec<CommittedEvent>>,
 }
 
-impl CommitHook for Hub {
+impl CommitHook for RecordingHook {
     fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reachability {
-        self.reach.lock().unwrap().get(&puid).copied().unwrap_or(self.usual)
+        self.reachability.lock().unwrap().get(&puid).copied().unwrap_or(self.default)
     }
 
-    fn committed(&self, done: &[CommittedEvent]) {
-        self.done.lock().unwrap().extend_from_slice(done);
+    fn committed(&self, events: &[CommittedEvent]) {
+        self.events.lock().unwrap().extend_from_slice(events);
     }
 }
 
-pub(super) struct House {
+pub(super) struct Fixture {
     pub(super) dir: TempDir,
     pub(super) store: Store,
     pub(super) writer: Writer,
-    hub: Arc<Hub>,
+    hook: Arc<RecordingHook>,
     clock: Arc<ManualClock>,
     tasks: JoinSet<()>,
 }
 
-impl House {
+impl Fixture {
     pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self::open(dir, NOW).await
@@ -54,18 +54,21 @@ impl House {
 
     pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
         let store =
-            Store::open_patiently(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
-        let hub = Arc::new(Hub {
-            usual: Reachability::Connected,
-            reach: Mutex::default(),
-            done: Mutex::default(),
+            Store::open_with_timeout(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
+        let hook = Arc::new(RecordingHook {
+            default: Reachability::Connected,
+            reachability: Mutex::default(),
+            events: Mutex::default(),
         });
         let clock = Arc::new(ManualClock::new(now));
-        let (writer, task) =
-            Writer::new(&store, Arc::<Hub>::clone(&hub), Arc::<ManualClock>::clone(&clock));
+        let (writer, task) = Writer::new(
+            &store,
+            Arc::<RecordingHook>::clone(&hook),
+            Arc::<ManualClock>::clone(&clock),
+        );
         let mut tasks = JoinSet::new();
         tasks.spawn(task.run());
-        Self { dir, store, writer, hub, clock, tasks }
+        Self { dir, store, writer, hook, clock, tasks }
     }
 
     /// Ends the writer and opens the file again.
@@ -77,22 +80,22 @@ impl House {
         Self::open(dir, clock.now()).await
     }
 
-    pub(super) fn pass(&self, time: Duration) {
+    pub(super) fn advance(&self, time: Duration) {
         self.clock.advance(time);
     }
 
-    pub(super) fn set_reach(&self, puid: Puid, reach: Reachability) {
-        self.hub.reach.lock().unwrap().insert(puid, reach);
+    pub(super) fn set_reachability(&self, puid: Puid, reachability: Reachability) {
+        self.hook.reachability.lock().unwrap().insert(puid, reachability);
     }
 
-    /// What was committed since the last call.
-    pub(super) fn done(&self) -> Vec<CommittedEvent> {
-        std::mem::take(&mut self.hub.done.lock().unwrap())
+    /// Returns the events that were committed since the last call.
+    pub(super) fn take_events(&self) -> Vec<CommittedEvent> {
+        std::mem::take(&mut self.hook.events.lock().unwrap())
     }
 
-    /// The receipts that were committed since the last call.
+    /// Returns the receipts that were committed since the last call.
     pub(super) fn receipts(&self) -> Vec<(NotificationId, ReceiptState)> {
-        self.done().iter().filter_map(receipt).collect()
+        self.take_events().iter().filter_map(receipt).collect()
     }
 
     pub(super) async fn user(&self, name: &str) -> UserId {
@@ -104,8 +107,8 @@ impl House {
         self.store.insert_app(&app(id, owner)).await.unwrap();
     }
 
-    /// A user who lets `APP` see them under this PUID, the Application being there.
-    pub(super) async fn granted(&self, name: &str, puid: u128) -> (UserId, Puid) {
+    /// Creates a user with a grant for `APP` under this PUID, and `APP` if it does not exist.
+    pub(super) async fn user_with_grant(&self, name: &str, puid: u128) -> (UserId, Puid) {
         if self.store.app(APP).await.unwrap().is_none() {
             let owner = self.user("owner").await;
             self.app(APP, owner).await;
@@ -113,7 +116,7 @@ impl House {
         let user = self.user(name).await;
         let puid = Puid::from_bits(puid);
         self.writer.grant(user, APP, puid, NOW).await.unwrap().unwrap();
-        self.done();
+        self.take_events();
         (user, puid)
     }
 
@@ -124,7 +127,7 @@ impl House {
         self.writer.notify(APP, items).await.unwrap()
     }
 
-    /// Queues one of this id, and answers the size of the queue.
+    /// Queues a notification with this id, and returns the size of the queue.
     pub(super) async fn queue(&self, id: u128, puid: Puid) -> u32 {
         let answers = self.notify(vec![item(id, puid)]).await;
         answers[0].as_ref().unwrap().queue_size
@@ -134,7 +137,7 @@ impl House {
         self.writer.load(user).await.unwrap()
     }
 
-    /// The ids that a device of this user would get on connecting.
+    /// Returns the ids that a connecting device of this user gets.
     pub(super) async fn pending(&self, user: UserId) -> Vec<NotificationId> {
         self.load(user).await.pending.iter().map(|notification| notification.id).collect()
     }
@@ -179,8 +182,8 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
     }
 }
 
-pub(super) fn receipt(done: &CommittedEvent) -> Option<(NotificationId, ReceiptState)> {
-    if let CommittedEvent::Receipt(_, Receipt { id, state, .. }) = done {
+pub(super) fn receipt(event: &CommittedEvent) -> Option<(NotificationId, ReceiptState)> {
+    if let CommittedEvent::Receipt(_, Receipt { id, state, .. }) = event {
         Some((*id, *state))
     } else {
         None

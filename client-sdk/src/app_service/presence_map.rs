@@ -4,39 +4,42 @@ use std::collections::HashMap;
 
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use super::AppServiceEvent;
+use super::event::AppServiceEvent;
 use crate::state::ConnectionState;
 
-/// Who is not offline, as the events of an [`AppServiceChannel`](crate::AppServiceChannel) tell it.
+/// The users who are not offline, according to the events of an
+/// [`AppServiceChannel`](crate::AppServiceChannel).
 ///
-/// Give it every event, and it mirrors what the Application may know: after a reconnect, a gap or a revoke too.
+/// An application that passes every event to [`apply`](Self::apply) always has the presence that
+/// it may see, also after a reconnect, a gap or a revoked grant.
 #[derive(Debug, Clone, Default)]
 pub struct PresenceMap {
-    present: HashMap<Puid, PresenceUpdate>,
+    users: HashMap<Puid, PresenceUpdate>,
     is_live: bool,
 }
 
-/// What an event changed.
+/// The change of one user by an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceChange {
-    /// What was known before; `None` where the user was offline or unknown.
+    /// The earlier presence; `None` if the user was offline or unknown.
     pub before: Option<PresenceUpdate>,
-    /// What is known now. Where a user has left unheard, in a gap, this is `offline` with the version and time of what was
-    /// known before, since the true ones are not known.
+    /// The new presence. If the user went offline within a gap, it is `offline` with the version
+    /// and time of the earlier presence, since the true ones are not known.
     pub now: PresenceUpdate,
 }
 
 impl PresenceMap {
-    /// A map in which nobody is present.
+    /// Returns a map in which all users are offline.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes an event over, and says what it changed for the application: only differences of status or text, and revokes.
+    /// Applies an event, and returns the changes: differences of status or text, and revoked
+    /// grants.
     pub fn apply(&mut self, event: &AppServiceEvent) -> Vec<PresenceChange> {
         match event {
             AppServiceEvent::State(state) => {
-                // Until the first news after it, what is shown is what was known.
+                // Until the next snapshot or update the map shows the earlier presence.
                 self.is_live &= *state == ConnectionState::Connected;
                 Vec::new()
             }
@@ -52,65 +55,66 @@ impl PresenceMap {
         }
     }
 
-    /// What is known of a user who is not offline.
+    /// Returns the presence of a user who is not offline.
     pub fn get(&self, uid: &Puid) -> Option<&PresenceUpdate> {
-        self.present.get(uid)
+        self.users.get(uid)
     }
 
-    /// The status of a user; who is not known is offline.
+    /// Returns the status of a user. Unknown users are offline.
     pub fn status(&self, uid: &Puid) -> Status {
         self.get(uid).map_or(Status::Offline, |presence| presence.status)
     }
 
-    /// Everybody who is not offline, in no order.
+    /// Returns the users who are not offline, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &PresenceUpdate> {
-        self.present.values()
+        self.users.values()
     }
 
-    /// How many are not offline.
+    /// Returns the number of users who are not offline.
     pub fn len(&self) -> usize {
-        self.present.len()
+        self.users.len()
     }
 
-    /// Whether everybody is offline.
+    /// Returns true if all users are offline.
     pub fn is_empty(&self) -> bool {
-        self.present.is_empty()
+        self.users.is_empty()
     }
 
-    /// Whether news has come since the channel was connected last. Where it has not, the map shows what was true before.
+    /// Returns true if a snapshot or update has arrived since the channel was last connected. If
+    /// not, the map shows the earlier presence.
     pub fn is_live(&self) -> bool {
         self.is_live
     }
 
     fn update(&mut self, now: &PresenceUpdate) -> Option<PresenceChange> {
-        let before = self.present.get(&now.uid).cloned();
+        let before = self.users.get(&now.uid).cloned();
         if before.as_ref().is_some_and(|before| before.version >= now.version) {
             return None;
         }
         if now.status == Status::Offline {
-            self.present.remove(&now.uid);
+            self.users.remove(&now.uid);
         } else {
-            self.present.insert(now.uid, now.clone());
+            self.users.insert(now.uid, now.clone());
         }
-        let same = match &before {
+        let is_same = match &before {
             Some(before) => before.status == now.status && before.message == now.message,
             None => now.status == Status::Offline,
         };
-        (!same || now.revoked).then(|| PresenceChange { before, now: now.clone() })
+        (!is_same || now.revoked).then(|| PresenceChange { before, now: now.clone() })
     }
 
     fn replace(&mut self, snapshot: &[PresenceUpdate]) -> Vec<PresenceChange> {
-        let mut earlier = std::mem::take(&mut self.present);
+        let mut earlier = std::mem::take(&mut self.users);
         let mut changes = Vec::new();
         for now in snapshot {
             let before = earlier.remove(&now.uid);
-            let same = before
+            let is_same = before
                 .as_ref()
                 .is_some_and(|before| before.status == now.status && before.message == now.message);
             if now.status != Status::Offline {
-                self.present.insert(now.uid, now.clone());
+                self.users.insert(now.uid, now.clone());
             }
-            if !same && (before.is_some() || now.status != Status::Offline) {
+            if !is_same && (before.is_some() || now.status != Status::Offline) {
                 changes.push(PresenceChange { before, now: now.clone() });
             }
         }
@@ -124,15 +128,17 @@ impl PresenceMap {
 
 #[cfg(test)]
 mod tests {
+    use presence_protocol::UnixMillis;
+
     use super::*;
-    use crate::app_service::{Snapshot, Updates};
+    use crate::app_service::event::{Snapshot, Updates};
 
     fn presence(uid: u128, status: Status, version: u64) -> PresenceUpdate {
         PresenceUpdate {
             uid: Puid::from_bits(uid),
             status,
             version,
-            since: presence_protocol::UnixMillis::default(),
+            since: UnixMillis::default(),
             message: None,
             revoked: false,
         }
@@ -147,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_is_told_once() {
+    fn each_change_of_a_user_is_reported_once() {
         let mut map = PresenceMap::new();
         let online = presence(1, Status::Online, 1);
         let changes = map.apply(&updates(std::slice::from_ref(&online)));
@@ -160,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_absent_from_a_snapshot_has_gone() {
+    fn a_user_who_is_absent_from_a_snapshot_is_offline() {
         let mut map = PresenceMap::new();
         let (stays, goes) = (presence(1, Status::Online, 5), presence(2, Status::Unavailable, 5));
         map.apply(&snapshot(&[stays.clone(), goes.clone()], false));
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_older_than_what_is_known_changes_nothing() {
+    fn an_older_update_changes_nothing() {
         let mut map = PresenceMap::new();
         map.apply(&updates(&[presence(1, Status::Online, 5)]));
         assert!(map.apply(&updates(&[presence(1, Status::Offline, 4)])).is_empty());
@@ -179,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_revoke_is_always_told() {
+    fn a_revoked_grant_is_always_reported() {
         let mut map = PresenceMap::new();
         let revoked = PresenceUpdate { revoked: true, ..presence(1, Status::Offline, 3) };
         assert_eq!(map.apply(&updates(&[revoked])).len(), 1);
     }
 
     #[test]
-    fn the_map_is_live_from_the_first_news_until_the_connection_is_lost() {
+    fn the_map_is_live_from_the_first_update_until_the_connection_is_lost() {
         let mut map = PresenceMap::new();
         assert!(!map.is_live());
         map.apply(&snapshot(&[], false));
