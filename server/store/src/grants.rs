@@ -68,7 +68,7 @@ impl Store {
         Ok(live)
     }
 
-    /// Returns the live PUIDs of an Application after `after`, also paused ones, in ascending order.
+    /// Returns the live PUIDs of an Application after `after` in ascending order, also paused ones.
     ///
     /// # Errors
     ///
