@@ -209,7 +209,7 @@ impl MetricsExporter {
 
     /// Returns all metrics; gauges are read now.
     pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
-        presence.measure();
+        presence.update_gauges();
         METER.draining.set(f64::from(u8::from(is_draining)));
         METER.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
         self.0.run_upkeep();
