@@ -163,8 +163,8 @@ export class Channel {
   }
 
   /**
-   * Checks a quiet connection now and then, since scripts cannot see pings: a laptop that was asleep
-   * would otherwise look connected.
+   * Checks a quiet connection now and then, since scripts cannot see pings: a laptop that was
+   * asleep would otherwise look connected.
    */
   #scheduleCheck() {
     clearTimeout(this.#checkTimer);
@@ -192,7 +192,7 @@ export class Channel {
   #closed(code) {
     this.#drop();
     if (code === 4003 && !this.#hasRetried) {
-      // The ticket may have expired. If the session has ended, the request for the next ticket fails.
+      // The ticket may have expired. If the session has ended, the next ticket is refused.
       this.#hasRetried = true;
       return this.#open();
     }

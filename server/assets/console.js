@@ -127,7 +127,7 @@ function onReply(frame) {
     return;
   }
   if (frame.action === "notify" && frame.result === "OK") {
-    for (const [place, item] of frame.results.enattempts()) {
+    for (const [place, item] of frame.results.entries()) {
       const name = `${frame.id}/${place}`;
       if (item.result === "KO") showSent(name, `${item.errno}: ${item.error}`, "error");
       else {

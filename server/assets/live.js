@@ -1,6 +1,6 @@
-// Forms that are sent without leaving the page, and parts of the page that are refreshed. The server
-// renders everything: the script fetches the page that a form leads to, and takes the parts marked
-// `data-live` from it.
+// Forms that are sent without leaving the page, and parts of the page that are refreshed. The
+// server renders everything: the script fetches the page that a form leads to, and takes the parts
+// marked `data-live` from it.
 
 import { showTimes } from "./page.js";
 

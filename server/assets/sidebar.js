@@ -16,7 +16,7 @@ const connectionText = document.querySelector("#connection-text");
 const countdown = document.querySelector("#countdown");
 const connectButton = document.querySelector("#connect");
 
-/** Returns a hash of an account, so that this browser's storage need not hold the e-mail address. */
+/** Returns a hash of an account, so that the storage does not hold the e-mail address. */
 function accountHash(account) {
   let hash = 0x811c9dc5;
   for (const c of new TextEncoder().encode(account)) hash = Math.imul(hash ^ c, 0x01000193) >>> 0;

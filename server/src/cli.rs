@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use presence_service::operator::{self, OperatorTokenDigest};
+use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::ExposeSecret;
 
 use self::output::{CommandError, EXIT_USAGE, failure, print, print_error, usage_error};
@@ -191,7 +191,7 @@ async fn assertion(
 
 /// Creates an operator's token, and describes where it and its digest belong.
 fn admin_token() -> String {
-    let token = operator::generate_operator_token();
+    let token = operator_access::generate_operator_token();
     let digest = OperatorTokenDigest::of(&token).to_hex();
     let token = token.expose_secret();
     format!(

@@ -84,6 +84,11 @@ impl VerifiedForm {
         field.map(|(_, value)| value.as_str())
     }
 
+    /// Returns a field as it was sent; `None` if it is empty or missing.
+    pub(crate) fn untrimmed(&self, name: &str) -> Option<&str> {
+        self.raw(name).filter(|value| !value.is_empty())
+    }
+
     /// Returns a field without the white space around it; `None` if it is empty or missing.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.raw(name).map(str::trim).filter(|value| !value.is_empty())
@@ -141,6 +146,7 @@ mod tests {
         let form = UnverifiedForm::parse("a=+b+&c=++").verify(&CsrfCheck::Bearer).unwrap();
         assert_eq!((form.get("a"), form.raw("a")), (Some("b"), Some(" b ")));
         assert_eq!((form.get("c"), form.get("d")), (None, None));
+        assert_eq!((form.untrimmed("c"), form.untrimmed("d")), (Some("  "), None));
         assert_eq!(form.required("c").unwrap_err().errno, Errno::MissingField);
     }
 }

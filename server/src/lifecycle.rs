@@ -91,8 +91,13 @@ impl RunningServer {
         let oidc = oidc::verifier(&settings).map_err(start_error)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let verifier =
-            setup::verifier(&settings, &own_origins, dev_issuer.as_ref(), oidc.as_ref())?;
+        let verifier = setup::verifier(
+            &settings,
+            &own_origins,
+            dev_issuer.as_ref(),
+            oidc.as_ref(),
+            Arc::clone(&clock),
+        )?;
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(verifier),
@@ -159,7 +164,7 @@ impl RunningServer {
         self,
         stop_request: impl Future<Output = StopReason>,
     ) -> Result<(), StartError> {
-        let closing = self.context.service.closing();
+        let closing = self.context.service.close_database();
         let tasks = self.tasks.clone();
         self.watch_certificate()?;
         self.serve_until_stopped(stop_request).await?;
@@ -237,7 +242,7 @@ fn spawn_maintenance(
     exporter: &MetricsExporter,
 ) {
     let (service, stopped) = (Arc::clone(service), stop.clone());
-    tasks.spawn(async move { service.keep_house(stopped).await });
+    tasks.spawn(async move { service.run_maintenance(stopped).await });
     let (exporter, stopped) = (exporter.clone(), stop.clone());
     tasks.spawn(async move { exporter.run_upkeep(stopped).await });
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence_service::operator::OperatorAccess;
+use presence_service::operator_access::OperatorAccess;
 
 use crate::meter::MetricsExporter;
 use crate::settings::Settings;

@@ -257,9 +257,9 @@ test("a browser that is not signed in sees nothing of another user", async (t) =
     assert.doesNotMatch(text, /alice@/i, path);
     if (path !== `/grant/${chat.appid}`) assert.doesNotMatch(text, new RegExp(chat.domain.host), path);
   }
-  await checkPage(page, "stranger-grant");
+  await checkPage(page, "sign-in-for-grant");
   await page.goto("/sidebar");
-  await checkPage(page, "stranger");
+  await checkPage(page, "sidebar-signed-out");
 });
 
 test("every page has a content policy, and files are cached for ever", async (t) => {

@@ -136,8 +136,8 @@ export async function checkWidth(page, what) {
 }
 
 /**
- * Checks the page in both themes, from a small phone to a large screen: takes screenshots, and checks
- * the accessibility and the width.
+ * Checks the page in both themes, from a small phone to a large screen: takes screenshots, and
+ * checks the accessibility and the width.
  */
 export async function checkPage(page, name) {
   await mkdir(SCREENSHOTS, { recursive: true });

@@ -107,7 +107,7 @@ test("a developer registers an application, verifies it, starts it, uses the con
   const shown = await page.content();
   assert.equal(shown.includes(first), false);
   await page.getByText(`${first.slice(0, 17)}…`).waitFor();
-  assert.equal(await page.locator("table.stacks tbody tr").count(), 1, "the reload made no other key");
+  assert.equal(await page.locator("table.stacked tbody tr").count(), 1, "the reload made no other key");
   await checkPage(page, "myapps-active");
 
   // The console shows a user under the PUID, and nothing else about the user.

@@ -1,4 +1,5 @@
-// The API documents: the console, the channels and the errors. They load nothing from other origins.
+// The API documents: the console, the channels and the errors. They load nothing from other
+// origins.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// The operator's pages: they exist only if configured, require the token, show figures and no users,
-// and block an application.
+// The operator's pages: they exist only if configured, require the token, show figures and no
+// users, and block an application.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -34,7 +34,7 @@ export class ScenarioServer {
   #process;
   #flags;
   #domains = [];
-  /** Functions that run before the server ends: a browser would log an error if it lost the server. */
+  /** Functions that run before the server ends, since a browser logs an error if it loses it. */
   cleanups = [];
   url = "";
 

@@ -7,7 +7,7 @@ mod start;
 mod storage;
 
 use presence_protocol::Puid;
-use presence_tests::{Application, Options, Server, Socket, User};
+use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 
 /// A server on which somebody is about to misbehave, with some who do not: Alice's device and an AppService; and Bob, who is away
@@ -24,10 +24,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::with(Options::default()).await
+        Self::with(ServerOptions::default()).await
     }
 
-    async fn with(options: Options) -> Self {
+    async fn with(options: ServerOptions) -> Self {
         let options = options
             .with("status-burst", 1_000_000)
             .with("status-per-second", 1_000_000)
@@ -51,7 +51,7 @@ impl Scene {
         self.presence_goes_on().await;
         let message = format!("message {}", self.rounds);
         assert_eq!(self.send_to(self.alice, &message).await["result"], "OK");
-        let heard = self.witness.hear().await;
+        let heard = self.witness.receive().await;
         assert_eq!(heard["notifications"][0]["message"], *message, "{heard}");
     }
 
@@ -59,7 +59,7 @@ impl Scene {
         self.rounds += 1;
         let text = format!("round {}", self.rounds);
         self.witness.send(json!({"status": "online", "message": text})).await;
-        self.witness.hears_ok().await;
+        self.witness.expect_ok().await;
         let update = self.stream.sees(self.alice, "online").await;
         assert_eq!(update["message"], *text);
     }
@@ -73,8 +73,8 @@ impl Scene {
     /// What waits for Bob is as it was.
     async fn nothing_is_lost(&mut self) {
         let mut bob = Socket::device_of(&self.server, "bob", "phone", "offline").await;
-        let heard = bob.hear().await;
+        let heard = bob.receive().await;
         assert_eq!(heard["notifications"][0]["message"], "first", "{heard}");
-        bob.has_nothing_more().await;
+        bob.expect_no_frame().await;
     }
 }

@@ -5,11 +5,11 @@ mod generations;
 mod issuers;
 mod storm;
 
-use presence_tests::{Issuer, Options, Server};
+use presence_tests::{Issuer, Server, ServerOptions};
 
 /// A server that asks an issuer.
 async fn server_of(issuer: &Issuer) -> Server {
-    Server::start(Options::default().with("browserid-issuers", issuer.host())).await
+    Server::start(ServerOptions::default().with("browserid-issuers", issuer.host())).await
 }
 
 /// How many proofs were looked into, whatever came of it.

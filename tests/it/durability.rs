@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use presence_tests::{Application, Dice, Options, PATIENCE, Server, Stopped};
+use presence_tests::{Application, SeededRng, Server, ServerOptions, StoppedServer, TIMEOUT};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -26,9 +26,9 @@ const AT_ONCE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledged_stays_away() {
-    let seed = Dice::seed();
+    let seed = SeededRng::seed();
     tell(&format!("seed {seed}"));
-    let (begun, mut dice) = (Instant::now(), Dice::new(seed));
+    let (begun, mut dice) = (Instant::now(), SeededRng::new(seed));
     let mut crowd = Crowd::gather().await;
     let mut kill = 0;
     // On a busy machine less happens between two kills, and it takes more of them.
@@ -54,15 +54,15 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_as_asked_under_load_loses_nothing_and_exits_with_0() {
-    let seed = Dice::seed();
+    let seed = SeededRng::seed();
     tell(&format!("seed {seed}"));
-    let mut dice = Dice::new(seed);
+    let mut dice = SeededRng::new(seed);
     let mut crowd = Crowd::gather().await;
     for stop in 1..=5 {
         let tasks = crowd.set_out(stop, &mut dice);
         crowd.run.has_answered(dice.between(1, 300)).await;
         crowd.run.end();
-        assert_eq!(crowd.server.terminate().await, Stopped::With(0));
+        assert_eq!(crowd.server.terminate().await, StoppedServer::With(0));
         join(tasks).await;
         crowd.server.restart().await;
     }
@@ -114,7 +114,7 @@ impl Crowd {
     }
 
     /// Everybody sends, and most have a device that listens, at once or a little later.
-    fn set_out(&mut self, number: usize, dice: &mut Dice) -> JoinSet<()> {
+    fn set_out(&mut self, number: usize, dice: &mut SeededRng) -> JoinSet<()> {
         self.run = run(&self.server, &self.application, number);
         let mut tasks = JoinSet::new();
         for person in &self.people {
@@ -157,8 +157,8 @@ impl Crowd {
     }
 }
 
-fn options() -> Options {
-    Options::default()
+fn options() -> ServerOptions {
+    ServerOptions::default()
         .with("notify-burst", 1_000_000)
         .with("notify-per-second", 1_000_000)
         .with("connects-per-second", 100_000)
@@ -181,7 +181,7 @@ async fn join(mut tasks: JoinSet<()>) {
             }
         }
     };
-    timeout(3 * PATIENCE, all).await.unwrap_or_else(|_| panic!("somebody hangs"));
+    timeout(3 * TIMEOUT, all).await.unwrap_or_else(|_| panic!("somebody hangs"));
 }
 
 #[expect(clippy::print_stdout, reason = "the seed and the figures of a run")]

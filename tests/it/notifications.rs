@@ -4,15 +4,15 @@ mod delivery;
 mod queue;
 
 use presence_protocol::Puid;
-use presence_tests::{Application, Options, Server, Socket, Way};
+use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
     Server::start(lively()).await
 }
 
-fn lively() -> Options {
-    Options::default().with("notify-burst", 1000).with("status-burst", 1000)
+fn lively() -> ServerOptions {
+    ServerOptions::default().with("notify-burst", 1000).with("status-burst", 1000)
 }
 
 /// Sends one notification and gives its id.
@@ -30,17 +30,17 @@ async fn send_for(application: &Application, uid: Puid, message: &str, ttl: u32)
 /// A device that acknowledges.
 async fn acking(server: &Server, name: &str, device: &str) -> Socket {
     let hello = json!({"status": "online", "device": device, "acks": true});
-    Socket::greeted(server, Way::device(), name, hello).await
+    Socket::open_authenticated(server, SocketRequest::device(), name, hello).await
 }
 
 async fn acknowledge(device: &mut Socket, ids: &[&str]) {
     device.send(json!({"type": "ack", "ids": ids})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
 }
 
 /// A field of each notification of the next frame.
 async fn heard(device: &mut Socket, field: &str) -> Vec<String> {
-    let frame = device.hear().await;
+    let frame = device.receive().await;
     let list = frame["notifications"].as_array().unwrap_or_else(|| panic!("no list: {frame}"));
     list.iter().map(|item: &Value| item[field].as_str().unwrap().to_owned()).collect()
 }

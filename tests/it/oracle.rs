@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use presence_tests::{Cutter, Dice, Options, Server};
+use presence_tests::{FaultProxy, SeededRng, Server, ServerOptions};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -30,9 +30,9 @@ const BLINKS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_truth() {
-    let (seed, begun) = (Dice::seed(), Instant::now());
+    let (seed, begun) = (SeededRng::seed(), Instant::now());
     tell(&format!("seed {seed}"));
-    let mut oracle = Oracle::begin(Dice::new(seed)).await;
+    let mut oracle = Oracle::begin(SeededRng::new(seed)).await;
     let blinks = |oracle: &Oracle| oracle.board.blinks.load(Ordering::Relaxed);
     let mut phase = 0;
     // On a busy machine fewer are back within their grace time, and it takes more phases.
@@ -63,19 +63,19 @@ struct Oracle {
     board: Arc<Board>,
     watchers: [Arc<Watcher>; 3],
     /// The wire of the watcher that resumes.
-    wire: Cutter,
+    wire: FaultProxy,
     actors: Vec<Actor>,
-    dice: Dice,
+    dice: SeededRng,
     watching: JoinSet<()>,
 }
 
 impl Oracle {
-    async fn begin(mut dice: Dice) -> Self {
+    async fn begin(mut dice: SeededRng) -> Self {
         let server = Server::start(options()).await;
         let owner = server.sign_in("developer").await;
         let paged = server.application_named(&owner, "Paged").await;
         let plain = server.application_named(&owner, "Plain").await;
-        let (address, wire) = (server.address(), Cutter::to(&server).await);
+        let (address, wire) = (server.address(), FaultProxy::to(&server).await);
         let watchers = [
             Watcher::new(Form::Steady, address, &paged),
             Watcher::new(Form::Plain, address, &plain),
@@ -176,8 +176,8 @@ impl Oracle {
     }
 }
 
-fn options() -> Options {
-    Options::default()
+fn options() -> ServerOptions {
+    ServerOptions::default()
         .with("status-burst", 1_000_000)
         .with("status-per-second", 1_000_000)
         .with("connects-per-second", 100_000)

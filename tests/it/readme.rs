@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{Options, PATIENCE, Server};
+use presence_tests::{Server, ServerOptions, TIMEOUT};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -17,7 +17,7 @@ struct Step {
 
 #[tokio::test]
 async fn the_walk_in_the_readme_works_to_the_letter() {
-    let server = Server::start(Options::default()).await;
+    let server = Server::start(ServerOptions::default()).await;
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let steps = walk(&readme);
@@ -31,7 +31,7 @@ async fn the_walk_in_the_readme_works_to_the_letter() {
         terminal.shows(step.seen).await;
     }
     terminal.type_in("kill %1 %2 %3; exit\n").await;
-    timeout(PATIENCE, terminal.shell.wait()).await.unwrap().unwrap();
+    timeout(TIMEOUT, terminal.shell.wait()).await.unwrap().unwrap();
 }
 
 fn free_port() -> u16 {
@@ -85,7 +85,7 @@ impl Terminal {
     async fn shows(&mut self, mut wanted: Vec<String>) {
         let mut seen = Vec::new();
         while !wanted.is_empty() {
-            let line = timeout(PATIENCE, self.screen.next_line()).await;
+            let line = timeout(TIMEOUT, self.screen.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
                 panic!("not seen: {wanted:#?}, but: {seen:#?}");
             };

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use presence_tests::{PATIENCE, server_binary};
+use presence_tests::{TIMEOUT, server_binary};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -85,12 +85,12 @@ async fn the_end_of_the_input_ends_a_stage_and_its_server() {
     let url = stage.start().await;
     let Stage { keyboard, mut process, .. } = stage;
     drop(keyboard);
-    let ended = timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    let ended = timeout(TIMEOUT, process.wait()).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
     let address = url.as_str().unwrap().trim_start_matches("http://").to_owned();
     // Killed, but not awaited: the kernel may need a moment.
     let gone = async { while TcpStream::connect(&address).await.is_ok() {} };
-    timeout(PATIENCE, gone).await.unwrap();
+    timeout(TIMEOUT, gone).await.unwrap();
 }
 
 struct Stage {
@@ -122,7 +122,7 @@ impl Stage {
 
     async fn asks(&mut self, command: Value) -> Value {
         self.keyboard.write_all(format!("{command}\n").as_bytes()).await.unwrap();
-        let line = timeout(4 * PATIENCE, self.screen.next_line()).await;
+        let line = timeout(4 * TIMEOUT, self.screen.next_line()).await;
         let line = line.unwrap_or_else(|_| panic!("no answer to {command}")).unwrap();
         let line = line.unwrap_or_else(|| panic!("the stage ended at {command}"));
         serde_json::from_str(&line).unwrap()

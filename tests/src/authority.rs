@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// An authority, and the two files that a server is given.
 #[derive(Debug, Clone)]
-pub struct Authority {
+pub struct CertificateAuthority {
     inner: Arc<Inner>,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-impl Default for Authority {
+impl Default for CertificateAuthority {
     fn default() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -41,7 +41,7 @@ impl Default for Authority {
     }
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Where the certificate is.
     pub fn certificate(&self) -> PathBuf {
         self.inner.directory.path().join("certificate.pem")

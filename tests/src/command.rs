@@ -5,11 +5,11 @@ use std::path::Path;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{PATIENCE, binary};
+use crate::{TIMEOUT, binary};
 
 /// What a command said, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct CommandOutput {
     /// The exit code; `None` where a signal ended it.
     pub code: Option<i32>,
     /// Its stdout.
@@ -18,7 +18,7 @@ pub struct Said {
     pub err: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// Makes sure that it failed with an exit code and a single line on stderr that holds a text.
     #[track_caller]
     pub fn failed(&self, code: i32, text: &str) {
@@ -29,11 +29,19 @@ impl Said {
 }
 
 /// Runs the binary in a directory, with arguments and an environment, until it ends.
-pub async fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+pub async fn run(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> CommandOutput {
     let mut command = Command::new(binary::server_binary());
     command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
-    let ended = timeout(3 * PATIENCE, command.kill_on_drop(true).output()).await;
+    let ended = timeout(3 * TIMEOUT, command.kill_on_drop(true).output()).await;
     let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    CommandOutput {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
 }

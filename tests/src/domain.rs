@@ -14,14 +14,14 @@ const PROOF: &str = "/__presence";
 
 /// A loopback web server: shows pages, and remembers who asked for what. Dropping it ends it.
 #[derive(Debug)]
-pub struct Domain {
+pub struct DomainServer {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<DomainState>,
     _task: JoinSet<()>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct DomainState {
     /// Whole HTTP answers by path.
     answers: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
@@ -29,12 +29,12 @@ struct Shared {
     held: watch::Sender<bool>,
 }
 
-impl Domain {
+impl DomainServer {
     /// Starts one without any page.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(DomainState::default());
         let mut task = JoinSet::new();
         task.spawn(serve(listener, Arc::clone(&shared)));
         Self { address, shared, _task: task }
@@ -76,7 +76,7 @@ impl Domain {
     }
 
     /// Answers again, those who wait too.
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         self.shared.held.send_replace(false);
     }
 
@@ -86,7 +86,7 @@ impl Domain {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<DomainState>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(answer(stream, Arc::clone(&shared)));
@@ -100,7 +100,7 @@ fn length_in(head: &str) -> usize {
     length.and_then(|(_, length)| length.trim().parse().ok()).unwrap_or_default()
 }
 
-async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
+async fn answer(mut stream: TcpStream, shared: Arc<DomainState>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };

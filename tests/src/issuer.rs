@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::Domain;
+use crate::DomainServer;
 pub use key::Key;
 
 /// Where an issuer shows its keys.
@@ -17,7 +17,7 @@ const DOCUMENT: &str = "/.well-known/browserid";
 #[derive(Debug)]
 pub struct Issuer {
     /// Its web server.
-    pub domain: Domain,
+    pub domain: DomainServer,
     /// With what it certifies.
     pub key: Key,
     /// With what its users sign.
@@ -32,7 +32,7 @@ impl Issuer {
 
     /// An issuer with these keys.
     pub async fn with_keys(key: Key, user_key: Key) -> Self {
-        let domain = Domain::start().await;
+        let domain = DomainServer::start().await;
         let issuer = Self { domain, key, user_key };
         issuer.publish(&json!({
             "authentication": "/sign_in",

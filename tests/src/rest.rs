@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::{Authority, PATIENCE};
+use crate::{CertificateAuthority, TIMEOUT};
 
 /// Longer than the server ever makes anybody wait.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -19,14 +19,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The REST API of a server, also after it was started again elsewhere. Follows no redirect and keeps no cookies.
 #[derive(Debug, Clone)]
-pub struct Rest {
+pub struct RestClient {
     client: Client,
     address: Arc<Mutex<SocketAddr>>,
     scheme: &'static str,
 }
 
-impl Rest {
-    pub(crate) fn new(address: Arc<Mutex<SocketAddr>>, tls: Option<&Authority>) -> Self {
+impl RestClient {
+    pub(crate) fn new(address: Arc<Mutex<SocketAddr>>, tls: Option<&CertificateAuthority>) -> Self {
         let root = tls.map(|authority| Certificate::from_der(authority.root()).unwrap());
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -39,21 +39,21 @@ impl Rest {
     }
 
     /// A call. Await it to have it made.
-    pub fn call(&self, method: &str, path: &str) -> Call {
+    pub fn call(&self, method: &str, path: &str) -> RestCall {
         let url = format!("{}://{}{path}", self.scheme, self.address.lock().unwrap());
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        Call { request: self.client.request(method, url), headers: HeaderMap::new() }
+        RestCall { request: self.client.request(method, url), headers: HeaderMap::new() }
     }
 }
 
 /// A call that is being made ready. Awaiting it makes it.
 #[derive(Debug)]
-pub struct Call {
+pub struct RestCall {
     request: RequestBuilder,
     headers: HeaderMap,
 }
 
-impl Call {
+impl RestCall {
     /// With a session's token or an API key.
     #[must_use]
     pub fn bearer(self, credential: &str) -> Self {
@@ -93,7 +93,7 @@ impl Call {
 }
 
 /// Makes a call again and again until it is refused, since nobody is told that what allows it has ended; gives the refusal.
-pub async fn refused_in_time(call: impl Fn() -> Call) -> Answer {
+pub async fn wait_until_refused(call: impl Fn() -> RestCall) -> RestResponse {
     let refused = async {
         loop {
             let answer = call().await;
@@ -103,13 +103,13 @@ pub async fn refused_in_time(call: impl Fn() -> Call) -> Answer {
             tokio::time::sleep(PAUSE).await;
         }
     };
-    let refused = tokio::time::timeout(PATIENCE, refused).await;
-    refused.unwrap_or_else(|_| panic!("allowed for {PATIENCE:?}"))
+    let refused = tokio::time::timeout(TIMEOUT, refused).await;
+    refused.unwrap_or_else(|_| panic!("allowed for {TIMEOUT:?}"))
 }
 
-impl IntoFuture for Call {
-    type Output = Answer;
-    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+impl IntoFuture for RestCall {
+    type Output = RestResponse;
+    type IntoFuture = Pin<Box<dyn Future<Output = RestResponse> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
@@ -117,14 +117,14 @@ impl IntoFuture for Call {
             let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}"));
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await.unwrap();
-            Answer { status, headers, text }
+            RestResponse { status, headers, text }
         })
     }
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct RestResponse {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
@@ -133,7 +133,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl RestResponse {
     /// The body as JSON; `null` where it is none.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
@@ -153,7 +153,7 @@ impl Answer {
 
     /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
     #[track_caller]
-    pub fn is_ko(&self, errno: Errno) {
+    pub fn assert_error(&self, errno: Errno) {
         let body = self.json();
         let said = (self.status, body["result"].as_str(), body["errno"].as_u64());
         let wanted = (errno.http_status(), Some("KO"), Some(u64::from(errno.number())));

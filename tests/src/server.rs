@@ -14,9 +14,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::people::{Application, User, email};
-use crate::rest::{Call, Rest};
-use crate::{Authority, Domain, PATIENCE, binary};
+use crate::fixtures::{Application, User, email};
+use crate::rest::{RestCall, RestClient};
+use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary};
 
 /// What the line with the address starts with.
 const GREETING: &str = "Presence is listening on ";
@@ -24,14 +24,14 @@ const GREETING: &str = "Presence is listening on ";
 /// How a server is started. By default in development mode, with short times for what only waits: a grace time and a warm-up of
 /// half a second, a drain of a fifth.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ServerOptions {
     flags: Vec<(String, String)>,
     production: bool,
     file_limit: Option<u64>,
-    tls: Option<Authority>,
+    tls: Option<CertificateAuthority>,
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     fn default() -> Self {
         let flags = Vec::new();
         Self { flags, production: false, file_limit: None, tls: None }
@@ -42,7 +42,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl ServerOptions {
     /// Sets a setting by the name of its flag, without the dashes.
     #[must_use]
     pub fn with(mut self, flag: &str, value: impl Display) -> Self {
@@ -59,7 +59,7 @@ impl Options {
 
     /// Speaks TLS, with the files of an authority.
     #[must_use]
-    pub fn over_tls(self, authority: &Authority) -> Self {
+    pub fn over_tls(self, authority: &CertificateAuthority) -> Self {
         let (certificate, key) = (authority.certificate(), authority.key());
         let with_files =
             self.with("tls-certificate", certificate.display()).with("tls-key", key.display());
@@ -75,14 +75,14 @@ impl Options {
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+pub enum StoppedServer {
     /// By itself, with an exit code.
     With(i32),
     /// By a signal.
     BySignal,
 }
 
-impl From<ExitStatus> for Stopped {
+impl From<ExitStatus> for StoppedServer {
     fn from(status: ExitStatus) -> Self {
         status.code().map_or(Self::BySignal, Self::With)
     }
@@ -90,11 +90,11 @@ impl From<ExitStatus> for Stopped {
 
 /// A running server. Dropping it kills it; where the test has failed, what it logged is printed.
 pub struct Server {
-    options: Options,
+    options: ServerOptions,
     directory: Arc<TempDir>,
     process: Option<Process>,
     address: Arc<Mutex<SocketAddr>>,
-    rest: Rest,
+    rest: RestClient,
 }
 
 /// A process with its stdout, which stays open so that it can always print.
@@ -105,17 +105,17 @@ struct Process {
 
 impl Server {
     /// Starts a server on a free port with an empty database.
-    pub async fn start(options: Options) -> Self {
+    pub async fn start(options: ServerOptions) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let (process, address) = spawn(&options, &directory, 0).await;
         let address = Arc::new(Mutex::new(address));
-        let rest = Rest::new(Arc::clone(&address), options.tls.as_ref());
+        let rest = RestClient::new(Arc::clone(&address), options.tls.as_ref());
         Self { options, directory, process: Some(process), address, rest }
     }
 
-    /// Starts a server with the short times of [`Options::default`].
+    /// Starts a server with the short times of [`ServerOptions::default`].
     pub async fn quick() -> Self {
-        Self::start(Options::default()).await
+        Self::start(ServerOptions::default()).await
     }
 
     /// Where it listens, or listened last.
@@ -130,14 +130,14 @@ impl Server {
     }
 
     /// Whose certificate it serves TLS with.
-    pub fn tls(&self) -> Option<&Authority> {
+    pub fn tls(&self) -> Option<&CertificateAuthority> {
         self.options.tls.as_ref()
     }
 
     /// The next line of its stdout.
     pub async fn says(&mut self) -> String {
         let process = self.process.as_mut().unwrap_or_else(|| panic!("the server does not run"));
-        let line = timeout(PATIENCE, process.stdout.next_line()).await;
+        let line = timeout(TIMEOUT, process.stdout.next_line()).await;
         line.unwrap_or_else(|_| panic!("the server says no more")).unwrap().unwrap_or_default()
     }
 
@@ -152,7 +152,7 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let log = timeout(PATIENCE, logged).await;
+        let log = timeout(TIMEOUT, logged).await;
         log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log()))
     }
 
@@ -178,7 +178,7 @@ impl Server {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub async fn terminate(&mut self) -> Stopped {
+    pub async fn terminate(&mut self) -> StoppedServer {
         self.signal("TERM").await;
         self.stopped().await
     }
@@ -193,9 +193,9 @@ impl Server {
     }
 
     /// Waits until it has ended.
-    pub async fn stopped(&mut self) -> Stopped {
+    pub async fn stopped(&mut self) -> StoppedServer {
         let mut process = self.process.take().unwrap();
-        let within = 3 * PATIENCE;
+        let within = 3 * TIMEOUT;
         let status = timeout(within, process.child.wait()).await;
         status
             .unwrap_or_else(|_| panic!("the server did not stop; it logged:\n{}", self.log()))
@@ -214,17 +214,17 @@ impl Server {
     }
 
     /// Changes how it is started the next time.
-    pub fn change(&mut self, change: impl FnOnce(Options) -> Options) {
+    pub fn change(&mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) {
         self.options = change(self.options.clone());
     }
 
     /// The REST API.
-    pub fn rest(&self) -> &Rest {
+    pub fn rest(&self) -> &RestClient {
         &self.rest
     }
 
     /// A REST call without any credential.
-    pub fn call(&self, method: &str, path: &str) -> Call {
+    pub fn call(&self, method: &str, path: &str) -> RestCall {
         self.rest.call(method, path)
     }
 
@@ -256,7 +256,7 @@ impl Server {
 
     /// The same with a name.
     pub async fn application_named(&self, owner: &User, name: &str) -> Application {
-        let domain = Domain::start().await;
+        let domain = DomainServer::start().await;
         Application::make(owner, name, domain).await
     }
 
@@ -297,7 +297,7 @@ impl Application {
     }
 }
 
-async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
+async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
     let database = directory.path().join("presence.db");
     let mut command = command(options.file_limit);
     command
@@ -312,7 +312,7 @@ async fn spawn(options: &Options, directory: &TempDir, port: u16) -> (Process, S
         .kill_on_drop(true);
     let mut child = command.spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = timeout(3 * PATIENCE, stdout.next_line()).await;
+    let first = timeout(3 * TIMEOUT, stdout.next_line()).await;
     let line =
         first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
     // Where it is known by another name, that follows after a comma.

@@ -22,19 +22,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::people::{Application, email};
-use crate::{Authority, Cutter, PATIENCE, Server};
+use crate::fixtures::{Application, email};
+use crate::{CertificateAuthority, FaultProxy, Server, TIMEOUT};
 
 /// How a socket is opened: where, and what the upgrade request says.
 #[derive(Debug, Clone)]
-pub struct Way {
+pub struct SocketRequest {
     path: String,
     headers: Vec<(&'static str, String)>,
     through: Option<SocketAddr>,
     receive_buffer: Option<u32>,
 }
 
-impl Way {
+impl SocketRequest {
     /// The Device Presence Channel.
     pub fn device() -> Self {
         Self::to("/presence")
@@ -78,13 +78,13 @@ impl Way {
 
     /// Through a wire that can be cut.
     #[must_use]
-    pub fn through(self, cutter: &Cutter) -> Self {
-        Self { through: Some(cutter.address()), ..self }
+    pub fn through(self, fault_proxy: &FaultProxy) -> Self {
+        Self { through: Some(fault_proxy.address()), ..self }
     }
 
     /// With a small receive buffer, so that a client that does not read is felt early.
     #[must_use]
-    pub fn reading_little(self) -> Self {
+    pub fn small_receive_buffer(self) -> Self {
         Self { receive_buffer: Some(4096), ..self }
     }
 
@@ -103,26 +103,26 @@ trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
 
 impl<W: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Wire for W {}
 
-async fn secured(stream: TcpStream, authority: &Authority) -> TlsStream<TcpStream> {
+async fn secured(stream: TcpStream, authority: &CertificateAuthority) -> TlsStream<TcpStream> {
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let greeting = TlsConnector::from(authority.client()).connect(name, stream);
-    let greeted = timeout(PATIENCE, greeting).await;
-    greeted.unwrap_or_else(|_| panic!("the TLS handshake does not end")).unwrap()
+    let open_authenticated = timeout(TIMEOUT, greeting).await;
+    open_authenticated.unwrap_or_else(|_| panic!("the TLS handshake does not end")).unwrap()
 }
 
 /// An upgrade that was refused: the HTTP status and the body.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
+pub struct RejectedUpgrade {
     /// The HTTP status.
     pub status: u16,
     /// The body as JSON; `null` where it is none.
     pub body: Value,
 }
 
-impl Refused {
+impl RejectedUpgrade {
     /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
     #[track_caller]
-    pub fn is_ko(&self, errno: Errno) {
+    pub fn assert_error(&self, errno: Errno) {
         assert_eq!(self.status, errno.http_status(), "{}", self.body);
         assert_ko(&self.body, errno);
     }
@@ -130,7 +130,7 @@ impl Refused {
 
 /// How a socket ended, as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum SocketEnd {
     /// With a close frame that bore this code, or none.
     Closed(Option<u16>),
     /// Without a close frame.
@@ -150,7 +150,7 @@ pub struct Socket {
 
 impl Socket {
     /// Opens a socket.
-    pub async fn open(server: &Server, way: Way) -> Self {
+    pub async fn open(server: &Server, way: SocketRequest) -> Self {
         match Self::try_open(server, way).await {
             Ok(socket) => socket,
             Err(refused) => panic!("the upgrade was refused: {} {}", refused.status, refused.body),
@@ -158,7 +158,7 @@ impl Socket {
     }
 
     /// Opens a socket where the server may refuse the upgrade.
-    pub async fn try_open(server: &Server, way: Way) -> Result<Self, Refused> {
+    pub async fn try_open(server: &Server, way: SocketRequest) -> Result<Self, RejectedUpgrade> {
         let address = way.through.unwrap_or(server.address());
         let tcp = TcpSocket::new_v4().unwrap();
         if let Some(bytes) = way.receive_buffer {
@@ -170,10 +170,10 @@ impl Socket {
             Some(authority) => Box::new(secured(stream, authority).await),
             None => Box::new(stream),
         };
-        let opening = timeout(PATIENCE, client_async(way.request(address), stream)).await;
+        let opening = timeout(TIMEOUT, client_async(way.request(address), stream)).await;
         match opening.unwrap_or_else(|_| panic!("the upgrade was not answered")) {
             Ok((stream, response)) => Ok(Self::new(stream, &response)),
-            Err(Error::Http(response)) => Err(Refused {
+            Err(Error::Http(response)) => Err(RejectedUpgrade {
                 status: response.status().as_u16(),
                 body: serde_json::from_slice(response.body().as_deref().unwrap_or_default())
                     .unwrap_or(Value::Null),
@@ -184,27 +184,32 @@ impl Socket {
 
     /// Opens a Device Presence Channel, and says nothing yet.
     pub async fn device(server: &Server) -> Self {
-        Self::open(server, Way::device()).await
+        Self::open(server, SocketRequest::device()).await
     }
 
     /// A device of somebody that is known and has reported a status, with its OK heard.
     pub async fn device_of(server: &Server, name: &str, device: &str, status: &str) -> Self {
         let hello = json!({"device": device, "status": status});
-        Self::greeted(server, Way::device(), name, hello).await
+        Self::open_authenticated(server, SocketRequest::device(), name, hello).await
     }
 
     /// The same, by a way and with a first frame of one's own, to which the assertion is added.
-    pub async fn greeted(server: &Server, way: Way, name: &str, mut hello: Value) -> Self {
+    pub async fn open_authenticated(
+        server: &Server,
+        way: SocketRequest,
+        name: &str,
+        mut hello: Value,
+    ) -> Self {
         let mut socket = Self::open(server, way).await;
         hello["email"] = email(name).into();
         hello["assertion"] = server.assertion(name).await.into();
         socket.send(hello).await;
-        socket.hears_ok().await;
+        socket.expect_ok().await;
         socket
     }
 
     /// An AppService's socket that is authenticated, with the OK heard and nothing else.
-    pub async fn app(server: &Server, application: &Application, way: Way) -> Self {
+    pub async fn app(server: &Server, application: &Application, way: SocketRequest) -> Self {
         Self::app_with(server, application, way, json!({})).await
     }
 
@@ -212,21 +217,21 @@ impl Socket {
     pub async fn app_with(
         server: &Server,
         application: &Application,
-        way: Way,
+        way: SocketRequest,
         mut auth: Value,
     ) -> Self {
         let mut socket = Self::open(server, way).await;
         auth["action"] = "auth".into();
         auth["token"] = application.api_key.clone().into();
         socket.send(auth).await;
-        assert_eq!(socket.hear().await, json!({"action": "auth", "result": "OK"}));
+        assert_eq!(socket.receive().await, json!({"action": "auth", "result": "OK"}));
         socket
     }
 
     /// An AppService's socket in `presence.v1`, with its first snapshot, which must be a single page.
     pub async fn stream(server: &Server, application: &Application) -> (Self, Value) {
-        let mut socket = Self::app(server, application, Way::app(application).v1()).await;
-        let snapshot = socket.hear().await;
+        let mut socket = Self::app(server, application, SocketRequest::app(application).v1()).await;
+        let snapshot = socket.receive().await;
         assert_eq!(snapshot["snapshot"], true, "{snapshot}");
         assert_eq!(snapshot["more"], Value::Null, "{snapshot}");
         (socket, snapshot)
@@ -274,23 +279,23 @@ impl Socket {
     }
 
     /// The next text frame, as it stands.
-    pub async fn hear_text(&mut self) -> String {
-        match self.next_within(PATIENCE).await {
+    pub async fn receive_text(&mut self) -> String {
+        match self.next_within(TIMEOUT).await {
             Ok(text) => text,
             Err(ended) => panic!("a frame was awaited: {ended:?}; heard so far: {:?}", self.heard),
         }
     }
 
     /// The next frame.
-    pub async fn hear(&mut self) -> Value {
-        let text = self.hear_text().await;
+    pub async fn receive(&mut self) -> Value {
+        let text = self.receive_text().await;
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
     }
 
     /// The first frame that is what was asked for; those before it are thrown away.
-    pub async fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn receive_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let frame = self.hear().await;
+            let frame = self.receive().await;
             if wanted(&frame) {
                 return frame;
             }
@@ -298,13 +303,13 @@ impl Socket {
     }
 
     /// Makes sure that the next frame is exactly `{"result":"OK"}`.
-    pub async fn hears_ok(&mut self) {
-        assert_eq!(self.hear_text().await, r#"{"result":"OK"}"#);
+    pub async fn expect_ok(&mut self) {
+        assert_eq!(self.receive_text().await, r#"{"result":"OK"}"#);
     }
 
     /// Makes sure that the next frame is a refusal with this errno, and gives it.
-    pub async fn hears_ko(&mut self, errno: Errno) -> Value {
-        let frame = self.hear().await;
+    pub async fn expect_error(&mut self, errno: Errno) -> Value {
+        let frame = self.receive().await;
         assert_ko(&frame, errno);
         frame
     }
@@ -312,27 +317,27 @@ impl Socket {
     /// Sends a frame and gives the next that is heard.
     pub async fn ask(&mut self, frame: Value) -> Value {
         self.send(frame).await;
-        self.hear().await
+        self.receive().await
     }
 
     /// Reports a status and hears the OK.
     pub async fn report(&mut self, status: &str) {
         self.send(json!({"status": status})).await;
-        self.hears_ok().await;
+        self.expect_ok().await;
     }
 
     /// Makes sure that a device's socket has nothing more to say now: a frame is sent, and its reply is the next that is heard.
     /// An acknowledgement of nothing serves, since it changes nothing and counts against no rate.
-    pub async fn has_nothing_more(&mut self) {
+    pub async fn expect_no_frame(&mut self) {
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
         self.send(json!({"type": "ack", "ids": [], "id": mark})).await;
-        assert_eq!(self.hear().await, json!({"result": "OK", "id": mark}));
+        assert_eq!(self.receive().await, json!({"result": "OK", "id": mark}));
     }
 
     /// The same for an AppService's socket. What the server was told on another socket, and has answered there, has gone out
     /// before this reply.
-    pub async fn stream_has_nothing_more(&mut self) {
+    pub async fn expect_no_stream_frame(&mut self) {
         let passed = self.frames_until_now().await;
         assert!(passed.is_empty(), "nothing was awaited: {passed:?}");
     }
@@ -344,7 +349,7 @@ impl Socket {
         self.send(json!({"action": "query", "uids": [], "id": mark})).await;
         let mut passed = Vec::new();
         loop {
-            let frame = self.hear().await;
+            let frame = self.receive().await;
             if frame["id"] == mark.as_str() {
                 return passed;
             }
@@ -354,7 +359,7 @@ impl Socket {
 
     /// The next update of an AppService's socket, in either form. One that comes in a batch must come alone.
     pub async fn update(&mut self) -> Value {
-        let frame = self.hear().await;
+        let frame = self.receive().await;
         match frame["presence"].as_array().map(Vec::as_slice) {
             None if frame["uid"].is_string() => frame,
             Some([update]) => update.clone(),
@@ -371,23 +376,23 @@ impl Socket {
     }
 
     /// Waits until the server has ended this socket; frames on the way are thrown away.
-    pub async fn ended(&mut self) -> Ended {
+    pub async fn ended(&mut self) -> SocketEnd {
         loop {
-            if let Err(ended) = self.next_within(2 * PATIENCE).await {
+            if let Err(ended) = self.next_within(2 * TIMEOUT).await {
                 return ended;
             }
         }
     }
 
     /// Makes sure that the server closes this socket with a code.
-    pub async fn is_closed_with(&mut self, code: CloseCode) {
+    pub async fn expect_close(&mut self, code: CloseCode) {
         let ended = self.ended().await;
-        assert_eq!(ended, Ended::Closed(Some(code.number())), "heard: {:?}", self.heard);
+        assert_eq!(ended, SocketEnd::Closed(Some(code.number())), "heard: {:?}", self.heard);
     }
 
     /// Makes sure that after the good-bye the connection itself ends in good order, by TLS too.
-    pub async fn ends_in_good_order(&mut self) {
-        let next = timeout(PATIENCE, self.stream.next()).await;
+    pub async fn expect_clean_end(&mut self) {
+        let next = timeout(TIMEOUT, self.stream.next()).await;
         match next.unwrap_or_else(|_| panic!("the connection does not end")) {
             None | Some(Err(Error::ConnectionClosed)) => {}
             other => panic!("the connection did not end in good order: {other:?}"),
@@ -397,13 +402,13 @@ impl Socket {
     /// The code with which the server closed, or `None` for a close frame without one or a lost connection.
     pub async fn closed(&mut self) -> Option<u16> {
         match self.ended().await {
-            Ended::Closed(code) => code,
-            Ended::Lost => None,
+            SocketEnd::Closed(code) => code,
+            SocketEnd::Lost => None,
         }
     }
 
     /// Says good-bye with a code, or without one as a browser does.
-    pub async fn say_good_bye(&mut self, code: Option<u16>) {
+    pub async fn send_close(&mut self, code: Option<u16>) {
         let frame = code.map(|code| CloseFrame { code: Code::from(code), reason: "".into() });
         // After the server's own good-bye there is nothing to say.
         let _ = self.stream.close(frame).await;
@@ -411,23 +416,23 @@ impl Socket {
 
     /// Says good-bye and waits for the answer.
     pub async fn close(mut self, code: Option<u16>) {
-        self.say_good_bye(code).await;
+        self.send_close(code).await;
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
     /// What happens within a time: a text frame, or the end. `None` where nothing does. For what must *not* happen prefer
-    /// [`Socket::has_nothing_more`], which waits for no time.
-    pub async fn within(&mut self, time: Duration) -> Option<Result<Value, Ended>> {
+    /// [`Socket::expect_no_frame`], which waits for no time.
+    pub async fn within(&mut self, time: Duration) -> Option<Result<Value, SocketEnd>> {
         let text = timeout(time, self.next()).await.ok()?;
         Some(text.map(|text| serde_json::from_str(&text).unwrap()))
     }
 
-    async fn next_within(&mut self, time: Duration) -> Result<String, Ended> {
+    async fn next_within(&mut self, time: Duration) -> Result<String, SocketEnd> {
         let next = timeout(time, self.next()).await;
         next.unwrap_or_else(|_| panic!("nothing came in {time:?}; heard so far: {:?}", self.heard))
     }
 
-    async fn next(&mut self) -> Result<String, Ended> {
+    async fn next(&mut self) -> Result<String, SocketEnd> {
         loop {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
@@ -436,11 +441,11 @@ impl Socket {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let code = frame.map(|frame| u16::from(frame.code));
-                    return Err(Ended::Closed(code));
+                    return Err(SocketEnd::Closed(code));
                 }
                 Some(Ok(Message::Binary(_))) => panic!("the server sent a binary frame"),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Err(_)) | None => return Err(Ended::Lost),
+                Some(Err(_)) | None => return Err(SocketEnd::Lost),
             }
         }
     }

@@ -1,48 +1,38 @@
-//! The use cases of a user's devices and account.
+//! The accounts of users.
 
 use presence_core::UserId;
-use presence_core::roster::DeviceInfo;
-use presence_protocol::{ApiError, CloseCode, DeviceName, Errno};
-use presence_store::Account;
+use presence_protocol::{ApiError, Errno};
+use presence_store::{Account, Store, Writer};
 
-use crate::refusal::of_store;
-use crate::service::PresenceService;
+use crate::errors::from_store;
 
-impl PresenceService {
-    /// The devices that are connected or in their grace time.
-    pub fn devices_of(&self, user: UserId) -> Vec<DeviceInfo> {
-        self.hub.devices_of(user)
+/// The accounts of users.
+pub struct Accounts {
+    store: Store,
+    writer: Writer,
+}
+
+impl Accounts {
+    pub(crate) fn new(store: Store, writer: Writer) -> Self {
+        Self { store, writer }
     }
 
-    /// Ends a device at once.
+    /// Loads everything that the database holds about a user.
     ///
     /// # Errors
     ///
-    /// `not_found`.
-    pub fn end_device(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
-        if self.hub.end_device(user, device, CloseCode::EndedByUser) {
-            Ok(())
-        } else {
-            Err(Errno::NotFound.into())
-        }
-    }
-
-    /// Everything held about a user in the tables.
-    ///
-    /// # Errors
-    ///
-    /// `session_expired` where the account is gone, `storage_unavailable`.
-    pub async fn account(&self, user: UserId) -> Result<Account, ApiError> {
-        let account = self.store.account(user).await.map_err(of_store)?;
+    /// `session_expired` if the account was erased, `storage_unavailable`.
+    pub async fn load(&self, user: UserId) -> Result<Account, ApiError> {
+        let account = self.store.account(user).await.map_err(from_store)?;
         account.ok_or(Errno::SessionExpired.into())
     }
 
-    /// Erases a user with everything held, the user's own Applications too.
+    /// Erases a user with everything held about them, including their own Applications.
     ///
     /// # Errors
     ///
     /// `storage_unavailable`.
     pub async fn erase(&self, user: UserId) -> Result<(), ApiError> {
-        self.writer.erase_user(user).await.map(drop).map_err(of_store)
+        self.writer.erase_user(user).await.map(drop).map_err(from_store)
     }
 }

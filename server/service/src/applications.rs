@@ -1,63 +1,75 @@
-//! The use cases of an AppDeveloper: registration, activation, keys. Verification has a room of its own.
+//! The Applications of developers: registration, changes, activation.
 
-use presence_core::UserId;
-use presence_core::model::{ApiKey, App, ApplicationState};
-use presence_protocol::{ApiError, AppId, CloseCode, Errno};
-use presence_store::{AppChanges, NewDomain};
-use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 
-use crate::refusal::of_store;
+use presence_core::model::{App, ApplicationState};
+use presence_core::{Clock, UserId};
+use presence_protocol::{ApiError, AppId, Errno};
+use presence_store::{AppChanges, NewDomain, Store, Writer};
+
+use crate::activation::ActivationLock;
+use crate::api_keys::{ApiKeys, NewKey};
+use crate::errors::from_store;
+use crate::ownership::find_owned;
 use crate::rules;
-use crate::secret::{self, Kind};
-use crate::service::PresenceService;
+use crate::settings::ServiceSettings;
 
-/// The most keys of an Application.
-const KEYS: usize = 20;
-
-/// What a developer says of an Application.
+/// The texts of an Application that is to be registered.
 pub struct Registration {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its domain.
+    /// The domain.
     pub domain: String,
-    /// What it is.
+    /// The description.
     pub description: String,
 }
 
-/// What a developer changes of an Application.
+/// The texts of an Application that are to be changed. `None` leaves a text as it is.
 #[derive(Default)]
 pub struct ApplicationChanges {
-    /// Its name.
+    /// The name.
     pub name: Option<String>,
-    /// Its domain.
+    /// The domain.
     pub domain: Option<String>,
-    /// What it is.
+    /// The description.
     pub description: Option<String>,
 }
 
-/// A key that was just made, shown once.
-pub struct NewKey {
-    /// What is kept of it.
-    pub key: ApiKey,
-    /// The key.
-    pub secret: SecretString,
+/// The Applications of developers.
+pub struct Applications {
+    store: Store,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    activation: Arc<ActivationLock>,
+    keys: Arc<ApiKeys>,
+    settings: Arc<ServiceSettings>,
 }
 
-impl PresenceService {
+impl Applications {
+    pub(crate) fn new(
+        (store, writer): (Store, Writer),
+        clock: Arc<dyn Clock>,
+        activation: Arc<ActivationLock>,
+        keys: Arc<ApiKeys>,
+        settings: Arc<ServiceSettings>,
+    ) -> Self {
+        Self { store, writer, clock, activation, keys, settings }
+    }
+
     /// Registers an Application.
     ///
     /// # Errors
     ///
-    /// `invalid_field`, `too_large` where the developer has too many, `storage_unavailable`.
+    /// `invalid_field`, `too_large` if the developer has too many, `storage_unavailable`.
     pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, ApiError> {
         let Registration { name, domain, description } = wanted;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
-        let count = self.store.count_apps_of(owner).await.map_err(of_store)?;
-        if count >= self.settings.apps_per_developer {
-            let most = self.settings.apps_per_developer;
+        let count = self.store.count_apps_of(owner).await.map_err(from_store)?;
+        let limit = self.settings.apps_per_developer;
+        if count >= limit {
             return Err(ApiError::detailed(
                 Errno::TooLarge,
-                format_args!("at most {most} applications"),
+                format_args!("at most {limit} applications"),
             ));
         }
         let app = App {
@@ -67,85 +79,87 @@ impl PresenceService {
             domain,
             description,
             state: ApplicationState::Registered,
-            domain_key: domain_key(),
-            created_at: self.now(),
+            domain_key: generate_domain_key(),
+            created_at: self.clock.now(),
             last_looked_at: None,
             blocked_at: None,
         };
-        self.store.insert_app(&app).await.map_err(of_store)?;
+        self.store.insert_app(&app).await.map_err(from_store)?;
         Ok(app)
     }
 
-    /// The Applications of a developer.
+    /// Returns the Applications of a developer.
     ///
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, ApiError> {
-        self.store.apps_of(owner).await.map_err(of_store)
+    pub async fn list(&self, owner: UserId) -> Result<Vec<App>, ApiError> {
+        self.store.apps_of(owner).await.map_err(from_store)
     }
 
-    /// An Application of a developer.
+    /// Finds an Application of a developer.
     ///
     /// # Errors
     ///
-    /// `unknown_application`, also for somebody else's; `storage_unavailable`.
-    pub async fn own_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
-        let app = self.store.app(app).await.map_err(of_store)?;
-        app.filter(|app| app.owner == owner).ok_or(Errno::UnknownApplication.into())
+    /// `unknown_application`, also if the Application belongs to another developer;
+    /// `storage_unavailable`.
+    pub async fn find(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
+        find_owned(&self.store, owner, app).await
     }
 
-    /// Changes an Application. Another domain has to be verified again; until then the Application is stopped.
+    /// Changes an Application. A new domain has to be verified; until then the Application is
+    /// stopped.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`], and `invalid_field`.
-    pub async fn change_app(
+    /// As [`Applications::find`], and `invalid_field`.
+    pub async fn update(
         &self,
         owner: UserId,
         app: AppId,
-        change: ApplicationChanges,
+        changes: ApplicationChanges,
     ) -> Result<App, ApiError> {
-        let ApplicationChanges { name, domain, description } = change;
+        let ApplicationChanges { name, domain, description } = changes;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
-        let _switching = self.switching.lock().await;
-        let before = self.own_app(owner, app).await?;
+        let activation = self.activation.acquire().await;
+        let before = self.find(owner, app).await?;
         let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
             domain,
-            domain_key: domain_key(),
+            domain_key: generate_domain_key(),
             state: ApplicationState::Registered,
         });
-        let moved = domain.is_some();
+        let has_new_domain = domain.is_some();
         let changes = AppChanges { name, description, domain };
-        let after = self.store.update_app(app, changes).await.map_err(of_store)?;
-        if moved {
-            self.hub.switch(app, false);
+        let after = self.store.update_app(app, changes).await.map_err(from_store)?;
+        if has_new_domain {
+            activation.set_active(app, false);
         }
         after.ok_or(Errno::UnknownApplication.into())
     }
 
-    /// Removes an Application with everything held of it.
+    /// Removes an Application with everything held about it.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`].
-    pub async fn remove_app(&self, owner: UserId, app: AppId) -> Result<(), ApiError> {
-        self.own_app(owner, app).await?;
-        self.writer.remove_app(app).await.map(drop).map_err(of_store)
+    /// As [`Applications::find`].
+    pub async fn remove(&self, owner: UserId, app: AppId) -> Result<(), ApiError> {
+        self.find(owner, app).await?;
+        self.writer.remove_app(app).await.map(drop).map_err(from_store)
     }
 
-    /// Starts an Application. Its first key is made with the first activation, and shown this once.
+    /// Activates an Application. The first activation creates its first key, which is shown once.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`], `domain_not_verified`, and `application_not_active` where the operator has blocked it.
-    pub async fn activate_app(
+    /// As [`Applications::find`], `domain_not_verified`, and `application_not_active` if the
+    /// operator has blocked it.
+    pub async fn activate(
         &self,
         owner: UserId,
         app: AppId,
     ) -> Result<(App, Option<NewKey>), ApiError> {
-        let _switching = self.switching.lock().await;
-        let app = self.own_app(owner, app).await?;
+        let activation = self.activation.acquire().await;
+        let app = self.find(owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
@@ -155,95 +169,43 @@ impl PresenceService {
                 "the operator has blocked it",
             ));
         }
-        self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(of_store)?;
-        self.hub.switch(app.id, true);
-        let keys = self.store.keys_of(app.id).await.map_err(of_store)?;
-        let first = app.state == ApplicationState::Verified && keys.is_empty();
-        let made = if first { Some(self.insert_key(app.id).await?) } else { None };
-        Ok((App { state: ApplicationState::Active, ..app }, made))
+        self.store.set_app_state(app.id, ApplicationState::Active).await.map_err(from_store)?;
+        activation.set_active(app.id, true);
+        let is_first = app.state == ApplicationState::Verified;
+        let key = if is_first { self.keys.create_first(app.id).await? } else { None };
+        Ok((App { state: ApplicationState::Active, ..app }, key))
     }
 
-    /// Stops an Application, and closes its sockets.
+    /// Deactivates an Application, and closes its sockets.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`], and `application_not_active`.
-    pub async fn deactivate_app(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
-        let _switching = self.switching.lock().await;
-        let app = self.own_app(owner, app).await?;
+    /// As [`Applications::find`], and `application_not_active`.
+    pub async fn deactivate(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
+        let activation = self.activation.acquire().await;
+        let app = self.find(owner, app).await?;
         match app.state {
-            // Of a blocked one it is not known here whether it would be active otherwise.
+            // A blocked Application reads as inactive, and may be active once the block ends.
             ApplicationState::Inactive if app.blocked_at.is_none() => return Ok(app),
             ApplicationState::Registered | ApplicationState::Verified => {
                 return Err(Errno::ApplicationNotActive.into());
             }
             ApplicationState::Active | ApplicationState::Inactive => {}
         }
-        self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(of_store)?;
-        self.hub.switch(app.id, false);
+        self.store.set_app_state(app.id, ApplicationState::Inactive).await.map_err(from_store)?;
+        activation.set_active(app.id, false);
         Ok(App { state: ApplicationState::Inactive, ..app })
     }
 
-    /// How many users let an Application of a developer see them, pausing ones too.
+    /// Returns the number of users who let an Application of a developer see them, including paused
+    /// grants.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`].
-    pub async fn count_grants_of(&self, owner: UserId, app: AppId) -> Result<u64, ApiError> {
-        let app = self.own_app(owner, app).await?;
-        self.store.count_grants_of(app.id).await.map_err(of_store)
-    }
-
-    /// Makes a further key.
-    ///
-    /// # Errors
-    ///
-    /// As [`PresenceService::own_app`], `domain_not_verified`, and `too_large` where there are too many.
-    pub async fn make_key(&self, owner: UserId, app: AppId) -> Result<NewKey, ApiError> {
-        let app = self.own_app(owner, app).await?;
-        if app.state == ApplicationState::Registered {
-            return Err(Errno::DomainNotVerified.into());
-        }
-        if self.store.keys_of(app.id).await.map_err(of_store)?.len() >= KEYS {
-            return Err(ApiError::detailed(Errno::TooLarge, format_args!("at most {KEYS} keys")));
-        }
-        self.insert_key(app.id).await
-    }
-
-    /// The keys of an Application, without their secrets.
-    ///
-    /// # Errors
-    ///
-    /// As [`PresenceService::own_app`].
-    pub async fn keys(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
-        let app = self.own_app(owner, app).await?;
-        self.store.keys_of(app.id).await.map_err(of_store)
-    }
-
-    /// Deletes a key, and closes its sockets.
-    ///
-    /// # Errors
-    ///
-    /// As [`PresenceService::own_app`], and `not_found`.
-    pub async fn delete_key(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
-        let app = self.own_app(owner, app).await?;
-        if !self.store.delete_key(app.id, key).await.map_err(of_store)? {
-            return Err(Errno::NotFound.into());
-        }
-        if let Some(room) = self.hub.room(app.id) {
-            room.close(Some(key), CloseCode::ApplicationClosed);
-        }
-        Ok(())
-    }
-
-    async fn insert_key(&self, app: AppId) -> Result<NewKey, ApiError> {
-        let kind = if self.settings.development { Kind::TestKey } else { Kind::LiveKey };
-        let made = secret::mint(kind);
-        let text = made.expose_secret();
-        let prefix = secret::shown_part(text).ok_or(Errno::Internal)?;
-        let digest = secret::sha256(text);
-        let key = self.store.insert_key(app, prefix, digest, self.now()).await.map_err(of_store)?;
-        Ok(NewKey { key, secret: made })
+    /// As [`Applications::find`].
+    pub async fn count_grants(&self, owner: UserId, app: AppId) -> Result<u64, ApiError> {
+        let app = self.find(owner, app).await?;
+        self.store.count_grants_of(app.id).await.map_err(from_store)
     }
 
     fn check_texts(
@@ -252,18 +214,19 @@ impl PresenceService {
         domain: Option<&str>,
         description: Option<&str>,
     ) -> Result<(), ApiError> {
-        let most = self.settings.texts;
+        let limits = self.settings.texts;
         if let Some(name) = name {
-            rules::display_text("name", name, most.name, false)?;
+            rules::display_text("name", name, limits.name, false)?;
         }
         if let Some(domain) = domain {
-            rules::domain(domain, most.domain, self.settings.development)?;
+            rules::domain(domain, limits.domain, self.settings.development)?;
         }
-        description
-            .map_or(Ok(()), |text| rules::display_text("description", text, most.description, true))
+        description.map_or(Ok(()), |text| {
+            rules::display_text("description", text, limits.description, true)
+        })
     }
 }
 
-fn domain_key() -> String {
+fn generate_domain_key() -> String {
     format!("presence-domain-key-{:032x}", rand::random::<u128>())
 }

@@ -1,99 +1,143 @@
-//! The use cases of a device's connection.
+//! The devices of users and their connections.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use presence_core::model::ApplicationState;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
-use presence_core::roster::View;
+use presence_core::roster::{DeviceInfo, View};
 use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
-use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
-use presence_store::WriteReply;
+use presence_protocol::{ApiError, CloseCode, DeviceName, Errno, NotificationId};
+use presence_store::{LoadedUser, WriteReply, Writer};
 
-use crate::hub::DeviceConnection;
+use crate::attempts::Attempt;
+use crate::errors::from_store;
+use crate::hub::{DeviceConnection, Hub};
 use crate::mailbox::Mailbox;
-use crate::refusal::of_store;
-use crate::service::PresenceService;
-use crate::sessions::VerifiedProof;
+use crate::presence_flag::PresenceFlag;
+use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
+use crate::rates::KeyedRateLimiter;
 use crate::socket_waker::SocketWaker;
 
-/// A device connection whose user is known.
+/// An open connection of an authenticated device.
 pub struct OpenedDevice {
-    /// What it may say.
-    pub known: AuthenticatedDevice,
-    /// Its seat in the hub.
-    pub seat: DeviceConnection,
-    /// What will be written to it.
+    /// The device.
+    pub device: AuthenticatedDevice,
+    /// The connection, as the hub knows it.
+    pub connection: DeviceConnection,
+    /// The mailbox of what is to be written to the connection.
     pub mailbox: Arc<Mailbox>,
-    /// What waited for it.
+    /// The notifications that were pending when the connection was opened.
     pub pending: Vec<Arc<Notification>>,
 }
 
-/// What a device's frame led to.
+/// The outcome of a device's command.
 pub enum CommandOutcome {
-    /// It is done.
+    /// The command is done.
     Done,
-    /// It is done once these are settled.
+    /// The command is done once the writer has settled these notifications.
     Settling(WriteReply<usize>),
 }
 
-impl PresenceService {
-    /// Opens a device's connection: who it is, its seat, its grants, what waited for it, then the effect of its first frame.
+/// A connection that is registered, with what the database holds of its user.
+struct Registered {
+    connection: DeviceConnection,
+    mailbox: Arc<Mailbox>,
+    loaded: LoadedUser,
+}
+
+/// The devices of users and their connections.
+pub struct Devices {
+    writer: Writer,
+    hub: Arc<Hub>,
+    proofs: CountedProofs,
+    presence_flag: Arc<PresenceFlag>,
+    rate: KeyedRateLimiter<(UserId, DeviceName)>,
+}
+
+impl Devices {
+    pub(crate) fn new(
+        writer: Writer,
+        hub: Arc<Hub>,
+        proofs: CountedProofs,
+        presence_flag: Arc<PresenceFlag>,
+        rate: KeyedRateLimiter<(UserId, DeviceName)>,
+    ) -> Self {
+        Self { writer, hub, proofs, presence_flag, rate }
+    }
+
+    /// Opens a device connection: checks the proof, registers the connection, loads the grants and
+    /// pending notifications of the user, and applies the command of the first frame.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::identify`], and `slow_down` or `too_many_connections`.
-    pub async fn open_device(
+    /// `invalid_assertion`, `email_mismatch`, `session_expired`, `identity_unavailable`,
+    /// `slow_down`, `too_many_connections`, `storage_unavailable`.
+    pub async fn open(
         &self,
-        claim: FirstFrame,
-        bell: Arc<SocketWaker>,
-        client: Option<IpAddr>,
+        first: FirstFrame,
+        waker: Arc<SocketWaker>,
+        client: IpAddr,
     ) -> Result<OpenedDevice, ApiError> {
-        let FirstFrame { email, proof, device, acks, command } = claim;
-        let identified = self.identify(&proof, email.as_deref(), &device, client).await?;
-        let VerifiedProof { user, email, expires_at, digest, generation } = identified;
-        // Before the seat is taken, so that who is refused replaces nobody.
-        self.raise(user, generation.as_ref(), None).await?;
-        self.spend(user, &device, &command)?;
-        let mailbox = Arc::new(Mailbox::new(bell, digest));
-        if let Some(generation) = &generation {
-            mailbox.set_generation(generation);
-        }
-        let seat = self
-            .hub
-            .arrive(user, device.clone(), Arc::clone(&mailbox))
-            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
-        self.note_arrival().await;
-        let loaded = self.writer.load(user).await.map_err(of_store)?;
-        for (app, state) in loaded.apps {
-            self.hub.ensure_topic(app, state == ApplicationState::Active);
-        }
-        // Who erased the account, or signed out, since the proof was checked did not find this device in the hub.
-        if !loaded.is_there {
-            return Err(Errno::SessionExpired.into());
-        }
-        if let Proof::Token(_) = &proof {
-            self.bearer_of(digest).await?;
-        }
-        self.is_current(user, generation.as_ref()).await?;
-        self.hub.set_grants(user, loaded.grants);
-        loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-        let known = AuthenticatedDevice::new(email, (device, acks), digest, expires_at);
-        let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
-        let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
-        if let CommandOutcome::Settling(answer) = self.apply(&seat, command) {
-            answer.await.map_err(of_store)?;
-        }
-        Ok(OpenedDevice { known, seat, mailbox, pending })
+        let FirstFrame { email, proof, device, acks, command } = first;
+        let credentials =
+            DeviceCredentials { proof: &proof, email: email.as_deref(), device: &device };
+        let (kind, credentials) = (credentials.kind(), &credentials);
+        let open = |attempt: Attempt| async move {
+            let checked = self.proofs.verifier.check_device(&attempt, credentials, None).await?;
+            // The rate is checked before the registration, so that a refused connection replaces no
+            // other.
+            self.check_rate(checked.user(), credentials.device, &command)?;
+            let registered = self.register(&checked, credentials.device, waker).await?;
+            let Registered { connection, mailbox, loaded } = registered;
+            let proof = self.proofs.verifier.confirm(checked).await?;
+            self.hub.set_grants(connection.user(), loaded.grants);
+            loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
+            let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
+            let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
+            if let CommandOutcome::Settling(reply) = self.apply(&connection, command) {
+                settlement_result(reply).await?;
+            }
+            let device = proof.into_device(credentials.device.clone(), acks);
+            Ok(OpenedDevice { device, connection, mailbox, pending })
+        };
+        self.proofs.attempts.count(client, kind, open).await
     }
 
-    /// Counts a frame against the device's rate; acknowledgements are free.
+    /// Renews the proof that holds a connection open; it must be for the same e-mail. From then on
+    /// the connection also ends with the new proof.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_assertion`, `email_mismatch`, `session_expired`, `identity_unavailable`,
+    /// `slow_down`, `storage_unavailable`.
+    pub async fn renew(
+        &self,
+        proof: Proof,
+        (email, device): (Email, DeviceName),
+        mailbox: Arc<Mailbox>,
+        client: IpAddr,
+    ) -> Result<VerifiedProof, ApiError> {
+        let credentials =
+            DeviceCredentials { proof: &proof, email: Some(email.as_str()), device: &device };
+        let (kind, credentials, mailbox) = (credentials.kind(), &credentials, &mailbox);
+        let renew = |attempt: Attempt| async move {
+            let verifier = &self.proofs.verifier;
+            let checked = verifier.check_device(&attempt, credentials, Some(mailbox)).await?;
+            mailbox.renew(checked.digest());
+            set_generation(mailbox, &checked);
+            verifier.confirm(checked).await
+        };
+        self.proofs.attempts.count(client, kind, renew).await
+    }
+
+    /// Counts a command against the rate of the device. Acknowledgements are free.
     ///
     /// # Errors
     ///
     /// `slow_down`.
-    pub fn spend(
+    pub fn check_rate(
         &self,
         user: UserId,
         device: &DeviceName,
@@ -102,29 +146,29 @@ impl PresenceService {
         match command {
             DeviceCommand::Ack(_) => Ok(()),
             DeviceCommand::Status(_) | DeviceCommand::Visibility(_) => {
-                self.rates.status(user, device)
+                self.rate.check(&(user, device.clone()))
             }
         }
     }
 
-    /// Applies a frame of a known device.
-    pub fn apply(&self, seat: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
+    /// Applies a command of a device.
+    pub fn apply(&self, connection: &DeviceConnection, command: DeviceCommand) -> CommandOutcome {
         match command {
             DeviceCommand::Status(StatusReport { status, message, application_ids }) => {
-                seat.report(View::new(status, message), application_ids);
+                connection.report(View::new(status, message), application_ids);
                 CommandOutcome::Done
             }
             DeviceCommand::Visibility(apps) => {
-                seat.show_only_to(apps);
+                connection.show_only_to(apps);
                 CommandOutcome::Done
             }
             DeviceCommand::Ack(ids) => {
-                CommandOutcome::Settling(self.settle(seat.user(), ids, Settlement::Acked))
+                CommandOutcome::Settling(self.settle(connection.user(), ids, Settlement::Acked))
             }
         }
     }
 
-    /// A device took notifications.
+    /// Settles notifications that a device has received or acknowledged.
     pub fn settle(
         &self,
         user: UserId,
@@ -134,40 +178,66 @@ impl PresenceService {
         self.writer.settle(user, ids, how)
     }
 
-    /// Checks a fresh proof of a known device; it must be for the same e-mail. From then on the connection ends with this proof
-    /// too, where that is ended.
+    /// Returns the devices of a user that are connected or in their grace time.
+    pub fn list(&self, user: UserId) -> Vec<DeviceInfo> {
+        self.hub.devices_of(user)
+    }
+
+    /// Ends a device at once, without a grace time.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::identify`].
-    pub async fn renew(
+    /// `not_found`.
+    pub fn end(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
+        if self.hub.end_device(user, device, CloseCode::EndedByUser) {
+            Ok(())
+        } else {
+            Err(Errno::NotFound.into())
+        }
+    }
+
+    /// Forgets the devices that may send their full number of commands again.
+    pub(crate) fn prune(&self) {
+        self.rate.prune();
+    }
+
+    /// Registers a connection in the hub, and loads what the database holds of its user.
+    async fn register(
         &self,
-        proof: Proof,
-        (email, device): (Email, DeviceName),
-        mailbox: Arc<Mailbox>,
-        client: Option<IpAddr>,
-    ) -> Result<VerifiedProof, ApiError> {
-        let identified = self.identify(&proof, Some(email.as_str()), &device, client).await?;
-        let VerifiedProof { user, digest, generation, .. } = &identified;
-        self.raise(*user, generation.as_ref(), Some(&mailbox)).await?;
-        mailbox.renew(*digest);
-        if let Some(generation) = generation {
-            mailbox.set_generation(generation);
+        checked: &CheckedProof,
+        device: &DeviceName,
+        waker: Arc<SocketWaker>,
+    ) -> Result<Registered, ApiError> {
+        let mailbox = Arc::new(Mailbox::new(waker, checked.digest()));
+        set_generation(&mailbox, checked);
+        let connection = self
+            .hub
+            .arrive(checked.user(), device.clone(), Arc::clone(&mailbox))
+            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
+        self.presence_flag.persist_arrival().await;
+        let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
+        for (app, state) in &loaded.apps {
+            self.hub.ensure_topic(*app, *state == ApplicationState::Active);
         }
-        // Who signed out since the proof was checked did not find it at this connection.
-        if let Proof::Token(token) = &proof {
-            self.caller(token).await?;
+        // An erasure between the check and the registration did not find this connection.
+        if !loaded.is_there {
+            return Err(Errno::SessionExpired.into());
         }
-        self.is_current(*user, generation.as_ref()).await?;
-        Ok(identified)
+        Ok(Registered { connection, mailbox, loaded })
     }
 }
 
-/// The failure of a settlement, as the device hears it.
+fn set_generation(mailbox: &Mailbox, checked: &CheckedProof) {
+    if let Some(generation) = checked.generation() {
+        mailbox.set_generation(generation);
+    }
+}
+
+/// Returns the result of a settlement, as the device sees it.
 ///
 /// # Errors
 ///
 /// `storage_unavailable`.
-pub async fn settled(answer: WriteReply<usize>) -> Result<(), ApiError> {
-    answer.await.map(drop).map_err(of_store)
+pub async fn settlement_result(reply: WriteReply<usize>) -> Result<(), ApiError> {
+    reply.await.map(drop).map_err(from_store)
 }

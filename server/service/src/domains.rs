@@ -1,42 +1,51 @@
-//! Whether a domain shows the key of its Application.
+//! Verifies that the domain of an Application shows the Application's key.
 
-use presence_core::UserId;
+use std::sync::Arc;
+
 use presence_core::model::{App, ApplicationState};
-use presence_identity::fetch::FetchError;
+use presence_core::{Clock, UserId};
+use presence_identity::fetch::{FetchError, GuardedClient};
 use presence_protocol::{ApiError, AppId, Errno};
+use presence_store::Store;
 use url::Url;
 
-use crate::refusal::of_store;
-use crate::service::PresenceService;
+use crate::errors::from_store;
+use crate::ownership::find_owned;
+use crate::rates::KeyedRateLimiter;
+use crate::settings::{Rate, ServiceSettings};
 use crate::{rules, secret};
 
-/// Where a domain shows its key.
+/// The path at which a domain shows its key.
 pub const DOMAIN_PROOF_PATH: &str = "/__presence";
+/// The rate of an Application's verifications, each of which makes this server call an address that
+/// the developer chose.
+const VERIFICATION_RATE: Rate = Rate { burst: 10, per_second: 1 };
 
-/// Why a domain is not verified: what its owner can act on, and nothing that its page said.
+/// The reason why a domain is not verified: something that its owner can act on, without the text
+/// of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DomainProofError {
-    /// There was no answer that may be read.
+    /// The page could not be fetched.
     #[error(transparent)]
     Unreachable(#[from] FetchError),
-    /// The answer had another status than 200.
+    /// The page was answered with another status than 200.
     #[error("the page answered status {0}")]
     Status(u16),
-    /// The answer was no UTF-8.
+    /// The page is no UTF-8.
     #[error("the page is not a text")]
     NotText,
-    /// The answer was another text than the key.
+    /// The page is another text than the key.
     #[error("the page does not hold the domain key")]
     OtherText,
-    /// Another domain, or another key, was set while this one was looked at.
+    /// The domain or the key was changed during the verification.
     #[error("the application was changed meanwhile")]
     Changed,
 }
 
-/// Why an Application was not verified.
+/// The reason why an Application was not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyDomainError {
-    /// It could not even be tried.
+    /// The domain was not looked at.
     #[error(transparent)]
     Refused(#[from] ApiError),
     /// The domain does not show the key.
@@ -47,7 +56,7 @@ pub enum VerifyDomainError {
 impl From<VerifyDomainError> for ApiError {
     fn from(error: VerifyDomainError) -> Self {
         match error {
-            VerifyDomainError::Refused(ko) => ko,
+            VerifyDomainError::Refused(error) => error,
             VerifyDomainError::NotProven(reason) => {
                 Self::detailed(Errno::DomainNotVerified, reason)
             }
@@ -55,39 +64,68 @@ impl From<VerifyDomainError> for ApiError {
     }
 }
 
-impl PresenceService {
-    /// Looks whether the Application's domain shows its key.
+/// The verification of domains.
+pub struct Domains {
+    store: Store,
+    client: GuardedClient,
+    rate: KeyedRateLimiter<AppId>,
+    development: bool,
+    allows_http: bool,
+}
+
+impl Domains {
+    pub(crate) fn new(
+        store: Store,
+        client: GuardedClient,
+        clock: Arc<dyn Clock>,
+        settings: &ServiceSettings,
+    ) -> Self {
+        Self {
+            store,
+            client,
+            rate: KeyedRateLimiter::new(VERIFICATION_RATE, clock),
+            development: settings.development,
+            allows_http: settings.domain_http,
+        }
+    }
+
+    /// Verifies that the domain of an Application shows its key.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::own_app`], `slow_down`, and `domain_not_verified` with the reason.
-    pub async fn verify_app(&self, owner: UserId, app: AppId) -> Result<App, VerifyDomainError> {
-        let app = self.own_app(owner, app).await?;
+    /// `unknown_application`, `slow_down`, `storage_unavailable`, and `domain_not_verified` with
+    /// the reason.
+    pub async fn verify(&self, owner: UserId, app: AppId) -> Result<App, VerifyDomainError> {
+        let app = find_owned(&self.store, owner, app).await?;
         if app.state != ApplicationState::Registered {
             return Ok(app);
         }
-        self.rates.verify_domain(app.id)?;
-        let shown = self.shown_by(&app.domain).await?;
-        if !secret::same(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
+        self.rate.check(&app.id)?;
+        let shown = self.fetch_proof(&app.domain).await?;
+        if !secret::equal_in_constant_time(shown.trim().as_bytes(), app.domain_key.as_bytes()) {
             return Err(DomainProofError::OtherText.into());
         }
-        if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(of_store)? {
+        if !self.store.mark_verified(app.id, &app.domain_key).await.map_err(from_store)? {
             return Err(DomainProofError::Changed.into());
         }
         Ok(App { state: ApplicationState::Verified, ..app })
     }
 
-    /// Where a domain shows its key, as a URL.
+    /// Returns the URL at which a domain shows its key.
     pub fn proof_url(&self, domain: &str) -> Option<Url> {
-        let local = self.settings.development && rules::is_loopback(domain);
-        let scheme = if local || self.settings.domain_http { "http" } else { "https" };
+        let is_local = self.development && rules::is_loopback(domain);
+        let scheme = if is_local || self.allows_http { "http" } else { "https" };
         Url::parse(&format!("{scheme}://{domain}{DOMAIN_PROOF_PATH}")).ok()
     }
 
-    /// What the domain's page shows.
-    async fn shown_by(&self, domain: &str) -> Result<String, DomainProofError> {
+    /// Forgets the Applications that may be verified at the full rate again.
+    pub(crate) fn prune(&self) {
+        self.rate.prune();
+    }
+
+    async fn fetch_proof(&self, domain: &str) -> Result<String, DomainProofError> {
         let url = self.proof_url(domain).ok_or(FetchError::NotAllowed)?;
-        let page = self.fetch.get(&url).await?;
+        let page = self.client.get(&url).await?;
         if page.status != 200 {
             return Err(DomainProofError::Status(page.status));
         }

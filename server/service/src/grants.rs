@@ -1,40 +1,61 @@
-//! The use cases of a user's permissions.
+//! The grants of users, by which they let Applications see them.
+
+use std::sync::Arc;
 
 use presence_core::model::{App, ApplicationState, Grant};
-use presence_core::{UnixMillis, UserId};
+use presence_core::{Clock, UserId};
 use presence_protocol::{ApiError, AppId, Errno, Puid};
-use presence_store::GrantedApp;
+use presence_store::{GrantedApp, Store, Writer};
 
-use crate::refusal::of_store;
+use crate::errors::from_store;
+use crate::hub::Hub;
 use crate::rules;
-use crate::service::PresenceService;
+use crate::settings::ServiceSettings;
 
-/// Where a user wants to go after a decision.
+/// The page to which a user returns after the decision about a grant.
 #[derive(Debug, Clone, Default)]
 pub struct RedirectTarget {
-    /// The page of the Application.
+    /// The URL, on the Application's domain.
     pub redirect: Option<String>,
-    /// What it wants to get back untouched.
+    /// The text that the Application gets back unchanged.
     pub state: Option<String>,
 }
 
-/// A permission that was given.
+/// The outcome of a grant.
 #[derive(Debug)]
 pub struct GrantOutcome {
     /// The name of the user for the Application.
     pub uid: Puid,
-    /// Where to go, where that was asked for.
+    /// The URL to which the user returns, if one was given.
     pub redirect: Option<String>,
 }
 
-impl PresenceService {
-    /// The Application that a user is asked to let see them: one whose domain was verified.
+/// The grants of users.
+pub struct Grants {
+    store: Store,
+    writer: Writer,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    development: bool,
+}
+
+impl Grants {
+    pub(crate) fn new(
+        (store, writer): (Store, Writer),
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+        settings: &ServiceSettings,
+    ) -> Self {
+        Self { store, writer, hub, clock, development: settings.development }
+    }
+
+    /// Finds an Application to which a user can give a grant: an active one.
     ///
     /// # Errors
     ///
     /// `unknown_application`, `application_not_active`, `storage_unavailable`.
-    pub async fn grantable_app(&self, app: AppId) -> Result<App, ApiError> {
-        let app = self.store.app(app).await.map_err(of_store)?;
+    pub async fn find_application(&self, app: AppId) -> Result<App, ApiError> {
+        let app = self.store.app(app).await.map_err(from_store)?;
         let app = app.ok_or(Errno::UnknownApplication)?;
         match app.state {
             ApplicationState::Active => Ok(app),
@@ -44,87 +65,85 @@ impl PresenceService {
         }
     }
 
-    /// Lets an Application see a user. Again, it answers the same.
+    /// Lets an Application see a user. A second call has the same outcome.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`; then nothing was granted.
+    /// As [`Grants::find_application`], and `redirect_not_allowed`: then nothing was granted.
     pub async fn grant(
         &self,
         user: UserId,
         app: AppId,
         target: &RedirectTarget,
     ) -> Result<GrantOutcome, ApiError> {
-        let app = self.grantable_app(app).await?;
+        let app = self.find_application(app).await?;
         self.redirect(&app, target, None)?;
-        self.hub.ensure_topic(app.id, true);
         let fresh = Puid::from_bits(rand::random());
-        let granted = self.writer.grant(user, app.id, fresh, self.now()).await.map_err(of_store)?;
-        let uid = granted.ok_or(Errno::UnknownApplication)?.puid;
+        let granted = self.writer.grant(user, app.id, fresh, self.clock.now()).await;
+        let uid = granted.map_err(from_store)?.ok_or(Errno::UnknownApplication)?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
         Ok(GrantOutcome { uid, redirect })
     }
 
-    /// Where a user goes who said no.
+    /// Returns the URL to which a user returns who gives no grant.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::grantable_app`], and `redirect_not_allowed`.
+    /// As [`Grants::find_application`], and `redirect_not_allowed`.
     pub async fn decline(
         &self,
         app: AppId,
         target: &RedirectTarget,
     ) -> Result<Option<String>, ApiError> {
-        let app = self.grantable_app(app).await?;
+        let app = self.find_application(app).await?;
         self.redirect(&app, target, None)
     }
 
-    /// The permissions of a user, with when each Application last looked.
+    /// Returns the grants of a user, with the time of each Application's last access.
     ///
     /// # Errors
     ///
     /// `storage_unavailable`.
-    pub async fn grants_of(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
-        let mut granted = self.store.granted_apps(user).await.map_err(of_store)?;
+    pub async fn list(&self, user: UserId) -> Result<Vec<GrantedApp>, ApiError> {
+        let mut granted = self.store.granted_apps(user).await.map_err(from_store)?;
+        let now = self.clock.now();
         for entry in &mut granted {
-            entry.last_looked_at = entry.last_looked_at.max(self.looked_now(entry.grant.app));
+            let topic = self.hub.room(entry.grant.app);
+            let last_access = topic.and_then(|topic| topic.last_access(now));
+            entry.last_looked_at = entry.last_looked_at.max(last_access);
         }
         Ok(granted)
     }
 
-    /// Pauses or resumes a permission.
+    /// Pauses or resumes a grant.
     ///
     /// # Errors
     ///
-    /// `unknown_application` where there is no such permission, `storage_unavailable`.
+    /// `unknown_application` if there is no such grant, `storage_unavailable`.
     pub async fn pause(&self, user: UserId, app: AppId, paused: bool) -> Result<Grant, ApiError> {
-        let grant = self.writer.pause(user, app, paused).await.map_err(of_store)?;
+        let grant = self.writer.pause(user, app, paused).await.map_err(from_store)?;
         grant.ok_or(Errno::UnknownApplication.into())
     }
 
-    /// Revokes a permission: the PUID is dead.
+    /// Revokes a grant. Its PUID is never used again.
     ///
     /// # Errors
     ///
-    /// As [`PresenceService::pause`].
+    /// As [`Grants::pause`].
     pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
-        let grant = self.writer.revoke(user, app).await.map_err(of_store)?;
+        let grant = self.writer.revoke(user, app).await.map_err(from_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
-    }
-
-    fn looked_now(&self, app: AppId) -> Option<UnixMillis> {
-        self.hub.room(app).and_then(|room| room.last_access(self.now()))
     }
 
     fn redirect(
         &self,
         app: &App,
-        to: &RedirectTarget,
+        target: &RedirectTarget,
         uid: Option<Puid>,
     ) -> Result<Option<String>, ApiError> {
-        let Some(target) = &to.redirect else { return Ok(None) };
-        let development = self.settings.development;
-        let url = rules::redirect(target, &app.domain, development, uid, to.state.as_deref())?;
+        let Some(url) = &target.redirect else { return Ok(None) };
+        let state = target.state.as_deref();
+        let url = rules::redirect(url, &app.domain, self.development, uid, state)?;
         Ok(Some(url.into()))
     }
 }

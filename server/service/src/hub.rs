@@ -19,7 +19,7 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 
 use crate::mailbox::{Mailbox, PendingDelivery};
-use crate::meters::{HubMeters, RoomMeters};
+use crate::meters::{HubMeters, TopicMeters};
 pub use topic::{Subscription, TooManySockets, Topic};
 
 /// More shards than cores, so that two users seldom wait for each other.
@@ -49,7 +49,7 @@ pub struct Hub {
     warmed_up: AtomicBool,
     releases: Mutex<Vec<(AppId, Puid)>>,
     meters: HubMeters,
-    room_meters: RoomMeters,
+    topic_meters: TopicMeters,
 }
 
 /// A device's seat. Dropping it without leaving counts as a lost connection.
@@ -76,7 +76,7 @@ impl Hub {
             warm_at,
             releases: Mutex::default(),
             meters: HubMeters::default(),
-            room_meters: RoomMeters::default(),
+            topic_meters: TopicMeters::default(),
         }
     }
 
@@ -134,7 +134,7 @@ impl Hub {
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         let room = rooms.entry(app).or_insert_with(|| {
             let stream = Stream::new(rand::random(), self.epoch, active, self.limits.kept);
-            Arc::new(Topic::new(stream, self.room_meters.clone()))
+            Arc::new(Topic::new(stream, self.topic_meters.clone()))
         });
         Arc::clone(room)
     }
@@ -172,7 +172,7 @@ impl Hub {
 
     /// The last word on a notification.
     pub fn receipt(&self, app: AppId, receipt: Receipt) {
-        self.meters.receipt(receipt.state);
+        self.meters.count_receipt(receipt.state);
         let now = self.clock.now();
         if let Some(room) = self.room(app) {
             room.change(|stream| stream.receipt(receipt, now));
@@ -267,7 +267,7 @@ impl Hub {
             let mut told = Vec::new();
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             for late in shard.tick(now, &mut told) {
-                self.meters.told_offline(self.limits.grace + late);
+                self.meters.record_time_to_offline(self.limits.grace + late);
             }
             self.tell(told);
         }
@@ -301,7 +301,7 @@ impl Hub {
 
     /// The writer committed so many requests together.
     pub(crate) fn committed(&self, requests: usize, took: Duration) {
-        self.meters.committed(requests, took);
+        self.meters.record_commit(requests, took);
     }
 
     /// All rooms.

@@ -1,34 +1,53 @@
-//! What a caller can want of the Presence server, and the hub that owns shared presence. Knows nothing of HTTP or sockets.
+//! The use cases of the Presence server, by subject, and the hub that owns shared presence.
+//! Independent of HTTP and of sockets.
 //!
-//! The modules in reading order, each using only those below it: the door ([`PresenceService`]) and its use cases by subject, the
-//! hub notifier between the writer and the hub, the hub, and the small things that all of them use.
+//! The modules in reading order, each of which uses only those below it:
+//!
+//! - [`PresenceService`], which makes all subjects and hands them out;
+//! - the subjects: [`sessions`], [`devices`], [`accounts`], [`grants`], [`applications`],
+//!   [`api_keys`], [`domains`], [`app_services`], [`notifications`], [`operator`], and the
+//!   maintenance that runs in the background;
+//! - the checks of credentials: [`proofs`], with the counter that each of them goes through;
+//! - the [`hub`], and the notifier that brings the writer's commits to it;
+//! - small things that all of these use.
 
 mod service;
 
 pub mod accounts;
+pub mod api_keys;
 pub mod app_services;
 pub mod applications;
-pub mod attempts;
 pub mod devices;
 pub mod domains;
 pub mod grants;
 mod maintenance;
+pub mod notifications;
 pub mod operator;
 pub mod sessions;
+
+mod activation;
+mod attempts;
+pub mod operator_access;
+mod ownership;
+mod presence_flag;
+pub mod proofs;
 pub mod tickets;
+mod used_assertions;
 
 pub mod hub;
 mod hub_notifier;
+mod mailbox;
+mod socket_waker;
 
 pub mod clock;
-mod mailbox;
+mod errors;
 mod meters;
 mod rates;
-mod refusal;
 pub mod rules;
 mod secret;
 pub mod settings;
-mod socket_waker;
+#[cfg(test)]
+mod testing;
 
 pub use mailbox::Mailbox;
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};

@@ -1,21 +1,44 @@
-//! What time alone asks of the service.
+//! The work that the passing of time asks for: ends of grace times, expiry, and the removal of what
+//! is old.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use presence_store::StoreError;
+use presence_core::Clock;
+use presence_store::{Store, Writer};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::PresenceService;
+use crate::errors::or_logged;
+use crate::hub::Hub;
+use crate::presence_flag::PresenceFlag;
 
-impl PresenceService {
-    /// Keeps house until it is told to stop: grace times, and apart from them, since the database may be slow, what the tables
-    /// want.
-    pub async fn keep_house(&self, stop: CancellationToken) {
-        tokio::join!(self.keep_time(&stop), self.keep_tables(&stop));
+/// The maintenance of the hub and of the database.
+pub(crate) struct Maintenance {
+    store: Store,
+    writer: Writer,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    presence_flag: Arc<PresenceFlag>,
+}
+
+impl Maintenance {
+    pub(crate) fn new(
+        (store, writer): (Store, Writer),
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+        presence_flag: Arc<PresenceFlag>,
+    ) -> Self {
+        Self { store, writer, hub, clock, presence_flag }
     }
 
-    async fn keep_time(&self, stop: &CancellationToken) {
+    /// Runs until it is stopped. The hub and the database are maintained independently, since the
+    /// database may be slow. Once a minute, `prune` is called too.
+    pub(crate) async fn run(&self, stop: &CancellationToken, prune: impl Fn()) {
+        tokio::join!(self.maintain_hub(stop), self.maintain_database(stop, prune));
+    }
+
+    async fn maintain_hub(&self, stop: &CancellationToken) {
         let mut often = every(Duration::from_millis(100));
         loop {
             tokio::select! {
@@ -25,19 +48,22 @@ impl PresenceService {
         }
     }
 
-    async fn keep_tables(&self, stop: &CancellationToken) {
+    async fn maintain_database(&self, stop: &CancellationToken, prune: impl Fn()) {
         let mut often = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
-        let mut seldom = every(Duration::from_mins(1));
+        let mut each_minute = every(Duration::from_mins(1));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = often.tick() => self.release().await,
                 _ = each_second.tick() => {
-                    self.expire().await;
-                    self.note_devices().await;
+                    or_logged("notifications could not be expired", self.writer.expire().await);
+                    self.persist_presence_flag().await;
                 }
-                _ = seldom.tick() => self.tidy().await,
+                _ = each_minute.tick() => {
+                    prune();
+                    self.remove_old().await;
+                }
             }
         }
     }
@@ -45,60 +71,30 @@ impl PresenceService {
     async fn release(&self) {
         for (app, puid) in self.hub.take_releases() {
             let released = self.writer.release(app, puid).await;
-            if or_logged("receipts stay withheld", released).is_none() {
+            if or_logged("receipts could not be released", released).is_none() {
                 self.hub.withhold(app, puid);
             }
         }
     }
 
-    async fn expire(&self) {
-        or_logged("notifications could not be expired", self.writer.expire().await);
-    }
-
-    /// Has the tables remember that devices are connected, before the first of them is told that it is: a run after a crash
-    /// then knows that they will be back. Who comes while the first is being noted does not wait.
-    pub(crate) async fn note_arrival(&self) {
-        if let Ok(mut noted) = self.noted.try_lock()
-            && *noted != Some(true)
-        {
-            self.note(true, &mut noted).await;
+    async fn persist_presence_flag(&self) {
+        let connected = self.hub.connected_devices() > 0;
+        if connected || !self.hub.is_warming_up() {
+            self.presence_flag.persist(connected).await;
         }
     }
 
-    async fn note_devices(&self) {
-        let connected = self.connected_devices() > 0;
-        if !connected && self.is_warming_up() {
-            return;
-        }
-        let mut noted = self.noted.lock().await;
-        if *noted != Some(connected) {
-            self.note(connected, &mut noted).await;
-        }
-    }
-
-    async fn note(&self, connected: bool, noted: &mut Option<bool>) {
-        let stored = self.store.set_devices_connected(connected).await;
-        if or_logged("connected devices could not be noted", stored).is_some() {
-            *noted = Some(connected);
-        }
-    }
-
-    async fn tidy(&self) {
-        let now = self.now();
-        self.rates.tidy();
-        for (app, room) in self.hub.rooms() {
-            room.prune(now);
-            if let Some(at) = room.last_access(now) {
-                or_logged("a look was not noted", self.store.touch_app(app, at).await);
+    /// Removes what is older than the retention from the streams and from the database.
+    async fn remove_old(&self) {
+        let now = self.clock.now();
+        for (app, topic) in self.hub.rooms() {
+            topic.prune(now);
+            if let Some(at) = topic.last_access(now) {
+                or_logged("an access could not be recorded", self.store.touch_app(app, at).await);
             }
         }
-        or_logged("what has expired could not be purged", self.store.purge(now).await);
+        or_logged("expired rows could not be removed", self.store.purge(now).await);
     }
-}
-
-/// What was done, or a line in the log that it was not.
-fn or_logged<T>(what: &'static str, done: Result<T, StoreError>) -> Option<T> {
-    done.inspect_err(|error| tracing::warn!(%error, what, "housekeeping")).ok()
 }
 
 fn every(period: Duration) -> Interval {
@@ -109,66 +105,43 @@ fn every(period: Duration) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use presence_core::model::{Email, Grant, GrantSet, Scope, Session};
     use presence_core::roster::View;
-    use presence_core::stream::{Retention, Stream};
+    use presence_core::stream::Stream;
     use presence_core::{ManualClock, UnixMillis};
-    use presence_identity::Dispatcher;
-    use presence_identity::fetch::{GuardOptions, GuardedClient};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
 
     use super::*;
+    use crate::hub::HubLimits;
+    use crate::hub_notifier::HubNotifier;
     use crate::mailbox::Mailbox;
-    use crate::service::ServiceParts;
-    use crate::settings::{Rate, ServiceSettings, TextLimits};
+    use crate::testing;
 
     const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
     const MILLISECOND: Duration = Duration::from_millis(1);
     const APP: AppId = AppId::from_bits(1);
 
-    fn settings() -> ServiceSettings {
-        let rate = Rate { burst: 1, per_second: 1 };
-        ServiceSettings {
-            development: false,
-            session: HOUR,
-            session_ends_with_assertion: false,
-            grace: Duration::ZERO,
-            warm_up: Duration::ZERO,
-            sockets_per_user: 1,
-            sockets_per_app: 1,
-            apps_per_developer: 1,
-            kept: Retention { entries: 100, age: HOUR },
-            status_rate: rate,
-            notify_rate: rate,
-            connect_rate: rate,
-            commit_group: 1,
-            sign_in_rate: rate,
-            failure_rate: rate,
-            texts: TextLimits { name: 1, description: 1, domain: 1 },
-            domain_http: false,
-            action_schemes: Vec::new(),
-        }
+    async fn maintenance(directory: &std::path::Path, clock: Arc<dyn Clock>) -> Maintenance {
+        let url = format!("sqlite://{}/t.db?mode=rwc", directory.display());
+        let store = Store::open(&url, clock.now()).await.unwrap();
+        let limits = HubLimits::from(&testing::settings());
+        let warm_at = clock.steady();
+        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
+        let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
+        let (writer, _task) = Writer::new(&store, notifier, Arc::clone(&clock));
+        let flag = Arc::new(PresenceFlag::new(store.clone()));
+        Maintenance::new((store, writer), hub, clock, flag)
     }
 
     #[tokio::test]
-    async fn what_is_too_old_is_forgotten_though_nobody_asks() {
+    async fn old_updates_and_expired_sessions_are_removed_without_being_read() {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
-        let shared = Arc::<ManualClock>::clone(&clock);
-        let (presence, _writer) = PresenceService::open(ServiceParts {
-            database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
-            verifier: Arc::new(Dispatcher::new()),
-            fetch: GuardedClient::new(GuardOptions::default()).unwrap(),
-            clock: shared,
-            settings: settings(),
-        })
-        .await
-        .unwrap();
+        let maintenance = maintenance(directory.path(), Arc::<ManualClock>::clone(&clock)).await;
+        let (store, hub) = (&maintenance.store, &maintenance.hub);
         let email = Email::parse("alice@mail.example").unwrap();
-        let user = presence.store.find_or_create_user(&email, NOW).await.unwrap();
+        let user = store.find_or_create_user(&email, NOW).await.unwrap();
         let session = Session {
             digest: [1; 32],
             user,
@@ -177,21 +150,21 @@ mod tests {
             expires_at: NOW + HOUR + MILLISECOND,
             generation: None,
         };
-        presence.store.insert_session(&session).await.unwrap();
-        let room = presence.hub.ensure_topic(APP, true);
+        store.insert_session(&session).await.unwrap();
+        let topic = hub.ensure_topic(APP, true);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
-        let seat = presence.hub.arrive(user, DeviceName::default(), mailbox).unwrap();
+        let connection = hub.arrive(user, DeviceName::default(), mailbox).unwrap();
         let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
-        presence.hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
-        seat.report(View::new(Status::Online, None), None);
+        hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
+        connection.report(View::new(Status::Online, None), None);
 
         clock.advance(HOUR);
-        presence.tidy().await;
-        assert_eq!(room.read(Stream::kept), 1);
-        assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_some());
+        maintenance.remove_old().await;
+        assert_eq!(topic.read(Stream::kept), 1);
+        assert!(store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
-        presence.tidy().await;
-        assert_eq!(room.read(Stream::kept), 0);
-        assert!(presence.store.session(&[1; 32], NOW).await.unwrap().is_none());
+        maintenance.remove_old().await;
+        assert_eq!(topic.read(Stream::kept), 0);
+        assert!(store.session(&[1; 32], NOW).await.unwrap().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What the service counts. There are no labels but words of the contract: no id, no e-mail.
+//! The metrics of the service. Labels hold words of the protocol only: no id and no e-mail.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{ApiError, Errno};
 
-/// What the hub counts.
+/// The metrics of the hub.
 pub(crate) struct HubMeters {
-    /// Changes that Applications were told of.
+    /// The changes that were published to Applications.
     pub(crate) updates: Counter,
-    /// Notifications handed to devices' mailboxes.
+    /// The notifications that were put into mailboxes of devices.
     pub(crate) deliveries: Counter,
     time_to_offline: Histogram,
     commit_requests: Histogram,
@@ -18,8 +18,8 @@ pub(crate) struct HubMeters {
     receipts: [Counter; 5],
 }
 
-/// The last words on a notification, with the place of each.
-const STATES: [&str; 5] = ["delivered", "acked", "expired", "dropped", "revoked"];
+/// The final states of notifications, in the order of [`receipt_index`].
+const RECEIPT_STATES: [&str; 5] = ["delivered", "acked", "expired", "dropped", "revoked"];
 
 impl Default for HubMeters {
     fn default() -> Self {
@@ -29,48 +29,52 @@ impl Default for HubMeters {
             time_to_offline: histogram!("presence_time_to_offline_seconds"),
             commit_requests: histogram!("presence_commit_requests"),
             commit_seconds: histogram!("presence_commit_seconds"),
-            receipts: STATES.map(|state| counter!("presence_receipts_total", "state" => state)),
+            receipts: RECEIPT_STATES
+                .map(|state| counter!("presence_receipts_total", "state" => state)),
         }
     }
 }
 
 impl HubMeters {
-    /// Counts the last word on a notification.
-    pub(crate) fn receipt(&self, state: ReceiptState) {
-        let place = match state {
-            ReceiptState::Delivered => 0,
-            ReceiptState::Acked => 1,
-            ReceiptState::Expired => 2,
-            ReceiptState::Dropped => 3,
-            ReceiptState::Revoked => 4,
-        };
-        if let Some(counter) = self.receipts.get(place) {
+    /// Counts the final state of a notification.
+    pub(crate) fn count_receipt(&self, state: ReceiptState) {
+        if let Some(counter) = self.receipts.get(receipt_index(state)) {
             counter.increment(1);
         }
     }
 
     /// Records the time from the loss of a user's last connection to the offline update.
-    pub(crate) fn told_offline(&self, after: Duration) {
-        self.time_to_offline.record(after.as_secs_f64());
+    pub(crate) fn record_time_to_offline(&self, elapsed: Duration) {
+        self.time_to_offline.record(elapsed.as_secs_f64());
     }
 
-    /// The writer committed so many requests together.
-    pub(crate) fn committed(&self, requests: usize, took: Duration) {
-        self.commit_requests.record(u32::try_from(requests).map_or(f64::MAX, f64::from));
-        self.commit_seconds.record(took.as_secs_f64());
+    /// Records a commit of the writer, with the number of its requests.
+    pub(crate) fn record_commit(&self, requests: usize, elapsed: Duration) {
+        self.commit_requests.record(as_f64(requests));
+        self.commit_seconds.record(elapsed.as_secs_f64());
     }
 }
 
-/// What the rooms count, each with clones of the same handles.
+const fn receipt_index(state: ReceiptState) -> usize {
+    match state {
+        ReceiptState::Delivered => 0,
+        ReceiptState::Acked => 1,
+        ReceiptState::Expired => 2,
+        ReceiptState::Dropped => 3,
+        ReceiptState::Revoked => 4,
+    }
+}
+
+/// The metrics of the topics. All topics share the same handles.
 #[derive(Clone)]
-pub(crate) struct RoomMeters {
-    /// Updates written to sockets.
+pub(crate) struct TopicMeters {
+    /// The updates that were written to sockets.
     pub(crate) written: Counter,
-    /// Seconds from a change to its being handed to a socket.
+    /// The seconds from a change to its delivery to a socket.
     pub(crate) fan_out_seconds: Histogram,
 }
 
-impl Default for RoomMeters {
+impl Default for TopicMeters {
     fn default() -> Self {
         Self {
             written: counter!("presence_updates_written_total"),
@@ -79,57 +83,39 @@ impl Default for RoomMeters {
     }
 }
 
-/// What the use cases count.
-pub(crate) struct ServiceMeters {
-    /// Seconds from a notify to its commit.
-    pub(crate) commit_seconds: Histogram,
-    /// Notifications that were accepted.
-    pub(crate) accepted: Counter,
-    /// Seconds that a sign-in by assertion took.
-    pub(crate) sign_in_seconds: Histogram,
-    signed_in: Counter,
-    turned_away: Vec<(Errno, Counter)>,
-    devices: Gauge,
-    app_sockets: Gauge,
-    users: Gauge,
-    writer: Gauge,
-    mailboxes: Gauge,
-    streams: Gauge,
+/// The metrics of notifications that AppServices send.
+#[derive(Clone)]
+pub(crate) struct NotifyMeters {
+    commit_seconds: Histogram,
+    accepted: Counter,
 }
 
-impl Default for ServiceMeters {
+impl Default for NotifyMeters {
     fn default() -> Self {
         Self {
             commit_seconds: histogram!("presence_notify_commit_seconds"),
             accepted: counter!("presence_notifications_accepted_total"),
-            sign_in_seconds: histogram!("presence_sign_in_seconds"),
-            signed_in: signed_in("ok"),
-            turned_away: TURNED_AWAY
-                .iter()
-                .map(|errno| (*errno, signed_in(errno.name())))
-                .collect(),
-            devices: gauge!("presence_devices_connected"),
-            app_sockets: gauge!("presence_app_sockets"),
-            users: gauge!("presence_users_present"),
-            writer: gauge!("presence_writer_queue_depth"),
-            mailboxes: gauge!("presence_mailbox_depth"),
-            streams: gauge!("presence_stream_depth"),
         }
     }
 }
 
-/// What is looked up only when somebody reads the metrics.
-pub(crate) struct Levels {
-    pub(crate) devices: usize,
-    pub(crate) app_sockets: usize,
-    pub(crate) users: usize,
-    pub(crate) writer: usize,
-    pub(crate) mailboxes: usize,
-    pub(crate) streams: usize,
+impl NotifyMeters {
+    /// Records that notifications were committed.
+    pub(crate) fn record_commit(&self, elapsed: Duration, accepted: usize) {
+        self.commit_seconds.record(elapsed.as_secs_f64());
+        self.accepted.increment(accepted as u64);
+    }
 }
 
-/// What a sign-in can be refused with.
-const TURNED_AWAY: &[Errno] = &[
+/// The metrics of sign-ins.
+pub(crate) struct SignInMeters {
+    verification_seconds: Histogram,
+    accepted: Counter,
+    refused: Vec<(Errno, Counter)>,
+}
+
+/// The errors of sign-ins that are counted.
+const SIGN_IN_ERRORS: &[Errno] = &[
     Errno::InvalidAssertion,
     Errno::EmailMismatch,
     Errno::SessionExpired,
@@ -140,20 +126,27 @@ const TURNED_AWAY: &[Errno] = &[
     Errno::Internal,
 ];
 
-fn signed_in(outcome: &'static str) -> Counter {
-    counter!("presence_sign_ins_total", "outcome" => outcome)
+impl Default for SignInMeters {
+    fn default() -> Self {
+        let counter =
+            |outcome: &'static str| counter!("presence_sign_ins_total", "outcome" => outcome);
+        Self {
+            verification_seconds: histogram!("presence_sign_in_seconds"),
+            accepted: counter("ok"),
+            refused: SIGN_IN_ERRORS.iter().map(|errno| (*errno, counter(errno.name()))).collect(),
+        }
+    }
 }
 
-impl ServiceMeters {
-    /// Counts how a sign-in went, and gives it on.
-    pub(crate) fn signed_in<T>(&self, outcome: Result<T, ApiError>) -> Result<T, ApiError> {
+impl SignInMeters {
+    /// Counts the outcome of a sign-in, and returns it.
+    pub(crate) fn count<T>(&self, outcome: Result<T, ApiError>) -> Result<T, ApiError> {
         let counter = match &outcome {
-            Ok(_) => Some(&self.signed_in),
-            Err(ko) => self
-                .turned_away
-                .iter()
-                .find(|(errno, _)| *errno == ko.errno)
-                .map(|(_, counter)| counter),
+            Ok(_) => Some(&self.accepted),
+            Err(error) => {
+                let mut refused = self.refused.iter();
+                refused.find(|(errno, _)| *errno == error.errno).map(|(_, counter)| counter)
+            }
         };
         if let Some(counter) = counter {
             counter.increment(1);
@@ -161,6 +154,53 @@ impl ServiceMeters {
         outcome
     }
 
+    /// Records the time that the verification of an assertion took.
+    pub(crate) fn record_verification(&self, elapsed: Duration) {
+        self.verification_seconds.record(elapsed.as_secs_f64());
+    }
+}
+
+/// The gauges of the service.
+pub(crate) struct ServiceMeters {
+    devices: Gauge,
+    app_sockets: Gauge,
+    users: Gauge,
+    writer: Gauge,
+    mailboxes: Gauge,
+    streams: Gauge,
+}
+
+/// The values of the gauges, which are only computed when the metrics are read.
+pub(crate) struct Levels {
+    /// The number of open device connections.
+    pub(crate) devices: usize,
+    /// The number of open sockets of AppServices.
+    pub(crate) app_sockets: usize,
+    /// The number of users with a device.
+    pub(crate) users: usize,
+    /// The number of requests that wait for the writer.
+    pub(crate) writer: usize,
+    /// The number of notifications in the mailboxes of devices.
+    pub(crate) mailboxes: usize,
+    /// The number of entries that the streams retain.
+    pub(crate) streams: usize,
+}
+
+impl Default for ServiceMeters {
+    fn default() -> Self {
+        Self {
+            devices: gauge!("presence_devices_connected"),
+            app_sockets: gauge!("presence_app_sockets"),
+            users: gauge!("presence_users_present"),
+            writer: gauge!("presence_writer_queue_depth"),
+            mailboxes: gauge!("presence_mailbox_depth"),
+            streams: gauge!("presence_stream_depth"),
+        }
+    }
+}
+
+impl ServiceMeters {
+    /// Sets all gauges.
     pub(crate) fn set(&self, levels: &Levels) {
         let pairs = [
             (&self.devices, levels.devices),
@@ -171,7 +211,11 @@ impl ServiceMeters {
             (&self.streams, levels.streams),
         ];
         for (gauge, level) in pairs {
-            gauge.set(u32::try_from(level).map_or(f64::MAX, f64::from));
+            gauge.set(as_f64(level));
         }
     }
+}
+
+fn as_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

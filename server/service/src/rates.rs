@@ -1,4 +1,4 @@
-//! How fast one may go: token buckets by whom they are for, which a reconnect does not refill.
+//! Limits of rates: token buckets by key, which a new connection does not refill.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,73 +10,17 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use presence_core::{Clock, UserId};
-use presence_protocol::{ApiError, AppId, DeviceName, Puid};
+use presence_core::Clock;
+use presence_protocol::ApiError;
 
-use crate::settings::{Rate, ServiceSettings};
+use crate::settings::Rate;
 
-/// All buckets.
-pub(crate) struct Rates {
-    status: Buckets<(UserId, DeviceName)>,
-    notify: Buckets<(AppId, Puid)>,
-    connect: Buckets<IpAddr>,
-    sign_in: Buckets<IpAddr>,
-    failure: Buckets<IpAddr>,
-    verify_domain: Buckets<AppId>,
-}
+/// The shortest wait that a client is asked for.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// Tries at once, then a second, to have a domain verified: each makes this server ask an address that its owner chose.
-const VERIFY_DOMAIN: Rate = Rate { burst: 10, per_second: 1 };
-
-impl Rates {
-    pub(crate) fn new(settings: &ServiceSettings, clock: &Arc<dyn Clock>) -> Self {
-        Self {
-            status: Buckets::new(settings.status_rate, Arc::clone(clock)),
-            notify: Buckets::new(settings.notify_rate, Arc::clone(clock)),
-            connect: Buckets::new(settings.connect_rate, Arc::clone(clock)),
-            sign_in: Buckets::new(settings.sign_in_rate, Arc::clone(clock)),
-            failure: Buckets::new(settings.failure_rate, Arc::clone(clock)),
-            verify_domain: Buckets::new(VERIFY_DOMAIN, Arc::clone(clock)),
-        }
-    }
-
-    pub(crate) fn status(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
-        self.status.take(&(user, device.clone()))
-    }
-
-    pub(crate) fn notify(&self, app: AppId, puid: Puid) -> Result<(), ApiError> {
-        self.notify.take(&(app, puid))
-    }
-
-    pub(crate) fn connect(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.connect.take(&one_peer(address))
-    }
-
-    pub(crate) fn sign_in(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.sign_in.take(&one_peer(address))
-    }
-
-    pub(crate) fn failure(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.failure.take(&one_peer(address))
-    }
-
-    pub(crate) fn verify_domain(&self, app: AppId) -> Result<(), ApiError> {
-        self.verify_domain.take(&app)
-    }
-
-    /// Forgets buckets that are full again.
-    pub(crate) fn tidy(&self) {
-        self.status.tidy();
-        self.notify.tidy();
-        self.connect.tidy();
-        self.sign_in.tidy();
-        self.failure.tidy();
-        self.verify_domain.tidy();
-    }
-}
-
-/// What counts as one address: with IPv6 a whole network of 64 bits, of which anybody has as many addresses as they like.
-pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
+/// Returns the address under which a client is counted. Of IPv6 that is a network of 64 bits, in
+/// which one client can have any number of addresses.
+pub(crate) fn rate_limited_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;
@@ -86,10 +30,8 @@ pub(crate) fn one_peer(address: IpAddr) -> IpAddr {
     }
 }
 
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-
 /// A token bucket for each key.
-pub(crate) struct Buckets<K: Clone + Eq + Hash> {
+pub(crate) struct KeyedRateLimiter<K: Clone + Eq + Hash> {
     limiter: RateLimiter<K, DefaultKeyedStateStore<K>, SteadyClock, NoOpMiddleware<Nanos>>,
     clock: SteadyClock,
 }
@@ -106,7 +48,8 @@ impl governor::clock::Clock for SteadyClock {
     }
 }
 
-impl<K: Clone + Eq + Hash> Buckets<K> {
+impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
+    /// Creates a limiter whose buckets are full.
     pub(crate) fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
         let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let quota =
@@ -116,16 +59,21 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         Self { limiter: RateLimiter::new(quota, state, clock.clone()), clock }
     }
 
-    pub(crate) fn take(&self, key: &K) -> Result<(), ApiError> {
+    /// Takes a token from the bucket of a key.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down` if the bucket is empty.
+    pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
         self.limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(governor::clock::Clock::now(&self.clock));
-            // It may be over by now, and nobody is told to wait no time at all.
+            // The wait may be over by now, but a wait of no time would be no advice.
             ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
         })
     }
 
-    /// Forgets buckets that are full again.
-    pub(crate) fn tidy(&self) {
+    /// Removes the buckets that are full again.
+    pub(crate) fn prune(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
     }
@@ -138,37 +86,37 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_addresses_of_one_ipv6_network_are_one_peer_and_a_mapped_ipv4_is_itself() {
-        let peer = |text: &str| one_peer(text.parse().unwrap());
-        assert_eq!(peer("2001:db8:1:2:3::4"), peer("2001:db8:1:2:ffff::1"));
-        assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
-        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
-        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
-    }
-
-    fn buckets(rate: Rate) -> (Arc<ManualClock>, Buckets<&'static str>) {
+    fn limiter(rate: Rate) -> (Arc<ManualClock>, KeyedRateLimiter<&'static str>) {
         let clock = Arc::new(ManualClock::default());
-        let buckets = Buckets::new(rate, Arc::<ManualClock>::clone(&clock));
-        (clock, buckets)
+        let limiter = KeyedRateLimiter::new(rate, Arc::<ManualClock>::clone(&clock));
+        (clock, limiter)
     }
 
     #[test]
-    fn a_bucket_gives_its_burst_then_says_how_long_to_wait() {
-        let (clock, buckets) = buckets(Rate { burst: 5, per_second: 1 });
-        assert!((0..5).all(|_| buckets.take(&"a").is_ok()));
+    fn addresses_of_one_ipv6_network_count_as_one_and_a_mapped_ipv4_address_as_itself() {
+        let address = |text: &str| rate_limited_address(text.parse().unwrap());
+        assert_eq!(address("2001:db8:1:2:3::4"), address("2001:db8:1:2:ffff::1"));
+        assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_bucket_allows_its_burst_and_then_tells_how_long_to_wait() {
+        let (clock, limiter) = limiter(Rate { burst: 5, per_second: 1 });
+        assert!((0..5).all(|_| limiter.check(&"a").is_ok()));
         clock.advance(Duration::from_millis(250));
-        let ko = buckets.take(&"a").unwrap_err();
-        assert_eq!((ko.errno, ko.retry_after), (Errno::SlowDown, Some(0.75)));
-        assert!(buckets.take(&"b").is_ok());
+        let error = limiter.check(&"a").unwrap_err();
+        assert_eq!((error.errno, error.retry_after), (Errno::SlowDown, Some(0.75)));
+        assert!(limiter.check(&"b").is_ok());
         clock.advance(Duration::from_millis(750));
-        assert!(buckets.take(&"a").is_ok());
+        assert!(limiter.check(&"a").is_ok());
     }
 
     #[test]
-    fn a_refusal_asks_for_at_least_the_shortest_wait() {
-        let (_, buckets) = buckets(Rate { burst: 1, per_second: 1_000_000 });
-        assert!(buckets.take(&"a").is_ok());
-        assert_eq!(buckets.take(&"a").unwrap_err().retry_after, Some(0.001));
+    fn an_error_asks_for_at_least_the_shortest_wait() {
+        let (_, limiter) = limiter(Rate { burst: 1, per_second: 1_000_000 });
+        assert!(limiter.check(&"a").is_ok());
+        assert_eq!(limiter.check(&"a").unwrap_err().retry_after, Some(0.001));
     }
 }

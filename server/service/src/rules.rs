@@ -1,16 +1,17 @@
-//! Rules about texts that others will follow or fetch: domains, redirects, the actions of notifications.
+//! Rules for texts that others display or follow: names, domains, redirects, and the actions of
+//! notifications.
 
 use presence_protocol::presence::disturbs_display;
 use presence_protocol::{ApiError, Errno, Puid};
 use url::{Host, Url};
 
-/// The most characters of a host name.
+/// The maximum length of a host name, in characters.
 const HOST_CHARS: usize = 253;
-/// The query field that a redirect after a grant carries.
+/// The query field of a redirect that holds the PUID.
 const UID_FIELD: &str = "Presence-UID";
 
-/// Checks an Application's domain: a lower-case host name of two labels or more and not longer than so many characters; in
-/// development mode also a loopback host with or without a port.
+/// Checks an Application's domain: a lower-case host name of at least two labels and at most
+/// `chars` characters. Development mode also allows a loopback host with or without a port.
 ///
 /// # Errors
 ///
@@ -36,23 +37,25 @@ fn is_host_name(text: &str) -> bool {
             && !label.ends_with('-')
     };
     let labels: Vec<&str> = text.split('.').collect();
-    // Such a name cannot be read as an address, in whatever notation.
-    let top_begins_with_letter =
-        labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_lowercase()));
+    // A name whose last label begins with a letter cannot be read as an address, in whatever
+    // notation.
+    let last_begins_with_letter =
+        labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
     text.len() <= HOST_CHARS
         && labels.len() >= 2
         && labels.into_iter().all(label)
-        && top_begins_with_letter
+        && last_begins_with_letter
 }
 
-/// Whether a domain is a loopback host, which only development mode takes.
+/// Returns true if a domain is a loopback host, which only development mode allows.
 pub fn is_loopback(domain: &str) -> bool {
     let (host, port) = domain.split_once(':').unwrap_or((domain, "80"));
     let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
     matches!(host, "localhost" | "127.0.0.1") && plain && port.parse::<u16>().is_ok()
 }
 
-/// Checks a name or description: not empty unless allowed, not longer than so many characters, nothing that disturbs its display.
+/// Checks a name or a description: at most `chars` characters, none that disturbs the display, and
+/// not empty unless allowed.
 ///
 /// # Errors
 ///
@@ -74,8 +77,8 @@ pub fn display_text(
     Ok(())
 }
 
-/// Checks the action of a notification: empty, an `https` URL, `http` on loopback in development mode, or an app link of an
-/// allowed scheme.
+/// Checks the action of a notification: empty, an `https` URL, an `http` URL on loopback in
+/// development mode, or an app link with an allowed scheme.
 ///
 /// # Errors
 ///
@@ -94,14 +97,14 @@ fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
     }
     match url.scheme() {
         "https" => url.has_host(),
-        "http" => development && on_loopback(&url),
+        "http" => development && is_on_loopback(&url),
         "javascript" | "data" | "file" | "vbscript" | "blob" | "about" => false,
         scheme => schemes.iter().any(|allowed| allowed == scheme),
     }
 }
 
-/// The URL that a user is sent to after a decision: on exactly the Application's domain, with the PUID where there is one and
-/// the state handed back untouched.
+/// Returns the URL to which a user returns after the decision about a grant: on exactly the
+/// Application's domain, with the PUID if there is one, and with the unchanged state.
 ///
 /// # Errors
 ///
@@ -113,18 +116,18 @@ pub fn redirect(
     uid: Option<Puid>,
     state: Option<&str>,
 ) -> Result<Url, ApiError> {
-    let refused = || ApiError::from(Errno::RedirectNotAllowed);
-    let mut url = Url::parse(target).map_err(|_| refused())?;
-    let secure = match url.scheme() {
+    let not_allowed = || ApiError::from(Errno::RedirectNotAllowed);
+    let mut url = Url::parse(target).map_err(|_| not_allowed())?;
+    let is_secure = match url.scheme() {
         "https" => true,
-        "http" => development && on_loopback(&url),
+        "http" => development && is_on_loopback(&url),
         _ => false,
     };
-    let clean = !has_user_info(&url)
+    let is_clean = !has_user_info(&url)
         && url.fragment().is_none()
         && !target.contains(['\\', '\t', '\n', '\r']);
-    if !secure || !clean || authority(&url).as_deref() != Some(domain) {
-        return Err(refused());
+    if !is_secure || !is_clean || authority(&url).as_deref() != Some(domain) {
+        return Err(not_allowed());
     }
     if let Some(uid) = uid {
         url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string());
@@ -144,7 +147,7 @@ fn has_user_info(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-fn on_loopback(url: &Url) -> bool {
+fn is_on_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -185,19 +188,15 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_not_longer_than_it_may_be() {
+    fn a_domain_is_not_longer_than_its_limit() {
         let longest = format!("{}.example", "a".repeat(10));
         assert!(domain(&longest, longest.len(), false).is_ok());
-        let refusal = domain(&longest, longest.len() - 1, false).unwrap_err();
-        assert!(
-            refusal.to_json(None).contains("at most 17 characters"),
-            "{}",
-            refusal.to_json(None)
-        );
+        let error = domain(&longest, longest.len() - 1, false).unwrap_err();
+        assert!(error.to_json(None).contains("at most 17 characters"), "{}", error.to_json(None));
     }
 
     #[test]
-    fn development_mode_takes_loopback_domains_with_ports() {
+    fn development_mode_allows_loopback_domains_with_ports() {
         for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
             assert!(domain(good, HOST_CHARS, true).is_ok(), "{good}");
         }
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn only_actions_that_are_safe_to_open_are_taken() {
+    fn only_actions_that_are_safe_to_open_are_accepted() {
         let schemes = ["myapp".to_owned(), "javascript".to_owned()];
         for good in ["", "https://a.example/x?y#z", "myapp://chat/7"] {
             assert!(action(good, false, &schemes).is_ok(), "{good}");
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_and_the_state_are_added_by_a_url_library() {
+    fn the_puid_and_the_state_are_percent_encoded() {
         let uid = Puid::from_bits(1);
         let url = redirect("https://a.b/c?d=e", "a.b", false, Some(uid), Some("x&y=z")).unwrap();
         assert_eq!(url.as_str(), format!("https://a.b/c?d=e&Presence-UID={uid}&state=x%26y%3Dz"));

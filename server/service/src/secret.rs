@@ -1,4 +1,4 @@
-//! Secrets that are handed out once: API keys and bearer tokens. Only their digest is kept.
+//! Secrets that are shown once: API keys and bearer tokens. Only their digest is stored.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use presence_core::phase::TOKEN_PREFIX;
@@ -6,29 +6,30 @@ use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Random characters of a secret: 43 base-62 digits hold 256 bits.
-const RANDOM: usize = 43;
-/// Characters of the checksum, by which a typing error or a scanner's false alarm is told without asking the tables.
-const CHECK: usize = 6;
-/// Random characters that are shown in lists, and by which a key is found.
-const SHOWN: usize = 8;
+/// The number of random characters: 43 base-62 digits hold 256 bits.
+const RANDOM_CHARS: usize = 43;
+/// The number of characters of the checksum, which reveals typing errors and lets scanners
+/// recognize a secret without the database.
+const CHECKSUM_CHARS: usize = 6;
+/// The number of random characters that are shown in lists, and by which a key is found.
+const PREFIX_CHARS: usize = 8;
 
-/// What a secret is for.
+/// The kind of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SecretKind {
     /// An API key of a server in production.
     LiveKey,
     /// An API key of a server in development mode.
     TestKey,
-    /// A user's bearer token.
+    /// A bearer token of a user's session, or a ticket.
     Token,
-    /// What lets an operator in.
+    /// The token with which an operator signs in.
     OperatorToken,
-    /// A session of an operator.
+    /// The token of an operator's session.
     OperatorSession,
 }
 
-impl Kind {
+impl SecretKind {
     const fn prefix(self) -> &'static str {
         match self {
             Self::LiveKey => "prs_live_",
@@ -40,50 +41,51 @@ impl Kind {
     }
 }
 
-/// A new secret: 256 random bits and a checksum, in base 62, after a prefix that tells what it is.
-pub(crate) fn mint(kind: Kind) -> SecretString {
-    let random: String = (0..RANDOM).map(|_| letter(rand::random_range(0..62))).collect();
+/// Generates a secret: 256 random bits and a checksum, in base 62, after the prefix of its kind.
+pub(crate) fn generate(kind: SecretKind) -> SecretString {
+    let random: String = (0..RANDOM_CHARS).map(|_| letter(rand::random_range(0..62))).collect();
     let body = format!("{}{random}", kind.prefix());
     format!("{body}{}", checksum(&body)).into()
 }
 
-/// Whether a text begins like such a secret.
-pub(crate) fn is_meant_as(kind: Kind, text: &str) -> bool {
+/// Returns true if a text has the prefix of such a secret.
+pub(crate) fn has_prefix(kind: SecretKind, text: &str) -> bool {
     text.starts_with(kind.prefix())
 }
 
-/// Whether a text has the form and the checksum of such a secret.
-pub(crate) fn is_well_formed(kind: Kind, text: &str) -> bool {
-    let length = kind.prefix().len() + RANDOM + CHECK;
+/// Returns true if a text has the form and the checksum of such a secret.
+pub(crate) fn is_well_formed(kind: SecretKind, text: &str) -> bool {
+    let length = kind.prefix().len() + RANDOM_CHARS + CHECKSUM_CHARS;
     text.len() == length
         && text.is_ascii()
         && text.starts_with(kind.prefix())
         && text
-            .split_at_checked(length - CHECK)
+            .split_at_checked(length - CHECKSUM_CHARS)
             .is_some_and(|(body, check)| checksum(body) == check)
 }
 
-/// The first characters of a key, by which it is found and shown.
-pub(crate) fn shown_part(text: &str) -> Option<&str> {
-    let kind =
-        [Kind::LiveKey, Kind::TestKey].into_iter().find(|kind| is_well_formed(*kind, text))?;
-    text.get(..kind.prefix().len() + SHOWN)
+/// Returns the first characters of a key, by which it is found and shown.
+pub(crate) fn key_prefix(text: &str) -> Option<&str> {
+    let kind = [SecretKind::LiveKey, SecretKind::TestKey]
+        .into_iter()
+        .find(|kind| is_well_formed(*kind, text))?;
+    text.get(..kind.prefix().len() + PREFIX_CHARS)
 }
 
-/// SHA-256, which is enough for a text of 256 random bits.
+/// Returns the SHA-256 of a text, which is sufficient for a secret of 256 random bits.
 pub(crate) fn sha256(text: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
     bytes
 }
 
-/// Whether two digests are equal, in a time that does not tell where they differ.
-pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+/// Compares two texts in a time that does not depend on where they differ.
+pub(crate) fn equal_in_constant_time(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).into()
 }
 
-/// A text that only the holder of a secret can make: proves that a form was made for this session.
-pub(crate) fn bound_to(secret: &str, purpose: &str) -> String {
+/// Derives a text that only the holder of a secret can make, such as the CSRF token of a session.
+pub(crate) fn derive(secret: &str, purpose: &str) -> String {
     use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
     let tag = sign(&Key::new(HMAC_SHA256, secret.as_bytes()), purpose.as_bytes());
     hex::encode(tag.as_ref())
@@ -95,9 +97,9 @@ fn letter(digit: u32) -> char {
 
 fn checksum(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes());
-    let mut digits = [0; CHECK];
-    for place in digits.iter_mut().rev() {
-        *place = rest % 62;
+    let mut digits = [0; CHECKSUM_CHARS];
+    for digit in digits.iter_mut().rev() {
+        *digit = rest % 62;
         rest /= 62;
     }
     digits.into_iter().map(letter).collect()
@@ -110,26 +112,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minted_key_is_well_formed_and_a_changed_one_is_not() {
-        let key = mint(Kind::LiveKey);
+    fn a_generated_key_is_well_formed_and_a_changed_one_is_not() {
+        let key = generate(SecretKind::LiveKey);
         let key = key.expose_secret();
-        assert!(is_well_formed(Kind::LiveKey, key));
-        assert!(!is_well_formed(Kind::TestKey, key));
+        assert!(is_well_formed(SecretKind::LiveKey, key));
+        assert!(!is_well_formed(SecretKind::TestKey, key));
         let last = if key.ends_with('0') { "1" } else { "0" };
-        assert!(!is_well_formed(Kind::LiveKey, &format!("{}{last}", &key[..key.len() - 1])));
-        assert!(!is_well_formed(Kind::LiveKey, ""));
+        assert!(!is_well_formed(SecretKind::LiveKey, &format!("{}{last}", &key[..key.len() - 1])));
+        assert!(!is_well_formed(SecretKind::LiveKey, ""));
     }
 
     #[test]
-    fn no_two_secrets_are_alike_and_the_shown_part_tells_little() {
-        let (one, other) = (mint(Kind::TestKey), mint(Kind::TestKey));
+    fn two_secrets_differ_and_the_prefix_of_a_key_is_short() {
+        let (one, other) = (generate(SecretKind::TestKey), generate(SecretKind::TestKey));
         assert_ne!(one.expose_secret(), other.expose_secret());
-        assert_eq!(shown_part(one.expose_secret()).unwrap().len(), 17);
+        assert_eq!(key_prefix(one.expose_secret()).unwrap().len(), 17);
     }
 
     #[test]
-    fn a_secret_does_not_reach_debug_output() {
-        let key = mint(Kind::Token);
+    fn debug_output_does_not_show_a_secret() {
+        let key = generate(SecretKind::Token);
         assert!(!format!("{key:?}").contains(&key.expose_secret()[8..]));
     }
 }

@@ -1,111 +1,223 @@
-//! The door: what all use cases share.
+//! The service as a whole: makes the subjects and hands out each of them.
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use presence_core::stream::Stream;
 use presence_core::{Clock, Steady, UnixMillis};
 use presence_identity::Verifier;
 use presence_identity::fetch::GuardedClient;
-use presence_protocol::ApiError;
+use presence_protocol::{ApiError, Errno};
 use presence_store::{Backup, Inspection, Store, StoreError, Writer, WriterTask};
-use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use crate::attempts::Barred;
+use crate::accounts::Accounts;
+use crate::activation::ActivationLock;
+use crate::api_keys::ApiKeys;
+use crate::app_services::AppServices;
+use crate::applications::Applications;
+use crate::attempts::AttemptCounter;
+use crate::devices::Devices;
+use crate::domains::Domains;
+use crate::grants::Grants;
 use crate::hub::{Hub, HubLimits};
 use crate::hub_notifier::HubNotifier;
+use crate::maintenance::Maintenance;
 use crate::meters::{Levels, ServiceMeters};
-use crate::rates::Rates;
-use crate::sessions::Claimed;
+use crate::notifications::Notifications;
+use crate::operator::Operator;
+use crate::presence_flag::PresenceFlag;
+use crate::proofs::{CountedProofs, ProofVerifier};
+use crate::rates::{KeyedRateLimiter, rate_limited_address};
+use crate::sessions::Sessions;
 use crate::settings::ServiceSettings;
-use crate::tickets::Tickets;
 
-/// How many assertions are remembered against replay.
-const REMEMBERED_ASSERTIONS: u64 = 200_000;
-
-/// What the service is made of.
+/// The parts that the service is made of.
 pub struct ServiceParts<'a> {
-    /// The database, as a URL.
+    /// The URL of the database.
     pub database: &'a str,
-    /// Who turns assertions into e-mails.
+    /// The verifier of assertions.
     pub verifier: Arc<dyn Verifier>,
-    /// The guarded way to addresses that others chose.
+    /// The HTTP client for addresses that others chose.
     pub fetch: GuardedClient,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Limits and mode.
+    /// The limits and the mode.
     pub settings: ServiceSettings,
 }
 
-/// The Presence service: one method for each thing that a caller can want.
+/// The Presence service.
 pub struct PresenceService {
-    pub(crate) store: Store,
-    pub(crate) writer: Writer,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) verifier: Arc<dyn Verifier>,
-    pub(crate) fetch: GuardedClient,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) settings: ServiceSettings,
-    pub(crate) rates: Rates,
-    pub(crate) claimed: Cache<[u8; 32], Claimed>,
-    pub(crate) barred: Barred,
-    pub(crate) tickets: Tickets,
-    /// What the tables hold of whether devices are connected, where this run has written it.
-    pub(crate) noted: Mutex<Option<bool>>,
-    pub(crate) meters: ServiceMeters,
-    /// Held while an Application is started or stopped, so that the tables and the hub agree.
-    pub(crate) switching: Mutex<()>,
+    store: Store,
+    writer: Writer,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    settings: Arc<ServiceSettings>,
+    connect_rate: KeyedRateLimiter<IpAddr>,
+    attempts: Arc<AttemptCounter>,
+    sessions: Sessions,
+    devices: Devices,
+    accounts: Accounts,
+    grants: Grants,
+    applications: Applications,
+    api_keys: Arc<ApiKeys>,
+    domains: Domains,
+    app_services: AppServices,
+    notifications: Notifications,
+    operator: Operator,
+    maintenance: Maintenance,
+    meters: ServiceMeters,
+}
+
+/// What most subjects use.
+struct Base {
+    store: Store,
+    writer: Writer,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    settings: Arc<ServiceSettings>,
 }
 
 impl PresenceService {
-    /// The service, and the task of its writer, which the caller spawns and, after the service is gone, waits for.
+    /// Opens the database, and returns the service and the task of its writer. The caller spawns
+    /// the task, and waits for it after the service is dropped.
     ///
     /// # Errors
     ///
-    /// Why the database cannot be used, in one line.
+    /// The reason why the database cannot be used.
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, fetch, clock, settings } = parts;
         let store = Store::open(database, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
-        let limits = HubLimits {
-            grace: settings.grace,
-            sockets_per_user: settings.sockets_per_user,
-            kept: settings.kept,
-        };
         let warm_at = clock.steady() + warm_up;
+        let limits = HubLimits::from(&settings);
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
-        let courier = Arc::new(HubNotifier(Arc::clone(&hub)));
-        let (writer, task) = Writer::new(&store, courier, Arc::clone(&clock));
+        let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
+        let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
-        let rates = Rates::new(&settings, &clock);
-        let claimed = Cache::builder()
-            .max_capacity(REMEMBERED_ASSERTIONS)
-            .expire_after(crate::sessions::UntilExpiry(Arc::clone(&clock)))
-            .build();
-        let switching = Mutex::default();
-        let presence = Self {
+        let base = Base { store, writer, hub, clock, settings: Arc::new(settings) };
+        Ok((Arc::new(Self::new(base, verifier, fetch)), task))
+    }
+
+    fn new(base: Base, verifier: Arc<dyn Verifier>, fetch: GuardedClient) -> Self {
+        let Base { store, writer, hub, clock, settings } = base;
+        let (shared_hub, shared_clock) = (|| Arc::clone(&hub), || Arc::clone(&clock));
+        let shared_settings = || Arc::clone(&settings);
+        let database = || (store.clone(), writer.clone());
+        let verifier = ProofVerifier::new(
+            verifier,
+            store.clone(),
+            shared_hub(),
+            shared_clock(),
+            shared_settings(),
+        );
+        let attempts = Arc::new(AttemptCounter::new(&settings, &clock));
+        let proofs =
+            CountedProofs { attempts: Arc::clone(&attempts), verifier: Arc::new(verifier) };
+        let presence_flag = Arc::new(PresenceFlag::new(store.clone()));
+        let status_rate = KeyedRateLimiter::new(settings.status_rate, shared_clock());
+        let activation = Arc::new(ActivationLock::new(shared_hub()));
+        let keys = Arc::new(ApiKeys::new(store.clone(), shared_hub(), shared_clock(), &settings));
+        Self {
+            connect_rate: KeyedRateLimiter::new(settings.connect_rate, shared_clock()),
+            sessions: Sessions::new(
+                store.clone(),
+                shared_hub(),
+                shared_clock(),
+                proofs.clone(),
+                shared_settings(),
+            ),
+            devices: Devices::new(
+                writer.clone(),
+                shared_hub(),
+                proofs,
+                Arc::clone(&presence_flag),
+                status_rate,
+            ),
+            accounts: Accounts::new(store.clone(), writer.clone()),
+            grants: Grants::new(database(), shared_hub(), shared_clock(), &settings),
+            applications: Applications::new(
+                database(),
+                shared_clock(),
+                Arc::clone(&activation),
+                Arc::clone(&keys),
+                shared_settings(),
+            ),
+            api_keys: keys,
+            domains: Domains::new(store.clone(), fetch, shared_clock(), &settings),
+            app_services: AppServices::new(
+                store.clone(),
+                shared_hub(),
+                shared_clock(),
+                Arc::clone(&attempts),
+                settings.sockets_per_app,
+            ),
+            notifications: Notifications::new(writer.clone(), shared_clock(), shared_settings()),
+            operator: Operator::new(store.clone(), shared_hub(), shared_clock(), activation),
+            maintenance: Maintenance::new(database(), shared_hub(), shared_clock(), presence_flag),
+            meters: ServiceMeters::default(),
             store,
             writer,
             hub,
-            verifier,
-            fetch,
-            settings,
-            rates,
-            claimed,
-            barred: Barred::new(Arc::clone(&clock)),
-            tickets: Tickets::default(),
-            noted: Mutex::default(),
-            switching,
-            meters: ServiceMeters::default(),
             clock,
-        };
-        Ok((Arc::new(presence), task))
+            settings,
+            attempts,
+        }
     }
 
-    /// The limits and the mode.
+    /// Returns the sessions of users.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Returns the devices of users.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// Returns the accounts of users.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Returns the grants of users.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Returns the Applications of developers.
+    pub fn applications(&self) -> &Applications {
+        &self.applications
+    }
+
+    /// Returns the API keys of Applications.
+    pub fn api_keys(&self) -> &ApiKeys {
+        &self.api_keys
+    }
+
+    /// Returns the verification of domains.
+    pub fn domains(&self) -> &Domains {
+        &self.domains
+    }
+
+    /// Returns the AppServices.
+    pub fn app_services(&self) -> &AppServices {
+        &self.app_services
+    }
+
+    /// Returns the notifications of AppServices.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
+    }
+
+    /// Returns the operator's actions.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Returns the limits and the mode.
     pub fn settings(&self) -> &ServiceSettings {
         &self.settings
     }
@@ -125,73 +237,97 @@ impl PresenceService {
         self.clock.steady()
     }
 
-    /// A new socket from an address.
+    /// Counts a new socket of an address.
     ///
     /// # Errors
     ///
-    /// `too_many_connections` where there were too many of late.
-    pub fn admit(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.rates.connect(address).map_err(|slow_down| {
-            let ko = ApiError::from(presence_protocol::Errno::TooManyConnections);
-            slow_down.retry_after.map_or(ko.clone(), |seconds| ko.after(seconds))
+    /// `too_many_connections` if the address has opened too many.
+    pub fn check_connect_rate(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.connect_rate.check(&rate_limited_address(address)).map_err(|slow_down| {
+            let error = ApiError::from(Errno::TooManyConnections);
+            slow_down.retry_after.map_or(error.clone(), |seconds| error.after(seconds))
         })
     }
 
-    /// Whether devices of an earlier run may still be on their way back.
+    /// Returns true while devices of an earlier run may still reconnect.
     pub fn is_warming_up(&self) -> bool {
         self.hub.is_warming_up()
     }
 
-    /// How many device connections are open.
+    /// Returns the number of open device connections.
     pub fn connected_devices(&self) -> usize {
         self.hub.connected_devices()
     }
 
-    /// Looks whether a database can be used, and whether a running server does. Changes nothing in it.
-    ///
-    /// # Errors
-    ///
-    /// Why not, in one line.
-    pub async fn inspect_database(url: &str) -> Result<Inspection, StoreError> {
-        Store::inspect(url).await
+    /// Runs the maintenance until it is stopped.
+    pub async fn run_maintenance(&self, stop: CancellationToken) {
+        self.maintenance.run(&stop, || self.prune()).await;
     }
 
-    /// Copies a database to a new file, while a server uses it or not.
-    ///
-    /// # Errors
-    ///
-    /// Why not, in one line.
-    pub async fn back_up_database(url: &str, to: &Path) -> Result<Backup, StoreError> {
-        Store::back_up(url, to).await
-    }
-
-    /// Brings the metrics up to date that are looked up only when somebody reads them.
-    pub fn measure(&self) {
-        let rooms = self.hub.rooms();
+    /// Updates the metrics that are only computed when they are read.
+    pub fn update_gauges(&self) {
+        let topics = self.hub.rooms();
         let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
-            app_sockets: rooms.iter().map(|(_, room)| room.sockets()).sum(),
+            app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: rooms.iter().map(|(_, room)| room.read(Stream::kept)).sum(),
+            streams: topics.iter().map(|(_, topic)| topic.read(Stream::kept)).sum(),
         });
     }
 
-    /// Ends the database's connections, so that all is in its one file. To be awaited at the very end, once the service is dropped and
-    /// its writer has ended.
-    pub fn closing(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+    /// Checks that the database answers.
+    ///
+    /// # Errors
+    ///
+    /// The error of the database.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Returns the future that closes the connections of the database, so that its file is
+    /// complete. It is awaited last, after the service is dropped and its writer has ended.
+    pub fn close_database(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         let store = self.store.clone();
         async move { store.close().await }
     }
 
-    /// Whether the database answers.
+    /// Checks whether a database can be used, and whether a running server uses it. Changes nothing
+    /// in it.
     ///
     /// # Errors
     ///
-    /// Why not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+    /// The reason why the database cannot be used.
+    pub async fn inspect_database(url: &str) -> Result<Inspection, StoreError> {
+        Store::inspect(url).await
+    }
+
+    /// Copies a database to a new file. A server may use the database meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the copy failed.
+    pub async fn back_up_database(url: &str, to: &Path) -> Result<Backup, StoreError> {
+        Store::back_up(url, to).await
+    }
+
+    fn prune(&self) {
+        self.connect_rate.prune();
+        self.attempts.prune();
+        self.devices.prune();
+        self.domains.prune();
+        self.notifications.prune();
+    }
+}
+
+impl From<&ServiceSettings> for HubLimits {
+    fn from(settings: &ServiceSettings) -> Self {
+        Self {
+            grace: settings.grace,
+            sockets_per_user: settings.sockets_per_user,
+            kept: settings.kept,
+        }
     }
 }

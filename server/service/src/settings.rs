@@ -1,4 +1,4 @@
-//! What the service is told of its limits and its mode.
+//! The limits and the mode of the service.
 
 use std::time::Duration;
 
@@ -9,58 +9,58 @@ use presence_core::stream::Retention;
 pub struct ServiceSettings {
     /// Development mode: loopback domains, `http` on loopback, test keys.
     pub development: bool,
-    /// How long a session lasts.
+    /// The lifetime of a session.
     pub session: Duration,
-    /// Whether a socket's session ends with the assertion that opened it.
+    /// True if a device connection ends with the assertion that opened it.
     pub session_ends_with_assertion: bool,
-    /// How long a lost device keeps its presence.
+    /// The time for which a device keeps its presence after its connection is lost.
     pub grace: Duration,
-    /// How long a restarted server waits for devices to come back before it says who is offline.
+    /// The time for which a restarted server waits for devices before it shows users as offline.
     pub warm_up: Duration,
-    /// The most connected devices of a user.
+    /// The maximum number of connected devices of a user.
     pub sockets_per_user: usize,
-    /// The most sockets of an Application.
+    /// The maximum number of sockets of an Application.
     pub sockets_per_app: usize,
-    /// The most Applications of a developer.
+    /// The maximum number of Applications of a developer.
     pub apps_per_developer: u64,
-    /// How much of the past an Application can resume.
+    /// The part of a stream that is retained, so that an AppService can resume it.
     pub kept: Retention,
-    /// Status updates of a device at once, then a second.
+    /// The rate of the status updates of a device.
     pub status_rate: Rate,
-    /// Notifications of an Application to a PUID at once, then a second.
+    /// The rate of the notifications of an Application to a user.
     pub notify_rate: Rate,
-    /// New sockets of an address a second.
+    /// The rate of new sockets of an address.
     pub connect_rate: Rate,
-    /// The most requests to the database that are committed together.
+    /// The maximum number of requests that the writer commits together.
     pub commit_group: usize,
-    /// Sign-ins over REST of an address a second.
+    /// The rate of sign-ins of an address.
     pub sign_in_rate: Rate,
-    /// Refused credentials of an address at once, then a second.
+    /// The rate of refused credentials of an address.
     pub failure_rate: Rate,
-    /// The most characters of an Application's texts.
+    /// The maximum lengths of an Application's texts.
     pub texts: TextLimits,
-    /// Whether a domain may show its key over plain `http`.
+    /// True if a domain may show its key over `http`.
     pub domain_http: bool,
-    /// Schemes of app links that a notification's `action` may have, beside `https`.
+    /// The schemes of app links that the `action` of a notification may have, besides `https`.
     pub action_schemes: Vec<String>,
 }
 
-/// A token bucket.
+/// The rate of a token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many at once.
+    /// The capacity of the bucket.
     pub burst: u32,
-    /// How many a second after that.
+    /// The number of tokens that the bucket gets each second.
     pub per_second: u32,
 }
 
-/// The most characters of an Application's texts.
+/// The maximum lengths of an Application's texts, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextLimits {
-    /// Of its name.
+    /// The length of the name.
     pub name: usize,
-    /// Of its description.
+    /// The length of the description.
     pub description: usize,
-    /// Of its domain.
+    /// The length of the domain.
     pub domain: usize,
 }

@@ -1,5 +1,8 @@
-//! Tickets: what a page of a signed-in user opens a device's socket with. Its scripts cannot read the session's cookie, and a
-//! socket must not be opened by one. A ticket is good once, for a minute, for a socket only; the socket ends with the session.
+//! Tickets, with which a page of a signed-in user opens a device connection.
+//!
+//! The page's scripts cannot read the session's cookie, and a cookie must not open a socket. A
+//! ticket is valid once, for a minute, for a device connection only. The connection ends with the
+//! session.
 
 use std::time::Duration;
 
@@ -7,47 +10,47 @@ use moka::sync::Cache;
 use presence_core::UnixMillis;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::secret::{self, Kind};
-use crate::service::PresenceService;
-use crate::sessions::AuthenticatedUser;
+use crate::secret::{self, SecretKind};
 
-/// The time in which a ticket can be used.
+/// The time for which a ticket is valid.
 pub const TICKET_LIFETIME: Duration = Duration::from_mins(1);
-/// How many unused tickets are remembered.
-const REMEMBERED: u64 = 100_000;
+/// The maximum number of unused tickets.
+const MAX_UNUSED: u64 = 100_000;
 
-/// A ticket that nobody has used.
+/// A ticket that was not used yet.
 #[derive(Clone)]
-struct Unused {
+struct UnusedTicket {
+    /// The digest of the session's token.
     session: [u8; 32],
-    ends_at: UnixMillis,
+    expires_at: UnixMillis,
 }
 
-/// The tickets that nobody has used, by digest.
-pub(crate) struct Tickets(Cache<[u8; 32], Unused>);
+/// The tickets that were not used yet, by digest.
+pub(crate) struct Tickets(Cache<[u8; 32], UnusedTicket>);
 
 impl Default for Tickets {
     fn default() -> Self {
-        // Only frees memory: whether a ticket is still good is decided by the injected clock.
-        Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(TICKET_LIFETIME).build())
+        // The cache only frees memory: the injected clock decides whether a ticket is still valid.
+        Self(Cache::builder().max_capacity(MAX_UNUSED).time_to_live(TICKET_LIFETIME).build())
     }
 }
 
 impl Tickets {
-    /// The session of a ticket, which is used up by this.
+    /// Issues a ticket for the session with this digest.
+    pub(crate) fn issue(&self, session: [u8; 32], now: UnixMillis) -> SecretString {
+        let ticket = secret::generate(SecretKind::Token);
+        self.insert(ticket.expose_secret(), session, now + TICKET_LIFETIME);
+        ticket
+    }
+
+    /// Uses a ticket up, and returns the digest of its session.
     pub(crate) fn redeem(&self, ticket: &str, now: UnixMillis) -> Option<[u8; 32]> {
         let unused = self.0.remove(&secret::sha256(ticket))?;
-        (now < unused.ends_at).then_some(unused.session)
+        (now < unused.expires_at).then_some(unused.session)
     }
-}
 
-impl PresenceService {
-    /// A ticket for a socket of a signed-in user.
-    pub fn ticket(&self, caller: &AuthenticatedUser) -> SecretString {
-        let ticket = secret::mint(Kind::Token);
-        let unused = Unused { session: caller.digest, ends_at: self.now() + TICKET_LIFETIME };
-        self.tickets.0.insert(secret::sha256(ticket.expose_secret()), unused);
-        ticket
+    fn insert(&self, ticket: &str, session: [u8; 32], expires_at: UnixMillis) {
+        self.0.insert(secret::sha256(ticket), UnusedTicket { session, expires_at });
     }
 }
 
@@ -59,14 +62,14 @@ mod tests {
         UnixMillis::new(millis)
     }
 
-    fn with(ticket: &str, ends_at: UnixMillis) -> Tickets {
+    fn with(ticket: &str, expires_at: UnixMillis) -> Tickets {
         let tickets = Tickets::default();
-        tickets.0.insert(secret::sha256(ticket), Unused { session: [7; 32], ends_at });
+        tickets.insert(ticket, [7; 32], expires_at);
         tickets
     }
 
     #[test]
-    fn a_ticket_is_good_once() {
+    fn a_ticket_is_valid_once() {
         let tickets = with("prt_x", at(10));
         assert_eq!(tickets.redeem("prt_y", at(0)), None);
         assert_eq!(tickets.redeem("prt_x", at(0)), Some([7; 32]));
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_no_good_after_its_time() {
+    fn a_ticket_expires() {
         assert_eq!(with("prt_x", at(10)).redeem("prt_x", at(10)), None);
     }
 }

@@ -185,7 +185,7 @@ impl AccountApi {
         user: AccountAuth,
         device: Path<DeviceParam>,
     ) -> Result<Json<Done>, OperationError<EndDeviceErrors>> {
-        user.service().end_device(user.caller.user, &device.name()?)?;
+        user.service().devices().end(user.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 
@@ -197,7 +197,7 @@ impl AccountApi {
         &self,
         user: SessionAuth,
     ) -> Result<Json<AccountView>, OperationError<AccountErrors>> {
-        let account = user.service().account(user.caller.user).await?;
+        let account = user.service().accounts().load(user.caller.user).await?;
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
             email: email.as_str().to_owned(),
@@ -219,11 +219,11 @@ impl AccountApi {
         &self,
         user: AccountAuth,
     ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
-        user.service().erase(user.caller.user).await?;
+        user.service().accounts().erase(user.caller.user).await?;
         Ok(done_without_cookie(user.clear_cookie()))
     }
 }
 
 fn devices_of(user: &AuthenticatedRequest) -> Vec<DeviceView> {
-    user.service().devices_of(user.caller.user).into_iter().map(DeviceView::from).collect()
+    user.service().devices().list(user.caller.user).into_iter().map(DeviceView::from).collect()
 }

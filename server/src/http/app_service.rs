@@ -53,13 +53,13 @@ impl AppServiceApi {
         let warming_up = presence.is_warming_up().then_some(true);
         if let Some(given) = uid.0 {
             let uids = uids(&given)?;
-            let found = presence.query(service, uids).await?;
+            let found = presence.app_services().query(service, uids).await?;
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
         let most =
             limit.0.map_or(MAX_POLL_PAGE, |most| usize::try_from(most).unwrap_or(MAX_POLL_PAGE));
-        let page = presence.poll(service, after, most);
+        let page = presence.app_services().poll(service, after, most);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }
@@ -80,7 +80,8 @@ impl AppServiceApi {
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, OperationError<NoErrors>> {
         let (app, span) = (key.service.app, tracing::Span::current());
-        let results = key.context.service.notify(app, body.0.into_items(), &span).await;
+        let results =
+            key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))
     }
 }

@@ -237,7 +237,7 @@ impl AppsApi {
     ) -> Result<Registered, OperationError<RegisterErrors>> {
         let RegisterApplication { name, domain, description } = body.0;
         let wanted = Registration { name, domain, description: description.unwrap_or_default() };
-        let app = user.service().register(user.caller.user, wanted).await?;
+        let app = user.service().applications().register(user.caller.user, wanted).await?;
         let location = format!("/apps/{}", app.id);
         Ok(Registered::Created(Json(app.into()), location))
     }
@@ -250,7 +250,7 @@ impl AppsApi {
         &self,
         user: AccountAuth,
     ) -> Result<Json<ApplicationList>, OperationError<StorageErrors>> {
-        let apps = user.service().apps_of(user.caller.user).await?;
+        let apps = user.service().applications().list(user.caller.user).await?;
         Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
@@ -263,7 +263,7 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<AppView>, OperationError<ApplicationErrors>> {
-        let app = user.service().own_app(user.caller.user, appid.app()?).await?;
+        let app = user.service().applications().find(user.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
 
@@ -279,7 +279,8 @@ impl AppsApi {
     ) -> Result<Json<AppView>, OperationError<ChangeErrors>> {
         let ChangeApplication { name, domain, description } = body.0;
         let change = ApplicationChanges { name, domain, description };
-        let app = user.service().change_app(user.caller.user, appid.app()?, change).await?;
+        let app =
+            user.service().applications().update(user.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
@@ -293,7 +294,7 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
-        user.service().remove_app(user.caller.user, appid.app()?).await?;
+        user.service().applications().remove(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 
@@ -307,7 +308,7 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<AppView>, OperationError<VerifyErrors>> {
-        let verified = user.service().verify_app(user.caller.user, appid.app()?).await;
+        let verified = user.service().domains().verify(user.caller.user, appid.app()?).await;
         let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
@@ -321,7 +322,8 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<WithHeaders<Switched>, OperationError<ActivateErrors>> {
-        let (app, key) = user.service().activate_app(user.caller.user, appid.app()?).await?;
+        let (app, key) =
+            user.service().applications().activate(user.caller.user, appid.app()?).await?;
         let api_key = key.map(|made| made.secret.expose_secret().to_owned());
         let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
         Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
@@ -340,7 +342,7 @@ impl AppsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Switched>, OperationError<DeactivateErrors>> {
-        let app = user.service().deactivate_app(user.caller.user, appid.app()?).await?;
+        let app = user.service().applications().deactivate(user.caller.user, appid.app()?).await?;
         Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
     }
 }

@@ -10,8 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
 use presence_protocol::{AppId, Errno};
 use presence_service::PresenceService;
-use presence_service::app_services::{self, AppService};
-use presence_service::attempts::Attempt;
+use presence_service::app_services::{self, AuthenticatedAppService, RequestedApplication};
 use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::client_address;
@@ -115,7 +114,7 @@ impl AuthenticatedRequest {
             };
         let presence = &context.service;
         let from = client_address::of(request);
-        let caller = presence.attempt(from, Attempt::Secret, presence.caller(&token)).await?;
+        let caller = presence.sessions().authenticate(&token, from).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -186,7 +185,7 @@ user_extractor!(SessionAuth AccountAuth);
 /// the rest of the request is read.
 pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
-    pub(super) service: AppService,
+    pub(super) service: AuthenticatedAppService,
 }
 
 impl<'a> ApiExtractor<'a> for ApiKeyAuth {
@@ -221,8 +220,8 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
         let (presence, from) = (&context.service, client_address::of(request));
-        let checking = presence.app_service(Some(app), key);
-        let checked = presence.attempt(from, Attempt::Secret, checking).await;
+        let app = RequestedApplication::Id(app);
+        let checked = presence.app_services().authenticate(app, key, from).await;
         Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
     }
 }

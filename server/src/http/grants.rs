@@ -137,7 +137,7 @@ impl GrantsApi {
         let app = appid.app()?;
         match body {
             GrantBody::Json(target) => {
-                let given = user.service().grant(user.caller.user, app, &target).await?;
+                let given = user.service().grants().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
             GrantBody::Form(decision) => self.decide(&user, app, decision).await,
@@ -153,7 +153,7 @@ impl GrantsApi {
         &self,
         user: SessionAuth,
     ) -> Result<Json<GrantList>, OperationError<StorageErrors>> {
-        let grants = user.service().grants_of(user.caller.user).await?;
+        let grants = user.service().grants().list(user.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
@@ -168,8 +168,8 @@ impl GrantsApi {
         body: JsonBody<PauseGrant>,
     ) -> Result<Json<GrantView>, OperationError<ApplicationErrors>> {
         let (app, me) = (appid.app()?, user.caller.user);
-        user.service().pause(me, app, body.0.paused).await?;
-        let grants = user.service().grants_of(me).await?;
+        user.service().grants().pause(me, app, body.0.paused).await?;
+        let grants = user.service().grants().list(me).await?;
         let grant = grants.into_iter().find(|granted| granted.grant.app == app);
         Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
     }
@@ -184,7 +184,7 @@ impl GrantsApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
-        user.service().revoke(user.caller.user, appid.app()?).await?;
+        user.service().grants().revoke(user.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 }
@@ -196,11 +196,11 @@ impl GrantsApi {
         app: AppId,
         decision: GrantDecision,
     ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
-        let (service, GrantDecision { target, decision }) = (user.service(), decision);
-        let name = service.grantable_app(app).await?.name;
+        let (grants, GrantDecision { target, decision }) = (user.service().grants(), decision);
+        let name = grants.find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => service.grant(user.caller.user, app, &target).await?.redirect,
-            Decision::No => service.decline(app, &target).await?,
+            Decision::Yes => grants.grant(user.caller.user, app, &target).await?.redirect,
+            Decision::No => grants.decline(app, &target).await?,
         };
         Ok(match redirect {
             Some(url) => GrantAnswer::Redirect(url),

@@ -115,7 +115,7 @@ impl KeysApi {
         appid: Path<Id>,
     ) -> Result<KeyCreated, OperationError<CreateKeyErrors>> {
         let app = appid.app()?;
-        let made = user.service().make_key(user.caller.user, app).await?;
+        let made = user.service().api_keys().create(user.caller.user, app).await?;
         let location = format!("/apps/{app}/keys/{}", made.key.id);
         let view = NewKeyView {
             id: made.key.id,
@@ -135,7 +135,7 @@ impl KeysApi {
         user: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<KeyList>, OperationError<ApplicationErrors>> {
-        let keys = user.service().keys(user.caller.user, appid.app()?).await?;
+        let keys = user.service().api_keys().list(user.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
@@ -149,7 +149,7 @@ impl KeysApi {
         appid: Path<Id>,
         id: Path<i64>,
     ) -> Result<Json<Done>, OperationError<DeleteKeyErrors>> {
-        user.service().delete_key(user.caller.user, appid.app()?, id.0).await?;
+        user.service().api_keys().delete(user.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }
 }

@@ -6,7 +6,6 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::Scope;
 use presence_protocol::ApiError;
-use presence_service::attempts::Attempt;
 use presence_service::sessions;
 use secrecy::ExposeSecret;
 
@@ -145,9 +144,8 @@ impl SessionApi {
         };
         let presence = &request.context.service;
         let client = request.client;
-        let opening = presence.open_session(&assertion, email.as_deref(), scope, Some(client));
-        let opened = presence.attempt(client, Attempt::SignIn, opening).await?;
-        let (token, caller) = (opened.token.expose_secret(), opened.caller);
+        let opened = presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
+        let (token, caller) = (opened.token.expose_secret(), opened.holder);
         let seconds = (caller.expires_at - presence.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
@@ -186,7 +184,7 @@ impl SessionApi {
         &self,
         user: SessionAuth,
     ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
-        user.service().close_session(&user.caller).await?;
+        user.service().sessions().close(&user.caller).await?;
         Ok(done_without_cookie(user.clear_cookie()))
     }
 }

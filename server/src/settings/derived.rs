@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presence_core::stream::Retention;
 use presence_service::ServiceSettings;
-use presence_service::operator::OperatorTokenDigest;
+use presence_service::operator_access::OperatorTokenDigest;
 use presence_service::settings::{Rate, TextLimits};
 use url::Url;
 

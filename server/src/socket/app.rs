@@ -14,8 +14,9 @@ use presence_protocol::app::{
     self, AppServiceAuth, AppServiceCommand, AppServiceRequest, QueuedNotification,
 };
 use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
-use presence_service::app_services::{AppService, SubscribeMode};
-use presence_service::attempts::Attempt;
+use presence_service::app_services::{
+    AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest,
+};
 use presence_service::hub::Subscription;
 use presence_service::{PresenceService, SocketWaker};
 use tracing::Span;
@@ -40,16 +41,14 @@ enum Event {
 
 /// An AppService whose key was checked, with its way through the stream.
 struct Guest {
-    service: AppService,
+    service: AuthenticatedAppService,
     subscription: Subscription,
 }
 
 /// What the upgrade request said.
 pub(crate) struct Upgraded {
     /// The Application in the path.
-    pub(crate) app: Option<AppId>,
-    /// Whether the path holds something that is no id of an Application.
-    pub(crate) unknown: bool,
+    pub(crate) app: RequestedApplication,
     /// Whether `presence.v1` is spoken.
     pub(crate) paged: bool,
     /// The address of the client.
@@ -113,18 +112,23 @@ impl AppServiceProtocol {
                 self.logged += 1;
                 self.work.push_back(Box::pin(async move {
                     let key = auth.key.unwrap_or_default();
-                    let checking = presence.app_service(Some(app), &key);
-                    let checked = presence.attempt(client, Attempt::Secret, checking).await;
+                    let app = RequestedApplication::Id(app);
+                    let checked = presence.app_services().authenticate(app, &key, client).await;
                     Event::Again(id, checked.map(drop))
                 }));
             }
             (_, None) => self.refuse(id, Errno::NotAuthenticated.into()),
             (AppServiceCommand::Notify(items), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, items, &self.span);
+                let answer =
+                    self.presence.notifications().notify(guest.service.app, items, &self.span);
                 self.work.push_back(Box::pin(async move { Event::Notified(id, answer.await) }));
             }
             (AppServiceCommand::NotifyOne(item), Some(guest)) => {
-                let answer = self.presence.notify(guest.service.app, vec![Ok(item)], &self.span);
+                let answer = self.presence.notifications().notify(
+                    guest.service.app,
+                    vec![Ok(item)],
+                    &self.span,
+                );
                 self.work.push_back(Box::pin(async move {
                     let result = answer.await.pop().unwrap_or(Err(Errno::Internal.into()));
                     Event::NotifiedOne(id, result)
@@ -134,7 +138,7 @@ impl AppServiceProtocol {
                 let (presence, service) = (Arc::clone(&self.presence), guest.service.clone());
                 self.logged += 1;
                 self.work.push_back(Box::pin(async move {
-                    let answers = presence.query(&service, uids).await;
+                    let answers = presence.app_services().query(&service, uids).await;
                     let reply = answers.map(|answers| app::query_ok(id.as_ref(), &answers));
                     Event::Answered(id, reply)
                 }));
@@ -144,17 +148,16 @@ impl AppServiceProtocol {
 
     fn authenticate(&mut self, id: Option<RequestId>, auth: AppServiceAuth) {
         let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
-        let Upgraded { app, unknown, paged, client, .. } = self.upgraded;
+        let Upgraded { app, paged, client, .. } = self.upgraded;
+        let AppServiceAuth { key, cursor, receipts } = auth;
+        let mode =
+            if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
+        let request = SubscribeRequest { app, key, mode };
         self.authenticating = true;
         self.work.push_back(Box::pin(async move {
-            let opening = async {
-                if unknown {
-                    return Err(Errno::InvalidApiKey.into());
-                }
-                open(&presence, app, auth, paged, bell).await
-            };
-            let opened = presence.attempt(client, Attempt::Secret, opening).await;
-            Event::Known(id, opened.map(Box::new))
+            let opened = presence.app_services().subscribe(request, bell, client).await;
+            let guest = opened.map(|(service, subscription)| Guest { service, subscription });
+            Event::Known(id, guest.map(Box::new))
         }));
     }
 
@@ -312,21 +315,4 @@ impl ProtocolState for AppServiceProtocol {
 
 fn too_fast(result: &Result<QueuedNotification, ApiError>) -> bool {
     result.as_ref().is_err_and(|ko| ko.errno == Errno::SlowDown)
-}
-
-async fn open(
-    presence: &PresenceService,
-    app: Option<AppId>,
-    auth: AppServiceAuth,
-    paged: bool,
-    bell: Arc<SocketWaker>,
-) -> Result<Guest, ApiError> {
-    let AppServiceAuth { key, cursor, receipts } = auth;
-    let key = key.ok_or(Errno::InvalidApiKey)?;
-    let service = presence.app_service(app, &key).await?;
-    let wish = if paged { SubscribeMode::Paged { cursor, receipts } } else { SubscribeMode::Plain };
-    let subscription = presence.subscribe(&service, wish, bell).await?;
-    // Whoever revoked the key or stopped the Application since it was checked did not find this socket in its room.
-    presence.app_service(app, &key).await?;
-    Ok(Guest { service, subscription })
 }

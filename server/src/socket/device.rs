@@ -10,14 +10,13 @@ use bytes::Bytes;
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
 use presence_core::violation_window::ViolationWindow;
 use presence_core::{Notification, Settlement};
-use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
+use presence_protocol::device::{self, DeviceCommand, DeviceRequest};
 use presence_protocol::{
     ApiError, AppId, CloseCode, Errno, NotificationId, RequestId, RetryAdvice,
 };
-use presence_service::attempts::Attempt;
-use presence_service::devices::{CommandOutcome, OpenedDevice, settled};
+use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
 use presence_service::hub::DeviceConnection;
-use presence_service::sessions::{self, VerifiedProof};
+use presence_service::proofs::{self, VerifiedProof};
 use presence_service::{Mailbox, PresenceService, SocketWaker};
 use tracing::Span;
 
@@ -93,18 +92,18 @@ impl DeviceProtocol {
         let Some(guest) = &mut self.guest else {
             let claim = introduce(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
-            let (client, attempt) = (self.client, attempt(&claim.proof));
+            let client = self.client;
             // Whom we keep waiting for too long has done nothing wrong.
             self.unknown = CloseCode::TryAgainLater;
             self.pending = Some(Box::pin(async move {
-                let opening = presence.open_device(claim, bell, Some(client));
-                Event::Opened(presence.attempt(client, attempt, opening).await.map(Box::new))
+                let opened = presence.devices().open(claim, bell, client).await;
+                Event::Opened(opened.map(Box::new))
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), sessions::digest)?;
+        let heard = guest.known.hear(request, self.presence.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
-        self.presence.spend(guest.seat.user(), &guest.known.device, command)?;
+        self.presence.devices().check_rate(guest.seat.user(), &guest.known.device, command)?;
         match heard {
             FrameAction::Apply(command) => self.apply(command),
             FrameAction::Renew(proof, command) => {
@@ -112,9 +111,8 @@ impl DeviceProtocol {
                 let of = (guest.known.email.clone(), guest.known.device.clone());
                 let mailbox = Arc::clone(&guest.mailbox);
                 self.pending = Some(Box::pin(async move {
-                    let attempt = attempt(&proof);
-                    let renewing = presence.renew(proof, of, mailbox, Some(client));
-                    Event::Renewed(presence.attempt(client, attempt, renewing).await, command)
+                    let renewed = presence.devices().renew(proof, of, mailbox, client).await;
+                    Event::Renewed(renewed, command)
                 }));
             }
         }
@@ -123,10 +121,11 @@ impl DeviceProtocol {
 
     fn apply(&mut self, command: DeviceCommand) {
         let Some(guest) = &self.guest else { return };
-        match self.presence.apply(&guest.seat, command) {
+        match self.presence.devices().apply(&guest.seat, command) {
             CommandOutcome::Done => self.reply_ok(),
             CommandOutcome::Settling(answer) => {
-                self.pending = Some(Box::pin(async move { Event::Settled(settled(answer).await) }));
+                self.pending =
+                    Some(Box::pin(async move { Event::Settled(settlement_result(answer).await) }));
             }
         }
     }
@@ -137,7 +136,7 @@ impl DeviceProtocol {
             Event::Opened(Err(ko)) => self.on_turned_away(&ko),
             Event::Renewed(Ok(identified), command) => {
                 if let Some(guest) = &mut self.guest {
-                    guest.known.renew(identified.digest, identified.expires_at);
+                    guest.known.renew(identified.digest(), identified.expires_at());
                 }
                 self.apply(command);
             }
@@ -147,7 +146,7 @@ impl DeviceProtocol {
     }
 
     fn on_opened(&mut self, open: OpenedDevice) {
-        let OpenedDevice { known, seat, mailbox, pending } = open;
+        let OpenedDevice { device: known, connection: seat, mailbox, pending } = open;
         tracing::debug!(user = seat.user().0, "device.open");
         (self.guest, self.news) = (Some(Guest { known, seat, mailbox }), true);
         self.reply_ok();
@@ -258,7 +257,7 @@ impl ProtocolState for DeviceProtocol {
         if let Some(guest) = &self.guest {
             let ids = std::mem::take(&mut self.written);
             // Nobody waits for the answer: where it fails, the notification comes again, with the same id.
-            drop(self.presence.settle(guest.seat.user(), ids, Settlement::Delivered));
+            drop(self.presence.devices().settle(guest.seat.user(), ids, Settlement::Delivered));
         }
     }
 
@@ -303,14 +302,6 @@ impl ProtocolState for DeviceProtocol {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
             guest.seat.leave(clean);
         }
-    }
-}
-
-/// What is tried with a proof.
-fn attempt(proof: &Proof) -> Attempt {
-    match proof {
-        Proof::Assertion(_) => Attempt::Assertion,
-        Proof::Token(_) => Attempt::Secret,
     }
 }
 

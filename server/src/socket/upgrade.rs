@@ -6,9 +6,9 @@ use std::sync::Arc;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
 use presence_protocol::app::{AppServiceAuth, SUBPROTOCOL};
-use presence_protocol::{ApiError, AppId, Errno};
+use presence_protocol::{ApiError, Errno};
 use presence_service::SocketWaker;
-use presence_service::attempts::Attempt;
+use presence_service::app_services::RequestedApplication;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -50,19 +50,15 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
 /// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
 pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::of(sockets, request)?;
-    let (app, unknown) = named_app(request);
+    let app = named_app(request);
     let bearer = bearer(request)?;
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
-        if unknown {
-            return Err(Errno::InvalidApiKey.into());
-        }
-        let presence = &sockets.service;
-        presence.attempt(handshake.client, Attempt::Secret, presence.app_service(app, key)).await?;
+        sockets.service.app_services().authenticate(app, key, handshake.client).await?;
     }
     let paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
     let presence = Arc::clone(&sockets.service);
-    let upgraded = Upgraded { app, unknown, paged, bearer, client: handshake.client };
+    let upgraded = Upgraded { app, paged, bearer, client: handshake.client };
     let mut response = handshake.accept(sockets, request, config, |bell| {
         AppServiceProtocol::new(presence, bell, upgraded)
     })?;
@@ -96,7 +92,7 @@ impl Handshake {
             )
         })?;
         let client = client_address::of(request);
-        sockets.service.admit(client)?;
+        sockets.service.check_connect_rate(client)?;
         sockets.origins.check(headers)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
     }
@@ -161,11 +157,11 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
 }
 
 /// The Application in the path; without one, the key names it.
-fn named_app(request: &Request) -> (Option<AppId>, bool) {
+fn named_app(request: &Request) -> RequestedApplication {
     let text = request.uri().path().strip_prefix("/myapps").unwrap_or_default();
     match text.trim_matches('/') {
-        "" => (None, false),
-        text => text.parse().map_or((None, true), |app| (Some(app), false)),
+        "" => RequestedApplication::OfKey,
+        text => text.parse().map_or(RequestedApplication::Unknown, RequestedApplication::Id),
     }
 }
 

@@ -12,7 +12,6 @@ use poem::{Request, RequestBody};
 use presence_core::Scope;
 use presence_identity::oidc::{Answer, CodeFlow, FlowError};
 use presence_protocol::{ApiError, Errno};
-use presence_service::attempts::Attempt;
 
 use crate::context::ServerContext;
 use crate::cookie::Cookie;
@@ -95,24 +94,31 @@ pub(super) async fn finish(
     let answer = Answer::of_query(here.query());
     let now = context.service.now();
     let flow = flow(context)?;
-    let mut failure = FlowError::Busy;
+    let (mut return_path, mut failure) = (String::new(), None);
+    // The code is a credential as any other: after too many refusals the provider is not asked.
     let finishing = async {
-        let finished = flow.finish(&provider, &answer, secret.as_deref(), now).await;
-        finished.map_err(|error| {
-            failure = error;
-            ApiError::from(user_message(error).0)
-        })
+        match flow.finish(&provider, &answer, secret.as_deref(), now).await {
+            Ok(finished) => {
+                return_path = finished.return_path;
+                Ok(finished.identity)
+            }
+            Err(error) => {
+                failure = Some(error);
+                Err(ApiError::from(user_message(error).0))
+            }
+        }
     };
-    // The code is a credential as any other: a bad one makes the server ask the provider in vain.
-    let finished = match context.service.attempt(client, Attempt::SignIn, finishing).await {
-        Ok(finished) => finished,
-        Err(error) if error.errno == Errno::SlowDown => {
+    let sessions = context.service.sessions();
+    let opened = sessions.open_verified(client, Scope::Account, finishing).await;
+    let opened = match (opened, failure) {
+        (Ok(opened), _) => opened,
+        (Err(error), _) if error.errno == Errno::SlowDown => {
             return failed(&visitor, &provider, FlowError::Busy);
         }
-        Err(_) => return failed(&visitor, &provider, failure),
+        (Err(_), Some(error)) => return failed(&visitor, &provider, error),
+        (Err(error), None) => return Err(error.into()),
     };
-    let opened = context.service.open_session_for(finished.identity, Scope::Account).await?;
-    let return_path = LocalPath::parse(&finished.return_path);
+    let return_path = LocalPath::parse(&return_path);
     let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
     Ok(sign_in::enter(&visitor, &opened, &return_path).await)
 }

@@ -98,10 +98,10 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
     let presence = visitor.service();
-    let grants = presence.grants_of(me).await?;
+    let grants = presence.grants().list(me).await?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
-        presence.devices_of(me).into_iter().map(DeviceRow::from).collect();
+        presence.devices().list(me).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
     let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
     Ok(visitor.show(&SidebarPage { layout, grants, devices, visible_status }))
@@ -111,7 +111,7 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 #[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
-    let ticket = form.service().ticket(caller);
+    let ticket = form.service().sessions().issue_ticket(caller);
     let body = json!({ "token": ticket.expose_secret(), "expires_in": TICKET_LIFETIME.as_secs() });
     Ok(PageResponse::json(body.to_string()))
 }
@@ -121,14 +121,14 @@ pub(super) async fn pause(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
     let pause = form.fields().get("paused") == Some("true");
     let done = if pause { Notice::Paused } else { Notice::Resumed };
-    let paused = form.service().pause(form.me(), app, pause).await;
+    let paused = form.service().grants().pause(form.me(), app, pause).await;
     redirect(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))
 }
 
 /// Revokes a grant.
 pub(super) async fn revoke(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
-    let revoked = form.service().revoke(form.me(), app).await;
+    let revoked = form.service().grants().revoke(form.me(), app).await;
     redirect(revoked, Errno::UnknownApplication, (Notice::Revoked, Notice::NoSuchGrant))
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn revoke(form: UserForm) -> PageResult {
 #[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn end_device(form: UserForm) -> PageResult {
     let device: DeviceName = form.parse("device")?;
-    let ended = form.service().end_device(form.me(), &device);
+    let ended = form.service().devices().end(form.me(), &device);
     redirect(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))
 }
 

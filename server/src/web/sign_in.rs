@@ -96,8 +96,8 @@ pub(super) async fn development(
         let page = SignInPage { problem, name: name.to_owned(), ..page(visitor, return_path) };
         return Ok(visitor.show_problem(&page, StatusCode::BAD_REQUEST));
     };
-    let (presence, email) = (&context.service, Some(email.as_str()));
-    let opened = presence.open_session(&assertion, email, Scope::Account, Some(client)).await?;
+    let (sessions, email) = (context.service.sessions(), Some(email.as_str()));
+    let opened = sessions.open(&assertion, email, Scope::Account, client).await?;
     Ok(enter(visitor, &opened, &return_path).await)
 }
 
@@ -110,9 +110,9 @@ pub(super) async fn enter(
     let context = visitor.context();
     if let Some(before) = visitor.session() {
         // If this fails, the old session ends when it expires.
-        let _ = context.service.close_session(&before.caller).await;
+        let _ = context.service.sessions().close(&before.caller).await;
     }
-    let seconds = (opened.caller.expires_at - context.service.now()).as_secs();
+    let seconds = (opened.holder.expires_at - context.service.now()).as_secs();
     let cookie = http::session_cookie(context, opened.token.expose_secret(), seconds);
     PageResponse::redirect(return_path, Notice::SignedIn).with_cookie(&cookie)
 }
@@ -120,7 +120,7 @@ pub(super) async fn enter(
 /// Ends the session.
 pub(super) async fn sign_out(form: UserForm) -> PageResult {
     if let Some(session) = form.visitor().session() {
-        form.service().close_session(&session.caller).await?;
+        form.service().sessions().close(&session.caller).await?;
     }
     let response = PageResponse::redirect(&LocalPath::fixed(LocalPath::HOME), Notice::SignedOut);
     Ok(form.clear_cookie().iter().fold(response, PageResponse::with_cookie))

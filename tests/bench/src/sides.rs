@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use presence_tests::{Options, Server};
+use presence_tests::{Server, ServerOptions};
 
 use crate::floor::Floor;
 use crate::system::{Half, Process, run_on};
@@ -72,7 +72,7 @@ impl Sides {
 }
 
 /// Starts a server on its half of the machine.
-pub(crate) async fn start_server(options: Options) -> Server {
+pub(crate) async fn start_server(options: ServerOptions) -> Server {
     // Where it is not given, it may have to be built, and its first threads are counted by the cores they find.
     presence_tests::server_binary();
     run_on(Half::Server);
@@ -82,7 +82,7 @@ pub(crate) async fn start_server(options: Options) -> Server {
 }
 
 /// A server that refuses nothing for its rate, and pings nobody while it is measured.
-pub(crate) fn unlimited() -> Options {
+pub(crate) fn unlimited() -> ServerOptions {
     [
         "status-burst",
         "status-per-second",
@@ -94,9 +94,10 @@ pub(crate) fn unlimited() -> Options {
         "sockets-per-app",
     ]
     .into_iter()
-    .fold(Options::default().with("log", "error").with("ping-seconds", 600), |options, limit| {
-        options.with(limit, 1_000_000)
-    })
+    .fold(
+        ServerOptions::default().with("log", "error").with("ping-seconds", 600),
+        |options, limit| options.with(limit, 1_000_000),
+    )
 }
 
 /// What some work took.

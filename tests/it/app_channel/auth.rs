@@ -1,7 +1,7 @@
 //! How an AppService proves which Application speaks.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way, forged};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -15,11 +15,11 @@ async fn the_key_is_taken_in_each_of_its_forms() {
         json!({"key": key}),
         json!({"action": "auth", "token": key, "source": "2013", "new": [1]}),
     ] {
-        let mut socket = Socket::open(&server, Way::app(&application)).await;
+        let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
         socket.send(auth).await;
-        assert_eq!(socket.hear_text().await, r#"{"action":"auth","result":"OK"}"#);
+        assert_eq!(socket.receive_text().await, r#"{"action":"auth","result":"OK"}"#);
         socket.send(json!({"action": "auth", "token": key, "id": "again"})).await;
-        socket.hear_until(|frame| frame["id"] == "again" && frame["result"] == "OK").await;
+        socket.receive_until(|frame| frame["id"] == "again" && frame["result"] == "OK").await;
     }
 }
 
@@ -27,17 +27,17 @@ async fn the_key_is_taken_in_each_of_its_forms() {
 async fn an_upgrade_that_bears_the_key_is_authenticated_all_the_same() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
-    let way = Way::app(&application).v1().bearer(&application.api_key);
+    let way = SocketRequest::app(&application).v1().bearer(&application.api_key);
     let mut socket = Socket::open(&server, way.clone()).await;
-    assert_eq!(socket.hear_text().await, r#"{"action":"auth","result":"OK"}"#);
-    let snapshot = socket.hear().await;
+    assert_eq!(socket.receive_text().await, r#"{"action":"auth","result":"OK"}"#);
+    let snapshot = socket.receive().await;
     assert_eq!(snapshot["snapshot"], true, "{snapshot}");
     let cursor = snapshot["cursor"].as_str().unwrap();
 
     let way = way.query(&format!("cursor={cursor}&receipts=true"));
     let mut resumed = Socket::open(&server, way).await;
-    assert_eq!(resumed.hear().await["action"], "auth");
-    resumed.stream_has_nothing_more().await;
+    assert_eq!(resumed.receive().await["action"], "auth");
+    resumed.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -46,9 +46,9 @@ async fn an_upgrade_that_bears_a_wrong_key_is_refused() {
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     for wrong in ["nonsense", &other.api_key, &alice.token] {
-        let way = Way::app(&application).bearer(wrong);
+        let way = SocketRequest::app(&application).bearer(wrong);
         let refused = Socket::try_open(&server, way).await.unwrap_err();
-        refused.is_ko(Errno::InvalidApiKey);
+        refused.assert_error(Errno::InvalidApiKey);
     }
 }
 
@@ -56,7 +56,7 @@ async fn an_upgrade_that_bears_a_wrong_key_is_refused() {
 async fn nothing_is_taken_before_the_key() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut socket = Socket::open(&server, Way::app(&application)).await;
+    let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
     let item = json!({"uid": uid, "message": "x", "action": ""});
     for frame in [
         json!({"action": "notify", "notifications": [item]}),
@@ -64,7 +64,7 @@ async fn nothing_is_taken_before_the_key() {
         json!({"action": "query", "uids": [uid]}),
     ] {
         socket.send(frame).await;
-        socket.hears_ko(Errno::NotAuthenticated).await;
+        socket.expect_error(Errno::NotAuthenticated).await;
     }
 }
 
@@ -77,17 +77,17 @@ async fn a_wrong_key_and_an_unknown_application_look_the_same() {
     let wrong_key = format!("{}x", application.api_key);
     let mut answers: Vec<String> = Vec::new();
     for (way, key) in [
-        (Way::app(&application), wrong_key.as_str()),
-        (Way::app(&application), "nonsense"),
-        (Way::app(&application), &other.api_key),
-        (Way::to(unknown), &application.api_key),
-        (Way::to("/myapps/no-id"), &application.api_key),
-        (Way::to("/myapps/"), &wrong_key),
+        (SocketRequest::app(&application), wrong_key.as_str()),
+        (SocketRequest::app(&application), "nonsense"),
+        (SocketRequest::app(&application), &other.api_key),
+        (SocketRequest::to(unknown), &application.api_key),
+        (SocketRequest::to("/myapps/no-id"), &application.api_key),
+        (SocketRequest::to("/myapps/"), &wrong_key),
     ] {
         let mut socket = Socket::open(&server, way).await;
         socket.send(json!({"action": "auth", "token": key})).await;
-        answers.push(socket.hear_text().await);
-        socket.is_closed_with(CloseCode::NotAuthorised).await;
+        answers.push(socket.receive_text().await);
+        socket.expect_close(CloseCode::NotAuthorised).await;
     }
     assert!(answers[0].contains(r#""errno":41"#), "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
@@ -98,39 +98,39 @@ async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
-    for way in [Way::app(&application), Way::to("/myapps/")] {
+    for way in [SocketRequest::app(&application), SocketRequest::to("/myapps/")] {
         let mut socket = Socket::open(&server, way.clone()).await;
         socket.send(json!({"action": "auth", "token": forged})).await;
-        socket.hears_ko(Errno::InvalidApiKey).await;
-        socket.is_closed_with(CloseCode::NotAuthorised).await;
+        socket.expect_error(Errno::InvalidApiKey).await;
+        socket.expect_close(CloseCode::NotAuthorised).await;
         let refused = Socket::try_open(&server, way.bearer(&forged)).await.unwrap_err();
-        refused.is_ko(Errno::InvalidApiKey);
+        refused.assert_error(Errno::InvalidApiKey);
     }
     // Also where the real one has opened the socket.
     let (mut socket, _) = Socket::stream(&server, &application).await;
     socket.send(json!({"action": "auth", "token": forged})).await;
-    socket.hears_ko(Errno::InvalidApiKey).await;
-    socket.is_closed_with(CloseCode::NotAuthorised).await;
+    socket.expect_error(Errno::InvalidApiKey).await;
+    socket.expect_close(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]
 async fn without_an_application_in_the_path_the_key_names_it() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut socket = Socket::app(&server, &application, Way::to("/myapps/")).await;
+    let mut socket = Socket::app(&server, &application, SocketRequest::to("/myapps/")).await;
     socket.sees(uid, "offline").await;
-    let way = Way::to("/myapps/").bearer(&application.api_key);
+    let way = SocketRequest::to("/myapps/").bearer(&application.api_key);
     let mut socket = Socket::open(&server, way).await;
-    assert_eq!(socket.hear().await["result"], "OK");
+    assert_eq!(socket.receive().await["result"], "OK");
     socket.sees(uid, "offline").await;
 }
 
 #[tokio::test]
 async fn who_says_nothing_after_connecting_is_closed() {
-    let server = Server::start(Options::default().with("hello-seconds", 0.3)).await;
+    let server = Server::start(ServerOptions::default().with("hello-seconds", 0.3)).await;
     let (application, _, _) = server.application_with("alice").await;
-    let mut socket = Socket::open(&server, Way::app(&application)).await;
-    socket.is_closed_with(CloseCode::Silent).await;
+    let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
+    socket.expect_close(CloseCode::Silent).await;
 }
 
 #[tokio::test]
@@ -138,26 +138,27 @@ async fn an_application_that_is_not_active_is_not_served() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     application.deactivate().await;
-    let mut socket = Socket::open(&server, Way::app(&application)).await;
+    let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
     socket.send(json!({"action": "auth", "token": application.api_key})).await;
-    socket.hears_ko(Errno::ApplicationNotActive).await;
-    let way = Way::app(&application).bearer(&application.api_key);
+    socket.expect_error(Errno::ApplicationNotActive).await;
+    let way = SocketRequest::app(&application).bearer(&application.api_key);
     let refused = Socket::try_open(&server, way).await.unwrap_err();
-    refused.is_ko(Errno::ApplicationNotActive);
+    refused.assert_error(Errno::ApplicationNotActive);
     application.activate().await;
-    Socket::app(&server, &application, Way::app(&application)).await;
+    Socket::app(&server, &application, SocketRequest::app(&application)).await;
 }
 
 #[tokio::test]
 async fn the_subprotocol_is_chosen_only_where_it_is_offered() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
-    let plain = Socket::open(&server, Way::app(&application)).await;
+    let plain = Socket::open(&server, SocketRequest::app(&application)).await;
     assert_eq!(plain.subprotocol, None);
-    let way = Way::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
+    let way =
+        SocketRequest::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
     let mut socket = Socket::app(&server, &application, way).await;
     assert_eq!(socket.subprotocol.as_deref(), Some("presence.v1"));
-    assert_eq!(socket.hear().await["snapshot"], true);
+    assert_eq!(socket.receive().await["snapshot"], true);
 }
 
 #[tokio::test]
@@ -177,12 +178,12 @@ async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
         (r#"{"action":7}"#, Errno::InvalidField),
     ] {
         socket.send_raw(text).await;
-        socket.hears_ko(errno).await;
+        socket.expect_error(errno).await;
     }
     socket.send_raw(r#"{"action":"dance","id":"é"}"#).await;
-    assert_eq!(socket.hears_ko(Errno::UnknownType).await["id"], "é");
+    assert_eq!(socket.expect_error(Errno::UnknownType).await["id"], "é");
     socket.send_raw(r#"{"action":"query","uids":[],"id":12345678901234567890}"#).await;
-    let reply = socket.hear_text().await;
+    let reply = socket.receive_text().await;
     assert_eq!(
         reply,
         r#"{"action":"query","result":"OK","presence":[],"id":12345678901234567890}"#
@@ -191,18 +192,18 @@ async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
 
 #[tokio::test]
 async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_the_connection() {
-    let options = Options::default().with("app-frame-bytes", 2000);
+    let options = ServerOptions::default().with("app-frame-bytes", 2000);
     let server = Server::start(options).await;
     let (application, _, _) = server.application_with("alice").await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
     socket.send_binary(b"{}").await;
-    socket.is_closed_with(CloseCode::Unsupported).await;
+    socket.expect_close(CloseCode::Unsupported).await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
     socket.send_bytes(&[0x81, 0x81, 0, 0, 0, 0, 0xff]).await;
-    socket.is_closed_with(CloseCode::InvalidUtf8).await;
+    socket.expect_close(CloseCode::InvalidUtf8).await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
     let reply = socket.ask(json!({"action": "query", "uids": [], "x": "x".repeat(1900)})).await;
     assert_eq!(reply["presence"], Value::Array(Vec::new()));
     socket.send(json!({"action": "query", "uids": [], "x": "x".repeat(2000)})).await;
-    socket.is_closed_with(CloseCode::TooLarge).await;
+    socket.expect_close(CloseCode::TooLarge).await;
 }

@@ -1,7 +1,7 @@
 //! When an AppService's socket is closed.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Server, Socket, Way};
+use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::json;
 
 #[tokio::test]
@@ -10,11 +10,11 @@ async fn deactivating_an_application_closes_its_sockets() {
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.sees(alice, "online").await;
     application.deactivate().await;
-    stream.is_closed_with(CloseCode::ApplicationClosed).await;
-    plain.is_closed_with(CloseCode::ApplicationClosed).await;
+    stream.expect_close(CloseCode::ApplicationClosed).await;
+    plain.expect_close(CloseCode::ApplicationClosed).await;
     application.activate().await;
     let (_stream, snapshot) = Socket::stream(&server, &application).await;
     assert_eq!(snapshot["presence"][0]["status"], "online", "{snapshot}");
@@ -26,11 +26,11 @@ async fn removing_an_application_closes_its_sockets() {
     let (application, alice, _) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     application.owner_call("DELETE", "").await.ok();
-    stream.is_closed_with(CloseCode::ApplicationClosed).await;
-    let mut again = Socket::open(&server, Way::app(&application)).await;
+    stream.expect_close(CloseCode::ApplicationClosed).await;
+    let mut again = Socket::open(&server, SocketRequest::app(&application)).await;
     again.send(json!({"action": "auth", "token": application.api_key})).await;
-    again.hears_ko(Errno::InvalidApiKey).await;
-    again.is_closed_with(CloseCode::NotAuthorised).await;
+    again.expect_error(Errno::InvalidApiKey).await;
+    again.expect_close(CloseCode::NotAuthorised).await;
     let grants = alice.call("GET", "/grants").await.ok();
     assert_eq!(grants["grants"], json!([]));
 }
@@ -40,15 +40,15 @@ async fn deleting_a_key_closes_its_sockets_only() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (id, second_key) = application.make_key().await;
-    let way = Way::app(&application).v1().bearer(&second_key);
+    let way = SocketRequest::app(&application).v1().bearer(&second_key);
     let mut second = Socket::open(&server, way).await;
-    assert_eq!(second.hear().await["result"], "OK");
+    assert_eq!(second.receive().await["result"], "OK");
     let (mut first, _) = Socket::stream(&server, &application).await;
     application.owner_call("DELETE", &format!("/keys/{id}")).await.ok();
-    second.is_closed_with(CloseCode::ApplicationClosed).await;
-    first.stream_has_nothing_more().await;
-    let way = Way::app(&application).bearer(&second_key);
-    Socket::try_open(&server, way).await.unwrap_err().is_ko(Errno::InvalidApiKey);
+    second.expect_close(CloseCode::ApplicationClosed).await;
+    first.expect_no_stream_frame().await;
+    let way = SocketRequest::app(&application).bearer(&second_key);
+    Socket::try_open(&server, way).await.unwrap_err().assert_error(Errno::InvalidApiKey);
 }
 
 #[tokio::test]
@@ -58,10 +58,10 @@ async fn changing_the_domain_stops_the_application_until_it_is_verified_again() 
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let change = json!({"name": "Renamed"});
     application.owner_call("PATCH", "").json(&change).await.ok();
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     let change = json!({"domain": "localhost:1"});
     let changed = application.owner_call("PATCH", "").json(&change).await.ok();
     assert_eq!(changed["state"], "registered", "{changed}");
-    stream.is_closed_with(CloseCode::ApplicationClosed).await;
-    application.owner_call("POST", "/activate").await.is_ko(Errno::DomainNotVerified);
+    stream.expect_close(CloseCode::ApplicationClosed).await;
+    application.owner_call("POST", "/activate").await.assert_error(Errno::DomainNotVerified);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno, Puid};
-use presence_tests::{Options, Server, Socket, Way};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 fn item(uid: Puid, message: &str) -> Value {
@@ -24,18 +24,18 @@ fn errnos(reply: &Value) -> Vec<u64> {
 async fn the_form_of_2013_is_answered_in_its_form() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.sees(uid, "offline").await;
     let reply =
         plain.ask(json!({"action": "notify", "target": uid, "message": "Hello", "id": 9})).await;
     let said = (&reply["action"], &reply["result"], &reply["queue_size"], &reply["id"]);
     assert_eq!(said, (&json!("notify"), &json!("OK"), &json!(1), &json!(9)), "{reply}");
     plain.send(json!({"action": "notify", "target": "nonsense", "message": "Hello"})).await;
-    plain.hears_ko(Errno::UnknownUid).await;
+    plain.expect_error(Errno::UnknownUid).await;
     plain.send(json!({"action": "notify", "target": uid})).await;
-    plain.hears_ko(Errno::MissingField).await;
+    plain.expect_error(Errno::MissingField).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.hear().await;
+    let heard = device.receive().await;
     let list = heard["notifications"].as_array().unwrap();
     assert_eq!(list.len(), 1, "{heard}");
     let (message, source) = (&list[0]["message"], &list[0]["source"]);
@@ -87,21 +87,21 @@ async fn texts_are_counted_in_characters_and_refused_rather_than_cut() {
     ]);
     assert_eq!(errnos(&stream.ask(notify(items)).await), [0, 12, 12]);
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.hear().await;
+    let heard = device.receive().await;
     assert_eq!(heard["notifications"][0]["message"], longest);
     assert_eq!(heard["notifications"][0]["action"], url(512));
 }
 
 #[tokio::test]
 async fn a_frame_holds_at_most_five_hundred_items() {
-    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    let server = Server::start(ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let items = |count: usize| Value::Array(vec![item(uid, "x"); count]);
     let reply = stream.ask(notify(items(500))).await;
     assert_eq!(reply["results"].as_array().unwrap().len(), 500);
     stream.send(notify(items(501))).await;
-    stream.hears_ko(Errno::TooLarge).await;
+    stream.expect_error(Errno::TooLarge).await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_ttl_is_in_whole_seconds_up_to_thirty_days() {
 async fn an_action_is_safe_to_open_or_refused() {
     // Some are refused even where somebody has allowed them.
     let schemes = "myapp,javascript,data,file,vbscript";
-    let server = Server::start(Options::default().with("action-schemes", schemes)).await;
+    let server = Server::start(ServerOptions::default().with("action-schemes", schemes)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let good = [
@@ -170,7 +170,7 @@ async fn the_source_is_the_applications_name_whatever_the_sender_says() {
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let forged = json!({"uid": uid, "message": "x", "source": "Bank", "appid": "bank", "id": "mine", "sent_at": 1});
     stream.ask(notify(json!([forged]))).await;
-    let heard = device.hear().await;
+    let heard = device.receive().await;
     let told = &heard["notifications"][0];
     assert_eq!((&told["source"], &told["appid"]), (&json!("Chat"), &json!(application.appid)));
     assert_ne!(told["id"], "mine");
@@ -199,12 +199,12 @@ async fn the_same_idempotency_key_is_answered_as_the_first_time_and_queued_once(
     let other_body = stream.ask(notify(json!([keyed(alice, "other")]))).await;
     assert_eq!(errnos(&other_body), [12]);
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.hear().await;
+    let heard = device.receive().await;
     assert_eq!(heard["notifications"].as_array().unwrap().len(), 2, "{heard}");
     // Also after it was taken.
     let again = application.notify(&json!([keyed(alice, "one")])).await.ok();
     assert_eq!(again["results"][0]["id"], first["results"][0]["id"]);
-    device.has_nothing_more().await;
+    device.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn a_refusal_is_not_remembered_under_its_idempotency_key() {
 
 #[tokio::test]
 async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
-    let options = Options::default().with("notify-burst", 5).with("notify-per-second", 1);
+    let options = ServerOptions::default().with("notify-burst", 5).with("notify-per-second", 1);
     let server = Server::start(options).await;
     let (application, _, alice) = server.application_with("alice").await;
     let bobs = server.sign_in("bob").await.grant(&application).await;
@@ -235,7 +235,7 @@ async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
     assert_eq!(errnos(&reply), [0, 0, 0, 0, 0, 20, 0], "{reply}");
     let wait = reply["results"][5]["retry_after"].as_f64().unwrap();
     assert!(0.0 < wait && wait <= 1.0, "{reply}");
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     tokio::time::sleep(Duration::from_secs_f64(wait)).await;
     assert_eq!(errnos(&stream.ask(notify(vec![item(alice, "x")])).await), [0]);
     // Five at once, and the sixth not before a second is over.
@@ -244,7 +244,7 @@ async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
 
 #[tokio::test]
 async fn who_goes_on_too_fast_is_closed_in_either_form() {
-    let options = Options::default().with("notify-burst", 5).with("notify-per-second", 1);
+    let options = ServerOptions::default().with("notify-burst", 5).with("notify-per-second", 1);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     for frame in
@@ -252,13 +252,13 @@ async fn who_goes_on_too_fast_is_closed_in_either_form() {
     {
         let (mut stream, _) = Socket::stream(&server, &application).await;
         stream.send_all(vec![frame; 60]).await;
-        stream.is_closed_with(CloseCode::TooSlowOrTooFast).await;
+        stream.expect_close(CloseCode::TooSlowOrTooFast).await;
     }
 }
 
 #[tokio::test]
 async fn replies_come_in_the_order_of_the_frames() {
-    let server = Server::start(Options::default().with("notify-burst", 1000)).await;
+    let server = Server::start(ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let frame = |id: usize| match id % 4 {
@@ -269,6 +269,6 @@ async fn replies_come_in_the_order_of_the_frames() {
     };
     stream.send_all((0..300).map(frame)).await;
     for id in 0..300 {
-        assert_eq!(stream.hear().await["id"], id);
+        assert_eq!(stream.receive().await["id"], id);
     }
 }

@@ -15,7 +15,13 @@ async fn a_query_is_answered_in_order_and_each_by_itself() {
     let revoked = bob.grant(&application).await;
     bob.revoke(&application).await;
     let hello = json!({"status": "online", "message": "Hi"});
-    let _device = Socket::greeted(&server, presence_tests::Way::device(), "alice", hello).await;
+    let _device = Socket::open_authenticated(
+        &server,
+        presence_tests::SocketRequest::device(),
+        "alice",
+        hello,
+    )
+    .await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let uids = json!([carols, alice, elsewhere, revoked, "nonsense", alice]);
     let reply = stream.ask(json!({"action": "query", "uids": uids, "id": 1})).await;
@@ -43,5 +49,5 @@ async fn a_query_asks_for_at_most_five_hundred() {
     let reply = stream.ask(json!({"action": "query", "uids": vec![alice; 500]})).await;
     assert_eq!(reply["presence"].as_array().unwrap().len(), 500);
     stream.send(json!({"action": "query", "uids": vec![alice; 501], "id": "many"})).await;
-    assert_eq!(stream.hears_ko(Errno::TooLarge).await["id"], "many");
+    assert_eq!(stream.expect_error(Errno::TooLarge).await["id"], "many");
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presence_tests::{Options, Server, Socket, Way, uid_of};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, uid_of};
 use serde_json::{Value, json};
 
-fn lively() -> Options {
-    Options::default().with("status-burst", 1_000_000).with("connects-per-second", 1_000_000)
+fn lively() -> ServerOptions {
+    ServerOptions::default().with("status-burst", 1_000_000).with("connects-per-second", 1_000_000)
 }
 
 fn fields(update: &Value) -> Vec<&str> {
@@ -22,8 +22,9 @@ async fn a_plain_reader_hears_one_update_a_frame_and_first_of_everybody() {
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let hello = json!({"status": "online", "message": "At lunch"});
-    let mut device = Socket::greeted(&server, Way::device(), "alice", hello).await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut device =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     let seen = plain.sees(alice, "online").await;
     assert_eq!(fields(&seen), ["message", "since", "status", "uid", "version"]);
     assert_eq!(seen["message"], "At lunch");
@@ -36,7 +37,7 @@ async fn a_plain_reader_hears_one_update_a_frame_and_first_of_everybody() {
     device.close(None).await;
     let gone = plain.sees(alice, "offline").await;
     assert!(gone["version"].as_u64() > later["version"].as_u64(), "{gone}");
-    plain.stream_has_nothing_more().await;
+    plain.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -51,12 +52,12 @@ async fn a_paged_reader_hears_a_snapshot_of_those_who_are_there_then_batches() {
     assert_eq!(uid_of(&snapshot["presence"][0]), alice);
     assert_eq!(snapshot["presence"][0]["status"], "unavailable");
     let _bob = Socket::device_of(&server, "bob", "phone", "online").await;
-    let batch = stream.hear().await;
+    let batch = stream.receive().await;
     assert_eq!(fields(&batch), ["cursor", "presence"]);
     assert_eq!(uid_of(&batch["presence"][0]), bob);
     assert_eq!(fields(&batch["presence"][0]), ["since", "status", "uid", "version"]);
     device.report("unavailable").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     // Also of somebody who was there, a later snapshot says nothing.
     device.close(None).await;
     stream.sees(alice, "offline").await;
@@ -74,7 +75,7 @@ async fn all_sockets_of_an_application_hear_everything_and_others_nothing() {
     let (mut other_stream, _) = Socket::stream(&server, &other).await;
     let (mut first, _) = Socket::stream(&server, &application).await;
     let (mut second, _) = Socket::stream(&server, &application).await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.sees(alice, "offline").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for status in ["online", "unavailable"] {
@@ -83,7 +84,7 @@ async fn all_sockets_of_an_application_hear_everything_and_others_nothing() {
         assert_eq!(second.sees(alice, status).await, seen);
         assert_eq!(plain.sees(alice, status).await, seen);
     }
-    other_stream.stream_has_nothing_more().await;
+    other_stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -91,7 +92,7 @@ async fn a_revoked_user_is_told_of_once_more_and_never_again() {
     let server = Server::start(lively()).await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.sees(uid, "offline").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
@@ -102,7 +103,7 @@ async fn a_revoked_user_is_told_of_once_more_and_never_again() {
         assert_eq!(last["revoked"], true, "{last}");
     }
     device.report("unavailable").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     let again = alice.grant(&application).await;
     assert_ne!(again, uid);
     stream.sees(again, "unavailable").await;
@@ -118,7 +119,7 @@ async fn a_revoked_user_is_told_of_once_more_and_never_again() {
 async fn updates_to_the_end(stream: &mut Socket) -> Vec<Value> {
     let mut updates: Vec<Value> = Vec::new();
     while updates.last().is_none_or(|last| last["status"] != "unavailable") {
-        let frame = stream.hear().await;
+        let frame = stream.receive().await;
         match frame["presence"].as_array() {
             Some(batch) => updates.extend(batch.clone()),
             None => updates.push(frame),
@@ -132,7 +133,7 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
     const FLIPS: usize = 2_000;
     let server = Server::start(lively().with("write-seconds", 60)).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let way = Way::app(&application).reading_little();
+    let way = SocketRequest::app(&application).small_receive_buffer();
     let mut plain = Socket::app(&server, &application, way.clone()).await;
     let mut paged = Socket::app(&server, &application, way.v1()).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -142,7 +143,7 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
         let text = |n: usize| format!("{} {padding}", part * 100 + n);
         device.send_all((0..100).map(|n| json!({"status": "online", "message": text(n)}))).await;
         for _ in 0..100 {
-            device.hears_ok().await;
+            device.expect_ok().await;
         }
     }
     device.report("unavailable").await;
@@ -158,7 +159,7 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
 #[tokio::test]
 async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
     const USERS: usize = 501;
-    // Nobody is pinged: the first devices do not hear before the last is there, which takes a busy machine more than a minute.
+    // Nobody is pinged: the first devices do not receive before the last is there, which takes a busy machine more than a minute.
     let server = Server::start(lively().with("ping-seconds", 600)).await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
@@ -168,16 +169,16 @@ async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
         user.grant(&application).await;
         let mut device = Socket::device(&server).await;
         device.send(json!({"token": user.token, "status": "online"})).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
         devices.push(device);
     }
-    let way = Way::app(&application).v1();
+    let way = SocketRequest::app(&application).v1();
     let mut stream = Socket::app(&server, &application, way).await;
-    let first = stream.hear().await;
+    let first = stream.receive().await;
     assert_eq!(fields(&first), ["more", "presence", "snapshot"]);
     assert_eq!(first["more"], true);
     assert_eq!(first["presence"].as_array().unwrap().len(), 500);
-    let last = stream.hear().await;
+    let last = stream.receive().await;
     assert_eq!(fields(&last), ["cursor", "presence", "snapshot"]);
     assert_eq!(last["presence"].as_array().unwrap().len(), 1);
     let all: BTreeMap<String, &Value> = [&first, &last]

@@ -1,7 +1,7 @@
 //! Frames that are not as they should be.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Socket, Way};
+use presence_tests::{ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::Scene;
@@ -34,12 +34,12 @@ async fn a_device_that_talks_nonsense_is_told_so_and_goes_on() {
         (&too_many, Errno::TooLarge),
     ] {
         device.send_raw(frame).await;
-        let refused = device.hear().await;
+        let refused = device.receive().await;
         let short = frame.get(..frame.len().min(60)).unwrap();
         assert_eq!(refused["errno"], errno.number(), "{short}: {refused}");
     }
     device.send_raw(&nested).await;
-    assert_eq!(device.hear().await["result"], "KO");
+    assert_eq!(device.receive().await["result"], "KO");
     device.report("unavailable").await;
     scene.all_is_well().await;
     scene.nothing_is_lost().await;
@@ -48,9 +48,9 @@ async fn a_device_that_talks_nonsense_is_told_so_and_goes_on() {
 #[tokio::test]
 async fn an_app_service_that_talks_nonsense_is_told_so_and_goes_on() {
     let mut scene = Scene::new().await;
-    let way = Way::app(&scene.application).v1();
+    let way = SocketRequest::app(&scene.application).v1();
     let mut socket = Socket::app(&scene.server, &scene.application, way).await;
-    assert_eq!(socket.hear().await["snapshot"], true);
+    assert_eq!(socket.receive().await["snapshot"], true);
     let many = vec![json!({"uid": scene.alice, "message": "", "action": ""}); 501];
     let too_many = json!({"action": "notify", "notifications": many}).to_string();
     let uids = json!({"action": "query", "uids": vec![scene.alice; 501]}).to_string();
@@ -69,7 +69,7 @@ async fn an_app_service_that_talks_nonsense_is_told_so_and_goes_on() {
         (&uids, Errno::TooLarge),
     ] {
         socket.send_raw(frame).await;
-        let refused = socket.hear().await;
+        let refused = socket.receive().await;
         let short = frame.get(..frame.len().min(60)).unwrap();
         assert_eq!(refused["errno"], errno.number(), "{short}: {refused}");
     }
@@ -77,7 +77,7 @@ async fn an_app_service_that_talks_nonsense_is_told_so_and_goes_on() {
     let answer = socket.ask(json!({"action": "notify", "notifications": items})).await;
     let results: Vec<&Value> = answer["results"].as_array().unwrap().iter().collect();
     assert!(results.iter().all(|result| result["result"] == "KO"), "{answer}");
-    socket.stream_has_nothing_more().await;
+    socket.expect_no_stream_frame().await;
     scene.all_is_well().await;
     scene.nothing_is_lost().await;
 }
@@ -88,18 +88,18 @@ async fn what_is_not_known_in_a_frame_is_passed_over_however_deep_it_is() {
     let deep = |levels: usize| format!("{}7{}", "[{\"a\":".repeat(levels), "}]".repeat(levels));
     let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
     device.send_raw(&format!("{{\"status\":\"unavailable\",\"new\":{}}}", deep(2_000))).await;
-    device.hears_ok().await;
-    let way = Way::app(&scene.application).v1();
+    device.expect_ok().await;
+    let way = SocketRequest::app(&scene.application).v1();
     let mut socket = Socket::app(&scene.server, &scene.application, way).await;
-    socket.hear().await;
+    socket.receive().await;
     let deep = deep(100_000);
     socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":[],\"new\":{deep}}}")).await;
-    assert_eq!(socket.hear_until(|frame| frame["action"] == "query").await["result"], "OK");
+    assert_eq!(socket.receive_until(|frame| frame["action"] == "query").await["result"], "OK");
     // What is known is refused with its own reason.
     socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":{deep}}}")).await;
-    socket.hears_ko(Errno::InvalidField).await;
+    socket.expect_error(Errno::InvalidField).await;
     socket.send_raw(&format!("{{\"action\":\"notify\",\"notifications\":{deep}}}")).await;
-    let answer = socket.hear_until(|frame| frame["action"] == "notify").await;
+    let answer = socket.receive_until(|frame| frame["action"] == "notify").await;
     assert_eq!(answer["results"][0]["errno"], Errno::MissingField.number(), "{answer}");
     scene.all_is_well().await;
     scene.nothing_is_lost().await;
@@ -112,7 +112,7 @@ async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
     for app in [false, true] {
         for code in [CloseCode::Unsupported, CloseCode::InvalidUtf8, CloseCode::TooLarge] {
             let mut socket = if app {
-                let way = Way::app(&scene.application).v1();
+                let way = SocketRequest::app(&scene.application).v1();
                 Socket::app(&scene.server, &scene.application, way).await
             } else {
                 Socket::device_of(&scene.server, "alice", "phone", "offline").await
@@ -124,7 +124,7 @@ async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
             } else {
                 socket.send_raw(&" ".repeat(1024 * 1024 + 1)).await;
             }
-            socket.is_closed_with(code).await;
+            socket.expect_close(code).await;
             scene.all_is_well().await;
         }
     }
@@ -133,7 +133,7 @@ async fn a_frame_that_no_peer_may_send_ends_its_socket_and_no_other() {
 
 #[tokio::test]
 async fn a_frame_is_too_large_as_soon_as_it_says_so_and_also_where_only_its_pieces_say_so() {
-    let options = Options::default().with("device-frame-bytes", 5_000);
+    let options = ServerOptions::default().with("device-frame-bytes", 5_000);
     let mut scene = Scene::with(options.with("app-frame-bytes", 5_000)).await;
     // The head of a masked frame of 5,001 bytes, and nothing of these.
     let announced = vec![0x81, 0xfe, 0x13, 0x89, 0, 0, 0, 0];
@@ -143,11 +143,11 @@ async fn a_frame_is_too_large_as_soon_as_it_says_so_and_also_where_only_its_piec
     for bytes in [announced, pieces] {
         let mut device = Socket::device_of(&scene.server, "alice", "phone", "offline").await;
         device.send_bytes(&bytes).await;
-        device.is_closed_with(CloseCode::TooLarge).await;
-        let way = Way::app(&scene.application).v1();
+        device.expect_close(CloseCode::TooLarge).await;
+        let way = SocketRequest::app(&scene.application).v1();
         let mut socket = Socket::app(&scene.server, &scene.application, way).await;
         socket.send_bytes(&bytes).await;
-        socket.is_closed_with(CloseCode::TooLarge).await;
+        socket.expect_close(CloseCode::TooLarge).await;
         scene.all_is_well().await;
     }
     scene.nothing_is_lost().await;
@@ -167,7 +167,7 @@ async fn a_frame_may_come_in_pieces_with_a_ping_between_them() {
     for byte in wire {
         device.send_bytes(&[byte]).await;
     }
-    device.hears_ok().await;
+    device.expect_ok().await;
     scene.all_is_well().await;
     scene.nothing_is_lost().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use presence_tests::{Options, PATIENCE, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ use super::Scene;
 
 #[tokio::test]
 async fn half_a_request_is_not_waited_for_for_ever() {
-    let mut scene = Scene::with(Options::default().with("request-seconds", 1)).await;
+    let mut scene = Scene::with(ServerOptions::default().with("request-seconds", 1)).await;
     let halves = [
         "",
         "GE",
@@ -29,8 +29,8 @@ async fn half_a_request_is_not_waited_for_for_ever() {
     scene.all_is_well().await;
     for (connection, half) in connections.iter_mut().zip(halves) {
         let mut rest = Vec::new();
-        let ended = timeout(PATIENCE, connection.read_to_end(&mut rest)).await;
-        // Ended, in good order or not.
+        let ended = timeout(TIMEOUT, connection.read_to_end(&mut rest)).await;
+        // SocketEnd, in good order or not.
         assert!(ended.is_ok(), "still open after {half:?}");
     }
     scene.all_is_well().await;
@@ -40,7 +40,7 @@ async fn half_a_request_is_not_waited_for_for_ever() {
 #[tokio::test]
 async fn a_connection_is_served_as_long_as_it_asks_and_let_go_when_it_asks_no_more() {
     // Idle for five seconds and twice the ping is idle for too long.
-    let options = Options::default().with("request-seconds", 2).with("ping-seconds", 0.1);
+    let options = ServerOptions::default().with("request-seconds", 2).with("ping-seconds", 0.1);
     let server = Server::start(options).await;
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let begun = Instant::now();
@@ -50,13 +50,13 @@ async fn a_connection_is_served_as_long_as_it_asks_and_let_go_when_it_asks_no_mo
         connection.write_all(request).await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
-            let read = timeout(PATIENCE, connection.read_buf(&mut answer)).await.unwrap().unwrap();
+            let read = timeout(TIMEOUT, connection.read_buf(&mut answer)).await.unwrap().unwrap();
             assert!(read > 0, "ended after {:?}", begun.elapsed());
         }
         // The pace of the requests.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let ended = timeout(PATIENCE, connection.read_to_end(&mut Vec::new())).await;
+    let ended = timeout(TIMEOUT, connection.read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "still open");
 }
 
@@ -75,7 +75,7 @@ async fn what_is_no_http_and_what_is_no_upgrade_harms_nobody() {
         let _ = connection.write_all(&bytes).await;
         let _ = connection.shutdown().await;
         let mut answer = Vec::new();
-        let ended = timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
+        let ended = timeout(TIMEOUT, connection.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "still open");
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use presence_tests::{Said, Server, Socket, run};
+use presence_tests::{CommandOutput, Server, Socket, run};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::tempdir;
 
-async fn start_on(directory: &Path, database: &str) -> Said {
+async fn start_on(directory: &Path, database: &str) -> CommandOutput {
     run(directory, &["--listen=127.0.0.1:0", "--log=off", "--database", database], &[]).await
 }
 
@@ -18,8 +18,8 @@ async fn a_database_that_cannot_be_used_is_told_in_one_line() {
     std::fs::write(place.join("text.db"), "This is no database. ".repeat(500)).unwrap();
     std::fs::create_dir(place.join("folder.db")).unwrap();
     for (database, text) in [
-        ("sqlite://text.db", "is not a database"),
-        ("sqlite://folder.db?mode=rwc", "is not a database"),
+        ("sqlite://text.db", "is not a SQLite database"),
+        ("sqlite://folder.db?mode=rwc", "is not a SQLite database"),
         ("sqlite://nowhere/presence.db?mode=rwc", "does not exist"),
         ("sqlite://missing.db", "does not exist"),
         ("sqlite::memory:", "must look like"),

@@ -1,7 +1,7 @@
 //! Disks and databases that fail while the server runs.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server, Socket, Stopped};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::Scene;
 async fn on_a_full_disk_messages_are_refused_presence_goes_on_and_no_ok_is_lost() {
     let mut server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
-    assert_eq!(server.terminate().await, Stopped::With(0));
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
     let blocks = std::fs::metadata(server.database()).unwrap().len() / 1024 + 128;
     server.change(|options| {
         options.files_of_at_most(blocks).with("log", "off").with("notify-burst", 1_000)
@@ -35,15 +35,15 @@ async fn on_a_full_disk_messages_are_refused_presence_goes_on_and_no_ok_is_lost(
     let hello = json!({"token": alice.token, "status": "online", "acks": true});
     assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
     stream.sees(uid, "online").await;
-    phone.hear_until(|frame| frame["notifications"].is_array()).await;
+    phone.receive_until(|frame| frame["notifications"].is_array()).await;
     phone.report("unavailable").await;
     stream.sees(uid, "unavailable").await;
     drop((phone, stream));
     server.kill().await;
-    server.change(|_| Options::default());
+    server.change(|_| ServerOptions::default());
     server.restart().await;
     let mut phone = Socket::device_of(&server, "alice", "tablet", "online").await;
-    let heard = phone.hear().await;
+    let heard = phone.receive().await;
     let messages = heard["notifications"].as_array().unwrap().iter();
     let messages: Vec<_> = messages.map(|item| item["message"].as_str().unwrap()).collect();
     assert_eq!(messages, taken);
@@ -62,7 +62,7 @@ async fn while_another_process_holds_the_database_messages_are_refused_and_after
     let mut phone = Socket::device(&scene.server).await;
     let hello = json!({"token": scene.bob.0.token, "status": "online", "acks": true});
     assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
-    assert_eq!(phone.hear().await["notifications"][0]["message"], "first");
+    assert_eq!(phone.receive().await["notifications"][0]["message"], "first");
     scene.stream.sees(scene.bob.1, "online").await;
     phone.close(None).await;
     scene.stream.sees(scene.bob.1, "offline").await;

@@ -1,12 +1,12 @@
 //! How long an assertion holds things open, and what ends them earlier.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Issuer, Options, Server, Socket, now};
+use presence_tests::{Issuer, Server, ServerOptions, Socket, now};
 use serde_json::{Value, json};
 
 /// A server on which a socket goes with the assertion that opened it.
 async fn strict(issuer: &Issuer) -> Server {
-    let options = Options::default().with("browserid-issuers", issuer.host());
+    let options = ServerOptions::default().with("browserid-issuers", issuer.host());
     let options = options.with("session-ends-with-assertion", true).with("status-burst", 100);
     Server::start(options).await
 }
@@ -22,9 +22,9 @@ async fn a_socket_ends_with_whichever_of_certificate_and_assertion_is_over_first
         });
         let mut device = Socket::device(&server).await;
         device.send(json!({"assertion": assertion, "status": "online"})).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
         // Told at once, since less than a minute is left.
-        let left = device.hear().await["expires_in"].as_u64().unwrap();
+        let left = device.receive().await["expires_in"].as_u64().unwrap();
         assert!((1..=30).contains(&left), "{which}: {left}");
     }
 }
@@ -41,19 +41,19 @@ async fn a_fresh_assertion_renews_a_socket_of_the_same_user_until_its_own_end() 
     let mut device = Socket::device(&server).await;
     let hello = |assertion: String| json!({"assertion": assertion, "status": "online"});
     device.send(hello(mint(30))).await;
-    device.hears_ok().await;
-    assert!(device.hear().await["expires_in"].as_u64() <= Some(30));
+    device.expect_ok().await;
+    assert!(device.receive().await["expires_in"].as_u64() <= Some(30));
     device.send(hello(mint(500))).await;
-    device.hears_ok().await;
-    device.has_nothing_more().await;
+    device.expect_ok().await;
+    device.expect_no_frame().await;
     // A shorter one counts too: it is what holds the socket open from now on.
     device.send(hello(mint(40))).await;
-    device.hears_ok().await;
-    let left = device.hear().await["expires_in"].as_u64().unwrap();
+    device.expect_ok().await;
+    let left = device.receive().await["expires_in"].as_u64().unwrap();
     assert!(left <= 40, "{left}");
     let of_bob = issuer.assertion("bob", &server.url());
     device.send(hello(of_bob)).await;
-    device.hears_ko(Errno::EmailMismatch).await;
+    device.expect_error(Errno::EmailMismatch).await;
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn an_assertion_that_is_over_opens_nothing() {
             claims["iat"] = (past - 1000).into();
         });
         let wish = json!({"assertion": assertion});
-        server.call("POST", "/session").json(&wish).await.is_ko(Errno::InvalidAssertion);
+        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
     }
 }
 
@@ -81,7 +81,7 @@ async fn a_device_that_is_ended_elsewhere_is_closed_while_the_other_goes_on() {
         let mut socket = Socket::device(&server).await;
         let assertion = issuer.assertion("alice", &server.url());
         socket.send(json!({"assertion": assertion, "status": "online", "device": device})).await;
-        socket.hears_ok().await;
+        socket.expect_ok().await;
         socket
     };
     let (mut phone, mut laptop) = (open("phone").await, open("laptop").await);
@@ -89,11 +89,11 @@ async fn a_device_that_is_ended_elsewhere_is_closed_while_the_other_goes_on() {
     let opened = server.call("POST", "/session").json(&wish).await.ok();
     let token = opened["token"].as_str().unwrap();
     server.call("DELETE", "/devices/phone").bearer(token).await.ok();
-    phone.is_closed_with(CloseCode::EndedByUser).await;
-    laptop.has_nothing_more().await;
+    phone.expect_close(CloseCode::EndedByUser).await;
+    laptop.expect_no_frame().await;
     server.call("DELETE", "/account").bearer(token).await.ok();
-    laptop.is_closed_with(CloseCode::EndedByUser).await;
-    server.call("GET", "/session").bearer(token).await.is_ko(Errno::SessionExpired);
+    laptop.expect_close(CloseCode::EndedByUser).await;
+    server.call("GET", "/session").bearer(token).await.assert_error(Errno::SessionExpired);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_socket_that_was_renewed_with_a_token_ends_with_that_session() {
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let alice = server.sign_in("alice").await;
     device.send(json!({"token": alice.token, "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     alice.call("DELETE", "/session").await.ok();
-    device.is_closed_with(CloseCode::NotAuthorised).await;
+    device.expect_close(CloseCode::NotAuthorised).await;
 }

@@ -15,7 +15,7 @@ fn mint(issuer: &Issuer, server: &Server, generation: u64) -> String {
 async fn open(server: &Server, device: &str, assertion: String) -> Socket {
     let mut socket = Socket::device(server).await;
     socket.send(json!({"assertion": assertion, "status": "online", "device": device})).await;
-    socket.hears_ok().await;
+    socket.expect_ok().await;
     socket
 }
 
@@ -27,7 +27,7 @@ async fn sign_in(server: &Server, assertion: String) -> String {
 async fn open_by_token(server: &Server, device: &str, token: &str) -> Socket {
     let mut socket = Socket::device(server).await;
     socket.send(json!({"token": token, "status": "online", "device": device})).await;
-    socket.hears_ok().await;
+    socket.expect_ok().await;
     socket
 }
 
@@ -43,14 +43,14 @@ async fn a_sign_in_after_a_password_change_ends_the_sessions_and_sockets_of_befo
         certificate["fxa-generation"] = 1.into();
     });
     of_bob.send(json!({"assertion": bob, "status": "online"})).await;
-    of_bob.hears_ok().await;
+    of_bob.expect_ok().await;
 
     let mut laptop = open(&server, "laptop", mint(&issuer, &server, 2)).await;
-    phone.is_closed_with(CloseCode::NotAuthorised).await;
-    tablet.is_closed_with(CloseCode::NotAuthorised).await;
-    server.call("GET", "/session").bearer(&token).await.is_ko(Errno::SessionExpired);
-    laptop.has_nothing_more().await;
-    of_bob.has_nothing_more().await;
+    phone.expect_close(CloseCode::NotAuthorised).await;
+    tablet.expect_close(CloseCode::NotAuthorised).await;
+    server.call("GET", "/session").bearer(&token).await.assert_error(Errno::SessionExpired);
+    laptop.expect_no_frame().await;
+    of_bob.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_new_session_ends_them_too() {
     let server = server_of(&issuer).await;
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
     let token = sign_in(&server, mint(&issuer, &server, 2)).await;
-    phone.is_closed_with(CloseCode::NotAuthorised).await;
+    phone.expect_close(CloseCode::NotAuthorised).await;
     server.call("GET", "/session").bearer(&token).await.ok();
 }
 
@@ -71,10 +71,10 @@ async fn an_assertion_of_before_a_password_change_is_refused_over_a_restart_too(
     sign_in(&server, mint(&issuer, &server, 5)).await;
     for _ in 0..2 {
         let wish = json!({"assertion": mint(&issuer, &server, 4)});
-        server.call("POST", "/session").json(&wish).await.is_ko(Errno::InvalidAssertion);
+        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
         let mut device = Socket::device(&server).await;
         device.send(json!({"assertion": mint(&issuer, &server, 4), "status": "online"})).await;
-        device.hears_ko(Errno::InvalidAssertion).await;
+        device.expect_error(Errno::InvalidAssertion).await;
         server.terminate().await;
         server.restart().await;
     }
@@ -89,12 +89,12 @@ async fn a_socket_that_is_renewed_after_a_password_change_stays_and_the_others_g
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
     let mut tablet = open(&server, "tablet", mint(&issuer, &server, 1)).await;
     phone.send(json!({"assertion": mint(&issuer, &server, 2), "status": "online"})).await;
-    phone.hears_ok().await;
-    tablet.is_closed_with(CloseCode::NotAuthorised).await;
-    phone.has_nothing_more().await;
+    phone.expect_ok().await;
+    tablet.expect_close(CloseCode::NotAuthorised).await;
+    phone.expect_no_frame().await;
     // It is of the new generation now, and an old assertion renews it no more.
     phone.send(json!({"assertion": mint(&issuer, &server, 1), "status": "online"})).await;
-    phone.hears_ko(Errno::InvalidAssertion).await;
+    phone.expect_error(Errno::InvalidAssertion).await;
     open(&server, "laptop", mint(&issuer, &server, 3)).await;
-    phone.is_closed_with(CloseCode::NotAuthorised).await;
+    phone.expect_close(CloseCode::NotAuthorised).await;
 }

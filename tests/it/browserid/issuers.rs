@@ -1,15 +1,15 @@
 //! Who is believed about whom.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Issuer, Key, Options, Server, Socket, run};
+use presence_tests::{Issuer, Key, Server, ServerOptions, Socket, run};
 use serde_json::{Value, json};
 
 use super::server_of;
 
 /// The options of a server that asks these issuers.
-fn asking(issuers: &[&Issuer]) -> Options {
+fn asking(issuers: &[&Issuer]) -> ServerOptions {
     let hosts: Vec<String> = issuers.iter().map(|issuer| issuer.host()).collect();
-    Options::default().with("browserid-issuers", hosts.join(","))
+    ServerOptions::default().with("browserid-issuers", hosts.join(","))
 }
 
 /// What a device hears that presents an assertion.
@@ -65,7 +65,7 @@ async fn no_part_of_an_assertion_can_be_changed() {
     let assertion = issuer.assertion("alice", &server.url());
     for part in 0..6 {
         let wish = json!({"assertion": tampered(&assertion, part)});
-        server.call("POST", "/session").json(&wish).await.is_ko(Errno::InvalidAssertion);
+        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
         is_refused(&present(&server, &tampered(&assertion, part)).await, Errno::InvalidAssertion);
     }
     server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
@@ -96,9 +96,9 @@ async fn an_issuer_speaks_for_nobody_elses_users() {
 async fn a_host_that_is_not_listed_is_not_asked() {
     let issuer = Issuer::start().await;
     for options in [
-        Options::default(),
-        Options::default().with("browserid-discovery", "open"),
-        Options::default().with("browserid-discovery", "off"),
+        ServerOptions::default(),
+        ServerOptions::default().with("browserid-discovery", "open"),
+        ServerOptions::default().with("browserid-discovery", "off"),
     ] {
         let server = Server::start(options).await;
         let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
@@ -145,20 +145,20 @@ async fn an_issuer_that_is_down_is_told_as_such_and_who_needs_it_is_to_come_back
     for _ in 0..3 {
         let assertion = issuer.assertion("alice", &server.url());
         device.send(json!({"assertion": assertion, "status": "online"})).await;
-        let refusal = device.hears_ko(Errno::IdentityUnavailable).await;
+        let refusal = device.expect_error(Errno::IdentityUnavailable).await;
         assert!(refusal["retry_after"].as_f64() > Some(0.0), "{refusal}");
     }
     // Not "not authorised", after which no client would try that assertion again.
-    device.is_closed_with(CloseCode::TryAgainLater).await;
+    device.expect_close(CloseCode::TryAgainLater).await;
     let wish = json!({"assertion": issuer.assertion("alice", &server.url())});
-    server.call("POST", "/session").json(&wish).await.is_ko(Errno::IdentityUnavailable);
+    server.call("POST", "/session").json(&wish).await.assert_error(Errno::IdentityUnavailable);
     assert_eq!(issuer.domain.asked().len(), 1, "it is left alone for a while");
 }
 
 #[tokio::test]
 async fn a_trusted_issuer_speaks_for_every_domain_and_by_choice_for_the_email_behind_an_account() {
     let issuer = Issuer::start().await;
-    let trusting = Options::default().with("browserid-trusted-issuers", issuer.host());
+    let trusting = ServerOptions::default().with("browserid-trusted-issuers", issuer.host());
     let mint = |server: &Server| {
         issuer.mint("0123abcd", &server.url(), |certificate, _| {
             certificate["principal"]["email"] = "0123abcd@accounts.example".into();

@@ -1,7 +1,7 @@
 //! What verifying costs those who do not need it: nothing.
 
 use presence_protocol::Errno;
-use presence_tests::{Issuer, Key, Options, Server, Socket};
+use presence_tests::{Issuer, Key, Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::{server_of, sign_ins};
@@ -11,7 +11,7 @@ const STORM: usize = 300;
 
 /// A server with room for a storm, and a known user in the middle of it.
 async fn stage(issuer: &Issuer) -> (Server, Socket) {
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("browserid-issuers", issuer.host())
         .with("connects-per-second", 10_000)
         .with("status-burst", 10_000)
@@ -35,11 +35,11 @@ async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
     sockets
 }
 
-/// What all of them hear: how many an OK, and how many each errno, which tells how long to wait.
+/// What all of them receive: how many an OK, and how many each errno, which tells how long to wait.
 async fn outcomes(sockets: &mut [Socket]) -> (usize, usize, usize) {
     let (mut ok, mut slow_down, mut unavailable) = (0, 0, 0);
     for socket in sockets {
-        let answer = socket.hear().await;
+        let answer = socket.receive().await;
         let errno = answer["errno"].as_u64();
         if answer == json!({"result": "OK"}) {
             ok += 1;
@@ -65,12 +65,12 @@ async fn the_same_assertion_on_the_same_socket_is_verified_once() {
     let hello = json!({"assertion": assertion, "email": issuer.email("alice"), "status": "online"});
     for _ in 0..4 {
         device.send(hello.clone()).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
     }
     assert_eq!(sign_ins(&server).await, 1);
     let fresh = issuer.assertion("alice", &server.url());
     device.send(json!({"assertion": fresh, "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     assert_eq!(sign_ins(&server).await, 2);
 }
 
@@ -85,7 +85,7 @@ async fn an_issuer_that_hangs_holds_up_only_so_many_and_no_known_user() {
         known.report(status).await;
     }
     assert!(issuer.domain.asked().len() <= 1, "one question at a time");
-    issuer.domain.let_go();
+    issuer.domain.release();
     let (ok, slow_down, unavailable) = outcomes(&mut storm).await;
     assert_eq!(ok + slow_down + unavailable, STORM);
     assert!(slow_down + unavailable > 0, "nobody was sent away");
@@ -109,5 +109,5 @@ async fn a_storm_of_heavy_assertions_is_sent_away_beyond_a_queue_and_holds_up_no
     let mut late = Socket::device(&server).await;
     let assertion = issuer.assertion("late", &server.url());
     late.send(json!({"assertion": assertion, "status": "online"})).await;
-    late.hears_ok().await;
+    late.expect_ok().await;
 }

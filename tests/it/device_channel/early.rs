@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use presence_tests::{PATIENCE, Server};
+use presence_tests::{Server, TIMEOUT};
 
 /// A text frame of a client, masked with zeros.
 fn frame(text: &str) -> Vec<u8> {
@@ -31,7 +31,7 @@ async fn what_is_sent_together_with_the_request_is_heard_and_so_is_what_follows(
     let address = server.address();
     let talk = move || {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let request = format!(
             "GET /presence HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -1,11 +1,11 @@
 //! What a device may say, and what it hears, to the letter.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way, email};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
-    Server::start(Options::default().with("status-burst", 1000)).await
+    Server::start(ServerOptions::default().with("status-burst", 1000)).await
 }
 
 #[tokio::test]
@@ -16,9 +16,9 @@ async fn the_first_frame_of_the_seed_is_answered_to_the_letter() {
     let text =
         format!(r#"{{"email":"{}","assertion":"{assertion}","status":"online"}}"#, email("alice"));
     device.send_raw(&text).await;
-    assert_eq!(device.hear_text().await, r#"{"result":"OK"}"#);
+    assert_eq!(device.receive_text().await, r#"{"result":"OK"}"#);
     device.send_raw(r#"{"status":"unavailable"}"#).await;
-    assert_eq!(device.hear_text().await, r#"{"result":"OK"}"#);
+    assert_eq!(device.receive_text().await, r#"{"result":"OK"}"#);
 }
 
 #[tokio::test]
@@ -29,10 +29,10 @@ async fn an_assertion_that_is_none_is_refused_to_the_letter_and_another_may_foll
         .send_raw(r#"{"email":"a@dev.localhost","assertion":"nonsense","status":"online"}"#)
         .await;
     let refusal = r#"{"result":"KO","errno":34,"error":"Invalid assertion"}"#;
-    assert_eq!(device.hear_text().await, refusal);
+    assert_eq!(device.receive_text().await, refusal);
     let assertion = server.assertion("alice").await;
     device.send(json!({"assertion": assertion, "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn the_type_and_the_email_may_be_given_or_left_out() {
         hello["status"] = "online".into();
         hello["device"] = format!("device-{n}").into();
         device.send(hello).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
     }
 }
 
@@ -59,9 +59,9 @@ async fn what_is_not_known_is_ignored_but_for_a_type() {
     let of_2013 =
         json!({"status": "online", "source": "x", "appid": "y", "token": "z", "new": {"a": [1]}});
     device.send(of_2013).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.send(json!({"type": "dance", "status": "online"})).await;
-    device.hears_ko(Errno::UnknownType).await;
+    device.expect_error(Errno::UnknownType).await;
 }
 
 #[tokio::test]
@@ -88,10 +88,10 @@ async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
     ];
     for (text, errno) in wrong {
         device.send_raw(text).await;
-        device.hears_ko(errno).await;
+        device.expect_error(errno).await;
     }
     device.send(json!({"type": "visibility", "application_ids": too_many})).await;
-    device.hears_ko(Errno::TooLarge).await;
+    device.expect_error(Errno::TooLarge).await;
     device.report("online").await;
 }
 
@@ -101,13 +101,13 @@ async fn an_id_is_repeated_as_it_was_given_also_by_a_refusal() {
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for id in ["7", "-7", r#""a \"b\" é""#, r#""""#, "123456789012345678901234567890"] {
         device.send_raw(&format!(r#"{{"status":"online","id":{id}}}"#)).await;
-        assert_eq!(device.hear_text().await, format!(r#"{{"result":"OK","id":{id}}}"#));
+        assert_eq!(device.receive_text().await, format!(r#"{{"result":"OK","id":{id}}}"#));
         device.send_raw(&format!(r#"{{"status":"away","id":{id}}}"#)).await;
-        let refusal = device.hear_text().await;
+        let refusal = device.receive_text().await;
         assert!(refusal.ends_with(&format!(r#","id":{id}}}"#)), "{refusal}");
     }
     device.send_raw(r#"{"id":"a","status":"#).await;
-    assert_eq!(device.hear().await["id"], Value::Null);
+    assert_eq!(device.receive().await["id"], Value::Null);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn replies_come_in_the_order_of_the_frames() {
     }
     device.send_all(frames).await;
     for id in 0..200 {
-        let reply = device.hear().await;
+        let reply = device.receive().await;
         assert_eq!(reply["id"], id);
         assert_eq!(reply["result"], if id % 4 == 2 { "KO" } else { "OK" });
     }
@@ -138,11 +138,11 @@ async fn a_status_text_is_short_and_cannot_disturb_its_display() {
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for good in ["", "At lunch 🍜", "שלום", &"é".repeat(128)] {
         device.send(json!({"status": "online", "message": good})).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
     }
     for bad in [&"é".repeat(129), "two\nlines", "\u{202e}evil", "\u{2066}", "\0", "\u{85}"] {
         device.send(json!({"status": "online", "message": bad})).await;
-        device.hears_ko(Errno::InvalidField).await;
+        device.expect_error(Errno::InvalidField).await;
     }
 }
 
@@ -153,11 +153,11 @@ async fn a_device_has_a_plain_name() {
     let assertion = server.assertion("alice").await;
     for bad in ["", "a b", "a/b", "é", &"a".repeat(65)] {
         device.send(json!({"assertion": assertion, "status": "online", "device": bad})).await;
-        device.hears_ko(Errno::InvalidField).await;
+        device.expect_error(Errno::InvalidField).await;
     }
     let name = format!("Az09._-{}", "a".repeat(57));
     device.send(json!({"assertion": assertion, "status": "online", "device": name})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
 }
 
 #[tokio::test]
@@ -165,12 +165,12 @@ async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_t
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     device.send_binary(b"{}").await;
-    device.is_closed_with(CloseCode::Unsupported).await;
+    device.expect_close(CloseCode::Unsupported).await;
 
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     // A text frame of two bytes, masked with zeros.
     device.send_bytes(&[0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28]).await;
-    device.is_closed_with(CloseCode::InvalidUtf8).await;
+    device.expect_close(CloseCode::InvalidUtf8).await;
 
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let frame = |bytes: usize| {
@@ -178,9 +178,9 @@ async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_t
         format!(r#"{{"status":"online","x":"{}"}}"#, "x".repeat(bytes - empty.len()))
     };
     device.send_raw(&frame(16 * 1024)).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.send_raw(&frame(16 * 1024 + 1)).await;
-    device.is_closed_with(CloseCode::TooLarge).await;
+    device.expect_close(CloseCode::TooLarge).await;
 }
 
 #[tokio::test]
@@ -192,10 +192,11 @@ async fn the_first_frame_may_set_the_visibility_so_that_nothing_leaks() {
     let (mut stream, _) = Socket::stream(&server, &chat).await;
     let (mut other_stream, _) = Socket::stream(&server, &other).await;
     let hello = json!({"type": "visibility", "application_ids": [chat.appid]});
-    let mut device = Socket::greeted(&server, Way::device(), "alice", hello).await;
-    stream.stream_has_nothing_more().await;
+    let mut device =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    stream.expect_no_stream_frame().await;
     device.report("online").await;
     stream.sees(uid, "online").await;
-    other_stream.stream_has_nothing_more().await;
+    other_stream.expect_no_stream_frame().await;
     assert_eq!(other.presence_of(hidden).await["status"], "offline");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Cutter, Ended, Options, Server, Socket, Way};
+use presence_tests::{FaultProxy, Server, ServerOptions, Socket, SocketEnd, SocketRequest};
 use serde_json::json;
 
 #[tokio::test]
@@ -16,12 +16,12 @@ async fn a_device_that_is_too_fast_is_told_how_long_to_wait_and_its_update_is_no
         device.report("online").await;
     }
     device.send(json!({"status": "unavailable", "id": 7})).await;
-    let refusal = device.hears_ko(Errno::SlowDown).await;
+    let refusal = device.expect_error(Errno::SlowDown).await;
     assert_eq!(refusal["id"], 7);
     let wait = refusal["retry_after"].as_f64().unwrap();
     assert!(0.0 < wait && wait <= 1.0, "{wait}");
     assert_eq!(application.presence_of(uid).await["status"], "online");
-    device.has_nothing_more().await;
+    device.expect_no_frame().await;
     assert_eq!(device.within(Duration::from_secs_f64(wait)).await, None);
     device.report("unavailable").await;
     // Five at once, and the sixth not before a second is over.
@@ -34,7 +34,7 @@ async fn acknowledgements_are_free() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..30 {
-        device.has_nothing_more().await;
+        device.expect_no_frame().await;
     }
 }
 
@@ -49,12 +49,12 @@ async fn a_reconnect_does_not_refill_the_bucket_and_another_device_has_its_own()
     let mut again = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
     again.send(json!({"assertion": assertion, "status": "online", "device": "phone"})).await;
-    let refusal = again.hears_ko(Errno::SlowDown).await;
+    let refusal = again.expect_error(Errno::SlowDown).await;
     let wait = refusal["retry_after"].as_f64().unwrap();
     Socket::device_of(&server, "alice", "tablet", "online").await;
     assert_eq!(again.within(Duration::from_secs_f64(wait)).await, None);
     again.send(json!({"assertion": assertion, "status": "online", "device": "phone"})).await;
-    again.hears_ok().await;
+    again.expect_ok().await;
 }
 
 #[tokio::test]
@@ -71,9 +71,9 @@ async fn a_device_that_goes_on_too_fast_is_closed() {
     let assertion = server.assertion("alice").await;
     let hello = json!({"assertion": assertion, "status": "online", "device": "other"});
     device.send(hello).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.send_all((0..60).map(|id| json!({"status": "online", "id": id}))).await;
-    device.is_closed_with(CloseCode::TooSlowOrTooFast).await;
+    device.expect_close(CloseCode::TooSlowOrTooFast).await;
 }
 
 #[tokio::test]
@@ -88,32 +88,32 @@ async fn the_twenty_first_device_of_a_user_is_refused_and_asked_to_come_back_lat
     let assertion = server.assertion("alice").await;
     let hello = json!({"assertion": assertion, "status": "online", "device": "one-more"});
     one_more.send(hello).await;
-    let refusal = one_more.hears_ko(Errno::TooManyConnections).await;
+    let refusal = one_more.expect_error(Errno::TooManyConnections).await;
     assert!(refusal["retry_after"].as_f64().unwrap() > 0.0, "{refusal}");
-    one_more.is_closed_with(CloseCode::TryAgainLater).await;
+    one_more.expect_close(CloseCode::TryAgainLater).await;
     // A device that replaces itself is no further one.
     Socket::device_of(&server, "alice", "device-0", "online").await;
-    devices[0].is_closed_with(CloseCode::Replaced).await;
+    devices[0].expect_close(CloseCode::Replaced).await;
     Socket::device_of(&server, "bob", "device-0", "online").await;
 }
 
 #[tokio::test]
 async fn an_address_that_opens_too_many_sockets_at_once_is_asked_to_wait() {
-    let server = Server::start(Options::default().with("connects-per-second", 3)).await;
+    let server = Server::start(ServerOptions::default().with("connects-per-second", 3)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut sockets = Vec::new();
     let refused = loop {
         assert!(sockets.len() < 50, "nobody is refused");
         // Both channels draw on the same bucket.
         let even = sockets.len().is_multiple_of(2);
-        let way = if even { Way::device() } else { Way::app(&application) };
+        let way = if even { SocketRequest::device() } else { SocketRequest::app(&application) };
         match Socket::try_open(&server, way).await {
             Ok(socket) => sockets.push(socket),
             Err(refused) => break refused,
         }
     };
     assert!(sockets.len() >= 3, "{}", sockets.len());
-    refused.is_ko(Errno::TooManyConnections);
+    refused.assert_error(Errno::TooManyConnections);
     let wait = refused.body["retry_after"].as_f64().unwrap();
     assert!(0.0 < wait && wait <= 1.0, "{wait}");
     tokio::time::sleep(Duration::from_secs_f64(wait)).await;
@@ -122,28 +122,30 @@ async fn an_address_that_opens_too_many_sockets_at_once_is_asked_to_wait() {
 
 #[tokio::test]
 async fn who_says_nothing_after_connecting_is_closed() {
-    let server = Server::start(Options::default().with("hello-seconds", 0.3)).await;
+    let server = Server::start(ServerOptions::default().with("hello-seconds", 0.3)).await;
     let mut device = Socket::device(&server).await;
-    device.is_closed_with(CloseCode::Silent).await;
+    device.expect_close(CloseCode::Silent).await;
 }
 
 #[tokio::test]
 async fn a_silent_device_that_answers_pings_stays_and_one_that_does_not_is_dead() {
-    let server = Server::start(Options::default().with("ping-seconds", 0.3)).await;
+    let server = Server::start(ServerOptions::default().with("ping-seconds", 0.3)).await;
     let (application, bob, uid) = server.application_with("bob").await;
     let alices = server.sign_in("alice").await.grant(&application).await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let mut alive = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(alices, "online").await;
     let hello = json!({"status": "online"});
-    let mut dead = Socket::greeted(&server, Way::device().through(&cutter), "bob", hello).await;
+    let mut dead =
+        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
+            .await;
     stream.sees(uid, "online").await;
     // All answer pings for a while, as sockets do that are read.
     let second = Duration::from_secs(1);
     let said = tokio::join!(alive.within(second), dead.within(second), stream.within(second));
     assert_eq!(said, (None, None, None));
-    dead.has_nothing_more().await;
+    dead.expect_no_frame().await;
     cutter.stall();
     let seen = tokio::select! {
         seen = stream.sees(uid, "offline") => seen,
@@ -153,5 +155,5 @@ async fn a_silent_device_that_answers_pings_stays_and_one_that_does_not_is_dead(
     let devices = bob.call("GET", "/devices").await.ok();
     assert_eq!(devices["devices"], json!([]), "{devices}");
     cutter.carry();
-    assert_ne!(dead.ended().await, Ended::Closed(Some(1000)));
+    assert_ne!(dead.ended().await, SocketEnd::Closed(Some(1000)));
 }

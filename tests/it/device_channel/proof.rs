@@ -1,7 +1,7 @@
 //! How a device proves whose it is.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way, email, forged};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, forged};
 use serde_json::json;
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn nothing_is_taken_before_a_proof() {
         json!({"type": "visibility", "application_ids": []}),
     ] {
         device.send(frame).await;
-        device.hears_ko(Errno::NotAuthenticated).await;
+        device.expect_error(Errno::NotAuthenticated).await;
     }
 }
 
@@ -24,14 +24,14 @@ async fn the_email_must_be_the_verified_one_and_stay_the_same() {
     let assertion = server.assertion("alice").await;
     let hello = |email: &str| json!({"email": email, "assertion": assertion, "status": "online"});
     device.send(hello("bob@dev.localhost")).await;
-    device.hears_ko(Errno::EmailMismatch).await;
+    device.expect_error(Errno::EmailMismatch).await;
     device.send(hello("alice@DEV.localhost")).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.send(json!({"email": "bob@dev.localhost", "status": "online"})).await;
-    device.hears_ko(Errno::EmailMismatch).await;
+    device.expect_error(Errno::EmailMismatch).await;
     let of_bob = server.assertion("bob").await;
     device.send(json!({"assertion": of_bob, "status": "online"})).await;
-    device.hears_ko(Errno::EmailMismatch).await;
+    device.expect_error(Errno::EmailMismatch).await;
     device.report("online").await;
 }
 
@@ -44,17 +44,17 @@ async fn the_same_assertion_serves_its_socket_and_its_device_and_nobody_else() {
     let mut first = Socket::device(&server).await;
     for _ in 0..2 {
         first.send(hello("phone")).await;
-        first.hears_ok().await;
+        first.expect_ok().await;
     }
     let mut again = Socket::device(&server).await;
     again.send(hello("phone")).await;
-    again.hears_ok().await;
-    first.is_closed_with(CloseCode::Replaced).await;
+    again.expect_ok().await;
+    first.expect_close(CloseCode::Replaced).await;
     let mut other = Socket::device(&server).await;
     other.send(hello("tablet")).await;
-    other.hears_ko(Errno::InvalidAssertion).await;
+    other.expect_error(Errno::InvalidAssertion).await;
     let session = server.call("POST", "/session").json(&json!({"assertion": assertion})).await;
-    session.is_ko(Errno::InvalidAssertion);
+    session.assert_error(Errno::InvalidAssertion);
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn an_assertion_that_opened_a_session_opens_no_socket() {
     server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": assertion, "status": "online"})).await;
-    device.hears_ko(Errno::InvalidAssertion).await;
+    device.expect_error(Errno::InvalidAssertion).await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn an_assertion_for_another_audience_is_refused() {
     let answer = server.call("POST", "/dev/assertion").json(&wish).await.ok();
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": answer["assertion"], "status": "online"})).await;
-    device.hears_ko(Errno::InvalidAssertion).await;
+    device.expect_error(Errno::InvalidAssertion).await;
 }
 
 #[tokio::test]
@@ -83,11 +83,11 @@ async fn a_bearer_token_may_stand_in_the_place_of_the_assertion() {
     let alice = server.sign_in_for("alice", "device").await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"email": email("bob"), "token": alice.token, "status": "online"})).await;
-    device.hears_ko(Errno::EmailMismatch).await;
+    device.expect_error(Errno::EmailMismatch).await;
     device.send(json!({"email": email("alice"), "token": alice.token, "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.send(json!({"token": alice.token, "status": "unavailable"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
 }
 
 #[tokio::test]
@@ -95,31 +95,31 @@ async fn a_token_that_is_none_is_refused() {
     let server = Server::quick().await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"token": "prt_nonsense", "status": "online"})).await;
-    device.hears_ko(Errno::InvalidAssertion).await;
+    device.expect_error(Errno::InvalidAssertion).await;
     let forged = forged(&server.sign_in("alice").await.token);
     device.send(json!({"token": forged, "status": "online"})).await;
-    device.hears_ko(Errno::SessionExpired).await;
+    device.expect_error(Errno::SessionExpired).await;
 }
 
 #[tokio::test]
 async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
-    let server = Server::start(Options::default().with("hello-seconds", 0.5)).await;
+    let server = Server::start(ServerOptions::default().with("hello-seconds", 0.5)).await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"status": "online"})).await;
-    device.hears_ko(Errno::NotAuthenticated).await;
-    device.is_closed_with(CloseCode::NotAuthorised).await;
+    device.expect_error(Errno::NotAuthenticated).await;
+    device.expect_close(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]
 async fn the_third_proof_in_vain_ends_the_connection() {
     // What ends it is not the time.
-    let server = Server::start(Options::default().with("hello-seconds", 600)).await;
+    let server = Server::start(ServerOptions::default().with("hello-seconds", 600)).await;
     let mut device = Socket::device(&server).await;
     for _ in 0..3 {
         device.send(json!({"assertion": "nonsense", "status": "online"})).await;
-        device.hears_ko(Errno::InvalidAssertion).await;
+        device.expect_error(Errno::InvalidAssertion).await;
     }
-    device.is_closed_with(CloseCode::NotAuthorised).await;
+    device.expect_close(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]
@@ -127,10 +127,10 @@ async fn a_cookie_opens_no_socket() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     let cookie = format!("presence={0}; __Host-presence={0}", alice.token);
-    let way = Way::device().header("cookie", &cookie).bearer(&alice.token);
+    let way = SocketRequest::device().header("cookie", &cookie).bearer(&alice.token);
     let mut device = Socket::open(&server, way).await;
     device.send(json!({"status": "online"})).await;
-    device.hears_ko(Errno::NotAuthenticated).await;
+    device.expect_error(Errno::NotAuthenticated).await;
 }
 
 #[tokio::test]
@@ -141,24 +141,24 @@ async fn signing_out_ends_the_sockets_of_that_session_only() {
     for (user, name) in [(&here, "phone"), (&there, "tablet")] {
         let mut device = Socket::device(&server).await;
         device.send(json!({"token": user.token, "status": "online", "device": name})).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
         devices.push(device);
     }
     here.call("DELETE", "/session").await.ok();
-    devices[0].is_closed_with(CloseCode::NotAuthorised).await;
-    devices[1].has_nothing_more().await;
+    devices[0].expect_close(CloseCode::NotAuthorised).await;
+    devices[1].expect_no_frame().await;
     let mut again = Socket::device(&server).await;
     again.send(json!({"token": here.token, "status": "online"})).await;
-    let refusal = again.hear().await;
+    let refusal = again.receive().await;
     assert_eq!(refusal["result"], "KO", "{refusal}");
 }
 
 #[tokio::test]
 async fn a_bearer_socket_does_not_outlive_its_token() {
-    let server = Server::start(Options::default().with("session-seconds", 1)).await;
+    let server = Server::start(ServerOptions::default().with("session-seconds", 1)).await;
     let alice = server.sign_in("alice").await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"token": alice.token, "status": "online"})).await;
-    device.hear_until(|frame| frame["result"] == "OK").await;
-    device.is_closed_with(CloseCode::NotAuthorised).await;
+    device.receive_until(|frame| frame["result"] == "OK").await;
+    device.expect_close(CloseCode::NotAuthorised).await;
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use presence_protocol::Errno;
-use presence_tests::{Dice, Ended, PATIENCE, Peer};
+use presence_tests::{FallibleSocket, SeededRng, SocketEnd, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -58,7 +58,7 @@ impl Run {
     /// Waits until so many requests were answered.
     pub(super) async fn has_answered(&self, count: usize) {
         let mut answers = self.answers.subscribe();
-        let enough = timeout(PATIENCE, answers.wait_for(|answers| *answers >= count)).await;
+        let enough = timeout(TIMEOUT, answers.wait_for(|answers| *answers >= count)).await;
         drop(enough.unwrap_or_else(|_| panic!("nobody is answered in run {}", self.number)));
     }
 
@@ -66,9 +66,9 @@ impl Run {
         *self.ending.borrow()
     }
 
-    fn lost(&self, error: &reqwest::Error) -> Ended {
+    fn lost(&self, error: &reqwest::Error) -> SocketEnd {
         self.may_break("a sender over REST", error);
-        Ended::Lost
+        SocketEnd::Lost
     }
 
     fn may_break(&self, who: &str, what: &dyn std::fmt::Debug) {
@@ -87,7 +87,7 @@ impl Person {
     }
 
     /// Sends until the server is gone: first again what was left unanswered.
-    pub(super) async fn send_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: Dice) {
+    pub(super) async fn send_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: SeededRng) {
         if let Err(ended) = self.send(&run, &mut dice).await {
             run.may_break(&self.name, &ended);
         }
@@ -108,7 +108,7 @@ impl Person {
         self.send_items(run, &mut socket, &items).await.unwrap();
     }
 
-    async fn send(&self, run: &Run, dice: &mut Dice) -> Result<(), Ended> {
+    async fn send(&self, run: &Run, dice: &mut SeededRng) -> Result<(), SocketEnd> {
         let mut socket = if dice.chance(50) { Some(app_socket(run).await?) } else { None };
         let mut ending = run.ending.subscribe();
         let mut items = self.ledger().retry_in(run.number);
@@ -132,7 +132,7 @@ impl Person {
         }
     }
 
-    fn some_answered_before(&self, dice: &mut Dice) -> Option<usize> {
+    fn some_answered_before(&self, dice: &mut SeededRng) -> Option<usize> {
         let ledger = self.ledger();
         let keyed = ledger.keyed();
         (!keyed.is_empty() && dice.chance(50)).then(|| *dice.pick(keyed))
@@ -141,9 +141,9 @@ impl Person {
     async fn send_items(
         &self,
         run: &Run,
-        socket: &mut Option<Peer>,
+        socket: &mut Option<FallibleSocket>,
         items: &[usize],
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SocketEnd> {
         let wire: Vec<Value> = items.iter().map(|number| self.on_the_wire(*number)).collect();
         let answer = match socket {
             None => over_rest(run, wire).await?,
@@ -155,7 +155,7 @@ impl Person {
             if answer["errno"] == Errno::ShuttingDown.number() {
                 items.iter().for_each(|number| self.ledger().refused(*number));
             }
-            return Err(Ended::Lost);
+            return Err(SocketEnd::Lost);
         }
         let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
         assert_eq!(results.len(), items.len(), "{answer}");
@@ -178,7 +178,7 @@ impl Person {
     }
 
     /// Takes notifications until the server is gone, and acknowledges some.
-    pub(super) async fn listen_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: Dice) {
+    pub(super) async fn listen_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: SeededRng) {
         let heard = async {
             let mut hearing = self.ledger().listen(run.number);
             let mut device = self.connect(&run, &mut hearing).await?;
@@ -188,11 +188,11 @@ impl Person {
                     let numbers: Vec<usize> = hearing.taken.iter().copied().filter(some).collect();
                     self.acknowledge(&mut device, &mut hearing, &numbers).await?;
                 }
-                let frame = device.hear().await?;
+                let frame = device.receive().await?;
                 self.ledger().heard(&mut hearing, &frame);
             }
         };
-        let heard: Result<(), Ended> = heard.await;
+        let heard: Result<(), SocketEnd> = heard.await;
         run.may_break(&self.name, &heard);
     }
 
@@ -208,20 +208,20 @@ impl Person {
     }
 
     /// Connects, and hears all that is pending.
-    async fn connect(&self, run: &Run, hearing: &mut Hearing) -> Result<Peer, Ended> {
-        let mut device = Peer::open(run.address, "/presence", false).await?;
+    async fn connect(&self, run: &Run, hearing: &mut Hearing) -> Result<FallibleSocket, SocketEnd> {
+        let mut device = FallibleSocket::open(run.address, "/presence", false).await?;
         let hello =
             json!({"token": self.token, "device": "phone", "status": "online", "acks": true});
         let mark = json!({"type": "ack", "ids": [], "id": "all"});
-        device.say_all(&[hello, mark]).await?;
-        let first = device.hear_soon().await?;
+        device.send_all(&[hello, mark]).await?;
+        let first = device.receive_soon().await?;
         if first != json!({"result": "OK"}) {
             run.may_break(&self.name, &first);
-            return Err(Ended::Lost);
+            return Err(SocketEnd::Lost);
         }
         let mut frames = 0;
         loop {
-            let frame = device.hear_soon().await?;
+            let frame = device.receive_soon().await?;
             if frame["id"] == "all" {
                 break;
             }
@@ -239,10 +239,10 @@ impl Person {
 
     async fn acknowledge(
         &self,
-        device: &mut Peer,
+        device: &mut FallibleSocket,
         hearing: &mut Hearing,
         numbers: &[usize],
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SocketEnd> {
         if numbers.is_empty() {
             return Ok(());
         }
@@ -250,7 +250,7 @@ impl Person {
         let ids = self.ledger().acking(numbers);
         device.say(&json!({"type": "ack", "ids": ids, "id": "taken"})).await?;
         loop {
-            let frame = device.hear_soon().await?;
+            let frame = device.receive_soon().await?;
             if frame["id"] == "taken" {
                 assert_eq!(frame["result"], "OK", "{frame}");
                 break;
@@ -263,18 +263,22 @@ impl Person {
     }
 }
 
-async fn app_socket(run: &Run) -> Result<Peer, Ended> {
-    let mut socket = Peer::open(run.address, &format!("/myapps/{}", run.appid), true).await?;
+async fn app_socket(run: &Run) -> Result<FallibleSocket, SocketEnd> {
+    let mut socket =
+        FallibleSocket::open(run.address, &format!("/myapps/{}", run.appid), true).await?;
     socket.say(&json!({"action": "auth", "token": run.api_key})).await?;
-    let answer = socket.hear_soon().await?;
+    let answer = socket.receive_soon().await?;
     if answer != json!({"action": "auth", "result": "OK"}) {
         run.may_break("an AppService", &answer);
-        return Err(Ended::Lost);
+        return Err(SocketEnd::Lost);
     }
     Ok(socket)
 }
 
-async fn over_socket(socket: &mut Peer, mut items: Vec<Value>) -> Result<Value, Ended> {
+async fn over_socket(
+    socket: &mut FallibleSocket,
+    mut items: Vec<Value>,
+) -> Result<Value, SocketEnd> {
     let single = items.len() == 1 && items[0]["idempotency_key"].is_null();
     let mut frame = if single { items.remove(0) } else { json!({"notifications": items}) };
     if single {
@@ -283,14 +287,14 @@ async fn over_socket(socket: &mut Peer, mut items: Vec<Value>) -> Result<Value, 
     frame["action"] = "notify".into();
     socket.say(&frame).await?;
     loop {
-        let heard = socket.hear_soon().await?;
+        let heard = socket.receive_soon().await?;
         if heard["action"] == "notify" || heard["result"] == "KO" {
             return Ok(heard);
         }
     }
 }
 
-async fn over_rest(run: &Run, items: Vec<Value>) -> Result<Value, Ended> {
+async fn over_rest(run: &Run, items: Vec<Value>) -> Result<Value, SocketEnd> {
     let url = format!("http://{}/apps/{}/notifications", run.address, run.appid);
     let body = json!({"notifications": items}).to_string();
     let request = run.http.post(url).bearer_auth(&run.api_key).body(body);
@@ -298,6 +302,6 @@ async fn over_rest(run: &Run, items: Vec<Value>) -> Result<Value, Ended> {
         let answer = request.header("content-type", "application/json").send().await;
         answer.map_err(|error| run.lost(&error))?.text().await.map_err(|error| run.lost(&error))
     };
-    let text = timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer"))?;
-    serde_json::from_str(&text).map_err(|_| Ended::Lost)
+    let text = timeout(TIMEOUT, answer).await.unwrap_or_else(|_| panic!("no answer"))?;
+    serde_json::from_str(&text).map_err(|_| SocketEnd::Lost)
 }

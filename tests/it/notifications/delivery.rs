@@ -1,6 +1,6 @@
 //! Who gets a notification, and when it is settled.
 
-use presence_tests::{Cutter, Socket, Way};
+use presence_tests::{FaultProxy, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::{acking, acknowledge, heard, send, server};
@@ -18,7 +18,7 @@ async fn all_connected_devices_get_it_at_once_whatever_their_status_and_later_on
         assert_eq!(heard(device, "id").await, [id.as_str()]);
     }
     let mut later = Socket::device_of(&server, "alice", "later", "online").await;
-    later.has_nothing_more().await;
+    later.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -27,12 +27,12 @@ async fn without_acknowledgements_the_first_write_settles_it() {
     let (application, _, uid) = server.application_with("alice").await;
     send(&application, uid, "Hi").await;
     let mut first = Socket::device_of(&server, "alice", "phone", "online").await;
-    first.hear().await;
+    first.receive().await;
     let mut second = acking(&server, "alice", "tablet").await;
-    second.has_nothing_more().await;
+    second.expect_no_frame().await;
     first.close(None).await;
     let mut again = Socket::device_of(&server, "alice", "phone", "online").await;
-    again.has_nothing_more().await;
+    again.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn with_acknowledgements_it_stays_until_one_comes_and_keeps_its_id() {
     let mut phone = acking(&server, "alice", "phone").await;
     let first = send(&application, uid, "one").await;
     let second = send(&application, uid, "two").await;
-    phone.hear_until(|frame| frame.to_string().contains(&second)).await;
+    phone.receive_until(|frame| frame.to_string().contains(&second)).await;
     phone.close(None).await;
     let mut phone = acking(&server, "alice", "phone").await;
     assert_eq!(heard(&mut phone, "id").await, [first.as_str(), second.as_str()]);
@@ -54,7 +54,7 @@ async fn with_acknowledgements_it_stays_until_one_comes_and_keeps_its_id() {
     assert_eq!(heard(&mut phone, "id").await, [second.as_str()]);
     acknowledge(&mut phone, &[&second, &first, "unknown"]).await;
     let mut third = acking(&server, "alice", "third").await;
-    third.has_nothing_more().await;
+    third.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -66,9 +66,9 @@ async fn a_device_without_acknowledgements_settles_it_for_those_with() {
     let id = send(&application, uid, "Hi").await;
     assert_eq!(heard(&mut with, "id").await, [id.as_str()]);
     assert_eq!(heard(&mut without, "id").await, [id.as_str()]);
-    without.has_nothing_more().await;
+    without.expect_no_frame().await;
     let mut third = acking(&server, "alice", "third").await;
-    third.has_nothing_more().await;
+    third.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -86,21 +86,21 @@ async fn nobody_acknowledges_for_somebody_else() {
 async fn what_was_on_its_way_on_a_dying_connection_comes_again_to_who_acknowledges() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let hello = || json!({"status": "online", "device": "phone", "acks": true});
-    let way = || Way::device().through(&cutter);
-    let _lost = Socket::greeted(&server, way(), "alice", hello()).await;
+    let way = || SocketRequest::device().through(&cutter);
+    let _lost = Socket::open_authenticated(&server, way(), "alice", hello()).await;
     cutter.stall();
     let first = send(&application, uid, "one").await;
     cutter.reset();
     let second = send(&application, uid, "two").await;
-    let mut phone = Socket::greeted(&server, way(), "alice", hello()).await;
+    let mut phone = Socket::open_authenticated(&server, way(), "alice", hello()).await;
     let mut ids = heard(&mut phone, "id").await;
     while ids.len() < 2 {
         ids.extend(heard(&mut phone, "id").await);
     }
     assert_eq!(ids, [first, second]);
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn nothing_is_lost_or_doubled_while_a_device_comes_and_goes() {
     let sending = async {
         for frame in frames {
             stream.send(frame).await;
-            stream.hear_until(|frame| frame["action"] == "notify").await;
+            stream.receive_until(|frame| frame["action"] == "notify").await;
         }
     };
     let hearing = async {
@@ -123,7 +123,7 @@ async fn nothing_is_lost_or_doubled_while_a_device_comes_and_goes() {
             let mut phone = acking(&server, "alice", "phone").await;
             let mut taken = 0;
             while taken < 3 && messages.len() < SENT {
-                let frame = phone.hear().await;
+                let frame = phone.receive().await;
                 let Some(list) = frame["notifications"].as_array() else { continue };
                 let number = |item: &Value| item["message"].as_str().unwrap().parse::<usize>();
                 messages.extend(list.iter().map(|item| number(item).unwrap()));

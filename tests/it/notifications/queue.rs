@@ -1,6 +1,6 @@
 //! What waits for whom, and for how long.
 
-use presence_tests::{Server, Socket, Way};
+use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::{acking, acknowledge, heard, lively, send, send_for, server};
@@ -21,14 +21,14 @@ async fn everything_pending_comes_in_one_frame_after_the_first_ok_in_the_order_o
     let mut phone = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
     phone.send(json!({"assertion": assertion, "status": "offline", "id": 1})).await;
-    assert_eq!(phone.hear().await, json!({"result": "OK", "id": 1}));
-    let frame = phone.hear().await;
+    assert_eq!(phone.receive().await, json!({"result": "OK", "id": 1}));
+    let frame = phone.receive().await;
     let list = frame["notifications"].as_array().unwrap();
     let messages: Vec<_> = list.iter().map(|item| item["message"].as_str().unwrap()).collect();
     assert_eq!(messages, sent);
     let sources: Vec<_> = list.iter().map(|item| item["source"].as_str().unwrap()).collect();
     assert_eq!(sources, ["Chat", "Other", "Chat", "Other", "Chat", "Other"]);
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -59,11 +59,11 @@ async fn a_queue_holds_a_hundred_and_drops_the_oldest_and_each_application_has_i
 async fn what_expires_is_not_delivered() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let way = Way::app(&application).v1();
+    let way = SocketRequest::app(&application).v1();
     let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
     let short = send_for(&application, uid, "short", 1).await;
     let long = send_for(&application, uid, "long", 60).await;
-    let told = stream.hear_until(|frame| frame["receipts"].is_array()).await;
+    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
     assert_eq!(told["receipts"][0]["id"], short.as_str(), "{told}");
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     assert_eq!(heard(&mut phone, "id").await, [long]);
@@ -75,7 +75,7 @@ async fn for_now_only_is_delivered_to_who_is_connected_and_queued_for_nobody() {
     let (application, _, uid) = server.application_with("alice").await;
     send_for(&application, uid, "nobody there", 0).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
     let id = send_for(&application, uid, "there", 0).await;
     assert_eq!(heard(&mut phone, "id").await, [id]);
 }
@@ -89,7 +89,7 @@ async fn for_now_only_does_not_wait_for_a_device_that_comes_later() {
     assert_eq!(heard(&mut phone, "id").await, [id.as_str()]);
     // The phone has not acknowledged it yet.
     let mut tablet = acking(&server, "alice", "tablet").await;
-    tablet.has_nothing_more().await;
+    tablet.expect_no_frame().await;
     acknowledge(&mut phone, &[&id]).await;
 }
 
@@ -97,17 +97,17 @@ async fn for_now_only_does_not_wait_for_a_device_that_comes_later() {
 async fn for_now_only_is_dropped_where_the_connection_was_just_lost() {
     let server = Server::start(lively().with("grace-seconds", 600)).await;
     let (application, alice, uid) = server.application_with("alice").await;
-    let way = Way::app(&application).v1();
+    let way = SocketRequest::app(&application).v1();
     let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
     drop(Socket::device_of(&server, "alice", "phone", "online").await);
-    alice.loses("phone").await;
+    alice.wait_until_lost("phone").await;
     // The Application still sees her.
     assert_eq!(application.presence_of(uid).await["status"], "online");
     let id = send_for(&application, uid, "nobody there", 0).await;
-    let told = stream.hear_until(|frame| frame["receipts"].is_array()).await;
+    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
     assert_eq!(told["receipts"], json!([{"id": id, "uid": uid, "state": "dropped"}]), "{told}");
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -118,16 +118,16 @@ async fn a_paused_grant_holds_its_queue_until_it_is_resumed() {
     alice.pause(&application, true).await;
     let first = send(&application, uid, "held").await;
     let second = send(&application, uid, "held too").await;
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
     let mut tablet = acking(&server, "alice", "tablet").await;
-    tablet.has_nothing_more().await;
+    tablet.expect_no_frame().await;
     alice.pause(&application, false).await;
     let mut ids = heard(&mut phone, "id").await;
     while ids.len() < 2 {
         ids.extend(heard(&mut phone, "id").await);
     }
     assert_eq!(ids, [first, second]);
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_revoked_grant_empties_its_queue_and_no_other() {
     alice.grant(&application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     assert_eq!(heard(&mut phone, "id").await, [kept]);
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }
 
 #[tokio::test]

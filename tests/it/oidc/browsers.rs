@@ -1,6 +1,6 @@
 //! A browser that signs in at the issuer: it ends what it has begun itself, once, and with a token that was made for that.
 
-use presence_tests::{Answer, Options, Server};
+use presence_tests::{RestResponse, Server, ServerOptions};
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -26,13 +26,13 @@ async fn begin(server: &Server) -> Begun {
 }
 
 /// Comes back from the issuer.
-async fn come_back(server: &Server, state: &str, cookie: &str) -> Answer {
+async fn come_back(server: &Server, state: &str, cookie: &str) -> RestResponse {
     let path = format!("/sign-in/oidc/idp/callback?code=x&state={state}");
     server.call("GET", &path).header("accept", "text/html").header("cookie", cookie).await
 }
 
 #[track_caller]
-fn signed_in_nobody(answer: &Answer) {
+fn signed_in_nobody(answer: &RestResponse) {
     assert_eq!(answer.status, 401, "{}", answer.text);
     assert!(answer.headers.get("set-cookie").is_none(), "{:?}", answer.headers);
 }
@@ -40,7 +40,7 @@ fn signed_in_nobody(answer: &Answer) {
 #[tokio::test]
 async fn who_has_begun_a_sign_in_ends_it_and_once() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let (alice, mallory) = (begin(&server).await, begin(&server).await);
     issuer.gives(&issuer.token(&json!({"nonce": alice.nonce})));
     for stranger in ["", &mallory.cookie] {
@@ -63,7 +63,7 @@ async fn who_has_begun_a_sign_in_ends_it_and_once() {
 #[tokio::test]
 async fn a_token_that_was_made_for_another_sign_in_signs_nobody_in() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let other = begin(&server).await;
     for nonce in [Value::Null, json!("made up"), json!(other.nonce)] {
         let alice = begin(&server).await;
@@ -75,7 +75,7 @@ async fn a_token_that_was_made_for_another_sign_in_signs_nobody_in() {
 #[tokio::test]
 async fn a_token_of_another_issuer_or_for_another_client_signs_nobody_in() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     for changes in [json!({"iss": "https://evil.example"}), json!({"aud": "another"})] {
         let alice = begin(&server).await;
         let mut claims = json!({"nonce": alice.nonce});
@@ -88,7 +88,7 @@ async fn a_token_of_another_issuer_or_for_another_client_signs_nobody_in() {
 #[tokio::test]
 async fn over_tls_the_cookie_is_kept_to_this_host() {
     let issuer = Issuer::start().await;
-    let options = Options::default().with("public-url", "https://presence.example");
+    let options = ServerOptions::default().with("public-url", "https://presence.example");
     let server = Server::start(trusting(options, &[issuer.described(&json!({}))])).await;
     let answer = server.call("GET", "/sign-in/oidc/idp").await;
     let set = answer.header("set-cookie");

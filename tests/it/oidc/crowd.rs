@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use presence_protocol::Errno;
-use presence_tests::{Options, PATIENCE, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,7 +23,8 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = Issuer::start().await;
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let server = Server::start(trusting(Options::default(), &[described(&url, &json!({}))])).await;
+    let server =
+        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
     let token = || issuer.token(&json!({"iss": url}));
     let mut crowd = JoinSet::new();
     for _ in 0..CROWD {
@@ -31,7 +32,7 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
         crowd.spawn(async move { call.await });
     }
     // The issuer has one question, and lets it wait.
-    let (question, _) = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    let (question, _) = timeout(TIMEOUT, silent.accept()).await.unwrap().unwrap();
     // Who finds no room to wait is told at once: these answers come while the question is still open.
     let mut told = Vec::new();
     while told.len() < CROWD - WAITING {
@@ -41,10 +42,10 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     let (busy, rest): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
     assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));
-    rest.iter().for_each(|answer| answer.is_ko(Errno::IdentityUnavailable));
+    rest.iter().for_each(|answer| answer.assert_error(Errno::IdentityUnavailable));
     drop((question, silent));
     while let Some(answer) = crowd.join_next().await {
-        answer.unwrap().is_ko(Errno::IdentityUnavailable);
+        answer.unwrap().assert_error(Errno::IdentityUnavailable);
     }
 }
 
@@ -53,7 +54,8 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = Issuer::start().await;
     let url = format!("http://{}", taken.local_addr().unwrap());
-    let server = Server::start(trusting(Options::default(), &[described(&url, &json!({}))])).await;
+    let server =
+        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
     // The issuer hangs up on whoever comes, and counts them.
     let visitors = AtomicUsize::new(0);
     let down = async {
@@ -65,7 +67,7 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
         for _ in 0..CALLS {
             let wish = json!({"assertion": issuer.token(&json!({"iss": url}))});
             let answer = server.call("POST", "/session").json(&wish).await;
-            answer.is_ko(Errno::IdentityUnavailable);
+            answer.assert_error(Errno::IdentityUnavailable);
             assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
         }
     };
@@ -79,19 +81,19 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
     drop(taken);
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({"iss": url})), "status": "online"})).await;
-    let refusal = device.hears_ko(Errno::IdentityUnavailable).await;
+    let refusal = device.expect_error(Errno::IdentityUnavailable).await;
     assert!(refusal["retry_after"].is_number(), "{refusal}");
 }
 
 #[tokio::test]
 async fn the_same_token_again_on_its_socket_is_not_verified_again() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default().with("status-burst", 100)).await;
+    let server = issuer.server(ServerOptions::default().with("status-burst", 100)).await;
     let token = issuer.token(&json!({}));
     let mut device = Socket::device(&server).await;
     for status in ["online", "unavailable", "online", "offline", "online"] {
         device.send(json!({"assertion": token, "status": status})).await;
-        device.hears_ok().await;
+        device.expect_ok().await;
     }
     let metrics = server.call("GET", "/metrics").await.text;
     let verified = metrics.lines().find(|line| line.starts_with("presence_sign_in_seconds_count"));

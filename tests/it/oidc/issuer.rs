@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use presence_tests::{Domain, Options, Server};
+use presence_tests::{DomainServer, Server, ServerOptions};
 use serde_json::{Value, json};
 
 pub(super) const EMAIL: &str = "alice@mail.example";
@@ -44,13 +44,13 @@ impl Key {
 
 /// An issuer and its first key.
 pub(super) struct Issuer {
-    domain: Domain,
+    domain: DomainServer,
     pub(super) key: Key,
 }
 
 impl Issuer {
     pub(super) async fn start() -> Self {
-        let issuer = Self { domain: Domain::start().await, key: Key::new("first") };
+        let issuer = Self { domain: DomainServer::start().await, key: Key::new("first") };
         issuer.has_keys_at(&format!("{}{KEYS}", issuer.url()));
         issuer.publish(&[&issuer.key]);
         issuer
@@ -86,7 +86,7 @@ impl Issuer {
 
     /// Ends the web server. Its port is another's from now on, who hangs up on everybody.
     pub(super) async fn goes_down(&mut self) {
-        self.domain = Domain::start().await;
+        self.domain = DomainServer::start().await;
     }
 
     /// How often the keys were asked for.
@@ -100,7 +100,7 @@ impl Issuer {
     }
 
     /// A server that trusts this issuer.
-    pub(super) async fn server(&self, options: Options) -> Server {
+    pub(super) async fn server(&self, options: ServerOptions) -> Server {
         Server::start(trusting(options, &[self.described(&json!({}))])).await
     }
 
@@ -132,7 +132,7 @@ pub(super) fn described(url: &str, changes: &Value) -> Value {
 }
 
 /// A server that trusts these issuers.
-pub(super) fn trusting(options: Options, issuers: &[Value]) -> Options {
+pub(super) fn trusting(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
     options.with("oidc-issuers", json!(issuers))
 }
 

@@ -1,19 +1,19 @@
 //! Keys come and go.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server};
+use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
 use super::issuer::{Issuer, Key};
 
-async fn sign_in(server: &Server, token: String) -> presence_tests::Answer {
+async fn sign_in(server: &Server, token: String) -> presence_tests::RestResponse {
     server.call("POST", "/session").json(&json!({"assertion": token})).await
 }
 
 #[tokio::test]
 async fn a_rotation_costs_one_question_and_nobody_a_sign_in() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();
     let before = issuer.questions();
     let second = Key::new("second");
@@ -28,13 +28,13 @@ async fn a_rotation_costs_one_question_and_nobody_a_sign_in() {
 #[tokio::test]
 async fn made_up_names_of_keys_cost_the_issuer_one_question() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();
     let before = issuer.questions();
     for number in 0..50 {
         let kid = format!("made-up-{number}");
         let answer = sign_in(&server, issuer.token_by(&issuer.key, &kid, &json!({}))).await;
-        answer.is_ko(Errno::InvalidAssertion);
+        answer.assert_error(Errno::InvalidAssertion);
     }
     assert_eq!(issuer.questions(), before + 1);
     sign_in(&server, issuer.token(&json!({}))).await.ok();
@@ -43,12 +43,12 @@ async fn made_up_names_of_keys_cost_the_issuer_one_question() {
 #[tokio::test]
 async fn known_keys_serve_while_the_issuer_is_down() {
     let mut issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();
     let tokens = [issuer.token(&json!({})), issuer.token_by(&Key::new("new"), "new", &json!({}))];
     issuer.goes_down().await;
     let [known, unknown] = tokens;
     sign_in(&server, known).await.ok();
     // Whether there is such a key cannot be told now.
-    sign_in(&server, unknown).await.is_ko(Errno::IdentityUnavailable);
+    sign_in(&server, unknown).await.assert_error(Errno::IdentityUnavailable);
 }

@@ -1,7 +1,7 @@
 //! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and `tests/identity`.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server};
+use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
 use super::issuer::{Issuer, trusting};
@@ -9,7 +9,7 @@ use super::issuer::{Issuer, trusting};
 #[tokio::test]
 async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
     let issuer = Issuer::start().await;
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
     let described = issuer.described(&json!({"sign_in": true}));
@@ -28,5 +28,5 @@ async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
     assert!(refused >= 5, "{refused}");
     // One bucket for all credentials of an address.
     let body = json!({"assertion": "made up"});
-    server.call("POST", "/session").json(&body).await.is_ko(Errno::SlowDown);
+    server.call("POST", "/session").json(&body).await.assert_error(Errno::SlowDown);
 }

@@ -1,13 +1,13 @@
 //! Sockets that were opened with a token end when they should.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Socket};
+use presence_tests::{ServerOptions, Socket};
 use serde_json::json;
 
 use super::issuer::{Issuer, seconds};
 
-fn until_the_end_of_the_token() -> Options {
-    Options::default().with("session-ends-with-assertion", true)
+fn until_the_end_of_the_token() -> ServerOptions {
+    ServerOptions::default().with("session-ends-with-assertion", true)
 }
 
 #[tokio::test]
@@ -17,8 +17,8 @@ async fn a_socket_ends_with_its_token_where_the_operator_wants_that() {
     let token = issuer.token(&json!({"exp": seconds() + 2}));
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": token, "status": "online"})).await;
-    device.hear_until(|frame| frame["result"] == "OK").await;
-    device.is_closed_with(CloseCode::NotAuthorised).await;
+    device.receive_until(|frame| frame["result"] == "OK").await;
+    device.expect_close(CloseCode::NotAuthorised).await;
 }
 
 #[tokio::test]
@@ -29,19 +29,19 @@ async fn a_fresh_token_on_the_same_socket_renews_it() {
     let ends_at = seconds() + 5;
     let token = issuer.token(&json!({"exp": ends_at}));
     device.send(json!({"assertion": token, "status": "online"})).await;
-    device.hear_until(|frame| frame["expires_in"].is_number()).await;
+    device.receive_until(|frame| frame["expires_in"].is_number()).await;
     let of_bob = issuer.token(&json!({"email": "bob@mail.example"}));
     device.send(json!({"assertion": of_bob, "status": "online", "id": "bob"})).await;
-    let refused = device.hear_until(|frame| frame["id"] == "bob").await;
+    let refused = device.receive_until(|frame| frame["id"] == "bob").await;
     assert_eq!(refused["errno"], Errno::EmailMismatch.number(), "{refused}");
     device
         .send(json!({"assertion": issuer.token(&json!({})), "status": "online", "id": "new"}))
         .await;
-    let renewed = device.hear_until(|frame| frame["id"] == "new").await;
+    let renewed = device.receive_until(|frame| frame["id"] == "new").await;
     assert_eq!(renewed["result"], "OK", "{renewed}");
     // Beyond the end of the first token the socket still serves.
     while seconds() <= ends_at + 1 {
-        device.has_nothing_more().await;
+        device.expect_no_frame().await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     device.report("unavailable").await;
@@ -50,13 +50,13 @@ async fn a_fresh_token_on_the_same_socket_renews_it() {
 #[tokio::test]
 async fn erasing_the_account_ends_the_sockets_that_a_token_opened() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({})), "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     let wish = json!({"assertion": issuer.token(&json!({})), "scope": "account"});
     let opened = server.call("POST", "/session").json(&wish).await.ok();
     let token = opened["token"].as_str().unwrap();
     server.call("DELETE", "/account").bearer(token).await.ok();
-    device.is_closed_with(CloseCode::EndedByUser).await;
+    device.expect_close(CloseCode::EndedByUser).await;
 }

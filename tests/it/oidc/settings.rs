@@ -1,6 +1,6 @@
 //! What an operator writes, and what is said of it.
 
-use presence_tests::{Said, run};
+use presence_tests::{CommandOutput, run};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -137,7 +137,7 @@ async fn an_issuer_does_not_lead_the_server_into_a_network_that_is_not_public() 
 
 /// Makes sure that a check has failed with a line that says this.
 #[track_caller]
-fn said_of(said: &Said, text: &str) {
+fn said_of(said: &CommandOutput, text: &str) {
     assert_eq!((said.code, said.err.lines().count()), (Some(1), 1), "{said:?}");
     assert!(said.err.contains(text), "{said:?}");
 }

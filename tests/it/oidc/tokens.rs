@@ -1,7 +1,7 @@
 //! Which tokens prove somebody.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server, Socket, email};
+use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 
 use super::issuer::{EMAIL, Issuer, Key, trusting};
@@ -9,7 +9,7 @@ use super::issuer::{EMAIL, Issuer, Key, trusting};
 #[tokio::test]
 async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let wish = json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "scope": "account"});
     let opened = server.call("POST", "/session").json(&wish).await.ok();
     assert_eq!((&opened["email"], &opened["scope"]), (&json!(EMAIL), &json!("account")));
@@ -17,34 +17,34 @@ async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
     device
         .send(json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "status": "online"}))
         .await;
-    device.hears_ok().await;
+    device.expect_ok().await;
     device.report("unavailable").await;
 }
 
 #[tokio::test]
 async fn a_token_opens_one_thing_as_an_assertion_does() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let post = |token: &str| server.call("POST", "/session").json(&json!({"assertion": token}));
     let (session, device) = (issuer.token(&json!({})), issuer.token(&json!({})));
     post(&session).await.ok();
-    post(&session).await.is_ko(Errno::InvalidAssertion);
+    post(&session).await.assert_error(Errno::InvalidAssertion);
     let hello = |device: &str, token: &str| json!({"assertion": token, "status": "online", "device": device});
     let mut phone = Socket::device(&server).await;
     phone.send(hello("phone", &session)).await;
-    phone.hears_ko(Errno::InvalidAssertion).await;
+    phone.expect_error(Errno::InvalidAssertion).await;
     phone.send(hello("phone", &device)).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     let mut tablet = Socket::device(&server).await;
     tablet.send(hello("tablet", &device)).await;
-    tablet.hears_ko(Errno::InvalidAssertion).await;
-    post(&device).await.is_ko(Errno::InvalidAssertion);
+    tablet.expect_error(Errno::InvalidAssertion).await;
+    post(&device).await.assert_error(Errno::InvalidAssertion);
 }
 
 #[tokio::test]
 async fn a_token_that_is_not_for_this_server_or_not_by_this_issuer_is_refused() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     let refused = async |what: &str, token: String| {
         let answer = server.call("POST", "/session").json(&json!({"assertion": token})).await;
         assert_eq!(answer.json()["errno"], Errno::InvalidAssertion.number(), "{what}");
@@ -70,9 +70,9 @@ async fn without_issuers_no_token_is_accepted_and_with_them_assertions_still_are
     let issuer = Issuer::start().await;
     let none = Server::quick().await;
     let wish = json!({"assertion": issuer.token(&json!({}))});
-    none.call("POST", "/session").json(&wish).await.is_ko(Errno::InvalidAssertion);
+    none.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
     assert_eq!(issuer.questions(), 0);
-    let server = issuer.server(Options::default()).await;
+    let server = issuer.server(ServerOptions::default()).await;
     assert_eq!(server.sign_in("alice").await.email(), email("alice"));
 }
 
@@ -81,7 +81,7 @@ async fn where_an_issuer_gives_no_email_the_account_is_its_subject() {
     let issuer = Issuer::start().await;
     let by_subject =
         issuer.described(&json!({"email_domains": [], "subject_domain": "accounts.example"}));
-    let server = Server::start(trusting(Options::default(), &[by_subject])).await;
+    let server = Server::start(trusting(ServerOptions::default(), &[by_subject])).await;
     let token = issuer.token(&json!({"email": Value::Null}));
     let wish = json!({"assertion": token, "email": "24@accounts.example"});
     let opened = server.call("POST", "/session").json(&wish).await.ok();
@@ -95,25 +95,25 @@ async fn two_issuers_share_an_account_only_where_the_operator_gave_both_the_doma
         first.described(&json!({})),
         second.described(&json!({"name": "other", "email_domains": ["other.example"]})),
     ];
-    let server = Server::start(trusting(Options::default(), &both)).await;
+    let server = Server::start(trusting(ServerOptions::default(), &both)).await;
     let post = |token: String| server.call("POST", "/session").json(&json!({"assertion": token}));
     post(first.token(&json!({}))).await.ok();
-    post(second.token(&json!({}))).await.is_ko(Errno::InvalidAssertion);
+    post(second.token(&json!({}))).await.assert_error(Errno::InvalidAssertion);
     post(second.token(&json!({"email": "alice@other.example"}))).await.ok();
     // Nor does one issuer sign for the other.
     let mixed = first.token_by(&second.key, "first", &json!({}));
-    post(mixed).await.is_ko(Errno::InvalidAssertion);
+    post(mixed).await.assert_error(Errno::InvalidAssertion);
 }
 
 #[tokio::test]
 async fn no_email_and_no_token_is_in_the_log() {
     let issuer = Issuer::start().await;
-    let server = issuer.server(Options::default().with("log", "debug")).await;
+    let server = issuer.server(ServerOptions::default().with("log", "debug")).await;
     let token = issuer.token(&json!({}));
     server.call("POST", "/session").json(&json!({"assertion": token})).await.ok();
     let bad = issuer.token(&json!({"email_verified": false}));
     let refused = server.call("POST", "/session").json(&json!({"assertion": bad})).await;
-    refused.is_ko(Errno::InvalidAssertion);
+    refused.assert_error(Errno::InvalidAssertion);
     let log = server.log();
     assert!(log.contains("email_not_verified"), "{log}");
     for secret in [EMAIL, &token, &bad] {

@@ -3,14 +3,19 @@
 use std::time::{Duration, Instant};
 
 use presence_protocol::Errno;
-use presence_tests::{Application, Options, PATIENCE, Refused, Server, Socket, Way};
+use presence_tests::{
+    Application, RejectedUpgrade, Server, ServerOptions, Socket, SocketRequest, TIMEOUT,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const CLIENT: &str = "x-forwarded-for";
 
 /// Opens sockets until one is refused; gives how many were opened.
-async fn opened(server: &Server, way: impl Fn(usize) -> Way) -> (usize, Option<Refused>) {
+async fn opened(
+    server: &Server,
+    way: impl Fn(usize) -> SocketRequest,
+) -> (usize, Option<RejectedUpgrade>) {
     let mut sockets = Vec::new();
     while sockets.len() < 20 {
         match Socket::try_open(server, way(sockets.len())).await {
@@ -23,22 +28,23 @@ async fn opened(server: &Server, way: impl Fn(usize) -> Way) -> (usize, Option<R
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("trusted-proxies", "127.0.0.0/8,10.0.0.0/8")
         .with("connects-per-second", 3)
         .with("log", "debug");
     let server = Server::start(options).await;
-    let (several, refused) =
-        opened(&server, |number| Way::device().header(CLIENT, &format!("203.0.113.{number}")))
-            .await;
+    let (several, refused) = opened(&server, |number| {
+        SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"))
+    })
+    .await;
     assert!(refused.is_none(), "refused after {several}");
     // What the client made up stands before what the proxy added; another proxy in between does not hide it.
     let (few, refused) = opened(&server, |number| {
-        Way::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
+        SocketRequest::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
     })
     .await;
     assert!((3..20).contains(&few), "{few}");
-    refused.unwrap().is_ko(Errno::TooManyConnections);
+    refused.unwrap().assert_error(Errno::TooManyConnections);
     let log = server.log();
     assert!(log.contains("address=198.51.100.1"), "{log}");
     assert!(!log.contains("192.0.2.") && !log.contains("address=127.0.0.1"), "{log}");
@@ -46,16 +52,18 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
 
 #[tokio::test]
 async fn what_anybody_else_says_of_the_address_is_ignored() {
-    for options in [Options::default(), Options::default().with("trusted-proxies", "10.0.0.0/8")] {
+    for options in
+        [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
+    {
         let options = options.with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
         let (few, refused) = opened(&server, |number| {
-            let way = Way::device().header(CLIENT, &format!("203.0.113.{number}"));
+            let way = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
             way.header("forwarded", &format!("for=203.0.113.{number}"))
         })
         .await;
         assert!((3..20).contains(&few), "{few}");
-        refused.unwrap().is_ko(Errno::TooManyConnections);
+        refused.unwrap().assert_error(Errno::TooManyConnections);
         let log = server.log();
         assert!(log.contains("address=127.0.0.1") && !log.contains("203.0.113."), "{log}");
     }
@@ -63,7 +71,7 @@ async fn what_anybody_else_says_of_the_address_is_ignored() {
 
 /// With limits that a test reaches, and does not leave by itself while it runs.
 async fn strict() -> Server {
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
     Server::start(options).await
@@ -91,12 +99,12 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
         if answer.status == 429 {
             break answer;
         }
-        answer.is_ko(Errno::InvalidApiKey);
+        answer.assert_error(Errno::InvalidApiKey);
         refused += 1;
         assert!(refused < 50, "nobody minds");
     };
     assert!(refused >= 5, "{refused}");
-    slow_down.is_ko(Errno::SlowDown);
+    slow_down.assert_error(Errno::SlowDown);
     wait_of(&slow_down.json());
     assert_ne!(slow_down.header("retry-after"), "");
     application.call("GET", "/presence").await.ok();
@@ -148,7 +156,7 @@ async fn signs_in_at_last(server: &Server, body: &Value) {
     let begun = Instant::now();
     let mut answer = server.call("POST", "/session").json(body).await;
     while answer.status == 429 {
-        assert!(begun.elapsed() < PATIENCE, "the time to wait is never over");
+        assert!(begun.elapsed() < TIMEOUT, "the time to wait is never over");
         tokio::time::sleep(wait_of(&answer.json())).await;
         answer = server.call("POST", "/session").json(body).await;
     }
@@ -178,7 +186,7 @@ async fn good_one_is_refused_too(server: &Server) -> Duration {
         server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
         let answer = server.call("POST", "/session").json(&good).await;
         if answer.status == 429 {
-            answer.is_ko(Errno::SlowDown);
+            answer.assert_error(Errno::SlowDown);
             return wait_of(&answer.json());
         }
         // On a busy machine the time to wait may have been over by then.
@@ -195,10 +203,10 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
     loop {
         // Once in a frame, once in the upgrade.
         let errno = if tried % 2 == 0 {
-            let mut socket = Socket::open(&server, Way::app(&application)).await;
+            let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
             socket.ask(json!({"action": "auth", "token": wrong})).await["errno"].clone()
         } else {
-            let way = Way::app(&application).bearer(&wrong);
+            let way = SocketRequest::app(&application).bearer(&wrong);
             Socket::try_open(&server, way).await.unwrap_err().body["errno"].clone()
         };
         if errno == Errno::SlowDown.number() {
@@ -209,12 +217,12 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
         assert!(tried < 50, "nobody minds");
     }
     assert!(tried >= 5, "{tried}");
-    Socket::app(&server, &application, Way::app(&application)).await;
+    Socket::app(&server, &application, SocketRequest::app(&application)).await;
 }
 
 #[tokio::test]
 async fn sign_ins_of_one_address_are_counted() {
-    let server = Server::start(Options::default().with("sign-ins-per-second", 2)).await;
+    let server = Server::start(ServerOptions::default().with("sign-ins-per-second", 2)).await;
     let (mut bodies, mut calls) = (Vec::new(), JoinSet::new());
     for number in 0..20 {
         bodies.push(json!({"assertion": server.assertion(&format!("user{number}")).await}));
@@ -226,7 +234,7 @@ async fn sign_ins_of_one_address_are_counted() {
     let (done, refused): (Vec<_>, Vec<_>) =
         calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
-    refused.iter().for_each(|(_, answer)| answer.is_ko(Errno::SlowDown));
+    refused.iter().for_each(|(_, answer)| answer.assert_error(Errno::SlowDown));
     // What was refused for its speed was not used up. Another may have come first when its time to wait was over.
     let (body, answer) = &refused[0];
     tokio::time::sleep(wait_of(&answer.json())).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use presence_tests::{Application, Options, Said, Server, Stopped, run};
+use presence_tests::{Application, CommandOutput, Server, ServerOptions, StoppedServer, run};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -71,7 +71,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     assert!(said.out.starts_with("backup: backup.db, "), "{said:?}");
 
     let mut restored = Server::quick().await;
-    assert_eq!(restored.terminate().await, Stopped::With(0));
+    assert_eq!(restored.terminate().await, StoppedServer::With(0));
     std::fs::copy(server.database().with_file_name("backup.db"), restored.database()).unwrap();
     let url = format!("--database=sqlite://{}", restored.database().display());
     let checked = run(restored.database().parent().unwrap(), &["check", &url], &[]).await;
@@ -121,11 +121,11 @@ async fn a_check_tells_the_schema_and_changes_nothing() {
 }
 
 /// Nobody is slowed down, and the queues hold it all.
-fn busy() -> Options {
-    Options::default().with("notify-burst", 1_000_000).with("notify-per-second", 1_000_000)
+fn busy() -> ServerOptions {
+    ServerOptions::default().with("notify-burst", 1_000_000).with("notify-per-second", 1_000_000)
 }
 
-async fn back_up(server: &Server, to: &str) -> Said {
+async fn back_up(server: &Server, to: &str) -> CommandOutput {
     let database = format!("--database=sqlite://{}", server.database().display());
     let arguments = ["backup", "--to", to, &database];
     run(server.database().parent().unwrap(), &arguments, &[]).await

@@ -1,6 +1,6 @@
 //! Settings and commands.
 
-use presence_tests::{Options, Server, Socket, email, run};
+use presence_tests::{Server, ServerOptions, Socket, email, run};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -122,7 +122,7 @@ async fn the_assertion_command_says_in_one_line_why_there_is_none() {
     run(directory.path(), &stranger, &[]).await.failed(1, "");
     let nobody = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
     run(directory.path(), &nobody, &[]).await.failed(1, "no server answers");
-    let strict = Server::start(Options::default().production()).await;
+    let strict = Server::start(ServerOptions::default().production()).await;
     let listen = format!("--listen={}", strict.address());
     let forbidden = ["assertion", "--email=alice@dev.localhost", &listen];
     run(directory.path(), &forbidden, &[]).await.failed(1, "");

@@ -1,7 +1,7 @@
 //! Limits that are settings, reached from outside with other values than the defaults.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, PATIENCE, Server, Socket, Way};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("app-name-characters", 5)
         .with("app-description-characters", 6)
         .with("app-domain-characters", 12);
@@ -25,13 +25,13 @@ async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
         register("x", "longer.example", ""),
         register("x", "a.example", "ééééééé"),
     ] {
-        wish.await.is_ko(Errno::InvalidField);
+        wish.await.assert_error(Errno::InvalidField);
     }
 }
 
 #[tokio::test]
 async fn frames_and_bodies_are_as_large_as_the_operator_says() {
-    let options = Options::default()
+    let options = ServerOptions::default()
         .with("device-frame-bytes", 300)
         .with("app-frame-bytes", 400)
         .with("body-bytes", 5_000);
@@ -42,27 +42,28 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     // Ends with blanks, so that it is a frame like others up to the limit.
     let fill = |frame: &str, size: usize| format!("{frame}{}", " ".repeat(size - frame.len()));
     phone.send_raw(&fill("{\"status\":\"online\"}", 300)).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     phone.send_raw(&fill("{\"status\":\"online\"}", 301)).await;
-    phone.is_closed_with(CloseCode::TooLarge).await;
-    let mut stream = Socket::app(&server, &application, Way::app(&application).v1()).await;
-    stream.hear().await;
+    phone.expect_close(CloseCode::TooLarge).await;
+    let mut stream =
+        Socket::app(&server, &application, SocketRequest::app(&application).v1()).await;
+    stream.receive().await;
     let query = "{\"action\":\"query\",\"uids\":[]}";
     stream.send_raw(&fill(query, 400)).await;
-    assert_eq!(stream.hear().await["result"], "OK");
+    assert_eq!(stream.receive().await["result"], "OK");
     stream.send_raw(&fill(query, 401)).await;
-    stream.is_closed_with(CloseCode::TooLarge).await;
+    stream.expect_close(CloseCode::TooLarge).await;
     let wish = |size: usize| {
         let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
         alice.call("POST", "/apps").body("application/json", body)
     };
     assert_eq!(wish(5_000).await.status, 201);
-    wish(5_001).await.is_ko(Errno::TooLarge);
+    wish(5_001).await.assert_error(Errno::TooLarge);
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
-    let server = Server::start(Options::default().with("body-bytes", 10_000)).await;
+    let server = Server::start(ServerOptions::default().with("body-bytes", 10_000)).await;
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let head = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
         Transfer-Encoding: chunked\r\n\r\n";
@@ -75,7 +76,7 @@ async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
         }
     }
     let mut answer = [0; 4_096];
-    let read = timeout(PATIENCE, connection.read(&mut answer)).await.unwrap().unwrap_or(0);
+    let read = timeout(TIMEOUT, connection.read(&mut answer)).await.unwrap().unwrap_or(0);
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("\"errno\":14"), "{answer}");
@@ -100,22 +101,22 @@ async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
 
 #[tokio::test]
 async fn an_application_has_as_many_sockets_as_the_operator_says() {
-    let server = Server::start(Options::default().with("sockets-per-app", 2)).await;
+    let server = Server::start(ServerOptions::default().with("sockets-per-app", 2)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut sockets = Vec::new();
     for _ in 0..2 {
-        sockets.push(Socket::app(&server, &application, Way::app(&application)).await);
+        sockets.push(Socket::app(&server, &application, SocketRequest::app(&application)).await);
     }
-    let mut third = Socket::open(&server, Way::app(&application)).await;
+    let mut third = Socket::open(&server, SocketRequest::app(&application)).await;
     third.send(json!({"action": "auth", "token": application.api_key})).await;
-    third.hears_ko(Errno::TooManyConnections).await;
-    third.is_closed_with(CloseCode::TryAgainLater).await;
+    third.expect_error(Errno::TooManyConnections).await;
+    third.expect_close(CloseCode::TryAgainLater).await;
 }
 
 #[tokio::test]
 async fn an_application_resumes_over_as_many_updates_and_as_long_as_the_operator_says() {
     for (setting, value) in [("app-queue-updates", "3"), ("app-queue-seconds", "0.5")] {
-        let options = Options::default().with(setting, value).with("status-burst", 100);
+        let options = ServerOptions::default().with(setting, value).with("status-burst", 100);
         let server = Server::start(options).await;
         let (application, _, uid) = server.application_with("alice").await;
         let (mut stream, snapshot) = Socket::stream(&server, &application).await;
@@ -130,15 +131,15 @@ async fn an_application_resumes_over_as_many_updates_and_as_long_as_the_operator
         }
         drop(stream);
         let resumed = async || -> Value {
-            let way = Way::app(&application).v1();
+            let way = SocketRequest::app(&application).v1();
             let auth = json!({"cursor": cursor});
-            Socket::app_with(&server, &application, way, auth).await.hear().await
+            Socket::app_with(&server, &application, way, auth).await.receive().await
         };
         let gap = async {
             while resumed().await["gap"] != true {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         };
-        timeout(PATIENCE, gap).await.unwrap_or_else(|_| panic!("{setting} is not kept"));
+        timeout(TIMEOUT, gap).await.unwrap_or_else(|_| panic!("{setting} is not kept"));
     }
 }

@@ -1,6 +1,8 @@
 //! What the server logs: enough to follow a socket, and nothing that names or lets in anybody.
 
-use presence_tests::{Application, Authority, Options, Server, Socket, Way, email};
+use presence_tests::{
+    Application, CertificateAuthority, Server, ServerOptions, Socket, SocketRequest, email,
+};
 use serde_json::{Value, json};
 
 /// All that the server's own code logs.
@@ -12,7 +14,7 @@ async fn nothing_that_names_or_lets_in_anybody_is_logged() {
     for (level, format) in
         [(default, "pretty"), ("debug", "pretty"), (EVERYTHING, "pretty"), (EVERYTHING, "json")]
     {
-        let options = Options::default().with("log", level).with("log-format", format);
+        let options = ServerOptions::default().with("log", level).with("log-format", format);
         let mut server = Server::start(options).await;
         let secrets = live_a_day(&server).await;
         server.terminate().await;
@@ -22,8 +24,8 @@ async fn nothing_that_names_or_lets_in_anybody_is_logged() {
 
 #[tokio::test]
 async fn what_is_said_over_tls_is_not_logged_either() {
-    let authority = Authority::default();
-    let options = Options::default().with("log", "debug").with("log-format", "json");
+    let authority = CertificateAuthority::default();
+    let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let options = options.over_tls(&authority).with("failed-credentials-burst", 1);
     let mut server = Server::start(options).await;
     let mut secrets = live_a_day(&server).await;
@@ -45,7 +47,7 @@ fn tells_none_of(server: &Server, secrets: &[String]) {
 
 #[tokio::test]
 async fn each_line_for_machines_is_an_object_and_names_its_socket() {
-    let options = Options::default().with("log", "debug").with("log-format", "json");
+    let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let mut server = Server::start(options).await;
     live_a_day(&server).await;
     server.terminate().await;
@@ -74,7 +76,7 @@ async fn each_line_for_machines_is_an_object_and_names_its_socket() {
 
 #[tokio::test]
 async fn what_goes_wrong_on_a_socket_names_it_at_the_usual_level_too() {
-    let mut server = Server::start(Options::default().with("log", "warn")).await;
+    let mut server = Server::start(ServerOptions::default().with("log", "warn")).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut other = tables(&server).await;
@@ -109,7 +111,7 @@ async fn live_a_day(server: &Server) -> Vec<String> {
     misuse(server, &application, &assertion).await;
     let item = json!({"uid": uid, "message": "my private message", "action": ""});
     application.notify(&json!([item])).await.ok();
-    phone.hear_until(|frame| frame["notifications"].is_array()).await;
+    phone.receive_until(|frame| frame["notifications"].is_array()).await;
     alice.pause(&application, true).await;
     alice.revoke(&application).await;
     phone.close(None).await;
@@ -126,7 +128,7 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
     let stolen = json!({"email": email("mallory"), "assertion": assertion, "status": "online"});
     assert_eq!(thief.ask(stolen).await["result"], "KO");
     thief.send_raw("{\"assertion\":\"half of a").await;
-    assert_eq!(thief.hear().await["result"], "KO");
+    assert_eq!(thief.receive().await["result"], "KO");
     let (mut stream, _) = Socket::stream(server, application).await;
     let wrong = application.api_key.replace(|c: char| c.is_ascii_digit(), "0");
     server.call("GET", "/apps").bearer(&wrong).await;
@@ -142,9 +144,13 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
 /// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word that is not believed.
 async fn knock(server: &Server, application: &Application, wrong: &str) {
     for way in [
-        Way::app(application).bearer(wrong),
-        Way::app(application).bearer(&application.api_key).header("origin", "https://evil.example"),
-        Way::device().header("origin", "null").header("x-forwarded-for", "mallory@dev.localhost"),
+        SocketRequest::app(application).bearer(wrong),
+        SocketRequest::app(application)
+            .bearer(&application.api_key)
+            .header("origin", "https://evil.example"),
+        SocketRequest::device()
+            .header("origin", "null")
+            .header("x-forwarded-for", "mallory@dev.localhost"),
     ] {
         assert!(Socket::try_open(server, way).await.is_err());
     }

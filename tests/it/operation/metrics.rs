@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use presence_protocol::{CloseCode, Errno, Puid};
-use presence_tests::{Application, Options, PATIENCE, Server, Socket, Stopped, Way, email};
+use presence_tests::{
+    Application, Server, ServerOptions, Socket, SocketRequest, StoppedServer, TIMEOUT, email,
+};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -70,14 +72,14 @@ impl Scene {
         let hello =
             json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
         self.phone.send(hello).await;
-        self.phone.hears_ok().await;
+        self.phone.expect_ok().await;
         self.stream.sees(self.uid, "online").await;
         for status in ["unavailable", "online", "unavailable", "online"] {
             self.phone.report(status).await;
             self.stream.sees(self.uid, status).await;
         }
         self.phone.send(json!({"status": "unavailable"})).await;
-        self.phone.hears_ko(Errno::SlowDown).await;
+        self.phone.expect_error(Errno::SlowDown).await;
     }
 
     /// 7 notifications in one call and 1 on the channel, all taken by one acknowledgement. Gives in how many frames they came.
@@ -88,13 +90,13 @@ impl Scene {
         assert_eq!(told["result"], "OK");
         let (mut ids, mut frames) = (Vec::new(), 0);
         while ids.len() < 8 {
-            let heard = self.phone.hear().await;
+            let heard = self.phone.receive().await;
             frames += 1;
             let items = heard["notifications"].as_array().unwrap();
             ids.extend(items.iter().map(|item| item["id"].clone()));
         }
         self.phone.send(json!({"type": "ack", "ids": ids})).await;
-        self.phone.hears_ok().await;
+        self.phone.expect_ok().await;
         frames
     }
 }
@@ -110,7 +112,7 @@ async fn each_number_is_what_was_done() {
     // Somebody else's assertion, for one's own name.
     let mut thief = Socket::device(&scene.server).await;
     thief.send(json!({"email": email("mallory"), "assertion": stolen, "status": "online"})).await;
-    thief.hears_ko(Errno::EmailMismatch).await;
+    thief.expect_error(Errno::EmailMismatch).await;
     let middle = Scrape::of(&scene.server).await;
     // The device is lost, and offline once its grace time is over.
     drop((scene.phone, thief));
@@ -187,7 +189,7 @@ async fn gone(server: &Server) -> Scrape {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, gone).await.unwrap()
+    timeout(TIMEOUT, gone).await.unwrap()
 }
 
 #[tokio::test]
@@ -227,11 +229,12 @@ async fn every_metric_is_described_and_names_nobody() {
 
 #[tokio::test]
 async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
-    let options = Options::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
+    let options =
+        ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
     let mut server = Server::start(options).await;
     let line = server.says().await;
     let url = line.strip_prefix("Metrics are on ").unwrap_or_else(|| panic!("{line}")).to_owned();
-    server.call("GET", "/metrics").await.is_ko(Errno::NotFound);
+    server.call("GET", "/metrics").await.assert_error(Errno::NotFound);
     let metrics = async |url: &str| {
         let answer = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let answer = answer.get(url).send().await.unwrap();
@@ -244,21 +247,21 @@ async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
     assert_eq!(metrics(&elsewhere).await.0, 404);
     // Also while the server goes.
     server.signal("TERM").await;
-    phone.is_closed_with(CloseCode::GoingAway).await;
+    phone.expect_close(CloseCode::GoingAway).await;
     let (_, text) = metrics(&url).await;
     assert_eq!(Scrape::parse(&text).count("presence_draining"), 1);
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
 }
 
 #[tokio::test]
 async fn draining_and_warming_up_can_be_seen() {
-    let mut server = Server::start(Options::default().with("drain-seconds", 2)).await;
+    let mut server = Server::start(ServerOptions::default().with("drain-seconds", 2)).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal("TERM").await;
-    phone.is_closed_with(CloseCode::GoingAway).await;
+    phone.expect_close(CloseCode::GoingAway).await;
     let scrape = Scrape::of(&server).await;
     assert_eq!(scrape.count("presence_draining"), 1);
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
     server.change(|options| options.with("warm-up-seconds", 600));
     server.restart().await;
     let scrape = Scrape::of(&server).await;
@@ -268,16 +271,16 @@ async fn draining_and_warming_up_can_be_seen() {
 
 #[tokio::test]
 async fn handshakes_and_certificates_are_counted() {
-    let authority = presence_tests::Authority::default();
-    let server = Server::start(Options::default().over_tls(&authority)).await;
+    let authority = presence_tests::CertificateAuthority::default();
+    let server = Server::start(ServerOptions::default().over_tls(&authority)).await;
     let before = Scrape::of(&server).await;
     let mut plain = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut rest);
-    // Ended in good order or not.
-    let _ = timeout(PATIENCE, ended).await.unwrap();
-    Socket::open(&server, Way::device()).await;
+    // SocketEnd in good order or not.
+    let _ = timeout(TIMEOUT, ended).await.unwrap();
+    Socket::open(&server, SocketRequest::device()).await;
     server.signal("HUP").await;
     server.logs("tls.reloaded").await;
     let after = Scrape::of(&server).await;

@@ -1,17 +1,19 @@
 //! Which pages may open sockets.
 
 use presence_protocol::Errno;
-use presence_tests::{Application, Options, Server, Socket, Way};
+use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 
 async fn is_let_in(server: &Server, application: &Application, origin: &str) -> bool {
     let mut let_in = Vec::new();
-    for way in
-        [Way::device(), Way::app(application), Way::app(application).bearer(&application.api_key)]
-    {
+    for way in [
+        SocketRequest::device(),
+        SocketRequest::app(application),
+        SocketRequest::app(application).bearer(&application.api_key),
+    ] {
         match Socket::try_open(server, way.header("origin", origin)).await {
             Ok(_) => let_in.push(true),
             Err(refused) => {
-                refused.is_ko(Errno::Forbidden);
+                refused.assert_error(Errno::Forbidden);
                 let_in.push(false);
             }
         }
@@ -39,8 +41,9 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
         assert!(!is_let_in(&server, &application, other).await, "{other}");
     }
     // Two origins are one too many.
-    let both = Way::device().header("origin", &own).header("origin", "https://evil.example");
-    Socket::try_open(&server, both).await.unwrap_err().is_ko(Errno::Forbidden);
+    let both =
+        SocketRequest::device().header("origin", &own).header("origin", "https://evil.example");
+    Socket::try_open(&server, both).await.unwrap_err().assert_error(Errno::Forbidden);
     // What is no page tells no origin.
     Socket::device_of(&server, "alice", "phone", "online").await;
 }
@@ -48,25 +51,26 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
 #[tokio::test]
 async fn the_operator_lets_pages_of_others_in() {
     let origins = "https://app.example,https://APP.example:8443";
-    let server = Server::start(Options::default().with("allowed-origins", origins)).await;
+    let server = Server::start(ServerOptions::default().with("allowed-origins", origins)).await;
     let (application, _, _) = server.application_with("alice").await;
     assert!(is_let_in(&server, &application, "https://app.example").await);
     assert!(is_let_in(&server, &application, "https://app.example:8443").await);
     assert!(is_let_in(&server, &application, &server.url()).await);
     assert!(!is_let_in(&server, &application, "http://app.example").await);
-    let server = Server::start(Options::default().with("allowed-origins", "*")).await;
+    let server = Server::start(ServerOptions::default().with("allowed-origins", "*")).await;
     let (application, _, _) = server.application_with("alice").await;
     assert!(is_let_in(&server, &application, "https://anything.example").await);
 }
 
 #[tokio::test]
 async fn in_production_only_the_public_url_is_ones_own() {
-    let options = Options::default().production().with("public-url", "https://presence.example");
+    let options =
+        ServerOptions::default().production().with("public-url", "https://presence.example");
     let server = Server::start(options).await;
-    let from = |origin: &str| Way::device().header("origin", origin);
+    let from = |origin: &str| SocketRequest::device().header("origin", origin);
     Socket::open(&server, from("https://presence.example")).await;
     for other in [server.url(), format!("http://localhost:{}", server.address().port())] {
         let refused = Socket::try_open(&server, from(&other)).await.unwrap_err();
-        refused.is_ko(Errno::Forbidden);
+        refused.assert_error(Errno::Forbidden);
     }
 }

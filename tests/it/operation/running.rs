@@ -1,7 +1,7 @@
 //! A server that runs: its health, its mode, and its neighbours.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server, Socket, email};
+use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -41,7 +41,7 @@ async fn a_container_says_in_a_file_what_runs() {
     let told = json!({"source": "https://git.example/presence", "version": "1.2.3",
         "commit": "0a1b2c3", "build": "https://ci.example/7"});
     std::fs::write(&file, told.to_string()).unwrap();
-    let server = Server::start(Options::default().with("version-file", file.display())).await;
+    let server = Server::start(ServerOptions::default().with("version-file", file.display())).await;
     assert_eq!(server.call("GET", "/__version__").await.ok(), told);
     // A file that cannot be read is as good as none.
     std::fs::write(&file, "{").unwrap();
@@ -50,10 +50,10 @@ async fn a_container_says_in_a_file_what_runs() {
 
 #[tokio::test]
 async fn without_development_mode_nobody_gets_an_assertion() {
-    let server = Server::start(Options::default().production()).await;
+    let server = Server::start(ServerOptions::default().production()).await;
     assert_eq!(server.call("GET", "/__heartbeat__").await.ok()["development"], false);
     let wish = json!({"email": email("alice")});
-    server.call("POST", "/dev/assertion").json(&wish).await.is_ko(Errno::NotFound);
+    server.call("POST", "/dev/assertion").json(&wish).await.assert_error(Errno::NotFound);
     assert_eq!(server.call("GET", "/dev").await.status, 404);
 }
 
@@ -67,9 +67,9 @@ async fn two_servers_on_two_databases_do_not_disturb_each_other() {
     let (mut other_stream, _) = Socket::stream(&other, &chess).await;
     let mut phone = Socket::device_of(&one, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
-    other_stream.stream_has_nothing_more().await;
+    other_stream.expect_no_stream_frame().await;
     let stranger = other.call("GET", "/grants").bearer(&alice.token).await;
-    stranger.is_ko(Errno::SessionExpired);
+    stranger.assert_error(Errno::SessionExpired);
     let mut tablet = Socket::device(&other).await;
     let assertion = one.assertion("alice").await;
     let elsewhere = json!({"assertion": assertion, "status": "online"});
@@ -77,5 +77,5 @@ async fn two_servers_on_two_databases_do_not_disturb_each_other() {
     let item = json!([{"uid": uid, "message": "to the other", "action": ""}]);
     let refused: Value = chess.notify(&item).await.json();
     assert_eq!(refused["results"][0]["errno"], Errno::UnknownUid.number(), "{refused}");
-    phone.has_nothing_more().await;
+    phone.expect_no_frame().await;
 }

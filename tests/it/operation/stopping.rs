@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Stopped};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
         ("INT", CloseCode::GoingAway),
         ("USR2", CloseCode::Restart),
     ] {
-        let mut server = Server::start(Options::default().with("drain-seconds", 1)).await;
+        let mut server = Server::start(ServerOptions::default().with("drain-seconds", 1)).await;
         let (application, _, _) = server.application_with("alice").await;
         let (mut stream, _) = Socket::stream(&server, &application).await;
         let mut devices = Vec::new();
@@ -25,25 +25,25 @@ async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
         let begun = Instant::now();
         server.signal(signal).await;
         for device in &mut devices {
-            device.is_closed_with(code).await;
+            device.expect_close(code).await;
         }
-        stream.is_closed_with(code).await;
-        assert_eq!(server.stopped().await, Stopped::With(0), "{signal}");
+        stream.expect_close(code).await;
+        assert_eq!(server.stopped().await, StoppedServer::With(0), "{signal}");
         assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
 }
 
 #[tokio::test]
 async fn while_it_stops_who_comes_is_told_so() {
-    let mut server = Server::start(Options::default().with("drain-seconds", 3)).await;
+    let mut server = Server::start(ServerOptions::default().with("drain-seconds", 3)).await;
     let user = server.sign_in("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal("TERM").await;
-    device.is_closed_with(CloseCode::GoingAway).await;
-    user.call("GET", "/grants").await.is_ko(Errno::ShuttingDown);
+    device.expect_close(CloseCode::GoingAway).await;
+    user.call("GET", "/grants").await.assert_error(Errno::ShuttingDown);
     // A load balancer sends nobody here any more.
-    server.call("GET", "/__lbheartbeat__").await.is_ko(Errno::ShuttingDown);
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    server.call("GET", "/__lbheartbeat__").await.assert_error(Errno::ShuttingDown);
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_stop_does_not_wait_for_who_says_nothing() {
     let _stranger = Socket::device(&server).await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let begun = Instant::now();
-    assert_eq!(server.terminate().await, Stopped::With(0));
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
@@ -62,7 +62,7 @@ async fn after_a_stop_everything_is_in_the_one_database_file() {
     let mut server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     application.notify(&json!([{"uid": uid, "message": "Keep me", "action": ""}])).await.ok();
-    assert_eq!(server.terminate().await, Stopped::With(0));
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
     let copy = server.database().with_file_name("copy.db");
     std::fs::copy(server.database(), &copy).unwrap();
     for entry in std::fs::read_dir(server.database().parent().unwrap()).unwrap() {
@@ -74,13 +74,13 @@ async fn after_a_stop_everything_is_in_the_one_database_file() {
     std::fs::rename(copy, server.database()).unwrap();
     server.restart().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = phone.hear().await;
+    let heard = phone.receive().await;
     assert_eq!(heard["notifications"][0]["message"], "Keep me", "{heard}");
 }
 
 #[tokio::test]
 async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_order_they_came() {
-    let mut server = Server::start(Options::default().with("drain-seconds", 4)).await;
+    let mut server = Server::start(ServerOptions::default().with("drain-seconds", 4)).await;
     let mut devices = Vec::new();
     for number in 0..60 {
         let name = format!("user{number}");
@@ -91,7 +91,7 @@ async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_or
     let mut told = tokio::task::JoinSet::new();
     for (number, mut device) in devices.into_iter().enumerate() {
         told.spawn(async move {
-            device.is_closed_with(CloseCode::GoingAway).await;
+            device.expect_close(CloseCode::GoingAway).await;
             (begun.elapsed(), number)
         });
     }
@@ -107,5 +107,5 @@ async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_or
     assert!((8..20).contains(&apart), "{apart} in {times:?}");
     let order: Vec<usize> = told.iter().map(|(_, number)| *number).collect();
     assert!(!order.is_sorted(), "{order:?}");
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
 }

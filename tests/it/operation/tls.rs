@@ -6,7 +6,8 @@ use std::time::Duration;
 use presence_client::{ConnectionState, Credential, DeviceChannel, DeviceOptions, Status, Tls};
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{
-    Authority, Ended, Options, PATIENCE, Server, Socket, Stopped, Way, email, run,
+    CertificateAuthority, Server, ServerOptions, Socket, SocketEnd, SocketRequest, StoppedServer,
+    TIMEOUT, email, run,
 };
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -19,14 +20,14 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-fn secure(authority: &Authority) -> Options {
-    Options::default().over_tls(authority)
+fn secure(authority: &CertificateAuthority) -> ServerOptions {
+    ServerOptions::default().over_tls(authority)
 }
 
 async fn greet(server: &Server, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await.unwrap().unwrap()
+    timeout(TIMEOUT, TlsConnector::from(config).connect(name, stream)).await.unwrap().unwrap()
 }
 
 /// The certificate that a new connection gets.
@@ -42,19 +43,19 @@ async fn shows(server: &Server, certificate: &CertificateDer<'static>) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, taken).await.unwrap_or_else(|_| panic!("not taken: {}", server.log()));
+    timeout(TIMEOUT, taken).await.unwrap_or_else(|_| panic!("not taken: {}", server.log()));
 }
 
 #[tokio::test]
 async fn both_channels_and_rest_go_over_tls() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority)).await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
     application.notify(&json!([{"uid": uid, "message": "Hello", "action": ""}])).await.ok();
-    assert_eq!(phone.hear().await["notifications"][0]["message"], "Hello");
+    assert_eq!(phone.receive().await["notifications"][0]["message"], "Hello");
     assert_eq!(alice.call("GET", "/account").await.ok()["email"], email("alice"));
     phone.close(None).await;
     stream.sees(uid, "offline").await;
@@ -62,7 +63,7 @@ async fn both_channels_and_rest_go_over_tls() {
 
 #[tokio::test]
 async fn the_sdk_goes_over_tls_to_the_server_itself() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority)).await;
     let alice = server.sign_in("alice").await;
     let url = server.url().parse().unwrap();
@@ -76,12 +77,12 @@ async fn the_sdk_goes_over_tls_to_the_server_itself() {
             events.next().await.unwrap();
         }
     };
-    timeout(PATIENCE, settled).await.unwrap();
+    timeout(TIMEOUT, settled).await.unwrap();
 }
 
 #[tokio::test]
 async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority)).await;
     for (version, known_as) in
         [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
@@ -97,14 +98,14 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
         // Without a good-bye of TLS, reading to the end would be an error.
-        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
 
 #[tokio::test]
 async fn a_browser_s_cookie_is_kept_to_tls() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority)).await;
     let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
     let answer = server.call("POST", "/session").header("origin", &server.url()).json(&body).await;
@@ -118,7 +119,7 @@ async fn a_browser_s_cookie_is_kept_to_tls() {
 
 #[tokio::test]
 async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-reload-seconds", 0)).await;
     let before = shown(&server).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -135,7 +136,7 @@ async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
 
 #[tokio::test]
 async fn changed_files_are_noticed() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let issued = authority.issue();
@@ -146,7 +147,7 @@ async fn changed_files_are_noticed() {
 
 #[tokio::test]
 async fn a_change_of_either_file_is_noticed() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
     let before = shown(&server).await;
     let renewed = authority.renew();
@@ -162,7 +163,7 @@ async fn a_change_of_either_file_is_noticed() {
 
 #[tokio::test]
 async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_once() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
     let before = shown(&server).await;
     let key = std::fs::read(authority.key()).unwrap();
@@ -179,7 +180,7 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_on
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, twice).await.unwrap();
+    timeout(TIMEOUT, twice).await.unwrap();
     let health = server.call("GET", "/__lbheartbeat__");
     assert_eq!(health.await.status, 200);
     let issued = authority.issue();
@@ -196,7 +197,7 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_on
 #[tokio::test]
 async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_one_line() {
     let (authority, other, directory) =
-        (Authority::default(), Authority::default(), tempdir().unwrap());
+        (CertificateAuthority::default(), CertificateAuthority::default(), tempdir().unwrap());
     let place = directory.path();
     std::fs::write(place.join("empty.pem"), "").unwrap();
     std::fs::write(place.join("text.pem"), "no certificate at all\n").unwrap();
@@ -230,7 +231,7 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_o
 
 #[tokio::test]
 async fn a_handshake_that_never_ends_is_not_waited_for() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
     // Nothing; the head of a record and no more; HTTP where TLS is spoken.
     let beginnings: [&[u8]; 3] = [
@@ -248,7 +249,7 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     for stream in &mut silent {
         let mut rest = Vec::new();
-        let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        let ended = timeout(TIMEOUT, stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "still open");
         assert!(!String::from_utf8_lossy(&rest).contains("HTTP"), "{rest:?}");
     }
@@ -257,7 +258,7 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let dripping = async {
@@ -267,55 +268,57 @@ async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(PATIENCE, dripping).await.unwrap();
+    timeout(TIMEOUT, dripping).await.unwrap();
 }
 
 #[tokio::test]
 async fn half_a_request_over_tls_is_not_waited_for() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("request-seconds", 1)).await;
     for half in ["", "GET /presence HTTP/1.1\r\nHost: loc"] {
         let mut stream = greet(&server, authority.client()).await;
         stream.write_all(half.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
         let mut rest = Vec::new();
-        let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        let ended = timeout(TIMEOUT, stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "still open after {half:?}");
     }
 }
 
 #[tokio::test]
 async fn silent_sockets_over_tls_are_let_go() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let options = secure(&authority).with("hello-seconds", 0.3).with("ping-seconds", 0.5);
     let server = Server::start(options).await;
     let mut stranger = Socket::device(&server).await;
-    stranger.is_closed_with(CloseCode::Silent).await;
-    let cutter = presence_tests::Cutter::to(&server).await;
+    stranger.expect_close(CloseCode::Silent).await;
+    let cutter = presence_tests::FaultProxy::to(&server).await;
     let hello = json!({"status": "online"});
-    let mut dead = Socket::greeted(&server, Way::device().through(&cutter), "bob", hello).await;
+    let mut dead =
+        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
+            .await;
     let bob = server.sign_in("bob").await;
     cutter.stall();
-    bob.loses("default").await;
+    bob.wait_until_lost("default").await;
     cutter.carry();
-    assert_ne!(dead.ended().await, Ended::Closed(Some(1000)));
+    assert_ne!(dead.ended().await, SocketEnd::Closed(Some(1000)));
 }
 
 #[tokio::test]
 async fn the_limits_of_frames_and_bodies_hold_over_tls() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let options = secure(&authority).with("device-frame-bytes", 5_000).with("body-bytes", 5_000);
     let server = Server::start(options).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.send_raw(&" ".repeat(5_001)).await;
-    phone.is_closed_with(CloseCode::TooLarge).await;
+    phone.expect_close(CloseCode::TooLarge).await;
     let body = json!({"assertion": "x".repeat(5_000)});
-    server.call("POST", "/session").json(&body).await.is_ko(Errno::TooLarge);
+    server.call("POST", "/session").json(&body).await.assert_error(Errno::TooLarge);
 }
 
 #[tokio::test]
 async fn a_stop_over_tls_says_good_bye_twice_to_the_channel_and_to_tls() {
-    let authority = Authority::default();
+    let authority = CertificateAuthority::default();
     let mut server = Server::start(secure(&authority).with("drain-seconds", 0.5)).await;
     let mut sockets = Vec::new();
     for number in 0..10 {
@@ -323,8 +326,8 @@ async fn a_stop_over_tls_says_good_bye_twice_to_the_channel_and_to_tls() {
     }
     server.signal("TERM").await;
     for socket in &mut sockets {
-        socket.is_closed_with(CloseCode::GoingAway).await;
-        socket.ends_in_good_order().await;
+        socket.expect_close(CloseCode::GoingAway).await;
+        socket.expect_clean_end().await;
     }
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
 }

@@ -1,7 +1,7 @@
 //! An Application that the operator has blocked.
 
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Socket, Way};
+use presence_tests::{Socket, SocketRequest};
 use serde_json::json;
 
 use super::desk::Desk;
@@ -13,17 +13,17 @@ async fn a_blocked_application_sees_nobody_until_the_block_ends() {
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     desk.switch(&server, &application.appid, "block").await;
-    stream.is_closed_with(CloseCode::ApplicationClosed).await;
-    application.call("GET", "/presence").await.is_ko(Errno::ApplicationNotActive);
+    stream.expect_close(CloseCode::ApplicationClosed).await;
+    application.call("GET", "/presence").await.assert_error(Errno::ApplicationNotActive);
     let lunch = json!([{"uid": alice, "message": "Lunch?", "action": ""}]);
-    application.notify(&lunch).await.is_ko(Errno::ApplicationNotActive);
-    let mut again = Socket::open(&server, Way::app(&application)).await;
+    application.notify(&lunch).await.assert_error(Errno::ApplicationNotActive);
+    let mut again = Socket::open(&server, SocketRequest::app(&application)).await;
     again.send(json!({"action": "auth", "token": application.api_key})).await;
-    again.hears_ko(Errno::ApplicationNotActive).await;
-    again.is_closed_with(CloseCode::ApplicationClosed).await;
+    again.expect_error(Errno::ApplicationNotActive).await;
+    again.expect_close(CloseCode::ApplicationClosed).await;
     let bob = server.sign_in("bob").await;
     let granted = bob.call("POST", &format!("/grant/{}", application.appid)).json(&json!({})).await;
-    granted.is_ko(Errno::ApplicationNotActive);
+    granted.assert_error(Errno::ApplicationNotActive);
     desk.switch(&server, &application.appid, "unblock").await;
     let (_stream, snapshot) = Socket::stream(&server, &application).await;
     assert_eq!(snapshot["presence"][0]["status"], "online", "{snapshot}");
@@ -40,8 +40,8 @@ async fn the_developer_sees_the_block_and_cannot_end_it() {
     let blocked = application.owner_call("GET", "").await.ok();
     assert_eq!(blocked["state"], "inactive", "{blocked}");
     assert!(blocked["blocked_at"].is_u64(), "{blocked}");
-    application.owner_call("POST", "/activate").await.is_ko(Errno::ApplicationNotActive);
-    application.call("GET", "/presence").await.is_ko(Errno::ApplicationNotActive);
+    application.owner_call("POST", "/activate").await.assert_error(Errno::ApplicationNotActive);
+    application.call("GET", "/presence").await.assert_error(Errno::ApplicationNotActive);
     let grants = alice.call("GET", "/grants").await.ok();
     assert_eq!(grants["grants"][0]["state"], "inactive", "{grants}");
     desk.switch(&server, &application.appid, "unblock").await;
@@ -66,12 +66,12 @@ async fn another_domain_does_not_lead_around_the_block() {
     let (server, desk) = Desk::open().await;
     let (application, _, _) = server.application_with("alice").await;
     desk.switch(&server, &application.appid, "block").await;
-    let elsewhere = presence_tests::Domain::start().await;
+    let elsewhere = presence_tests::DomainServer::start().await;
     let changed = application.owner_call("PATCH", "").json(&json!({"domain": elsewhere.name()}));
     let changed = changed.await.ok();
     elsewhere.show(changed["domain_key"].as_str().unwrap());
     assert_eq!(application.owner_call("POST", "/verify").await.ok()["state"], "verified");
-    application.owner_call("POST", "/activate").await.is_ko(Errno::ApplicationNotActive);
+    application.owner_call("POST", "/activate").await.assert_error(Errno::ApplicationNotActive);
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn a_restart_keeps_the_block() {
     server.kill().await;
     server.restart().await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
-    application.call("GET", "/presence").await.is_ko(Errno::ApplicationNotActive);
-    application.owner_call("POST", "/activate").await.is_ko(Errno::ApplicationNotActive);
+    application.call("GET", "/presence").await.assert_error(Errno::ApplicationNotActive);
+    application.owner_call("POST", "/activate").await.assert_error(Errno::ApplicationNotActive);
     assert_eq!(desk.get(&server, "/admin/figures").await.status, 401, "a restart signs out");
     desk.sign_in_again(&server).await;
     desk.switch(&server, &application.appid, "unblock").await;

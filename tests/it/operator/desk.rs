@@ -1,6 +1,6 @@
 //! An operator at the pages, without a browser.
 
-use presence_tests::{Answer, Call, Options, Server, run};
+use presence_tests::{RestCall, RestResponse, Server, ServerOptions, run};
 use tempfile::tempdir;
 
 /// What the command makes: a token, and the digest for the settings.
@@ -23,13 +23,13 @@ pub(crate) struct Desk {
 impl Desk {
     /// A server with an operator, who signs in.
     pub(crate) async fn open() -> (Server, Self) {
-        let (token, server) = Self::closed(Options::default()).await;
+        let (token, server) = Self::closed(ServerOptions::default()).await;
         let desk = Self::sign_in(&server, &token).await;
         (server, desk)
     }
 
     /// A server with an operator, whose token this is.
-    pub(crate) async fn closed(options: Options) -> (String, Server) {
+    pub(crate) async fn closed(options: ServerOptions) -> (String, Server) {
         let (token, digest) = make_token().await;
         (token, Server::start(options.with("admin-token-digest", digest)).await)
     }
@@ -47,12 +47,12 @@ impl Desk {
         *self = Self::sign_in(server, &self.token).await;
     }
 
-    pub(crate) fn get(&self, server: &Server, path: &str) -> Call {
+    pub(crate) fn get(&self, server: &Server, path: &str) -> RestCall {
         server.call("GET", path).header("cookie", &self.cookie)
     }
 
     /// Posts a form of a page of this server.
-    pub(crate) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> Answer {
+    pub(crate) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> RestResponse {
         let call = server.call("POST", path).header("cookie", &self.cookie);
         call.header("origin", &self.origin).form(&[("csrf_token", csrf_token)]).await
     }
@@ -75,7 +75,7 @@ impl Desk {
 }
 
 /// The cookie of this name that an answer sets, as the browser sends it back; it is set with these attributes.
-pub(crate) fn cookie_given(answer: &Answer, name: &str, attributes: &[&str]) -> String {
+pub(crate) fn cookie_given(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter();
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
     let named = |cookie: &&&str| cookie.starts_with(&format!("{name}="));
@@ -87,7 +87,7 @@ pub(crate) fn cookie_given(answer: &Answer, name: &str, attributes: &[&str]) -> 
 }
 
 /// Tries to sign in with a token.
-pub(crate) async fn try_sign_in(server: &Server, token: &str) -> Answer {
+pub(crate) async fn try_sign_in(server: &Server, token: &str) -> RestResponse {
     let call = server.call("POST", "/admin/sign-in").header("origin", &server.url());
     call.header("accept", "text/html").form(&[("token", token)]).await
 }

@@ -1,7 +1,7 @@
 //! Who is let in as the operator.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server, refused_in_time, run};
+use presence_tests::{Server, ServerOptions, run, wait_until_refused};
 use tempfile::tempdir;
 
 use super::desk::{Desk, cookie_given, make_token, try_sign_in};
@@ -20,7 +20,7 @@ async fn without_an_operator_there_is_nothing() {
     ] {
         let call = server.call(method, path).header("origin", &server.url());
         let call = if method == "POST" { call.form(&[("token", "x")]) } else { call };
-        call.await.is_ko(Errno::NotFound);
+        call.await.assert_error(Errno::NotFound);
     }
 }
 
@@ -35,8 +35,8 @@ async fn only_the_operators_token_opens() {
         assert!(refused.headers.get("set-cookie").is_none());
     }
     let user = server.sign_in("alice").await;
-    user.call("GET", "/admin/figures").await.is_ko(Errno::NotAuthenticated);
-    server.call("GET", "/admin/figures").await.is_ko(Errno::NotAuthenticated);
+    user.call("GET", "/admin/figures").await.assert_error(Errno::NotAuthenticated);
+    server.call("GET", "/admin/figures").await.assert_error(Errno::NotAuthenticated);
     let sent_away = server.call("GET", "/admin/applications").await;
     assert_eq!((sent_away.status, sent_away.header("location")), (303, "/admin"));
     assert_eq!(desk.get(&server, "/admin/figures").await.status, 200);
@@ -46,7 +46,8 @@ async fn only_the_operators_token_opens() {
 async fn over_tls_the_cookie_is_kept_to_this_host() {
     let (token, digest) = make_token().await;
     let origin = "https://presence.example";
-    let options = Options::default().with("public-url", origin).with("admin-token-digest", digest);
+    let options =
+        ServerOptions::default().with("public-url", origin).with("admin-token-digest", digest);
     let server = Server::start(options).await;
     let entered = server.call("POST", "/admin/sign-in").header("origin", origin);
     let entered = entered.form(&[("token", &token)]).await;
@@ -70,11 +71,12 @@ async fn who_guesses_has_to_wait() {
 
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
-    let (token, server) = Desk::closed(Options::default().with("admin-session-seconds", 1)).await;
+    let (token, server) =
+        Desk::closed(ServerOptions::default().with("admin-session-seconds", 1)).await;
     let entered = try_sign_in(&server, &token).await;
     let cookie = cookie_given(&entered, "presence-operator", &["Max-Age=1"]);
     let figures = || server.call("GET", "/admin/figures").header("cookie", &cookie);
-    refused_in_time(figures).await.is_ko(Errno::NotAuthenticated);
+    wait_until_refused(figures).await.assert_error(Errno::NotAuthenticated);
     let entrance = server.call("GET", "/admin").header("cookie", &cookie).await;
     assert!(entrance.text.contains("name=\"token\""), "{}", entrance.text);
 }
@@ -113,7 +115,7 @@ async fn the_figures_count_what_happens_and_nothing_there_is_an_e_mail() {
     let (application, _, _) = server.application_with("alice").await;
     let (_stream, _) = presence_tests::Socket::stream(&server, &application).await;
     let _device = presence_tests::Socket::device_of(&server, "alice", "phone", "online").await;
-    server.call("GET", "/nothing").await.is_ko(Errno::NotFound);
+    server.call("GET", "/nothing").await.assert_error(Errno::NotFound);
     let figures = desk.get(&server, "/admin/figures").await.ok();
     assert_eq!(figures["levels"]["device_connections"], 1.0, "{figures}");
     assert_eq!(figures["levels"]["app_connections"], 1.0, "{figures}");

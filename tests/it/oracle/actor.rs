@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use presence_protocol::CloseCode;
-use presence_tests::{Cutter, Dice, Ended, Peer, Server, User};
+use presence_tests::{FallibleSocket, FaultProxy, SeededRng, Server, SocketEnd, User};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,15 +20,15 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 struct Device {
     name: String,
-    wire: Cutter,
-    socket: Option<Peer>,
+    wire: FaultProxy,
+    socket: Option<FallibleSocket>,
 }
 
 pub(super) struct Actor {
     pub(super) user: User,
     pub(super) truth: Truth,
     devices: Vec<Device>,
-    pub(super) dice: Dice,
+    pub(super) dice: SeededRng,
     pub(super) board: Arc<Board>,
     said: usize,
 }
@@ -38,11 +38,11 @@ impl Actor {
         server: &Server,
         user: User,
         board: Arc<Board>,
-        mut dice: Dice,
+        mut dice: SeededRng,
     ) -> Self {
         let mut devices = Vec::new();
         for number in 0..dice.between(1, 3) {
-            let wire = Cutter::to(server).await;
+            let wire = FaultProxy::to(server).await;
             devices.push(Device { name: format!("device{number}"), wire, socket: None });
         }
         Self { user, truth: Truth::default(), devices, dice, board, said: 0 }
@@ -89,8 +89,8 @@ impl Actor {
         frames[0]["token"] = self.user.token.clone().into();
         frames[0]["device"] = name.into();
         let address = self.devices[place].wire.address();
-        let mut socket = Peer::open(address, "/presence", false).await.unwrap();
-        socket.say_all(&frames).await.unwrap();
+        let mut socket = FallibleSocket::open(address, "/presence", false).await.unwrap();
+        socket.send_all(&frames).await.unwrap();
         self.hear_all(&mut socket, frames.len()).await;
         self.devices[place].socket = Some(socket);
     }
@@ -99,14 +99,14 @@ impl Actor {
     async fn report(&mut self, place: usize) {
         let Some(mut socket) = self.devices[place].socket.take() else { return };
         let frames = self.some_frames(place, true);
-        socket.say_all(&frames).await.unwrap();
+        socket.send_all(&frames).await.unwrap();
         self.hear_all(&mut socket, frames.len()).await;
         self.devices[place].socket = Some(socket);
     }
 
-    async fn hear_all(&self, socket: &mut Peer, count: usize) {
+    async fn hear_all(&self, socket: &mut FallibleSocket, count: usize) {
         for _ in 0..count {
-            let heard = socket.hear_soon().await;
+            let heard = socket.receive_soon().await;
             assert_eq!(heard, Ok(json!({"result": "OK"})), "{}", self.user.name);
         }
         self.board.frames(count);
@@ -122,7 +122,7 @@ impl Actor {
         } else {
             device.wire.hang_up();
         }
-        while socket.hear_soon().await.is_ok() {}
+        while socket.receive_soon().await.is_ok() {}
         self.truth.lost(&device.name);
         self.board.disturbed();
     }
@@ -139,7 +139,7 @@ impl Actor {
         if stalled {
             device.wire.stall();
         }
-        let said = device.socket.as_mut().unwrap().say_all(&frames).await;
+        let said = device.socket.as_mut().unwrap().send_all(&frames).await;
         said.unwrap();
         self.board.frames(frames.len());
         self.cut(place).await;
@@ -153,7 +153,7 @@ impl Actor {
         let Some(mut socket) = self.devices[place].socket.take() else { return };
         self.devices[place].wire.stall();
         let frames = self.some_frames(place, true);
-        socket.say_all(&frames).await.unwrap();
+        socket.send_all(&frames).await.unwrap();
         self.devices[place].wire.carry();
         self.hear_all(&mut socket, frames.len()).await;
         self.devices[place].socket = Some(socket);
@@ -172,8 +172,8 @@ impl Actor {
     async fn replace(&mut self, place: usize) {
         let Some(mut older) = self.devices[place].socket.take() else { return };
         self.connect(place).await;
-        let replaced = Ended::Closed(Some(CloseCode::Replaced.number()));
-        assert_eq!(older.hear_soon().await, Err(replaced), "{}", self.user.name);
+        let replaced = SocketEnd::Closed(Some(CloseCode::Replaced.number()));
+        assert_eq!(older.receive_soon().await, Err(replaced), "{}", self.user.name);
         self.board.disturbed();
     }
 
@@ -239,7 +239,7 @@ impl Actor {
         self.board.farewells.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A device is lost and back inside its grace time: the Application does not hear that the user went away.
+    /// A device is lost and back inside its grace time: the Application does not receive that the user went away.
     async fn blink(&mut self, place: usize) {
         let (app, name) = (self.dice.below(APPS), self.devices[place].name.clone());
         let hidden =

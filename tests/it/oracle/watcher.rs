@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use presence_tests::{Application, Ended, PATIENCE, Peer};
+use presence_tests::{Application, FallibleSocket, SocketEnd, TIMEOUT};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -56,7 +56,7 @@ impl Watcher {
     /// Waits until what is believed is as it should be; false where it is not in time.
     pub(super) async fn comes_to(&self, wanted: impl Fn(&Belief) -> bool) -> bool {
         let mut heard = self.heard.subscribe();
-        timeout(PATIENCE, heard.wait_for(|_| self.look(&wanted))).await.is_ok()
+        timeout(TIMEOUT, heard.wait_for(|_| self.look(&wanted))).await.is_ok()
     }
 
     /// Waits until everything that was on its way has come.
@@ -64,7 +64,7 @@ impl Watcher {
         let mark = *self.marks.0.borrow() + 1;
         self.marks.0.send_replace(mark);
         let mut answered = self.marks.1.subscribe();
-        let heard = timeout(PATIENCE, answered.wait_for(|answered| *answered >= mark)).await;
+        let heard = timeout(TIMEOUT, answered.wait_for(|answered| *answered >= mark)).await;
         drop(heard.unwrap_or_else(|_| panic!("{:?}: the mark does not come back", self.form)));
     }
 
@@ -75,12 +75,12 @@ impl Watcher {
             let ended = self.watch_once(&mut cursor).await;
             assert!(self.form == Form::Resuming, "{:?} has ended: {ended:?}", self.form);
             // Only a cut may end it: the server has no reason to.
-            assert_eq!(ended, Ended::Lost, "the server has closed a socket");
+            assert_eq!(ended, SocketEnd::Lost, "the server has closed a socket");
             *self.resumed.lock().unwrap() += 1;
         }
     }
 
-    async fn watch_once(&self, cursor: &mut Option<String>) -> Ended {
+    async fn watch_once(&self, cursor: &mut Option<String>) -> SocketEnd {
         let opened = self.open(cursor.as_deref()).await;
         let mut socket = match opened {
             Ok(socket) => socket,
@@ -91,7 +91,7 @@ impl Watcher {
         asked.mark_changed();
         loop {
             tokio::select! {
-                frame = socket.hear() => match frame {
+                frame = socket.receive() => match frame {
                     Ok(frame) => self.take(&frame, &mut hearing, cursor),
                     Err(ended) => return ended,
                 },
@@ -107,11 +107,12 @@ impl Watcher {
         }
     }
 
-    async fn open(&self, cursor: Option<&str>) -> Result<Peer, Ended> {
-        let mut socket = Peer::open(self.address, &self.path, self.form != Form::Plain).await?;
+    async fn open(&self, cursor: Option<&str>) -> Result<FallibleSocket, SocketEnd> {
+        let mut socket =
+            FallibleSocket::open(self.address, &self.path, self.form != Form::Plain).await?;
         let auth = json!({"action": "auth", "token": self.api_key, "cursor": cursor});
         socket.say(&auth).await?;
-        let answer = socket.hear().await?;
+        let answer = socket.receive().await?;
         assert_eq!(answer, json!({"action": "auth", "result": "OK"}));
         Ok(socket)
     }

@@ -1,7 +1,7 @@
 //! What the end of a connection does to a presence.
 
 use presence_protocol::CloseCode;
-use presence_tests::{Cutter, Server, Socket, Way};
+use presence_tests::{FaultProxy, Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::{lively, patient};
@@ -17,7 +17,7 @@ async fn a_clean_close_ends_a_presence_at_once() {
         phone.close(code).await;
         stream.sees(uid, "offline").await;
     }
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -25,26 +25,27 @@ async fn a_connection_that_ends_otherwise_is_kept_and_nobody_notices_who_is_back
     let server = Server::start(patient()).await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let hello = || json!({"status": "online", "message": "Hi"});
-    let way = || Way::device().through(&cutter);
-    let mut phone = Socket::greeted(&server, way(), "alice", hello()).await;
+    let way = || SocketRequest::device().through(&cutter);
+    let mut phone = Socket::open_authenticated(&server, way(), "alice", hello()).await;
     stream.sees(uid, "online").await;
-    for cut in [Cutter::reset, Cutter::hang_up, Cutter::half_close] {
+    for cut in [FaultProxy::reset, FaultProxy::hang_up, FaultProxy::half_close] {
         cut(&cutter);
-        alice.loses("default").await;
-        phone = Socket::greeted(&server, way(), "alice", hello()).await;
+        alice.wait_until_lost("default").await;
+        phone = Socket::open_authenticated(&server, way(), "alice", hello()).await;
     }
     for code in [1011, 3000, 4000] {
         phone.close(Some(code)).await;
-        alice.loses("default").await;
-        phone = Socket::greeted(&server, way(), "alice", hello()).await;
+        alice.wait_until_lost("default").await;
+        phone = Socket::open_authenticated(&server, way(), "alice", hello()).await;
     }
     drop(phone);
-    alice.loses("default").await;
-    stream.stream_has_nothing_more().await;
+    alice.wait_until_lost("default").await;
+    stream.expect_no_stream_frame().await;
     assert_eq!(application.presence_of(uid).await["status"], "online");
-    let _back = Socket::greeted(&server, way(), "alice", json!({"status": "unavailable"})).await;
+    let _back =
+        Socket::open_authenticated(&server, way(), "alice", json!({"status": "unavailable"})).await;
     stream.sees(uid, "unavailable").await;
 }
 
@@ -61,7 +62,7 @@ async fn who_is_not_back_in_time_is_told_offline_exactly_once() {
     assert_eq!(devices["devices"], json!([]));
     let _back = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -73,12 +74,12 @@ async fn a_device_that_the_user_ends_is_gone_at_once_also_in_its_grace_time() {
     stream.sees(uid, "online").await;
     alice.call("DELETE", "/devices/phone").await.ok();
     stream.sees(uid, "offline").await;
-    phone.is_closed_with(CloseCode::EndedByUser).await;
+    phone.expect_close(CloseCode::EndedByUser).await;
 
     let phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
     drop(phone);
-    alice.loses("phone").await;
+    alice.wait_until_lost("phone").await;
     alice.call("DELETE", "/devices/phone").await.ok();
     stream.sees(uid, "offline").await;
 }
@@ -91,17 +92,17 @@ async fn a_socket_that_the_server_closes_gets_the_grace_time() {
     let session = server.sign_in("alice").await;
     let mut phone = Socket::device(&server).await;
     phone.send(json!({"token": session.token, "status": "online", "device": "phone"})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     stream.sees(uid, "online").await;
     session.call("DELETE", "/session").await.ok();
-    phone.is_closed_with(CloseCode::NotAuthorised).await;
-    alice.loses("phone").await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_close(CloseCode::NotAuthorised).await;
+    alice.wait_until_lost("phone").await;
+    stream.expect_no_stream_frame().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.send_binary(b"x").await;
-    phone.is_closed_with(CloseCode::Unsupported).await;
-    alice.loses("phone").await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_close(CloseCode::Unsupported).await;
+    alice.wait_until_lost("phone").await;
+    stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -109,19 +110,25 @@ async fn the_end_of_a_replaced_connection_changes_nothing() {
     let server = Server::start(lively().with("grace-seconds", 0)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let hello = json!({"status": "online", "device": "phone"});
-    let mut older = Socket::greeted(&server, Way::device().through(&cutter), "alice", hello).await;
+    let mut older = Socket::open_authenticated(
+        &server,
+        SocketRequest::device().through(&cutter),
+        "alice",
+        hello,
+    )
+    .await;
     stream.sees(uid, "online").await;
     cutter.stall();
     let mut newer = Socket::device_of(&server, "alice", "phone", "online").await;
     // What the older says now comes too late, and so does its good-bye.
     older.send(json!({"status": "unavailable"})).await;
     cutter.carry();
-    older.is_closed_with(CloseCode::Replaced).await;
+    older.expect_close(CloseCode::Replaced).await;
     older.close(Some(1000)).await;
-    newer.has_nothing_more().await;
-    stream.stream_has_nothing_more().await;
+    newer.expect_no_frame().await;
+    stream.expect_no_stream_frame().await;
     let seen = application.presence_of(uid).await;
     assert_eq!((&seen["status"], &seen["message"]), (&json!("online"), &Value::Null));
 }

@@ -11,7 +11,7 @@ async fn the_status_is_the_best_of_all_devices() {
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "offline").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     let mut tablet = Socket::device_of(&server, "alice", "tablet", "unavailable").await;
     stream.sees(uid, "unavailable").await;
     phone.report("online").await;
@@ -19,13 +19,13 @@ async fn the_status_is_the_best_of_all_devices() {
     tablet.report("offline").await;
     tablet.report("online").await;
     phone.report("unavailable").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     tablet.close(None).await;
     stream.sees(uid, "unavailable").await;
     phone.report("offline").await;
     stream.sees(uid, "offline").await;
     phone.close(None).await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -37,18 +37,18 @@ async fn the_text_is_that_of_the_device_that_decides_and_among_equals_of_the_las
     let mut tablet = Socket::device_of(&server, "alice", "tablet", "offline").await;
     phone.send(json!({"status": "unavailable", "message": "Busy"})).await;
     assert_eq!(stream.sees(uid, "unavailable").await["message"], "Busy");
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     tablet.send(json!({"status": "online", "message": "Here"})).await;
     assert_eq!(stream.sees(uid, "online").await["message"], "Here");
     phone.send(json!({"status": "unavailable", "message": "Very busy"})).await;
-    phone.hears_ok().await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_ok().await;
+    stream.expect_no_stream_frame().await;
     phone.send(json!({"status": "online", "message": "There"})).await;
     assert_eq!(stream.sees(uid, "online").await["message"], "There");
-    tablet.hears_ok().await;
+    tablet.expect_ok().await;
     tablet.send(json!({"status": "online"})).await;
     assert_eq!(stream.sees(uid, "online").await["message"], Value::Null);
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     // One after the other: if the tablet were the first to go, the phone's text would be told once more.
     phone.ask(json!({"status": "offline", "message": "Asleep"})).await;
     tablet.send(json!({"status": "offline", "message": "Asleep"})).await;
@@ -64,15 +64,15 @@ async fn only_a_change_is_told_and_a_text_is_one() {
     let first = stream.sees(uid, "online").await;
     phone.report("online").await;
     phone.send(json!({"status": "online", "message": ""})).await;
-    phone.hears_ok().await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_ok().await;
+    stream.expect_no_stream_frame().await;
     phone.send(json!({"status": "online", "message": "Hi"})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     let second = stream.sees(uid, "online").await;
     assert!(second["version"].as_u64() > first["version"].as_u64());
     phone.send(json!({"status": "online", "message": "Hi"})).await;
-    phone.hears_ok().await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_ok().await;
+    stream.expect_no_stream_frame().await;
     for update in [first, second] {
         let since = update["since"].as_u64().unwrap();
         assert!(since.is_multiple_of(1000) && since > 1_600_000_000_000, "{update}");
@@ -105,5 +105,5 @@ async fn who_grants_while_online_is_seen_at_once() {
     let uid = bob.grant(&application).await;
     stream.sees(uid, "unavailable").await;
     assert_eq!(bob.grant(&application).await, uid);
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
 }

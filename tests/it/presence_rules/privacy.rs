@@ -1,15 +1,15 @@
 //! Receipts and answers must not show who hides.
 
 use presence_protocol::Puid;
-use presence_tests::{Application, Server, Socket, Way};
+use presence_tests::{Application, Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::lively;
 
 async fn stream_with_receipts(server: &Server, application: &Application) -> Socket {
-    let way = Way::app(application).v1();
+    let way = SocketRequest::app(application).v1();
     let mut stream = Socket::app_with(server, application, way, json!({"receipts": true})).await;
-    assert_eq!(stream.hear().await["snapshot"], true);
+    assert_eq!(stream.receive().await["snapshot"], true);
     stream
 }
 
@@ -31,27 +31,28 @@ async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     let (application, _, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
-    let mut phone = Socket::greeted(&server, Way::device(), "alice", hello).await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let first = notify(&application, uid, 60).await;
     assert_eq!(first["queue_size"], 1);
-    assert_eq!(phone.hear().await["notifications"][0]["id"], first["id"]);
+    assert_eq!(phone.receive().await["notifications"][0]["id"], first["id"]);
     phone.send(json!({"type": "ack", "ids": [first["id"]]})).await;
-    phone.hears_ok().await;
-    stream.stream_has_nothing_more().await;
+    phone.expect_ok().await;
+    stream.expect_no_stream_frame().await;
     // What was taken in hiding still counts: the size of the queue must not tell either.
     let second = notify(&application, uid, 60).await;
     assert_eq!(second["queue_size"], 2);
-    phone.hear().await;
+    phone.receive().await;
     phone.send(json!({"type": "ack", "ids": [second["id"]]})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     phone.report("online").await;
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
     phone.send(json!({"type": "visibility", "application_ids": [application.appid]})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     stream.sees(uid, "online").await;
     let mut told = Vec::new();
     while told.len() < 2 {
-        told.extend(receipts(&[stream.hear().await]));
+        told.extend(receipts(&[stream.receive().await]));
     }
     told.sort_by_key(|(id, _)| *id == second["id"]);
     assert_eq!(
@@ -76,7 +77,8 @@ async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
             "offline" => json!({"status": "offline"}),
             _ => json!({"status": "online"}),
         };
-        devices.push(Socket::greeted(&server, Way::device(), name, hello).await);
+        devices
+            .push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
     }
     let mut stream = stream_with_receipts(&server, &application).await;
     let mut answers = Vec::new();
@@ -92,12 +94,12 @@ async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
     assert_eq!(answers[0].0["result"], "OK");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     for device in &mut devices {
-        device.has_nothing_more().await;
+        device.expect_no_frame().await;
     }
     let mut seen = Socket::device_of(&server, "absent", "phone", "online").await;
     stream.sees(absent, "online").await;
     let answer = notify(&application, absent, 0).await;
-    assert_eq!(seen.hear().await["notifications"][0]["id"], answer["id"]);
+    assert_eq!(seen.receive().await["notifications"][0]["id"], answer["id"]);
 }
 
 #[tokio::test]
@@ -105,20 +107,22 @@ async fn withheld_receipts_survive_a_restart() {
     let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = || json!({"type": "visibility", "application_ids": [], "acks": true});
-    let mut phone = Socket::greeted(&server, Way::device(), "alice", hello()).await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
     let sent = notify(&application, uid, 60).await;
-    phone.hear().await;
+    phone.receive().await;
     phone.send(json!({"type": "ack", "ids": [sent["id"]]})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     server.kill().await;
     server.restart().await;
     let mut stream = stream_with_receipts(&server, &application).await;
-    let mut phone = Socket::greeted(&server, Way::device(), "alice", hello()).await;
-    phone.has_nothing_more().await;
-    stream.stream_has_nothing_more().await;
+    let mut phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
+    phone.expect_no_frame().await;
+    stream.expect_no_stream_frame().await;
     phone.close(None).await;
     let _phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
-    let told = stream.hear_until(|frame| frame["receipts"].is_array()).await;
+    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
     assert_eq!(receipts(&[told]), [(sent["id"].clone(), json!("acked"))]);
 }

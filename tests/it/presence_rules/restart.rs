@@ -1,6 +1,6 @@
 //! A restart of the server must not look like everyone leaving.
 
-use presence_tests::{Server, Socket, Stopped, Way};
+use presence_tests::{Server, Socket, SocketRequest, StoppedServer};
 use serde_json::{Value, json};
 
 use super::lively;
@@ -29,31 +29,31 @@ async fn who_is_back_in_time_never_appears_offline_over_a_restart() {
     };
     server.signal("TERM").await;
     stopping.await;
-    assert_eq!(server.stopped().await, Stopped::With(0));
+    assert_eq!(server.stopped().await, StoppedServer::With(0));
     server.restart_in_place().await;
     assert!(is_warming_up(&server).await);
     assert_eq!(application.call("GET", "/presence").await.ok()["warming_up"], true);
 
-    let way = Way::app(&application);
+    let way = SocketRequest::app(&application);
     let auth = json!({"cursor": snapshot["cursor"]});
     let mut paged = Socket::app_with(&server, &application, way.clone().v1(), auth).await;
     let mut plain = Socket::app(&server, &application, way).await;
-    plain.stream_has_nothing_more().await;
-    paged.stream_has_nothing_more().await;
+    plain.expect_no_stream_frame().await;
+    paged.expect_no_stream_frame().await;
     let _alice = Socket::device_of(&server, "alice", "phone", "online").await;
     // Changes are sent at once, the snapshot waits.
     plain.sees(alice, "online").await;
-    let batch = paged.hear().await;
+    let batch = paged.receive().await;
     assert_eq!((&batch["snapshot"], &batch["gap"]), (&Value::Null, &Value::Null), "{batch}");
     assert_eq!(batch["presence"][0]["uid"], alice.to_string());
-    let snapshot = paged.hear().await;
+    let snapshot = paged.receive().await;
     assert_eq!((&snapshot["snapshot"], &snapshot["gap"]), (&json!(true), &json!(true)));
     assert_eq!(snapshot["presence"].as_array().unwrap().len(), 1, "{snapshot}");
     assert_eq!(snapshot["presence"][0]["uid"], alice.to_string());
     plain.sees(bob, "offline").await;
     assert!(!is_warming_up(&server).await);
-    plain.stream_has_nothing_more().await;
-    paged.stream_has_nothing_more().await;
+    plain.expect_no_stream_frame().await;
+    paged.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -70,11 +70,11 @@ async fn a_run_that_was_killed_the_moment_after_a_device_came_is_followed_by_a_w
 async fn where_nobody_was_connected_nothing_is_waited_for() {
     let mut server = Server::start(lively().with("warm-up-seconds", 60)).await;
     let (application, _, uid) = server.application_with("alice").await;
-    assert_eq!(server.terminate().await, Stopped::With(0));
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
     server.restart().await;
     assert!(!is_warming_up(&server).await);
     Socket::stream(&server, &application).await;
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.sees(uid, "offline").await;
 }
 

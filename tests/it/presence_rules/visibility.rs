@@ -1,7 +1,7 @@
 //! Pausing, hiding, and updates for some Applications only.
 
 use presence_protocol::Puid;
-use presence_tests::{Application, Server, Socket, User, Way};
+use presence_tests::{Application, Server, Socket, SocketRequest, User};
 use serde_json::{Value, json};
 
 use super::lively;
@@ -33,7 +33,7 @@ impl Two {
 
     async fn nobody_sees_more(&mut self) {
         for stream in &mut self.streams {
-            stream.stream_has_nothing_more().await;
+            stream.expect_no_stream_frame().await;
         }
     }
 }
@@ -42,14 +42,15 @@ impl Two {
 async fn a_paused_grant_shows_offline_once_then_silence_then_the_present_status() {
     let mut two = two(Server::start(lively()).await).await;
     let hello = json!({"status": "online", "message": "Hi"});
-    let mut phone = Socket::greeted(&two.server, Way::device(), "alice", hello).await;
+    let mut phone =
+        Socket::open_authenticated(&two.server, SocketRequest::device(), "alice", hello).await;
     two.both_see("online").await;
     two.alice.pause(&two.apps[0], true).await;
     let paused = two.streams[0].sees(two.uids[0], "offline").await;
     assert_eq!(paused["message"], Value::Null, "{paused}");
     phone.report("unavailable").await;
     phone.send(json!({"status": "online", "message": "Back"})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.streams[1].sees(two.uids[1], "unavailable").await;
     two.streams[1].sees(two.uids[1], "online").await;
     two.alice.pause(&two.apps[0], true).await;
@@ -80,7 +81,7 @@ async fn an_empty_visibility_hides_a_device_from_everyone_and_other_devices_stay
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
     two.both_see("online").await;
     phone.send(json!({"type": "visibility", "application_ids": []})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.both_see("offline").await;
     phone.report("unavailable").await;
     two.nobody_sees_more().await;
@@ -90,7 +91,7 @@ async fn an_empty_visibility_hides_a_device_from_everyone_and_other_devices_stay
     two.both_see("offline").await;
     let names: Vec<&str> = two.apps.iter().map(|app| app.appid.as_str()).collect();
     phone.send(json!({"type": "visibility", "application_ids": names})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.both_see("unavailable").await;
 }
 
@@ -104,14 +105,14 @@ async fn a_visibility_is_applied_at_once_and_only_narrows() {
     let list =
         json!([two.apps[1].appid, stranger.appid, "unknown", "0123456789abcdef0123456789abcdef"]);
     phone.send(json!({"type": "visibility", "application_ids": list})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.streams[0].sees(two.uids[0], "offline").await;
     phone.report("unavailable").await;
     two.streams[1].sees(two.uids[1], "unavailable").await;
     two.nobody_sees_more().await;
     // The list named the stranger before the grant was made: the grant is not in it.
     let uid = two.alice.grant(&stranger).await;
-    stranger_stream.stream_has_nothing_more().await;
+    stranger_stream.expect_no_stream_frame().await;
     assert_eq!(stranger.presence_of(uid).await["status"], "offline");
 }
 
@@ -122,19 +123,19 @@ async fn an_update_for_some_leaves_the_others_with_the_last_status() {
     two.both_see("online").await;
     let only = json!({"status": "unavailable", "application_ids": [two.apps[0].appid]});
     phone.send(only).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.streams[0].sees(two.uids[0], "unavailable").await;
     two.nobody_sees_more().await;
     assert_eq!(two.apps[1].presence_of(two.uids[1]).await["status"], "online");
     phone.send(json!({"status": "offline", "application_ids": []})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.nobody_sees_more().await;
     phone.report("offline").await;
     two.both_see("offline").await;
     phone
         .send(json!({"status": "online", "application_ids": [two.apps[1].appid, "unknown"]}))
         .await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.streams[1].sees(two.uids[1], "online").await;
     two.nobody_sees_more().await;
     // A clean close ends all of it.
@@ -149,7 +150,7 @@ async fn a_visibility_outlives_a_grace_time_but_not_a_clean_close() {
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
     two.both_see("online").await;
     phone.send(json!({"type": "visibility", "application_ids": [two.apps[0].appid]})).await;
-    phone.hears_ok().await;
+    phone.expect_ok().await;
     two.streams[1].sees(two.uids[1], "offline").await;
     drop(phone);
     two.streams[0].sees(two.uids[0], "offline").await;
@@ -173,7 +174,7 @@ async fn a_stopped_application_is_told_what_it_missed_only_by_the_present_status
     two.apps[0].activate().await;
     let (mut stream, snapshot) = Socket::stream(&two.server, &two.apps[0]).await;
     assert_eq!(snapshot["presence"][0]["status"], "unavailable", "{snapshot}");
-    stream.stream_has_nothing_more().await;
+    stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
@@ -191,7 +192,8 @@ async fn paused_hidden_and_offline_look_alike() {
             "offline" => json!({"status": "offline", "message": "Secret"}),
             _ => json!({"status": "online", "message": "Secret"}),
         };
-        devices.push(Socket::greeted(&server, Way::device(), name, hello).await);
+        devices
+            .push(Socket::open_authenticated(&server, SocketRequest::device(), name, hello).await);
     }
     devices[1].report("online").await;
     let (mut stream, snapshot) = Socket::stream(&server, &application).await;
@@ -204,9 +206,9 @@ async fn paused_hidden_and_offline_look_alike() {
         alike["uid"] = told[0]["uid"].clone();
         assert_eq!(alike, told[0]);
     }
-    let mut plain = Socket::app(&server, &application, Way::app(&application)).await;
+    let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     for _ in &uids {
-        let update = plain.hear().await;
+        let update = plain.receive().await;
         assert_eq!(update["status"], "offline", "{update}");
         assert_eq!(update["version"], told[0]["version"], "{update}");
     }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use presence_protocol::CloseCode;
-use presence_tests::{Options, Server, Socket, Way};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -30,12 +30,12 @@ async fn reach(stage: &Stage, code: CloseCode) {
         CloseCode::EndedByUser => ended(stage).await,
         CloseCode::TooSlowOrTooFast => too_fast(stage).await,
     };
-    socket.is_closed_with(code).await;
+    socket.expect_close(code).await;
 }
 
 async fn parting(stage: &Stage) -> Socket {
     let mut device = stage.device("parting").await;
-    device.say_good_bye(Some(1000)).await;
+    device.send_close(Some(1000)).await;
     device
 }
 
@@ -65,13 +65,13 @@ async fn replaced(stage: &Stage) -> Socket {
 }
 
 async fn with_a_wrong_key(stage: &Stage) -> Socket {
-    let mut socket = Socket::open(&stage.server, Way::app(&stage.application)).await;
+    let mut socket = Socket::open(&stage.server, SocketRequest::app(&stage.application)).await;
     socket.send(json!({"action": "auth", "token": "x"})).await;
     socket
 }
 
 async fn of_a_stopped_application(stage: &Stage) -> Socket {
-    let application = stage.server.application_named(&stage.alice, "Stopped").await;
+    let application = stage.server.application_named(&stage.alice, "StoppedServer").await;
     let (stream, _) = Socket::stream(&stage.server, &application).await;
     application.deactivate().await;
     stream
@@ -93,18 +93,18 @@ async fn stopped_by(signal: &str, code: CloseCode) {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal(signal).await;
-    device.is_closed_with(code).await;
+    device.expect_close(code).await;
 }
 
 async fn one_too_many(code: CloseCode) {
-    let stage = Stage::set(Options::default().with("sockets-per-user", 1)).await;
+    let stage = Stage::set(ServerOptions::default().with("sockets-per-user", 1)).await;
     let _first = stage.device("phone").await;
     let mut second = Socket::device(&stage.server).await;
     second.send(stage.hello("tablet").await).await;
-    second.is_closed_with(code).await;
+    second.expect_close(code).await;
 }
 
 async fn silent(code: CloseCode) {
-    let server = Server::start(Options::default().with("hello-seconds", 0.2)).await;
-    Socket::device(&server).await.is_closed_with(code).await;
+    let server = Server::start(ServerOptions::default().with("hello-seconds", 0.2)).await;
+    Socket::device(&server).await.expect_close(code).await;
 }

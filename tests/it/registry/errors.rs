@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use presence_protocol::{CloseCode, Errno};
-use presence_tests::{Options, Server, Socket, Way, email, refused_in_time};
+use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, wait_until_refused};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -29,23 +29,23 @@ async fn reach(stage: &Stage, errno: Errno) {
         Errno::InvalidField => stage.device_is_refused(r#"{"status":"away"}"#, errno).await,
         Errno::UnknownType => stage.device_is_refused(r#"{"type":"dance"}"#, errno).await,
         Errno::TooLarge => {
-            let way = Way::to("/myapps/").bearer(&application.api_key).v1();
+            let way = SocketRequest::to("/myapps/").bearer(&application.api_key).v1();
             let mut stream = Socket::open(server, way).await;
             stream.send(json!({"action": "query", "uids": vec![uid; 501]})).await;
-            let refusal = stream.hear_until(|frame| frame["result"] == "KO").await;
+            let refusal = stream.receive_until(|frame| frame["result"] == "KO").await;
             assert_eq!(refusal["errno"], errno.number(), "{refusal}");
         }
         Errno::UnsupportedMediaType => {
-            server.call("POST", "/session").body("text/plain", "{}").await.is_ko(errno);
+            server.call("POST", "/session").body("text/plain", "{}").await.assert_error(errno);
         }
         Errno::SlowDown => {
             let mut device = stage.device("fast").await;
             device.send_all(vec![json!({"status": "online"}); 10]).await;
-            let refusal = device.hear_until(|frame| frame["result"] == "KO").await;
+            let refusal = device.receive_until(|frame| frame["result"] == "KO").await;
             assert_eq!(refusal["errno"], errno.number(), "{refusal}");
         }
         Errno::TooManyConnections => too_many_connections().await,
-        Errno::NotAuthenticated => server.call("GET", "/session").await.is_ko(errno),
+        Errno::NotAuthenticated => server.call("GET", "/session").await.assert_error(errno),
         Errno::IdentityUnavailable => identity_unavailable().await,
         Errno::SessionExpired => session_expired().await,
         Errno::InvalidAssertion => {
@@ -58,36 +58,36 @@ async fn reach(stage: &Stage, errno: Errno) {
         }
         Errno::UnknownApplication => {
             let nowhere = "/apps/0123456789abcdef0123456789abcdef";
-            alice.call("GET", nowhere).await.is_ko(errno);
+            alice.call("GET", nowhere).await.assert_error(errno);
         }
         Errno::InvalidApiKey => {
-            application.call("GET", "/presence").bearer("prs_x").await.is_ko(errno);
+            application.call("GET", "/presence").bearer("prs_x").await.assert_error(errno);
         }
         Errno::ApplicationNotActive => {
-            let other = server.application_named(alice, "Stopped").await;
+            let other = server.application_named(alice, "StoppedServer").await;
             other.deactivate().await;
-            other.call("GET", "/presence").await.is_ko(errno);
+            other.call("GET", "/presence").await.assert_error(errno);
         }
         Errno::DomainNotVerified => {
             let wish = json!({"name": "New", "domain": "localhost:1"});
             let made = alice.call("POST", "/apps").json(&wish).await.ok();
             let path = format!("/apps/{}/activate", made["appid"].as_str().unwrap());
-            alice.call("POST", &path).await.is_ko(errno);
+            alice.call("POST", &path).await.assert_error(errno);
         }
         Errno::UnknownUid => {
             let answer = application.notify(&json!([{"uid": "x", "message": "x"}])).await.ok();
             assert_eq!(answer["results"][0]["errno"], errno.number(), "{answer}");
         }
         Errno::Forbidden => {
-            server.call("GET", "/session").bearer(&application.api_key).await.is_ko(errno);
+            server.call("GET", "/session").bearer(&application.api_key).await.assert_error(errno);
         }
         Errno::RedirectNotAllowed => {
             let wish = json!({"redirect": "https://elsewhere.example/"});
             let path = format!("/grant/{}", application.appid);
-            alice.call("POST", &path).json(&wish).await.is_ko(errno);
+            alice.call("POST", &path).json(&wish).await.assert_error(errno);
         }
-        Errno::NotFound => server.call("GET", "/nothing").await.is_ko(errno),
-        Errno::MethodNotAllowed => server.call("PUT", "/session").await.is_ko(errno),
+        Errno::NotFound => server.call("GET", "/nothing").await.assert_error(errno),
+        Errno::MethodNotAllowed => server.call("PUT", "/session").await.assert_error(errno),
         Errno::Internal => internal().await,
         Errno::StorageUnavailable => storage_unavailable().await,
         Errno::ShuttingDown => shutting_down().await,
@@ -95,27 +95,27 @@ async fn reach(stage: &Stage, errno: Errno) {
 }
 
 async fn too_many_connections() {
-    let stage = Stage::set(Options::default().with("sockets-per-user", 1)).await;
+    let stage = Stage::set(ServerOptions::default().with("sockets-per-user", 1)).await;
     let _first = stage.device("phone").await;
     let hello = stage.hello("tablet").await;
     stage.stranger_is_refused(hello, Errno::TooManyConnections).await;
 }
 
 async fn identity_unavailable() {
-    let stage = Stage::set(Options::default().with("browserid-issuers", "idp.invalid")).await;
+    let stage = Stage::set(ServerOptions::default().with("browserid-issuers", "idp.invalid")).await;
     let assertion = unresolvable(&stage).await;
     let body = json!({"assertion": assertion});
     let refused = stage.server.call("POST", "/session").json(&body).await;
-    refused.is_ko(Errno::IdentityUnavailable);
+    refused.assert_error(Errno::IdentityUnavailable);
     let hello = json!({"assertion": assertion, "status": "online"});
     stage.stranger_is_refused(hello, Errno::IdentityUnavailable).await;
 }
 
 async fn session_expired() {
-    let server = Server::start(Options::default().with("session-seconds", 1)).await;
+    let server = Server::start(ServerOptions::default().with("session-seconds", 1)).await;
     let alice = server.sign_in("alice").await;
-    let refused = refused_in_time(|| alice.call("GET", "/session")).await;
-    refused.is_ko(Errno::SessionExpired);
+    let refused = wait_until_refused(|| alice.call("GET", "/session")).await;
+    refused.assert_error(Errno::SessionExpired);
 }
 
 /// A row that no server wrote.
@@ -123,7 +123,7 @@ async fn internal() {
     let stage = Stage::plain().await;
     let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'alice@%'";
     sqlx::query(nonsense).execute(&mut stage.tables().await).await.unwrap();
-    stage.alice.call("GET", "/session").await.is_ko(Errno::Internal);
+    stage.alice.call("GET", "/session").await.assert_error(Errno::Internal);
 }
 
 /// Another process holds the tables.
@@ -134,20 +134,20 @@ async fn storage_unavailable() {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut tables).await.unwrap();
     let body = json!({"assertion": assertion});
     let refused = stage.server.call("POST", "/session").json(&body).await;
-    refused.is_ko(Errno::StorageUnavailable);
+    refused.assert_error(Errno::StorageUnavailable);
     assert!(refused.json()["retry_after"].is_number(), "{}", refused.text);
     assert_ne!(refused.header("retry-after"), "");
 }
 
 async fn shutting_down() {
-    let server = Server::start(Options::default().with("drain-seconds", 60)).await;
+    let server = Server::start(ServerOptions::default().with("drain-seconds", 60)).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal("TERM").await;
     assert_eq!(device.closed().await, Some(CloseCode::GoingAway.number()));
-    let refused = Socket::try_open(&server, Way::device()).await.unwrap_err();
-    refused.is_ko(Errno::ShuttingDown);
+    let refused = Socket::try_open(&server, SocketRequest::device()).await.unwrap_err();
+    refused.assert_error(Errno::ShuttingDown);
     let answer = server.call("GET", "/session").await;
-    answer.is_ko(Errno::ShuttingDown);
+    answer.assert_error(Errno::ShuttingDown);
     assert_ne!(answer.header("retry-after"), "");
 }
 

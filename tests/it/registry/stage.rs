@@ -1,7 +1,7 @@
 //! What most scenarios need: a server with an Application and a user who granted it.
 
 use presence_protocol::{Errno, Puid};
-use presence_tests::{Application, Options, Server, Socket, User};
+use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -14,14 +14,14 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn set(options: Options) -> Self {
+    pub(super) async fn set(options: ServerOptions) -> Self {
         let server = Server::start(options).await;
         let (application, alice, uid) = server.application_with("alice").await;
         Self { server, application, alice, uid }
     }
 
     pub(super) async fn plain() -> Self {
-        Self::set(Options::default()).await
+        Self::set(ServerOptions::default()).await
     }
 
     /// A device of alice that is known.
@@ -34,14 +34,14 @@ impl Stage {
         let name = format!("refused-with-{}", errno.number());
         let mut device = self.device(&name).await;
         device.send_raw(frame).await;
-        device.hears_ko(errno).await;
+        device.expect_error(errno).await;
     }
 
     /// What a device is answered that is not known yet.
     pub(super) async fn stranger_is_refused(&self, frame: Value, errno: Errno) {
         let mut device = Socket::device(&self.server).await;
         device.send(frame).await;
-        device.hears_ko(errno).await;
+        device.expect_error(errno).await;
     }
 
     /// A first frame with a fresh assertion.

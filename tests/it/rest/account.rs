@@ -29,14 +29,14 @@ async fn erasing_an_account_ends_everything_of_it() {
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
     alice.call("DELETE", "/account").await.ok();
-    phone.is_closed_with(CloseCode::EndedByUser).await;
-    own_stream.is_closed_with(CloseCode::ApplicationClosed).await;
-    let frame = stream.hear_until(|frame| frame["presence"][0]["revoked"] == true).await;
+    phone.expect_close(CloseCode::EndedByUser).await;
+    own_stream.expect_close(CloseCode::ApplicationClosed).await;
+    let frame = stream.receive_until(|frame| frame["presence"][0]["revoked"] == true).await;
     assert_eq!(frame["presence"][0]["uid"], uid.to_string());
-    alice.call("GET", "/session").await.is_ko(Errno::SessionExpired);
+    alice.call("GET", "/session").await.assert_error(Errno::SessionExpired);
     let refused = application.notify(&json!([{"uid": uid, "message": "x"}])).await.ok();
     assert_eq!(refused["results"][0]["errno"], Errno::UnknownUid.number());
-    own.call("GET", "/presence").await.is_ko(Errno::InvalidApiKey);
+    own.call("GET", "/presence").await.assert_error(Errno::InvalidApiKey);
     // Who comes back is somebody new.
     let again = server.sign_in("alice").await;
     let held = again.call("GET", "/account").await.ok();

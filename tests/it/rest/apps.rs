@@ -1,7 +1,7 @@
 //! Registering, verifying, starting, changing and removing Applications.
 
 use presence_protocol::Errno;
-use presence_tests::{Domain, Options, Server, User};
+use presence_tests::{DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 async fn register(owner: &User, domain: &str) -> Value {
@@ -19,11 +19,11 @@ fn path(app: &Value, below: &str) -> String {
 async fn an_application_goes_its_way_in_three_steps() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
-    let domain = Domain::start().await;
+    let domain = DomainServer::start().await;
     let app = register(&owner, &domain.name()).await;
     assert_eq!(app["state"], "registered");
-    owner.call("POST", &path(&app, "/activate")).await.is_ko(Errno::DomainNotVerified);
-    owner.call("POST", &path(&app, "/keys")).await.is_ko(Errno::DomainNotVerified);
+    owner.call("POST", &path(&app, "/activate")).await.assert_error(Errno::DomainNotVerified);
+    owner.call("POST", &path(&app, "/keys")).await.assert_error(Errno::DomainNotVerified);
     domain.show(&format!("  {}\n", app["domain_key"].as_str().unwrap()));
     let verified = owner.call("POST", &path(&app, "/verify")).await.ok();
     assert_eq!(verified["state"], "verified");
@@ -41,36 +41,39 @@ async fn an_application_goes_its_way_in_three_steps() {
 
 #[tokio::test]
 async fn a_domain_that_does_not_show_the_key_is_not_verified() {
-    let options = Options::default().with("log", "debug");
+    let options = ServerOptions::default().with("log", "debug");
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
-    let (domain, elsewhere) = (Domain::start().await, Domain::start().await);
+    let (domain, elsewhere) = (DomainServer::start().await, DomainServer::start().await);
     let app = register(&owner, &domain.name()).await;
     let key = app["domain_key"].as_str().unwrap();
     elsewhere.show(key);
     let verify = || owner.call("POST", &path(&app, "/verify"));
-    verify().await.is_ko(Errno::DomainNotVerified);
+    verify().await.assert_error(Errno::DomainNotVerified);
     domain.show("another key");
-    verify().await.is_ko(Errno::DomainNotVerified);
+    verify().await.assert_error(Errno::DomainNotVerified);
     domain.show(&format!("{key}x"));
-    verify().await.is_ko(Errno::DomainNotVerified);
+    verify().await.assert_error(Errno::DomainNotVerified);
     domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
-    verify().await.is_ko(Errno::DomainNotVerified);
+    verify().await.assert_error(Errno::DomainNotVerified);
     // A redirect is never followed: it would lead the server wherever the domain's owner likes.
     let there = format!("http://{}/__presence", elsewhere.name());
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
         domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
-        verify().await.is_ko(Errno::DomainNotVerified);
+        verify().await.assert_error(Errno::DomainNotVerified);
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
     // Blanks around the key do not count, but a page that does not end soon is not read to its end.
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
-    verify().await.is_ko(Errno::DomainNotVerified);
+    verify().await.assert_error(Errno::DomainNotVerified);
     let nobody = register(&owner, "127.0.0.1:1").await;
-    owner.call("POST", &path(&nobody, "/verify")).await.is_ko(Errno::DomainNotVerified);
+    owner.call("POST", &path(&nobody, "/verify")).await.assert_error(Errno::DomainNotVerified);
     let unresolvable = register(&owner, "app.invalid").await;
-    owner.call("POST", &path(&unresolvable, "/verify")).await.is_ko(Errno::DomainNotVerified);
+    owner
+        .call("POST", &path(&unresolvable, "/verify"))
+        .await
+        .assert_error(Errno::DomainNotVerified);
 }
 
 #[tokio::test]
@@ -116,22 +119,22 @@ async fn texts_have_their_limits() {
     let post = |wish: Value| owner.call("POST", "/apps").json(&wish);
     let longest = wish(&"é".repeat(200), &"é".repeat(2000));
     assert_eq!(post(longest).await.status, 201);
-    post(wish(&"é".repeat(201), "")).await.is_ko(Errno::InvalidField);
-    post(wish("x", &"é".repeat(2001))).await.is_ko(Errno::InvalidField);
-    post(wish("", "")).await.is_ko(Errno::InvalidField);
-    post(wish("\u{202e}evil", "")).await.is_ko(Errno::InvalidField);
-    post(json!({"domain": "a.example"})).await.is_ko(Errno::MissingField);
-    post(json!({"name": "x"})).await.is_ko(Errno::MissingField);
+    post(wish(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
+    post(wish("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
+    post(wish("", "")).await.assert_error(Errno::InvalidField);
+    post(wish("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
+    post(json!({"domain": "a.example"})).await.assert_error(Errno::MissingField);
+    post(json!({"name": "x"})).await.assert_error(Errno::MissingField);
 }
 
 #[tokio::test]
 async fn a_developer_has_so_many_applications_and_no_more() {
-    let server = Server::start(Options::default().with("apps-per-developer", 2)).await;
+    let server = Server::start(ServerOptions::default().with("apps-per-developer", 2)).await;
     let owner = server.sign_in("developer").await;
     let first = register(&owner, "a.example").await;
     register(&owner, "b.example").await;
     let wish = json!({"name": "x", "domain": "c.example"});
-    owner.call("POST", "/apps").json(&wish).await.is_ko(Errno::TooLarge);
+    owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::TooLarge);
     owner.call("DELETE", &path(&first, "")).await.ok();
     register(&owner, "c.example").await;
 }
@@ -153,9 +156,9 @@ async fn an_application_is_its_owners_and_does_not_exist_for_others() {
         ("DELETE", below("/keys/1")),
     ] {
         let call = || server.call(method, &path).json(&json!({"name": "Mine"}));
-        call().bearer(&alice.token).await.is_ko(Errno::UnknownApplication);
-        call().await.is_ko(Errno::NotAuthenticated);
-        call().bearer(&application.api_key).await.is_ko(Errno::Forbidden);
+        call().bearer(&alice.token).await.assert_error(Errno::UnknownApplication);
+        call().await.assert_error(Errno::NotAuthenticated);
+        call().bearer(&application.api_key).await.assert_error(Errno::Forbidden);
     }
     assert_eq!(alice.call("GET", "/apps").await.ok(), json!({"apps": []}));
     let shown = application.owner_call("GET", "").await.ok();
@@ -181,5 +184,5 @@ async fn a_change_leaves_alone_what_it_does_not_name() {
         application.owner_call("PATCH", "").json(&json!({"domain": "b.example"})).await.ok();
     assert_eq!(moved["state"], "registered");
     assert_ne!(moved["domain_key"], before["domain_key"]);
-    application.call("GET", "/presence").await.is_ko(Errno::ApplicationNotActive);
+    application.call("GET", "/presence").await.assert_error(Errno::ApplicationNotActive);
 }

@@ -1,7 +1,7 @@
 //! Development mode, and its absence.
 
 use presence_protocol::Errno;
-use presence_tests::{Options, Server, email};
+use presence_tests::{Server, ServerOptions, email};
 use serde_json::json;
 
 #[tokio::test]
@@ -10,9 +10,9 @@ async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
     let post = |wish: serde_json::Value| server.call("POST", "/dev/assertion").json(&wish);
     let made = post(json!({"email": email("alice")})).await.ok();
     assert_eq!(made["audience"], server.url());
-    post(json!({"email": "alice@example.org"})).await.is_ko(Errno::InvalidField);
-    post(json!({"email": email("alice"), "audience": "x"})).await.is_ko(Errno::InvalidField);
-    post(json!({})).await.is_ko(Errno::MissingField);
+    post(json!({"email": "alice@example.org"})).await.assert_error(Errno::InvalidField);
+    post(json!({"email": email("alice"), "audience": "x"})).await.assert_error(Errno::InvalidField);
+    post(json!({})).await.assert_error(Errno::MissingField);
     let page = server.call("GET", "/dev").await;
     assert_eq!(page.status, 200);
     let form = format!("email={}", email("alice"));
@@ -21,19 +21,19 @@ async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
         server.call("POST", "/dev").header("origin", &origin).body(kind, form.as_str())
     };
     assert_eq!(sent("application/x-www-form-urlencoded").await.status, 200);
-    sent("text/plain").await.is_ko(Errno::UnsupportedMediaType);
+    sent("text/plain").await.assert_error(Errno::UnsupportedMediaType);
 }
 
 #[tokio::test]
 async fn any_other_mode_knows_nothing_of_it() {
-    let server = Server::start(Options::default().production()).await;
+    let server = Server::start(ServerOptions::default().production()).await;
     let wish = json!({"email": email("alice")});
-    server.call("POST", "/dev/assertion").json(&wish).await.is_ko(Errno::NotFound);
-    server.call("GET", "/dev").await.is_ko(Errno::NotFound);
+    server.call("POST", "/dev/assertion").json(&wish).await.assert_error(Errno::NotFound);
+    server.call("GET", "/dev").await.assert_error(Errno::NotFound);
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!(health["development"], false, "{health}");
     let development = Server::quick().await;
     let assertion = development.assertion("alice").await;
     let refused = server.call("POST", "/session").json(&json!({"assertion": assertion})).await;
-    refused.is_ko(Errno::InvalidAssertion);
+    refused.assert_error(Errno::InvalidAssertion);
 }

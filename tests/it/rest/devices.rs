@@ -1,7 +1,7 @@
 //! What is connected.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, Socket, Way};
+use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -10,7 +10,7 @@ async fn devices_are_listed_with_what_they_reported() {
     let alice = server.sign_in("alice").await;
     assert_eq!(alice.call("GET", "/devices").await.ok(), json!({"devices": []}));
     let hello = json!({"status": "unavailable", "message": "Busy", "device": "phone"});
-    let _phone = Socket::greeted(&server, Way::device(), "alice", hello).await;
+    let _phone = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let listed = alice.call("GET", "/devices").await.ok();
     let device = &listed["devices"][0];
     assert_eq!((&device["device"], &device["status"]), (&json!("phone"), &json!("unavailable")));
@@ -25,11 +25,11 @@ async fn a_device_is_ended_by_its_user_only() {
     let alice = server.sign_in("alice").await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let bob = server.sign_in("bob").await;
-    bob.call("DELETE", "/devices/phone").await.is_ko(Errno::NotFound);
-    alice.call("DELETE", "/devices/tablet").await.is_ko(Errno::NotFound);
-    phone.has_nothing_more().await;
+    bob.call("DELETE", "/devices/phone").await.assert_error(Errno::NotFound);
+    alice.call("DELETE", "/devices/tablet").await.assert_error(Errno::NotFound);
+    phone.expect_no_frame().await;
     alice.call("DELETE", "/devices/phone").await.ok();
     assert_eq!(phone.closed().await, Some(4005));
-    alice.call("DELETE", "/devices/phone").await.is_ko(Errno::NotFound);
+    alice.call("DELETE", "/devices/phone").await.assert_error(Errno::NotFound);
     assert_eq!(alice.call("GET", "/devices").await.ok()["devices"], Value::Array(Vec::new()));
 }

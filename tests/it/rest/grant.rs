@@ -1,10 +1,10 @@
 //! Letting an Application see oneself.
 
 use presence_protocol::Errno;
-use presence_tests::{Answer, Application, Server, User};
+use presence_tests::{Application, RestResponse, Server, User};
 use serde_json::{Value, json};
 
-async fn grant(user: &User, application: &Application, wish: &Value) -> Answer {
+async fn grant(user: &User, application: &Application, wish: &Value) -> RestResponse {
     user.call("POST", &format!("/grant/{}", application.appid)).json(wish).await
 }
 
@@ -61,8 +61,8 @@ async fn a_form_by_cookie_carries_the_token_in_a_field() {
     let post = |fields: &[(&str, &str)]| {
         server.call("POST", &path).form(fields).header("cookie", &cookie).header("origin", &own)
     };
-    post(&[("redirect", &back)]).await.is_ko(Errno::Forbidden);
-    post(&[("redirect", &back), ("csrf_token", "x")]).await.is_ko(Errno::Forbidden);
+    post(&[("redirect", &back)]).await.assert_error(Errno::Forbidden);
+    post(&[("redirect", &back), ("csrf_token", "x")]).await.assert_error(Errno::Forbidden);
     let given = post(&[("redirect", &back), ("csrf_token", &csrf)]).await;
     assert_eq!(given.status, 303, "{}", given.text);
 }
@@ -76,10 +76,13 @@ async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
     for kind in ["text/plain", "multipart/form-data; boundary=x", "application/jsonx", ""] {
         for body in ["{}", "decision=yes"] {
             let answer = bob.call("POST", &path).body(kind, body).await;
-            answer.is_ko(Errno::UnsupportedMediaType);
+            answer.assert_error(Errno::UnsupportedMediaType);
         }
     }
-    bob.call("POST", &path).body("application/json", "decision=yes").await.is_ko(Errno::NotJson);
+    bob.call("POST", &path)
+        .body("application/json", "decision=yes")
+        .await
+        .assert_error(Errno::NotJson);
     assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
     let given = bob.call("POST", &path).body("Application/JSON; charset=utf-8", "{}").await.ok();
     assert_eq!(given["appid"], application.appid);
@@ -118,13 +121,13 @@ async fn only_an_active_application_can_be_granted_by_somebody_who_is_signed_in(
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let path = format!("/grant/{}", application.appid);
-    server.call("POST", &path).json(&json!({})).await.is_ko(Errno::NotAuthenticated);
+    server.call("POST", &path).json(&json!({})).await.assert_error(Errno::NotAuthenticated);
     let by_key = server.call("POST", &path).json(&json!({})).bearer(&application.api_key).await;
-    by_key.is_ko(Errno::Forbidden);
+    by_key.assert_error(Errno::Forbidden);
     for unknown in ["0123456789abcdef0123456789abcdef", "nonsense"] {
         let answer = alice.call("POST", &format!("/grant/{unknown}")).json(&json!({})).await;
-        answer.is_ko(Errno::UnknownApplication);
+        answer.assert_error(Errno::UnknownApplication);
     }
     application.deactivate().await;
-    grant(&alice, &application, &json!({})).await.is_ko(Errno::ApplicationNotActive);
+    grant(&alice, &application, &json!({})).await.assert_error(Errno::ApplicationNotActive);
 }

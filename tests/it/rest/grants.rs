@@ -34,19 +34,19 @@ async fn a_grant_is_paused_and_revoked_by_its_user_only() {
     let path = format!("/grants/{}", application.appid);
     let paused = alice.call("PATCH", &path).json(&json!({"paused": true})).await.ok();
     assert_eq!((&paused["paused"], &paused["uid"]), (&json!(true), &json!(uid)));
-    alice.call("PATCH", &path).json(&json!({})).await.is_ko(Errno::MissingField);
-    alice.call("PATCH", &path).json(&json!({"paused": 1})).await.is_ko(Errno::InvalidField);
+    alice.call("PATCH", &path).json(&json!({})).await.assert_error(Errno::MissingField);
+    alice.call("PATCH", &path).json(&json!({"paused": 1})).await.assert_error(Errno::InvalidField);
     let bob = server.sign_in("bob").await;
     let by_bob = bob.call("PATCH", &path).json(&json!({"paused": false})).await;
-    by_bob.is_ko(Errno::UnknownApplication);
-    bob.call("DELETE", &path).await.is_ko(Errno::UnknownApplication);
+    by_bob.assert_error(Errno::UnknownApplication);
+    bob.call("DELETE", &path).await.assert_error(Errno::UnknownApplication);
     alice.call("DELETE", &path).await.ok();
-    alice.call("DELETE", &path).await.is_ko(Errno::UnknownApplication);
+    alice.call("DELETE", &path).await.assert_error(Errno::UnknownApplication);
     alice
         .call("PATCH", &path)
         .json(&json!({"paused": false}))
         .await
-        .is_ko(Errno::UnknownApplication);
+        .assert_error(Errno::UnknownApplication);
     assert_eq!(application.presence_of(uid).await["errno"], Errno::UnknownUid.number());
 }
 

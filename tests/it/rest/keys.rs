@@ -20,10 +20,10 @@ async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
     assert!(made["created_at"].is_u64() && made["last_used_at"].is_u64(), "{made}");
     let first = keys.iter().find(|key| key["id"] != id).unwrap();
     application.owner_call("DELETE", &format!("/keys/{}", first["id"])).await.ok();
-    application.call("GET", "/presence").await.is_ko(Errno::InvalidApiKey);
+    application.call("GET", "/presence").await.assert_error(Errno::InvalidApiKey);
     application.call("GET", "/presence").bearer(&second).await.ok();
     let gone = application.owner_call("DELETE", &format!("/keys/{}", first["id"])).await;
-    gone.is_ko(Errno::NotFound);
+    gone.assert_error(Errno::NotFound);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn an_application_has_twenty_keys_at_most() {
     for _ in 1..20 {
         made.push(application.make_key().await.0);
     }
-    application.owner_call("POST", "/keys").await.is_ko(Errno::TooLarge);
+    application.owner_call("POST", "/keys").await.assert_error(Errno::TooLarge);
     application.owner_call("DELETE", &format!("/keys/{}", made[0])).await.ok();
     application.make_key().await;
 }
@@ -45,13 +45,17 @@ async fn a_key_opens_its_own_application_only() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
-    application.call("GET", "/presence").bearer(&other.api_key).await.is_ko(Errno::InvalidApiKey);
-    application.call("GET", "/presence").bearer("x").await.is_ko(Errno::InvalidApiKey);
-    application.call("GET", "/presence").bearer(&alice.token).await.is_ko(Errno::Forbidden);
+    application
+        .call("GET", "/presence")
+        .bearer(&other.api_key)
+        .await
+        .assert_error(Errno::InvalidApiKey);
+    application.call("GET", "/presence").bearer("x").await.assert_error(Errno::InvalidApiKey);
+    application.call("GET", "/presence").bearer(&alice.token).await.assert_error(Errno::Forbidden);
     let path = format!("/apps/{}/presence", application.appid);
-    server.call("GET", &path).await.is_ko(Errno::NotAuthenticated);
+    server.call("GET", &path).await.assert_error(Errno::NotAuthenticated);
     let unknown = "/apps/0123456789abcdef0123456789abcdef/presence";
-    server.call("GET", unknown).bearer(&other.api_key).await.is_ko(Errno::InvalidApiKey);
+    server.call("GET", unknown).bearer(&other.api_key).await.assert_error(Errno::InvalidApiKey);
 }
 
 #[tokio::test]
@@ -60,10 +64,10 @@ async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
     let (application, _, uid) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
     let poll = application.call("GET", "/presence").bearer(&forged).await;
-    poll.is_ko(Errno::InvalidApiKey);
+    poll.assert_error(Errno::InvalidApiKey);
     let wish = json!({"notifications": [{"uid": uid, "message": "x"}]});
     let sent = application.call("POST", "/notifications").json(&wish).bearer(&forged).await;
-    sent.is_ko(Errno::InvalidApiKey);
+    sent.assert_error(Errno::InvalidApiKey);
     let keys = application.owner_call("GET", "/keys").await.ok();
     assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");
 }

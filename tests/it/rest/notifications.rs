@@ -15,7 +15,7 @@ async fn notifications_are_answered_one_by_one_and_delivered() {
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results[0]["result"], "OK");
     assert_eq!((&results[1]["errno"], &results[2]["errno"]), (&json!(44), &json!(11)));
-    let heard = device.hear().await;
+    let heard = device.receive().await;
     assert_eq!(heard["notifications"][0]["id"], results[0]["id"]);
     assert_eq!(heard["notifications"][0]["action"], "https://a.example/");
 }
@@ -25,12 +25,12 @@ async fn a_call_that_is_wrong_as_a_whole_is_refused_as_a_whole() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let many = vec![json!({"uid": uid, "message": "x"}); 501];
-    application.notify(&json!(many)).await.is_ko(Errno::TooLarge);
-    application.notify(&json!("x")).await.is_ko(Errno::InvalidField);
+    application.notify(&json!(many)).await.assert_error(Errno::TooLarge);
+    application.notify(&json!("x")).await.assert_error(Errno::InvalidField);
     let post = || application.call("POST", "/notifications");
-    post().json(&json!({})).await.is_ko(Errno::MissingField);
-    post().json(&json!({})).bearer(&alice.token).await.is_ko(Errno::Forbidden);
-    post().json(&json!({"notifications": []})).bearer("x").await.is_ko(Errno::InvalidApiKey);
+    post().json(&json!({})).await.assert_error(Errno::MissingField);
+    post().json(&json!({})).bearer(&alice.token).await.assert_error(Errno::Forbidden);
+    post().json(&json!({"notifications": []})).bearer("x").await.assert_error(Errno::InvalidApiKey);
     application.deactivate().await;
-    application.notify(&json!([])).await.is_ko(Errno::ApplicationNotActive);
+    application.notify(&json!([])).await.assert_error(Errno::ApplicationNotActive);
 }

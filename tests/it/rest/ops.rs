@@ -1,7 +1,7 @@
 //! Health, documents, metrics, and what the router itself refuses.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, Socket, Stopped};
+use presence_tests::{Server, Socket, StoppedServer};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -38,11 +38,11 @@ async fn what_there_is_not_is_refused_in_the_one_form() {
         assert_eq!(answer.json()["errno"], Errno::NotFound.number(), "{path}: {}", answer.text);
     }
     let wrong = server.call("PUT", "/session").await;
-    wrong.is_ko(Errno::MethodNotAllowed);
+    wrong.assert_error(Errno::MethodNotAllowed);
     assert_eq!(wrong.header("allow"), "DELETE, GET, HEAD, POST");
     for path in ["/presence", "/myapps/0123456789abcdef0123456789abcdef"] {
-        server.call("GET", path).await.is_ko(Errno::InvalidField);
-        server.call("POST", path).await.is_ko(Errno::MethodNotAllowed);
+        server.call("GET", path).await.assert_error(Errno::InvalidField);
+        server.call("POST", path).await.assert_error(Errno::MethodNotAllowed);
     }
 }
 
@@ -67,6 +67,6 @@ async fn a_server_that_is_asked_to_stop_ends_with_zero() {
         server.signal(signal).await;
         let code = device.closed().await;
         assert_eq!(code, Some(if signal == "USR2" { 1012 } else { 1001 }));
-        assert_eq!(server.stopped().await, Stopped::With(0));
+        assert_eq!(server.stopped().await, StoppedServer::With(0));
     }
 }

@@ -1,7 +1,7 @@
 //! A page and a channel on one path.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, Socket, Way};
+use presence_tests::{Server, Socket, SocketRequest};
 
 #[tokio::test]
 async fn an_applications_path_is_a_page_for_people_and_a_channel_for_everybody_else() {
@@ -11,16 +11,16 @@ async fn an_applications_path_is_a_page_for_people_and_a_channel_for_everybody_e
         let page = server.call("GET", &path).header("accept", "text/html,*/*;q=0.8").await;
         assert_eq!(page.status, 303, "{}", page.text);
         assert!(page.header("location").starts_with("/sign-in?return="));
-        server.call("GET", &path).await.is_ko(Errno::InvalidField);
+        server.call("GET", &path).await.assert_error(Errno::InvalidField);
         server
             .call("GET", &path)
             .header("accept", "application/json")
             .await
-            .is_ko(Errno::InvalidField);
-        server.call("POST", &path).await.is_ko(Errno::MethodNotAllowed);
+            .assert_error(Errno::InvalidField);
+        server.call("POST", &path).await.assert_error(Errno::MethodNotAllowed);
         let key = &application.api_key;
-        let way = Way::to(&path).v1().bearer(key).header("accept", "text/html");
+        let way = SocketRequest::to(&path).v1().bearer(key).header("accept", "text/html");
         let mut stream = Socket::open(&server, way).await;
-        assert_eq!(stream.hear().await["result"], "OK");
+        assert_eq!(stream.receive().await["result"], "OK");
     }
 }

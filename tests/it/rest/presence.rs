@@ -42,5 +42,5 @@ async fn a_poll_that_asks_for_the_impossible_is_refused() {
         assert_eq!(answer.json()["errno"], Errno::InvalidField.number(), "{query}");
     }
     let many = vec![alice.to_string(); 501].join(",");
-    application.call("GET", &format!("/presence?uid={many}")).await.is_ko(Errno::TooLarge);
+    application.call("GET", &format!("/presence?uid={many}")).await.assert_error(Errno::TooLarge);
 }

@@ -1,7 +1,7 @@
 //! What only development mode allows.
 
 use presence_protocol::{Errno, Puid};
-use presence_tests::{Application, Domain, Options, Server, User};
+use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 /// A server that was set up in development mode, with a further Application for each of some domains, and goes on without it.
@@ -21,7 +21,7 @@ async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Ve
 
 #[tokio::test]
 async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
-    let domain = Domain::start().await;
+    let domain = DomainServer::start().await;
     let domains = [domain.name(), "localhost".to_owned(), "127.0.0.1".to_owned()];
     let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
     let (_server, application, _, _, further) = in_production(&domains).await;
@@ -29,7 +29,7 @@ async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
         domain.show(app["domain_key"].as_str().unwrap());
         let path = format!("/apps/{}/verify", app["appid"].as_str().unwrap());
         let answer = application.owner.call("POST", &path).await;
-        answer.is_ko(Errno::DomainNotVerified);
+        answer.assert_error(Errno::DomainNotVerified);
         answer.text
     };
     verify(&further[0]).await;
@@ -48,7 +48,7 @@ async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
     server.restart().await;
     let path = format!("/apps/{}/verify", further[0]["appid"].as_str().unwrap());
     let answer = application.owner.call("POST", &path).await;
-    answer.is_ko(Errno::DomainNotVerified);
+    answer.assert_error(Errno::DomainNotVerified);
     // By plain http it would not even have been looked for.
     assert!(!answer.text.contains("must be https"), "{}", answer.text);
 }
@@ -58,9 +58,9 @@ async fn no_domain_is_this_machine() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {
         let wish = json!({"name": "x", "domain": domain});
-        application.owner.call("POST", "/apps").json(&wish).await.is_ko(Errno::InvalidField);
+        application.owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::InvalidField);
         let moved = application.owner_call("PATCH", "").json(&json!({"domain": domain})).await;
-        moved.is_ko(Errno::InvalidField);
+        moved.assert_error(Errno::InvalidField);
     }
 }
 
@@ -70,7 +70,7 @@ async fn nobody_is_led_to_where_there_is_no_tls() {
     let redirect = format!("http://{}/back", application.domain.name());
     let path = format!("/grant/{}", application.appid);
     let granted = alice.call("POST", &path).json(&json!({"redirect": redirect})).await;
-    granted.is_ko(Errno::RedirectNotAllowed);
+    granted.assert_error(Errno::RedirectNotAllowed);
     let item = json!({"uid": uid, "message": "x", "action": "http://localhost:3000/"});
     let sent = application.notify(&json!([item])).await.ok();
     assert_eq!(sent["results"][0]["errno"], Errno::InvalidField.number(), "{sent}");
@@ -88,7 +88,7 @@ async fn a_key_tells_in_which_mode_it_was_made() {
 #[tokio::test]
 async fn over_tls_the_cookie_is_kept_to_this_host() {
     let origin = "https://presence.example";
-    let server = Server::start(Options::default().with("public-url", origin)).await;
+    let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
     let wish = json!({"assertion": server.assertion("alice").await});
     let opened = server.call("POST", "/session").json(&wish).header("origin", origin).await;
     let set = opened.header("set-cookie").to_owned();
@@ -100,5 +100,5 @@ async fn over_tls_the_cookie_is_kept_to_this_host() {
     let known =
         async |cookie: String| server.call("GET", "/session").header("cookie", &cookie).await;
     known(format!("__Host-presence={token}")).await.ok();
-    known(format!("presence={token}")).await.is_ko(Errno::NotAuthenticated);
+    known(format!("presence={token}")).await.assert_error(Errno::NotAuthenticated);
 }

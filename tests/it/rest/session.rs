@@ -1,11 +1,11 @@
 //! Signing in and out, the cookie, and what a session may do.
 
 use presence_protocol::Errno;
-use presence_tests::{Answer, Options, Server, email, forged};
+use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
 use serde_json::{Value, json};
 
 /// Signs in as a page of an origin does; gives the answer and the cookie.
-async fn sign_in_from(server: &Server, origin: Option<&str>) -> (Answer, Option<String>) {
+async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, Option<String>) {
     let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
     let mut call = server.call("POST", "/session").json(&wish);
     if let Some(origin) = origin {
@@ -30,7 +30,7 @@ async fn signing_in_answers_a_token_that_tells_who_one_is() {
     assert_eq!(shown["expires_at"], opened["expires_at"]);
     server.call("DELETE", "/session").bearer(token).await.ok();
     let gone = server.call("GET", "/session").bearer(token).await;
-    gone.is_ko(Errno::SessionExpired);
+    gone.assert_error(Errno::SessionExpired);
     assert_eq!(gone.header("www-authenticate"), "Bearer");
 }
 
@@ -40,11 +40,11 @@ async fn a_forged_token_that_begins_like_a_real_one_and_adds_up_is_nobodys() {
     let alice = server.sign_in("alice").await;
     let forged = forged(&alice.token);
     for (method, path) in [("GET", "/session"), ("GET", "/grants"), ("DELETE", "/account")] {
-        server.call(method, path).bearer(&forged).await.is_ko(Errno::SessionExpired);
+        server.call(method, path).bearer(&forged).await.assert_error(Errno::SessionExpired);
     }
     let by_cookie = format!("presence={forged}");
     let asked = server.call("GET", "/session").header("cookie", &by_cookie).await;
-    asked.is_ko(Errno::SessionExpired);
+    asked.assert_error(Errno::SessionExpired);
     alice.call("GET", "/session").await.ok();
 }
 
@@ -52,27 +52,27 @@ async fn a_forged_token_that_begins_like_a_real_one_and_adds_up_is_nobodys() {
 async fn an_assertion_that_proves_nothing_or_somebody_else_opens_no_session() {
     let server = Server::quick().await;
     let post = |body: Value| server.call("POST", "/session").json(&body);
-    post(json!({"assertion": "x"})).await.is_ko(Errno::InvalidAssertion);
-    post(json!({})).await.is_ko(Errno::MissingField);
-    post(json!({"assertion": 7})).await.is_ko(Errno::InvalidField);
-    post(json!({"assertion": "x", "scope": "all"})).await.is_ko(Errno::InvalidField);
+    post(json!({"assertion": "x"})).await.assert_error(Errno::InvalidAssertion);
+    post(json!({})).await.assert_error(Errno::MissingField);
+    post(json!({"assertion": 7})).await.assert_error(Errno::InvalidField);
+    post(json!({"assertion": "x", "scope": "all"})).await.assert_error(Errno::InvalidField);
     let assertion = server.assertion("alice").await;
     let as_bob = json!({"assertion": assertion, "email": email("bob")});
-    post(as_bob).await.is_ko(Errno::EmailMismatch);
+    post(as_bob).await.assert_error(Errno::EmailMismatch);
     post(json!({"assertion": assertion})).await.ok();
-    post(json!({"assertion": assertion})).await.is_ko(Errno::InvalidAssertion);
+    post(json!({"assertion": assertion})).await.assert_error(Errno::InvalidAssertion);
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_refused_by_what_is_wrong_with_it() {
-    let server = Server::start(Options::default().with("body-bytes", 1000)).await;
+    let server = Server::start(ServerOptions::default().with("body-bytes", 1000)).await;
     let post = |kind: &str, body: &str| server.call("POST", "/session").body(kind, body);
-    post("application/json", "nonsense").await.is_ko(Errno::NotJson);
-    post("application/json", "[]").await.is_ko(Errno::NotJson);
-    post("text/plain", "{}").await.is_ko(Errno::UnsupportedMediaType);
-    post("application/json", &" ".repeat(1001)).await.is_ko(Errno::TooLarge);
+    post("application/json", "nonsense").await.assert_error(Errno::NotJson);
+    post("application/json", "[]").await.assert_error(Errno::NotJson);
+    post("text/plain", "{}").await.assert_error(Errno::UnsupportedMediaType);
+    post("application/json", &" ".repeat(1001)).await.assert_error(Errno::TooLarge);
     let spaced = post("application/json; charset=utf-8", "{}").await;
-    spaced.is_ko(Errno::MissingField);
+    spaced.assert_error(Errno::MissingField);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
     for (method, path) in writes {
         let wish = json!({"paused": true, "name": "x", "domain": "a.example"});
         let answer = alice.call(method, &path).json(&wish).await;
-        answer.is_ko(Errno::Forbidden);
+        answer.assert_error(Errno::Forbidden);
     }
     alice.call("DELETE", "/session").await.ok();
 }
@@ -128,18 +128,18 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let csrf = csrf.as_str().unwrap();
     let wish = json!({"name": "New", "domain": "a.example"});
     let write = || server.call("POST", "/apps").json(&wish).header("cookie", &cookie);
-    write().await.is_ko(Errno::Forbidden);
-    write().header("origin", &own).await.is_ko(Errno::Forbidden);
-    write().header("x-csrf-token", csrf).await.is_ko(Errno::Forbidden);
+    write().await.assert_error(Errno::Forbidden);
+    write().header("origin", &own).await.assert_error(Errno::Forbidden);
+    write().header("x-csrf-token", csrf).await.assert_error(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
-    elsewhere.await.is_ko(Errno::Forbidden);
+    elsewhere.await.assert_error(Errno::Forbidden);
     // A browser that tells more than the origin is believed.
     let told = write().header("x-csrf-token", csrf).header("origin", &own);
-    told.header("sec-fetch-site", "cross-site").await.is_ko(Errno::Forbidden);
+    told.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
     let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
-    forged.await.is_ko(Errno::Forbidden);
+    forged.await.assert_error(Errno::Forbidden);
     write().header("origin", &own).header("x-csrf-token", csrf).await.ok();
     // A bearer token wins over the cookie, and needs neither.
     let bob = server.sign_in("bob").await;
@@ -159,7 +159,11 @@ async fn signing_out_by_cookie_takes_the_cookie_away() {
     let gone = call.header("origin", &own).header("x-csrf-token", &csrf).await;
     gone.ok();
     assert!(gone.header("set-cookie").contains("Max-Age=0"), "{:?}", gone.headers);
-    server.call("GET", "/session").header("cookie", &cookie).await.is_ko(Errno::SessionExpired);
+    server
+        .call("GET", "/session")
+        .header("cookie", &cookie)
+        .await
+        .assert_error(Errno::SessionExpired);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use presence_client::{
     AppServiceEvent, ConnectionState, EndReason, Errno, Error, NewNotification, QueryResult,
     ReceiptState, Status,
 };
-use presence_tests::{Options, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, soon, url};
@@ -34,7 +34,7 @@ async fn a_revoke_is_told() {
     let mut back_end = BackEnd::of(&server, &application).await;
     alice.revoke(&application).await;
     loop {
-        let Some(event) = back_end.hear().await else { panic!("the channel ended") };
+        let Some(event) = back_end.receive().await else { panic!("the channel ended") };
         let AppServiceEvent::Updates(updates) = event else { continue };
         let revoked = updates.presence.iter().find(|presence| presence.uid == uid).unwrap();
         assert!(revoked.revoked && revoked.status == Status::Offline);
@@ -71,7 +71,7 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
     assert_eq!(taken.map(|notification| notification.id).to_vec(), ids);
     let mut acked = Vec::new();
     while acked.len() < 2 {
-        let Some(event) = back_end.hear().await else { panic!("the channel ended") };
+        let Some(event) = back_end.receive().await else { panic!("the channel ended") };
         let AppServiceEvent::Receipts(receipts) = event else { continue };
         assert!(receipts.receipts.iter().all(|receipt| receipt.state == ReceiptState::Acked));
         acked.extend(receipts.receipts.into_iter().map(|receipt| receipt.id));
@@ -81,7 +81,7 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
 
 #[tokio::test]
 async fn more_notifications_than_a_frame_holds_go_in_several() {
-    let options = Options::default().with("notify-burst", 10_000);
+    let options = ServerOptions::default().with("notify-burst", 10_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
@@ -130,7 +130,7 @@ async fn a_back_end_that_was_stopped_resumes_at_its_cursor() {
     let mut back_end = BackEnd::of(&server, &application).await;
     device.report("unavailable").await;
     let cursor = loop {
-        if let Some(AppServiceEvent::Updates(updates)) = back_end.hear().await {
+        if let Some(AppServiceEvent::Updates(updates)) = back_end.receive().await {
             break updates.cursor;
         }
     };
@@ -166,14 +166,14 @@ async fn a_deactivated_application_ends_its_channels() {
     let mut back_end = BackEnd::of(&server, &application).await;
     application.deactivate().await;
     back_end.is(|state| *state == ConnectionState::Ended(EndReason::ApplicationClosed)).await;
-    assert!(back_end.hear().await.is_none());
+    assert!(back_end.receive().await.is_none());
     let ended = back_end.channel.notify_one(NewNotification::new(uid, "Hello")).await;
     assert_eq!(ended.unwrap_err(), Error::Ended(EndReason::ApplicationClosed));
 }
 
 #[tokio::test]
 async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newest() {
-    let options = Options::default().with("status-burst", 100_000);
+    let options = ServerOptions::default().with("status-burst", 100_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -187,7 +187,7 @@ async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newe
         back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
     };
     while message(&back_end).as_deref() != Some("1999") {
-        back_end.hear().await;
+        back_end.receive().await;
     }
     assert!(back_end.heard.len() <= 10, "{} events", back_end.heard.len());
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use presence_client::{AppServiceEvent, ConnectionState, NewNotification, Status};
-use presence_tests::{Application, Cutter, Options, Server, Socket};
+use presence_tests::{Application, FaultProxy, Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, soon, url_of};
@@ -13,7 +13,7 @@ use super::parts::{BackEnd, Phone, soon, url_of};
 /// A back end on a wire, and a device that it watches.
 struct Scene {
     server: Server,
-    cutter: Cutter,
+    cutter: FaultProxy,
     application: Application,
     uid: presence_client::Puid,
     back_end: BackEnd,
@@ -22,9 +22,9 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        let server = Server::start(Options::default().with("notify-burst", 100_000)).await;
+        let server = Server::start(ServerOptions::default().with("notify-burst", 100_000)).await;
         let (application, _, uid) = server.application_with("alice").await;
-        let cutter = Cutter::to(&server).await;
+        let cutter = FaultProxy::to(&server).await;
         let device = Socket::device_of(&server, "alice", "tablet", "online").await;
         let mut back_end = BackEnd::through(&cutter, &application).await;
         back_end.sees(uid, Status::Online).await;

@@ -4,7 +4,7 @@ use presence_client::{
     ConnectionState, Credential, CredentialReason, DeviceEvent, EndReason, Errno, Status,
     StatusText,
 };
-use presence_tests::{Options, Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, Tokens, soon, until, url};
@@ -65,14 +65,14 @@ async fn a_notification_that_was_taken_does_not_come_again_and_one_that_was_not_
 
 #[tokio::test]
 async fn a_closed_channel_ends_the_presence_at_once_and_a_dropped_one_too() {
-    let server = Server::start(Options::default().with("grace-seconds", 3600)).await;
+    let server = Server::start(ServerOptions::default().with("grace-seconds", 3600)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     let mut phone = Phone::of(&server, "alice").await;
     back_end.sees(uid, Status::Online).await;
     phone.channel.close().await;
     phone.is(|state| *state == ConnectionState::Ended(EndReason::Closed)).await;
-    assert!(phone.hear().await.is_none() && phone.hear().await.is_none());
+    assert!(phone.receive().await.is_none() && phone.receive().await.is_none());
     back_end.sees(uid, Status::Offline).await;
     let phone = Phone::of(&server, "alice").await;
     back_end.sees(uid, Status::Online).await;
@@ -105,7 +105,7 @@ async fn a_newer_connection_of_the_same_device_ends_the_older_for_good() {
     let mut older = Phone::of(&server, "alice").await;
     let newer = Phone::of(&server, "alice").await;
     older.is(|state| *state == ConnectionState::Ended(EndReason::Replaced)).await;
-    assert!(older.hear().await.is_none());
+    assert!(older.receive().await.is_none());
     newer.channel.set_status(Status::Unavailable, None);
     newer.is_settled().await;
     assert_eq!(newer.channel.state(), ConnectionState::Connected);
@@ -118,12 +118,12 @@ async fn a_device_that_its_user_ends_stays_away() {
     let mut phone = Phone::of(&server, "alice").await;
     alice.call("DELETE", "/devices/phone").await.ok();
     phone.is(|state| *state == ConnectionState::Ended(EndReason::EndedByUser)).await;
-    assert!(phone.hear().await.is_none());
+    assert!(phone.receive().await.is_none());
 }
 
 #[tokio::test]
 async fn a_session_is_renewed_again_and_again_without_a_reconnect() {
-    let server = Server::start(Options::default().with("session-seconds", 2)).await;
+    let server = Server::start(ServerOptions::default().with("session-seconds", 2)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let tokens = Tokens::of(&server, "alice");
     let source = std::sync::Arc::clone(&tokens);
@@ -140,7 +140,7 @@ async fn a_session_is_renewed_again_and_again_without_a_reconnect() {
 
 #[tokio::test]
 async fn a_session_that_ends_unrenewed_asks_for_a_credential_and_goes_on_with_it() {
-    let server = Server::start(Options::default().with("session-seconds", 1)).await;
+    let server = Server::start(ServerOptions::default().with("session-seconds", 1)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::with(url(&server), |_| ());
     phone.is(|state| *state == ConnectionState::CredentialWanted(CredentialReason::First)).await;
@@ -193,7 +193,7 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
 #[tokio::test]
 async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
     // No sign of life wakes the channel meanwhile.
-    let options = Options::default().with("notify-burst", 1000).with("ping-seconds", 3600);
+    let options = ServerOptions::default().with("notify-burst", 1000).with("ping-seconds", 3600);
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let alice = server.sign_in("alice").await;
@@ -229,5 +229,5 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
     taken.sort();
     assert_eq!(taken, sent);
     let mut socket = Socket::device_of(&server, "alice", "other", "online").await;
-    socket.has_nothing_more().await;
+    socket.expect_no_frame().await;
 }

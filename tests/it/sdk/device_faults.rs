@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use presence_client::{AppVisibility, ConnectionState, DeviceEvent, Error, Status, StatusText};
-use presence_tests::{Application, Cutter, Options, Server, Stopped};
+use presence_tests::{Application, FaultProxy, Server, ServerOptions, StoppedServer};
 use serde_json::json;
 
 use super::parts::{BackEnd, Phone, Tokens, quick, until, url_of};
 
 /// Within a grace time that never ends, nobody may notice that a connection broke.
-fn patient() -> Options {
-    Options::default().with("grace-seconds", 3600).with("warm-up-seconds", 5)
+fn patient() -> ServerOptions {
+    ServerOptions::default().with("grace-seconds", 3600).with("warm-up-seconds", 5)
 }
 
 /// A phone on a wire, and a back end that watches it.
 struct Scene {
     server: Server,
-    cutter: Cutter,
+    cutter: FaultProxy,
     application: Application,
     uid: presence_client::Puid,
     phone: Phone,
@@ -29,10 +29,10 @@ impl Scene {
         Self::set_with(patient()).await
     }
 
-    async fn set_with(options: Options) -> Self {
+    async fn set_with(options: ServerOptions) -> Self {
         let server = Server::start(options).await;
         let (application, _, uid) = server.application_with("alice").await;
-        let cutter = Cutter::to(&server).await;
+        let cutter = FaultProxy::to(&server).await;
         let phone = Phone::through(&cutter, &server, "alice").await;
         let mut back_end = BackEnd::of(&server, &application).await;
         back_end.sees(uid, Status::Online).await;
@@ -140,7 +140,7 @@ async fn a_slow_network_is_enough() {
 async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat() {
     let server = Server::start(patient()).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let tokens = Tokens::of(&server, "alice");
     let mut phone = Phone::with(url_of(&cutter), |options| {
         options.credential_provider = Some(tokens);
@@ -189,7 +189,7 @@ async fn a_server_that_is_killed_and_started_again_knows_the_last_wish() {
 async fn a_server_that_drains_is_come_back_to() {
     let mut scene = Scene::set().await;
     scene.notify(&["1"]).await;
-    assert_eq!(scene.server.terminate().await, Stopped::With(0));
+    assert_eq!(scene.server.terminate().await, StoppedServer::With(0));
     scene.wish("while it was gone");
     scene.server.restart_in_place().await;
     scene.is_well_again("while it was gone", &["1"]).await;

@@ -1,4 +1,4 @@
-//! What the SDK's tests are made of: a phone and a back end that collect what they hear.
+//! What the SDK's tests are made of: a phone and a back end that collect what they receive.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use presence_client::{
     Credential, CredentialError, CredentialProvider, CredentialReason, DeviceChannel, DeviceEvent,
     DeviceEvents, DeviceOptions, LiveNotification, PresenceMap, Puid, ServerUrl, Status, Timing,
 };
-use presence_tests::{Application, Cutter, PATIENCE, Rest, Server, email};
+use presence_tests::{Application, FaultProxy, RestClient, Server, TIMEOUT, email};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
@@ -24,14 +24,14 @@ pub(crate) fn quick() -> Timing {
         stable_after: Duration::from_millis(500),
         heartbeat: Duration::from_millis(700),
         connect_timeout: Duration::from_secs(5),
-        request_timeout: 3 * PATIENCE,
+        request_timeout: 3 * TIMEOUT,
         probe_timeout: Duration::from_millis(700),
     }
 }
 
 /// Makes assertions of the development issuer for somebody, and counts how often it was asked.
 pub(crate) struct Tokens {
-    rest: Rest,
+    rest: RestClient,
     name: String,
     asked: AtomicUsize,
 }
@@ -67,7 +67,7 @@ pub(crate) fn url(server: &Server) -> ServerUrl {
     server.url().parse().unwrap()
 }
 
-pub(crate) fn url_of(cutter: &Cutter) -> ServerUrl {
+pub(crate) fn url_of(cutter: &FaultProxy) -> ServerUrl {
     format!("http://{}", cutter.address()).parse().unwrap()
 }
 
@@ -92,7 +92,7 @@ impl Phone {
     }
 
     /// The same, through a wire.
-    pub(crate) async fn through(cutter: &Cutter, server: &Server, name: &str) -> Self {
+    pub(crate) async fn through(cutter: &FaultProxy, server: &Server, name: &str) -> Self {
         let tokens = Tokens::of(server, name);
         let phone =
             Self::with(url_of(cutter), |options| options.credential_provider = Some(tokens));
@@ -115,7 +115,7 @@ impl Phone {
     }
 
     /// The next event, which is also noted.
-    pub(crate) async fn hear(&mut self) -> Option<DeviceEvent> {
+    pub(crate) async fn receive(&mut self) -> Option<DeviceEvent> {
         let event = soon("an event", self.events.next()).await?;
         match &event {
             DeviceEvent::State(state) => self.states.push(state.clone()),
@@ -136,7 +136,7 @@ impl Phone {
         wanted: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
         loop {
-            match self.hear().await {
+            match self.receive().await {
                 Some(DeviceEvent::State(state)) if wanted(&state) => return state,
                 Some(_) => {}
                 None => panic!("the channel ended; it was {:?}", self.states),
@@ -147,7 +147,7 @@ impl Phone {
     /// The next notification.
     pub(crate) async fn takes(&mut self) -> LiveNotification {
         while self.notifications.len() == self.taken {
-            let heard = self.hear().await;
+            let heard = self.receive().await;
             assert!(heard.is_some(), "the channel ended; it was {:?}", self.states);
         }
         self.taken += 1;
@@ -176,7 +176,7 @@ impl BackEnd {
     }
 
     /// The same, through a wire.
-    pub(crate) async fn through(cutter: &Cutter, application: &Application) -> Self {
+    pub(crate) async fn through(cutter: &FaultProxy, application: &Application) -> Self {
         Self::with(url_of(cutter), application, |_| ()).await
     }
 
@@ -187,7 +187,7 @@ impl BackEnd {
     ) -> Self {
         let mut back_end = Self::opening(server, application, change);
         while !back_end.map.is_live() {
-            back_end.hear().await;
+            back_end.receive().await;
         }
         back_end
     }
@@ -206,7 +206,7 @@ impl BackEnd {
     }
 
     /// The next event, which is noted and put into the map.
-    pub(crate) async fn hear(&mut self) -> Option<AppServiceEvent> {
+    pub(crate) async fn receive(&mut self) -> Option<AppServiceEvent> {
         let event = soon("an event", self.events.next()).await?;
         self.note(&event);
         Some(event)
@@ -222,7 +222,7 @@ impl BackEnd {
     /// Listens until the map shows a status.
     pub(crate) async fn sees(&mut self, uid: Puid, status: Status) {
         while self.map.status(&uid) != status {
-            assert!(self.hear().await.is_some(), "the channel ended");
+            assert!(self.receive().await.is_some(), "the channel ended");
         }
     }
 
@@ -232,7 +232,7 @@ impl BackEnd {
         wanted: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
         loop {
-            match self.hear().await {
+            match self.receive().await {
                 Some(AppServiceEvent::State(state)) if wanted(&state) => return state,
                 Some(_) => {}
                 None => panic!("the channel ended"),
@@ -259,7 +259,7 @@ impl BackEnd {
 
 /// What must come, and soon.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(3 * PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    timeout(3 * TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
 /// Looks again and again until something holds that nobody is told of.

@@ -87,7 +87,7 @@ async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
     let mut phone = host.phone(|_| ());
     let mut waits = Vec::new();
     while waits.len() < 12 {
-        let Some(DeviceEvent::State(state)) = phone.hear().await else { panic!("no state") };
+        let Some(DeviceEvent::State(state)) = phone.receive().await else { panic!("no state") };
         if let ConnectionState::Waiting { retry_in, .. } = state {
             assert!(retry_in <= quick().backoff_ceiling);
             waits.push(retry_in);

@@ -102,7 +102,7 @@ async fn a_frame_that_is_no_json_ends_the_channel_with_a_reason() {
     let (mut phone, _task) = phone_at(mad).await;
     let ended = phone.is(|state| matches!(state, ConnectionState::Ended(_))).await;
     assert!(matches!(ended, ConnectionState::Ended(EndReason::Incompatible(_))));
-    assert!(phone.hear().await.is_none());
+    assert!(phone.receive().await.is_none());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use presence_client::{
     DeviceChannel, DeviceEvent, DeviceEvents, NewNotification, NotificationId, Status, StatusText,
 };
-use presence_tests::{Cutter, Dice, Options, Server};
+use presence_tests::{FaultProxy, SeededRng, Server, ServerOptions};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -16,7 +16,7 @@ use super::parts::{BackEnd, Phone, soon};
 /// How many times something goes wrong.
 const ROUNDS: usize = 60;
 
-fn goes_wrong(dice: &mut Dice, wires: [&Cutter; 2]) {
+fn goes_wrong(dice: &mut SeededRng, wires: [&FaultProxy; 2]) {
     let wire = *dice.pick(&wires);
     match dice.below(6) {
         0 => wire.reset(),
@@ -50,16 +50,16 @@ fn takes_all(
 #[expect(clippy::print_stdout, reason = "the seed of a run that fails")]
 #[tokio::test]
 async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_shown_twice() {
-    let seed = Dice::seed();
+    let seed = SeededRng::seed();
     println!("seed {seed}");
-    let mut dice = Dice::new(seed);
-    let options = Options::default()
+    let mut dice = SeededRng::new(seed);
+    let options = ServerOptions::default()
         .with("notify-burst", 100_000)
         .with("status-burst", 100_000)
         .with("warm-up-seconds", 2);
     let mut server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let (to_phone, to_back_end) = (Cutter::to(&server).await, Cutter::to(&server).await);
+    let (to_phone, to_back_end) = (FaultProxy::to(&server).await, FaultProxy::to(&server).await);
     let phone = Phone::through(&to_phone, &server, "alice").await;
     let mut back_end = BackEnd::through(&to_back_end, &application).await;
 
@@ -94,7 +94,7 @@ async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_sho
         back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
     };
     while text(&back_end).as_deref() != Some("the end") {
-        back_end.hear().await;
+        back_end.receive().await;
     }
     let missing = || {
         let shown: HashSet<_> = shown.lock().unwrap().iter().copied().collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presence_client::{AppServiceApi, Errno, NewNotification, Puid, QueryResult, Status};
-use presence_tests::{Application, Options, Server, Socket};
+use presence_tests::{Application, Server, ServerOptions, Socket};
 
 use super::api_of;
 
@@ -66,7 +66,7 @@ async fn everybody_who_is_there_is_read_page_by_page() {
 
 #[tokio::test]
 async fn a_page_says_that_the_server_is_warming_up() {
-    let mut server = Server::start(Options::default().with("warm-up-seconds", 60)).await;
+    let mut server = Server::start(ServerOptions::default().with("warm-up-seconds", 60)).await;
     let (application, _, _) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.kill().await;
@@ -91,7 +91,7 @@ async fn each_notification_is_answered_by_itself() {
     assert_eq!(results[0].as_ref().unwrap().queue_size, 1);
     assert_eq!(results[1].as_ref().unwrap_err().errno, Errno::UnknownUid);
     assert_eq!(results[2].as_ref().unwrap_err().errno, Errno::InvalidField);
-    let heard = device.hear_until(|frame| frame["notifications"].is_array()).await;
+    let heard = device.receive_until(|frame| frame["notifications"].is_array()).await;
     let heard = &heard["notifications"][0];
     assert_eq!((&heard["message"], &heard["id"]), (&"Hello".into(), &id.to_string().into()));
     assert_eq!(heard["action"], "https://chat.example/");
@@ -128,7 +128,10 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
         .iter()
         .map(|waiting| (waiting.message.as_str(), waiting.expires_at - waiting.sent_at))
         .collect();
-    assert_eq!(waiting, [("Your move", 2_592_000_000), ("Soon", 60_000)]);
+    assert_eq!(
+        waiting,
+        [("Your move", Duration::from_hours(24 * 30)), ("Soon", Duration::from_mins(1))]
+    );
 }
 
 #[tokio::test]
@@ -148,7 +151,7 @@ async fn a_key_that_is_wrong_and_an_application_that_is_stopped_are_told_apart()
 
 #[tokio::test]
 async fn too_many_notifications_are_refused_with_how_long_to_wait() {
-    let options = Options::default().with("notify-burst", 1).with("notify-per-second", 1);
+    let options = ServerOptions::default().with("notify-burst", 1).with("notify-per-second", 1);
     let server = Server::start(options).await;
     let (application, _, alice) = server.application_with("alice").await;
     let service = service(&server, &application);

@@ -1,9 +1,9 @@
 //! What a developer does: Applications and their keys.
 
 use presence_client::{
-    AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UserApi,
+    AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UnixMillis, UserApi,
 };
-use presence_tests::{Domain, Server};
+use presence_tests::{DomainServer, Server};
 
 use super::{api_of, sign_in};
 use crate::operator::desk::Desk;
@@ -17,8 +17,8 @@ fn chat(domain: &str) -> NewApplication {
 }
 
 /// An Application that runs, and its first key.
-async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, Domain) {
-    let domain = Domain::start().await;
+async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, DomainServer) {
+    let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     domain.show(&registered.domain_key);
     developer.verify(registered.appid).await.unwrap();
@@ -30,11 +30,14 @@ async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, 
 async fn an_application_is_brought_to_life_and_stopped() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
-    let domain = Domain::start().await;
+    let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     let appid = registered.appid;
     assert_eq!((registered.name.as_str(), registered.description.as_str()), ("Chat", "A room"));
-    assert_eq!((&registered.domain, registered.created_at > 0), (&domain.name(), true));
+    assert_eq!(
+        (&registered.domain, registered.created_at > UnixMillis::default()),
+        (&domain.name(), true)
+    );
     assert_eq!(registered.state, ApplicationState::Registered);
     let unproven = developer.verify(appid).await.unwrap_err();
     assert_eq!(unproven.errno(), Some(Errno::DomainNotVerified));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use presence_client::{Error, NewApplication, NewNotification, Puid, Scope, Timing, UserApi};
-use presence_tests::{Cutter, PATIENCE, Server};
+use presence_tests::{FaultProxy, Server, TIMEOUT};
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 
@@ -39,7 +39,7 @@ async fn a_server_that_says_nothing_or_stops_midway_is_not_waited_for_long() {
         let begun = Instant::now();
         let answered = hasty(&fake.url()).user("token".into()).session().await;
         assert_eq!(answered, Err(Error::TimedOut), "{beginning}");
-        assert!(begun.elapsed() < PATIENCE, "{beginning}");
+        assert!(begun.elapsed() < TIMEOUT, "{beginning}");
         assert_eq!(fake.connections(), 1, "{beginning}");
     }
 }
@@ -153,7 +153,7 @@ async fn a_restart_of_the_server_between_calls_is_not_noticed() {
 #[tokio::test]
 async fn a_wire_that_is_cut_in_mid_call_is_an_error_and_the_next_call_works() {
     let server = Server::quick().await;
-    let cutter = Cutter::to(&server).await;
+    let cutter = FaultProxy::to(&server).await;
     let token = server.sign_in("alice").await.token;
     let url = format!("http://{}", cutter.address());
     let alice = at(&url).user(token.as_str().into());

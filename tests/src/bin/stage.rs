@@ -1,4 +1,4 @@
-//! `presence-stage`: a server with people and Applications, for tests that are not written in Rust.
+//! `presence-stage`: a server with fixtures and Applications, for tests that are not written in Rust.
 //!
 //! Each line of standard input is a command as a JSON object, each is answered with one line of JSON. The end of the input ends
 //! the stage, and the server with it. What goes wrong is answered `{"error":"…"}`, and the stage goes on.
@@ -30,7 +30,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use presence_protocol::Puid;
-use presence_tests::{Application, Options, Server, Stopped, User};
+use presence_tests::{Application, Server, ServerOptions, StoppedServer, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -202,7 +202,7 @@ impl Stage {
 
     async fn start(&mut self, flags: BTreeMap<String, Value>) -> Result<Value, String> {
         *self = Self::default();
-        let options = flags.into_iter().fold(Options::default(), |options, (flag, value)| {
+        let options = flags.into_iter().fold(ServerOptions::default(), |options, (flag, value)| {
             // A text is meant as it is, without the quotes of JSON.
             options.with(&flag, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         });
@@ -231,7 +231,7 @@ impl Stage {
         self.server()?;
         self.running = false;
         let stopped = self.any_server()?.terminate().await;
-        if stopped != Stopped::With(0) {
+        if stopped != StoppedServer::With(0) {
             return Err(format!("the server did not stop in order: {stopped:?}"));
         }
         self.restart().await

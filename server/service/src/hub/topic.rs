@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use presence_core::UnixMillis;
@@ -12,7 +11,8 @@ use presence_core::stream::Stream;
 use presence_protocol::app::{StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
-use crate::meters::RoomMeters;
+use crate::clock::Stopwatch;
+use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
 /// The room of one Application.
@@ -29,10 +29,10 @@ struct Inner {
     /// Users of whom receipts are withheld until they are seen again.
     withheld: HashSet<Puid>,
     /// When the stream last changed.
-    changed_at: Instant,
+    changed_at: Stopwatch,
     /// How often something was handed to a socket.
     handed: u32,
-    meters: RoomMeters,
+    meters: TopicMeters,
 }
 
 struct Socket {
@@ -59,7 +59,7 @@ const TIMED: u32 = 16;
 pub struct TooManySockets;
 
 impl Topic {
-    pub(super) fn new(stream: Stream, meters: RoomMeters) -> Self {
+    pub(super) fn new(stream: Stream, meters: TopicMeters) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 stream,
@@ -68,7 +68,7 @@ impl Topic {
                 shared: None,
                 last_looked_at: None,
                 withheld: HashSet::new(),
-                changed_at: Instant::now(),
+                changed_at: Stopwatch::start(),
                 handed: 0,
                 meters,
             }),
@@ -200,7 +200,7 @@ impl Drop for Subscription {
 impl Inner {
     /// There is something new to read.
     fn wake_all(&mut self) {
-        self.changed_at = Instant::now();
+        self.changed_at = Stopwatch::start();
         self.sockets.iter().for_each(|socket| socket.bell.wake());
     }
 
@@ -274,7 +274,7 @@ mod tests {
 
     fn room() -> Arc<Topic> {
         let kept = Retention { entries: 1_000, age: std::time::Duration::from_hours(1) };
-        Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), RoomMeters::default()))
+        Arc::new(Topic::new(Stream::new(1, 1_000, true, kept), TopicMeters::default()))
     }
 
     fn reader(room: &Arc<Topic>) -> Subscription {

@@ -101,10 +101,7 @@ pub(super) struct GrantDecision {
 
 impl GrantDecision {
     fn from_form(form: &VerifiedForm) -> Result<Self, ApiError> {
-        let field = |name: &str| {
-            let value = form.raw(name).filter(|value| !value.is_empty());
-            value.map(str::to_owned)
-        };
+        let field = |name: &str| form.untrimmed(name).map(str::to_owned);
         // An empty decision is no consent. Only a form without the field grants by being sent.
         let decision = match form.raw("decision") {
             None | Some("yes") => Decision::Yes,

@@ -54,9 +54,10 @@ impl ApplicationPage {
         result: FormResult,
     ) -> Result<Self, ErrorResponse> {
         let presence = visitor.service();
-        let keys = presence.keys(owner, app.id).await?;
-        let grants = presence.count_grants_of(owner, app.id).await?;
-        let proof_url = presence.proof_url(&app.domain).map(String::from).unwrap_or_default();
+        let keys = presence.api_keys().list(owner, app.id).await?;
+        let grants = presence.applications().count_grants(owner, app.id).await?;
+        let proof_url =
+            presence.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
         let app_origin = proof_url.strip_suffix(DOMAIN_PROOF_PATH).unwrap_or_default().to_owned();
         let origin = visitor.context().origin();
         let redirect = format!("{app_origin}/welcome");
@@ -84,7 +85,7 @@ impl ApplicationPage {
 /// Shows the page.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await?;
+    let app = signed_in.service().applications().find(me, app).await?;
     let page = ApplicationPage::of(&signed_in, me, app, FormResult::default()).await?;
     Ok(signed_in.show(&page))
 }

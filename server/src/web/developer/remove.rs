@@ -26,14 +26,14 @@ struct RemovePage {
 /// Asks for the domain of the Application.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
     let me = signed_in.me();
-    let app = signed_in.service().own_app(me, app).await?;
+    let app = signed_in.service().applications().find(me, app).await?;
     let page = page(&signed_in, me, app).await?;
     Ok(signed_in.show(&page))
 }
 
 /// Removes the Application if its domain was typed.
 pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let app = form.service().own_app(form.me(), app).await?;
+    let app = form.service().applications().find(form.me(), app).await?;
     let typed = form.fields().get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
         let problem = Some("This is not the domain of the application. Nothing was removed.");
@@ -41,12 +41,12 @@ pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageRes
         let page = RemovePage { problem, typed: typed.to_owned(), ..page };
         return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     }
-    form.service().remove_app(form.me(), app.id).await?;
+    form.service().applications().remove(form.me(), app.id).await?;
     Ok(PageResponse::redirect(&LocalPath::fixed("/myapps"), Notice::ApplicationRemoved))
 }
 
 async fn page(visitor: &Visitor, owner: UserId, app: App) -> Result<RemovePage, ErrorResponse> {
-    let grants = visitor.service().count_grants_of(owner, app.id).await?;
+    let grants = visitor.service().applications().count_grants(owner, app.id).await?;
     let layout = visitor.layout(format!("Remove {}", app.name), Section::Developer);
     Ok(RemovePage { layout, app: app.into(), grants, typed: String::new(), problem: None })
 }

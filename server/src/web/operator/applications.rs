@@ -64,7 +64,7 @@ struct FindPage {
 pub(super) async fn find(operator: Operator, Query(query): Query<FindQuery>) -> PageResult {
     let Operator { visitor, session } = operator;
     let query = query.find.trim().to_owned();
-    let found = session.service().find_apps(&query).await?;
+    let found = session.service().operator().search(&query).await?;
     let found: Vec<FoundRow> = found.into_iter().map(FoundRow::from).collect();
     let is_full = found.len() as u64 >= MAX_MATCHES;
     let layout = layout(&visitor, "Applications");
@@ -74,13 +74,13 @@ pub(super) async fn find(operator: Operator, Query(query): Query<FindQuery>) -> 
 
 /// Blocks an Application.
 pub(super) async fn block(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
-    form.session().service().block_app(parse(&appid)?).await?;
+    form.session().service().operator().block(parse(&appid)?).await?;
     Ok(redirect(&form, Notice::Blocked))
 }
 
 /// Unblocks an Application.
 pub(super) async fn unblock(form: OperatorForm, Path(appid): Path<String>) -> PageResult {
-    form.session().service().unblock_app(parse(&appid)?).await?;
+    form.session().service().operator().unblock(parse(&appid)?).await?;
     Ok(redirect(&form, Notice::Unblocked))
 }
 

@@ -35,7 +35,7 @@ pub(super) fn layout(visitor: &Visitor, title: &str) -> Layout {
 
 /// Returns the header that gives a session to the browser.
 pub(super) fn session_cookie(context: &ServerContext, session: &SecretString) -> Option<SetCookie> {
-    let seconds = context.operator.as_ref()?.access.session().as_secs();
+    let seconds = context.operator.as_ref()?.access.session_lifetime().as_secs();
     Some(Cookie::OPERATOR.set(context.is_secure(), session.expose_secret(), seconds))
 }
 
@@ -55,7 +55,7 @@ impl OperatorSession {
         let RequestContext { context, .. } = RequestContext::of(request)?;
         let access = &console(&context)?.access;
         let token = Cookie::OPERATOR.read(request, context.is_secure());
-        let token = token.filter(|token| access.knows(token)).ok_or(Errno::NotAuthenticated)?;
+        let token = token.filter(|token| access.is_open(token)).ok_or(Errno::NotAuthenticated)?;
         Ok(Self { context, token: token.into() })
     }
 
@@ -157,10 +157,7 @@ impl OperatorForm {
 }
 
 impl FromPageRequest for OperatorForm {
-    async fn from_page_request(
-        request: &Request,
-        _: &mut RequestBody,
-    ) -> Result<Self, PageError> {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let session = session_or_sign_in(request)?;
         let same_origin = RequestContext::of(request)?.same_origin;
         // A form of another site is not even read.

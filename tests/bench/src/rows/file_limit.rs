@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use presence_tests::PATIENCE;
+use presence_tests::TIMEOUT;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         device.report().await;
     }
     drop(waiting);
-    timeout(PATIENCE, newcomer).await.unwrap();
+    timeout(TIMEOUT, newcomer).await.unwrap();
     vec![Finding {
         what: "a server at its file limit",
         unit: "% of a core",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use presence_tests::{Options, Server};
+use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor, SqlitePool};
@@ -105,7 +105,7 @@ struct House {
 }
 
 impl House {
-    async fn open(options: Options, scale: &Scale) -> Self {
+    async fn open(options: ServerOptions, scale: &Scale) -> Self {
         let server = start_server(options).await;
         let owner = server.sign_in("developer").await;
         let application = server.application(&owner).await;

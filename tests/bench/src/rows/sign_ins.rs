@@ -57,7 +57,7 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
 
 async fn sign_in(device: &mut Socket, assertion: String) {
     device.send(json!({"assertion": assertion, "status": "online"})).await;
-    device.hears_ok().await;
+    device.expect_ok().await;
 }
 
 /// A signed text and its signature.

@@ -35,11 +35,11 @@ impl Bare {
     /// Sends a frame, and waits for the next one.
     pub(crate) async fn ask(&mut self, frame: String) -> Utf8Bytes {
         self.0.send(Message::text(frame)).await.unwrap();
-        self.hear().await
+        self.receive().await
     }
 
     /// The next text frame.
-    pub(crate) async fn hear(&mut self) -> Utf8Bytes {
+    pub(crate) async fn receive(&mut self) -> Utf8Bytes {
         loop {
             if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
                 return text;

@@ -85,13 +85,13 @@ async fn bare_back_end(
     let path = format!("/myapps/{}", application.appid);
     let mut socket = Bare::open(server.address(), &path, Some("presence.v1")).await;
     socket.ask(json!({"action": "auth", "token": application.api_key}).to_string()).await;
-    assert!(socket.hear().await.contains("snapshot"));
+    assert!(socket.receive().await.contains("snapshot"));
     a_second(round, async |turn| {
         let frame = json!({"action": "query", "id": turn, "uids": [uid]}).to_string();
         // A grace time that ends may be told in between.
         let mut answer = socket.ask(frame).await;
         while !answer.contains("\"query\"") {
-            answer = socket.hear().await;
+            answer = socket.receive().await;
         }
     })
     .await

@@ -1,0 +1,113 @@
+//! The API keys of Applications.
+
+use std::sync::Arc;
+
+use presence_core::model::{ApiKey, ApplicationState};
+use presence_core::{Clock, UserId};
+use presence_protocol::{ApiError, AppId, CloseCode, Errno};
+use presence_store::Store;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::errors::from_store;
+use crate::hub::Hub;
+use crate::ownership::find_owned;
+use crate::secret::{self, SecretKind};
+use crate::settings::ServiceSettings;
+
+/// The maximum number of keys of an Application.
+const MAX_KEYS: usize = 20;
+
+/// A new key. Its secret is shown once.
+pub struct NewKey {
+    /// The part of the key that is stored.
+    pub key: ApiKey,
+    /// The whole key.
+    pub secret: SecretString,
+}
+
+/// The API keys of Applications.
+pub struct ApiKeys {
+    store: Store,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    development: bool,
+}
+
+impl ApiKeys {
+    pub(crate) fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+        settings: &ServiceSettings,
+    ) -> Self {
+        Self { store, hub, clock, development: settings.development }
+    }
+
+    /// Creates a key.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `domain_not_verified`, `too_large` if there are too many,
+    /// `storage_unavailable`.
+    pub async fn create(&self, owner: UserId, app: AppId) -> Result<NewKey, ApiError> {
+        let app = find_owned(&self.store, owner, app).await?;
+        if app.state == ApplicationState::Registered {
+            return Err(Errno::DomainNotVerified.into());
+        }
+        if self.store.keys_of(app.id).await.map_err(from_store)?.len() >= MAX_KEYS {
+            return Err(ApiError::detailed(
+                Errno::TooLarge,
+                format_args!("at most {MAX_KEYS} keys"),
+            ));
+        }
+        self.insert(app.id).await
+    }
+
+    /// Creates the first key of an Application; `None` if it has a key already.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub(crate) async fn create_first(&self, app: AppId) -> Result<Option<NewKey>, ApiError> {
+        if !self.store.keys_of(app).await.map_err(from_store)?.is_empty() {
+            return Ok(None);
+        }
+        self.insert(app).await.map(Some)
+    }
+
+    /// Returns the keys of an Application, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `storage_unavailable`.
+    pub async fn list(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
+        let app = find_owned(&self.store, owner, app).await?;
+        self.store.keys_of(app.id).await.map_err(from_store)
+    }
+
+    /// Deletes a key, and closes the sockets that were opened with it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `not_found`, `storage_unavailable`.
+    pub async fn delete(&self, owner: UserId, app: AppId, key: i64) -> Result<(), ApiError> {
+        let app = find_owned(&self.store, owner, app).await?;
+        if !self.store.delete_key(app.id, key).await.map_err(from_store)? {
+            return Err(Errno::NotFound.into());
+        }
+        if let Some(topic) = self.hub.room(app.id) {
+            topic.close(Some(key), CloseCode::ApplicationClosed);
+        }
+        Ok(())
+    }
+
+    async fn insert(&self, app: AppId) -> Result<NewKey, ApiError> {
+        let kind = if self.development { SecretKind::TestKey } else { SecretKind::LiveKey };
+        let secret = secret::generate(kind);
+        let text = secret.expose_secret();
+        let prefix = secret::key_prefix(text).ok_or(Errno::Internal)?;
+        let (digest, now) = (secret::sha256(text), self.clock.now());
+        let key = self.store.insert_key(app, prefix, digest, now).await.map_err(from_store)?;
+        Ok(NewKey { key, secret })
+    }
+}

@@ -1,0 +1,45 @@
+//! The row of the database that tells the next run whether devices were connected.
+
+use presence_store::{Store, StoreError};
+use tokio::sync::Mutex;
+
+use crate::errors::or_logged;
+
+/// The flag that devices are connected. A run after a crash waits for them if it is set.
+pub(crate) struct PresenceFlag {
+    store: Store,
+    /// The value that this run has written last.
+    written: Mutex<Option<bool>>,
+}
+
+impl PresenceFlag {
+    /// Creates a flag that this run has not written.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, written: Mutex::default() }
+    }
+
+    /// Sets the flag before the first device is shown as connected. Devices that connect during the
+    /// write do not wait for it.
+    pub(crate) async fn persist_arrival(&self) {
+        if let Ok(mut written) = self.written.try_lock()
+            && *written != Some(true)
+        {
+            self.write(true, &mut written).await;
+        }
+    }
+
+    /// Sets the flag to whether devices are connected, if it is not so already.
+    pub(crate) async fn persist(&self, connected: bool) {
+        let mut written = self.written.lock().await;
+        if *written != Some(connected) {
+            self.write(connected, &mut written).await;
+        }
+    }
+
+    async fn write(&self, connected: bool, written: &mut Option<bool>) {
+        let stored: Result<(), StoreError> = self.store.set_devices_connected(connected).await;
+        if or_logged("connected devices could not be noted", stored).is_some() {
+            *written = Some(connected);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Settings for the tests of this crate.
+
+use std::time::Duration;
+
+use presence_core::stream::Retention;
+
+use crate::settings::{Rate, ServiceSettings, TextLimits};
+
+/// Returns settings with the smallest limits, and a retention of an hour.
+pub(crate) fn settings() -> ServiceSettings {
+    let rate = Rate { burst: 1, per_second: 1 };
+    let hour = Duration::from_hours(1);
+    ServiceSettings {
+        development: false,
+        session: hour,
+        session_ends_with_assertion: false,
+        grace: Duration::ZERO,
+        warm_up: Duration::ZERO,
+        sockets_per_user: 1,
+        sockets_per_app: 1,
+        apps_per_developer: 1,
+        kept: Retention { entries: 100, age: hour },
+        status_rate: rate,
+        notify_rate: rate,
+        connect_rate: rate,
+        commit_group: 1,
+        sign_in_rate: rate,
+        failure_rate: rate,
+        texts: TextLimits { name: 1, description: 1, domain: 1 },
+        domain_http: false,
+        action_schemes: Vec::new(),
+    }
+}
