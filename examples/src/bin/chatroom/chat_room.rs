@@ -118,7 +118,7 @@ pub(crate) struct MemberView {
     pub(crate) id: MemberId,
     pub(crate) name: String,
     pub(crate) is_you: bool,
-    /// True if the member shares their presence.
+    /// Is true if the member shares their presence.
     pub(crate) shares: bool,
     pub(crate) availability: Availability,
     /// The status text.
@@ -130,7 +130,7 @@ pub(crate) struct MemberView {
 pub(crate) struct RoomView {
     pub(crate) members: Vec<MemberView>,
     pub(crate) log: Vec<LogEntry>,
-    /// True if the presence of the members is up to date.
+    /// Is true if the presence of the members is up to date.
     pub(crate) is_live: bool,
 }
 

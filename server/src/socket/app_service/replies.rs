@@ -72,7 +72,7 @@ impl AppServiceReplies {
 
     /// Counts a reply of `slow_down`. Closes the socket if it has ignored too many.
     pub(super) fn record_violation(&mut self, now: Steady) {
-        if self.violations.is_over(now) {
+        if self.violations.record(now) {
             self.close(CloseCode::TooSlowOrTooFast);
         }
     }

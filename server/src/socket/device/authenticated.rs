@@ -62,14 +62,15 @@ impl DeviceAuthenticated {
     ///
     /// # Errors
     ///
-    /// `slow_down`, and as [`AuthenticatedDevice::hear`].
+    /// `slow_down`, and as [`AuthenticatedDevice::handle_frame`].
     pub(super) fn handle_request(
         &mut self,
         request: DeviceRequest,
         channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) -> Result<(), ApiError> {
-        let action = self.device.hear(request, channel.service.now(), proofs::proof_digest)?;
+        let action =
+            self.device.handle_frame(request, channel.service.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &action;
         channel.service.devices().check_rate(
             self.connection.user(),
@@ -184,9 +185,9 @@ impl DeviceAuthenticated {
     ) -> Duration {
         let now = channel.service.now();
         loop {
-            match self.device.due(now) {
-                SessionDeadline::Nothing(at) => return at - now,
-                SessionDeadline::Announce(seconds) => {
+            match self.device.check_session(now) {
+                SessionDeadline::CheckAt(at) => return at - now,
+                SessionDeadline::Warn(seconds) => {
                     replies.push(Outgoing::Text(device::expires_in(seconds).into()));
                     channel.waker.wake();
                 }
@@ -200,7 +201,7 @@ impl DeviceAuthenticated {
 
     pub(super) fn end(self, clean: bool) {
         tracing::debug!(user = self.connection.user().0, clean, "device.end");
-        self.connection.leave(clean);
+        self.connection.disconnect(clean);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use presence_core::Steady;
-use presence_core::phase::introduce;
+use presence_core::phase::FirstFrame;
 use presence_protocol::device::DeviceRequest;
 use presence_protocol::{ApiError, CloseCode, Errno, RetryAdvice};
 use presence_service::devices::OpenedDevice;
@@ -56,7 +56,7 @@ impl DeviceUnauthenticated {
         request: DeviceRequest,
         channel: &DeviceChannel,
     ) -> Result<DeviceAuthenticating, (Self, ApiError)> {
-        let first_frame = match introduce(request) {
+        let first_frame = match FirstFrame::from_request(request) {
             Ok(first_frame) => first_frame,
             Err(error) => return Err((self, error)),
         };

@@ -53,7 +53,7 @@ impl DeviceReplies {
         meter::count_error(error.errno);
         let id = self.id.take();
         self.push(Outgoing::Text(error.to_json(id.as_ref()).into()));
-        if error.errno == Errno::SlowDown && self.violations.is_over(now) {
+        if error.errno == Errno::SlowDown && self.violations.record(now) {
             self.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
