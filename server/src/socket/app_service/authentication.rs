@@ -6,11 +6,8 @@ use std::task::{Context, Poll};
 
 use presence_core::Steady;
 use presence_protocol::app::{self, AppServiceAuth};
-use presence_protocol::{ApiError, AppId, CloseCode, Errno, RequestId};
-use presence_service::app_services::{
-    AuthenticatedAppService, RequestedApplication, SubscribeMode, SubscribeRequest,
-};
-use presence_service::attempts::Attempt;
+use presence_protocol::{ApiError, CloseCode, RequestId};
+use presence_service::app_services::{AuthenticatedAppService, SubscribeMode, SubscribeRequest};
 use presence_service::hub::Subscription;
 
 use super::authenticated::AppServiceAuthenticated;
