@@ -1,38 +1,39 @@
-//! The channel of an application's back end.
+//! The channel of the back end of an Application.
 
 use std::sync::Arc;
 
-use presence_client::{AppServiceEvents, Receipt, ReceiptState, ServerUrl};
+use presence_client::{AppServiceEvents, Receipt, ServerUrl};
 
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::inbox::{Inbox, Source};
-use crate::live::Live;
-use crate::notify::{Batch, NewNotification, NotifyOutcome, QueryOutcome, QueuedNotification};
-use crate::presence::{UserPresence, id, ids};
+use crate::live::LiveObject;
+use crate::notify::{NewNotification, NotifyBatch, NotifyOutcome, QueryResult, QueuedNotification};
+use crate::presence::{PresenceUpdate, id, ids};
 use crate::runtime;
 use crate::secret::Secret;
 use crate::state::{ChannelTiming, ConnectionState, timing, tls};
 
-/// How the channel of an application's back end is opened.
+/// The options of the channel of a back end.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct AppServiceOptions {
     /// The URL of the server, such as `https://presence.example`.
     pub server: String,
-    /// The Application.
+    /// The id of the Application.
     pub application: String,
     /// One of its API keys.
     pub api_key: Arc<Secret>,
-    /// Where an earlier channel of this Application stopped, to hear what was missed since, for up to an hour.
+    /// The cursor at which an earlier channel of this Application stopped. The channel then starts
+    /// with the updates since, which the server keeps for up to an hour.
     #[uniffi(default = None)]
     pub cursor: Option<String>,
-    /// Whether receipts are wanted.
+    /// True to get receipts.
     #[uniffi(default = false)]
     pub receipts: bool,
-    /// How long everything may take.
+    /// The time limits.
     #[uniffi(default = None)]
     pub timing: Option<ChannelTiming>,
-    /// Certificates of further authorities to trust, each in DER.
+    /// The certificates of further certificate authorities to trust, each in DER.
     #[uniffi(default = [])]
     pub root_certificates: Vec<Vec<u8>>,
 }
@@ -42,52 +43,53 @@ impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
 
     fn try_from(options: AppServiceOptions) -> Result<Self, PresenceError> {
         let server: ServerUrl = options.server.parse()?;
-        let application = id(&options.application, "the Application")?;
-        let mut given = Self::new(server, application, options.api_key.text());
-        given.cursor = options.cursor;
-        given.receipts = options.receipts;
-        given.timing = timing(options.timing)?;
-        given.tls = tls(options.root_certificates);
-        Ok(given)
+        let application = id(&options.application, "application")?;
+        let mut converted = Self::new(server, application, options.api_key.text());
+        converted.cursor = options.cursor;
+        converted.receipts = options.receipts;
+        converted.timing = timing(options.timing)?;
+        converted.tls = tls(options.root_certificates);
+        Ok(converted)
     }
 }
 
-/// What finally became of a notification.
+/// The final state of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum NotificationFate {
-    /// Written to a device that does not acknowledge.
+pub enum ReceiptState {
+    /// Sent to a device that does not acknowledge notifications.
     Delivered,
     /// Acknowledged by a device.
     Acknowledged,
-    /// Its time ran out.
+    /// No device took it in time.
     Expired,
-    /// The queue was full, or it was for now only and no device was there.
+    /// The queue was full, or it had a `ttl_seconds` of 0 and no device was connected.
     Dropped,
-    /// The grant was revoked.
+    /// The user revoked the grant.
     Revoked,
 }
 
-impl From<ReceiptState> for NotificationFate {
-    fn from(state: ReceiptState) -> Self {
+impl From<presence_client::ReceiptState> for ReceiptState {
+    fn from(state: presence_client::ReceiptState) -> Self {
+        use presence_client::ReceiptState as Given;
         match state {
-            ReceiptState::Delivered => Self::Delivered,
-            ReceiptState::Acked => Self::Acknowledged,
-            ReceiptState::Expired => Self::Expired,
-            ReceiptState::Dropped => Self::Dropped,
-            ReceiptState::Revoked => Self::Revoked,
+            Given::Delivered => Self::Delivered,
+            Given::Acked => Self::Acknowledged,
+            Given::Expired => Self::Expired,
+            Given::Dropped => Self::Dropped,
+            Given::Revoked => Self::Revoked,
         }
     }
 }
 
-/// The one final word on a notification.
+/// The final state of one notification. There is exactly one receipt for each.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NotificationReceipt {
-    /// Which notification.
+    /// The id of the notification.
     pub id: String,
-    /// To whom it was sent.
+    /// The PUID of the user.
     pub uid: String,
-    /// What became of it.
-    pub fate: NotificationFate,
+    /// The final state.
+    pub state: ReceiptState,
 }
 
 impl From<Receipt> for NotificationReceipt {
@@ -95,48 +97,48 @@ impl From<Receipt> for NotificationReceipt {
         Self {
             id: receipt.id.to_string(),
             uid: receipt.uid.to_string(),
-            fate: receipt.state.into(),
+            state: receipt.state.into(),
         }
     }
 }
 
-/// What happens on the channel of an application's back end.
+/// An event of the channel of a back end.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum AppServiceEvent {
-    /// The channel does something else now. Where the app is slow, it hears only of the newest state.
+    /// The connection state has changed. If several changes wait, only the newest is delivered.
     State {
-        /// What it does now.
+        /// The new state.
         state: ConnectionState,
     },
-    /// Everybody who is visible and not offline, at one moment: who is absent is offline. Comes after connecting, and where
-    /// updates may have been missed.
+    /// All users who are visible and not offline, at one moment. All other users are offline. It is
+    /// delivered after connecting, and after updates may have been missed.
     Snapshot {
-        /// Everybody.
-        presence: Vec<UserPresence>,
-        /// Updates may have been missed before it.
+        /// The users.
+        presence: Vec<PresenceUpdate>,
+        /// True if updates may have been missed before the snapshot.
         gap: bool,
-        /// Where to resume after it.
+        /// The cursor for resuming after the snapshot.
         cursor: Option<String>,
     },
-    /// Changes; where the app reads slowly, the newest of each user.
+    /// Changes of users. If several changes of a user wait, only the newest is delivered.
     Updates {
         /// The changes.
-        presence: Vec<UserPresence>,
-        /// Where to resume after them.
+        presence: Vec<PresenceUpdate>,
+        /// The cursor for resuming after the changes.
         cursor: Option<String>,
     },
-    /// What became of notifications.
+    /// Receipts of notifications.
     Receipts {
-        /// In the order in which they came.
+        /// The receipts, in the order of arrival.
         receipts: Vec<NotificationReceipt>,
-        /// How many older ones were lost, since the app read too slowly.
+        /// The number of older receipts that were dropped because the app pulled too slowly.
         lost: u64,
     },
 }
 
 impl AppServiceEvent {
-    /// `None` for what a newer SDK tells and this crate does not know.
-    fn of(event: presence_client::AppServiceEvent) -> Option<Self> {
+    /// Converts an event of the SDK. Returns `None` for an event that this crate does not know.
+    fn from_sdk(event: presence_client::AppServiceEvent) -> Option<Self> {
         use presence_client::AppServiceEvent as Given;
         match event {
             Given::State(state) => Some(Self::State { state: state.into() }),
@@ -158,87 +160,106 @@ impl AppServiceEvent {
     }
 }
 
-/// An event with its number, by which the app says that it has it.
+/// An event with the number with which the app confirms that it has received it.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct NumberedAppServiceEvent {
-    /// From 1, growing.
+    /// The number. The first event of a channel has the number 1.
     pub number: u64,
     /// The event.
     pub event: AppServiceEvent,
 }
 
 impl Source for AppServiceEvents {
-    type Event = AppServiceEvent;
+    type Item = AppServiceEvent;
 
     async fn next(&mut self) -> Option<AppServiceEvent> {
         loop {
-            if let Some(event) = AppServiceEvent::of(AppServiceEvents::next(self).await?) {
+            if let Some(event) = AppServiceEvent::from_sdk(AppServiceEvents::next(self).await?) {
                 return Some(event);
             }
         }
     }
 }
 
-/// The stream of an Application's users, and the way to notify them: for back ends, since it holds an API key.
+/// The presence of the users of an Application, and the sending of live notifications. For back
+/// ends only, because it needs an API key.
 ///
-/// It is closed by `shutdown`, and when the last reference to it is gone. Pull its events in a loop.
+/// It is closed by `shutdown`, and when its last reference is gone. The app pulls events in a loop,
+/// and states independently of them.
 #[derive(uniffi::Object)]
 pub struct AppServiceChannel {
     channel: presence_client::AppServiceChannel,
-    inbox: Inbox<AppServiceEvents>,
-    _live: Live,
+    events: Inbox<AppServiceEvents>,
+    _live: LiveObject,
 }
 
 #[uniffi::export]
 impl AppServiceChannel {
-    /// Opens a channel. It connects by itself, in the background.
+    /// Opens a channel. It connects in the background.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument`.
+    /// `InvalidArgument` if an option is invalid.
     #[uniffi::constructor]
     pub fn open(options: AppServiceOptions) -> Result<Arc<Self>, PresenceError> {
         let options = options.try_into()?;
-        let opened = runtime::entered(|| presence_client::AppServiceChannel::open(options));
+        let opened = runtime::call(|| presence_client::AppServiceChannel::open(options));
         let (channel, events) = opened?;
-        Ok(Arc::new(Self { channel, inbox: Inbox::new(events), _live: Live::new() }))
+        Ok(Arc::new(Self { channel, events: Inbox::new(events), _live: LiveObject::new() }))
     }
 
-    /// Waits for the next event; none after the end. The event comes again from the next call unless its number is given
-    /// there as `after`, or to `event_taken`: so a cancelled call loses nothing. For one caller at a time.
+    /// Waits for the next event; none after the end of the channel. The same event is returned
+    /// again until `confirm_event` is called with its number, so a cancelled call loses nothing.
+    /// For one caller at a time.
     ///
     /// # Errors
     ///
-    /// `Cancelled`.
+    /// `Cancelled` if the token was cancelled.
     #[uniffi::method(default(cancel = None))]
     pub async fn next_event(
         &self,
-        after: u64,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Option<NumberedAppServiceEvent>, PresenceError> {
-        self.inbox.confirm(after);
-        let next = runtime::wait(cancel, runtime::sure(self.inbox.next())).await?;
+        let next = runtime::wait(cancel, runtime::infallible(self.events.next())).await?;
         Ok(next.map(|(number, event)| NumberedAppServiceEvent { number, event }))
     }
 
-    /// The app has the event of this number: it does not come again.
-    pub fn event_taken(&self, number: u64) {
-        self.inbox.confirm(number);
+    /// Confirms that the app has received the event of this number. It is not returned again.
+    pub fn confirm_event(&self, number: u64) {
+        self.events.confirm(number);
     }
 
-    /// Sends live notifications, and says of each, in order, under which id it was queued or why it was not. The call outlives
-    /// reconnects, and queues nothing twice.
+    /// Waits until the connection state differs from `known`, and returns it. Returns the current
+    /// state at once if `known` is none, and none if `known` is `Ended`. States in between are
+    /// skipped. Any number of callers can wait, also while events wait to be pulled.
     ///
     /// # Errors
     ///
-    /// `Refused`, `TimedOut` where some were not answered in time, `Ended`, `Cancelled`.
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn next_state(
+        &self,
+        known: Option<ConnectionState>,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Option<ConnectionState>, PresenceError> {
+        let next = ConnectionState::next(known, &self.channel);
+        runtime::wait(cancel, runtime::infallible(next)).await
+    }
+
+    /// Sends live notifications, and returns the result for each, in order. The call continues
+    /// after a reconnect, and queues nothing twice.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` if the server refuses the call, `TimedOut` if the server does not answer in time,
+    /// `Ended` if the channel has ended, `Cancelled` if the token was cancelled.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<NotifyOutcome>, PresenceError> {
-        let (batch, items) = Batch::new(items);
+        let (batch, items) = NotifyBatch::new(items);
         Ok(batch.outcomes(runtime::wait(cancel, self.channel.notify(items)).await?))
     }
 
@@ -246,7 +267,7 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// As `notify`, and `Refused` where it was not queued.
+    /// Those of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,
@@ -257,49 +278,51 @@ impl AppServiceChannel {
         Ok(runtime::wait(cancel, self.channel.notify_one(item)).await?.into())
     }
 
-    /// Asks for the present statuses of users: one entry each, in order.
+    /// Queries the current presence of users, and returns the result for each, in order.
     ///
     /// # Errors
     ///
-    /// As `notify`, and `InvalidArgument` where one of them is no PUID.
+    /// Those of `notify`, and `InvalidArgument` if one of them is not a PUID.
     #[uniffi::method(default(cancel = None))]
     pub async fn query(
         &self,
         uids: Vec<String>,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<QueryOutcome>, PresenceError> {
+    ) -> Result<Vec<QueryResult>, PresenceError> {
         let uids = ids(&uids, "uid")?;
-        let queried = runtime::wait(cancel, self.channel.query(uids)).await?;
-        Ok(queried.into_iter().map(Into::into).collect())
+        let results = runtime::wait(cancel, self.channel.query(uids)).await?;
+        Ok(results.into_iter().map(Into::into).collect())
     }
 
-    /// Uses another API key from the next connection on, and at once where the present one was refused.
-    pub fn give_api_key(&self, api_key: Arc<Secret>) {
+    /// Sets another API key. It is used from the next connection on, or at once if the server has
+    /// refused the current key.
+    pub fn set_api_key(&self, api_key: Arc<Secret>) {
         self.channel.set_api_key(api_key.text());
     }
 
-    /// What the channel is doing.
+    /// Returns the connection state.
     pub fn state(&self) -> ConnectionState {
         self.channel.state().into()
     }
 
-    /// The machine's network has changed: looks at once whether the connection is alive, and cuts a wait short.
+    /// Reports that the network of the machine has changed. The connection is checked at once, or
+    /// the next attempt starts at once.
     pub fn network_changed(&self) {
         self.channel.network_changed();
     }
 
-    /// Begins to close the channel, without waiting until it is.
+    /// Starts to close the channel, and does not wait until it is closed.
     pub fn end(&self) {
-        runtime::begin(self.channel.close());
+        runtime::start(self.channel.close());
     }
 
     /// Closes the channel, and waits until it is closed.
     ///
     /// # Errors
     ///
-    /// `Cancelled`, which stops the waiting and not the closing.
+    /// `Cancelled` if the token was cancelled. The channel is closed all the same.
     #[uniffi::method(default(cancel = None))]
     pub async fn shutdown(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
-        runtime::wait(cancel, runtime::sure(self.channel.close())).await
+        runtime::wait(cancel, runtime::infallible(self.channel.close())).await
     }
 }

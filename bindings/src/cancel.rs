@@ -1,17 +1,17 @@
-//! How an app ends a call that waits, where its language does not tell us by itself.
+//! The token with which an app cancels a call that waits.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::live::Live;
+use crate::live::LiveObject;
 
-/// Ends calls that wait. In Kotlin a cancelled coroutine ends its call by itself; a cancelled task in Swift does not, so give
-/// the call a token there, and cancel that.
+/// Cancels calls that wait. In Kotlin a cancelled coroutine cancels its call, and no token is
+/// needed. In Swift a cancelled task does not: pass a token to the call, and cancel the token.
 #[derive(Debug, uniffi::Object)]
 pub struct CancelToken {
     token: CancellationToken,
-    _live: Live,
+    _live: LiveObject,
 }
 
 impl CancelToken {
@@ -22,19 +22,19 @@ impl CancelToken {
 
 #[uniffi::export]
 impl CancelToken {
-    /// A token that nobody has cancelled yet.
+    /// Creates a token that is not cancelled.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { token: CancellationToken::new(), _live: Live::new() })
+        Arc::new(Self { token: CancellationToken::new(), _live: LiveObject::new() })
     }
 
-    /// Ends every call that waits with this token, and every later one at once: they fail with `Cancelled`. What such a call
-    /// has already sent stays sent; no event is lost.
+    /// Ends every call that waits with this token, now and later: they fail with `Cancelled`. A
+    /// request that such a call has already sent is not taken back. No event is lost.
     pub fn cancel(&self) {
         self.token.cancel();
     }
 
-    /// Whether it was cancelled.
+    /// Returns true if the token was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }

@@ -1,41 +1,42 @@
-//! The device channel.
+//! The channel of a device.
 
 use std::sync::Arc;
 
-use presence_client::{DeviceEvents, LiveNotification as Notification, ServerUrl};
+use presence_client::{CredentialRequests, Notifications, ServerUrl};
 
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::inbox::{Inbox, Source};
-use crate::live::Live;
+use crate::live::LiveObject;
 use crate::presence::{PresenceStatus, id, ids, milliseconds, status_text};
 use crate::runtime;
 use crate::secret::Credential;
-use crate::state::{AppState, ChannelTiming, ConnectionState, CredentialReason, timing, tls};
+use crate::state::{AppVisibility, ChannelTiming, ConnectionState, CredentialReason, timing, tls};
 
-/// How a device channel is opened.
+/// The options of a device channel.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct DeviceOptions {
     /// The URL of the server, such as `https://presence.example`.
     pub server: String,
-    /// The name of this device: 1 to 64 of `A-Za-z0-9._-`. Two devices of one user with the same name replace each other.
+    /// The name of this device: 1 to 64 of `A-Za-z0-9._-`. If two devices of one user have the same
+    /// name, the newer connection replaces the older one.
     pub device: String,
-    /// What the user proves themselves with, where it is at hand already.
+    /// The credential of the user, if the app has one already.
     #[uniffi(default = None)]
     pub credential: Option<Credential>,
-    /// The first status; left out, online.
+    /// The first status, online by default.
     #[uniffi(default = None)]
     pub status: Option<PresenceStatus>,
-    /// The first status text: at most 128 characters.
+    /// The first status text, at most 128 characters.
     #[uniffi(default = None)]
     pub message: Option<String>,
-    /// Only these Applications see this device; left out, all that the user has granted it.
+    /// The Applications that see this device. By default all that have a grant of the user.
     #[uniffi(default = None)]
     pub visibility: Option<Vec<String>>,
-    /// How long everything may take.
+    /// The time limits.
     #[uniffi(default = None)]
     pub timing: Option<ChannelTiming>,
-    /// Certificates of further authorities to trust, each in DER.
+    /// The certificates of further certificate authorities to trust, each in DER.
     #[uniffi(default = [])]
     pub root_certificates: Vec<Vec<u8>>,
 }
@@ -45,160 +46,193 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
 
     fn try_from(options: DeviceOptions) -> Result<Self, PresenceError> {
         let server: ServerUrl = options.server.parse()?;
-        let device = id(&options.device, "the name of the device")?;
+        let device = id(&options.device, "device")?;
         let visibility = options.visibility.as_deref();
-        let mut given = Self::new(server, device);
-        given.credential = options.credential.map(Into::into);
-        given.status = options.status.map_or(given.status, Into::into);
-        given.message = status_text(options.message)?;
-        given.visibility = visibility.map(|list| ids(list, "an Application")).transpose()?;
-        given.timing = timing(options.timing)?;
-        given.tls = tls(options.root_certificates);
-        Ok(given)
+        let mut converted = Self::new(server, device);
+        converted.credential = options.credential.map(Into::into);
+        converted.status = options.status.map_or(converted.status, Into::into);
+        converted.message = status_text(options.message)?;
+        converted.visibility = visibility.map(|list| ids(list, "visibility")).transpose()?;
+        converted.timing = timing(options.timing)?;
+        converted.tls = tls(options.root_certificates);
+        Ok(converted)
     }
 }
 
-/// A live notification, as a device gets it.
+/// A live notification that a device has received.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct LiveNotification {
-    /// The Application's name, set by the server.
+    /// The name of the Application, set by the server.
     pub source: String,
     /// The text.
     pub message: String,
-    /// Empty, or the URL to open.
+    /// The URL to open, or empty.
     pub action: String,
-    /// The Application.
+    /// The id of the Application.
     pub appid: String,
-    /// The name of this notification, for acknowledging it.
+    /// The id of this notification, with which the app acknowledges it.
     pub id: String,
-    /// When it was accepted: milliseconds since 1970 UTC.
+    /// The time when the server accepted it: milliseconds since 1970 UTC.
     pub sent_at_ms: i64,
 }
 
-impl From<Notification> for LiveNotification {
-    fn from(notification: Notification) -> Self {
+impl From<presence_client::LiveNotification> for LiveNotification {
+    fn from(notification: presence_client::LiveNotification) -> Self {
         Self {
             source: notification.source,
             message: notification.message,
             action: notification.action,
             appid: notification.appid.to_string(),
             id: notification.id.to_string(),
-            sent_at_ms: milliseconds(notification.sent_at.get()),
+            sent_at_ms: milliseconds(notification.sent_at),
         }
     }
 }
 
-/// What happens on a device channel.
-#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
-pub enum DeviceEvent {
-    /// The channel does something else now. Where the app is slow, it hears only of the newest state.
-    State {
-        /// What it does now.
-        state: ConnectionState,
-    },
-    /// A live notification. It comes again after a restart of the app unless it is acknowledged.
-    Notification {
-        /// The notification.
-        notification: LiveNotification,
-    },
-    /// A credential is to be given.
-    CredentialWanted {
-        /// Why.
-        reason: CredentialReason,
-    },
-}
-
-impl DeviceEvent {
-    /// `None` for what a newer SDK tells and this crate does not know.
-    fn of(event: presence_client::DeviceEvent) -> Option<Self> {
-        use presence_client::DeviceEvent as Given;
-        match event {
-            Given::State(state) => Some(Self::State { state: state.into() }),
-            Given::Notification(notification) => {
-                Some(Self::Notification { notification: notification.into() })
-            }
-            Given::CredentialWanted(wanted) => {
-                Some(Self::CredentialWanted { reason: wanted.into() })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// An event with its number, by which the app says that it has it.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
-pub struct NumberedDeviceEvent {
-    /// From 1, growing.
+/// A live notification with the number with which the app confirms that it has received it.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct NumberedNotification {
+    /// The number. The first notification of a channel has the number 1.
     pub number: u64,
-    /// The event.
-    pub event: DeviceEvent,
+    /// The notification.
+    pub notification: LiveNotification,
 }
 
-impl Source for DeviceEvents {
-    type Event = DeviceEvent;
+/// A request for a credential, with the number with which the app confirms that it has received it.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct NumberedCredentialRequest {
+    /// The number. The first request of a channel has the number 1.
+    pub number: u64,
+    /// The reason why the channel needs a credential.
+    pub reason: CredentialReason,
+}
 
-    async fn next(&mut self) -> Option<DeviceEvent> {
-        loop {
-            if let Some(event) = DeviceEvent::of(DeviceEvents::next(self).await?) {
-                return Some(event);
-            }
-        }
+impl Source for Notifications {
+    type Item = LiveNotification;
+
+    async fn next(&mut self) -> Option<LiveNotification> {
+        Notifications::next(self).await.map(Into::into)
     }
 }
 
-/// The presence of one device: says its status, keeps it said over reconnects, and takes notifications.
+impl Source for CredentialRequests {
+    type Item = CredentialReason;
+
+    async fn next(&mut self) -> Option<CredentialReason> {
+        CredentialRequests::next(self).await.map(Into::into)
+    }
+}
+
+/// The presence of one device. It reports the status, reports it again after each reconnect, and
+/// receives live notifications.
 ///
-/// It is closed by `shutdown`, and when the last reference to it is gone. Pull its events in a loop.
+/// It is closed by `shutdown`, and when its last reference is gone. The app pulls notifications,
+/// states and credential requests, each independently of the others.
 #[derive(uniffi::Object)]
 pub struct DeviceChannel {
     channel: presence_client::DeviceChannel,
-    inbox: Inbox<DeviceEvents>,
-    _live: Live,
+    notifications: Inbox<Notifications>,
+    credential_requests: Inbox<CredentialRequests>,
+    _live: LiveObject,
 }
 
 #[uniffi::export]
 impl DeviceChannel {
-    /// Opens a channel. It connects by itself, in the background, as soon as it has a credential.
+    /// Opens a channel. It connects in the background as soon as it has a credential.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument`.
+    /// `InvalidArgument` if an option is invalid.
     #[uniffi::constructor]
     pub fn open(options: DeviceOptions) -> Result<Arc<Self>, PresenceError> {
         let options = options.try_into()?;
-        let opened = runtime::entered(|| presence_client::DeviceChannel::open(options));
-        let (channel, events) = opened?;
-        Ok(Arc::new(Self { channel, inbox: Inbox::new(events), _live: Live::new() }))
+        let (channel, events) = runtime::call(|| presence_client::DeviceChannel::open(options))?;
+        let (notifications, credential_requests) = events.split();
+        Ok(Arc::new(Self {
+            channel,
+            notifications: Inbox::new(notifications),
+            credential_requests: Inbox::new(credential_requests),
+            _live: LiveObject::new(),
+        }))
     }
 
-    /// Waits for the next event; none after the end. The event comes again from the next call unless its number is given
-    /// there as `after`, or to `event_taken`: so a cancelled call loses nothing. For one caller at a time.
+    /// Waits for the next live notification; none after the end of the channel. The same
+    /// notification is returned again until `confirm_notification` is called with its number, so a
+    /// cancelled call loses nothing. For one caller at a time.
+    ///
+    /// Notifications that the app does not pull wait, a bounded number in memory and the others
+    /// with the server.
     ///
     /// # Errors
     ///
-    /// `Cancelled`.
+    /// `Cancelled` if the token was cancelled.
     #[uniffi::method(default(cancel = None))]
-    pub async fn next_event(
+    pub async fn next_notification(
         &self,
-        after: u64,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Option<NumberedDeviceEvent>, PresenceError> {
-        self.inbox.confirm(after);
-        let next = runtime::wait(cancel, runtime::sure(self.inbox.next())).await?;
-        Ok(next.map(|(number, event)| NumberedDeviceEvent { number, event }))
+    ) -> Result<Option<NumberedNotification>, PresenceError> {
+        let next = self.notifications.next();
+        let next = runtime::wait(cancel, runtime::infallible(next)).await?;
+        Ok(next.map(|(number, notification)| NumberedNotification { number, notification }))
     }
 
-    /// The app has the event of this number: it does not come again.
-    pub fn event_taken(&self, number: u64) {
-        self.inbox.confirm(number);
+    /// Confirms that the app has received the notification of this number. It is not returned
+    /// again. This does not acknowledge it to the server: see `acknowledge`.
+    pub fn confirm_notification(&self, number: u64) {
+        self.notifications.confirm(number);
     }
 
-    /// Wishes a status. It is said as soon as there is a connection, and again after each reconnect; of several wishes the last
-    /// one counts.
+    /// Waits until the channel needs a credential, and returns the reason; none after the end of
+    /// the channel. The same request is returned again until `confirm_credential_request` is called
+    /// with its number, so a cancelled call loses nothing. For one caller at a time.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where the text is longer than 128 characters or holds control characters.
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn next_credential_request(
+        &self,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Option<NumberedCredentialRequest>, PresenceError> {
+        let next = self.credential_requests.next();
+        let next = runtime::wait(cancel, runtime::infallible(next)).await?;
+        Ok(next.map(|(number, reason)| NumberedCredentialRequest { number, reason }))
+    }
+
+    /// Confirms that the app has received the credential request of this number. It is not returned
+    /// again.
+    pub fn confirm_credential_request(&self, number: u64) {
+        self.credential_requests.confirm(number);
+    }
+
+    /// Waits until the connection state differs from `known`, and returns it. Returns the current
+    /// state at once if `known` is none, and none if `known` is `Ended`. States in between are
+    /// skipped. Any number of callers can wait.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the token was cancelled.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn next_state(
+        &self,
+        known: Option<ConnectionState>,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Option<ConnectionState>, PresenceError> {
+        let next = ConnectionState::next(known, &self.channel);
+        runtime::wait(cancel, runtime::infallible(next)).await
+    }
+
+    /// Returns the connection state.
+    pub fn state(&self) -> ConnectionState {
+        self.channel.state().into()
+    }
+
+    /// Sets the status. It is sent as soon as the channel is connected, and again after each
+    /// reconnect. If it is set several times before that, only the last one is sent.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if the text is longer than 128 characters or contains control characters.
     #[uniffi::method(default(message = None))]
     pub fn set_status(
         &self,
@@ -209,69 +243,70 @@ impl DeviceChannel {
         Ok(())
     }
 
-    /// From now on only these Applications see this device; an empty list hides it from all. It can only narrow what the
-    /// user's grants allow, and is kept over reconnects.
+    /// Sets the Applications that see this device. An empty list hides the device from all. The
+    /// list can only narrow what the grants of the user allow. It is sent again after each
+    /// reconnect.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where one of them is no id.
+    /// `InvalidArgument` if one of them is not a valid id.
     pub fn set_visibility(&self, applications: Vec<String>) -> Result<(), PresenceError> {
-        self.channel.set_visibility(ids(&applications, "an Application")?);
+        self.channel.set_visibility(ids(&applications, "applications")?);
         Ok(())
     }
 
-    /// Waits until the server has confirmed the last wishes and all acknowledgements, for as long as it takes.
+    /// Waits until the server has confirmed the last status, the last visibility and all
+    /// acknowledgements. There is no time limit.
     ///
     /// # Errors
     ///
-    /// `Refused` where the server will not take one of them, `Ended`, `Cancelled`.
+    /// `Refused` if the server refuses one of them, `Ended` if the channel has ended, `Cancelled`
+    /// if the token was cancelled.
     #[uniffi::method(default(cancel = None))]
-    pub async fn settled(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
+    pub async fn confirmed(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
         runtime::wait(cancel, self.channel.confirmed()).await
     }
 
-    /// This notification was taken: the server forgets it.
+    /// Acknowledges a notification to the server, which then deletes it. A notification that is not
+    /// acknowledged is delivered again after a restart of the app.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where it is no id.
+    /// `InvalidArgument` if it is not a valid id.
     pub fn acknowledge(&self, id: String) -> Result<(), PresenceError> {
-        self.channel.acknowledge(crate::presence::id(&id, "the name of the notification")?);
+        self.channel.acknowledge(crate::presence::id(&id, "id")?);
         Ok(())
     }
 
-    /// Gives a fresh credential: because one was wanted, to sign in again, or to renew the session early.
-    pub fn give_credential(&self, credential: Credential) {
+    /// Sets a fresh credential: after a credential request, to sign in again, or to renew the
+    /// session early.
+    pub fn set_credential(&self, credential: Credential) {
         self.channel.set_credential(credential.into());
     }
 
-    /// What the channel is doing.
-    pub fn state(&self) -> ConnectionState {
-        self.channel.state().into()
-    }
-
-    /// The device is on another network, or has one again: looks at once whether the connection is alive, and cuts a wait short.
+    /// Reports that the device is on another network, or online again. The connection is checked at
+    /// once, or the next attempt starts at once.
     pub fn network_changed(&self) {
         self.channel.network_changed();
     }
 
-    /// The app came to the foreground or left it.
-    pub fn app_state(&self, state: AppState) {
-        self.channel.set_app_visibility(state.into());
+    /// Reports whether the app is visible to its user.
+    pub fn set_app_visibility(&self, visibility: AppVisibility) {
+        self.channel.set_app_visibility(visibility.into());
     }
 
-    /// Begins to close the channel, without waiting until it is.
+    /// Starts to close the channel, and does not wait until it is closed.
     pub fn end(&self) {
-        runtime::begin(self.channel.close());
+        runtime::start(self.channel.close());
     }
 
     /// Closes the channel, and waits until it is closed. The presence of this device ends at once.
     ///
     /// # Errors
     ///
-    /// `Cancelled`, which stops the waiting and not the closing.
+    /// `Cancelled` if the token was cancelled. The channel is closed all the same.
     #[uniffi::method(default(cancel = None))]
     pub async fn shutdown(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
-        runtime::wait(cancel, runtime::sure(self.channel.close())).await
+        runtime::wait(cancel, runtime::infallible(self.channel.close())).await
     }
 }

@@ -1,11 +1,12 @@
-//! Why something was not done: one error, told apart by kind and, where the server said no, by the entry of its registry.
+//! The one error of this library, and the reasons for which a channel ends.
 
-use presence_client::{ApiError, EndReason, Errno, Error};
+use presence_client::{ApiError, Errno, Error};
 
-/// Makes the exported copy of the registry of errors. The match has an arm for each entry, so that a new one is not forgotten.
+/// Defines the exported copy of the registry of errors. The match has an arm for each entry, so a
+/// new entry that is missing here does not compile.
 macro_rules! errnos {
     ($($(#[doc = $doc:literal])+ $variant:ident,)+) => {
-        /// An entry of the server's registry of errors: why it refused something.
+        /// An entry of the registry of errors: the reason why the server refused a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
         pub enum PresenceErrno {
             $($(#[doc = $doc])+ $variant,)+
@@ -51,7 +52,7 @@ errnos! {
     InvalidAssertion,
     /// The assertion proves another e-mail than the one given.
     EmailMismatch,
-    /// There is no such Application, or it is somebody else's.
+    /// There is no such Application, or it belongs to another user.
     UnknownApplication,
     /// The API key is not valid for this Application.
     InvalidApiKey,
@@ -77,65 +78,67 @@ errnos! {
     ShuttingDown,
 }
 
-/// Why something was not done. No text in it holds a secret.
+/// The reason why a call failed. No text in it contains a secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, uniffi::Error)]
 pub enum PresenceError {
-    /// The server refused it.
+    /// The server refused the request.
     #[error("{code} {reason}")]
     Refused {
-        /// Which entry of the registry of errors.
+        /// The entry of the registry of errors.
         errno: PresenceErrno,
-        /// Its number.
+        /// The number of the entry.
         code: u16,
-        /// For people.
+        /// The text for people.
         reason: String,
-        /// How long to wait before trying again, where the server said so.
+        /// The time to wait before the next try, in seconds, if the server gave one.
         retry_after_seconds: Option<f64>,
-        /// Whether the same call may succeed later, as it is.
+        /// True if the same call may succeed later.
         retryable: bool,
     },
-    /// There was no connection: the name, the network, TLS, or a stranger in the server's place. Trying again may help.
+    /// There was no connection to the server: the host name, the network or TLS failed, or the
+    /// other side is no Presence server. A later call may succeed.
     #[error("the server cannot be reached: {reason}")]
     Unreachable {
-        /// For people.
+        /// The text for people.
         reason: String,
     },
-    /// No answer came in time. What was asked may have been done; trying again may help.
-    #[error("no answer in time")]
+    /// The server did not answer in time. It may have carried out the request. A later call may
+    /// succeed.
+    #[error("the server did not answer in time")]
     TimedOut,
     /// The channel has ended.
     #[error("the channel has ended")]
     Ended {
-        /// How.
-        end: ChannelEnd,
+        /// The reason for the end.
+        reason: EndReason,
     },
-    /// It was refused before anything was sent.
+    /// An argument is invalid. Nothing was sent.
     #[error("{reason}")]
     InvalidArgument {
-        /// For people.
+        /// The text for people.
         reason: String,
     },
-    /// The server said something that the contract does not know, or this device failed.
-    #[error("unexpected: {reason}")]
+    /// The server sent something that the protocol does not allow, or this device failed.
+    #[error("unexpected error: {reason}")]
     Unexpected {
-        /// For people.
+        /// The text for people.
         reason: String,
     },
     /// The cancel token of the call was cancelled.
-    #[error("cancelled")]
+    #[error("the call was cancelled")]
     Cancelled,
 }
 
 impl PresenceError {
-    /// What an argument must be, where it is something else.
+    /// Creates an `InvalidArgument`.
     pub(crate) fn argument(reason: impl Into<String>) -> Self {
         Self::InvalidArgument { reason: reason.into() }
     }
 }
 
 impl From<ApiError> for PresenceError {
-    fn from(ko: ApiError) -> Self {
-        Error::Refused(ko).into()
+    fn from(error: ApiError) -> Self {
+        Error::Refused(error).into()
     }
 }
 
@@ -144,16 +147,16 @@ impl From<Error> for PresenceError {
         let retryable = error.retryable();
         let retry_after_seconds = error.retry_after().map(|wait| wait.as_secs_f64());
         match error {
-            Error::Refused(ko) => Self::Refused {
-                errno: ko.errno.into(),
-                code: ko.errno.number(),
-                reason: ko.text.into_owned(),
+            Error::Refused(refusal) => Self::Refused {
+                errno: refusal.errno.into(),
+                code: refusal.errno.number(),
+                reason: refusal.text.into_owned(),
                 retry_after_seconds,
                 retryable,
             },
             Error::Unreachable(reason) => Self::Unreachable { reason },
             Error::TimedOut => Self::TimedOut,
-            Error::Ended(end) => Self::Ended { end: end.into() },
+            Error::Ended(reason) => Self::Ended { reason: reason.into() },
             Error::InvalidArgument(reason) => Self::InvalidArgument { reason },
             Error::Unexpected(reason) => Self::Unexpected { reason },
             other => Self::Unexpected { reason: other.to_string() },
@@ -167,32 +170,33 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for PresenceError {
     }
 }
 
-/// How a channel ended.
+/// The reason why a channel has ended.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
-pub enum ChannelEnd {
-    /// This app closed it.
+pub enum EndReason {
+    /// This app closed the channel.
     Closed,
-    /// A newer connection of the same device has taken over: close code 4001.
+    /// A newer connection of the same device has replaced this one: close code 4001.
     Replaced,
-    /// The user ended this device, or erased the account: 4005.
+    /// The user ended this device or erased the account: close code 4005.
     EndedByUser,
-    /// The Application was deactivated or removed, or its key revoked: 4004.
+    /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
     ApplicationClosed,
-    /// Server and client do not understand each other, so that coming back would not help.
+    /// Server and client do not understand each other. A reconnect would not help.
     Incompatible {
-        /// For people.
+        /// The text for people.
         reason: String,
     },
 }
 
-impl From<EndReason> for ChannelEnd {
-    fn from(end: EndReason) -> Self {
-        match end {
-            EndReason::Closed => Self::Closed,
-            EndReason::Replaced => Self::Replaced,
-            EndReason::EndedByUser => Self::EndedByUser,
-            EndReason::ApplicationClosed => Self::ApplicationClosed,
-            EndReason::Incompatible(reason) => Self::Incompatible { reason },
+impl From<presence_client::EndReason> for EndReason {
+    fn from(reason: presence_client::EndReason) -> Self {
+        use presence_client::EndReason as Given;
+        match reason {
+            Given::Closed => Self::Closed,
+            Given::Replaced => Self::Replaced,
+            Given::EndedByUser => Self::EndedByUser,
+            Given::ApplicationClosed => Self::ApplicationClosed,
+            Given::Incompatible(reason) => Self::Incompatible { reason },
             other => Self::Incompatible { reason: other.to_string() },
         }
     }
@@ -203,14 +207,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_of_the_registry_is_exported_with_its_meaning() {
+    fn every_entry_of_the_registry_is_exported_with_its_description() {
         let exported: Vec<_> = DOCUMENTED.iter().map(|(errno, doc)| (*errno, *doc)).collect();
         let registry: Vec<_> = Errno::ALL.iter().map(|errno| (*errno, errno.meaning())).collect();
         assert_eq!(exported, registry);
     }
 
     #[test]
-    fn a_refusal_says_whether_and_when_to_try_again() {
+    fn a_refusal_contains_whether_and_when_to_retry() {
         let error = PresenceError::from(ApiError::slow_down(0.5));
         let expected = PresenceError::Refused {
             errno: PresenceErrno::SlowDown,

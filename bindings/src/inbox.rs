@@ -1,74 +1,80 @@
-//! Events that wait until the app has them for sure.
+//! The delivery of items to an app that may cancel the call that fetches them.
 //!
-//! A call from another language can be cancelled after the event was taken and before it has arrived. So an event is given a
-//! number and kept, and given again until the app confirms the number.
+//! A call from another language can be cancelled after Rust has returned the item and before the
+//! item has arrived. So each item gets a number and is kept. It is returned again until the app
+//! confirms the number.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync;
 
-/// Where events come from. Dropping the future loses none; after the first `None` it is not asked again.
+/// A source of items. Dropping the future loses no item. After the first `None` it is not polled
+/// again.
 pub(crate) trait Source: Send {
-    type Event: Clone + Send;
+    type Item: Clone + Send;
 
-    fn next(&mut self) -> impl Future<Output = Option<Self::Event>> + Send;
+    fn next(&mut self) -> impl Future<Output = Option<Self::Item>> + Send;
 }
 
-/// The events of one channel, given one by one.
+/// The items of one source, returned one at a time.
 pub(crate) struct Inbox<S: Source> {
     source: sync::Mutex<Option<S>>,
-    kept: Mutex<Kept<S::Event>>,
+    unconfirmed: Mutex<Unconfirmed<S::Item>>,
 }
 
-struct Kept<E> {
-    /// Of the last event that came, from 1.
+/// The item that was taken from the source last.
+struct Unconfirmed<T> {
+    /// The number of the item. The first item has the number 1.
     number: u64,
-    /// The last event, until it is confirmed.
-    event: Option<E>,
+    /// The item, until it is confirmed.
+    item: Option<T>,
 }
 
 impl<S: Source> Inbox<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
             source: sync::Mutex::new(Some(source)),
-            kept: Mutex::new(Kept { number: 0, event: None }),
+            unconfirmed: Mutex::new(Unconfirmed { number: 0, item: None }),
         }
     }
 
-    /// The app has this event; a number that was confirmed before, or is not that of the event that waits, changes nothing.
+    /// Confirms that the app has the item of this number. Any number other than that of the
+    /// unconfirmed item has no effect.
     pub(crate) fn confirm(&self, number: u64) {
-        self.with(|kept| {
-            if number == kept.number {
-                kept.event = None;
+        self.with(|unconfirmed| {
+            if number == unconfirmed.number {
+                unconfirmed.item = None;
             }
         });
     }
 
-    /// The event that waits to be confirmed, else the next one; `None` after the last.
-    pub(crate) async fn next(&self) -> Option<(u64, S::Event)> {
-        // Whoever holds the source looks first, so that two callers are not given the same new event twice over.
+    /// Returns the unconfirmed item with its number if there is one, otherwise waits for the next
+    /// item. Returns `None` after the last item.
+    pub(crate) async fn next(&self) -> Option<(u64, S::Item)> {
+        // Locked before the check: of two callers, the second gets the item of the first again
+        // instead of taking another one from the source.
         let mut source = self.source.lock().await;
-        if let Some(waiting) = self.waiting() {
-            return Some(waiting);
+        if let Some(numbered) = self.unconfirmed() {
+            return Some(numbered);
         }
-        let Some(event) = source.as_mut()?.next().await else {
+        let Some(item) = source.as_mut()?.next().await else {
             *source = None;
             return None;
         };
-        self.with(|kept| {
-            kept.number += 1;
-            kept.event = Some(event);
+        self.with(|unconfirmed| {
+            unconfirmed.number += 1;
+            unconfirmed.item = Some(item);
         });
-        self.waiting()
+        self.unconfirmed()
     }
 
-    fn waiting(&self) -> Option<(u64, S::Event)> {
-        self.with(|kept| kept.event.clone().map(|event| (kept.number, event)))
+    fn unconfirmed(&self) -> Option<(u64, S::Item)> {
+        self.with(|unconfirmed| unconfirmed.item.clone().map(|item| (unconfirmed.number, item)))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Kept<S::Event>) -> T) -> T {
-        work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, work: impl FnOnce(&mut Unconfirmed<S::Item>) -> T) -> T {
+        work(&mut self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -79,23 +85,23 @@ mod tests {
     use super::*;
 
     impl Source for mpsc::Receiver<u8> {
-        type Event = u8;
+        type Item = u8;
 
         async fn next(&mut self) -> Option<u8> {
             self.recv().await
         }
     }
 
-    fn inbox(events: &[u8]) -> Inbox<mpsc::Receiver<u8>> {
-        let (send, receive) = mpsc::channel(8);
-        for event in events {
-            send.try_send(*event).unwrap();
+    fn inbox(items: &[u8]) -> Inbox<mpsc::Receiver<u8>> {
+        let (sender, receiver) = mpsc::channel(8);
+        for item in items {
+            sender.try_send(*item).unwrap();
         }
-        Inbox::new(receive)
+        Inbox::new(receiver)
     }
 
     #[tokio::test]
-    async fn an_event_comes_again_until_it_is_confirmed() {
+    async fn an_item_is_returned_again_until_it_is_confirmed() {
         let inbox = inbox(b"ab");
         assert_eq!(inbox.next().await, Some((1, b'a')));
         assert_eq!(inbox.next().await, Some((1, b'a')));
@@ -104,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_or_a_foreign_number_confirms_nothing() {
+    async fn an_old_or_unknown_number_confirms_nothing() {
         let inbox = inbox(b"ab");
         assert_eq!(inbox.next().await, Some((1, b'a')));
         inbox.confirm(1);
@@ -116,12 +122,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_event_waits_to_be_confirmed_before_the_end() {
+    async fn the_last_item_must_be_confirmed_before_the_end_is_returned() {
         let inbox = inbox(b"a");
         assert_eq!(inbox.next().await, Some((1, b'a')));
         assert_eq!(inbox.next().await, Some((1, b'a')));
         inbox.confirm(1);
         assert_eq!(inbox.next().await, None);
         assert_eq!(inbox.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_call_loses_no_item() {
+        let (sender, receiver) = mpsc::channel(8);
+        let inbox = Inbox::new(receiver);
+        for item in 0..100 {
+            // Polled once and dropped, before and after the item is there.
+            let _ = poll_once(inbox.next()).await;
+            sender.try_send(item).unwrap();
+            let _ = poll_once(inbox.next()).await;
+            assert_eq!(inbox.next().await, Some((u64::from(item) + 1, item)));
+            inbox.confirm(u64::from(item) + 1);
+        }
+    }
+
+    /// Polls a future once and drops it, as a cancelled call does.
+    async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
     }
 }

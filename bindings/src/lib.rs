@@ -1,9 +1,10 @@
-//! The client SDK of Presence for Kotlin and Swift: objects and flat records over `presence-client`, exported by uniffi.
+//! The client SDK of Presence for Kotlin and Swift: objects and flat records over
+//! `presence-client`, exported by uniffi.
 //!
-//! No rule of the product lives here. The app pulls events and gives every call that waits a way to be cancelled; nothing
-//! calls back into the app but the log. The generated halves are wrapped by hand-written ones: [Kotlin](../kotlin) with `Flow`,
-//! [Swift](../swift) with `AsyncSequence`.
-#![expect(clippy::needless_pass_by_value, reason = "what comes from another language is owned")]
+//! The crate holds no rule of the product. The app pulls events, and can cancel every call that
+//! waits. The log is the only thing that calls into the app. Hand-written code wraps the generated
+//! code: [Kotlin](../kotlin) with `Flow`, [Swift](../swift) with `AsyncSequence`.
+#![expect(clippy::needless_pass_by_value, reason = "arguments from another language are owned")]
 
 mod api;
 mod app_service;
@@ -21,25 +22,26 @@ mod secret;
 mod state;
 
 pub use api::{
-    AccountInfo, Activated, AppServiceApi, ApplicationChange, ApplicationInfo, ApplicationState,
-    DeviceInfo, GrantInfo, Granted, KeyInfo, NewApplication, NewKey, PresenceApi, PresencePage,
-    SessionInfo, SessionScope, SignedIn, UserApi, WaitingNotification,
+    AccountInfo, ActivationResult, ApiKeyInfo, AppServiceApi, ApplicationChange, ApplicationInfo,
+    ApplicationState, CreatedApiKey, CreatedGrant, CreatedSession, DeviceInfo, GrantInfo,
+    NewApplication, PendingNotification, PresenceApi, PresencePage, SessionInfo, SessionScope,
+    UserApi,
 };
 pub use app_service::{
-    AppServiceChannel, AppServiceEvent, AppServiceOptions, NotificationFate, NotificationReceipt,
-    NumberedAppServiceEvent,
+    AppServiceChannel, AppServiceEvent, AppServiceOptions, NotificationReceipt,
+    NumberedAppServiceEvent, ReceiptState,
 };
 pub use cancel::CancelToken;
 pub use device::{
-    DeviceChannel, DeviceEvent, DeviceOptions, LiveNotification, NumberedDeviceEvent,
+    DeviceChannel, DeviceOptions, LiveNotification, NumberedCredentialRequest, NumberedNotification,
 };
-pub use error::{ChannelEnd, PresenceErrno, PresenceError};
+pub use error::{EndReason, PresenceErrno, PresenceError};
 pub use live::debug_live_objects;
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
-pub use notify::{NewNotification, NotifyOutcome, QueryOutcome, QueuedNotification};
-pub use presence::{PresenceStatus, UserPresence};
+pub use notify::{NewNotification, NotifyOutcome, QueryResult, QueuedNotification};
+pub use presence::{PresenceStatus, PresenceUpdate};
 pub use presence_map::{PresenceChange, PresenceMap};
 pub use secret::{Credential, Secret};
-pub use state::{AppState, ChannelTiming, ConnectionState, CredentialReason};
+pub use state::{AppVisibility, ChannelTiming, ConnectionState, CredentialReason};
 
 uniffi::setup_scaffolding!();

@@ -1,30 +1,31 @@
-//! How many exported objects are alive, so that an app's own tests can show that nothing leaks.
+//! The number of exported objects that are alive. The tests of an app use it to find leaks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static LIVE: AtomicU64 = AtomicU64::new(0);
 
-/// One object that counts while it lives.
+/// A part of each exported object. It counts the object while the object is alive.
 #[derive(Debug)]
-pub(crate) struct Live(());
+pub(crate) struct LiveObject(());
 
-impl Live {
+impl LiveObject {
     pub(crate) fn new() -> Self {
         LIVE.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveObject {
     fn drop(&mut self) {
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// How many objects of this library are alive in this process: channels, APIs, presence maps, secrets and cancel tokens.
+/// Returns the number of objects of this library that are alive in this process: channels, APIs,
+/// presence maps, secrets and cancel tokens.
 ///
-/// For tests that look for leaks. An object lives until the last reference to it is gone, or it was closed, and no call on it
-/// is under way.
+/// For tests that look for leaks. An object is alive until its last reference is gone or it is
+/// closed, and no call on it is running.
 #[uniffi::export]
 pub fn debug_live_objects() -> u64 {
     LIVE.load(Ordering::Relaxed)

@@ -1,7 +1,7 @@
-//! What the SDK logs, for the app's own log. No line holds a secret, since nothing below logs one.
+//! The log of the SDK, delivered to the app. No line contains a secret, because the SDK logs none.
 //!
-//! Lines go through a bounded queue to one thread, which alone calls into the app: a slow log holds nothing up, and what does
-//! not fit is counted and said.
+//! Lines go through a bounded queue to one thread, and only that thread calls into the app. A slow
+//! log delays nothing else. Lines that do not fit into the queue are dropped and counted.
 
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -14,21 +14,21 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::error::PresenceError;
 
-/// How many lines may wait for the app's log.
+/// The maximum number of lines that wait for the app.
 const QUEUE: usize = 256;
 
-/// How much to log.
+/// The severity of a log line, and the least severity that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, uniffi::Enum)]
 pub enum LogLevel {
-    /// What somebody must look at.
+    /// An error that needs attention.
     Error,
-    /// What may be a fault.
+    /// A possible fault.
     Warn,
-    /// Each change of a connection.
+    /// A change of a connection.
     Info,
-    /// Why it changed.
+    /// The reason for a change.
     Debug,
-    /// Each frame, without what it holds.
+    /// A frame, without its content.
     Trace,
 }
 
@@ -47,87 +47,89 @@ impl From<Level> for LogLevel {
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct LogLine {
-    /// How much it matters.
+    /// The severity.
     pub level: LogLevel,
-    /// Which part of the SDK says it.
+    /// The part of the SDK that logged the line.
     pub target: String,
-    /// The text, with its fields as `name=value`.
+    /// The text, followed by its fields as `name=value`.
     pub text: String,
 }
 
-/// Takes the SDK's log; implemented by the app. It is called from one thread, never from two at once, and may take its time.
+/// Receives the log of the SDK. The app implements it. It is called from one thread only, and may
+/// be slow.
 #[uniffi::export(foreign)]
 pub trait LogSink: Send + Sync {
-    /// Takes one line. What it throws is ignored.
+    /// Receives one line. An error that it throws is ignored.
     fn log(&self, line: LogLine) -> Result<(), PresenceError>;
 }
 
-/// Sends what the SDK logs from now on to this sink, in place of the one before; without a sink nowhere.
+/// Sends the log of the SDK to this sink from now on, instead of the sink before. Without a sink,
+/// the log is dropped. Lines less severe than `level` are not logged.
 ///
 /// # Errors
 ///
-/// `Unexpected` where something else in this process already collects what Rust code logs.
+/// `Unexpected` if other code in this process already receives the log of Rust code.
 #[uniffi::export]
 pub fn set_log_sink(sink: Option<Arc<dyn LogSink>>, level: LogLevel) -> Result<(), PresenceError> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| install().map_err(|error| error.clone()));
     installed.clone().map_err(|reason| PresenceError::Unexpected { reason })?;
-    MOST.store(if sink.is_some() { level as u8 + 1 } else { 0 }, Ordering::Relaxed);
+    ENABLED_LEVELS.store(if sink.is_some() { level as u8 + 1 } else { 0 }, Ordering::Relaxed);
     *SINK.write().unwrap_or_else(PoisonError::into_inner) = sink;
     Ok(())
 }
 
 static SINK: RwLock<Option<Arc<dyn LogSink>>> = RwLock::new(None);
-/// How many of the levels are wanted.
-static MOST: AtomicU8 = AtomicU8::new(0);
+/// The number of levels that are logged, beginning with `Error`.
+static ENABLED_LEVELS: AtomicU8 = AtomicU8::new(0);
 
 fn install() -> Result<(), String> {
     let (lines, queue) = mpsc::sync_channel(QUEUE);
     let dispatcher =
-        Arc::new(Dispatcher { lines, lost: AtomicU64::new(0), spans: AtomicU64::new(1) });
+        Arc::new(Dispatcher { lines, dropped: AtomicU64::new(0), spans: AtomicU64::new(1) });
     tracing::subscriber::set_global_default(Arc::clone(&dispatcher))
         .map_err(|error| error.to_string())?;
     std::thread::Builder::new()
         .name("presence-log".to_owned())
-        .spawn(move || deliver(&queue, &dispatcher.lost))
+        .spawn(move || deliver(&queue, &dispatcher.dropped))
         .map_err(|error| error.to_string())?;
     Ok(())
 }
 
-fn deliver(queue: &Receiver<LogLine>, lost: &AtomicU64) {
+fn deliver(queue: &Receiver<LogLine>, dropped: &AtomicU64) {
     for line in queue {
-        // Taken out of the lock, so that a sink may set another sink.
+        // Cloned out of the lock, so that a sink can call `set_log_sink`.
         let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(sink) = sink else { continue };
-        let lost = lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let text = format!("{lost} lines were lost, since the log is slow");
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let text = format!("{dropped} log lines were dropped because the log is slow");
             let _ = sink.log(LogLine { level: LogLevel::Warn, target: line.target.clone(), text });
         }
         let _ = sink.log(line);
     }
 }
 
-/// What `tracing` hands every event to.
+/// The subscriber of `tracing`. It puts each line into the queue.
 struct Dispatcher {
     lines: SyncSender<LogLine>,
-    lost: AtomicU64,
+    dropped: AtomicU64,
     spans: AtomicU64,
 }
 
 impl Subscriber for Dispatcher {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("presence_")
-            && (LogLevel::from(*metadata.level()) as u8) < MOST.load(Ordering::Relaxed)
+            && (LogLevel::from(*metadata.level()) as u8) < ENABLED_LEVELS.load(Ordering::Relaxed)
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
-        // The level can change at any time.
+        // Never cached, because the level can change at any time.
         tracing::subscriber::Interest::sometimes()
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = Text::default();
+        let mut text = LineText::default();
         event.record(&mut text);
         let line = LogLine {
             level: (*event.metadata().level()).into(),
@@ -135,7 +137,7 @@ impl Subscriber for Dispatcher {
             text: text.message + &text.fields,
         };
         if self.lines.try_send(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -150,14 +152,14 @@ impl Subscriber for Dispatcher {
 }
 
 #[derive(Default)]
-struct Text {
+struct LineText {
     message: String,
     fields: String,
 }
 
-impl Visit for Text {
+impl Visit for LineText {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),
@@ -172,17 +174,17 @@ mod tests {
 
     use super::*;
 
-    struct Told(Sender<LogLine>);
+    struct ChannelSink(Sender<LogLine>);
 
-    impl LogSink for Told {
+    impl LogSink for ChannelSink {
         fn log(&self, line: LogLine) -> Result<(), PresenceError> {
             self.0.send(line).map_err(|_| PresenceError::Cancelled)
         }
     }
 
-    fn listen() -> Receiver<LogLine> {
-        let (told, lines) = channel();
-        set_log_sink(Some(Arc::new(Told(told))), LogLevel::Info).unwrap();
+    fn collect_lines() -> Receiver<LogLine> {
+        let (sender, lines) = channel();
+        set_log_sink(Some(Arc::new(ChannelSink(sender))), LogLevel::Info).unwrap();
         lines
     }
 
@@ -190,30 +192,30 @@ mod tests {
         LogLine { level, target: "presence_client".to_owned(), text: text.to_owned() }
     }
 
-    fn say_what_nobody_wants() {
-        tracing::debug!(target: "presence_client", "not wanted");
-        tracing::info!(target: "elsewhere", "not ours");
+    fn log_lines_that_are_filtered_out() {
+        tracing::debug!(target: "presence_client", "below the level");
+        tracing::info!(target: "another_crate", "of another crate");
     }
 
-    fn say(text: &str) {
+    fn log_error(text: &str) {
         tracing::error!(target: "presence_client", "{text}");
     }
 
     #[test]
-    fn lines_of_the_wanted_levels_reach_the_sink_in_order() {
-        let lines = listen();
-        say_what_nobody_wants();
+    fn lines_of_the_enabled_levels_reach_the_sink_in_order() {
+        let lines = collect_lines();
+        log_lines_that_are_filtered_out();
         tracing::info!(target: "presence_client", attempt = 2, "connecting");
-        say("done");
+        log_error("done");
         let next = || lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(next(), line(LogLevel::Info, "connecting attempt=2"));
         assert_eq!(next(), line(LogLevel::Error, "done"));
 
-        // Without a sink nothing is kept for a later one.
+        // A line that is logged without a sink is not kept for a later sink.
         set_log_sink(None, LogLevel::Info).unwrap();
-        say("to nobody");
-        let lines = listen();
-        say("again");
+        log_error("without a sink");
+        let lines = collect_lines();
+        log_error("again");
         let next = lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(next, line(LogLevel::Error, "again"));
     }

@@ -1,29 +1,30 @@
-//! Live notifications to be sent, and what became of them; on the channel and over REST.
+//! Live notifications to send, and the results, both on the channel and over REST.
 
 use std::time::Duration;
 
-use presence_client::{ApiError, QueryResult, QueuedNotification as Queued};
+use presence_client::ApiError;
 
 use crate::error::PresenceError;
-use crate::presence::{UserPresence, id};
+use crate::presence::{PresenceUpdate, id};
 
-/// A live notification to be sent.
+/// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NewNotification {
-    /// To whom: a PUID.
+    /// The PUID of the user who receives it.
     pub uid: String,
     /// The text, at most 512 characters.
     pub message: String,
-    /// Empty, or the URL to open: `https`, or an app link of a scheme that the operator of the server allows. At most 512
-    /// characters.
+    /// The URL to open, or empty. An `https` URL, or an app link with a scheme that the operator of
+    /// the server allows. At most 512 characters.
     #[uniffi(default = "")]
     pub action: String,
-    /// How long it may wait, at most 30 days, which is what it means to leave this out; 0 means "only if a device is connected
-    /// now".
+    /// The time for which it may wait for a device, in seconds. At most 30 days, which is the
+    /// default. With 0 it is delivered only if a device is connected now.
     #[uniffi(default = None)]
     pub ttl_seconds: Option<u32>,
-    /// Once this one is queued, another of the same key for the same user within 24 hours is answered as this one was, and not
-    /// queued again. At most 128 characters. Left out, one is made up for each time that it is sent.
+    /// The idempotency key, at most 128 characters. A notification with the same key for the same
+    /// user within 24 hours gets the same reply and is not queued again. By default each call
+    /// generates a key.
     #[uniffi(default = None)]
     pub idempotency_key: Option<String>,
 }
@@ -42,95 +43,101 @@ impl TryFrom<NewNotification> for presence_client::NewNotification {
     }
 }
 
-/// Where a notification waits now.
+/// A notification that the server has queued.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct QueuedNotification {
-    /// Its name, which receipts carry.
+    /// The id of the notification. Receipts contain it.
     pub id: String,
-    /// How many wait for this user of this Application, this one counted.
+    /// The number of notifications that wait for this user of this Application, including this one.
     pub queue_size: u32,
 }
 
-impl From<Queued> for QueuedNotification {
-    fn from(queued: Queued) -> Self {
+impl From<presence_client::QueuedNotification> for QueuedNotification {
+    fn from(queued: presence_client::QueuedNotification) -> Self {
         Self { id: queued.id.to_string(), queue_size: queued.queue_size }
     }
 }
 
-/// What became of one notification of several.
+/// The result for one notification of several.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum NotifyOutcome {
-    /// It is stored, and survives whatever happens to the server.
+    /// The server has stored the notification. A crash of the server does not lose it.
     Queued {
-        /// Where it waits.
+        /// The queued notification.
         queued: QueuedNotification,
     },
-    /// It was refused.
+    /// The notification was refused.
     NotQueued {
-        /// Why.
+        /// The reason.
         reason: PresenceError,
     },
 }
 
-/// The outcomes of a batch in the order of its items. One whose `uid` is no PUID at all was not sent, and has its outcome too.
-pub(crate) struct Batch {
-    places: Vec<Option<PresenceError>>,
+/// The notifications of one call. Items with an invalid `uid` are not sent, but have an outcome
+/// too.
+pub(crate) struct NotifyBatch {
+    /// The error of each item that was not sent, in the order of the items.
+    unsent: Vec<Option<PresenceError>>,
 }
 
-impl Batch {
-    /// Takes out what can be sent.
+impl NotifyBatch {
+    /// Separates the items that can be sent from the others.
     pub(crate) fn new(
         items: Vec<NewNotification>,
     ) -> (Self, Vec<presence_client::NewNotification>) {
         let mut sendable = Vec::with_capacity(items.len());
-        let places = items
+        let unsent = items
             .into_iter()
             .map(|item| item.try_into().map(|item| sendable.push(item)).err())
             .collect();
-        (Self { places }, sendable)
+        (Self { unsent }, sendable)
     }
 
-    /// Puts the answers for what was sent where they belong.
-    pub(crate) fn outcomes(self, answers: Vec<Result<Queued, ApiError>>) -> Vec<NotifyOutcome> {
-        let mut answers = answers.into_iter();
-        let places = self.places.into_iter();
-        let outcomes = places.filter_map(|unsent| match unsent {
+    /// Returns the outcomes in the order of the items, given the results of the items that were
+    /// sent.
+    pub(crate) fn outcomes(
+        self,
+        results: Vec<Result<presence_client::QueuedNotification, ApiError>>,
+    ) -> Vec<NotifyOutcome> {
+        let mut results = results.into_iter();
+        let outcomes = self.unsent.into_iter().filter_map(|unsent| match unsent {
             Some(reason) => Some(NotifyOutcome::NotQueued { reason }),
-            None => answers.next().map(NotifyOutcome::from),
+            None => results.next().map(NotifyOutcome::from),
         });
         outcomes.collect()
     }
 }
 
-impl From<Result<Queued, ApiError>> for NotifyOutcome {
-    fn from(answer: Result<Queued, ApiError>) -> Self {
-        match answer {
+impl From<Result<presence_client::QueuedNotification, ApiError>> for NotifyOutcome {
+    fn from(result: Result<presence_client::QueuedNotification, ApiError>) -> Self {
+        match result {
             Ok(queued) => Self::Queued { queued: queued.into() },
-            Err(ko) => Self::NotQueued { reason: ko.into() },
+            Err(error) => Self::NotQueued { reason: error.into() },
         }
     }
 }
 
-/// What is known of a user who was asked for.
+/// The result of a query for one user.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
-pub enum QueryOutcome {
-    /// What the Application may know.
+pub enum QueryResult {
+    /// The Application knows the user.
     Known {
-        /// The presence.
-        presence: UserPresence,
+        /// The presence of the user.
+        presence: PresenceUpdate,
     },
     /// The Application knows no such user.
     Unknown {
-        /// As it was asked for.
+        /// The PUID of the query.
         uid: String,
     },
 }
 
-impl From<QueryResult> for QueryOutcome {
-    fn from(queried: QueryResult) -> Self {
-        match queried {
-            QueryResult::Known(presence) => Self::Known { presence: presence.into() },
-            QueryResult::Unknown(uid) => Self::Unknown { uid },
+impl From<presence_client::QueryResult> for QueryResult {
+    fn from(result: presence_client::QueryResult) -> Self {
+        use presence_client::QueryResult as Given;
+        match result {
+            Given::Known(presence) => Self::Known { presence: presence.into() },
+            Given::Unknown(uid) => Self::Unknown { uid },
         }
     }
 }
@@ -150,17 +157,16 @@ mod tests {
             ttl_seconds: None,
             idempotency_key: None,
         };
-        let (good, bad) = ("0".repeat(32), "nobody");
-        let (batch, sent) = Batch::new(vec![item(&good), item(bad), item(&good)]);
+        let (good, bad) = ("0".repeat(32), "not-an-id");
+        let (batch, sent) = NotifyBatch::new(vec![item(&good), item(bad), item(&good)]);
         assert_eq!(sent.len(), 2);
-        let queued = Queued { id: NotificationId::from_bits(7), queue_size: 1 };
+        let queued =
+            presence_client::QueuedNotification { id: NotificationId::from_bits(7), queue_size: 1 };
         let refused = ApiError::from(Errno::UnknownUid);
         let outcomes = batch.outcomes(vec![Ok(queued.clone()), Err(refused.clone())]);
         let expected = [
             NotifyOutcome::Queued { queued: queued.into() },
-            NotifyOutcome::NotQueued {
-                reason: PresenceError::argument("uid is not an id of this kind"),
-            },
+            NotifyOutcome::NotQueued { reason: PresenceError::argument("uid is not a valid id") },
             NotifyOutcome::NotQueued { reason: refused.into() },
         ];
         assert_eq!(outcomes, expected);

@@ -1,17 +1,17 @@
-//! Statuses, as an app says and hears them.
+//! Statuses of users, and the parsing of ids and status texts.
 
-use presence_client::{PresenceUpdate, Status, StatusText, UnixMillis};
+use presence_client::{Status, StatusText, UnixMillis};
 
 use crate::error::PresenceError;
 
-/// How well a user can be reached.
+/// The status of a user: whether they can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum PresenceStatus {
-    /// Can be reached.
+    /// The user can be reached.
     Online,
-    /// Can be reached, and would rather not be.
+    /// The user can be reached, but does not want to be disturbed.
     Unavailable,
-    /// Cannot be reached, or does not want to be seen.
+    /// The user cannot be reached, or is hidden.
     Offline,
 }
 
@@ -35,40 +35,40 @@ impl From<Status> for PresenceStatus {
     }
 }
 
-/// What an Application knows of one user.
+/// The presence of one user, as one Application sees it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct UserPresence {
-    /// The user's name for this Application, its PUID.
+pub struct PresenceUpdate {
+    /// The PUID: the id of the user for this Application.
     pub uid: String,
-    /// The merged status over all devices that this Application may see.
+    /// The merged status of all devices that this Application may see.
     pub status: PresenceStatus,
-    /// Grows with every change of this user.
+    /// The version. It grows with every change of this user.
     pub version: u64,
-    /// When it changed: milliseconds since 1970 UTC, in whole seconds.
+    /// The time of the change, rounded to whole seconds: milliseconds since 1970 UTC.
     pub since_ms: i64,
     /// The status text.
     pub message: Option<String>,
-    /// The user revoked the grant: this PUID is dead.
+    /// True if the user has revoked the grant. The PUID is not valid any more.
     pub revoked: bool,
 }
 
-impl From<PresenceUpdate> for UserPresence {
-    fn from(presence: PresenceUpdate) -> Self {
+impl From<presence_client::PresenceUpdate> for PresenceUpdate {
+    fn from(presence: presence_client::PresenceUpdate) -> Self {
         Self {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since.get()),
+            since_ms: milliseconds(presence.since),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
     }
 }
 
-impl TryFrom<UserPresence> for PresenceUpdate {
+impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
     type Error = PresenceError;
 
-    fn try_from(presence: UserPresence) -> Result<Self, PresenceError> {
+    fn try_from(presence: PresenceUpdate) -> Result<Self, PresenceError> {
         Ok(Self {
             uid: id(&presence.uid, "uid")?,
             status: presence.status.into(),
@@ -80,24 +80,25 @@ impl TryFrom<UserPresence> for PresenceUpdate {
     }
 }
 
-/// Both languages want their times signed.
-pub(crate) fn milliseconds(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
+/// Converts a time. Both languages use signed integers for times.
+pub(crate) fn milliseconds(time: UnixMillis) -> i64 {
+    i64::try_from(time.get()).unwrap_or(i64::MAX)
 }
 
-/// Reads an id out of an app's text.
-pub(crate) fn id<Id: std::str::FromStr>(text: &str, what: &str) -> Result<Id, PresenceError> {
-    text.parse().map_err(|_| PresenceError::argument(format!("{what} is not an id of this kind")))
+/// Parses an id. `name` is the name of the argument, for the error.
+pub(crate) fn id<Id: std::str::FromStr>(text: &str, name: &str) -> Result<Id, PresenceError> {
+    text.parse().map_err(|_| PresenceError::argument(format!("{name} is not a valid id")))
 }
 
+/// Parses several ids. `name` is the name of the argument, for the error.
 pub(crate) fn ids<Id: std::str::FromStr>(
     texts: &[String],
-    what: &str,
+    name: &str,
 ) -> Result<Vec<Id>, PresenceError> {
-    texts.iter().map(|text| id(text, what)).collect()
+    texts.iter().map(|text| id(text, name)).collect()
 }
 
-/// Reads a status text; an empty one is none.
+/// Parses a status text. An empty text is no text.
 pub(crate) fn status_text(text: Option<String>) -> Result<Option<StatusText>, PresenceError> {
     text.filter(|text| !text.is_empty())
         .map(StatusText::try_from)
@@ -110,8 +111,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_presence_survives_the_way_to_the_app_and_back() {
-        let presence = PresenceUpdate {
+    fn a_presence_update_is_converted_to_the_app_and_back() {
+        let update = presence_client::PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unavailable,
             version: u64::MAX,
@@ -119,12 +120,12 @@ mod tests {
             message: Some(StatusText::try_from("at lunch").unwrap()),
             revoked: false,
         };
-        let exported = UserPresence::from(presence.clone());
-        assert_eq!(PresenceUpdate::try_from(exported), Ok(presence));
+        let exported = PresenceUpdate::from(update.clone());
+        assert_eq!(exported.try_into(), Ok(update));
     }
 
     #[test]
-    fn an_empty_status_text_is_none_and_a_bad_one_is_refused() {
+    fn an_empty_status_text_is_none_and_an_invalid_one_is_refused() {
         assert_eq!(status_text(Some(String::new())), Ok(None));
         let refused = status_text(Some("a\nb".to_owned()));
         assert!(matches!(refused, Err(PresenceError::InvalidArgument { .. })), "{refused:?}");

@@ -1,37 +1,38 @@
-//! The present statuses of an Application's users, kept in memory.
+//! The current presence of the users of an Application, kept in memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use presence_client::{PresenceChange as Change, Snapshot, Updates};
+use presence_client::{Snapshot, Updates};
 
 use crate::app_service::AppServiceEvent;
 use crate::error::PresenceError;
-use crate::live::Live;
-use crate::presence::{PresenceStatus, UserPresence, id};
+use crate::live::LiveObject;
+use crate::presence::{PresenceStatus, PresenceUpdate, id};
 use crate::state::ConnectionState;
 
-/// What an event changed.
+/// A change that an event made to a presence map.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct PresenceChange {
-    /// What was known before; none where the user was offline or unknown.
-    pub before: Option<UserPresence>,
-    /// What is known now. Where a user has left unheard, in a gap, this is `offline` with the version and time of what was
-    /// known before, since the true ones are not known.
-    pub now: UserPresence,
+    /// The presence before the change; none if the user was offline or unknown.
+    pub before: Option<PresenceUpdate>,
+    /// The presence after the change. If the user went offline during a gap, the true version and
+    /// time are not known, and this is `offline` with the version and time from before.
+    pub now: PresenceUpdate,
 }
 
-impl From<Change> for PresenceChange {
-    fn from(change: Change) -> Self {
+impl From<presence_client::PresenceChange> for PresenceChange {
+    fn from(change: presence_client::PresenceChange) -> Self {
         Self { before: change.before.map(Into::into), now: change.now.into() }
     }
 }
 
-/// Who is not offline, as the events of an `AppServiceChannel` tell it. Give it every event, and it mirrors what the
-/// Application may know: after a reconnect, a gap or a revoke too.
+/// The users of an Application who are not offline, according to the events of an
+/// `AppServiceChannel`. Apply every event in order: the map is then correct after a reconnect, a
+/// gap and a revoked grant too.
 #[derive(Debug, uniffi::Object)]
 pub struct PresenceMap {
     map: Mutex<presence_client::PresenceMap>,
-    _live: Live,
+    _live: LiveObject,
 }
 
 impl PresenceMap {
@@ -42,28 +43,29 @@ impl PresenceMap {
 
 #[uniffi::export]
 impl PresenceMap {
-    /// A map in which nobody is present.
+    /// Creates an empty map, in which all users are offline.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { map: Mutex::default(), _live: Live::new() })
+        Arc::new(Self { map: Mutex::default(), _live: LiveObject::new() })
     }
 
-    /// Takes an event over, and says what it changed for the app: only differences of status or text, and revokes.
+    /// Applies an event, and returns the changes: different statuses or status texts, and revoked
+    /// grants.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where the event was not made by the channel.
+    /// `InvalidArgument` if the event does not come from a channel.
     pub fn apply(&self, event: AppServiceEvent) -> Result<Vec<PresenceChange>, PresenceError> {
         let event = match event {
             AppServiceEvent::State { state } => {
-                presence_client::AppServiceEvent::State(connectedness(&state))
+                presence_client::AppServiceEvent::State(state_for_map(&state))
             }
             AppServiceEvent::Snapshot { presence, gap, cursor } => {
-                let presence = presences(presence)?;
+                let presence = updates(presence)?;
                 presence_client::AppServiceEvent::Snapshot(Snapshot { presence, gap, cursor })
             }
             AppServiceEvent::Updates { presence, cursor } => {
-                let presence = presences(presence)?;
+                let presence = updates(presence)?;
                 presence_client::AppServiceEvent::Updates(Updates { presence, cursor })
             }
             AppServiceEvent::Receipts { .. } => return Ok(Vec::new()),
@@ -72,50 +74,51 @@ impl PresenceMap {
         Ok(changes.into_iter().map(Into::into).collect())
     }
 
-    /// What is known of a user who is not offline.
+    /// Returns the presence of a user; none if the user is offline.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where it is no PUID.
-    pub fn get(&self, uid: String) -> Result<Option<UserPresence>, PresenceError> {
+    /// `InvalidArgument` if `uid` is not a PUID.
+    pub fn get(&self, uid: String) -> Result<Option<PresenceUpdate>, PresenceError> {
         let uid = id(&uid, "uid")?;
         Ok(self.with(|map| map.get(&uid).cloned()).map(Into::into))
     }
 
-    /// The status of a user; who is not known is offline.
+    /// Returns the status of a user. An unknown user is offline.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` where it is no PUID.
+    /// `InvalidArgument` if `uid` is not a PUID.
     pub fn status(&self, uid: String) -> Result<PresenceStatus, PresenceError> {
         let uid = id(&uid, "uid")?;
         Ok(self.with(|map| map.status(&uid)).into())
     }
 
-    /// Everybody who is not offline, in no order.
-    pub fn everybody(&self) -> Vec<UserPresence> {
+    /// Returns the users who are not offline, in no particular order.
+    pub fn all(&self) -> Vec<PresenceUpdate> {
         self.with(|map| map.iter().cloned().map(Into::into).collect())
     }
 
-    /// How many are not offline.
+    /// Returns the number of users who are not offline.
     pub fn count(&self) -> u64 {
         self.with(|map| map.len()) as u64
     }
 
-    /// Whether news has come since the channel was connected last. Where it has not, the map shows what was true before.
+    /// Returns true if the map is up to date: a snapshot or update has arrived since the channel
+    /// was last connected. Otherwise the map shows the presence from before.
     pub fn is_live(&self) -> bool {
         self.with(|map| map.is_live())
     }
 }
 
-fn presences(
-    presence: Vec<UserPresence>,
+fn updates(
+    presence: Vec<PresenceUpdate>,
 ) -> Result<Vec<presence_client::PresenceUpdate>, PresenceError> {
     presence.into_iter().map(TryInto::try_into).collect()
 }
 
-/// All that the map wants to know of a state.
-fn connectedness(state: &ConnectionState) -> presence_client::ConnectionState {
+/// Converts a state for the map, which only distinguishes connected from not connected.
+fn state_for_map(state: &ConnectionState) -> presence_client::ConnectionState {
     match state {
         ConnectionState::Connected => presence_client::ConnectionState::Connected,
         ConnectionState::Connecting { .. }
@@ -133,10 +136,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_map_follows_the_events_as_they_are_exported() {
+    fn the_map_applies_exported_events() {
         let map = PresenceMap::new();
         let uid = "0".repeat(31) + "1";
-        let online = UserPresence {
+        let online = PresenceUpdate {
             uid: uid.clone(),
             status: PresenceStatus::Online,
             version: 1,
@@ -148,7 +151,7 @@ mod tests {
         let changes = map.apply(AppServiceEvent::Snapshot { presence, gap: false, cursor: None });
         assert_eq!(changes, Ok(vec![PresenceChange { before: None, now: online.clone() }]));
         assert_eq!(map.get(uid.clone()), Ok(Some(online)));
-        assert!(map.is_live() && map.count() == 1 && map.everybody().len() == 1);
+        assert!(map.is_live() && map.count() == 1 && map.all().len() == 1);
 
         map.apply(AppServiceEvent::State { state: ConnectionState::Connecting { attempt: 2 } })
             .unwrap();

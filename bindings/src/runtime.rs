@@ -1,5 +1,7 @@
-//! The threads of this library: one small runtime a process, made when it is first needed. Futures are polled by the app's own
-//! executor, inside this runtime, so that their timers and sockets live on its threads and no thread of the app ever waits.
+//! The threads of this library: one small runtime per process, created when it is first needed.
+//!
+//! The app's own executor polls the futures inside this runtime. Their timers and sockets live on
+//! the runtime's threads, and no thread of the app ever waits.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,13 +13,13 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 
-/// Two: one may be busy with a handshake while the other serves the channels that are open.
+/// The number of threads. Two, so that open channels are served during a slow handshake.
 const WORKERS: usize = 2;
 
-/// The process's runtime.
+/// Returns the runtime of the process.
 pub(crate) fn handle() -> Result<&'static Handle, PresenceError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| {
+    let runtime = RUNTIME.get_or_init(|| {
         Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("presence")
@@ -25,47 +27,49 @@ pub(crate) fn handle() -> Result<&'static Handle, PresenceError> {
             .build()
             .map_err(|error| error.to_string())
     });
-    match made {
+    match runtime {
         Ok(runtime) => Ok(runtime.handle()),
         Err(reason) => {
-            Err(PresenceError::Unexpected { reason: format!("no threads can be had: {reason}") })
+            let reason = format!("the library cannot start its threads: {reason}");
+            Err(PresenceError::Unexpected { reason })
         }
     }
 }
 
-/// Calls something that spawns tasks.
-pub(crate) fn entered<T, E: Into<PresenceError>>(
-    call: impl FnOnce() -> Result<T, E>,
+/// Calls a function that spawns tasks, inside the runtime.
+pub(crate) fn call<T, E: Into<PresenceError>>(
+    function: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, PresenceError> {
-    let _entered = handle()?.enter();
-    call().map_err(Into::into)
+    let _guard = handle()?.enter();
+    function().map_err(Into::into)
 }
 
-/// Waits for what the SDK does, until the token is cancelled. Dropping it is as good as cancelling it.
+/// Waits for a future of the SDK until it is ready or the token is cancelled. Dropping the returned
+/// future has the same effect as cancelling the token.
 pub(crate) async fn wait<T, E: Into<PresenceError>>(
     cancel: Option<Arc<CancelToken>>,
-    work: impl Future<Output = Result<T, E>>,
+    future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, PresenceError> {
     let handle = handle()?;
-    let mut work = pin!(work);
-    let work = poll_fn(|cx| {
-        let _entered = handle.enter();
-        work.as_mut().poll(cx)
+    let mut future = pin!(future);
+    let inside_runtime = poll_fn(|cx| {
+        let _guard = handle.enter();
+        future.as_mut().poll(cx)
     });
-    let Some(cancel) = cancel else { return work.await.map_err(Into::into) };
+    let Some(cancel) = cancel else { return inside_runtime.await.map_err(Into::into) };
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(PresenceError::Cancelled),
-        done = work => done.map_err(Into::into),
+        result = inside_runtime => result.map_err(Into::into),
     }
 }
 
-/// What cannot fail, for [`wait`].
-pub(crate) async fn sure<T>(work: impl Future<Output = T>) -> Result<T, PresenceError> {
-    Ok(work.await)
+/// Makes a future that cannot fail acceptable to [`wait`].
+pub(crate) async fn infallible<T>(future: impl Future<Output = T>) -> Result<T, PresenceError> {
+    Ok(future.await)
 }
 
-/// Begins something and does not wait for its end.
-pub(crate) fn begin(work: impl Future<Output = ()>) {
-    let _begun = pin!(work).poll(&mut Context::from_waker(Waker::noop()));
+/// Polls a future once, which starts its work, and then drops it.
+pub(crate) fn start(future: impl Future<Output = ()>) {
+    let _poll = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
 }

@@ -1,22 +1,23 @@
-//! Assertions, tokens and keys. They are objects, since the records of both languages print all their fields.
+//! Assertions, tokens and API keys. They are objects, because the records of both languages print
+//! all their fields.
 
 use std::sync::Arc;
 
 use presence_client::SecretString;
 use secrecy::ExposeSecret;
 
-use crate::live::Live;
+use crate::live::LiveObject;
 
-/// A text that no log and no `toString` shows, and whose memory is wiped when it goes.
+/// A secret text. No log and no `toString` shows it, and its memory is erased when it is freed.
 #[derive(Debug, uniffi::Object)]
 pub struct Secret {
     text: SecretString,
-    _live: Live,
+    _live: LiveObject,
 }
 
 impl Secret {
-    pub(crate) fn of(text: SecretString) -> Arc<Self> {
-        Arc::new(Self { text, _live: Live::new() })
+    pub(crate) fn from_secret(text: SecretString) -> Arc<Self> {
+        Arc::new(Self { text, _live: LiveObject::new() })
     }
 
     pub(crate) fn text(&self) -> SecretString {
@@ -26,22 +27,22 @@ impl Secret {
 
 #[uniffi::export]
 impl Secret {
-    /// Keeps a text.
+    /// Creates a secret from a text.
     #[uniffi::constructor]
     pub fn new(text: String) -> Arc<Self> {
-        Self::of(text.into())
+        Self::from_secret(text.into())
     }
 
-    /// The text: for keeping it where the platform keeps secrets.
+    /// Returns the text, so that the app can keep it in the secure storage of the platform.
     pub fn reveal(&self) -> String {
         self.text.expose_secret().to_owned()
     }
 }
 
-/// What a user proves themselves with.
+/// A proof of who the user is.
 #[derive(Debug, Clone, uniffi::Enum)]
 pub enum Credential {
-    /// An identity assertion, for this server.
+    /// An identity assertion for this server.
     Assertion {
         /// The assertion.
         assertion: Arc<Secret>,
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_told_to_who_asks_and_to_nobody_else() {
+    fn only_reveal_returns_the_text_of_a_secret() {
         let secret = Secret::new("hush".to_owned());
         let credential = Credential::Token { token: Arc::clone(&secret) };
         assert_eq!(secret.reveal(), "hush");

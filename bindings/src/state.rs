@@ -1,42 +1,42 @@
-//! What a channel is doing, and how an app times it.
+//! The connection state of a channel, and its time limits.
 
 use std::time::Duration;
 
-use presence_client::{CredentialReason as Wanted, Timing, Tls};
+use presence_client::{Timing, Tls};
 
-use crate::error::{ChannelEnd, PresenceError};
+use crate::error::{EndReason, PresenceError};
 
-/// What a channel is doing at the moment.
+/// The connection state of a channel.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum ConnectionState {
-    /// On its way to the server.
+    /// The channel is connecting to the server.
     Connecting {
-        /// The how-manieth time since it was last connected, from 1.
+        /// The number of this attempt since the last connection. The first is 1.
         attempt: u32,
     },
-    /// The server has accepted the credential, and both sides can speak.
+    /// The channel is connected, and the server has accepted the credential.
     Connected,
-    /// Without a connection; comes back by itself.
+    /// The channel is not connected. It reconnects by itself.
     Waiting {
-        /// Why it is not connected.
+        /// The reason why it is not connected.
         reason: PresenceError,
-        /// After how long it tries again.
+        /// The time until the next attempt, in seconds.
         retry_in_seconds: f64,
     },
-    /// Without a connection until a credential is given.
+    /// The channel is not connected, and waits for a credential from the app.
     CredentialWanted {
-        /// Why.
+        /// The reason why it needs one.
         reason: CredentialReason,
     },
-    /// A fresh credential was refused: nothing happens until another one is given.
+    /// The server refused a fresh credential. The channel waits for another one.
     SignedOut {
-        /// What the server said.
+        /// The error of the server.
         reason: PresenceError,
     },
-    /// Over, for good.
+    /// The channel has ended, and does not reconnect.
     Ended {
-        /// How.
-        end: ChannelEnd,
+        /// The reason for the end.
+        reason: EndReason,
     },
 }
 
@@ -49,9 +49,9 @@ impl From<presence_client::ConnectionState> for ConnectionState {
             Given::Waiting { reason, retry_in } => {
                 Self::Waiting { reason: reason.into(), retry_in_seconds: retry_in.as_secs_f64() }
             }
-            Given::CredentialWanted(wanted) => Self::CredentialWanted { reason: wanted.into() },
-            Given::SignedOut(ko) => Self::SignedOut { reason: ko.into() },
-            Given::Ended(end) => Self::Ended { end: end.into() },
+            Given::CredentialWanted(reason) => Self::CredentialWanted { reason: reason.into() },
+            Given::SignedOut(error) => Self::SignedOut { reason: error.into() },
+            Given::Ended(reason) => Self::Ended { reason: reason.into() },
             other => Self::Waiting {
                 reason: PresenceError::Unexpected { reason: format!("{other:?}") },
                 retry_in_seconds: 0.0,
@@ -60,97 +60,152 @@ impl From<presence_client::ConnectionState> for ConnectionState {
     }
 }
 
-/// Why a credential is wanted.
+impl ConnectionState {
+    /// Waits until the state of the channel differs from `known`. Returns the current state at once
+    /// if `known` is `None`, and `None` if `known` is the end.
+    pub(crate) async fn next(known: Option<Self>, channel: &impl StateChannel) -> Option<Self> {
+        let Some(known) = known else { return Some(channel.current_state().into()) };
+        loop {
+            let state = channel.current_state();
+            let exported = Self::from(state.clone());
+            if exported != known {
+                return Some(exported);
+            }
+            channel.state_change(&state).await?;
+        }
+    }
+}
+
+/// A channel of the SDK, of either kind, with a connection state.
+pub(crate) trait StateChannel {
+    /// Returns the state.
+    fn current_state(&self) -> presence_client::ConnectionState;
+
+    /// Waits until the state differs from `known`. Returns `None` if `known` is the end.
+    async fn state_change(
+        &self,
+        known: &presence_client::ConnectionState,
+    ) -> Option<presence_client::ConnectionState>;
+}
+
+/// Implements [`StateChannel`] with the methods that both kinds of channel have.
+macro_rules! state_channels {
+    ($($channel:ty),+) => {$(
+        impl StateChannel for $channel {
+            fn current_state(&self) -> presence_client::ConnectionState {
+                self.state()
+            }
+
+            async fn state_change(
+                &self,
+                known: &presence_client::ConnectionState,
+            ) -> Option<presence_client::ConnectionState> {
+                self.wait_for_state_change(known).await
+            }
+        }
+    )+};
+}
+
+state_channels!(presence_client::DeviceChannel, presence_client::AppServiceChannel);
+
+/// The reason why a channel needs a credential.
 #[derive(Debug, Clone, Copy, PartialEq, uniffi::Enum)]
 pub enum CredentialReason {
-    /// None was given yet.
+    /// The channel has had none yet.
     First,
-    /// The session ends soon; a fresh credential renews it without a reconnect.
+    /// The session ends soon. A fresh credential renews it without a reconnect.
     Expiring {
-        /// After how long.
+        /// The time until the session ends, in seconds.
         within_seconds: f64,
     },
-    /// The credential that was good is not good any more.
+    /// The server accepted the credential before, and does not accept it any more.
     Expired,
 }
 
-impl From<Wanted> for CredentialReason {
-    fn from(wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::First => Self::First,
-            Wanted::Expiring { within } => Self::Expiring { within_seconds: within.as_secs_f64() },
-            Wanted::Expired => Self::Expired,
+impl From<presence_client::CredentialReason> for CredentialReason {
+    fn from(reason: presence_client::CredentialReason) -> Self {
+        use presence_client::CredentialReason as Given;
+        match reason {
+            Given::First => Self::First,
+            Given::Expiring { within } => Self::Expiring { within_seconds: within.as_secs_f64() },
+            Given::Expired => Self::Expired,
         }
     }
 }
 
-/// Whether a phone app is in front of the user.
+/// The visibility of a phone app to its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum AppState {
-    /// In front: the connection is checked at once, and a wait for the next attempt is cut short.
+pub enum AppVisibility {
+    /// The app is visible. The connection is checked at once, or the next attempt starts at once.
     Foreground,
-    /// Not in front: the connection is kept with as few signs of life as it needs.
+    /// The app is not visible. The connection is kept with as few pings as possible.
     Background,
 }
 
-impl From<AppState> for presence_client::AppVisibility {
-    fn from(state: AppState) -> Self {
-        match state {
-            AppState::Foreground => Self::Foreground,
-            AppState::Background => Self::Background,
+impl From<AppVisibility> for presence_client::AppVisibility {
+    fn from(visibility: AppVisibility) -> Self {
+        match visibility {
+            AppVisibility::Foreground => Self::Foreground,
+            AppVisibility::Background => Self::Background,
         }
     }
 }
 
-/// The times of a channel, in seconds. What is left out is as the SDK has it, which is right for phones and back ends.
+/// The time limits of a channel, in seconds. A field that is left out has the default of the SDK,
+/// which suits phones and back ends. Each must lie between a millisecond and a year.
 #[derive(Debug, Clone, Copy, Default, PartialEq, uniffi::Record)]
 pub struct ChannelTiming {
-    /// The most that is waited before the first attempt to come back: 1. It doubles with each failure, and the wait is a random
-    /// part of it.
+    /// The longest wait before the first reconnect, 1 by default. It doubles with each failure, and
+    /// the actual wait is a random part of it.
     #[uniffi(default = None)]
     pub backoff_floor: Option<f64>,
-    /// The most that is ever waited before an attempt, unless the server asks for more: 60.
+    /// The longest wait before any reconnect, unless the server asks for a longer one. 60 by
+    /// default.
     #[uniffi(default = None)]
     pub backoff_ceiling: Option<f64>,
-    /// After how long a connection the failures before it are forgotten: 30.
+    /// The time for which a connection must last before the wait starts again at `backoff_floor`.
+    /// 30 by default.
     #[uniffi(default = None)]
     pub stable_after: Option<f64>,
-    /// After how long a silence the server is asked for a sign of life: 30. A server silent for twice as long is gone.
+    /// The time without a frame from the server after which the channel sends a ping. After twice
+    /// this time the connection counts as lost. 30 by default.
     #[uniffi(default = None)]
     pub heartbeat: Option<f64>,
-    /// How long a connection with its handshakes and its first answer may take: 10.
+    /// The time limit for connecting, including the handshakes and the first reply. 10 by default.
     #[uniffi(default = None)]
     pub connect_timeout: Option<f64>,
-    /// How long a request may take, over reconnects: 30.
+    /// The time limit for a request, including reconnects. 30 by default.
     #[uniffi(default = None)]
     pub request_timeout: Option<f64>,
-    /// How long a sign of life may take once the network has changed or the app came to the foreground: 5.
+    /// The time limit for the reply to a ping that is sent because the network has changed or the
+    /// app became visible. 5 by default.
     #[uniffi(default = None)]
     pub probe_timeout: Option<f64>,
 }
 
-/// The SDK's times, with those that the app gave.
+/// Returns the time limits that the app has set, and the defaults of the SDK for the others.
 pub(crate) fn timing(given: Option<ChannelTiming>) -> Result<Timing, PresenceError> {
-    let usual = Timing::default();
-    let Some(given) = given else { return Ok(usual) };
+    let default = Timing::default();
+    let Some(given) = given else { return Ok(default) };
     Ok(Timing {
-        backoff_floor: or(given.backoff_floor, usual.backoff_floor)?,
-        backoff_ceiling: or(given.backoff_ceiling, usual.backoff_ceiling)?,
-        stable_after: or(given.stable_after, usual.stable_after)?,
-        heartbeat: or(given.heartbeat, usual.heartbeat)?,
-        connect_timeout: or(given.connect_timeout, usual.connect_timeout)?,
-        request_timeout: or(given.request_timeout, usual.request_timeout)?,
-        probe_timeout: or(given.probe_timeout, usual.probe_timeout)?,
+        backoff_floor: duration_or(given.backoff_floor, default.backoff_floor)?,
+        backoff_ceiling: duration_or(given.backoff_ceiling, default.backoff_ceiling)?,
+        stable_after: duration_or(given.stable_after, default.stable_after)?,
+        heartbeat: duration_or(given.heartbeat, default.heartbeat)?,
+        connect_timeout: duration_or(given.connect_timeout, default.connect_timeout)?,
+        request_timeout: duration_or(given.request_timeout, default.request_timeout)?,
+        probe_timeout: duration_or(given.probe_timeout, default.probe_timeout)?,
     })
 }
 
-fn or(seconds: Option<f64>, usual: Duration) -> Result<Duration, PresenceError> {
-    let Some(seconds) = seconds else { return Ok(usual) };
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|error| PresenceError::argument(format!("{seconds} is not a time: {error}")))
+fn duration_or(seconds: Option<f64>, default: Duration) -> Result<Duration, PresenceError> {
+    let Some(seconds) = seconds else { return Ok(default) };
+    Duration::try_from_secs_f64(seconds).map_err(|error| {
+        PresenceError::argument(format!("{seconds} seconds is not a valid time: {error}"))
+    })
 }
 
-/// Whom to trust: the usual authorities and these certificates, each in DER.
+/// Returns the TLS settings: the default certificate authorities and these, each in DER.
 pub(crate) fn tls(root_certificates: Vec<Vec<u8>>) -> Tls {
     root_certificates.into_iter().fold(Tls::default(), Tls::with_root_certificate)
 }
@@ -160,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_are_left_out_are_the_usual_ones() {
+    fn a_time_that_is_left_out_has_the_default_of_the_sdk() {
         let given = ChannelTiming { heartbeat: Some(0.25), ..ChannelTiming::default() };
         let expected = Timing { heartbeat: Duration::from_millis(250), ..Timing::default() };
         assert_eq!(timing(Some(given)), Ok(expected));
@@ -168,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn a_negative_or_infinite_time_is_refused() {
         for seconds in [-1.0, f64::NAN, f64::INFINITY] {
             let given = ChannelTiming { heartbeat: Some(seconds), ..ChannelTiming::default() };
             let refused = timing(Some(given));

@@ -1,8 +1,8 @@
 // swift-tools-version:6.0
 import PackageDescription
 
-// The Rust part: on Apple's systems the XCFramework that `ci/xcframework` makes, elsewhere the shared library of `cargo build`, whose
-// folder is given to the linker by `test` and `ci/build`.
+// The Rust library. On the systems of Apple it is the XCFramework that `ci/xcframework` makes. On
+// Linux it is the shared library of `cargo build`; `test` passes its folder to the linker.
 #if os(Linux)
     let rust = Target.systemLibrary(name: "PresenceClientFFI")
 #else
@@ -24,7 +24,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("presence_bindings", .when(platforms: [.linux]))]
         ),
         .executableTarget(name: "presence-device", dependencies: ["PresenceClient"], path: "Examples/device"),
-        // The tests also run `presence-device`, which every `swift test` builds.
+        // The tests run `presence-device`, which `swift test` builds.
         .testTarget(name: "PresenceClientTests", dependencies: ["PresenceClient"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,8 +1,8 @@
-//! What a development server makes easy, and a real one does not: being anybody of `dev.localhost`, and an Application without a
-//! domain of one's own.
+//! Shortcuts that only a server in development mode allows: signing in as any user of
+//! `dev.localhost`, and registering an Application without a domain.
 //!
-//! In a real phone app the assertion comes from an identity provider; a real Application is registered by its developer, once,
-//! and its back end finds appid and key in its configuration.
+//! In production an identity provider issues the assertion. A developer registers the Application
+//! once, and its back end has the id and the API key in its settings.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,16 +18,17 @@ use tokio::sync::watch;
 
 use crate::settings::{self, Application};
 
-/// Any free port of this machine.
+/// An address for listening on any free port of this machine.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Gives a device a fresh assertion of somebody whenever it needs one.
+/// Returns a provider of fresh assertions for a user.
 pub fn assertions(api: PresenceApi, email: String) -> impl CredentialProvider {
     move |_: CredentialReason| {
         let (api, email) = (api.clone(), email.clone());
         async move {
             let assertion = api.dev_assertion(&email).await;
-            // Without an identity provider nobody is ever signed out.
+            // Every failure is temporary, because there is no sign-out without an identity
+            // provider.
             let unavailable =
                 |error: presence_client::Error| CredentialError::Unavailable(error.to_string());
             assertion.map(Credential::Assertion).map_err(unavailable)
@@ -35,22 +36,23 @@ pub fn assertions(api: PresenceApi, email: String) -> impl CredentialProvider {
     }
 }
 
-/// Signs somebody in, for everything that they may do with their account.
+/// Signs a user in, with all permissions.
 ///
 /// # Errors
 ///
-/// Where the server is not in development mode, or cannot be reached.
+/// If the server is not in development mode, or cannot be reached.
 pub async fn sign_in(api: &PresenceApi, email: &str) -> Result<UserApi, presence_client::Error> {
     let assertion = api.dev_assertion(email).await?;
     let signed_in = api.sign_in(assertion, Scope::Account).await?;
     Ok(api.user(signed_in.token))
 }
 
-/// Lets an Application see somebody, as they would do on the server's page.
+/// Grants an Application permission to see a user, as the user would do on the grant page of the
+/// server. Returns the PUID.
 ///
 /// # Errors
 ///
-/// As [`sign_in`], and where there is no such Application.
+/// Those of [`sign_in`], and if there is no such Application.
 pub async fn grant(
     api: &PresenceApi,
     email: &str,
@@ -59,11 +61,11 @@ pub async fn grant(
     Ok(sign_in(api, email).await?.grant(application).await?.uid)
 }
 
-/// The Application of the environment, else a new one.
+/// Returns the Application of the settings, otherwise registers a new one.
 ///
 /// # Errors
 ///
-/// As [`settings::application`] and [`register`].
+/// Those of [`settings::application`] and [`register`].
 pub async fn application(
     api: &PresenceApi,
     name: &str,
@@ -72,37 +74,38 @@ pub async fn application(
     if let Some(application) = settings::application()? {
         return Ok(application);
     }
-    // A domain that lives just long enough to be verified.
+    // A web server that runs until the domain is verified.
     let domain = TcpListener::bind(listen).into_acceptor().await?;
     let address = address(&domain)?.to_string();
-    let (tell, key) = watch::channel(String::new());
+    let (sender, key) = watch::channel(String::new());
     let pages = Route::new().at("/__presence", make_sync(move |_| key.borrow().clone()));
-    let show = |key: String| drop(tell.send_replace(key));
+    let show = |key: String| drop(sender.send_replace(key));
     tokio::select! {
         registered = register(api, name, &address, show) => registered,
-        gone = Server::new_with_acceptor(domain).run(pages) => {
-            gone?;
-            Err("the domain has gone".into())
+        stopped = Server::new_with_acceptor(domain).run(pages) => {
+            stopped?;
+            Err("the web server of the domain has stopped".into())
         }
     }
 }
 
-/// Where a web server listens.
+/// Returns the address of a web server.
 ///
 /// # Errors
 ///
-/// Where it does not listen on TCP.
+/// If it does not listen on TCP.
 pub fn address(acceptor: &impl Acceptor) -> Result<SocketAddr, Box<dyn Error>> {
     let addresses = acceptor.local_addr();
     let address = addresses.first().and_then(|address| address.as_socket_addr().copied());
     address.ok_or_else(|| "not a TCP listener".into())
 }
 
-/// Registers an Application: `show` puts a key at `/__presence` of its domain, then the server looks whether it is there.
+/// Registers, verifies and activates an Application. `show` publishes the given key at
+/// `/__presence` of the domain, where the server reads it.
 ///
 /// # Errors
 ///
-/// As [`sign_in`], and where the key is not found on the domain.
+/// Those of [`sign_in`], and if the server does not find the key on the domain.
 pub async fn register(
     api: &PresenceApi,
     name: &str,
@@ -110,15 +113,15 @@ pub async fn register(
     show: impl FnOnce(String),
 ) -> Result<Application, Box<dyn Error>> {
     let developer = sign_in(api, "developer@dev.localhost").await?;
-    let wish = NewApplication {
+    let application = NewApplication {
         name: name.to_owned(),
         domain: domain.to_owned(),
-        description: "An example".to_owned(),
+        description: "An example of the Presence SDK".to_owned(),
     };
-    let registered = developer.register(wish).await?;
+    let registered = developer.register(application).await?;
     show(registered.domain_key);
     developer.verify(registered.appid).await?;
     let activated = developer.activate(registered.appid).await?;
-    let api_key = activated.api_key.ok_or("the Application had been active before")?;
+    let api_key = activated.api_key.ok_or("the Application was activated before")?;
     Ok((registered.appid, api_key))
 }

@@ -1,4 +1,4 @@
-//! What the examples share: where the server is, and what takes the place of an identity provider and of a developer's own
+//! Code that the examples share: the settings, and replacements for an identity provider and for a
 //! domain during development.
 
 pub mod development;

@@ -1,4 +1,5 @@
-//! What the environment says. Keys are not arguments, since everybody on a machine can read those.
+//! The settings, from environment variables. API keys are not arguments, because all users of a
+//! machine can read arguments.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -8,36 +9,36 @@ use presence_client::{AppId, SecretString, ServerUrl};
 /// An Application that is registered and active.
 pub type Application = (AppId, SecretString);
 
-/// `PRESENCE_SERVER`, by default the server that `--dev` starts.
+/// Returns `PRESENCE_SERVER`, by default `http://127.0.0.1:8080`.
 ///
 /// # Errors
 ///
-/// Where it is not the URL of a server.
+/// If it is not the URL of a server.
 pub fn server() -> Result<ServerUrl, Box<dyn Error>> {
     Ok(read("PRESENCE_SERVER").as_deref().unwrap_or("http://127.0.0.1:8080").parse()?)
 }
 
-/// `PRESENCE_APPID` and `PRESENCE_API_KEY`, where they are set.
+/// Returns `PRESENCE_APPID` and `PRESENCE_API_KEY`, if they are set.
 ///
 /// # Errors
 ///
-/// Where the first is not an id, or the second is missing.
+/// If the first is not a valid id, or the second is missing.
 pub fn application() -> Result<Option<Application>, Box<dyn Error>> {
     let Some(appid) = read("PRESENCE_APPID") else { return Ok(None) };
     let api_key = read("PRESENCE_API_KEY").ok_or("PRESENCE_API_KEY is not set")?;
     Ok(Some((appid.parse()?, api_key.into())))
 }
 
-/// `CHATROOM_LISTEN`: where the chat room listens, by default `127.0.0.1:9090`.
+/// Returns `CHATROOM_LISTEN`: the address of the chat room, by default `127.0.0.1:9090`.
 ///
 /// # Errors
 ///
-/// Where it is not an address with a port.
+/// If it is not an address with a port.
 pub fn chatroom() -> Result<SocketAddr, Box<dyn Error>> {
     Ok(read("CHATROOM_LISTEN").as_deref().unwrap_or("127.0.0.1:9090").parse()?)
 }
 
-#[expect(clippy::disallowed_methods, reason = "here alone the environment is read")]
+#[expect(clippy::disallowed_methods, reason = "only this function reads the environment")]
 fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The examples do what they say, as processes of their own against the real server.
+//! Tests of the examples, each in a process of its own, against a real server.
 
 mod chatroom;
 
@@ -11,58 +11,58 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn the_watcher_tells_what_the_device_reports() {
+async fn the_back_end_prints_what_the_device_reports() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let key =
         [("PRESENCE_APPID", &*application.appid), ("PRESENCE_API_KEY", &*application.api_key)];
     let mut watch = Example::start(&server, "watch", &[], &key);
-    watch.shows("Connected").await;
+    watch.wait_for("Connected").await;
     let mut device = Example::start(&server, "device", &["alice", &application.appid], &[]);
-    let granted = device.shows("knows alice as").await;
-    let uid = granted.rsplit(' ').next().unwrap();
-    watch.shows(&format!("{uid} is Online")).await;
-    device.types("unavailable in a meeting").await;
-    watch.shows(&format!("{uid} is Unavailable in a meeting")).await;
-    device.types("asleep").await;
-    device.shows("online, unavailable or offline").await;
-    device.ends().await;
-    watch.shows(&format!("{uid} is Offline")).await;
+    let line = device.wait_for("can see alice as").await;
+    let uid = line.rsplit(' ').next().unwrap();
+    watch.wait_for(&format!("{uid} is Online")).await;
+    device.write_line("unavailable in a meeting").await;
+    watch.wait_for(&format!("{uid} is Unavailable in a meeting")).await;
+    device.write_line("asleep").await;
+    device.wait_for("online, unavailable or offline").await;
+    device.close().await;
+    watch.wait_for(&format!("{uid} is Offline")).await;
     server.sign_in("alice").await.revoke(&application).await;
-    watch.shows(&format!("{uid} may not be seen any more")).await;
+    watch.wait_for(&format!("{uid} has revoked the grant")).await;
 }
 
 #[tokio::test]
-async fn a_notification_waits_for_the_device_and_its_receipt_comes_back() {
+async fn a_notification_waits_for_the_device_and_its_receipt_is_printed() {
     let server = Server::quick().await;
-    let words = ["bob", "Lunch?", "https://chat.example/lunch"];
-    let mut notify = Example::start(&server, "notify", &words, &[]);
-    notify.shows("1 waiting").await;
+    let arguments = ["bob", "Lunch?", "https://chat.example/lunch"];
+    let mut notify = Example::start(&server, "notify", &arguments, &[]);
+    notify.wait_for("1 waiting").await;
     let mut device = Example::start(&server, "device", &["bob"], &[]);
-    device.shows("Notify: Lunch? https://chat.example/lunch").await;
-    notify.shows("Acked").await;
-    notify.ends().await;
-    device.ends().await;
+    device.wait_for("Notify: Lunch? https://chat.example/lunch").await;
+    notify.wait_for("Acked").await;
+    notify.close().await;
+    device.close().await;
 }
 
-/// An example that runs. Dropping it kills it.
+/// A running example. Dropping it kills the process.
 struct Example {
     name: &'static str,
     process: Child,
-    keyboard: Option<ChildStdin>,
-    screen: Lines<BufReader<ChildStdout>>,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Example {
     fn start(
         server: &Server,
         name: &'static str,
-        words: &[&str],
+        arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
         let mut process = Command::new(example_binary(name))
-            .args(words)
+            .args(arguments)
             .env("PRESENCE_SERVER", server.url())
             .envs(environment.iter().copied())
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
@@ -71,35 +71,36 @@ impl Example {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let screen = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { name, keyboard: process.stdin.take(), screen, process }
+        let output = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { name, input: process.stdin.take(), output, process }
     }
 
-    async fn types(&mut self, line: &str) {
-        let keyboard = self.keyboard.as_mut().unwrap();
-        keyboard.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    /// Writes a line to the input of the process.
+    async fn write_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    /// The next line with a text in it.
-    async fn shows(&mut self, wanted: &str) -> String {
-        let mut seen = Vec::new();
+    /// Waits for a line of the output that contains a text, and returns the line.
+    async fn wait_for(&mut self, text: &str) -> String {
+        let mut lines = Vec::new();
         loop {
-            let line = timeout(3 * TIMEOUT, self.screen.next_line()).await;
+            let line = timeout(3 * TIMEOUT, self.output.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
-                panic!("{} does not show {wanted:?}, but {seen:#?}", self.name);
+                panic!("{} does not print {text:?}, but {lines:#?}", self.name);
             };
-            if line.contains(wanted) {
+            if line.contains(text) {
                 return line;
             }
-            seen.push(line);
+            lines.push(line);
         }
     }
 
-    /// Ends its input, and waits until it has ended well.
-    async fn ends(mut self) {
-        drop(self.keyboard.take());
+    /// Closes the input, and waits until the process has ended successfully.
+    async fn close(mut self) {
+        drop(self.input.take());
         let ended = timeout(TIMEOUT, self.process.wait()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("{} does not end", self.name)).unwrap();
+        let ended = ended.unwrap_or_else(|_| panic!("{} has not ended", self.name)).unwrap();
         assert!(ended.success(), "{}: {ended}", self.name);
     }
 }

@@ -1,4 +1,4 @@
-//! The generated halves of the bindings.
+//! The generation of the Kotlin and Swift code.
 
 use std::fs;
 
@@ -6,63 +6,69 @@ use camino::{Utf8Path, Utf8PathBuf};
 use uniffi_bindgen::bindings::{GenerateOptions, TargetLanguage, generate_with_bindgen_paths};
 use uniffi_bindgen::{BindgenPaths, BindgenPathsLayer};
 
-use crate::Wrong;
+use crate::BoxError;
 
-/// For whom to generate.
+/// A language for which code is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
+pub enum Language {
     /// Kotlin on the JVM.
     Kotlin,
-    /// Kotlin on Android, which frees objects in another way.
+    /// Kotlin on Android, where objects are freed in another way.
     KotlinAndroid,
     /// Swift.
     Swift,
 }
 
-impl Flavour {
-    /// The flavour of a name on the command line.
+impl Language {
+    /// Parses the name of a language on the command line.
     ///
     /// # Errors
     ///
-    /// Where there is none.
-    pub fn named(name: &str) -> Result<Self, Wrong> {
+    /// If there is no language of this name.
+    pub fn from_name(name: &str) -> Result<Self, BoxError> {
         match name {
             "kotlin" => Ok(Self::Kotlin),
             "kotlin-android" => Ok(Self::KotlinAndroid),
             "swift" => Ok(Self::Swift),
-            other => Err(format!("no flavour is named {other}").into()),
+            other => Err(format!("there is no language named {other}").into()),
         }
     }
 }
 
-/// Generates into a folder, which is made where it is missing.
+/// Generates the code into a folder. Creates the folder if it does not exist.
 ///
 /// # Errors
 ///
-/// Where the library cannot be read or holds no metadata, as after stripping, and where the folder cannot be written.
-pub fn generate(flavour: Flavour, library: Utf8PathBuf, folder: &Utf8Path) -> Result<(), Wrong> {
+/// If the library cannot be read, if it has no metadata because it is stripped, or if the folder
+/// cannot be written.
+pub fn generate(
+    language: Language,
+    library: Utf8PathBuf,
+    folder: &Utf8Path,
+) -> Result<(), BoxError> {
     let mut paths = BindgenPaths::default();
-    paths.add_layer(Bindings);
-    let android = Bindings::root().join("kotlin/android/uniffi.toml");
+    paths.add_layer(BindingsCrate);
+    let android = BindingsCrate::root().join("kotlin/android/uniffi.toml");
     let options = GenerateOptions {
-        languages: vec![match flavour {
-            Flavour::Kotlin | Flavour::KotlinAndroid => TargetLanguage::Kotlin,
-            Flavour::Swift => TargetLanguage::Swift,
+        languages: vec![match language {
+            Language::Kotlin | Language::KotlinAndroid => TargetLanguage::Kotlin,
+            Language::Swift => TargetLanguage::Swift,
         }],
         source: library,
         out_dir: folder.to_owned(),
-        config_override: (flavour == Flavour::KotlinAndroid).then_some(android),
+        config_override: (language == Language::KotlinAndroid).then_some(android),
         ..GenerateOptions::default()
     };
     generate_with_bindgen_paths(options, paths)?;
-    if flavour == Flavour::Swift {
-        gather_header(folder)?;
+    if language == Language::Swift {
+        move_header(folder)?;
     }
     Ok(())
 }
 
-/// Puts the C header and its module map in a folder of their own, under the name that Swift's build looks for.
-fn gather_header(folder: &Utf8Path) -> Result<(), Wrong> {
+/// Moves the C header and its module map into a folder, under the names that the build of Swift
+/// expects.
+fn move_header(folder: &Utf8Path) -> Result<(), BoxError> {
     let ffi = folder.join("ffi");
     fs::create_dir_all(&ffi)?;
     let header = "PresenceClientFFI.h";
@@ -71,16 +77,16 @@ fn gather_header(folder: &Utf8Path) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Where the settings of the bindings are.
-pub(crate) struct Bindings;
+/// The location of the crate `presence-bindings`, with the settings of uniffi.
+pub(crate) struct BindingsCrate;
 
-impl Bindings {
+impl BindingsCrate {
     fn root() -> &'static Utf8Path {
         Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
     }
 }
 
-impl BindgenPathsLayer for Bindings {
+impl BindgenPathsLayer for BindingsCrate {
     fn get_crate_root(&self, crate_name: &str) -> Option<Utf8PathBuf> {
         (crate_name == "presence_bindings").then(|| Self::root().to_owned())
     }

@@ -1,10 +1,10 @@
-//! Writes the halves of the bindings that are made from the library, and the list of all that they export.
+//! Generates the Kotlin and Swift code of the bindings from the library, and lists what it exports.
 
 mod generate;
 mod surface;
 
-pub use generate::{Flavour, generate};
+pub use generate::{Language, generate};
 pub use surface::surface;
 
-/// What went wrong, for people.
-pub type Wrong = Box<dyn std::error::Error + Send + Sync>;
+/// Any error of this crate. It has a text for people.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,24 +1,25 @@
-//! `presence-bindgen`: writes the halves of the bindings that are made from the library.
+//! `presence-bindgen`: generates the Kotlin and Swift code of the bindings.
 //!
-//! `presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER`, where the library is an unstripped build of
-//! `presence-bindings` for any target, and `presence-bindgen surface LIBRARY`.
-#![expect(clippy::print_stdout, reason = "the surface is printed")]
+//! `presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER` generates into the folder. The
+//! library is an unstripped build of `presence-bindings` for any target. `presence-bindgen surface
+//! LIBRARY` prints the list of exported items.
+#![expect(clippy::print_stdout, reason = "the program prints the list")]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use presence_bindgen::{Flavour, Wrong, generate, surface};
+use presence_bindgen::{BoxError, Language, generate, surface};
 
-fn main() -> Result<(), Wrong> {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let given: Vec<&str> = given.iter().map(String::as_str).collect();
-    match given.as_slice() {
+fn main() -> Result<(), BoxError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
         ["surface", library] => {
             print!("{}", surface(Utf8Path::new(library))?);
             Ok(())
         }
-        [flavour, library, folder] => {
-            generate(Flavour::named(flavour)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
+        [language, library, folder] => {
+            generate(Language::from_name(language)?, Utf8PathBuf::from(library), Utf8Path::new(folder))
         }
-        _ => Err("presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER, or surface LIBRARY"
+        _ => Err("usage: presence-bindgen kotlin|kotlin-android|swift LIBRARY FOLDER, or surface LIBRARY"
             .into()),
     }
 }

@@ -1,4 +1,5 @@
-//! The list of all that the library exports, in the words of no language: what `bindings/surface.txt` pins.
+//! The list of everything that the library exports, independent of a language. It is checked in as
+//! `bindings/surface.txt`.
 
 use std::fmt::Debug;
 
@@ -8,17 +9,17 @@ use uniffi_bindgen::interface::{
 };
 use uniffi_bindgen::{BindgenLoader, BindgenPaths, ComponentInterface, GlobalConfig};
 
-use crate::Wrong;
-use crate::generate::Bindings;
+use crate::BoxError;
+use crate::generate::BindingsCrate;
 
-/// The names and signatures of everything exported, sorted, one item a paragraph.
+/// Returns the names and signatures of all exported items, sorted, with one paragraph per item.
 ///
 /// # Errors
 ///
-/// Where the library cannot be read or holds no metadata.
-pub fn surface(library: &Utf8Path) -> Result<String, Wrong> {
+/// If the library cannot be read or has no metadata.
+pub fn surface(library: &Utf8Path) -> Result<String, BoxError> {
     let mut paths = BindgenPaths::default();
-    paths.add_layer(Bindings);
+    paths.add_layer(BindingsCrate);
     let loader = BindgenLoader::new(paths, GlobalConfig::default());
     let interfaces = loader.load_cis(loader.load_metadata(library)?)?;
     let mut items: Vec<String> = interfaces.iter().flat_map(items).collect();
@@ -74,20 +75,20 @@ fn paragraph(kind: &str, name: &str, lines: impl Iterator<Item = String>) -> Str
 fn signature(name: &str, callable: &impl Callable) -> String {
     let arguments: Vec<String> = callable.arguments().into_iter().map(argument).collect();
     let start = if callable.is_async() { "async " } else { "" };
-    let returns = callable.return_type().map(|of| format!(" -> {}", told(of)));
-    let throws = callable.throws_type().map(|of| format!(" throws {}", told(of)));
+    let returns = callable.return_type().map(|of| format!(" -> {}", type_name(of)));
+    let throws = callable.throws_type().map(|of| format!(" throws {}", type_name(of)));
     let (returns, throws) = (returns.unwrap_or_default(), throws.unwrap_or_default());
     format!("{start}{name}({}){returns}{throws}", arguments.join(", "))
 }
 
 fn argument(argument: &Argument) -> String {
     let default = default(argument.default_value());
-    format!("{}: {}{default}", argument.name(), told(&argument.as_type()))
+    format!("{}: {}{default}", argument.name(), type_name(&argument.as_type()))
 }
 
 fn field(field: &Field) -> String {
     let default = default(field.default_value());
-    format!("{}: {}{default}", field.name(), told(&field.as_type()))
+    format!("{}: {}{default}", field.name(), type_name(&field.as_type()))
 }
 
 fn default(value: Option<&impl Debug>) -> String {
@@ -97,20 +98,20 @@ fn default(value: Option<&impl Debug>) -> String {
     format!(" = {}", plain.unwrap_or(&value))
 }
 
-fn told(of: &Type) -> String {
+fn type_name(of: &Type) -> String {
     match of {
         Type::Object { name, .. }
         | Type::Record { name, .. }
         | Type::Enum { name, .. }
         | Type::CallbackInterface { name, .. }
         | Type::Custom { name, .. } => name.clone(),
-        Type::Optional { inner_type } => format!("{}?", told(inner_type)),
-        Type::Sequence { inner_type } => format!("[{}]", told(inner_type)),
-        Type::Set { inner_type } => format!("set of {}", told(inner_type)),
+        Type::Optional { inner_type } => format!("{}?", type_name(inner_type)),
+        Type::Sequence { inner_type } => format!("[{}]", type_name(inner_type)),
+        Type::Set { inner_type } => format!("set of {}", type_name(inner_type)),
         Type::Map { key_type, value_type } => {
-            format!("[{}: {}]", told(key_type), told(value_type))
+            format!("[{}: {}]", type_name(key_type), type_name(value_type))
         }
-        Type::Box { inner_type } => told(inner_type),
+        Type::Box { inner_type } => type_name(inner_type),
         simple @ (Type::UInt8
         | Type::Int8
         | Type::UInt16

@@ -1,5 +1,5 @@
-// NOT EXERCISED: a recipe for an AAR, written from the documents of its tools. Nothing in this repository runs it.
-// See README.md beside it.
+// NOT TESTED: a recipe for an AAR, written from the documentation of its tools. Nothing in this
+// repository runs it. See README.md in this folder.
 plugins {
     id("com.android.library") version "8.7.0"
     id("org.jetbrains.kotlin.android") version "2.4.20"
@@ -13,7 +13,7 @@ android {
     namespace = "org.presence.client"
     compileSdk = 35
     defaultConfig {
-        // `java.time` without desugaring.
+        // The first version with `java.time` without desugaring.
         minSdk = 26
         consumerProguardFiles("consumer-rules.pro")
     }
@@ -44,7 +44,7 @@ val buildRust by tasks.registering(Exec::class) {
         "-o", "target/kotlin/jniLibs",
         "build", "--locked", "--profile", "mobile", "--package", "presence-bindings",
     )
-    // Memory pages of 16 KiB.
+    // For phones with memory pages of 16 KiB.
     environment("RUSTFLAGS", "-C link-arg=-Wl,-z,max-page-size=16384")
 }
 tasks.named("preBuild") { dependsOn(buildRust) }

@@ -1,66 +1,67 @@
-//! What an application's back end may do without a channel.
+//! The calls of the back end of an Application, without a channel.
 
 use std::sync::Arc;
 
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
-use crate::live::Live;
-use crate::notify::{Batch, NewNotification, NotifyOutcome, QueryOutcome, QueuedNotification};
-use crate::presence::{UserPresence, id, ids};
+use crate::live::LiveObject;
+use crate::notify::{NewNotification, NotifyBatch, NotifyOutcome, QueryResult, QueuedNotification};
+use crate::presence::{PresenceUpdate, id, ids};
 use crate::runtime;
 
-/// A page of those who are not offline.
+/// A page of the list of users who are not offline.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct PresencePage {
-    /// The statuses.
-    pub presence: Vec<UserPresence>,
-    /// Where the next page begins, where there is one.
+    /// The users.
+    pub presence: Vec<PresenceUpdate>,
+    /// The argument `after` for the next page, if there is one.
     pub next: Option<String>,
-    /// Whether devices of an earlier run of the server may still be on their way back: then nobody is to be taken for offline
-    /// yet.
+    /// True if the server was restarted a short time ago, and devices may still reconnect. Users
+    /// who are missing in the list may then be online.
     pub warming_up: bool,
 }
 
-/// The calls of an application's back end, made with an API key.
+/// The calls of the back end of an Application, made with an API key.
 ///
-/// With a wrong key they are refused with `InvalidApiKey` (41), and while the Application is stopped with `ApplicationNotActive`
-/// (42).
+/// Every call is refused with `InvalidApiKey` (41) if the key is wrong, and with
+/// `ApplicationNotActive` (42) if the Application is not active.
 #[derive(Debug, uniffi::Object)]
 pub struct AppServiceApi {
     api: presence_client::AppServiceApi,
-    _live: Live,
+    _live: LiveObject,
 }
 
 impl AppServiceApi {
-    pub(super) fn of(api: presence_client::AppServiceApi) -> Arc<Self> {
-        Arc::new(Self { api, _live: Live::new() })
+    pub(super) fn from_sdk(api: presence_client::AppServiceApi) -> Arc<Self> {
+        Arc::new(Self { api, _live: LiveObject::new() })
     }
 }
 
 #[uniffi::export]
 impl AppServiceApi {
-    /// The present statuses of these users, in order.
+    /// Returns the current presence of these users, in order. Unknown users have an entry too.
     ///
     /// # Errors
     ///
-    /// As every call, and `InvalidArgument` where one of them is no PUID. One that is not known has its own entry.
+    /// Those of every call, and `InvalidArgument` if one of them is not a PUID.
     #[uniffi::method(default(cancel = None))]
     pub async fn presence(
         &self,
         uids: Vec<String>,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<QueryOutcome>, PresenceError> {
+    ) -> Result<Vec<QueryResult>, PresenceError> {
         let uids = ids(&uids, "uid")?;
         let presence = runtime::wait(cancel, self.api.presence(&uids)).await?;
         Ok(presence.into_iter().map(Into::into).collect())
     }
 
-    /// A page of those who are not offline: the first one, or the one after another's `next`. A page has at most `limit`
-    /// entries, 1 to 500, which is what it means to leave it out.
+    /// Returns a page of the users who are not offline: the first page, or the page after `after`,
+    /// which is `next` of the page before. A page has at most `limit` entries, 1 to 500. The
+    /// default is 500.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(after = None, limit = None, cancel = None))]
     pub async fn presence_page(
         &self,
@@ -77,20 +78,21 @@ impl AppServiceApi {
         })
     }
 
-    /// Sends live notifications, at most 500, and answers for each by itself, in order. Once queued, a notification survives
-    /// whatever happens to the server.
+    /// Sends live notifications, at most 500, and returns the result for each, in order. A crash of
+    /// the server does not lose a notification that was queued.
     ///
     /// # Errors
     ///
-    /// As every call; then none was queued, unless it is `TimedOut`, `Unreachable` or `Cancelled`, where that is not known. To
-    /// send them again then, and have nothing queued twice, give each an idempotency key.
+    /// Those of every call. After an error none was queued, except that after `TimedOut`,
+    /// `Unreachable` and `Cancelled` some may have been. Give each notification an idempotency key
+    /// to send it again without the risk of queueing it twice.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<NotifyOutcome>, PresenceError> {
-        let (batch, items) = Batch::new(items);
+        let (batch, items) = NotifyBatch::new(items);
         Ok(batch.outcomes(runtime::wait(cancel, self.api.notify(items)).await?))
     }
 
@@ -98,7 +100,7 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// As `notify`, and `Refused` where this one was refused.
+    /// Those of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,

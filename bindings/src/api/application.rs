@@ -1,84 +1,82 @@
-//! What a developer may do: register Applications, bring them to life, and handle their keys.
+//! The records of Applications and their API keys.
 
 use std::sync::Arc;
 
-use presence_client as sdk;
+use presence_client::AppId;
 
-use super::user::UserApi;
-use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::presence::{id, milliseconds};
-use crate::runtime;
 use crate::secret::Secret;
 
-/// An Application to be registered.
+/// An Application to register.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NewApplication {
-    /// Its name, at most 200 characters; devices see it as the `source` of notifications.
+    /// The name, at most 200 characters. Devices see it as the `source` of notifications.
     pub name: String,
-    /// Its domain: a lower-case host name. A server in development mode also takes `localhost` and `127.0.0.1`, with a port.
+    /// The domain: a lower-case host name. A server in development mode also accepts `localhost`
+    /// and `127.0.0.1`, with a port.
     pub domain: String,
-    /// What it is, at most 2,000 characters.
+    /// The description, at most 2,000 characters.
     pub description: String,
 }
 
-impl From<NewApplication> for sdk::NewApplication {
+impl From<NewApplication> for presence_client::NewApplication {
     fn from(new: NewApplication) -> Self {
         Self { name: new.name, domain: new.domain, description: new.description }
     }
 }
 
-/// How far an Application has come.
+/// The state of an Application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum ApplicationState {
-    /// Its domain has yet to be verified.
+    /// The domain is not verified yet.
     Registered,
-    /// Its domain is verified, and it was never activated since.
+    /// The domain is verified, and the Application was not activated since.
     Verified,
-    /// It gets presence.
+    /// The Application is active: it sees its users.
     Active,
-    /// Its domain is verified, and it was deactivated.
+    /// The domain is verified, and the Application was deresult.
     Inactive,
-    /// Something newer than this library.
+    /// A state that is newer than this library.
     Unknown,
 }
 
-impl From<sdk::ApplicationState> for ApplicationState {
-    fn from(state: sdk::ApplicationState) -> Self {
+impl From<presence_client::ApplicationState> for ApplicationState {
+    fn from(state: presence_client::ApplicationState) -> Self {
         match state {
-            sdk::ApplicationState::Registered => Self::Registered,
-            sdk::ApplicationState::Verified => Self::Verified,
-            sdk::ApplicationState::Active => Self::Active,
-            sdk::ApplicationState::Inactive => Self::Inactive,
-            sdk::ApplicationState::Unknown | _ => Self::Unknown,
+            presence_client::ApplicationState::Registered => Self::Registered,
+            presence_client::ApplicationState::Verified => Self::Verified,
+            presence_client::ApplicationState::Active => Self::Active,
+            presence_client::ApplicationState::Inactive => Self::Inactive,
+            presence_client::ApplicationState::Unknown | _ => Self::Unknown,
         }
     }
 }
 
-/// An Application of the user's own.
+/// An Application that the user has registered.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ApplicationInfo {
-    /// Its id.
+    /// The id.
     pub appid: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its domain.
+    /// The domain.
     pub domain: String,
-    /// What it is.
+    /// The description.
     pub description: String,
-    /// How far it has come.
+    /// The state.
     pub state: ApplicationState,
-    /// What its domain must show at `/__presence` to be verified. Everybody may know it.
+    /// The key that the domain must show at `/__presence` to be verified. It is not secret.
     pub domain_key: String,
-    /// When it was registered: milliseconds since 1970 UTC.
+    /// The time when it was registered: milliseconds since 1970 UTC.
     pub created_at_ms: i64,
-    /// Since when the operator of the server has blocked it: milliseconds since 1970 UTC. It is inactive then, and its developer
-    /// cannot start it.
+    /// The time when the operator of the server blocked it: milliseconds since 1970 UTC. A blocked
+    /// Application is inactive, and its developer cannot activate it.
     pub blocked_at_ms: Option<i64>,
 }
 
-impl From<sdk::Application> for ApplicationInfo {
-    fn from(application: sdk::Application) -> Self {
+impl From<presence_client::Application> for ApplicationInfo {
+    fn from(application: presence_client::Application) -> Self {
         Self {
             appid: application.appid.to_string(),
             name: application.name,
@@ -92,56 +90,56 @@ impl From<sdk::Application> for ApplicationInfo {
     }
 }
 
-/// What to change of an Application; what is left out stays as it is.
+/// A change of an Application. Fields that are left out are not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
 pub struct ApplicationChange {
-    /// Its name.
+    /// The new name.
     #[uniffi(default = None)]
     pub name: Option<String>,
-    /// Its domain. Another one has to be verified again, and the Application is stopped until then.
+    /// The new domain. It has to be verified, and the Application is not active until then.
     #[uniffi(default = None)]
     pub domain: Option<String>,
-    /// What it is.
+    /// The new description.
     #[uniffi(default = None)]
     pub description: Option<String>,
 }
 
-impl From<ApplicationChange> for sdk::ApplicationChange {
+impl From<ApplicationChange> for presence_client::ApplicationChange {
     fn from(change: ApplicationChange) -> Self {
         Self { name: change.name, domain: change.domain, description: change.description }
     }
 }
 
-/// An Application that was started or stopped.
+/// The result of activating or deactivating an Application.
 #[derive(Debug, Clone, uniffi::Record)]
-pub struct Activated {
-    /// How far it has come.
+pub struct ActivationResult {
+    /// The state.
     pub state: ApplicationState,
-    /// Its first API key, on its first activation, shown this once.
+    /// The first API key, after the first activation. It cannot be retrieved again.
     pub api_key: Option<Arc<Secret>>,
 }
 
-impl From<sdk::ActivationResult> for Activated {
-    fn from(activated: sdk::ActivationResult) -> Self {
-        Self { state: activated.state.into(), api_key: activated.api_key.map(Secret::of) }
+impl From<presence_client::ActivationResult> for ActivationResult {
+    fn from(result: presence_client::ActivationResult) -> Self {
+        Self { state: result.state.into(), api_key: result.api_key.map(Secret::from_secret) }
     }
 }
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct KeyInfo {
-    /// Its name.
+pub struct ApiKeyInfo {
+    /// The id.
     pub id: i64,
-    /// Its first characters, which are no secret.
+    /// The first characters of the key. They are not secret.
     pub prefix: String,
-    /// When it was made: milliseconds since 1970 UTC.
+    /// The time when it was created: milliseconds since 1970 UTC.
     pub created_at_ms: i64,
-    /// When it was last used, to the minute: milliseconds since 1970 UTC.
+    /// The time when it was last used, to the minute: milliseconds since 1970 UTC.
     pub last_used_at_ms: Option<i64>,
 }
 
-impl From<sdk::ApiKeyInfo> for KeyInfo {
-    fn from(key: sdk::ApiKeyInfo) -> Self {
+impl From<presence_client::ApiKeyInfo> for ApiKeyInfo {
+    fn from(key: presence_client::ApiKeyInfo) -> Self {
         Self {
             id: key.id,
             prefix: key.prefix,
@@ -151,194 +149,31 @@ impl From<sdk::ApiKeyInfo> for KeyInfo {
     }
 }
 
-/// An API key that was made.
+/// An API key that was created.
 #[derive(Debug, Clone, uniffi::Record)]
-pub struct NewKey {
-    /// Its name.
+pub struct CreatedApiKey {
+    /// The id.
     pub id: i64,
-    /// The key, shown this once.
+    /// The key. It cannot be retrieved again.
     pub api_key: Arc<Secret>,
-    /// Its first characters, by which lists show it.
+    /// The first characters of the key, with which lists show it.
     pub prefix: String,
-    /// When it was made: milliseconds since 1970 UTC.
+    /// The time when it was created: milliseconds since 1970 UTC.
     pub created_at_ms: i64,
 }
 
-impl From<sdk::CreatedApiKey> for NewKey {
-    fn from(key: sdk::CreatedApiKey) -> Self {
+impl From<presence_client::CreatedApiKey> for CreatedApiKey {
+    fn from(key: presence_client::CreatedApiKey) -> Self {
         Self {
             id: key.id,
-            api_key: Secret::of(key.api_key),
+            api_key: Secret::from_secret(key.api_key),
             prefix: key.prefix,
             created_at_ms: milliseconds(key.created_at),
         }
     }
 }
 
-/// For developers; the session must be of the scope `Account`. Somebody else's Application is as unknown as one that does not
-/// exist: `UnknownApplication` (40).
-#[uniffi::export]
-impl UserApi {
-    /// Registers an Application. Next, its domain shows its `domain_key`, then comes `verify`.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `InvalidField` (12), or with `TooLarge` (14) where the developer has the most Applications already.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn register(
-        &self,
-        application: NewApplication,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<ApplicationInfo, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.register(application.into())).await?.into())
-    }
-
-    /// The user's own Applications.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn applications(
-        &self,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<ApplicationInfo>, PresenceError> {
-        let applications = runtime::wait(cancel, self.api.applications()).await?;
-        Ok(applications.into_iter().map(Into::into).collect())
-    }
-
-    /// One of the user's own Applications.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `UnknownApplication` (40).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn application(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<ApplicationInfo, PresenceError> {
-        let appid = application(&appid)?;
-        Ok(runtime::wait(cancel, self.api.application(appid)).await?.into())
-    }
-
-    /// Changes an Application.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `UnknownApplication` (40) or `InvalidField` (12).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn change(
-        &self,
-        appid: String,
-        change: ApplicationChange,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<ApplicationInfo, PresenceError> {
-        let appid = application(&appid)?;
-        Ok(runtime::wait(cancel, self.api.change(appid, change.into())).await?.into())
-    }
-
-    /// Removes an Application with its keys, grants and notifications.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `UnknownApplication` (40).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn remove(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<(), PresenceError> {
-        runtime::wait(cancel, self.api.remove(application(&appid)?)).await
-    }
-
-    /// Has the server look whether the Application's domain shows its key at `/__presence`.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `DomainNotVerified` (43) where it does not.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn verify(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<ApplicationInfo, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.verify(application(&appid)?)).await?.into())
-    }
-
-    /// Starts an Application. The first time, the answer has its first API key.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `DomainNotVerified` (43).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn activate(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Activated, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.activate(application(&appid)?)).await?.into())
-    }
-
-    /// Stops an Application: it sees everybody offline once, then nothing. Its keys and grants stay.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `UnknownApplication` (40).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn deactivate(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Activated, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.deactivate(application(&appid)?)).await?.into())
-    }
-
-    /// The keys of an Application.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `UnknownApplication` (40).
-    #[uniffi::method(default(cancel = None))]
-    pub async fn keys(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<KeyInfo>, PresenceError> {
-        let keys = runtime::wait(cancel, self.api.keys(application(&appid)?)).await?;
-        Ok(keys.into_iter().map(Into::into).collect())
-    }
-
-    /// Makes a further key, so that one can be changed for another without a gap.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `DomainNotVerified` (43), or with `TooLarge` (14) where there are the most keys already.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn create_key(
-        &self,
-        appid: String,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<NewKey, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.create_key(application(&appid)?)).await?.into())
-    }
-
-    /// Deletes a key, and closes the sockets that were opened with it.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` with `NotFound` (47) where there is no such key.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn delete_key(
-        &self,
-        appid: String,
-        id: i64,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<(), PresenceError> {
-        runtime::wait(cancel, self.api.delete_key(application(&appid)?, id)).await
-    }
-}
-
-pub(super) fn application(appid: &str) -> Result<sdk::AppId, PresenceError> {
-    id(appid, "the Application")
+/// Parses the id of an Application.
+pub(super) fn application_id(text: &str) -> Result<AppId, PresenceError> {
+    id(text, "appid")
 }

@@ -1,211 +1,39 @@
-//! What a user may do with a session: see and change who may see them, what is connected, and what is held about them.
+//! The calls of a user with a session: grants, devices and the account.
 
 use std::sync::Arc;
 
-use presence_client as sdk;
-
-use super::SessionScope;
-use super::application::{ApplicationInfo, ApplicationState, application};
+use super::account::{AccountInfo, CreatedGrant, DeviceInfo, GrantInfo};
+use super::application::application_id;
+use super::session::SessionInfo;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
-use crate::live::Live;
-use crate::presence::{PresenceStatus, id, milliseconds};
+use crate::live::LiveObject;
+use crate::presence::id;
 use crate::runtime;
-
-/// A session.
-#[derive(Clone, PartialEq, Eq, uniffi::Record)]
-pub struct SessionInfo {
-    /// The verified e-mail.
-    pub email: String,
-    /// What the session may do.
-    pub scope: SessionScope,
-    /// When it ends: milliseconds since 1970 UTC.
-    pub expires_at_ms: i64,
-}
-
-impl From<sdk::Session> for SessionInfo {
-    fn from(session: sdk::Session) -> Self {
-        Self {
-            email: session.email,
-            scope: session.scope.into(),
-            expires_at_ms: milliseconds(session.expires_at),
-        }
-    }
-}
-
-/// A grant that was given.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Granted {
-    /// The name of the user for this Application: the PUID.
-    pub uid: String,
-    /// The Application.
-    pub appid: String,
-    /// Where to lead the user now, where that was asked for.
-    pub redirect: Option<String>,
-}
-
-impl From<sdk::CreatedGrant> for Granted {
-    fn from(granted: sdk::CreatedGrant) -> Self {
-        Self {
-            uid: granted.uid.to_string(),
-            appid: granted.appid.to_string(),
-            redirect: granted.redirect,
-        }
-    }
-}
-
-/// A grant: an Application that may see the user.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct GrantInfo {
-    /// The Application.
-    pub appid: String,
-    /// Under which name it sees the user.
-    pub uid: String,
-    /// The Application's name.
-    pub name: String,
-    /// Its domain.
-    pub domain: String,
-    /// Whether the user has paused it, so that it sees them offline.
-    pub paused: bool,
-    /// When it was given: milliseconds since 1970 UTC.
-    pub granted_at_ms: i64,
-    /// When the Application last looked at anybody's presence: milliseconds since 1970 UTC.
-    pub last_looked_at_ms: Option<i64>,
-    /// How far the Application has come.
-    pub state: ApplicationState,
-}
-
-impl From<sdk::Grant> for GrantInfo {
-    fn from(grant: sdk::Grant) -> Self {
-        Self {
-            appid: grant.appid.to_string(),
-            uid: grant.uid.to_string(),
-            name: grant.name,
-            domain: grant.domain,
-            paused: grant.paused,
-            granted_at_ms: milliseconds(grant.granted_at),
-            last_looked_at_ms: grant.last_accessed_at.map(milliseconds),
-            state: grant.state.into(),
-        }
-    }
-}
-
-/// A device that is connected, or was a moment ago.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct DeviceInfo {
-    /// Its name.
-    pub name: String,
-    /// What it last reported to all.
-    pub status: PresenceStatus,
-    /// The text of that.
-    pub message: Option<String>,
-    /// Whether it is connected; if not, its presence is kept for a grace time.
-    pub connected: bool,
-    /// When it connected: milliseconds since 1970 UTC.
-    pub since_ms: i64,
-}
-
-impl From<sdk::Device> for DeviceInfo {
-    fn from(device: sdk::Device) -> Self {
-        Self {
-            name: device.name.to_string(),
-            status: device.status.into(),
-            message: device.message.map(String::from),
-            connected: device.connected,
-            since_ms: milliseconds(device.since),
-        }
-    }
-}
-
-/// A notification that waits for a device.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct WaitingNotification {
-    /// Its name.
-    pub id: String,
-    /// The Application.
-    pub appid: String,
-    /// The Application's name.
-    pub source: String,
-    /// The text.
-    pub message: String,
-    /// Empty, or the URL to open.
-    pub action: String,
-    /// When it was accepted: milliseconds since 1970 UTC.
-    pub sent_at_ms: i64,
-    /// When it expires: milliseconds since 1970 UTC.
-    pub expires_at_ms: i64,
-}
-
-impl From<sdk::PendingNotification> for WaitingNotification {
-    fn from(waiting: sdk::PendingNotification) -> Self {
-        Self {
-            id: waiting.id.to_string(),
-            appid: waiting.appid.to_string(),
-            source: waiting.source,
-            message: waiting.message,
-            action: waiting.action,
-            sent_at_ms: milliseconds(waiting.sent_at),
-            expires_at_ms: milliseconds(waiting.expires_at),
-        }
-    }
-}
-
-/// Everything that is held about a user.
-#[derive(Clone, PartialEq, Eq, uniffi::Record)]
-pub struct AccountInfo {
-    /// The verified e-mail.
-    pub email: String,
-    /// When the user was first seen: milliseconds since 1970 UTC.
-    pub created_at_ms: i64,
-    /// How many sessions are open.
-    pub sessions: u64,
-    /// Who may see the user, the oldest first.
-    pub grants: Vec<GrantInfo>,
-    /// The user's own Applications.
-    pub applications: Vec<ApplicationInfo>,
-    /// What is connected.
-    pub devices: Vec<DeviceInfo>,
-    /// The notifications that wait for a device.
-    pub notifications: Vec<WaitingNotification>,
-}
-
-impl From<sdk::Account> for AccountInfo {
-    fn from(account: sdk::Account) -> Self {
-        Self {
-            email: account.email,
-            created_at_ms: milliseconds(account.created_at),
-            sessions: account.sessions,
-            grants: account.grants.into_iter().map(Into::into).collect(),
-            applications: account.applications.into_iter().map(Into::into).collect(),
-            devices: account.devices.into_iter().map(Into::into).collect(),
-            notifications: account.notifications.into_iter().map(Into::into).collect(),
-        }
-    }
-}
 
 /// The calls of a user, made with the token of a session.
 ///
-/// Where the session has ended they are refused with `SessionExpired` (32), and where its scope is too small with `Forbidden`
-/// (45): with the scope `Device` one can read, but change nothing.
+/// Every call is refused with `SessionExpired` (32) if the session has ended, and with `Forbidden`
+/// (45) if its scope does not allow the call. The scope `Device` allows only calls that read.
 #[derive(Debug, uniffi::Object)]
 pub struct UserApi {
-    pub(super) api: sdk::UserApi,
-    _live: Live,
+    pub(super) api: presence_client::UserApi,
+    _live: LiveObject,
 }
 
 impl UserApi {
-    pub(super) fn of(api: sdk::UserApi) -> Arc<Self> {
-        Arc::new(Self { api, _live: Live::new() })
+    pub(super) fn from_sdk(api: presence_client::UserApi) -> Arc<Self> {
+        Arc::new(Self { api, _live: LiveObject::new() })
     }
 }
 
 #[uniffi::export]
 impl UserApi {
-    /// Whose session this is, and how long it lasts.
+    /// Returns the session: its user, scope and end.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn session(
         &self,
@@ -214,17 +42,18 @@ impl UserApi {
         Ok(runtime::wait(cancel, self.api.session()).await?.into())
     }
 
-    /// Ends the session, and closes the sockets that were opened with its token.
+    /// Ends the session, and closes the connections that were opened with its token.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn sign_out(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
         runtime::wait(cancel, self.api.sign_out()).await
     }
 
-    /// Lets an Application see the user. Again, it answers the same `uid`; after a revoke a new one.
+    /// Grants an Application permission to see the user. A second call returns the same `uid`.
+    /// After a revoke, a new grant has a new `uid`.
     ///
     /// # Errors
     ///
@@ -234,16 +63,18 @@ impl UserApi {
         &self,
         appid: String,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Granted, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.grant(application(&appid)?)).await?.into())
+    ) -> Result<CreatedGrant, PresenceError> {
+        Ok(runtime::wait(cancel, self.api.grant(application_id(&appid)?)).await?.into())
     }
 
-    /// The same, and asks where to lead the user then: `redirect` of the answer is the given page on the Application's domain,
-    /// with `Presence-UID` and `state` in its query. The Application gets `state` back untouched, to know its own user by.
+    /// Creates a grant as `grant` does, and returns in `redirect` the URL to send the user to: the
+    /// given page on the domain of the Application, with `Presence-UID` and `state` in its query.
+    /// `state` is returned unchanged, so that the Application can recognise its own user.
     ///
     /// # Errors
     ///
-    /// As `grant`, and `RedirectNotAllowed` (46) where the page is not on the Application's domain.
+    /// Those of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
+    /// Application.
     #[uniffi::method(default(state = None, cancel = None))]
     pub async fn grant_and_return(
         &self,
@@ -251,17 +82,17 @@ impl UserApi {
         redirect: String,
         state: Option<String>,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Granted, PresenceError> {
-        let appid = application(&appid)?;
+    ) -> Result<CreatedGrant, PresenceError> {
+        let appid = application_id(&appid)?;
         let call = self.api.grant_and_return(appid, &redirect, state.as_deref());
         Ok(runtime::wait(cancel, call).await?.into())
     }
 
-    /// Who may see the user, the oldest first.
+    /// Returns the grants of the user, the oldest first.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn grants(
         &self,
@@ -271,11 +102,12 @@ impl UserApi {
         Ok(grants.into_iter().map(Into::into).collect())
     }
 
-    /// Pauses a grant, or resumes it. While it is paused the Application sees the user offline, and its notifications wait.
+    /// Pauses or resumes a grant. While it is paused, the Application sees the user as offline, and
+    /// its notifications wait.
     ///
     /// # Errors
     ///
-    /// `Refused` with `UnknownApplication` (40) where there is no such grant.
+    /// `Refused` with `UnknownApplication` (40) if there is no such grant.
     #[uniffi::method(default(cancel = None))]
     pub async fn pause(
         &self,
@@ -283,28 +115,31 @@ impl UserApi {
         paused: bool,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<GrantInfo, PresenceError> {
-        Ok(runtime::wait(cancel, self.api.set_paused(application(&appid)?, paused)).await?.into())
+        Ok(runtime::wait(cancel, self.api.set_paused(application_id(&appid)?, paused))
+            .await?
+            .into())
     }
 
-    /// Revokes a grant. Once it is answered, the Application sees nothing more; its `uid` for this user is dead.
+    /// Revokes a grant. From the reply on, the Application sees nothing of the user, and its `uid`
+    /// for the user is not valid any more.
     ///
     /// # Errors
     ///
-    /// `Refused` with `UnknownApplication` (40) where there is no such grant.
+    /// `Refused` with `UnknownApplication` (40) if there is no such grant.
     #[uniffi::method(default(cancel = None))]
     pub async fn revoke(
         &self,
         appid: String,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<(), PresenceError> {
-        runtime::wait(cancel, self.api.revoke(application(&appid)?)).await
+        runtime::wait(cancel, self.api.revoke(application_id(&appid)?)).await
     }
 
-    /// The devices that are connected, or were a moment ago.
+    /// Returns the devices that are connected, or are in their grace time after a lost connection.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn devices(
         &self,
@@ -314,26 +149,26 @@ impl UserApi {
         Ok(devices.into_iter().map(Into::into).collect())
     }
 
-    /// Ends a device: its channel is closed for good, and its presence ends at once.
+    /// Ends a device: its channel is closed and does not reconnect, and its presence ends at once.
     ///
     /// # Errors
     ///
-    /// `Refused` with `NotFound` (47) where no such device is connected.
+    /// `Refused` with `NotFound` (47) if no such device is connected.
     #[uniffi::method(default(cancel = None))]
     pub async fn end_device(
         &self,
         device: String,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<(), PresenceError> {
-        let device = id(&device, "the name of the device")?;
+        let device = id(&device, "device")?;
         runtime::wait(cancel, self.api.end_device(&device)).await
     }
 
-    /// Everything that is held about the user.
+    /// Returns all data that the server has stored about the user.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn account(
         &self,
@@ -342,11 +177,12 @@ impl UserApi {
         Ok(runtime::wait(cancel, self.api.account()).await?.into())
     }
 
-    /// Erases the user: grants, waiting notifications, sessions, own Applications. All their sockets are closed.
+    /// Deletes the user with all grants, pending notifications, sessions and Applications, and
+    /// closes all their connections.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     #[uniffi::method(default(cancel = None))]
     pub async fn erase_account(
         &self,

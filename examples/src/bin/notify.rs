@@ -1,8 +1,8 @@
-//! The way of a notification, from the back end's side: send it, and receive what became of it.
+//! A back end that sends a live notification and waits for the receipt.
 //!
-//! `notify NAME MESSAGE [ACTION]` sends to `NAME@dev.localhost`, who lets this Application see them first. Start `device NAME` to take it; until
-//! then it waits.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+//! `notify NAME MESSAGE [ACTION]` sends to `NAME@dev.localhost`, who first grants this Application.
+//! The notification waits until `device NAME` is started.
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use presence_client::{
 use presence_examples::development::{self, ANY_PORT};
 use presence_examples::settings;
 
-/// How long it may wait for a device. Nobody wants to be asked to lunch in the evening.
-const WORTH: Duration = Duration::from_hours(1);
+/// The time for which the notification waits for a device.
+const TTL: Duration = Duration::from_hours(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = std::env::args().skip(1);
-    let (Some(name), Some(message)) = (words.next(), words.next()) else {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(name), Some(message)) = (arguments.next(), arguments.next()) else {
         return Err("usage: notify NAME MESSAGE [ACTION]".into());
     };
     let server = settings::server()?;
@@ -31,15 +31,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     options.receipts = true;
     let (channel, mut events) = AppServiceChannel::open(options)?;
     let mut notification = NewNotification::new(uid, message);
-    notification.action = words.next().unwrap_or_default();
-    notification.ttl = Some(WORTH);
-    // From here on it is safe: it is on the server's disk.
+    notification.action = arguments.next().unwrap_or_default();
+    notification.ttl = Some(TTL);
+    // The server replies after it has written the notification to its disk.
     let queued = channel.notify_one(notification).await?;
     println!("queued as {}, {} waiting", queued.id, queued.queue_size);
 
     while let Some(event) = events.next().await {
-        let AppServiceEvent::Receipts(news) = event else { continue };
-        if let Some(receipt) = news.receipts.iter().find(|receipt| receipt.id == queued.id) {
+        let AppServiceEvent::Receipts(event) = event else { continue };
+        if let Some(receipt) = event.receipts.iter().find(|receipt| receipt.id == queued.id) {
             println!("{:?}", receipt.state);
             break;
         }

@@ -1,7 +1,8 @@
-//! A back end that watches its users: prints who comes and who goes.
+//! A back end that watches its users and prints each change of their presence.
 //!
-//! `PRESENCE_APPID` and `PRESENCE_API_KEY` name the Application; without them a new one is registered with a development server.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+//! `PRESENCE_APPID` and `PRESENCE_API_KEY` are the Application. Without them a new one is
+//! registered, which needs a server in development mode.
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
 use std::error::Error;
 
@@ -22,22 +23,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = AppServiceOptions::new(server, appid, api_key);
     let (_channel, mut events) = AppServiceChannel::open(options)?;
     let mut users = PresenceMap::new();
-    // Connections come and go behind this; the map is mended by itself, and the changes are all that happened.
+    // After a reconnect the map is corrected, and the corrections are changes too.
     while let Some(event) = events.next().await {
         if let AppServiceEvent::State(state) = &event {
             println!("{state:?}");
         }
         for change in users.apply(&event) {
-            println!("{}", sentence(&change));
+            println!("{}", describe(&change));
         }
     }
     Ok(())
 }
 
-fn sentence(change: &PresenceChange) -> String {
+fn describe(change: &PresenceChange) -> String {
     let now = &change.now;
     if now.revoked {
-        return format!("{} may not be seen any more", now.uid);
+        return format!("{} has revoked the grant", now.uid);
     }
     let text = now.message.as_ref().map(StatusText::as_str).unwrap_or_default();
     format!("{} is {:?} {text}", now.uid, now.status).trim_end().to_owned()

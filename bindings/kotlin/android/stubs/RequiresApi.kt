@@ -2,5 +2,5 @@
 
 package androidx.annotation
 
-/** In place of AndroidX's, only to compile against. */
+/** A stub of the class of AndroidX, to compile against. */
 public annotation class RequiresApi(val api: Int)

@@ -2,20 +2,20 @@
 
 package android.os
 
-/** In place of the platform's, only to compile against. */
+/** A stub of the class of the platform, to compile against. */
 public class Build {
-    /** As the platform has it. */
+    /** A stub of the member of the platform. */
     public object VERSION {
-        /** Of the platform. */
+        /** The API level of the phone. */
         @JvmField
         public val SDK_INT: Int = 0
     }
 
-    /** As the platform has it. */
+    /** A stub of the member of the platform. */
     public object VERSION_CODES {
-        /** Android 14. */
+        /** The API level of Android 14. */
         public const val UPSIDE_DOWN_CAKE: Int = 34
-        /** Android 13. */
+        /** The API level of Android 13. */
         public const val TIRAMISU: Int = 33
     }
 }

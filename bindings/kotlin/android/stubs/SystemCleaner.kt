@@ -4,9 +4,9 @@ package android.system
 
 import java.lang.ref.Cleaner
 
-/** In place of the platform's, only to compile against. */
+/** A stub of the class of the platform, to compile against. */
 public object SystemCleaner {
-    /** As the platform has it. */
+    /** A stub of the member of the platform. */
     @JvmStatic
-    public fun cleaner(): Cleaner = error("only to compile against")
+    public fun cleaner(): Cleaner = error("a stub to compile against")
 }

@@ -1,11 +1,13 @@
 /**
- * A device on the command line: says a status, and shows and acknowledges live notifications.
+ * A device on the command line: reports a status, and prints and acknowledges live notifications.
  *
- * With a server in development mode, which makes an assertion for anybody `@dev.localhost`:
+ * It needs a server in development mode, which creates an assertion for any address
+ * `@dev.localhost`:
  *
  *     device http://127.0.0.1:8080 alice@dev.localhost phone
  *
- * Then each line is a status and a text, such as `unavailable at lunch`; the end of the input ends the device.
+ * Each line of the input is a status and a text, such as `unavailable at lunch`. The end of the
+ * input closes the channel.
  */
 @file:JvmName("Device")
 
@@ -26,40 +28,44 @@ import org.presence.client.PresenceStatus
 
 fun main(arguments: Array<String>) {
     if (arguments.size != 3) {
-        System.err.println("device SERVER EMAIL NAME")
+        System.err.println("usage: device SERVER EMAIL NAME")
         exitProcess(2)
     }
     val (server, email, name) = arguments
     runBlocking {
-        val identity = PresenceApi(server)
-        // An app of the real world asks its identity provider instead.
+        val api = PresenceApi(server)
+        // A production app asks its identity provider for the assertion instead.
         val device = PresenceDevice.open(this, DeviceOptions(server, name)) {
-            Credential.Assertion(identity.devAssertion(email))
+            Credential.Assertion(api.devAssertion(email))
         }
-        val telling = launch { device.state.collect { println(told(it)) } }
-        launch { device.takeNotifications { println("${it.source}: ${it.message} ${it.action}".trim()) } }
-        withContext(Dispatchers.IO) { generateSequence(::readlnOrNull).forEach { say(device, it) } }
+        val printing = launch { device.state.collect { println(describe(it)) } }
+        launch {
+            device.handleNotifications { println("${it.source}: ${it.message} ${it.action}".trim()) }
+        }
+        withContext(Dispatchers.IO) {
+            generateSequence(::readlnOrNull).forEach { setStatus(device, it) }
+        }
         device.shutdown()
-        telling.cancel()
+        printing.cancel()
     }
 }
 
-/** Says what a line wishes: a status, and behind it a text. */
-private fun say(device: PresenceDevice, line: String) {
+/** Sets the status and the text of an input line. */
+private fun setStatus(device: PresenceDevice, line: String) {
     val (status, text) = "$line ".split(" ", limit = 2)
     try {
         device.setStatus(PresenceStatus.valueOf(status.uppercase()), text.trim())
     } catch (_: IllegalArgumentException) {
-        println("online, unavailable or offline, and behind it a text")
+        println("Enter online, unavailable or offline, followed by a text.")
     } catch (error: PresenceException.InvalidArgument) {
         println(error.reason)
     }
 }
 
-private fun told(state: ConnectionState): String = when (state) {
+private fun describe(state: ConnectionState): String = when (state) {
     is ConnectionState.Connecting -> "connecting"
     is ConnectionState.Connected -> "connected"
-    is ConnectionState.Waiting -> "not connected, trying again in ${state.retryInSeconds} s"
+    is ConnectionState.Waiting -> "not connected, next attempt in ${state.retryInSeconds} s"
     is ConnectionState.CredentialWanted -> "signing in"
     is ConnectionState.SignedOut -> "signed out"
     is ConnectionState.Ended -> "ended"

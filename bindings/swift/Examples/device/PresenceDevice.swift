@@ -1,63 +1,79 @@
 import Foundation
 import PresenceClient
 
-/// The device side of Presence on a command line: reports a status, prints notifications, and acknowledges them.
+/// A device on the command line: reports a status, and prints and acknowledges live notifications.
 ///
 ///     presence-device http://127.0.0.1:8080 alice@dev.localhost phone "at my desk"
 ///
-/// It gets its assertions from the server itself, which only one in development mode gives away; an app asks its identity provider.
-/// SIGINT and SIGTERM close the channel, so that the user is seen offline at once.
+/// It gets its assertions from the server, which must be in development mode. A production app asks
+/// its identity provider instead. SIGINT and SIGTERM close the channel, so that the user is offline
+/// at once.
 @main
 enum PresenceDevice {
     static func main() async throws {
         let arguments = CommandLine.arguments
         guard arguments.count >= 4 else {
-            say("usage: presence-device SERVER EMAIL DEVICE [TEXT]")
+            printLine("usage: presence-device SERVER EMAIL DEVICE [TEXT]")
             exit(2)
         }
-        let api = try PresenceApi(server: arguments[1])
+        let (server, email) = (arguments[1], arguments[2])
         let channel = try DeviceChannel.open(
             options: DeviceOptions(
-                server: arguments[1], device: arguments[3], status: .online, message: arguments.count > 4 ? arguments[4] : nil))
-        let signals = [SIGINT, SIGTERM].map { number in
+                server: server, device: arguments[3], status: .online,
+                message: arguments.count > 4 ? arguments[4] : nil))
+        let signals = closeOnSignals(channel)
+        let api = try PresenceApi(server: server)
+        async let states: Void = printStates(of: channel)
+        async let credentials: Void = answerCredentialRequests(of: channel, as: email, with: api)
+        for await notification in channel.notifications {
+            printLine("\(notification.source): \(notification.message) \(notification.action)")
+            channel.acknowledge(notification)
+        }
+        _ = await (states, credentials)
+        for source in signals { source.cancel() }
+    }
+
+    private static func closeOnSignals(_ channel: DeviceChannel) -> [any DispatchSourceSignal] {
+        [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
             source.setEventHandler { channel.end() }
             source.resume()
             return source
         }
-        for await event in channel.events {
-            await react(to: event, of: channel, as: arguments[2], with: api)
-        }
-        for source in signals { source.cancel() }
     }
 
-    private static func react(
-        to event: DeviceEvent, of channel: DeviceChannel, as email: String, with api: PresenceApi
+    private static func printStates(of channel: DeviceChannel) async {
+        for await state in channel.states {
+            switch state {
+            case .waiting(let reason, let seconds):
+                printLine(
+                    "not connected: \(reason.localizedDescription) Next attempt in \(seconds.rounded()) s.")
+            case .signedOut(let reason):
+                printLine("signed out: \(reason.localizedDescription)")
+                channel.end()
+            default:
+                printLine("\(state)")
+            }
+        }
+    }
+
+    private static func answerCredentialRequests(
+        of channel: DeviceChannel, as email: String, with api: PresenceApi
     ) async {
-        switch event {
-        case .credentialWanted:
+        for await _ in channel.credentialRequests {
             do {
-                channel.giveCredential(credential: .assertion(assertion: try await api.devAssertion(email: email)))
+                let assertion = try await api.devAssertion(email: email)
+                channel.setCredential(credential: .assertion(assertion: assertion))
             } catch {
-                say("no assertion: \(error.localizedDescription)")
+                printLine("no assertion: \(error.localizedDescription)")
                 channel.end()
             }
-        case .notification(let notification):
-            say("\(notification.source): \(notification.message) \(notification.action)")
-            channel.acknowledge(notification)
-        case .state(.waiting(let reason, let seconds)):
-            say("not connected: \(reason.localizedDescription) Next attempt in \(seconds.rounded()) s.")
-        case .state(.signedOut(let reason)):
-            say("signed out: \(reason.localizedDescription)")
-            channel.end()
-        case .state(let state):
-            say("\(state)")
         }
     }
 
-    /// Prints a line now, also where the output is a pipe.
-    private static func say(_ line: String) {
+    /// Prints a line without buffering, also if the output is a pipe.
+    private static func printLine(_ line: String) {
         FileHandle.standardOutput.write(Data((line + "\n").utf8))
     }
 }

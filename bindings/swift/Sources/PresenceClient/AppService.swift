@@ -1,18 +1,25 @@
 extension AppServiceChannel {
-    /// What happens on this channel: its states, snapshots and updates of the users' presence, and receipts.
-    public var events: ChannelEvents<AppServiceEvent> {
-        ChannelEvents {
-            guard
-                let next = try await cancellable({ cancel in
-                    try await self.nextEvent(after: 0, cancel: cancel)
-                })
-            else { return nil }
-            self.eventTaken(number: next.number)
+    /// The connection states, beginning with the current one. They are up to date whether or not a
+    /// loop reads the events.
+    public var states: ConnectionStates {
+        ConnectionStates { known in
+            try await cancellable { try await self.nextState(known: known, cancel: $0) }
+        }
+    }
+
+    /// The events: states, snapshots and updates of the presence of the users, and receipts, in
+    /// order.
+    public var events: ChannelSequence<AppServiceEvent> {
+        ChannelSequence {
+            let next = try await cancellable { try await self.nextEvent(cancel: $0) }
+            guard let next else { return nil }
+            self.confirmEvent(number: next.number)
             return next.event
         }
     }
 
-    /// Closes the channel, and waits until it is closed. Cancelling the task ends the waiting, not the closing.
+    /// Closes the channel, and waits until it is closed. If the task is cancelled, the channel is
+    /// closed all the same.
     public func close() async {
         end()
         try? await cancellable { try await self.shutdown(cancel: $0) }

@@ -1,7 +1,7 @@
-/// Waits for a call of the Rust part, and ends it at once where the task is cancelled.
+/// Waits for a call of the Rust library, and ends it at once if the task is cancelled.
 ///
-/// The generated calls do not notice that by themselves: each takes a ``CancelToken`` for it. The calls without that argument, beside
-/// them, are made of this.
+/// The generated calls do not notice a cancelled task. Each takes a ``CancelToken`` instead. The
+/// generated overloads without that argument use this function.
 func cancellable<Value: Sendable>(
     _ call: @Sendable (CancelToken) async throws -> Value
 ) async throws -> Value {

@@ -1,25 +1,42 @@
 extension DeviceChannel {
-    /// What happens on this channel: its states, notifications, and wishes for a credential.
-    public var events: ChannelEvents<DeviceEvent> {
-        ChannelEvents {
-            guard
-                let next = try await cancellable({ cancel in
-                    try await self.nextEvent(after: 0, cancel: cancel)
-                })
-            else { return nil }
-            self.eventTaken(number: next.number)
-            return next.event
+    /// The connection states, beginning with the current one.
+    public var states: ConnectionStates {
+        ConnectionStates { known in
+            try await cancellable { try await self.nextState(known: known, cancel: $0) }
         }
     }
 
-    /// This notification was taken: the server forgets it, and other devices of the user are not bothered with it any more.
+    /// The live notifications. Those that no loop has asked for wait, and if many wait, with the
+    /// server.
+    public var notifications: ChannelSequence<LiveNotification> {
+        ChannelSequence {
+            let next = try await cancellable { try await self.nextNotification(cancel: $0) }
+            guard let next else { return nil }
+            self.confirmNotification(number: next.number)
+            return next.notification
+        }
+    }
+
+    /// The requests for a credential. Answer each with `setCredential(credential:)`. Only the newest
+    /// request waits for a loop.
+    public var credentialRequests: ChannelSequence<CredentialReason> {
+        ChannelSequence {
+            let next = try await cancellable { try await self.nextCredentialRequest(cancel: $0) }
+            guard let next else { return nil }
+            self.confirmCredentialRequest(number: next.number)
+            return next.reason
+        }
+    }
+
+    /// Acknowledges a notification to the server, which then deletes it and removes it from the other
+    /// devices of the user.
     public func acknowledge(_ notification: LiveNotification) {
-        // Its id is the server's own.
+        // The id of a received notification is valid.
         try? acknowledge(id: notification.id)
     }
 
-    /// Closes the channel, and waits until it is closed. The presence of this device ends at once. Cancelling the task ends the waiting, not
-    /// the closing.
+    /// Closes the channel, and waits until it is closed. The presence of this device ends at once. If
+    /// the task is cancelled, the channel is closed all the same.
     public func close() async {
         end()
         try? await cancellable { try await self.shutdown(cancel: $0) }
@@ -27,12 +44,12 @@ extension DeviceChannel {
 }
 
 extension Credential {
-    /// An identity assertion, for this server.
+    /// Creates a credential from an identity assertion for this server.
     public static func assertion(_ text: String) -> Credential {
         .assertion(assertion: Secret(text: text))
     }
 
-    /// The bearer token of a session.
+    /// Creates a credential from the bearer token of a session.
     public static func token(_ text: String) -> Credential {
         .token(token: Secret(text: text))
     }

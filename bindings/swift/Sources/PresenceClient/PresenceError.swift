@@ -1,22 +1,23 @@
 import Foundation
 
 extension PresenceError: LocalizedError {
-    /// What happened, for people.
+    /// The description of the error, for people.
     public var errorDescription: String? {
         switch self {
-        case .Refused(_, let code, let reason, _, _): "The server refused it: \(reason) (\(code))."
+        case .Refused(_, let code, let reason, _, _):
+            "The server refused the request: \(reason) (\(code))."
         case .Unreachable(let reason): "The server cannot be reached: \(reason)."
-        case .TimedOut: "No answer came in time."
-        case .Ended(let end): "The channel has ended: \(end.text)."
+        case .TimedOut: "The server did not answer in time."
+        case .Ended(let reason): "The channel has ended: \(reason.text)."
         case .InvalidArgument(let reason): "\(reason)."
-        case .Unexpected(let reason): "Unexpected: \(reason)."
-        case .Cancelled: "Cancelled."
+        case .Unexpected(let reason): "Unexpected error: \(reason)."
+        case .Cancelled: "The call was cancelled."
         }
     }
 }
 
 extension PresenceError {
-    /// Whether the same call may succeed later, as it is.
+    /// True if the same call may succeed later.
     public var isRetryable: Bool {
         switch self {
         case .Refused(_, _, _, _, let retryable): retryable
@@ -25,25 +26,25 @@ extension PresenceError {
         }
     }
 
-    /// The entry of the registry of errors, where the server refused it.
+    /// The entry of the registry of errors, if the server refused the request.
     public var errno: PresenceErrno? {
         if case .Refused(let errno, _, _, _, _) = self { errno } else { nil }
     }
 
-    /// How many seconds to wait before trying again, where the server said so.
+    /// The time to wait before the next try, in seconds, if the server gave one.
     public var retryAfter: Double? {
         if case .Refused(_, _, _, let seconds, _) = self { seconds } else { nil }
     }
 }
 
-extension ChannelEnd {
-    /// How it ended, for people.
+extension EndReason {
+    /// The description of the reason, for people.
     var text: String {
         switch self {
-        case .closed: "it was closed by this app"
-        case .replaced: "a newer connection of this device has taken over"
+        case .closed: "this app closed it"
+        case .replaced: "a newer connection of this device has replaced it"
         case .endedByUser: "the user ended this device"
-        case .applicationClosed: "the Application was deactivated or removed, or its key revoked"
+        case .applicationClosed: "the Application was deactivated or removed, or its API key was revoked"
         case .incompatible(let reason): reason
         }
     }

@@ -2,16 +2,16 @@ import Foundation
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("The REST API") struct ApiTests {}
 }
 
-extension Everything.ApiTests {
-    @Test("signs a user in, who lets an Application in and out")
+extension AllTests.ApiTests {
+    @Test("lets a user sign in, grant an Application, and revoke the grant")
     func user() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let api = try PresenceApi(server: stage.url)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let api = try PresenceApi(server: server.url)
         let assertion = try await api.devAssertion(email: "alice@dev.localhost")
         let session = try await api.signIn(assertion: assertion, scope: .account)
         #expect(session.email == "alice@dev.localhost")
@@ -23,11 +23,11 @@ extension Everything.ApiTests {
         #expect(try await alice.pause(appid: chat.appid, paused: true).paused)
 
         let device = try DeviceChannel.open(
-            options: DeviceOptions(server: stage.url, device: "phone", credential: .token(token: session.token)))
-        try await within { try await device.settled() }
+            options: DeviceOptions(server: server.url, device: "phone", credential: .token(token: session.token)))
+        try await within { try await device.confirmed() }
         #expect(try await alice.devices().map(\.name) == ["phone"])
         try await alice.endDevice(device: "phone")
-        #expect(try await device.events.state(\.isEnded) == .ended(end: .endedByUser))
+        #expect(try await device.waitForState(\.isEnded) == .ended(reason: .endedByUser))
 
         try await alice.revoke(appid: chat.appid)
         #expect(try await alice.grants().isEmpty)
@@ -35,43 +35,43 @@ extension Everything.ApiTests {
         #expect(await error { _ = try await alice.session() }?.errno == .sessionExpired)
     }
 
-    @Test("tells a back end of its users, and takes its notifications")
+    @Test("returns the users of a back end, and sends its notifications")
     func appService() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
-        let device = try await stage.device("alice")
-        try await within { try await device.settled() }
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let device = try await server.device("alice")
+        try await within { try await device.confirmed() }
 
-        let api = try PresenceApi(server: stage.url)
+        let api = try PresenceApi(server: server.url)
         let service = try api.appService(application: chat.appid, apiKey: Secret(text: chat.apiKey))
         #expect(try await service.presencePage().presence.map(\.uid) == [alice])
         let queued = try await service.notifyOne(item: NewNotification(uid: alice, message: "Lunch?"))
-        #expect(try await device.events.notification().id == queued.id)
+        #expect(try await device.nextNotification().id == queued.id)
     }
 
-    @Test("tells its errors apart")
+    @Test("has different errors for different failures")
     func errors() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let api = try PresenceApi(server: stage.url)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let api = try PresenceApi(server: server.url)
 
         let refused = await error { _ = try await api.signIn(assertion: Secret(text: "nonsense"), scope: .device) }
         #expect(refused?.errno == .invalidAssertion)
         #expect(refused?.isRetryable == false)
-        #expect(refused?.localizedDescription == "The server refused it: Invalid assertion (34).")
+        #expect(refused?.localizedDescription == "The server refused the request: Invalid assertion (34).")
 
-        let stranger = try api.appService(application: chat.appid, apiKey: Secret(text: "wrong"))
-        #expect(await error { _ = try await stranger.presencePage() }?.errno == .invalidApiKey)
+        let unauthorized = try api.appService(application: chat.appid, apiKey: Secret(text: "wrong"))
+        #expect(await error { _ = try await unauthorized.presencePage() }?.errno == .invalidApiKey)
         #expect(throws: PresenceError.self) { try PresenceApi(server: "presence.example") }
         #expect(throws: PresenceError.self) { try api.appService(application: "no id", apiKey: Secret(text: "")) }
 
-        try await stage.kill()
-        let gone = await error { _ = try await api.devAssertion(email: "alice@dev.localhost") }
-        guard case .Unreachable = gone else {
-            Issue.record("not unreachable, but \(String(describing: gone))")
+        try await server.kill()
+        let unreachable = await error { _ = try await api.devAssertion(email: "alice@dev.localhost") }
+        guard case .Unreachable = unreachable else {
+            Issue.record("not unreachable, but \(String(describing: unreachable))")
             return
         }
-        #expect(gone?.isRetryable == true)
+        #expect(unreachable?.isRetryable == true)
     }
 }

@@ -1,21 +1,21 @@
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("An AppService channel") struct AppServiceTests {}
 }
 
-extension Everything.AppServiceTests {
-    @Test("hears who is there, then what changes")
+extension AllTests.AppServiceTests {
+    @Test("gets a snapshot of the users, and then the changes")
     func snapshotAndUpdates() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
-        let bob = try await stage.grant("bob", chat)
-        let device = try await stage.device("alice")
-        try await within { try await device.settled() }
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let bob = try await server.grant("bob", chat)
+        let device = try await server.device("alice")
+        try await within { try await device.confirmed() }
 
-        let service = try stage.appService(chat)
+        let service = try server.appService(chat)
         let map = PresenceMap()
         let snapshot = try await service.events.first { event in
             if case .snapshot = event { event } else { nil }
@@ -32,29 +32,29 @@ extension Everything.AppServiceTests {
         #expect(changes.map(\.now.status) == [.unavailable])
         #expect(try map.get(uid: alice)?.message == "busy")
 
-        let asked = try await within { try await service.query(uids: [alice, bob]) }
-        let statuses = asked.map { outcome in
+        let results = try await within { try await service.query(uids: [alice, bob]) }
+        let statuses = results.map { outcome in
             if case .known(let presence) = outcome { presence.status } else { nil as PresenceStatus? }
         }
         #expect(statuses == [.unavailable, .offline])
 
-        try await stage.revoke("alice", chat)
+        try await server.revoke("alice", chat)
         #expect(try await service.events.update(of: alice).presence.revoked)
         #expect(try await within { try await service.query(uids: [alice]) } == [.unknown(uid: alice)])
     }
 
-    @Test("says of each notification whether it was queued")
+    @Test("returns a result for each notification")
     func notify() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
-        let service = try stage.appService(chat)
-        let nobody = String(repeating: "0", count: 32)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let service = try server.appService(chat)
+        let unknownUid = String(repeating: "0", count: 32)
         let outcomes = try await within {
             try await service.notify(items: [
                 NewNotification(uid: alice, message: "one", idempotencyKey: "key"),
-                NewNotification(uid: nobody, message: "two"),
-                NewNotification(uid: "no uid", message: "three"),
+                NewNotification(uid: unknownUid, message: "two"),
+                NewNotification(uid: "not-an-id", message: "three"),
                 NewNotification(uid: alice, message: "four", action: "javascript:alert()"),
                 NewNotification(uid: alice, message: "one", idempotencyKey: "key"),
             ])
@@ -70,43 +70,43 @@ extension Everything.AppServiceTests {
         }
         #expect(refusals[0]?.errno == .unknownUid)
         guard case .InvalidArgument = refusals[1] else {
-            Issue.record("sent, though no uid: \(outcomes[2])")
+            Issue.record("sent in spite of an invalid uid: \(outcomes[2])")
             return
         }
         #expect(refusals[2]?.errno == .invalidField)
 
         let refused = await error {
-            _ = try await within { try await service.notifyOne(item: NewNotification(uid: nobody, message: "two")) }
+            _ = try await within { try await service.notifyOne(item: NewNotification(uid: unknownUid, message: "two")) }
         }
         #expect(refused?.errno == .unknownUid)
     }
 
-    @Test("is signed out by a wrong key until it gets a good one")
+    @Test("is signed out by a wrong key until it gets a valid one")
     func wrongKey() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let stranger = Stage.Application(appid: chat.appid, apiKey: "wrong")
-        let service = try stage.appService(stranger)
-        let refused = try await service.events.state { $0.signedOut != nil }.signedOut
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let wrongKey = TestServer.Application(appid: chat.appid, apiKey: "wrong")
+        let service = try server.appService(wrongKey)
+        let refused = try await service.events.waitForState { $0.signedOut != nil }.signedOut
         #expect(refused?.errno == .invalidApiKey)
-        service.giveApiKey(apiKey: Secret(text: chat.apiKey))
-        _ = try await service.events.state { $0 == .connected }
+        service.setApiKey(apiKey: Secret(text: chat.apiKey))
+        _ = try await service.events.waitForState { $0 == .connected }
     }
 
-    @Test("goes on where another one stopped")
+    @Test("resumes at the cursor of an earlier channel")
     func cursor() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
-        let first = try stage.appService(chat)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let first = try server.appService(chat)
         _ = try await first.events.snapshot()
-        let device = try await stage.device("alice")
+        let device = try await server.device("alice")
         let cursor = try await first.events.update(of: alice).cursor
         await first.close()
 
         try device.setStatus(status: .unavailable)
-        try await within { try await device.settled() }
-        let second = try stage.appService(chat, cursor: try #require(cursor))
+        try await within { try await device.confirmed() }
+        let second = try server.appService(chat, cursor: try #require(cursor))
         let resumed: AppServiceEvent = try await second.events.first { event in
             if case .state = event { nil } else { event }
         }
@@ -117,35 +117,47 @@ extension Everything.AppServiceTests {
         #expect(presence.map(\.status) == [.unavailable])
     }
 
-    @Test("comes back by itself after the server was killed, and still notifies")
+    @Test("reconnects after the server was killed, and sends what was called meanwhile")
     func reconnect() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
-        let device = try await stage.device("alice")
-        let service = try stage.appService(chat)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let device = try await server.device("alice")
+        let service = try server.appService(chat)
         #expect(try await !service.events.snapshot().gap)
 
-        try await stage.kill()
-        _ = try await service.events.state(\.isWaiting)
+        try await server.kill()
+        _ = try await service.events.waitForState(\.isWaiting)
         async let queued = within { try await service.notifyOne(item: NewNotification(uid: alice, message: "Still there?")) }
-        try await stage.restart()
+        try await server.restart()
         let id = try await queued.id
-        let notification = try await device.events.notification()
+        let notification = try await device.nextNotification()
         #expect(notification.id == id)
         #expect(try await service.events.snapshot().gap)
     }
 
-    @Test("ends where its Application is deactivated")
+    @Test("ends when its Application is deactivated")
     func deactivated() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let service = try stage.appService(chat)
-        _ = try await service.events.state { $0 == .connected }
-        try await stage.deactivate(chat)
-        #expect(try await service.events.state(\.isEnded) == .ended(end: .applicationClosed))
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let service = try server.appService(chat)
+        _ = try await service.events.waitForState { $0 == .connected }
+        try await server.deactivate(chat)
+        #expect(try await service.events.waitForState(\.isEnded) == .ended(reason: .applicationClosed))
         #expect(await service.events.next() == nil)
         let uid = String(repeating: "0", count: 32)
-        #expect(await error { _ = try await service.query(uids: [uid]) } == .Ended(end: .applicationClosed))
+        #expect(await error { _ = try await service.query(uids: [uid]) } == .Ended(reason: .applicationClosed))
+    }
+
+    @Test("shows its state while no loop reads the events")
+    func stateWithoutEvents() async throws {
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let service = try server.appService(chat)
+        _ = try await service.waitForState { $0 == .connected }
+        try await server.kill()
+        _ = try await service.waitForState(\.isWaiting)
+        try await server.restart()
+        _ = try await service.waitForState { $0 == .connected }
     }
 }

@@ -2,37 +2,55 @@ import Foundation
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("A task") struct ConcurrencyTests {}
 }
 
-extension Everything.ConcurrencyTests {
-    /// Begins the call, cancels it once it has reached the library, and says how it ended. It may take no second.
+extension AllTests.ConcurrencyTests {
+    /// Starts a call, cancels it after it has reached the library, and returns its result, which must
+    /// be there within a second.
     private func cancelled<Value: Sendable>(
         _ call: @escaping @Sendable () async throws -> Value
     ) async throws -> Result<Value, any Error> {
         let before = debugLiveObjects()
         let task = Task { try await call() }
-        // A cancel token is there, which lives as long as the call.
+        // The cancel token of the call is alive while the call runs.
         try await until { debugLiveObjects() > before }
         task.cancel()
         return try await within(1) { await task.result }
     }
 
-    @Test("that waits for an event ends when it is cancelled, and loses none")
-    func cancelledEvent() async throws {
-        let stage = try await Stage.start()
-        let channel = try await stage.device("alice")
-        try await channel.events.connected()
-        #expect(try await cancelled { await channel.events.next() }.get() == nil)
+    @Test("that waits for a notification ends when it is cancelled, and loses none")
+    func cancelledNotification() async throws {
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
+        let channel = try await server.device("alice")
+        try await channel.waitUntilConnected()
+        #expect(try await cancelled { await channel.notifications.next() }.get() == nil)
 
-        await channel.close()
-        #expect(await channel.events.next() == .state(state: .ended(end: .closed)))
+        let id = try await server.notify(chat, alice, "Lunch?")
+        #expect(try await channel.nextNotification().id == id)
     }
 
-    @Test("that waits for an answer ends when it is cancelled")
+    @Test("that waits for a state ends when it is cancelled, and loses none")
+    func cancelledState() async throws {
+        let server = try await TestServer.start()
+        let channel = try await server.device("alice")
+        try await channel.waitUntilConnected()
+        let waiting = try await cancelled { () -> ConnectionState? in
+            for await state in channel.states where state != .connected { return state }
+            return nil
+        }
+        #expect(try waiting.get() == nil)
+
+        await channel.close()
+        #expect(try await channel.waitForState(\.isEnded) == .ended(reason: .closed))
+    }
+
+    @Test("that waits for a reply ends when it is cancelled")
     func cancelledCalls() async throws {
-        let silence = try Silence()
+        let silence = try SilentServer()
         let api = try PresenceApi(server: silence.url)
         let service = try AppServiceChannel.open(
             options: AppServiceOptions(
@@ -46,7 +64,7 @@ extension Everything.ConcurrencyTests {
             { _ = try await user.grants() },
             { _ = try await service.notifyOne(item: NewNotification(uid: uid, message: "Lunch?")) },
             { _ = try await service.query(uids: [uid]) },
-            { try await device.settled() },
+            { try await device.confirmed() },
         ]
         for call in calls {
             let result = try await cancelled(call)
@@ -54,16 +72,16 @@ extension Everything.ConcurrencyTests {
         }
     }
 
-    @Test("of the main actor leaves it free while it waits")
+    @Test("of the main actor does not block it while it waits")
     @MainActor func mainActor() async throws {
-        let stage = try await Stage.start()
-        let channel = try await stage.device("alice")
-        try await channel.events.connected()
+        let server = try await TestServer.start()
+        let channel = try await server.device("alice")
+        try await channel.waitUntilConnected()
         var turns = 0
         let loop = Task { @MainActor in
-            for await event in channel.events where event == .state(state: .ended(end: .closed)) { turns += 1000 }
+            for await state in channel.states where state == .ended(reason: .closed) { turns += 1000 }
         }
-        // The loop waits on this actor, which goes on.
+        // The loop waits on this actor, which runs other work meanwhile.
         for _ in 1...100 {
             await Task.yield()
             turns += 1
@@ -73,21 +91,22 @@ extension Everything.ConcurrencyTests {
         #expect(turns == 1100)
     }
 
-    @Test("leaves nothing behind")
+    @Test("leaves no object alive")
     func leaks() async throws {
         let before = debugLiveObjects()
         weak var leaked: DeviceChannel?
         do {
-            let stage = try await Stage.start()
-            let chat = try await stage.application("Chat")
-            let alice = try await stage.grant("alice", chat)
+            let server = try await TestServer.start()
+            let chat = try await server.application("Chat")
+            let alice = try await server.grant("alice", chat)
             for _ in 1...5 {
-                let device = try await stage.device("alice")
+                let device = try await server.device("alice")
                 leaked = device
-                let service = try stage.appService(chat)
-                try await within { try await device.settled() }
+                let service = try server.appService(chat)
+                try await within { try await device.confirmed() }
                 let loops = [
-                    Task { for await event in device.events { _ = event } },
+                    Task { for await notification in device.notifications { _ = notification } },
+                    Task { for await state in device.states { _ = state } },
                     Task { for await event in service.events { _ = event } },
                 ]
                 _ = try await within { try await service.notifyOne(item: NewNotification(uid: alice, message: "x")) }
@@ -101,8 +120,8 @@ extension Everything.ConcurrencyTests {
     }
 }
 
-/// A server that takes connections and never says a word.
-final class Silence: Sendable {
+/// A server that accepts connections and never replies.
+final class SilentServer: Sendable {
     let url: String
     private let descriptor: Int32
 
@@ -122,7 +141,7 @@ final class Silence: Sendable {
                     && getsockname(descriptor, address, &size) == 0
             }
         }
-        guard listens else { throw Stage.Failed(reason: "no port can be had") }
+        guard listens else { throw TestServer.Failed(reason: "no port is available") }
         url = "http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
         self.descriptor = descriptor
     }

@@ -2,16 +2,17 @@ import Foundation
 import PresenceClient
 import Testing
 
-/// All tests, one after the other: each has a server of its own, and one counts what is alive in the process.
-@Suite(.serialized) enum Everything {}
+/// All tests, run one after the other: each has its own server, and one counts the objects that are
+/// alive in the process.
+@Suite(.serialized) enum AllTests {}
 
-/// It did not happen in time.
-struct TooLate: Error {}
+/// A step took too long.
+struct TimeLimitExceeded: Error {}
 
-/// The events ended before what was waited for.
-struct NoMoreEvents: Error {}
+/// The sequence ended before the expected element.
+struct SequenceEnded: Error {}
 
-/// Fails where the work takes longer than anything here may take, also where it cannot be cancelled.
+/// Runs work with a time limit, also if the work cannot be cancelled.
 func within<Value: Sendable>(
     _ seconds: Double = 30, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -25,24 +26,24 @@ func within<Value: Sendable>(
     }
     let timer = Task {
         try await Task.sleep(nanoseconds: UInt64(seconds * 1e9))
-        value.finish(throwing: TooLate())
+        value.finish(throwing: TimeLimitExceeded())
     }
     defer {
         working.cancel()
         timer.cancel()
     }
     for try await value in values { return value }
-    throw TooLate()
+    throw TimeLimitExceeded()
 }
 
-/// Looks again and again until it is so.
-func until(_ isSo: @escaping @Sendable () async throws -> Bool) async throws {
+/// Checks a condition again and again until it is true.
+func until(_ condition: @escaping @Sendable () async throws -> Bool) async throws {
     try await within {
-        while try await !isSo() { try await Task.sleep(nanoseconds: 10_000_000) }
+        while try await !condition() { try await Task.sleep(nanoseconds: 10_000_000) }
     }
 }
 
-/// The error that the work throws; nothing where it throws none of this library.
+/// Returns the error of this library that the work throws.
 func error(of work: () async throws -> Void) async -> PresenceError? {
     do {
         try await work()
@@ -52,61 +53,75 @@ func error(of work: () async throws -> Void) async -> PresenceError? {
     }
 }
 
-extension ChannelEvents {
-    /// The first of the next events in which there is what is looked for.
-    func first<Found: Sendable>(_ look: @escaping @Sendable (Event) -> Found?) async throws -> Found {
+extension AsyncSequence where Self: Sendable, Element: Sendable {
+    /// Returns the first result of `find` that is not `nil`.
+    func first<Found: Sendable>(_ find: @escaping @Sendable (Element) -> Found?) async throws -> Found {
         try await within {
-            for await event in self {
-                if let found = look(event) { return found }
+            for try await element in self {
+                if let found = find(element) { return found }
             }
-            throw NoMoreEvents()
+            throw SequenceEnded()
         }
     }
 }
 
-extension ChannelEvents<DeviceEvent> {
+extension ConnectionStates {
     /// Waits for a state.
-    func state(_ wanted: @escaping @Sendable (ConnectionState) -> Bool) async throws -> ConnectionState {
-        try await first { event in
-            if case .state(let state) = event, wanted(state) { state } else { nil }
-        }
+    func waitForState(
+        _ matches: @escaping @Sendable (ConnectionState) -> Bool
+    ) async throws -> ConnectionState {
+        try await first { matches($0) ? $0 : nil }
+    }
+}
+
+extension DeviceChannel {
+    /// Waits for a state.
+    func waitForState(
+        _ matches: @escaping @Sendable (ConnectionState) -> Bool
+    ) async throws -> ConnectionState {
+        try await states.waitForState(matches)
     }
 
-    /// Waits for the connection.
-    func connected() async throws { _ = try await state { $0 == .connected } }
+    /// Waits until the channel is connected.
+    func waitUntilConnected() async throws { _ = try await waitForState { $0 == .connected } }
 
     /// Waits for the next notification.
-    func notification() async throws -> LiveNotification {
-        try await first { event in
-            if case .notification(let notification) = event { notification } else { nil }
-        }
-    }
+    func nextNotification() async throws -> LiveNotification { try await notifications.first { $0 } }
 
-    /// Waits until a credential is wanted.
-    func credentialWanted() async throws -> CredentialReason {
-        try await first { event in
-            if case .credentialWanted(let reason) = event { reason } else { nil }
-        }
+    /// Waits for the next credential request.
+    func nextCredentialRequest() async throws -> CredentialReason {
+        try await credentialRequests.first { $0 }
     }
 }
 
-extension ChannelEvents<AppServiceEvent> {
+extension AppServiceChannel {
     /// Waits for a state.
-    func state(_ wanted: @escaping @Sendable (ConnectionState) -> Bool) async throws -> ConnectionState {
+    func waitForState(
+        _ matches: @escaping @Sendable (ConnectionState) -> Bool
+    ) async throws -> ConnectionState {
+        try await states.waitForState(matches)
+    }
+}
+
+extension ChannelSequence<AppServiceEvent> {
+    /// Waits for the event of a state.
+    func waitForState(
+        _ matches: @escaping @Sendable (ConnectionState) -> Bool
+    ) async throws -> ConnectionState {
         try await first { event in
-            if case .state(let state) = event, wanted(state) { state } else { nil }
+            if case .state(let state) = event, matches(state) { state } else { nil }
         }
     }
 
-    /// Waits for the next snapshot: who is in it, and whether something was missed before it.
-    func snapshot() async throws -> (presence: [UserPresence], gap: Bool, cursor: String?) {
+    /// Waits for the next snapshot.
+    func snapshot() async throws -> (presence: [PresenceUpdate], gap: Bool, cursor: String?) {
         try await first { event in
             if case .snapshot(let presence, let gap, let cursor) = event { (presence, gap, cursor) } else { nil }
         }
     }
 
-    /// Waits for an update of this user, and for where to resume after it.
-    func update(of uid: String) async throws -> (presence: UserPresence, cursor: String?) {
+    /// Waits for an update of this user.
+    func update(of uid: String) async throws -> (presence: PresenceUpdate, cursor: String?) {
         try await first { event in
             guard case .updates(let presence, let cursor) = event else { return nil }
             return presence.last { $0.uid == uid }.map { ($0, cursor) }
@@ -114,12 +129,12 @@ extension ChannelEvents<AppServiceEvent> {
     }
 }
 
-extension ChannelEvents<AppServiceEvent> {
-    /// Gives the map every event until it is so.
-    func mirror(in map: PresenceMap, until isSo: @escaping @Sendable () throws -> Bool) async throws {
+extension ChannelSequence<AppServiceEvent> {
+    /// Applies events to the map until the condition is true.
+    func apply(to map: PresenceMap, until condition: @escaping @Sendable () throws -> Bool) async throws {
         try await within {
-            while try !isSo() {
-                guard let event = await next() else { throw NoMoreEvents() }
+            while try !condition() {
+                guard let event = await next() else { throw SequenceEnded() }
                 _ = try map.apply(event: event)
             }
         }
@@ -127,7 +142,7 @@ extension ChannelEvents<AppServiceEvent> {
 }
 
 extension ConnectionState {
-    /// Why the last credential was refused.
+    /// The error with which the last credential was refused.
     var signedOut: PresenceError? {
         if case .signedOut(let reason) = self { reason } else { nil }
     }
@@ -141,11 +156,12 @@ extension ConnectionState {
     }
 }
 
-/// Comes back fast.
-let impatient = ChannelTiming(backoffFloor: 0.05, backoffCeiling: 0.2)
+/// Reconnects fast.
+let fast = ChannelTiming(backoffFloor: 0.05, backoffCeiling: 0.2)
 
-extension Stage {
-    /// Opens a channel for a device of somebody, with the token of a session, which outlives the server.
+extension TestServer {
+    /// Opens a channel for a device of a user, with the token of a session, which survives a restart of
+    /// the server.
     func device(_ name: String, _ device: String = "phone") async throws -> DeviceChannel {
         try open(device, with: .token(try await signIn(name)))
     }
@@ -153,16 +169,16 @@ extension Stage {
     /// Opens a channel for a device.
     func open(_ device: String, with credential: Credential) throws -> DeviceChannel {
         try DeviceChannel.open(
-            options: DeviceOptions(server: url, device: device, credential: credential, timing: impatient))
+            options: DeviceOptions(server: url, device: device, credential: credential, timing: fast))
     }
 
-    /// Opens the channel of an Application's back end.
+    /// Opens the channel of the back end of an Application.
     func appService(
         _ application: Application, cursor: String? = nil, receipts: Bool = false
     ) throws -> AppServiceChannel {
         try AppServiceChannel.open(
             options: AppServiceOptions(
                 server: url, application: application.appid, apiKey: Secret(text: application.apiKey), cursor: cursor,
-                receipts: receipts, timing: impatient))
+                receipts: receipts, timing: fast))
     }
 }

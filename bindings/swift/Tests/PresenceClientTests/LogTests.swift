@@ -2,29 +2,29 @@ import Foundation
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("The log") struct LogTests {}
 }
 
-/// Keeps what it is told.
-private final class Lines: LogSink, @unchecked Sendable {
+/// A sink that keeps the lines.
+private final class LineCollector: LogSink, @unchecked Sendable {
     private let lock = NSLock()
-    private var told: [LogLine] = []
+    private var lines: [LogLine] = []
 
-    func log(line: LogLine) throws { lock.withLock { told.append(line) } }
+    func log(line: LogLine) throws { lock.withLock { lines.append(line) } }
 
-    var all: [LogLine] { lock.withLock { told } }
+    var all: [LogLine] { lock.withLock { lines } }
 }
 
-extension Everything.LogTests {
-    @Test("tells the app what a channel does, and no secret")
-    func lines() async throws {
-        let stage = try await Stage.start()
-        let lines = Lines()
+extension AllTests.LogTests {
+    @Test("contains what a channel does, and no secret")
+    func noSecrets() async throws {
+        let server = try await TestServer.start()
+        let lines = LineCollector()
         try setLogSink(sink: lines, level: .trace)
-        let token = try await stage.signIn("alice")
-        let channel = try stage.open("phone", with: .token(token))
-        try await within { try await channel.settled() }
+        let token = try await server.signIn("alice")
+        let channel = try server.open("phone", with: .token(token))
+        try await within { try await channel.confirmed() }
         await channel.close()
         try await until { !lines.all.isEmpty }
         try setLogSink(sink: nil, level: .error)

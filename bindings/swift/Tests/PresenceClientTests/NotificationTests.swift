@@ -1,28 +1,28 @@
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("A notification") struct NotificationTests {}
 }
 
-extension Everything.NotificationTests {
-    /// A stage with an Application that Alice has let in.
-    private func chat() async throws -> (Stage, Stage.Application, String) {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        return (stage, chat, try await stage.grant("alice", chat))
+extension AllTests.NotificationTests {
+    /// Starts a server with an Application that has a grant of Alice.
+    private func chat() async throws -> (TestServer, TestServer.Application, String) {
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        return (server, chat, try await server.grant("alice", chat))
     }
 
-    @Test("goes from the back end to the device, and its receipt back")
+    @Test("reaches the device, and its receipt the back end")
     func roundTrip() async throws {
-        let (stage, chat, alice) = try await chat()
-        let device = try await stage.device("alice")
-        try await device.events.connected()
-        let service = try stage.appService(chat, receipts: true)
+        let (server, chat, alice) = try await chat()
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
+        let service = try server.appService(chat, receipts: true)
 
         let lunch = NewNotification(uid: alice, message: "Lunch?", action: "https://chat.example/lunch")
         let queued = try await within { try await service.notifyOne(item: lunch) }
-        let notification = try await device.events.notification()
+        let notification = try await device.nextNotification()
         #expect(notification.id == queued.id)
         #expect(notification.source == "Chat")
         #expect(notification.message == "Lunch?")
@@ -33,84 +33,120 @@ extension Everything.NotificationTests {
         let receipts = try await service.events.first { event in
             if case .receipts(let receipts, _) = event { receipts } else { nil }
         }
-        #expect(receipts == [NotificationReceipt(id: queued.id, uid: alice, fate: .acknowledged)])
+        #expect(receipts == [NotificationReceipt(id: queued.id, uid: alice, state: .acknowledged)])
     }
 
-    @Test("does not come again once it is acknowledged, and comes again before")
+    @Test("is delivered again to the next channel only if it was not acknowledged")
     func acknowledgement() async throws {
-        let (stage, chat, alice) = try await chat()
-        let taken = try await stage.notify(chat, alice, "taken")
-        let left = try await stage.notify(chat, alice, "left")
+        let (server, chat, alice) = try await chat()
+        let acknowledged = try await server.notify(chat, alice, "acknowledged")
+        let unread = try await server.notify(chat, alice, "unread")
 
-        let first = try await stage.device("alice")
-        let notification = try await first.events.notification()
-        #expect(notification.id == taken)
-        #expect(try await first.events.notification().id == left)
+        let first = try await server.device("alice")
+        let notification = try await first.nextNotification()
+        #expect(notification.id == acknowledged)
+        #expect(try await first.nextNotification().id == unread)
         first.acknowledge(notification)
-        try await within { try await first.settled() }
+        try await within { try await first.confirmed() }
         await first.close()
 
-        let second = try await stage.device("alice")
-        #expect(try await second.events.notification().id == left)
-        try second.acknowledge(id: left)
-        try await within { try await second.settled() }
+        let second = try await server.device("alice")
+        #expect(try await second.nextNotification().id == unread)
+        try second.acknowledge(id: unread)
+        try await within { try await second.confirmed() }
         await second.close()
 
-        let last = try await stage.notify(chat, alice, "last")
-        let third = try await stage.device("alice")
-        #expect(try await third.events.notification().id == last)
+        let last = try await server.notify(chat, alice, "last")
+        let third = try await server.device("alice")
+        #expect(try await third.nextNotification().id == last)
     }
 
-    @Test("is shown once by one channel, though the server was killed before it was acknowledged")
+    @Test("is delivered once by one channel, also if the server is killed in between")
     func onceOverReconnects() async throws {
-        let (stage, chat, alice) = try await chat()
-        let device = try await stage.device("alice")
-        try await device.events.connected()
-        _ = try await stage.notify(chat, alice, "before")
-        let before = try await device.events.notification()
+        let (server, chat, alice) = try await chat()
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
+        _ = try await server.notify(chat, alice, "before")
+        let before = try await device.nextNotification()
 
-        try await stage.kill()
-        try await stage.restart()
-        try await device.events.connected()
-        let after = try await stage.notify(chat, alice, "after")
-        #expect(try await device.events.notification().id == after)
+        try await server.kill()
+        try await server.restart()
+        try await device.waitUntilConnected()
+        let after = try await server.notify(chat, alice, "after")
+        #expect(try await device.nextNotification().id == after)
 
         device.acknowledge(before)
         try device.acknowledge(id: after)
-        try await within { try await device.settled() }
+        try await within { try await device.confirmed() }
     }
 
-    @Test("is lost by no cancelled task, and given to no two")
+    @Test("is delivered exactly once, however often the task of the loop is cancelled")
     func cancelledLoops() async throws {
-        let (stage, chat, alice) = try await chat()
-        let device = try await stage.device("alice")
-        try await device.events.connected()
+        let (server, chat, alice) = try await chat()
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
 
-        var heard: [String] = []
+        var received: [String] = []
         var sent: [String] = []
         for number in 1...40 {
             let text = "number \(number)"
             sent.append(text)
             let loop = Task {
-                var heard: [String] = []
-                for await event in device.events {
-                    guard case .notification(let notification) = event else { continue }
+                var received: [String] = []
+                for await notification in device.notifications {
                     device.acknowledge(notification)
-                    heard.append(notification.message)
+                    received.append(notification.message)
                 }
-                return heard
+                return received
             }
-            // Cancelled while it waits, while it is given something, or after that: whatever comes first.
-            async let notified = stage.notify(chat, alice, text)
+            // Cancelled while it waits, while it receives a notification, or after that.
+            async let notified = server.notify(chat, alice, text)
             if number.isMultiple(of: 2) { _ = try await notified }
             loop.cancel()
-            heard += try await within { await loop.value }
+            received += try await within { await loop.value }
             _ = try await notified
         }
-        while heard.count < sent.count {
-            let notification = try await device.events.notification()
-            heard.append(notification.message)
+        while received.count < sent.count {
+            let notification = try await device.nextNotification()
+            received.append(notification.message)
         }
-        #expect(heard == sent)
+        #expect(received == sent)
+    }
+
+    @Test("waits for the app, however many are unread")
+    func manyUnread() async throws {
+        let server = try await TestServer.start()
+        // The queue of one Application is limited, so there are several.
+        var sent: [String] = []
+        for number in 1...12 {
+            let chat = try await server.application("Application \(number)")
+            let alice = try await server.grant("alice", chat)
+            let api = try PresenceApi(server: server.url)
+            let service = try api.appService(application: chat.appid, apiKey: Secret(text: chat.apiKey))
+            let items = (1...100).map { NewNotification(uid: alice, message: "\(number)/\($0)") }
+            _ = try await service.notify(items: items)
+            sent += items.map(\.message)
+        }
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
+        try await within { try await device.confirmed() }
+        var received: [String] = []
+        while received.count < sent.count {
+            received.append(try await device.nextNotification().message)
+        }
+        #expect(received.sorted() == sent.sorted())
+    }
+
+    @Test("that is unread does not delay a state")
+    func stateWhileUnread() async throws {
+        let (server, chat, alice) = try await chat()
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
+        let id = try await server.notify(chat, alice, "unread")
+        try await server.kill()
+        _ = try await device.waitForState(\.isWaiting)
+        try await server.restart()
+        try await device.waitUntilConnected()
+        #expect(try await device.nextNotification().id == id)
     }
 }

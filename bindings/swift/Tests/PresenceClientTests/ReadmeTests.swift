@@ -2,36 +2,38 @@ import Foundation
 import PresenceClient
 import Testing
 
-extension Everything {
+extension AllTests {
     @Suite("The README") struct ReadmeTests {}
 }
 
-/// What the README leaves to the app.
+/// The function that the README leaves to the app.
 private func freshAssertion(for server: String) async throws -> String {
     try await PresenceApi(server: server).devAssertion(email: "alice@dev.localhost").reveal()
 }
 
-// The README's example.
-func bePresent(server: String, say: @Sendable (String) async -> Void) async throws {
-    let channel = try DeviceChannel.open(options: DeviceOptions(server: server, device: "phone", message: "at lunch"))
-    for await event in channel.events {
-        switch event {
-        case .credentialWanted:
-            // Asked again whenever a fresh one is needed.
-            channel.giveCredential(credential: .assertion(try await freshAssertion(for: server)))
-        case .notification(let notification):
-            await say("\(notification.source): \(notification.message)")
-            channel.acknowledge(notification)
-        case .state(.ended(let end)):
-            await say("ended: \(end)")
-        case .state(let state):
-            await say("\(state)")
+// The example of the README.
+func bePresent(server: String, show: @escaping @Sendable (String) -> Void) async throws {
+    let options = DeviceOptions(server: server, device: "phone", message: "at lunch")
+    let channel = try DeviceChannel.open(options: options)
+    async let credentials: Void = {
+        // The channel requests a fresh one whenever it needs one.
+        for await _ in channel.credentialRequests {
+            let assertion = try await freshAssertion(for: server)
+            channel.setCredential(credential: .assertion(assertion))
         }
+    }()
+    async let states: Void = {
+        for await state in channel.states { show("\(state)") }
+    }()
+    for await notification in channel.notifications {
+        show("\(notification.source): \(notification.message)")
+        channel.acknowledge(notification)
     }
+    _ = try await (credentials, states)
 }
 
-extension Everything.ReadmeTests {
-    @Test("has an example that is here word by word")
+extension AllTests.ReadmeTests {
+    @Test("contains the example that is tested here")
     func sameText() throws {
         let here = URL(fileURLWithPath: #filePath)
         let root = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -42,23 +44,23 @@ extension Everything.ReadmeTests {
         #expect(try String(contentsOf: here, encoding: .utf8).contains(example))
     }
 
-    @Test("has an example that works")
+    @Test("contains an example that works")
     func works() async throws {
-        let stage = try await Stage.start()
-        let chat = try await stage.application("Chat")
-        let alice = try await stage.grant("alice", chat)
+        let server = try await TestServer.start()
+        let chat = try await server.application("Chat")
+        let alice = try await server.grant("alice", chat)
         let (lines, line) = AsyncStream<String>.makeStream()
-        let example = Task { [url = stage.url] in
+        let example = Task { [url = server.url] in
             try await bePresent(server: url) { line.yield($0) }
             line.finish()
         }
-        try await until { try await stage.presence(chat, alice) == "online: at lunch" }
-        _ = try await stage.notify(chat, alice, "Dinner?")
+        try await until { try await server.presence(chat, alice) == "online: at lunch" }
+        _ = try await server.notify(chat, alice, "Dinner?")
         try await within {
             for await line in lines where line == "Chat: Dinner?" { return }
             throw NoMoreEvents()
         }
-        try await stage.endDevice("alice", "phone")
+        try await server.endDevice("alice", "phone")
         try await within { try await example.value }
     }
 }

@@ -1,4 +1,4 @@
-//! The room over HTTP: its pages, what is done there, and who does it.
+//! The HTTP routes of the chat room.
 
 use std::sync::Arc;
 
@@ -10,83 +10,85 @@ use poem::{
     Body, Endpoint, EndpointExt, FromRequest, IntoResponse, Request, RequestBody, Response, Route,
     get, handler, post,
 };
-use presence_client::{AppId, AppServiceChannel, PresenceApi, Puid};
+use presence_client::{AppId, AppServiceChannel, Puid, ServerUrl};
 use serde::Deserialize;
 
-use crate::room::{MemberId, Refusal, Room};
-use crate::{consent, html, live, presence};
+use crate::chat_room::{ChatRoom, ChatRoomError, MemberId};
+use crate::grant::{GrantLink, RETURN_PATH};
+use crate::{html, presence, updates};
 
-/// Only what comes from here is shown, run or asked for, and in no other site's frame.
+/// The content security policy: everything is loaded from the chat room, and no other site can show
+/// it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-const COOKIE: &str = "room";
-const LARGEST_BODY: usize = 8 * 1024;
+const COOKIE: &str = "chatroom";
+/// The maximum size of a request body, in bytes.
+const MAX_BODY_BYTES: usize = 8 * 1024;
 
-/// What the pages work with.
+/// The state of the web server.
 #[derive(Clone)]
 pub(crate) struct Site {
-    pub(crate) room: Arc<Room>,
+    pub(crate) room: Arc<ChatRoom>,
     pub(crate) channel: AppServiceChannel,
-    pub(crate) api: PresenceApi,
+    pub(crate) server: ServerUrl,
     pub(crate) appid: AppId,
-    /// Where browsers find the room, without a slash at the end.
+    /// The URL of the chat room, without a slash at the end.
     pub(crate) url: String,
 }
 
-/// Everything that the room serves.
+/// Returns all routes.
 pub(crate) fn routes(site: Site) -> impl Endpoint {
-    let small = || SizeLimit::new(LARGEST_BODY);
+    let limited = || SizeLimit::new(MAX_BODY_BYTES);
     Route::new()
         .at("/", get(home))
-        .at("/join", post(join.with(small())))
+        .at("/join", post(join.with(limited())))
         .at("/share", get(share))
-        .at("/back", get(back))
-        .at("/consent", get(consent::ask).post(consent::decide.with(small())))
-        .at("/say", post(say.with(small())))
-        .at("/ping", post(ping.with(small())))
+        .at(RETURN_PATH, get(back))
+        .at("/messages", post(send_message.with(limited())))
+        .at("/ping", post(ping.with(limited())))
         .at("/events", get(events))
-        .at("/room.css", fixed("text/css; charset=utf-8", include_str!("room.css")))
-        .at("/room.js", fixed("text/javascript; charset=utf-8", include_str!("room.js")))
-        .at("/icon.svg", fixed("image/svg+xml", include_str!("icon.svg")))
-        .before(only_own_pages_post)
+        .at("/chatroom.css", asset("text/css; charset=utf-8", include_str!("chatroom.css")))
+        .at("/chatroom.js", asset("text/javascript; charset=utf-8", include_str!("chatroom.js")))
+        .at("/icon.svg", asset("image/svg+xml", include_str!("icon.svg")))
+        .before(check_origin)
         .data(site)
         .with(
             SetHeader::new()
                 .overriding(header::CONTENT_SECURITY_POLICY, POLICY)
                 .overriding(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-                // Not `no-referrer`, with which a page's own forms would come without an origin.
+                // With `no-referrer` the forms of the page would be sent without an origin.
                 .overriding(header::REFERRER_POLICY, "same-origin")
                 .appending(header::CACHE_CONTROL, "no-store"),
         )
 }
 
-/// Refuses what another site's page makes a member's browser post.
-async fn only_own_pages_post(request: Request) -> poem::Result<Request> {
+/// Refuses a form that the page of another site has posted.
+async fn check_origin(request: Request) -> poem::Result<Request> {
     let host = request.header(header::HOST).unwrap_or_default();
     let own = |origin: &str| origin.split_once("://").is_some_and(|(_, origin)| origin == host);
     if request.method() == Method::POST && !request.header(header::ORIGIN).is_none_or(own) {
-        let text = "This was not asked for by the room's own page.".to_owned();
-        return Err(RejectedUpgrade(StatusCode::FORBIDDEN, text).into());
+        let text = "This request did not come from the page of the chat room.".to_owned();
+        return Err(ErrorPage(StatusCode::FORBIDDEN, text).into());
     }
     Ok(request)
 }
 
-fn fixed(kind: &'static str, text: &'static str) -> impl Endpoint<Output = Response> {
-    make_sync(move |_| text.with_content_type(kind).into_response())
+fn asset(content_type: &'static str, text: &'static str) -> impl Endpoint<Output = Response> {
+    make_sync(move |_| text.with_content_type(content_type).into_response())
 }
 
-/// The member who asks, known by the cookie.
-pub(crate) struct Member {
+/// The member who sends the request, identified by the cookie.
+pub(crate) struct CurrentMember {
     pub(crate) id: MemberId,
     pub(crate) name: String,
 }
 
-impl<'a> FromRequest<'a> for Member {
+impl<'a> FromRequest<'a> for CurrentMember {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let room = request.data::<Site>().map(|site| &site.room);
         let member = room.zip(cookie(request)).and_then(|(room, key)| room.member(key));
-        let text = || "You are no member, or not any more.".to_owned();
-        let (id, name) = member.ok_or_else(|| RejectedUpgrade(StatusCode::UNAUTHORIZED, text()))?;
+        let text = || "You are not a member of the chat room. Please join again.".to_owned();
+        let (id, name) = member.ok_or_else(|| ErrorPage(StatusCode::UNAUTHORIZED, text()))?;
         Ok(Self { id, name })
     }
 }
@@ -98,64 +100,78 @@ fn cookie(request: &Request) -> Option<&str> {
     pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-/// A refusal as a page.
+/// An error, shown as a page.
 #[derive(Debug)]
-pub(crate) struct RejectedUpgrade(pub(crate) StatusCode, pub(crate) String);
+pub(crate) struct ErrorPage(pub(crate) StatusCode, pub(crate) String);
 
-impl From<RejectedUpgrade> for poem::Error {
-    fn from(RejectedUpgrade(status, text): RejectedUpgrade) -> Self {
-        let page = Html(html::message("That did not work", &text)).with_status(status);
+impl From<ErrorPage> for poem::Error {
+    fn from(ErrorPage(status, text): ErrorPage) -> Self {
+        let page = Html(html::message("Error", &text)).with_status(status);
         Self::from_response(page.into_response())
     }
 }
 
-impl From<Refusal> for RejectedUpgrade {
-    fn from(refusal: Refusal) -> Self {
-        Self(StatusCode::BAD_REQUEST, refusal.to_string())
+impl From<ChatRoomError> for ErrorPage {
+    fn from(error: ChatRoomError) -> Self {
+        Self(StatusCode::BAD_REQUEST, error.to_string())
     }
 }
 
-impl From<presence_client::Error> for RejectedUpgrade {
+impl From<presence_client::Error> for ErrorPage {
     fn from(error: presence_client::Error) -> Self {
-        Self(StatusCode::BAD_GATEWAY, format!("Presence: {error}"))
+        Self(StatusCode::BAD_GATEWAY, format!("The Presence server reports an error: {error}."))
     }
 }
 
-/// On to another page, also after a post.
-pub(crate) fn go_to(url: &str) -> Response {
+/// Redirects to another page, also after a form.
+fn redirect(url: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, url).finish()
 }
 
 #[handler]
 fn home(Data(site): Data<&Site>, request: &Request) -> Html<String> {
     let member = cookie(request).and_then(|key| site.room.member(key));
-    Html(member.map_or_else(html::join, |(id, _)| html::room(&site.room.view(id))))
+    Html(member.map_or_else(html::join, |(id, _)| html::chatroom(&site.room.view(id))))
 }
 
 #[derive(Deserialize)]
-struct Name {
+struct JoinForm {
     name: String,
 }
 
 #[handler]
 fn join(
     Data(site): Data<&Site>,
-    Form(Name { name }): Form<Name>,
-) -> Result<Response, RejectedUpgrade> {
+    Form(JoinForm { name }): Form<JoinForm>,
+) -> Result<Response, ErrorPage> {
     let key = site.room.join(&name)?;
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
-    Ok(go_to("/").with_header(header::SET_COOKIE, cookie).into_response())
+    Ok(redirect("/").with_header(header::SET_COOKIE, cookie).into_response())
 }
 
-/// Sends a member to where they say whether the room may see them.
+/// Sends a member to the grant page of the Presence server.
 #[handler]
-fn share(Data(site): Data<&Site>, Member { id, .. }: Member) -> Response {
-    go_to(&consent::page(site, &site.room.asks(id)))
+fn share(
+    Data(site): Data<&Site>,
+    CurrentMember { id, name }: CurrentMember,
+) -> Result<Response, ErrorPage> {
+    let state = site.room.start_grant(id);
+    let link = GrantLink {
+        server: &site.server,
+        appid: site.appid,
+        chatroom: &site.url,
+        state: &state,
+        name: &name,
+    };
+    let url = link.url();
+    let url = url.map_err(|error| ErrorPage(StatusCode::BAD_GATEWAY, error.to_string()))?;
+    Ok(redirect(&url))
 }
 
-/// What comes back from there. Without a PUID the answer was no.
+/// The query with which the Presence server sends a member back. There is no PUID if the member
+/// declined.
 #[derive(Deserialize)]
-struct Answer {
+struct GrantResult {
     #[serde(rename = "Presence-UID")]
     uid: Option<Puid>,
     state: String,
@@ -164,47 +180,50 @@ struct Answer {
 #[handler]
 fn back(
     Data(site): Data<&Site>,
-    Member { id, .. }: Member,
-    Query(Answer { uid, state }): Query<Answer>,
-) -> Result<Response, RejectedUpgrade> {
-    site.room.answered(id, &state, uid)?;
-    Ok(go_to("/"))
+    CurrentMember { id, .. }: CurrentMember,
+    Query(GrantResult { uid, state }): Query<GrantResult>,
+) -> Result<Response, ErrorPage> {
+    site.room.finish_grant(id, &state, uid)?;
+    Ok(redirect("/"))
 }
 
 #[derive(Deserialize)]
-struct Text {
+struct MessageForm {
     text: String,
 }
 
 #[handler]
-fn say(
+fn send_message(
     Data(site): Data<&Site>,
-    Member { id, .. }: Member,
-    Form(Text { text }): Form<Text>,
-) -> Result<Response, RejectedUpgrade> {
-    site.room.say(id, &text)?;
-    Ok(go_to("/"))
+    CurrentMember { id, .. }: CurrentMember,
+    Form(MessageForm { text }): Form<MessageForm>,
+) -> Result<Response, ErrorPage> {
+    site.room.add_message(id, &text)?;
+    Ok(redirect("/"))
 }
 
 #[derive(Deserialize)]
-struct Whom {
-    whom: MemberId,
+struct PingForm {
+    member: MemberId,
 }
 
 #[handler]
 async fn ping(
     Data(site): Data<&Site>,
-    Member { id, .. }: Member,
-    Form(Whom { whom }): Form<Whom>,
-) -> Result<Response, RejectedUpgrade> {
-    let ping = site.room.ping(id, whom)?;
-    let queued = presence::ping(&site.channel, ping, &site.url).await?;
-    site.room.pinged(id, whom, queued.id);
-    Ok(go_to("/"))
+    CurrentMember { id, .. }: CurrentMember,
+    Form(PingForm { member }): Form<PingForm>,
+) -> Result<Response, ErrorPage> {
+    let ping = site.room.ping(id, member)?;
+    let queued = presence::send_ping(&site.channel, ping, &site.url).await?;
+    site.room.add_ping(id, member, queued.id);
+    Ok(redirect("/"))
 }
 
 #[handler]
-fn events(Data(site): Data<&Site>, Member { id, .. }: Member) -> Result<Response, RejectedUpgrade> {
-    let news = live::news(site.room.enter(id)?);
-    Ok(Response::builder().content_type("text/event-stream").body(Body::from_bytes_stream(news)))
+fn events(
+    Data(site): Data<&Site>,
+    CurrentMember { id, .. }: CurrentMember,
+) -> Result<Response, ErrorPage> {
+    let updates = updates::updates(site.room.open_page(id)?);
+    Ok(Response::builder().content_type("text/event-stream").body(Body::from_bytes_stream(updates)))
 }

@@ -1,4 +1,4 @@
-//! The room's side of presence: what it hears, and the ping that it sends.
+//! The use of presence by the chat room: it applies the events of its channel, and sends pings.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use presence_client::{
     AppServiceChannel, AppServiceEvents, Error, NewNotification, QueuedNotification,
 };
 
-use crate::room::{Ping, Room};
+use crate::chat_room::{ChatRoom, Ping};
 
-/// A ping that nobody took by then is not worth taking.
-const WORTH: Duration = Duration::from_hours(12);
+/// The time for which a ping waits for a device.
+const PING_TTL: Duration = Duration::from_hours(12);
 
-/// Tells the room all that happens, until the channel ends for good; gives the reason.
-pub(crate) async fn follow(mut events: AppServiceEvents, room: &Room) -> String {
-    let mut last = None;
+/// Applies all events to the chat room until the channel ends. Returns the reason for the end.
+pub(crate) async fn apply_events(mut events: AppServiceEvents, room: &ChatRoom) -> String {
+    let mut end = None;
     while let Some(event) = events.next().await {
-        last = room.hears(&event).or(last);
+        end = room.apply(&event).or(end);
     }
-    last.unwrap_or_else(|| "the channel has ended".to_owned())
+    end.unwrap_or_else(|| "the channel has ended".to_owned())
 }
 
-/// Sends a ping that leads back to the room.
-pub(crate) async fn ping(
+/// Sends a ping with a link to the chat room.
+pub(crate) async fn send_ping(
     channel: &AppServiceChannel,
-    Ping { from, uid, key }: Ping,
-    room: &str,
+    Ping { from, uid, idempotency_key }: Ping,
+    chatroom: &str,
 ) -> Result<QueuedNotification, Error> {
-    let mut ping = NewNotification::new(uid, format!("{from} is in the room and pings you"));
-    ping.action = format!("{room}/");
-    ping.ttl = Some(WORTH);
-    // Two of the same key, as after a double click, are one.
-    ping.idempotency_key = Some(key);
+    let mut ping = NewNotification::new(uid, format!("{from} is in the chat room and pings you"));
+    ping.action = format!("{chatroom}/");
+    ping.ttl = Some(PING_TTL);
+    // A double click sends two pings with the same key, of which the server queues one.
+    ping.idempotency_key = Some(idempotency_key);
     channel.notify_one(ping).await
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use presence_core::UnixMillis;
@@ -12,6 +11,7 @@ use presence_core::stream::Stream;
 use presence_protocol::app::{StreamFrameRef, single_update};
 use presence_protocol::{CloseCode, PresenceUpdate, Puid};
 
+use crate::clock::Stopwatch;
 use crate::meters::TopicMeters;
 use crate::socket_waker::SocketWaker;
 
@@ -29,7 +29,7 @@ struct Inner {
     /// Users of whom receipts are withheld until they are seen again.
     withheld: HashSet<Puid>,
     /// When the stream last changed.
-    changed_at: Instant,
+    changed_at: Stopwatch,
     /// How often something was handed to a socket.
     handed: u32,
     meters: TopicMeters,
@@ -68,7 +68,7 @@ impl Topic {
                 shared: None,
                 last_looked_at: None,
                 withheld: HashSet::new(),
-                changed_at: Instant::now(),
+                changed_at: Stopwatch::start(),
                 handed: 0,
                 meters,
             }),
@@ -200,7 +200,7 @@ impl Drop for Subscription {
 impl Inner {
     /// There is something new to read.
     fn wake_all(&mut self) {
-        self.changed_at = Instant::now();
+        self.changed_at = Stopwatch::start();
         self.sockets.iter().for_each(|socket| socket.bell.wake());
     }
 

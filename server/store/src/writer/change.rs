@@ -11,7 +11,9 @@ use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{NotificationHeaderRow, NotificationRow, Waiting, notification, stored};
+use crate::rows::{
+    NotificationHeaderRow, NotificationRow, NotificationState, notification, time_to_column,
+};
 use crate::tables::{app, grant, notification, user};
 
 /// A grant that was asked for.
@@ -58,7 +60,7 @@ pub(super) async fn grant(
         app_id: ActiveValue::Set(app.to_string()),
         user_id: ActiveValue::Set(user.0),
         paused: ActiveValue::Set(false),
-        granted_at: ActiveValue::Set(stored(now)),
+        granted_at: ActiveValue::Set(time_to_column(now)),
     })
     .exec_without_returning(round.db)
     .await?;
@@ -133,9 +135,9 @@ async fn pending(round: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification
     let source: Arc<str> = app.name.into();
     let rows: Vec<NotificationRow> = NotificationRow::find()
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
-        .filter(notification::Column::State.eq(Waiting::PENDING))
+        .filter(notification::Column::State.eq(NotificationState::PENDING))
         .filter(notification::Column::LiveOnly.eq(false))
-        .filter(notification::Column::ExpiresAt.gt(stored(round.now)))
+        .filter(notification::Column::ExpiresAt.gt(time_to_column(round.now)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
         .all(round.db)

@@ -10,8 +10,10 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::grants::HolderRow;
-use crate::rows::{CHUNK, NotificationRow, Waiting, id, notification, padded, stored};
+use crate::grants::UserGrantRow;
+use crate::rows::{
+    CHUNK, NotificationRow, NotificationState, id, notification, padded, time_to_column,
+};
 use crate::tables::{grant, notification};
 
 /// A user, as of one moment.
@@ -66,7 +68,7 @@ async fn read_grants(
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    for row in HolderRow::of_users(users, round.db).await? {
+    for row in UserGrantRow::of_users(users, round.db).await? {
         let draft = drafts.entry(row.user()).or_default();
         (draft.loaded.is_there, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
@@ -93,12 +95,12 @@ async fn read_notifications(
         .await?;
     for row in rows {
         let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
-        if row.state != Waiting::PENDING {
+        if row.state != NotificationState::PENDING {
             let whose = (id("notifications", &row.app_id)?, id("notifications", &row.puid)?);
             if !draft.loaded.withheld.contains(&whose) {
                 draft.loaded.withheld.push(whose);
             }
-        } else if !row.live_only && row.expires_at > stored(round.now) {
+        } else if !row.live_only && row.expires_at > time_to_column(round.now) {
             let Some(source) = draft.sources.get(&row.app_id) else { continue };
             draft.loaded.pending.push(notification(row, Arc::clone(source))?);
         }

@@ -18,7 +18,7 @@ use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, digest, id, stored};
+use crate::rows::{CHUNK, digest, id, time_to_column};
 use crate::tables::idempotency;
 
 /// How long a notification with `ttl: 0` waits for the acknowledgement of a device that is connected now.
@@ -122,12 +122,12 @@ impl Known {
         let rows = idempotency::Entity::find()
             .filter(idempotency::Column::GrantId.is_in(keyed.iter().map(|(grant, _)| *grant)))
             .filter(idempotency::Column::Key.is_in(keyed.iter().map(|(_, key)| *key)))
-            .filter(idempotency::Column::ExpiresAt.gt(stored(round.now)))
+            .filter(idempotency::Column::ExpiresAt.gt(time_to_column(round.now)))
             .all(round.db)
             .await?;
         for row in rows {
             let queue_size =
-                row.queue_size.try_into().map_err(|_| StoreError::Nonsense("idempotency"))?;
+                row.queue_size.try_into().map_err(|_| StoreError::CorruptRow("idempotency"))?;
             let queued =
                 QueuedNotification { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;

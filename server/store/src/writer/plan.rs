@@ -18,7 +18,9 @@ use sea_orm::{
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting, stored};
+use crate::rows::{
+    CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState, time_to_column,
+};
 use crate::tables::{grant, idempotency, notification};
 
 /// What becomes of an accepted notification.
@@ -112,7 +114,7 @@ impl Plan {
 const COLUMNS: &str = "seq, id, grant_id, message, action, sent_at, expires_at, live_only, state";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, 0)";
 const VALUES_A_ROW: usize = 8;
-const _: () = assert!(Waiting::PENDING == 0);
+const _: () = assert!(NotificationState::PENDING == 0);
 /// A power of two, as large as a statement may be.
 const ROWS_AT_ONCE: usize = 512;
 
@@ -125,8 +127,8 @@ impl Row {
             (*grant).into(),
             (*notification.message).into(),
             (*notification.action).into(),
-            stored(notification.sent_at).into(),
-            stored(notification.expires_at).into(),
+            time_to_column(notification.sent_at).into(),
+            time_to_column(notification.expires_at).into(),
             (*live_only).into(),
         ]
     }
@@ -186,7 +188,7 @@ async fn insert_keys(
     round: &WriteTxn<'_>,
     keys: Vec<(i64, String, Remembered)>,
 ) -> Result<(), StoreError> {
-    let expires_at = stored(round.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
+    let expires_at = time_to_column(round.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
         .map(|(grant, key, answer)| idempotency::ActiveModel {

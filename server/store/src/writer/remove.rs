@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeaderRow, id, stored};
+use crate::rows::{CHUNK, NotificationHeaderRow, id, time_to_column};
 use crate::tables::{app, grant, notification, user};
 
 /// Removes an Application; its keys, grants and notifications go with it.
@@ -56,7 +56,7 @@ pub(super) async fn erase_user(round: &mut WriteTxn<'_>, user: UserId) -> Result
 /// Drops what has expired, the oldest first, at most `CHUNK`.
 pub(super) async fn expire(round: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
     let query = NotificationHeaderRow::find()
-        .filter(notification::Column::ExpiresAt.lte(stored(round.now)))
+        .filter(notification::Column::ExpiresAt.lte(time_to_column(round.now)))
         .order_by_asc(notification::Column::ExpiresAt)
         .limit(u64::try_from(CHUNK).unwrap_or(u64::MAX));
     let slips = round.slips(query).await?;

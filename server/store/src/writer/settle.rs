@@ -10,7 +10,7 @@ use super::commit_hook::{CommittedEvent, Reachability};
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, Waiting};
+use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
 use crate::tables::{grant, notification};
 
 /// A user's device took these.
@@ -64,10 +64,10 @@ pub(super) async fn release(
     let query = NotificationHeaderRow::find()
         .filter(grant::Column::Puid.eq(puid.to_string()))
         .filter(grant::Column::AppId.eq(app.to_string()))
-        .filter(notification::Column::State.ne(Waiting::PENDING));
+        .filter(notification::Column::State.ne(NotificationState::PENDING));
     let slips = round.slips(query).await?;
     for slip in &slips {
-        if let Some(state) = slip.waiting.receipt() {
+        if let Some(state) = slip.state.receipt() {
             round.note_receipt(slip, state);
         }
     }
@@ -87,7 +87,7 @@ async fn pending(
     for chunk in ids.chunks(CHUNK) {
         let query = NotificationHeaderRow::find()
             .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
-            .filter(notification::Column::State.eq(Waiting::PENDING));
+            .filter(notification::Column::State.eq(NotificationState::PENDING));
         pending.extend(round.slips(query).await?.into_iter().map(|slip| (slip.id, slip)));
     }
     Ok(pending)
@@ -96,7 +96,7 @@ async fn pending(
 async fn withhold(round: &WriteTxn<'_>, seqs: &[i64], how: Settlement) -> Result<(), StoreError> {
     for chunk in seqs.chunks(CHUNK) {
         notification::Entity::update_many()
-            .col_expr(notification::Column::State, Waiting::Withheld(how).code().into())
+            .col_expr(notification::Column::State, NotificationState::Withheld(how).code().into())
             .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
             .exec(round.db)
             .await?;

@@ -95,7 +95,7 @@ impl TargetRow {
             app: id("grants", &self.app_id)?,
             user: UserId(self.user_id),
             paused: self.paused,
-            rows: self.rows.try_into().map_err(|_| StoreError::Nonsense("notifications"))?,
+            rows: self.rows.try_into().map_err(|_| StoreError::CorruptRow("notifications"))?,
         })
     }
 }

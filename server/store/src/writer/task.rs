@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::Clock;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
@@ -135,7 +134,7 @@ impl WriterTask {
 
     /// All of it in one transaction, or nothing.
     async fn attempt(&mut self, ops: &mut [Op]) -> Result<(), StoreError> {
-        let begun = Instant::now();
+        let begun = self.clock.steady();
         let transaction = self.begin(ops).await?;
         let outcome = self.work(&transaction, ops).await;
         let (done, up_to) = match outcome {
@@ -152,7 +151,7 @@ impl WriterTask {
             return Err(error.into());
         }
         self.up_to = Some(up_to);
-        self.observer.took(ops.len(), begun.elapsed());
+        self.observer.took(ops.len(), self.clock.steady() - begun);
         if !done.is_empty() {
             self.observer.committed(&done);
         }

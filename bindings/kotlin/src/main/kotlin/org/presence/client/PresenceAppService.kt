@@ -1,11 +1,7 @@
 package org.presence.client
 
-import kotlin.time.Duration
-import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.coroutineScope
-import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -13,116 +9,114 @@ import kotlinx.coroutines.flow.asStateFlow
 import kotlinx.coroutines.launch
 
 /**
- * The stream of an Application's users, and the way to notify them: for back ends, since it holds an API key.
+ * The presence of the users of an Application, and the sending of live notifications. For back ends
+ * only, because it needs an API key.
  *
  * ```
- * val roster = PresenceMap()
- * service.events.collect { event -> roster.apply(event).forEach { println("${it.now.uid} is ${it.now.status}") } }
+ * val map = PresenceMap()
+ * service.events.collect { event ->
+ *     map.apply(event).forEach { println("${it.now.uid} is ${it.now.status}") }
+ * }
  * ```
  *
- * It lives until it is closed, its scope is cancelled, or the server ends it: then [state] is [ConnectionState.Ended] and [events] is
- * complete.
+ * It lives until it is closed, its scope is cancelled, or the server ends it. Then [state] is
+ * [ConnectionState.Ended] and [events] completes.
  */
-public class PresenceAppService private constructor(
+public class PresenceAppService internal constructor(
     private val channel: AppServiceChannel,
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val states = MutableStateFlow(channel.state())
-    private val unread = Mailbox<AppServiceEvent>(1)
 
-    /** What the channel is doing. While nobody collects [events], it is looked up once a second. */
+    /** The connection state. It is up to date whether or not [events] is collected. */
     public val state: StateFlow<ConnectionState> = states.asStateFlow()
 
     /**
-     * What happens: states, snapshots, updates and receipts, each for one collector, in order. While nobody collects them they wait in the SDK,
-     * of updates the newest of each user.
+     * The events: states, snapshots, updates and receipts, in order. An event is pulled from the
+     * SDK when a collector is ready for it. Until then it waits in the SDK, of the updates only the
+     * newest of each user. Several collectors share the events: each event goes to one of them.
      */
-    public val events: Flow<AppServiceEvent> = unread.items
+    public val events: Flow<AppServiceEvent> =
+        PulledFlow({ unlessClosed { channel.nextEvent() } }) {
+            channel.confirmEvent(it.number)
+            it.event
+        }
 
-    private val pump = scope.launch(Dispatchers.Default) { pump() }
+    private val watcher = scope.launch(Dispatchers.Default) { watchState() }
 
     init {
-        pump.invokeOnCompletion {
+        watcher.invokeOnCompletion {
             channel.end()
-            if (states.value !is ConnectionState.Ended) states.value = ConnectionState.Ended(ChannelEnd.Closed)
-            unread.end()
+            if (states.value !is ConnectionState.Ended) {
+                states.value = ConnectionState.Ended(EndReason.Closed)
+            }
         }
     }
 
     /**
-     * Sends live notifications, and says of each, in order, under which id it was queued or why it was not. The call outlives reconnects, and
-     * queues nothing twice.
+     * Sends live notifications, and returns the result for each, in order. The call continues after
+     * a reconnect, and queues nothing twice.
      *
-     * @throws PresenceException.TimedOut where some were not answered in time
-     * @throws PresenceException.Ended where the channel has ended
-     * @throws PresenceException.Refused
+     * @throws PresenceException.TimedOut if the server does not answer in time
+     * @throws PresenceException.Ended if the channel has ended
+     * @throws PresenceException.Refused if the server refuses the call
      */
-    public suspend fun notify(items: List<NewNotification>): List<NotifyOutcome> = channel.notify(items)
+    public suspend fun notify(items: List<NewNotification>): List<NotifyOutcome> =
+        channel.notify(items)
 
-    /** Sends one live notification, and throws [PresenceException.Refused] where it was not queued; else as [notify] of several. */
+    /**
+     * Sends one live notification.
+     *
+     * @throws PresenceException.Refused if it was not queued; otherwise as [notify] of several
+     */
     public suspend fun notify(item: NewNotification): QueuedNotification = channel.notifyOne(item)
 
     /**
-     * Asks for the present statuses of users: one entry each, in order.
+     * Queries the current presence of users, and returns the result for each, in order.
      *
-     * @throws PresenceException.InvalidArgument where one of them is no PUID; else as [notify]
+     * @throws PresenceException.InvalidArgument if one of them is not a PUID; otherwise as [notify]
      */
-    public suspend fun query(uids: List<String>): List<QueryOutcome> = channel.query(uids)
+    public suspend fun query(uids: List<String>): List<QueryResult> = channel.query(uids)
 
-    /** Uses another API key from the next connection on, and at once where the present one was refused. */
-    public fun giveApiKey(apiKey: Secret): Unit = channel.giveApiKey(apiKey)
+    /**
+     * Sets another API key. It is used from the next connection on, or at once if the server has
+     * refused the current key.
+     */
+    public fun setApiKey(apiKey: Secret): Unit = channel.setApiKey(apiKey)
 
-    /** The machine's network has changed: looks at once whether the connection is alive, and cuts a wait short. */
+    /**
+     * Reports that the network of the machine has changed. The connection is checked at once, or
+     * the next attempt starts at once.
+     */
     public fun networkChanged(): Unit = channel.networkChanged()
 
-    /** Closes the channel, and waits until it is closed. Nothing else may be called after it. */
+    /** Closes the channel, and waits until it is closed. Do not call anything else after it. */
     public suspend fun shutdown() {
         try {
             channel.shutdown()
         } finally {
             close()
         }
-        pump.join()
+        watcher.join()
     }
 
-    /** Closes the channel without waiting. Nothing else may be called after it. */
+    /** Closes the channel without waiting. Do not call anything else after it. */
     override fun close() {
-        pump.cancel()
-        pump.invokeOnCompletion { channel.close() }
+        watcher.cancel()
+        watcher.invokeOnCompletion { channel.close() }
     }
 
-    private suspend fun pump() {
-        var taken = 0uL
-        while (true) {
-            val next = channel.nextEvent(taken) ?: break
-            val event = next.event
-            if (event is AppServiceEvent.State) states.value = event.state
-            if (!unread.offer(event)) putWatching(event)
-            taken = next.number
-        }
-    }
-
-    /** Waits for a collector, and looks after the state meanwhile. */
-    private suspend fun putWatching(event: AppServiceEvent) = coroutineScope {
-        val watching = launch {
-            while (true) {
-                delay(STATE_EVERY)
-                states.value = channel.state()
-            }
-        }
-        unread.put(event)
-        watching.cancel()
+    private suspend fun watchState() {
+        while (true) states.value = channel.nextState(states.value) ?: return
     }
 
     public companion object {
-        private val STATE_EVERY: Duration = 1.seconds
-
         /**
-         * Opens the channel of an application's back end. It connects by itself, in the background.
+         * Opens the channel of a back end. It connects in the background.
          *
-         * It is closed when [scope] is cancelled; an open channel keeps its scope from completing.
+         * It is closed when [scope] is cancelled. An open channel keeps its scope from completing.
          *
-         * @throws PresenceException.InvalidArgument where the options cannot be
+         * @throws PresenceException.InvalidArgument if an option is invalid
          */
         public fun open(scope: CoroutineScope, options: AppServiceOptions): PresenceAppService =
             PresenceAppService(AppServiceChannel.open(options), scope)

@@ -6,159 +6,192 @@ import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.Job
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.collectLatest
+import kotlinx.coroutines.flow.emptyFlow
 import kotlinx.coroutines.launch
 
-/** Gives a fresh credential whenever one is needed, as from the app's identity provider. */
-public fun interface CredentialSource {
+/** Provides a fresh credential whenever a device needs one, for example from an identity provider. */
+public fun interface CredentialProvider {
     /**
-     * A fresh credential.
+     * Returns a fresh credential. It is called on a background thread.
      *
-     * It is called on a background thread. When it throws, it is asked again after a while, backing off; unless it throws
-     * [SignedOutException], after which the app gives a credential by [PresenceDevice.giveCredential].
+     * If it throws, it is called again after a wait that grows with each failure. If it throws
+     * [SignedOutException], it is not called again until the app calls
+     * [PresenceDevice.setCredential].
      */
     public suspend fun credential(reason: CredentialReason): Credential
 }
 
-/** Thrown by a [CredentialSource] where the user has to sign in first. */
+/** Thrown by a [CredentialProvider] if the user has to sign in first. */
 public class SignedOutException(message: String = "the user is signed out") : Exception(message)
 
 /**
- * The presence of one device: says its status, keeps it said over reconnects, and takes live notifications.
+ * The presence of one device. It reports the status, reports it again after each reconnect, and
+ * receives live notifications.
  *
  * ```
- * PresenceDevice.open(scope, DeviceOptions(server, "phone"), { Credential.Assertion(Secret(myAssertion())) }).use { device ->
+ * val options = DeviceOptions(server, "phone")
+ * PresenceDevice.open(scope, options, { assertion(freshAssertion()) }).use { device ->
  *     device.setStatus(PresenceStatus.ONLINE, "at my desk")
- *     device.takeNotifications { show(it) }
+ *     device.handleNotifications { show(it) }
  * }
  * ```
  *
- * It lives until it is closed, its scope is cancelled, or the server ends it: then [state] is [ConnectionState.Ended] and [notifications]
- * is complete.
+ * It lives until it is closed, its scope is cancelled, or the server ends it. Then [state] is
+ * [ConnectionState.Ended] and [notifications] completes.
  */
-public class PresenceDevice private constructor(
+public class PresenceDevice internal constructor(
     private val channel: DeviceChannel,
-    private val credentials: CredentialSource?,
+    private val provider: CredentialProvider?,
     scope: CoroutineScope,
 ) : AutoCloseable {
     private val states = MutableStateFlow(channel.state())
-    private val unread = Mailbox<LiveNotification>(UNREAD)
-    private val wanted = Mailbox<CredentialReason>(1)
+    private val requests: Flow<CredentialReason> =
+        PulledFlow({ unlessClosed { channel.nextCredentialRequest() } }) {
+            channel.confirmCredentialRequest(it.number)
+            it.reason
+        }
 
-    /** What the channel is doing. */
+    /** The connection state. */
     public val state: StateFlow<ConnectionState> = states.asStateFlow()
 
     /**
-     * The live notifications, each for one collector, in order. They wait here for a collector, up to 1,000; what comes beyond is left with the
-     * server, for the next channel. [acknowledge] each, else it comes again after a restart of the app.
+     * The live notifications, in order. A notification is pulled from the SDK when a collector is
+     * ready for it. Until then it waits in the SDK, and if many wait, with the server. Several
+     * collectors share the notifications: each goes to one of them. [acknowledge] each, otherwise it
+     * is delivered again after a restart of the app.
      */
-    public val notifications: Flow<LiveNotification> = unread.items
+    public val notifications: Flow<LiveNotification> =
+        PulledFlow({ unlessClosed { channel.nextNotification() } }) {
+            channel.confirmNotification(it.number)
+            it.notification
+        }
 
-    /** Why a credential is wanted, for an app that opened the device without a source of them. Only the newest waits. */
-    public val credentialWanted: Flow<CredentialReason> = wanted.items
+    /**
+     * The requests for a credential, for an app that opened the device without a
+     * [CredentialProvider]. Only the newest request waits for a collector.
+     */
+    public val credentialRequests: Flow<CredentialReason> =
+        if (provider == null) requests else emptyFlow()
 
-    private val pump = scope.launch(Dispatchers.Default) { pump() }
+    private val watcher = scope.launch(Dispatchers.Default) { watch() }
 
     init {
-        pump.invokeOnCompletion {
+        watcher.invokeOnCompletion {
             channel.end()
-            if (states.value !is ConnectionState.Ended) states.value = ConnectionState.Ended(ChannelEnd.Closed)
-            unread.end()
-            wanted.end()
+            if (states.value !is ConnectionState.Ended) {
+                states.value = ConnectionState.Ended(EndReason.Closed)
+            }
         }
     }
 
     /**
-     * Wishes a status. It is said as soon as there is a connection, and again after each reconnect; of several wishes the last one counts.
+     * Sets the status. It is sent as soon as the channel is connected, and again after each
+     * reconnect. If it is set several times before that, only the last one is sent.
      *
-     * @throws PresenceException.InvalidArgument where the text is longer than 128 characters or holds control characters
+     * @throws PresenceException.InvalidArgument if the text is longer than 128 characters or
+     * contains control characters
      */
-    public fun setStatus(status: PresenceStatus, message: String? = null): Unit = channel.setStatus(status, message)
+    public fun setStatus(status: PresenceStatus, message: String? = null): Unit =
+        channel.setStatus(status, message)
 
     /**
-     * From now on only these Applications see this device; an empty list hides it from all. It can only narrow what the user's grants allow.
+     * Sets the Applications that see this device. An empty list hides the device from all. The list
+     * can only narrow what the grants of the user allow.
      *
-     * @throws PresenceException.InvalidArgument where one of them is no id
+     * @throws PresenceException.InvalidArgument if one of them is not a valid id
      */
-    public fun setVisibility(applications: List<String>): Unit = channel.setVisibility(applications)
+    public fun setVisibility(applications: List<String>): Unit =
+        channel.setVisibility(applications)
 
     /**
-     * Waits until the server has confirmed the last wishes and all acknowledgements, for as long as it takes.
+     * Waits until the server has confirmed the last status, the last visibility and all
+     * acknowledgements. There is no time limit.
      *
-     * @throws PresenceException.Refused where the server will not take one of them
-     * @throws PresenceException.Ended where the channel has ended
+     * @throws PresenceException.Refused if the server refuses one of them
+     * @throws PresenceException.Ended if the channel has ended
      */
-    public suspend fun settled(): Unit = channel.settled()
+    public suspend fun confirmed(): Unit = channel.confirmed()
 
-    /** This notification was taken: the server forgets it, and the user's other devices are not bothered with it any more. */
-    public fun acknowledge(notification: LiveNotification): Unit = channel.acknowledge(notification.id)
+    /**
+     * Acknowledges a notification to the server, which then deletes it and removes it from the
+     * other devices of the user.
+     */
+    public fun acknowledge(notification: LiveNotification): Unit =
+        channel.acknowledge(notification.id)
 
-    /** Gives each notification to the app, and acknowledges it once [take] has returned. Ends with the channel. */
-    public suspend fun takeNotifications(take: suspend (LiveNotification) -> Unit): Unit = notifications.collect {
-        take(it)
-        acknowledge(it)
-    }
+    /**
+     * Calls [handler] with each notification, and acknowledges the notification after [handler] has
+     * returned. Returns when the channel has ended.
+     */
+    public suspend fun handleNotifications(handler: suspend (LiveNotification) -> Unit): Unit =
+        notifications.collect {
+            handler(it)
+            acknowledge(it)
+        }
 
-    /** Gives a fresh credential: because one was wanted, to sign in again, or to renew the session early. */
-    public fun giveCredential(credential: Credential): Unit = channel.giveCredential(credential)
+    /**
+     * Sets a fresh credential: after a credential request, to sign in again, or to renew the session
+     * early.
+     */
+    public fun setCredential(credential: Credential): Unit = channel.setCredential(credential)
 
-    /** The device is on another network, or has one again: looks at once whether the connection is alive, and cuts a wait short. */
+    /**
+     * Reports that the device is on another network, or online again. The connection is checked at
+     * once, or the next attempt starts at once.
+     */
     public fun networkChanged(): Unit = channel.networkChanged()
 
-    /** The app came to the foreground or left it. */
-    public fun appState(state: AppState): Unit = channel.appState(state)
+    /** Reports whether the app is visible to its user. */
+    public fun setAppVisibility(visibility: AppVisibility): Unit =
+        channel.setAppVisibility(visibility)
 
-    /** Closes the channel, and waits until it is closed: the presence of this device has ended then. Nothing else may be called after it. */
+    /**
+     * Closes the channel, and waits until it is closed. The presence of this device has ended then.
+     * Do not call anything else after it.
+     */
     public suspend fun shutdown() {
         try {
             channel.shutdown()
         } finally {
             close()
         }
-        pump.join()
+        watcher.join()
     }
 
-    /** Closes the channel without waiting: the presence of this device ends at once. Nothing else may be called after it. */
+    /**
+     * Closes the channel without waiting. The presence of this device ends at once. Do not call
+     * anything else after it.
+     */
     override fun close() {
-        pump.cancel()
-        pump.invokeOnCompletion { channel.close() }
+        watcher.cancel()
+        watcher.invokeOnCompletion { channel.close() }
     }
 
-    private suspend fun pump() = coroutineScope {
-        var asking: Job? = null
-        var taken = 0uL
-        while (true) {
-            val next = channel.nextEvent(taken) ?: break
-            when (val event = next.event) {
-                is DeviceEvent.State -> states.value = event.state
-                is DeviceEvent.Notification -> unread.offer(event.notification)
-                is DeviceEvent.CredentialWanted -> {
-                    asking?.cancel()
-                    asking = credentials?.let { launch { ask(it, event.reason) } }
-                    if (credentials == null) wanted.replace(event.reason)
-                }
-            }
-            taken = next.number
-        }
-        asking?.cancel()
+    private suspend fun watch() = coroutineScope {
+        val serving = provider?.let { launch { serve(it) } }
+        while (true) states.value = channel.nextState(states.value) ?: break
+        serving?.cancel()
         Unit
     }
 
-    private suspend fun ask(source: CredentialSource, reason: CredentialReason) {
+    /** Answers each request for a credential. A newer request cancels the answer to an older one. */
+    private suspend fun serve(provider: CredentialProvider) = requests.collectLatest { reason ->
         var wait = FIRST_WAIT
         while (true) {
             try {
-                return channel.giveCredential(source.credential(reason))
+                channel.setCredential(provider.credential(reason))
+                break
             } catch (cancelled: CancellationException) {
                 throw cancelled
             } catch (_: SignedOutException) {
-                return
+                break
             } catch (_: Exception) {
                 delay(wait * Random.nextDouble())
                 wait = minOf(wait * 2, LONGEST_WAIT)
@@ -167,22 +200,21 @@ public class PresenceDevice private constructor(
     }
 
     public companion object {
-        private const val UNREAD = 1_000
         private val FIRST_WAIT: Duration = 2.seconds
         private val LONGEST_WAIT: Duration = 60.seconds
 
         /**
-         * Opens the channel of a device. It connects by itself, in the background, as soon as it has a credential: that of the options, else one
-         * of [credentials].
+         * Opens the channel of a device. It connects in the background as soon as it has a
+         * credential: that of the options, otherwise one of [credentials].
          *
-         * It is closed when [scope] is cancelled; an open channel keeps its scope from completing.
+         * It is closed when [scope] is cancelled. An open channel keeps its scope from completing.
          *
-         * @throws PresenceException.InvalidArgument where the options cannot be
+         * @throws PresenceException.InvalidArgument if an option is invalid
          */
         public fun open(
             scope: CoroutineScope,
             options: DeviceOptions,
-            credentials: CredentialSource? = null,
+            credentials: CredentialProvider? = null,
         ): PresenceDevice = PresenceDevice(DeviceChannel.open(options), credentials, scope)
     }
 }

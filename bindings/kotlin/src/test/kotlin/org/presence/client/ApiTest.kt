@@ -8,12 +8,12 @@ import kotlin.test.assertFalse
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
 
-/** The REST calls, and the errors that they share with the channels. */
+/** The REST calls, and the errors that the channels have too. */
 class ApiTest {
     @Test
-    fun `a user signs in, lets an Application in, pauses and revokes it, and signs out`() = onStage { stage ->
-        val app = stage.application("Lunch club")
-        val api = PresenceApi(stage.url)
+    fun `a user signs in, grants, pauses and revokes an Application, and signs out`() = withTestServer { server ->
+        val app = server.application("Lunch club")
+        val api = PresenceApi(server.url)
         val signedIn = api.signIn(api.devAssertion("alice@dev.localhost"), SessionScope.ACCOUNT)
         assertEquals("alice@dev.localhost", signedIn.email)
         val user = api.user(signedIn.token)
@@ -34,26 +34,28 @@ class ApiTest {
     }
 
     @Test
-    fun `a user sees what is connected, and ends it`() = onStage { stage ->
-        val user = PresenceApi(stage.url).let { it.user(it.signIn(it.devAssertion("alice@dev.localhost"), SessionScope.ACCOUNT).token) }
-        PresenceDevice.open(this, stage.device("alice").copy(message = "here")).use { phone ->
+    fun `a user lists the connected devices, and ends one`() = withTestServer { server ->
+        val api = PresenceApi(server.url)
+        val session = api.signIn(api.devAssertion("alice@dev.localhost"), SessionScope.ACCOUNT)
+        val user = api.user(session.token)
+        PresenceDevice.open(this, server.device("alice").copy(message = "here")).use { phone ->
             phone.connected()
-            phone.settled()
+            phone.confirmed()
             val device = user.devices().single()
             assertEquals(listOf("phone", "here", true), listOf(device.name, device.message, device.connected))
             user.endDevice("phone")
-            assertEquals(ChannelEnd.EndedByUser, phone.end())
+            assertEquals(EndReason.EndedByUser, phone.endReason())
         }
     }
 
     @Test
-    fun `a back end polls and notifies without a channel`() = onStage { stage ->
-        val app = stage.application()
-        val alice = stage.grant("alice", app)
-        val service = PresenceApi(stage.url).appService(app.appid, Secret(app.apiKey))
-        PresenceDevice.open(this, stage.device("alice")).use { phone ->
+    fun `a back end queries and notifies without a channel`() = withTestServer { server ->
+        val app = server.application()
+        val alice = server.grant("alice", app)
+        val service = PresenceApi(server.url).appService(app.appid, Secret(app.apiKey))
+        PresenceDevice.open(this, server.device("alice")).use { phone ->
             phone.connected()
-            phone.settled()
+            phone.confirmed()
             assertEquals(listOf(alice), service.presencePage().presence.map { it.uid })
             service.notifyOne(NewNotification(alice, "Lunch?"))
             assertEquals("Lunch?", phone.notifications.await().message)
@@ -61,30 +63,31 @@ class ApiTest {
     }
 
     @Test
-    fun `each error is of a kind that says what to do`() = onStage { stage ->
-        val app = stage.application()
-        val api = PresenceApi(stage.url)
+    fun `each kind of error tells whether a retry can help`() = withTestServer { server ->
+        val app = server.application()
+        val api = PresenceApi(server.url)
         val refused = assertFailsWith<PresenceException.Refused> {
             api.appService(app.appid, Secret("nonsense")).presencePage()
         }
         assertEquals(PresenceErrno.INVALID_API_KEY, refused.errno)
         assertEquals(41u, refused.code.toUInt())
         assertFalse(refused.isRetryable)
-        assertFailsWith<PresenceException.InvalidArgument> { api.appService("nobody", Secret(app.apiKey)) }
+        assertFailsWith<PresenceException.InvalidArgument> { api.appService("not-an-id", Secret(app.apiKey)) }
         assertFailsWith<PresenceException.InvalidArgument> { PresenceApi("ftp://presence.example") }
-        stage.kill()
+        server.kill()
         val unreachable = assertFailsWith<PresenceException.Unreachable> { api.devAssertion("alice@dev.localhost") }
         assertTrue(unreachable.isRetryable)
     }
 
     @Test
-    fun `no secret is printed`() = onStage { stage ->
-        val app = stage.application()
-        val api = PresenceApi(stage.url)
+    fun `no secret is printed`() = withTestServer { server ->
+        val app = server.application()
+        val api = PresenceApi(server.url)
         val signedIn = api.signIn(api.devAssertion("alice@dev.localhost"), SessionScope.DEVICE)
-        val options = listOf(stage.appService(app), stage.device("alice", credential = token(signedIn.token.reveal())), signedIn)
+        val credential = token(signedIn.token.reveal())
+        val records = listOf(server.appService(app), server.device("alice", credential = credential), signedIn)
         for (secret in listOf(app.apiKey, signedIn.token.reveal())) {
-            assertFalse(secret in "$options ${signedIn.token}")
+            assertFalse(secret in "$records ${signedIn.token}")
         }
     }
 }

@@ -9,138 +9,143 @@ import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.withTimeout
 
-/** What a phone does, and what its user's Applications see of it. */
+/** The channel of a device, and what an Application sees of it. */
 class DeviceTest {
     @Test
-    fun `an Application sees what a device says`() = onStage { stage ->
-        val app = stage.application()
-        val uid = stage.grant("alice", app)
+    fun `an Application sees the status of a device`() = withTestServer { server ->
+        val app = server.application()
+        val uid = server.grant("alice", app)
         val map = PresenceMap()
-        PresenceAppService.open(this, stage.appService(app)).use { service ->
-            PresenceDevice.open(this, stage.device("alice")).use { device ->
+        PresenceAppService.open(this, server.appService(app)).use { service ->
+            PresenceDevice.open(this, server.device("alice")).use { device ->
                 device.connected()
-                service.sees(map, uid, PresenceStatus.ONLINE)
+                service.awaitStatus(map, uid, PresenceStatus.ONLINE)
                 device.setStatus(PresenceStatus.UNAVAILABLE, "at lunch")
-                device.settled()
-                service.sees(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
+                device.confirmed()
+                service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
                 device.setVisibility(emptyList())
-                service.sees(map, uid, PresenceStatus.OFFLINE)
+                service.awaitStatus(map, uid, PresenceStatus.OFFLINE)
                 device.setVisibility(listOf(app.appid))
-                service.sees(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
+                service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
             }
-            // A clean close, so without a grace time.
-            service.sees(map, uid, PresenceStatus.OFFLINE)
+            // There is no grace time after an orderly close.
+            service.awaitStatus(map, uid, PresenceStatus.OFFLINE)
         }
     }
 
     @Test
-    fun `the last status comes back by itself after the server was killed`() = onStage { stage ->
-        val app = stage.application()
-        val uid = stage.grant("alice", app)
+    fun `the last status is sent again after the server was killed`() = withTestServer { server ->
+        val app = server.application()
+        val uid = server.grant("alice", app)
         val map = PresenceMap()
-        val service = PresenceAppService.open(this, stage.appService(app))
-        val device = PresenceDevice.open(this, stage.device("alice", credential = null)) { stage.proof("alice") }
+        val service = PresenceAppService.open(this, server.appService(app))
+        val device = PresenceDevice.open(this, server.device("alice", credential = null)) { server.credential("alice") }
         device.connected()
-        service.sees(map, uid, PresenceStatus.ONLINE)
+        service.awaitStatus(map, uid, PresenceStatus.ONLINE)
 
-        stage.kill()
+        server.kill()
         val waiting = assertIs<ConnectionState.Waiting>(device.state.await { it is ConnectionState.Waiting })
         assertTrue(waiting.reason.isRetryable, "${waiting.reason}")
         device.setStatus(PresenceStatus.UNAVAILABLE, "in a tunnel")
-        stage.restart()
+        server.restart()
 
         device.connected()
-        device.settled()
-        service.sees(map, uid, PresenceStatus.UNAVAILABLE, "in a tunnel")
+        device.confirmed()
+        service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "in a tunnel")
         device.shutdown()
         service.shutdown()
     }
 
     @Test
-    fun `a short session is renewed over and over, and nobody notices`() = onStage("session-seconds" to 2) { stage ->
-        var asked = 0
-        val thrice = CompletableDeferred<Unit>()
-        val device = PresenceDevice.open(this, stage.device("alice", credential = null)) { reason ->
-            asked += 1
-            if (asked == 1) assertEquals(CredentialReason.First, reason)
-            if (asked == 4) thrice.complete(Unit)
-            stage.proof("alice")
+    fun `a short session is renewed again and again without a reconnect`() = withTestServer("session-seconds" to 2) { server ->
+        var requests = 0
+        val renewedThrice = CompletableDeferred<Unit>()
+        val device = PresenceDevice.open(this, server.device("alice", credential = null)) { reason ->
+            requests += 1
+            if (requests == 1) assertEquals(CredentialReason.First, reason)
+            if (requests == 4) renewedThrice.complete(Unit)
+            server.credential("alice")
         }
-        withTimeout(PATIENCE) { thrice.await() }
+        withTimeout(TIMEOUT) { renewedThrice.await() }
         device.connected()
-        device.settled()
+        device.confirmed()
         device.shutdown()
     }
 
     @Test
-    fun `a source that fails is asked again`() = onStage { stage ->
-        var asked = 0
-        val device = PresenceDevice.open(this, stage.device("alice", credential = null)) {
-            asked += 1
-            check(asked > 1) { "the identity provider cannot be reached" }
-            stage.proof("alice")
+    fun `a provider that fails is called again`() = withTestServer { server ->
+        var calls = 0
+        val device = PresenceDevice.open(this, server.device("alice", credential = null)) {
+            calls += 1
+            check(calls > 1) { "the identity provider cannot be reached" }
+            server.credential("alice")
         }
         device.connected()
-        assertEquals(2, asked)
+        assertEquals(2, calls)
         device.shutdown()
     }
 
     @Test
-    fun `without a source the app is told that a credential is wanted`() = onStage { stage ->
-        val device = PresenceDevice.open(this, stage.device("alice", credential = null))
-        assertEquals(CredentialReason.First, device.credentialWanted.await())
+    fun `without a provider the app gets the credential requests`() = withTestServer { server ->
+        val device = PresenceDevice.open(this, server.device("alice", credential = null))
+        assertEquals(CredentialReason.First, device.credentialRequests.await())
         assertIs<ConnectionState.CredentialWanted>(device.state.value)
-        device.giveCredential(stage.proof("alice"))
+        device.setCredential(server.credential("alice"))
         device.connected()
         device.shutdown()
     }
 
     @Test
-    fun `a user who is signed out stays so until a credential is given`() = onStage { stage ->
-        val device = PresenceDevice.open(this, stage.device("alice", credential = assertion("nonsense"))) {
+    fun `a user who is signed out stays signed out until the app sets a credential`() = withTestServer { server ->
+        val device = PresenceDevice.open(this, server.device("alice", credential = assertion("nonsense"))) {
             throw SignedOutException()
         }
         val signedOut = device.state.await { it is ConnectionState.SignedOut || it is ConnectionState.CredentialWanted }
         if (signedOut is ConnectionState.SignedOut) {
             assertEquals(PresenceErrno.INVALID_ASSERTION, assertIs<PresenceException.Refused>(signedOut.reason).errno)
         }
-        device.giveCredential(stage.proof("alice"))
+        device.setCredential(server.credential("alice"))
         device.connected()
         device.shutdown()
     }
 
     @Test
-    fun `a newer connection of the same device replaces the older for good`() = onStage { stage ->
-        val older = PresenceDevice.open(this, stage.device("alice"))
+    fun `a newer connection of the same device replaces the older one`() = withTestServer { server ->
+        val older = PresenceDevice.open(this, server.device("alice"))
         older.connected()
-        val newer = PresenceDevice.open(this, stage.device("alice"))
+        val newer = PresenceDevice.open(this, server.device("alice"))
         newer.connected()
-        assertEquals(ChannelEnd.Replaced, older.end())
-        assertEquals(emptyList(), withTimeout(PATIENCE) { older.notifications.toList() })
-        val ended = assertFailsWith<PresenceException.Ended> { older.settled() }
-        assertEquals(ChannelEnd.Replaced, ended.end)
+        assertEquals(EndReason.Replaced, older.endReason())
+        assertEquals(emptyList(), withTimeout(TIMEOUT) { older.notifications.toList() })
+        val ended = assertFailsWith<PresenceException.Ended> { older.confirmed() }
+        assertEquals(EndReason.Replaced, ended.reason)
         older.close()
         newer.shutdown()
     }
 
     @Test
-    fun `a device that the user ends does not come back`() = onStage { stage ->
-        PresenceDevice.open(this, stage.device("alice")).use { device ->
+    fun `a device that the user ends does not reconnect`() = withTestServer { server ->
+        PresenceDevice.open(this, server.device("alice")).use { device ->
             device.connected()
-            stage.order("end_device", "name" to "alice", "device" to "phone")
-            assertEquals(ChannelEnd.EndedByUser, device.end())
+            server.command("end_device", "name" to "alice", "device" to "phone")
+            assertEquals(EndReason.EndedByUser, device.endReason())
         }
     }
 
     @Test
-    fun `what cannot be is refused before anything is sent`() = onStage { stage ->
-        val options = stage.device("alice", credential = null)
-        for (bad in listOf(options.copy(server = "ftp://x"), options.copy(device = "a b"), options.copy(message = "a\nb"))) {
-            assertFailsWith<PresenceException.InvalidArgument> { PresenceDevice.open(this, bad) }
+    fun `invalid arguments are refused before anything is sent`() = withTestServer { server ->
+        val options = server.device("alice", credential = null)
+        val invalid = listOf(
+            options.copy(server = "ftp://x"),
+            options.copy(device = "a b"),
+            options.copy(message = "a\nb"),
+        )
+        for (options in invalid) {
+            assertFailsWith<PresenceException.InvalidArgument> { PresenceDevice.open(this, options) }
         }
         PresenceDevice.open(this, options).use { device ->
             assertFailsWith<PresenceException.InvalidArgument> { device.setStatus(PresenceStatus.ONLINE, "x".repeat(129)) }
-            assertFailsWith<PresenceException.InvalidArgument> { device.setVisibility(listOf("nobody")) }
+            assertFailsWith<PresenceException.InvalidArgument> { device.setVisibility(listOf("not-an-id")) }
         }
     }
 }

@@ -15,40 +15,40 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 import kotlinx.coroutines.withTimeoutOrNull
 
-/** The way of a live notification, from a back end to a phone and back. */
+/** Live notifications from a back end to a device, and the acknowledgements. */
 class NotificationTest {
     @Test
-    fun `a notification goes to the device, and its acknowledgement back`() = onStage { stage ->
-        val app = stage.application("Lunch club")
-        val uid = stage.grant("alice", app)
-        val service = PresenceAppService.open(this, stage.appService(app, receipts = true))
-        val device = PresenceDevice.open(this, stage.device("alice"))
+    fun `a notification reaches the device, and its receipt the back end`() = withTestServer { server ->
+        val app = server.application("Lunch club")
+        val uid = server.grant("alice", app)
+        val service = PresenceAppService.open(this, server.appService(app, receipts = true))
+        val device = PresenceDevice.open(this, server.device("alice"))
         device.connected()
 
         val queued = service.notify(NewNotification(uid, "Lunch?", action = "https://lunch.example/today"))
-        val taking = launch { device.takeNotifications { } }
+        val handling = launch { device.handleNotifications { } }
         val receipts = assertIs<AppServiceEvent.Receipts>(service.events.await { it is AppServiceEvent.Receipts })
-        assertEquals(listOf(NotificationReceipt(queued.id, uid, NotificationFate.ACKNOWLEDGED)), receipts.receipts)
-        taking.cancelAndJoin()
+        assertEquals(listOf(NotificationReceipt(queued.id, uid, ReceiptState.ACKNOWLEDGED)), receipts.receipts)
+        handling.cancelAndJoin()
         device.shutdown()
         service.shutdown()
     }
 
     @Test
-    fun `what was not acknowledged comes again to the next channel, and what was does not`() = onStage { stage ->
-        val app = stage.application("Lunch club")
-        val uid = stage.grant("alice", app)
-        val service = PresenceAppService.open(this, stage.appService(app))
-        PresenceDevice.open(this, stage.device("alice")).let { device ->
+    fun `only notifications without an acknowledgement are delivered to the next channel`() = withTestServer { server ->
+        val app = server.application("Lunch club")
+        val uid = server.grant("alice", app)
+        val service = PresenceAppService.open(this, server.appService(app))
+        PresenceDevice.open(this, server.device("alice")).let { device ->
             device.connected()
             service.notify(listOf(NewNotification(uid, "first"), NewNotification(uid, "second")))
-            val both = withTimeout(PATIENCE) { device.notifications.take(2).toList() }
+            val both = withTimeout(TIMEOUT) { device.notifications.take(2).toList() }
             assertEquals(listOf("first" to "Lunch club", "second" to "Lunch club"), both.map { it.message to it.source })
             device.acknowledge(both.first())
-            device.settled()
+            device.confirmed()
             device.shutdown()
         }
-        PresenceDevice.open(this, stage.device("alice")).let { device ->
+        PresenceDevice.open(this, server.device("alice")).let { device ->
             assertEquals("second", device.notifications.await().message)
             assertNull(withTimeoutOrNull(300.milliseconds) { device.notifications.await() })
             device.shutdown()
@@ -57,13 +57,13 @@ class NotificationTest {
     }
 
     @Test
-    fun `each notification of a batch has its own answer`() = onStage { stage ->
-        val app = stage.application()
-        val uid = stage.grant("alice", app)
-        val service = PresenceAppService.open(this, stage.appService(app))
+    fun `each notification of a batch has its own result`() = withTestServer { server ->
+        val app = server.application()
+        val uid = server.grant("alice", app)
+        val service = PresenceAppService.open(this, server.appService(app))
         val items = listOf(
             NewNotification(uid, "good"),
-            NewNotification("nobody", "bad"),
+            NewNotification("not-an-id", "bad"),
             NewNotification("0".repeat(32), "unknown"),
             NewNotification(uid, "x".repeat(513)),
             NewNotification(uid, "good too", ttlSeconds = 60u, idempotencyKey = "once"),
@@ -82,50 +82,76 @@ class NotificationTest {
     }
 
     @Test
-    fun `a reader that is cancelled again and again misses nothing and hears nothing twice`() = onStage { stage ->
-        val app = stage.application()
-        val uid = stage.grant("alice", app)
-        val service = PresenceAppService.open(this, stage.appService(app))
-        val device = PresenceDevice.open(this, stage.device("alice"))
+    fun `a collector that is cancelled again and again loses and repeats no notification`() = withTestServer { server ->
+        val app = server.application()
+        val uid = server.grant("alice", app)
+        val service = PresenceAppService.open(this, server.appService(app))
+        val device = PresenceDevice.open(this, server.device("alice"))
         device.connected()
         val expected = (1..90).map { "number $it" }
-        val sending = async { expected.chunked(10).forEach { some -> service.notify(some.map { NewNotification(uid, it) }) } }
+        val sending = async {
+            expected.chunked(10).forEach { chunk ->
+                service.notify(chunk.map { NewNotification(uid, it) })
+            } }
 
-        val heard = mutableListOf<String>()
-        withTimeout(PATIENCE) {
-            while (heard.size < expected.size) {
-                // Cut off in the midst of it, wherever that is.
+        val received = mutableListOf<String>()
+        withTimeout(TIMEOUT) {
+            while (received.size < expected.size) {
+                // Cancelled at an arbitrary point.
                 withTimeoutOrNull(2.milliseconds) {
-                    device.takeNotifications { heard += it.message }
+                    device.handleNotifications { received += it.message }
                 }
             }
         }
         sending.await()
-        assertEquals(expected, heard)
-        device.settled()
+        assertEquals(expected, received)
+        device.confirmed()
         device.shutdown()
         service.shutdown()
     }
 
     @Test
-    fun `the raw channel gives an event again until its number is confirmed`() = onStage { stage ->
-        val app = stage.application()
-        val uid = stage.grant("alice", app)
-        DeviceChannel.open(stage.device("alice")).use { channel ->
-            var taken = 0uL
-            suspend fun next() = withTimeout(PATIENCE) { channel.nextEvent(taken) }!!
-            while (channel.state() !is ConnectionState.Connected) taken = next().number
-            stage.order("notify", "appid" to app.appid, "uid" to uid, "message" to "once")
-            var event = next()
-            while (event.event !is DeviceEvent.Notification) {
-                taken = event.number
-                event = next()
-            }
-            assertEquals(event, next())
-            channel.eventTaken(event.number)
-            assertNull(withTimeoutOrNull(100.milliseconds) { channel.nextEvent(0u) })
-            assertNull(withTimeoutOrNull(100.milliseconds) { channel.nextEvent(0u) })
+    fun `the generated channel returns a notification again until it is confirmed`() = withTestServer { server ->
+        val app = server.application()
+        val uid = server.grant("alice", app)
+        DeviceChannel.open(server.device("alice")).use { channel ->
+            suspend fun next() = withTimeout(TIMEOUT) { channel.nextNotification() }!!
+            server.command("notify", "appid" to app.appid, "uid" to uid, "message" to "once")
+            val first = next()
+            assertEquals("once", first.notification.message)
+            assertEquals(first, next())
+            channel.confirmNotification(first.number)
+            server.command("notify", "appid" to app.appid, "uid" to uid, "message" to "twice")
+            assertEquals("twice", next().notification.message)
             channel.shutdown()
         }
+    }
+
+    @Test
+    fun `more than a thousand unread notifications wait and none is lost`() = withTestServer { server ->
+        val sent = sendFromManyApplications(server, applications = 12, each = 100)
+        PresenceDevice.open(this, server.device("alice")).use { device ->
+            device.connected()
+            device.confirmed()
+            val received = withTimeout(TIMEOUT) { device.notifications.take(sent.size).toList() }
+            assertEquals(sent, received.map { it.message }.sorted())
+        }
+    }
+
+    /** Sends notifications to Alice. The queue of one Application is limited, so there are several. */
+    private suspend fun sendFromManyApplications(
+        server: TestServer,
+        applications: Int,
+        each: Int,
+    ): List<String> {
+        val api = PresenceApi(server.url)
+        val texts = (1..applications).flatMap { number ->
+            val app = server.application("Application $number")
+            val uid = server.grant("alice", app)
+            val texts = (1..each).map { "$number/$it" }
+            api.appService(app.appid, Secret(app.apiKey)).notify(texts.map { NewNotification(uid, it) })
+            texts
+        }
+        return texts.sorted()
     }
 }

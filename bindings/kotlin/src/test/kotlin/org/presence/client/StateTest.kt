@@ -1,0 +1,132 @@
+package org.presence.client
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+
+/** The connection state, with channels that count the calls. */
+class StateTest {
+    @Test
+    fun `a back end sees each state from one call, without polling`() = runBlocking<Unit> {
+        val channel = FakeAppServiceChannel()
+        PresenceAppService(channel, this).let { service ->
+            withTimeout(TIMEOUT) { channel.calls.checkChanges(service.state) }
+            service.close()
+        }
+        assertEquals(1, channel.calls.stateCalls)
+    }
+
+    @Test
+    fun `a device sees each state from one call, without polling`() = runBlocking<Unit> {
+        val channel = FakeDeviceChannel()
+        PresenceDevice(channel, null, this).let { device ->
+            withTimeout(TIMEOUT) { channel.calls.checkChanges(device.state) }
+            device.close()
+        }
+        assertEquals(1, channel.calls.stateCalls)
+    }
+
+    @Test
+    fun `the provider is called for each credential request, and only then`() = runBlocking<Unit> {
+        val channel = FakeDeviceChannel()
+        val device = PresenceDevice(channel, { token("of request $it") }, this)
+        for (reason in listOf(CredentialReason.First, CredentialReason.Expired)) {
+            channel.requests.send(reason)
+            val credential = withTimeout(TIMEOUT) { channel.credentials.receive() }
+            assertEquals("of request $reason", (credential as Credential.Token).token.reveal())
+        }
+        device.close()
+    }
+
+    @Test
+    fun `unread notifications stay in the channel`() = runBlocking<Unit> {
+        val channel = FakeDeviceChannel(notifications = 1_500)
+        val device = PresenceDevice(channel, null, this)
+        withTimeout(TIMEOUT) { channel.calls.checkChanges(device.state) }
+        assertEquals(0, channel.pulls)
+        val received = withTimeout(TIMEOUT) { device.notifications.take(1_500).toList() }
+        assertEquals((1..1_500).map { "$it" }, received.map { it.id })
+        device.close()
+    }
+}
+
+/** The calls for the state of a fake channel. */
+private class StateCalls {
+    private val waiting = Channel<Pair<ConnectionState?, CompletableDeferred<ConnectionState?>>>()
+    var stateCalls = 0
+        private set
+
+    fun state(): ConnectionState {
+        stateCalls += 1
+        return ConnectionState.Connecting(1u)
+    }
+
+    suspend fun nextState(known: ConnectionState?): ConnectionState? {
+        val reply = CompletableDeferred<ConnectionState?>()
+        waiting.send(known to reply)
+        return reply.await()
+    }
+
+    /** Answers calls of `nextState`, and checks that each answer is the state at once. */
+    suspend fun checkChanges(state: StateFlow<ConnectionState>) {
+        var known: ConnectionState = ConnectionState.Connecting(1u)
+        val changes = listOf(ConnectionState.Connected, ConnectionState.Connecting(2u), ConnectionState.Connected)
+        for (change in changes) {
+            val (argument, reply) = waiting.receive()
+            assertEquals(known, argument)
+            reply.complete(change)
+            state.await { it == change }
+            known = change
+        }
+    }
+}
+
+private class FakeAppServiceChannel : AppServiceChannel(NoHandle) {
+    val calls = StateCalls()
+
+    override fun state() = calls.state()
+
+    override suspend fun nextState(known: ConnectionState?, cancel: CancelToken?) =
+        calls.nextState(known)
+
+    override fun end() = Unit
+}
+
+private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChannel(NoHandle) {
+    val calls = StateCalls()
+    val requests = Channel<CredentialReason>(1)
+    val credentials = Channel<Credential>(1)
+    var pulls = 0
+        private set
+
+    override fun state() = calls.state()
+
+    override suspend fun nextState(known: ConnectionState?, cancel: CancelToken?) =
+        calls.nextState(known)
+
+    override suspend fun nextNotification(cancel: CancelToken?): NumberedNotification? {
+        if (pulls == notifications) return null
+        pulls += 1
+        val notification = LiveNotification("Chat", "Hello", "", "", "$pulls", 0)
+        return NumberedNotification(pulls.toULong(), notification)
+    }
+
+    override fun confirmNotification(number: ULong) = Unit
+
+    override suspend fun nextCredentialRequest(cancel: CancelToken?): NumberedCredentialRequest? =
+        NumberedCredentialRequest(1u, requests.receive())
+
+    override fun confirmCredentialRequest(number: ULong) = Unit
+
+    override fun setCredential(credential: Credential) {
+        credentials.trySend(credential)
+    }
+
+    override fun end() = Unit
+}

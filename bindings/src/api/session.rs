@@ -1,0 +1,84 @@
+//! The records of sessions.
+
+use std::sync::Arc;
+
+use presence_client::Scope;
+
+use crate::presence::milliseconds;
+use crate::secret::Secret;
+
+/// The scope of a session: what it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum SessionScope {
+    /// The device channel and reading calls. For phones.
+    Device,
+    /// Everything: grants, devices, Applications, and deleting the account.
+    Account,
+    /// A scope that is newer than this library. A sign-in with it is refused.
+    Unknown,
+}
+
+impl From<Scope> for SessionScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Device => Self::Device,
+            Scope::Account => Self::Account,
+            Scope::Unknown | _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<SessionScope> for Scope {
+    fn from(scope: SessionScope) -> Self {
+        match scope {
+            SessionScope::Device => Self::Device,
+            SessionScope::Account => Self::Account,
+            SessionScope::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A session that was created by a sign-in.
+#[derive(Clone, uniffi::Record)]
+pub struct CreatedSession {
+    /// The bearer token, for `PresenceApi.user` and as the credential of a channel.
+    pub token: Arc<Secret>,
+    /// The verified e-mail address.
+    pub email: String,
+    /// The scope.
+    pub scope: SessionScope,
+    /// The time when it ends: milliseconds since 1970 UTC.
+    pub expires_at_ms: i64,
+}
+
+impl From<presence_client::CreatedSession> for CreatedSession {
+    fn from(session: presence_client::CreatedSession) -> Self {
+        Self {
+            token: Secret::from_secret(session.token),
+            email: session.email,
+            scope: session.scope.into(),
+            expires_at_ms: milliseconds(session.expires_at),
+        }
+    }
+}
+
+/// A session.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct SessionInfo {
+    /// The verified e-mail address.
+    pub email: String,
+    /// The scope.
+    pub scope: SessionScope,
+    /// The time when it ends: milliseconds since 1970 UTC.
+    pub expires_at_ms: i64,
+}
+
+impl From<presence_client::Session> for SessionInfo {
+    fn from(session: presence_client::Session) -> Self {
+        Self {
+            email: session.email,
+            scope: session.scope.into(),
+            expires_at_ms: milliseconds(session.expires_at),
+        }
+    }
+}
