@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use presence_client::{
-    AppServiceEvent, ConnectionState, NotificationId, PresenceMap, Puid, Receipt, ReceiptState,
-    Status, StatusText,
+    AppServiceEvent, ConnectionState, NotificationId, PresenceMap, Puid, Receipt, Status,
+    StatusText,
 };
 use tokio::sync::watch;
 
