@@ -92,7 +92,7 @@ pub enum PresenceError {
         reason: String,
         /// The time to wait before the next try, in seconds, if the server gave one.
         retry_after_seconds: Option<f64>,
-        /// True if the same call may succeed later.
+        /// Is true if the same call may succeed later.
         retryable: bool,
     },
     /// There was no connection to the server: the host name, the network or TLS failed, or the

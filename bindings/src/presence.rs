@@ -48,7 +48,7 @@ pub struct PresenceUpdate {
     pub since_ms: i64,
     /// The status text.
     pub message: Option<String>,
-    /// True if the user has revoked the grant. The PUID is not valid any more.
+    /// Is true if the user has revoked the grant. The PUID is not valid any more.
     pub revoked: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::store::{Store, begin_immediate};
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// True if a running server uses the database.
+    /// Is true if a running server uses the database.
     pub in_use: bool,
     /// The newest migration of its tables, `None` if the database does not exist yet.
     pub schema: Option<String>,

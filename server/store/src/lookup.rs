@@ -2,7 +2,8 @@
 //! statements.
 //!
 //! There is no task: the first caller finds the results for all that wait, and the next one those
-//! for the callers that came meanwhile. If a caller is dropped while it works, the others ask again.
+//! for the callers that came meanwhile. If a caller is dropped during its work, the others repeat
+//! their requests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -43,7 +44,8 @@ pub(crate) struct SessionLookup {
 }
 
 impl SessionLookup {
-    /// Returns the session with this token digest and the e-mail of its user, unless it has expired.
+    /// Returns the session with this token digest and the e-mail of its user, unless it has
+    /// expired.
     pub(crate) async fn find(
         &self,
         digest: [u8; 32],

@@ -145,7 +145,7 @@ pub(crate) mod notification {
         pub(crate) expires_at: i64,
         /// See `rows::NotificationState`.
         pub(crate) state: i32,
-        /// True if it came with `ttl: 0`: only for devices that were connected at that time.
+        /// Is true if it came with `ttl: 0`: only for devices that were connected at that time.
         pub(crate) live_only: bool,
     }
 

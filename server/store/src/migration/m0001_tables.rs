@@ -35,8 +35,8 @@ impl MigrationTrait for CreateTables {
     }
 }
 
-/// Returns the tables. Users and notifications are numbered by `AUTOINCREMENT`, so that no number is
-/// ever used twice.
+/// Returns the tables. Users and notifications are numbered by `AUTOINCREMENT`, so that no number
+/// is ever used twice.
 fn tables() -> [TableCreateStatement; 8] {
     [
         table(

@@ -1,7 +1,7 @@
 //! Numbers the grants, so that notifications and idempotency keys refer to a grant by its number.
 //!
-//! A row is half as long. Of the three indexes in which each notification changed a random page, one
-//! small index is left: writing these pages took most of the time of a group.
+//! A row is half as long. Of the three indexes in which each notification changed a random page,
+//! one small index is left: writing these pages took most of the time of a group.
 
 use sea_orm_migration::prelude::{
     ColumnDef, ConnectionTrait, DbErr, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement,

@@ -1,8 +1,8 @@
 //! Migrations: every earlier schema is kept as a dump with data, and is migrated to the newest.
 //!
-//! A new migration needs a dump: `UPDATE=1 cargo test -p presence-store` writes the missing one with
-//! the data of [`insert_sample`]. An existing dump is never written again: once released, it is what
-//! servers have stored.
+//! A new migration needs a dump: `UPDATE=1 cargo test -p presence-store` writes the missing one
+//! with the data of [`insert_sample`]. An existing dump is never written again: once released, it
+//! is what servers have stored.
 
 mod dump;
 mod sample;
