@@ -27,7 +27,7 @@ pub struct AppServiceOptions {
     /// with the updates since, which the server keeps for up to an hour.
     #[uniffi(default = None)]
     pub cursor: Option<String>,
-    /// True to get receipts.
+    /// Requests receipts if true.
     #[uniffi(default = false)]
     pub receipts: bool,
     /// The time limits.
@@ -115,7 +115,7 @@ pub enum AppServiceEvent {
     Snapshot {
         /// The users.
         presence: Vec<PresenceUpdate>,
-        /// True if updates may have been missed before the snapshot.
+        /// Is true if updates may have been missed before the snapshot.
         gap: bool,
         /// The cursor for resuming after the snapshot.
         cursor: Option<String>,

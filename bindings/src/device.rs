@@ -84,7 +84,7 @@ impl From<presence_client::LiveNotification> for LiveNotification {
             action: notification.action,
             appid: notification.appid.to_string(),
             id: notification.id.to_string(),
-            sent_at_ms: milliseconds(notification.sent_at.get()),
+            sent_at_ms: milliseconds(notification.sent_at),
         }
     }
 }

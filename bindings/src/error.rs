@@ -52,7 +52,7 @@ errnos! {
     InvalidAssertion,
     /// The assertion proves another e-mail than the one given.
     EmailMismatch,
-    /// There is no such Application, or it is somebody else's.
+    /// There is no such Application, or it belongs to another user.
     UnknownApplication,
     /// The API key is not valid for this Application.
     InvalidApiKey,
@@ -92,7 +92,7 @@ pub enum PresenceError {
         reason: String,
         /// The time to wait before the next try, in seconds, if the server gave one.
         retry_after_seconds: Option<f64>,
-        /// True if the same call may succeed later.
+        /// Is true if the same call may succeed later.
         retryable: bool,
     },
     /// There was no connection to the server: the host name, the network or TLS failed, or the

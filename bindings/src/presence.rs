@@ -48,7 +48,7 @@ pub struct PresenceUpdate {
     pub since_ms: i64,
     /// The status text.
     pub message: Option<String>,
-    /// True if the user has revoked the grant. The PUID is not valid any more.
+    /// Is true if the user has revoked the grant. The PUID is not valid any more.
     pub revoked: bool,
 }
 
@@ -58,7 +58,7 @@ impl From<presence_client::PresenceUpdate> for PresenceUpdate {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since.get()),
+            since_ms: milliseconds(presence.since),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
@@ -81,8 +81,8 @@ impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
 }
 
 /// Converts a time. Both languages use signed integers for times.
-pub(crate) fn milliseconds(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
+pub(crate) fn milliseconds(time: UnixMillis) -> i64 {
+    i64::try_from(time.get()).unwrap_or(i64::MAX)
 }
 
 /// Parses an id. `name` is the name of the argument, for the error.

@@ -1,4 +1,4 @@
-//! What a user proves themselves with, and where it comes from.
+//! The credentials of a user, and the trait that provides fresh ones.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
-/// What a user proves themselves with. It is not in `Debug`.
+/// A credential of a user. Its text is not part of the `Debug` output.
 #[derive(Clone)]
 pub enum Credential {
-    /// An identity assertion, for this server.
+    /// An identity assertion for this server.
     Assertion(SecretString),
     /// The bearer token of a session, from `PresenceApi::sign_in`.
     Token(SecretString),
@@ -24,56 +24,57 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Why a credential is wanted.
+/// The reason for which a channel asks for a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialReason {
-    /// None was given yet.
+    /// The channel has had none so far.
     First,
-    /// The session ends soon; a fresh credential renews it without a reconnect.
+    /// The session ends soon. A fresh credential renews it without a reconnect.
     Expiring {
-        /// After which time.
+        /// The time until the session ends.
         within: Duration,
     },
-    /// The credential that was good is not good any more.
+    /// The server does not accept the earlier credential any more.
     Expired,
 }
 
-/// Why a [`CredentialProvider`] has no credential.
+/// The reason for which a [`CredentialProvider`] has no credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// Not at the moment, as where the identity provider cannot be reached. It is asked again, backing off.
-    #[error("no credential at the moment: {0}")]
+    /// There is none at the moment, for example because the identity provider cannot be reached.
+    /// The channel asks again, with a backoff.
+    #[error("no credential is available at the moment: {0}")]
     Unavailable(String),
-    /// Not any more: the user has to sign in.
+    /// The user has to sign in first.
     #[error("the user is signed out")]
     SignedOut,
 }
 
-/// Gives a fresh credential whenever one is needed.
+/// A provider of fresh credentials.
 ///
-/// Every function from [`CredentialReason`] to such a future is one.
+/// Every function from [`CredentialReason`] to a suitable future is a provider.
 pub trait CredentialProvider: Send + Sync + 'static {
-    /// A fresh credential. The future may be dropped before it is done.
+    /// Returns a fresh credential. The future may be dropped before it is done.
     ///
     /// # Errors
     ///
-    /// [`CredentialError`] says whether to ask again.
+    /// [`CredentialError`] says whether the channel asks again.
     fn credential(
         &self,
-        wanted: CredentialReason,
+        reason: CredentialReason,
     ) -> BoxFuture<'_, Result<Credential, CredentialError>>;
 }
 
-impl<F, Answer> CredentialProvider for F
+impl<F, Output> CredentialProvider for F
 where
-    F: Fn(CredentialReason) -> Answer + Send + Sync + 'static,
-    Answer: Future<Output = Result<Credential, CredentialError>> + Send + 'static,
+    F: Fn(CredentialReason) -> Output + Send + Sync + 'static,
+    Output: Future<Output = Result<Credential, CredentialError>> + Send + 'static,
 {
     fn credential(
         &self,
-        wanted: CredentialReason,
+        reason: CredentialReason,
     ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
-        Box::pin(self(wanted))
+        Box::pin(self(reason))
     }
 }
 

@@ -1,49 +1,50 @@
-//! The one error of this crate, and whether trying again helps.
+//! The error of this crate.
 
 use std::time::Duration;
 
 use presence_protocol::{ApiError, Errno, RetryAdvice};
 
-use crate::state::EndReason;
+use crate::end_reason::EndReason;
 
-/// Why something was not done. No text in it holds a secret.
+/// The reason for which a call failed. Its texts hold no secrets.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server refused it, with an entry of the registry of errors.
+    /// The server refused the call, with an entry of the registry of errors.
     #[error("{0}")]
     Refused(ApiError),
-    /// There was no connection: the name, the network, TLS, or a stranger in the server's place.
+    /// There was no connection to the server: the name, the network or TLS failed, or another
+    /// server answered.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
-    /// No answer came in time. What was asked may have been done.
-    #[error("no answer in time")]
+    /// No reply came in time. The server may have carried out the call.
+    #[error("the server did not reply in time")]
     TimedOut,
     /// The channel has ended.
     #[error("the channel has ended: {0}")]
     Ended(EndReason),
-    /// It was refused before anything was sent.
+    /// An argument was not valid. Nothing was sent.
     #[error("{0}")]
     InvalidArgument(String),
-    /// The server said something that the contract does not know.
-    #[error("the server said something unexpected: {0}")]
+    /// The server sent a reply that does not follow the protocol.
+    #[error("the server sent an unexpected reply: {0}")]
     Unexpected(String),
 }
 
 impl Error {
-    /// Whether the same call may succeed later, as it is.
+    /// Returns true if the same call may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Refused(ko) => ko.errno.retry_advice() == RetryAdvice::AfterWaiting,
+            Self::Refused(error) => error.errno.retry_advice() == RetryAdvice::AfterWaiting,
             Self::Unreachable(_) | Self::TimedOut => true,
             Self::Ended(_) | Self::InvalidArgument(_) | Self::Unexpected(_) => false,
         }
     }
 
-    /// The entry of the registry of errors, where the server refused it.
+    /// Returns the entry of the registry of errors, if the server refused the call.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Refused(ko) => Some(ko.errno),
+            Self::Refused(error) => Some(error.errno),
             Self::Unreachable(_)
             | Self::TimedOut
             | Self::Ended(_)
@@ -52,10 +53,10 @@ impl Error {
         }
     }
 
-    /// How long to wait before trying again, where the server said so.
+    /// Returns the time to wait before the next attempt, if the server gave one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused(ko) => retry_after(ko),
+            Self::Refused(error) => retry_after(error),
             Self::Unreachable(_)
             | Self::TimedOut
             | Self::Ended(_)
@@ -65,16 +66,16 @@ impl Error {
     }
 }
 
-/// The wait that a refusal asks for, at most a day, whatever the server says.
-pub(crate) fn retry_after(ko: &ApiError) -> Option<Duration> {
-    const A_DAY: Duration = Duration::from_hours(24);
-    let wait = Duration::try_from_secs_f64(ko.retry_after?).unwrap_or(A_DAY);
-    Some(wait.min(A_DAY))
+/// Returns the wait that a refusal asks for, at most a day.
+pub(crate) fn retry_after(error: &ApiError) -> Option<Duration> {
+    const DAY: Duration = Duration::from_hours(24);
+    let wait = Duration::try_from_secs_f64(error.retry_after?).unwrap_or(DAY);
+    Some(wait.min(DAY))
 }
 
 impl From<ApiError> for Error {
-    fn from(ko: ApiError) -> Self {
-        Self::Refused(ko)
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_helps_where_the_registry_says_so_and_where_nobody_answered() {
+    fn an_error_is_retryable_if_the_registry_says_so_or_the_server_did_not_reply() {
         assert!(Error::from(ApiError::slow_down(0.5)).retryable());
         assert!(Error::from(ApiError::from(Errno::ShuttingDown)).retryable());
         assert!(Error::Unreachable("reset".to_owned()).retryable() && Error::TimedOut.retryable());
@@ -93,15 +94,15 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_of_a_server_is_longer_than_a_day_or_less_than_nothing() {
-        let asked = |seconds| {
-            Error::from(ApiError { retry_after: Some(seconds), ..Errno::SlowDown.into() })
-                .retry_after()
+    fn a_requested_wait_is_limited_to_a_day_and_never_negative() {
+        let requested = |seconds| {
+            let error = ApiError { retry_after: Some(seconds), ..Errno::SlowDown.into() };
+            Error::from(error).retry_after()
         };
-        assert_eq!(asked(0.25), Some(Duration::from_millis(250)));
-        assert_eq!(asked(1e6), Some(Duration::from_hours(24)));
-        assert_eq!(asked(1e300), Some(Duration::from_hours(24)));
-        assert!(asked(-1.0) <= Some(Duration::from_hours(24)));
-        assert!(asked(f64::NAN) <= Some(Duration::from_hours(24)));
+        assert_eq!(requested(0.25), Some(Duration::from_millis(250)));
+        assert_eq!(requested(1e6), Some(Duration::from_hours(24)));
+        assert_eq!(requested(1e300), Some(Duration::from_hours(24)));
+        assert!(requested(-1.0) <= Some(Duration::from_hours(24)));
+        assert!(requested(f64::NAN) <= Some(Duration::from_hours(24)));
     }
 }

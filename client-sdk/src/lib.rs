@@ -2,10 +2,11 @@
 
 mod api;
 mod app_service;
+mod channel;
 mod credential;
 mod device;
+mod end_reason;
 mod error;
-mod link;
 mod net;
 mod notification;
 mod server_url;
@@ -26,10 +27,11 @@ pub use credential::{Credential, CredentialError, CredentialProvider, Credential
 pub use device::{
     CredentialRequests, DeviceChannel, DeviceEvent, DeviceEvents, DeviceOptions, Notifications,
 };
+pub use end_reason::EndReason;
 pub use error::Error;
 pub use notification::NewNotification;
 pub use server_url::ServerUrl;
-pub use state::{AppVisibility, ConnectionState, EndReason};
+pub use state::{AppVisibility, ConnectionState};
 pub use timing::Timing;
 pub use tls::Tls;
 

@@ -1,4 +1,5 @@
-//! The way to the server: names, TCP without Nagle's delay, TLS. Both the sockets and the REST calls go this way.
+//! The connection to the server: name resolution, TCP without Nagle's delay, and TLS. Sockets and
+//! REST calls both use it.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use tower_service::Service;
 use crate::error::Error;
 use crate::tls::Tls;
 
-/// Opens connections.
+/// A connector for sockets and REST calls.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tcp: HttpConnector,
@@ -29,7 +30,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Connections that trust whom the application trusts.
+    /// Returns a connector with the TLS configuration of the application.
     pub(crate) fn new(tls: &Tls) -> Result<Self, Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -38,23 +39,23 @@ impl Connector {
         Ok(Self { tcp, tls: tls.client_config()? })
     }
 
-    /// A connection to the host of a URL, with TLS for `wss` and `https`.
-    pub(crate) async fn connect(mut self, url: Uri) -> Result<Wire, Unreachable> {
+    /// Connects to the host of a URL, with TLS for `wss` and `https`.
+    pub(crate) async fn connect(mut self, url: Uri) -> Result<NetStream, Unreachable> {
         let secure = matches!(url.scheme_str(), Some("wss" | "https"));
         let host = url.host().unwrap_or_default().to_owned();
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let at_port = format!("http://{host}:{port}/").parse().map_err(Unreachable::new)?;
         let tcp = self.tcp.call(at_port).await.map_err(Unreachable::new)?.into_inner();
         if !secure {
-            return Ok(Wire::Plain(tcp));
+            return Ok(NetStream::Plain(tcp));
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
         let tls = TlsConnector::from(self.tls).connect(name.map_err(Unreachable::new)?, tcp).await;
-        Ok(Wire::Tls(Box::new(tls.map_err(Unreachable::new)?)))
+        Ok(NetStream::Tls(Box::new(tls.map_err(Unreachable::new)?)))
     }
 }
 
-/// Why there is no connection, in one line with all causes.
+/// The reason for which there is no connection, in one line with all causes.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unreachable(String);
@@ -81,9 +82,9 @@ impl From<Unreachable> for Error {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Wire>;
+    type Response = TokioIo<NetStream>;
     type Error = Unreachable;
-    type Future = BoxFuture<'static, Result<TokioIo<Wire>, Unreachable>>;
+    type Future = BoxFuture<'static, Result<TokioIo<NetStream>, Unreachable>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
         Poll::Ready(Ok(()))
@@ -96,20 +97,20 @@ impl Service<Uri> for Connector {
 }
 
 /// An open connection.
-pub(crate) enum Wire {
-    /// For development.
+pub(crate) enum NetStream {
+    /// A connection without TLS, for development.
     Plain(TcpStream),
-    /// For everything else.
+    /// A connection with TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connection for Wire {
+impl Connection for NetStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for NetStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -122,7 +123,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for NetStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Live notifications to be sent, on the channel and over REST.
+//! The live notifications that an AppService sends, on its channel and over REST.
 
 use std::time::Duration;
 
@@ -6,51 +6,53 @@ use presence_protocol::Puid;
 use presence_protocol::app::NotifyItem;
 use presence_protocol::limits::TTL_SECONDS;
 
-/// A live notification to be sent.
+/// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNotification {
-    /// To whom.
+    /// The user.
     pub uid: Puid,
     /// The text, at most 512 characters.
     pub message: String,
-    /// Empty, or the URL to open: `https`, or an app link of a scheme that the operator of the server allows. At most 512
-    /// characters.
+    /// The URL to open, or empty. The URL is `https`, or an app link whose scheme the operator of
+    /// the server allows. At most 512 characters.
     pub action: String,
-    /// How long it may wait, at most 30 days, which is what `None` means. Parts of a second count as a whole one; nothing means
-    /// "only if a device is connected now".
+    /// The time for which the notification may wait, at most 30 days; `None` means 30 days. Parts
+    /// of a second count as a whole one. Zero means that it is dropped unless a device is connected
+    /// now.
     pub ttl: Option<Duration>,
-    /// Once this one is queued, another of the same key for the same user within 24 hours is answered as this one was, and not
-    /// queued again. At most 128 characters. Where it is `None`, one is made up for each time that it is sent, so that nothing is
-    /// queued twice by the SDK's own doing.
+    /// The idempotency key, at most 128 characters. A further notification with the same key for
+    /// the same user within 24 hours gets the same result, and is not queued again. If it is
+    /// `None`, the SDK makes a random key for each call, so that a repeated frame does not queue
+    /// the notification twice.
     pub idempotency_key: Option<String>,
 }
 
 impl NewNotification {
-    /// A text for somebody, with nothing to open, which may wait as long as possible.
+    /// Returns a notification without a URL that may wait for the maximum time.
     pub fn new(uid: Puid, message: impl Into<String>) -> Self {
         let (message, action) = (message.into(), String::new());
         Self { uid, message, action, ttl: None, idempotency_key: None }
     }
 
-    /// As it is sent, with an idempotency key in any case.
+    /// Returns the item of a frame, with an idempotency key.
     pub(crate) fn into_item(self) -> NotifyItem {
         NotifyItem {
             uid: self.uid,
             message: self.message,
             action: self.action,
             ttl: self.ttl.map_or(TTL_SECONDS, whole_seconds),
-            idempotency_key: Some(self.idempotency_key.unwrap_or_else(made_up_key)),
+            idempotency_key: Some(self.idempotency_key.unwrap_or_else(random_key)),
         }
     }
 }
 
-/// Rounded up, since nothing at all means something else.
+/// Returns the seconds, rounded up, because zero has a special meaning.
 fn whole_seconds(ttl: Duration) -> u32 {
     let part = u64::from(ttl.subsec_nanos() > 0);
     u32::try_from(ttl.as_secs().saturating_add(part)).unwrap_or(u32::MAX)
 }
 
-fn made_up_key() -> String {
+fn random_key() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_second_is_not_nothing() {
+    fn a_part_of_a_second_is_rounded_up() {
         for (ttl, seconds) in [
             (None, TTL_SECONDS),
             (Some(Duration::ZERO), 0),
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_notification_is_sent_with_a_key_of_its_own() {
+    fn every_notification_has_its_own_idempotency_key() {
         let (first, second) = (item(None).idempotency_key, item(None).idempotency_key);
         assert!(first.is_some() && first != second);
         let given = NewNotification {

@@ -1,4 +1,4 @@
-//! Where the server is.
+//! The URL of the server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use http::uri::{Authority, Scheme};
 
 use crate::error::Error;
 
-/// The URL of a Presence server, such as `https://presence.example`: a host, and where need be a port and a path before the
-/// server's own. `http` is for development.
+/// The URL of a Presence server, such as `https://presence.example`: a host, and optionally a port
+/// and a path prefix. `http` is for development.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     secure: bool,
@@ -18,28 +18,28 @@ pub struct ServerUrl {
 }
 
 impl ServerUrl {
-    /// Whether it is `https`.
+    /// Returns true if the scheme is `https`.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The URL of a WebSocket below the server's path, such as `/presence`.
+    /// Returns the URL of a WebSocket with a path such as `/presence`.
     pub(crate) fn socket(&self, path: &str) -> Result<Uri, Error> {
-        self.below(if self.secure { "wss" } else { "ws" }, path)
+        self.url(if self.secure { "wss" } else { "ws" }, path)
     }
 
-    /// The URL of a REST call below the server's path, such as `/session`, with its query.
+    /// Returns the URL of a REST call with a path such as `/session` and its query.
     pub(crate) fn rest(&self, path: &str) -> Result<Uri, Error> {
-        self.below(if self.secure { "https" } else { "http" }, path)
+        self.url(if self.secure { "https" } else { "http" }, path)
     }
 
-    fn below(&self, scheme: &str, path: &str) -> Result<Uri, Error> {
+    fn url(&self, scheme: &str, path: &str) -> Result<Uri, Error> {
         Uri::builder()
             .scheme(scheme)
             .authority(self.authority.clone())
             .path_and_query(format!("{}{path}", self.prefix))
             .build()
-            .map_err(|error| Error::InvalidArgument(format!("no URL can be made: {error}")))
+            .map_err(|error| Error::InvalidArgument(format!("the URL is not valid: {error}")))
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
+    fn an_invalid_server_url_is_refused() {
         for given in [
             "",
             "presence.example",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_and_calls_lie_below_the_path() {
+    fn the_urls_of_sockets_and_calls_have_the_path_prefix() {
         let url: ServerUrl = "https://presence.example/below".parse().unwrap();
         assert_eq!(url.socket("/presence").unwrap(), "wss://presence.example/below/presence");
         assert_eq!(url.rest("/grants?a=b").unwrap(), "https://presence.example/below/grants?a=b");

@@ -1,74 +1,46 @@
-//! What a channel is doing, and how it can end.
+//! The state of a channel, and of the app that it belongs to.
 
-use std::fmt;
 use std::time::Duration;
 
 use presence_protocol::ApiError;
 
 use crate::credential::CredentialReason;
+use crate::end_reason::EndReason;
 use crate::error::Error;
 
-/// What a channel is doing at the moment.
+/// The state of a channel.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// On its way to the server: the how-manieth time since it was last connected, from 1.
+    /// The channel is connecting to the server.
     Connecting {
-        /// From 1.
+        /// The number of this attempt since the channel was last connected, from 1.
         attempt: u32,
     },
-    /// The server has accepted the credential, and both sides can speak.
+    /// The server has accepted the credential, and both sides can send.
     Connected,
-    /// Without a connection; comes back by itself.
+    /// The channel is not connected, and reconnects by itself.
     Waiting {
-        /// Why it is not connected.
+        /// The reason for which it is not connected.
         reason: Error,
-        /// After which time it tries again.
+        /// The time until the next attempt.
         retry_in: Duration,
     },
-    /// Without a connection until a credential is given.
+    /// The channel is not connected, and waits until a credential is given.
     CredentialWanted(CredentialReason),
-    /// A fresh credential was refused, or the token source has none: nothing happens until another one is given.
+    /// The server refused a fresh credential, or the credential provider has none. The channel
+    /// waits until another one is given.
     SignedOut(ApiError),
-    /// Over, for good.
+    /// The channel has ended for good.
     Ended(EndReason),
 }
 
-/// How a channel ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// This application closed it.
-    Closed,
-    /// A newer connection of the same device has taken over: close code 4001.
-    Replaced,
-    /// The user ended this device, or erased the account: 4005.
-    EndedByUser,
-    /// The Application was deactivated or removed, or its key revoked: 4004.
-    ApplicationClosed,
-    /// Server and client do not understand each other, so that coming back would not help.
-    Incompatible(String),
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "it was closed by this application",
-            Self::Replaced => "a newer connection of the same device has taken over",
-            Self::EndedByUser => "the user ended this device",
-            Self::ApplicationClosed => {
-                "the application was deactivated or removed, or its key revoked"
-            }
-            Self::Incompatible(reason) => reason,
-        })
-    }
-}
-
-/// Whether a phone app is in front of the user.
+/// The visibility of a phone app to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppVisibility {
-    /// In front: the connection is checked at once, and a wait for the next attempt is cut short.
+    /// The app is in front of the user. The channel checks the connection at once, and shortens
+    /// a wait for the next attempt.
     Foreground,
-    /// Not in front: the connection is kept with as few signs of life as it needs.
+    /// The app is not in front of the user. The channel sends half as many pings.
     Background,
 }

@@ -1,35 +1,38 @@
-//! How long everything may take.
+//! The time limits of channels and calls.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// The times of a channel. The defaults are right for phones and back ends; tests want shorter ones.
+/// The time limits of a channel. The defaults suit phones and back ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// The most that is waited before the first attempt to come back: 1 s. It doubles with each failure, and the wait is a
-    /// random part of it (full jitter).
+    /// The limit of the wait before the first reconnect; by default 1 s. It doubles with each
+    /// failure, and the wait is a random part of it (full jitter).
     pub backoff_floor: Duration,
-    /// The most that is ever waited before an attempt, unless the server asks for more: 60 s.
+    /// The maximum wait before an attempt, unless the server asks for more; by default 60 s.
     pub backoff_ceiling: Duration,
-    /// After how long a connection the failures before it are forgotten: 30 s.
+    /// The duration of a connection after which earlier failures are forgotten; by default 30 s.
     pub stable_after: Duration,
-    /// After how long a silence the server is asked for a sign of life: 30 s. A server silent for twice as long is gone.
+    /// The silence of the server after which a ping is sent; by default 30 s. After twice as long
+    /// the connection is lost.
     pub heartbeat: Duration,
-    /// How long a connection with its handshakes and its first answer may take: 10 s.
+    /// The time limit of connecting, with the handshakes and the first reply; by default 10 s.
     pub connect_timeout: Duration,
-    /// How long a request may take, over reconnects: 30 s.
+    /// The time limit of a request, including reconnects; by default 30 s.
     pub request_timeout: Duration,
-    /// How long a sign of life may take once the network has changed or the app came to the foreground: 5 s.
+    /// The time limit of the reply to a ping after a change of the network, or after the app came
+    /// to the foreground; by default 5 s.
     pub probe_timeout: Duration,
 }
 
-/// The times of a channel lie between these, so that none is a busy loop and none is beyond what a clock can count.
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_hours(24 * 365);
+/// The minimum of a time limit, so that no loop is busy.
+const MIN: Duration = Duration::from_millis(1);
+/// The maximum of a time limit, so that no deadline overflows.
+const MAX: Duration = Duration::from_hours(24 * 365);
 
 impl Timing {
-    /// Refuses times that no channel can keep.
+    /// Checks that each time limit is between the minimum and the maximum.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (name, time) in [
             ("backoff_floor", self.backoff_floor),
@@ -39,8 +42,8 @@ impl Timing {
             ("request_timeout", self.request_timeout),
             ("probe_timeout", self.probe_timeout),
         ] {
-            if !(SHORTEST..=LONGEST).contains(&time) {
-                let reason = format!("{name} must lie between a millisecond and a year");
+            if !(MIN..=MAX).contains(&time) {
+                let reason = format!("{name} must be between a millisecond and a year");
                 return Err(Error::InvalidArgument(reason));
             }
         }
@@ -67,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_that_would_be_a_busy_loop_or_beyond_the_clock_is_refused() {
+    fn a_time_limit_that_is_too_short_or_too_long_is_refused() {
         assert_eq!(Timing::default().check(), Ok(()));
         for heartbeat in [Duration::ZERO, Duration::MAX] {
             assert!(Timing { heartbeat, ..Timing::default() }.check().is_err());

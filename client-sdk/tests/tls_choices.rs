@@ -1,7 +1,10 @@
-//! Whom the SDK trusts and who does its cryptography, under whatever features it was built with: `tests/run` builds it with the
-//! defaults, and with the others.
+//! The trusted certificate authorities and the cryptography provider of the SDK, with any cargo
+//! features. `tests/run` builds it with the default features and with the others.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, though not in functions marked so")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not in functions that are marked as tests"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +21,12 @@ use tokio_rustls::TlsAcceptor;
 const BUSY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
-async fn ones_own_authority_is_trusted_whatever_else_is() {
+async fn an_added_root_certificate_is_trusted_with_all_features() {
     let server = TlsServer::start().await;
     let tls = Tls::default().with_root_certificate(server.root.der().to_vec());
     assert_eq!(sign_in(server.address, &tls).await.errno(), Some(Errno::SlowDown));
-    let stranger = TlsServer::start().await;
-    let error = sign_in(stranger.address, &tls).await;
+    let other = TlsServer::start().await;
+    let error = sign_in(other.address, &tls).await;
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
 }
 
@@ -37,15 +40,15 @@ mod platform {
 
     use super::*;
 
-    /// In a process with this variable the test is the client of the server at the address that it tells.
+    /// The variable with the address of the server, in a process in which the test is the client.
     const SERVER: &str = "PRESENCE_TEST_TLS_SERVER";
 
     #[tokio::test]
     #[expect(
         clippy::disallowed_methods,
-        reason = "a process for itself is told so by its environment"
+        reason = "the client process gets the address by its environment"
     )]
-    async fn whom_the_platform_trusts_is_trusted_and_nobody_else() {
+    async fn only_the_certificate_authorities_of_the_platform_are_trusted() {
         if let Ok(address) = std::env::var(SERVER) {
             let error = sign_in(address.parse().unwrap(), &Tls::default()).await;
             assert_eq!(error.errno(), Some(Errno::SlowDown), "{error:?}");
@@ -54,16 +57,19 @@ mod platform {
         let (server, other) = (TlsServer::start().await, TlsServer::start().await);
         let trusting = client(&server, &server.root).await;
         assert!(trusting.status.success(), "{}", String::from_utf8_lossy(&trusting.stdout));
-        assert!(!client(&server, &other.root).await.status.success(), "it trusts anybody");
+        assert!(!client(&server, &other.root).await.status.success(), "any certificate is trusted");
     }
 
-    /// This test as a client, on a platform that trusts one root.
+    /// Runs this test as a client, on a platform that trusts one root certificate.
     async fn client(server: &TlsServer, root: &rcgen::Certificate) -> Output {
         let mut roots = NamedTempFile::new().unwrap();
         roots.write_all(root.pem().as_bytes()).unwrap();
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "platform::whom_the_platform_trusts_is_trusted_and_nobody_else"])
-            // Where OpenSSL, and whoever follows its custom, looks for what the administrator trusts.
+            .args([
+                "--exact",
+                "platform::only_the_certificate_authorities_of_the_platform_are_trusted",
+            ])
+            // The file of trusted certificates of OpenSSL, which other libraries read too.
             .env("SSL_CERT_FILE", roots.path())
             .env_remove("SSL_CERT_DIR")
             .env(SERVER, server.address.to_string())
@@ -79,7 +85,7 @@ async fn sign_in(address: SocketAddr, tls: &Tls) -> Error {
     api.sign_in(assertion, Scope::Device).await.unwrap_err()
 }
 
-/// A server that is busy for everybody who trusts it, so that whoever hears so has come through TLS.
+/// A server that answers every request with status 429. A client that gets it trusts the server.
 struct TlsServer {
     address: SocketAddr,
     root: rcgen::Certificate,
@@ -92,14 +98,14 @@ impl TlsServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut task = JoinSet::new();
-        task.spawn(answer(listener, TlsAcceptor::from(Arc::new(config))));
+        task.spawn(serve(listener, TlsAcceptor::from(Arc::new(config))));
         Self { address, root, _task: task }
     }
 }
 
-async fn answer(listener: TcpListener, acceptor: TlsAcceptor) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
     while let Ok((client, _)) = listener.accept().await {
-        // A client that does not trust us ends the handshake.
+        // A client that does not trust the server ends the handshake.
         let Ok(mut client) = acceptor.accept(client).await else { continue };
         let mut request = [0; 4096];
         let _ = client.read(&mut request).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use presence_core::Clock;
 use presence_identity::DevIssuer;
 use presence_identity::browserid::{
     Algorithm, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy, Reach,
@@ -22,11 +23,12 @@ pub(crate) fn verifier(
     settings: &Settings,
     audiences: Vec<Audience>,
     dev_issuer: Option<&DevIssuer>,
+    clock: Arc<dyn Clock>,
 ) -> Result<BrowserId, SetUpError> {
     let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
     // Comes first, so that no host is asked about its domain.
     sources.extend(dev_issuer.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
-    if let Some(discovery) = discovery(settings)? {
+    if let Some(discovery) = discovery(settings, clock)? {
         sources.push(Arc::new(discovery));
     }
     Ok(BrowserId::new(Arc::new(FirstOf::new(sources)), audiences, policy(settings)))
@@ -37,7 +39,10 @@ pub(crate) fn verifier(
 /// # Errors
 ///
 /// If the HTTP client cannot be set up.
-pub(crate) fn discovery(settings: &Settings) -> Result<Option<Discovery>, SetUpError> {
+pub(crate) fn discovery(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Discovery>, SetUpError> {
     let open = match settings.browserid_discovery {
         BrowserIdDiscovery::Off => return Ok(None),
         BrowserIdDiscovery::AllowListed => false,
@@ -46,7 +51,8 @@ pub(crate) fn discovery(settings: &Settings) -> Result<Option<Discovery>, SetUpE
     let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
     let limits = Limits { total: FETCH_TIMEOUT, ..Limits::default() };
     let client = GuardedClient::with_limits(options, limits)?;
-    Ok(Some(Discovery::new(client, Reach { listed: settings.browserid_hosts(), open })))
+    let reach = Reach { listed: settings.browserid_hosts(), open };
+    Ok(Some(Discovery::new(client, reach, clock)))
 }
 
 fn policy(settings: &Settings) -> Policy {
@@ -73,6 +79,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::net::TcpListener;
 
+    use presence_core::ManualClock;
     use presence_identity::browserid::{NoAnswer, Question};
 
     use super::*;
@@ -84,7 +91,8 @@ mod tests {
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
         let settings =
             Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
-        let discovery = discovery(&settings).unwrap().unwrap();
+        let clock = Arc::<ManualClock>::default();
+        let discovery = discovery(&settings, clock).unwrap().unwrap();
         let question = Question { host: &host, domain: &host, client: None };
         assert_eq!(discovery.document(question).await, Err(NoAnswer::Unreachable));
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");

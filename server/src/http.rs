@@ -26,10 +26,10 @@ pub(crate) mod build_info;
 mod credential;
 mod error_response;
 mod finish;
-mod form;
 mod operation_error;
 mod request_context;
 mod tag;
+mod unread_body;
 mod views;
 
 #[cfg(test)]
@@ -49,15 +49,15 @@ use crate::route_table::{RouteTable, SharedEndpoint};
 use self::api::Api;
 use self::documents::OpenApiText;
 use self::finish::{AllowedMethods, FinishResponse};
+use self::unread_body::SealBody;
 
 pub(crate) use self::api::swagger_ui_page;
-pub(crate) use self::body::text as read_body;
+pub(crate) use self::body::{FORM, text as read_body};
 pub(crate) use self::credential::AuthenticatedRequest;
 pub(crate) use self::development::dev_assertion;
 pub(crate) use self::error_response::ErrorResponse;
 pub use self::errors_markdown::errors_markdown;
 pub(crate) use self::finish::accepts_html;
-pub(crate) use self::form::FORM;
 pub use self::openapi::document;
 pub(crate) use self::request_context::{RequestContext, session_cookie};
 
@@ -74,8 +74,8 @@ pub fn routes(
         .into_route()
         .with(CatchPanic::new().with_handler(|_| ErrorResponse::from(Errno::Internal).response()))
         .data(OpenApiText(document))
-        .data(context);
-    FinishResponse::new(calls, allowed)
+        .data(Arc::clone(&context));
+    FinishResponse::new(SealBody::new(calls, context), allowed)
 }
 
 /// Returns an error as the response of an endpoint outside of these routes, which supports GET only.

@@ -91,8 +91,13 @@ impl RunningServer {
         let oidc = oidc::verifier(&settings).map_err(start_error)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let verifier =
-            setup::verifier(&settings, &own_origins, dev_issuer.as_ref(), oidc.as_ref())?;
+        let verifier = setup::verifier(
+            &settings,
+            &own_origins,
+            dev_issuer.as_ref(),
+            oidc.as_ref(),
+            Arc::clone(&clock),
+        )?;
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(verifier),

@@ -8,13 +8,14 @@ mod descriptions;
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use presence_protocol::Errno;
 use presence_service::PresenceService;
+use presence_service::clock::Stopwatch;
 use tokio_util::sync::CancellationToken;
 
 /// The upper bounds of most histograms, in seconds.
@@ -81,7 +82,7 @@ impl ChannelMeter {
     /// Counts a received frame, and records the time that the work on it takes.
     pub(crate) fn record_frame(&self, work: impl FnOnce()) {
         self.received.increment(1);
-        let started = Instant::now();
+        let started = Stopwatch::start();
         work();
         self.frame_seconds.record(started.elapsed().as_secs_f64());
     }
@@ -236,7 +237,7 @@ mod tests {
         let exporter = MetricsExporter(recorder.handle());
         let histogram = metrics::with_local_recorder(&recorder, || histogram!("work_seconds"));
         let sum_up = || {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             exporter.0.run_upkeep();
             started.elapsed()
         };

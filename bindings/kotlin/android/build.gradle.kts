@@ -35,7 +35,8 @@ dependencies {
     implementation("androidx.annotation:annotation:1.9.1")
 }
 
-// cargo install cargo-ndk; rustup target add aarch64-linux-android armv7-linux-androideabi x86_64-linux-android
+// cargo install cargo-ndk; rustup target add aarch64-linux-android armv7-linux-androideabi
+// x86_64-linux-android
 val buildRust by tasks.registering(Exec::class) {
     workingDir("../../..")
     commandLine(

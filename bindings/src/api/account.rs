@@ -35,7 +35,7 @@ pub struct GrantInfo {
     pub name: String,
     /// The domain of the Application.
     pub domain: String,
-    /// True if the user has paused the grant. The Application then sees the user as offline.
+    /// Is true if the user has paused the grant. The Application then sees the user as offline.
     pub paused: bool,
     /// The time when it was created: milliseconds since 1970 UTC.
     pub granted_at_ms: i64,
@@ -70,7 +70,7 @@ pub struct DeviceInfo {
     pub status: PresenceStatus,
     /// The status text.
     pub message: Option<String>,
-    /// True if it is connected. Otherwise its presence is kept for a grace time.
+    /// Is true if it is connected. Otherwise its presence is kept for a grace time.
     pub connected: bool,
     /// The time when it connected: milliseconds since 1970 UTC.
     pub since_ms: i64,

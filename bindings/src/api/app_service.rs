@@ -16,7 +16,7 @@ pub struct PresencePage {
     pub presence: Vec<PresenceUpdate>,
     /// The argument `after` for the next page, if there is one.
     pub next: Option<String>,
-    /// True if the server was restarted a short time ago, and devices may still reconnect. Users
+    /// Is true if the server was restarted a short time ago, and devices may still reconnect. Users
     /// who are missing in the list may then be online.
     pub warming_up: bool,
 }

@@ -15,25 +15,26 @@ use crate::request::RequestId;
 /// The WebSocket subprotocol of batched, resumable updates.
 pub const SUBPROTOCOL: &str = "presence.v1";
 
-/// One frame from an AppService.
+/// A request from an AppService.
 #[derive(Debug, PartialEq)]
 pub struct AppServiceRequest {
-    /// Repeated by the reply.
+    /// The id, which the reply repeats.
     pub id: Option<RequestId>,
-    /// What it wants.
+    /// The command.
     pub command: AppServiceCommand,
 }
 
-/// What an AppService wants.
+/// A command of an AppService.
 #[derive(PartialEq)]
 pub enum AppServiceCommand {
-    /// Prove which Application speaks.
+    /// Authenticates the AppService.
     Auth(AppServiceAuth),
-    /// Send live notifications, answered with a list of results.
+    /// Sends live notifications. The reply is a list of results.
     Notify(Vec<Result<NotifyItem, ApiError>>),
-    /// Send one live notification, in the form of 2013: a fault in it refuses the frame.
+    /// Sends one live notification, in the form of the first Presence documents. An error in it
+    /// refuses the frame.
     NotifyOne(NotifyItem),
-    /// Ask for the present statuses; an entry that cannot be a PUID stays as it was given.
+    /// Reads the present statuses. An entry that is not a valid PUID is kept as text.
     Query(Vec<Result<Puid, String>>),
 }
 
@@ -48,33 +49,34 @@ impl std::fmt::Debug for AppServiceCommand {
     }
 }
 
-/// The proof of an AppService, and how it wants to be served.
+/// The credential of an AppService, and its options.
 #[derive(Default, PartialEq)]
 pub struct AppServiceAuth {
-    /// The API key; absent where the upgrade request bore it.
+    /// The API key; absent if the upgrade request has it.
     pub key: Option<String>,
-    /// Where to resume.
+    /// The cursor at which to resume.
     pub cursor: Option<String>,
-    /// Whether receipts are wanted.
+    /// Set if the server sends receipts.
     pub receipts: bool,
 }
 
-/// One live notification to be sent.
+/// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifyItem {
-    /// To whom.
+    /// The user.
     pub uid: Puid,
     /// The text.
     pub message: String,
-    /// Empty, or the URL to open.
+    /// The URL to open, or empty.
     pub action: String,
-    /// How long it may wait, in seconds; 0 means "only if a device is connected now".
+    /// The seconds for which it may wait; 0 means that it is dropped unless a device is connected
+    /// now.
     pub ttl: u32,
-    /// The same key within 24 h is answered as the first time.
+    /// The idempotency key: the same key within 24 hours gets the result of the first time.
     pub idempotency_key: Option<String>,
 }
 
-/// One item of a `notify`, as its fields stand in the JSON text.
+/// An item of a `notify`, with the JSON texts of its fields.
 #[derive(Deserialize)]
 pub struct RawNotifyItem<'a> {
     #[serde(borrow)]
@@ -102,17 +104,17 @@ struct RawAppServiceRequest<'a> {
     uids: Option<&'a RawValue>,
 }
 
-/// Reads a frame.
+/// Parses a request.
 ///
 /// # Errors
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
 pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
-    let raw: RawAppServiceRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
-    let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
+    let raw: RawAppServiceRequest<'_> = field::object(text).map_err(|error| (error, None))?;
+    let id = field::request_id(raw.id).map_err(|error| (error, None))?;
     match command(&raw) {
         Ok(command) => Ok(AppServiceRequest { id, command }),
-        Err(ko) => Err((ko, id)),
+        Err(error) => Err((error, id)),
     }
 }
 
@@ -144,11 +146,11 @@ fn notify(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError>
     items(list.get()).map(AppServiceCommand::Notify)
 }
 
-/// Reads the list of a `notify`, each item by itself.
+/// Parses the list of a `notify`, each item by itself.
 ///
 /// # Errors
 ///
-/// `invalid_field` where it is not a list, `too_large` where it holds more than 500.
+/// `invalid_field` if it is not a list, `too_large` if it has more than 500 items.
 pub fn items(json: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiError> {
     let items: Vec<&RawValue> = serde_json::from_str(json)
         .map_err(|_| field::invalid("notifications", "a list of objects"))?;
@@ -209,35 +211,39 @@ fn query(raw: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
     Ok(AppServiceCommand::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))
 }
 
-/// The reply to `auth`.
+/// Returns the reply to `auth`.
 pub fn auth_ok(id: Option<&RequestId>) -> String {
     reply("auth", id, &EmptyBody {})
 }
 
-/// What became of one notification.
+/// A notification that was queued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueuedNotification {
-    /// The name of the notification, which receipts carry.
+    /// The id of the notification, which its receipt repeats.
     pub id: NotificationId,
-    /// How many wait for this user of this Application, this one counted.
+    /// The number of notifications that wait for this user of this Application, with this one.
     pub queue_size: u32,
 }
 
-/// The reply to `notify`: one entry an item, in order; `queue_size` is the largest.
+/// Returns the reply to `notify`: one entry for each item, in order. `queue_size` is the largest.
 pub fn notify_ok(
     id: Option<&RequestId>,
     results: &[Result<QueuedNotification, ApiError>],
 ) -> String {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct NotifyOkBody<'a> {
         queue_size: u32,
         results: Vec<NotifyResult<'a>>,
     }
     let queue_size = results.iter().flatten().map(|queued| queued.queue_size).max().unwrap_or(0);
-    reply("notify", id, &Body { queue_size, results: results.iter().map(NotifyResult).collect() })
+    reply(
+        "notify",
+        id,
+        &NotifyOkBody { queue_size, results: results.iter().map(NotifyResult).collect() },
+    )
 }
 
-/// One entry of the `results` of a `notify`, as JSON.
+/// An entry of the `results` of a `notify`, as JSON.
 pub struct NotifyResult<'a>(pub &'a Result<QueuedNotification, ApiError>);
 
 impl Serialize for NotifyResult<'_> {
@@ -249,18 +255,18 @@ impl Serialize for NotifyResult<'_> {
                 map.serialize_entry("queue_size", &queued.queue_size)?;
                 map.serialize_entry("id", &queued.id)?;
             }
-            Err(ko) => ko.entries(&mut map)?,
+            Err(error) => error.entries(&mut map)?,
         }
         map.end()
     }
 }
 
-/// One entry of the reply to `query`: the presence, or why there is none.
+/// An entry of the reply to `query`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum QueryResult {
-    /// What the Application may know.
+    /// The presence of the user.
     Known(PresenceUpdate),
-    /// No such PUID of this Application; the text is the one that was asked for.
+    /// The Application has no such PUID. The text is that of the request.
     Unknown(String),
 }
 
@@ -278,49 +284,49 @@ impl Serialize for QueryResult {
     }
 }
 
-/// The reply to `query`: one entry a PUID, in order.
+/// Returns the reply to `query`: one entry for each PUID, in order.
 pub fn query_ok(id: Option<&RequestId>, presence: &[QueryResult]) -> String {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct QueryOkBody<'a> {
         presence: &'a [QueryResult],
     }
-    reply("query", id, &Body { presence })
+    reply("query", id, &QueryOkBody { presence })
 }
 
-/// What finally became of a notification.
+/// The final state of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// Written to a device that does not acknowledge.
+    /// It was written to a device that does not acknowledge notifications.
     Delivered,
-    /// Acknowledged by a device.
+    /// A device has acknowledged it.
     Acked,
-    /// Its time ran out.
+    /// Its time to live has passed.
     Expired,
-    /// The queue was full, or it was for now only and no device was there.
+    /// The queue was full, or no device was connected and its time to live is 0.
     Dropped,
-    /// The grant was revoked.
+    /// The user has revoked the grant.
     Revoked,
 }
 
-/// The one final word on a notification.
+/// The receipt of a notification. There is one for each notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Which notification.
+    /// The notification.
     pub id: NotificationId,
-    /// To whom it was sent.
+    /// The user.
     pub uid: Puid,
-    /// What became of it.
+    /// The final state.
     pub state: ReceiptState,
 }
 
-/// A frame of the stream of `presence.v1`.
+/// A frame of the stream of `presence.v1`, as the server writes it.
 #[derive(Debug, Default, Serialize)]
 pub struct StreamFrameRef<'a> {
-    /// A page of a snapshot.
+    /// Set for a page of a snapshot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub snapshot: bool,
-    /// What came before is lost: forget it.
+    /// Set if updates before this frame may have been missed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gap: bool,
     /// The updates.
@@ -329,22 +335,22 @@ pub struct StreamFrameRef<'a> {
     /// The receipts.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub receipts: &'a [Receipt],
-    /// Everything up to here is reflected.
+    /// The cursor: all updates up to this point are contained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<&'a str>,
-    /// Further pages follow.
+    /// Set if further pages follow.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
 
 impl StreamFrameRef<'_> {
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn to_json(&self) -> String {
         to_json(self)
     }
 }
 
-/// One update in the form of 2013: one a frame.
+/// Returns a frame with one update, in the form of the first Presence documents.
 pub fn single_update(update: &PresenceUpdate) -> String {
     to_json(update)
 }
@@ -366,7 +372,7 @@ fn reply(action: &'static str, id: Option<&RequestId>, body: &impl Serialize) ->
 }
 
 fn to_json(frame: &impl Serialize) -> String {
-    // Frames hold only texts and numbers under text keys, which always serialise.
+    // Frames hold only texts and numbers under text keys, which can always be serialised.
     serde_json::to_string(frame).unwrap_or_default()
 }
 

@@ -1,15 +1,15 @@
-//! The registry of close codes: why a socket was closed, and whether to come back.
+//! The registry of close codes: the reasons for which a socket is closed, and whether to reconnect.
 
-/// Whether a client may come back after a close.
+/// The advice to a client whose socket was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconnectAdvice {
-    /// Yes, after a random wait.
+    /// Reconnect after a random wait.
     WithJitter,
-    /// Yes, backing off.
+    /// Reconnect with an exponential backoff.
     WithBackoff,
-    /// Not until it has other credentials.
+    /// Reconnect only with a new credential.
     WithNewCredential,
-    /// Not by itself.
+    /// Do not reconnect automatically.
     Never,
 }
 
@@ -23,15 +23,15 @@ macro_rules! registry {
         }
 
         impl CloseCode {
-            /// All entries, by number.
+            /// All entries, in ascending order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The number on the wire.
+            /// Returns the number on the wire.
             pub const fn number(self) -> u16 {
                 self as u16
             }
 
-            /// The entry of a number, if the registry has it.
+            /// Returns the entry with a number, if there is one.
             pub const fn from_number(number: u16) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$variant),)+
@@ -39,21 +39,21 @@ macro_rules! registry {
                 }
             }
 
-            /// The reason in the close frame.
+            /// Returns the reason in the close frame.
             pub const fn reason(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// Whether the client may come back.
+            /// Returns the advice to the client.
             pub const fn reconnect_advice(self) -> ReconnectAdvice {
                 match self {
                     $(Self::$variant => ReconnectAdvice::$back,)+
                 }
             }
 
-            /// What it means, for the documents.
+            /// Returns the meaning, for the documentation.
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+),)+
@@ -64,9 +64,9 @@ macro_rules! registry {
 }
 
 registry! {
-    /// Normal end.
+    /// The connection ended normally.
     Normal = 1000, "normal", Never;
-    /// The server drains, or the client leaves.
+    /// The server shuts down, or the client leaves.
     GoingAway = 1001, "going_away", WithJitter;
     /// A binary frame was sent.
     Unsupported = 1003, "binary_not_supported", Never;
@@ -76,19 +76,19 @@ registry! {
     TooLarge = 1009, "too_large", Never;
     /// The server restarts.
     Restart = 1012, "restart", WithBackoff;
-    /// The server or the user's set of sockets is full, or it cannot be told now who is there.
+    /// The server or the user has too many sockets, or the presence cannot be loaded now.
     TryAgainLater = 1013, "try_again_later", WithBackoff;
-    /// A newer connection of the same device has taken over.
+    /// A newer connection of the same device has replaced this one.
     Replaced = 4001, "replaced", Never;
-    /// Nothing was said in time after connecting.
+    /// No frame arrived in time after connecting.
     Silent = 4002, "silent", WithJitter;
-    /// Not authorised, or not any more.
+    /// The client is not authorised, or not any more.
     NotAuthorised = 4003, "not_authorised", WithNewCredential;
     /// The Application was deactivated or removed, or its key revoked.
     ApplicationClosed = 4004, "application_closed", Never;
-    /// The user ended this device, or erased the account.
+    /// The user ended this device, or deleted the account.
     EndedByUser = 4005, "ended_by_user", Never;
-    /// Ignored `slow_down`, or reads too slowly.
+    /// The client ignored `slow_down`, or reads too slowly.
     TooSlowOrTooFast = 4008, "slow_down_ignored_or_reads_too_slowly", WithBackoff;
 }
 

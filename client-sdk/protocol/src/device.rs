@@ -14,27 +14,28 @@ use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
 use crate::time::UnixMillis;
 
-/// One frame from a device.
+/// A request from a device.
 #[derive(Debug, PartialEq)]
 pub struct DeviceRequest {
-    /// Repeated by the reply.
+    /// The id, which the reply repeats.
     pub id: Option<RequestId>,
-    /// Who speaks, where the frame says so.
+    /// The fields that authenticate the device, if the frame has them.
     pub auth: DeviceAuth,
-    /// What it wants.
+    /// The command.
     pub command: DeviceCommand,
 }
 
-/// What a frame says about who speaks; the first frame of a connection must prove it.
+/// The fields of a frame that authenticate a device. The first frame of a connection must have a
+/// proof.
 #[derive(Default, PartialEq)]
 pub struct DeviceAuth {
-    /// The e-mail that the assertion is said to prove.
+    /// The e-mail address that the assertion is expected to prove.
     pub email: Option<String>,
     /// The proof.
     pub proof: Option<Proof>,
     /// The name of the device.
     pub device: Option<DeviceName>,
-    /// Whether the device acknowledges notifications.
+    /// Set if the device acknowledges notifications.
     pub acks: Option<bool>,
 }
 
@@ -47,23 +48,23 @@ impl std::fmt::Debug for DeviceAuth {
     }
 }
 
-/// A proof of who speaks.
+/// A proof of the user's identity.
 #[derive(PartialEq)]
 pub enum Proof {
     /// An identity assertion.
     Assertion(String),
-    /// A bearer token of a session.
+    /// The bearer token of a session.
     Token(String),
 }
 
-/// What a device wants.
+/// A command of a device.
 #[derive(Debug, PartialEq)]
 pub enum DeviceCommand {
-    /// StatusReport a status.
+    /// Reports a status.
     Status(StatusReport),
-    /// From now on only these Applications see this device.
+    /// Sets the only Applications that see this device from now on.
     Visibility(Vec<AppId>),
-    /// These notifications were taken.
+    /// Acknowledges notifications.
     Ack(Vec<NotificationId>),
 }
 
@@ -74,7 +75,7 @@ pub struct StatusReport {
     pub status: Status,
     /// The status text.
     pub message: Option<StatusText>,
-    /// Only these Applications see this one update.
+    /// The only Applications that see this update.
     pub application_ids: Option<Vec<AppId>>,
 }
 
@@ -94,7 +95,7 @@ struct RawDeviceRequest<'a> {
     ids: Option<&'a RawValue>,
 }
 
-/// Reads a frame.
+/// Parses a request.
 ///
 /// # Errors
 ///
@@ -104,15 +105,15 @@ pub fn parse(text: &str) -> Result<DeviceRequest, RejectedRequest> {
 }
 
 fn parse_fields(text: &str) -> Result<DeviceRequest, RejectedRequest> {
-    let raw: RawDeviceRequest<'_> = field::object(text).map_err(|ko| (ko, None))?;
-    let id = field::request_id(raw.id).map_err(|ko| (ko, None))?;
+    let raw: RawDeviceRequest<'_> = field::object(text).map_err(|error| (error, None))?;
+    let id = field::request_id(raw.id).map_err(|error| (error, None))?;
     match read(&raw) {
         Ok((auth, command)) => Ok(DeviceRequest { id, auth, command }),
-        Err(ko) => Err((ko, id)),
+        Err(error) => Err((error, id)),
     }
 }
 
-/// The frame that comes most often, read in one go: a status, and hardly more.
+/// The most frequent frame: a status without authentication. It is parsed in one step.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainStatus<'a> {
@@ -123,8 +124,8 @@ struct PlainStatus<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-/// Reads a plain status. `None` where it is anything else, or where something is wrong with it: to say what, it is read field by
-/// field.
+/// Parses a plain status. Returns `None` for any other frame and for an invalid one, which is then
+/// parsed field by field to find the error.
 fn parse_plain(text: &str) -> Option<DeviceRequest> {
     if !text.starts_with('{') {
         return None;
@@ -181,7 +182,7 @@ fn application_ids(raw: RawField<'_>) -> Result<Option<Vec<AppId>>, ApiError> {
 
 fn auth(raw: &RawDeviceRequest<'_>) -> Result<DeviceAuth, ApiError> {
     let assertion: Option<String> = field::optional("assertion", raw.assertion, "a text")?;
-    // Clients of 2013 send a `token` of their own beside the assertion; it means nothing.
+    // Clients of 2013 send a `token` of their own with the assertion. It has no meaning.
     let proof = match assertion {
         Some(assertion) => Some(Proof::Assertion(assertion)),
         None => field::optional("token", raw.token, "a text").unwrap_or(None).map(Proof::Token),
@@ -194,10 +195,10 @@ fn auth(raw: &RawDeviceRequest<'_>) -> Result<DeviceAuth, ApiError> {
     })
 }
 
-/// The reply to a frame that was taken.
+/// The reply to a request that was accepted.
 pub const OK: &str = r#"{"result":"OK"}"#;
 
-/// The reply to a frame that was taken, with its `id`.
+/// Returns the reply to a request that was accepted, with its `id`.
 pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
     #[derive(Serialize)]
     struct Ok<'a> {
@@ -210,24 +211,24 @@ pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
     }
 }
 
-/// A live notification as a device gets it.
+/// A live notification, as a device gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveNotification {
-    /// The Application's name, set by the server.
+    /// The name of the Application, set by the server.
     pub source: String,
     /// The text.
     pub message: String,
-    /// Empty, or the URL to open.
+    /// The URL to open, or empty.
     pub action: String,
     /// The Application.
     pub appid: AppId,
-    /// The name of this notification, for acknowledging it.
+    /// The id of the notification, for its acknowledgement.
     pub id: NotificationId,
-    /// When it was accepted, in milliseconds since 1970 UTC.
+    /// The time at which the server accepted the notification.
     pub sent_at: UnixMillis,
 }
 
-/// The frame that carries notifications.
+/// Returns the frame with notifications.
 pub fn notifications<'a>(items: impl IntoIterator<Item = &'a LiveNotification>) -> String {
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -236,13 +237,13 @@ pub fn notifications<'a>(items: impl IntoIterator<Item = &'a LiveNotification>) 
     to_json(&Frame { notifications: items.into_iter().collect() })
 }
 
-/// The frame that tells a device to send a fresh assertion within so many seconds.
+/// Returns the frame that announces the end of the session in a number of seconds.
 pub fn expires_in(seconds: u64) -> String {
     format!(r#"{{"expires_in":{seconds}}}"#)
 }
 
 fn to_json(frame: &impl Serialize) -> String {
-    // Frames hold only texts and numbers under text keys, which always serialise.
+    // Frames hold only texts and numbers under text keys, which can always be serialised.
     serde_json::to_string(frame).unwrap_or_default()
 }
 

@@ -1,17 +1,17 @@
-//! The registry of errors: number, name, HTTP status, and whether trying again helps.
+//! The registry of errors: number, name, HTTP status, and whether to try again.
 //!
-//! Documents, the REST API and the SDK's error enums are made from this table.
+//! The documentation, the REST API and the error enums of the bindings are generated from it.
 
 use std::fmt;
 
-/// Whether and when a refused call may be made again.
+/// The advice to a client whose call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAdvice {
-    /// At once, after the call was mended.
+    /// Try again once the call is corrected.
     AfterCorrection,
-    /// As it is, after waiting.
+    /// Try the same call again after a wait.
     AfterWaiting,
-    /// Never.
+    /// Do not try again.
     Never,
 }
 
@@ -25,15 +25,15 @@ macro_rules! registry {
         }
 
         impl Errno {
-            /// All entries, by number.
+            /// All entries, in ascending order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The number on the wire.
+            /// Returns the number on the wire.
             pub const fn number(self) -> u16 {
                 self as u16
             }
 
-            /// The entry of a number, if the registry has it.
+            /// Returns the entry with a number, if there is one.
             pub const fn from_number(number: u16) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$variant),)+
@@ -41,35 +41,35 @@ macro_rules! registry {
                 }
             }
 
-            /// The name in documents and SDKs.
+            /// Returns the name in the documentation and the SDKs.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// The HTTP status of a REST answer.
+            /// Returns the HTTP status of a REST response.
             pub const fn http_status(self) -> u16 {
                 match self {
                     $(Self::$variant => $http,)+
                 }
             }
 
-            /// Whether trying again helps.
+            /// Returns the advice to the client.
             pub const fn retry_advice(self) -> RetryAdvice {
                 match self {
                     $(Self::$variant => RetryAdvice::$retry,)+
                 }
             }
 
-            /// The text where there is nothing more to say.
+            /// Returns the default text.
             pub const fn text(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
                 }
             }
 
-            /// What it means, for the documents.
+            /// Returns the meaning, for the documentation.
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+),)+
@@ -106,7 +106,7 @@ registry! {
     InvalidAssertion = 34, "invalid_assertion", 401, AfterCorrection, "Invalid assertion";
     /// The assertion proves another e-mail than the one given.
     EmailMismatch = 35, "email_mismatch", 401, AfterCorrection, "The assertion is for another e-mail";
-    /// There is no such Application, or it is somebody else's.
+    /// There is no such Application, or it belongs to another user.
     UnknownApplication = 40, "unknown_application", 404, Never, "Unknown application";
     /// The API key is not valid for this Application.
     InvalidApiKey = 41, "invalid_api_key", 401, Never, "Invalid API key";

@@ -1,4 +1,4 @@
-//! A refusal as it is written and read.
+//! The error of a refused request, as it is written and read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,38 +9,39 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::errno::Errno;
 use crate::request::RequestId;
 
-/// A refusal as both channels and the REST API say it: `{"result":"KO","errno":N,"error":"text"}`.
+/// The error of a refused request, on both channels and in the REST API:
+/// `{"result":"KO","errno":N,"error":"text"}`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub struct ApiError {
-    /// Which entry of the registry.
+    /// The entry of the registry.
     pub errno: Errno,
-    /// For people; never holds a secret or somebody's e-mail.
+    /// The text for people. It never holds a secret or an e-mail address.
     pub text: Cow<'static, str>,
-    /// Seconds to wait, where waiting helps.
+    /// The seconds to wait before the next attempt, if waiting helps.
     pub retry_after: Option<f64>,
 }
 
 impl ApiError {
-    /// The entry with its own text and a detail, such as the name of the field.
+    /// Returns an error with the text of the entry and a detail, such as the name of the field.
     pub fn detailed(errno: Errno, detail: impl fmt::Display) -> Self {
         Self { errno, text: Cow::Owned(format!("{}: {detail}", errno.text())), retry_after: None }
     }
 
-    /// `slow_down` with the seconds to wait.
+    /// Returns `slow_down` with the seconds to wait.
     pub fn slow_down(retry_after: f64) -> Self {
         Self::from(Errno::SlowDown).after(retry_after)
     }
 
-    /// The same, with the seconds to wait.
+    /// Sets the seconds to wait.
     #[must_use]
     pub fn after(self, seconds: f64) -> Self {
         Self { retry_after: Some((seconds * 1000.0).ceil() / 1000.0), ..self }
     }
 
-    /// The JSON text, with the `id` of the request where it had one.
+    /// Returns the JSON text, with the `id` of the request if it had one.
     pub fn to_json(&self, id: Option<&RequestId>) -> String {
-        serde_json::to_string(&ErrorReply { ko: self, id })
+        serde_json::to_string(&ErrorReply { error: self, id })
             .unwrap_or_else(|_| r#"{"result":"KO","errno":50,"error":"Internal error"}"#.to_owned())
     }
 
@@ -62,14 +63,14 @@ impl From<Errno> for ApiError {
 }
 
 struct ErrorReply<'a> {
-    ko: &'a ApiError,
+    error: &'a ApiError,
     id: Option<&'a RequestId>,
 }
 
 impl Serialize for ErrorReply<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.ko.entries(&mut map)?;
+        self.error.entries(&mut map)?;
         if let Some(id) = self.id {
             map.serialize_entry("id", id)?;
         }
@@ -77,7 +78,7 @@ impl Serialize for ErrorReply<'_> {
     }
 }
 
-/// A reply of the server as it is read: `result`, `id`, and where it refuses, why.
+/// A reply of the server as it is read: `result`, `id` and the error, if it is one.
 #[derive(Debug, Deserialize)]
 pub struct RawReply {
     result: Option<String>,
@@ -88,7 +89,7 @@ pub struct RawReply {
 }
 
 impl RawReply {
-    /// Whether it says OK or KO; `None` where it says neither.
+    /// Returns true for `OK` and false for `KO`; `None` if the result is neither.
     pub fn is_ok(&self) -> Option<bool> {
         match self.result.as_deref() {
             Some("OK") => Some(true),
@@ -97,12 +98,12 @@ impl RawReply {
         }
     }
 
-    /// The `id` of the request, where it was a number.
+    /// Returns the `id` of the request, if it is a number.
     pub fn number(&self) -> Option<u64> {
         self.id.as_ref().and_then(serde_json::Value::as_u64)
     }
 
-    /// The refusal; `None` where it is none, or one that this registry does not have.
+    /// Returns the error; `None` if there is none, or if the registry does not have it.
     pub fn into_error(self) -> Option<ApiError> {
         let errno = Errno::from_number(self.errno?)?;
         let text = self.error.map_or(Cow::Borrowed(errno.text()), Cow::Owned);
@@ -118,13 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_has_the_form_of_the_seed() {
-        let ko = ApiError::from(Errno::InvalidAssertion);
-        assert_eq!(ko.to_json(None), r#"{"result":"KO","errno":34,"error":"Invalid assertion"}"#);
+    fn an_error_has_the_form_of_the_first_presence_documents() {
+        let error = ApiError::from(Errno::InvalidAssertion);
+        assert_eq!(
+            error.to_json(None),
+            r#"{"result":"KO","errno":34,"error":"Invalid assertion"}"#
+        );
     }
 
     #[test]
-    fn a_refusal_repeats_the_id_and_says_how_long_to_wait() {
+    fn an_error_repeats_the_id_and_has_the_seconds_to_wait() {
         let id = RequestId::parse("7").unwrap();
         assert_eq!(
             ApiError::slow_down(0.25).to_json(Some(&id)),

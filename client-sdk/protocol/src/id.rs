@@ -1,30 +1,30 @@
-//! Names of Applications, users as one Application knows them, notifications and devices.
+//! The ids of Applications, users of an Application, notifications and devices.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that is not an id.
+/// The error for a text that is not a valid id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id of this kind")]
+#[error("not a valid id")]
 pub struct InvalidId;
 
 macro_rules! random_id {
     ($(#[doc = $doc:literal])+ $name:ident) => {
         $(#[doc = $doc])+
         ///
-        /// 128 bits that nobody can guess; as text 32 lower-case hexadecimal digits.
+        /// The id has 128 random bits. As text it has 32 lower-case hexadecimal digits.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(u128);
 
         impl $name {
-            /// The id of these random bits.
+            /// Returns the id with the given random bits.
             pub const fn from_bits(bits: u128) -> Self {
                 Self(bits)
             }
 
-            /// The bits.
+            /// Returns the bits.
             pub const fn bits(self) -> u128 {
                 self.0
             }
@@ -66,43 +66,44 @@ macro_rules! random_id {
 }
 
 random_id! {
-    /// An Application.
+    /// The id of an Application.
     AppId
 }
 random_id! {
-    /// One user for one Application: says nothing about the user, and differs for every Application.
+    /// The id of one user for one Application. It differs for every Application, and reveals
+    /// nothing about the user.
     Puid
 }
 random_id! {
-    /// A live notification.
+    /// The id of a live notification.
     NotificationId
 }
 
 fn parse_bits(text: &str) -> Result<u128, InvalidId> {
-    let plain = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if text.len() != 32 || !plain {
+    let is_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if text.len() != 32 || !is_hex {
         return Err(InvalidId);
     }
     u128::from_str_radix(text, 16).map_err(|_| InvalidId)
 }
 
-/// The name of one of a user's devices: 1 to 64 of `A-Za-z0-9._-`.
+/// The name of a device of a user: 1 to 64 characters of `A-Za-z0-9._-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceName(Box<str>);
 
 impl DeviceName {
-    /// The most characters.
+    /// The maximum number of characters.
     pub const MAX: usize = 64;
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Default for DeviceName {
-    /// The name of a device that gave none.
+    /// Returns the name of a device that gave none: `default`.
     fn default() -> Self {
         Self("default".into())
     }
@@ -118,9 +119,9 @@ impl FromStr for DeviceName {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let plain =
+        let is_valid =
             text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if !plain || !(1..=Self::MAX).contains(&text.len()) {
+        if !is_valid || !(1..=Self::MAX).contains(&text.len()) {
             return Err(InvalidId);
         }
         Ok(Self(text.into()))
@@ -146,14 +147,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_survives_its_text() {
+    fn an_id_can_be_parsed_from_its_text() {
         let puid = Puid::from_bits(0xff);
         assert_eq!(puid.to_string(), "000000000000000000000000000000ff");
         assert_eq!(puid.to_string().parse(), Ok(puid));
     }
 
     #[test]
-    fn other_spellings_of_an_id_are_refused() {
+    fn other_spellings_of_an_id_are_invalid() {
         for text in
             ["", "ff", "000000000000000000000000000000FF", "+00000000000000000000000000000ff"]
         {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn device_names_are_bounded_plain_text() {
+    fn device_names_are_limited_in_length_and_characters() {
         assert!("Pixel_9.work-1".parse::<DeviceName>().is_ok());
         for text in ["", "a b", "é", &"x".repeat(65)] {
             assert_eq!(text.parse::<DeviceName>(), Err(InvalidId), "{text}");

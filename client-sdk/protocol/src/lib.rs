@@ -1,7 +1,8 @@
-//! Every byte on both Presence channels.
+//! The frames of both Presence channels, and the registries of errors and close codes.
 //!
-//! The modules in reading order: the registries ([`errno`], [`close`]), the words of the wire ([`id`], [`presence`], [`time`], [`limits`]),
-//! and one module a channel ([`device`], [`app`]). How the bytes travel is not known here.
+//! The modules in reading order: the registries ([`errno`], [`error`], [`close`]), the values that
+//! frames carry ([`id`], [`presence`], [`time`], [`limits`]), and one module for each channel
+//! ([`device`], [`app`]). The crate does no input or output.
 
 pub mod app;
 pub mod close;

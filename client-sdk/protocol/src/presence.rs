@@ -1,4 +1,4 @@
-//! Statuses, and how they are told to Applications.
+//! The statuses of users, and the updates that Applications get.
 
 use std::sync::Arc;
 
@@ -8,33 +8,33 @@ use crate::id::Puid;
 use crate::limits::STATUS_TEXT_CHARS;
 use crate::time::UnixMillis;
 
-/// A status, from the least to the best.
+/// A status, in ascending order.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Cannot be reached, or does not want to be seen.
+    /// The user cannot be reached, or does not want to be visible.
     #[default]
     Offline,
-    /// Can be reached, and would rather not be.
+    /// The user can be reached, and prefers not to be.
     Unavailable,
-    /// Can be reached.
+    /// The user can be reached.
     Online,
 }
 
-/// A status text: at most 128 characters, none of them a control or bidirectional-override character.
+/// A status text: at most 128 characters, without control and bidirectional-override characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StatusText(Arc<str>);
 
-/// A text that cannot be a status text.
+/// The error for a text that is not a valid status text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("at most 128 characters, without control or bidirectional-override characters")]
 pub struct InvalidStatusText;
 
 impl StatusText {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,28 +66,30 @@ impl From<StatusText> for String {
     }
 }
 
-/// Whether a character can make a line read otherwise than it is written: controls, line and paragraph separators, and
-/// the bidirectional embeddings, overrides and isolates of Unicode UAX #9.
+/// Returns true if a character can change how a line is displayed: controls, line and paragraph
+/// separators, and the bidirectional embeddings, overrides and isolates of Unicode UAX #9.
 pub fn disturbs_display(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What one Application is told of one user: `{"uid","status","version","since","message"?,"revoked"?}`.
+/// The presence of one user for one Application:
+/// `{"uid","status","version","since","message"?,"revoked"?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceUpdate {
-    /// Who.
+    /// The user.
     pub uid: Puid,
     /// The merged status over all devices that this Application may see.
     pub status: Status,
-    /// Grows with every change of this PUID, also over restarts; apply only what is greater.
+    /// The version of this user's presence. It grows with every change, also over restarts. An
+    /// update with a version that is not greater is to be ignored.
     pub version: u64,
-    /// When it changed: milliseconds since 1970 UTC, in whole seconds.
+    /// The time of the change, in whole seconds.
     pub since: UnixMillis,
     /// The status text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<StatusText>,
-    /// The user revoked the grant: the PUID is dead.
+    /// Set if the user has revoked the grant. The PUID is invalid from then on.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revoked: bool,
 }
@@ -102,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_text_is_counted_in_characters() {
+    fn the_length_of_a_status_text_is_counted_in_characters() {
         assert!(StatusText::try_from("é".repeat(128)).is_ok());
         assert!(StatusText::try_from("é".repeat(129)).is_err());
     }
 
     #[test]
-    fn a_status_text_cannot_disturb_the_line_it_is_shown_in() {
+    fn a_status_text_cannot_change_how_its_line_is_displayed() {
         for text in ["a\nb", "\u{202e}evil", "\u{2066}", "\0", "\u{85}", "\u{2028}"] {
             assert!(StatusText::try_from(text).is_err(), "{text:?}");
         }
@@ -116,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn online_is_better_than_unavailable_is_better_than_offline() {
+    fn online_is_greater_than_unavailable_and_unavailable_than_offline() {
         assert!(Status::Online > Status::Unavailable && Status::Unavailable > Status::Offline);
     }
 
     #[test]
-    fn an_update_has_the_form_of_2013() {
+    fn an_update_has_the_form_of_the_first_presence_documents() {
         let update = PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,

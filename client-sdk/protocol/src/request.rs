@@ -5,12 +5,13 @@ use serde_json::value::RawValue;
 
 use crate::limits::REQUEST_ID_BYTES;
 
-/// A string or an integer, kept as it was written.
+/// The `id` of a request: a string or an integer, kept exactly as it was written.
 #[derive(Debug, Clone)]
 pub struct RequestId(Box<RawValue>);
 
 impl RequestId {
-    /// Takes the JSON text of an id; `None` unless it is a string or an integer of at most 128 bytes.
+    /// Parses the JSON text of an id. Returns `None` unless it is a string or an integer of at most
+    /// 128 bytes.
     pub fn parse(json: &str) -> Option<Self> {
         if json.len() > REQUEST_ID_BYTES {
             return None;
@@ -25,7 +26,7 @@ impl RequestId {
 }
 
 impl RequestId {
-    /// A number as an id.
+    /// Returns a number as an id.
     pub fn number(number: u64) -> Self {
         // The digits of a number are JSON.
         Self(RawValue::from_string(number.to_string()).unwrap_or_default())
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_and_integers_are_ids_and_nothing_else_is() {
+    fn only_strings_and_integers_are_ids() {
         for json in ["7", "-7", "\"a\"", "\"\"", "123456789012345678901234567890"] {
             assert!(RequestId::parse(json).is_some(), "{json}");
         }
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_echoed_as_it_was_given() {
+    fn an_id_is_repeated_exactly_as_it_was_written() {
         let id = RequestId::parse("123456789012345678901234567890").unwrap();
         assert_eq!(serde_json::to_string(&id).unwrap(), "123456789012345678901234567890");
     }

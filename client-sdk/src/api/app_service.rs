@@ -1,4 +1,4 @@
-//! What an application's back end may do without a channel: poll presence, and send notifications.
+//! The calls of an AppService without a channel: reading presence and sending notifications.
 
 use std::fmt;
 
@@ -8,78 +8,82 @@ use presence_protocol::{ApiError, AppId, PresenceUpdate, Puid};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::call::RestCall;
+use super::http_client::HttpClient;
 use crate::error::Error;
 use crate::notification::NewNotification;
 
-use super::call::Call;
-use super::http::Http;
+/// The maximum number of PUIDs in a call. It keeps the URL below 8 KiB, which every proxy accepts.
+const MAX_UIDS_PER_CALL: usize = 200;
 
-/// As many PUIDs as make a URL that every proxy lets through: 8 KiB.
-const UIDS_IN_A_CALL: usize = 200;
-
-/// The calls of an application's back end, made with an API key. Clones share it.
+/// The calls of an AppService, made with an API key. Clones share the key.
 ///
-/// With a wrong key they answer `invalid_api_key` (41), and while the Application is stopped `application_not_active` (42).
+/// With a wrong key a call fails with `invalid_api_key` (41), and while the Application is inactive
+/// with `application_not_active` (42).
 #[derive(Clone)]
 pub struct AppServiceApi {
-    http: Http,
+    http: HttpClient,
     application: AppId,
     key: SecretString,
 }
 
-/// A page of those who are not offline.
+/// A page of the users who are not offline.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct PresencePage {
-    /// The statuses.
+    /// The users.
     pub presence: Vec<PresenceUpdate>,
-    /// Where the next page begins, where there is one.
+    /// The start of the next page, if there is one.
     pub next: Option<Puid>,
-    /// Whether devices of an earlier run of the server may still be on their way back: then nobody is to be taken for offline yet.
+    /// Set if the server was restarted a moment ago and devices may still be reconnecting. A user
+    /// who is absent may then still be online.
     #[serde(default)]
     pub warming_up: bool,
 }
 
 impl AppServiceApi {
-    pub(super) fn new(http: Http, application: AppId, key: SecretString) -> Self {
+    pub(super) fn new(http: HttpClient, application: AppId, key: SecretString) -> Self {
         Self { http, application, key }
     }
 
-    /// The present statuses of these users, in order. More than a few hundred are asked for in several calls. For a moment after a
-    /// restart of the server everybody may look offline; [`PresencePage::warming_up`] tells.
+    /// Returns the present statuses of users, in order. More than a few hundred are read in several
+    /// calls. For a moment after a restart of the server all users may appear offline: see
+    /// [`PresencePage::warming_up`].
     ///
     /// # Errors
     ///
-    /// As every call. A PUID that is not known is none: it has its own entry.
+    /// Those of every call. An unknown PUID is no error: it has its own entry.
     pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<QueryResult>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct PresenceReply {
             presence: Vec<RawQueryResult>,
         }
         let mut presence = Vec::with_capacity(uids.len());
-        for some in uids.chunks(UIDS_IN_A_CALL) {
-            let list: Vec<String> = some.iter().map(Puid::to_string).collect();
-            let answer: Answer = self.call(self.poll().query("uid", list.join(","))).await?;
-            if answer.presence.len() != some.len() {
-                return Err(Error::Unexpected("not as many statuses as were asked for".to_owned()));
+        for chunk in uids.chunks(MAX_UIDS_PER_CALL) {
+            let list: Vec<String> = chunk.iter().map(Puid::to_string).collect();
+            let call = self.presence_call().query("uid", list.join(","));
+            let reply: PresenceReply = self.call(call).await?;
+            if reply.presence.len() != chunk.len() {
+                return Err(Error::Unexpected("the number of statuses does not match".to_owned()));
             }
-            presence.extend(answer.presence.into_iter().map(QueryResult::from));
+            presence.extend(reply.presence.into_iter().map(QueryResult::from));
         }
         Ok(presence)
     }
 
-    /// A page of those who are not offline: the first one, or the one after another's [`PresencePage::next`]. A page has at most
-    /// `limit` entries, 1 to 500, which is what `None` means.
+    /// Returns a page of the users who are not offline: the first one, or the one that follows
+    /// `after`, which is the [`PresencePage::next`] of another page. A page has at most `limit`
+    /// entries, 1 to 500; `None` means 500.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn presence_page(
         &self,
         after: Option<Puid>,
         limit: Option<u32>,
     ) -> Result<PresencePage, Error> {
-        let mut call = self.poll();
+        let mut call = self.presence_call();
         if let Some(after) = after {
             call = call.query("after", after);
         }
@@ -89,53 +93,54 @@ impl AppServiceApi {
         self.call(call).await
     }
 
-    /// Sends live notifications, at most 500, and answers for each by itself, in order. An OK means that it is stored.
+    /// Sends at most 500 live notifications, and returns one result for each, in order. `Ok` means
+    /// that the notification is stored.
     ///
     /// # Errors
     ///
-    /// As every call; then none was queued, unless it is [`Error::TimedOut`] or [`Error::Unreachable`], where that is not known. To
-    /// send them again then, and have nothing queued twice, give each an idempotency key.
+    /// Those of every call. No notification was queued then, except that after
+    /// [`Error::TimedOut`] and [`Error::Unreachable`] this is not known. Notifications with an
+    /// idempotency key can be sent again without being queued twice.
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
     ) -> Result<Vec<Result<QueuedNotification, ApiError>>, Error> {
         #[derive(Serialize)]
-        struct Notify {
+        struct NotifyBody {
             notifications: Vec<NotifyItem>,
         }
         #[derive(Deserialize)]
-        struct Notified {
+        struct NotifyReply {
             results: Vec<RawNotifyResult>,
         }
-        let asked = items.len();
+        let count = items.len();
         let notifications = items.into_iter().map(NewNotification::into_item).collect();
-        let call = Call::post("/apps/{appid}/notifications").piece(self.application);
-        // Each has an idempotency key.
-        let call = call.json(&Notify { notifications }).may_be_made_twice();
-        let Notified { results } = self.call(call).await?;
-        if results.len() != asked {
-            return Err(Error::Unexpected("not as many results as notifications".to_owned()));
+        let call = RestCall::post("/apps/{appid}/notifications").path_param(self.application);
+        // Each notification has an idempotency key.
+        let call = call.json(&NotifyBody { notifications }).idempotent();
+        let NotifyReply { results } = self.call(call).await?;
+        if results.len() != count {
+            return Err(Error::Unexpected("the number of results does not match".to_owned()));
         }
         Ok(results.into_iter().map(Into::into).collect())
     }
 
-    /// Sends one live notification. An OK means that it is stored.
+    /// Sends one live notification. `Ok` means that it is stored.
     ///
     /// # Errors
     ///
-    /// As [`AppServiceApi::notify`], and [`Error::Refused`] where this one was refused.
+    /// Those of [`AppServiceApi::notify`], and [`Error::Refused`] if this notification was refused.
     pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let mut results = self.notify(vec![item]).await?;
-        let result = results.pop();
-        let nothing = || Error::Unexpected("no result for a notification".to_owned());
-        result.ok_or_else(nothing)?.map_err(Error::from)
+        let no_result = || Error::Unexpected("the notification has no result".to_owned());
+        results.pop().ok_or_else(no_result)?.map_err(Error::from)
     }
 
-    fn poll(&self) -> Call {
-        Call::get("/apps/{appid}/presence").piece(self.application)
+    fn presence_call(&self) -> RestCall {
+        RestCall::get("/apps/{appid}/presence").path_param(self.application)
     }
 
-    async fn call<T: for<'de> Deserialize<'de>>(&self, call: Call) -> Result<T, Error> {
+    async fn call<T: for<'de> Deserialize<'de>>(&self, call: RestCall) -> Result<T, Error> {
         self.http.call(call.bearer(&self.key)).await
     }
 }

@@ -1,4 +1,4 @@
-//! One call, as it is to be made.
+//! The description of one REST call.
 
 use std::fmt::{Display, Write};
 
@@ -14,34 +14,34 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("presence-client/", env!("CARGO_PKG_VERSION")));
 
-/// A call that is being put together. What cannot be sent comes out when it is made.
-pub(super) struct Call {
+/// A REST call. Invalid parts are reported when the request is built.
+pub(super) struct RestCall {
     method: Method,
-    /// The path with names in place of its variable pieces: this is what logs show.
+    /// The path with names in place of its parameters. Log messages show this form.
     template: &'static str,
-    pieces: Vec<String>,
+    path_params: Vec<String>,
     query: String,
     credential: Option<SecretString>,
     body: Option<SecretString>,
-    twice: bool,
+    is_idempotent: bool,
 }
 
-/// The answer of a call that has nothing to tell.
+/// A reply without content.
 #[derive(Deserialize)]
-pub(super) struct Done {}
+pub(super) struct EmptyReply {}
 
-impl Call {
+impl RestCall {
     pub(super) fn get(template: &'static str) -> Self {
-        Self::new(Method::GET, template).may_be_made_twice()
+        Self::new(Method::GET, template).idempotent()
     }
 
     pub(super) fn delete(template: &'static str) -> Self {
-        Self::new(Method::DELETE, template).may_be_made_twice()
+        Self::new(Method::DELETE, template).idempotent()
     }
 
-    /// Ours all name the value that shall be, so they may be made twice.
+    /// Begins a `PATCH` call. All of them name the new value, so that they are idempotent.
     pub(super) fn patch(template: &'static str) -> Self {
-        Self::new(Method::PATCH, template).may_be_made_twice()
+        Self::new(Method::PATCH, template).idempotent()
     }
 
     pub(super) fn post(template: &'static str) -> Self {
@@ -49,40 +49,47 @@ impl Call {
     }
 
     fn new(method: Method, template: &'static str) -> Self {
-        let (pieces, query) = (Vec::new(), String::new());
-        Self { method, template, pieces, query, credential: None, body: None, twice: false }
+        Self {
+            method,
+            template,
+            path_params: Vec::new(),
+            query: String::new(),
+            credential: None,
+            body: None,
+            is_idempotent: false,
+        }
     }
 
     /// Fills the next `{…}` of the path.
-    pub(super) fn piece(mut self, value: impl Display) -> Self {
-        self.pieces.push(percent_encoded(&value.to_string(), b""));
+    pub(super) fn path_param(mut self, value: impl Display) -> Self {
+        self.path_params.push(percent_encoded(&value.to_string(), b""));
         self
     }
 
-    /// Adds to the query.
+    /// Adds a parameter to the query.
     pub(super) fn query(mut self, name: &str, value: impl Display) -> Self {
         let separator = if self.query.is_empty() { '?' } else { '&' };
-        // A comma means nothing in a query, and encoded it would be three times as long.
+        // A comma has no special meaning in a query, and its encoded form is three times as long.
         let value = percent_encoded(&value.to_string(), b",");
         let _ = write!(self.query, "{separator}{name}={value}");
         self
     }
 
-    /// With the credential.
+    /// Adds the credential.
     pub(super) fn bearer(self, credential: &SecretString) -> Self {
         Self { credential: Some(credential.clone()), ..self }
     }
 
-    /// With a body.
+    /// Adds a JSON body.
     pub(super) fn json(self, body: &impl Serialize) -> Self {
-        // Ours hold only texts and numbers under text keys, which always serialise.
+        // The bodies hold only texts and numbers under text keys, which always serialise.
         let body = serde_json::to_string(body).unwrap_or_default();
         Self { body: Some(body.into()), ..self }
     }
 
-    /// Making it twice does the same as making it once.
-    pub(super) fn may_be_made_twice(self) -> Self {
-        Self { twice: true, ..self }
+    /// Marks the call as idempotent, so that it can be sent again.
+    pub(super) fn idempotent(self) -> Self {
+        Self { is_idempotent: true, ..self }
     }
 
     pub(super) fn method(&self) -> &Method {
@@ -93,11 +100,11 @@ impl Call {
         self.template
     }
 
-    pub(super) fn is_harmless_twice(&self) -> bool {
-        self.twice
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.is_idempotent
     }
 
-    /// The request to a server.
+    /// Builds the request to a server.
     pub(super) fn request(&self, server: &ServerUrl) -> Result<Request<String>, Error> {
         let body = self.body.as_ref().map(|body| body.expose_secret().to_owned());
         let mut request = Request::new(body.unwrap_or_default());
@@ -116,7 +123,7 @@ impl Call {
         if let Some(credential) = &self.credential {
             let value = HeaderValue::try_from(format!("Bearer {}", credential.expose_secret()));
             let mut value = value.map_err(|_| {
-                Error::InvalidArgument("the credential has characters of no credential".to_owned())
+                Error::InvalidArgument("the credential has invalid characters".to_owned())
             })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
@@ -125,17 +132,17 @@ impl Call {
     }
 
     fn path(&self) -> String {
-        let mut pieces = self.pieces.iter();
+        let mut params = self.path_params.iter();
         let filled = self.template.split('/').map(|part| {
-            let piece = if part.starts_with('{') { pieces.next() } else { None };
-            piece.map_or(part, String::as_str)
+            let param = if part.starts_with('{') { params.next() } else { None };
+            param.map_or(part, String::as_str)
         });
         filled.collect::<Vec<_>>().join("/")
     }
 }
 
-/// Encodes all but what means nothing in a URL, and some more bytes that mean nothing in their place. A piece of dots alone would
-/// mean another path.
+/// Encodes every byte except the unreserved ones and those of `kept`. A text of dots alone is
+/// encoded too, because it would change the path.
 fn percent_encoded(text: &str, kept: &[u8]) -> String {
     let dots = text.bytes().all(|b| b == b'.');
     let mut encoded = String::with_capacity(text.len());
@@ -161,30 +168,30 @@ mod tests {
     }
 
     #[test]
-    fn pieces_fill_the_path_in_order_and_cannot_leave_their_place() {
-        for (piece, wanted) in [
+    fn path_parameters_fill_the_path_in_order_and_cannot_change_it() {
+        for (param, wanted) in [
             ("phone-1.work_a~", "phone-1.work_a~"),
             ("a/../b?c#d%e f", "a%2F..%2Fb%3Fc%23d%25e%20f"),
             ("..", "%2E%2E"),
             ("é", "%C3%A9"),
         ] {
-            let call = Call::delete("/apps/{appid}/keys/{id}").piece(AppId::from_bits(1));
-            let request = call.piece(piece).request(&server()).unwrap();
+            let call = RestCall::delete("/apps/{appid}/keys/{id}").path_param(AppId::from_bits(1));
+            let request = call.path_param(param).request(&server()).unwrap();
             let wanted = format!("/below/apps/00000000000000000000000000000001/keys/{wanted}");
             assert_eq!(request.uri().path(), wanted);
         }
     }
 
     #[test]
-    fn a_query_is_put_together() {
-        let call = Call::get("/presence").query("uid", "a,b").query("after", "c&d");
+    fn query_parameters_are_encoded_and_joined() {
+        let call = RestCall::get("/presence").query("uid", "a,b").query("after", "c&d");
         let request = call.request(&server()).unwrap();
         assert_eq!(request.uri().query(), Some("uid=a,b&after=c%26d"));
     }
 
     #[test]
-    fn a_request_names_what_it_takes_and_hides_its_credential() {
-        let call = Call::post("/session").json(&["a"]).bearer(&"secret".into());
+    fn a_request_has_its_headers_and_its_credential_is_sensitive() {
+        let call = RestCall::post("/session").json(&["a"]).bearer(&"secret".into());
         let request = call.request(&server()).unwrap();
         let header = |name| request.headers().get(name).unwrap();
         assert_eq!(header(ACCEPT), "application/json");
@@ -192,13 +199,13 @@ mod tests {
         assert_eq!(header(AUTHORIZATION), "Bearer secret");
         assert!(header(AUTHORIZATION).is_sensitive());
         assert_eq!(request.body(), r#"["a"]"#);
-        let bare = Call::get("/session").request(&server()).unwrap();
+        let bare = RestCall::get("/session").request(&server()).unwrap();
         assert!(!bare.headers().contains_key(CONTENT_TYPE));
     }
 
     #[test]
-    fn a_credential_that_no_header_can_carry_is_refused_and_not_repeated() {
-        let call = Call::get("/session").bearer(&"secret\r\nx: y".into());
+    fn a_credential_with_invalid_characters_is_refused_and_not_printed() {
+        let call = RestCall::get("/session").bearer(&"secret\r\nx: y".into());
         let error = call.request(&server()).unwrap_err();
         assert!(matches!(&error, Error::InvalidArgument(text) if !text.contains("secret")));
     }

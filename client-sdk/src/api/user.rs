@@ -1,96 +1,96 @@
-//! What a user may do with a session: see and change who may see them, what is connected, and what is held about them.
+//! The calls of a user with a session: grants, devices and the account.
 
 use std::fmt;
 
-use presence_protocol::{AppId, DeviceName, NotificationId, Puid, Status, StatusText};
+use presence_protocol::{AppId, DeviceName, NotificationId, Puid, Status, StatusText, UnixMillis};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::application::{Application, ApplicationState};
+use super::call::{EmptyReply, RestCall};
+use super::http_client::HttpClient;
+use super::session::Session;
 use crate::error::Error;
 
-use super::application::{Application, ApplicationState};
-use super::call::{Call, Done};
-use super::http::Http;
-use super::session::Session;
-
-/// The calls of a user, made with the token of a session. Clones share it.
+/// The calls of a user, made with the token of a session. Clones share the token.
 ///
-/// Where the session has ended they answer `session_expired` (32), and where its scope is too small `forbidden` (45): with the
-/// scope [`Device`](super::Scope::Device) one can read, but change nothing.
+/// If the session has ended, a call fails with `session_expired` (32). If the scope of the session
+/// is too small, it fails with `forbidden` (45): the scope [`Device`](crate::Scope::Device) allows
+/// reading only.
 #[derive(Clone)]
 pub struct UserApi {
-    http: Http,
+    http: HttpClient,
     token: SecretString,
 }
 
-/// A grant that was given.
+/// A grant that was created.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct CreatedGrant {
-    /// The name of the user for this Application.
+    /// The id of the user for this Application.
     pub uid: Puid,
     /// The Application.
     pub appid: AppId,
-    /// Where to lead the user now, where that was asked for.
+    /// The URL to which the user is redirected, if the call asked for one.
     pub redirect: Option<String>,
 }
 
-/// A grant: an Application that may see the user.
+/// A grant: an Application that may see the user's presence.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Grant {
     /// The Application.
     pub appid: AppId,
-    /// Under which name it sees the user.
+    /// The id of the user for this Application.
     pub uid: Puid,
-    /// The Application's name.
+    /// The name of the Application.
     pub name: String,
-    /// Its domain.
+    /// The domain of the Application.
     pub domain: String,
-    /// Whether the user has paused it, so that it sees them offline.
+    /// Set if the user has paused the grant, so that the Application sees the user offline.
     pub paused: bool,
-    /// When it was given: milliseconds since 1970 UTC.
-    pub granted_at: u64,
-    /// When the Application last looked at anybody's presence: milliseconds since 1970 UTC.
+    /// The time at which the grant was created.
+    pub granted_at: UnixMillis,
+    /// The time at which the Application last read the presence of any user.
     #[serde(rename = "last_looked_at")]
-    pub last_accessed_at: Option<u64>,
-    /// How far the Application has come.
+    pub last_accessed_at: Option<UnixMillis>,
+    /// The state of the Application.
     pub state: ApplicationState,
 }
 
-/// A device that is connected, or was a moment ago.
+/// A device that is connected, or was connected a moment ago.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Device {
-    /// Its name.
+    /// The name.
     #[serde(rename = "device")]
     pub name: DeviceName,
-    /// What it last reported to all.
+    /// The last status that it reported to all Applications.
     pub status: Status,
-    /// The text of that.
+    /// The text of that status.
     pub message: Option<StatusText>,
-    /// Whether it is connected; if not, its presence is kept for a grace time.
+    /// Set if it is connected. If not, its presence is kept for a grace time.
     pub connected: bool,
-    /// When it connected: milliseconds since 1970 UTC.
-    pub since: u64,
+    /// The time at which it connected.
+    pub since: UnixMillis,
 }
 
-/// Everything that is held about a user.
+/// All data that the server stores about a user.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Account {
-    /// The verified e-mail.
+    /// The verified e-mail address.
     pub email: String,
-    /// When the user was first seen: milliseconds since 1970 UTC.
-    pub created_at: u64,
-    /// How many sessions are open.
+    /// The time of the user's first sign-in.
+    pub created_at: UnixMillis,
+    /// The number of open sessions.
     pub sessions: u64,
-    /// Who may see the user, the oldest first.
+    /// The grants, the oldest first.
     pub grants: Vec<Grant>,
     /// The user's own Applications.
     #[serde(rename = "apps")]
     pub applications: Vec<Application>,
-    /// What is connected.
+    /// The connected devices.
     pub devices: Vec<Device>,
     /// The notifications that wait for a device.
     pub notifications: Vec<PendingNotification>,
@@ -109,170 +109,180 @@ impl fmt::Debug for Account {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct PendingNotification {
-    /// Its name.
+    /// The id.
     pub id: NotificationId,
     /// The Application.
     pub appid: AppId,
-    /// The Application's name.
+    /// The name of the Application.
     pub source: String,
     /// The text.
     pub message: String,
-    /// Empty, or the URL to open.
+    /// The URL to open, or empty.
     pub action: String,
-    /// When it was accepted: milliseconds since 1970 UTC.
-    pub sent_at: u64,
-    /// When it expires: milliseconds since 1970 UTC.
-    pub expires_at: u64,
+    /// The time at which the server accepted the notification.
+    pub sent_at: UnixMillis,
+    /// The time at which the notification expires.
+    pub expires_at: UnixMillis,
 }
 
 impl UserApi {
-    pub(super) fn new(http: Http, token: SecretString) -> Self {
+    pub(super) fn new(http: HttpClient, token: SecretString) -> Self {
         Self { http, token }
     }
 
     /// Makes a call with the token.
-    pub(super) async fn call<T: for<'de> Deserialize<'de>>(&self, call: Call) -> Result<T, Error> {
+    pub(super) async fn call<T: for<'de> Deserialize<'de>>(
+        &self,
+        call: RestCall,
+    ) -> Result<T, Error> {
         self.http.call(call.bearer(&self.token)).await
     }
 
-    /// Makes a call that answers nothing but OK.
-    pub(super) async fn order(&self, call: Call) -> Result<(), Error> {
-        self.call::<Done>(call).await.map(|_| ())
+    /// Makes a call whose reply has no content.
+    pub(super) async fn call_without_reply(&self, call: RestCall) -> Result<(), Error> {
+        self.call::<EmptyReply>(call).await.map(|_| ())
     }
 
-    /// Whose session this is, and how long it lasts.
+    /// Returns the session of the token.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn session(&self) -> Result<Session, Error> {
-        self.call(Call::get("/session")).await
+        self.call(RestCall::get("/session")).await
     }
 
     /// Ends the session, and closes the sockets that were opened with its token.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn sign_out(&self) -> Result<(), Error> {
-        self.order(Call::delete("/session")).await
+        self.call_without_reply(RestCall::delete("/session")).await
     }
 
-    /// Lets an Application see the user. Again, it answers the same `uid`; after a revoke a new one.
+    /// Allows an Application to see the user's presence. A repeated call returns the same `uid`;
+    /// a call after a revoke returns a new one.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with `unknown_application` (40) or `application_not_active` (42).
     pub async fn grant(&self, application: AppId) -> Result<CreatedGrant, Error> {
-        self.give(application, None, None).await
+        self.create_grant(application, None, None).await
     }
 
-    /// The same, and asks where to lead the user then: [`CreatedGrant::redirect`] is the given page on the Application's domain, with
-    /// `Presence-UID` and `state` in its query. The Application gets `state` back untouched, to know its own user by.
+    /// Allows an Application to see the user's presence, and returns the URL to which the user is
+    /// redirected: [`CreatedGrant::redirect`] is the given page on the Application's domain, with
+    /// `Presence-UID` and `state` in its query. The Application gets `state` unchanged, and can
+    /// recognise its own user by it.
     ///
     /// # Errors
     ///
-    /// As [`UserApi::grant`], and `redirect_not_allowed` (46) where the page is not on the Application's domain.
+    /// Those of [`UserApi::grant`], and `redirect_not_allowed` (46) if the page is not on the
+    /// Application's domain.
     pub async fn grant_and_return(
         &self,
         application: AppId,
         redirect: &str,
         state: Option<&str>,
     ) -> Result<CreatedGrant, Error> {
-        self.give(application, Some(redirect), state).await
+        self.create_grant(application, Some(redirect), state).await
     }
 
-    async fn give(
+    async fn create_grant(
         &self,
         application: AppId,
         redirect: Option<&str>,
         state: Option<&str>,
     ) -> Result<CreatedGrant, Error> {
         #[derive(Serialize)]
-        struct Target<'a> {
+        struct GrantBody<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             redirect: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             state: Option<&'a str>,
         }
-        let call = Call::post("/grant/{appid}").piece(application);
-        self.call(call.json(&Target { redirect, state }).may_be_made_twice()).await
+        let call = RestCall::post("/grant/{appid}").path_param(application);
+        self.call(call.json(&GrantBody { redirect, state }).idempotent()).await
     }
 
-    /// Who may see the user, the oldest first.
+    /// Returns the user's grants, the oldest first.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn grants(&self) -> Result<Vec<Grant>, Error> {
         #[derive(Deserialize)]
-        struct Grants {
+        struct GrantList {
             grants: Vec<Grant>,
         }
-        Ok(self.call::<Grants>(Call::get("/grants")).await?.grants)
+        Ok(self.call::<GrantList>(RestCall::get("/grants")).await?.grants)
     }
 
-    /// Pauses a grant, or resumes it. While it is paused the Application sees the user offline, and its notifications wait.
+    /// Pauses or resumes a grant. While it is paused, the Application sees the user offline, and
+    /// its notifications wait.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `unknown_application` (40) where there is no such grant.
+    /// [`Error::Refused`] with `unknown_application` (40) if there is no such grant.
     pub async fn set_paused(&self, application: AppId, paused: bool) -> Result<Grant, Error> {
         #[derive(Serialize)]
-        struct Pause {
+        struct PauseBody {
             paused: bool,
         }
-        let call = Call::patch("/grants/{appid}").piece(application);
-        self.call(call.json(&Pause { paused })).await
+        let call = RestCall::patch("/grants/{appid}").path_param(application);
+        self.call(call.json(&PauseBody { paused })).await
     }
 
-    /// Revokes a grant. Once it is answered, the Application sees nothing more; its `uid` for this user is dead.
+    /// Revokes a grant. After the reply the Application sees nothing of the user any more, and its
+    /// `uid` for the user is invalid.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `unknown_application` (40) where there is no such grant.
+    /// [`Error::Refused`] with `unknown_application` (40) if there is no such grant.
     pub async fn revoke(&self, application: AppId) -> Result<(), Error> {
-        self.order(Call::delete("/grants/{appid}").piece(application)).await
+        self.call_without_reply(RestCall::delete("/grants/{appid}").path_param(application)).await
     }
 
-    /// The devices that are connected, or were a moment ago.
+    /// Returns the devices that are connected, or were connected a moment ago.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         #[derive(Deserialize)]
-        struct Devices {
+        struct DeviceList {
             devices: Vec<Device>,
         }
-        Ok(self.call::<Devices>(Call::get("/devices")).await?.devices)
+        Ok(self.call::<DeviceList>(RestCall::get("/devices")).await?.devices)
     }
 
     /// Ends a device: its channel is closed for good, and its presence ends at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `not_found` (47) where no such device is connected.
+    /// [`Error::Refused`] with `not_found` (47) if no such device is connected.
     pub async fn end_device(&self, device: &DeviceName) -> Result<(), Error> {
-        self.order(Call::delete("/devices/{device}").piece(device)).await
+        self.call_without_reply(RestCall::delete("/devices/{device}").path_param(device)).await
     }
 
-    /// Everything that is held about the user.
+    /// Returns all data that the server stores about the user.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn account(&self) -> Result<Account, Error> {
-        self.call(Call::get("/account")).await
+        self.call(RestCall::get("/account")).await
     }
 
-    /// Erases the user: grants, waiting notifications, sessions, own Applications. All their sockets are closed.
+    /// Deletes the user with all grants, pending notifications, sessions and own Applications. All
+    /// sockets of the user are closed.
     ///
     /// # Errors
     ///
-    /// As every call.
+    /// Those of every call.
     pub async fn erase_account(&self) -> Result<(), Error> {
-        self.order(Call::delete("/account")).await
+        self.call_without_reply(RestCall::delete("/account")).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests that wait for their answers, over reconnects.
+//! The requests that wait for a reply, over reconnects.
 
 use std::collections::BTreeMap;
 
@@ -10,103 +10,100 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// What is asked.
+/// The content of a request.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum PendingRequest {
     Notify(Vec<NotifyItem>),
     Query(Vec<Puid>),
 }
 
-/// What is answered.
+/// The content of a reply.
 #[derive(Debug)]
-pub(super) enum Answer {
-    Notified(Vec<Result<QueuedNotification, ApiError>>),
-    Queried(Vec<QueryResult>),
+pub(super) enum Reply {
+    Notify(Vec<Result<QueuedNotification, ApiError>>),
+    Query(Vec<QueryResult>),
 }
 
-struct Waiting {
-    question: Question,
-    reply: oneshot::Sender<Result<Answer, Error>>,
+struct Entry {
+    request: PendingRequest,
+    reply: oneshot::Sender<Result<Reply, Error>>,
     is_sent: bool,
-    held_until: Option<Instant>,
+    delayed_until: Option<Instant>,
 }
 
-/// All requests without an answer, by their ids, which tell their order. How many there are is bounded by whoever makes them.
+/// The requests without a reply, by id. The ids give the order. The callers bound the number of
+/// requests.
 #[derive(Default)]
 pub(super) struct Requests {
-    waiting: BTreeMap<u64, Waiting>,
+    entries: BTreeMap<u64, Entry>,
     last_id: u64,
 }
 
 impl Requests {
-    pub(super) fn ask(
+    /// Adds a request. Returns its id and the receiver of its reply.
+    pub(super) fn add(
         &mut self,
-        question: Question,
-    ) -> (u64, oneshot::Receiver<Result<Answer, Error>>) {
-        let (reply, answer) = oneshot::channel();
+        request: PendingRequest,
+    ) -> (u64, oneshot::Receiver<Result<Reply, Error>>) {
+        let (reply, receiver) = oneshot::channel();
         self.last_id += 1;
-        let waiting = Waiting { question, reply, is_sent: false, held_until: None };
-        self.waiting.insert(self.last_id, waiting);
-        (self.last_id, answer)
+        let entry = Entry { request, reply, is_sent: false, delayed_until: None };
+        self.entries.insert(self.last_id, entry);
+        (self.last_id, receiver)
     }
 
-    /// Nobody waits for it any more.
-    pub(super) fn forget(&mut self, id: u64) {
-        self.waiting.remove(&id);
+    /// Removes a request that no caller waits for.
+    pub(super) fn remove(&mut self, id: u64) {
+        self.entries.remove(&id);
     }
 
-    /// The next frame to be sent. Each keeps its id, and each notification its idempotency key, so that sending one again
-    /// after a reconnect does nothing twice.
-    pub(super) fn next_frame(&mut self, now: Instant) -> Option<String> {
-        let (id, waiting) = self
-            .waiting
-            .iter_mut()
-            .find(|(_, w)| !w.is_sent && w.held_until.is_none_or(|until| now >= until))?;
-        waiting.is_sent = true;
-        Some(match &waiting.question {
-            Question::Notify(items) => notify(*id, items),
-            Question::Query(uids) => query(*id, uids),
+    /// Returns the next frame to send. A request keeps its id and each notification its
+    /// idempotency key, so that sending a request again has no further effect.
+    pub(super) fn poll_outgoing(&mut self, now: Instant) -> Option<String> {
+        let is_due =
+            |entry: &Entry| !entry.is_sent && entry.delayed_until.is_none_or(|until| now >= until);
+        let (id, entry) = self.entries.iter_mut().find(|(_, entry)| is_due(entry))?;
+        entry.is_sent = true;
+        Some(match &entry.request {
+            PendingRequest::Notify(items) => notify(*id, items),
+            PendingRequest::Query(uids) => query(*id, uids),
         })
     }
 
-    pub(super) fn wakes_at(&self) -> Option<Instant> {
-        self.waiting.values().filter(|w| !w.is_sent).filter_map(|w| w.held_until).min()
+    /// Returns the time at which the next delayed request becomes due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let unsent = self.entries.values().filter(|entry| !entry.is_sent);
+        unsent.filter_map(|entry| entry.delayed_until).min()
     }
 
-    pub(super) fn answer(&mut self, id: Option<u64>, answer: Answer) {
-        self.settle(id, Ok(answer));
-    }
-
-    pub(super) fn refuse(&mut self, id: Option<u64>, error: Error) {
-        self.settle(id, Err(error));
-    }
-
-    /// Asks again later, on the same socket.
-    pub(super) fn hold(&mut self, id: Option<u64>, until: Instant) {
-        if let Some(waiting) = id.and_then(|id| self.waiting.get_mut(&id)) {
-            waiting.is_sent = false;
-            waiting.held_until = Some(until);
+    /// Ends a request with its reply or its error.
+    pub(super) fn complete(&mut self, id: Option<u64>, reply: Result<Reply, Error>) {
+        if let Some(entry) = id.and_then(|id| self.entries.remove(&id)) {
+            // The caller may have stopped waiting.
+            let _ = entry.reply.send(reply);
         }
     }
 
-    /// A new socket has heard nothing yet.
-    pub(super) fn unsend(&mut self) {
-        for waiting in self.waiting.values_mut() {
-            waiting.is_sent = false;
+    /// Sends a request again later, on the same socket.
+    pub(super) fn delay(&mut self, id: Option<u64>, until: Instant) {
+        if let Some(entry) = id.and_then(|id| self.entries.get_mut(&id)) {
+            entry.is_sent = false;
+            entry.delayed_until = Some(until);
         }
     }
 
-    pub(super) fn refuse_all(&mut self, error: &Error) {
-        for waiting in std::mem::take(&mut self.waiting).into_values() {
-            // Whoever asked may have gone.
-            let _ = waiting.reply.send(Err(error.clone()));
+    /// Marks all requests as not sent, since a new socket has transmitted none.
+    pub(super) fn requeue_all(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.is_sent = false;
         }
     }
 
-    fn settle(&mut self, id: Option<u64>, answer: Result<Answer, Error>) {
-        if let Some(waiting) = id.and_then(|id| self.waiting.remove(&id)) {
-            // Whoever asked may have gone.
-            let _ = waiting.reply.send(answer);
+    /// Ends all requests with an error.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        for entry in std::mem::take(&mut self.entries).into_values() {
+            // The caller may have stopped waiting.
+            let _ = entry.reply.send(Err(error.clone()));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The clock that the running server injects everywhere.
+//! The clock that the running server injects everywhere, and a stopwatch for metrics.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use presence_core::{Clock, Steady, UnixMillis};
 
@@ -11,6 +11,7 @@ pub struct SystemClock {
 }
 
 impl Default for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the start of the clock that is injected")]
     fn default() -> Self {
         Self { started: Instant::now() }
     }
@@ -28,5 +29,23 @@ impl Clock for SystemClock {
 
     fn steady(&self) -> Steady {
         Steady::from_start(self.started.elapsed())
+    }
+}
+
+/// Measures how long something takes, for metrics. No rule may depend on it: rules ask the
+/// [`Clock`].
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts to measure.
+    #[expect(clippy::disallowed_methods, reason = "metrics measure real time")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Returns the time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }

@@ -13,7 +13,7 @@ const ISSUER_RETRY: f64 = 5.0;
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
 pub(crate) fn from_store(error: StoreError) -> ApiError {
     tracing::warn!(%error, "store.failed");
-    if matches!(error, StoreError::Nonsense(_)) {
+    if matches!(error, StoreError::CorruptRow(_)) {
         return Errno::Internal.into();
     }
     ApiError::from(Errno::StorageUnavailable).after(STORE_RETRY)

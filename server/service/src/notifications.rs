@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::{NotifyItem, QueuedNotification};
@@ -10,6 +9,7 @@ use presence_protocol::{ApiError, AppId, Errno, NotificationId, Puid};
 use presence_store::{NewNotification, Writer};
 use tracing::Span;
 
+use crate::clock::Stopwatch;
 use crate::errors::{from_notify, from_store};
 use crate::meters::NotifyMeters;
 use crate::rates::KeyedRateLimiter;
@@ -52,7 +52,7 @@ impl Notifications {
         };
         let checked: Vec<Result<(), ApiError>> = items.into_iter().map(check).collect();
         let reply = self.writer.notify(app, accepted);
-        let (started, span, meters) = (Instant::now(), span.clone(), self.meters.clone());
+        let (started, span, meters) = (Stopwatch::start(), span.clone(), self.meters.clone());
         async move {
             match reply.await {
                 Ok(results) => {

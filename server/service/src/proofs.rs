@@ -6,16 +6,16 @@
 //! the two checks; only [`ProofVerifier::confirm`] makes a [`VerifiedProof`] of it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use presence_core::phase::AuthenticatedDevice;
 use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, UserId};
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{Raised, Store};
+use presence_store::{GenerationOutcome, Store};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
+use crate::clock::Stopwatch;
 use crate::errors::{from_identity, from_store};
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
@@ -269,7 +269,7 @@ impl ProofVerifier {
 
     async fn verify(&self, attempt: &Attempt, assertion: &str) -> Result<Identity, ApiError> {
         let (now, client) = (self.clock.now(), attempt.client());
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let verified = self.verifier.verify_for(assertion, now, Some(client)).await;
         let identity = verified.map_err(from_identity)?;
         self.meters.record_verification(started.elapsed());
@@ -304,10 +304,10 @@ impl ProofVerifier {
     ) -> Result<(), ApiError> {
         let Some(generation) = &checked.generation else { return Ok(()) };
         let user = checked.user;
-        match self.store.raise_generation(user, generation).await.map_err(from_store)? {
-            Raised::Outdated => return Err(Errno::InvalidAssertion.into()),
-            Raised::Same => {}
-            Raised::Ended(sessions) => {
+        match self.store.record_generation(user, generation).await.map_err(from_store)? {
+            GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
+            GenerationOutcome::Unchanged => {}
+            GenerationOutcome::Raised(sessions) => {
                 sessions.iter().for_each(|digest| self.hub.end_session(user, digest));
                 self.hub.end_older(user, generation, renewed);
             }
@@ -429,7 +429,7 @@ mod tests {
             is_session: false,
         };
         fixture.verifier.bump_generation(&checked, None).await.unwrap();
-        fixture.store.raise_generation(fixture.user, &generation(2)).await.unwrap();
+        fixture.store.record_generation(fixture.user, &generation(2)).await.unwrap();
         let error = fixture.verifier.confirm(checked).await.unwrap_err();
         assert_eq!(error.errno, Errno::InvalidAssertion);
     }

@@ -266,7 +266,7 @@ impl PresenceService {
 
     /// Updates the metrics that are only computed when they are read.
     pub fn update_gauges(&self) {
-        let topics = self.hub.rooms();
+        let topics = self.hub.topics();
         let (users, mailboxes) = self.hub.users_and_mailboxes();
         self.meters.set(&Levels {
             devices: self.hub.connected_devices(),
@@ -274,7 +274,7 @@ impl PresenceService {
             users,
             writer: self.writer.waiting(),
             mailboxes,
-            streams: topics.iter().map(|(_, topic)| topic.read(Stream::kept)).sum(),
+            streams: topics.iter().map(|(_, topic)| topic.read(Stream::log_len)).sum(),
         });
     }
 

@@ -1,5 +1,7 @@
 //! The command `check`: whether the database, the certificate and the issuers can be used.
 
+use std::sync::Arc;
+
 use presence_core::Clock as _;
 use presence_identity::browserid::{KeySource, Question};
 use presence_service::clock::SystemClock;
@@ -28,7 +30,8 @@ pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
 
 /// Checks that each BrowserID issuer of the settings has a support document.
 async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
-    let discovery = browserid::discovery(settings).map_err(|error| failure(with_causes(&error)))?;
+    let discovery = browserid::discovery(settings, Arc::new(SystemClock::default()))
+        .map_err(|error| failure(with_causes(&error)))?;
     // The settings name no host if discovery is off.
     let Some(discovery) = discovery else { return Ok(()) };
     for issuer in &settings.browserid_hosts() {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use poem::error::ReadBodyError;
 use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -13,10 +12,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error_response::ErrorResponse;
-use super::request_context;
+use super::unread_body::UnreadBody;
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
+
+/// The media type of forms.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The errors of reading a body, beside the absence of a required field.
 pub(super) const ERRNOS: &[Errno] =
@@ -50,10 +52,10 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
 
     async fn from_request(
         request: &'a Request,
-        body: &mut RequestBody,
+        _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let (text, _) = text(request, body, &[JSON]).await?;
+        let (text, _) = text(request, &[JSON]).await?;
         Ok(Self(read(&text)?))
     }
 }
@@ -68,10 +70,10 @@ pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
 /// is empty and the request names no media type.
 pub(crate) async fn text(
     request: &Request,
-    body: &mut RequestBody,
     media_types: &[&'static str],
 ) -> Result<(String, Option<&'static str>), ErrorResponse> {
-    let text = limited_text(request, body).await?;
+    let bytes = UnreadBody::read(request).await?;
+    let text = String::from_utf8(bytes).map_err(|_| Errno::NotJson)?;
     let known = match media_type(request) {
         Some(given) => media_types.iter().copied().find(|known| *known == given),
         None if text.is_empty() => return Ok((text, None)),
@@ -79,22 +81,6 @@ pub(crate) async fn text(
     };
     let known = known.ok_or(Errno::UnsupportedMediaType)?;
     Ok((text, Some(known)))
-}
-
-/// Returns the body as text. The size limit is checked while it is read.
-async fn limited_text(request: &Request, body: &mut RequestBody) -> Result<String, ErrorResponse> {
-    let most = request_context::context(request)?.body_limit;
-    let body = body.take().map_err(|_| Errno::Internal)?;
-    let bytes = body.into_bytes_limit(most).await.map_err(|error| match error {
-        ReadBodyError::PayloadTooLarge => ApiError::detailed(
-            Errno::TooLarge,
-            format_args!("a body may have at most {most} bytes"),
-        ),
-        ReadBodyError::BodyHasBeenTaken | ReadBodyError::Utf8(_) | ReadBodyError::Io(_) => {
-            ApiError::detailed(Errno::NotJson, "the body could not be read")
-        }
-    })?;
-    String::from_utf8(bytes.into()).map_err(|_| Errno::NotJson.into())
 }
 
 /// Returns the media type of the body in lower case, without parameters.

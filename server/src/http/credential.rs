@@ -1,4 +1,4 @@
-//! Who makes a call: a user by the token of a session or its cookie, an AppService by its API key.
+//! The credentials of requests: a user has a session token or its cookie, an AppService an API key.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::form::CsrfCheck;
 use super::error_response::ErrorResponse;
 use super::request_context::{self, RequestContext};
 
-/// The header that a write by cookie must carry.
+/// The header that every write by cookie must have.
 const CSRF_HEADER: &str = "x-csrf-token";
-/// How the document names that header.
+/// The name of that header's security scheme in the document.
 pub(super) const CSRF_TOKEN: &str = "csrf_token";
 const SESSION: &str = "session";
 pub(super) const SESSION_COOKIE: &str = "session_cookie";
@@ -51,28 +51,31 @@ pub(super) fn errnos(scheme: &str) -> &'static [Errno] {
     }
 }
 
-/// A user who makes a call.
+/// A request that a session authenticates.
+///
+/// Handlers that change something take it out of an extractor that has checked that no other site
+/// could have sent the request: [`SessionAuth`], [`AccountAuth`], or the extractor of a form.
 pub(crate) struct AuthenticatedRequest {
     pub(crate) context: Arc<ServerContext>,
     pub(crate) caller: AuthenticatedUser,
-    /// The token, where it came by the cookie.
+    /// The session token, if it came in the cookie.
     cookie: Option<String>,
     same_origin: bool,
     csrf: Option<String>,
 }
 
 impl AuthenticatedRequest {
-    /// The service.
+    /// Returns the service.
     pub(crate) fn service(&self) -> &PresenceService {
         &self.context.service
     }
 
-    /// The token that this user's writes must carry, where the user came by the cookie.
+    /// Returns the CSRF token that writes must have, if the session came by the cookie.
     pub(crate) fn csrf_token(&self) -> Option<String> {
         self.cookie.as_deref().map(sessions::csrf_token)
     }
 
-    /// The header that takes the cookie away, where the user came by it.
+    /// Returns the header that removes the cookie, if the session came by it.
     pub(crate) fn clear_cookie(&self) -> Option<SetCookie> {
         self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
@@ -89,7 +92,7 @@ impl AuthenticatedRequest {
         }
     }
 
-    /// Refuses a session that may not do everything.
+    /// Rejects a session whose scope is not `account`.
     pub(crate) fn check_scope(&self) -> Result<(), ErrorResponse> {
         match self.caller.scope {
             Scope::Account => Ok(()),
@@ -97,7 +100,7 @@ impl AuthenticatedRequest {
         }
     }
 
-    /// Who makes the call.
+    /// Authenticates a request by its bearer token or its cookie.
     pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
         let (token, by_cookie) =
@@ -117,12 +120,10 @@ impl AuthenticatedRequest {
     }
 }
 
-/// A user with a session of any scope.
+/// A request of a session of any scope. A write by cookie has passed the CSRF check.
 pub(super) struct SessionAuth(AuthenticatedRequest);
-/// A user whose session may do everything.
+/// A request of a session of the scope `account`. A write by cookie has passed the CSRF check.
 pub(super) struct AccountAuth(AuthenticatedRequest);
-/// As [`AccountAuth`], of a call that also takes a form, whose field the handler must check.
-pub(super) struct FormSender(AuthenticatedRequest);
 
 impl SessionAuth {
     fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
@@ -143,13 +144,6 @@ impl AccountAuth {
     }
 }
 
-impl FormSender {
-    fn admit(user: AuthenticatedRequest, _writes: bool) -> Result<Self, ErrorResponse> {
-        user.check_scope()?;
-        Ok(Self(user))
-    }
-}
-
 macro_rules! user_extractor {
     ($($name:ident)+) => {$(
         impl Deref for $name {
@@ -166,11 +160,11 @@ macro_rules! user_extractor {
             type ParamRawType = ();
 
             fn register(registry: &mut Registry) {
-                register(registry);
+                register_schemes(registry);
             }
 
             fn security_schemes() -> Vec<&'static str> {
-                vec![SESSION, SESSION_COOKIE]
+                session_schemes()
             }
 
             async fn from_request(
@@ -185,9 +179,10 @@ macro_rules! user_extractor {
     )+};
 }
 
-user_extractor!(SessionAuth AccountAuth FormSender);
+user_extractor!(SessionAuth AccountAuth);
 
-/// An AppService, its key checked for the Application in the path, before anything else of the call is read.
+/// An AppService whose API key is valid for the Application in the path. The key is checked before
+/// the rest of the request is read.
 pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
     pub(super) service: AuthenticatedAppService,
@@ -199,7 +194,7 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        register(registry);
+        register_schemes(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -221,7 +216,7 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
             None => Err(Errno::NotAuthenticated),
         };
         let key = key.map_err(ErrorResponse::from)?;
-        // The router knows the parameter under a name of its own, so the path is asked: /apps/<appid>/…
+        // The router names the parameter itself, so it is read from the path: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
         let (presence, from) = (&context.service, client_address::of(request));
@@ -236,7 +231,13 @@ fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
-fn register(registry: &mut Registry) {
+/// Returns the security schemes of a session.
+pub(super) fn session_schemes() -> Vec<&'static str> {
+    vec![SESSION, SESSION_COOKIE]
+}
+
+/// Adds all security schemes to the document.
+pub(super) fn register_schemes(registry: &mut Registry) {
     let bearer = |description| MetaSecurityScheme {
         ty: "http",
         description: Some(description),

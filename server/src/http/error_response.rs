@@ -1,4 +1,4 @@
-//! Refusals: the one error object, whoever refuses.
+//! Errors as HTTP responses: every error is answered with the one error object.
 
 use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
 use poem::http::{HeaderValue, StatusCode, header};
@@ -10,13 +10,13 @@ use presence_protocol::{ApiError, Errno};
 
 use crate::page;
 
-/// A refusal as an answer. Which ones a call can give is added to the document by its own table.
+/// An error as a response.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct ErrorResponse(ApiError);
 
 impl ErrorResponse {
-    /// What an error of the router or of an extractor is to a caller.
+    /// Converts an error of the router or of an extractor.
     pub(crate) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
             Ok(refusal) => refusal,
@@ -24,18 +24,18 @@ impl ErrorResponse {
         }
     }
 
-    /// What is refused, and why.
+    /// Returns the error.
     pub(crate) fn ko(&self) -> &ApiError {
         &self.0
     }
 
-    /// The answer to a person.
+    /// Returns the response to a browser that asks for a page.
     pub(super) fn page(&self) -> Response {
         crate::meter::count_error(self.0.errno);
         page::error_page(&self.0).into_response()
     }
 
-    /// The answer.
+    /// Returns the response to a client of the API.
     pub(super) fn response(&self) -> Response {
         let ko = &self.0;
         crate::meter::count_error(ko.errno);

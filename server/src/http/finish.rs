@@ -1,4 +1,4 @@
-//! What every request passes on its way in, and every answer on its way out.
+//! The outermost endpoint of the API and the pages, which completes every response.
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
@@ -6,7 +6,7 @@ use poem_openapi::OpenApi;
 
 use super::error_response::ErrorResponse;
 
-/// Turns every error into the one error object, and sets the headers that all answers have.
+/// An endpoint that converts every error into the error object, and sets the common headers.
 pub(super) struct FinishResponse<E> {
     inner: E,
     allowed: AllowedMethods,
@@ -42,13 +42,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for FinishResponse<E> {
     }
 }
 
-/// Whether the answer is shown to a person: browsers say so where somebody follows a link or sends a form.
+/// Returns true if a person reads the response: browsers accept HTML when a user follows a link or
+/// sends a form.
 pub(crate) fn accepts_html(request: &Request) -> bool {
     request.header(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
 }
 
-/// Sets what no call has set otherwise. The referrer stays on this origin; with none at all, browsers would send `Origin: null`
-/// with the forms of our own pages.
+/// Sets the common headers that the handler has not set. The referrer is sent to this origin only;
+/// without any referrer, browsers would send `Origin: null` with the forms of the pages.
 pub(super) fn finish(headers: &mut HeaderMap) {
     let defaults: [(HeaderName, &str); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -62,11 +63,11 @@ pub(super) fn finish(headers: &mut HeaderMap) {
     }
 }
 
-/// Which methods each path knows.
+/// The methods of each path.
 pub(super) struct AllowedMethods(Vec<(String, Vec<Method>)>);
 
 impl AllowedMethods {
-    /// The methods of an API, and those of `others`, each a path and a method.
+    /// Collects the methods of an API, and those of `others`, each a path and a method.
     pub(super) fn of<A: OpenApi>(others: &[(String, Method)]) -> Self {
         let others = others.iter().map(|(path, method)| (path.clone(), vec![method.clone()]));
         let mut paths: Vec<(String, Vec<Method>)> = others.collect();
@@ -80,7 +81,7 @@ impl AllowedMethods {
         Self(paths)
     }
 
-    /// The methods of a path, as the header wants them.
+    /// Returns the methods of a path in the form of the header `Allow`.
     fn at(&self, path: &str) -> String {
         let mut names: Vec<&str> = self
             .0

@@ -1,34 +1,32 @@
 //! The grants of a user: which Applications may see the user.
 
 mod answer;
+mod request;
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use presence_core::UnixMillis;
-use presence_protocol::{ApiError, Errno};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::GrantedApp;
-use presence_service::grants::RedirectTarget;
 
 use super::body::{Fields, FromFields, JsonBody};
-use super::credential::{AccountAuth, AuthenticatedRequest, FormSender, SessionAuth};
-use super::form::{Decision, GrantBody, GrantDecision};
+use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
 use super::operation_error::{ApplicationErrors, OperationError, StorageErrors, declared_errors};
 use super::tag::ApiTag;
 use super::views::{ApplicationStateName, Done, Id, example};
 
 use self::answer::{GrantAnswer, Granted};
+use self::request::{Decision, GrantBody, GrantDecision, VerifiedGrantRequest};
 
 pub(super) struct GrantsApi;
 
 declared_errors! {
     /// The errors of giving a grant.
     GrantErrors: [
-        InvalidField,
         UnknownApplication,
         ApplicationNotActive,
-        Forbidden,
         RedirectNotAllowed,
         StorageUnavailable,
     ];
@@ -132,22 +130,17 @@ impl GrantsApi {
     #[oai(path = "/grant/:appid", method = "post", operation_id = "grant_application")]
     async fn grant(
         &self,
-        user: FormSender,
+        request: VerifiedGrantRequest,
         appid: Path<Id>,
-        body: GrantBody,
     ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
+        let VerifiedGrantRequest { user, body } = request;
+        let app = appid.app()?;
         match body {
             GrantBody::Json(target) => {
-                user.csrf_check().check()?;
-                let app = appid.app()?;
                 let given = user.service().grants().grant(user.caller.user, app, &target).await?;
                 Ok(GrantAnswer::Json(Granted::new(app, given)))
             }
-            GrantBody::Form(form) => {
-                let form = form.verify(&user.csrf_check())?;
-                let GrantDecision { target, decision } = GrantDecision::of_form(&form)?;
-                self.decide(&user, &appid, target, decision).await
-            }
+            GrantBody::Form(decision) => self.decide(&user, app, decision).await,
         }
     }
 
@@ -200,17 +193,14 @@ impl GrantsApi {
     async fn decide(
         &self,
         user: &AuthenticatedRequest,
-        appid: &Id,
-        target: RedirectTarget,
-        decision: Decision,
+        app: AppId,
+        decision: GrantDecision,
     ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
-        let (presence, app) = (user.service(), appid.app()?);
-        let name = presence.grants().find_application(app).await?.name;
+        let (grants, GrantDecision { target, decision }) = (user.service().grants(), decision);
+        let name = grants.find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => {
-                presence.grants().grant(user.caller.user, app, &target).await?.redirect
-            }
-            Decision::No => presence.grants().decline(app, &target).await?,
+            Decision::Yes => grants.grant(user.caller.user, app, &target).await?.redirect,
+            Decision::No => grants.decline(app, &target).await?,
         };
         Ok(match redirect {
             Some(url) => GrantAnswer::Redirect(url),

@@ -1,4 +1,4 @@
-//! Browsers: where a request comes from, and the cookie of a session.
+//! The origin of a request, and the cookie of a session.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use crate::cookie::{Cookie, SetCookie};
 
 use super::error_response::ErrorResponse;
 
-/// What every handler may use, and where the request comes from: whether from a page of this server's own origin, and from whom.
+/// The server's context, and the origin and address that a request comes from.
 pub(crate) struct RequestContext {
+    /// The context that all handlers share.
     pub(crate) context: Arc<ServerContext>,
+    /// True if the request comes from a page of this server's own origin.
     pub(crate) same_origin: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,
@@ -28,7 +30,7 @@ impl<'a> FromRequest<'a> for RequestContext {
 }
 
 impl RequestContext {
-    /// Where a request comes from.
+    /// Reads the context of a request.
     pub(crate) fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let context = context(request)?;
         let same_origin = is_same_origin(request, &context);
@@ -36,16 +38,16 @@ impl RequestContext {
     }
 }
 
-/// What every handler may use.
+/// Returns the server's context.
 pub(super) fn context(request: &Request) -> Result<Arc<ServerContext>, ErrorResponse> {
     request.data::<Arc<ServerContext>>().cloned().ok_or(Errno::Internal.into())
 }
 
 fn is_same_origin(request: &Request, context: &ServerContext) -> bool {
-    let told_otherwise =
+    let is_other_site =
         request.header("sec-fetch-site").is_some_and(|relation| relation != "same-origin");
     let origin = request.header(header::ORIGIN);
-    !told_otherwise
+    !is_other_site
         && origin.is_some_and(|origin| context.own_origins.iter().any(|own| own == origin))
 }
 

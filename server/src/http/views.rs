@@ -39,7 +39,7 @@ impl Example for Done {
 
 /// An error.
 #[derive(Object)]
-#[oai(rename = "ApiError", skip_serializing_if_is_none)]
+#[oai(rename = "Ko", skip_serializing_if_is_none)]
 pub(super) struct ErrorView {
     /// `KO`.
     result: String,

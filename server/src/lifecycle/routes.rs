@@ -1,12 +1,12 @@
 //! All routes of the server: the two sockets, the REST API with the pages, and the metrics.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use poem::endpoint::{DynEndpoint, ToDynEndpoint, make};
 use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
 use presence_protocol::{ApiError, Errno};
+use presence_service::clock::Stopwatch;
 
 use crate::client_address::TrustedProxies;
 use crate::context::ServerContext;
@@ -53,7 +53,7 @@ pub(super) fn endpoint(
     routes.around(move |next, mut request| {
         proxies.record_client(&mut request);
         let is_refused = sockets.is_draining() && !is_served_while_draining(request.uri());
-        let started = Instant::now();
+        let started = Stopwatch::start();
         async move {
             let response = if is_refused {
                 http::error_response(&ApiError::from(Errno::ShuttingDown).after(RETRY_AFTER_STOP))

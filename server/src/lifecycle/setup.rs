@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use presence_core::Clock;
 use presence_identity::browserid::Audience;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_identity::oidc::Oidc;
@@ -41,10 +42,12 @@ pub(super) fn verifier(
     audiences: &[String],
     dev_issuer: Option<&DevIssuer>,
     oidc: Option<&Oidc>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Dispatcher, StartError> {
     let audiences: Result<Vec<_>, _> = audiences.iter().map(|text| Audience::parse(text)).collect();
     let audiences = audiences.map_err(start_error)?;
-    let browserid = browserid::verifier(settings, audiences, dev_issuer).map_err(start_error)?;
+    let browserid =
+        browserid::verifier(settings, audiences, dev_issuer, clock).map_err(start_error)?;
     let dispatcher = Dispatcher::new().with_browserid(Arc::new(browserid));
     Ok(match oidc {
         Some(oidc) => dispatcher.with_oidc(Arc::new(oidc.clone())),

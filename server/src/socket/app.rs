@@ -225,7 +225,7 @@ impl AppServiceProtocol {
     }
 
     fn lose_patience(&mut self) {
-        if self.patience.is_over(self.presence.steady()) {
+        if self.patience.record(self.presence.steady()) {
             self.out.push_back(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }

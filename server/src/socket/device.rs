@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline, introduce};
+use presence_core::phase::{AuthenticatedDevice, FirstFrame, FrameAction, SessionDeadline};
 use presence_core::violation_window::ViolationWindow;
 use presence_core::{Notification, Settlement};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest};
@@ -90,7 +90,7 @@ impl DeviceProtocol {
 
     fn take(&mut self, request: DeviceRequest) -> Result<(), ApiError> {
         let Some(guest) = &mut self.guest else {
-            let claim = introduce(request)?;
+            let claim = FirstFrame::from_request(request)?;
             let (presence, bell) = (Arc::clone(&self.presence), Arc::clone(&self.bell));
             let client = self.client;
             // Whom we keep waiting for too long has done nothing wrong.
@@ -101,7 +101,7 @@ impl DeviceProtocol {
             }));
             return Ok(());
         };
-        let heard = guest.known.hear(request, self.presence.now(), proofs::proof_digest)?;
+        let heard = guest.known.handle_frame(request, self.presence.now(), proofs::proof_digest)?;
         let (FrameAction::Apply(command) | FrameAction::Renew(_, command)) = &heard;
         self.presence.devices().check_rate(guest.seat.user(), &guest.known.device, command)?;
         match heard {
@@ -179,7 +179,7 @@ impl DeviceProtocol {
         let id = self.id.take();
         self.out.push(Outgoing::Text(ko.to_json(id.as_ref()).into()));
         let too_fast = ko.errno == Errno::SlowDown;
-        if too_fast && self.patience.is_over(self.presence.steady()) {
+        if too_fast && self.patience.record(self.presence.steady()) {
             self.out.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }
@@ -265,9 +265,9 @@ impl ProtocolState for DeviceProtocol {
         let now = self.presence.now();
         let guest = self.guest.as_mut()?;
         loop {
-            match guest.known.due(now) {
-                SessionDeadline::Nothing(at) => return Some(at - now),
-                SessionDeadline::Announce(seconds) => {
+            match guest.known.check_session(now) {
+                SessionDeadline::CheckAt(at) => return Some(at - now),
+                SessionDeadline::Warn(seconds) => {
                     self.out.push(Outgoing::Text(device::expires_in(seconds).into()));
                     self.bell.wake();
                 }
@@ -300,7 +300,7 @@ impl ProtocolState for DeviceProtocol {
     fn end(self, clean: bool) {
         if let Some(guest) = self.guest {
             tracing::debug!(user = guest.seat.user().0, clean, "device.end");
-            guest.seat.leave(clean);
+            guest.seat.disconnect(clean);
         }
     }
 }

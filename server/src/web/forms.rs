@@ -19,11 +19,8 @@ use super::visitor::Visitor;
 /// # Errors
 ///
 /// Returns `UnsupportedMediaType` if the body is no form, or `TooLarge`.
-pub(super) async fn read_form(
-    request: &Request,
-    body: &mut RequestBody,
-) -> Result<UnverifiedForm, ErrorResponse> {
-    let (text, _) = read_body(request, body, &[FORM]).await?;
+pub(super) async fn read_form(request: &Request) -> Result<UnverifiedForm, ErrorResponse> {
+    let (text, _) = read_body(request, &[FORM]).await?;
     Ok(UnverifiedForm::parse(&text))
 }
 
@@ -46,15 +43,12 @@ impl AnonymousForm {
 }
 
 impl FromPageRequest for AnonymousForm {
-    async fn from_page_request(
-        request: &Request,
-        body: &mut RequestBody,
-    ) -> Result<Self, PageError> {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
         let csrf = CsrfCheck::Anonymous { same_origin: RequestContext::of(request)?.same_origin };
         // A form of another site is not even read.
         csrf.check()?;
-        let form = read_form(request, body).await?.verify(&csrf)?;
+        let form = read_form(request).await?.verify(&csrf)?;
         Ok(Self { visitor, form })
     }
 }
@@ -106,13 +100,10 @@ impl UserForm {
 }
 
 impl FromPageRequest for UserForm {
-    async fn from_page_request(
-        request: &Request,
-        body: &mut RequestBody,
-    ) -> Result<Self, PageError> {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let user = AuthenticatedRequest::of(request).await?;
         user.check_scope()?;
-        let form = read_form(request, body).await?.verify(&user.csrf_check())?;
+        let form = read_form(request).await?.verify(&user.csrf_check())?;
         let (context, id) = (Arc::clone(&user.context), user.caller.user);
         Ok(Self { visitor: Visitor::new(request, context, Some(user)), user: id, form })
     }

@@ -1,4 +1,4 @@
-//! Everything held about a user, for who asks what is held about them.
+//! All data about one user, for the user's request for a copy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,35 +9,36 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder}
 
 use crate::error::StoreError;
 use crate::grants::GrantedApp;
-use crate::rows::{NotificationRow, email, millis, notification};
+use crate::rows::{NotificationRow, email, notification, time_from_column};
 use crate::store::Store;
 use crate::tables::{grant, notification, session, user};
 
-/// Everything held about a user.
+/// All data about one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Who it is.
+    /// The user.
     pub user: UserId,
     /// The verified e-mail.
     pub email: Email,
-    /// When the user was first seen.
+    /// The time of the user's first sign-in.
     pub created_at: UnixMillis,
-    /// How many sessions are held, expired ones that were not purged yet too.
+    /// The number of stored sessions, also expired ones that are not purged yet.
     pub sessions: u64,
-    /// Who may see the user.
+    /// The user's grants.
     pub grants: Vec<GrantedApp>,
     /// The user's own Applications.
     pub apps: Vec<App>,
-    /// The notifications held, taken ones whose receipt is withheld too, in the order of acceptance.
+    /// The stored notifications in the order of acceptance, also settled ones whose receipt is
+    /// withheld.
     pub notifications: Vec<Notification>,
 }
 
 impl Store {
-    /// Everything held about a user.
+    /// Returns all data about a user.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
         let Some(row) = user::Entity::find_by_id(user.0).one(self.read()).await? else {
             return Ok(None);
@@ -48,7 +49,7 @@ impl Store {
         Ok(Some(Account {
             user,
             email: email(&row.email)?,
-            created_at: millis("users", row.created_at)?,
+            created_at: time_from_column("users", row.created_at)?,
             sessions: sessions.count(self.read()).await?,
             apps: self.apps_of(user).await?,
             grants,
@@ -71,7 +72,7 @@ impl Store {
             .into_model()
             .all(self.read())
             .await?;
-        // A row whose grant came or went between the two reads is left out.
+        // A row whose grant was added or removed between the two reads is left out.
         rows.into_iter()
             .filter_map(|row| {
                 let source = names.get(&row.app_id)?;

@@ -1,4 +1,4 @@
-//! Applications. Removing one is the writer's.
+//! Applications. The writer removes them.
 
 use std::time::Duration;
 
@@ -12,37 +12,37 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::stored;
+use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::app;
 
-/// Looks within a minute of the last one that was noted are not noted.
-const MINUTE: Duration = Duration::from_mins(1);
+/// The shortest time between two recorded accesses of an Application.
+const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What of an Application is to change; `None` leaves it.
+/// The changes of an Application. `None` leaves a value as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppChanges {
-    /// Its name.
+    /// The name.
     pub name: Option<String>,
-    /// What it is.
+    /// The description.
     pub description: Option<String>,
-    /// Its domain, with what follows from a new one.
+    /// The domain, with the values that depend on it.
     pub domain: Option<NewDomain>,
 }
 
-/// Another domain: to be verified by another key, and not verified yet.
+/// A new domain, which is not verified yet and gets a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDomain {
     /// The domain.
     pub domain: String,
-    /// What it must show.
+    /// The key that the domain must serve.
     pub domain_key: String,
-    /// The state from now on.
+    /// The new state of the Application.
     pub state: ApplicationState,
 }
 
 impl Store {
-    /// Adds an Application. Its id must be new, its owner there.
+    /// Adds an Application. Its id must be new, and its owner must exist.
     ///
     /// # Errors
     ///
@@ -56,30 +56,30 @@ impl Store {
             description: ActiveValue::Set(app.description.clone()),
             state: ActiveValue::Set(app.state.name().to_owned()),
             domain_key: ActiveValue::Set(app.domain_key.clone()),
-            created_at: ActiveValue::Set(stored(app.created_at)),
-            last_looked_at: ActiveValue::Set(app.last_looked_at.map(stored)),
-            blocked_at: ActiveValue::Set(app.blocked_at.map(stored)),
+            created_at: ActiveValue::Set(time_to_column(app.created_at)),
+            last_looked_at: ActiveValue::Set(app.last_looked_at.map(time_to_column)),
+            blocked_at: ActiveValue::Set(app.blocked_at.map(time_to_column)),
         })
         .exec_without_returning(self.write())
         .await?;
         Ok(())
     }
 
-    /// An Application.
+    /// Returns an Application.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn app(&self, app: AppId) -> Result<Option<App>, StoreError> {
         let row = app::Entity::find_by_id(app.to_string()).one(self.read()).await?;
         row.map(App::try_from).transpose()
     }
 
-    /// The Applications of an AppDeveloper, the oldest first.
+    /// Returns the Applications of an AppDeveloper, the oldest first.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn apps_of(&self, owner: UserId) -> Result<Vec<App>, StoreError> {
         let rows = app::Entity::find()
             .filter(app::Column::Owner.eq(owner.0))
@@ -90,7 +90,7 @@ impl Store {
         rows.into_iter().map(App::try_from).collect()
     }
 
-    /// How many Applications an AppDeveloper has.
+    /// Returns the number of Applications of an AppDeveloper.
     ///
     /// # Errors
     ///
@@ -100,11 +100,11 @@ impl Store {
         Ok(query.count(self.read()).await?)
     }
 
-    /// Changes an Application, and gives it as it is then.
+    /// Changes an Application, and returns the changed one.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn update_app(
         &self,
         app: AppId,
@@ -125,7 +125,7 @@ impl Store {
         self.app(app).await
     }
 
-    /// Sets the state. False where there is no such Application.
+    /// Sets the state. Returns false if there is no such Application.
     ///
     /// # Errors
     ///
@@ -141,7 +141,8 @@ impl Store {
         Ok(update.exec(self.write()).await?.rows_affected > 0)
     }
 
-    /// Blocks an Application since a moment, or ends that. False where there is no such Application.
+    /// Sets or clears the time since which the operator blocks an Application. Returns false if
+    /// there is no such Application.
     ///
     /// # Errors
     ///
@@ -152,16 +153,17 @@ impl Store {
         since: Option<UnixMillis>,
     ) -> Result<bool, StoreError> {
         let update = app::Entity::update_many()
-            .col_expr(app::Column::BlockedAt, Expr::value(since.map(stored)))
+            .col_expr(app::Column::BlockedAt, Expr::value(since.map(time_to_column)))
             .filter(app::Column::Id.eq(app.to_string()));
         Ok(update.exec(self.write()).await?.rows_affected > 0)
     }
 
-    /// The Applications with this id, or with this text in their name or domain, whatever its case; the newest first.
+    /// Returns the Applications with this id, or with this text in their name or domain. Ignores
+    /// case. The newest come first.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn find_apps(&self, text: &str, limit: u64) -> Result<Vec<App>, StoreError> {
         let text = text.to_lowercase();
         let pattern = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
@@ -183,7 +185,8 @@ impl Store {
         rows.into_iter().map(App::try_from).collect()
     }
 
-    /// Makes a registered Application verified, if the key that its domain showed is still the one to show.
+    /// Makes a registered Application verified if the key that its domain served is still the
+    /// current one. Returns false otherwise.
     ///
     /// # Errors
     ///
@@ -197,19 +200,19 @@ impl Store {
         Ok(update.exec(self.write()).await?.rows_affected > 0)
     }
 
-    /// Notes that an Application looked at somebody's presence, to the minute.
+    /// Records that an Application read presence, at most once a minute.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
     pub async fn touch_app(&self, app: AppId, now: UnixMillis) -> Result<(), StoreError> {
         app::Entity::update_many()
-            .col_expr(app::Column::LastLookedAt, Expr::value(stored(now)))
+            .col_expr(app::Column::LastLookedAt, Expr::value(time_to_column(now)))
             .filter(app::Column::Id.eq(app.to_string()))
             .filter(
                 Condition::any()
                     .add(app::Column::LastLookedAt.is_null())
-                    .add(app::Column::LastLookedAt.lte(stored(now - MINUTE))),
+                    .add(app::Column::LastLookedAt.lte(time_to_column(now - RECORD_INTERVAL))),
             )
             .exec(self.write())
             .await?;

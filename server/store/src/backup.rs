@@ -1,4 +1,4 @@
-//! Copies a database while a server uses it.
+//! Backups: copies of a database that a server may be using.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,58 +6,60 @@ use std::path::{Path, PathBuf};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::connection::{Address, PATIENCE};
+use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
 use crate::error::StoreError;
 use crate::inspection::is_sound;
 use crate::migration;
 use crate::store::Store;
 
-/// A backup that was made.
+/// A finished backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
-    /// The newest step that its tables have taken.
+    /// The newest migration of its tables.
     pub schema: String,
-    /// Its length.
+    /// The size of the file in bytes.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Copies the database at a `sqlite:` URL to a new file: as it was at one moment after the call began, so with everything
-    /// that was committed before. A server may use it meanwhile, and is not held up: a reader waits for no writer, nor a writer for
-    /// a reader. The file appears under its name when it is whole, checked and on disk; only its owner may read it.
+    /// Copies the database at a `sqlite:` URL to a new file. The copy is the state at one moment
+    /// after the call began, so it has everything that was committed before. A server may use the
+    /// database meanwhile: readers and writers do not wait for each other. The file appears under
+    /// its name once it is complete, checked and on disk. Only its owner may read it.
     ///
     /// # Errors
     ///
-    /// `Exists`, `NotBackedUp`, `Foreign`, `Damaged`; `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Unavailable`.
+    /// `Exists`, `NotBackedUp`, `Foreign`, `Damaged`, `Unsupported`, `BadUrl`, `NoDirectory`,
+    /// `Missing`, `NotADatabase`, `Unavailable`.
     pub async fn back_up(url: &str, to: &Path) -> Result<Backup, StoreError> {
-        let address = Address::parse(url, PATIENCE)?;
-        if !address.exists()? {
-            return Err(address.missing());
+        let file = DatabaseFile::parse(url, BUSY_TIMEOUT)?;
+        if !file.exists()? {
+            return Err(file.missing());
         }
         if to.exists() {
             return Err(StoreError::Exists(to.to_owned()));
         }
-        let source = address.onlooker().await?;
-        let applied = migration::applied(&source).await.map_err(|error| address.explain(error))?;
+        let source = file.open_read_only().await?;
+        let applied = migration::applied(&source).await.map_err(|error| file.explain(error))?;
         let Some(schema) = applied.into_iter().next_back() else {
-            return Err(StoreError::Foreign(address.path().to_owned()));
+            return Err(StoreError::Foreign(file.path().to_owned()));
         };
-        let part = Part::new(to)?;
-        part.fill_from(&source).await?;
+        let partial = PartialBackup::new(to)?;
+        partial.fill_from(&source).await?;
         source.close_by_ref().await?;
-        let bytes = part.check_and_keep().await?;
+        let bytes = partial.check_and_keep().await?;
         Ok(Backup { schema, bytes })
     }
 }
 
-/// A backup that is not whole yet: a file beside the place where it will be, and gone where something fails.
-struct Part {
+/// A backup in progress: a temporary file beside the final path, removed if something fails.
+struct PartialBackup {
     file: NamedTempFile,
     directory: PathBuf,
     to: PathBuf,
 }
 
-impl Part {
+impl PartialBackup {
     fn new(to: &Path) -> Result<Self, StoreError> {
         let failed = |error| failed(to, &error);
         let whole = std::path::absolute(to).map_err(failed)?;
@@ -66,9 +68,9 @@ impl Part {
         Ok(Self { file: file.map_err(failed)?, directory, to: to.to_owned() })
     }
 
-    /// SQLite's own copy is of one moment, and leaves out what was deleted.
+    /// Copies the source. SQLite's own copy is the state of one moment, without deleted content.
     async fn fill_from(&self, source: &DatabaseConnection) -> Result<(), StoreError> {
-        let path = self.file.path().to_str().ok_or("its name is no text");
+        let path = self.file.path().to_str().ok_or("its path is not UTF-8");
         let path = path.map_err(|problem| failed(&self.to, &problem))?;
         let copy =
             Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [path.into()]);
@@ -78,7 +80,7 @@ impl Part {
 
     async fn check_and_keep(self) -> Result<u64, StoreError> {
         let Self { file, directory, to } = self;
-        let copy = Address::of_file(file.path(), PATIENCE).onlooker().await?;
+        let copy = DatabaseFile::of_file(file.path(), BUSY_TIMEOUT).open_read_only().await?;
         let sound = is_sound(&copy).await;
         copy.close_by_ref().await?;
         if !sound? {
@@ -91,7 +93,7 @@ impl Part {
             let taken = error.error.kind() == std::io::ErrorKind::AlreadyExists;
             return Err(if taken { StoreError::Exists(to) } else { failed(error.error) });
         }
-        // The name is to last as long as the file.
+        // The directory entry must be as durable as the file.
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         Ok(bytes)
     }

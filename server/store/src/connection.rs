@@ -1,4 +1,4 @@
-//! Opens the database file: one connection that writes, a few that read.
+//! Opens the database file: one connection that writes, and a few that read.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,42 +9,46 @@ use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use crate::error::{Cause, StoreError, Trouble};
+use crate::error::{Cause, ErrorKind, StoreError};
 
-/// How long a connection waits for another process that holds the file.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// The time for which a connection waits for a lock of another process.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const READERS: u32 = 4;
+/// The number of connections that read.
+const READ_CONNECTIONS: u32 = 4;
 
-/// The statements kept prepared: multi-row ones of many lengths are large, and seldom come again.
-const PREPARED: usize = 40;
+/// The number of prepared statements that a connection keeps. Multi-row statements of many lengths
+/// are large and seldom reused.
+const CACHED_STATEMENTS: usize = 40;
 
-/// How much of the file the writer keeps in memory, in KiB, which SQLite tells from pages by the sign. Each notification touches
-/// several pages anywhere in its indexes.
-const CACHE: &str = "-8192";
+/// The page cache of the writer: 8,192 KiB, where the minus sign means KiB instead of pages. Each
+/// notification touches several pages all over its indexes.
+const CACHE_SIZE: &str = "-8192";
 
-/// After how many pages of 4 KiB the log is written back into the file. A page that many transactions have changed is then written
-/// once; by default, after 1,000, most of the time went into this.
-const CHECKPOINT: &str = "8000";
+/// The number of log pages of 4 KiB after which the log is written back into the file. A page that
+/// many transactions changed is then written once. With the default of 1,000, checkpoints took most
+/// of the time.
+const CHECKPOINT_PAGES: &str = "8000";
 
-/// Where SQLite notes what a statement of many rows has changed, so that it can be undone alone. Beyond 64 KiB, by default, that goes
-/// into a file made for the statement, which took a fifth of the time of a large group.
-const UNDO: &str = "MEMORY";
+/// The place of the statement journal, with which SQLite can undo a statement of many rows alone.
+/// By default a journal beyond 64 KiB goes into a file, which took a fifth of the time of a large
+/// group.
+const STATEMENT_JOURNAL: &str = "MEMORY";
 
-/// Where the database is, and how to get at it.
-pub(crate) struct Address {
+/// The file of a database, with the options to open it.
+pub(crate) struct DatabaseFile {
     url: String,
     path: PathBuf,
-    patience: Duration,
+    busy_timeout: Duration,
 }
 
-impl Address {
-    /// Reads a URL.
+impl DatabaseFile {
+    /// Parses a `sqlite:` URL.
     ///
     /// # Errors
     ///
     /// `Unsupported`, `BadUrl`.
-    pub(crate) fn parse(url: &str, patience: Duration) -> Result<Self, StoreError> {
+    pub(crate) fn parse(url: &str, busy_timeout: Duration) -> Result<Self, StoreError> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Err(StoreError::Unsupported);
         }
@@ -56,76 +60,80 @@ impl Address {
         if path.as_os_str().is_empty() {
             return Err(StoreError::BadUrl);
         }
-        Ok(Self { url: url.to_owned(), path, patience })
+        Ok(Self { url: url.to_owned(), path, busy_timeout })
     }
 
-    /// A file whatever its name, for [`Address::onlooker`].
-    pub(crate) fn of_file(path: &Path, patience: Duration) -> Self {
-        Self { url: "sqlite:".to_owned(), path: path.to_owned(), patience }
+    /// A file of any name, for [`DatabaseFile::open_read_only`].
+    pub(crate) fn of_file(path: &Path, busy_timeout: Duration) -> Self {
+        Self { url: "sqlite:".to_owned(), path: path.to_owned(), busy_timeout }
     }
 
-    /// The one connection that writes.
-    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, StoreError> {
-        let patience = self.patience;
+    /// Opens the only connection that writes.
+    pub(crate) async fn open_writer(&self) -> Result<DatabaseConnection, StoreError> {
+        let busy_timeout = self.busy_timeout;
         let mut options = self.options(1);
         options.map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .busy_timeout(patience)
+                .busy_timeout(busy_timeout)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
-                .pragma("cache_size", CACHE)
-                .pragma("wal_autocheckpoint", CHECKPOINT)
-                .pragma("temp_store", UNDO)
+                .pragma("cache_size", CACHE_SIZE)
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+                .pragma("temp_store", STATEMENT_JOURNAL)
                 .foreign_keys(true)
-                .statement_cache_capacity(PREPARED)
+                .statement_cache_capacity(CACHED_STATEMENTS)
                 .row_buffer_size(512)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
-    /// The connections that read.
-    pub(crate) async fn readers(&self) -> Result<DatabaseConnection, StoreError> {
-        let patience = self.patience;
-        let mut options = self.options(READERS);
+    /// Opens the connections that read.
+    pub(crate) async fn open_readers(&self) -> Result<DatabaseConnection, StoreError> {
+        let busy_timeout = self.busy_timeout;
+        let mut options = self.options(READ_CONNECTIONS);
         options.map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .busy_timeout(patience)
+                .busy_timeout(busy_timeout)
                 .pragma("query_only", "ON")
-                .statement_cache_capacity(PREPARED)
+                .statement_cache_capacity(CACHED_STATEMENTS)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
-    /// A connection that reads beside a server, and can change nothing.
-    pub(crate) async fn onlooker(&self) -> Result<DatabaseConnection, StoreError> {
-        let (path, patience) = (self.path.clone(), self.patience);
+    /// Opens a connection that reads beside a running server and cannot change anything.
+    pub(crate) async fn open_read_only(&self) -> Result<DatabaseConnection, StoreError> {
+        let (path, busy_timeout) = (self.path.clone(), self.busy_timeout);
         let mut options = self.options(1);
         options.map_sqlx_sqlite_opts(move |sqlite| {
-            sqlite.filename(&path).busy_timeout(patience).read_only(true).create_if_missing(false)
+            sqlite
+                .filename(&path)
+                .busy_timeout(busy_timeout)
+                .read_only(true)
+                .create_if_missing(false)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
-    /// A connection that may write what is there already; it has not asked for anything yet.
-    pub(crate) async fn toucher(&self) -> Result<DatabaseConnection, StoreError> {
-        let patience = self.patience;
+    /// Opens a connection that may write to an existing file.
+    pub(crate) async fn open_existing(&self) -> Result<DatabaseConnection, StoreError> {
+        let busy_timeout = self.busy_timeout;
         let mut options = self.options(1);
         options.map_sqlx_sqlite_opts(move |sqlite| {
-            sqlite.busy_timeout(patience).create_if_missing(false)
+            sqlite.busy_timeout(busy_timeout).create_if_missing(false)
         });
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is there.
+    /// Returns true if the file exists.
     ///
     /// # Errors
     ///
-    /// `NoDirectory`, and `Missing` where the URL does not ask for the file to be made.
+    /// `NoDirectory`, and `Missing` if the URL does not allow to create the file.
     pub(crate) fn exists(&self) -> Result<bool, StoreError> {
         if self.path.exists() {
             return Ok(true);
@@ -140,7 +148,8 @@ impl Address {
         StoreError::Missing(self.path.clone())
     }
 
-    /// Makes sure that this server is the only one. The system gives the lock back when the process ends, however it ends.
+    /// Makes sure that this server is the only one. The system releases the lock when the process
+    /// ends, however it ends.
     ///
     /// # Errors
     ///
@@ -164,8 +173,8 @@ impl Address {
             .max_lifetime(None)
             .test_before_acquire(false)
             .sqlx_logging(false)
-            // SQLite may undo a transaction by itself on a full disk, and the driver then still counts it as
-            // open: such a connection is not used again.
+            // On a full disk SQLite may roll back by itself, and the driver still counts the
+            // transaction as open: such a connection is not used again.
             .map_sqlx_sqlite_pool_opts(|pool| {
                 pool.before_acquire(|connection, _| {
                     let sound = !connection.is_in_transaction();
@@ -175,21 +184,21 @@ impl Address {
         options
     }
 
-    /// What an error while opening means to who runs the server.
+    /// Translates an error while opening into one that an operator understands.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         let StoreError::Unavailable(Cause(cause)) = &error else { return error };
         let path = self.path.clone();
-        match Trouble::of(cause) {
-            Trouble::Busy => StoreError::Locked(path),
-            Trouble::NotADatabase => StoreError::NotADatabase(path),
-            Trouble::Damaged => StoreError::Damaged(path),
-            Trouble::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
-            Trouble::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
-            Trouble::CannotOpen if !path.exists() && !self.url.contains("mode=rwc") => {
+        match ErrorKind::of(cause) {
+            ErrorKind::Busy => StoreError::Locked(path),
+            ErrorKind::NotADatabase => StoreError::NotADatabase(path),
+            ErrorKind::Damaged => StoreError::Damaged(path),
+            ErrorKind::CannotOpen if !has_directory(&path) => StoreError::NoDirectory(path),
+            ErrorKind::CannotOpen if path.is_dir() => StoreError::NotADatabase(path),
+            ErrorKind::CannotOpen if !path.exists() && !self.url.contains("mode=rwc") => {
                 self.missing()
             }
-            Trouble::CannotOpen | Trouble::ReadOnly => StoreError::ReadOnly(path),
-            Trouble::Other => error,
+            ErrorKind::CannotOpen | ErrorKind::ReadOnly => StoreError::ReadOnly(path),
+            ErrorKind::Other => error,
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The one error of this crate. Its texts fit on a line, and hold no e-mail, no secret and no URL.
+//! The error of this crate. Its texts fit on one line, and contain no e-mail, secret or URL.
 
 use std::path::PathBuf;
 
 use sea_orm::{DbErr, RuntimeErr};
 
-/// Why the store could not do what it was asked.
+/// A failed operation of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The URL names a PostgreSQL database.
@@ -13,61 +13,61 @@ pub enum StoreError {
     /// The URL names no database file.
     #[error("the database URL must look like sqlite://presence.db?mode=rwc")]
     BadUrl,
-    /// The directory of the database file is not there.
+    /// The directory of the database file does not exist.
     #[error("the directory of the database {} does not exist", .0.display())]
     NoDirectory(PathBuf),
-    /// The file is not there, and the URL does not ask for it to be made.
-    #[error("the database {} does not exist (mode=rwc makes one)", .0.display())]
+    /// The file does not exist, and the URL does not allow to create it.
+    #[error("the database {} does not exist: add ?mode=rwc to the URL to create it", .0.display())]
     Missing(PathBuf),
-    /// The file is something else.
-    #[error("{} is not a database", .0.display())]
+    /// The file is not a SQLite database.
+    #[error("{} is not a SQLite database", .0.display())]
     NotADatabase(PathBuf),
     /// Another process holds the database.
     #[error("the database {} is locked by another process", .0.display())]
     Locked(PathBuf),
-    /// Another server uses the database. Two would not know of each other's devices.
+    /// Another server uses the database. Two servers would not see each other's devices.
     #[error("the database {} is in use by another server", .0.display())]
     InUse(PathBuf),
     /// The file, its directory or the URL allows reading only.
     #[error("the database {} cannot be written", .0.display())]
     ReadOnly(PathBuf),
-    /// The file is a database of something else.
-    #[error("the database {} is not one of Presence", .0.display())]
+    /// The file is a database of another program.
+    #[error("the database {} does not belong to Presence", .0.display())]
     Foreign(PathBuf),
-    /// The file has come to harm.
+    /// The file is corrupted.
     #[error("the database {} is damaged: restore a backup", .0.display())]
     Damaged(PathBuf),
-    /// The file that a backup was to become is there already.
-    #[error("{} is there already, and a backup overwrites nothing", .0.display())]
+    /// The file of a new backup exists already.
+    #[error("{} exists already, and a backup does not overwrite files", .0.display())]
     Exists(PathBuf),
     /// A backup cannot be written.
     #[error("the backup {} cannot be written: {}", .0.display(), .1)]
     NotBackedUp(PathBuf, String),
-    /// A newer server has changed the tables.
+    /// A newer server has migrated the tables.
     #[error("the database is newer than this server: it has the unknown migration {0}")]
     TooNew(String),
-    /// A row holds what no server writes.
-    #[error("a row of the table {0} makes no sense")]
-    Nonsense(&'static str),
-    /// Too much waits for the writer already.
-    #[error("too much waits to be written")]
+    /// A row holds values that no server writes.
+    #[error("the database table {0} contains an invalid row")]
+    CorruptRow(&'static str),
+    /// The queue of the writer is full.
+    #[error("too many writes are waiting")]
     QueueFull,
-    /// The writer has ended.
+    /// The writer has stopped.
     #[error("the writer has stopped")]
     Stopped,
-    /// The database refused or failed.
+    /// The database failed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
 }
 
-/// What the database said.
+/// The error of the database.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct Cause(pub(crate) DbErr);
 
-/// The primary result codes of SQLite that are told apart.
+/// The primary result codes of SQLite that are handled differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ErrorKind {
     Busy,
     ReadOnly,
     Damaged,
@@ -77,11 +77,11 @@ pub(crate) enum Trouble {
 }
 
 impl StoreError {
-    /// Whether trying again at once would only wait again.
+    /// Returns true if another try at once would only wait again.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
             Self::Unavailable(Cause(DbErr::ConnectionAcquire(_))) => true,
-            Self::Unavailable(Cause(error)) => Trouble::of(error) == Trouble::Busy,
+            Self::Unavailable(Cause(error)) => ErrorKind::of(error) == ErrorKind::Busy,
             Self::Unsupported
             | Self::BadUrl
             | Self::NoDirectory(_)
@@ -95,14 +95,14 @@ impl StoreError {
             | Self::Exists(_)
             | Self::NotBackedUp(..)
             | Self::TooNew(_)
-            | Self::Nonsense(_)
+            | Self::CorruptRow(_)
             | Self::QueueFull
             | Self::Stopped => false,
         }
     }
 }
 
-impl Trouble {
+impl ErrorKind {
     pub(crate) fn of(error: &DbErr) -> Self {
         match primary_code(error) {
             Some(5 | 6) => Self::Busy,
@@ -121,7 +121,7 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// SQLite's extended codes carry the primary one in their lowest byte.
+/// Returns the primary result code, which is the lowest byte of SQLite's extended codes.
 fn primary_code(error: &DbErr) -> Option<u32> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))

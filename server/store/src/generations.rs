@@ -1,50 +1,53 @@
-//! The greatest generation that each issuer has given of a user, and the end of what was opened with a smaller one.
+//! The greatest credential generation of each user and issuer. A greater one ends the sessions that
+//! were opened with a smaller one.
 
 use presence_core::model::{CredentialGeneration, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::{digest, number, stored_number};
+use crate::rows::{digest, number_from_column, number_to_column};
 use crate::store::Store;
 use crate::tables::{generation, session};
 
-/// What a generation is beside those seen before.
+/// The result of recording a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Raised {
-    /// A greater one was seen: the proof is outdated.
+pub enum GenerationOutcome {
+    /// A greater one is recorded: the proof is outdated.
     Outdated,
-    /// The greatest, as it was before.
-    Same,
-    /// Greater than all before, or the first. The sessions that were opened with a smaller one are gone; these were their digests.
-    Ended(Vec<[u8; 32]>),
+    /// It equals the recorded one.
+    Unchanged,
+    /// It is the first or a greater one, and is recorded now. The sessions that were opened with a
+    /// smaller one are deleted; these were their digests.
+    Raised(Vec<[u8; 32]>),
 }
 
 impl Store {
-    /// Remembers a generation that is greater than all before, and ends the sessions that were opened with a smaller one. Writes
-    /// only then.
+    /// Records a generation if it is greater than the recorded one, and deletes the sessions that
+    /// were opened with a smaller one. Writes only in that case.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
-    pub async fn raise_generation(
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn record_generation(
         &self,
         user: UserId,
         given: &CredentialGeneration,
-    ) -> Result<Raised, StoreError> {
-        if let Some(raised) = beside(self.greatest_generation(user, &given.issuer).await?, given) {
-            return Ok(raised);
+    ) -> Result<GenerationOutcome, StoreError> {
+        if let Some(outcome) = compare(self.greatest_generation(user, &given.issuer).await?, given)
+        {
+            return Ok(outcome);
         }
         let transaction = self.begin_writing().await?;
-        // Looked up again, since another device may have been faster.
+        // Read again, since another device may have been faster.
         let known = greatest(&transaction, user, &given.issuer).await?;
-        if let Some(raised) = beside(known, given) {
-            return Ok(raised);
+        if let Some(outcome) = compare(known, given) {
+            return Ok(outcome);
         }
         generation::Entity::insert(generation::ActiveModel {
             user_id: ActiveValue::Set(user.0),
             issuer: ActiveValue::Set(given.issuer.to_string()),
-            generation: ActiveValue::Set(stored_number(given.number)),
+            generation: ActiveValue::Set(number_to_column(given.number)),
         })
         .on_conflict(
             OnConflict::columns([generation::Column::UserId, generation::Column::Issuer])
@@ -55,14 +58,14 @@ impl Store {
         .await?;
         let ended = end_older_sessions(&transaction, user, given).await?;
         transaction.commit().await?;
-        Ok(Raised::Ended(ended))
+        Ok(GenerationOutcome::Raised(ended))
     }
 
-    /// The greatest generation that an issuer has given of a user.
+    /// Returns the greatest generation that an issuer has given for a user.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn greatest_generation(
         &self,
         user: UserId,
@@ -72,11 +75,11 @@ impl Store {
     }
 }
 
-/// What is to be said without writing anything.
-fn beside(known: Option<u64>, given: &CredentialGeneration) -> Option<Raised> {
+/// Returns the outcome if nothing has to be written.
+fn compare(known: Option<u64>, given: &CredentialGeneration) -> Option<GenerationOutcome> {
     match known {
-        Some(known) if known > given.number => Some(Raised::Outdated),
-        Some(known) if known == given.number => Some(Raised::Same),
+        Some(known) if known > given.number => Some(GenerationOutcome::Outdated),
+        Some(known) if known == given.number => Some(GenerationOutcome::Unchanged),
         Some(_) | None => None,
     }
 }
@@ -87,7 +90,7 @@ async fn greatest<C: ConnectionTrait>(
     issuer: &str,
 ) -> Result<Option<u64>, StoreError> {
     let row = generation::Entity::find_by_id((user.0, issuer.to_owned())).one(db).await?;
-    row.map(|row| number("generations", row.generation)).transpose()
+    row.map(|row| number_from_column("generations", row.generation)).transpose()
 }
 
 async fn end_older_sessions<C: ConnectionTrait>(
@@ -98,7 +101,7 @@ async fn end_older_sessions<C: ConnectionTrait>(
     let older = session::Column::UserId
         .eq(user.0)
         .and(session::Column::Issuer.eq(&*given.issuer))
-        .and(session::Column::Generation.lt(stored_number(given.number)));
+        .and(session::Column::Generation.lt(number_to_column(given.number)));
     let rows = session::Entity::find().filter(older.clone()).all(db).await?;
     session::Entity::delete_many().filter(older).exec(db).await?;
     rows.iter().map(|row| digest("sessions", &row.digest)).collect()

@@ -1,7 +1,7 @@
-//! Grants, as they are read. Every change of one is the writer's.
+//! Reads of grants. The writer changes them.
 
 use presence_core::UnixMillis;
-use presence_core::model::{ApplicationState, Grant, UserId};
+use presence_core::model::{ApplicationState, Grant, GrantSet, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
@@ -9,35 +9,35 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, app_state, id, millis, padded};
+use crate::rows::{CHUNK, app_state, id, padded, time_from_column};
 use crate::store::Store;
 use crate::tables::{app, grant, user};
 
-/// A grant, with what a user wants to know of the Application.
+/// A grant with the details of its Application that users see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedApp {
     /// The grant.
     pub grant: Grant,
     /// The name of the Application.
     pub name: String,
-    /// Its domain.
+    /// The domain of the Application.
     pub domain: String,
-    /// How far it has come.
+    /// The state of the Application.
     pub state: ApplicationState,
-    /// When it last looked at anybody's presence, to the minute.
+    /// The last time at which the Application read presence, to the minute.
     pub last_looked_at: Option<UnixMillis>,
 }
 
-/// A user, with one of the user's grants or none.
+/// A user with one of the user's grants, or with none.
 #[derive(FromQueryResult)]
-pub(crate) struct HolderRow {
+pub(crate) struct UserGrantRow {
     id: i64,
     pub(crate) revision: i64,
     #[sea_orm(nested)]
     pub(crate) grant: Option<GrantRow>,
 }
 
-/// A grant, with a little of its Application.
+/// A grant with a part of its Application.
 #[derive(FromQueryResult)]
 pub(crate) struct GrantRow {
     puid: String,
@@ -52,11 +52,12 @@ pub(crate) struct GrantRow {
 }
 
 impl Store {
-    /// Which of these PUIDs are live grants of an Application, paused ones too. In no order.
+    /// Returns those of the PUIDs that are live grants of an Application, also paused ones, in any
+    /// order.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn live_puids(&self, app: AppId, puids: &[Puid]) -> Result<Vec<Puid>, StoreError> {
         let mut live = Vec::with_capacity(puids.len());
         for chunk in puids.chunks(CHUNK) {
@@ -67,11 +68,11 @@ impl Store {
         Ok(live)
     }
 
-    /// The live PUIDs of an Application after one of them, paused ones too, in the order of the PUIDs.
+    /// Returns the live PUIDs of an Application after `after` in ascending order, also paused ones.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn page_of_puids(
         &self,
         app: AppId,
@@ -85,7 +86,7 @@ impl Store {
         read_puids(query, self.read()).await
     }
 
-    /// How many users let an Application see them, pausing ones too.
+    /// Returns the number of grants of an Application, also paused ones.
     ///
     /// # Errors
     ///
@@ -95,21 +96,21 @@ impl Store {
         Ok(query.count(self.read()).await?)
     }
 
-    /// The grants of a user, the oldest first.
+    /// Returns the grants of a user, the oldest first.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn granted_apps(&self, user: UserId) -> Result<Vec<GrantedApp>, StoreError> {
-        let rows = HolderRow::of_users(&[user], self.read()).await?;
+        let rows = UserGrantRow::of_users(&[user], self.read()).await?;
         rows.into_iter().filter_map(|row| row.grant).map(GrantRow::granted_app).collect()
     }
 
-    /// The grant of a user for an Application.
+    /// Returns the grant of a user for an Application.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn grant(&self, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
         let row = grant::Entity::find()
             .filter(grant::Column::AppId.eq(app.to_string()))
@@ -120,8 +121,8 @@ impl Store {
     }
 }
 
-impl HolderRow {
-    /// These users, at most `CHUNK`, each with all grants, the oldest first.
+impl UserGrantRow {
+    /// Returns the users with all their grants, the oldest first. Takes at most [`CHUNK`] users.
     pub(crate) async fn of_users<C: ConnectionTrait>(
         users: &[UserId],
         db: &C,
@@ -173,7 +174,7 @@ impl GrantRow {
             app: id("grants", &self.app_id)?,
             puid: id("grants", &self.puid)?,
             paused: self.paused,
-            granted_at: millis("grants", self.granted_at)?,
+            granted_at: time_from_column("grants", self.granted_at)?,
         })
     }
 
@@ -183,7 +184,10 @@ impl GrantRow {
             state: self.app_state()?,
             name: self.name,
             domain: self.domain,
-            last_looked_at: self.last_looked_at.map(|at| millis("apps", at)).transpose()?,
+            last_looked_at: self
+                .last_looked_at
+                .map(|at| time_from_column("apps", at))
+                .transpose()?,
         })
     }
 }
@@ -193,6 +197,22 @@ fn puids_of(app: AppId) -> Select<grant::Entity> {
         .select_only()
         .column(grant::Column::Puid)
         .filter(grant::Column::AppId.eq(app.to_string()))
+}
+
+/// Reads the grants of a user, and the states of their Applications.
+pub(crate) async fn read_grant_set<C: ConnectionTrait>(
+    user: UserId,
+    db: &C,
+) -> Result<(GrantSet, Vec<(AppId, ApplicationState)>), StoreError> {
+    let (mut set, mut apps) = (GrantSet::default(), Vec::new());
+    for row in UserGrantRow::of_users(&[user], db).await? {
+        set.revision = row.revision;
+        let Some(row) = row.grant else { continue };
+        let grant = row.grant()?;
+        apps.push((grant.app, row.app_state()?));
+        set.grants.push(grant);
+    }
+    Ok((set, apps))
 }
 
 async fn read_puids<C: ConnectionTrait>(

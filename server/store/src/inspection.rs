@@ -1,49 +1,50 @@
-//! Looks at a database, whether or not a server uses it, and changes nothing in it.
+//! Checks of a database that change nothing in it, while a server uses it or not.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use crate::connection::{Address, PATIENCE};
+use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
 use crate::error::StoreError;
 use crate::migration;
 use crate::store::{Store, begin_immediate};
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// Whether a running server uses it.
+    /// Is true if a running server uses the database.
     pub in_use: bool,
-    /// The newest step that its tables have taken; none where the database has yet to be made.
+    /// The newest migration of its tables, `None` if the database does not exist yet.
     pub schema: Option<String>,
-    /// The step that this server brings them to.
+    /// The newest migration that this server knows.
     pub newest: String,
 }
 
 impl Store {
-    /// Looks whether a server can use the database at a `sqlite:` URL: whether it is there or can be made, sound, not newer than
-    /// this server, and may be written. Reads all of it. The tables stay as they are, also where they are older.
+    /// Checks that a server can use the database at a `sqlite:` URL: that it exists or can be
+    /// created, is intact, is not newer than this server, and can be written. Reads all of it.
+    /// Older tables are not migrated.
     ///
     /// # Errors
     ///
-    /// What [`Store::open`] would fail with, except `InUse`; `Damaged`.
+    /// The errors of [`Store::open`] except `InUse`, and `Damaged`.
     pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
-        let address = Address::parse(url, PATIENCE)?;
+        let file = DatabaseFile::parse(url, BUSY_TIMEOUT)?;
         let newest = migration::newest();
-        if !address.exists()? {
-            // The file beside it shows that one can be made there.
-            address.lock()?;
+        if !file.exists()? {
+            // The lock file beside it shows that a file can be created there.
+            file.lock()?;
             return Ok(Inspection { in_use: false, schema: None, newest });
         }
-        let explain = |error| address.explain(error);
-        let db = address.onlooker().await?;
+        let explain = |error| file.explain(error);
+        let db = file.open_read_only().await?;
         let applied = migration::applied(&db).await.map_err(explain)?;
         migration::refuse_newer(&applied)?;
         if !is_sound(&db).await.map_err(explain)? {
-            return Err(StoreError::Damaged(address.path().to_owned()));
+            return Err(StoreError::Damaged(file.path().to_owned()));
         }
         db.close_by_ref().await.map_err(StoreError::from)?;
-        let in_use = match address.lock() {
+        let in_use = match file.lock() {
             Ok(_lock) => {
-                can_be_written(&address).await.map_err(explain)?;
+                can_be_written(&file).await.map_err(explain)?;
                 false
             }
             Err(StoreError::InUse(_)) => true,
@@ -53,16 +54,16 @@ impl Store {
     }
 }
 
-/// Whether everything in a database is where it belongs.
+/// Returns true if SQLite's integrity check passes.
 pub(crate) async fn is_sound(db: &DatabaseConnection) -> Result<bool, StoreError> {
     let statement = Statement::from_string(DbBackend::Sqlite, "PRAGMA integrity_check(1)");
     let row = db.query_one_raw(statement).await?;
-    let said = row.and_then(|row| row.try_get_by_index::<String>(0).ok());
-    Ok(said.as_deref() == Some("ok"))
+    let result = row.and_then(|row| row.try_get_by_index::<String>(0).ok());
+    Ok(result.as_deref() == Some("ok"))
 }
 
-async fn can_be_written(address: &Address) -> Result<(), StoreError> {
-    let db = address.toucher().await?;
+async fn can_be_written(file: &DatabaseFile) -> Result<(), StoreError> {
+    let db = file.open_existing().await?;
     begin_immediate(&db).await?.rollback().await?;
     Ok(db.close_by_ref().await?)
 }

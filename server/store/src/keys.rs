@@ -1,4 +1,4 @@
-//! API keys, of which only the digests are kept.
+//! API keys. Only their digests are stored.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::error::StoreError;
-use crate::rows::stored;
+use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::api_key;
 
-/// Uses within a minute of the last one that was noted are not noted.
-const MINUTE: Duration = Duration::from_mins(1);
+/// The shortest time between two recorded uses of a key.
+const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Store {
-    /// Adds a key to an Application, which must be there.
+    /// Adds a key to an Application, which must exist.
     ///
     /// # Errors
     ///
@@ -33,28 +33,28 @@ impl Store {
             app_id: ActiveValue::Set(app.to_string()),
             prefix: ActiveValue::Set(prefix.to_owned()),
             digest: ActiveValue::Set(digest.to_vec()),
-            created_at: ActiveValue::Set(stored(now)),
+            created_at: ActiveValue::Set(time_to_column(now)),
             last_used_at: ActiveValue::Set(None),
             ..Default::default()
         };
         api_key::Entity::insert(row).exec_with_returning(self.write()).await?.try_into()
     }
 
-    /// The keys that begin so: one, but for a coincidence.
+    /// Returns the keys with this prefix: usually one.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn keys_by_prefix(&self, prefix: &str) -> Result<Vec<ApiKey>, StoreError> {
         let query = api_key::Entity::find().filter(api_key::Column::Prefix.eq(prefix));
         query.all(self.read()).await?.into_iter().map(ApiKey::try_from).collect()
     }
 
-    /// The keys of an Application, the oldest first.
+    /// Returns the keys of an Application, the oldest first.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn keys_of(&self, app: AppId) -> Result<Vec<ApiKey>, StoreError> {
         let rows = api_key::Entity::find()
             .filter(api_key::Column::AppId.eq(app.to_string()))
@@ -64,7 +64,7 @@ impl Store {
         rows.into_iter().map(ApiKey::try_from).collect()
     }
 
-    /// Deletes a key of an Application. False where it has no such key.
+    /// Deletes a key of an Application. Returns false if it has no such key.
     ///
     /// # Errors
     ///
@@ -76,19 +76,19 @@ impl Store {
         Ok(delete.exec(self.write()).await?.rows_affected > 0)
     }
 
-    /// Notes that a key was used, to the minute.
+    /// Records the use of a key, at most once a minute.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
     pub async fn touch_key(&self, key: i64, now: UnixMillis) -> Result<(), StoreError> {
         api_key::Entity::update_many()
-            .col_expr(api_key::Column::LastUsedAt, Expr::value(stored(now)))
+            .col_expr(api_key::Column::LastUsedAt, Expr::value(time_to_column(now)))
             .filter(api_key::Column::Id.eq(key))
             .filter(
                 Condition::any()
                     .add(api_key::Column::LastUsedAt.is_null())
-                    .add(api_key::Column::LastUsedAt.lte(stored(now - MINUTE))),
+                    .add(api_key::Column::LastUsedAt.lte(time_to_column(now - RECORD_INTERVAL))),
             )
             .exec(self.write())
             .await?;

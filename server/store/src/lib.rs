@@ -1,8 +1,8 @@
-//! The tables of the Presence server: what must outlive a restart, and the writer that commits it in groups.
+//! The tables of the Presence server, and the writer that commits changes in groups.
 //!
-//! Rows stay in here: every method takes and gives the types of `presence_core::model`. Time is an argument,
-//! the caller spawns. Nothing in here knows HTTP, sockets or the hub; the hub is told of commits as an
-//! [`CommitHook`].
+//! Rows stay inside: every method takes and returns the types of `presence_core::model`. Time is an
+//! argument, and the caller spawns the tasks. Nothing here depends on HTTP, sockets or the hub: the
+//! hub learns of commits through a [`CommitHook`].
 //!
 //! The modules in reading order; each uses only those below it.
 
@@ -34,13 +34,13 @@ pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use backup::Backup;
 pub use error::{Cause, StoreError};
-pub use generations::Raised;
+pub use generations::GenerationOutcome;
 pub use grants::GrantedApp;
 pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
 pub use writer::change::GrantOutcome;
-pub use writer::commit_hook::{CommitHook, CommittedEvent, Reachability};
+pub use writer::commit_hook::{CommitHook, CommittedEvent};
 pub use writer::load::LoadedUser;
 pub use writer::notify::{NewNotification, NotifyError};
 pub use writer::request::WriteReply;

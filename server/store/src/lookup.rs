@@ -1,7 +1,9 @@
-//! Whose sessions tokens open: asked together by the many devices that come at once, a few statements for all of them.
+//! Batched lookups of sessions: the lookups of many devices that connect at once share a few
+//! statements.
 //!
-//! There is no task: whoever asks first finds the answers for all that have asked meanwhile, and the next one those that came while
-//! it did. One that is dropped while it does leaves the others to ask again.
+//! There is no task: the first caller finds the results for all that wait, and the next one those
+//! for the callers that came meanwhile. If a caller is dropped during its work, the others repeat
+//! their requests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,10 +17,10 @@ use sea_orm::{
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, email, padded, stored};
+use crate::rows::{CHUNK, email, padded, time_to_column};
 use crate::tables::{session, user};
 
-/// A session, and whose it is.
+/// A session with the e-mail of its user.
 #[derive(FromQueryResult)]
 struct SessionRow {
     #[sea_orm(nested)]
@@ -27,35 +29,36 @@ struct SessionRow {
 }
 
 type Found = Option<(Session, Email)>;
-type Answer = Result<Found, StoreError>;
+type LookupResult = Result<Found, StoreError>;
 
-struct Ask {
+struct LookupRequest {
     digest: [u8; 32],
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<LookupResult>,
 }
 
-/// Those who ask. Nothing bounds them but the number of connections.
+/// The waiting lookups. Only the number of connections bounds them.
 #[derive(Default)]
-pub(crate) struct Lookup {
-    waiting: Mutex<Vec<Ask>>,
+pub(crate) struct SessionLookup {
+    waiting: Mutex<Vec<LookupRequest>>,
     turn: tokio::sync::Mutex<()>,
 }
 
-impl Lookup {
-    /// The session that is known by this, unless it has expired, with the e-mail of its user.
+impl SessionLookup {
+    /// Returns the session with this token digest and the e-mail of its user, unless it has
+    /// expired.
     pub(crate) async fn find(
         &self,
         digest: [u8; 32],
         now: UnixMillis,
         db: &DatabaseConnection,
-    ) -> Answer {
+    ) -> LookupResult {
         loop {
             let (reply, answer) = oneshot::channel();
-            self.with(|waiting| waiting.push(Ask { digest, reply }));
+            self.with(|waiting| waiting.push(LookupRequest { digest, reply }));
             let turn = self.turn.lock().await;
-            let asks = self.with(std::mem::take);
-            if !asks.is_empty() {
-                answer_all(asks, now, db).await;
+            let requests = self.with(std::mem::take);
+            if !requests.is_empty() {
+                reply_to_all(requests, now, db).await;
             }
             drop(turn);
             if let Ok(answer) = answer.await {
@@ -64,23 +67,23 @@ impl Lookup {
         }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<Ask>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<LookupRequest>) -> T) -> T {
         work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-async fn answer_all(asks: Vec<Ask>, now: UnixMillis, db: &DatabaseConnection) {
-    let mut digests: Vec<[u8; 32]> = asks.iter().map(|ask| ask.digest).collect();
+async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &DatabaseConnection) {
+    let mut digests: Vec<[u8; 32]> = requests.iter().map(|request| request.digest).collect();
     digests.sort_unstable();
     digests.dedup();
     let found = sessions(&digests, now, db).await;
-    for Ask { digest, reply } in asks {
+    for LookupRequest { digest, reply } in requests {
         let answer = match &found {
             Ok(found) => Ok(found.get(&digest).cloned()),
-            // Only who asks for the row that cannot be read is to be told so.
+            // Only the lookup of a corrupt row must fail.
             Err(_) => sessions(&[digest], now, db).await.map(|mut found| found.remove(&digest)),
         };
-        // It does not matter whether anybody still listens.
+        // The caller may be gone.
         reply.send(answer).ok();
     }
 }
@@ -96,7 +99,7 @@ async fn sessions(
             .join(JoinType::InnerJoin, session::Relation::User.def())
             .column(user::Column::Email)
             .filter(session::Column::Digest.is_in(padded(chunk.iter().map(|it| it.to_vec()))))
-            .filter(session::Column::ExpiresAt.gt(stored(now)))
+            .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
             .into_model::<SessionRow>()
             .all(db)
             .await?;

@@ -1,4 +1,4 @@
-//! How the tables came about, step by step. A step that was released is never changed again.
+//! The migrations of the tables. A released migration is never changed.
 
 mod m0001_tables;
 mod m0002_generations;
@@ -11,38 +11,39 @@ use sea_orm_migration::seaql_migrations;
 
 use crate::error::StoreError;
 
-/// Where sea-orm notes which steps were taken.
+/// The table in which sea-orm records the applied migrations.
 const TABLE: &str = "seaql_migrations";
 
-pub(crate) struct Steps;
+pub(crate) struct Migrator;
 
-impl MigratorTrait for Steps {
+impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(m0001_tables::Step),
-            Box::new(m0002_generations::Step),
-            Box::new(m0003_blocked::Step),
-            Box::new(m0004_queues::Step),
+            Box::new(m0001_tables::CreateTables),
+            Box::new(m0002_generations::AddGenerations),
+            Box::new(m0003_blocked::AddBlockedAt),
+            Box::new(m0004_queues::NumberGrants),
         ]
     }
 }
 
-/// Brings the tables up to date. A database with steps unknown here is left as it is.
+/// Applies all pending migrations. A database with unknown migrations is left as it is.
 ///
 /// # Errors
 ///
 /// `TooNew`, `Unavailable`.
 pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
     refuse_newer(&applied(db).await?)?;
-    Ok(Steps::up(db, None).await?)
+    Ok(Migrator::up(db, None).await?)
 }
 
-/// The newest step of this server.
+/// Returns the name of the newest migration of this server.
 pub(crate) fn newest() -> String {
-    Steps::migrations().last().map(|step| step.name().to_owned()).unwrap_or_default()
+    Migrator::migrations().last().map(|migration| migration.name().to_owned()).unwrap_or_default()
 }
 
-/// The names of the steps that a database has taken, in their order; none where it is not one of Presence.
+/// Returns the names of the applied migrations in their order, none if the database does not belong
+/// to Presence.
 ///
 /// # Errors
 ///
@@ -51,18 +52,19 @@ pub(crate) async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, Stor
     if !SchemaManager::new(db).has_table(TABLE).await? {
         return Ok(Vec::new());
     }
-    let steps = seaql_migrations::Entity::find();
-    let steps = steps.order_by_asc(seaql_migrations::Column::Version).all(db).await?;
-    Ok(steps.into_iter().map(|row| row.version).collect())
+    let query = seaql_migrations::Entity::find();
+    let rows = query.order_by_asc(seaql_migrations::Column::Version).all(db).await?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
-/// Makes sure that no step was taken that is unknown here.
+/// Refuses a database with an applied migration that this server does not know.
 ///
 /// # Errors
 ///
 /// `TooNew`.
 pub(crate) fn refuse_newer(applied: &[String]) -> Result<(), StoreError> {
-    let known = Steps::migrations();
-    let unknown = applied.iter().find(|name| known.iter().all(|step| step.name() != *name));
+    let known = Migrator::migrations();
+    let unknown =
+        applied.iter().find(|name| known.iter().all(|migration| migration.name() != *name));
     unknown.map_or(Ok(()), |name| Err(StoreError::TooNew(name.clone())))
 }

@@ -1,4 +1,5 @@
-//! Forgets what has expired and nobody waits for. Expired notifications are the writer's, since they get receipts.
+//! Deletes expired sessions and idempotency keys. The writer expires notifications, since they get
+//! receipts.
 
 use presence_core::UnixMillis;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -7,16 +8,16 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::stored;
+use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::{idempotency, session};
 
-/// The most rows of one table in one call, since the writer waits meanwhile.
-const AT_ONCE: u64 = 2_000;
+/// The maximum number of rows of one table that one call deletes, since the writer waits meanwhile.
+const MAX_ROWS: u64 = 2_000;
 
 impl Store {
-    /// Deletes expired sessions and idempotency keys, at most 2,000 of each, and tells how many.
-    /// Where there may be more, call again after a pause.
+    /// Deletes expired sessions and idempotency keys, at most 2,000 of each, and returns their
+    /// number. If there may be more, call it again after a pause.
     ///
     /// # Errors
     ///
@@ -38,8 +39,8 @@ impl Store {
         let expired = E::find()
             .select_only()
             .columns(key.iter().copied())
-            .filter(expires_at.lte(stored(now)))
-            .limit(AT_ONCE)
+            .filter(expires_at.lte(time_to_column(now)))
+            .limit(MAX_ROWS)
             .into_query();
         let key = Expr::tuple(key.into_iter().map(Expr::col));
         let deleted = E::delete_many().filter(key.in_subquery(expired)).exec(self.write()).await?;

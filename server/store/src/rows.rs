@@ -1,4 +1,4 @@
-//! From rows to the types of the rules and back. A row can be nonsense, which is an error and not a panic.
+//! Conversions between rows and the types of `presence_core::model`. A corrupt row is an error.
 
 use std::str::FromStr;
 
@@ -14,11 +14,12 @@ use sea_orm::{EntityTrait, FromQueryResult, JoinType, QuerySelect, RelationTrait
 use crate::error::StoreError;
 use crate::tables::{api_key, app, grant, notification, session};
 
-/// The most rows or values of one statement.
+/// The maximum number of rows or values of one statement.
 pub(crate) const CHUNK: usize = 500;
 
-/// The values of a list, the last one repeated until there are as many as a power of two: a statement of few lengths is prepared
-/// already, and to prepare one takes longer than to run it.
+/// Returns the values, with the last one repeated until their number is a power of two. Statements
+/// then have few lengths and are mostly prepared already; to prepare one takes longer than to run
+/// it.
 pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut values: Vec<T> = values.collect();
     if let Some(last) = values.last().cloned() {
@@ -27,45 +28,45 @@ pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-/// How far a notification that still has a row has come.
+/// The state of a notification that has a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    /// No device has taken it.
+pub(crate) enum NotificationState {
+    /// No device has settled it.
     Pending,
-    /// A device has taken it while the Application saw the user offline: the receipt waits.
-    Withheld(Settlement),
+    /// A device took it while the Application saw the user offline. Its receipt is not released.
+    Taken(Settlement),
 }
 
-impl Waiting {
+impl NotificationState {
     pub(crate) const PENDING: i32 = 0;
 
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Pending => Self::PENDING,
-            Self::Withheld(Settlement::Delivered) => 1,
-            Self::Withheld(Settlement::Acked) => 2,
+            Self::Taken(Settlement::Delivered) => 1,
+            Self::Taken(Settlement::Acked) => 2,
         }
     }
 
     fn of_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Pending),
-            1 => Some(Self::Withheld(Settlement::Delivered)),
-            2 => Some(Self::Withheld(Settlement::Acked)),
+            1 => Some(Self::Taken(Settlement::Delivered)),
+            2 => Some(Self::Taken(Settlement::Acked)),
             _ => None,
         }
     }
 
-    /// The receipt that was withheld.
+    /// Returns the state of the receipt to release.
     pub(crate) fn receipt(self) -> Option<ReceiptState> {
         match self {
             Self::Pending => None,
-            Self::Withheld(taken) => Some(taken.into()),
+            Self::Taken(settlement) => Some(settlement.into()),
         }
     }
 }
 
-/// The columns of a notification that tell what it is, without what it says.
+/// The columns of a notification without its content.
 #[derive(FromQueryResult)]
 pub(crate) struct NotificationHeaderRow {
     seq: i64,
@@ -76,7 +77,7 @@ pub(crate) struct NotificationHeaderRow {
     state: i32,
 }
 
-/// A notification with all its columns, and whose it is.
+/// All columns of a notification, with those of its grant.
 #[derive(FromQueryResult)]
 pub(crate) struct NotificationRow {
     pub(crate) seq: i64,
@@ -92,7 +93,7 @@ pub(crate) struct NotificationRow {
     pub(crate) live_only: bool,
 }
 
-/// A waiting notification, without what it says.
+/// A stored notification without its content.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NotificationHeader {
     pub(crate) seq: i64,
@@ -100,18 +101,18 @@ pub(crate) struct NotificationHeader {
     pub(crate) app: AppId,
     pub(crate) puid: Puid,
     pub(crate) user: UserId,
-    pub(crate) waiting: Waiting,
+    pub(crate) state: NotificationState,
 }
 
-/// Whose a notification is.
-const WHOSE: [grant::Column; 3] =
+/// The columns of the grant that a notification belongs to.
+const OWNER_COLUMNS: [grant::Column; 3] =
     [grant::Column::AppId, grant::Column::Puid, grant::Column::UserId];
 
 fn with_grants() -> Select<notification::Entity> {
     notification::Entity::find()
         .join(JoinType::InnerJoin, notification::Relation::Grant.def())
         .select_only()
-        .columns(WHOSE)
+        .columns(OWNER_COLUMNS)
 }
 
 impl NotificationHeaderRow {
@@ -149,12 +150,13 @@ impl TryFrom<NotificationHeaderRow> for NotificationHeader {
             app: id("notifications", &row.app_id)?,
             puid: id("notifications", &row.puid)?,
             user: UserId(row.user_id),
-            waiting: Waiting::of_code(row.state).ok_or(StoreError::Nonsense("notifications"))?,
+            state: NotificationState::of_code(row.state)
+                .ok_or(StoreError::CorruptRow("notifications"))?,
         })
     }
 }
 
-/// A notification's row, whose source is another table's.
+/// Converts the row of a notification. Its source is the name of the Application.
 pub(crate) fn notification(
     row: NotificationRow,
     source: std::sync::Arc<str>,
@@ -168,8 +170,8 @@ pub(crate) fn notification(
         user: UserId(row.user_id),
         message: row.message.into(),
         action: row.action.into(),
-        sent_at: millis("notifications", row.sent_at)?,
-        expires_at: millis("notifications", row.expires_at)?,
+        sent_at: time_from_column("notifications", row.sent_at)?,
+        expires_at: time_from_column("notifications", row.expires_at)?,
     })
 }
 
@@ -185,9 +187,12 @@ impl TryFrom<app::Model> for App {
             domain: row.domain,
             description: row.description,
             domain_key: row.domain_key,
-            created_at: millis("apps", row.created_at)?,
-            last_looked_at: row.last_looked_at.map(|at| millis("apps", at)).transpose()?,
-            blocked_at: row.blocked_at.map(|at| millis("apps", at)).transpose()?,
+            created_at: time_from_column("apps", row.created_at)?,
+            last_looked_at: row
+                .last_looked_at
+                .map(|at| time_from_column("apps", at))
+                .transpose()?,
+            blocked_at: row.blocked_at.map(|at| time_from_column("apps", at)).transpose()?,
         })
     }
 }
@@ -201,8 +206,11 @@ impl TryFrom<api_key::Model> for ApiKey {
             app: id("api_keys", &row.app_id)?,
             prefix: row.prefix,
             digest: digest("api_keys", &row.digest)?,
-            created_at: millis("api_keys", row.created_at)?,
-            last_used_at: row.last_used_at.map(|at| millis("api_keys", at)).transpose()?,
+            created_at: time_from_column("api_keys", row.created_at)?,
+            last_used_at: row
+                .last_used_at
+                .map(|at| time_from_column("api_keys", at))
+                .transpose()?,
         })
     }
 }
@@ -215,7 +223,7 @@ impl TryFrom<&grant::Model> for Grant {
             app: id("grants", &row.app_id)?,
             puid: id("grants", &row.puid)?,
             paused: row.paused,
-            granted_at: millis("grants", row.granted_at)?,
+            granted_at: time_from_column("grants", row.granted_at)?,
         })
     }
 }
@@ -227,58 +235,59 @@ impl TryFrom<session::Model> for Session {
         Ok(Self {
             digest: digest("sessions", &row.digest)?,
             user: UserId(row.user_id),
-            scope: Scope::from_name(&row.scope).ok_or(StoreError::Nonsense("sessions"))?,
-            created_at: millis("sessions", row.created_at)?,
-            expires_at: millis("sessions", row.expires_at)?,
+            scope: Scope::from_name(&row.scope).ok_or(StoreError::CorruptRow("sessions"))?,
+            created_at: time_from_column("sessions", row.created_at)?,
+            expires_at: time_from_column("sessions", row.expires_at)?,
             generation: match (row.issuer, row.generation) {
                 (Some(issuer), Some(number)) => {
-                    let number = self::number("sessions", number)?;
+                    let number = number_from_column("sessions", number)?;
                     Some(CredentialGeneration { issuer: issuer.into(), number })
                 }
                 (_, None) => None,
-                (None, Some(_)) => return Err(StoreError::Nonsense("sessions")),
+                (None, Some(_)) => return Err(StoreError::CorruptRow("sessions")),
             },
         })
     }
 }
 
-/// The state of an Application: one that is blocked is not active, while the table keeps what its developer wishes.
+/// Returns the state of an Application: a blocked one is never active, while the table keeps the
+/// state that its developer has chosen.
 pub(crate) fn app_state(
     word: &str,
     blocked_at: Option<i64>,
 ) -> Result<ApplicationState, StoreError> {
-    let state = ApplicationState::from_name(word).ok_or(StoreError::Nonsense("apps"))?;
+    let state = ApplicationState::from_name(word).ok_or(StoreError::CorruptRow("apps"))?;
     let is_stopped = state == ApplicationState::Active && blocked_at.is_some();
     Ok(if is_stopped { ApplicationState::Inactive } else { state })
 }
 
 pub(crate) fn email(text: &str) -> Result<Email, StoreError> {
-    Email::parse(text).ok_or(StoreError::Nonsense("users"))
+    Email::parse(text).ok_or(StoreError::CorruptRow("users"))
 }
 
 pub(crate) fn id<T: FromStr>(table: &'static str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| StoreError::Nonsense(table))
+    text.parse().map_err(|_| StoreError::CorruptRow(table))
 }
 
 pub(crate) fn digest(table: &'static str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-    bytes.try_into().map_err(|_| StoreError::Nonsense(table))
+    bytes.try_into().map_err(|_| StoreError::CorruptRow(table))
 }
 
-pub(crate) fn millis(table: &'static str, at: i64) -> Result<UnixMillis, StoreError> {
-    number(table, at).map(UnixMillis::new)
+pub(crate) fn time_from_column(table: &'static str, at: i64) -> Result<UnixMillis, StoreError> {
+    number_from_column(table, at).map(UnixMillis::new)
 }
 
-/// Reads a number that is never negative.
-pub(crate) fn number(table: &'static str, stored: i64) -> Result<u64, StoreError> {
-    stored.try_into().map_err(|_| StoreError::Nonsense(table))
+/// Converts a column that is never negative.
+pub(crate) fn number_from_column(table: &'static str, stored: i64) -> Result<u64, StoreError> {
+    stored.try_into().map_err(|_| StoreError::CorruptRow(table))
 }
 
-/// Returns a number as the tables hold it, at most `i64::MAX`.
-pub(crate) fn stored_number(number: u64) -> i64 {
+/// Converts a number into a column, at most `i64::MAX`.
+pub(crate) fn number_to_column(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// A time as the tables hold it; one beyond the year 292,000,000 is cut to it.
-pub(crate) fn stored(at: UnixMillis) -> i64 {
-    stored_number(at.get())
+/// Converts a time into a column. Times after the year 292,000,000 become the last one.
+pub(crate) fn time_to_column(at: UnixMillis) -> i64 {
+    number_to_column(at.get())
 }

@@ -1,16 +1,16 @@
-//! Sessions of users, of whose tokens only the digests are kept.
+//! Sessions of users. Of their tokens only the digests are stored.
 
 use presence_core::UnixMillis;
 use presence_core::model::{Email, Session, UserId};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::{stored, stored_number};
+use crate::rows::{number_to_column, time_to_column};
 use crate::store::Store;
 use crate::tables::session;
 
 impl Store {
-    /// Adds a session. Its digest must be new, its user there.
+    /// Adds a session. Its digest must be new, and its user must exist.
     ///
     /// # Errors
     ///
@@ -20,11 +20,11 @@ impl Store {
             digest: ActiveValue::Set(session.digest.to_vec()),
             user_id: ActiveValue::Set(session.user.0),
             scope: ActiveValue::Set(session.scope.name().to_owned()),
-            created_at: ActiveValue::Set(stored(session.created_at)),
-            expires_at: ActiveValue::Set(stored(session.expires_at)),
+            created_at: ActiveValue::Set(time_to_column(session.created_at)),
+            expires_at: ActiveValue::Set(time_to_column(session.expires_at)),
             issuer: ActiveValue::Set(session.generation.as_ref().map(|of| of.issuer.to_string())),
             generation: ActiveValue::Set(
-                session.generation.as_ref().map(|of| stored_number(of.number)),
+                session.generation.as_ref().map(|of| number_to_column(of.number)),
             ),
         })
         .exec_without_returning(self.write())
@@ -32,29 +32,29 @@ impl Store {
         Ok(())
     }
 
-    /// The session of a token, unless it has expired.
+    /// Returns the session with this token digest, unless it has expired.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn session(
         &self,
         digest: &[u8; 32],
         now: UnixMillis,
     ) -> Result<Option<Session>, StoreError> {
         let row = session::Entity::find_by_id(digest.to_vec())
-            .filter(session::Column::ExpiresAt.gt(stored(now)))
+            .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
             .one(self.read())
             .await?;
         row.map(Session::try_from).transpose()
     }
 
-    /// The session of a token, unless it has expired, and the e-mail of its user. For devices that connect: many of them are answered
-    /// together.
+    /// Returns the session with this token digest and the e-mail of its user, unless it has
+    /// expired. For devices that connect: concurrent calls share statements.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn session_with_email(
         &self,
         digest: [u8; 32],
@@ -63,7 +63,7 @@ impl Store {
         self.lookup().find(digest, now, self.read()).await
     }
 
-    /// Ends a session. False where there is none.
+    /// Deletes a session. Returns false if there is none.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Store {
         Ok(delete.exec(self.write()).await?.rows_affected > 0)
     }
 
-    /// Ends all sessions of a user, and tells how many there were.
+    /// Deletes all sessions of a user, and returns their number.
     ///
     /// # Errors
     ///

@@ -11,9 +11,9 @@ use sea_orm::{
     EntityTrait, QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
-use crate::connection::{Address, PATIENCE};
+use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
 use crate::error::StoreError;
-use crate::lookup::Lookup;
+use crate::lookup::SessionLookup;
 use crate::migration;
 use crate::tables::meta;
 
@@ -21,55 +21,56 @@ const ONLY_ROW: i32 = 1;
 
 /// The open database. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
+struct StoreInner {
     write: DatabaseConnection,
     read: DatabaseConnection,
     epoch: u64,
     had_devices_connected: bool,
     lock: File,
-    lookup: Lookup,
+    lookup: SessionLookup,
 }
 
 impl Store {
-    /// Opens the database at a `sqlite:` URL, brings its tables up to date and begins an epoch.
+    /// Opens the database at a `sqlite:` URL, migrates its tables and begins an epoch.
     ///
     /// # Errors
     ///
-    /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s), `InUse`, `ReadOnly`,
-    /// `TooNew`, `Unavailable`.
+    /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s),
+    /// `InUse`, `ReadOnly`, `TooNew`, `Unavailable`.
     pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
-        Self::open_patiently(url, now, PATIENCE).await
+        Self::open_with_timeout(url, now, BUSY_TIMEOUT).await
     }
 
-    pub(crate) async fn open_patiently(
+    pub(crate) async fn open_with_timeout(
         url: &str,
         now: UnixMillis,
-        patience: Duration,
+        busy_timeout: Duration,
     ) -> Result<Self, StoreError> {
-        let address = Address::parse(url, patience)?;
-        let write = address.writer().await?;
-        let lock = address.lock()?;
-        migration::run(&write).await.map_err(|error| address.explain(error))?;
+        let file = DatabaseFile::parse(url, busy_timeout)?;
+        let write = file.open_writer().await?;
+        let lock = file.lock()?;
+        migration::run(&write).await.map_err(|error| file.explain(error))?;
         let (epoch, had_devices_connected) =
-            begin_epoch(&write, now).await.map_err(|error| address.explain(error))?;
-        let read = address.readers().await?;
-        let lookup = Lookup::default();
-        Ok(Self(Arc::new(Inner { write, read, epoch, had_devices_connected, lock, lookup })))
+            begin_epoch(&write, now).await.map_err(|error| file.explain(error))?;
+        let read = file.open_readers().await?;
+        let lookup = SessionLookup::default();
+        Ok(Self(Arc::new(StoreInner { write, read, epoch, had_devices_connected, lock, lookup })))
     }
 
-    /// When this run began, in seconds since 1970, and more than that of any earlier run on this database.
+    /// Returns the start of this run in seconds since 1970 UTC. It is greater than that of every
+    /// earlier run on this database.
     pub fn epoch(&self) -> u64 {
         self.0.epoch
     }
 
-    /// Whether an earlier run left devices connected, as found on opening.
+    /// Returns true if devices were connected when the previous run ended, as found on opening.
     pub fn had_devices_connected(&self) -> bool {
         self.0.had_devices_connected
     }
 
-    /// Notes for the next run whether devices are connected.
+    /// Stores for the next run whether devices are connected.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends all connections, once nothing is to be read or written any more.
+    /// Closes all connections. Call it after the last read and write.
     ///
     /// # Errors
     ///
@@ -101,17 +102,17 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.read.close_by_ref().await?;
         self.0.write.close_by_ref().await?;
-        // Where it cannot be given back now, the system does so when the process ends.
+        // If this fails, the system releases the lock when the process ends.
         self.0.lock.unlock().ok();
         Ok(())
     }
 
-    /// The one connection that writes. Who waits for it waits for the group that is being committed.
+    /// Returns the only connection that writes. While a group is committed, it is not available.
     pub(crate) fn write(&self) -> &DatabaseConnection {
         &self.0.write
     }
 
-    pub(crate) fn lookup(&self) -> &Lookup {
+    pub(crate) fn lookup(&self) -> &SessionLookup {
         &self.0.lookup
     }
 
@@ -119,7 +120,7 @@ impl Store {
         &self.0.read
     }
 
-    /// Begins a transaction that will write: it takes the lock of the file at once.
+    /// Begins a transaction that writes: it takes the lock of the file at once.
     pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, StoreError> {
         begin_immediate(self.write()).await
     }
@@ -133,7 +134,8 @@ pub(crate) async fn begin_immediate(
     Ok(db.begin_with_options(options).await?)
 }
 
-/// A clock that went back must not lead to an epoch that was there before: versions grow for ever.
+/// Begins an epoch. It is greater than the last one even if the clock went back, since versions
+/// must always grow.
 async fn begin_epoch(db: &DatabaseConnection, now: UnixMillis) -> Result<(u64, bool), StoreError> {
     let transaction = begin_immediate(db).await?;
     let last = meta::Entity::find_by_id(ONLY_ROW).one(&transaction).await?;
@@ -149,6 +151,6 @@ async fn begin_epoch(db: &DatabaseConnection, now: UnixMillis) -> Result<(u64, b
     .exec_without_returning(&transaction)
     .await?;
     transaction.commit().await?;
-    let epoch = u64::try_from(epoch).map_err(|_| StoreError::Nonsense("meta"))?;
+    let epoch = u64::try_from(epoch).map_err(|_| StoreError::CorruptRow("meta"))?;
     Ok((epoch, had_devices))
 }

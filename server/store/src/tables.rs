@@ -1,8 +1,8 @@
-//! The rows as the database holds them. What they mean is in `rows`, how they came about in `migration`.
+//! The entities of the tables. `rows` converts them, and `migration` creates the tables.
 //!
-//! Ids are their 32 hexadecimal digits, digests are blobs, times are milliseconds since 1970.
+//! Ids are 32 hexadecimal digits, digests are blobs, times are milliseconds since 1970 UTC.
 
-/// One row: what this database remembers of itself.
+/// The only row with facts about the database itself.
 pub(crate) mod meta {
     use sea_orm::entity::prelude::*;
 
@@ -34,7 +34,7 @@ pub(crate) mod user {
         pub(crate) created_at: i64,
     }
 
-    // By hand, so that no e-mail gets into debug output.
+    // Implemented by hand, so that no e-mail gets into debug output.
     impl std::fmt::Debug for Model {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.debug_struct("user").field("id", &self.id).finish_non_exhaustive()
@@ -93,7 +93,7 @@ pub(crate) mod api_key {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A row is a live grant: a revoked one is deleted.
+/// The live grants. A revoked one is deleted.
 pub(crate) mod grant {
     use sea_orm::entity::prelude::*;
 
@@ -128,7 +128,7 @@ pub(crate) mod grant {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Accepted and not settled for the Application yet.
+/// The notifications that are accepted and have no receipt yet.
 pub(crate) mod notification {
     use sea_orm::entity::prelude::*;
 
@@ -143,9 +143,9 @@ pub(crate) mod notification {
         pub(crate) action: String,
         pub(crate) sent_at: i64,
         pub(crate) expires_at: i64,
-        /// See `rows::Waiting`.
+        /// See `rows::NotificationState`.
         pub(crate) state: i32,
-        /// Came with `ttl: 0`: for the devices connected then, never for a later one.
+        /// Is true if it came with `ttl: 0`: only for devices that were connected at that time.
         pub(crate) live_only: bool,
     }
 
@@ -162,7 +162,8 @@ pub(crate) mod notification {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// How an `idempotency_key` was answered. A grant is of one Application, so that need not be in the key.
+/// The replies to requests with an `idempotency_key`. A grant belongs to one Application, so the
+/// key needs no Application.
 pub(crate) mod idempotency {
     use sea_orm::entity::prelude::*;
 
@@ -197,7 +198,7 @@ pub(crate) mod session {
         pub(crate) scope: String,
         pub(crate) created_at: i64,
         pub(crate) expires_at: i64,
-        /// Who counts generations; without a generation empty too.
+        /// The issuer of the generation, `None` without one.
         pub(crate) issuer: Option<String>,
         pub(crate) generation: Option<i64>,
     }
@@ -215,7 +216,7 @@ pub(crate) mod session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The greatest generation that an issuer has given of a user.
+/// The greatest generation that an issuer has given for a user.
 pub(crate) mod generation {
     use sea_orm::entity::prelude::*;
 

@@ -1,10 +1,10 @@
-//! What the store promises, against real files.
+//! Tests of the store against real files.
 
 mod backup;
 mod changes;
 mod failures;
+mod fixture;
 mod generations;
-mod house;
 mod notify;
 mod open;
 mod records;

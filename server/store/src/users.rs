@@ -1,4 +1,4 @@
-//! Users: a verified e-mail and a number. Erasing one is the writer's.
+//! Users: a verified e-mail and a number. The writer erases them.
 
 use presence_core::UnixMillis;
 use presence_core::model::{Email, UserId};
@@ -6,12 +6,12 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::{email, stored};
+use crate::rows::{email, time_to_column};
 use crate::store::Store;
 use crate::tables::user;
 
 impl Store {
-    /// The user of an e-mail, who is made where there is none. Writes only then.
+    /// Returns the user of an e-mail, and creates one if there is none. Writes only in that case.
     ///
     /// # Errors
     ///
@@ -27,16 +27,16 @@ impl Store {
         user::Entity::insert(user::ActiveModel {
             email: ActiveValue::Set(email.as_str().to_owned()),
             revision: ActiveValue::Set(0),
-            created_at: ActiveValue::Set(stored(now)),
+            created_at: ActiveValue::Set(time_to_column(now)),
             ..Default::default()
         })
         .on_conflict(OnConflict::column(user::Column::Email).do_nothing().to_owned())
         .exec_without_returning(self.write())
         .await?;
-        find(self.write(), email).await?.ok_or(StoreError::Nonsense("users"))
+        find(self.write(), email).await?.ok_or(StoreError::CorruptRow("users"))
     }
 
-    /// The user of an e-mail.
+    /// Returns the user of an e-mail.
     ///
     /// # Errors
     ///
@@ -45,11 +45,11 @@ impl Store {
         find(self.read(), email).await
     }
 
-    /// The e-mail of a user.
+    /// Returns the e-mail of a user.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Nonsense`.
+    /// `Unavailable`, `CorruptRow`.
     pub async fn email_of(&self, user: UserId) -> Result<Option<Email>, StoreError> {
         let row = user::Entity::find_by_id(user.0).one(self.read()).await?;
         row.map(|row| email(&row.email)).transpose()

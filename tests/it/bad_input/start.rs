@@ -18,8 +18,8 @@ async fn a_database_that_cannot_be_used_is_told_in_one_line() {
     std::fs::write(place.join("text.db"), "This is no database. ".repeat(500)).unwrap();
     std::fs::create_dir(place.join("folder.db")).unwrap();
     for (database, text) in [
-        ("sqlite://text.db", "is not a database"),
-        ("sqlite://folder.db?mode=rwc", "is not a database"),
+        ("sqlite://text.db", "is not a SQLite database"),
+        ("sqlite://folder.db?mode=rwc", "is not a SQLite database"),
         ("sqlite://nowhere/presence.db?mode=rwc", "does not exist"),
         ("sqlite://missing.db", "does not exist"),
         ("sqlite::memory:", "must look like"),

@@ -1,7 +1,7 @@
 //! What a developer does: Applications and their keys.
 
 use presence_client::{
-    AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UserApi,
+    AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UnixMillis, UserApi,
 };
 use presence_tests::{DomainServer, Server};
 
@@ -34,7 +34,10 @@ async fn an_application_is_brought_to_life_and_stopped() {
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     let appid = registered.appid;
     assert_eq!((registered.name.as_str(), registered.description.as_str()), ("Chat", "A room"));
-    assert_eq!((&registered.domain, registered.created_at > 0), (&domain.name(), true));
+    assert_eq!(
+        (&registered.domain, registered.created_at > UnixMillis::default()),
+        (&domain.name(), true)
+    );
     assert_eq!(registered.state, ApplicationState::Registered);
     let unproven = developer.verify(appid).await.unwrap_err();
     assert_eq!(unproven.errno(), Some(Errno::DomainNotVerified));

@@ -59,7 +59,10 @@ async fn a_refusal_may_say_how_long_to_wait_in_its_header() {
 async fn what_is_newer_than_the_sdk_does_no_harm() {
     let newer = r#"{"email":"a@b.example","scope":"galaxy","expires_at":7,"mood":{"happy":true}}"#;
     let session = session_of(json("200 OK", newer)).await.unwrap();
-    assert_eq!((session.scope, session.expires_at), (presence_client::Scope::Unknown, 7));
+    assert_eq!(
+        (session.scope, session.expires_at),
+        (presence_client::Scope::Unknown, presence_client::UnixMillis::new(7))
+    );
     let newer = r#"{"result":"KO","errno":999,"error":"Newer"}"#;
     let error = session_of(json("403 Forbidden", newer)).await.unwrap_err();
     assert!(matches!(error, Error::Unexpected(_)), "{error:?}");

@@ -1,6 +1,6 @@
 //! What a user does: sign in and out, grants, devices, account.
 
-use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText};
+use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText, UnixMillis};
 use presence_protocol::CloseCode;
 use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
@@ -84,7 +84,7 @@ async fn a_grant_is_given_seen_paused_resumed_and_revoked() {
     assert_eq!(seen.len(), 1);
     assert_eq!((seen[0].appid, seen[0].uid), (application.id(), granted.uid));
     assert_eq!((seen[0].name.as_str(), &seen[0].domain), ("Chat", &application.domain.name()));
-    assert!(!seen[0].paused && seen[0].granted_at > 0);
+    assert!(!seen[0].paused && seen[0].granted_at > UnixMillis::default());
     assert_eq!(seen[0].last_accessed_at, None);
     assert!(alice.set_paused(application.id(), true).await.unwrap().paused);
     assert!(alice.grants().await.unwrap()[0].paused);
@@ -132,7 +132,7 @@ async fn devices_are_listed_and_ended_whatever_their_names() {
         assert_eq!(devices.len(), 1);
         assert_eq!((devices[0].name.as_str(), devices[0].status), (name, Status::Unavailable));
         assert_eq!(devices[0].message.as_ref().map(StatusText::as_str), Some("at lunch"));
-        assert!(devices[0].connected && devices[0].since > 0);
+        assert!(devices[0].connected && devices[0].since > UnixMillis::default());
         alice.end_device(&devices[0].name).await.unwrap();
         socket.expect_close(CloseCode::EndedByUser).await;
         let again = alice.end_device(&devices[0].name).await.unwrap_err();
@@ -150,7 +150,7 @@ async fn an_account_shows_all_that_is_held_and_is_erased() {
     let account = alice.account().await.unwrap();
     assert_eq!((account.email.as_str(), account.sessions), ("alice@dev.localhost", 2));
     assert_eq!((account.grants.len(), account.grants[0].uid), (1, uid));
-    assert!(account.created_at > 0 && account.devices.is_empty());
+    assert!(account.created_at > UnixMillis::default() && account.devices.is_empty());
     assert!(account.applications.is_empty());
     let waiting = &account.notifications[0];
     assert_eq!((waiting.source.as_str(), waiting.message.as_str()), ("Chat", "Your move"));
@@ -158,7 +158,7 @@ async fn an_account_shows_all_that_is_held_and_is_erased() {
         (waiting.action.as_str(), waiting.appid),
         ("https://chat.example/", application.id())
     );
-    assert!(waiting.sent_at > 0 && waiting.expires_at > waiting.sent_at);
+    assert!(waiting.sent_at > UnixMillis::default() && waiting.expires_at > waiting.sent_at);
     alice.erase_account().await.unwrap();
     assert_eq!(alice.account().await.unwrap_err().errno(), Some(Errno::SessionExpired));
     let other = sign_in(&api_of(&server), "alice", Scope::Account).await;

@@ -4,11 +4,12 @@
 /// for await notification in channel.notifications { … }
 /// ```
 ///
-/// An element is pulled from the channel when a loop asks for it. A loop that ends, or whose task is
-/// cancelled, loses nothing: the next loop continues with the next element. Run one loop at a time.
+/// An element is pulled from the channel when a loop asks for it. A loop that ends, or whose task
+/// is cancelled, loses nothing: the next loop continues with the next element. Run one loop at a
+/// time.
 ///
-/// The loop ends when the channel has ended, after the last element, and when its task is cancelled.
-/// It keeps the channel alive.
+/// The loop ends when the channel has ended, after the last element, and when its task is
+/// cancelled. It keeps the channel alive.
 public struct ChannelSequence<Element: Sendable>: AsyncSequence, AsyncIteratorProtocol, Sendable {
     let pull: @Sendable () async throws -> Element?
 
@@ -47,8 +48,8 @@ public struct ConnectionStates: AsyncSequence, Sendable {
             self.pull = pull
         }
 
-        /// Waits until the state differs from the last one. Returns `nil` if the channel has ended or
-        /// the task is cancelled.
+        /// Waits until the state differs from the last one. Returns `nil` if the channel has ended
+        /// or the task is cancelled.
         public mutating func next() async -> ConnectionState? {
             // Only a cancelled task makes the call fail.
             guard let state = try? await pull(known) else { return nil }

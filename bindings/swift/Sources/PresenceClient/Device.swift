@@ -17,8 +17,8 @@ extension DeviceChannel {
         }
     }
 
-    /// The requests for a credential. Answer each with `setCredential(credential:)`. Only the newest
-    /// request waits for a loop.
+    /// The requests for a credential. Answer each with `setCredential(credential:)`. Only the
+    /// newest request waits for a loop.
     public var credentialRequests: ChannelSequence<CredentialReason> {
         ChannelSequence {
             let next = try await cancellable { try await self.nextCredentialRequest(cancel: $0) }
@@ -28,15 +28,15 @@ extension DeviceChannel {
         }
     }
 
-    /// Acknowledges a notification to the server, which then deletes it and removes it from the other
-    /// devices of the user.
+    /// Acknowledges a notification to the server, which then deletes it and removes it from the
+    /// other devices of the user.
     public func acknowledge(_ notification: LiveNotification) {
         // The id of a received notification is valid.
         try? acknowledge(id: notification.id)
     }
 
-    /// Closes the channel, and waits until it is closed. The presence of this device ends at once. If
-    /// the task is cancelled, the channel is closed all the same.
+    /// Closes the channel, and waits until it is closed. The presence of this device ends at once.
+    /// If the task is cancelled, the channel is closed all the same.
     public func close() async {
         end()
         try? await cancellable { try await self.shutdown(cancel: $0) }

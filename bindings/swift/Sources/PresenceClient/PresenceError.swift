@@ -17,7 +17,7 @@ extension PresenceError: LocalizedError {
 }
 
 extension PresenceError {
-    /// True if the same call may succeed later.
+    /// Is true if the same call may succeed later.
     public var isRetryable: Bool {
         switch self {
         case .Refused(_, _, _, _, let retryable): retryable

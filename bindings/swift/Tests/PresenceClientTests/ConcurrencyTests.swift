@@ -7,8 +7,8 @@ extension AllTests {
 }
 
 extension AllTests.ConcurrencyTests {
-    /// Starts a call, cancels it after it has reached the library, and returns its result, which must
-    /// be there within a second.
+    /// Starts a call, cancels it after it has reached the library, and returns its result, which
+    /// must be there within a second.
     private func cancelled<Value: Sendable>(
         _ call: @escaping @Sendable () async throws -> Value
     ) async throws -> Result<Value, any Error> {

@@ -48,7 +48,7 @@ extension AllTests.DeviceTests {
         let server = try await TestServer.start()
         let channel = try DeviceChannel.open(
             options: DeviceOptions(server: server.url, device: "phone", credential: .assertion("nonsense")))
-        let refused = try await channel.state { $0.signedOut != nil }.signedOut
+        let refused = try await channel.waitForState { $0.signedOut != nil }.signedOut
         #expect(refused?.errno == .invalidAssertion)
         #expect(refused?.isRetryable == false)
 
@@ -223,7 +223,7 @@ extension AllTests.DeviceTests {
             return
         }
         #expect(!reason.contains("unused-token"))
-        _ = try await channel.state { state in
+        _ = try await channel.waitForState { state in
             if case .connecting(let attempt) = state { attempt >= 3 } else { false }
         }
     }

@@ -160,8 +160,8 @@ extension ConnectionState {
 let fast = ChannelTiming(backoffFloor: 0.05, backoffCeiling: 0.2)
 
 extension TestServer {
-    /// Opens a channel for a device of a user, with the token of a session, which survives a restart of
-    /// the server.
+    /// Opens a channel for a device of a user, with the token of a session, which survives a
+    /// restart of the server.
     func device(_ name: String, _ device: String = "phone") async throws -> DeviceChannel {
         try open(device, with: .token(try await signIn(name)))
     }

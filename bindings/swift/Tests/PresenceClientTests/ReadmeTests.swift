@@ -58,7 +58,7 @@ extension AllTests.ReadmeTests {
         _ = try await server.notify(chat, alice, "Dinner?")
         try await within {
             for await line in lines where line == "Chat: Dinner?" { return }
-            throw NoMoreEvents()
+            throw SequenceEnded()
         }
         try await server.endDevice("alice", "phone")
         try await within { try await example.value }

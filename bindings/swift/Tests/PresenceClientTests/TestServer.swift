@@ -156,8 +156,8 @@ final class TestServer: @unchecked Sendable {
 }
 
 extension Process {
-    /// Runs a program so that it receives signals. A program inherits the signal mask of the thread that
-    /// starts it, and the worker threads of Swift block most signals.
+    /// Runs a program so that it receives signals. A program inherits the signal mask of the thread
+    /// that starts it, and the worker threads of Swift block most signals.
     func runUnmasked() throws {
         var before = sigset_t()
         var none = sigset_t()

@@ -1,4 +1,4 @@
-//! The client's side of the AppService Presence Channel: writing requests, reading what the server says.
+//! The client's side of the AppService Presence Channel: writing requests and reading frames.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,38 +8,39 @@ use crate::error::{ApiError, RawReply};
 use crate::id::{NotificationId, Puid};
 use crate::presence::PresenceUpdate;
 
-/// One frame from the server, of `presence.v1`.
+/// A frame from the server to an AppService, of `presence.v1`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerToAppService {
     /// The key was accepted.
     AuthOk,
-    /// What became of each notification of a request.
+    /// The result of each notification of a request.
     Notified(Vec<Result<QueuedNotification, ApiError>>, Option<u64>),
-    /// The answer to a query.
+    /// The results of a query.
     Queried(Vec<QueryResult>, Option<u64>),
-    /// A request was refused.
+    /// The error of a request.
     Error(ApiError, Option<u64>),
-    /// A piece of the stream.
+    /// A frame of the stream.
     Stream(StreamFrame),
-    /// Something newer than this crate, to be skipped.
+    /// A frame that this version does not know, to be skipped.
     Unknown,
 }
 
-/// A piece of the stream, as it is read; the fields are those of [`super::StreamFrameRef`].
+/// A frame of the stream, as a client reads it. The fields are those of
+/// [`StreamFrameRef`](super::StreamFrameRef).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct StreamFrame {
-    /// A page of a snapshot.
+    /// Set for a page of a snapshot.
     pub snapshot: bool,
-    /// What came before is lost: forget it.
+    /// Set if updates before this frame may have been missed.
     pub gap: bool,
     /// The updates.
     pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
-    /// Everything up to here is reflected.
+    /// The cursor: all updates up to this point are contained.
     pub cursor: Option<String>,
-    /// Further pages follow.
+    /// Set if further pages follow.
     pub more: bool,
 }
 
@@ -52,11 +53,11 @@ struct RawFrameKind<'a> {
     receipts: Option<&'a serde_json::value::RawValue>,
 }
 
-/// Reads a frame from the server. What is not known is [`ServerToAppService::Unknown`].
+/// Parses a frame from the server. An unknown one is [`ServerToAppService::Unknown`].
 ///
 /// # Errors
 ///
-/// Where it is not JSON of these forms.
+/// The text is not JSON of a known form.
 pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> {
     let raw: RawFrameKind<'_> = serde_json::from_str(text)?;
     Ok(match (raw.result, raw.action.as_deref()) {
@@ -65,7 +66,7 @@ pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> 
             let id = reply.number();
             reply
                 .into_error()
-                .map_or(ServerToAppService::Unknown, |ko| ServerToAppService::Error(ko, id))
+                .map_or(ServerToAppService::Unknown, |error| ServerToAppService::Error(error, id))
         }
         (Some("OK"), Some("auth")) => ServerToAppService::AuthOk,
         (Some("OK"), Some("notify")) => notified(serde_json::from_str(text)?),
@@ -85,7 +86,7 @@ struct NotifyReply {
     reply: RawReply,
 }
 
-/// One entry of the `results` of a `notify`, as it is read.
+/// An entry of the `results` of a `notify`, as it is read.
 #[derive(Debug, Deserialize)]
 pub struct RawNotifyResult {
     id: Option<NotificationId>,
@@ -118,8 +119,8 @@ struct QueryReply {
     reply: RawReply,
 }
 
-/// One entry of the answer to a query or a poll, as it is read. What is neither a presence nor a refusal is an error, so that
-/// nobody is taken for unknown who is not.
+/// An entry of the reply to a query, as it is read. An entry that is neither a presence nor an
+/// error cannot be read, so that no user is taken for unknown by mistake.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Box<serde_json::value::RawValue>")]
 pub struct RawQueryResult(QueryResult);
@@ -154,7 +155,7 @@ fn queried(reply: QueryReply) -> ServerToAppService {
     )
 }
 
-/// Written as the server reads it; what has its default is left out.
+/// Writes the item as the server reads it. Fields with their default are left out.
 impl Serialize for NotifyItem {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -184,7 +185,7 @@ fn is_longest(ttl: &u32) -> bool {
     *ttl == crate::limits::TTL_SECONDS
 }
 
-/// The frame that proves which Application speaks.
+/// Returns the frame that authenticates an AppService.
 pub fn auth(auth: &AppServiceAuth) -> String {
     #[derive(Serialize)]
     struct AuthJson<'a> {
@@ -204,7 +205,7 @@ pub fn auth(auth: &AppServiceAuth) -> String {
     })
 }
 
-/// The frame that sends notifications.
+/// Returns the frame that sends notifications.
 pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
     #[derive(Serialize)]
     struct NotifyJson<'a> {
@@ -215,7 +216,7 @@ pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
     super::to_json(&NotifyJson { action: "notify", id, notifications })
 }
 
-/// The frame that asks for present statuses.
+/// Returns the frame that reads present statuses.
 pub fn query(id: u64, uids: &[Puid]) -> String {
     #[derive(Serialize)]
     struct QueryJson<'a> {
@@ -248,27 +249,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_writes_is_read() {
+    fn frames_that_the_server_writes_are_parsed() {
         let id = RequestId::number(7);
         let queued = QueuedNotification { id: NotificationId::from_bits(4), queue_size: 5 };
         let results = vec![Ok(queued), Err(Errno::UnknownUid.into())];
         let answers =
-            vec![QueryResult::Known(presence()), QueryResult::Unknown("nobody".to_owned())];
-        let ko = ApiError::slow_down(0.5);
+            vec![QueryResult::Known(presence()), QueryResult::Unknown("no-such-user".to_owned())];
+        let error = ApiError::slow_down(0.5);
         for (written, meant) in [
             (auth_ok(None), ServerToAppService::AuthOk),
             (notify_ok(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
             (query_ok(Some(&id), &answers), ServerToAppService::Queried(answers, Some(7))),
-            (ko.to_json(Some(&id)), ServerToAppService::Error(ko, Some(7))),
-            (r#"{"action":"weather","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),
-            (r#"{"weather":"rain"}"#.to_owned(), ServerToAppService::Unknown),
+            (error.to_json(Some(&id)), ServerToAppService::Error(error, Some(7))),
+            (r#"{"action":"unknown","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),
+            (r#"{"unknown":true}"#.to_owned(), ServerToAppService::Unknown),
         ] {
             assert_eq!(parse_frame(&written).unwrap(), meant, "{written}");
         }
     }
 
     #[test]
-    fn nobody_is_unknown_because_they_could_not_be_read() {
+    fn an_entry_that_cannot_be_read_is_an_error_and_not_an_unknown_user() {
         let uid = Puid::from_bits(1);
         let text = format!(
             r#"{{"action":"query","result":"OK","presence":[{{"uid":"{uid}","status":"asleep","version":1,"since":1}}]}}"#
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stream_is_read_as_it_is_written() {
+    fn a_stream_frame_is_read_as_it_was_written() {
         let (presence, receipt) = (
             presence(),
             Receipt {
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_writes_the_server_reads() {
+    fn requests_that_a_client_writes_are_parsed_by_the_server() {
         let item = |ttl, action: &str, key: Option<&str>| NotifyItem {
             uid: Puid::from_bits(1),
             message: "Hello".to_owned(),

@@ -4,19 +4,19 @@ use super::*;
 
 const UID: &str = "0000000000000000000000000000000a";
 
-fn refusal(text: &str) -> Errno {
+fn errno_of(text: &str) -> Errno {
     parse(text).unwrap_err().0.errno
 }
 
 fn item(text: &str) -> Result<NotifyItem, ApiError> {
     let frame = format!(r#"{{"action":"notify","notifications":[{text}]}}"#);
-    let request = parse(&frame).map_err(|(ko, _)| ko)?;
+    let request = parse(&frame).map_err(|(error, _)| error)?;
     let AppServiceCommand::Notify(mut items) = request.command else { panic!("not a batch") };
     items.remove(0)
 }
 
 #[test]
-fn both_forms_of_auth_are_read() {
+fn both_forms_of_auth_are_parsed() {
     for text in [r#"{"action":"auth","token":"k"}"#, r#"{"key":"k"}"#] {
         let AppServiceCommand::Auth(auth) = parse(text).unwrap().command else { panic!("{text}") };
         assert_eq!(auth.key.as_deref(), Some("k"));
@@ -30,7 +30,7 @@ fn both_forms_of_auth_are_read() {
 }
 
 #[test]
-fn the_single_form_of_2013_is_read() {
+fn the_single_form_of_the_first_presence_documents_is_parsed() {
     let text = format!(r#"{{"action":"notify","target":"{UID}","message":"hi","source":"x"}}"#);
     let AppServiceCommand::NotifyOne(item) = parse(&text).unwrap().command else {
         panic!("not single")
@@ -39,7 +39,7 @@ fn the_single_form_of_2013_is_read() {
 }
 
 #[test]
-fn one_bad_item_does_not_spoil_the_others() {
+fn an_invalid_item_does_not_affect_the_others() {
     let text = format!(
         r#"{{"action":"notify","notifications":[{{"uid":"{UID}","message":"a"}},{{"uid":"{UID}"}},7]}}"#
     );
@@ -52,38 +52,41 @@ fn one_bad_item_does_not_spoil_the_others() {
 }
 
 #[test]
-fn messages_are_counted_in_characters_and_never_cut() {
+fn messages_are_counted_in_characters_and_never_truncated() {
     let fits = "é".repeat(512);
     assert_eq!(item(&format!(r#"{{"uid":"{UID}","message":"{fits}"}}"#)).unwrap().message, fits);
-    let fault = item(&format!(r#"{{"uid":"{UID}","message":"{fits}é"}}"#)).unwrap_err();
-    assert_eq!(fault.errno, Errno::InvalidField);
+    let error = item(&format!(r#"{{"uid":"{UID}","message":"{fits}é"}}"#)).unwrap_err();
+    assert_eq!(error.errno, Errno::InvalidField);
 }
 
 #[test]
-fn each_item_fault_has_its_errno() {
+fn each_error_of_an_item_has_its_errno() {
     let errno =
         |rest: &str| item(&format!(r#"{{"uid":"{UID}","message":"m"{rest}}}"#)).unwrap_err().errno;
     assert_eq!(errno(r#","ttl":2592001"#), Errno::InvalidField);
     assert_eq!(errno(r#","ttl":-1"#), Errno::InvalidField);
     assert_eq!(errno(r#","idempotency_key":"""#), Errno::InvalidField);
     assert_eq!(errno(r#","action":5"#), Errno::InvalidField);
-    assert_eq!(item(r#"{"uid":"nobody","message":"m"}"#).unwrap_err().errno, Errno::UnknownUid);
+    assert_eq!(
+        item(r#"{"uid":"no-such-user","message":"m"}"#).unwrap_err().errno,
+        Errno::UnknownUid
+    );
 }
 
 #[test]
-fn each_frame_fault_has_its_errno() {
-    assert_eq!(refusal("nonsense"), Errno::NotJson);
-    assert_eq!(refusal("{}"), Errno::MissingField);
-    assert_eq!(refusal(r#"{"action":"notify"}"#), Errno::MissingField);
-    assert_eq!(refusal(r#"{"action":"query"}"#), Errno::MissingField);
-    assert_eq!(refusal(r#"{"action":"dance"}"#), Errno::UnknownType);
-    assert_eq!(refusal(r#"{"action":"query","uids":"x"}"#), Errno::InvalidField);
+fn each_error_of_a_frame_has_its_errno() {
+    assert_eq!(errno_of("not json"), Errno::NotJson);
+    assert_eq!(errno_of("{}"), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"action":"notify"}"#), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"action":"query"}"#), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"action":"unknown"}"#), Errno::UnknownType);
+    assert_eq!(errno_of(r#"{"action":"query","uids":"x"}"#), Errno::InvalidField);
     let many = serde_json::to_string(&vec![UID; BATCH_ITEMS + 1]).unwrap();
-    assert_eq!(refusal(&format!(r#"{{"action":"query","uids":{many}}}"#)), Errno::TooLarge);
+    assert_eq!(errno_of(&format!(r#"{{"action":"query","uids":{many}}}"#)), Errno::TooLarge);
 }
 
 #[test]
-fn replies_have_the_form_of_the_contract() {
+fn replies_have_the_form_of_the_wire_contract() {
     assert_eq!(auth_ok(None), r#"{"action":"auth","result":"OK"}"#);
     let results = [
         Ok(QueuedNotification { id: NotificationId::from_bits(1), queue_size: 2 }),
@@ -100,7 +103,7 @@ fn replies_have_the_form_of_the_contract() {
 }
 
 #[test]
-fn an_empty_snapshot_is_still_a_snapshot() {
+fn an_empty_snapshot_is_marked_as_a_snapshot() {
     let batch = StreamFrameRef {
         snapshot: true,
         presence: Some(vec![]),

@@ -1,4 +1,4 @@
-//! The client's side of the Device Presence Channel: writing requests, reading what the server says.
+//! The client's side of the Device Presence Channel: writing requests and reading frames.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,18 @@ use crate::id::{AppId, DeviceName, NotificationId};
 use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
 
-/// One frame from the server.
+/// A frame from the server to a device.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerToDevice {
-    /// A request was taken; with its `id` where that was a number.
+    /// The acceptance of a request, with its `id` if that was a number.
     Ok(Option<u64>),
-    /// A request was refused.
+    /// The error of a request.
     Error(ApiError, Option<u64>),
     /// Live notifications.
     Notifications(Vec<LiveNotification>),
-    /// The session ends after so many seconds, unless a fresh assertion renews it.
+    /// The seconds until the session ends, unless a fresh assertion renews it.
     ExpiresIn(u64),
-    /// Something newer than this crate, to be skipped.
+    /// A frame that this version does not know, to be skipped.
     Unknown,
 }
 
@@ -31,11 +31,11 @@ struct RawServerFrame {
     expires_in: Option<u64>,
 }
 
-/// Reads a frame from the server. What is not known is [`ServerToDevice::Unknown`].
+/// Parses a frame from the server. An unknown one is [`ServerToDevice::Unknown`].
 ///
 /// # Errors
 ///
-/// Where it is not JSON of these forms.
+/// The text is not JSON of a known form.
 pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
     let raw: RawServerFrame = serde_json::from_str(text)?;
     let id = raw.reply.number();
@@ -44,7 +44,7 @@ pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
         (Some(false), ..) => raw
             .reply
             .into_error()
-            .map_or(ServerToDevice::Unknown, |ko| ServerToDevice::Error(ko, id)),
+            .map_or(ServerToDevice::Unknown, |error| ServerToDevice::Error(error, id)),
         (None, Some(notifications), _) => ServerToDevice::Notifications(notifications),
         (None, None, Some(seconds)) => ServerToDevice::ExpiresIn(seconds),
         (None, None, None) => ServerToDevice::Unknown,
@@ -78,10 +78,10 @@ struct DeviceRequestJson<'a> {
 }
 
 impl DeviceRequest {
-    /// The JSON text of the frame.
+    /// Returns the JSON text of the frame.
     pub fn to_json(&self) -> String {
-        let who = &self.auth;
-        let (assertion, token) = match &who.proof {
+        let auth = &self.auth;
+        let (assertion, token) = match &auth.proof {
             Some(Proof::Assertion(assertion)) => (Some(assertion.as_str()), None),
             Some(Proof::Token(token)) => (None, Some(token.as_str())),
             None => (None, None),
@@ -89,11 +89,11 @@ impl DeviceRequest {
         let mut written = DeviceRequestJson {
             id: self.id.as_ref(),
             r#type: None,
-            email: who.email.as_deref(),
+            email: auth.email.as_deref(),
             assertion,
             token,
-            device: who.device.as_ref().map(DeviceName::as_str),
-            acks: who.acks,
+            device: auth.device.as_ref().map(DeviceName::as_str),
+            acks: auth.acks,
             status: None,
             message: None,
             application_ids: None,
@@ -126,7 +126,7 @@ mod tests {
     use crate::time::UnixMillis;
 
     #[test]
-    fn what_the_server_writes_is_read() {
+    fn frames_that_the_server_writes_are_parsed() {
         let id = RequestId::number(7);
         let notification = LiveNotification {
             source: "Chat".to_owned(),
@@ -136,11 +136,11 @@ mod tests {
             id: NotificationId::from_bits(2),
             sent_at: UnixMillis::new(3),
         };
-        let ko = ApiError::slow_down(0.5);
+        let error = ApiError::slow_down(0.5);
         for (written, meant) in [
             (super::super::OK.to_owned(), ServerToDevice::Ok(None)),
             (super::super::ok(Some(&id)).into_owned(), ServerToDevice::Ok(Some(7))),
-            (ko.to_json(Some(&id)), ServerToDevice::Error(ko, Some(7))),
+            (error.to_json(Some(&id)), ServerToDevice::Error(error, Some(7))),
             (
                 ApiError::from(Errno::InvalidAssertion).to_json(None),
                 ServerToDevice::Error(Errno::InvalidAssertion.into(), None),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_writes_the_server_reads() {
+    fn requests_that_a_client_writes_are_parsed_by_the_server() {
         let auth = || DeviceAuth {
             email: Some("alice@presence.example".to_owned()),
             proof: Some(Proof::Assertion("a~b".to_owned())),
@@ -182,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_newer_than_this_crate_is_skipped() {
+    fn unknown_frames_and_fields_are_skipped() {
         for text in [
-            r#"{"type":"weather","rain":true}"#,
+            r#"{"type":"unknown","new":true}"#,
             r#"{"result":"MAYBE"}"#,
             r#"{"result":"KO","errno":999,"error":"New"}"#,
         ] {

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn refusal(text: &str) -> Errno {
+fn errno_of(text: &str) -> Errno {
     parse(text).unwrap_err().0.errno
 }
 
 #[test]
-fn the_seed_s_status_frame_is_read() {
+fn the_status_frame_of_the_first_presence_documents_is_parsed() {
     let request = parse(r#"{"email":"a@b.example","assertion":"x~y","status":"online"}"#).unwrap();
     assert_eq!(request.auth.email.as_deref(), Some("a@b.example"));
     assert!(request.auth.proof == Some(Proof::Assertion("x~y".to_owned())));
@@ -31,13 +31,13 @@ fn fields_of_2013_and_unknown_fields_are_ignored() {
 }
 
 #[test]
-fn a_bearer_token_stands_in_the_place_of_an_assertion() {
+fn a_bearer_token_can_replace_the_assertion() {
     let request = parse(r#"{"status":"online","token":"t"}"#).unwrap();
     assert!(request.auth.proof == Some(Proof::Token("t".to_owned())));
 }
 
 #[test]
-fn visibility_and_ack_are_read_and_impossible_ids_are_left_out() {
+fn visibility_and_ack_are_parsed_and_invalid_ids_are_left_out() {
     let app = AppId::from_bits(5);
     let request =
         parse(&format!(r#"{{"type":"visibility","application_ids":["{app}","no"]}}"#)).unwrap();
@@ -47,31 +47,31 @@ fn visibility_and_ack_are_read_and_impossible_ids_are_left_out() {
 }
 
 #[test]
-fn each_fault_has_its_errno() {
-    assert_eq!(refusal(""), Errno::NotJson);
-    assert_eq!(refusal("[]"), Errno::NotJson);
-    assert_eq!(refusal("{\"status\":"), Errno::NotJson);
-    assert_eq!(refusal("{}"), Errno::MissingField);
-    assert_eq!(refusal(r#"{"type":"visibility"}"#), Errno::MissingField);
-    assert_eq!(refusal(r#"{"type":"ack"}"#), Errno::MissingField);
-    assert_eq!(refusal(r#"{"status":"busy"}"#), Errno::InvalidField);
-    assert_eq!(refusal(r#"{"status":"online","status":"online"}"#), Errno::InvalidField);
-    assert_eq!(refusal(r#"{"status":"online","device":"a b"}"#), Errno::InvalidField);
-    assert_eq!(refusal(r#"{"status":"online","id":{}}"#), Errno::InvalidField);
-    assert_eq!(refusal(r#"{"status":"online","acks":"yes"}"#), Errno::InvalidField);
-    assert_eq!(refusal(r#"{"type":"dance"}"#), Errno::UnknownType);
+fn each_error_has_its_errno() {
+    assert_eq!(errno_of(""), Errno::NotJson);
+    assert_eq!(errno_of("[]"), Errno::NotJson);
+    assert_eq!(errno_of("{\"status\":"), Errno::NotJson);
+    assert_eq!(errno_of("{}"), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"type":"visibility"}"#), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"type":"ack"}"#), Errno::MissingField);
+    assert_eq!(errno_of(r#"{"status":"busy"}"#), Errno::InvalidField);
+    assert_eq!(errno_of(r#"{"status":"online","status":"online"}"#), Errno::InvalidField);
+    assert_eq!(errno_of(r#"{"status":"online","device":"a b"}"#), Errno::InvalidField);
+    assert_eq!(errno_of(r#"{"status":"online","id":{}}"#), Errno::InvalidField);
+    assert_eq!(errno_of(r#"{"status":"online","acks":"yes"}"#), Errno::InvalidField);
+    assert_eq!(errno_of(r#"{"type":"unknown"}"#), Errno::UnknownType);
     let many = serde_json::to_string(&vec!["x"; ACK_IDS + 1]).unwrap();
-    assert_eq!(refusal(&format!(r#"{{"type":"ack","ids":{many}}}"#)), Errno::TooLarge);
+    assert_eq!(errno_of(&format!(r#"{{"type":"ack","ids":{many}}}"#)), Errno::TooLarge);
 }
 
 #[test]
-fn a_refused_frame_s_id_is_known_where_it_could_be_read() {
-    let (_, id) = parse(r#"{"id":"q","type":"dance"}"#).unwrap_err();
+fn a_rejected_request_has_its_id_if_that_could_be_read() {
+    let (_, id) = parse(r#"{"id":"q","type":"unknown"}"#).unwrap_err();
     assert_eq!(id, RequestId::parse("\"q\""));
 }
 
 #[test]
-fn replies_have_the_seed_s_form() {
+fn replies_have_the_form_of_the_first_presence_documents() {
     assert_eq!(ok(None), r#"{"result":"OK"}"#);
     assert_eq!(ok(RequestId::parse("3").as_ref()), r#"{"result":"OK","id":3}"#);
     let item = LiveNotification {
@@ -89,18 +89,18 @@ fn replies_have_the_seed_s_form() {
 }
 
 #[test]
-fn proofs_and_e_mails_do_not_reach_debug_output() {
+fn proofs_and_e_mail_addresses_are_not_in_debug_output() {
     let request =
         parse(r#"{"email":"secret@b.example","assertion":"secret","status":"online"}"#).unwrap();
     assert!(!format!("{request:?}").contains("secret"));
 }
 
-/// Values of the fields of a plain status, right and wrong.
+/// The values of the fields of a plain status, valid and invalid.
 const VALUES: &str = r#"(null|true|7|"online"|"offline"|"busy"|""|"a\\n"|"on the train"|"\\u00e9\\u0000"|\{\}|\["online"\])"#;
 
 proptest! {
     #[test]
-    fn a_frame_read_in_one_go_says_the_same_as_one_read_field_by_field(
+    fn a_frame_parsed_in_one_step_equals_one_parsed_field_by_field(
         fields in prop::collection::vec(("(id|status|message|type|email)", VALUES), 0..4),
         (before, after) in ("[ \n\\[]{0,2}", "[ \n}]{0,2}"),
     ) {

@@ -1,5 +1,5 @@
-// Updates the page. The server sends all HTML, escaped. The script inserts it item by item, so that the
-// focus is kept and a screen reader reads only new items.
+// Updates the page. The server sends all HTML, escaped. The script inserts it item by item, so that
+// the focus is kept and a screen reader reads only new items.
 'use strict';
 
 const byId = (id) => document.getElementById(id);

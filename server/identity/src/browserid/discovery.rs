@@ -4,8 +4,10 @@
 //! is no public address, and [`Remembered`] bounds how much is asked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use presence_core::Clock;
 use url::Url;
 
 use super::key_source::{KeySource, NoAnswer, Question};
@@ -37,9 +39,10 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Asks through a guarded client, which should allow `https` only.
-    pub fn new(client: GuardedClient, reach: Reach) -> Self {
-        Self { reach, remembered: Remembered::new(Hosts { client }) }
+    /// Asks through a guarded client, which should allow `https` only. The clock decides how long
+    /// answers are kept.
+    pub fn new(client: GuardedClient, reach: Reach, clock: Arc<dyn Clock>) -> Self {
+        Self { reach, remembered: Remembered::new(Hosts { client }, clock) }
     }
 }
 
@@ -101,6 +104,7 @@ async fn read(fetched: Fetched) -> Told {
 
 #[cfg(test)]
 mod tests {
+    use presence_core::ManualClock;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -157,7 +161,8 @@ mod tests {
 
     fn discovery(options: GuardOptions, listed: &[&str], open: bool) -> Discovery {
         let listed = listed.iter().map(|host| (*host).to_owned()).collect();
-        Discovery::new(GuardedClient::new(options).unwrap(), Reach { listed, open })
+        let client = GuardedClient::new(options).unwrap();
+        Discovery::new(client, Reach { listed, open }, Arc::<ManualClock>::default())
     }
 
     async fn ask(discovery: &Discovery, host: &str) -> Result<Option<SupportDocument>, NoAnswer> {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use presence_core::{Clock, Steady};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::key_source::NoAnswer;
 use super::shares::Shares;
@@ -71,6 +71,7 @@ pub(super) struct Place {
 /// The answers of hosts.
 pub(super) struct Remembered<A> {
     asker: Arc<A>,
+    clock: Arc<dyn Clock>,
     places: Cache<Place, Arc<Entry>>,
     room: Arc<Semaphore>,
     seats: Semaphore,
@@ -84,7 +85,8 @@ struct Admission(
 );
 
 impl<A: Ask> Remembered<A> {
-    pub(super) fn new(asker: A) -> Self {
+    pub(super) fn new(asker: A, clock: Arc<dyn Clock>) -> Self {
+        // The idle time only frees memory: whether an answer is still good is decided by the clock.
         let places = Cache::builder()
             .max_capacity(PLACES)
             .eviction_policy(EvictionPolicy::lru())
@@ -95,7 +97,8 @@ impl<A: Ask> Remembered<A> {
             room: Arc::new(Semaphore::new(AT_ONCE)),
             seats: Semaphore::new(WAITING),
             seats_of_listed: Semaphore::new(WAITING),
-            shares: Shares::new(),
+            shares: Shares::new(Arc::clone(&clock)),
+            clock,
         }
     }
 
@@ -111,7 +114,7 @@ impl<A: Ask> Remembered<A> {
             let admitted = self.admit(&place, client)?;
             (self.places.get_with(place.clone(), Arc::default), Some(admitted))
         };
-        match entry.look() {
+        match entry.look(self.clock.steady()) {
             Look::Known { answer, renew } => {
                 if renew {
                     self.renew(&place, &entry);
@@ -124,7 +127,7 @@ impl<A: Ask> Remembered<A> {
         let _seat = seats.try_acquire().map_err(|_full| NoAnswer::Busy)?;
         let turn = Arc::clone(&entry.turn).lock_owned().await;
         // Who had the turn before may have asked.
-        if let Look::Known { answer, .. } = entry.look() {
+        if let Look::Known { answer, .. } = entry.look(self.clock.steady()) {
             return answer;
         }
         let admitted = admitted.map_or_else(|| self.admit(&place, client), Ok)?;
@@ -162,10 +165,10 @@ impl<A: Ask> Remembered<A> {
         entry: Arc<Entry>,
         held: (OwnedMutexGuard<()>, Admission),
     ) -> JoinHandle<Answer> {
-        let asker = Arc::clone(&self.asker);
+        let (asker, clock) = (Arc::clone(&self.asker), Arc::clone(&self.clock));
         tokio::spawn(async move {
             let told = asker.ask(&place.host, &place.domain).await;
-            let answer = entry.record(told, place.is_listed);
+            let answer = entry.record(told, place.is_listed, clock.steady());
             drop(held);
             answer
         })
@@ -189,15 +192,15 @@ struct Known {
 /// A document.
 struct Kept {
     document: SupportDocument,
-    renew_at: Instant,
-    fresh_until: Instant,
-    stale_until: Instant,
+    renew_at: Steady,
+    fresh_until: Steady,
+    stale_until: Steady,
 }
 
 /// A question that brought no document.
 struct Miss {
     /// When it may be asked again.
-    again_at: Instant,
+    again_at: Steady,
     /// How many there were one after the other.
     times: u32,
     /// Whether the host answered at all.
@@ -210,8 +213,8 @@ enum Look {
 }
 
 impl Entry {
-    fn look(&self) -> Look {
-        let (known, now) = (self.known(), Instant::now());
+    fn look(&self, now: Steady) -> Look {
+        let known = self.known();
         let may_ask = known.miss.as_ref().is_none_or(|miss| now >= miss.again_at);
         if let Some(kept) = &known.document
             && now < kept.fresh_until
@@ -225,8 +228,8 @@ impl Entry {
         Look::Known { answer: known.without_asking(now), renew: false }
     }
 
-    fn record(&self, told: Told, is_listed: bool) -> Answer {
-        let (mut known, now) = (self.known(), Instant::now());
+    fn record(&self, told: Told, is_listed: bool, now: Steady) -> Answer {
+        let mut known = self.known();
         let answered = match told {
             Told::Document { document, max_age } => {
                 let fresh = max_age.unwrap_or(FRESH).clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
@@ -255,7 +258,7 @@ impl Entry {
 
 impl Known {
     /// What is answered while the host is not to be asked.
-    fn without_asking(&self, now: Instant) -> Answer {
+    fn without_asking(&self, now: Steady) -> Answer {
         let kept = self.document.as_ref().filter(|kept| now < kept.stale_until);
         let answered = self.miss.as_ref().is_some_and(|miss| miss.answered);
         match kept {

@@ -1,4 +1,4 @@
-//! The documents as answers, each with its own media type.
+//! The responses that serve documents, each with its own media type.
 
 use std::marker::PhantomData;
 
@@ -9,15 +9,15 @@ use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 
-/// How a document is written.
+/// The notation of a document.
 pub(super) trait Notation: Send {
     /// The media type.
     const MEDIA_TYPE: &'static str;
 }
 
-/// As JSON.
+/// The notation JSON.
 pub(super) struct Json;
-/// As YAML.
+/// The notation YAML.
 pub(super) struct Yaml;
 
 impl Notation for Json {
@@ -28,7 +28,7 @@ impl Notation for Yaml {
     const MEDIA_TYPE: &'static str = "application/yaml; charset=utf-8";
 }
 
-/// A document.
+/// The response that serves a document.
 pub(super) struct Document<N>(String, PhantomData<N>);
 
 impl<N> Document<N> {

@@ -1,4 +1,4 @@
-//! What a grant is answered with: JSON, a page, or a redirect.
+//! The response to a request for a grant: JSON, a page, or a redirect.
 
 use askama::Template;
 use poem::http::{StatusCode, header};
@@ -10,7 +10,7 @@ use poem_openapi::{ApiResponse, Object};
 use presence_protocol::AppId;
 use presence_service::grants::GrantOutcome;
 
-use crate::http::form::Decision;
+use super::request::Decision;
 use crate::http::views::{Id, example};
 use crate::page::{ContentPolicy, Layout, PageResponse};
 
@@ -18,11 +18,11 @@ use crate::page::{ContentPolicy, Layout, PageResponse};
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(super) struct Granted {
-    /// The name of the user for this Application.
+    /// The id by which the Application knows the user.
     uid: Id,
     /// The Application.
     appid: Id,
-    /// Where to go, where that was asked for.
+    /// The URL to go to, if the request had a redirect.
     redirect: Option<String>,
 }
 
@@ -43,17 +43,17 @@ impl Granted {
     }
 }
 
-/// The answer to a grant.
+/// The response to a request for a grant.
 pub(super) enum GrantAnswer {
-    /// To a script.
+    /// The response to a script.
     Json(Granted),
-    /// To a page that wants its user back.
+    /// The response to a form with a redirect.
     Redirect(String),
-    /// To a page that does not say where to go.
+    /// The response to a form without a redirect.
     Page {
         /// The name of the Application.
         name: String,
-        /// What the user said.
+        /// The decision of the user.
         decision: Decision,
     },
 }
@@ -102,8 +102,7 @@ impl ApiResponse for GrantAnswer {
         let location = MetaHeader {
             name: "Location".to_owned(),
             description: Some(
-                "The redirect, with `Presence-UID` where the user said yes, and `state`."
-                    .to_owned(),
+                "The redirect, with `Presence-UID` if the user said yes, and `state`.".to_owned(),
             ),
             required: true,
             deprecated: false,
@@ -113,11 +112,16 @@ impl ApiResponse for GrantAnswer {
             responses: vec![
                 response(
                     200,
-                    "Done: JSON to JSON, and a page to a form without a redirect.",
+                    "The decision was stored. The response is JSON to JSON, and a page to a form without a redirect.",
                     content,
                     vec![],
                 ),
-                response(303, "Done: a form's user goes to the redirect.", vec![], vec![location]),
+                response(
+                    303,
+                    "The decision of a form was stored, and the user goes to the redirect.",
+                    vec![],
+                    vec![location],
+                ),
             ],
         }
     }

@@ -12,7 +12,7 @@ use crate::http::operation_error::errno_of_key;
 use crate::http::{body, credential};
 
 /// The name of the schema of errors.
-pub(super) const SCHEMA: &str = "ApiError";
+pub(super) const SCHEMA: &str = "Ko";
 
 /// Replaces the declared errors of an operation by one response for each HTTP status.
 ///

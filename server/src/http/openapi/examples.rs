@@ -26,7 +26,7 @@ pub(super) fn add(document: &mut Value) {
             }
         }
     }
-    let error = document.pointer_mut("/components/schemas/ApiError").and_then(Value::as_object_mut);
+    let error = document.pointer_mut("/components/schemas/Ko").and_then(Value::as_object_mut);
     if let Some(error) = error {
         error.insert("example".to_owned(), of_error(Errno::SlowDown));
     }

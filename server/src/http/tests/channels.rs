@@ -108,7 +108,7 @@ fn from_app(example: &str) -> &'static str {
 }
 
 fn to_app(example: &str, wanted: &str) -> &'static str {
-    // What is told without a subprotocol is for clients of 2013; ours do not read it.
+    // Messages without a subprotocol are for clients of 2013; the SDK does not read them.
     if wanted == "update" {
         let update: PresenceUpdate = serde_json::from_str(example).unwrap();
         assert_eq!(app::single_update(&update), reordered(example, &app::single_update(&update)));
@@ -195,7 +195,7 @@ fn rows(text: &str, heading: &str) -> BTreeMap<u16, Vec<String>> {
 
 #[test]
 fn the_document_says_of_errors_and_close_codes_what_the_registries_say() {
-    /// What no channel says, or says in another way.
+    /// The errors that only REST uses.
     const REST_ONLY: [Errno; 4] = [
         Errno::UnsupportedMediaType,
         Errno::UnknownApplication,

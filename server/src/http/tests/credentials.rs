@@ -1,4 +1,4 @@
-//! Who may do what, by which credential.
+//! The calls that each kind of credential allows.
 
 use poem::http::Method;
 use serde_json::json;

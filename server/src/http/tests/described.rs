@@ -95,8 +95,8 @@ fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
                 continue;
             }
             let body = &answer["content"]["application/json"];
-            let refers = body["schema"]["$ref"] == "#/components/schemas/ApiError"
-                || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/ApiError";
+            let refers = body["schema"]["$ref"] == "#/components/schemas/Ko"
+                || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/Ko";
             assert!(refers, "{name} {status} is not the error object");
             let examples = body["examples"].as_object().unwrap();
             let mut refusals = 0;

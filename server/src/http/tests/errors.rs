@@ -4,9 +4,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use poem::Body;
 use poem::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fixture::{BODY_LIMIT, Server};
+use crate::http::document;
 
 #[tokio::test]
 async fn a_body_is_refused_by_what_is_wrong_with_it() {
@@ -65,6 +66,30 @@ async fn a_body_is_counted_while_it_is_read() {
     let endless = Body::from_bytes_stream(stream::iter(chunks.map(Ok::<_, std::io::Error>)));
     let lying = server.post("/session").header("content-type", "application/json");
     assert_eq!(lying.header("content-length", "2").body(endless).errno().await, 14);
+}
+
+#[tokio::test]
+async fn no_operation_reads_a_body_beyond_the_limit() {
+    let server = Server::development().await;
+    let token = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, key) = server.active_app(&token).await;
+    let big = json!({ "a": "a".repeat(BODY_LIMIT) });
+    let document: Value = serde_json::from_str(&document()).unwrap();
+    let mut count = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            if operation["requestBody"].is_null() {
+                continue;
+            }
+            let credential =
+                if operation["security"][0]["api_key"].is_array() { &key } else { &token };
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let call = server.call(method, &path.replace("{appid}", &app)).bearer(credential);
+            assert_eq!(call.json(&big).errno().await, 14, "{path}");
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "only {count} operations have a body");
 }
 
 #[tokio::test]

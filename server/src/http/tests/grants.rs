@@ -51,7 +51,7 @@ async fn a_form_without_a_redirect_gets_a_page_that_shows_the_name_as_text() {
     let (app, _) = server.active_app(&developer).await;
     let page =
         server.post(&format!("/grant/{app}")).bearer(&developer).form("redirect=").send().await;
-    assert_eq!(page.status, 200);
+    assert_eq!(page.status, 200, "{}", page.text);
     assert!(page.text.contains("Chess &#60;b&#62; can now see"), "{}", page.text);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(

@@ -9,11 +9,11 @@ use presence_protocol::{ApiError, DeviceName, Errno};
 /// The name of a device. It is checked by [`DeviceParam::name`] only, since a text that cannot be a
 /// name is answered like a device that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) struct DeviceParam(String);
+pub(crate) struct DeviceParam(String);
 
 impl DeviceParam {
     /// Returns the parsed name, or `NotFound` if the text is no name.
-    pub(in crate::http) fn name(&self) -> Result<DeviceName, ApiError> {
+    pub(crate) fn name(&self) -> Result<DeviceName, ApiError> {
         self.0.parse().map_err(|_| Errno::NotFound.into())
     }
 }

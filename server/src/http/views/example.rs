@@ -1,32 +1,31 @@
 //! The values that the examples of the document share.
 
 /// The Application.
-pub(in crate::http) const APPID: &str = "8f14e45fceea167a5a36dedd4bea2543";
+pub(crate) const APPID: &str = "8f14e45fceea167a5a36dedd4bea2543";
 /// The id by which that Application knows Alice.
-pub(in crate::http) const UID: &str = "c9f0f895fb98ab9159f51fd0297e236d";
+pub(crate) const UID: &str = "c9f0f895fb98ab9159f51fd0297e236d";
 /// A notification.
-pub(in crate::http) const NOTIFICATION: &str = "45c48cce2e2d7fbdea1afc51c7c6ad26";
+pub(crate) const NOTIFICATION: &str = "45c48cce2e2d7fbdea1afc51c7c6ad26";
 /// The Application's name.
-pub(in crate::http) const NAME: &str = "Chess by Mail";
+pub(crate) const NAME: &str = "Chess by Mail";
 /// The Application's domain.
-pub(in crate::http) const DOMAIN: &str = "chess.example.org";
+pub(crate) const DOMAIN: &str = "chess.example.org";
 /// The Application's description.
-pub(in crate::http) const DESCRIPTION: &str = "Tells you when your opponent is there.";
+pub(crate) const DESCRIPTION: &str = "Tells you when your opponent is there.";
 /// The URL that a notification opens.
-pub(in crate::http) const ACTION: &str = "https://chess.example.org/games/7";
+pub(crate) const ACTION: &str = "https://chess.example.org/games/7";
 /// The e-mail of the user.
-pub(in crate::http) const EMAIL: &str = "alice@example.org";
+pub(crate) const EMAIL: &str = "alice@example.org";
 /// The time that all other times are relative to, in milliseconds.
-pub(in crate::http) const BEGINNING: u64 = 1_767_225_600_000;
+pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
 /// An hour, in milliseconds.
-pub(in crate::http) const HOUR: u64 = 3_600_000;
+pub(crate) const HOUR: u64 = 3_600_000;
 /// An API key that does not exist.
-pub(in crate::http) const API_KEY: &str =
-    "prs_live_ExampleExampleExampleExampleExampleExampleExample";
+pub(crate) const API_KEY: &str = "prs_live_ExampleExampleExampleExampleExampleExampleExample";
 /// The first characters of that key.
-pub(in crate::http) const PREFIX: &str = "prs_live_ExampleE";
+pub(crate) const PREFIX: &str = "prs_live_ExampleE";
 /// A bearer token that does not exist.
-pub(in crate::http) const TOKEN: &str = "prt_ExampleExampleExampleExampleExampleExampleExampleEx";
+pub(crate) const TOKEN: &str = "prt_ExampleExampleExampleExampleExampleExampleExampleEx";
 /// An assertion, shortened.
-pub(in crate::http) const ASSERTION: &str =
+pub(crate) const ASSERTION: &str =
     "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi….c2ln~eyJhbGciOiJSUzI1NiJ9.eyJhdWQi….c2ln";

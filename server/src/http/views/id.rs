@@ -14,21 +14,21 @@ use serde_json::Value;
 /// An id: 32 lower-case hexadecimal digits. It is checked by [`Id::parse`] only, since each kind of
 /// id has its own error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) struct Id(String);
+pub(crate) struct Id(String);
 
 impl Id {
     /// Returns the id as it is sent.
-    pub(in crate::http) fn new(id: impl Display) -> Self {
+    pub(crate) fn new(id: impl Display) -> Self {
         Self(id.to_string())
     }
 
     /// Returns the parsed id, or the given error if the text is no id.
-    pub(in crate::http) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ApiError> {
+    pub(crate) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ApiError> {
         self.0.parse().map_err(|_| otherwise.into())
     }
 
     /// Returns the id of an Application, or `UnknownApplication` if the text is no id.
-    pub(in crate::http) fn app(&self) -> Result<AppId, ApiError> {
+    pub(crate) fn app(&self) -> Result<AppId, ApiError> {
         self.parse(Errno::UnknownApplication)
     }
 }

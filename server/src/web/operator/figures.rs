@@ -2,10 +2,10 @@
 //! page.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use presence_core::UnixMillis;
 use presence_protocol::Errno;
+use presence_service::clock::Stopwatch;
 use serde::Serialize;
 
 use crate::page::PageResponse;
@@ -39,7 +39,7 @@ struct DatabaseFigures {
 /// Returns the figures.
 pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult {
     let presence = operator.service();
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let answers = presence.ping().await.is_ok();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let console = operator.console()?;

@@ -157,15 +157,12 @@ impl OperatorForm {
 }
 
 impl FromPageRequest for OperatorForm {
-    async fn from_page_request(
-        request: &Request,
-        body: &mut RequestBody,
-    ) -> Result<Self, PageError> {
+    async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let session = session_or_sign_in(request)?;
         let same_origin = RequestContext::of(request)?.same_origin;
         // A form of another site is not even read.
         CsrfCheck::Anonymous { same_origin }.check()?;
-        let form = read_form(request, body).await?;
+        let form = read_form(request).await?;
         let token = session.token.expose_secret();
         let form = form.verify(&CsrfCheck::Cookie { session: token, same_origin, header: None })?;
         Ok(Self { session, form })

@@ -1,4 +1,4 @@
-//! The first tables.
+//! Creates the first tables.
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, Index,
@@ -6,9 +6,9 @@ use sea_orm_migration::prelude::{
     TableCreateStatement, async_trait,
 };
 
-pub(super) struct Step;
+pub(super) struct CreateTables;
 
-impl MigrationName for Step {
+impl MigrationName for CreateTables {
     fn name(&self) -> &'static str {
         "m0001_tables"
     }
@@ -19,7 +19,7 @@ impl MigrationName for Step {
     reason = "the trait hides it, and async_trait then tells the two apart"
 )]
 #[async_trait::async_trait]
-impl MigrationTrait for Step {
+impl MigrationTrait for CreateTables {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
@@ -35,7 +35,8 @@ impl MigrationTrait for Step {
     }
 }
 
-/// Users and notifications are numbered by `AUTOINCREMENT`, so that no number is ever used twice.
+/// Returns the tables. Users and notifications are numbered by `AUTOINCREMENT`, so that no number
+/// is ever used twice.
 fn tables() -> [TableCreateStatement; 8] {
     [
         table(
@@ -114,7 +115,7 @@ fn apps() -> TableCreateStatement {
     .take()
 }
 
-/// Its Application and its user go with the grant.
+/// Returns the table of notifications. A deleted grant deletes its notifications.
 fn notifications() -> TableCreateStatement {
     table(
         "notifications",

@@ -1,13 +1,13 @@
-//! What remembers the generations that issuers give: a password change ends what was opened before it.
+//! Adds credential generations: a password change ends the sessions that were opened before it.
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, ForeignKey, ForeignKeyAction, Index, MigrationName, MigrationTrait,
     SchemaManager, Table, async_trait,
 };
 
-pub(super) struct Step;
+pub(super) struct AddGenerations;
 
-impl MigrationName for Step {
+impl MigrationName for AddGenerations {
     fn name(&self) -> &'static str {
         "m0002_generations"
     }
@@ -18,7 +18,7 @@ impl MigrationName for Step {
     reason = "the trait hides it, and async_trait then tells the two apart"
 )]
 #[async_trait::async_trait]
-impl MigrationTrait for Step {
+impl MigrationTrait for AddGenerations {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
@@ -38,7 +38,7 @@ impl MigrationTrait for Step {
             .foreign_key(&mut of_user)
             .take();
         manager.create_table(generations).await?;
-        // One column a statement: SQLite knows no other way.
+        // SQLite adds one column per statement.
         for column in [
             ColumnDef::new("issuer").text().take(),
             ColumnDef::new("generation").big_integer().take(),

@@ -1,12 +1,12 @@
-//! Since when the operator has blocked an Application.
+//! Adds the time since which the operator blocks an Application.
 
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, MigrationName, MigrationTrait, SchemaManager, Table, async_trait,
 };
 
-pub(super) struct Step;
+pub(super) struct AddBlockedAt;
 
-impl MigrationName for Step {
+impl MigrationName for AddBlockedAt {
     fn name(&self) -> &'static str {
         "m0003_blocked"
     }
@@ -17,7 +17,7 @@ impl MigrationName for Step {
     reason = "the trait hides it, and async_trait then tells the two apart"
 )]
 #[async_trait::async_trait]
-impl MigrationTrait for Step {
+impl MigrationTrait for AddBlockedAt {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }

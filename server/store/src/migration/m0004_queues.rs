@@ -1,7 +1,7 @@
-//! A notification and an idempotency key belong to a grant by its number, and no longer repeat what the grant says.
+//! Numbers the grants, so that notifications and idempotency keys refer to a grant by its number.
 //!
-//! A row is half as long, and of the three indexes in which each notification changed a page anywhere one is left, a small one:
-//! most of the time of a group went into writing these pages.
+//! A row is half as long. Of the three indexes in which each notification changed a random page,
+//! one small index is left: writing these pages took most of the time of a group.
 
 use sea_orm_migration::prelude::{
     ColumnDef, ConnectionTrait, DbErr, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement,
@@ -9,23 +9,25 @@ use sea_orm_migration::prelude::{
     TableCreateStatement, async_trait,
 };
 
-pub(super) struct Step;
+pub(super) struct NumberGrants;
 
-impl MigrationName for Step {
+impl MigrationName for NumberGrants {
     fn name(&self) -> &'static str {
         "m0004_queues"
     }
 }
 
-/// The key is looked at when the transaction ends. Where it could refuse a single row, SQLite would note each page that a statement of
-/// many rows changes a second time, so as to undo that statement alone. The builder knows no such key.
+/// The foreign key is checked when the transaction ends. If it could refuse a single row, SQLite
+/// would write each changed page a second time, to be able to undo a statement of many rows alone.
+/// The query builder has no deferred keys.
 const NOTIFICATIONS: &str = "CREATE TABLE new_notifications (\
      \"seq\" integer NOT NULL PRIMARY KEY AUTOINCREMENT, \"id\" text NOT NULL UNIQUE, \"grant_id\" integer NOT NULL, \
      \"message\" text NOT NULL, \"action\" text NOT NULL, \"sent_at\" integer NOT NULL, \"expires_at\" integer NOT NULL, \
      \"state\" integer NOT NULL, \"live_only\" boolean NOT NULL, \
      FOREIGN KEY (\"grant_id\") REFERENCES \"new_grants\" (\"id\") ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED)";
 
-/// No column can be taken out of a key, so each table is made anew beside the old one, whose rows it gets.
+/// A column cannot be removed from a key, so each table is created again beside the old one, and
+/// its rows are copied.
 const COPIES: [&str; 3] = [
     "INSERT INTO new_grants (puid, app_id, user_id, paused, granted_at) \
      SELECT puid, app_id, user_id, paused, granted_at FROM grants ORDER BY granted_at, puid",
@@ -37,14 +39,14 @@ const COPIES: [&str; 3] = [
      FROM idempotency i INNER JOIN new_grants g ON g.puid = i.puid",
 ];
 
-/// The numbers that were given out go on where they were, also where the last rows are gone.
+/// The numbering continues, even if the last rows are deleted.
 const NUMBERS: [&str; 2] = [
     "DELETE FROM sqlite_sequence WHERE name = 'new_notifications'",
     "INSERT INTO sqlite_sequence (name, seq) \
      SELECT 'new_notifications', seq FROM sqlite_sequence WHERE name = 'notifications'",
 ];
 
-/// Children first: to drop a table deletes its rows, and theirs.
+/// The old tables, children first: dropping a table deletes its rows and theirs.
 const OLD: [&str; 3] = ["notifications", "idempotency", "grants"];
 
 #[expect(
@@ -52,7 +54,7 @@ const OLD: [&str; 3] = ["notifications", "idempotency", "grants"];
     reason = "the trait hides it, and async_trait then tells the two apart"
 )]
 #[async_trait::async_trait]
-impl MigrationTrait for Step {
+impl MigrationTrait for NumberGrants {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
@@ -67,7 +69,7 @@ impl MigrationTrait for Step {
         for table in OLD {
             manager.drop_table(Table::drop().table(table).take()).await?;
         }
-        // What names a table follows when it is renamed.
+        // References follow a renamed table.
         for table in OLD {
             let rename = Table::rename().table(format!("new_{table}"), table).take();
             manager.rename_table(rename).await?;
@@ -105,7 +107,8 @@ fn tables() -> [TableCreateStatement; 2] {
     [grants, idempotency]
 }
 
-/// An index ends with the number of the row, so that of `grant_id` is in the order of acceptance within a grant.
+/// Returns the indexes. An index ends with the row number, so the one of `grant_id` is in the order
+/// of acceptance within a grant.
 fn indexes() -> [IndexCreateStatement; 6] {
     [
         index("grants_app_user", "grants", &["app_id", "user_id"]).unique().take(),

@@ -1,17 +1,17 @@
-//! Opening: what is made, what is refused, and in which words.
+//! Opening a database: creation, refusals and their texts.
 
 use std::fs;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 
-use super::house::{NOW, url};
+use super::fixture::{NOW, url};
 use crate::{Store, StoreError};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn refused(url: &str) -> StoreError {
-    let error = Store::open_patiently(url, NOW, Duration::from_millis(50)).await.err().unwrap();
+    let error = Store::open_with_timeout(url, NOW, Duration::from_millis(50)).await.err().unwrap();
     assert!(!error.to_string().contains('\n'), "{error}");
     error
 }
@@ -26,7 +26,7 @@ async fn setting(store: &Store, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn commits_are_synced_and_keys_between_tables_are_kept() {
+async fn commits_are_synced_and_foreign_keys_are_enforced() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&url(&dir), NOW).await.unwrap();
     assert_eq!(setting(&store, "journal_mode").await, "wal");
@@ -36,7 +36,7 @@ async fn commits_are_synced_and_keys_between_tables_are_kept() {
 }
 
 #[tokio::test]
-async fn an_epoch_grows_even_where_the_clock_goes_back() {
+async fn an_epoch_grows_even_if_the_clock_goes_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut epochs = Vec::new();
     for now in [NOW, NOW - MINUTE, NOW - MINUTE, NOW + MINUTE] {
@@ -54,7 +54,7 @@ async fn a_run_knows_whether_the_last_one_had_devices_connected() {
     let first = Store::open(&url(&dir), NOW).await.unwrap();
     assert!(!first.had_devices_connected());
     first.set_devices_connected(true).await.unwrap();
-    assert!(!first.had_devices_connected(), "it tells what was found on opening");
+    assert!(!first.had_devices_connected(), "it is the state found on opening");
     first.close().await.unwrap();
     let second = Store::open(&url(&dir), NOW).await.unwrap();
     assert!(second.had_devices_connected());
@@ -64,7 +64,7 @@ async fn a_run_knows_whether_the_last_one_had_devices_connected() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused_and_left_alone() {
+async fn a_newer_database_is_refused_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&url(&dir), NOW).await.unwrap();
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
@@ -75,7 +75,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_in_use_by_another_server_is_refused_until_that_one_ends() {
+async fn a_database_in_use_by_another_server_is_refused_until_that_server_stops() {
     let dir = tempfile::tempdir().unwrap();
     let first = Store::open(&url(&dir), NOW).await.unwrap();
     let error = refused(&url(&dir)).await;
@@ -86,20 +86,20 @@ async fn a_database_in_use_by_another_server_is_refused_until_that_one_ends() {
 }
 
 #[tokio::test]
-async fn a_missing_directory_is_named() {
+async fn a_missing_directory_is_reported() {
     let error = refused("sqlite:///nowhere/at/all/presence.db?mode=rwc").await;
     assert!(matches!(error, StoreError::NoDirectory(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_missing_file_is_not_made_unasked() {
+async fn a_missing_file_is_not_created_without_mode_rwc() {
     let dir = tempfile::tempdir().unwrap();
     let error = refused(&url(&dir).replace("?mode=rwc", "")).await;
     assert!(matches!(error, StoreError::Missing(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_kept() {
+async fn a_file_that_is_no_database_is_refused_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let text = "This is a letter. ".repeat(100);
     fs::write(dir.path().join("presence.db"), &text).unwrap();
@@ -109,7 +109,7 @@ async fn a_file_that_is_no_database_is_refused_and_kept() {
 }
 
 #[tokio::test]
-async fn a_locked_file_is_refused_after_a_while() {
+async fn a_locked_file_is_refused_after_the_timeout() {
     let dir = tempfile::tempdir().unwrap();
     Store::open(&url(&dir), NOW).await.unwrap().close().await.unwrap();
     let other = Database::connect(url(&dir)).await.unwrap();
@@ -127,7 +127,7 @@ async fn a_read_only_database_is_refused() {
 }
 
 #[tokio::test]
-async fn other_urls_are_refused_without_repeating_them() {
+async fn other_urls_are_refused_without_showing_them() {
     for url in ["postgres://u:secret@host/presence", "postgresql://u:secret@host/presence"] {
         let error = refused(url).await;
         assert!(matches!(error, StoreError::Unsupported), "{error:?}");

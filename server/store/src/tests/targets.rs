@@ -1,112 +1,112 @@
-//! What the writer remembers of grants is what the tables hold, whatever has happened to them since.
+//! The writer's cache of grants always equals the tables.
 
 use presence_core::model::Settlement;
 use presence_protocol::Puid;
 
-use super::house::{APP, HOUR, House, NOW, id, item};
+use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item};
 use crate::apps::AppChanges;
-use crate::{CommittedEvent, NotifyError, Reachability};
+use crate::{CommittedEvent, NotifyError};
 
 #[tokio::test]
-async fn a_queue_is_counted_right_whatever_has_left_it() {
-    let house = House::new().await;
-    let (alice, puid) = house.granted("alice", 1).await;
-    house.notify(vec![item(1, puid), item(2, puid), item(3, puid)]).await;
-    house.writer.settle(alice, vec![id(2)], Settlement::Acked).await.unwrap();
-    assert_eq!(house.queue(4, puid).await, 3, "one was acknowledged");
-    house.set_reach(puid, Reachability::Unseen);
-    house.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
-    assert_eq!(house.queue(5, puid).await, 4, "a receipt that is withheld has its place");
-    house.set_reach(puid, Reachability::Seen);
-    house.writer.release(APP, puid).await.unwrap();
-    assert_eq!(house.queue(6, puid).await, 4, "it was released");
-    house.pass(HOUR);
-    house.writer.expire().await.unwrap();
-    assert_eq!(house.queue(7, puid).await, 1, "all have expired");
-    house.notify((100..200).map(|n| item(n, puid)).collect()).await;
-    house.writer.settle(alice, (100..150).map(id).collect(), Settlement::Acked).await.unwrap();
-    assert_eq!(house.queue(8, puid).await, 51, "those that made room were counted once");
+async fn the_size_of_a_queue_is_correct_after_every_kind_of_removal() {
+    let fixture = Fixture::new().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.notify(vec![item(1, puid), item(2, puid), item(3, puid)]).await;
+    fixture.writer.settle(alice, vec![id(2)], Settlement::Acked).await.unwrap();
+    assert_eq!(fixture.queue(4, puid).await, 3, "one was acknowledged");
+    fixture.set_visibility(puid, TestVisibility::Hidden);
+    fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
+    assert_eq!(fixture.queue(5, puid).await, 4, "a taken notification counts");
+    fixture.set_visibility(puid, TestVisibility::Visible);
+    fixture.release(puid).await;
+    assert_eq!(fixture.queue(6, puid).await, 4, "it was released");
+    fixture.advance(HOUR);
+    fixture.writer.expire().await.unwrap();
+    assert_eq!(fixture.queue(7, puid).await, 1, "all have expired");
+    fixture.notify((100..200).map(|n| item(n, puid)).collect()).await;
+    fixture.writer.settle(alice, (100..150).map(id).collect(), Settlement::Acked).await.unwrap();
+    assert_eq!(fixture.queue(8, puid).await, 51, "the removed ones were counted once");
 }
 
 #[tokio::test]
-async fn what_was_counted_and_then_undone_is_counted_again() {
-    let house = House::new().await;
-    let (_, puid) = house.granted("alice", 1).await;
-    house.queue(1, puid).await;
+async fn the_size_of_a_queue_is_correct_after_a_rollback() {
+    let fixture = Fixture::new().await;
+    let (_, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.queue(1, puid).await;
     let twice = vec![item(2, puid), item(3, puid), item(1, puid)];
-    house.writer.notify(APP, twice).await.unwrap_err();
-    assert_eq!(house.queue(4, puid).await, 2);
+    fixture.writer.notify(APP, twice).await.unwrap_err();
+    assert_eq!(fixture.queue(4, puid).await, 2);
 }
 
 #[tokio::test]
-async fn a_pause_is_known_to_the_next_notification() {
-    let house = House::new().await;
-    let (alice, puid) = house.granted("alice", 1).await;
-    house.queue(1, puid).await;
-    house.writer.pause(alice, APP, true).await.unwrap();
-    house.done();
-    house.queue(2, puid).await;
-    assert!(house.done().is_empty(), "nobody is told while it is paused");
-    house.writer.pause(alice, APP, false).await.unwrap();
-    house.done();
-    house.queue(3, puid).await;
+async fn a_pause_applies_to_the_next_notification() {
+    let fixture = Fixture::new().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.queue(1, puid).await;
+    fixture.writer.pause(alice, APP, true).await.unwrap();
+    fixture.take_events();
+    fixture.queue(2, puid).await;
+    assert!(fixture.take_events().is_empty(), "nothing is delivered while it is paused");
+    fixture.writer.pause(alice, APP, false).await.unwrap();
+    fixture.take_events();
+    fixture.queue(3, puid).await;
     assert!(
-        matches!(house.done().as_slice(), [CommittedEvent::Queued(queued)] if queued.id == id(3))
+        matches!(fixture.take_events().as_slice(), [CommittedEvent::Queued(queued)] if queued.id == id(3))
     );
 }
 
 #[tokio::test]
-async fn an_application_is_named_as_it_is_called_now() {
-    let house = House::new().await;
-    let (_, puid) = house.granted("alice", 1).await;
-    house.queue(1, puid).await;
+async fn a_notification_has_the_current_name_of_its_application() {
+    let fixture = Fixture::new().await;
+    let (_, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.queue(1, puid).await;
     let name = Some("Draughts".to_owned());
-    house.store.update_app(APP, AppChanges { name, ..AppChanges::default() }).await.unwrap();
-    house.done();
-    house.queue(2, puid).await;
-    let done = house.done();
+    fixture.store.update_app(APP, AppChanges { name, ..AppChanges::default() }).await.unwrap();
+    fixture.take_events();
+    fixture.queue(2, puid).await;
+    let events = fixture.take_events();
     assert!(
-        matches!(done.as_slice(), [CommittedEvent::Queued(queued)] if &*queued.source == "Draughts")
+        matches!(events.as_slice(), [CommittedEvent::Queued(queued)] if &*queued.source == "Draughts")
     );
 }
 
 #[tokio::test]
-async fn a_grant_that_has_ended_is_unknown_however_it_ended() {
-    let house = House::new().await;
-    let (alice, revoked) = house.granted("alice", 1).await;
-    let (bob, erased) = house.granted("bob", 2).await;
-    let (_, removed) = house.granted("carol", 3).await;
+async fn an_ended_grant_is_unknown_however_it_ended() {
+    let fixture = Fixture::new().await;
+    let (alice, revoked) = fixture.user_with_grant("alice", 1).await;
+    let (bob, erased) = fixture.user_with_grant("bob", 2).await;
+    let (_, removed) = fixture.user_with_grant("carol", 3).await;
     for (n, puid) in [(1, revoked), (2, erased), (3, removed)] {
-        house.queue(n, puid).await;
+        fixture.queue(n, puid).await;
     }
-    house.writer.revoke(alice, APP).await.unwrap().unwrap();
-    assert!(house.writer.erase_user(bob).await.unwrap());
-    let answers = house.notify(vec![item(4, revoked), item(5, erased), item(6, removed)]).await;
+    fixture.writer.revoke(alice, APP).await.unwrap().unwrap();
+    assert!(fixture.writer.erase_user(bob).await.unwrap());
+    let answers = fixture.notify(vec![item(4, revoked), item(5, erased), item(6, removed)]).await;
     assert_eq!(answers[..2], [Err(NotifyError::UnknownUid), Err(NotifyError::UnknownUid)]);
     assert_eq!(answers[2].as_ref().unwrap().queue_size, 2);
-    assert!(house.writer.remove_app(APP).await.unwrap());
-    // Another one by the same id, so that it is not for want of an Application.
-    house.app(APP, house.user("owner").await).await;
-    assert_eq!(house.notify(vec![item(7, removed)]).await, [Err(NotifyError::UnknownUid)]);
+    assert!(fixture.writer.remove_app(APP).await.unwrap());
+    // A new Application with the same id, so that only the grant is missing.
+    fixture.app(APP, fixture.user("owner").await).await;
+    assert_eq!(fixture.notify(vec![item(7, removed)]).await, [Err(NotifyError::UnknownUid)]);
 }
 
-/// More grants than are remembered, of which the first is asked for again.
+/// Uses more grants than the cache holds, and the first one again.
 #[tokio::test]
-async fn one_of_many_grants_is_counted_right() {
+async fn the_size_of_a_queue_is_correct_among_many_grants() {
     const GRANTS: u128 = 33_000;
-    let house = House::new().await;
-    let (_, first) = house.granted("alice", 0).await;
-    house.sql(&many_grants(GRANTS)).await;
-    assert_eq!(house.queue(GRANTS + 1, first).await, 1);
+    let fixture = Fixture::new().await;
+    let (_, first) = fixture.user_with_grant("alice", 0).await;
+    fixture.sql(&many_grants(GRANTS)).await;
+    assert_eq!(fixture.queue(GRANTS + 1, first).await, 1);
     let puids: Vec<u128> = (1..=GRANTS).collect();
     for puids in puids.chunks(500) {
         let items = puids.iter().map(|&n| item(n, Puid::from_bits(n))).collect();
-        for answer in house.notify(items).await {
+        for answer in fixture.notify(items).await {
             assert_eq!(answer.unwrap().queue_size, 1);
         }
     }
     for (n, puid) in [(2, first), (3, Puid::from_bits(1)), (4, Puid::from_bits(GRANTS))] {
-        assert_eq!(house.queue(GRANTS + n, puid).await, 2);
+        assert_eq!(fixture.queue(GRANTS + n, puid).await, 2);
     }
 }
 

@@ -1,21 +1,21 @@
-//! A database as text, its tables, and its rows.
+//! Dumps of a database as SQL, its schema and its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-/// Opens a database as it is, or makes an empty one.
+/// Opens a database without migrating it, or creates an empty one.
 pub(super) async fn open(url: &str) -> DatabaseConnection {
     Database::connect(url).await.unwrap()
 }
 
-/// Writes a database as SQL: the tables, their rows, the numbers that were given out, the indexes.
+/// Returns a database as SQL: tables, rows, sequences and indexes.
 pub(super) async fn write(db: &DatabaseConnection) -> String {
     let made = "sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
     let mut lines =
         all(db, &format!("SELECT sql || ';' FROM sqlite_master WHERE {made} AND type = 'table'"))
             .await;
-    // When a step was taken is of no matter, and would be another time with each writing.
+    // The time of a migration does not matter, and would differ in each dump.
     db.execute_unprepared("UPDATE seaql_migrations SET applied_at = 0").await.unwrap();
     for table in tables(db).await.into_iter().chain(["sqlite_sequence".to_owned()]) {
         if table == "sqlite_sequence" {
@@ -37,7 +37,7 @@ pub(super) async fn write(db: &DatabaseConnection) -> String {
     lines.join("\n")
 }
 
-/// Makes a database from what was written.
+/// Creates a database from a dump.
 pub(super) async fn read(url: &str, sql: &str) {
     let db = open(url).await;
     db.execute_unprepared("PRAGMA foreign_keys = OFF").await.unwrap();
@@ -50,16 +50,17 @@ pub(super) async fn run(db: &DatabaseConnection, sql: &str) {
     db.execute_unprepared(sql).await.unwrap();
 }
 
-/// Whether every row that names another finds it.
-pub(super) async fn keys_are_kept(db: &DatabaseConnection) -> bool {
+/// Returns true if every foreign key refers to an existing row.
+pub(super) async fn foreign_keys_hold(db: &DatabaseConnection) -> bool {
     all(db, "SELECT \"table\" FROM pragma_foreign_key_check").await.is_empty()
 }
 
-/// The columns of all tables, whether their numbers are used once only, and the columns of all indexes, however they came about.
+/// The columns of all tables, whether their numbers are reused, and the columns of all indexes,
+/// independent of the migrations that created them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tables(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct Schema(BTreeMap<String, BTreeSet<String>>);
 
-impl Tables {
+impl Schema {
     pub(super) async fn of(db: &DatabaseConnection) -> Self {
         let mut found = BTreeMap::new();
         for table in tables(db).await {
@@ -90,12 +91,12 @@ impl Tables {
     }
 }
 
-/// All rows, each as the texts of its columns. What hangs on a grant by its number has the grant's columns too: before m0004 they
-/// were its own.
+/// All rows, each as the texts of its columns. A row that refers to a grant by its number has the
+/// grant's columns too: before m0004 they were its own.
 #[derive(Debug)]
-pub(super) struct Contents(BTreeMap<String, Vec<BTreeMap<String, String>>>);
+pub(super) struct Rows(BTreeMap<String, Vec<BTreeMap<String, String>>>);
 
-impl Contents {
+impl Rows {
     pub(super) async fn of(db: &DatabaseConnection) -> Self {
         let mut found = BTreeMap::new();
         for table in tables(db).await {
@@ -120,14 +121,14 @@ impl Contents {
         Self(found)
     }
 
-    /// The tables, each with the number of its rows.
+    /// Returns the tables with the number of their rows.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&str, usize)> {
         self.0.iter().map(|(table, rows)| (table.as_str(), rows.len()))
     }
 
-    /// Makes sure that another has all that is in here. It may have more: new tables, new columns, new rows.
-    pub(super) fn is_kept_in(&self, other: &Self, but: &[&str]) {
-        for (table, rows) in self.0.iter().filter(|(table, _)| !but.contains(&table.as_str())) {
+    /// Asserts that `other` contains all these rows. It may have more tables, columns and rows.
+    pub(super) fn assert_kept_in(&self, other: &Self, except: &[&str]) {
+        for (table, rows) in self.0.iter().filter(|(table, _)| !except.contains(&table.as_str())) {
             let others = other.0.get(table).unwrap_or_else(|| panic!("no table {table}"));
             for row in rows {
                 let is_there = others.iter().any(|other| {
@@ -147,7 +148,7 @@ async fn columns(db: &DatabaseConnection, table: &str) -> Vec<String> {
     all(db, &format!("SELECT name FROM pragma_table_info('{table}')")).await
 }
 
-/// The one column of all rows.
+/// Returns the only column of all rows.
 async fn all(db: &DatabaseConnection, select: &str) -> Vec<String> {
     let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, select)).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()

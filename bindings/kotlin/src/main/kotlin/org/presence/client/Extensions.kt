@@ -10,7 +10,7 @@ public fun assertion(text: String): Credential = Credential.Assertion(Secret(tex
 /** Creates a credential from the bearer token of a session. */
 public fun token(text: String): Credential = Credential.Token(Secret(text))
 
-/** True if the same call may succeed later. */
+/** Is true if the same call may succeed later. */
 public val PresenceException.isRetryable: Boolean
     get() = when (this) {
         is PresenceException.Refused -> retryable

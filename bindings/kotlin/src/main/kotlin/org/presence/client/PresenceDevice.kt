@@ -16,7 +16,9 @@ import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.emptyFlow
 import kotlinx.coroutines.launch
 
-/** Provides a fresh credential whenever a device needs one, for example from an identity provider. */
+/**
+ * Provides a fresh credential whenever a device needs one, for example from an identity provider.
+ */
 public fun interface CredentialProvider {
     /**
      * Returns a fresh credential. It is called on a background thread.
@@ -64,8 +66,8 @@ public class PresenceDevice internal constructor(
     /**
      * The live notifications, in order. A notification is pulled from the SDK when a collector is
      * ready for it. Until then it waits in the SDK, and if many wait, with the server. Several
-     * collectors share the notifications: each goes to one of them. [acknowledge] each, otherwise it
-     * is delivered again after a restart of the app.
+     * collectors share the notifications: each goes to one of them. [acknowledge] each, otherwise
+     * it is delivered again after a restart of the app.
      */
     public val notifications: Flow<LiveNotification> =
         PulledFlow({ unlessClosed { channel.nextNotification() } }) {
@@ -137,8 +139,8 @@ public class PresenceDevice internal constructor(
         }
 
     /**
-     * Sets a fresh credential: after a credential request, to sign in again, or to renew the session
-     * early.
+     * Sets a fresh credential: after a credential request, to sign in again, or to renew the
+     * session early.
      */
     public fun setCredential(credential: Credential): Unit = channel.setCredential(credential)
 
@@ -181,7 +183,9 @@ public class PresenceDevice internal constructor(
         Unit
     }
 
-    /** Answers each request for a credential. A newer request cancels the answer to an older one. */
+    /**
+     * Answers each request for a credential. A newer request cancels the answer to an older one.
+     */
     private suspend fun serve(provider: CredentialProvider) = requests.collectLatest { reason ->
         var wait = FIRST_WAIT
         while (true) {

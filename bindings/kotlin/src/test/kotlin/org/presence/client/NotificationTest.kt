@@ -138,7 +138,9 @@ class NotificationTest {
         }
     }
 
-    /** Sends notifications to Alice. The queue of one Application is limited, so there are several. */
+    /**
+     * Sends notifications to Alice. The queue of one Application is limited, so there are several.
+     */
     private suspend fun sendFromManyApplications(
         server: TestServer,
         applications: Int,

@@ -54,7 +54,9 @@ class TestServer : AutoCloseable {
     fun grant(name: String, app: TestApplication): String =
         command("grant", "name" to name, "appid" to app.appid).text("uid")
 
-    /** Sends a command to the program, and returns its reply. Arguments are texts or JSON objects. */
+    /**
+     * Sends a command to the program, and returns its reply. Arguments are texts or JSON objects.
+     */
     @Synchronized
     fun command(name: String, vararg arguments: Pair<String, Any>): JsonObject {
         val fields = arguments.associate { (field, value) ->

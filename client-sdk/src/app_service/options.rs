@@ -1,0 +1,47 @@
+//! The options of the channel of an AppService.
+
+use std::fmt;
+
+use presence_protocol::AppId;
+use secrecy::SecretString;
+
+use crate::server_url::ServerUrl;
+use crate::timing::Timing;
+use crate::tls::Tls;
+
+/// The options of the channel of an AppService. [`AppServiceOptions::new`] sets the defaults.
+#[derive(Clone)]
+pub struct AppServiceOptions {
+    /// The server.
+    pub server: ServerUrl,
+    /// The Application.
+    pub application: AppId,
+    /// An API key of the Application.
+    pub api_key: SecretString,
+    /// The cursor at which an earlier channel of this Application stopped. The server replays
+    /// what has happened since, for up to an hour.
+    pub cursor: Option<String>,
+    /// Set if the channel delivers receipts.
+    pub receipts: bool,
+    /// The time limits.
+    pub timing: Timing,
+    /// The trusted certificate authorities.
+    pub tls: Tls,
+}
+
+impl AppServiceOptions {
+    /// Returns the options of a channel that begins with a snapshot and delivers no receipts.
+    pub fn new(server: ServerUrl, application: AppId, api_key: SecretString) -> Self {
+        let (timing, tls) = (Timing::default(), Tls::default());
+        Self { server, application, api_key, cursor: None, receipts: false, timing, tls }
+    }
+}
+
+impl fmt::Debug for AppServiceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppServiceOptions")
+            .field("server", &self.server)
+            .field("application", &self.application)
+            .finish_non_exhaustive()
+    }
+}

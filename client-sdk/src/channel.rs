@@ -1,0 +1,19 @@
+//! The parts that both channels share: one task that connects, exchanges frames and reconnects.
+//!
+//! The frames themselves are the subject of a [`ProtocolState`], which does no input or output.
+//! [`reconnect_loop`] opens sockets, [`socket_loop`] owns one socket, and [`shared_state`] is what
+//! the task and the handles of the application share.
+
+mod backoff;
+mod disconnect;
+mod protocol_state;
+mod reconnect_loop;
+mod shared_state;
+mod socket;
+mod socket_loop;
+
+pub(crate) use backoff::{Backoff, Jitter};
+pub(crate) use disconnect::{Disconnect, NextStep};
+pub(crate) use protocol_state::{ProtocolState, Pulled};
+pub(crate) use reconnect_loop::{Endpoint, run, runtime};
+pub(crate) use shared_state::{ChannelHandle, SharedState};

@@ -1,0 +1,144 @@
+//! The reasons for which a socket is lost, and what follows from each.
+
+use std::time::Duration;
+
+use presence_protocol::close::ReconnectAdvice;
+use presence_protocol::{ApiError, CloseCode, Errno, RetryAdvice};
+
+use crate::end_reason::EndReason;
+use crate::error::{Error, retry_after};
+use crate::state::ConnectionState;
+
+/// The reason for which a socket was lost, or could not be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Disconnect {
+    /// The server closed the socket, with a code and a reason if it sent a close frame.
+    Closed(Option<(u16, String)>),
+    /// The server refused the upgrade or the credential.
+    Refused(ApiError),
+    /// The network failed.
+    Failed(Error),
+    /// The server sent a frame that does not follow the protocol.
+    ProtocolViolation(String),
+    /// This side dropped the socket in order to open another one.
+    Replaced,
+}
+
+/// The step that follows a [`Disconnect`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NextStep {
+    /// Reconnect after a backoff, and not before `at_least` has passed.
+    Retry { reason: Error, at_least: Option<Duration> },
+    /// Reconnect at once.
+    Reconnect,
+    /// Wait for a credential, in this state.
+    AwaitCredential(ConnectionState),
+    /// End the channel.
+    End(EndReason),
+}
+
+impl Disconnect {
+    /// Returns the step that follows if the credential is not the cause.
+    pub(crate) fn next_step(self) -> NextStep {
+        match self {
+            Self::Closed(None) => retry(unreachable("the connection was closed"), None),
+            Self::Closed(Some((code, reason))) => after_close(code, &reason),
+            Self::Refused(error) if error.errno.retry_advice() == RetryAdvice::AfterWaiting => {
+                let at_least = retry_after(&error);
+                retry(Error::Refused(error), at_least)
+            }
+            Self::Refused(error) => NextStep::End(EndReason::Incompatible(error.to_string())),
+            Self::Failed(error) => retry(error, None),
+            Self::ProtocolViolation(text) => NextStep::End(EndReason::Incompatible(text)),
+            Self::Replaced => NextStep::Reconnect,
+        }
+    }
+
+    /// Returns true if the server does not accept the credential, or does not accept it any more.
+    pub(crate) fn is_caused_by_credential(&self) -> bool {
+        match self {
+            Self::Closed(Some((code, _))) => *code == CloseCode::NotAuthorised.number(),
+            Self::Refused(error) => matches!(
+                error.errno,
+                Errno::NotAuthenticated
+                    | Errno::SessionExpired
+                    | Errno::InvalidAssertion
+                    | Errno::EmailMismatch
+                    | Errno::UnknownApplication
+                    | Errno::InvalidApiKey
+                    | Errno::Forbidden
+            ),
+            Self::Closed(None) | Self::Failed(_) | Self::ProtocolViolation(_) | Self::Replaced => {
+                false
+            }
+        }
+    }
+}
+
+fn after_close(number: u16, reason: &str) -> NextStep {
+    let reason = format!("the server closed the connection: {number} {reason}");
+    let Some(code) = CloseCode::from_number(number) else {
+        return retry(unreachable(&reason), None);
+    };
+    match (code.reconnect_advice(), code) {
+        (ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff, _) => {
+            retry(unreachable(&reason), None)
+        }
+        (ReconnectAdvice::Never, CloseCode::Replaced) => NextStep::End(EndReason::Replaced),
+        (ReconnectAdvice::Never, CloseCode::EndedByUser) => NextStep::End(EndReason::EndedByUser),
+        (ReconnectAdvice::Never, CloseCode::ApplicationClosed) => {
+            NextStep::End(EndReason::ApplicationClosed)
+        }
+        (ReconnectAdvice::Never | ReconnectAdvice::WithNewCredential, _) => {
+            NextStep::End(EndReason::Incompatible(reason))
+        }
+    }
+}
+
+fn retry(reason: Error, at_least: Option<Duration>) -> NextStep {
+    NextStep::Retry { reason, at_least }
+}
+
+fn unreachable(reason: &str) -> Error {
+    Error::Unreachable(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(code: CloseCode) -> NextStep {
+        Disconnect::Closed(Some((code.number(), String::new()))).next_step()
+    }
+
+    #[test]
+    fn the_reconnect_advice_of_every_close_code_is_followed() {
+        for code in CloseCode::ALL {
+            let reconnects = matches!(after(*code), NextStep::Retry { .. });
+            let advice = code.reconnect_advice();
+            let may = matches!(advice, ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff);
+            assert_eq!(reconnects, may, "{code:?}");
+        }
+        assert_eq!(after(CloseCode::Replaced), NextStep::End(EndReason::Replaced));
+        assert_eq!(after(CloseCode::EndedByUser), NextStep::End(EndReason::EndedByUser));
+        assert_eq!(
+            after(CloseCode::ApplicationClosed),
+            NextStep::End(EndReason::ApplicationClosed)
+        );
+    }
+
+    #[test]
+    fn only_refusals_that_are_temporary_are_retried_and_not_before_the_given_wait() {
+        for errno in Errno::ALL {
+            let refused = Disconnect::Refused(ApiError::from(*errno).after(7.0));
+            let waits = errno.retry_advice() == RetryAdvice::AfterWaiting;
+            match refused.next_step() {
+                NextStep::Retry { at_least, .. } => {
+                    assert!(waits && at_least == Some(Duration::from_secs(7)), "{errno}");
+                }
+                NextStep::End(_) => assert!(!waits, "{errno}"),
+                NextStep::Reconnect | NextStep::AwaitCredential(_) => panic!("{errno}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The state that the task of a channel and the handles of the application share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::protocol_state::ProtocolState;
+use crate::end_reason::EndReason;
+use crate::state::{AppVisibility, ConnectionState};
+
+/// The protocol state behind a lock that is never held over an await, with one notification for
+/// the task and one for the application.
+pub(crate) struct SharedState<P> {
+    protocol: Mutex<P>,
+    for_task: Notify,
+    for_application: Notify,
+    closing: AtomicBool,
+    hinted: AtomicBool,
+    background: AtomicBool,
+}
+
+impl<P: ProtocolState> SharedState<P> {
+    pub(crate) fn new(protocol: P) -> Arc<Self> {
+        Arc::new(Self {
+            protocol: Mutex::new(protocol),
+            for_task: Notify::new(),
+            for_application: Notify::new(),
+            closing: AtomicBool::new(false),
+            hinted: AtomicBool::new(false),
+            background: AtomicBool::new(false),
+        })
+    }
+
+    /// Changes the state on behalf of the application, and notifies the task.
+    pub(crate) fn update_from_app<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
+        let result = self.with(change);
+        self.wake_task();
+        result
+    }
+
+    /// Changes the state on behalf of the task, and notifies the application.
+    pub(crate) fn update_from_task<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
+        let result = self.with(change);
+        self.for_application.notify_waiters();
+        result
+    }
+
+    /// Sets the state of the channel on behalf of the task, and logs a change.
+    pub(crate) fn set_connection_state(&self, state: ConnectionState) {
+        self.update_from_task(|protocol| {
+            if protocol.set_state(state) {
+                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
+            }
+        });
+    }
+
+    /// Reads the state, or changes a part that no other side waits for.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut P) -> R) -> R {
+        // Only a bug of this crate can panic under the lock. The state is still usable then.
+        work(&mut self.protocol.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits, on behalf of the application, until `take` returns a value. Cancel-safe: nothing is
+    /// awaited between taking the value and returning it.
+    pub(crate) async fn wait_in_app<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+        self.wait(&self.for_application, take).await
+    }
+
+    /// Waits, on behalf of the task, until `take` returns a value.
+    pub(crate) async fn wait_in_task<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+        self.wait(&self.for_task, take).await
+    }
+
+    /// Returns a future that resolves at the next change by the application.
+    pub(crate) fn app_update(&self) -> Notified<'_> {
+        self.for_task.notified()
+    }
+
+    /// Wakes the task without a change.
+    pub(crate) fn wake_task(&self) {
+        self.for_task.notify_waiters();
+    }
+
+    async fn wait<R>(&self, notify: &Notify, mut take: impl FnMut(&mut P) -> Option<R>) -> R {
+        loop {
+            let notified = notify.notified();
+            tokio::pin!(notified);
+            // Registered before the check, so that no notification is missed in between.
+            notified.as_mut().enable();
+            if let Some(taken) = self.with(&mut take) {
+                return taken;
+            }
+            notified.await;
+        }
+    }
+
+    /// Returns true if the application has asked to close the channel.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Asks the task to close the channel.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake_task();
+    }
+
+    /// Asks the task to check the connection now, or to reconnect soon.
+    pub(crate) fn hint(&self) {
+        self.hinted.store(true, Ordering::Release);
+        self.wake_task();
+    }
+
+    /// Returns true if there was a hint since the last call.
+    pub(crate) fn take_hint(&self) -> bool {
+        self.hinted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Returns true if the app is in the background.
+    pub(crate) fn is_in_background(&self) -> bool {
+        self.background.load(Ordering::Acquire)
+    }
+
+    /// Sets whether the app is in the foreground.
+    pub(crate) fn set_app_visibility(&self, visibility: AppVisibility) {
+        self.background.store(visibility == AppVisibility::Background, Ordering::Release);
+        match visibility {
+            AppVisibility::Foreground => self.hint(),
+            AppVisibility::Background => self.wake_task(),
+        }
+    }
+
+    /// Waits, on behalf of the application, until the state differs from `known`. Returns `None`
+    /// if `known` is the end.
+    pub(crate) async fn wait_for_state_change(
+        &self,
+        known: &ConnectionState,
+    ) -> Option<ConnectionState> {
+        self.wait_in_app(|protocol| {
+            let state = protocol.state();
+            let has_changed = state != known;
+            let is_over = matches!(state, ConnectionState::Ended(_));
+            (has_changed || is_over).then(|| has_changed.then(|| state.clone()))
+        })
+        .await
+    }
+
+    /// Waits until the channel has ended.
+    pub(crate) async fn wait_until_ended(&self) -> EndReason {
+        self.wait_in_app(|protocol| match protocol.state() {
+            ConnectionState::Ended(reason) => Some(reason.clone()),
+            ConnectionState::Connecting { .. }
+            | ConnectionState::Connected
+            | ConnectionState::Waiting { .. }
+            | ConnectionState::CredentialWanted(_)
+            | ConnectionState::SignedOut(_) => None,
+        })
+        .await
+    }
+}
+
+/// The application's reference to a channel. The channel is closed when the last one is dropped.
+pub(crate) struct ChannelHandle<P: ProtocolState>(Arc<SharedState<P>>);
+
+impl<P: ProtocolState> ChannelHandle<P> {
+    pub(crate) fn new(shared: Arc<SharedState<P>>) -> Arc<Self> {
+        Arc::new(Self(shared))
+    }
+}
+
+impl<P: ProtocolState> std::ops::Deref for ChannelHandle<P> {
+    type Target = SharedState<P>;
+
+    fn deref(&self) -> &SharedState<P> {
+        &self.0
+    }
+}
+
+impl<P: ProtocolState> Drop for ChannelHandle<P> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

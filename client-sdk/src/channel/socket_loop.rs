@@ -1,0 +1,273 @@
+//! The loop that owns one socket, from its opening to its end.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::disconnect::Disconnect;
+use super::protocol_state::ProtocolState;
+use super::shared_state::SharedState;
+use super::socket::Socket;
+use crate::error::Error;
+use crate::net::Unreachable;
+use crate::state::ConnectionState;
+use crate::timing::Timing;
+
+/// The time limit of the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The loop that owns a socket: it sends what the protocol state has to send, hands it what
+/// arrives, and checks that the server is alive.
+pub(crate) struct SocketLoop<'a, P> {
+    socket: Socket,
+    shared: &'a SharedState<P>,
+    timing: &'a Timing,
+    phase: Phase,
+    liveness: Liveness,
+}
+
+/// The phase of a socket.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The server has not accepted the credential yet, and must do so before the deadline.
+    Authenticating { deadline: Instant },
+    /// The server has accepted the credential.
+    Authenticated { since: Instant },
+}
+
+/// The last sign of life of the server.
+#[derive(Clone, Copy)]
+enum Liveness {
+    /// The server sent a message at this time, and no ping is pending.
+    Received { at: Instant },
+    /// A ping was sent at this time and nothing has arrived since. A probe has its own deadline.
+    Pinged { at: Instant, probe_deadline: Option<Instant> },
+}
+
+/// The end of a socket.
+pub(crate) enum SocketEnd {
+    /// The application asked to close the channel, and the closing handshake is done.
+    CloseRequested,
+    /// The socket was lost, after the server had accepted the credential for this long.
+    Disconnected { reason: Disconnect, authenticated_for: Duration },
+}
+
+/// The reason for which the loop stops.
+enum Stop {
+    CloseRequested,
+    Disconnected(Disconnect),
+}
+
+impl From<Disconnect> for Stop {
+    fn from(reason: Disconnect) -> Self {
+        Self::Disconnected(reason)
+    }
+}
+
+impl<'a, P: ProtocolState> SocketLoop<'a, P> {
+    pub(crate) fn new(socket: Socket, shared: &'a SharedState<P>, timing: &'a Timing) -> Self {
+        let now = Instant::now();
+        let phase = Phase::Authenticating { deadline: now + timing.connect_timeout };
+        Self { socket, shared, timing, phase, liveness: Liveness::Received { at: now } }
+    }
+
+    pub(crate) async fn run(mut self) -> SocketEnd {
+        self.shared.with(P::handle_open);
+        let stop = loop {
+            if let Err(stop) = self.step().await {
+                break stop;
+            }
+        };
+        match stop {
+            Stop::CloseRequested => {
+                self.close().await;
+                SocketEnd::CloseRequested
+            }
+            // Without a close frame, so that the server keeps the presence for its grace time.
+            Stop::Disconnected(reason) => {
+                let authenticated_for = match self.phase {
+                    Phase::Authenticating { .. } => Duration::ZERO,
+                    Phase::Authenticated { since } => since.elapsed(),
+                };
+                SocketEnd::Disconnected { reason, authenticated_for }
+            }
+        }
+    }
+
+    /// Sends what is due, then waits for the next message, change or deadline.
+    async fn step(&mut self) -> Result<(), Stop> {
+        let shared = self.shared;
+        let app_update = shared.app_update();
+        tokio::pin!(app_update);
+        // Registered before the check for due frames, so that no change is missed in between.
+        app_update.as_mut().enable();
+        self.send_due().await?;
+        if self.shared.is_closing() {
+            return Err(Stop::CloseRequested);
+        }
+        let next_deadline = self.next_deadline();
+        tokio::select! {
+            received = self.socket.next() => self.handle_received(received)?,
+            () = app_update => {}
+            () = sleep_until(next_deadline) => {}
+        }
+        Ok(self.check_deadlines()?)
+    }
+
+    async fn send_due(&mut self) -> Result<(), Disconnect> {
+        let now = Instant::now();
+        if self.shared.with(P::take_reconnect_request) {
+            return Err(Disconnect::Replaced);
+        }
+        self.ping_if_due(now).await?;
+        while let Some(frame) = self.shared.with(|protocol| protocol.poll_outgoing(now)) {
+            self.send(Message::text(frame)).await?;
+        }
+        written(timeout(self.timing.connect_timeout, self.socket.flush()).await)
+    }
+
+    /// Sends a ping after a hint or after a silence of one heartbeat.
+    async fn ping_if_due(&mut self, now: Instant) -> Result<(), Disconnect> {
+        let is_hinted = self.shared.take_hint();
+        let probe_deadline = match self.liveness {
+            Liveness::Pinged { probe_deadline: Some(_), .. } => return Ok(()),
+            _ if is_hinted => Some(now + self.timing.probe_timeout),
+            Liveness::Received { at } if now >= at + self.heartbeat() => None,
+            Liveness::Received { .. } | Liveness::Pinged { .. } => return Ok(()),
+        };
+        self.liveness = Liveness::Pinged { at: now, probe_deadline };
+        self.send(Message::Ping(Vec::new().into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Disconnect> {
+        written(timeout(self.timing.connect_timeout, self.socket.feed(message)).await)
+    }
+
+    /// Handles a message and all others that have arrived already, before any reply is sent.
+    fn handle_received(
+        &mut self,
+        received: Option<Result<Message, WsError>>,
+    ) -> Result<(), Disconnect> {
+        let mut next = received;
+        loop {
+            let message = match next {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err(failed(&error)),
+                None => return Err(Disconnect::Closed(None)),
+            };
+            self.handle_message(message)?;
+            match self.socket.next().now_or_never() {
+                Some(more) => next = more,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn handle_message(&mut self, message: Message) -> Result<(), Disconnect> {
+        let now = Instant::now();
+        self.liveness = Liveness::Received { at: now };
+        match message {
+            Message::Text(text) => self.handle_frame(&text, now),
+            Message::Close(frame) => Err(Disconnect::Closed(
+                frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned())),
+            )),
+            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    /// Hands a frame to the protocol state. The first reply that accepts the credential sets the
+    /// state of the channel under the same lock.
+    fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
+        let was_authenticated = matches!(self.phase, Phase::Authenticated { .. });
+        let is_authenticated = self.shared.update_from_task(|protocol| {
+            protocol.handle_frame(text, now)?;
+            let is_authenticated = protocol.is_authenticated();
+            if is_authenticated && !was_authenticated {
+                protocol.set_state(ConnectionState::Connected);
+            }
+            Ok(is_authenticated)
+        })?;
+        if is_authenticated && !was_authenticated {
+            tracing::debug!("the channel is connected");
+            self.phase = Phase::Authenticated { since: now };
+        }
+        Ok(())
+    }
+
+    fn check_deadlines(&self) -> Result<(), Disconnect> {
+        let now = Instant::now();
+        let is_late = |deadline: Option<Instant>| deadline.is_some_and(|at| now >= at);
+        if is_late(self.authentication_deadline()) || is_late(self.pong_deadline()) {
+            return Err(Disconnect::Failed(Error::TimedOut));
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let heartbeat = self.next_heartbeat();
+        [
+            self.authentication_deadline(),
+            self.pong_deadline(),
+            self.shared.with(|protocol| protocol.next_deadline()),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(heartbeat, Instant::min)
+    }
+
+    fn authentication_deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Authenticating { deadline } => Some(deadline),
+            Phase::Authenticated { .. } => None,
+        }
+    }
+
+    /// Returns the time before which the server must have sent something, if a ping is pending.
+    fn pong_deadline(&self) -> Option<Instant> {
+        match self.liveness {
+            Liveness::Received { .. } => None,
+            Liveness::Pinged { at, probe_deadline } => {
+                let heartbeat = at + self.heartbeat();
+                Some(probe_deadline.map_or(heartbeat, |probe| probe.min(heartbeat)))
+            }
+        }
+    }
+
+    fn next_heartbeat(&self) -> Instant {
+        match self.liveness {
+            Liveness::Received { at } | Liveness::Pinged { at, .. } => at + self.heartbeat(),
+        }
+    }
+
+    /// Returns the interval of pings: twice as long in the background, to save the battery.
+    fn heartbeat(&self) -> Duration {
+        self.timing.heartbeat * if self.shared.is_in_background() { 2 } else { 1 }
+    }
+
+    async fn close(&mut self) {
+        let frame = CloseFrame { code: WsCloseCode::Normal, reason: "".into() };
+        let handshake = async {
+            self.socket.close(Some(frame)).await?;
+            while let Some(Ok(_)) = self.socket.next().await {}
+            Ok::<(), WsError>(())
+        };
+        // The channel ends in any case, whether or not the server has received the close frame.
+        drop(timeout(CLOSE_TIMEOUT, handshake).await);
+    }
+}
+
+fn written<E>(result: Result<Result<(), WsError>, E>) -> Result<(), Disconnect> {
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => Err(Disconnect::Failed(Error::TimedOut)),
+    }
+}
+
+fn failed(error: &WsError) -> Disconnect {
+    Disconnect::Failed(Unreachable::new(error).into())
+}

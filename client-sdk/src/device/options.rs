@@ -1,0 +1,61 @@
+//! The options of a device channel.
+
+use std::fmt;
+use std::sync::Arc;
+
+use presence_protocol::{AppId, DeviceName, Status, StatusText};
+
+use crate::credential::{Credential, CredentialProvider};
+use crate::server_url::ServerUrl;
+use crate::timing::Timing;
+use crate::tls::Tls;
+
+/// The options of a device channel. [`DeviceOptions::new`] sets the defaults.
+#[derive(Clone)]
+pub struct DeviceOptions {
+    /// The server.
+    pub server: ServerUrl,
+    /// The name of this device. Two devices of one user with the same name replace each other.
+    pub device: DeviceName,
+    /// The first credential, if the application has one already.
+    pub credential: Option<Credential>,
+    /// The provider of fresh credentials. Without one, the application gets
+    /// [`DeviceEvent::CredentialWanted`](crate::DeviceEvent::CredentialWanted).
+    pub credential_provider: Option<Arc<dyn CredentialProvider>>,
+    /// The first status; by default online.
+    pub status: Status,
+    /// The first status text.
+    pub message: Option<StatusText>,
+    /// The only Applications that see this device; `None` means all that the user has granted it.
+    pub visibility: Option<Vec<AppId>>,
+    /// The time limits.
+    pub timing: Timing,
+    /// The trusted certificate authorities.
+    pub tls: Tls,
+}
+
+impl DeviceOptions {
+    /// Returns the options of a device that is online and visible to all granted Applications.
+    pub fn new(server: ServerUrl, device: DeviceName) -> Self {
+        Self {
+            server,
+            device,
+            credential: None,
+            credential_provider: None,
+            status: Status::Online,
+            message: None,
+            visibility: None,
+            timing: Timing::default(),
+            tls: Tls::default(),
+        }
+    }
+}
+
+impl fmt::Debug for DeviceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceOptions")
+            .field("server", &self.server)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,330 @@
+//! The protocol of the device channel, without a socket.
+
+use std::time::Duration;
+
+use presence_protocol::device::client::{ServerToDevice, parse_frame};
+use presence_protocol::device::{DeviceAuth, DeviceRequest, LiveNotification};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RequestId, RetryAdvice};
+use tokio::time::Instant;
+
+use super::credentials::{DeviceCredentials, Rejection};
+use super::desired::{DesiredState, Sent};
+use super::event::DeviceEvent;
+use super::event_queue::{Added, DeviceEventQueue};
+use super::options::DeviceOptions;
+use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled};
+use crate::credential::{Credential, CredentialReason};
+use crate::error::{Error, retry_after};
+use crate::state::ConnectionState;
+
+/// The wait before a frame is sent again, if the server gives none.
+const DEFAULT_RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// The protocol state of a device channel.
+pub(super) struct DeviceProtocol {
+    device: DeviceName,
+    desired: DesiredState,
+    events: DeviceEventQueue,
+    state: ConnectionState,
+    credentials: DeviceCredentials,
+    credential_request: Option<CredentialReason>,
+    phase: DevicePhase,
+    in_flight: Option<SentFrame>,
+    delayed_until: Option<Instant>,
+    /// The error of a frame that the server refuses for good, until it is reported.
+    refused: Option<ApiError>,
+    next_id: u64,
+}
+
+/// The phase of the present socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DevicePhase {
+    /// The next frame carries the credential, until one such frame is accepted.
+    Authenticating,
+    /// The server has accepted the credential.
+    Authenticated,
+}
+
+/// A frame without a reply. There is at most one at a time, so that of many changes only the last
+/// one is sent.
+#[derive(Debug)]
+struct SentFrame {
+    id: u64,
+    content: Sent,
+    auth: FrameAuth,
+}
+
+/// The credential that a frame carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FrameAuth {
+    None,
+    /// The present credential, on a socket that is not authenticated.
+    Present,
+    /// The fresh credential.
+    Fresh,
+}
+
+impl DeviceProtocol {
+    pub(super) fn new(options: &mut DeviceOptions) -> Self {
+        let credential = options.credential.take();
+        let credential_request = credential.is_none().then_some(CredentialReason::First);
+        let state = match credential_request {
+            None => ConnectionState::Connecting { attempt: 1 },
+            Some(reason) => ConnectionState::CredentialWanted(reason),
+        };
+        let mut events = DeviceEventQueue::new(state.clone());
+        events.set_credential_request(credential_request);
+        let visibility = options.visibility.take();
+        Self {
+            device: options.device.clone(),
+            desired: DesiredState::new(options.status, options.message.take(), visibility),
+            events,
+            state,
+            credentials: DeviceCredentials::new(credential),
+            credential_request,
+            phase: DevicePhase::Authenticating,
+            in_flight: None,
+            delayed_until: None,
+            refused: None,
+            next_id: 1,
+        }
+    }
+
+    /// Returns the desired state for a change, which makes an earlier refusal irrelevant.
+    pub(super) fn desired(&mut self) -> &mut DesiredState {
+        self.refused = None;
+        &mut self.desired
+    }
+
+    pub(super) fn acknowledge(&mut self, id: NotificationId) {
+        self.events.acknowledge(id);
+        self.desired.acknowledge(id);
+    }
+
+    pub(super) fn pull(&mut self) -> Option<Pulled<DeviceEvent>> {
+        self.events.pull()
+    }
+
+    pub(super) fn pull_notification(&mut self) -> Option<Pulled<LiveNotification>> {
+        self.events.pull_notification()
+    }
+
+    pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
+        self.events.pull_credential_request()
+    }
+
+    /// Returns true if notifications were left on the server for want of room.
+    pub(super) fn has_deferred(&self) -> bool {
+        self.events.has_deferred()
+    }
+
+    /// Returns `Ok` if the server has confirmed the desired state. A refusal is returned once.
+    pub(super) fn take_confirmation(&mut self) -> Option<Result<(), Error>> {
+        if let ConnectionState::Ended(end) = &self.state {
+            return Some(Err(Error::Ended(end.clone())));
+        }
+        if let Some(error) = self.refused.take() {
+            return Some(Err(Error::Refused(error)));
+        }
+        let is_confirmed =
+            self.is_authenticated() && self.in_flight.is_none() && self.desired.is_settled();
+        is_confirmed.then_some(Ok(()))
+    }
+
+    pub(super) fn set_credential(&mut self, credential: Credential) {
+        self.credentials.set_fresh(credential);
+        self.set_credential_request(None);
+    }
+
+    /// Records that the user has to sign in before there is a credential again.
+    pub(super) fn sign_out(&mut self) {
+        self.set_credential_request(None);
+        let error = ApiError::from(Errno::NotAuthenticated);
+        if matches!(self.state, ConnectionState::CredentialWanted(_)) {
+            self.set_state(ConnectionState::SignedOut(error));
+        } else {
+            self.credentials.set_renewal_error(error);
+        }
+    }
+
+    /// Returns the reason for which a credential is needed, if one is.
+    pub(super) fn credential_request(&self) -> Option<CredentialReason> {
+        self.credential_request
+    }
+
+    fn set_credential_request(&mut self, reason: Option<CredentialReason>) {
+        self.credential_request = reason;
+        self.events.set_credential_request(reason);
+    }
+
+    fn handle_ok(&mut self, id: Option<u64>) {
+        let Some(frame) = self.in_flight.take_if(|frame| Some(frame.id) == id) else { return };
+        self.desired.settle(&frame.content);
+        self.phase = DevicePhase::Authenticated;
+        match frame.auth {
+            FrameAuth::None => {}
+            FrameAuth::Present => self.credentials.accept(),
+            FrameAuth::Fresh => {
+                self.credentials.use_fresh();
+                self.credentials.accept();
+            }
+        }
+    }
+
+    fn handle_error(
+        &mut self,
+        error: ApiError,
+        id: Option<u64>,
+        now: Instant,
+    ) -> Result<(), Disconnect> {
+        // An error without an id can only be about the frame in flight.
+        let is_reply = |frame: &mut SentFrame| id.is_none() || Some(frame.id) == id;
+        let Some(frame) = self.in_flight.take_if(is_reply) else { return Ok(()) };
+        if !self.is_authenticated() {
+            return Err(Disconnect::Refused(error));
+        }
+        if error.errno.retry_advice() == RetryAdvice::AfterWaiting {
+            self.delayed_until = Some(now + retry_after(&error).unwrap_or(DEFAULT_RETRY_WAIT));
+            self.desired.requeue(frame.content);
+        } else if frame.auth == FrameAuth::Fresh {
+            self.credentials.reject_fresh(error);
+        } else if error.errno == Errno::SessionExpired {
+            self.set_credential_request(Some(CredentialReason::Expired));
+            self.delayed_until = Some(now + DEFAULT_RETRY_WAIT);
+            self.desired.requeue(frame.content);
+        } else {
+            self.desired.settle(&frame.content);
+            self.refused = Some(error);
+        }
+        Ok(())
+    }
+
+    fn handle_notifications(&mut self, notifications: Vec<LiveNotification>) {
+        for notification in notifications {
+            let id = notification.id;
+            match self.events.add(notification) {
+                Added::Acknowledged => self.desired.acknowledge(id),
+                Added::Queued | Added::Duplicate | Added::Deferred => {}
+            }
+        }
+    }
+
+    /// Returns the credential that the next frame carries.
+    fn next_auth(&self) -> FrameAuth {
+        if self.credentials.has_fresh() {
+            FrameAuth::Fresh
+        } else if self.is_authenticated() {
+            FrameAuth::None
+        } else {
+            FrameAuth::Present
+        }
+    }
+}
+
+impl ProtocolState for DeviceProtocol {
+    const SUBPROTOCOL: Option<&'static str> = None;
+
+    fn path(&self) -> String {
+        "/presence".to_owned()
+    }
+
+    fn has_credential(&self) -> bool {
+        self.credentials.is_available()
+    }
+
+    fn handle_open(&mut self) {
+        self.phase = DevicePhase::Authenticating;
+        self.credentials.use_fresh();
+        self.delayed_until = None;
+        self.desired.reset();
+        if let Some(frame) = self.in_flight.take() {
+            self.desired.requeue(frame.content);
+        }
+    }
+
+    fn is_authenticated(&self) -> bool {
+        self.phase == DevicePhase::Authenticated
+    }
+
+    fn poll_outgoing(&mut self, now: Instant) -> Option<String> {
+        if self.in_flight.is_some() || self.delayed_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.delayed_until = None;
+        let frame_auth = self.next_auth();
+        let (command, content) = match frame_auth {
+            FrameAuth::Fresh => self.desired.status_command(),
+            FrameAuth::None | FrameAuth::Present => self.desired.next()?,
+        };
+        let auth = match frame_auth {
+            FrameAuth::None => DeviceAuth::default(),
+            FrameAuth::Present | FrameAuth::Fresh => self.credentials.auth(&self.device),
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.in_flight = Some(SentFrame { id, content, auth: frame_auth });
+        Some(DeviceRequest { id: Some(RequestId::number(id)), auth, command }.to_json())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.delayed_until
+    }
+
+    fn take_reconnect_request(&mut self) -> bool {
+        self.is_authenticated() && self.events.take_room()
+    }
+
+    fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
+        let frame = parse_frame(text).map_err(|error| {
+            Disconnect::ProtocolViolation(format!("a frame cannot be read: {error}"))
+        })?;
+        match frame {
+            ServerToDevice::Ok(id) => self.handle_ok(id),
+            ServerToDevice::Error(error, id) => self.handle_error(error, id, now)?,
+            ServerToDevice::Notifications(notifications) => {
+                self.handle_notifications(notifications);
+            }
+            ServerToDevice::ExpiresIn(seconds) => {
+                let within = Duration::from_secs(seconds);
+                self.set_credential_request(Some(CredentialReason::Expiring { within }));
+            }
+            ServerToDevice::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn handle_disconnect(&mut self, disconnect: Disconnect) -> NextStep {
+        self.phase = DevicePhase::Authenticating;
+        if !disconnect.is_caused_by_credential() {
+            return disconnect.next_step();
+        }
+        match self.credentials.reject(disconnect) {
+            Rejection::FreshAvailable => NextStep::Reconnect,
+            Rejection::Expired => {
+                let reason = CredentialReason::Expired;
+                self.set_credential_request(Some(reason));
+                NextStep::AwaitCredential(ConnectionState::CredentialWanted(reason))
+            }
+            Rejection::Invalid(error) => {
+                self.set_credential_request(None);
+                NextStep::AwaitCredential(ConnectionState::SignedOut(error))
+            }
+        }
+    }
+
+    fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    fn set_state(&mut self, state: ConnectionState) -> bool {
+        if self.state == state {
+            return false;
+        }
+        self.state = state.clone();
+        self.events.set_state(state);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! A store in a temporary directory, with a manual clock and a hook that records the commits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use presence_core::model::{App, ApplicationState, Email, UserId};
+use presence_core::{Clock as _, ManualClock, UnixMillis};
+use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
+use presence_protocol::{AppId, NotificationId, Puid};
+use sea_orm::ConnectionTrait;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::{CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Store, Writer};
+
+pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+pub(super) const APP: AppId = AppId::from_bits(0xa);
+
+/// What the Application sees of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TestVisibility {
+    /// The user is offline.
+    Hidden,
+    /// The user is visible, and no device is connected.
+    Visible,
+    /// The user is visible, and a device is connected. This is the default.
+    Connected,
+}
+
+#[derive(Default)]
+pub(super) struct RecordingHook {
+    visibility: Mutex<HashMap<Puid, TestVisibility>>,
+    /// The grants of each user, as they were committed.
+    grants: Mutex<HashMap<UserId, Vec<Puid>>>,
+    events: Mutex<Vec<CommittedEvent>>,
+    releases: Mutex<Vec<(AppId, Puid)>>,
+    failed: Mutex<Vec<(AppId, Puid)>>,
+    signal: Notify,
+}
+
+impl RecordingHook {
+    fn visibility(&self, puid: Puid) -> TestVisibility {
+        let visibility = self.visibility.lock().unwrap();
+        visibility.get(&puid).copied().unwrap_or(TestVisibility::Connected)
+    }
+}
+
+impl CommitHook for RecordingHook {
+    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+        let mut grants = self.grants.lock().unwrap().get(&user).cloned().unwrap_or_default();
+        grants.retain(|puid| self.visibility(*puid) != TestVisibility::Hidden);
+        grants
+    }
+
+    fn is_reachable(&self, _: AppId, puid: Puid, _: UserId) -> bool {
+        self.visibility(puid) == TestVisibility::Connected
+    }
+
+    fn take_releases(&self, _: usize) -> Vec<(AppId, Puid)> {
+        std::mem::take(&mut self.releases.lock().unwrap())
+    }
+
+    fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {
+        self.failed.lock().unwrap().extend(grants);
+    }
+
+    fn release_signal(&self) -> &Notify {
+        &self.signal
+    }
+
+    fn committed(&self, events: &[CommittedEvent]) {
+        for event in events {
+            if let CommittedEvent::Grants { user, set, .. } = event {
+                let puids = set.grants.iter().map(|grant| grant.puid).collect();
+                self.grants.lock().unwrap().insert(*user, puids);
+            }
+        }
+        self.events.lock().unwrap().extend_from_slice(events);
+    }
+}
+
+pub(super) struct Fixture {
+    pub(super) dir: TempDir,
+    pub(super) store: Store,
+    pub(super) writer: Writer,
+    hook: Arc<RecordingHook>,
+    clock: Arc<ManualClock>,
+    tasks: JoinSet<()>,
+}
+
+impl Fixture {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::open(dir, NOW).await
+    }
+
+    pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
+        let store =
+            Store::open_with_timeout(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
+        let hook = Arc::new(RecordingHook::default());
+        let clock = Arc::new(ManualClock::new(now));
+        let (writer, task) = Writer::new(
+            &store,
+            Arc::<RecordingHook>::clone(&hook),
+            Arc::<ManualClock>::clone(&clock),
+        );
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task.run());
+        Self { dir, store, writer, hook, clock, tasks }
+    }
+
+    /// Ends the writer and opens the file again.
+    pub(super) async fn reopen(self) -> Self {
+        let Self { dir, store, writer, clock, mut tasks, .. } = self;
+        drop(writer);
+        while tasks.join_next().await.is_some() {}
+        store.close().await.unwrap();
+        Self::open(dir, clock.now()).await
+    }
+
+    pub(super) fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    pub(super) fn set_visibility(&self, puid: Puid, visibility: TestVisibility) {
+        self.hook.visibility.lock().unwrap().insert(puid, visibility);
+    }
+
+    /// Requests a release as the hub does, and waits until the writer has done it.
+    pub(super) async fn release(&self, puid: Puid) {
+        self.hook.releases.lock().unwrap().push((APP, puid));
+        self.hook.signal.notify_one();
+        while !self.hook.releases.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        self.writer.load(UserId(0)).await.unwrap();
+    }
+
+    /// Returns the releases that have failed since the last call.
+    pub(super) fn failed_releases(&self) -> Vec<(AppId, Puid)> {
+        std::mem::take(&mut self.hook.failed.lock().unwrap())
+    }
+
+    /// Returns the events that were committed since the last call.
+    pub(super) fn take_events(&self) -> Vec<CommittedEvent> {
+        std::mem::take(&mut self.hook.events.lock().unwrap())
+    }
+
+    /// Returns the receipts that were committed since the last call.
+    pub(super) fn receipts(&self) -> Vec<(NotificationId, ReceiptState)> {
+        self.take_events().iter().filter_map(receipt).collect()
+    }
+
+    pub(super) async fn user(&self, name: &str) -> UserId {
+        let email = Email::parse(&format!("{name}@b.example")).unwrap();
+        self.store.find_or_create_user(&email, NOW).await.unwrap()
+    }
+
+    pub(super) async fn app(&self, id: AppId, owner: UserId) {
+        self.store.insert_app(&app(id, owner)).await.unwrap();
+    }
+
+    /// Creates a user with a grant for `APP` under this PUID, and `APP` if it does not exist.
+    pub(super) async fn user_with_grant(&self, name: &str, puid: u128) -> (UserId, Puid) {
+        if self.store.app(APP).await.unwrap().is_none() {
+            let owner = self.user("owner").await;
+            self.app(APP, owner).await;
+        }
+        let user = self.user(name).await;
+        let puid = Puid::from_bits(puid);
+        self.writer.grant(user, APP, puid, NOW).await.unwrap().unwrap();
+        self.take_events();
+        (user, puid)
+    }
+
+    pub(super) async fn notify(
+        &self,
+        items: Vec<NewNotification>,
+    ) -> Vec<Result<QueuedNotification, NotifyError>> {
+        self.writer.notify(APP, items).await.unwrap()
+    }
+
+    /// Queues a notification with this id, and returns the size of the queue.
+    pub(super) async fn queue(&self, id: u128, puid: Puid) -> u32 {
+        let answers = self.notify(vec![item(id, puid)]).await;
+        answers[0].as_ref().unwrap().queue_size
+    }
+
+    pub(super) async fn load(&self, user: UserId) -> LoadedUser {
+        self.writer.load(user).await.unwrap()
+    }
+
+    /// Returns the ids that a connecting device of this user gets.
+    pub(super) async fn pending(&self, user: UserId) -> Vec<NotificationId> {
+        self.load(user).await.pending.iter().map(|notification| notification.id).collect()
+    }
+
+    /// Runs a statement on the connection that writes.
+    pub(super) async fn sql(&self, statement: &str) {
+        self.store.write().execute_unprepared(statement).await.unwrap();
+    }
+}
+
+pub(super) fn url(dir: &TempDir) -> String {
+    format!("sqlite://{}?mode=rwc", dir.path().join("presence.db").display())
+}
+
+pub(super) fn id(bits: u128) -> NotificationId {
+    NotificationId::from_bits(bits)
+}
+
+pub(super) fn item(id: u128, puid: Puid) -> NewNotification {
+    NewNotification {
+        id: NotificationId::from_bits(id),
+        puid,
+        message: format!("message {id}"),
+        action: String::new(),
+        ttl: 3600,
+        idempotency_key: None,
+    }
+}
+
+pub(super) fn app(id: AppId, owner: UserId) -> App {
+    App {
+        id,
+        owner,
+        name: "Chess".to_owned(),
+        domain: "chess.example".to_owned(),
+        description: "Play".to_owned(),
+        state: ApplicationState::Active,
+        domain_key: "key".to_owned(),
+        created_at: NOW,
+        last_looked_at: None,
+        blocked_at: None,
+    }
+}
+
+pub(super) fn receipt(event: &CommittedEvent) -> Option<(NotificationId, ReceiptState)> {
+    if let CommittedEvent::Receipt(_, Receipt { id, state, .. }) = event {
+        Some((*id, *state))
+    } else {
+        None
+    }
+}

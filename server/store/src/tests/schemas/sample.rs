@@ -1,0 +1,152 @@
+//! The sample data of the dumps: [`insert_sample`] stores it, [`assert_found`] reads it.
+
+use std::time::Duration;
+
+use presence_core::model::{
+    App, ApplicationState, CredentialGeneration, Email, Scope, Session, Settlement, UserId,
+};
+use presence_protocol::app::ReceiptState;
+use presence_protocol::{AppId, Puid};
+
+use super::super::fixture::{APP, Fixture, NOW, TestVisibility, app, id, item};
+use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError};
+
+const OTHER_APP: AppId = AppId::from_bits(0xb);
+const ALICE: Puid = Puid::from_bits(1);
+const BOB: Puid = Puid::from_bits(2);
+const BOB_ELSEWHERE: Puid = Puid::from_bits(3);
+const YEARS: Duration = Duration::from_hours(100 * 365 * 24);
+/// The longest time to live of a notification, in seconds.
+const MAX_TTL: u32 = 2_592_000;
+
+/// Inserts a row of every kind into every table.
+pub(super) async fn insert_sample(fixture: &Fixture) {
+    let owner = fixture.user("owner").await;
+    let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
+    fill_apps(fixture, owner).await;
+    for (user, app, puid) in [(alice, APP, ALICE), (bob, APP, BOB), (bob, OTHER_APP, BOB_ELSEWHERE)]
+    {
+        fixture.writer.grant(user, app, puid, NOW).await.unwrap().unwrap();
+    }
+    fixture
+        .notify(vec![long(1, ALICE, None), long(2, ALICE, Some("once")), long(3, BOB, None)])
+        .await;
+    // Settled while the Application sees the user offline: it stays a taken row.
+    fixture.set_visibility(ALICE, TestVisibility::Hidden);
+    fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
+    fixture.writer.pause(bob, OTHER_APP, true).await.unwrap();
+    fixture.store.insert_session(&session(alice)).await.unwrap();
+    // Since m0002.
+    fixture.store.record_generation(alice, &generation()).await.unwrap();
+    fixture.store.insert_session(&session_with_generation(alice)).await.unwrap();
+    // Since m0003.
+    fixture.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
+    fixture.store.set_devices_connected(true).await.unwrap();
+    fixture.take_events();
+}
+
+async fn fill_apps(fixture: &Fixture, owner: UserId) {
+    fixture.app(APP, owner).await;
+    fixture.app(OTHER_APP, owner).await;
+    fixture.store.set_app_state(OTHER_APP, ApplicationState::Inactive).await.unwrap();
+    fixture.store.touch_app(APP, NOW).await.unwrap();
+    let used = fixture.store.insert_key(APP, "prs_used", [1; 32], NOW).await.unwrap();
+    fixture.store.touch_key(used.id, NOW).await.unwrap();
+    fixture.store.insert_key(APP, "prs_new", [2; 32], NOW).await.unwrap();
+}
+
+/// Asserts that everything is stored that the schema could hold.
+pub(super) async fn assert_found(fixture: &Fixture, schema: &str) {
+    assert!(fixture.store.had_devices_connected());
+    let email = |name: &str| Email::parse(&format!("{name}@b.example")).unwrap();
+    let owner = fixture.store.find_user(&email("owner")).await.unwrap().unwrap();
+    let alice = fixture.store.find_user(&email("alice")).await.unwrap().unwrap();
+    let bob = fixture.store.find_user(&email("bob")).await.unwrap().unwrap();
+    assert_apps(fixture, owner, schema).await;
+    assert_sessions(fixture, alice, schema).await;
+    assert_grants(fixture, bob).await;
+    assert_eq!(fixture.pending(bob).await, [id(3)]);
+    assert_queue(fixture, alice).await;
+}
+
+async fn assert_apps(fixture: &Fixture, owner: UserId, schema: &str) {
+    let mut looked_at = app(APP, owner);
+    looked_at.last_looked_at = Some(NOW);
+    // No dump before m0004 holds a blocked Application.
+    let blocked_at = (schema >= "m0004").then_some(NOW);
+    let inactive = App { state: ApplicationState::Inactive, blocked_at, ..app(OTHER_APP, owner) };
+    assert_eq!(fixture.store.apps_of(owner).await.unwrap(), [looked_at, inactive]);
+    let keys = fixture.store.keys_of(APP).await.unwrap();
+    let known: Vec<_> = keys.iter().map(|key| (key.prefix.as_str(), key.last_used_at)).collect();
+    assert_eq!(known, [("prs_used", Some(NOW)), ("prs_new", None)]);
+}
+
+async fn assert_sessions(fixture: &Fixture, alice: UserId, schema: &str) {
+    assert_eq!(fixture.store.session(&[7; 32], NOW).await.unwrap(), Some(session(alice)));
+    if schema >= "m0002" {
+        assert_eq!(
+            fixture.store.session(&[8; 32], NOW).await.unwrap(),
+            Some(session_with_generation(alice))
+        );
+        let outcome = fixture.store.record_generation(alice, &generation()).await.unwrap();
+        assert_eq!(outcome, GenerationOutcome::Unchanged);
+    }
+}
+
+async fn assert_grants(fixture: &Fixture, bob: UserId) {
+    let grants = fixture.store.granted_apps(bob).await.unwrap();
+    let mut paused: Vec<_> = grants.iter().map(|one| (one.grant.puid, one.grant.paused)).collect();
+    paused.sort_unstable();
+    assert_eq!(paused, [(BOB, false), (BOB_ELSEWHERE, true)]);
+}
+
+async fn assert_queue(fixture: &Fixture, alice: UserId) {
+    assert_eq!(fixture.pending(alice).await, [id(2)]);
+    let again = fixture.notify(vec![long(9, ALICE, Some("once"))]).await;
+    assert_eq!(again[0].as_ref().unwrap().id, id(2), "the key is known");
+    let mut other = long(9, ALICE, Some("once"));
+    other.message = "another".to_owned();
+    assert_eq!(fixture.notify(vec![other]).await, [Err(NotifyError::IdempotencyMismatch)]);
+    fixture.set_visibility(ALICE, TestVisibility::Visible);
+    fixture.release(ALICE).await;
+    assert_eq!(fixture.receipts(), [(id(1), ReceiptState::Acked)]);
+}
+
+/// Returns the sequence number of the next notification. The dumps hold three notifications.
+pub(super) async fn next_sequence_number(fixture: &Fixture) -> i64 {
+    fixture.notify(vec![long(4, BOB, None)]).await[0].as_ref().unwrap();
+    let events = fixture.take_events();
+    let [CommittedEvent::Queued(queued)] = events.as_slice() else { panic!("{events:?}") };
+    queued.seq
+}
+
+fn long(number: u128, puid: Puid, key: Option<&str>) -> NewNotification {
+    let idempotency_key = key.map(str::to_owned);
+    // Only the content counts for an idempotency key, so another id is fine.
+    NewNotification {
+        ttl: MAX_TTL,
+        message: "Your move".to_owned(),
+        idempotency_key,
+        ..item(number, puid)
+    }
+}
+
+fn generation() -> CredentialGeneration {
+    CredentialGeneration { issuer: "b.example".into(), number: 5 }
+}
+
+/// Returns a session that was opened with a proof of a generation.
+fn session_with_generation(user: UserId) -> Session {
+    Session { digest: [8; 32], generation: Some(generation()), ..session(user) }
+}
+
+fn session(user: UserId) -> Session {
+    Session {
+        digest: [7; 32],
+        user,
+        scope: Scope::Account,
+        created_at: NOW,
+        expires_at: NOW + YEARS,
+        generation: None,
+    }
+}
