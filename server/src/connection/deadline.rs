@@ -35,7 +35,7 @@ pub(crate) struct DeadlineStream {
     /// The time for the first request, while the handshake is still under way.
     first_request: Option<Duration>,
     keep_alive: Duration,
-    /// Whether a timer is set that has not fired yet.
+    /// True while a timer is set that has not fired.
     is_scheduled: bool,
 }
 
