@@ -1,5 +1,5 @@
-// Parses an AsyncAPI document with AsyncAPI's own parser. Any diagnostic is a finding.
-// node asyncapi.mjs TOOLS-FOLDER DOCUMENT
+// Reads an AsyncAPI document with AsyncAPI's own parser; any diagnostic, of whatever severity, is a
+// finding. node asyncapi.mjs TOOLS-FOLDER DOCUMENT
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
