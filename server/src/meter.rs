@@ -1,5 +1,5 @@
-//! The metrics of the sockets and of HTTP. Labels are channels, outcomes and errnos, never ids, names
-//! or e-mails.
+//! The metrics of the sockets and of HTTP. Labels are channels, outcomes and errnos, never ids,
+//! names or e-mails.
 //!
 //! Each handle is created once, at the start: a frame looks nothing up, and a counter that has not
 //! counted yet reads as 0.

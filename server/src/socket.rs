@@ -1,17 +1,21 @@
-//! The two sockets: what is common to both, then a conversation each.
+//! The two sockets: the parts that both share, and a protocol for each.
 //!
-//! The modules in reading order: how a request becomes a socket ([`upgrade`]), the loop that all sockets run ([`socket_loop`]), what is
-//! said on them ([`device`], [`app`], [`outgoing`]), and what they share ([`registry`], [`origins`], [`timer_wheel`]).
+//! The modules in reading order: the upgrade of a request ([`upgrade`]), the loop that owns a
+//! socket ([`socket_loop`]), the contract of the protocols ([`protocol_state`]), the protocols
+//! ([`device`], [`app_service`]), and the parts that all sockets share ([`registry`], [`origins`],
+//! [`timer_wheel`], [`outgoing`], [`log`]).
 
 pub mod upgrade;
 
-mod app;
-mod device;
-
-mod outgoing;
-
 mod socket_loop;
 
+mod app_service;
+mod device;
+
+mod protocol_state;
+
+mod log;
 pub mod origins;
+mod outgoing;
 pub mod registry;
 mod timer_wheel;

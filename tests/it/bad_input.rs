@@ -10,8 +10,8 @@ use presence_protocol::Puid;
 use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 
-/// A server on which somebody is about to misbehave, with some who do not: Alice's device and an AppService; and Bob, who is away
-/// while a message waits for him.
+/// A server on which somebody is about to misbehave, with some who do not: Alice's device and an
+/// AppService; and Bob, who is away while a message waits for him.
 struct Scene {
     server: Server,
     application: Application,

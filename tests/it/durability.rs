@@ -1,5 +1,5 @@
-//! "Nothing answered OK and not yet settled is missing, nothing acknowledged comes back": under kills at any moment, with the
-//! ledger kept in this process, which lives on.
+//! "Nothing answered OK and not yet settled is missing, nothing acknowledged comes back": under
+//! kills at any moment, with the ledger kept in this process, which lives on.
 
 mod ledger;
 mod people;
@@ -21,7 +21,8 @@ const PEOPLE: usize = 64;
 const KILLS: usize = 200;
 /// How many notifications must have been answered for the kills to have had something to lose.
 const ANSWERS: usize = 10 * KILLS;
-/// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the commit would be found out.
+/// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the
+/// commit would be found out.
 const AT_ONCE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +39,8 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
         if dice.chance(90) {
             crowd.run.has_answered(1).await;
         }
-        // What may be under way when the server dies is what this is about, so the moment is left to chance.
+        // What may be under way when the server dies is what this is about, so the moment is left
+        // to chance.
         sleep(Duration::from_millis(u64::try_from(dice.between(20, 300)).unwrap())).await;
         crowd.run.end();
         crowd.server.kill().await;
@@ -127,7 +129,8 @@ impl Crowd {
         tasks
     }
 
-    /// The last run: what was left unanswered is asked again, everything is taken, and the ledgers are closed.
+    /// The last run: what was left unanswered is asked again, everything is taken, and the ledgers
+    /// are closed.
     async fn settle_everything(&mut self, number: usize) {
         self.run = run(&self.server, &self.application, number);
         let mut tasks = JoinSet::new();

@@ -38,7 +38,8 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
     ("askama", &["presence-server"]),
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
-    // The chat room is a web server of its own, and the library is compiled for the server in any case.
+    // The chat room is a web server of its own, and the library is compiled for the server in any
+    // case.
     ("poem", &["presence-examples", "presence-server"]),
     ("poem-openapi", &["presence-server"]),
     (

@@ -1,4 +1,5 @@
-//! OpenID Connect: tokens of an issuer on loopback. What others' libraries and providers make of it is in `tests/identity/oidc`.
+//! OpenID Connect: tokens of an issuer on loopback. What others' libraries and providers make of it
+//! is in `tests/identity/oidc`.
 
 mod browsers;
 mod crowd;

@@ -1,5 +1,5 @@
-//! An oracle outside of the server watches it run: whatever devices do and wires suffer, each Application must believe exactly
-//! what the contract says that it may, and nothing else.
+//! An oracle outside of the server watches it run: whatever devices do and wires suffer, each
+//! Application must believe exactly what the contract says that it may, and nothing else.
 
 mod actor;
 mod belief;

@@ -59,7 +59,8 @@ impl CertificateAuthority {
         certificate
     }
 
-    /// Puts the certificate of a new key into its file, and gives both: the key has yet to be put into the other file.
+    /// Puts the certificate of a new key into its file, and gives both: the key has yet to be put
+    /// into the other file.
     pub fn issue_certificate(&self) -> (CertificateDer<'static>, String) {
         let key = KeyPair::generate().unwrap();
         (self.certify(&key), key.serialize_pem())

@@ -21,7 +21,8 @@ pub fn example_binary(name: &str) -> PathBuf {
     BUILT.get_or_init(|| build("presence-examples", &profile())).join(name)
 }
 
-/// Gives the binary a name of this process's own, so that a build meanwhile puts no other in its place in the middle of a run.
+/// Gives the binary a name of this process's own, so that a build meanwhile puts no other in its
+/// place in the middle of a run.
 fn keep(built: &Path) -> PathBuf {
     let kept = built.with_file_name("tested");
     std::fs::create_dir_all(&kept).unwrap();
@@ -38,14 +39,15 @@ fn keep(built: &Path) -> PathBuf {
     own
 }
 
-/// A program of the workspace takes the server that lies beside it, since it may run where nothing can be built. A test never
-/// does: it might test an old one.
+/// A program of the workspace takes the server that lies beside it, since it may run where nothing
+/// can be built. A test never does: it might test an old one.
 fn find_server() -> PathBuf {
     let beside = std::env::current_exe().unwrap().with_file_name(SERVER);
     if beside.exists() { beside } else { keep(&build(SERVER, &profile()).join(SERVER)) }
 }
 
-/// The directory of what was built with this program: with the same profile, into the same target directory.
+/// The directory of what was built with this program: with the same profile, into the same target
+/// directory.
 fn profile() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let directory = program.parent().unwrap();

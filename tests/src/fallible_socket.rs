@@ -1,4 +1,5 @@
-//! A WebSocket client for tests in which connections break: whatever it does says whether the connection still stood.
+//! A WebSocket client for tests in which connections break: whatever it does says whether the
+//! connection still stood.
 
 use std::net::SocketAddr;
 
@@ -28,7 +29,8 @@ impl FallibleSocket {
     ///
     /// # Errors
     ///
-    /// Where the connection broke before the upgrade was answered. One that is refused counts as closed with the HTTP status.
+    /// Where the connection broke before the upgrade was answered. One that is refused counts as
+    /// closed with the HTTP status.
     pub async fn open(address: SocketAddr, path: &str, v1: bool) -> Result<Self, SocketEnd> {
         let stream = TcpStream::connect(address).await.map_err(|_| SocketEnd::Lost)?;
         stream.set_nodelay(true).map_err(|_| SocketEnd::Lost)?;

@@ -34,7 +34,8 @@ const A_FEW_BYTES: usize = 64;
 /// How long it takes for them.
 const A_MOMENT: Duration = Duration::from_millis(5);
 
-/// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall and a throttle, which last.
+/// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall
+/// and a throttle, which last.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,

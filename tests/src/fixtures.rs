@@ -54,7 +54,8 @@ impl User {
         self.call("PATCH", &path).json(&json!({"paused": paused})).await.ok();
     }
 
-    /// Waits until the server knows that a device is not connected any more, and keeps it for its grace time.
+    /// Waits until the server knows that a device is not connected any more, and keeps it for its
+    /// grace time.
     pub async fn wait_until_lost(&self, device: &str) {
         let lost = async {
             loop {

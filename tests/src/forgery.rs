@@ -4,8 +4,8 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// Characters of the checksum at the end of a secret.
 const CHECK: usize = 6;
 
-/// A secret that begins like a real one and whose checksum is right, and which differs from it in a single character: that of the
-/// random part that comes last, and so is shown nowhere.
+/// A secret that begins like a real one and whose checksum is right, and which differs from it in a
+/// single character: that of the random part that comes last, and so is shown nowhere.
 pub fn forged(secret: &str) -> String {
     let (body, check) = secret.split_at(secret.len() - CHECK);
     assert_eq!(checksum(body), check, "a checksum is not made like this");

@@ -12,8 +12,8 @@ pub use key::Key;
 /// Where an issuer shows its keys.
 const DOCUMENT: &str = "/.well-known/browserid";
 
-/// A loopback issuer that publishes its key, and mints assertions. Its name is `localhost` with its port, which a server asks for
-/// keys only in development mode and only where it is listed.
+/// A loopback issuer that publishes its key, and mints assertions. Its name is `localhost` with its
+/// port, which a server asks for keys only in development mode and only where it is listed.
 #[derive(Debug)]
 pub struct Issuer {
     /// Its web server.
@@ -63,7 +63,8 @@ impl Issuer {
         self.mint(name, audience, |_, _| ())
     }
 
-    /// The same, with the claims of the certificate and of the assertion changed before they are signed.
+    /// The same, with the claims of the certificate and of the assertion changed before they are
+    /// signed.
     pub fn mint(
         &self,
         name: &str,

@@ -1,8 +1,9 @@
-//! What whole-system tests are written with: the real binary on a free port with a database of its own, fixtures and Applications
-//! made through the real API, sockets that receive with a time limit, and a wire that can be cut.
+//! What whole-system tests are written with: the real binary on a free port with a database of its
+//! own, fixtures and Applications made through the real API, sockets that receive with a time
+//! limit, and a wire that can be cut.
 //!
-//! Nothing here knows the server's code: what a test learns, it learned from outside. What goes wrong is a panic with the story
-//! so far, since only tests call this.
+//! Nothing here knows the server's code: what a test learns, it learned from outside. What goes
+//! wrong is a panic with the story so far, since only tests call this.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -41,5 +42,6 @@ pub use socket::{RejectedUpgrade, Socket, SocketEnd, SocketRequest, uid_of};
 
 use std::time::Duration;
 
-/// How long a test waits for what must come. Long, since a busy machine is no failure; nothing waits for it in a passing test.
+/// How long a test waits for what must come. Long, since a busy machine is no failure; nothing
+/// waits for it in a passing test.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -17,7 +17,8 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// How long somebody who asks for the same again and again waits in between.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The REST API of a server, also after it was started again elsewhere. Follows no redirect and keeps no cookies.
+/// The REST API of a server, also after it was started again elsewhere. Follows no redirect and
+/// keeps no cookies.
 #[derive(Debug, Clone)]
 pub struct RestClient {
     client: Client,
@@ -92,7 +93,8 @@ impl RestCall {
     }
 }
 
-/// Makes a call again and again until it is refused, since nobody is told that what allows it has ended; gives the refusal.
+/// Makes a call again and again until it is refused, since nobody is told that what allows it has
+/// ended; gives the refusal.
 pub async fn wait_until_refused(call: impl Fn() -> RestCall) -> RestResponse {
     let refused = async {
         loop {
@@ -151,7 +153,8 @@ impl RestResponse {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
+    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs
+    /// to it.
     #[track_caller]
     pub fn assert_error(&self, errno: Errno) {
         let body = self.json();

@@ -21,8 +21,8 @@ use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary};
 /// What the line with the address starts with.
 const GREETING: &str = "Presence is listening on ";
 
-/// How a server is started. By default in development mode, with short times for what only waits: a grace time and a warm-up of
-/// half a second, a drain of a fifth.
+/// How a server is started. By default in development mode, with short times for what only waits: a
+/// grace time and a warm-up of half a second, a drain of a fifth.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     flags: Vec<(String, String)>,
@@ -66,7 +66,8 @@ impl ServerOptions {
         Self { tls: Some(authority.clone()), ..with_files }
     }
 
-    /// No file may grow over so many blocks of 1024 bytes, the database's neither; a write beyond fails, and kills nobody.
+    /// No file may grow over so many blocks of 1024 bytes, the database's neither; a write beyond
+    /// fails, and kills nobody.
     #[must_use]
     pub fn files_of_at_most(self, blocks: u64) -> Self {
         Self { file_limit: Some(blocks), ..self }
@@ -328,7 +329,8 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
 fn command(file_limit: Option<u64>) -> Command {
     let Some(blocks) = file_limit else { return Command::new(binary::server_binary()) };
     let mut shell = Command::new("bash");
-    // Ignored signals stay ignored over `exec`, so a write over the limit fails where it would have killed.
+    // Ignored signals stay ignored over `exec`, so a write over the limit fails where it would have
+    // killed.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     shell.args(["-c", &script]).arg(binary::server_binary());
     shell

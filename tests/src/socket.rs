@@ -120,7 +120,8 @@ pub struct RejectedUpgrade {
 }
 
 impl RejectedUpgrade {
-    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs to it.
+    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs
+    /// to it.
     #[track_caller]
     pub fn assert_error(&self, errno: Errno) {
         assert_eq!(self.status, errno.http_status(), "{}", self.body);
@@ -228,7 +229,8 @@ impl Socket {
         socket
     }
 
-    /// An AppService's socket in `presence.v1`, with its first snapshot, which must be a single page.
+    /// An AppService's socket in `presence.v1`, with its first snapshot, which must be a single
+    /// page.
     pub async fn stream(server: &Server, application: &Application) -> (Self, Value) {
         let mut socket = Self::app(server, application, SocketRequest::app(application).v1()).await;
         let snapshot = socket.receive().await;
@@ -326,8 +328,9 @@ impl Socket {
         self.expect_ok().await;
     }
 
-    /// Makes sure that a device's socket has nothing more to say now: a frame is sent, and its reply is the next that is heard.
-    /// An acknowledgement of nothing serves, since it changes nothing and counts against no rate.
+    /// Makes sure that a device's socket has nothing more to say now: a frame is sent, and its
+    /// reply is the next that is heard. An acknowledgement of nothing serves, since it changes
+    /// nothing and counts against no rate.
     pub async fn expect_no_frame(&mut self) {
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
@@ -335,8 +338,8 @@ impl Socket {
         assert_eq!(self.receive().await, json!({"result": "OK", "id": mark}));
     }
 
-    /// The same for an AppService's socket. What the server was told on another socket, and has answered there, has gone out
-    /// before this reply.
+    /// The same for an AppService's socket. What the server was told on another socket, and has
+    /// answered there, has gone out before this reply.
     pub async fn expect_no_stream_frame(&mut self) {
         let passed = self.frames_until_now().await;
         assert!(passed.is_empty(), "nothing was awaited: {passed:?}");
@@ -357,7 +360,8 @@ impl Socket {
         }
     }
 
-    /// The next update of an AppService's socket, in either form. One that comes in a batch must come alone.
+    /// The next update of an AppService's socket, in either form. One that comes in a batch must
+    /// come alone.
     pub async fn update(&mut self) -> Value {
         let frame = self.receive().await;
         match frame["presence"].as_array().map(Vec::as_slice) {
@@ -399,7 +403,8 @@ impl Socket {
         }
     }
 
-    /// The code with which the server closed, or `None` for a close frame without one or a lost connection.
+    /// The code with which the server closed, or `None` for a close frame without one or a lost
+    /// connection.
     pub async fn closed(&mut self) -> Option<u16> {
         match self.ended().await {
             SocketEnd::Closed(code) => code,
@@ -420,8 +425,8 @@ impl Socket {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
-    /// What happens within a time: a text frame, or the end. `None` where nothing does. For what must *not* happen prefer
-    /// [`Socket::expect_no_frame`], which waits for no time.
+    /// What happens within a time: a text frame, or the end. `None` where nothing does. For what
+    /// must *not* happen prefer [`Socket::expect_no_frame`], which waits for no time.
     pub async fn within(&mut self, time: Duration) -> Option<Result<Value, SocketEnd>> {
         let text = timeout(time, self.next()).await.ok()?;
         Some(text.map(|text| serde_json::from_str(&text).unwrap()))

@@ -49,9 +49,11 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Sets the state of the channel on behalf of the task, and logs a change.
     pub(crate) fn set_connection_state(&self, state: ConnectionState) {
-        if self.update_from_task(|protocol| protocol.set_state(state.clone())) {
-            tracing::debug!(?state, "the state of the channel has changed");
-        }
+        self.update_from_task(|protocol| {
+            if protocol.set_state(state) {
+                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
+            }
+        });
     }
 
     /// Reads the state, or changes a part that no other side waits for.

@@ -67,12 +67,10 @@ enum FrameAuth {
 impl DeviceProtocol {
     pub(super) fn new(options: &mut DeviceOptions) -> Self {
         let credential = options.credential.take();
-        let (state, credential_request) = match credential {
-            Some(_) => (ConnectionState::Connecting { attempt: 1 }, None),
-            None => {
-                let reason = CredentialReason::First;
-                (ConnectionState::CredentialWanted(reason), Some(reason))
-            }
+        let credential_request = credential.is_none().then_some(CredentialReason::First);
+        let state = match credential_request {
+            None => ConnectionState::Connecting { attempt: 1 },
+            Some(reason) => ConnectionState::CredentialWanted(reason),
         };
         let mut events = DeviceEventQueue::new(state.clone());
         events.set_credential_request(credential_request);

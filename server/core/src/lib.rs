@@ -1,9 +1,11 @@
-//! The rules of presence, without sockets, tables or tasks: time comes in as an argument, effects go out.
+//! The rules of presence, without sockets, tables or tasks: time is an argument, and effects are
+//! results.
 //!
-//! The modules in reading order: the words ([`model`]), one user's devices and what each Application is shown of them
-//! ([`roster`]), all users of one shard with their deadlines ([`shard`]), one Application's stream of updates and those who
-//! read it ([`stream`], [`reader`]), what a device connection may say when ([`phase`]), and who has ignored `slow_down` for too
-//! long ([`violation_window`]).
+//! The modules in reading order: time ([`clock`]), the domain types ([`model`]), what an Application
+//! sees of a user ([`view`]), the devices of one user ([`roster`]), a part of the users with their
+//! deadlines ([`shard`]), the updates of one Application and their readers ([`stream`], [`reader`]),
+//! the phases of a device connection ([`phase`]), and the limit on ignored `slow_down`
+//! ([`violation_window`]).
 
 pub mod clock;
 pub mod model;
@@ -12,6 +14,7 @@ pub mod reader;
 pub mod roster;
 pub mod shard;
 pub mod stream;
+pub mod view;
 pub mod violation_window;
 
 #[cfg(any(test, feature = "test-util"))]
@@ -22,3 +25,4 @@ pub use model::{
     Scope, Session, Settlement, UserId,
 };
 pub use presence_protocol::UnixMillis;
+pub use view::View;

@@ -1,4 +1,4 @@
-//! The things that the rules speak of: users, Applications, grants, notifications.
+//! The domain types: users, Applications, sessions, grants, notifications.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid, UnixMillis};
 
-/// A user, as the tables know it.
+/// The number of a user in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(pub i64);
 
-/// A verified e-mail, its domain lower-cased. `Debug` does not show it.
+/// A verified e-mail with a lower-case domain. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Email(Box<str>);
 
 impl Email {
-    /// Takes an address with one `@` between two parts, at most 254 bytes.
+    /// Parses an address: one `@` between two parts, at most 254 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let (local, domain) = text.rsplit_once('@')?;
         if local.is_empty() || domain.is_empty() || text.len() > 254 || local.contains('@') {
@@ -24,7 +24,7 @@ impl Email {
         Some(Self(format!("{local}@{}", domain.to_ascii_lowercase()).into()))
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,7 +36,7 @@ impl fmt::Debug for Email {
     }
 }
 
-/// How far an Application has come.
+/// The state of an Application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApplicationState {
     /// Its domain has yet to be verified.
@@ -53,7 +53,7 @@ impl ApplicationState {
     /// All states.
     pub const ALL: [Self; 4] = [Self::Registered, Self::Verified, Self::Active, Self::Inactive];
 
-    /// The word on the wire and in the tables.
+    /// Returns the name on the wire and in the tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -63,7 +63,7 @@ impl ApplicationState {
         }
     }
 
-    /// The state of a word.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
@@ -74,54 +74,54 @@ impl ApplicationState {
 pub struct App {
     /// Its id.
     pub id: AppId,
-    /// The AppDeveloper.
+    /// The AppDeveloper who owns it.
     pub owner: UserId,
-    /// Its name, which devices see as the `source` of notifications.
+    /// The name, which devices see as the `source` of notifications.
     pub name: String,
-    /// Its domain, in development mode also with a port.
+    /// The domain, in development mode also with a port.
     pub domain: String,
-    /// What it is.
+    /// The description.
     pub description: String,
-    /// How far it has come.
+    /// The state.
     pub state: ApplicationState,
-    /// What its domain must show at `/__presence`.
+    /// The text that its domain must serve at `/__presence`.
     pub domain_key: String,
-    /// When it was registered.
+    /// The time of its registration.
     pub created_at: UnixMillis,
-    /// When it last looked at anybody's presence.
+    /// The time at which it last accessed presence.
     pub last_looked_at: Option<UnixMillis>,
-    /// Since when the operator has blocked it. A blocked one is never active, whatever its developer does.
+    /// The time since which the operator blocks it. While it is blocked, it is not active.
     pub blocked_at: Option<UnixMillis>,
 }
 
-/// An API key, of which only the digest is kept.
+/// An API key. Only its digest is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its name among the keys of all Applications.
+    /// The number of the key among the keys of all Applications.
     pub id: i64,
-    /// Whose it is.
+    /// The Application that it belongs to.
     pub app: AppId,
-    /// Its first characters, by which it is found and shown.
+    /// The first characters, by which it is found and displayed.
     pub prefix: String,
-    /// SHA-256 of the whole key.
+    /// The SHA-256 of the whole key.
     pub digest: [u8; 32],
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: UnixMillis,
-    /// When it last opened a socket or made a call, to the minute.
+    /// The time at which it was last used for a socket or a call, to the minute.
     pub last_used_at: Option<UnixMillis>,
 }
 
-/// What a session may do.
+/// The rights of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The device channel, and reading.
+    /// Use of the device channel, and reading.
     Device,
-    /// Also grants, devices, Applications and erasing.
+    /// Also changes of grants, devices, Applications and the account.
     Account,
 }
 
 impl Scope {
-    /// The word on the wire and in the tables.
+    /// Returns the name on the wire and in the tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
@@ -129,93 +129,94 @@ impl Scope {
         }
     }
 
-    /// The scope of a word.
+    /// Returns the scope with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Device, Self::Account].into_iter().find(|scope| scope.name() == name)
     }
 }
 
-/// How new the secret is by which a user proves to an issuer who it is: the number grows when the password changes.
+/// The generation of the secret that a user has at an issuer: its number grows when the password
+/// changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialGeneration {
-    /// Who counts.
+    /// The issuer.
     pub issuer: Box<str>,
-    /// The number. Numbers of different issuers say nothing of each other.
+    /// The number. Numbers of different issuers cannot be compared.
     pub number: u64,
 }
 
 impl CredentialGeneration {
-    /// Whether the same issuer has given a smaller number.
+    /// Returns true if the other generation is a newer one of the same issuer.
     pub fn is_older_than(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.number < other.number
     }
 }
 
-/// A user's session, of whose token only the digest is kept.
+/// A user's session. Only the digest of its token is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// SHA-256 of the token.
+    /// The SHA-256 of the token.
     pub digest: [u8; 32],
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
-    /// What it may do.
+    /// The rights.
     pub scope: Scope,
-    /// When it began.
+    /// The time of its start.
     pub created_at: UnixMillis,
-    /// When it ends by itself.
+    /// The time at which it expires.
     pub expires_at: UnixMillis,
-    /// The generation of the proof that opened it, where its issuer counts them.
+    /// The generation of the proof that opened it, if its issuer counts them.
     pub generation: Option<CredentialGeneration>,
 }
 
-/// A user's permission for one Application.
+/// The permission of a user for one Application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    /// Who may see.
+    /// The Application.
     pub app: AppId,
-    /// Under which name it sees the user.
+    /// The pseudonym under which the Application sees the user.
     pub puid: Puid,
     /// Whether the user has paused it.
     pub paused: bool,
-    /// When it was given.
+    /// The time at which it was given.
     pub granted_at: UnixMillis,
 }
 
-/// All grants of a user at one moment. Of two sets the one with the greater revision holds.
+/// All grants of a user at one moment. Of two sets the one with the greater revision is valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrantSet {
-    /// Grows with every change of this user's grants.
+    /// The revision, which grows with every change of this user's grants.
     pub revision: i64,
     /// The live grants.
     pub grants: Vec<Grant>,
 }
 
-/// A live notification, accepted and not yet settled.
+/// A notification that was accepted and is not settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Its place in the order of acceptance, over all users.
+    /// The position in the order of acceptance, over all users.
     pub seq: i64,
-    /// Its name.
+    /// The id.
     pub id: NotificationId,
-    /// Who sent it.
+    /// The Application that sent it.
     pub app: AppId,
     /// The name of that Application.
     pub source: Arc<str>,
-    /// To whom, as the Application knows the user.
+    /// The receiver, as the Application knows the user.
     pub puid: Puid,
-    /// To whom.
+    /// The receiver.
     pub user: UserId,
     /// The text.
     pub message: Box<str>,
-    /// Empty, or the URL to open.
+    /// The URL to open, or empty.
     pub action: Box<str>,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub sent_at: UnixMillis,
-    /// When it expires.
+    /// The time at which it expires.
     pub expires_at: UnixMillis,
 }
 
-/// How a device took a notification.
+/// The way in which a device took a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// It was written to a device that does not acknowledge.
@@ -225,8 +226,8 @@ pub enum Settlement {
 }
 
 impl From<Settlement> for ReceiptState {
-    fn from(taken: Settlement) -> Self {
-        match taken {
+    fn from(settlement: Settlement) -> Self {
+        match settlement {
             Settlement::Delivered => Self::Delivered,
             Settlement::Acked => Self::Acked,
         }
@@ -238,14 +239,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_domain_of_an_e_mail_has_no_case() {
+    fn the_domain_of_an_email_is_case_insensitive() {
         assert_eq!(Email::parse("Alice@Example.COM").unwrap().as_str(), "Alice@example.com");
         assert_eq!(Email::parse("alice"), None);
         assert_eq!(Email::parse("a@b@c"), None);
     }
 
     #[test]
-    fn an_e_mail_does_not_reach_debug_output() {
+    fn an_email_is_not_in_debug_output() {
         assert!(!format!("{:?}", Email::parse("alice@b.example").unwrap()).contains("alice"));
     }
 }

@@ -1,4 +1,5 @@
-//! What a device connection may say when: a stranger must prove who it is, a known device need not until its session ends.
+//! The phases of a device connection. It starts with a frame that must carry a proof; once this was
+//! checked, the device is authenticated until its session ends.
 
 use std::time::Duration;
 
@@ -7,97 +8,101 @@ use presence_protocol::{ApiError, DeviceName, Errno, UnixMillis};
 
 use crate::model::Email;
 
-/// The first characters of a bearer token, by which it is told from the `token` that clients of 2013 send.
+/// The prefix of a bearer token. It distinguishes bearer tokens from the `token` field that clients
+/// of 2013 send.
 pub const TOKEN_PREFIX: &str = "prt_";
 
-/// Who a stranger says it is, with the proof to be checked.
+/// The first frame of a connection, with a proof that was not checked yet.
 pub struct FirstFrame {
-    /// The e-mail that the proof is said to be for.
+    /// The e-mail that the proof is expected to be for.
     pub email: Option<String>,
     /// The proof.
     pub proof: Proof,
-    /// The device.
+    /// The name of the device.
     pub device: DeviceName,
-    /// Whether it acknowledges notifications.
+    /// Whether the device acknowledges notifications.
     pub acks: bool,
-    /// What it wants once it is known.
+    /// The command to apply once the proof was checked.
     pub command: DeviceCommand,
 }
 
-/// Reads the first frame of a connection.
-///
-/// # Errors
-///
-/// `not_authenticated` where it carries no proof.
-pub fn introduce(request: DeviceRequest) -> Result<FirstFrame, ApiError> {
-    let DeviceAuth { email, proof, device, acks } = request.auth;
-    Ok(FirstFrame {
-        email,
-        proof: proof.ok_or(Errno::NotAuthenticated)?,
-        device: device.unwrap_or_default(),
-        acks: acks.unwrap_or(false),
-        command: request.command,
-    })
+impl FirstFrame {
+    /// Takes a request as the first one of a connection.
+    ///
+    /// # Errors
+    ///
+    /// `not_authenticated` if it carries no proof.
+    pub fn from_request(request: DeviceRequest) -> Result<Self, ApiError> {
+        let DeviceAuth { email, proof, device, acks } = request.auth;
+        Ok(Self {
+            email,
+            proof: proof.ok_or(Errno::NotAuthenticated)?,
+            device: device.unwrap_or_default(),
+            acks: acks.unwrap_or(false),
+            command: request.command,
+        })
+    }
 }
 
-/// A device whose user is known.
+/// A device whose proof was checked.
 pub struct AuthenticatedDevice {
     /// The user's e-mail.
     pub email: Email,
-    /// The device.
+    /// The name of the device.
     pub device: DeviceName,
-    /// Whether it acknowledges notifications.
+    /// Whether the device acknowledges notifications.
     pub acks: bool,
-    /// When the session on this socket ends.
+    /// The end of the session on this socket.
     pub expires_at: UnixMillis,
-    /// The proofs that opened and renewed the session, the newest last.
+    /// The digests of the proofs that opened and renewed the session, the newest last.
     proofs: Vec<[u8; 32]>,
+    /// Whether the end of the session was announced.
     warned: bool,
 }
 
-/// What to do with a frame of a known device.
+/// What to do with a frame of an authenticated device.
 pub enum FrameAction {
-    /// Apply it.
+    /// Apply the command.
     Apply(DeviceCommand),
-    /// Check the proof first; it renews the session.
+    /// Check the proof, renew the session, then apply the command.
     Renew(Proof, DeviceCommand),
 }
 
-/// How many proofs of one connection are remembered, so that none of them renews twice.
-const PROOFS: usize = 32;
-/// How long before its end a session is announced to end.
-const ANNOUNCED: Duration = Duration::from_mins(1);
-/// How long after its end a session can still be renewed on the same socket.
-const RENEWABLE: Duration = Duration::from_secs(10);
+/// The maximum number of proofs of one connection that are remembered, so that none renews twice.
+const MAX_PROOFS: usize = 32;
+/// The time before the end of a session at which the end is announced.
+const WARNING_TIME: Duration = Duration::from_mins(1);
+/// The time after the end of a session in which it can be renewed on the same socket.
+const RENEWAL_TIME: Duration = Duration::from_secs(10);
 
-/// What the time asks of a session.
+/// What to do about the end of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SessionDeadline {
-    /// Nothing before this time.
-    Nothing(UnixMillis),
-    /// ViewChange the device that it ends in so many seconds.
-    Announce(u64),
-    /// Close.
+    /// Ask again at this time.
+    CheckAt(UnixMillis),
+    /// Announce that the session ends in this many seconds.
+    Warn(u64),
+    /// Close the connection.
     Close,
 }
 
 impl AuthenticatedDevice {
-    /// A device that has proved who it is.
+    /// Begins the authenticated phase of a device, after its proof with this digest was checked.
     pub fn new(
         email: Email,
         (device, acks): (DeviceName, bool),
-        proof: [u8; 32],
+        digest: [u8; 32],
         expires_at: UnixMillis,
     ) -> Self {
-        Self { email, device, acks, expires_at, proofs: vec![proof], warned: false }
+        Self { email, device, acks, expires_at, proofs: vec![digest], warned: false }
     }
 
-    /// Reads a further frame. `digest` gives what a proof is known by.
+    /// Handles a further frame. `digest` returns the digest of a proof.
     ///
     /// # Errors
     ///
     /// `invalid_field` for another device, `email_mismatch` for another e-mail, `session_expired`.
-    pub fn hear(
+    pub fn handle_frame(
         &mut self,
         request: DeviceRequest,
         now: UnixMillis,
@@ -129,29 +134,29 @@ impl AuthenticatedDevice {
         }
     }
 
-    /// The session goes on with a fresh proof.
-    pub fn renew(&mut self, proof: [u8; 32], expires_at: UnixMillis) {
-        if self.proofs.len() == PROOFS {
+    /// Renews the session with a further proof.
+    pub fn renew(&mut self, digest: [u8; 32], expires_at: UnixMillis) {
+        if self.proofs.len() == MAX_PROOFS {
             self.proofs.remove(0);
         }
-        self.proofs.push(proof);
+        self.proofs.push(digest);
         (self.expires_at, self.warned) = (expires_at, false);
     }
 
-    /// What the time asks.
-    pub fn due(&mut self, now: UnixMillis) -> SessionDeadline {
-        if now >= self.expires_at + RENEWABLE {
+    /// Returns what to do now about the end of the session.
+    pub fn check_session(&mut self, now: UnixMillis) -> SessionDeadline {
+        if now >= self.expires_at + RENEWAL_TIME {
             return SessionDeadline::Close;
         }
         if self.warned {
-            return SessionDeadline::Nothing(self.expires_at + RENEWABLE);
+            return SessionDeadline::CheckAt(self.expires_at + RENEWAL_TIME);
         }
-        if now + ANNOUNCED < self.expires_at {
-            return SessionDeadline::Nothing(self.expires_at - ANNOUNCED);
+        if now + WARNING_TIME < self.expires_at {
+            return SessionDeadline::CheckAt(self.expires_at - WARNING_TIME);
         }
         self.warned = true;
         let left = self.expires_at - now;
-        SessionDeadline::Announce(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+        SessionDeadline::Warn(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 }
 
@@ -172,84 +177,87 @@ mod tests {
         std::array::from_fn(|n| text.as_bytes().get(n).copied().unwrap_or(0))
     }
 
-    fn known() -> AuthenticatedDevice {
+    fn device() -> AuthenticatedDevice {
+        let request = parse(r#"{"status":"online","assertion":"first"}"#).unwrap();
+        let first_frame = FirstFrame::from_request(request).unwrap();
+        let FirstFrame { proof, device, acks, .. } = first_frame;
         let email = Email::parse("a@b.example").unwrap();
-        let proof = digest(&Proof::Assertion("first".to_owned()));
-        AuthenticatedDevice::new(email, (DeviceName::default(), false), proof, at(100_000))
+        AuthenticatedDevice::new(email, (device, acks), digest(&proof), at(100_000))
     }
 
-    fn hears(
-        known: &mut AuthenticatedDevice,
+    fn handle(
+        device: &mut AuthenticatedDevice,
         text: &str,
         now: UnixMillis,
     ) -> Result<&'static str, Errno> {
-        let request = parse(text).map_err(|(ko, _)| ko.errno)?;
-        match known.hear(request, now, digest) {
+        let request = parse(text).map_err(|(error, _)| error.errno)?;
+        match device.handle_frame(request, now, digest) {
             Ok(FrameAction::Apply(_)) => Ok("apply"),
             Ok(FrameAction::Renew(..)) => Ok("renew"),
-            Err(ko) => Err(ko.errno),
+            Err(error) => Err(error.errno),
         }
     }
 
     #[test]
     fn the_first_frame_must_carry_a_proof() {
-        let Err(ko) = introduce(parse(r#"{"status":"online"}"#).unwrap()) else { panic!() };
-        assert_eq!(ko.errno, Errno::NotAuthenticated);
+        let request = parse(r#"{"status":"online"}"#).unwrap();
+        let Err(error) = FirstFrame::from_request(request) else { panic!() };
+        assert_eq!(error.errno, Errno::NotAuthenticated);
     }
 
     #[test]
-    fn the_same_assertion_again_is_accepted_and_renews_nothing() {
+    fn a_repeated_assertion_is_accepted_and_renews_nothing() {
         let frame = r#"{"status":"online","assertion":"first"}"#;
-        assert_eq!(hears(&mut known(), frame, at(99_999)), Ok("apply"));
-        assert_eq!(hears(&mut known(), frame, at(100_000)), Err(Errno::SessionExpired));
+        assert_eq!(handle(&mut device(), frame, at(99_999)), Ok("apply"));
+        assert_eq!(handle(&mut device(), frame, at(100_000)), Err(Errno::SessionExpired));
     }
 
     #[test]
     fn no_assertion_renews_twice_on_the_same_connection() {
-        let mut known = known();
+        let mut device = device();
         let second = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known, second, at(0)), Ok("renew"));
-        known.renew(digest(&Proof::Assertion("second".to_owned())), at(200_000));
+        assert_eq!(handle(&mut device, second, at(0)), Ok("renew"));
+        device.renew(digest(&Proof::Assertion("second".to_owned())), at(200_000));
         for assertion in ["first", "second"] {
             let frame = format!(r#"{{"status":"online","assertion":"{assertion}"}}"#);
-            assert_eq!(hears(&mut known, &frame, at(0)), Ok("apply"));
+            assert_eq!(handle(&mut device, &frame, at(0)), Ok("apply"));
         }
     }
 
     #[test]
-    fn a_fresh_assertion_renews_even_after_the_end() {
+    fn a_new_assertion_renews_even_after_the_end() {
         let frame = r#"{"status":"online","assertion":"second"}"#;
-        assert_eq!(hears(&mut known(), frame, at(100_001)), Ok("renew"));
+        assert_eq!(handle(&mut device(), frame, at(100_001)), Ok("renew"));
     }
 
     #[test]
-    fn e_mail_and_device_stay_the_same() {
-        let mut known = known();
-        let email = r#"{"status":"online","email":"c@b.example"}"#;
-        assert_eq!(hears(&mut known, email, at(0)), Err(Errno::EmailMismatch));
-        let device = r#"{"status":"online","device":"other"}"#;
-        assert_eq!(hears(&mut known, device, at(0)), Err(Errno::InvalidField));
+    fn the_email_and_the_device_of_a_connection_cannot_change() {
+        let mut device = device();
+        let other_email = r#"{"status":"online","email":"c@b.example"}"#;
+        assert_eq!(handle(&mut device, other_email, at(0)), Err(Errno::EmailMismatch));
+        let other_device = r#"{"status":"online","device":"other"}"#;
+        assert_eq!(handle(&mut device, other_device, at(0)), Err(Errno::InvalidField));
         let same = r#"{"status":"online","email":"a@B.example","device":"default"}"#;
-        assert_eq!(hears(&mut known, same, at(0)), Ok("apply"));
+        assert_eq!(handle(&mut device, same, at(0)), Ok("apply"));
     }
 
     #[test]
-    fn the_token_that_clients_of_2013_send_means_nothing() {
-        assert_eq!(hears(&mut known(), r#"{"status":"online","token":"x"}"#, at(0)), Ok("apply"));
+    fn the_token_field_of_clients_of_2013_is_ignored() {
+        assert_eq!(handle(&mut device(), r#"{"status":"online","token":"x"}"#, at(0)), Ok("apply"));
         assert_eq!(
-            hears(&mut known(), r#"{"status":"online","token":"prt_x"}"#, at(0)),
+            handle(&mut device(), r#"{"status":"online","token":"prt_x"}"#, at(0)),
             Ok("renew")
         );
     }
 
     #[test]
-    fn a_session_is_announced_to_end_once_then_closed() {
-        let mut known = known();
-        assert_eq!(known.due(at(0)), SessionDeadline::Nothing(at(40_000)));
-        assert_eq!(known.due(at(40_000)), SessionDeadline::Announce(60));
-        assert_eq!(known.due(at(41_000)), SessionDeadline::Nothing(at(110_000)));
-        assert_eq!(known.due(at(110_000)), SessionDeadline::Close);
-        known.renew([0; 32], at(300_000));
-        assert_eq!(known.due(at(110_000)), SessionDeadline::Nothing(at(240_000)));
+    fn the_end_of_a_session_is_announced_once_and_then_the_connection_is_closed() {
+        let mut device = device();
+        assert_eq!(device.check_session(at(0)), SessionDeadline::CheckAt(at(40_000)));
+        assert_eq!(device.check_session(at(40_000)), SessionDeadline::Warn(60));
+        assert_eq!(device.check_session(at(41_000)), SessionDeadline::CheckAt(at(110_000)));
+        assert_eq!(device.check_session(at(110_000)), SessionDeadline::Close);
+        device.renew([0; 32], at(300_000));
+        assert_eq!(device.check_session(at(110_000)), SessionDeadline::CheckAt(at(240_000)));
     }
 }

@@ -1,241 +1,263 @@
-//! One socket's way through a stream: its snapshot, then everything since, coalesced where it lags.
+//! The reader of one socket: a snapshot of the stream, then everything after it.
 //!
-//! A reader holds no queue of updates of its own: it holds its place in the stream's log, so a slow one costs nothing but the
-//! pages that it is being sent.
+//! A reader holds no queue of updates: it holds its position in the log of the stream, so a slow
+//! one costs no more than the pages being sent to it. Updates that it lags behind are coalesced.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status};
 
-use crate::roster::View;
-use crate::stream::{Said, Stream, of};
+use crate::stream::{LogItem, Stream, view_of};
+use crate::view::View;
 
-/// The most updates on one page.
-pub const PAGE: usize = 500;
+/// The maximum number of updates on a page.
+pub const MAX_PAGE_ITEMS: usize = 500;
 
-/// In which form an AppService is served.
+/// The format in which an AppService is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WireFormat {
-    /// One update a frame, as in 2013.
+    /// One update in each frame, as in the protocol of 2013.
     Plain,
     /// `presence.v1`: pages with cursors.
     Paged {
-        /// Whether receipts are wanted.
+        /// Whether the AppService gets receipts.
         receipts: bool,
     },
 }
 
-/// What a reader gets next.
+/// The result of [`Reader::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// Nothing, for now.
+    /// There is nothing to read now.
     Nothing,
-    /// A page.
+    /// The next page.
     Page(Page),
-    /// It reads too slowly for what must not be left out.
+    /// The reader has missed entries that it must not miss.
     TooSlow,
 }
 
-/// Some updates and receipts.
+/// A page of updates and receipts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Whether it is a page of a snapshot.
     pub snapshot: bool,
-    /// Whether something before it is lost.
+    /// Whether entries before it were missed.
     pub gap: bool,
-    /// Whether further pages of the same cut follow.
+    /// Whether further pages of the same snapshot follow.
     pub more: bool,
     /// The updates.
     pub presence: Vec<PresenceUpdate>,
     /// The receipts.
     pub receipts: Vec<Receipt>,
-    /// Up to which place everything is reflected; absent where that cannot be said.
+    /// The position up to which the reader has got everything, if there is one.
     pub up_to: Option<u64>,
 }
 
-enum Due {
-    /// A snapshot, once everybody had time to come back.
+/// What a reader gets in addition to the log.
+enum Initial {
+    /// A snapshot, once the server has warmed up.
     Snapshot {
         gap: bool,
     },
-    /// Those users of a plain reader of whom it has heard nothing and who are offline, once everybody had time to come back.
+    /// The offline ones of these users, once the server has warmed up. A plain reader gets them if
+    /// it has not had an update of them before.
     Offline(Vec<Puid>),
-    Nothing,
+    Done,
 }
 
-/// One socket's way through a stream.
+/// The reader of one socket.
 pub struct Reader {
-    form: WireFormat,
-    /// Everything up to here was read.
-    place: u64,
-    due: Due,
-    cut: VecDeque<PresenceUpdate>,
+    format: WireFormat,
+    /// The position up to which everything was read.
+    position: u64,
+    initial: Initial,
+    /// Updates that were read and are not on a page yet.
+    updates: VecDeque<PresenceUpdate>,
+    /// Receipts that were read and are not on a page yet.
     receipts: VecDeque<Receipt>,
-    cut_is_snapshot: bool,
+    in_snapshot: bool,
     gap: bool,
 }
 
 impl Reader {
-    /// A reader that resumes at its cursor, or else gets a snapshot.
+    /// Creates a reader of pages. It resumes at the cursor if it can, otherwise it starts with a
+    /// snapshot.
     pub fn paged(stream: &Stream, cursor: Option<&str>, receipts: bool) -> Self {
-        let resumed = cursor.and_then(|cursor| stream.place(cursor));
-        let due = match resumed {
-            Some(_) => Due::Nothing,
-            None => Due::Snapshot { gap: cursor.is_some() },
+        let resumed = cursor.and_then(|cursor| stream.position(cursor));
+        let initial = match resumed {
+            Some(_) => Initial::Done,
+            None => Initial::Snapshot { gap: cursor.is_some() },
         };
-        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), due)
+        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), initial)
     }
 
-    /// A reader of 2013, who is told of everybody who is not offline, then of those offline among `users`.
+    /// Creates a reader of the protocol of 2013. It gets the users who are not offline, then the
+    /// offline ones among `users`.
     pub fn plain(stream: &Stream, users: Vec<Puid>) -> Self {
-        let mut reader = Self::new(WireFormat::Plain, stream.head(), Due::Offline(users));
-        reader.cut = stream.present_after(None).cloned().collect();
+        let mut reader = Self::new(WireFormat::Plain, stream.head(), Initial::Offline(users));
+        reader.updates = stream.visible_after(None).cloned().collect();
         reader
     }
 
-    fn new(form: WireFormat, place: u64, due: Due) -> Self {
+    fn new(format: WireFormat, position: u64, initial: Initial) -> Self {
         Self {
-            form,
-            place,
-            due,
-            cut: VecDeque::new(),
+            format,
+            position,
+            initial,
+            updates: VecDeque::new(),
             receipts: VecDeque::new(),
-            cut_is_snapshot: false,
+            in_snapshot: false,
             gap: false,
         }
     }
 
-    /// In which form it is served.
-    pub fn form(&self) -> WireFormat {
-        self.form
+    /// The format in which the socket is served.
+    pub fn format(&self) -> WireFormat {
+        self.format
     }
 
-    /// Where the range that it reads next begins, if it reads nothing but the log: readers at the same place get the same bytes.
-    pub fn shares_from(&self) -> Option<u64> {
-        (matches!(self.due, Due::Nothing) && self.cut.is_empty() && self.receipts.is_empty())
-            .then_some(self.place)
+    /// Returns the position of the reader if it gets nothing but the log next. Readers with the
+    /// same format and position get the same bytes.
+    pub fn shared_position(&self) -> Option<u64> {
+        let is_initialised = matches!(self.initial, Initial::Done);
+        (is_initialised && self.has_sent_all()).then_some(self.position)
     }
 
-    /// The bytes that another reader at the same place got were sent to this one too.
-    pub fn skip_to(&mut self, place: u64) {
-        self.place = place;
+    /// Moves the reader forward after it got the bytes of another reader.
+    pub fn skip_to(&mut self, position: u64) {
+        self.position = position;
     }
 
-    /// What comes next. While the server is warming up, a snapshot waits, and changes do not.
+    /// Returns the next page. During warm-up a snapshot is delayed, and changes are not.
     pub fn next(&mut self, stream: &Stream, warming_up: bool) -> ReadOutcome {
-        if self.cut.is_empty() && self.receipts.is_empty() {
-            if let Some(too_slow) = self.lag(stream) {
-                return too_slow;
+        if self.has_sent_all() {
+            if self.position < stream.floor() && !self.restarts_with_snapshot() {
+                return ReadOutcome::TooSlow;
             }
-            self.cut(stream, warming_up);
+            self.read(stream, warming_up);
         }
-        if self.cut.is_empty() && self.receipts.is_empty() && !self.cut_is_snapshot {
+        if self.has_sent_all() && !self.in_snapshot {
             return ReadOutcome::Nothing;
         }
-        ReadOutcome::Page(self.page())
+        ReadOutcome::Page(self.next_page())
     }
 
-    /// Deals with a reader whose place is no longer in the log.
-    fn lag(&mut self, stream: &Stream) -> Option<ReadOutcome> {
-        if self.place >= stream.floor() {
-            return None;
-        }
-        match self.form {
+    fn has_sent_all(&self) -> bool {
+        self.updates.is_empty() && self.receipts.is_empty()
+    }
+
+    /// Lets a reader that has missed entries start again. Returns false if its format does not
+    /// allow this.
+    fn restarts_with_snapshot(&mut self) -> bool {
+        match self.format {
             WireFormat::Paged { receipts: false } => {
-                self.due = Due::Snapshot { gap: true };
-                None
+                self.initial = Initial::Snapshot { gap: true };
+                true
             }
-            WireFormat::Paged { receipts: true } | WireFormat::Plain => Some(ReadOutcome::TooSlow),
+            WireFormat::Paged { receipts: true } | WireFormat::Plain => false,
         }
     }
 
-    fn cut(&mut self, stream: &Stream, warming_up: bool) {
-        if let Due::Snapshot { gap } = self.due
+    fn read(&mut self, stream: &Stream, warming_up: bool) {
+        if let Initial::Snapshot { gap } = self.initial
             && !warming_up
         {
-            self.due = Due::Nothing;
-            self.cut = stream.present_after(None).cloned().collect();
-            self.collect_receipts(stream);
-            (self.cut_is_snapshot, self.gap) = (true, gap);
-            self.place = stream.head();
+            self.initial = Initial::Done;
+            self.updates = stream.visible_after(None).cloned().collect();
+            self.read_receipts(stream);
+            (self.in_snapshot, self.gap) = (true, gap);
+            self.position = stream.head();
             return;
         }
         self.read_log(stream);
-        if let Due::Offline(users) = &mut self.due
+        if let Initial::Offline(users) = &mut self.initial
             && !warming_up
-            && self.cut.is_empty()
+            && self.updates.is_empty()
         {
-            let told = std::mem::take(users).into_iter().map(|uid| stream.get(uid));
-            self.cut = told.filter(|told| told.status == Status::Offline).collect();
-            self.due = Due::Nothing;
+            let latest = std::mem::take(users).into_iter().map(|uid| stream.latest(uid));
+            self.updates = latest.filter(|update| update.status == Status::Offline).collect();
+            self.initial = Initial::Done;
         }
     }
 
-    /// The newest of each user since the place, in order; nothing of one who is again what the reader last heard.
     fn read_log(&mut self, stream: &Stream) {
-        self.cut = match stream.head() - self.place {
-            // Who keeps up has one update at a time to read, and nothing to compare it with.
-            1 => stream.since(self.place).filter_map(|(_, said)| said.change().cloned()).collect(),
-            _ => self.newest_of_each(stream),
+        self.updates = if stream.head() - self.position == 1 {
+            // A reader without lag has a single entry to read, and nothing to coalesce.
+            let entries = stream.entries_after(self.position);
+            entries.filter_map(|(_, item)| item.changed_update().cloned()).collect()
+        } else {
+            self.coalesced_updates(stream)
         };
-        if let Due::Offline(users) = &mut self.due {
-            let heard: HashSet<Puid> = self.cut.iter().map(|now| now.uid).collect();
-            users.retain(|uid| !heard.contains(uid));
+        if let Initial::Offline(users) = &mut self.initial {
+            let updated: HashSet<Puid> = self.updates.iter().map(|update| update.uid).collect();
+            users.retain(|uid| !updated.contains(uid));
         }
-        self.collect_receipts(stream);
-        self.place = stream.head();
+        self.read_receipts(stream);
+        self.position = stream.head();
     }
 
-    fn newest_of_each(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
-        let mut heard: HashMap<Puid, &View> = HashMap::new();
-        let mut newest: HashMap<Puid, u64> = HashMap::new();
-        for (place, said) in stream.since(self.place) {
-            if let Said::Update { now, before } = said {
-                heard.entry(now.uid).or_insert(before);
-                newest.insert(now.uid, place);
+    /// Returns the latest update of each user after the position, in order. A user who is again
+    /// what the reader last got is left out.
+    fn coalesced_updates(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
+        let mut last_sent: HashMap<Puid, &View> = HashMap::new();
+        let mut latest: HashMap<Puid, u64> = HashMap::new();
+        for (position, item) in stream.entries_after(self.position) {
+            if let LogItem::Update { update, previous } = item {
+                last_sent.entry(update.uid).or_insert(previous);
+                latest.insert(update.uid, position);
             }
         }
-        let repeats = |now: &PresenceUpdate| {
-            !now.revoked && heard.get(&now.uid).is_some_and(|view| **view == of(now))
+        let is_repeated = |update: &PresenceUpdate| {
+            let last_sent = last_sent.get(&update.uid);
+            !update.revoked && last_sent.is_some_and(|view| **view == view_of(update))
         };
         stream
-            .since(self.place)
-            .filter_map(|(place, said)| match said {
-                Said::Update { now, .. } => (newest.get(&now.uid) == Some(&place)).then_some(now),
-                Said::Receipt(_) => None,
+            .entries_after(self.position)
+            .filter_map(|(position, item)| match item {
+                LogItem::Update { update, .. } => {
+                    (latest.get(&update.uid) == Some(&position)).then_some(update)
+                }
+                LogItem::Receipt(_) => None,
             })
-            .filter(|now| !repeats(now))
+            .filter(|update| !is_repeated(update))
             .cloned()
             .collect()
     }
 
-    fn collect_receipts(&mut self, stream: &Stream) {
-        if self.form != (WireFormat::Paged { receipts: true }) {
+    fn read_receipts(&mut self, stream: &Stream) {
+        if self.format != (WireFormat::Paged { receipts: true }) {
             return;
         }
-        self.receipts.extend(stream.since(self.place).filter_map(|(_, said)| match said {
-            Said::Receipt(receipt) => Some(*receipt),
-            Said::Update { .. } => None,
+        let entries = stream.entries_after(self.position);
+        self.receipts.extend(entries.filter_map(|(_, item)| match item {
+            LogItem::Receipt(receipt) => Some(*receipt),
+            LogItem::Update { .. } => None,
         }));
     }
 
-    fn page(&mut self) -> Page {
-        let presence: Vec<PresenceUpdate> = self.cut.drain(..self.cut.len().min(PAGE)).collect();
-        // Receipts follow the updates, so that none tells of a user before the user is seen.
-        let room = if self.cut.is_empty() { PAGE - presence.len().min(PAGE - 1) } else { 0 };
-        let receipts: Vec<Receipt> = self.receipts.drain(..self.receipts.len().min(room)).collect();
-        let last = self.cut.is_empty() && self.receipts.is_empty();
-        let snapshot = self.cut_is_snapshot;
-        self.cut_is_snapshot = snapshot && !last;
-        let known = last && !matches!(self.due, Due::Snapshot { .. });
+    fn next_page(&mut self) -> Page {
+        let count = self.updates.len().min(MAX_PAGE_ITEMS);
+        let presence: Vec<PresenceUpdate> = self.updates.drain(..count).collect();
+        // Receipts follow all updates, so that no receipt comes before its user is visible.
+        let free = if self.updates.is_empty() {
+            MAX_PAGE_ITEMS - presence.len().min(MAX_PAGE_ITEMS - 1)
+        } else {
+            0
+        };
+        let count = self.receipts.len().min(free);
+        let receipts: Vec<Receipt> = self.receipts.drain(..count).collect();
+        let is_last = self.has_sent_all();
+        let snapshot = self.in_snapshot;
+        self.in_snapshot = snapshot && !is_last;
+        let is_complete = is_last && !matches!(self.initial, Initial::Snapshot { .. });
         Page {
             snapshot,
             gap: std::mem::take(&mut self.gap),
-            more: snapshot && !last,
+            more: snapshot && !is_last,
             presence,
             receipts,
-            up_to: known.then_some(self.place),
+            up_to: is_complete.then_some(self.position),
         }
     }
 }

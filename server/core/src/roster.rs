@@ -1,318 +1,266 @@
-//! One user's devices, and what each Application is shown of them.
+//! The devices of one user, and what each Application sees of the user.
 //!
-//! Knows nothing of sockets: `H` is whatever the owner keeps for a connected device.
+//! The roster does not know sockets: `H` is the handle that the owner keeps for a connected device.
 
+mod connection;
 mod device;
 
 use std::time::Duration;
 
-use presence_protocol::{AppId, DeviceName, Puid, Status, StatusText, UnixMillis};
+use presence_protocol::{AppId, DeviceName, Puid, Status};
 
 use crate::clock::Steady;
 use crate::model::{Grant, GrantSet};
-use device::{Device, Report, Seat};
+use crate::view::View;
+pub use connection::{
+    ConnectionId, ConnectionNumber, Disconnect, NewConnection, StaleConnection, TooManyDevices,
+};
+pub use device::DeviceInfo;
+use device::{Device, DeviceState, Report};
 
-/// A status with its text: what a change is measured by. Offline never has a text, so that hidden, paused and gone look alike.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct View {
-    /// The status.
-    pub status: Status,
-    /// The text.
-    pub text: Option<StatusText>,
-}
-
-impl View {
-    /// A status with its text, which offline does not have.
-    pub fn new(status: Status, text: Option<StatusText>) -> Self {
-        Self { status, text: text.filter(|_| status != Status::Offline) }
-    }
-}
-
-/// An Application is to be told of a change.
+/// A change of what an Application sees of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewChange {
-    /// Whom to tell.
+    /// The Application.
     pub app: AppId,
-    /// Of whom.
+    /// The user, as the Application knows them.
     pub puid: Puid,
-    /// What it is shown from now on.
+    /// What the Application sees from now on.
     pub view: View,
 }
 
-/// A connection that wants a seat.
-pub struct NewConnection<'a, H> {
-    /// The device.
-    pub name: &'a DeviceName,
-    /// What its owner keeps for it.
-    pub handle: H,
-    /// Greater than that of every earlier connection.
-    pub generation: u64,
-    /// When it came.
-    pub now: UnixMillis,
-}
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disconnect {
-    /// By a clean close, or by the user: the device's presence ends at once.
-    Clean,
-    /// In any other way: the device may come back until then, and nobody notices.
-    Lost {
-        /// The end of the grace time.
-        until: Steady,
-    },
-}
-
-/// The seat belongs to a newer connection; what an older one says is ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a newer connection has this seat")]
-pub struct StaleConnection;
-
-/// No more devices of this user can be connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many connected devices")]
-pub struct TooManyDevices;
-
-/// What is known of one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// Its name.
-    pub device: DeviceName,
-    /// What it last reported to all.
-    pub view: View,
-    /// Whether a connection is open; if not, it is in its grace time.
-    pub connected: bool,
-    /// When it connected.
-    pub since: UnixMillis,
-}
-
-/// How long the visibility of a lost device is remembered after its grace time.
+/// The time for which the visibility of a lost device is remembered after its grace time.
 const VISIBILITY_KEPT: Duration = Duration::from_hours(1);
-/// How many devices that are not connected are remembered for a user.
-const REMEMBERED: usize = 20;
+/// The maximum number of devices that are remembered for a user without being connected.
+const MAX_REMEMBERED: usize = 20;
 
-struct Granted {
+struct GrantView {
     grant: Grant,
-    shown: View,
+    /// What the Application sees while it is active.
+    view: View,
 }
 
-/// One user's devices, grants, and what each Application is shown.
+/// The devices and grants of one user, and what each Application sees.
 pub struct Roster<H> {
     devices: Vec<Device<H>>,
-    grants: Vec<Granted>,
+    grants: Vec<GrantView>,
     revision: Option<i64>,
-    spoken: u64,
+    /// The number of reports and visibility changes so far.
+    last_order: u64,
 }
 
 impl<H> Default for Roster<H> {
     fn default() -> Self {
-        Self { devices: Vec::new(), grants: Vec::new(), revision: None, spoken: 0 }
+        Self { devices: Vec::new(), grants: Vec::new(), revision: None, last_order: 0 }
     }
 }
 
 impl<H> Roster<H> {
-    /// Gives a device its seat, and the handle of the connection that had it before.
+    /// Adds a connection. Returns the handle of the connection of the same device that it replaces.
     ///
     /// # Errors
     ///
-    /// [`TooManyDevices`] where `most` other devices are connected.
-    pub fn arrive(
+    /// [`TooManyDevices`] if `most` other devices are connected.
+    pub fn connect(
         &mut self,
-        arrival: NewConnection<'_, H>,
+        new: NewConnection<'_, H>,
         most: usize,
     ) -> Result<Option<H>, TooManyDevices> {
-        let NewConnection { name, handle, generation, now } = arrival;
+        let NewConnection { id: ConnectionId { device: name, number }, handle, now } = new;
         let others = self.devices.iter().filter(|d| d.is_connected() && d.name != *name).count();
         if others >= most {
             return Err(TooManyDevices);
         }
-        let seat = Seat::Connected(handle);
         let Some(device) = self.devices.iter_mut().find(|d| d.name == *name) else {
-            // Most users have one device, and a growing list would make room for four.
+            // Most users have one device, and a growing list would allocate space for four.
             self.devices.reserve_exact(1);
-            self.devices.push(Device::new(name.clone(), seat, generation, now));
+            self.devices.push(Device::new(name.clone(), number, handle, now));
             return Ok(None);
         };
-        device.generation = generation;
-        device.since = now;
-        match std::mem::replace(&mut device.seat, seat) {
-            Seat::Connected(older) => Ok(Some(older)),
-            Seat::Lost { .. } | Seat::Gone { .. } => Ok(None),
+        (device.number, device.since) = (number, now);
+        match std::mem::replace(&mut device.state, DeviceState::Connected(handle)) {
+            DeviceState::Connected(replaced) => Ok(Some(replaced)),
+            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => Ok(None),
         }
     }
 
-    /// A device reports a status to the Applications it names, else to those that may see it.
+    /// Sets the status of a device, for the Applications in `only` or for all that may see it.
     ///
     /// # Errors
     ///
-    /// [`StaleConnection`] where the seat belongs to another connection.
+    /// [`StaleConnection`].
     pub fn report(
         &mut self,
-        seat: (&DeviceName, u64),
+        id: ConnectionId<'_>,
         view: View,
         only: Option<Vec<AppId>>,
-        out: &mut Vec<ViewChange>,
+        changes: &mut Vec<ViewChange>,
     ) -> Result<(), StaleConnection> {
-        self.spoken += 1;
-        let report = Report { view, order: self.spoken };
-        let only = only.map(|apps| self.granted_among(apps));
-        self.seated(seat)?.report(report, only);
-        self.publish(out);
+        self.last_order += 1;
+        let report = Report { view, order: self.last_order };
+        let only = only.map(|apps| self.retain_granted(apps));
+        self.connected_device(id)?.report(report, only);
+        self.update_views(changes);
         Ok(())
     }
 
-    /// From now on only these Applications see the device.
+    /// Lets only these Applications see the device from now on.
     ///
     /// # Errors
     ///
-    /// [`StaleConnection`] where the seat belongs to another connection.
-    pub fn show_only_to(
+    /// [`StaleConnection`].
+    pub fn set_visibility(
         &mut self,
-        seat: (&DeviceName, u64),
+        id: ConnectionId<'_>,
         apps: Vec<AppId>,
-        out: &mut Vec<ViewChange>,
+        changes: &mut Vec<ViewChange>,
     ) -> Result<(), StaleConnection> {
-        self.spoken += 1;
-        let (apps, order) = (self.granted_among(apps), self.spoken);
-        self.seated(seat)?.show_only_to(apps, order);
-        self.publish(out);
+        self.last_order += 1;
+        let (apps, order) = (self.retain_granted(apps), self.last_order);
+        self.connected_device(id)?.set_visibility(apps, order);
+        self.update_views(changes);
         Ok(())
     }
 
-    /// A connection ended.
+    /// Removes a connection.
     ///
     /// # Errors
     ///
-    /// [`StaleConnection`] where the seat belongs to another connection; nothing is changed then.
-    pub fn leave(
+    /// [`StaleConnection`]: nothing is changed.
+    pub fn disconnect(
         &mut self,
-        seat: (&DeviceName, u64),
-        ending: Disconnect,
-        out: &mut Vec<ViewChange>,
+        id: ConnectionId<'_>,
+        how: Disconnect,
+        changes: &mut Vec<ViewChange>,
     ) -> Result<(), StaleConnection> {
-        let device = self.seated(seat)?;
-        match ending {
-            Disconnect::Clean => self.devices.retain(|d| d.name != *seat.0),
-            Disconnect::Lost { until } => device.seat = Seat::Lost { until },
+        let device = self.connected_device(id)?;
+        match how {
+            Disconnect::Clean => self.devices.retain(|d| d.name != *id.device),
+            Disconnect::Lost { until } => device.state = DeviceState::InGrace { until },
         }
-        self.forget_surplus();
-        self.publish(out);
+        self.remove_surplus();
+        self.update_views(changes);
         Ok(())
     }
 
-    /// The user ends a device; the handle is that of its connection, where it has one. `None` where there is no such device.
-    pub fn end(&mut self, name: &DeviceName, out: &mut Vec<ViewChange>) -> Option<Option<H>> {
-        let place = self.devices.iter().position(|d| d.name == *name && d.is_present())?;
-        let device = self.devices.swap_remove(place);
-        self.publish(out);
-        match device.seat {
-            Seat::Connected(handle) => Some(Some(handle)),
-            Seat::Lost { .. } | Seat::Gone { .. } => Some(None),
+    /// Ends a device for the user. Returns `None` if there is no such device, otherwise the handle
+    /// of its connection if one is open.
+    pub fn end_device(
+        &mut self,
+        name: &DeviceName,
+        changes: &mut Vec<ViewChange>,
+    ) -> Option<Option<H>> {
+        let index = self.devices.iter().position(|d| d.name == *name && d.is_present())?;
+        let device = self.devices.swap_remove(index);
+        self.update_views(changes);
+        match device.state {
+            DeviceState::Connected(handle) => Some(Some(handle)),
+            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => Some(None),
         }
     }
 
-    /// Takes the grants as they are at a revision; an older set than the one held is ignored.
-    pub fn set_grants(&mut self, set: GrantSet, out: &mut Vec<ViewChange>) {
-        if self.revision.is_some_and(|held| held >= set.revision) {
+    /// Replaces the grants. A set that is not newer than the current one is ignored.
+    pub fn set_grants(&mut self, set: GrantSet, changes: &mut Vec<ViewChange>) {
+        if self.revision.is_some_and(|current| current >= set.revision) {
             return;
         }
         self.revision = Some(set.revision);
-        // Exactly as many: most users have one or two, and a growing list would make room for four.
+        // Most users have one or two grants, and a growing list would allocate space for four.
         let grants = Vec::with_capacity(set.grants.len());
         let mut before = std::mem::replace(&mut self.grants, grants);
         for grant in set.grants {
-            let known = before.iter().position(|g| g.grant.puid == grant.puid);
-            let shown = known.map(|place| before.swap_remove(place).shown).unwrap_or_default();
-            self.grants.push(Granted { grant, shown });
+            let known = before.iter().position(|known| known.grant.puid == grant.puid);
+            let view = known.map(|index| before.swap_remove(index).view).unwrap_or_default();
+            self.grants.push(GrantView { grant, view });
         }
         for device in &mut self.devices {
-            for gone in &before {
-                device.forget_app(gone.grant.app);
+            for ended in &before {
+                device.forget_app(ended.grant.app);
             }
         }
-        self.publish(out);
+        self.update_views(changes);
     }
 
-    /// Whether the grants were loaded.
-    pub fn knows_grants(&self) -> bool {
-        self.revision.is_some()
-    }
-
-    /// Ends grace times that are over, and gives the next deadline.
-    pub fn tick(&mut self, now: Steady, out: &mut Vec<ViewChange>) -> Option<Steady> {
+    /// Ends the grace times that are over. Returns the next deadline.
+    pub fn tick(&mut self, now: Steady, changes: &mut Vec<ViewChange>) -> Option<Steady> {
         for device in &mut self.devices {
             device.tick(now, VISIBILITY_KEPT);
         }
-        self.devices.retain(|d| !d.is_forgotten(now));
-        self.publish(out);
+        self.devices.retain(|d| !d.is_expired(now));
+        self.update_views(changes);
         self.devices.iter().filter_map(Device::deadline).min()
     }
 
-    /// Whether nothing is left that must be remembered.
+    /// Returns true if nothing of the user must be remembered.
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
     }
 
-    /// The handles of the connected devices.
-    pub fn connected(&self) -> impl Iterator<Item = &H> {
-        self.devices.iter().filter_map(|device| match &device.seat {
-            Seat::Connected(handle) => Some(handle),
-            Seat::Lost { .. } | Seat::Gone { .. } => None,
+    /// Returns the handles of the connected devices.
+    pub fn handles(&self) -> impl Iterator<Item = &H> {
+        self.devices.iter().filter_map(|device| match &device.state {
+            DeviceState::Connected(handle) => Some(handle),
+            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => None,
         })
     }
 
-    /// The devices that are connected or in their grace time.
+    /// Returns the devices that are connected or in their grace time.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.devices.iter().filter(|d| d.is_present()).map(Device::info).collect()
     }
 
-    fn seated(
+    /// Returns the grants under which the user is not offline.
+    pub fn visible_grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(|g| g.view.status != Status::Offline).map(|g| &g.grant)
+    }
+
+    fn connected_device(
         &mut self,
-        (name, generation): (&DeviceName, u64),
+        id: ConnectionId<'_>,
     ) -> Result<&mut Device<H>, StaleConnection> {
         self.devices
             .iter_mut()
-            .find(|d| d.name == *name && d.generation == generation && d.is_connected())
+            .find(|d| d.name == *id.device && d.number == id.number && d.is_connected())
             .ok_or(StaleConnection)
     }
 
-    fn granted_among(&self, apps: Vec<AppId>) -> Vec<AppId> {
-        let granted = |app: &AppId| self.grants.iter().any(|g| g.grant.app == *app);
-        apps.into_iter().filter(granted).collect()
+    fn retain_granted(&self, mut apps: Vec<AppId>) -> Vec<AppId> {
+        apps.retain(|app| self.grants.iter().any(|known| known.grant.app == *app));
+        apps
     }
 
-    fn publish(&mut self, out: &mut Vec<ViewChange>) {
+    fn update_views(&mut self, changes: &mut Vec<ViewChange>) {
         for granted in &mut self.grants {
-            let view = merged(&self.devices, &granted.grant);
-            if *view != granted.shown {
-                granted.shown = view.clone();
+            let view = merged_view(&self.devices, &granted.grant);
+            if *view != granted.view {
+                granted.view = view.clone();
                 let Grant { app, puid, .. } = granted.grant;
-                out.push(ViewChange { app, puid, view: view.clone() });
+                changes.push(ViewChange { app, puid, view: view.clone() });
             }
         }
     }
 
-    fn forget_surplus(&mut self) {
-        let absent = self.devices.iter().filter(|d| !d.is_connected()).count();
-        for _ in REMEMBERED..absent {
-            if let Some(place) = self.devices.iter().position(|d| !d.is_connected()) {
-                self.devices.remove(place);
+    fn remove_surplus(&mut self) {
+        let not_connected = self.devices.iter().filter(|d| !d.is_connected()).count();
+        for _ in MAX_REMEMBERED..not_connected {
+            if let Some(index) = self.devices.iter().position(|d| !d.is_connected()) {
+                self.devices.remove(index);
             }
         }
     }
 }
 
-/// The best of what the devices show; among equals the one that spoke last.
-fn merged<'a, H>(devices: &'a [Device<H>], grant: &Grant) -> &'a View {
-    static HIDDEN: View = View { status: Status::Offline, text: None };
+/// Returns the best of what the devices show. Among equals the last report counts.
+fn merged_view<'a, H>(devices: &'a [Device<H>], grant: &Grant) -> &'a View {
+    static OFFLINE: View = View { status: Status::Offline, text: None };
     if grant.paused {
-        return &HIDDEN;
+        return &OFFLINE;
     }
     devices
         .iter()
-        .filter_map(|device| device.shown_to(grant.app))
+        .filter_map(|device| device.report_for(grant.app))
         .max_by_key(|report| (report.view.status, report.order))
-        .map_or(&HIDDEN, |report| &report.view)
+        .map_or(&OFFLINE, |report| &report.view)
 }
 
 #[cfg(test)]

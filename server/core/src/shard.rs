@@ -1,4 +1,4 @@
-//! Some of the users, with the deadlines of their devices.
+//! A part of the users, with the deadlines of their devices.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,7 +8,7 @@ use crate::clock::Steady;
 use crate::model::UserId;
 use crate::roster::{Roster, ViewChange};
 
-/// Some of the users.
+/// The rosters of a part of the users. `H` is the handle of a connection.
 pub struct Shard<H> {
     users: HashMap<UserId, Roster<H>>,
     deadlines: BinaryHeap<Reverse<(Steady, UserId)>>,
@@ -21,55 +21,56 @@ impl<H> Default for Shard<H> {
 }
 
 impl<H> Shard<H> {
-    /// A user of whom a device is or was just here.
-    pub fn find(&mut self, user: UserId) -> Option<&mut Roster<H>> {
+    /// Returns the roster of a user with a device that is connected or remembered.
+    pub fn get_mut(&mut self, user: UserId) -> Option<&mut Roster<H>> {
         self.users.get_mut(&user)
     }
 
-    /// A user of whom a device comes.
-    pub fn enter(&mut self, user: UserId) -> &mut Roster<H> {
+    /// Returns the roster of a user, and creates it if there is none.
+    pub fn get_or_create(&mut self, user: UserId) -> &mut Roster<H> {
         self.users.entry(user).or_default()
     }
 
-    /// Looks at a user again at that time.
-    pub fn look_again(&mut self, user: UserId, at: Steady) {
+    /// Schedules a tick of a user's roster.
+    pub fn schedule(&mut self, user: UserId, at: Steady) {
         self.deadlines.push(Reverse((at, user)));
     }
 
-    /// Forgets a user of whom nothing must be remembered.
-    pub fn tidy(&mut self, user: UserId) {
+    /// Removes the roster of a user if it is empty.
+    pub fn remove_if_empty(&mut self, user: UserId) {
         if self.users.get(&user).is_some_and(Roster::is_empty) {
             self.users.remove(&user);
         }
     }
 
-    /// Ends the grace times that are over. Returns how late each of those was that changed what an Application sees.
-    pub fn tick(&mut self, now: Steady, out: &mut Vec<ViewChange>) -> Vec<Duration> {
-        let mut late = Vec::new();
+    /// Ends the grace times that are over. Returns how late each of those was that changed what an
+    /// Application sees.
+    pub fn tick(&mut self, now: Steady, changes: &mut Vec<ViewChange>) -> Vec<Duration> {
+        let mut delays = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {
             if at > now {
                 break;
             }
             self.deadlines.pop();
             let Some(roster) = self.users.get_mut(&user) else { continue };
-            let told = out.len();
-            if let Some(next) = roster.tick(now, out) {
+            let changes_before = changes.len();
+            if let Some(next) = roster.tick(now, changes) {
                 self.deadlines.push(Reverse((next, user)));
             }
-            if out.len() > told {
-                late.push(now - at);
+            if changes.len() > changes_before {
+                delays.push(now - at);
             }
-            self.tidy(user);
+            self.remove_if_empty(user);
         }
-        late
+        delays
     }
 
-    /// How many device connections are open.
+    /// Returns the number of open device connections.
     pub fn connections(&self) -> usize {
-        self.users.values().map(|roster| roster.connected().count()).sum()
+        self.users.values().map(|roster| roster.handles().count()).sum()
     }
 
-    /// All users of whom a device is or was just here.
+    /// Returns the rosters of all users with a device that is connected or remembered.
     pub fn rosters(&self) -> impl Iterator<Item = &Roster<H>> {
         self.users.values()
     }
@@ -80,25 +81,25 @@ mod tests {
     use presence_protocol::{DeviceName, UnixMillis};
 
     use super::*;
-    use crate::roster::{Disconnect, NewConnection};
+    use crate::roster::{ConnectionId, ConnectionNumber, Disconnect, NewConnection};
 
-    fn at(seconds: u64) -> Steady {
-        Steady::from_start(Duration::from_secs(seconds))
+    fn after(secs: u64) -> Steady {
+        Steady::from_start(Duration::from_secs(secs))
     }
 
     #[test]
-    fn a_user_whose_last_device_is_out_of_grace_is_forgotten() {
+    fn the_roster_of_a_user_is_removed_when_the_grace_time_of_the_last_device_is_over() {
         let (mut shard, user) = (Shard::<()>::default(), UserId(1));
-        let name = DeviceName::default();
-        let arrival =
-            NewConnection { name: &name, handle: (), generation: 1, now: UnixMillis::default() };
-        shard.enter(user).arrive(arrival, 20).unwrap();
-        let roster = shard.find(user).unwrap();
-        roster.leave((&name, 1), Disconnect::Lost { until: at(5) }, &mut vec![]).unwrap();
-        shard.look_again(user, at(5));
-        shard.tick(at(4), &mut vec![]);
-        assert!(shard.find(user).is_some());
-        shard.tick(at(5), &mut vec![]);
-        assert!(shard.find(user).is_none());
+        let (device, number) = (DeviceName::default(), ConnectionNumber(1));
+        let id = ConnectionId { device: &device, number };
+        let new = NewConnection { id, handle: (), now: UnixMillis::new(0) };
+        shard.get_or_create(user).connect(new, 20).unwrap();
+        let roster = shard.get_mut(user).unwrap();
+        roster.disconnect(id, Disconnect::Lost { until: after(5) }, &mut vec![]).unwrap();
+        shard.schedule(user, after(5));
+        shard.tick(after(4), &mut vec![]);
+        assert!(shard.get_mut(user).is_some());
+        shard.tick(after(5), &mut vec![]);
+        assert!(shard.get_mut(user).is_none());
     }
 }

@@ -1,256 +1,307 @@
-//! One Application's stream: what it was told of whom, in order, and the log from which readers are served.
+//! The stream of one Application: the latest update of each user, and a log of updates and receipts
+//! from which readers are served.
 //!
-//! The stream is the one place that assigns versions and cursors, and makes snapshots from its own table, so all agree.
+//! The stream alone assigns versions and cursors, makes snapshots from its own table, and decides
+//! when the Application may get a receipt.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use presence_protocol::app::{Receipt, ReceiptState};
+use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
 
-use crate::roster::View;
+use crate::view::View;
 
-/// How much of the past a stream keeps for those who resume.
+/// The part of the past that a stream keeps for readers that resume.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// The most entries.
+    /// The maximum number of log entries.
     pub entries: usize,
-    /// The maximum age of an entry.
+    /// The maximum age of a log entry.
     pub age: Duration,
 }
 
-/// Versions are the start of the epoch in seconds times 2^20, plus a counter, so that they grow over restarts too.
+/// A version is the start of the epoch in seconds times 2^20, plus a counter, so that versions
+/// grow over restarts too.
 const COUNTER_BITS: u32 = 20;
-/// Receipts withheld for one user; more than a queue holds cannot be waiting.
-const HELD: usize = presence_protocol::limits::QUEUE_ITEMS;
 
 struct Row {
-    /// What the Application was last told.
-    told: PresenceUpdate,
-    /// What it would be told if it were active.
-    truth: View,
+    /// The latest update that the Application got.
+    published: PresenceUpdate,
+    /// The user's view, which the Application gets only while it is active.
+    current: View,
 }
 
-pub(crate) enum Said {
+/// The notifications of one user that a device has taken, but whose receipts the Application has
+/// not got. They are rows of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TakenRows {
+    /// The Application does not see the user.
+    Waiting,
+    /// The Application saw the user, so a release was requested.
+    Queued,
+}
+
+pub(crate) enum LogItem {
     Update {
-        now: PresenceUpdate,
-        /// What was told before.
-        before: View,
+        update: PresenceUpdate,
+        /// The view before the update.
+        previous: View,
     },
     Receipt(Receipt),
 }
 
-impl Said {
-    /// An update that is one, also to who has heard all before it.
-    pub(crate) fn change(&self) -> Option<&PresenceUpdate> {
+impl LogItem {
+    /// Returns the update if it differs from the one before it.
+    pub(crate) fn changed_update(&self) -> Option<&PresenceUpdate> {
         match self {
-            Self::Update { now, before } => (now.revoked || *before != of(now)).then_some(now),
+            Self::Update { update, previous } => {
+                (update.revoked || *previous != view_of(update)).then_some(update)
+            }
             Self::Receipt(_) => None,
         }
     }
 }
 
-struct Entry {
+struct LogEntry {
     at: UnixMillis,
-    said: Said,
+    item: LogItem,
 }
 
-/// One Application's stream.
+/// The result of [`Stream::publish`].
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Whether there is something new to read.
+    pub changed: bool,
+    /// Whether the user's taken notifications are to be released now.
+    pub release_due: bool,
+}
+
+/// The stream of one Application.
 pub struct Stream {
     id: u64,
-    base: u64,
+    base_version: u64,
     active: bool,
     head: u64,
     table: BTreeMap<Puid, Row>,
-    log: VecDeque<Entry>,
-    kept: Retention,
-    held: HashMap<Puid, Vec<Receipt>>,
+    log: VecDeque<LogEntry>,
+    retention: Retention,
+    /// The users with taken notifications, at most one entry for each grant.
+    taken: HashMap<Puid, TakenRows>,
 }
 
 impl Stream {
-    /// An empty stream. `id` is random, so that cursors of other streams and epochs are known as foreign; `epoch` is in seconds.
-    pub fn new(id: u64, epoch: u64, active: bool, kept: Retention) -> Self {
+    /// Creates an empty stream. `id` is random, so that cursors of other streams and epochs are
+    /// recognised as foreign. `epoch` is in seconds since 1970.
+    pub fn new(id: u64, epoch: u64, active: bool, retention: Retention) -> Self {
         Self {
             id,
-            base: epoch << COUNTER_BITS,
+            base_version: epoch << COUNTER_BITS,
             active,
             head: 0,
             table: BTreeMap::new(),
             log: VecDeque::new(),
-            kept,
-            held: HashMap::new(),
+            retention,
+            taken: HashMap::new(),
         }
     }
 
-    /// Whether the Application is active.
+    /// Returns true if the Application is active.
     pub fn is_active(&self) -> bool {
         self.active
     }
 
-    /// The place of the newest entry.
+    /// The position of the newest log entry.
     pub fn head(&self) -> u64 {
         self.head
     }
 
-    /// The oldest place from which everything since is still known.
+    /// The oldest position from which all later entries are still in the log.
     pub fn floor(&self) -> u64 {
         self.head - self.log.len() as u64
     }
 
-    /// How many entries are kept.
-    pub fn kept(&self) -> usize {
+    /// The number of entries in the log.
+    pub fn log_len(&self) -> usize {
         self.log.len()
     }
 
-    /// The user is shown like this from now on. True where there is something new to read.
-    #[must_use]
-    pub fn tell(&mut self, puid: Puid, view: View, now: UnixMillis) -> bool {
-        let base = self.base;
-        let row = self
-            .table
-            .entry(puid)
-            .or_insert_with(|| Row { told: unknown(puid, base), truth: View::default() });
-        row.truth = view;
-        if !self.active || row.told.status == row.truth.status && row.told.message == row.truth.text
-        {
-            return false;
+    /// Sets the view of a user, and appends an update if the Application sees a change.
+    pub fn publish(&mut self, puid: Puid, view: View, now: UnixMillis) -> Published {
+        let (base, version) = (self.base_version, self.next_version());
+        let row = self.table.entry(puid).or_insert_with(|| Row {
+            published: initial_update(puid, base),
+            current: View::default(),
+        });
+        row.current = view;
+        let published = (&row.published.status, &row.published.message);
+        if !self.active || published == (&row.current.status, &row.current.text) {
+            return Published { changed: false, release_due: false };
         }
-        let view = row.truth.clone();
-        let told = presence(puid, view, (base + self.head + 1, now));
-        let before = std::mem::replace(&mut row.told, told.clone());
-        self.say(told, &before, now);
-        true
+        let update = next_update(puid, row.current.clone(), version, now);
+        let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
+        self.append(now, LogItem::Update { update, previous });
+        Published { changed: true, release_due: self.queue_release(puid) }
     }
 
-    /// The user revoked the grant: the PUID is dead.
+    /// Ends a grant: the PUID is never used again. The store has deleted the user's notifications.
     pub fn revoke(&mut self, puid: Puid, now: UnixMillis) {
-        let before = self.table.remove(&puid).map(|row| of(&row.told)).unwrap_or_default();
-        for receipt in self.held.remove(&puid).unwrap_or_default() {
-            self.push(now, Said::Receipt(Receipt { state: ReceiptState::Revoked, ..receipt }));
-        }
-        let version = self.base + self.head + 1;
-        let told =
-            PresenceUpdate { revoked: true, ..presence(puid, View::default(), (version, now)) };
-        self.push(now, Said::Update { now: told, before });
+        self.taken.remove(&puid);
+        let row = self.table.remove(&puid);
+        let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
+        let update = next_update(puid, View::default(), self.next_version(), now);
+        let update = PresenceUpdate { revoked: true, ..update };
+        self.append(now, LogItem::Update { update, previous });
     }
 
-    /// Starts or stops the stream. Stopped, everybody is offline; started again, everybody is what they are.
-    pub fn set_active(&mut self, active: bool, now: UnixMillis) {
+    /// Activates or deactivates the Application. While it is inactive, it sees every user as
+    /// offline. Returns the users whose taken notifications are to be released now.
+    #[must_use]
+    pub fn set_active(&mut self, active: bool, now: UnixMillis) -> Vec<Puid> {
         if self.active == active {
-            return;
+            return Vec::new();
         }
         self.active = active;
-        let wanted = |row: &Row| if active { row.truth.clone() } else { View::default() };
-        let changed: Vec<(Puid, View)> = self
+        let visible_view = |row: &Row| if active { row.current.clone() } else { View::default() };
+        let changes: Vec<(Puid, View)> = self
             .table
             .iter()
-            .map(|(puid, row)| (*puid, wanted(row)))
-            .filter(|(puid, view)| of(&self.get(*puid)) != *view)
+            .map(|(puid, row)| (*puid, view_of(&row.published), visible_view(row)))
+            .filter(|(_, published, view)| published != view)
+            .map(|(puid, _, view)| (puid, view))
             .collect();
-        for (puid, view) in changed {
-            self.change(puid, view, now);
-        }
-    }
-
-    /// The last word on a notification. Held back while the Application sees the user offline, since it must not show who hides.
-    /// True where there is something new to read.
-    #[must_use]
-    pub fn receipt(&mut self, receipt: Receipt, now: UnixMillis) -> bool {
-        let tells_of_a_device = match receipt.state {
-            ReceiptState::Delivered | ReceiptState::Acked => true,
-            ReceiptState::Expired | ReceiptState::Dropped | ReceiptState::Revoked => false,
-        };
-        if tells_of_a_device && !self.shows(receipt.uid) {
-            let held = self.held.entry(receipt.uid).or_default();
-            if held.len() == HELD {
-                held.remove(0);
+        let mut due = Vec::new();
+        for (puid, view) in changes {
+            self.append_update(puid, view, now);
+            if self.queue_release(puid) {
+                due.push(puid);
             }
-            held.push(receipt);
-            return false;
         }
-        self.push(now, Said::Receipt(receipt));
-        true
+        due
     }
 
-    /// Whether the Application sees this user as anything but offline.
-    pub fn shows(&self, puid: Puid) -> bool {
-        self.table.get(&puid).is_some_and(|row| row.told.status != Status::Offline)
+    /// Appends the final state of a notification.
+    pub fn append_receipt(&mut self, receipt: Receipt, now: UnixMillis) {
+        self.append(now, LogItem::Receipt(receipt));
     }
 
-    /// What the Application was last told of a user.
-    pub fn get(&self, puid: Puid) -> PresenceUpdate {
-        self.table.get(&puid).map_or_else(|| unknown(puid, self.base), |row| row.told.clone())
+    /// Notes that the store holds taken notifications of a user. Returns true if they are to be
+    /// released now.
+    #[must_use]
+    pub fn note_taken(&mut self, puid: Puid) -> bool {
+        self.taken.entry(puid).or_insert(TakenRows::Waiting);
+        self.queue_release(puid)
     }
 
-    /// Users who are not offline, after one of them in the order of PUIDs.
-    pub fn present_after(&self, after: Option<Puid>) -> impl Iterator<Item = &PresenceUpdate> {
+    /// Starts a release that was requested. Returns false if the Application does not see the
+    /// user any more: then the notifications stay in the store until it does.
+    #[must_use]
+    pub fn start_release(&mut self, puid: Puid) -> bool {
+        let visible = self.is_visible(puid);
+        match self.taken.get_mut(&puid) {
+            Some(TakenRows::Queued) if visible => self.taken.remove(&puid).is_some(),
+            Some(rows) => {
+                *rows = TakenRows::Waiting;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Returns true if the Application sees this user as anything but offline.
+    pub fn is_visible(&self, puid: Puid) -> bool {
+        self.table.get(&puid).is_some_and(|row| row.published.status != Status::Offline)
+    }
+
+    /// Returns the latest update of a user.
+    pub fn latest(&self, puid: Puid) -> PresenceUpdate {
+        let row = self.table.get(&puid);
+        row.map_or_else(|| initial_update(puid, self.base_version), |row| row.published.clone())
+    }
+
+    /// Returns the users who are not offline, in the order of PUIDs, after one of them.
+    pub fn visible_after(&self, after: Option<Puid>) -> impl Iterator<Item = &PresenceUpdate> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.table
             .range((from, Bound::Unbounded))
-            .map(|(_, row)| &row.told)
-            .filter(|told| told.status != Status::Offline)
+            .map(|(_, row)| &row.published)
+            .filter(|update| update.status != Status::Offline)
     }
 
-    /// Forgets what is older than what is kept.
+    /// Removes log entries that are too old.
     pub fn prune(&mut self, now: UnixMillis) {
-        let oldest = now - self.kept.age;
+        let oldest = now - self.retention.age;
         while self.log.front().is_some_and(|entry| entry.at < oldest) {
             self.log.pop_front();
         }
     }
 
-    /// The text of a place, for one who wants to resume there.
-    pub fn cursor(&self, place: u64) -> String {
-        format!("{:016x}{place:x}", self.id)
+    /// Returns the cursor of a position, with which a reader can resume there.
+    pub fn cursor(&self, position: u64) -> String {
+        format!("{:016x}{position:x}", self.id)
     }
 
-    /// The place of a cursor, if everything since is still known.
-    pub fn place(&self, cursor: &str) -> Option<u64> {
-        let (id, place) = cursor.split_at_checked(16)?;
-        let place = u64::from_str_radix(place, 16).ok()?;
-        let ours = u64::from_str_radix(id, 16).is_ok_and(|id| id == self.id);
-        (ours && (self.floor()..=self.head).contains(&place)).then_some(place)
+    /// Returns the position of a cursor if all later entries are still in the log.
+    pub fn position(&self, cursor: &str) -> Option<u64> {
+        let (id, position) = cursor.split_at_checked(16)?;
+        let position = u64::from_str_radix(position, 16).ok()?;
+        let is_own = u64::from_str_radix(id, 16).is_ok_and(|id| id == self.id);
+        (is_own && (self.floor()..=self.head).contains(&position)).then_some(position)
     }
 
-    /// What was said after a place, with places.
-    pub(crate) fn since(&self, place: u64) -> impl Iterator<Item = (u64, &Said)> {
-        let skip = usize::try_from(place.saturating_sub(self.floor())).unwrap_or(usize::MAX);
-        (place + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.said))
+    /// Returns the entries after a position, each with its own position.
+    pub(crate) fn entries_after(&self, position: u64) -> impl Iterator<Item = (u64, &LogItem)> {
+        let skip = usize::try_from(position.saturating_sub(self.floor())).unwrap_or(usize::MAX);
+        (position + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.item))
     }
 
-    fn change(&mut self, puid: Puid, view: View, now: UnixMillis) {
-        let told = presence(puid, view, (self.base + self.head + 1, now));
-        let Some(row) = self.table.get_mut(&puid) else { return };
-        let before = std::mem::replace(&mut row.told, told.clone());
-        self.say(told, &before, now);
-    }
-
-    /// What was told goes into the log; who is seen again has the receipts that were held back.
-    fn say(&mut self, told: PresenceUpdate, before: &PresenceUpdate, now: UnixMillis) {
-        let (puid, seen) = (told.uid, told.status != Status::Offline);
-        self.push(now, Said::Update { now: told, before: of(before) });
-        if seen
-            && !self.held.is_empty()
-            && let Some(receipts) = self.held.remove(&puid)
-        {
-            for receipt in receipts {
-                self.push(now, Said::Receipt(receipt));
-            }
+    /// Marks the taken notifications of a visible user as queued. Returns true if they were not.
+    fn queue_release(&mut self, puid: Puid) -> bool {
+        if self.taken.is_empty() || !self.is_visible(puid) {
+            return false;
+        }
+        match self.taken.get_mut(&puid) {
+            Some(rows) => std::mem::replace(rows, TakenRows::Queued) == TakenRows::Waiting,
+            None => false,
         }
     }
 
-    fn push(&mut self, at: UnixMillis, said: Said) {
+    fn append_update(&mut self, puid: Puid, view: View, now: UnixMillis) {
+        let update = next_update(puid, view, self.next_version(), now);
+        let Some(row) = self.table.get_mut(&puid) else { return };
+        let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
+        self.append(now, LogItem::Update { update, previous });
+    }
+
+    fn next_version(&self) -> u64 {
+        self.base_version + self.head + 1
+    }
+
+    fn append(&mut self, at: UnixMillis, item: LogItem) {
         self.head += 1;
-        self.log.push_back(Entry { at, said });
-        if self.log.len() > self.kept.entries {
+        self.log.push_back(LogEntry { at, item });
+        if self.log.len() > self.retention.entries {
             self.log.pop_front();
         }
     }
 }
 
+/// The update of a user without one in this epoch: offline since its start.
+fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
+    PresenceUpdate {
+        uid: puid,
+        status: Status::Offline,
+        version: base_version,
+        since: UnixMillis::from_secs(base_version >> COUNTER_BITS),
+        message: None,
+        revoked: false,
+    }
+}
+
 /// Applications get whole seconds, since finer times would let two of them link their PUIDs.
-fn presence(puid: Puid, view: View, (version, now): (u64, UnixMillis)) -> PresenceUpdate {
+fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,
         status: view.status,
@@ -261,113 +312,13 @@ fn presence(puid: Puid, view: View, (version, now): (u64, UnixMillis)) -> Presen
     }
 }
 
-/// Of whom nothing was told in this epoch: offline since it began.
-fn unknown(puid: Puid, base: u64) -> PresenceUpdate {
-    PresenceUpdate {
-        uid: puid,
-        status: Status::Offline,
-        version: base,
-        since: UnixMillis::from_secs(base >> COUNTER_BITS),
-        message: None,
-        revoked: false,
-    }
+fn into_view(update: PresenceUpdate) -> View {
+    View { status: update.status, text: update.message }
 }
 
-pub(crate) fn of(told: &PresenceUpdate) -> View {
-    View { status: told.status, text: told.message.clone() }
+pub(crate) fn view_of(update: &PresenceUpdate) -> View {
+    View { status: update.status, text: update.message.clone() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const UID: Puid = Puid::from_bits(7);
-    const KEPT: Retention = Retention { entries: 10, age: Duration::from_hours(1) };
-
-    fn at(millis: u64) -> UnixMillis {
-        UnixMillis::new(millis)
-    }
-
-    fn online() -> View {
-        View::new(Status::Online, None)
-    }
-
-    #[test]
-    fn versions_grow_over_restarts() {
-        let mut first = Stream::new(1, 1_000, true, KEPT);
-        for n in 0..100 {
-            let view = if n % 2 == 0 { online() } else { View::default() };
-            assert!(first.tell(UID, view, at(0)));
-        }
-        let mut second = Stream::new(2, 1_001, true, KEPT);
-        assert!(second.get(UID).version > first.get(UID).version);
-        assert!(second.tell(UID, online(), at(0)));
-        assert!(second.get(UID).version > first.get(UID).version);
-    }
-
-    #[test]
-    fn since_is_in_whole_seconds() {
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), at(1_234_567)));
-        assert_eq!(stream.get(UID).since, at(1_234_000));
-    }
-
-    #[test]
-    fn only_a_change_is_said() {
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(!stream.tell(UID, View::default(), at(0)));
-        assert!(stream.tell(UID, online(), at(0)));
-        assert!(!stream.tell(UID, online(), at(1)));
-        assert_eq!(stream.head(), 1);
-    }
-
-    #[test]
-    fn a_stopped_stream_says_one_offline_then_nothing_and_the_truth_when_started() {
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), at(0)));
-        stream.set_active(false, at(5));
-        assert_eq!((stream.head(), stream.shows(UID)), (2, false));
-        assert!(!stream.tell(UID, View::new(Status::Unavailable, None), at(6)));
-        stream.set_active(true, at(7));
-        assert_eq!((stream.head(), stream.get(UID).status), (3, Status::Unavailable));
-    }
-
-    #[test]
-    fn cursors_of_other_streams_of_lost_places_and_nonsense_are_foreign() {
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        for n in 0..12 {
-            let view = if n % 2 == 0 { online() } else { View::default() };
-            assert!(stream.tell(UID, view, at(0)));
-        }
-        assert_eq!(stream.place(&stream.cursor(12)), Some(12));
-        assert_eq!(stream.place(&stream.cursor(2)), Some(2));
-        assert_eq!(stream.place(&stream.cursor(1)), None);
-        assert_eq!(stream.place(&stream.cursor(13)), None);
-        assert_eq!(stream.place(&Stream::new(2, 1_000, true, KEPT).cursor(0)), None);
-        for nonsense in ["", "é", "0000000000000001", "0000000000000001-1", "zzzzzzzzzzzzzzzzz1"] {
-            assert_eq!(stream.place(nonsense), None, "{nonsense}");
-        }
-    }
-
-    #[test]
-    fn what_is_older_than_an_hour_is_not_kept() {
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        assert!(stream.tell(UID, online(), at(0)));
-        stream.prune(at(3_600_000));
-        assert_eq!(stream.floor(), 0);
-        stream.prune(at(3_600_001));
-        assert_eq!(stream.floor(), 1);
-    }
-
-    #[test]
-    fn a_receipt_that_tells_of_a_device_waits_until_the_user_is_seen() {
-        let id = presence_protocol::NotificationId::from_bits(1);
-        let mut stream = Stream::new(1, 1_000, true, KEPT);
-        let acked = Receipt { id, uid: UID, state: ReceiptState::Acked };
-        assert!(!stream.receipt(acked, at(0)));
-        assert_eq!(stream.head(), 0);
-        assert!(stream.receipt(Receipt { state: ReceiptState::Expired, ..acked }, at(0)));
-        assert!(stream.tell(UID, online(), at(0)));
-        assert_eq!(stream.head(), 3);
-    }
-}
+mod tests;

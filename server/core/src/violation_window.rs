@@ -1,30 +1,30 @@
-//! Who has ignored `slow_down` for too long.
+//! The limit on how often a client may ignore `slow_down`.
 
 use std::time::Duration;
 
 use crate::clock::Steady;
 
-/// Counts refusals in a window of time.
+/// Counts the violations of one connection within a window of time.
 #[derive(Debug, Default)]
 pub struct ViolationWindow {
     since: Steady,
-    refusals: u32,
+    violations: u32,
 }
 
 impl ViolationWindow {
-    /// Refusals in one window that end a connection.
-    pub const REFUSALS: u32 = 20;
+    /// The number of violations in one window at which the connection is closed.
+    pub const LIMIT: u32 = 20;
     /// The length of the window.
-    pub const WINDOW: Duration = Duration::from_secs(10);
+    pub const LENGTH: Duration = Duration::from_secs(10);
 
-    /// Counts one refusal; true where it was one too many.
+    /// Counts one violation. Returns true if the limit is reached.
     #[must_use]
-    pub fn is_over(&mut self, now: Steady) -> bool {
-        if now - self.since > Self::WINDOW {
-            *self = Self { since: now, refusals: 0 };
+    pub fn record(&mut self, now: Steady) -> bool {
+        if now - self.since > Self::LENGTH {
+            *self = Self { since: now, violations: 0 };
         }
-        self.refusals += 1;
-        self.refusals >= Self::REFUSALS
+        self.violations += 1;
+        self.violations >= Self::LIMIT
     }
 }
 
@@ -37,15 +37,15 @@ mod tests {
     }
 
     #[test]
-    fn the_twentieth_refusal_within_ten_seconds_is_one_too_many() {
-        let mut patience = ViolationWindow::default();
-        assert!((0..19).all(|n| !patience.is_over(at(1_000_000 + n))));
-        assert!(patience.is_over(at(1_009_999)));
+    fn the_limit_is_twenty_violations_within_ten_seconds() {
+        let mut window = ViolationWindow::default();
+        assert!((0..19).all(|n| !window.record(at(1_000_000 + n))));
+        assert!(window.record(at(1_009_999)));
     }
 
     #[test]
-    fn refusals_far_apart_are_forgiven() {
-        let mut patience = ViolationWindow::default();
-        assert!((1..100).all(|n| !patience.is_over(at(1_000_000 + n * 1_000))));
+    fn violations_in_different_windows_do_not_add_up() {
+        let mut window = ViolationWindow::default();
+        assert!((1..100).all(|n| !window.record(at(1_000_000 + n * 1_000))));
     }
 }

@@ -1,10 +1,13 @@
-//! BrowserID: backed-identity assertions, as the Persona and Mozilla-accounts clients of 2013 make them.
+//! BrowserID: backed-identity assertions, as the Persona and Mozilla-accounts clients of 2013 make
+//! them.
 //!
-//! `certificate~assertion`: the issuer certifies the user's key, the user's key signs the audience. The format of
-//! `login.persona.org` is read ("F0", with or without JWK keys) and no other. The checks are in one fixed order, cheap and offline
-//! first, so that a stranger reaches neither the network nor heavy arithmetic with something that could not pass anyway.
+//! `certificate~assertion`: the issuer certifies the user's key, the user's key signs the audience.
+//! The format of `login.persona.org` is read ("F0", with or without JWK keys) and no other. The
+//! checks are in one fixed order, cheap and offline first, so that a stranger reaches neither the
+//! network nor heavy arithmetic with something that could not pass anyway.
 //!
-//! Deliberately without certificate chains and without the formats that were never deployed. Keys come from a [`KeySource`].
+//! Deliberately without certificate chains and without the formats that were never deployed. Keys
+//! come from a [`KeySource`].
 
 mod workshop;
 
@@ -77,7 +80,8 @@ pub struct Proven {
 }
 
 impl BrowserId {
-    /// Accepts assertions made for one of `audiences`, by issuers whose keys are in `keys`, under `policy`.
+    /// Accepts assertions made for one of `audiences`, by issuers whose keys are in `keys`, under
+    /// `policy`.
     pub fn new(keys: Arc<dyn KeySource>, audiences: Vec<Audience>, policy: Policy) -> Self {
         Self { keys, audiences, policy, workshop: Workshop::new() }
     }
@@ -113,7 +117,8 @@ impl BrowserId {
         Ok(Proven { identity, idp_claims: certificate.claims, user_claims: assertion.claims })
     }
 
-    /// Audience, times, names, and whether the issuer is allowed at all. Returns the domain of the principal.
+    /// Audience, times, names, and whether the issuer is allowed at all. Returns the domain of the
+    /// principal.
     fn check_offline<'a>(&self, parts: &'a Parts, now: UnixMillis) -> Result<&'a str, Reason> {
         let Parts { certificate, assertion, .. } = parts;
         let audience =
@@ -146,7 +151,8 @@ impl BrowserId {
         Ok(if heavy { self.workshop.run(work).await? } else { work() }?)
     }
 
-    /// The user's signature, with the certified key. Behind the issuer's, since the key may be heavy work already.
+    /// The user's signature, with the certified key. Behind the issuer's, since the key may be
+    /// heavy work already.
     async fn check_asserted(&self, asserted: Signed, key: &Value) -> Result<(), IdentityError> {
         let (allowed, key) = (self.policy.user_algs.clone(), key.clone());
         let heavy = key::claims_dsa(&key);
@@ -157,7 +163,8 @@ impl BrowserId {
         Ok(if heavy { self.workshop.run(work).await? } else { work() }?)
     }
 
-    /// The principal, or the address behind it where the policy believes this issuer about such addresses.
+    /// The principal, or the address behind it where the policy believes this issuer about such
+    /// addresses.
     fn email(&self, certificate: &Certificate) -> Result<String, Reason> {
         let believed = self.policy.fxa_verified_email && self.policy.trusts(&certificate.issuer);
         match &certificate.verified_email {

@@ -1,8 +1,9 @@
 //! An issuer for development: anybody may be anybody `@dev.localhost`.
 //!
-//! It makes real assertions, checked by the same code as all others; only its keys come from memory instead of from its host.
-//! The host is under a reserved name, so its e-mails belong to nobody, and the keys die with the process. Whether to have such an
-//! issuer at all is the caller's decision: with it, `dev.localhost` is open to everybody who can reach its owner.
+//! It makes real assertions, checked by the same code as all others; only its keys come from memory
+//! instead of from its host. The host is under a reserved name, so its e-mails belong to nobody,
+//! and the keys die with the process. Whether to have such an issuer at all is the caller's
+//! decision: with it, `dev.localhost` is open to everybody who can reach its owner.
 
 use presence_core::UnixMillis;
 use std::time::Duration;
@@ -55,7 +56,8 @@ impl DevIssuer {
     /// How long an assertion lasts where nobody says otherwise.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
 
-    /// Makes the keys: one for the issuer, and one that all its users share. Takes some tenths of a second.
+    /// Makes the keys: one for the issuer, and one that all its users share. Takes some tenths of a
+    /// second.
     ///
     /// # Errors
     /// [`DevIssuerError::Crypto`].
@@ -69,7 +71,8 @@ impl DevIssuer {
         Ok(Self { issuer, user, user_key, published, keys })
     }
 
-    /// The support document of this issuer, for verifiers of others: this server itself asks nobody for it.
+    /// The support document of this issuer, for verifiers of others: this server itself asks nobody
+    /// for it.
     pub fn support_document(&self) -> &Value {
         &self.published
     }
@@ -79,7 +82,8 @@ impl DevIssuer {
         self.keys.clone()
     }
 
-    /// A new assertion that `email` is present at `audience`, from `now` on for `lifetime`. No two are the same.
+    /// A new assertion that `email` is present at `audience`, from `now` on for `lifetime`. No two
+    /// are the same.
     ///
     /// # Errors
     /// As [`DevIssuerError`] says.
@@ -129,7 +133,8 @@ fn new_key() -> Result<(RsaKeyPair, Value), DevIssuerError> {
     Ok((pair, public))
 }
 
-/// Reads an `RSAPublicKey` in DER: a sequence of two integers. For our own keys only, so it need not be strict.
+/// Reads an `RSAPublicKey` in DER: a sequence of two integers. For our own keys only, so it need
+/// not be strict.
 fn numbers(der: &[u8]) -> Option<(BigUint, BigUint)> {
     let (sequence, _) = element(der, 0x30)?;
     let (modulus, rest) = element(sequence, 0x02)?;

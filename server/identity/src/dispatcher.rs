@@ -1,6 +1,7 @@
 //! Looks at a slot and asks the verifier of its kind.
 //!
-//! One verifier per kind, chosen by shape alone (threat 22): a slot that one kind refuses is never offered to another.
+//! One verifier per kind, chosen by shape alone (threat 22): a slot that one kind refuses is never
+//! offered to another.
 
 use presence_core::UnixMillis;
 use std::net::IpAddr;

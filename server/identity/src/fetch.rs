@@ -1,7 +1,9 @@
-//! One request to an address that a stranger chose, without letting them reach into our network (threats 1 to 3).
+//! One request to an address that a stranger chose, without letting them reach into our network
+//! (threats 1 to 3).
 //!
-//! Each answer of the resolver is vetted as a whole and the connection goes to a vetted address, so a name cannot be good when it
-//! is checked and bad when it is used. Deliberately without redirects, cookies, proxies, decompression and connection reuse.
+//! Each answer of the resolver is vetted as a whole and the connection goes to a vetted address, so
+//! a name cannot be good when it is checked and bad when it is used. Deliberately without
+//! redirects, cookies, proxies, decompression and connection reuse.
 
 mod resolver;
 
@@ -28,7 +30,8 @@ const JSON: &str = "application/json";
 pub struct GuardOptions {
     /// Plain `http` is allowed too.
     pub allow_http: bool,
-    /// Development only: `localhost`, `127.0.0.1` and `[::1]` are allowed, by `http` too and on every port.
+    /// Development only: `localhost`, `127.0.0.1` and `[::1]` are allowed, by `http` too and on
+    /// every port.
     pub allow_loopback: bool,
     /// Every address and every port is allowed. Only for addresses that the operator chose.
     pub allow_internal: bool,
@@ -58,7 +61,8 @@ pub struct Fetched {
     pub status: u16,
     /// The media type with its parameters, as it was sent.
     pub content_type: Option<String>,
-    /// How long the answer may be kept, where it says so (`Cache-Control`); nothing where it may not be kept.
+    /// How long the answer may be kept, where it says so (`Cache-Control`); nothing where it may
+    /// not be kept.
     pub max_age: Option<Duration>,
     /// The whole body, as it was sent.
     pub body: Vec<u8>,
@@ -73,7 +77,8 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// Why there is no answer: enough for the owner of the address, too little to explore a network with.
+/// Why there is no answer: enough for the owner of the address, too little to explore a network
+/// with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The URL itself: scheme, port, user name or host.
@@ -181,7 +186,8 @@ impl GuardedClient {
         self.fetch(request.body(form)).await
     }
 
-    /// What can be told from the URL alone. Addresses in it are vetted here, since no resolver will see them.
+    /// What can be told from the URL alone. Addresses in it are vetted here, since no resolver will
+    /// see them.
     fn check(&self, url: &Url) -> Result<(), FetchError> {
         let host = url.host().ok_or(FetchError::NotAllowed)?;
         let port = url.port_or_known_default().ok_or(FetchError::NotAllowed)?;

@@ -1,6 +1,7 @@
 //! The seam: what a verifier is asked, and what it answers.
 //!
-//! Deliberately without any format: BrowserID and whatever comes after it answer with the same [`Identity`].
+//! Deliberately without any format: BrowserID and whatever comes after it answer with the same
+//! [`Identity`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,12 +17,13 @@ pub trait Verifier: Send + Sync {
     /// It does not compare a claimed e-mail and does not detect replays: both are the caller's.
     ///
     /// # Errors
-    /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and [`IdentityError::Busy`] if it
-    /// cannot be told now.
+    /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and
+    /// [`IdentityError::Busy`] if it cannot be told now.
     async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError>;
 
-    /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot names gives each client only
-    /// a share of that; one whose issuers are all configured need not know who asks.
+    /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot
+    /// names gives each client only a share of that; one whose issuers are all configured need not
+    /// know who asks.
     ///
     /// # Errors
     /// As [`Verifier::verify`].
@@ -46,11 +48,11 @@ pub struct Identity {
     pub email: String,
     /// When the proof ends: the earlier of the assertion's and the certificate's expiry.
     pub expires_at: UnixMillis,
-    /// SHA-256 of what was signed: the key for a cache of seen assertions, kept until `expires_at`. The text of the assertion
-    /// would not do, since one assertion has several spellings (rule 32).
+    /// SHA-256 of what was signed: the key for a cache of seen assertions, kept until `expires_at`.
+    /// The text of the assertion would not do, since one assertion has several spellings (rule 32).
     pub digest: [u8; 32],
-    /// `fxa-generation` where the issuer gives one, in milliseconds: grows when the password changes, so that a smaller value
-    /// than one seen before is to be refused (rule 31).
+    /// `fxa-generation` where the issuer gives one, in milliseconds: grows when the password
+    /// changes, so that a smaller value than one seen before is to be refused (rule 31).
     pub generation: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! Compact JWS, read so strictly that one token has one spelling.
 //!
-//! It only takes apart: no signature is checked and no claim is judged here. Shared by every format made of such tokens.
+//! It only takes apart: no signature is checked and no claim is judged here. Shared by every format
+//! made of such tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +20,8 @@ pub(crate) struct Jws {
     pub(crate) payload: Map<String, Value>,
 }
 
-/// What a key is asked about: the signed text, the signature, and the algorithm that the header names.
+/// What a key is asked about: the signed text, the signature, and the algorithm that the header
+/// names.
 pub(crate) struct Signed {
     /// `alg` of the header: to be compared with the key, never to choose by.
     pub(crate) alg: String,

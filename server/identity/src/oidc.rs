@@ -1,11 +1,14 @@
 //! OpenID Connect: ID tokens of configured issuers.
 //!
-//! An issuer is believed only if the operator named it, for the clients and the e-mail domains that the operator named. The token's
-//! own `iss` chooses among them and nothing in a token ever says where to fetch a key. The checks are in one fixed order, cheap and
-//! offline first, so that a stranger reaches neither the network nor a signature check with a token that could not pass anyway.
+//! An issuer is believed only if the operator named it, for the clients and the e-mail domains that
+//! the operator named. The token's own `iss` chooses among them and nothing in a token ever says
+//! where to fetch a key. The checks are in one fixed order, cheap and offline first, so that a
+//! stranger reaches neither the network nor a signature check with a token that could not pass
+//! anyway.
 //!
-//! [`Oidc`] verifies tokens that devices bring; [`CodeFlow`] gets one for a browser (authorization code with PKCE). Deliberately
-//! without symmetric algorithms, encrypted tokens, dynamic registration, implicit flow and userinfo.
+//! [`Oidc`] verifies tokens that devices bring; [`CodeFlow`] gets one for a browser (authorization
+//! code with PKCE). Deliberately without symmetric algorithms, encrypted tokens, dynamic
+//! registration, implicit flow and userinfo.
 
 mod code_flow;
 mod token_endpoint;
@@ -80,8 +83,9 @@ impl Oidc {
         Ok(Self { issuers })
     }
 
-    /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to wait for that. To be called every
-    /// some seconds; the names of the issuers that do not answer come back, and why they do not.
+    /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to
+    /// wait for that. To be called every some seconds; the names of the issuers that do not answer
+    /// come back, and why they do not.
     pub async fn tend(&self, now: UnixMillis) -> Vec<(&str, Trouble)> {
         let mut silent = Vec::new();
         for issuer in self.issuers.iter() {
@@ -92,7 +96,8 @@ impl Oidc {
         silent
     }
 
-    /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys can be used, or why none.
+    /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys
+    /// can be used, or why none.
     pub async fn check(&self, now: UnixMillis) -> Vec<(&str, Result<usize, Trouble>)> {
         let mut answers = Vec::new();
         for issuer in self.issuers.iter() {

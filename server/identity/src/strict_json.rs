@@ -1,14 +1,16 @@
 //! JSON objects in which every member name occurs once.
 //!
-//! Two readers of a document with a repeated name may see two documents; signed text must have one meaning. Numbers outside the
-//! standard, trailing text, invalid UTF-8 and lone surrogates are refused by `serde_json` itself.
+//! Two readers of a document with a repeated name may see two documents; signed text must have one
+//! meaning. Numbers outside the standard, trailing text, invalid UTF-8 and lone surrogates are
+//! refused by `serde_json` itself.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Parses `text` as one JSON object nested at most `depth` levels deep (`serde_json` stops at 127 whatever is asked).
+/// Parses `text` as one JSON object nested at most `depth` levels deep (`serde_json` stops at 127
+/// whatever is asked).
 pub(crate) fn object(text: &[u8], depth: usize) -> Option<Map<String, Value>> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth }.deserialize(&mut reader).ok()?;

@@ -1,13 +1,16 @@
-//! Hostile input for everything that reads what strangers send: assertions, support documents, keys, audiences.
+//! Hostile input for everything that reads what strangers send: assertions, support documents,
+//! keys, audiences.
 //!
-//! It starts from a corpus (the test vectors and the files in `fuzz/corpus`), and changes it by dice of a fixed seed, for a fixed
-//! number of rounds, so that it ends and fails the same way each time. For a longer search with other dice:
+//! It starts from a corpus (the test vectors and the files in `fuzz/corpus`), and changes it by
+//! dice of a fixed seed, for a fixed number of rounds, so that it ends and fails the same way each
+//! time. For a longer search with other dice:
 //!
 //! ```sh
 //! FUZZ_SEED=7 FUZZ_ROUNDS=1000000 cargo test --release -p presence-identity --test fuzz
 //! ```
 //!
-//! What must hold of every input: no panic, an answer in time, and nothing accepted that nobody signed.
+//! What must hold of every input: no panic, an answer in time, and nothing accepted that nobody
+//! signed.
 #![cfg(feature = "browserid-dsa")]
 #![expect(
     clippy::unwrap_used,

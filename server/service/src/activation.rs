@@ -35,6 +35,6 @@ impl ActivationLock {
 impl ActivationGuard<'_> {
     /// Activates or deactivates an Application in the hub.
     pub(crate) fn set_active(&self, app: AppId, active: bool) {
-        self.hub.switch(app, active);
+        self.hub.set_active(app, active);
     }
 }

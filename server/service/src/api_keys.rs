@@ -95,7 +95,7 @@ impl ApiKeys {
         if !self.store.delete_key(app.id, key).await.map_err(from_store)? {
             return Err(Errno::NotFound.into());
         }
-        if let Some(topic) = self.hub.room(app.id) {
+        if let Some(topic) = self.hub.find_topic(app.id) {
             topic.close(Some(key), CloseCode::ApplicationClosed);
         }
         Ok(())

@@ -51,7 +51,7 @@ pub enum SubscribeMode {
     Paged {
         /// The cursor to resume at.
         cursor: Option<String>,
-        /// True if receipts are to be sent.
+        /// The choice to get receipts too.
         receipts: bool,
     },
 }
@@ -157,7 +157,7 @@ impl AppServices {
         service.topic.record_access(self.clock.now());
         let answer = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
-                QueryResult::Known(service.topic.read(|stream| stream.get(uid)))
+                QueryResult::Known(service.topic.read(|stream| stream.latest(uid)))
             }
             Ok(uid) => QueryResult::Unknown(uid.to_string()),
             Err(text) => QueryResult::Unknown(text),
@@ -177,7 +177,7 @@ impl AppServices {
         service.topic.record_access(self.clock.now());
         let mut presence: Vec<Update> = service
             .topic
-            .read(|stream| stream.present_after(after).take(limit + 1).cloned().collect());
+            .read(|stream| stream.visible_after(after).take(limit + 1).cloned().collect());
         let has_more = presence.len() > limit;
         presence.truncate(limit);
         let next = presence.last().filter(|_| has_more).map(|last| last.uid);
@@ -207,7 +207,7 @@ impl AppServices {
         if app.state != ApplicationState::Active {
             return Err(Errno::ApplicationNotActive.into());
         }
-        let topic = self.hub.ensure_topic(app.id, true);
+        let topic = self.hub.topic(app.id, app.state);
         let now = self.clock.now();
         topic.record_access(now);
         if let Err(error) = self.store.touch_key(key.id, now).await {

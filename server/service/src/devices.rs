@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::model::ApplicationState;
+use presence_core::View;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
-use presence_core::roster::{DeviceInfo, View};
+use presence_core::roster::DeviceInfo;
 use presence_core::{Email, Notification, Settlement, UserId};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
 use presence_protocol::{ApiError, CloseCode, DeviceName, Errno, NotificationId};
@@ -92,9 +92,9 @@ impl Devices {
             let registered = self.register(&checked, credentials.device, waker).await?;
             let Registered { connection, mailbox, loaded } = registered;
             let proof = self.proofs.verifier.confirm(checked).await?;
-            self.hub.set_grants(connection.user(), loaded.grants);
-            loaded.withheld.into_iter().for_each(|(app, puid)| self.hub.withhold(app, puid));
-            let newer = mailbox.take_beside(&loaded.pending, loaded.up_to);
+            self.hub.set_grants(connection.user(), loaded.grants, &loaded.apps);
+            loaded.taken.into_iter().for_each(|(app, puid)| self.hub.note_taken(app, puid));
+            let newer = mailbox.take_unloaded(&loaded.pending, loaded.up_to);
             let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
             if let CommandOutcome::Settling(reply) = self.apply(&connection, command) {
                 settlement_result(reply).await?;
@@ -159,7 +159,7 @@ impl Devices {
                 CommandOutcome::Done
             }
             DeviceCommand::Visibility(apps) => {
-                connection.show_only_to(apps);
+                connection.set_visibility(apps);
                 CommandOutcome::Done
             }
             DeviceCommand::Ack(ids) => {
@@ -212,13 +212,10 @@ impl Devices {
         set_generation(&mailbox, checked);
         let connection = self
             .hub
-            .arrive(checked.user(), device.clone(), Arc::clone(&mailbox))
+            .connect(checked.user(), device.clone(), Arc::clone(&mailbox))
             .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
         self.presence_flag.persist_arrival().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
-        for (app, state) in &loaded.apps {
-            self.hub.ensure_topic(*app, *state == ApplicationState::Active);
-        }
         // An erasure between the check and the registration did not find this connection.
         if !loaded.is_there {
             return Err(Errno::SessionExpired.into());

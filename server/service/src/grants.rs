@@ -108,7 +108,7 @@ impl Grants {
         let mut granted = self.store.granted_apps(user).await.map_err(from_store)?;
         let now = self.clock.now();
         for entry in &mut granted {
-            let topic = self.hub.room(entry.grant.app);
+            let topic = self.hub.find_topic(entry.grant.app);
             let last_access = topic.and_then(|topic| topic.last_access(now));
             entry.last_looked_at = entry.last_looked_at.max(last_access);
         }

@@ -1,50 +1,63 @@
-//! Carries what the writer committed to the hub, in that order.
+//! The connection of the writer to the hub.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::{Notification, UserId};
 use presence_protocol::{AppId, CloseCode, Puid};
-use presence_store::{CommitHook, CommittedEvent, Reachability};
+use presence_store::{CommitHook, CommittedEvent};
+use tokio::sync::Notify;
 
 use crate::hub::Hub;
 use crate::mailbox::PendingDelivery;
 
+/// Answers the writer's questions for the hub, and applies committed events to it, in the order of
+/// commits.
 pub(crate) struct HubNotifier(pub(crate) Arc<Hub>);
 
 impl CommitHook for HubNotifier {
-    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reachability {
-        match (self.0.shows(app, puid), self.0.is_connected(user)) {
-            (false, _) => Reachability::Unseen,
-            (true, false) => Reachability::Seen,
-            (true, true) => Reachability::Connected,
-        }
+    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+        self.0.visible_grants(user)
     }
 
-    fn committed(&self, done: &[CommittedEvent]) {
-        for done in done {
-            self.carry(done);
-        }
+    fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool {
+        self.0.is_visible(app, puid) && self.0.is_connected(user)
     }
 
-    fn took(&self, requests: usize, time: Duration) {
-        self.0.committed(requests, time);
+    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
+        self.0.take_releases(most)
+    }
+
+    fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {
+        self.0.releases_failed(grants);
+    }
+
+    fn release_signal(&self) -> &Notify {
+        self.0.release_signal()
+    }
+
+    fn committed(&self, events: &[CommittedEvent]) {
+        events.iter().for_each(|event| self.apply(event));
+    }
+
+    fn group_committed(&self, requests: usize, time: Duration) {
+        self.0.group_committed(requests, time);
     }
 }
 
 impl HubNotifier {
-    fn carry(&self, done: &CommittedEvent) {
+    fn apply(&self, event: &CommittedEvent) {
         let hub = &self.0;
-        match done {
+        match event {
             CommittedEvent::Queued(notification) => self.deliver(notification, false),
-            CommittedEvent::Receipt(app, receipt) => hub.receipt(*app, *receipt),
-            CommittedEvent::Withheld(_, app, puid) => hub.withhold(*app, *puid),
-            CommittedEvent::Grants { user, set, resumed, ended } => {
-                hub.set_grants(*user, set.clone());
+            CommittedEvent::Receipt(app, receipt) => hub.append_receipt(*app, *receipt),
+            CommittedEvent::Taken(app, puid) => hub.note_taken(*app, *puid),
+            CommittedEvent::Grants { user, set, apps, resumed, ended } => {
+                hub.set_grants(*user, set.clone(), apps);
                 resumed.iter().for_each(|item| self.deliver(item, true));
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }
-            CommittedEvent::AppRemoved(app, _) => hub.switch(*app, false),
+            CommittedEvent::AppRemoved(app, _) => hub.set_active(*app, false),
             CommittedEvent::UserErased(user, ended, _) => {
                 hub.end_all_devices(*user, CloseCode::EndedByUser);
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
@@ -56,3 +69,6 @@ impl HubNotifier {
         self.0.deliver(&PendingDelivery { notification: Arc::new(notification.clone()), resumed });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What waits to be written to one device connection.
+//! The notifications to be written to one device connection.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,112 +8,114 @@ use presence_protocol::CloseCode;
 
 use crate::socket_waker::SocketWaker;
 
-/// A notification in a mailbox.
+/// A notification to be delivered to the devices of its user.
 #[derive(Debug, Clone)]
 pub struct PendingDelivery {
     /// The notification.
     pub notification: Arc<Notification>,
-    /// Whether it had waited for a paused grant, and so may be older than what was accepted last.
+    /// Whether its grant was paused, so that later notifications may have been accepted before.
     pub resumed: bool,
 }
 
-/// The mailbox of one device connection. A full one closes its connection: what it held is still in the queue of the user, and
-/// comes again after the reconnect.
+/// The mailbox of one device connection. A full one closes its connection: the notifications are
+/// still in the queue of the user, and are delivered after the reconnect.
 #[derive(Debug)]
 pub struct Mailbox {
-    bell: Arc<SocketWaker>,
-    /// What the connection was opened with, so that the end of a session ends it too.
+    waker: Arc<SocketWaker>,
+    /// The digest of the proof that opened the connection. Its session ends the connection too.
     session: [u8; 32],
-    proof: Mutex<Proof>,
-    waiting: Mutex<VecDeque<PendingDelivery>>,
+    renewal: Mutex<Renewal>,
+    deliveries: Mutex<VecDeque<PendingDelivery>>,
 }
 
-/// What else holds a connection open. Boxed, since most connections have neither.
+/// The proofs that the connection depends on, except the first one. Boxed, since most connections
+/// have neither.
 #[derive(Debug, Default)]
-struct Proof {
-    /// What renewed it last.
-    renewed: Option<Box<[u8; 32]>>,
-    /// The generation of the newest proof, where its issuer counts them.
+struct Renewal {
+    /// The digest of the proof that renewed it last.
+    digest: Option<Box<[u8; 32]>>,
+    /// The generation of the newest proof, if its issuer counts them.
     generation: Option<Box<CredentialGeneration>>,
 }
 
 impl Mailbox {
-    /// The most notifications.
+    /// The maximum number of notifications.
     pub const CAPACITY: usize = 1_000;
 
-    /// An empty mailbox of a connection that was opened with this proof.
-    pub fn new(bell: Arc<SocketWaker>, session: [u8; 32]) -> Self {
-        Self { bell, session, proof: Mutex::default(), waiting: Mutex::new(VecDeque::new()) }
+    /// Creates the empty mailbox of a connection. `session` is the digest of its proof.
+    pub fn new(waker: Arc<SocketWaker>, session: [u8; 32]) -> Self {
+        Self { waker, session, renewal: Mutex::default(), deliveries: Mutex::default() }
     }
 
-    /// The connection is held open by a proof of this generation.
+    /// Sets the generation of the newest proof.
     pub fn set_generation(&self, generation: &CredentialGeneration) {
-        self.proof().generation = Some(Box::new(generation.clone()));
+        self.renewal().generation = Some(Box::new(generation.clone()));
     }
 
-    /// The connection was renewed with a further proof.
+    /// Records that the connection was renewed with a further proof.
     pub fn renew(&self, session: [u8; 32]) {
-        self.proof().renewed = Some(Box::new(session));
+        self.renewal().digest = Some(Box::new(session));
     }
 
-    /// Puts a notification in.
-    pub fn post(&self, posted: PendingDelivery) {
-        let fits = self.with(|waiting| {
-            let fits = waiting.len() < Self::CAPACITY;
+    /// Adds a notification.
+    pub fn post(&self, delivery: PendingDelivery) {
+        let fits = self.with(|deliveries| {
+            let fits = deliveries.len() < Self::CAPACITY;
             if fits {
-                waiting.push_back(posted);
+                deliveries.push_back(delivery);
             }
             fits
         });
         if fits {
-            self.bell.wake();
+            self.waker.wake();
         } else {
-            self.bell.close(CloseCode::TooSlowOrTooFast);
+            self.waker.close(CloseCode::TooSlowOrTooFast);
         }
     }
 
-    /// Takes everything out.
+    /// Takes all notifications.
     pub fn take(&self) -> Vec<Arc<Notification>> {
-        self.with(|waiting| waiting.drain(..).map(|posted| posted.notification).collect())
+        self.with(|deliveries| deliveries.drain(..).map(|item| item.notification).collect())
     }
 
-    /// Takes everything out that is not among what was `loaded`, which reflects all that was accepted up to a place.
-    pub fn take_beside(&self, loaded: &[Notification], up_to: i64) -> Vec<Arc<Notification>> {
-        let is_new = |posted: &PendingDelivery| {
-            let loaded = || loaded.iter().any(|item| item.id == posted.notification.id);
-            posted.notification.seq > up_to || (posted.resumed && !loaded())
+    /// Takes all notifications, without those among `loaded`. These are all pending ones up to the
+    /// sequence number `up_to`.
+    pub fn take_unloaded(&self, loaded: &[Notification], up_to: i64) -> Vec<Arc<Notification>> {
+        let is_new = |item: &PendingDelivery| {
+            let is_loaded = || loaded.iter().any(|known| known.id == item.notification.id);
+            item.notification.seq > up_to || (item.resumed && !is_loaded())
         };
-        self.with(|waiting| {
-            waiting.drain(..).filter(is_new).map(|posted| posted.notification).collect()
+        self.with(|deliveries| {
+            deliveries.drain(..).filter(is_new).map(|item| item.notification).collect()
         })
     }
 
-    /// How many wait.
+    /// Returns the number of notifications.
     pub fn depth(&self) -> usize {
-        self.with(|waiting| waiting.len())
+        self.with(|deliveries| deliveries.len())
     }
 
-    /// Has the connection closed.
+    /// Closes the connection.
     pub fn close(&self, code: CloseCode) {
-        self.bell.close(code);
+        self.waker.close(code);
     }
 
-    /// Whether the connection was opened, or renewed last, with this proof.
+    /// Returns true if the proof with this digest opened the connection or renewed it last.
     pub fn is_of_session(&self, digest: &[u8; 32]) -> bool {
-        self.session == *digest || self.proof().renewed.as_deref() == Some(digest)
+        self.session == *digest || self.renewal().digest.as_deref() == Some(digest)
     }
 
-    /// Whether the connection is held open by a proof of an older generation.
+    /// Returns true if the newest proof has an older generation.
     pub fn is_older_than(&self, generation: &CredentialGeneration) -> bool {
-        self.proof().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
+        self.renewal().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
     }
 
-    fn proof(&self) -> MutexGuard<'_, Proof> {
-        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    fn renewal(&self) -> MutexGuard<'_, Renewal> {
+        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<PendingDelivery>) -> T) -> T {
-        work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.deliveries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn posted(seq: i64, resumed: bool) -> PendingDelivery {
+    fn delivery(seq: i64, resumed: bool) -> PendingDelivery {
         let notification = Arc::new(Notification {
             seq,
             id: NotificationId::from_bits(seq.unsigned_abs().into()),
@@ -142,19 +144,19 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_closes_its_connection_instead_of_growing() {
-        let bell = Arc::new(SocketWaker::default());
-        let mailbox = Mailbox::new(Arc::clone(&bell), [0; 32]);
+        let waker = Arc::new(SocketWaker::default());
+        let mailbox = Mailbox::new(Arc::clone(&waker), [0; 32]);
         for _ in 0..Mailbox::CAPACITY {
-            mailbox.post(posted(1, false));
+            mailbox.post(delivery(1, false));
         }
-        assert_eq!(bell.closing(), None);
-        mailbox.post(posted(1, false));
-        assert_eq!(bell.closing(), Some(CloseCode::TooSlowOrTooFast));
+        assert_eq!(waker.closing(), None);
+        mailbox.post(delivery(1, false));
+        assert_eq!(waker.closing(), Some(CloseCode::TooSlowOrTooFast));
         assert_eq!(mailbox.take().len(), Mailbox::CAPACITY);
     }
 
     #[test]
-    fn a_connection_belongs_to_what_opened_it_and_to_what_renewed_it_last() {
+    fn a_connection_is_of_the_session_that_opened_it_and_of_the_one_that_renewed_it_last() {
         let mailbox = Mailbox::new(Arc::default(), [1; 32]);
         mailbox.renew([2; 32]);
         mailbox.renew([3; 32]);
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_older_than_a_greater_generation_of_the_same_issuer() {
+    fn a_connection_is_older_than_a_newer_generation_of_the_same_issuer() {
         let of = |issuer: &str, number| CredentialGeneration { issuer: issuer.into(), number };
         let mailbox = Mailbox::new(Arc::default(), [1; 32]);
         assert!(!mailbox.is_older_than(&of("idp.example", 9)));
@@ -174,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_loaded_is_not_taken_twice_and_what_was_resumed_is_not_lost() {
+    fn loaded_notifications_are_not_taken_twice_and_resumed_ones_are_not_lost() {
         let mailbox = Mailbox::new(Arc::default(), [0; 32]);
         for (seq, resumed) in [(1, false), (2, true), (3, true), (6, false)] {
-            mailbox.post(posted(seq, resumed));
+            mailbox.post(delivery(seq, resumed));
         }
-        let loaded = [Notification::clone(&posted(3, false).notification)];
-        let left: Vec<_> = mailbox.take_beside(&loaded, 5).iter().map(|item| item.seq).collect();
+        let loaded = [Notification::clone(&delivery(3, false).notification)];
+        let left: Vec<_> = mailbox.take_unloaded(&loaded, 5).iter().map(|item| item.seq).collect();
         assert_eq!(left, [2, 6]);
     }
 }

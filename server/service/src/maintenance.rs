@@ -49,13 +49,11 @@ impl Maintenance {
     }
 
     async fn maintain_database(&self, stop: &CancellationToken, prune: impl Fn()) {
-        let mut often = every(Duration::from_millis(100));
         let mut each_second = every(Duration::from_secs(1));
         let mut each_minute = every(Duration::from_mins(1));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = often.tick() => self.release().await,
                 _ = each_second.tick() => {
                     or_logged("notifications could not be expired", self.writer.expire().await);
                     self.persist_presence_flag().await;
@@ -64,15 +62,6 @@ impl Maintenance {
                     prune();
                     self.remove_old().await;
                 }
-            }
-        }
-    }
-
-    async fn release(&self) {
-        for (app, puid) in self.hub.take_releases() {
-            let released = self.writer.release(app, puid).await;
-            if or_logged("receipts could not be released", released).is_none() {
-                self.hub.withhold(app, puid);
             }
         }
     }
@@ -87,7 +76,7 @@ impl Maintenance {
     /// Removes what is older than the retention from the streams and from the database.
     async fn remove_old(&self) {
         let now = self.clock.now();
-        for (app, topic) in self.hub.rooms() {
+        for (app, topic) in self.hub.topics() {
             topic.prune(now);
             if let Some(at) = topic.last_access(now) {
                 or_logged("an access could not be recorded", self.store.touch_app(app, at).await);
@@ -105,10 +94,9 @@ fn every(period: Duration) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use presence_core::model::{Email, Grant, GrantSet, Scope, Session};
-    use presence_core::roster::View;
+    use presence_core::model::{ApplicationState, Email, Grant, GrantSet, Scope, Session};
     use presence_core::stream::Stream;
-    use presence_core::{ManualClock, UnixMillis};
+    use presence_core::{ManualClock, UnixMillis, View};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
 
     use super::*;
@@ -151,20 +139,20 @@ mod tests {
             generation: None,
         };
         store.insert_session(&session).await.unwrap();
-        let topic = hub.ensure_topic(APP, true);
+        let topic = hub.topic(APP, ApplicationState::Active);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
-        let connection = hub.arrive(user, DeviceName::default(), mailbox).unwrap();
+        let connection = hub.connect(user, DeviceName::default(), mailbox).unwrap();
         let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
-        hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] });
+        hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] }, &[]);
         connection.report(View::new(Status::Online, None), None);
 
         clock.advance(HOUR);
         maintenance.remove_old().await;
-        assert_eq!(topic.read(Stream::kept), 1);
+        assert_eq!(topic.read(Stream::log_len), 1);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
         maintenance.remove_old().await;
-        assert_eq!(topic.read(Stream::kept), 0);
+        assert_eq!(topic.read(Stream::log_len), 0);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_none());
     }
 }

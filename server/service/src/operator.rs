@@ -50,7 +50,7 @@ impl Operator {
     pub async fn search(&self, text: &str) -> Result<Vec<ApplicationMatch>, ApiError> {
         let apps = self.store.find_apps(text, MAX_MATCHES).await.map_err(from_store)?;
         let with_sockets = |app: App| {
-            let sockets = self.hub.room(app.id).map_or(0, |topic| topic.sockets());
+            let sockets = self.hub.find_topic(app.id).map_or(0, |topic| topic.sockets());
             ApplicationMatch { app, sockets }
         };
         Ok(apps.into_iter().map(with_sockets).collect())

@@ -1,4 +1,4 @@
-//! How a sleeping socket is woken: one waker for news, for the time, and for the order to close.
+//! The waker of a socket: it wakes the socket's task for news, for deadlines, and to close.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::Context;
@@ -6,37 +6,37 @@ use std::task::Context;
 use futures_util::task::AtomicWaker;
 use presence_protocol::CloseCode;
 
-/// Wakes one socket. Ringing costs nothing where the socket is awake already.
+/// The waker of one socket. To wake a socket that is awake already costs nothing.
 #[derive(Debug, Default)]
 pub struct SocketWaker {
     waker: AtomicWaker,
-    rung: AtomicBool,
+    woken: AtomicBool,
     close: AtomicU16,
 }
 
 impl SocketWaker {
-    /// There is something to look at.
+    /// Wakes the socket.
     pub fn wake(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// The socket is to be closed; the first reason given counts.
+    /// Closes the socket. The first code counts.
     pub fn close(&self, code: CloseCode) {
         let _ = self.close.compare_exchange(0, code.number(), Ordering::AcqRel, Ordering::Acquire);
         self.wake();
     }
 
-    /// The order to close, where there is one.
+    /// Returns the code to close with, if the socket is to be closed.
     pub fn closing(&self) -> Option<CloseCode> {
         CloseCode::from_number(self.close.load(Ordering::Acquire))
     }
 
-    /// Has the task woken at the next ring. True where it has rung since the last call.
+    /// Registers the task to be woken. Returns true if the socket was woken since the last call.
     pub fn register(&self, context: &Context<'_>) -> bool {
         self.waker.register(context.waker());
-        self.rung.swap(false, Ordering::AcqRel)
+        self.woken.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -47,19 +47,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reason_to_close_counts() {
-        let bell = SocketWaker::default();
-        bell.close(CloseCode::Replaced);
-        bell.close(CloseCode::GoingAway);
-        assert_eq!(bell.closing(), Some(CloseCode::Replaced));
+    fn the_first_close_code_counts() {
+        let waker = SocketWaker::default();
+        waker.close(CloseCode::Replaced);
+        waker.close(CloseCode::GoingAway);
+        assert_eq!(waker.closing(), Some(CloseCode::Replaced));
     }
 
     #[test]
-    fn a_ring_is_heard_once_and_not_lost_before_listening() {
-        let bell = SocketWaker::default();
-        bell.wake();
+    fn a_wake_is_reported_once_and_not_lost_before_the_task_is_registered() {
+        let waker = SocketWaker::default();
+        waker.wake();
         let context = Context::from_waker(Waker::noop());
-        assert!(bell.register(&context));
-        assert!(!bell.register(&context));
+        assert!(waker.register(&context));
+        assert!(!waker.register(&context));
     }
 }

@@ -145,7 +145,7 @@ settings! {
     grace_seconds: f64 = 10.0;
     /// Lifetime of a session, in seconds.
     session_seconds: f64 = 86_400.0;
-    /// Whether the session of a socket ends with the assertion that opened it.
+    /// If true, the session of a socket ends with the assertion that opened it.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     session_ends_with_assertion: bool = false;
     /// Time for which an Application can resume its stream, in seconds.
@@ -159,7 +159,7 @@ settings! {
     /// Time for which a restarted server waits for devices to reconnect before it reports others as
     /// offline, in seconds.
     warm_up_seconds: f64 = 15.0;
-    /// Which hosts are asked for the keys of BrowserID issuers.
+    /// The hosts that are asked for the keys of BrowserID issuers.
     browserid_discovery: BrowserIdDiscovery = BrowserIdDiscovery::AllowListed;
     /// Hosts that may be asked for keys: BrowserID issuers, and domains that delegate to one of
     /// these. Each may vouch for its own e-mails and for those of domains that delegate to it. In
@@ -176,18 +176,18 @@ settings! {
     /// If not empty, assertions of all other BrowserID issuers are rejected, whatever else is set.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_allowed_issuers: Vec<String> = Vec::new();
-    /// Whether BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA with
-    /// SHA-1 (DS128).
+    /// If true, BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA
+    /// with SHA-1 (DS128).
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     browserid_legacy_issuers: bool = false;
-    /// Whether the e-mail that a trusted BrowserID issuer reports for an account
+    /// If true, the e-mail that a trusted BrowserID issuer reports for an account
     /// (`fxa-verifiedEmail`) is accepted.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     browserid_verified_email: bool = false;
     /// OpenID Connect issuers whose ID tokens are accepted: in the file as tables
     /// `[[oidc_issuers]]`, elsewhere as JSON. Their fields are described in server/SIGN-IN.md.
     oidc_issuers: OidcIssuers = OidcIssuers::default();
-    /// Whether a domain may prove its ownership over plain HTTP.
+    /// If true, a domain may prove its ownership over plain HTTP.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
     /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the

@@ -34,7 +34,7 @@ impl Settings {
     }
 }
 
-/// Describes an error in one line: the setting, the value that it needs, and the place of the value.
+/// Describes an error in one line: the setting, the value that it needs, and where it was given.
 fn describe(error: &figment::Error) -> String {
     let name = error.path.last().map_or("a setting", String::as_str).to_lowercase();
     let problem = match &error.kind {

@@ -1,7 +1,8 @@
 //! The check of the origin of a page that opens a socket.
 //!
 //! Browsers let any page open a socket to any server, and send the page's origin with the request.
-//! Pages of other origins are therefore refused here. Other clients send no origin, and are accepted.
+//! Pages of other origins are therefore refused here. Other clients send no origin, and are
+//! accepted.
 
 use std::collections::HashSet;
 

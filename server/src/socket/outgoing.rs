@@ -1,11 +1,11 @@
-//! What a conversation wants to say, in order. The first has its place here, so that a socket that says one thing at a time, as a
-//! device's does, never asks for memory.
+//! A queue of outgoing frames. The first frame is stored in place, so that the socket of a device,
+//! which sends one frame at a time, never allocates a queue.
 
 use std::collections::VecDeque;
 
-use super::socket_loop::Outgoing;
+use super::protocol_state::Outgoing;
 
-/// What waits to be said.
+/// The frames that wait to be sent, in order.
 #[derive(Default)]
 pub(super) struct OutgoingQueue {
     first: Option<Outgoing>,
@@ -13,11 +13,11 @@ pub(super) struct OutgoingQueue {
 }
 
 impl OutgoingQueue {
-    pub(super) fn push(&mut self, say: Outgoing) {
+    pub(super) fn push(&mut self, frame: Outgoing) {
         if self.first.is_none() {
-            self.first = Some(say);
+            self.first = Some(frame);
         } else {
-            self.rest.push_back(say);
+            self.rest.push_back(frame);
         }
     }
 
@@ -41,26 +41,26 @@ mod tests {
 
     use super::*;
 
-    fn popped(outbox: &mut OutgoingQueue) -> Option<Bytes> {
-        match outbox.pop() {
+    fn popped(queue: &mut OutgoingQueue) -> Option<Bytes> {
+        match queue.pop() {
             Some(Outgoing::Text(text)) => Some(text),
             Some(Outgoing::Close(_)) | None => None,
         }
     }
 
     #[test]
-    fn what_is_said_comes_in_order_also_while_more_is_said() {
-        let mut outbox = OutgoingQueue::default();
-        let say = |outbox: &mut OutgoingQueue, text: &'static str| {
-            outbox.push(Outgoing::Text(Bytes::from_static(text.as_bytes())));
+    fn frames_keep_their_order_while_more_are_pushed() {
+        let mut queue = OutgoingQueue::default();
+        let push = |queue: &mut OutgoingQueue, text: &'static str| {
+            queue.push(Outgoing::Text(Bytes::from_static(text.as_bytes())));
         };
-        say(&mut outbox, "1");
-        say(&mut outbox, "2");
-        assert_eq!((outbox.len(), popped(&mut outbox).as_deref()), (2, Some(&b"1"[..])));
-        say(&mut outbox, "3");
+        push(&mut queue, "1");
+        push(&mut queue, "2");
+        assert_eq!((queue.len(), popped(&mut queue).as_deref()), (2, Some(&b"1"[..])));
+        push(&mut queue, "3");
         for text in ["2", "3"] {
-            assert_eq!(popped(&mut outbox).as_deref(), Some(text.as_bytes()));
+            assert_eq!(popped(&mut queue).as_deref(), Some(text.as_bytes()));
         }
-        assert!(outbox.is_empty() && popped(&mut outbox).is_none());
+        assert!(queue.is_empty() && popped(&mut queue).is_none());
     }
 }

@@ -93,13 +93,13 @@ impl SocketRegistry {
         let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
-            let bells = sockets.iter().filter_map(Weak::upgrade);
-            bells.for_each(|bell| bell.close(code));
+            let wakers = sockets.iter().filter_map(Weak::upgrade);
+            wakers.for_each(|waker| waker.close(code));
             tokio::time::sleep(over / DRAIN_BATCHES).await;
         }
         self.with(|open| {
             let rest = open.values().filter_map(Weak::upgrade);
-            rest.for_each(|bell| bell.close(code));
+            rest.for_each(|waker| waker.close(code));
         });
         tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()
     }
@@ -113,11 +113,11 @@ impl SocketRegistry {
     }
 
     /// Registers a new socket. During a drain, closes it at once.
-    pub(crate) fn register(self: &Arc<Self>, bell: &Arc<SocketWaker>) -> Registration {
+    pub(crate) fn register(self: &Arc<Self>, waker: &Arc<SocketWaker>) -> Registration {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.with(|open| open.insert(id, Arc::downgrade(bell)));
+        self.with(|open| open.insert(id, Arc::downgrade(waker)));
         if let Some(code) = self.drain_code.get() {
-            bell.close(*code);
+            waker.close(*code);
         }
         Registration { sockets: Arc::clone(self), id }
     }

@@ -1,7 +1,7 @@
-//! The loop that every socket runs: drain what is to be written, read what has come, flush once, look at the deadlines.
+//! The loop that owns a socket: it writes what the protocol sends, reads frames, flushes once, and
+//! acts on deadlines.
 //!
-//! What is said is the conversation's. Nothing here waits for one peer at the cost of another: a conversation that cannot go on
-//! yet is polled again when its bell rings.
+//! It never waits for its peer: a socket that cannot go on is polled again when its waker fires.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,223 +11,147 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use presence_core::Steady;
-use presence_protocol::{AppId, CloseCode};
+use presence_protocol::CloseCode;
 use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tracing::span::EnteredSpan;
-use tracing::{Level, Span};
+use tracing::Span;
 
+use super::log::SocketLog;
+use super::protocol_state::{Authentication, Outgoing, ProtocolState};
 use super::registry::{Registration, SocketRegistry};
 use crate::connection::transport::Transport;
-use crate::meter::Channel;
 
-/// How many frames one socket may read before others get their turn.
-const FRAMES_A_TURN: usize = 64;
-/// How many bytes may wait in the write buffer before more is taken from the conversation.
-const UNFLUSHED: usize = 64 * 1024;
-/// How long a closed socket waits for its peer's close frame.
-const LINGER: Duration = Duration::from_secs(2);
+/// The maximum number of frames that one socket reads before others are polled.
+const MAX_FRAMES_PER_POLL: usize = 64;
+/// The number of unflushed bytes from which no more frames are taken from the protocol.
+const MAX_UNFLUSHED: usize = 64 * 1024;
+/// The time for which a closed socket waits for its peer's close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is said on a socket.
-pub(crate) trait ProtocolState: Send {
-    /// Which channel it is on.
-    const CHANNEL: Channel;
-
-    /// Whether it can take another frame now.
-    fn is_ready(&self) -> bool;
-
-    /// Takes a text frame.
-    fn handle_frame(&mut self, text: &str);
-
-    /// The bell has rung: there may be news to say.
-    fn ring(&mut self);
-
-    /// Drives what is under way.
-    fn drive(&mut self, context: &mut Context<'_>);
-
-    /// Drops what is under way: nobody waits for it, and it may hold what others wait for.
-    fn cancel_pending(&mut self);
-
-    /// The next frame to write.
-    fn poll_outgoing(&mut self) -> Option<Outgoing>;
-
-    /// Everything that was said so far is on its way.
-    fn flushed(&mut self);
-
-    /// Acts on the time. Returns how long from now until it must be asked again, `None` if never.
-    fn look_at_time(&mut self) -> Option<Duration>;
-
-    /// Whether something is under way that may be logged.
-    fn may_log(&self) -> bool;
-
-    /// The Application that is served, once it is known.
-    fn app(&self) -> Option<AppId>;
-
-    /// The Application is known: what is logged of it belongs to this span.
-    fn named(&mut self, span: &Span);
-
-    /// Whether it knows who is there.
-    fn is_known(&self) -> bool;
-
-    /// What it is to be closed with if it does not come to know who is there in time.
-    fn why_unknown(&self) -> CloseCode;
-
-    /// The socket has ended, cleanly (closed by the peer in good order) or not.
-    fn end(self, clean: bool);
-}
-
-/// What a conversation says.
-pub(crate) enum Outgoing {
-    /// A text frame.
-    Text(Bytes),
-    /// Good-bye.
-    Close(CloseCode),
-}
-
-/// A socket with its conversation.
-pub(crate) struct SocketLoop<C> {
+/// A socket with the state of its protocol.
+pub(crate) struct SocketLoop<P> {
     socket: WebSocketStream<Transport>,
-    conversation: C,
-    bell: Arc<SocketWaker>,
+    protocol: P,
+    waker: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
-    /// The number of the connection, as the log has it.
-    id: u64,
-    /// The time of this turn: the clock is read once.
+    log: SocketLog,
+    /// The time of this poll: the clock is read once.
     now: Steady,
     opened_at: Steady,
-    heard_at: Steady,
+    received_at: Steady,
     pinged_at: Steady,
-    /// Since when something waits to be flushed.
+    /// The time since which bytes wait to be flushed.
     unflushed_since: Option<Steady>,
     unflushed: usize,
-    called_at: Option<Steady>,
+    /// The time for which the timer is set.
+    timer_at: Option<Steady>,
     closing: Option<Closing>,
-    /// The span of a socket whose Application is known.
-    span: Option<Box<Span>>,
 }
 
+/// A socket that has sent a close frame.
 struct Closing {
     until: Steady,
-    /// The peer speaks no WebSocket any more: what it still sends is thrown away, so that it can read our good-bye.
-    deaf: bool,
+    /// The peer broke the protocol. Its bytes are then discarded, so that it can read the
+    /// close frame.
+    discards: bool,
 }
 
-/// How a socket ended.
-enum Ended {
+/// The end of a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SocketEnd {
+    /// The peer closed it in good order.
     Clean,
     Lost,
 }
 
-impl<C: ProtocolState> SocketLoop<C> {
+impl<P: ProtocolState> SocketLoop<P> {
     pub(crate) fn new(
         socket: WebSocketStream<Transport>,
-        conversation: C,
-        bell: Arc<SocketWaker>,
+        protocol: P,
+        waker: Arc<SocketWaker>,
         sockets: Arc<SocketRegistry>,
+        id: u64,
     ) -> Self {
         let now = sockets.service.steady();
         Self {
             socket,
-            conversation,
-            bell,
+            protocol,
+            waker,
             sockets,
-            id: 0,
+            log: SocketLog::new(P::CHANNEL, id),
             now,
             opened_at: now,
-            heard_at: now,
+            received_at: now,
             pinged_at: now,
             unflushed_since: None,
             unflushed: 0,
-            called_at: None,
+            timer_at: None,
             closing: None,
-            span: None,
         }
     }
 
-    /// Runs until the socket has ended, then strikes it out of the register.
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
-    pub(crate) fn run(mut self, entry: Registration) -> impl Future<Output = ()> + Send {
+    /// Runs until the socket has ended, then removes its registration.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` stores its arguments twice")]
+    pub(crate) fn run(mut self, registration: Registration) -> impl Future<Output = ()> + Send {
         async move {
-            self.id = entry.id();
-            let _counted = self.sockets.meter(C::CHANNEL).count_connection();
-            let ended = std::future::poll_fn(|context| self.turn(context)).await;
-            let _span = self.span();
-            self.conversation.end(matches!(ended, Ended::Clean));
-            drop(entry);
+            let _counted = self.sockets.meter(P::CHANNEL).count_connection();
+            let end = std::future::poll_fn(|context| self.poll(context)).await;
+            let _span = self.span().entered();
+            self.protocol.end(end == SocketEnd::Clean);
+            drop(registration);
         }
     }
 
-    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        if self.bell.register(context) {
-            self.conversation.ring();
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<SocketEnd> {
+        if self.waker.register(context) {
+            self.protocol.handle_wake();
         }
         self.now = self.sockets.service.steady();
-        self.poll(context)
-    }
-
-    /// What is logged from here on is of this socket. Made only where something may be logged, since it costs more than a frame,
-    /// and kept where it serves an Application: such sockets are few, and at work all the time.
-    fn span(&self) -> EnteredSpan {
-        self.span.as_deref().cloned().unwrap_or_else(|| self.new_span()).entered()
-    }
-
-    fn new_span(&self) -> Span {
-        let (channel, app) = (C::CHANNEL.label(), self.conversation.app());
-        let app = app.map(tracing::field::display);
-        // Of the highest level, so that it is there for whatever is logged at all.
-        tracing::error_span!("socket", channel, conn.id = self.id, app.id = app)
-    }
-
-    fn keep_span(&mut self) {
-        if self.span.is_none() && self.conversation.app().is_some() {
-            let span = self.new_span();
-            self.conversation.named(&span);
-            self.span = Some(Box::new(span));
-        }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        let _span = tracing::enabled!(Level::DEBUG).then(|| self.span());
-        if let Some(code) = self.bell.closing() {
+        let _span = SocketLog::is_debug().then(|| self.span().entered());
+        if let Some(code) = self.waker.closing() {
             self.close(code);
         }
-        for _ in 0..FRAMES_A_TURN {
+        for _ in 0..MAX_FRAMES_PER_POLL {
             self.write(context);
-            if let Poll::Ready(ended) = self.read(context) {
-                match ended {
-                    Some(ended) => return Poll::Ready(ended),
+            if let Poll::Ready(end) = self.read(context) {
+                match end {
+                    Some(end) => return Poll::Ready(end),
                     None => continue,
                 }
             }
-            let was_full = self.unflushed >= UNFLUSHED;
+            let was_full = self.unflushed >= MAX_UNFLUSHED;
             match self.flush(context) {
-                Poll::Ready(Some(ended)) => return Poll::Ready(ended),
-                // There was no room for all that is to be said, and now there is.
+                Poll::Ready(Some(end)) => return Poll::Ready(end),
+                // The protocol may have more to send, for which there was no room before.
                 Poll::Ready(None) if was_full => {}
-                Poll::Ready(None) | Poll::Pending => return self.look_at_time(),
+                Poll::Ready(None) | Poll::Pending => return self.handle_time(),
             }
         }
-        if let Poll::Ready(Some(ended)) = self.flush(context) {
-            return Poll::Ready(ended);
+        if let Poll::Ready(Some(end)) = self.flush(context) {
+            return Poll::Ready(end);
         }
         context.waker().wake_by_ref();
-        self.look_at_time()
+        self.handle_time()
     }
 
-    /// Takes from the conversation what fits into the write buffer.
+    fn span(&self) -> Span {
+        self.log.span(match self.protocol.authentication() {
+            Authentication::Complete(app) => app,
+            Authentication::Missing(_) => None,
+        })
+    }
+
+    /// Takes frames from the protocol while the write buffer has room.
     fn write(&mut self, context: &mut Context<'_>) {
-        let may_log = self.conversation.may_log() && !tracing::enabled!(Level::DEBUG);
-        let _span = may_log.then(|| self.span());
-        // Also while nothing can be written: what is under way may hold what others wait for.
-        self.conversation.drive(context);
-        self.keep_span();
-        while self.closing.is_none() && self.unflushed < UNFLUSHED {
-            let Some(say) = self.conversation.poll_outgoing() else { break };
-            match say {
+        // Work is polled even if nothing can be written: it may hold what others wait for.
+        self.protocol.poll_work(context);
+        while self.closing.is_none() && self.unflushed < MAX_UNFLUSHED {
+            let Some(frame) = self.protocol.poll_outgoing() else { break };
+            match frame {
                 Outgoing::Text(bytes) => self.send_text(bytes),
                 Outgoing::Close(code) => self.close(code),
             }
@@ -236,10 +160,10 @@ impl<C: ProtocolState> SocketLoop<C> {
 
     fn send_text(&mut self, bytes: Bytes) {
         let size = bytes.len();
-        self.sockets.meter(C::CHANNEL).sent.increment(1);
+        self.sockets.meter(P::CHANNEL).sent.increment(1);
         match Utf8Bytes::try_from(bytes) {
             Ok(text) => self.send(Message::Text(text), size),
-            Err(error) => tracing::error!(%error, "a frame of ours was not UTF-8"),
+            Err(error) => tracing::error!(%error, "an outgoing frame was not UTF-8"),
         }
     }
 
@@ -252,32 +176,31 @@ impl<C: ProtocolState> SocketLoop<C> {
         }
     }
 
-    /// Reads one frame. `Pending` where there is none, or where the conversation cannot take one yet.
-    fn read(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+    /// Reads one frame. `Pending` if there is none, or if the protocol cannot handle one now.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<Option<SocketEnd>> {
         if let Some(closing) = &self.closing
-            && closing.deaf
+            && closing.discards
         {
             return self.discard(context);
         }
-        if self.closing.is_none() && !self.conversation.is_ready() {
+        if self.closing.is_none() && !self.protocol.can_handle_frame() {
             return Poll::Pending;
         }
         let read = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
-        self.heard_at = self.now;
+        self.received_at = self.now;
         Poll::Ready(match read {
-            Some(Ok(message)) => self.take(message),
-            Some(Err(error)) => self.fail(&error),
-            None => Some(Ended::Lost),
+            Some(Ok(message)) => self.handle_message(message),
+            Some(Err(error)) => self.handle_read_error(&error),
+            None => Some(SocketEnd::Lost),
         })
     }
 
-    fn take(&mut self, message: Message) -> Option<Ended> {
+    fn handle_message(&mut self, message: Message) -> Option<SocketEnd> {
         match message {
-            Message::Close(frame) => return Some(self.farewell(frame.as_ref())),
+            Message::Close(frame) => return Some(self.handle_close(frame.as_ref())),
             Message::Text(text) if self.closing.is_none() => {
-                self.sockets
-                    .meter(C::CHANNEL)
-                    .record_frame(|| self.conversation.handle_frame(&text));
+                let meter = self.sockets.meter(P::CHANNEL);
+                meter.record_frame(|| self.protocol.handle_frame(&text));
             }
             Message::Binary(_) => self.close(CloseCode::Unsupported),
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -285,52 +208,52 @@ impl<C: ProtocolState> SocketLoop<C> {
         None
     }
 
-    /// The peer said good-bye: of its own accord, or in answer to ours. Our answer goes out before the socket is dropped.
-    fn farewell(&mut self, frame: Option<&CloseFrame>) -> Ended {
+    /// Handles a close frame or the answer to one. Flushes our own before the socket is dropped.
+    fn handle_close(&mut self, frame: Option<&CloseFrame>) -> SocketEnd {
         let mut context = Context::from_waker(std::task::Waker::noop());
         let _ = Pin::new(&mut self.socket).poll_flush(&mut context);
         let clean = frame.is_none_or(|frame| matches!(u16::from(frame.code), 1000 | 1001 | 1005));
-        if self.closing.is_none() && clean { Ended::Clean } else { Ended::Lost }
+        if self.closing.is_none() && clean { SocketEnd::Clean } else { SocketEnd::Lost }
     }
 
-    /// What was read was not what a peer may send.
-    fn fail(&mut self, error: &Error) -> Option<Ended> {
+    /// Handles an error of the connection, or a frame that a peer may not send.
+    fn handle_read_error(&mut self, error: &Error) -> Option<SocketEnd> {
         let code = if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
             CloseCode::TooLarge
         } else if matches!(error, Error::Utf8(_)) {
             CloseCode::InvalidUtf8
         } else {
             tracing::debug!(%error, "socket.read");
-            return Some(Ended::Lost);
+            return Some(SocketEnd::Lost);
         };
         self.close(code);
         if let Some(closing) = &mut self.closing {
-            closing.deaf = true;
+            closing.discards = true;
         }
         None
     }
 
-    fn discard(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<Option<SocketEnd>> {
         let mut scratch = [0; 4096];
         let mut buffer = ReadBuf::new(&mut scratch);
         let read = Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer);
         Poll::Ready(match std::task::ready!(read) {
             Ok(()) if !buffer.filled().is_empty() => None,
-            Ok(()) | Err(_) => Some(Ended::Lost),
+            Ok(()) | Err(_) => Some(SocketEnd::Lost),
         })
     }
 
-    fn flush(&mut self, context: &mut Context<'_>) -> Poll<Option<Ended>> {
+    fn flush(&mut self, context: &mut Context<'_>) -> Poll<Option<SocketEnd>> {
         match std::task::ready!(Pin::new(&mut self.socket).poll_flush(context)) {
             Ok(()) => {
                 self.unflushed = 0;
                 self.unflushed_since = None;
-                self.conversation.flushed();
+                self.protocol.handle_flushed();
                 Poll::Ready(None)
             }
-            // The good-bye cannot be written: wait no longer than for any other.
+            // The close frame cannot be written; the close timeout ends the socket as usual.
             Err(_) if self.closing.is_some() => Poll::Pending,
-            Err(_) => Poll::Ready(Some(Ended::Lost)),
+            Err(_) => Poll::Ready(Some(SocketEnd::Lost)),
         }
     }
 
@@ -344,65 +267,71 @@ impl<C: ProtocolState> SocketLoop<C> {
         self.start_closing(false);
     }
 
-    fn start_closing(&mut self, deaf: bool) {
-        let until = self.now + LINGER;
-        self.closing.get_or_insert(Closing { until, deaf });
-        self.conversation.cancel_pending();
+    fn start_closing(&mut self, discards: bool) {
+        let until = self.now + CLOSE_TIMEOUT;
+        self.closing.get_or_insert(Closing { until, discards });
+        self.protocol.cancel_pending();
     }
 
-    /// Acts on deadlines that are over, and asks to be called at the next.
-    fn look_at_time(&mut self) -> Poll<Ended> {
+    /// Acts on deadlines that are over, and sets the timer for the next one.
+    fn handle_time(&mut self) -> Poll<SocketEnd> {
         let now = self.now;
         if let Some(closing) = &self.closing {
             if now >= closing.until {
-                return Poll::Ready(Ended::Lost);
+                return Poll::Ready(SocketEnd::Lost);
             }
-            self.call_at(now, closing.until);
+            self.set_timer(closing.until);
             return Poll::Pending;
         }
         let limits = self.sockets.limits;
-        if now >= self.heard_at + 2 * limits.ping {
-            return Poll::Ready(Ended::Lost);
+        if now >= self.received_at + 2 * limits.ping {
+            return Poll::Ready(SocketEnd::Lost);
         }
         if self.unflushed_since.is_some_and(|since| now >= since + limits.write) {
             self.close(CloseCode::TooSlowOrTooFast);
-            self.call_at(now, now + LINGER);
+            self.set_timer(now + CLOSE_TIMEOUT);
             return Poll::Pending;
         }
-        let mut next = self.conversation.look_at_time().map(|wait| now + wait);
-        if !self.conversation.is_known() {
-            let hello = self.opened_at + limits.hello;
-            if now >= hello {
-                self.close(self.conversation.why_unknown());
-                self.bell.wake();
-            }
-            next = Some(next.map_or(hello, |next| next.min(hello)));
-        }
-        let ping = self.ping(now);
+        let protocol = self.protocol.handle_time().map(|wait| now + wait);
+        let authentication = self.check_authentication();
+        let ping = self.ping();
         let write = self.unflushed_since.map(|since| since + limits.write);
-        let next = [next, write].into_iter().flatten().fold(ping, Steady::min);
-        self.call_at(now, next);
+        let deadlines = [protocol, authentication, write].into_iter().flatten();
+        self.set_timer(deadlines.fold(ping, Steady::min));
         Poll::Pending
     }
 
-    /// Pings a peer that has been silent for an interval, and gives the time of the next look.
-    fn ping(&mut self, now: Steady) -> Steady {
-        let interval = self.sockets.limits.ping;
-        let silent_since = self.heard_at.max(self.pinged_at);
+    /// Closes the socket if its peer has not authenticated in time. Returns the deadline.
+    fn check_authentication(&mut self) -> Option<Steady> {
+        let Authentication::Missing(code) = self.protocol.authentication() else { return None };
+        let deadline = self.opened_at + self.sockets.limits.hello;
+        if self.now >= deadline {
+            self.close(code);
+            self.waker.wake();
+        }
+        Some(deadline)
+    }
+
+    /// Pings a peer that has been silent for an interval. Returns the time of the next check.
+    fn ping(&mut self) -> Steady {
+        let (now, interval) = (self.now, self.sockets.limits.ping);
+        let silent_since = self.received_at.max(self.pinged_at);
         if now < silent_since + interval {
             return silent_since + interval;
         }
         self.pinged_at = now;
         self.send(Message::Ping(Bytes::new()), 0);
-        self.bell.wake();
-        (self.heard_at + 2 * interval).max(now + Duration::from_millis(1))
+        self.waker.wake();
+        (self.received_at + 2 * interval).max(now + Duration::from_millis(1))
     }
 
-    fn call_at(&mut self, now: Steady, at: Steady) {
-        if self.called_at.is_some_and(|called| called > now && called <= at) {
+    /// Sets the timer, unless it is set to an earlier time already.
+    fn set_timer(&mut self, at: Steady) {
+        let now = self.now;
+        if self.timer_at.is_some_and(|timer| timer > now && timer <= at) {
             return;
         }
-        self.called_at = Some(at);
-        self.sockets.timers.schedule(at - now, &self.bell);
+        self.timer_at = Some(at);
+        self.sockets.timers.schedule(at - now, &self.waker);
     }
 }

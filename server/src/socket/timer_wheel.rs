@@ -1,6 +1,7 @@
-//! One timer for all sockets: a wheel of slots, each with the bells to ring when its time has come.
+//! One timer for all sockets: a hashed timing wheel, whose slots hold the sockets to wake.
 //!
-//! A bell rings once for each call, never before its time: a socket counts on that, and asks for its next call only after the last.
+//! Each timer fires once and never early. Sockets rely on that: they set their next timer only
+//! after the last one has fired.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,44 +14,47 @@ use tokio_util::sync::CancellationToken;
 
 /// The resolution of the wheel.
 const TICK: Duration = Duration::from_millis(100);
-/// The slots of one turn; a later call stays in its slot for further turns.
+/// The number of slots. A timer that is further away stays in its slot for more than one turn.
 const SLOTS: u64 = 512;
 
-struct Call {
+/// A timer of one socket.
+struct Timer {
+    /// The tick at which it fires.
     due: u64,
-    bell: Weak<SocketWaker>,
+    waker: Weak<SocketWaker>,
 }
 
-/// The wheel.
+/// A timing wheel for socket wakers.
 pub(crate) struct TimerWheel {
     clock: Arc<dyn Clock>,
-    slots: Vec<Mutex<Vec<Call>>>,
-    /// The last tick whose calls were made, or are being made.
-    turned_to: AtomicU64,
+    slots: Vec<Mutex<Vec<Timer>>>,
+    /// The last tick whose timers have fired, or are firing.
+    current: AtomicU64,
 }
 
 impl TimerWheel {
+    /// Creates a wheel without timers.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
-            turned_to: AtomicU64::new(0),
+            current: AtomicU64::new(0),
         }
     }
 
-    /// Rings a bell once, after `delay` or a little later.
-    pub(crate) fn schedule(&self, delay: Duration, bell: &Arc<SocketWaker>) {
-        self.call_at(self.tick_after(delay) + 1, bell);
+    /// Wakes a socket once, after `delay` or up to two ticks later.
+    pub(crate) fn schedule(&self, delay: Duration, waker: &Arc<SocketWaker>) {
+        self.schedule_at(self.tick_after(delay) + 1, waker);
     }
 
-    /// Turns until it is told to stop.
+    /// Fires timers, until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => self.turn_to(self.tick_after(Duration::ZERO)),
+                _ = ticks.tick() => self.advance_to(self.tick_after(Duration::ZERO)),
             }
         }
     }
@@ -61,32 +65,33 @@ impl TimerWheel {
         u64::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn call_at(&self, due: u64, bell: &Arc<SocketWaker>) {
+    fn schedule_at(&self, due: u64, waker: &Arc<SocketWaker>) {
         let mut slot = self.slot(due);
-        // Read under the lock: where the wheel is not there yet, it will find the call; where it is, nobody looks again.
-        if self.turned_to.load(Ordering::Acquire) < due {
-            slot.push(Call { due, bell: Arc::downgrade(bell) });
+        // Read under the lock of the slot: if the wheel has not reached the tick, it will find the
+        // timer later; if it has, it will not look into this slot again for this tick.
+        if self.current.load(Ordering::Acquire) < due {
+            slot.push(Timer { due, waker: Arc::downgrade(waker) });
             return;
         }
         drop(slot);
-        bell.wake();
+        waker.wake();
     }
 
-    fn turn_to(&self, tick: u64) {
-        let from = self.turned_to.swap(tick, Ordering::AcqRel) + 1;
-        for place in from.max((tick + 1).saturating_sub(SLOTS))..=tick {
-            let (due, later): (Vec<Call>, Vec<Call>) = std::mem::take(&mut *self.slot(place))
+    fn advance_to(&self, tick: u64) {
+        let from = self.current.swap(tick, Ordering::AcqRel) + 1;
+        for index in from.max((tick + 1).saturating_sub(SLOTS))..=tick {
+            let (due, later): (Vec<Timer>, Vec<Timer>) = std::mem::take(&mut *self.slot(index))
                 .into_iter()
-                .partition(|call| call.due <= tick);
-            self.slot(place).extend(later);
-            due.iter().filter_map(|call| call.bell.upgrade()).for_each(|bell| bell.wake());
+                .partition(|timer| timer.due <= tick);
+            self.slot(index).extend(later);
+            due.iter().filter_map(|timer| timer.waker.upgrade()).for_each(|waker| waker.wake());
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the place is taken modulo the number of slots")]
-    fn slot(&self, place: u64) -> MutexGuard<'_, Vec<Call>> {
-        let place = usize::try_from(place % SLOTS).unwrap_or(0);
-        self.slots[place].lock().unwrap_or_else(PoisonError::into_inner)
+    #[expect(clippy::indexing_slicing, reason = "the index is taken modulo the number of slots")]
+    fn slot(&self, index: u64) -> MutexGuard<'_, Vec<Timer>> {
+        let index = usize::try_from(index % SLOTS).unwrap_or(0);
+        self.slots[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,59 +107,59 @@ mod tests {
         TimerWheel::new(Arc::new(ManualClock::default()))
     }
 
-    fn rung(bell: &SocketWaker) -> bool {
-        bell.register(&Context::from_waker(Waker::noop()))
+    fn has_fired(waker: &SocketWaker) -> bool {
+        waker.register(&Context::from_waker(Waker::noop()))
     }
 
     #[test]
-    fn a_bell_rings_at_its_time_and_once() {
-        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
-        wheel.call_at(3, &bell);
-        (1..=2).for_each(|tick| wheel.turn_to(tick));
-        assert!(!rung(&bell));
-        wheel.turn_to(3);
-        assert!(rung(&bell));
-        (4..SLOTS * 2).for_each(|tick| wheel.turn_to(tick));
-        assert!(!rung(&bell));
+    fn a_timer_fires_at_its_time_and_once() {
+        let (wheel, waker) = (wheel(), Arc::new(SocketWaker::default()));
+        wheel.schedule_at(3, &waker);
+        (1..=2).for_each(|tick| wheel.advance_to(tick));
+        assert!(!has_fired(&waker));
+        wheel.advance_to(3);
+        assert!(has_fired(&waker));
+        (4..SLOTS * 2).for_each(|tick| wheel.advance_to(tick));
+        assert!(!has_fired(&waker));
     }
 
     #[test]
-    fn a_call_beyond_one_turn_does_not_come_early() {
-        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
-        wheel.call_at(SLOTS * 2 + 3, &bell);
-        (1..SLOTS * 2 + 3).for_each(|tick| wheel.turn_to(tick));
-        assert!(!rung(&bell));
-        wheel.turn_to(SLOTS * 2 + 3);
-        assert!(rung(&bell));
+    fn a_timer_beyond_one_turn_does_not_fire_early() {
+        let (wheel, waker) = (wheel(), Arc::new(SocketWaker::default()));
+        wheel.schedule_at(SLOTS * 2 + 3, &waker);
+        (1..SLOTS * 2 + 3).for_each(|tick| wheel.advance_to(tick));
+        assert!(!has_fired(&waker));
+        wheel.advance_to(SLOTS * 2 + 3);
+        assert!(has_fired(&waker));
     }
 
     #[test]
-    fn a_wheel_that_was_held_up_catches_up_and_rings_nothing_before_its_time() {
+    fn a_delayed_wheel_fires_late_timers_and_none_early() {
         let (wheel, late, early) =
             (wheel(), Arc::new(SocketWaker::default()), Arc::new(SocketWaker::default()));
-        wheel.call_at(5, &late);
-        wheel.call_at(SLOTS * 4, &early);
-        wheel.turn_to(SLOTS * 3);
-        assert!(rung(&late) && !rung(&early));
+        wheel.schedule_at(5, &late);
+        wheel.schedule_at(SLOTS * 4, &early);
+        wheel.advance_to(SLOTS * 3);
+        assert!(has_fired(&late) && !has_fired(&early));
     }
 
     #[test]
-    fn a_call_for_a_time_that_is_over_comes_at_once() {
-        let (wheel, bell) = (wheel(), Arc::new(SocketWaker::default()));
-        wheel.turn_to(7);
-        wheel.call_at(7, &bell);
-        assert!(rung(&bell));
+    fn a_timer_for_a_past_tick_fires_at_once() {
+        let (wheel, waker) = (wheel(), Arc::new(SocketWaker::default()));
+        wheel.advance_to(7);
+        wheel.schedule_at(7, &waker);
+        assert!(has_fired(&waker));
     }
 
     #[test]
-    fn a_call_is_scheduled_by_the_injected_clock_and_never_before_its_time() {
-        let (clock, bell) = (Arc::new(ManualClock::default()), Arc::new(SocketWaker::default()));
+    fn a_timer_follows_the_injected_clock_and_never_fires_early() {
+        let (clock, waker) = (Arc::new(ManualClock::default()), Arc::new(SocketWaker::default()));
         let wheel = TimerWheel::new(Arc::<ManualClock>::clone(&clock));
         clock.advance(Duration::from_millis(50));
-        wheel.schedule(Duration::from_millis(250), &bell);
-        wheel.turn_to(3);
-        assert!(!rung(&bell), "tick 3 begins at 300 ms");
-        wheel.turn_to(4);
-        assert!(rung(&bell));
+        wheel.schedule(Duration::from_millis(250), &waker);
+        wheel.advance_to(3);
+        assert!(!has_fired(&waker), "tick 3 begins at 300 ms");
+        wheel.advance_to(4);
+        assert!(has_fired(&waker));
     }
 }

@@ -1,4 +1,4 @@
-//! How a request becomes a socket.
+//! The upgrade of a request to a socket.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,70 +13,75 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::app::{AppServiceProtocol, Upgraded};
+use super::app_service::{AppServiceProtocol, AppServiceUpgrade};
 use super::device::DeviceProtocol;
+use super::protocol_state::ProtocolState;
 use super::registry::SocketRegistry;
-use super::socket_loop::{ProtocolState, SocketLoop};
+use super::socket_loop::SocketLoop;
 use crate::client_address;
 use crate::connection::{PendingUpgrade, UpgradedConnection};
 
-/// Read buffer of a device's socket: small, since most of them are idle most of the time, and a status fits many times.
+/// The size of the read buffer of a device's socket. It is small, since most of these sockets are
+/// idle, and still holds several statuses.
 const DEVICE_READ_BUFFER: usize = 512;
-/// Read buffer of an AppService's socket: a batch is read in several pieces, and what holds one notification is read at once. The
-/// library fills it with zeros before each read.
+/// The size of the read buffer of an AppService's socket. It holds a frame with one notification.
+/// The library fills it with zeros before each read, so a larger buffer would cost more.
 const APP_READ_BUFFER: usize = 2 * 1024;
-/// From how many bytes on the library writes without waiting for the flush.
+/// The number of bytes from which the library writes before the flush.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// The most bytes that may wait to be written: one frame holds everything pending for a user.
+/// The maximum number of bytes that wait to be written: one frame can hold all pending
+/// notifications of a user.
 const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 
 /// Opens a Device Presence Channel.
 ///
 /// # Errors
 ///
-/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `forbidden` for a page of another origin, `shutting_down`.
+/// `method_not_allowed`, `invalid_field`, `too_many_connections`, `shutting_down`, and `forbidden`
+/// for a page of another origin.
 pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
-    let handshake = Handshake::of(sockets, request)?;
+    let handshake = Handshake::check(sockets, request)?;
     let config = config(DEVICE_READ_BUFFER, sockets.limits.device_frame);
-    let (presence, client) = (Arc::clone(&sockets.service), handshake.client);
-    let conversation = move |bell| DeviceProtocol::new(presence, bell, client);
-    handshake.accept(sockets, request, config, conversation)
+    let (service, client) = (Arc::clone(&sockets.service), handshake.client);
+    let protocol = move |waker, id| DeviceProtocol::new(service, waker, client, id);
+    handshake.accept(sockets, request, config, protocol)
 }
 
-/// Opens an AppService Presence Channel. A request that bears a key is answered only once the key was checked.
+/// Opens an AppService Presence Channel. A request with a key is answered after the key is checked.
 ///
 /// # Errors
 ///
-/// As [`device`], and `invalid_api_key` or `application_not_active` where the request bears a key.
+/// As [`device`], and `invalid_api_key` or `application_not_active` if the request has a key.
 pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
-    let handshake = Handshake::of(sockets, request)?;
-    let app = named_app(request);
+    let handshake = Handshake::check(sockets, request)?;
+    let app = app_in_path(request);
     let bearer = bearer(request)?;
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
         sockets.service.app_services().authenticate(app, key, handshake.client).await?;
     }
-    let paged = offers_subprotocol(request.headers());
+    let is_paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
-    let presence = Arc::clone(&sockets.service);
-    let upgraded = Upgraded { app, paged, bearer, client: handshake.client };
-    let mut response = handshake.accept(sockets, request, config, |bell| {
-        AppServiceProtocol::new(presence, bell, upgraded)
-    })?;
-    if paged {
+    let (service, client) = (Arc::clone(&sockets.service), handshake.client);
+    let upgrade = AppServiceUpgrade { app, is_paged, client, bearer };
+    let protocol = |waker, id| AppServiceProtocol::new(service, waker, upgrade, id);
+    let mut response = handshake.accept(sockets, request, config, protocol)?;
+    if is_paged {
         let value = header::HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
     }
     Ok(response)
 }
 
+/// A request for an upgrade that was checked.
 struct Handshake {
-    accept: String,
+    accept_key: String,
     /// The address of the client.
     client: IpAddr,
 }
 
 impl Handshake {
-    fn of(sockets: &SocketRegistry, request: &Request) -> Result<Self, ApiError> {
+    /// Checks the request before any work is done for it.
+    fn check(sockets: &SocketRegistry, request: &Request) -> Result<Self, ApiError> {
         if sockets.is_draining() {
             return Err(ApiError::from(Errno::ShuttingDown).after(1.0));
         }
@@ -94,15 +99,16 @@ impl Handshake {
         let client = client_address::of(request);
         sockets.service.check_connect_rate(client)?;
         sockets.origins.check(headers)?;
-        Ok(Self { accept: derive_accept_key(key.as_bytes()), client })
+        Ok(Self { accept_key: derive_accept_key(key.as_bytes()), client })
     }
 
-    fn accept<C: ProtocolState + 'static>(
+    /// Answers the request, and runs the socket in a task of its own.
+    fn accept<P: ProtocolState + 'static>(
         self,
         sockets: &Arc<SocketRegistry>,
         request: &Request,
         config: WebSocketConfig,
-        conversation: impl FnOnce(Arc<SocketWaker>) -> C + Send + 'static,
+        protocol: impl FnOnce(Arc<SocketWaker>, u64) -> P + Send + 'static,
     ) -> Result<Response, ApiError> {
         let upgrade = request.data::<PendingUpgrade>().cloned().ok_or_else(|| {
             ApiError::detailed(Errno::InvalidField, "this connection cannot be upgraded")
@@ -111,24 +117,26 @@ impl Handshake {
         let task = async move {
             let Some(upgraded) = upgrade.complete().await else { return };
             let UpgradedConnection { transport, read_ahead } = upgraded;
-            let (read_ahead, config) = (read_ahead.into(), Some(config));
+            // A copy, since `Vec::from` would keep the whole read buffer of hyper with the socket.
+            let (read_ahead, config) = (read_ahead.to_vec(), Some(config));
             let socket =
                 WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, config)
                     .await;
-            let bell = Arc::new(SocketWaker::default());
-            let entry = shared.register(&bell);
-            tracing::debug!(conn.id = entry.id(), address = %self.client, "socket.open");
-            let conversation = conversation(Arc::clone(&bell));
-            let driver = SocketLoop::new(socket, conversation, bell, Arc::clone(&shared));
-            // In a task of its own, so that an open socket does not keep the memory of its opening.
-            shared.tasks.spawn(driver.run(entry));
+            let waker = Arc::new(SocketWaker::default());
+            let registration = shared.register(&waker);
+            let id = registration.id();
+            tracing::debug!(conn.id = id, address = %self.client, "socket.open");
+            let protocol = protocol(Arc::clone(&waker), id);
+            let socket = SocketLoop::new(socket, protocol, waker, Arc::clone(&shared), id);
+            // A second task, so that the open socket does not keep the memory of this one.
+            shared.tasks.spawn(socket.run(registration));
         };
         sockets.tasks.spawn(task);
         Ok(Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "upgrade")
             .header(header::UPGRADE, "websocket")
-            .header(header::SEC_WEBSOCKET_ACCEPT, self.accept)
+            .header(header::SEC_WEBSOCKET_ACCEPT, self.accept_key)
             .finish())
     }
 }
@@ -156,8 +164,8 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
         .any(|value| value.trim() == SUBPROTOCOL)
 }
 
-/// The Application in the path; without one, the key names it.
-fn named_app(request: &Request) -> RequestedApplication {
+/// Returns the Application that the path names.
+fn app_in_path(request: &Request) -> RequestedApplication {
     let text = request.uri().path().strip_prefix("/myapps").unwrap_or_default();
     match text.trim_matches('/') {
         "" => RequestedApplication::OfKey,
@@ -165,6 +173,7 @@ fn named_app(request: &Request) -> RequestedApplication {
     }
 }
 
+/// Returns the key and the options of a request, if it has a key.
 fn bearer(request: &Request) -> Result<Option<AppServiceAuth>, ApiError> {
     let Some(value) = request.header(header::AUTHORIZATION) else { return Ok(None) };
     let key = value.strip_prefix("Bearer ").ok_or(Errno::InvalidApiKey)?;

@@ -1,7 +1,7 @@
 //! Reads of grants. The writer changes them.
 
 use presence_core::UnixMillis;
-use presence_core::model::{ApplicationState, Grant, UserId};
+use presence_core::model::{ApplicationState, Grant, GrantSet, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
@@ -197,6 +197,22 @@ fn puids_of(app: AppId) -> Select<grant::Entity> {
         .select_only()
         .column(grant::Column::Puid)
         .filter(grant::Column::AppId.eq(app.to_string()))
+}
+
+/// Reads the grants of a user, and the states of their Applications.
+pub(crate) async fn read_grant_set<C: ConnectionTrait>(
+    user: UserId,
+    db: &C,
+) -> Result<(GrantSet, Vec<(AppId, ApplicationState)>), StoreError> {
+    let (mut set, mut apps) = (GrantSet::default(), Vec::new());
+    for row in UserGrantRow::of_users(&[user], db).await? {
+        set.revision = row.revision;
+        let Some(row) = row.grant else { continue };
+        let grant = row.grant()?;
+        apps.push((grant.app, row.app_state()?));
+        set.grants.push(grant);
+    }
+    Ok((set, apps))
 }
 
 async fn read_puids<C: ConnectionTrait>(

@@ -33,8 +33,8 @@ pub(crate) fn padded<T: Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
 pub(crate) enum NotificationState {
     /// No device has settled it.
     Pending,
-    /// A device settled it while the Application saw the user offline: the receipt waits.
-    Withheld(Settlement),
+    /// A device took it while the Application saw the user offline. Its receipt is not released.
+    Taken(Settlement),
 }
 
 impl NotificationState {
@@ -43,25 +43,25 @@ impl NotificationState {
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Pending => Self::PENDING,
-            Self::Withheld(Settlement::Delivered) => 1,
-            Self::Withheld(Settlement::Acked) => 2,
+            Self::Taken(Settlement::Delivered) => 1,
+            Self::Taken(Settlement::Acked) => 2,
         }
     }
 
     fn of_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Pending),
-            1 => Some(Self::Withheld(Settlement::Delivered)),
-            2 => Some(Self::Withheld(Settlement::Acked)),
+            1 => Some(Self::Taken(Settlement::Delivered)),
+            2 => Some(Self::Taken(Settlement::Acked)),
             _ => None,
         }
     }
 
-    /// Returns the receipt that is withheld.
+    /// Returns the state of the receipt to release.
     pub(crate) fn receipt(self) -> Option<ReceiptState> {
         match self {
             Self::Pending => None,
-            Self::Withheld(settlement) => Some(settlement.into()),
+            Self::Taken(settlement) => Some(settlement.into()),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The group-commit writer: all that many senders want written goes to one task, which commits what has gathered
-//! in one transaction and answers everyone after the commit.
+//! The writer: many clients send requests to one task, which commits those that have gathered in one
+//! transaction, and replies after the commit.
 //!
-//! This is the handle. A method has submitted what it is asked for once it returns, so calls keep their order; what
-//! it returns is the answer to wait for. Dropping an answer does not take back what was submitted.
+//! This is the handle. A method has submitted its request when it returns, so requests keep their
+//! order. It returns the reply to wait for.
 //!
-//! The modules in reading order; each uses only those below it.
+//! The modules in reading order, each of which uses only those below it.
 
 pub(crate) mod task;
 
-mod op;
+mod write_op;
 
 pub(crate) mod change;
 pub(crate) mod load;
@@ -35,71 +35,69 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use change::{GrantOutcome, GrantQuestion, PauseQuestion};
+use change::{GrantInput, GrantOutcome, PauseInput};
 use commit_hook::CommitHook;
 use load::LoadedUser;
-use notify::{NewNotification, NotifyError, NotifyQuestion};
-use op::Op;
+use notify::{NewNotification, NotifyError, NotifyInput};
 use request::{WriteReply, WriteRequest};
-use settle::SettleQuestion;
+use settle::SettleInput;
 use task::WriterTask;
+use write_op::WriteOp;
 
-/// The handle of the writer. Clones share it; the task ends when the last one is gone.
+/// The handle of the writer. Clones share it. The task ends when the last one is dropped.
 ///
-/// Every answer may be an error: `QueueFull` where 8,192 requests wait already, `Stopped` where the task has ended,
-/// `Unavailable` where the database failed. Then nothing of that request was done.
+/// Every reply may be an error, and then nothing of that request was done: `QueueFull` if 8,192
+/// requests wait already, `Stopped` if the task has ended, `Unavailable` if the database failed.
 #[derive(Clone)]
 pub struct Writer {
-    ops: Sender<Op>,
+    ops: Sender<WriteOp>,
 }
 
 impl Writer {
-    /// How many requests may wait. One more is refused with `QueueFull`.
+    /// The maximum number of waiting requests. One more gets `QueueFull`.
     pub const CAPACITY: usize = 8192;
 
-    /// The writer of a store, and the task that the caller is to spawn. One store must have one writer only.
+    /// Creates the writer of a store, and its task, which the caller spawns. A store must have one
+    /// writer only.
     pub fn new(
         store: &Store,
-        observer: Arc<dyn CommitHook>,
+        hook: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> (Self, WriterTask) {
         let (ops, inbox) = mpsc::channel(Self::CAPACITY);
-        (Self { ops }, WriterTask::new(store.clone(), inbox, observer, clock))
+        (Self { ops }, WriterTask::new(store.clone(), inbox, hook, clock))
     }
 
-    /// Queues notifications of an Application, at most 500, each by itself: one answer an item, in order. An `Ok`
-    /// is durable.
+    /// Queues at most 500 notifications of an Application, independently of each other. The reply
+    /// has one result for each, in order. An `Ok` is durable.
     pub fn notify(
         &self,
         app: AppId,
         items: Vec<NewNotification>,
     ) -> WriteReply<Vec<Result<QueuedNotification, NotifyError>>> {
-        self.submit(NotifyQuestion { app, items }, Op::Notify)
+        self.submit(NotifyInput { app, items, reachable: Vec::new() }, WriteOp::Notify)
     }
 
-    /// A device of a user took notifications. Answers how many of them were pending; others are ignored.
+    /// Settles notifications that a device of a user has taken. The reply is the number of those
+    /// that were pending. Others are ignored.
     pub fn settle(
         &self,
         user: UserId,
         ids: Vec<NotificationId>,
-        how: Settlement,
+        settlement: Settlement,
     ) -> WriteReply<usize> {
-        self.submit(SettleQuestion { user, ids, how }, Op::Settle)
+        let input = SettleInput { user, ids, settlement, visible: Vec::new() };
+        self.submit(input, WriteOp::Settle)
     }
 
-    /// An Application sees a user again: the receipts withheld from it are due. Answers how many.
-    pub fn release(&self, app: AppId, puid: Puid) -> WriteReply<usize> {
-        self.submit((app, puid), Op::Release)
-    }
-
-    /// What a user's device needs on connecting. Works also while nothing can be written. A user who is not there
-    /// has nothing, at revision 0.
+    /// Loads what a device of a user needs when it connects. This works also while the database
+    /// cannot be written. A user who does not exist has nothing, at revision 0.
     pub fn load(&self, user: UserId) -> WriteReply<LoadedUser> {
-        self.submit(user, Op::Load)
+        self.submit(user, WriteOp::Load)
     }
 
-    /// Lets an Application see a user under a fresh random PUID, or under the one it has already. `None` where
-    /// there is no such Application or user.
+    /// Grants an Application access to a user under a new random PUID. An existing grant keeps its
+    /// PUID. The reply is `None` if there is no such Application or user.
     pub fn grant(
         &self,
         user: UserId,
@@ -107,49 +105,49 @@ impl Writer {
         puid: Puid,
         now: UnixMillis,
     ) -> WriteReply<Option<GrantOutcome>> {
-        self.submit(GrantQuestion { user, app, puid, now }, Op::Grant)
+        self.submit(GrantInput { user, app, puid, now }, WriteOp::Grant)
     }
 
-    /// Pauses or resumes a grant, and answers it as it is then; doing so twice is harmless.
+    /// Pauses or resumes a grant. The reply is the grant after it. A repetition changes nothing.
     pub fn pause(&self, user: UserId, app: AppId, paused: bool) -> WriteReply<Option<Grant>> {
-        self.submit(PauseQuestion { user, app, paused }, Op::Pause)
+        self.submit(PauseInput { user, app, paused }, WriteOp::Pause)
     }
 
-    /// Ends a grant and empties its queue. Answers the grant that was.
+    /// Ends a grant, and deletes its queue. The reply is the grant before it.
     pub fn revoke(&self, user: UserId, app: AppId) -> WriteReply<Option<Grant>> {
-        self.submit((user, app), Op::Revoke)
+        self.submit((user, app), WriteOp::Revoke)
     }
 
-    /// Removes an Application with its keys, grants and queues. False where there is none.
+    /// Removes an Application with its keys, grants and queues. The reply is false if there is none.
     pub fn remove_app(&self, app: AppId) -> WriteReply<bool> {
-        self.submit(app, Op::RemoveApp)
+        self.submit(app, WriteOp::RemoveApp)
     }
 
-    /// Erases a user with everything held, the user's own Applications too. False where there is none.
+    /// Erases a user with all data and Applications. The reply is false if there is no such user.
     pub fn erase_user(&self, user: UserId) -> WriteReply<bool> {
-        self.submit(user, Op::EraseUser)
+        self.submit(user, WriteOp::EraseUser)
     }
 
-    /// Drops notifications whose time has run out, at most 500. Answers how many.
+    /// Drops at most 500 expired notifications. The reply is their number.
     pub fn expire(&self) -> WriteReply<usize> {
-        self.submit((), Op::Expire)
+        self.submit((), WriteOp::Expire)
     }
 
-    /// How many requests wait.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.ops.max_capacity() - self.ops.capacity()
     }
 
-    fn submit<Q, A>(
+    fn submit<I, O>(
         &self,
-        question: Q,
-        op: impl FnOnce(WriteRequest<Q, A>) -> Op,
-    ) -> WriteReply<A> {
-        let (ask, answer) = WriteRequest::new(question);
-        match self.ops.try_send(op(ask)) {
-            Ok(()) => answer,
-            Err(TrySendError::Full(_)) => WriteReply::refused(StoreError::QueueFull),
-            Err(TrySendError::Closed(_)) => WriteReply::refused(StoreError::Stopped),
+        input: I,
+        op: impl FnOnce(WriteRequest<I, O>) -> WriteOp,
+    ) -> WriteReply<O> {
+        let (request, reply) = WriteRequest::new(input);
+        match self.ops.try_send(op(request)) {
+            Ok(()) => reply,
+            Err(TrySendError::Full(_)) => WriteReply::rejected(StoreError::QueueFull),
+            Err(TrySendError::Closed(_)) => WriteReply::rejected(StoreError::Stopped),
         }
     }
 }

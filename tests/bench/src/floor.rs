@@ -1,5 +1,6 @@
-//! The floor: the smallest servers on bare tokio-tungstenite that do what is compared, with read buffers of 4 KiB as any of its kind
-//! should have. They know nobody, refuse nothing and keep nothing. In a process of their own, so that their CPU is read apart.
+//! The floor: the smallest servers on bare tokio-tungstenite that do what is compared, with read
+//! buffers of 4 KiB as any of its kind should have. They know nobody, refuse nothing and keep
+//! nothing. In a process of their own, so that their CPU is read apart.
 //!
 //! - `/ack` answers every text.
 //! - `/publish` answers every text, and tells every socket of `/app` of it.

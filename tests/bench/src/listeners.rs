@@ -1,4 +1,5 @@
-//! Sockets of an Application, as the generator plays them: they count the updates that they are told.
+//! Sockets of an Application, as the generator plays them: they count the updates that they are
+//! told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

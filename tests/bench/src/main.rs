@@ -1,12 +1,13 @@
-//! Benchmarks over real sockets against the real server, each beside the floor to hold it against. The [README](../README.md) says
-//! what each row means.
+//! Benchmarks over real sockets against the real server, each beside the floor to hold it against.
+//! The [README](../README.md) says what each row means.
 //!
 //! ```sh
 //! cargo run --release -p presence-bench -- all --json results.json
 //! ```
 //!
-//! The rounds of both sides alternate, so that a noisy machine slows both. What counts is the median of the rounds' ratios, and of
-//! a server its CPU time for each operation, which a busy neighbour changes far less than the time by the clock.
+//! The rounds of both sides alternate, so that a noisy machine slows both. What counts is the
+//! median of the rounds' ratios, and of a server its CPU time for each operation, which a busy
+//! neighbour changes far less than the time by the clock.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    // One thread, so that what is measured is the work and not how fast the system wakes another thread.
+    // One thread, so that what is measured is the work and not how fast the system wakes another
+    // thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let ["hold", kind, server, token, sockets] = arguments[..] {
         runtime.block_on(sdk::hold(kind, server, token, sockets));

@@ -73,7 +73,8 @@ impl Sides {
 
 /// Starts a server on its half of the machine.
 pub(crate) async fn start_server(options: ServerOptions) -> Server {
-    // Where it is not given, it may have to be built, and its first threads are counted by the cores they find.
+    // Where it is not given, it may have to be built, and its first threads are counted by the
+    // cores they find.
     presence_tests::server_binary();
     run_on(Half::Server);
     let server = Server::start(options).await;

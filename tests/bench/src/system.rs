@@ -1,4 +1,5 @@
-//! What the system is asked: on which core a process runs, how many files it may open, and how much of the machine it has used.
+//! What the system is asked: on which core a process runs, how many files it may open, and how much
+//! of the machine it has used.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ impl Process {
         Self { pid, clock }
     }
 
-    /// The CPU time of all its threads so far, in user and in kernel mode, finer than the hundredths of a second in `/proc`.
+    /// The CPU time of all its threads so far, in user and in kernel mode, finer than the
+    /// hundredths of a second in `/proc`.
     pub(crate) fn cpu(self) -> Duration {
         self.clock.now().unwrap().into()
     }
@@ -40,14 +42,16 @@ impl Process {
     }
 }
 
-/// Which half of the machine something runs on, so that what makes the load does not take the CPU of what bears it.
+/// Which half of the machine something runs on, so that what makes the load does not take the CPU
+/// of what bears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     Server,
     Generator,
 }
 
-/// Moves this thread, and all processes that it starts from now on. Does nothing on a machine of one core.
+/// Moves this thread, and all processes that it starts from now on. Does nothing on a machine of
+/// one core.
 pub(crate) fn run_on(half: Half) {
     let cores = std::thread::available_parallelism().unwrap().get();
     // The first call narrows what later ones are told, so the machine is asked.

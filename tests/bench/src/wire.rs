@@ -1,6 +1,8 @@
-//! The generator's WebSocket client: so little that it takes less CPU than any server, so that the server is what is measured.
+//! The generator's WebSocket client: so little that it takes less CPU than any server, so that the
+//! server is what is measured.
 //!
-//! It trusts its peer and knows whole, unmasked text frames only. Its own frames are made once and masked with zeros.
+//! It trusts its peer and knows whole, unmasked text frames only. Its own frames are made once and
+//! masked with zeros.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -115,7 +117,8 @@ pub(crate) fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// The first frame of a server: its opcode, where its body is, and where it ends; `None` where it is not whole.
+/// The first frame of a server: its opcode, where its body is, and where it ends; `None` where it
+/// is not whole.
 fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
     let [first, second, rest @ ..] = bytes else { return None };
     let (head, length) = match second {

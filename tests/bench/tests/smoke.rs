@@ -1,5 +1,5 @@
-//! A run of seconds over all rows, so that the benchmark cannot rot. It judges the arithmetic and not the machine: gates are not
-//! enforced here.
+//! A run of seconds over all rows, so that the benchmark cannot rot. It judges the arithmetic and
+//! not the machine: gates are not enforced here.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -66,7 +66,8 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     for finding in findings {
         let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
         assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
-        // A backlog may be none, and so few devices may find room that was there already; everything else takes something.
+        // A backlog may be none, and so few devices may find room that was there already;
+        // everything else takes something.
         let may_be_none = what.starts_with("backlog") || what.starts_with("an idle device");
         assert!(may_be_none || ours.iter().all(|value| *value > 0.0), "{finding}");
         let floor = numbers(&finding["floor"]);

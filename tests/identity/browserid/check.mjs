@@ -1,5 +1,5 @@
-// browserid-crypto and browserid-local-verify: the assertions of the one against the server, the development issuer's against
-// the other.
+// browserid-crypto and browserid-local-verify: the assertions of the one against the server, the
+// development issuer's against the other.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";

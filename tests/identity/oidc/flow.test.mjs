@@ -202,7 +202,8 @@ test("a token that another key has signed under the name of the right one signs 
     forged.push(jose.decodeJwt(body.id_token));
   });
   const browser = new Browser();
-  // The answer is made before it can be awaited, so the forger signs what the first sign-in would have got.
+  // The answer is made before it can be awaited, so the forger signs what the first sign-in would
+  // have got.
   const url = await wayBack(stage, browser);
   const { nonce } = Object.fromEntries(new URL(Browser.target(await browser.request(start(stage)))).searchParams);
   assert.ok(nonce);

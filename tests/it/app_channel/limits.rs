@@ -30,7 +30,8 @@ async fn one_socket_too_many_is_refused_and_asked_to_come_back_later() {
     Socket::stream(&server, &application).await;
 }
 
-/// Changes a user's status more often than the log of an Application holds, while the buffers to a socket that reads little fill.
+/// Changes a user's status more often than the log of an Application holds, while the buffers to a
+/// socket that reads little fill.
 async fn flood(server: &Server) {
     let mut device = Socket::device_of(server, "alice", "phone", "online").await;
     // A long text fills them sooner.
@@ -57,7 +58,8 @@ async fn who_lets_what_is_written_wait_too_long_loses_the_connection() {
     // The answers are more than all buffers between the two take.
     let query = json!({"action": "query", "uids": vec![uid; 500]});
     lazy.send_all(vec![query; 50]).await;
-    // That its place is free shows from outside that it has ended, which it cannot be asked without being read.
+    // That its place is free shows from outside that it has ended, which it cannot be asked without
+    // being read.
     let begun = Instant::now();
     loop {
         let mut next = Socket::open(&server, way.clone().bearer(&application.api_key)).await;

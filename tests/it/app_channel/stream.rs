@@ -159,7 +159,8 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
 #[tokio::test]
 async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
     const USERS: usize = 501;
-    // Nobody is pinged: the first devices do not receive before the last is there, which takes a busy machine more than a minute.
+    // Nobody is pinged: the first devices do not receive before the last is there, which takes a
+    // busy machine more than a minute.
     let server = Server::start(lively().with("ping-seconds", 600)).await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;

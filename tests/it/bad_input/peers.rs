@@ -20,7 +20,8 @@ async fn a_device_that_never_reads_is_closed_and_finds_the_newest_when_it_is_bac
     let mut bob = Socket::open_authenticated(&scene.server, way, "bob", hello.clone()).await;
     scene.stream.sees(scene.bob.1, "unavailable").await;
     let item = json!({"uid": scene.bob.1, "message": "\u{1f4ac}".repeat(400), "action": ""});
-    // It is closed after a second, and waited for two more: how much is sent meanwhile is the machine's affair.
+    // It is closed after a second, and waited for two more: how much is sent meanwhile is the
+    // machine's affair.
     let patience = Instant::now() + TIMEOUT;
     while is_connected(&scene).await {
         assert!(Instant::now() < patience, "nobody minds");

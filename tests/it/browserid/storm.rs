@@ -21,7 +21,8 @@ async fn stage(issuer: &Issuer) -> (Server, Socket) {
     (server, known)
 }
 
-/// Opens the sockets and mints the assertions first, so that all of these come at once; each is of a user of its own.
+/// Opens the sockets and mints the assertions first, so that all of these come at once; each is of
+/// a user of its own.
 async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
     let (mut sockets, mut frames) = (Vec::new(), Vec::new());
     for n in 0..STORM {

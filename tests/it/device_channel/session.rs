@@ -6,7 +6,8 @@ use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use serde_json::{Value, json};
 
-/// Sends acknowledgements, which cost nothing, until one is not answered with OK; gives what it was answered with.
+/// Sends acknowledgements, which cost nothing, until one is not answered with OK; gives what it was
+/// answered with.
 async fn first_refusal(device: &mut Socket) -> Value {
     let begun = Instant::now();
     loop {

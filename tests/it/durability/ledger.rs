@@ -47,7 +47,8 @@ pub(super) struct Ledger {
 pub(super) struct Hearing {
     /// What had to come when it connected.
     must: BTreeSet<usize>,
-    /// What may have been lost before it connected: what of it does not come at first will not come later.
+    /// What may have been lost before it connected: what of it does not come at first will not come
+    /// later.
     doubtful: BTreeSet<usize>,
     last: Option<usize>,
     /// What it heard and has not acknowledged.
@@ -123,7 +124,8 @@ impl Ledger {
         }
     }
 
-    /// An item was refused, since the server stops. That says nothing of what an earlier request may have queued.
+    /// An item was refused, since the server stops. That says nothing of what an earlier request
+    /// may have queued.
     pub(super) fn refused(&mut self, number: usize) {
         let item = &self.items[number];
         if matches!(item.fate, Fate::Asked { .. }) && !item.retried {

@@ -1,4 +1,5 @@
-//! A browser that signs in at the issuer: it ends what it has begun itself, once, and with a token that was made for that.
+//! A browser that signs in at the issuer: it ends what it has begun itself, once, and with a token
+//! that was made for that.
 
 use presence_tests::{RestResponse, Server, ServerOptions};
 use reqwest::Url;

@@ -33,12 +33,14 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
     }
     // The issuer has one question, and lets it wait.
     let (question, _) = timeout(TIMEOUT, silent.accept()).await.unwrap().unwrap();
-    // Who finds no room to wait is told at once: these answers come while the question is still open.
+    // Who finds no room to wait is told at once: these answers come while the question is still
+    // open.
     let mut told = Vec::new();
     while told.len() < CROWD - WAITING {
         told.push(crowd.join_next().await.unwrap().unwrap());
     }
-    // A machine that is so slow that the server has given up meanwhile has told some others that the issuer is down.
+    // A machine that is so slow that the server has given up meanwhile has told some others that
+    // the issuer is down.
     let (busy, rest): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
     assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));

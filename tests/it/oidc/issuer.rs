@@ -104,7 +104,8 @@ impl Issuer {
         Server::start(trusting(options, &[self.described(&json!({}))])).await
     }
 
-    /// A token for alice with changes to its claims, of which `null` takes one away. No two are the same.
+    /// A token for alice with changes to its claims, of which `null` takes one away. No two are the
+    /// same.
     pub(super) fn token(&self, changes: &Value) -> String {
         self.token_by(&self.key, &self.key.kid, changes)
     }

@@ -1,4 +1,5 @@
-//! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and `tests/identity`.
+//! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and
+//! `tests/identity`.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions};

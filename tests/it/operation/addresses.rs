@@ -38,7 +38,8 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
     })
     .await;
     assert!(refused.is_none(), "refused after {several}");
-    // What the client made up stands before what the proxy added; another proxy in between does not hide it.
+    // What the client made up stands before what the proxy added; another proxy in between does not
+    // hide it.
     let (few, refused) = opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
     })
@@ -163,7 +164,8 @@ async fn signs_in_at_last(server: &Server, body: &Value) {
     answer.ok();
 }
 
-/// Right after a bad assertion that was one too many, a device with a good one is not even looked at.
+/// Right after a bad assertion that was one too many, a device with a good one is not even looked
+/// at.
 async fn good_device_is_refused_too(server: &Server) {
     for number in 0..20 {
         let good = server.assertion(&format!("device{number}")).await;
@@ -179,7 +181,8 @@ async fn good_device_is_refused_too(server: &Server) {
     panic!("devices with good ones are looked at all the same");
 }
 
-/// Right after a bad assertion that was one too many, a good one is not even looked at. Gives how long to wait.
+/// Right after a bad assertion that was one too many, a good one is not even looked at. Gives how
+/// long to wait.
 async fn good_one_is_refused_too(server: &Server) -> Duration {
     for number in 0..20 {
         let good = json!({"assertion": server.assertion(&format!("user{number}")).await});
@@ -235,7 +238,8 @@ async fn sign_ins_of_one_address_are_counted() {
         calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
     refused.iter().for_each(|(_, answer)| answer.assert_error(Errno::SlowDown));
-    // What was refused for its speed was not used up. Another may have come first when its time to wait was over.
+    // What was refused for its speed was not used up. Another may have come first when its time to
+    // wait was over.
     let (body, answer) = &refused[0];
     tokio::time::sleep(wait_of(&answer.json())).await;
     signs_in_at_last(&server, body).await;

@@ -141,7 +141,8 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
     }
 }
 
-/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word that is not believed.
+/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word
+/// that is not believed.
 async fn knock(server: &Server, application: &Application, wrong: &str) {
     for way in [
         SocketRequest::app(application).bearer(wrong),

@@ -67,7 +67,8 @@ impl Scene {
         Self { server, application, uid, stream, phone }
     }
 
-    /// A device comes, goes to and fro, and is once too fast: 6 frames, of which 5 change something.
+    /// A device comes, goes to and fro, and is once too fast: 6 frames, of which 5 change
+    /// something.
     async fn comes(&mut self, assertion: &str) {
         let hello =
             json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
@@ -82,7 +83,8 @@ impl Scene {
         self.phone.expect_error(Errno::SlowDown).await;
     }
 
-    /// 7 notifications in one call and 1 on the channel, all taken by one acknowledgement. Gives in how many frames they came.
+    /// 7 notifications in one call and 1 on the channel, all taken by one acknowledgement. Gives in
+    /// how many frames they came.
     async fn takes_eight(&mut self) -> u64 {
         let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
         self.application.notify(&json!(vec![&item; 7])).await.ok();
@@ -124,7 +126,8 @@ async fn each_number_is_what_was_done() {
     let waited = after.get("presence_time_to_offline_seconds_sum");
     assert!((0.5..10.0).contains(&waited), "{waited}");
     let grown = |name: &str| after.count(name) - before.count(name);
-    // The notifications, the acknowledgement, the load of the device; and what the housekeeping asked.
+    // The notifications, the acknowledgement, the load of the device; and what the housekeeping
+    // asked.
     let commits = grown("presence_commit_requests_count");
     let requests = grown("presence_commit_requests_sum");
     assert!(requests >= 4 && commits >= 2 && requests >= commits, "{requests} in {commits}");

@@ -1,4 +1,5 @@
-//! A server that speaks TLS by itself: what goes through it, new certificates while it runs, and who never gets to a request.
+//! A server that speaks TLS by itself: what goes through it, new certificates while it runs, and
+//! who never gets to a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +154,8 @@ async fn a_change_of_either_file_is_noticed() {
     let renewed = authority.renew();
     assert_ne!(before, renewed);
     shows(&server, &renewed).await;
-    // Between the two files the server looks at what does not fit together, and goes on with what it has.
+    // Between the two files the server looks at what does not fit together, and goes on with what
+    // it has.
     let (issued, key) = authority.issue_certificate();
     server.logs("tls.kept").await;
     assert_eq!(shown(&server).await, renewed);

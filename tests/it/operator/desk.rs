@@ -74,7 +74,8 @@ impl Desk {
     }
 }
 
-/// The cookie of this name that an answer sets, as the browser sends it back; it is set with these attributes.
+/// The cookie of this name that an answer sets, as the browser sends it back; it is set with these
+/// attributes.
 pub(crate) fn cookie_given(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter();
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();

@@ -1,4 +1,5 @@
-//! One user with their devices, each behind a wire of its own, who does whatever chance has them do.
+//! One user with their devices, each behind a wire of its own, who does whatever chance has them
+//! do.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -67,8 +68,9 @@ impl Actor {
         }
     }
 
-    /// Connects a device that is not connected. It first says again to whom it is visible, if it ever did, then reports to all: so
-    /// it matters no more whether it was still in its grace time, and what it had said before.
+    /// Connects a device that is not connected. It first says again to whom it is visible, if it
+    /// ever did, then reports to all: so it matters no more whether it was still in its grace time,
+    /// and what it had said before.
     async fn connect(&mut self, place: usize) {
         let status = self.some_status();
         self.connect_with(place, status).await;
@@ -127,8 +129,8 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// A device's connection breaks while frames are under way: whether they are taken matters no more once the device is back
-    /// or its grace time over.
+    /// A device's connection breaks while frames are under way: whether they are taken matters no
+    /// more once the device is back or its grace time over.
     async fn cut_in_flight(&mut self, place: usize) {
         if self.devices[place].socket.is_none() {
             return;
@@ -206,8 +208,8 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// Somebody who is seen goes away in one way or another, is seen to be away, and comes back: the Application hears of it
-    /// exactly once.
+    /// Somebody who is seen goes away in one way or another, is seen to be away, and comes back:
+    /// the Application hears of it exactly once.
     async fn leave_and_return(&mut self) {
         let app = self.dice.below(APPS);
         let Some(grant) = self.truth.grant(app).cloned() else { return };
@@ -239,7 +241,8 @@ impl Actor {
         self.board.farewells.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A device is lost and back inside its grace time: the Application does not receive that the user went away.
+    /// A device is lost and back inside its grace time: the Application does not receive that the
+    /// user went away.
     async fn blink(&mut self, place: usize) {
         let (app, name) = (self.dice.below(APPS), self.devices[place].name.clone());
         let hidden =
@@ -304,8 +307,8 @@ impl Actor {
         (0..count).map(&mut frame).collect()
     }
 
-    /// Frames of which nobody will know whether they were taken. The visibility of a device outlives its connection, so it is
-    /// not among them.
+    /// Frames of which nobody will know whether they were taken. The visibility of a device
+    /// outlives its connection, so it is not among them.
     fn doubtful_frames(&mut self, place: usize) -> Vec<Value> {
         self.some_frames(place, false)
     }

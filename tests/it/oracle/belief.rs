@@ -1,4 +1,5 @@
-//! What an Application believes, from what it was told; and the rules that each thing it is told must keep.
+//! What an Application believes, from what it was told; and the rules that each thing it is told
+//! must keep.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +27,8 @@ pub(super) struct Belief {
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
     told: HashMap<String, Told>,
-    /// What is known of those of whom nothing was told: offline. Not where this connection resumed another.
+    /// What is known of those of whom nothing was told: offline. Not where this connection resumed
+    /// another.
     rest_is_offline: bool,
 }
 

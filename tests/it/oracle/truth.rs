@@ -1,4 +1,5 @@
-//! What Applications must believe of one user, computed from what the server has acknowledged: a simple model of the contract.
+//! What Applications must believe of one user, computed from what the server has acknowledged: a
+//! simple model of the contract.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! An Application's socket that watches from outside, and keeps what it believes where others can look at it.
+//! An Application's socket that watches from outside, and keeps what it believes where others can
+//! look at it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -49,7 +49,8 @@ async fn the_text_is_that_of_the_device_that_decides_and_among_equals_of_the_las
     tablet.send(json!({"status": "online"})).await;
     assert_eq!(stream.sees(uid, "online").await["message"], Value::Null);
     phone.expect_ok().await;
-    // One after the other: if the tablet were the first to go, the phone's text would be told once more.
+    // One after the other: if the tablet were the first to go, the phone's text would be told once
+    // more.
     phone.ask(json!({"status": "offline", "message": "Asleep"})).await;
     tablet.send(json!({"status": "offline", "message": "Asleep"})).await;
     assert_eq!(stream.sees(uid, "offline").await["message"], Value::Null);

@@ -151,8 +151,8 @@ async fn shutting_down() {
     assert_ne!(answer.header("retry-after"), "");
 }
 
-/// An assertion that would be valid, by an issuer that is allowed and cannot be resolved. The issuer is asked for its keys
-/// before any signature is looked at.
+/// An assertion that would be valid, by an issuer that is allowed and cannot be resolved. The
+/// issuer is asked for its keys before any signature is looked at.
 async fn unresolvable(stage: &Stage) -> String {
     let wish = json!({"email": email("alice")});
     let made = stage.server.call("POST", "/dev/assertion").json(&wish).await.ok();

@@ -4,7 +4,8 @@ use presence_protocol::{Errno, Puid};
 use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
-/// A server that was set up in development mode, with a further Application for each of some domains, and goes on without it.
+/// A server that was set up in development mode, with a further Application for each of some
+/// domains, and goes on without it.
 async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Vec<Value>) {
     let mut server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;

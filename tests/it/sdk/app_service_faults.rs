@@ -1,5 +1,5 @@
-//! What the channel of a back end does when the network or the server fails: its map ends up with the truth, and a notification
-//! that was answered is queued, once.
+//! What the channel of a back end does when the network or the server fails: its map ends up with
+//! the truth, and a notification that was answered is queued, once.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -214,7 +214,8 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
         application.notify(&json!(items)).await.ok();
         sent.extend((0..100).map(|item| format!("{number} {item}")));
     }
-    // None is acknowledged before all are here: there is room because the application pulls, and nothing else tells the channel.
+    // None is acknowledged before all are here: there is room because the application pulls, and
+    // nothing else tells the channel.
     phone.acknowledges = false;
     let mut taken: Vec<String> = Vec::new();
     while taken.len() < sent.len() {

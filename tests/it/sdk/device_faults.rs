@@ -1,5 +1,5 @@
-//! What a device channel does when the network or the server fails: after each fault the last wish is what Applications see, and
-//! no notification is lost or shown twice.
+//! What a device channel does when the network or the server fails: after each fault the last wish
+//! is what Applications see, and no notification is lost or shown twice.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ impl Scene {
         self.application.notify(&json!(items)).await.ok();
     }
 
-    /// The last wish is what the Application sees, and the phone takes these notifications, each once, and no other.
+    /// The last wish is what the Application sees, and the phone takes these notifications, each
+    /// once, and no other.
     async fn is_well_again(&mut self, text: &str, notifications: &[&str]) {
         self.phone.is_settled().await;
         self.back_end.sees(self.uid, Status::Unavailable).await;

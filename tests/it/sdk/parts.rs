@@ -16,7 +16,8 @@ use presence_tests::{Application, FaultProxy, RestClient, Server, TIMEOUT, email
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-/// Short times, so that what has to wait does not wait long; what must not be late on a busy machine has time.
+/// Short times, so that what has to wait does not wait long; what must not be late on a busy
+/// machine has time.
 pub(crate) fn quick() -> Timing {
     Timing {
         backoff_floor: Duration::from_millis(20),

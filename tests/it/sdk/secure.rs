@@ -49,7 +49,8 @@ async fn whom_nobody_vouches_for_gets_no_credential() {
 async fn what_the_channels_log_holds_no_secret_and_nobody_s_words() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
-    // What is first said on another test's thread after the log was opened would not be in it: so it is said once before.
+    // What is first said on another test's thread after the log was opened would not be in it: so
+    // it is said once before.
     Phone::of(&server, "bob").await.channel.close().await;
     BackEnd::of(&server, &application).await.channel.close().await;
     let (log, _logging) = listen();

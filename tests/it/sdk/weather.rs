@@ -1,4 +1,5 @@
-//! Bad weather: faults, wishes and notifications at random, and in the end everything is as it should be.
+//! Bad weather: faults, wishes and notifications at random, and in the end everything is as it
+//! should be.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

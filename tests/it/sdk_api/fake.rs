@@ -49,7 +49,8 @@ struct Seen {
 }
 
 impl Fake {
-    /// A server of so many connections, each with its turns. A connection ends after its last; any further one ends at once.
+    /// A server of so many connections, each with its turns. A connection ends after its last; any
+    /// further one ends at once.
     pub(super) async fn start(connections: impl IntoIterator<Item = Vec<Turn>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -38,7 +38,8 @@ impl Log {
 
 /// All that is logged on this thread from now on, in most detail.
 pub(crate) fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
-    // Beside a second one that lives for ever: while there is one alone, what another thread says first is switched off for all.
+    // Beside a second one that lives for ever: while there is one alone, what another thread says
+    // first is switched off for all.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
     LazyLock::force(&SECOND);
     let log = Log::default();

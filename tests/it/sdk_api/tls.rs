@@ -63,7 +63,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
     while let Ok((client, _)) = listener.accept().await {
         let acceptor = acceptor.clone();
         connections.spawn(async move {
-            // A client that does not trust us ends the handshake, and any end of a connection is a good one.
+            // A client that does not trust us ends the handshake, and any end of a connection is a
+            // good one.
             let Ok(mut client) = acceptor.accept(client).await else { return };
             let mut server = TcpStream::connect(upstream).await.unwrap();
             let _ = copy_bidirectional(&mut client, &mut server).await;

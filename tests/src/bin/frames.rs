@@ -1,5 +1,6 @@
-//! The little of `websocat` that the README's walk uses: `-n [--protocol P] [-H HEADER] URL`. Each line of standard input is sent as a
-//! frame, each frame is printed as a line, and the end of the input does not close the socket.
+//! The little of `websocat` that the README's walk uses: `-n [--protocol P] [-H HEADER] URL`. Each
+//! line of standard input is sent as a frame, each frame is printed as a line, and the end of the
+//! input does not close the socket.
 #![expect(clippy::print_stdout, reason = "printing frames is what it is for")]
 
 use std::error::Error;

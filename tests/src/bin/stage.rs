@@ -1,7 +1,9 @@
-//! `presence-stage`: a server with fixtures and Applications, for tests that are not written in Rust.
+//! `presence-stage`: a server with fixtures and Applications, for tests that are not written in
+//! Rust.
 //!
-//! Each line of standard input is a command as a JSON object, each is answered with one line of JSON. The end of the input ends
-//! the stage, and the server with it. What goes wrong is answered `{"error":"…"}`, and the stage goes on.
+//! Each line of standard input is a command as a JSON object, each is answered with one line of
+//! JSON. The end of the input ends the stage, and the server with it. What goes wrong is answered
+//! `{"error":"…"}`, and the stage goes on.
 //!
 //! | command | answer |
 //! | --- | --- |

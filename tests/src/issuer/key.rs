@@ -1,4 +1,5 @@
-//! Key pairs, and tokens signed with them. DSA is computed here with big numbers, and so by other code than the server's.
+//! Key pairs, and tokens signed with them. DSA is computed here with big numbers, and so by other
+//! code than the server's.
 
 use std::sync::{Arc, LazyLock};
 
@@ -38,7 +39,8 @@ impl Key {
         Self::Rsa(Arc::clone(&MADE))
     }
 
-    /// A new DSA key pair, in the group of the FIPS 186-3 test vectors that nearly all clients used.
+    /// A new DSA key pair, in the group of the FIPS 186-3 test vectors that nearly all clients
+    /// used.
     #[expect(clippy::many_single_char_names, reason = "the letters of the standard")]
     pub fn dsa() -> Self {
         let number = |digits: &str| BigUint::parse_bytes(digits.as_bytes(), 16).unwrap();
@@ -53,7 +55,8 @@ impl Key {
         match self {
             Self::Rsa(pair) => {
                 let der = pair.public_key().as_ref();
-                // A sequence of the modulus, of 257 bytes with the zero before it, and the exponent, of 3.
+                // A sequence of the modulus, of 257 bytes with the zero before it, and the
+                // exponent, of 3.
                 let (modulus, exponent) = (&der[8..265], &der[267..]);
                 let decimal = |bytes: &[u8]| BigUint::from_bytes_be(bytes).to_string();
                 json!({"algorithm": "RS", "n": decimal(modulus), "e": decimal(exponent)})

@@ -1,14 +1,18 @@
 //! The members of the chat room, the log of messages, and the presence of the members.
 
+mod view;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use presence_client::{
-    AppServiceEvent, ConnectionState, NotificationId, PresenceMap, Puid, Receipt, ReceiptState,
-    Status, StatusText,
+    AppServiceEvent, ConnectionState, NotificationId, PresenceMap, Puid, Receipt, Status,
+    StatusText,
 };
 use tokio::sync::watch;
+
+pub(crate) use view::{Availability, LogEntry, LogEvent, MemberId, MemberView, RoomView};
 
 /// The maximum number of members.
 const MAX_MEMBERS: usize = 100;
@@ -18,9 +22,6 @@ const MAX_LOG_ENTRIES: usize = 200;
 const MAX_PAGES: u32 = 20;
 /// The time in seconds within which two pings from one member to another count as one.
 const PING_INTERVAL: u64 = 10;
-
-/// The index of a member in the list.
-pub(crate) type MemberId = usize;
 
 /// The reason why the chat room refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,61 +78,6 @@ struct Member {
     grant_state: Option<String>,
     /// The number of open pages.
     pages: u32,
-}
-
-/// An entry of the log.
-#[derive(Debug, Clone)]
-pub(crate) struct LogEntry {
-    pub(crate) id: u64,
-    /// Milliseconds since 1970 UTC.
-    pub(crate) time: u64,
-    /// The name of the member.
-    pub(crate) member: String,
-    pub(crate) event: LogEvent,
-}
-
-/// An event of the log.
-#[derive(Debug, Clone)]
-pub(crate) enum LogEvent {
-    /// The member joined.
-    Joined,
-    /// The member sent a message.
-    Message(String),
-    /// The member pinged another member. The state is that of the receipt.
-    Ping { member: String, id: NotificationId, state: Option<ReceiptState> },
-}
-
-/// The availability of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Availability {
-    /// The member has the page open.
-    Here,
-    /// The member has closed the page, and shares their presence.
-    Away(Status),
-    /// The member has closed the page, and does not share their presence.
-    Unknown,
-}
-
-/// A member, as another member sees them.
-#[derive(Debug, Clone)]
-pub(crate) struct MemberView {
-    pub(crate) id: MemberId,
-    pub(crate) name: String,
-    pub(crate) is_you: bool,
-    /// Is true if the member shares their presence.
-    pub(crate) shares: bool,
-    pub(crate) availability: Availability,
-    /// The status text.
-    pub(crate) text: String,
-}
-
-/// The chat room, as a member sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct RoomView {
-    pub(crate) members: Vec<MemberView>,
-    pub(crate) log: Vec<LogEntry>,
-    /// Is true if the presence of the members is up to date.
-    pub(crate) is_live: bool,
 }
 
 /// A ping to send.
@@ -373,12 +319,6 @@ impl RoomState {
             self.early_receipts.pop_front();
         }
         self.early_receipts.push_back(receipt);
-    }
-}
-
-impl LogEntry {
-    fn is_ping(&self, notification: NotificationId) -> bool {
-        matches!(self.event, LogEvent::Ping { id, .. } if id == notification)
     }
 }
 

@@ -17,8 +17,8 @@ fn stream() -> Stream {
     )
 }
 
-fn tell(stream: &mut Stream, uid: u128, status: Status) {
-    let _ = stream.tell(Puid::from_bits(uid), View::new(status, None), UnixMillis::default());
+fn publish(stream: &mut Stream, uid: u128, status: Status) {
+    let _ = stream.publish(Puid::from_bits(uid), View::new(status, None), UnixMillis::default());
 }
 
 fn page(reading: ReadOutcome) -> Page {
@@ -31,17 +31,17 @@ fn statuses(page: &Page) -> Vec<(u128, Status)> {
 }
 
 #[test]
-fn a_new_reader_gets_a_snapshot_of_those_not_offline_then_changes() {
+fn a_new_reader_gets_a_snapshot_of_the_users_who_are_not_offline_then_changes() {
     let mut stream = stream();
-    tell(&mut stream, 1, Status::Online);
-    tell(&mut stream, 2, Status::Online);
-    tell(&mut stream, 2, Status::Offline);
+    publish(&mut stream, 1, Status::Online);
+    publish(&mut stream, 2, Status::Online);
+    publish(&mut stream, 2, Status::Offline);
     let mut reader = Reader::paged(&stream, None, false);
     let first = page(reader.next(&stream, false));
     assert!(first.snapshot && !first.gap && !first.more);
     assert_eq!((statuses(&first), first.up_to), (vec![(1, Status::Online)], Some(3)));
     assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
-    tell(&mut stream, 2, Status::Unavailable);
+    publish(&mut stream, 2, Status::Unavailable);
     let second = page(reader.next(&stream, false));
     assert!(!second.snapshot);
     assert_eq!((statuses(&second), second.up_to), (vec![(2, Status::Unavailable)], Some(4)));
@@ -56,13 +56,13 @@ fn an_empty_snapshot_is_sent_once() {
 }
 
 #[test]
-fn pages_of_a_snapshot_are_one_cut_and_changes_wait_for_the_last() {
+fn the_pages_of_a_snapshot_show_one_moment_and_changes_follow_the_last_page() {
     let mut stream = stream();
-    (0..750).for_each(|uid| tell(&mut stream, uid, Status::Online));
+    (0..750).for_each(|uid| publish(&mut stream, uid, Status::Online));
     let mut reader = Reader::paged(&stream, None, false);
     let first = page(reader.next(&stream, false));
-    assert!(first.more && first.up_to.is_none() && first.presence.len() == PAGE);
-    tell(&mut stream, 749, Status::Offline);
+    assert!(first.more && first.up_to.is_none() && first.presence.len() == MAX_PAGE_ITEMS);
+    publish(&mut stream, 749, Status::Offline);
     let second = page(reader.next(&stream, false));
     assert!(!second.more && second.snapshot && second.up_to == Some(750));
     assert!(statuses(&second).contains(&(749, Status::Online)));
@@ -70,24 +70,24 @@ fn pages_of_a_snapshot_are_one_cut_and_changes_wait_for_the_last() {
 }
 
 #[test]
-fn a_reader_that_lags_gets_the_newest_of_each_and_nothing_twice_in_a_row() {
+fn a_lagging_reader_gets_the_latest_update_of_each_user_and_no_repetition() {
     let mut stream = stream();
-    tell(&mut stream, 1, Status::Online);
+    publish(&mut stream, 1, Status::Online);
     let mut reader = Reader::paged(&stream, None, false);
     let _ = reader.next(&stream, false);
     for status in [Status::Offline, Status::Unavailable, Status::Online] {
-        tell(&mut stream, 1, status);
-        tell(&mut stream, 2, status);
+        publish(&mut stream, 1, status);
+        publish(&mut stream, 2, status);
     }
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(2, Status::Online)]);
 }
 
 #[test]
-fn a_resumed_reader_gets_what_it_missed_without_a_snapshot() {
+fn a_resumed_reader_gets_missed_updates_without_a_snapshot() {
     let mut stream = stream();
-    tell(&mut stream, 1, Status::Online);
+    publish(&mut stream, 1, Status::Online);
     let cursor = stream.cursor(1);
-    tell(&mut stream, 2, Status::Online);
+    publish(&mut stream, 2, Status::Online);
     let mut reader = Reader::paged(&stream, Some(&cursor), false);
     let missed = page(reader.next(&stream, false));
     assert!(!missed.snapshot && !missed.gap);
@@ -103,7 +103,7 @@ fn a_foreign_cursor_means_a_gap_and_a_snapshot() {
 }
 
 #[test]
-fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_out() {
+fn a_reader_behind_the_log_gets_a_gap_or_is_too_slow_if_it_must_not_miss_entries() {
     let mut stream = Stream::new(
         1,
         1_000,
@@ -118,8 +118,8 @@ fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_o
     for reader in &mut readers {
         let _ = reader.next(&stream, false);
     }
-    tell(&mut stream, 1, Status::Online);
-    tell(&mut stream, 2, Status::Online);
+    publish(&mut stream, 1, Status::Online);
+    publish(&mut stream, 2, Status::Online);
     let [paged, receipts, plain] = &mut readers;
     let first = page(paged.next(&stream, false));
     assert!(first.gap && first.snapshot && first.presence.len() == 2);
@@ -128,11 +128,11 @@ fn a_reader_beyond_the_log_gets_a_gap_or_is_too_slow_where_nothing_may_be_left_o
 }
 
 #[test]
-fn while_warming_up_changes_are_told_and_the_snapshot_waits() {
+fn during_warm_up_changes_are_sent_and_the_snapshot_is_delayed() {
     let mut stream = stream();
     let mut reader = Reader::paged(&stream, Some("old epoch"), false);
     assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
-    tell(&mut stream, 1, Status::Online);
+    publish(&mut stream, 1, Status::Online);
     let early = page(reader.next(&stream, true));
     assert!(!early.snapshot && early.up_to.is_none() && early.presence.len() == 1);
     let snapshot = page(reader.next(&stream, false));
@@ -140,16 +140,16 @@ fn while_warming_up_changes_are_told_and_the_snapshot_waits() {
 }
 
 #[test]
-fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
+fn a_plain_reader_gets_each_user_once_and_the_offline_ones_last() {
     let mut stream = stream();
-    tell(&mut stream, 1, Status::Online);
-    tell(&mut stream, 2, Status::Online);
-    tell(&mut stream, 2, Status::Offline);
+    publish(&mut stream, 1, Status::Online);
+    publish(&mut stream, 2, Status::Online);
+    publish(&mut stream, 2, Status::Offline);
     let mut reader = Reader::plain(&stream, (1..=3).map(Puid::from_bits).collect());
     assert_eq!(statuses(&page(reader.next(&stream, true))), [(1, Status::Online)]);
     assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
-    tell(&mut stream, 3, Status::Online);
-    tell(&mut stream, 1, Status::Offline);
+    publish(&mut stream, 3, Status::Online);
+    publish(&mut stream, 1, Status::Offline);
     assert_eq!(
         statuses(&page(reader.next(&stream, true))),
         [(3, Status::Online), (1, Status::Offline)]
@@ -159,7 +159,7 @@ fn a_plain_reader_hears_of_everybody_once_of_the_offline_ones_last() {
 }
 
 #[test]
-fn a_plain_reader_hears_of_one_who_revoked_while_it_waited_for_the_list_only_that() {
+fn a_plain_reader_gets_only_the_revocation_of_a_user_who_revoked_during_warm_up() {
     let mut stream = stream();
     let mut reader = Reader::plain(&stream, vec![UID]);
     stream.revoke(UID, UnixMillis::default());
@@ -168,27 +168,27 @@ fn a_plain_reader_hears_of_one_who_revoked_while_it_waited_for_the_list_only_tha
 }
 
 #[test]
-fn a_plain_reader_hears_even_of_one_who_came_and_went_while_it_waited_for_the_list() {
+fn a_plain_reader_gets_a_user_who_was_online_during_warm_up_as_offline() {
     let mut stream = stream();
     let mut reader = Reader::plain(&stream, vec![UID]);
-    tell(&mut stream, 1, Status::Online);
-    tell(&mut stream, 1, Status::Offline);
+    publish(&mut stream, 1, Status::Online);
+    publish(&mut stream, 1, Status::Offline);
     assert_eq!(reader.next(&stream, true), ReadOutcome::Nothing);
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
 }
 
 #[test]
-fn the_list_of_a_plain_reader_does_not_wait_for_another_change_after_changes_that_cancel_out() {
+fn a_plain_reader_gets_offline_users_even_if_the_changes_before_cancel_out() {
     let mut stream = stream();
     let mut reader = Reader::plain(&stream, vec![UID]);
-    tell(&mut stream, 2, Status::Online);
-    tell(&mut stream, 2, Status::Offline);
+    publish(&mut stream, 2, Status::Online);
+    publish(&mut stream, 2, Status::Offline);
     assert_eq!(statuses(&page(reader.next(&stream, false))), [(1, Status::Offline)]);
     assert_eq!(reader.next(&stream, false), ReadOutcome::Nothing);
 }
 
 #[test]
-fn a_revoked_user_is_said_to_be_so_even_where_already_offline() {
+fn the_revocation_of_an_offline_user_is_sent() {
     let mut stream = stream();
     let mut reader = Reader::paged(&stream, None, false);
     let _ = reader.next(&stream, false);
@@ -198,19 +198,17 @@ fn a_revoked_user_is_said_to_be_so_even_where_already_offline() {
 }
 
 #[test]
-fn receipts_come_to_those_who_asked_and_are_not_coalesced() {
+fn receipts_are_sent_only_on_request_and_are_not_coalesced() {
     let mut stream = stream();
     let mut wants = Reader::paged(&stream, None, true);
     let mut other = Reader::paged(&stream, None, false);
     let _ = (wants.next(&stream, false), other.next(&stream, false));
     for id in 0..600 {
         let id = NotificationId::from_bits(id);
-        assert!(stream.receipt(
-            Receipt { id, uid: UID, state: ReceiptState::Expired },
-            UnixMillis::default()
-        ));
+        let receipt = Receipt { id, uid: UID, state: ReceiptState::Expired };
+        stream.append_receipt(receipt, UnixMillis::default());
     }
-    assert_eq!(page(wants.next(&stream, false)).receipts.len(), PAGE);
+    assert_eq!(page(wants.next(&stream, false)).receipts.len(), MAX_PAGE_ITEMS);
     assert_eq!(page(wants.next(&stream, false)).receipts.len(), 100);
     assert_eq!(other.next(&stream, false), ReadOutcome::Nothing);
 }

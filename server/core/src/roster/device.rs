@@ -1,27 +1,41 @@
-//! One device: its seat, what it reported, and to whom.
+//! One device: its connection, its reports, and the Applications that may see it.
 
 use std::time::Duration;
 
 use presence_protocol::{AppId, DeviceName, UnixMillis};
 
-use super::{DeviceInfo, View};
+use super::connection::ConnectionNumber;
 use crate::clock::Steady;
+use crate::view::View;
 
-pub(super) enum Seat<H> {
+/// A device of a user, as the user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The name of the device.
+    pub device: DeviceName,
+    /// The last report that was for all Applications.
+    pub view: View,
+    /// Whether a connection is open. Otherwise the device is in its grace time.
+    pub connected: bool,
+    /// The time at which it connected.
+    pub since: UnixMillis,
+}
+
+pub(super) enum DeviceState<H> {
     Connected(H),
-    /// In its grace time.
-    Lost {
+    /// The connection was lost: the device keeps its presence until the end of the grace time.
+    InGrace {
         until: Steady,
     },
-    /// Its presence is over; only its visibility is remembered.
-    Gone {
+    /// The device has no presence: only its visibility is remembered.
+    Absent {
         until: Steady,
     },
 }
 
 pub(super) struct Report {
     pub(super) view: View,
-    /// When it was said, in the order of all that this user's devices said.
+    /// The position in the order of all reports and visibility changes of this user.
     pub(super) order: u64,
 }
 
@@ -32,19 +46,25 @@ struct Visibility {
 
 pub(super) struct Device<H> {
     pub(super) name: DeviceName,
-    pub(super) seat: Seat<H>,
-    pub(super) generation: u64,
+    pub(super) state: DeviceState<H>,
+    pub(super) number: ConnectionNumber,
     pub(super) since: UnixMillis,
-    /// The last report to all that may see the device.
+    /// The last report that was for all Applications.
     general: Option<Report>,
-    /// The last report to single Applications.
-    narrow: Vec<(AppId, Report)>,
+    /// The last report that was for a single Application.
+    targeted: Vec<(AppId, Report)>,
     visibility: Option<Visibility>,
 }
 
 impl<H> Device<H> {
-    pub(super) fn new(name: DeviceName, seat: Seat<H>, generation: u64, since: UnixMillis) -> Self {
-        Self { name, seat, generation, since, general: None, narrow: Vec::new(), visibility: None }
+    pub(super) fn new(
+        name: DeviceName,
+        number: ConnectionNumber,
+        handle: H,
+        since: UnixMillis,
+    ) -> Self {
+        let (state, targeted) = (DeviceState::Connected(handle), Vec::new());
+        Self { name, state, number, since, general: None, targeted, visibility: None }
     }
 
     pub(super) fn report(&mut self, report: Report, only: Option<Vec<AppId>>) {
@@ -53,65 +73,67 @@ impl<H> Device<H> {
             return;
         };
         for app in apps {
-            self.narrow.retain(|(known, _)| *known != app);
-            self.narrow.push((app, Report { view: report.view.clone(), order: report.order }));
+            self.targeted.retain(|(known, _)| *known != app);
+            self.targeted.push((app, Report { view: report.view.clone(), order: report.order }));
         }
     }
 
-    pub(super) fn show_only_to(&mut self, apps: Vec<AppId>, order: u64) {
+    pub(super) fn set_visibility(&mut self, apps: Vec<AppId>, order: u64) {
         self.visibility = Some(Visibility { apps, order });
     }
 
     pub(super) fn forget_app(&mut self, app: AppId) {
-        self.narrow.retain(|(known, _)| *known != app);
+        self.targeted.retain(|(known, _)| *known != app);
         if let Some(visibility) = &mut self.visibility {
             visibility.apps.retain(|known| *known != app);
         }
     }
 
-    /// What an Application may see of this device. A report that names it counts even where the visibility set, spoken before,
-    /// leaves it out.
-    pub(super) fn shown_to(&self, app: AppId) -> Option<&Report> {
-        let narrow = self.narrow.iter().find(|(known, _)| *known == app).map(|(_, report)| report);
+    /// Returns the report that an Application may see. A report that names the Application counts
+    /// even if an earlier visibility set leaves it out.
+    pub(super) fn report_for(&self, app: AppId) -> Option<&Report> {
+        let targeted =
+            self.targeted.iter().find(|(known, _)| *known == app).map(|(_, report)| report);
         match &self.visibility {
             Some(visibility) if !visibility.apps.contains(&app) => {
-                narrow.filter(|report| report.order > visibility.order)
+                targeted.filter(|report| report.order > visibility.order)
             }
-            Some(_) | None => self.general.iter().chain(narrow).max_by_key(|report| report.order),
+            Some(_) | None => self.general.iter().chain(targeted).max_by_key(|report| report.order),
         }
     }
 
     pub(super) fn tick(&mut self, now: Steady, visibility_kept: Duration) {
-        if let Seat::Lost { until } = self.seat
+        if let DeviceState::InGrace { until } = self.state
             && until <= now
         {
             self.general = None;
-            self.narrow.clear();
-            self.seat = Seat::Gone { until: until + visibility_kept };
+            self.targeted.clear();
+            self.state = DeviceState::Absent { until: until + visibility_kept };
         }
     }
 
-    pub(super) fn is_forgotten(&self, now: Steady) -> bool {
-        match self.seat {
-            Seat::Gone { until } => until <= now || self.visibility.is_none(),
-            Seat::Connected(_) | Seat::Lost { .. } => false,
+    /// Returns true if nothing of the device must be remembered.
+    pub(super) fn is_expired(&self, now: Steady) -> bool {
+        match self.state {
+            DeviceState::Absent { until } => until <= now || self.visibility.is_none(),
+            DeviceState::Connected(_) | DeviceState::InGrace { .. } => false,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Steady> {
-        match self.seat {
-            Seat::Connected(_) => None,
-            Seat::Lost { until } | Seat::Gone { until } => Some(until),
+        match self.state {
+            DeviceState::Connected(_) => None,
+            DeviceState::InGrace { until } | DeviceState::Absent { until } => Some(until),
         }
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        matches!(self.seat, Seat::Connected(_))
+        matches!(self.state, DeviceState::Connected(_))
     }
 
-    /// Connected, or in its grace time.
+    /// Returns true if the device is connected or in its grace time.
     pub(super) fn is_present(&self) -> bool {
-        !matches!(self.seat, Seat::Gone { .. })
+        !matches!(self.state, DeviceState::Absent { .. })
     }
 
     pub(super) fn info(&self) -> DeviceInfo {

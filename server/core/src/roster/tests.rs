@@ -1,3 +1,5 @@
+use presence_protocol::{StatusText, UnixMillis};
+
 use super::*;
 
 const APP: AppId = AppId::from_bits(1);
@@ -7,42 +9,50 @@ fn at(seconds: u64) -> Steady {
     Steady::from_start(Duration::from_secs(seconds))
 }
 
-struct User {
+/// A user with the changes that were published.
+struct RosterFixture {
     roster: Roster<u64>,
-    turns: u64,
-    told: Vec<ViewChange>,
+    connections: u64,
+    changes: Vec<ViewChange>,
 }
 
-impl User {
+/// An open connection of a test.
+struct OwnedConnectionId(DeviceName, ConnectionNumber);
+
+impl OwnedConnectionId {
+    fn id(&self) -> ConnectionId<'_> {
+        ConnectionId { device: &self.0, number: self.1 }
+    }
+}
+
+impl RosterFixture {
     fn with_grants(apps: &[AppId]) -> Self {
-        let mut user = Self { roster: Roster::default(), turns: 0, told: vec![] };
-        user.grant(1, apps, false);
+        let mut user = Self { roster: Roster::default(), connections: 0, changes: vec![] };
+        user.set_grants(1, apps, false);
         user
     }
 
-    fn grant(&mut self, revision: i64, apps: &[AppId], paused: bool) {
-        let grants = apps
-            .iter()
-            .map(|app| Grant {
-                app: *app,
-                puid: Puid::from_bits(app.bits()),
-                paused,
-                granted_at: UnixMillis::default(),
-            })
-            .collect();
-        self.roster.set_grants(GrantSet { revision, grants }, &mut self.told);
+    fn set_grants(&mut self, revision: i64, apps: &[AppId], paused: bool) {
+        let grant = |app: &AppId| Grant {
+            app: *app,
+            puid: Puid::from_bits(app.bits()),
+            paused,
+            granted_at: UnixMillis::default(),
+        };
+        let grants = apps.iter().map(grant).collect();
+        self.roster.set_grants(GrantSet { revision, grants }, &mut self.changes);
     }
 
-    fn arrive(&mut self, device: &str) -> (DeviceName, u64) {
-        self.turns += 1;
+    fn connect(&mut self, device: &str) -> OwnedConnectionId {
+        self.connections += 1;
         let name: DeviceName = device.parse().unwrap();
-        arrive(&mut self.roster, &name, self.turns).unwrap();
-        (name, self.turns)
+        connect(&mut self.roster, &name, self.connections).unwrap();
+        OwnedConnectionId(name, ConnectionNumber(self.connections))
     }
 
-    fn says(
+    fn report(
         &mut self,
-        seat: &(DeviceName, u64),
+        connection: &OwnedConnectionId,
         status: Status,
         text: &str,
         only: Option<&[AppId]>,
@@ -50,36 +60,37 @@ impl User {
         let text = (!text.is_empty()).then(|| StatusText::try_from(text).unwrap());
         let only = only.map(<[AppId]>::to_vec);
         let view = View::new(status, text);
-        self.roster.report((&seat.0, seat.1), view, only, &mut self.told).unwrap();
+        self.roster.report(connection.id(), view, only, &mut self.changes).unwrap();
     }
 
-    fn shows_only_to(&mut self, seat: &(DeviceName, u64), apps: &[AppId]) {
-        self.roster.show_only_to((&seat.0, seat.1), apps.to_vec(), &mut self.told).unwrap();
+    fn set_visibility(&mut self, connection: &OwnedConnectionId, apps: &[AppId]) {
+        self.roster.set_visibility(connection.id(), apps.to_vec(), &mut self.changes).unwrap();
     }
 
-    fn leaves(
+    fn disconnect(
         &mut self,
-        seat: &(DeviceName, u64),
-        ending: Disconnect,
+        connection: &OwnedConnectionId,
+        how: Disconnect,
     ) -> Result<(), StaleConnection> {
-        self.roster.leave((&seat.0, seat.1), ending, &mut self.told)
+        self.roster.disconnect(connection.id(), how, &mut self.changes)
     }
 
-    fn heard(&mut self) -> Vec<(AppId, Status, String)> {
+    /// Returns the changes that were published since the last call.
+    fn published(&mut self) -> Vec<(AppId, Status, String)> {
         let text = |view: &View| view.text.as_ref().map_or("", |t| t.as_str()).to_owned();
-        self.told.drain(..).map(|tell| (tell.app, tell.view.status, text(&tell.view))).collect()
+        let changes = self.changes.drain(..);
+        changes.map(|change| (change.app, change.view.status, text(&change.view))).collect()
     }
 }
 
-fn arrive(
+/// Adds a connection that has its number as handle.
+fn connect(
     roster: &mut Roster<u64>,
-    name: &DeviceName,
-    turn: u64,
+    device: &DeviceName,
+    number: u64,
 ) -> Result<Option<u64>, TooManyDevices> {
-    roster.arrive(
-        NewConnection { name, handle: turn, generation: turn, now: UnixMillis::default() },
-        20,
-    )
+    let id = ConnectionId { device, number: ConnectionNumber(number) };
+    roster.connect(NewConnection { id, handle: number, now: UnixMillis::default() }, 20)
 }
 
 fn online() -> Vec<(AppId, Status, String)> {
@@ -91,110 +102,110 @@ fn offline() -> Vec<(AppId, Status, String)> {
 }
 
 #[test]
-fn only_granted_applications_hear_of_a_status() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    assert_eq!(user.heard(), online());
+fn only_applications_with_a_grant_see_a_status() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), online());
 }
 
 #[test]
 fn the_same_status_again_is_not_published() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "a", None);
-    user.heard();
-    user.says(&phone, Status::Online, "a", None);
-    assert_eq!(user.heard(), vec![]);
-    user.says(&phone, Status::Online, "b", None);
-    assert_eq!(user.heard(), vec![(APP, Status::Online, "b".to_owned())]);
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "a", None);
+    user.published();
+    user.report(&phone, Status::Online, "a", None);
+    assert_eq!(user.published(), vec![]);
+    user.report(&phone, Status::Online, "b", None);
+    assert_eq!(user.published(), vec![(APP, Status::Online, "b".to_owned())]);
 }
 
 #[test]
-fn the_best_device_decides_and_gives_the_text() {
-    let mut user = User::with_grants(&[APP]);
-    let (phone, laptop) = (user.arrive("phone"), user.arrive("laptop"));
-    user.says(&phone, Status::Unavailable, "bus", None);
-    user.says(&laptop, Status::Online, "desk", None);
-    user.says(&phone, Status::Unavailable, "train", None);
+fn the_device_with_the_best_status_decides_and_gives_the_text() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let (phone, laptop) = (user.connect("phone"), user.connect("laptop"));
+    user.report(&phone, Status::Unavailable, "bus", None);
+    user.report(&laptop, Status::Online, "office", None);
+    user.report(&phone, Status::Unavailable, "train", None);
     assert_eq!(
-        user.heard(),
+        user.published(),
         vec![
             (APP, Status::Unavailable, "bus".to_owned()),
-            (APP, Status::Online, "desk".to_owned())
+            (APP, Status::Online, "office".to_owned())
         ]
     );
-    user.leaves(&laptop, Disconnect::Clean).unwrap();
-    assert_eq!(user.heard(), vec![(APP, Status::Unavailable, "train".to_owned())]);
+    user.disconnect(&laptop, Disconnect::Clean).unwrap();
+    assert_eq!(user.published(), vec![(APP, Status::Unavailable, "train".to_owned())]);
 }
 
 #[test]
-fn among_equal_devices_the_one_that_spoke_last_gives_the_text() {
-    let mut user = User::with_grants(&[APP]);
-    let (phone, laptop) = (user.arrive("phone"), user.arrive("laptop"));
-    user.says(&phone, Status::Online, "a", None);
-    user.says(&laptop, Status::Online, "b", None);
-    user.says(&phone, Status::Online, "c", None);
-    let texts: Vec<_> = user.heard().into_iter().map(|(_, _, text)| text).collect();
+fn among_equal_devices_the_last_report_gives_the_text() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let (phone, laptop) = (user.connect("phone"), user.connect("laptop"));
+    user.report(&phone, Status::Online, "a", None);
+    user.report(&laptop, Status::Online, "b", None);
+    user.report(&phone, Status::Online, "c", None);
+    let texts: Vec<_> = user.published().into_iter().map(|(_, _, text)| text).collect();
     assert_eq!(texts, ["a", "b", "c"]);
 }
 
 #[test]
-fn offline_has_no_text_so_that_gone_hidden_and_paused_look_alike() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.says(&phone, Status::Offline, "on holiday", None);
-    assert_eq!(user.heard()[1..], offline());
+fn an_offline_user_has_no_text() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.report(&phone, Status::Offline, "on holiday", None);
+    assert_eq!(user.published()[1..], offline());
 }
 
 #[test]
-fn a_lost_device_that_is_back_in_time_was_never_away() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
-    assert_eq!(user.roster.tick(at(9), &mut user.told), Some(at(10)));
-    let phone = user.arrive("phone");
-    assert_eq!(user.roster.tick(at(10), &mut user.told), None);
-    user.says(&phone, Status::Online, "", None);
-    assert_eq!(user.heard(), vec![]);
+fn a_lost_device_that_reconnects_within_the_grace_time_causes_no_change() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.disconnect(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    assert_eq!(user.roster.tick(at(9), &mut user.changes), Some(at(10)));
+    let phone = user.connect("phone");
+    assert_eq!(user.roster.tick(at(10), &mut user.changes), None);
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), vec![]);
 }
 
 #[test]
-fn a_lost_device_is_offline_after_its_grace_time_once() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
-    user.roster.tick(at(10), &mut user.told);
-    user.roster.tick(at(11), &mut user.told);
-    assert_eq!(user.heard(), offline());
+fn a_lost_device_is_published_as_offline_once_after_its_grace_time() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.disconnect(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    user.roster.tick(at(10), &mut user.changes);
+    user.roster.tick(at(11), &mut user.changes);
+    assert_eq!(user.published(), offline());
     assert!(user.roster.is_empty());
 }
 
 #[test]
-fn a_clean_close_acts_at_once() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.leaves(&phone, Disconnect::Clean).unwrap();
-    assert_eq!(user.heard(), offline());
+fn a_clean_close_takes_effect_at_once() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.disconnect(&phone, Disconnect::Clean).unwrap();
+    assert_eq!(user.published(), offline());
 }
 
 #[test]
-fn a_replaced_connection_hands_its_status_over_and_its_end_changes_nothing() {
-    let mut user = User::with_grants(&[APP]);
-    let first = user.arrive("phone");
-    user.says(&first, Status::Online, "", None);
-    user.heard();
+fn a_replaced_connection_passes_its_status_on_and_its_end_changes_nothing() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let first = user.connect("phone");
+    user.report(&first, Status::Online, "", None);
+    user.published();
     let name: DeviceName = "phone".parse().unwrap();
-    assert_eq!(arrive(&mut user.roster, &name, 9), Ok(Some(first.1)));
-    assert_eq!(user.leaves(&first, Disconnect::Clean), Err(StaleConnection));
-    assert_eq!(user.heard(), vec![]);
+    assert_eq!(connect(&mut user.roster, &name, 9), Ok(Some(first.1.0)));
+    assert_eq!(user.disconnect(&first, Disconnect::Clean), Err(StaleConnection));
+    assert_eq!(user.published(), vec![]);
 }
 
 #[test]
@@ -202,119 +213,119 @@ fn the_twenty_first_device_is_refused_and_a_replacement_is_not() {
     let mut roster: Roster<u64> = Roster::default();
     for n in 0..20 {
         let name: DeviceName = format!("d{n}").parse().unwrap();
-        assert_eq!(arrive(&mut roster, &name, n), Ok(None));
+        assert_eq!(connect(&mut roster, &name, n), Ok(None));
     }
-    assert_eq!(arrive(&mut roster, &"d20".parse().unwrap(), 20), Err(TooManyDevices));
-    assert_eq!(arrive(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(0)));
+    assert_eq!(connect(&mut roster, &"d20".parse().unwrap(), 20), Err(TooManyDevices));
+    assert_eq!(connect(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(0)));
 }
 
 #[test]
-fn an_update_for_some_applications_leaves_the_others_at_the_last_status() {
-    let mut user = User::with_grants(&[APP, OTHER]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.says(&phone, Status::Unavailable, "", Some(&[OTHER]));
-    assert_eq!(user.heard(), vec![(OTHER, Status::Unavailable, String::new())]);
-    user.says(&phone, Status::Unavailable, "x", None);
-    assert_eq!(user.heard().len(), 2);
+fn a_report_for_some_applications_leaves_the_status_for_the_others() {
+    let mut user = RosterFixture::with_grants(&[APP, OTHER]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.report(&phone, Status::Unavailable, "", Some(&[OTHER]));
+    assert_eq!(user.published(), vec![(OTHER, Status::Unavailable, String::new())]);
+    user.report(&phone, Status::Unavailable, "x", None);
+    assert_eq!(user.published().len(), 2);
 }
 
 #[test]
-fn visibility_hides_at_once_and_shows_the_present_status_again() {
-    let mut user = User::with_grants(&[APP, OTHER]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.shows_only_to(&phone, &[OTHER]);
-    assert_eq!(user.heard(), offline());
-    user.says(&phone, Status::Unavailable, "", None);
-    assert_eq!(user.heard(), vec![(OTHER, Status::Unavailable, String::new())]);
-    user.shows_only_to(&phone, &[OTHER, APP]);
-    assert_eq!(user.heard(), vec![(APP, Status::Unavailable, String::new())]);
-    user.shows_only_to(&phone, &[]);
-    assert_eq!(user.heard().len(), 2);
+fn a_visibility_change_hides_at_once_and_later_shows_the_current_status() {
+    let mut user = RosterFixture::with_grants(&[APP, OTHER]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.set_visibility(&phone, &[OTHER]);
+    assert_eq!(user.published(), offline());
+    user.report(&phone, Status::Unavailable, "", None);
+    assert_eq!(user.published(), vec![(OTHER, Status::Unavailable, String::new())]);
+    user.set_visibility(&phone, &[OTHER, APP]);
+    assert_eq!(user.published(), vec![(APP, Status::Unavailable, String::new())]);
+    user.set_visibility(&phone, &[]);
+    assert_eq!(user.published().len(), 2);
 }
 
 #[test]
-fn an_update_that_names_an_application_counts_for_it_beside_the_visibility_set() {
-    let mut user = User::with_grants(&[APP, OTHER]);
-    let phone = user.arrive("phone");
-    user.shows_only_to(&phone, &[OTHER]);
-    user.says(&phone, Status::Online, "", Some(&[APP]));
-    assert_eq!(user.heard(), online());
-    user.shows_only_to(&phone, &[OTHER]);
-    assert_eq!(user.heard(), offline());
+fn a_report_that_names_an_application_counts_in_spite_of_the_visibility_set() {
+    let mut user = RosterFixture::with_grants(&[APP, OTHER]);
+    let phone = user.connect("phone");
+    user.set_visibility(&phone, &[OTHER]);
+    user.report(&phone, Status::Online, "", Some(&[APP]));
+    assert_eq!(user.published(), online());
+    user.set_visibility(&phone, &[OTHER]);
+    assert_eq!(user.published(), offline());
 }
 
 #[test]
-fn a_grant_made_after_an_explicit_list_is_not_in_it() {
-    let mut user = User::with_grants(&[OTHER]);
-    let phone = user.arrive("phone");
-    user.shows_only_to(&phone, &[OTHER, APP]);
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.grant(2, &[OTHER, APP], false);
-    assert_eq!(user.heard(), vec![]);
+fn a_grant_that_is_newer_than_the_visibility_set_is_not_in_it() {
+    let mut user = RosterFixture::with_grants(&[OTHER]);
+    let phone = user.connect("phone");
+    user.set_visibility(&phone, &[OTHER, APP]);
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.set_grants(2, &[OTHER, APP], false);
+    assert_eq!(user.published(), vec![]);
 }
 
 #[test]
-fn a_new_grant_of_an_open_device_is_told_the_present_status() {
-    let mut user = User::with_grants(&[]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.grant(2, &[APP], false);
-    assert_eq!(user.heard(), online());
+fn a_new_grant_shows_the_current_status_of_a_connected_device() {
+    let mut user = RosterFixture::with_grants(&[]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.set_grants(2, &[APP], false);
+    assert_eq!(user.published(), online());
 }
 
 #[test]
-fn visibility_outlives_a_grace_time_and_not_a_clean_close() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.shows_only_to(&phone, &[]);
-    user.leaves(&phone, Disconnect::Lost { until: at(10) }).unwrap();
-    user.roster.tick(at(11), &mut user.told);
+fn visibility_is_kept_after_the_grace_time_and_not_after_a_clean_close() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.set_visibility(&phone, &[]);
+    user.disconnect(&phone, Disconnect::Lost { until: at(10) }).unwrap();
+    user.roster.tick(at(11), &mut user.changes);
     assert_eq!(user.roster.devices(), vec![]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    assert_eq!(user.heard(), vec![]);
-    user.leaves(&phone, Disconnect::Clean).unwrap();
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    assert_eq!(user.heard(), online());
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), vec![]);
+    user.disconnect(&phone, Disconnect::Clean).unwrap();
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), online());
 }
 
 #[test]
-fn pausing_tells_one_offline_then_nothing_and_resuming_the_present_status() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    user.grant(2, &[APP], true);
-    assert_eq!(user.heard(), offline());
-    user.says(&phone, Status::Unavailable, "", None);
-    assert_eq!(user.heard(), vec![]);
-    user.grant(3, &[APP], false);
-    assert_eq!(user.heard(), vec![(APP, Status::Unavailable, String::new())]);
+fn a_paused_grant_shows_one_offline_and_a_resumed_one_the_current_status() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.set_grants(2, &[APP], true);
+    assert_eq!(user.published(), offline());
+    user.report(&phone, Status::Unavailable, "", None);
+    assert_eq!(user.published(), vec![]);
+    user.set_grants(3, &[APP], false);
+    assert_eq!(user.published(), vec![(APP, Status::Unavailable, String::new())]);
 }
 
 #[test]
-fn an_older_set_of_grants_loses() {
-    let mut user = User::with_grants(&[]);
-    user.grant(3, &[], false);
-    user.grant(2, &[APP], false);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    assert_eq!(user.heard(), vec![]);
+fn an_older_set_of_grants_is_ignored() {
+    let mut user = RosterFixture::with_grants(&[]);
+    user.set_grants(3, &[], false);
+    user.set_grants(2, &[APP], false);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), vec![]);
 }
 
 #[test]
-fn a_device_that_the_user_ended_is_gone_at_once() {
-    let mut user = User::with_grants(&[APP]);
-    let phone = user.arrive("phone");
-    user.says(&phone, Status::Online, "", None);
-    user.heard();
-    assert_eq!(user.roster.end(&phone.0, &mut user.told), Some(Some(phone.1)));
-    assert_eq!(user.heard(), offline());
-    assert_eq!(user.roster.end(&phone.0, &mut user.told), None);
+fn a_device_that_the_user_ended_is_offline_at_once() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), Some(Some(phone.1.0)));
+    assert_eq!(user.published(), offline());
+    assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), None);
 }

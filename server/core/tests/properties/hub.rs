@@ -1,13 +1,15 @@
 //! The rules wired together as the server's hub does it: shard, then streams, then readers; without locks and sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use presence_core::reader::{Page, ReadOutcome, Reader, WireFormat};
-use presence_core::roster::{Disconnect, NewConnection, View, ViewChange};
+use presence_core::roster::{
+    ConnectionId, ConnectionNumber, Disconnect, NewConnection, ViewChange,
+};
 use presence_core::shard::Shard;
 use presence_core::stream::{Retention, Stream};
-use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId};
+use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId, View};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
@@ -46,7 +48,7 @@ struct Shared {
     frame: Frame,
 }
 
-struct Room {
+struct TestTopic {
     stream: Stream,
     shared: Option<Shared>,
 }
@@ -54,7 +56,9 @@ struct Room {
 /// The hub of one epoch.
 pub(crate) struct Hub {
     shard: Shard<u64>,
-    rooms: Vec<Room>,
+    topics: Vec<TestTopic>,
+    /// The releases that the writer is to take.
+    releases: VecDeque<(usize, Uid)>,
     /// What the rosters last had told of each.
     told: BTreeMap<Puid, View>,
     pub(crate) clock: ManualClock,
@@ -68,6 +72,10 @@ fn user_id(user: usize) -> UserId {
     UserId(user.try_into().unwrap())
 }
 
+fn seat_id(device: &DeviceName, seat: Seat) -> ConnectionId<'_> {
+    ConnectionId { device, number: ConnectionNumber(seat.generation) }
+}
+
 fn name(device: usize) -> DeviceName {
     DEVICES[device].parse().unwrap()
 }
@@ -75,14 +83,15 @@ fn name(device: usize) -> DeviceName {
 impl Hub {
     pub(crate) fn new(active: &[bool], epoch: u64, kept: Retention, clock: ManualClock) -> Self {
         let id = |app: usize| epoch * 1_000 + app as u64;
-        let room = |(app, active): (usize, &bool)| Room {
+        let topic = |(app, active): (usize, &bool)| TestTopic {
             stream: Stream::new(id(app), epoch, *active, kept),
             shared: None,
         };
         Self {
             shard: Shard::default(),
             told: BTreeMap::new(),
-            rooms: active.iter().enumerate().map(room).collect(),
+            topics: active.iter().enumerate().map(topic).collect(),
+            releases: VecDeque::new(),
             clock,
         }
     }
@@ -102,18 +111,18 @@ impl Hub {
     }
 
     pub(crate) fn stream(&self, app: usize) -> &Stream {
-        &self.rooms[app].stream
+        &self.topics[app].stream
     }
 
     /// Whether there was a seat.
     pub(crate) fn connect(&mut self, seat: Seat) -> bool {
         let (user, now) = (user_id(seat.user), self.now());
-        let roster = self.shard.enter(user);
-        let (name, generation) = (name(seat.device), seat.generation);
-        let arrival = NewConnection { name: &name, handle: generation, generation, now };
-        let arrived = roster.arrive(arrival, SEATS);
-        self.shard.tidy(user);
-        arrived.is_ok()
+        let roster = self.shard.get_or_create(user);
+        let device = name(seat.device);
+        let new = NewConnection { id: seat_id(&device, seat), handle: seat.generation, now };
+        let connected = roster.connect(new, SEATS);
+        self.shard.remove_if_empty(user);
+        connected.is_ok()
     }
 
     pub(crate) fn load(&mut self, user: usize, grants: &Grants) {
@@ -125,7 +134,7 @@ impl Hub {
         });
         let set = GrantSet { revision: grants.revision, grants: live.collect() };
         let mut told = vec![];
-        if let Some(roster) = self.shard.find(user_id(user)) {
+        if let Some(roster) = self.shard.get_mut(user_id(user)) {
             roster.set_grants(set, &mut told);
         }
         self.tell(told);
@@ -141,8 +150,8 @@ impl Hub {
         let text = (!text.is_empty()).then(|| StatusText::try_from(text.as_str()).unwrap());
         let (view, only) = (View::new(*status, text), only.map(ids));
         let (device, mut told) = (name(seat.device), vec![]);
-        let said = self.shard.find(user_id(seat.user)).is_some_and(|roster| {
-            roster.report((&device, seat.generation), view, only, &mut told).is_ok()
+        let said = self.shard.get_mut(user_id(seat.user)).is_some_and(|roster| {
+            roster.report(seat_id(&device, seat), view, only, &mut told).is_ok()
         });
         self.tell(told);
         said
@@ -151,8 +160,8 @@ impl Hub {
     /// Whether the seat was still its own.
     pub(crate) fn show_only_to(&mut self, seat: Seat, apps: &[usize]) -> bool {
         let (device, mut told) = (name(seat.device), vec![]);
-        let shown = self.shard.find(user_id(seat.user)).is_some_and(|roster| {
-            roster.show_only_to((&device, seat.generation), ids(apps), &mut told).is_ok()
+        let shown = self.shard.get_mut(user_id(seat.user)).is_some_and(|roster| {
+            roster.set_visibility(seat_id(&device, seat), ids(apps), &mut told).is_ok()
         });
         self.tell(told);
         shown
@@ -163,23 +172,23 @@ impl Hub {
         let (user, until) = (user_id(seat.user), self.grace_end());
         let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
         let (device, mut told) = (name(seat.device), vec![]);
-        let left = self.shard.find(user).is_some_and(|roster| {
-            roster.leave((&device, seat.generation), ending, &mut told).is_ok()
+        let left = self.shard.get_mut(user).is_some_and(|roster| {
+            roster.disconnect(seat_id(&device, seat), ending, &mut told).is_ok()
         });
         if left {
-            self.shard.look_again(user, until);
+            self.shard.schedule(user, until);
         }
-        self.shard.tidy(user);
+        self.shard.remove_if_empty(user);
         self.tell(told);
         left
     }
 
     pub(crate) fn end(&mut self, user: usize, device: usize) {
         let mut told = vec![];
-        if let Some(roster) = self.shard.find(user_id(user)) {
-            roster.end(&name(device), &mut told);
+        if let Some(roster) = self.shard.get_mut(user_id(user)) {
+            roster.end_device(&name(device), &mut told);
         }
-        self.shard.tidy(user_id(user));
+        self.shard.remove_if_empty(user_id(user));
         self.tell(told);
     }
 
@@ -188,31 +197,63 @@ impl Hub {
         self.shard.tick(self.clock.steady(), &mut told);
         self.tell(told);
         let now = self.now();
-        self.rooms.iter_mut().for_each(|room| room.stream.prune(now));
+        self.topics.iter_mut().for_each(|topic| topic.stream.prune(now));
     }
 
     pub(crate) fn revoke(&mut self, app: usize, uid: Uid) {
         let now = self.now();
-        self.rooms[app].stream.revoke(Puid::from_bits(uid), now);
+        self.topics[app].stream.revoke(Puid::from_bits(uid), now);
     }
 
-    pub(crate) fn switch(&mut self, app: usize, active: bool) {
+    pub(crate) fn set_active(&mut self, app: usize, active: bool) {
         let now = self.now();
-        self.rooms[app].stream.set_active(active, now);
+        for puid in self.topics[app].stream.set_active(active, now) {
+            self.request_release(app, puid);
+        }
     }
 
-    pub(crate) fn receipt(&mut self, app: usize, receipt: Receipt) {
+    pub(crate) fn append_receipt(&mut self, app: usize, receipt: Receipt) {
         let now = self.now();
-        let stream = &mut self.rooms[app].stream;
-        let before = stream.head();
-        let rings = stream.receipt(receipt, now);
-        assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
+        self.topics[app].stream.append_receipt(receipt, now);
+    }
+
+    /// Returns the answer that the writer gets before it settles.
+    pub(crate) fn is_visible(&self, app: usize, uid: Uid) -> bool {
+        self.topics[app].stream.is_visible(Puid::from_bits(uid))
+    }
+
+    /// Notes a taken row, after the commit of a settlement, a load or a failed release.
+    pub(crate) fn note_taken(&mut self, app: usize, uid: Uid) {
+        let puid = Puid::from_bits(uid);
+        if self.topics[app].stream.note_taken(puid) {
+            self.request_release(app, puid);
+        }
+    }
+
+    /// Takes the requested releases of grants that are visible now.
+    pub(crate) fn take_releases(&mut self) -> Vec<(usize, Uid)> {
+        let requested = std::mem::take(&mut self.releases).into_iter();
+        let is_due = |(app, uid): &(usize, Uid)| {
+            self.topics[*app].stream.start_release(Puid::from_bits(*uid))
+        };
+        requested.filter(is_due).collect()
+    }
+
+    /// Returns true if the writer will take a release of this grant with its next group.
+    pub(crate) fn is_release_requested(&self, app: usize, uid: Uid) -> bool {
+        self.releases.contains(&(app, uid))
+    }
+
+    fn request_release(&mut self, app: usize, puid: Puid) {
+        let grant = (app, puid.bits());
+        assert!(!self.releases.contains(&grant), "8: a release is requested twice");
+        self.releases.push_back(grant);
     }
 
     /// What a reader gets next; readers that keep up share their bytes.
     pub(crate) fn next(&mut self, app: usize, reader: &mut Reader, warming_up: bool) -> Next {
-        let Room { stream, shared } = &mut self.rooms[app];
-        let (form, from, to) = (reader.form(), reader.shares_from(), stream.head());
+        let TestTopic { stream, shared } = &mut self.topics[app];
+        let (form, from, to) = (reader.format(), reader.shared_position(), stream.head());
         if let Some(found) =
             shared.as_ref().filter(|s| (s.form, Some(s.from), s.to) == (form, from, to))
         {
@@ -225,7 +266,7 @@ impl Hub {
             ReadOutcome::Page(page) => frame(page, stream),
         };
         if let Some(from) = from
-            && reader.shares_from() == Some(to)
+            && reader.shared_position() == Some(to)
         {
             *shared = Some(Shared { form, from, to, frame: frame.clone() });
         }
@@ -237,14 +278,18 @@ impl Hub {
         for ViewChange { app, puid, view } in told {
             let last = self.told.insert(puid, view.clone()).unwrap_or_default();
             assert_ne!(last, view, "2: a roster tells only of changes");
-            let stream = &mut self.rooms[usize::try_from(app.bits()).unwrap()].stream;
+            let stream = &mut self.topics[usize::try_from(app.bits()).unwrap()].stream;
             let before = stream.head();
-            let known = stream.get(puid);
+            let known = stream.latest(puid);
             let changes = (known.status, known.message) != (view.status, view.text.clone());
-            let rings = stream.tell(puid, view.clone(), now);
-            assert_eq!(rings, stream.head() > before, "the bell rings for what can be read");
-            assert!(changes || !rings, "2: a stream says only changes");
-            assert!(!stream.tell(puid, view, now), "2: told twice is said once");
+            let published = stream.publish(puid, view.clone(), now);
+            let changed = published.changed;
+            assert_eq!(changed, stream.head() > before, "sockets are woken if there is an entry");
+            assert!(changes || !changed, "2: a stream appends only changes");
+            assert!(!stream.publish(puid, view, now).changed, "2: a repetition is not appended");
+            if published.release_due {
+                self.request_release(usize::try_from(app.bits()).unwrap(), puid);
+            }
         }
     }
 }

@@ -11,7 +11,8 @@
 //! 5. versions grow, over restarts too;
 //! 6. who resumes by cursor believes what one believes who never left;
 //! 7. offline has no text, and `since` is in whole seconds;
-//! 8. a receipt is heard exactly once, and none tells of a user who hides.
+//! 8. an AppService gets each receipt once, and none that was decided while the user was hidden;
+//! 9. no taken notification of a visible user stays without a release.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, though not in functions marked so")]
 #![expect(clippy::indexing_slicing, reason = "these are tests, though not in functions marked so")]
@@ -22,12 +23,14 @@ mod model;
 mod step;
 mod world;
 
+use std::time::Duration;
+
 use presence_core::reader::WireFormat;
 use presence_core::stream::Retention;
 use presence_protocol::Status;
 use presence_protocol::app::ReceiptState;
 use proptest::prelude::*;
-use step::{Change, Habit, Length, Scenario, Step, scenario};
+use step::{Habit, Length, Scenario, Step, scenario};
 
 /// Takes `PROPTEST_CASES` (256) and `PROPTEST_RNG_SEED` from the environment.
 fn default() -> ProptestConfig {
@@ -56,39 +59,69 @@ fn run(scenario: &Scenario) -> Result<(), TestCaseError> {
     world::World::live(scenario).map_err(TestCaseError::fail)
 }
 
-/// One user who is online when they grant the one Application, which is told only after a receipt of theirs is waiting; then what
-/// hides them again.
-fn shown_for_a_moment(then: [Step; 2]) -> Scenario {
-    let (device, seat) = (0, 0);
-    let change = Change::Grant;
-    let form = WireFormat::Paged { receipts: true };
-    let [hides, last] = then;
+/// One user, online and with a grant, whose taken notification has a row, since the user was hidden
+/// when it was taken. Then the user is visible again, and the steps follow.
+fn visible_with_a_taken_row(then: Vec<Step>) -> Scenario {
+    let (user, app, seat, device) = (0, 0, 0, 0);
+    let online = Step::Say { seat, status: Status::Online, text: "", only: None };
+    let mut steps = vec![
+        Step::Connect { user, device, slowly: false },
+        online.clone(),
+        Step::ShowOnlyTo { seat, apps: vec![] },
+        Step::Receipt { user, app, state: ReceiptState::Delivered },
+        Step::BeginGroup,
+        Step::EndGroup { commits: true },
+        Step::ShowOnlyTo { seat, apps: vec![app] },
+    ];
+    steps.extend(then);
     Scenario {
         users: 1,
         apps: 1,
-        kept: Retention { entries: 1_000, age: std::time::Duration::from_hours(1) },
+        kept: Retention { entries: 1_000, age: Duration::from_hours(1) },
         warming_up: false,
-        granted: vec![],
-        clients: vec![Habit { app: 0, form, keeps_up: false }],
-        steps: vec![
-            Step::Connect { user: 0, device, slowly: false },
-            Step::Say { seat, status: Status::Online, text: "", only: None },
-            Step::Change { user: 0, app: 0, change, late: true },
-            Step::Receipt { user: 0, app: 0, state: ReceiptState::Delivered },
-            hides,
-            last,
-        ],
+        granted: vec![app],
+        clients: vec![Habit { app, form: WireFormat::Paged { receipts: true }, keeps_up: true }],
+        steps,
     }
 }
 
-#[test]
-fn a_receipt_is_told_though_the_next_grants_hide_the_user_again() {
-    let pause = Step::Change { user: 0, app: 0, change: Change::Pause, late: true };
-    run(&shown_for_a_moment([pause, Step::Wait { for_millis: 1 }])).unwrap();
+fn hide() -> Step {
+    Step::ShowOnlyTo { seat: 0, apps: vec![] }
 }
 
 #[test]
-fn a_receipt_is_told_though_the_device_that_brought_the_grants_leaves_at_once() {
-    let comes_back = Step::Connect { user: 0, device: 0, slowly: true };
-    run(&shown_for_a_moment([comes_back, Step::Leave { seat: 0, clean: true }])).unwrap();
+fn a_release_is_committed_although_the_user_hides_during_its_transaction() {
+    let commit = Step::EndGroup { commits: true };
+    run(&visible_with_a_taken_row(vec![Step::BeginGroup, hide(), commit])).unwrap();
+}
+
+#[test]
+fn a_release_waits_if_the_user_hides_before_its_transaction() {
+    let commit = Step::EndGroup { commits: true };
+    run(&visible_with_a_taken_row(vec![hide(), Step::BeginGroup, commit])).unwrap();
+}
+
+#[test]
+fn a_taken_row_outlives_a_crash_and_is_released_when_the_user_is_visible() {
+    let (user, device, seat) = (0, 0, 0);
+    run(&visible_with_a_taken_row(vec![
+        Step::BeginGroup,
+        Step::Restart { warming_up: false },
+        Step::Connect { user, device, slowly: false },
+        Step::Say { seat, status: Status::Online, text: "", only: None },
+    ]))
+    .unwrap();
+}
+
+#[test]
+fn a_taken_row_is_released_by_an_activation() {
+    let switch = |active| Step::Switch { app: 0, active };
+    run(&visible_with_a_taken_row(vec![
+        switch(false),
+        Step::Receipt { user: 0, app: 0, state: ReceiptState::Acked },
+        Step::BeginGroup,
+        Step::EndGroup { commits: true },
+        switch(true),
+    ]))
+    .unwrap();
 }

@@ -72,6 +72,11 @@ pub(crate) enum Step {
         app: usize,
         state: ReceiptState,
     },
+    /// The writer reads the visibility for its next group, and opens the transaction.
+    BeginGroup,
+    EndGroup {
+        commits: bool,
+    },
     Open {
         client: usize,
         with_cursor: bool,
@@ -226,6 +231,8 @@ fn by_application() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..APPS, prop::bool::weighted(0.6)).prop_map(|(app, active)| Step::Switch { app, active }),
         4 => (0..USERS, 0..APPS, state).prop_map(|(user, app, state)| Step::Receipt { user, app, state }),
+        4 => Just(Step::BeginGroup),
+        4 => prop::bool::weighted(0.8).prop_map(|commits| Step::EndGroup { commits }),
         5 => (0..CLIENTS, prop::bool::weighted(0.8))
             .prop_map(|(client, with_cursor)| Step::Open { client, with_cursor }),
         3 => (0..CLIENTS).prop_map(|client| Step::Close { client }),

@@ -14,6 +14,12 @@ use crate::hub::{Hub, Next};
 use crate::model::{Grants, Live, Model, Seat, Shown, Uid, offline};
 use crate::step::{Change, Habit, SEATS, Scenario, Step};
 
+/// A group of the writer, with the answers of the hub from before its transaction.
+struct Group {
+    releases: Vec<(usize, Uid)>,
+    settled: Vec<(usize, Receipt, bool)>,
+}
+
 struct Connection {
     seat: Seat,
     /// Grants that were read and have yet to reach the hub; the device says nothing before.
@@ -34,8 +40,12 @@ pub(crate) struct World {
     late: Vec<Vec<Grants>>,
     /// All names under which each Application ever knew somebody.
     known: Vec<BTreeSet<Uid>>,
-    /// Receipts that wait until the user is seen.
-    withheld: Vec<Vec<Receipt>>,
+    /// The taken rows of each Application in the tables.
+    taken: Vec<Vec<Receipt>>,
+    /// Settlements that wait for the next group of the writer.
+    submitted: Vec<(usize, Receipt)>,
+    /// The group whose transaction is open.
+    group: Option<Group>,
     connections: Vec<Connection>,
     /// One for each habit, then one for each Application that reads everything and never leaves.
     clients: Vec<Client>,
@@ -71,7 +81,9 @@ impl World {
             tables: vec![Grants::default(); users],
             late: vec![vec![]; users],
             known: vec![BTreeSet::new(); apps],
-            withheld: vec![vec![]; apps],
+            taken: vec![vec![]; apps],
+            submitted: vec![],
+            group: None,
             connections: vec![],
             clients,
             count: 0,
@@ -106,7 +118,7 @@ impl World {
             Step::LateGrantsArrive { user, which } => self.late_grants_arrive(user % users, *which),
             Step::Switch { app, active } => {
                 self.active[app % apps] = *active;
-                self.hub.switch(app % apps, *active);
+                self.hub.set_active(app % apps, *active);
             }
             Step::Wait { for_millis } => self.hub.clock.advance(Duration::from_millis(*for_millis)),
             Step::Tick { after_millis } => {
@@ -118,7 +130,9 @@ impl World {
                 }
                 self.tick();
             }
-            Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state),
+            Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state)?,
+            Step::BeginGroup => self.begin_group()?,
+            Step::EndGroup { commits } => self.end_group(*commits),
             Step::Open { client, with_cursor } => self.open_if_closed(*client, *with_cursor),
             Step::Close { client } => self.close(*client),
             Step::Read { client, everything } => {
@@ -128,7 +142,7 @@ impl World {
             Step::WarmedUp => self.warming_up = false,
             Step::Restart { warming_up } => self.restart(*warming_up),
         }
-        self.release_receipts();
+        self.check_releases()?;
         same("users in mind", self.model.users(), self.hub.users())
     }
 
@@ -144,6 +158,7 @@ impl World {
             } else {
                 self.load(user, &grants);
             }
+            self.note_taken_rows(user);
             self.connections.push(Connection { seat, loading: slowly.then_some(grants) });
         }
         Ok(())
@@ -152,8 +167,15 @@ impl World {
     fn load(&mut self, user: usize, grants: &Grants) {
         self.hub.load(user, grants);
         self.model.load(user, grants);
-        // Grants may show a user whom the next word, or the next grants, hide again.
-        self.release_receipts();
+    }
+
+    /// Notes the taken rows of a user, which the load of a device finds.
+    fn note_taken_rows(&mut self, user: usize) {
+        for Live { app, uid, .. } in self.tables[user].live.clone() {
+            if self.taken[app].iter().any(|row| row.uid.bits() == uid) {
+                self.hub.note_taken(app, uid);
+            }
+        }
     }
 
     /// The connection at so many places before the newest, its grants loaded.
@@ -188,6 +210,8 @@ impl World {
     }
 
     fn change(&mut self, user: usize, app: usize, change: Change, late: bool) {
+        // Changes of grants are committed by the writer, so after the open group.
+        self.end_group(true);
         let live = &mut self.tables[user].live;
         let held = live.iter().position(|live| live.app == app);
         let mut revoked = None;
@@ -221,17 +245,16 @@ impl World {
     }
 
     fn revoke(&mut self, app: usize, uid: Uid) {
-        self.hub.revoke(app, uid);
         for client in self.clients.iter_mut().filter(|client| client.habit.app == app) {
             client.will_hear_of_revoked(uid);
         }
-        let (dead, other) = std::mem::take(&mut self.withheld[app])
-            .into_iter()
-            .partition(|receipt: &Receipt| receipt.uid.bits() == uid);
-        self.withheld[app] = other;
-        for receipt in Vec::from_iter(dead as Vec<Receipt>) {
-            self.owe(app, Receipt { state: ReceiptState::Revoked, ..receipt });
+        let (ended, other): (Vec<Receipt>, Vec<Receipt>) =
+            std::mem::take(&mut self.taken[app]).into_iter().partition(|row| row.uid.bits() == uid);
+        self.taken[app] = other;
+        for row in ended {
+            self.append_receipt(app, Receipt { state: ReceiptState::Revoked, ..row });
         }
+        self.hub.revoke(app, uid);
     }
 
     fn late_grants_arrive(&mut self, user: usize, which: usize) {
@@ -247,31 +270,102 @@ impl World {
         self.model.tick(self.hub.clock.steady());
     }
 
-    fn receipt(&mut self, user: usize, app: usize, state: ReceiptState) {
-        let Some(live) = self.tables[user].live.iter().find(|live| live.app == app) else { return };
+    fn receipt(&mut self, user: usize, app: usize, state: ReceiptState) -> Held {
+        let Some(live) = self.tables[user].live.iter().find(|live| live.app == app) else {
+            return Ok(());
+        };
         let uid = live.uid;
+        match state {
+            ReceiptState::Delivered | ReceiptState::Acked => {
+                let receipt = self.new_receipt(uid, state);
+                self.submitted.push((app, receipt));
+            }
+            ReceiptState::Expired | ReceiptState::Dropped | ReceiptState::Revoked => {
+                self.end_group(true);
+                let row = self.taken[app].iter().position(|row| row.uid.bits() == uid);
+                let receipt = match row {
+                    Some(row) => Receipt { state, ..self.taken[app].remove(row) },
+                    None => self.new_receipt(uid, state),
+                };
+                self.append_receipt(app, receipt);
+            }
+        }
+        Ok(())
+    }
+
+    fn new_receipt(&mut self, uid: Uid, state: ReceiptState) -> Receipt {
         self.count += 1;
         let id = NotificationId::from_bits(u128::from(self.count));
-        let receipt = Receipt { id, uid: Puid::from_bits(uid), state };
-        let seen = self.shown(app, uid).0 != Status::Offline;
-        self.hub.receipt(app, receipt);
-        if seen || matches!(state, ReceiptState::Expired | ReceiptState::Dropped) {
-            self.owe(app, receipt);
-        } else {
-            self.withheld[app].push(receipt);
+        Receipt { id, uid: Puid::from_bits(uid), state }
+    }
+
+    fn append_receipt(&mut self, app: usize, receipt: Receipt) {
+        self.hub.append_receipt(app, receipt);
+        self.owe(app, receipt);
+    }
+
+    fn is_visible(&self, app: usize, uid: Uid) -> bool {
+        self.shown(app, uid).0 != Status::Offline
+    }
+
+    /// Reads what the writer needs of the hub, before the transaction of the next group.
+    fn begin_group(&mut self) -> Held {
+        self.end_group(true);
+        let releases = self.hub.take_releases();
+        for (app, uid) in &releases {
+            same("8: a release of a visible user", true, self.is_visible(*app, *uid))?;
+        }
+        let mut settled = vec![];
+        for (app, receipt) in std::mem::take(&mut self.submitted) {
+            let uid = receipt.uid.bits();
+            if !self.tables.iter().flat_map(|grants| &grants.live).any(|live| live.uid == uid) {
+                continue;
+            }
+            let visible = self.hub.is_visible(app, uid);
+            same("8: the visibility of a settlement", self.is_visible(app, uid), visible)?;
+            settled.push((app, receipt, visible));
+        }
+        self.group = Some(Group { releases, settled });
+        Ok(())
+    }
+
+    /// Commits the open group, or rolls it back.
+    fn end_group(&mut self, commits: bool) {
+        let Some(Group { releases, settled }) = self.group.take() else { return };
+        if !commits {
+            releases.into_iter().for_each(|(app, uid)| self.hub.note_taken(app, uid));
+            return;
+        }
+        for (app, uid) in releases {
+            let (released, other): (Vec<Receipt>, Vec<Receipt>) =
+                std::mem::take(&mut self.taken[app]).into_iter().partition(|r| r.uid.bits() == uid);
+            self.taken[app] = other;
+            released.into_iter().for_each(|receipt| self.append_receipt(app, receipt));
+        }
+        for (app, receipt, visible) in settled {
+            if visible {
+                self.append_receipt(app, receipt);
+            } else {
+                self.taken[app].push(receipt);
+                self.hub.note_taken(app, receipt.uid.bits());
+            }
         }
     }
 
-    fn release_receipts(&mut self) {
-        for app in 0..self.active.len() {
-            for receipt in std::mem::take(&mut self.withheld[app]) {
-                if self.shown(app, receipt.uid.bits()).0 == Status::Offline {
-                    self.withheld[app].push(receipt);
-                } else {
-                    self.owe(app, receipt);
+    /// Checks that no taken row of a visible user stays without a release.
+    fn check_releases(&self) -> Held {
+        for (app, rows) in self.taken.iter().enumerate() {
+            for row in rows {
+                let uid = row.uid.bits();
+                let releases = self.group.iter().flat_map(|group| &group.releases);
+                let is_released = releases.into_iter().any(|release| *release == (app, uid));
+                let is_due = is_released || self.hub.is_release_requested(app, uid);
+                if self.is_visible(app, uid) && !is_due {
+                    return Err(format!("9: nobody releases {row:?}"));
                 }
             }
         }
+        Ok(())
     }
 
     fn owe(&mut self, app: usize, receipt: Receipt) {
@@ -287,7 +381,8 @@ impl World {
         self.model = Model::default();
         self.warming_up = warming_up;
         self.connections.clear();
-        self.withheld.iter_mut().for_each(Vec::clear);
+        self.submitted.clear();
+        self.group = None;
         for client in 0..self.clients.len() {
             if self.clients[client].reader.take().is_some() {
                 self.open(client, true);
@@ -372,6 +467,7 @@ impl World {
             }
         }
         self.warming_up = false;
+        self.run_writer()?;
         self.all_read_and_agree()?;
         for back in 0..self.connections.len() {
             self.leave(back, false)?;
@@ -381,6 +477,19 @@ impl World {
         self.all_read_and_agree()?;
         let here = |client: &Client| client.belief.values().any(|shown| *shown != offline());
         same("somebody here", false, self.clients.iter().any(here))
+    }
+
+    /// Lets the writer do everything that waits.
+    fn run_writer(&mut self) -> Held {
+        for _ in 0..2 {
+            self.begin_group()?;
+            self.end_group(true);
+        }
+        for (app, rows) in self.taken.iter().enumerate() {
+            let visible = rows.iter().find(|row| self.is_visible(app, row.uid.bits()));
+            same("9: a row that was not released", None, visible)?;
+        }
+        Ok(())
     }
 
     fn all_read_and_agree(&mut self) -> Held {

@@ -1,7 +1,8 @@
-//! What Mozilla accounts say of an account in its certificate: the `fxa-*` claims, each of its own type (rule 31).
+//! What Mozilla accounts say of an account in its certificate: the `fxa-*` claims, each of its own
+//! type (rule 31).
 //!
-//! Only the generation and the verified e-mail mean anything here. The others are for whoever reads the claims, and may rely on
-//! their types.
+//! Only the generation and the verified e-mail mean anything here. The others are for whoever reads
+//! the claims, and may rely on their types.
 
 use serde_json::{Map, Value};
 

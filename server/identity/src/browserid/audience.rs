@@ -1,6 +1,7 @@
 //! Whom an assertion is made for: an origin, compared by scheme, host and port (rule 17).
 //!
-//! Deliberately no URL parser and no patterns: everything that is not plainly an origin is refused, on our side as on theirs.
+//! Deliberately no URL parser and no patterns: everything that is not plainly an origin is refused,
+//! on our side as on theirs.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -35,7 +36,8 @@ enum Host {
 pub struct NotAnAudience;
 
 impl Audience {
-    /// Reads a bare origin: scheme, lower-case host or address, optionally a port and one closing `/`.
+    /// Reads a bare origin: scheme, lower-case host or address, optionally a port and one closing
+    /// `/`.
     ///
     /// # Errors
     /// Refuses anything more or less than that.

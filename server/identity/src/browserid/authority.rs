@@ -54,8 +54,8 @@ impl Search<'_> {
         }
     }
 
-    /// The keys in the document of `issuer` itself, which speaks for whatever domain: so it is asked about its own, and not about
-    /// each domain that a stranger comes up with.
+    /// The keys in the document of `issuer` itself, which speaks for whatever domain: so it is
+    /// asked about its own, and not about each domain that a stranger comes up with.
     async fn own_keys(&self, issuer: &str) -> Result<Arc<[PublicKey]>, IdentityError> {
         let question = Question { host: issuer, domain: issuer, client: self.client };
         match self.source.document(question).await? {

@@ -1,6 +1,7 @@
 //! The claims of the two halves, read into types (rules 8 to 14).
 //!
-//! Only shapes are judged here; whether a time is over or a name is one is asked later, in the order of the rules.
+//! Only shapes are judged here; whether a time is over or a name is one is asked later, in the
+//! order of the rules.
 
 use std::time::Duration;
 

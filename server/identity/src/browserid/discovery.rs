@@ -1,7 +1,9 @@
-//! Support documents asked from their hosts: `https://HOST/.well-known/browserid?domain=DOMAIN` (rule 18).
+//! Support documents asked from their hosts: `https://HOST/.well-known/browserid?domain=DOMAIN`
+//! (rule 18).
 //!
-//! The host is chosen by whoever made the assertion, so a [`Reach`] says which may be asked at all, the guarded client refuses what
-//! is no public address, and [`Remembered`] bounds how much is asked.
+//! The host is chosen by whoever made the assertion, so a [`Reach`] says which may be asked at all,
+//! the guarded client refuses what is no public address, and [`Remembered`] bounds how much is
+//! asked.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,8 +21,9 @@ use crate::fetch::{FetchError, Fetched, GuardedClient};
 /// Which hosts may be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// The hosts that the operator named. They are asked whenever that is due, whatever strangers have asked for. Only here may a
-    /// host of this machine stand (`localhost` and a port, asked by plain `http`), and the guarded client must allow it too.
+    /// The hosts that the operator named. They are asked whenever that is due, whatever strangers
+    /// have asked for. Only here may a host of this machine stand (`localhost` and a port, asked by
+    /// plain `http`), and the guarded client must allow it too.
     pub listed: BTreeSet<String>,
     /// Whether all other hosts may be asked too.
     pub open: bool,
@@ -92,7 +95,8 @@ impl Ask for Hosts {
     }
 }
 
-/// Keys cost arithmetic to read, so strangers' documents are read off the async threads. As few are read at once as are asked.
+/// Keys cost arithmetic to read, so strangers' documents are read off the async threads. As few are
+/// read at once as are asked.
 async fn read(fetched: Fetched) -> Told {
     let parse = move || {
         let Fetched { status, content_type, max_age, body } = fetched;

@@ -1,6 +1,7 @@
 //! DSA keys and signatures, verifying only.
 //!
-//! Every number is checked before it meets the arithmetic: a reference verifier loops for ever on a signature with `s` = 0.
+//! Every number is checked before it meets the arithmetic: a reference verifier loops for ever on a
+//! signature with `s` = 0.
 
 use aws_lc_rs::digest;
 use dsa::signature::hazmat::PrehashVerifier as _;
@@ -19,7 +20,8 @@ pub(super) struct DsaKey {
 }
 
 impl DsaKey {
-    /// Checks that `q` divides `p` - 1, and that `g` and `y` are in the group that it makes. The caller checked the sizes.
+    /// Checks that `q` divides `p` - 1, and that `g` and `y` are in the group that it makes. The
+    /// caller checked the sizes.
     pub(super) fn checked([p, q, g, y]: [BigUint; 4]) -> Option<Self> {
         let one = BigUint::from(1_u8);
         let zero = BigUint::ZERO;

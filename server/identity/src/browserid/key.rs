@@ -1,7 +1,9 @@
-//! Public keys as certificates and support documents hold them (rules 24 to 26), and what they verify (rule 28).
+//! Public keys as certificates and support documents hold them (rules 24 to 26), and what they
+//! verify (rule 28).
 //!
-//! A key that was parsed is sound; whether it is strong enough is the policy's to say. Parsing a DSA key takes some milliseconds
-//! of arithmetic, as does verifying with one: keep both off the async threads.
+//! A key that was parsed is sound; whether it is strong enough is the policy's to say. Parsing a
+//! DSA key takes some milliseconds of arithmetic, as does verifying with one: keep both off the
+//! async threads.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY as PKCS1_SHA256;
@@ -172,7 +174,8 @@ fn family(members: &Map<String, Value>) -> Option<Family> {
     agrees.then_some(first)
 }
 
-/// The numbers of a key object: with `kty` they are base64url, without it decimal (RSA) or hexadecimal (DSA) text.
+/// The numbers of a key object: with `kty` they are base64url, without it decimal (RSA) or
+/// hexadecimal (DSA) text.
 struct Numbers<'a> {
     members: &'a Map<String, Value>,
     jwk: bool,

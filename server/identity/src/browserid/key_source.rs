@@ -1,6 +1,7 @@
 //! Where support documents come from.
 //!
-//! Nothing here asks the network: these sources hold what the configuration gave them, or choose among others.
+//! Nothing here asks the network: these sources hold what the configuration gave them, or choose
+//! among others.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,8 +29,8 @@ pub trait KeySource: Send + Sync {
     /// The document of the host; `None` if it has none, or none that can be understood.
     ///
     /// # Errors
-    /// If it cannot be told now. This is not the same as "none": a fallback issuer must not speak for a domain only because its
-    /// own host is down (threat 23).
+    /// If it cannot be told now. This is not the same as "none": a fallback issuer must not speak
+    /// for a domain only because its own host is down (threat 23).
     async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer>;
 }
 
@@ -65,7 +66,8 @@ impl PinnedKeys {
         Self::default()
     }
 
-    /// Holds `document` for `host`. To let an issuer speak for a domain, hold [`SupportDocument::Delegated`] for that domain.
+    /// Holds `document` for `host`. To let an issuer speak for a domain, hold
+    /// [`SupportDocument::Delegated`] for that domain.
     #[must_use]
     pub fn with(mut self, host: impl Into<String>, document: SupportDocument) -> Self {
         self.documents.insert(host.into(), document);

@@ -1,6 +1,7 @@
 //! The syntax of hosts and e-mail addresses (rules 15 and 16).
 //!
-//! Deliberately no URL parser and no folding: a name that is not already in its one form is refused.
+//! Deliberately no URL parser and no folding: a name that is not already in its one form is
+//! refused.
 
 /// How strict to be about hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub(crate) fn is_host(text: &str, hosts: Hosts) -> bool {
     }
 }
 
-/// Whether `text` can be named as an issuer: a public host, or in development a port of this machine.
+/// Whether `text` can be named as an issuer: a public host, or in development a port of this
+/// machine.
 pub fn is_issuer_host(text: &str, development: bool) -> bool {
     let on_this_machine = || {
         let port = text.strip_prefix("localhost:");
@@ -42,8 +44,8 @@ pub(crate) fn is_port(text: &str) -> bool {
     digits && !text.starts_with('0') && text.parse::<u16>().is_ok()
 }
 
-/// Whether `text` is made of lower-case LDH labels and cannot be read as an address: no parser takes a last label that begins
-/// with a letter for a number, in whatever notation.
+/// Whether `text` is made of lower-case LDH labels and cannot be read as an address: no parser
+/// takes a last label that begins with a letter for a number, in whatever notation.
 pub(crate) fn is_name(text: &str) -> bool {
     let last_begins_with_letter = text
         .rsplit('.')

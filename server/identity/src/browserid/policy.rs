@@ -1,7 +1,8 @@
 //! What is accepted, where the format leaves a choice.
 //!
-//! The defaults trust nobody: without `trusted_issuers` and `fallback` an issuer speaks only for the domains whose support
-//! documents lead to it. Prefer such documents (pinned ones will do) to `trusted_issuers`, which hold for every domain.
+//! The defaults trust nobody: without `trusted_issuers` and `fallback` an issuer speaks only for
+//! the domains whose support documents lead to it. Prefer such documents (pinned ones will do) to
+//! `trusted_issuers`, which hold for every domain.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub struct Policy {
     pub fallback: Option<String>,
     /// If given, no other issuers are accepted, whatever else is set.
     pub allowed_issuers: Option<Vec<String>>,
-    /// For certificates of `trusted_issuers`, take `fxa-verifiedEmail` for the e-mail where there is one (rule 30).
+    /// For certificates of `trusted_issuers`, take `fxa-verifiedEmail` for the e-mail where there
+    /// is one (rule 30).
     pub fxa_verified_email: bool,
 }
 

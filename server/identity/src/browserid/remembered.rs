@@ -1,7 +1,9 @@
-//! What hosts answered, remembered, so that strangers cannot have them asked over and over (threat 2).
+//! What hosts answered, remembered, so that strangers cannot have them asked over and over (threat
+//! 2).
 //!
-//! A document is fresh for as long as its host says, within bounds; it is asked for again before that is over, and serves on where
-//! its host is down. That there is none is remembered too. One question to a host is under way at a time, and few in all.
+//! A document is fresh for as long as its host says, within bounds; it is asked for again before
+//! that is over, and serves on where its host is down. That there is none is remembered too. One
+//! question to a host is under way at a time, and few in all.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,14 +31,16 @@ const WAITING: usize = 256;
 const FRESH: Duration = Duration::from_hours(1);
 const FRESH_AT_LEAST: Duration = Duration::from_mins(5);
 const FRESH_AT_MOST: Duration = Duration::from_hours(24);
-/// How long a document serves after that, while its host is down. As long does nobody else speak for its domain.
+/// How long a document serves after that, while its host is down. As long does nobody else speak
+/// for its domain.
 const STALE: Duration = Duration::from_hours(24);
 
 /// How long a host without a document is not asked again.
 const ABSENT: Duration = Duration::from_mins(10);
 /// How long a host that cannot be reached is not asked again.
 const UNREACHABLE: Duration = Duration::from_mins(5);
-/// As long for a listed host at first, then twice as long each time, up to [`UNREACHABLE`]: its operator waits for it.
+/// As long for a listed host at first, then twice as long each time, up to [`UNREACHABLE`]: its
+/// operator waits for it.
 const LISTED: Duration = Duration::from_secs(10);
 
 type Answer = Result<Option<SupportDocument>, NoAnswer>;
@@ -110,7 +114,8 @@ impl<A: Ask> Remembered<A> {
         let (entry, admitted) = if let Some(entry) = self.places.get(&place) {
             (entry, None)
         } else {
-            // Admitted first, so that a stranger cannot fill the memory with more hosts than may be asked.
+            // Admitted first, so that a stranger cannot fill the memory with more hosts than may be
+            // asked.
             let admitted = self.admit(&place, client)?;
             (self.places.get_with(place.clone(), Arc::default), Some(admitted))
         };
@@ -154,7 +159,8 @@ impl<A: Ask> Remembered<A> {
         drop(self.ask(place.clone(), Arc::clone(entry), (turn, admitted)));
     }
 
-    /// Asks in a task of its own, so that the answer is remembered even where who asked for it does not wait any more.
+    /// Asks in a task of its own, so that the answer is remembered even where who asked for it does
+    /// not wait any more.
     #[expect(
         clippy::disallowed_methods,
         reason = "nothing is lost where the process ends before it, and the guarded fetch ends it within seconds"

@@ -34,9 +34,11 @@ pub enum SupportDocument {
 }
 
 impl SupportDocument {
-    /// Reads an HTTP answer: status 200, `application/json`, at most 64 KiB. `None` if it is no support document.
+    /// Reads an HTTP answer: status 200, `application/json`, at most 64 KiB. `None` if it is no
+    /// support document.
     ///
-    /// A document with DSA keys costs some milliseconds each: read those of strangers in `spawn_blocking`.
+    /// A document with DSA keys costs some milliseconds each: read those of strangers in
+    /// `spawn_blocking`.
     pub fn from_response(status: u16, content_type: Option<&str>, body: &[u8]) -> Option<Self> {
         let media_type = content_type?.split(';').next()?.trim();
         if status != 200 || !media_type.eq_ignore_ascii_case("application/json") {

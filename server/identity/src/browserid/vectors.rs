@@ -1,6 +1,7 @@
 //! The test vectors: what is accepted, what is refused, and why.
 //!
-//! They were cross-checked against the two verifiers of 2013. The counts are pinned so that an emptied list cannot pass.
+//! They were cross-checked against the two verifiers of 2013. The counts are pinned so that an
+//! emptied list cannot pass.
 
 use std::sync::Arc;
 

@@ -29,7 +29,8 @@ impl Workshop {
         Self { seats: Arc::new(Semaphore::new(seats)), benches: Arc::new(Semaphore::new(benches)) }
     }
 
-    /// Runs `work` when there is a bench. Work that nobody waits for any more still keeps its bench until it ends.
+    /// Runs `work` when there is a bench. Work that nobody waits for any more still keeps its bench
+    /// until it ends.
     ///
     /// # Errors
     /// [`IdentityError::Busy`] if the queue is full.

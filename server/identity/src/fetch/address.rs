@@ -1,7 +1,8 @@
 //! Which addresses are public.
 //!
-//! IPv4 by a list of what is not; IPv6 by what is, so that every form that hides an IPv4 address (mapped, compatible, NAT64) is out
-//! without being named. A network that reaches the IPv4 world only by NAT64 therefore cannot fetch from it.
+//! IPv4 by a list of what is not; IPv6 by what is, so that every form that hides an IPv4 address
+//! (mapped, compatible, NAT64) is out without being named. A network that reaches the IPv4 world
+//! only by NAT64 therefore cannot fetch from it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

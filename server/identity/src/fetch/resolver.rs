@@ -1,6 +1,7 @@
 //! A resolver that gives away only whole answers of public addresses.
 //!
-//! One bad address spoils the answer: a name that has both would get a second try with the other one (DNS rebinding).
+//! One bad address spoils the answer: a name that has both would get a second try with the other
+//! one (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,8 @@
 //! One document of one issuer, remembered.
 //!
-//! Fresh for as long as the issuer says, within bounds; stale ones serve while the issuer is down. One question is under way at a
-//! time, few may wait for it, and an issuer that did not answer is left in peace for a while: so a crowd neither piles up here nor
-//! falls upon the issuer.
+//! Fresh for as long as the issuer says, within bounds; stale ones serve while the issuer is down.
+//! One question is under way at a time, few may wait for it, and an issuer that did not answer is
+//! left in peace for a while: so a crowd neither piles up here nor falls upon the issuer.
 
 use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,7 +105,8 @@ impl<S: Source> Cached<S> {
     /// The document: a fresh one, or a stale one where the issuer is down.
     ///
     /// # Errors
-    /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are waiting for it.
+    /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are
+    /// waiting for it.
     pub(super) async fn get(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
         if let Some(fresh) = self.younger_than(now, |held| held.fresh_for) {
             return Ok(fresh);

@@ -55,7 +55,8 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Whether the token is valid at `now`, and, where `max_age` is given, whether the user proved who they are that recently.
+    /// Whether the token is valid at `now`, and, where `max_age` is given, whether the user proved
+    /// who they are that recently.
     pub(super) fn check_times(
         &self,
         now: UnixMillis,

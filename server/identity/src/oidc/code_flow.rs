@@ -1,7 +1,8 @@
-//! Signs a browser in: sends it to a provider, and makes an identity of what it brings back (authorization code with PKCE, `state`
-//! and `nonce`).
+//! Signs a browser in: sends it to a provider, and makes an identity of what it brings back
+//! (authorization code with PKCE, `state` and `nonce`).
 //!
-//! What must be remembered in between is sealed into `state` and bound to the browser by a secret that the caller keeps in a cookie.
+//! What must be remembered in between is sealed into `state` and bound to the browser by a secret
+//! that the caller keeps in a cookie.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::identity::{Identity, IdentityError, Reason};
 /// What is asked for: who the user is, and the e-mail.
 const SCOPE: &str = "openid email";
 
-/// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or not.
+/// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or
+/// not.
 const AT_ONCE: usize = 32;
 
 /// Why a browser was not signed in. Holds nothing secret.
@@ -106,7 +108,8 @@ pub struct CodeFlow {
 }
 
 impl CodeFlow {
-    /// The path at which a sign-in begins, followed by the name of a provider; it ends at `callback` below that.
+    /// The path at which a sign-in begins, followed by the name of a provider; it ends at
+    /// `callback` below that.
     pub const PATH: &str = "/sign-in/oidc";
 
     /// Signs browsers in that reach this server at `origin`.
@@ -119,7 +122,8 @@ impl CodeFlow {
         Ok(Self { oidc, tickets, room, origin: origin.to_owned() })
     }
 
-    /// The providers that can be chosen from, in the operator's order: the name in addresses, and the name for people.
+    /// The providers that can be chosen from, in the operator's order: the name in addresses, and
+    /// the name for people.
     pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
         let offered = self.oidc.issuers().iter().map(|issuer| issuer.settings());
         offered
@@ -135,7 +139,8 @@ impl CodeFlow {
         ticket::secret().map_err(|_| FlowError::Unavailable)
     }
 
-    /// Where to send a browser that wants to be signed in by a provider and then to go to `return_path`.
+    /// Where to send a browser that wants to be signed in by a provider and then to go to
+    /// `return_path`.
     ///
     /// # Errors
     /// [`FlowError::UnknownProvider`]; or if the provider cannot be reached.

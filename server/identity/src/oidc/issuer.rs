@@ -114,7 +114,8 @@ impl Issuer {
         Ok(self.keys.get(now).await.map_err(|_| self.trouble())?.usable())
     }
 
-    /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where nobody has said where its keys are.
+    /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where
+    /// nobody has said where its keys are.
     fn needs_metadata(&self) -> bool {
         self.settings.sign_in || self.settings.jwks_uri.is_none()
     }

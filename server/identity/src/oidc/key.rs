@@ -1,7 +1,8 @@
 //! Public keys as issuers publish them (JWK, RFC 7517), and what they verify.
 //!
-//! A key that was read is sound and strong enough: RSA of 2048 bits or more, P-256, P-384, Ed25519. Anything else is no key here, above
-//! all no `oct`: a symmetric key in a public document would let everybody sign.
+//! A key that was read is sound and strong enough: RSA of 2048 bits or more, P-256, P-384, Ed25519.
+//! Anything else is no key here, above all no `oct`: a symmetric key in a public document would let
+//! everybody sign.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{

@@ -1,8 +1,8 @@
 //! The keys of one issuer, and the care that is taken with names of keys that it does not know.
 //!
-//! A token with an unknown `kid` may be the first after a rotation, so the issuer is asked once more; but whoever makes up names
-//! must not turn this server into a load on the issuer. So: one such question a minute, and names that were asked for in vain are
-//! remembered.
+//! A token with an unknown `kid` may be the first after a rotation, so the issuer is asked once
+//! more; but whoever makes up names must not turn this server into a load on the issuer. So: one
+//! such question a minute, and names that were asked for in vain are remembered.
 
 use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,8 @@ use super::cached::{Answered, Cached, Source, Trouble};
 use super::key_set::KeySet;
 use crate::identity::{IdentityError, Reason};
 
-/// How long between two questions because of an unknown name, and how long a name is known to be unknown.
+/// How long between two questions because of an unknown name, and how long a name is known to be
+/// unknown.
 const PAUSE: Duration = Duration::from_mins(1);
 /// How many unknown names are remembered.
 const NAMES: u64 = 1_000;

@@ -48,7 +48,8 @@ pub struct IssuerSettings {
     /// Whether the text `"true"` says so too, beside the value `true`.
     #[serde(default)]
     pub email_verified_as_text: bool,
-    /// Where it is given, an account is `<sub>@<subject_domain>` and no e-mail is looked at: for issuers that give none.
+    /// Where it is given, an account is `<sub>@<subject_domain>` and no e-mail is looked at: for
+    /// issuers that give none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_domain: Option<String>,
     /// How long ago a user may have proved to the issuer who they are, in seconds.

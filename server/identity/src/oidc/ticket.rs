@@ -1,8 +1,8 @@
 //! What must be remembered between sending a browser to a provider and getting it back.
 //!
-//! It is not kept here but travels as the `state` of the flow, sealed with a key that never leaves the process, and is bound to the
-//! browser by a secret in its cookie. So nobody can fill a store with flows that they never finish, and the provider cannot read
-//! where the user is going.
+//! It is not kept here but travels as the `state` of the flow, sealed with a key that never leaves
+//! the process, and is bound to the browser by a secret in its cookie. So nobody can fill a store
+//! with flows that they never finish, and the provider cannot read where the user is going.
 
 use presence_core::UnixMillis;
 use std::time::Duration;

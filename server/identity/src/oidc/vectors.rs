@@ -1,6 +1,7 @@
 //! The test vectors, and the rules that they do not show.
 //!
-//! The vectors were cross-checked against `PyJWT` and `jose`. Their count is pinned so that an emptied list cannot pass.
+//! The vectors were cross-checked against `PyJWT` and `jose`. Their count is pinned so that an
+//! emptied list cannot pass.
 
 use std::sync::Arc;
 
@@ -121,7 +122,8 @@ async fn verify(
 const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
 const ISSUER: &str = "https://idp.example";
 
-/// What becomes of a good token whose header, claims, issuer's settings and published key are changed.
+/// What becomes of a good token whose header, claims, issuer's settings and published key are
+/// changed.
 async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
     let with = |mut value: Value, part: &str| {
         if let Some(changes) = changes[part].as_object() {

@@ -1,4 +1,5 @@
-//! Changes that lead somewhere: inside the decoded parts of a token, with words that the readers know.
+//! Changes that lead somewhere: inside the decoded parts of a token, with words that the readers
+//! know.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

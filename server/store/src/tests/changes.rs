@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use presence_core::model::{Email, Grant, Settlement, UserId};
+use presence_core::model::{ApplicationState, Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
-use super::fixture::{APP, Fixture, HOUR, NOW, id, item, receipt};
-use crate::{CommittedEvent, GrantOutcome, NotifyError, Reachability};
+use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
+use crate::{CommittedEvent, GrantOutcome, NotifyError};
 
 #[tokio::test]
 async fn a_repeated_grant_returns_the_same_puid_and_changes_nothing() {
@@ -33,10 +33,11 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
         fixture.writer.grant(alice, other, puid, NOW + Duration::from_millis(1)).await.unwrap();
     assert_eq!(granted, Some(GrantOutcome { puid, new: true }));
     let events = fixture.take_events();
-    let [CommittedEvent::Grants { user, set, resumed, ended }] = events.as_slice() else {
+    let [CommittedEvent::Grants { user, set, apps, resumed, ended }] = events.as_slice() else {
         panic!("{events:?}")
     };
     assert_eq!((*user, resumed.len(), ended.len()), (alice, 0, 0));
+    assert_eq!(*apps, [(APP, ApplicationState::Active), (other, ApplicationState::Active)]);
     assert_eq!(set.revision, before.revision + 1);
     assert_eq!(set.grants[0], before.grants[0]);
     assert_eq!(
@@ -102,7 +103,7 @@ async fn pausing_twice_is_one_change() {
 async fn a_revoked_grant_empties_the_queue_with_receipts_and_ends_the_puid() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
-    fixture.set_reachability(puid, Reachability::Unseen);
+    fixture.set_visibility(puid, TestVisibility::Hidden);
     fixture.notify(vec![item(1, puid), item(2, puid)]).await;
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     fixture.take_events();

@@ -9,10 +9,11 @@ use presence_core::model::{Settlement, UserId};
 use presence_protocol::app::ReceiptState::Acked;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, Database};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::fixture::{APP, Fixture, id, item, url};
-use crate::{CommitHook, CommittedEvent, Reachability, StoreError, Writer};
+use crate::{CommitHook, CommittedEvent, StoreError, Writer};
 
 #[tokio::test]
 async fn only_the_failing_request_of_a_group_fails() {
@@ -167,18 +168,32 @@ async fn a_writer_without_its_task_returns_stopped() {
     let fixture = Fixture::new().await;
     let (alice, _) = fixture.user_with_grant("alice", 1).await;
     let clock = Arc::new(ManualClock::default());
-    let (writer, task) = Writer::new(&fixture.store, Arc::new(NoHook), clock);
+    let (writer, task) = Writer::new(&fixture.store, Arc::new(NoHook(Notify::new())), clock);
     let waiting = writer.load(alice);
     drop(task);
     assert!(matches!(waiting.await, Err(StoreError::Stopped)));
     assert!(matches!(writer.load(alice).await, Err(StoreError::Stopped)));
 }
 
-struct NoHook;
+struct NoHook(Notify);
 
 impl CommitHook for NoHook {
-    fn reach(&self, _: AppId, _: Puid, _: UserId) -> Reachability {
-        Reachability::Unseen
+    fn visible_grants(&self, _: UserId) -> Vec<Puid> {
+        Vec::new()
+    }
+
+    fn is_reachable(&self, _: AppId, _: Puid, _: UserId) -> bool {
+        false
+    }
+
+    fn take_releases(&self, _: usize) -> Vec<(AppId, Puid)> {
+        Vec::new()
+    }
+
+    fn releases_failed(&self, _: Vec<(AppId, Puid)>) {}
+
+    fn release_signal(&self) -> &Notify {
+        &self.0
     }
 
     fn committed(&self, _: &[CommittedEvent]) {}

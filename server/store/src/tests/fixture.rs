@@ -10,29 +10,74 @@ use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::{
-    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Reachability, Store,
-    Writer,
-};
+use crate::{CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Store, Writer};
 
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 
+/// What the Application sees of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TestVisibility {
+    /// The user is offline.
+    Hidden,
+    /// The user is visible, and no device is connected.
+    Visible,
+    /// The user is visible, and a device is connected. This is the default.
+    Connected,
+}
+
+#[derive(Default)]
 pub(super) struct RecordingHook {
-    default: Reachability,
-    reachability: Mutex<HashMap<Puid, Reachability>>,
+    visibility: Mutex<HashMap<Puid, TestVisibility>>,
+    /// The grants of each user, as they were committed.
+    grants: Mutex<HashMap<UserId, Vec<Puid>>>,
     events: Mutex<Vec<CommittedEvent>>,
+    releases: Mutex<Vec<(AppId, Puid)>>,
+    failed: Mutex<Vec<(AppId, Puid)>>,
+    signal: Notify,
+}
+
+impl RecordingHook {
+    fn visibility(&self, puid: Puid) -> TestVisibility {
+        let visibility = self.visibility.lock().unwrap();
+        visibility.get(&puid).copied().unwrap_or(TestVisibility::Connected)
+    }
 }
 
 impl CommitHook for RecordingHook {
-    fn reach(&self, _: AppId, puid: Puid, _: UserId) -> Reachability {
-        self.reachability.lock().unwrap().get(&puid).copied().unwrap_or(self.default)
+    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+        let mut grants = self.grants.lock().unwrap().get(&user).cloned().unwrap_or_default();
+        grants.retain(|puid| self.visibility(*puid) != TestVisibility::Hidden);
+        grants
+    }
+
+    fn is_reachable(&self, _: AppId, puid: Puid, _: UserId) -> bool {
+        self.visibility(puid) == TestVisibility::Connected
+    }
+
+    fn take_releases(&self, _: usize) -> Vec<(AppId, Puid)> {
+        std::mem::take(&mut self.releases.lock().unwrap())
+    }
+
+    fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {
+        self.failed.lock().unwrap().extend(grants);
+    }
+
+    fn release_signal(&self) -> &Notify {
+        &self.signal
     }
 
     fn committed(&self, events: &[CommittedEvent]) {
+        for event in events {
+            if let CommittedEvent::Grants { user, set, .. } = event {
+                let puids = set.grants.iter().map(|grant| grant.puid).collect();
+                self.grants.lock().unwrap().insert(*user, puids);
+            }
+        }
         self.events.lock().unwrap().extend_from_slice(events);
     }
 }
@@ -55,11 +100,7 @@ impl Fixture {
     pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
         let store =
             Store::open_with_timeout(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
-        let hook = Arc::new(RecordingHook {
-            default: Reachability::Connected,
-            reachability: Mutex::default(),
-            events: Mutex::default(),
-        });
+        let hook = Arc::new(RecordingHook::default());
         let clock = Arc::new(ManualClock::new(now));
         let (writer, task) = Writer::new(
             &store,
@@ -84,8 +125,23 @@ impl Fixture {
         self.clock.advance(time);
     }
 
-    pub(super) fn set_reachability(&self, puid: Puid, reachability: Reachability) {
-        self.hook.reachability.lock().unwrap().insert(puid, reachability);
+    pub(super) fn set_visibility(&self, puid: Puid, visibility: TestVisibility) {
+        self.hook.visibility.lock().unwrap().insert(puid, visibility);
+    }
+
+    /// Requests a release as the hub does, and waits until the writer has done it.
+    pub(super) async fn release(&self, puid: Puid) {
+        self.hook.releases.lock().unwrap().push((APP, puid));
+        self.hook.signal.notify_one();
+        while !self.hook.releases.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        self.writer.load(UserId(0)).await.unwrap();
+    }
+
+    /// Returns the releases that have failed since the last call.
+    pub(super) fn failed_releases(&self) -> Vec<(AppId, Puid)> {
+        std::mem::take(&mut self.hook.failed.lock().unwrap())
     }
 
     /// Returns the events that were committed since the last call.

@@ -7,8 +7,8 @@ use presence_protocol::app::ReceiptState::{Dropped, Expired};
 use presence_protocol::limits::QUEUE_ITEMS;
 use presence_protocol::{AppId, Puid};
 
-use super::fixture::{APP, Fixture, HOUR, NOW, id, item, receipt};
-use crate::{CommittedEvent, NewNotification, NotifyError, Reachability};
+use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
+use crate::{CommittedEvent, NewNotification, NotifyError};
 
 #[tokio::test]
 async fn an_accepted_notification_is_in_the_file() {
@@ -110,17 +110,18 @@ async fn a_batch_larger_than_the_queue_leaves_its_newest_items() {
 }
 
 #[tokio::test]
-async fn withheld_items_count_in_the_queue_and_can_be_dropped() {
+async fn taken_notifications_count_in_the_queue_and_can_be_dropped() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
-    fixture.set_reachability(puid, Reachability::Unseen);
+    fixture.set_visibility(puid, TestVisibility::Hidden);
     fixture.queue(1, puid).await;
     assert_eq!(fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap(), 1);
     assert_eq!(fixture.queue(2, puid).await, 2);
     fixture.take_events();
     fixture.notify((3..=101).map(|n| item(n, puid)).collect()).await;
     assert_eq!(fixture.receipts(), [(id(1), Dropped)]);
-    assert_eq!(fixture.writer.release(APP, puid).await.unwrap(), 0);
+    fixture.release(puid).await;
+    assert!(fixture.receipts().is_empty());
 }
 
 fn live(bits: u128, puid: Puid) -> NewNotification {
@@ -158,17 +159,17 @@ async fn a_live_notification_expires_after_a_minute_without_an_acknowledgement()
 
 #[tokio::test]
 async fn a_live_notification_without_a_visible_device_is_dropped_with_the_same_reply() {
-    for reachability in [Reachability::Seen, Reachability::Unseen] {
+    for visibility in [TestVisibility::Visible, TestVisibility::Hidden] {
         let fixture = Fixture::new().await;
         let (alice, puid) = fixture.user_with_grant("alice", 1).await;
-        fixture.set_reachability(puid, reachability);
+        fixture.set_visibility(puid, visibility);
         fixture.queue(1, puid).await;
         fixture.take_events();
         let mut sent = live(2, puid);
         sent.idempotency_key = Some("k".to_owned());
         let answers = fixture.notify(vec![sent.clone()]).await;
         let answer = answers[0].as_ref().unwrap();
-        assert_eq!((answer.id, answer.queue_size), (id(2), 1), "{reachability:?}");
+        assert_eq!((answer.id, answer.queue_size), (id(2), 1), "{visibility:?}");
         assert_eq!(fixture.receipts(), [(id(2), Dropped)]);
         assert_eq!(fixture.pending(alice).await, [id(1)]);
 

@@ -3,9 +3,9 @@
 use presence_core::model::Settlement;
 use presence_protocol::Puid;
 
-use super::fixture::{APP, Fixture, HOUR, NOW, id, item};
+use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item};
 use crate::apps::AppChanges;
-use crate::{CommittedEvent, NotifyError, Reachability};
+use crate::{CommittedEvent, NotifyError};
 
 #[tokio::test]
 async fn the_size_of_a_queue_is_correct_after_every_kind_of_removal() {
@@ -14,11 +14,11 @@ async fn the_size_of_a_queue_is_correct_after_every_kind_of_removal() {
     fixture.notify(vec![item(1, puid), item(2, puid), item(3, puid)]).await;
     fixture.writer.settle(alice, vec![id(2)], Settlement::Acked).await.unwrap();
     assert_eq!(fixture.queue(4, puid).await, 3, "one was acknowledged");
-    fixture.set_reachability(puid, Reachability::Unseen);
+    fixture.set_visibility(puid, TestVisibility::Hidden);
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
-    assert_eq!(fixture.queue(5, puid).await, 4, "a withheld receipt counts");
-    fixture.set_reachability(puid, Reachability::Seen);
-    fixture.writer.release(APP, puid).await.unwrap();
+    assert_eq!(fixture.queue(5, puid).await, 4, "a taken notification counts");
+    fixture.set_visibility(puid, TestVisibility::Visible);
+    fixture.release(puid).await;
     assert_eq!(fixture.queue(6, puid).await, 4, "it was released");
     fixture.advance(HOUR);
     fixture.writer.expire().await.unwrap();

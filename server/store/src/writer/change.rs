@@ -1,4 +1,4 @@
-//! Changes of grants: given, paused, resumed, revoked. Each raises the revision of the user's set.
+//! Changes of grants. Each increases the revision of the user's grants.
 
 use std::sync::Arc;
 
@@ -11,46 +11,47 @@ use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
+use crate::grants::read_grant_set;
 use crate::rows::{
     NotificationHeaderRow, NotificationRow, NotificationState, notification, time_to_column,
 };
 use crate::tables::{app, grant, notification, user};
 
-/// A grant that was asked for.
+/// The result of a request for a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrantOutcome {
     /// The PUID of the grant.
     pub puid: Puid,
-    /// Whether there was none before.
+    /// Whether it was created.
     pub new: bool,
 }
 
-/// A user lets an Application see them.
-pub(super) struct GrantQuestion {
+/// A request for a grant.
+pub(super) struct GrantInput {
     pub(super) user: UserId,
     pub(super) app: AppId,
     pub(super) puid: Puid,
     pub(super) now: UnixMillis,
 }
 
-/// A user pauses or resumes.
-pub(super) struct PauseQuestion {
+/// A request to pause or resume a grant.
+pub(super) struct PauseInput {
     pub(super) user: UserId,
     pub(super) app: AppId,
     pub(super) paused: bool,
 }
 
-/// A grant that is there stays as it is.
+/// Creates a grant. An existing one stays as it is.
 pub(super) async fn grant(
-    round: &mut WriteTxn<'_>,
-    question: &GrantQuestion,
+    txn: &mut WriteTxn<'_>,
+    input: &GrantInput,
 ) -> Result<Option<GrantOutcome>, StoreError> {
-    let GrantQuestion { user, app, puid, now } = *question;
-    if let Some(grant) = find(round, user, app).await? {
+    let GrantInput { user, app, puid, now } = *input;
+    if let Some(grant) = find(txn, user, app).await? {
         return Ok(Some(GrantOutcome { puid: grant.puid, new: false }));
     }
-    let known_app = app::Entity::find_by_id(app.to_string()).one(round.db).await?.is_some();
-    let known_user = user::Entity::find_by_id(user.0).one(round.db).await?.is_some();
+    let known_app = app::Entity::find_by_id(app.to_string()).one(txn.db).await?.is_some();
+    let known_user = user::Entity::find_by_id(user.0).one(txn.db).await?.is_some();
     if !known_app || !known_user {
         return Ok(None);
     }
@@ -62,74 +63,74 @@ pub(super) async fn grant(
         paused: ActiveValue::Set(false),
         granted_at: ActiveValue::Set(time_to_column(now)),
     })
-    .exec_without_returning(round.db)
+    .exec_without_returning(txn.db)
     .await?;
-    note_change(round, user, Vec::new(), Vec::new()).await?;
+    record_change(txn, user, Vec::new(), Vec::new()).await?;
     Ok(Some(GrantOutcome { puid, new: true }))
 }
 
-/// Pauses or resumes. What waited for a resumed grant is handed out.
+/// Pauses or resumes a grant. The queue of a resumed grant is delivered.
 pub(super) async fn pause(
-    round: &mut WriteTxn<'_>,
-    question: &PauseQuestion,
+    txn: &mut WriteTxn<'_>,
+    input: &PauseInput,
 ) -> Result<Option<Grant>, StoreError> {
-    let PauseQuestion { user, app, paused } = *question;
-    let Some(mut grant) = find(round, user, app).await? else { return Ok(None) };
+    let PauseInput { user, app, paused } = *input;
+    let Some(mut grant) = find(txn, user, app).await? else { return Ok(None) };
     if grant.paused == paused {
         return Ok(Some(grant));
     }
     grant::Entity::update_many()
         .col_expr(grant::Column::Paused, paused.into())
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
-        .exec(round.db)
+        .exec(txn.db)
         .await?;
     grant.paused = paused;
-    round.targets.forget(&grant.puid);
-    let resumed = if paused { Vec::new() } else { pending(round, &grant).await? };
-    note_change(round, user, resumed, Vec::new()).await?;
+    txn.targets.forget(&grant.puid);
+    let resumed = if paused { Vec::new() } else { pending(txn, &grant).await? };
+    record_change(txn, user, resumed, Vec::new()).await?;
     Ok(Some(grant))
 }
 
-/// Ends a grant. What waited goes with it, each with a receipt.
+/// Ends a grant, and deletes its queue with receipts.
 pub(super) async fn revoke(
-    round: &mut WriteTxn<'_>,
+    txn: &mut WriteTxn<'_>,
     user: UserId,
     app: AppId,
 ) -> Result<Option<Grant>, StoreError> {
-    let Some(grant) = find(round, user, app).await? else { return Ok(None) };
-    let its_own = grant::Column::Puid.eq(grant.puid.to_string());
-    for slip in round.slips(NotificationHeaderRow::find().filter(its_own.clone())).await? {
-        round.note_receipt(&slip, ReceiptState::Revoked);
+    let Some(grant) = find(txn, user, app).await? else { return Ok(None) };
+    let of_grant = grant::Column::Puid.eq(grant.puid.to_string());
+    for header in txn.headers(NotificationHeaderRow::find().filter(of_grant.clone())).await? {
+        txn.record_receipt(&header, ReceiptState::Revoked);
     }
-    grant::Entity::delete_many().filter(its_own).exec(round.db).await?;
-    round.targets.forget(&grant.puid);
-    note_change(round, user, Vec::new(), vec![(app, grant.puid)]).await?;
+    grant::Entity::delete_many().filter(of_grant).exec(txn.db).await?;
+    txn.targets.forget(&grant.puid);
+    record_change(txn, user, Vec::new(), vec![(app, grant.puid)]).await?;
     Ok(Some(grant))
 }
 
-async fn find(round: &WriteTxn<'_>, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
+async fn find(txn: &WriteTxn<'_>, user: UserId, app: AppId) -> Result<Option<Grant>, StoreError> {
     let row = grant::Entity::find()
         .filter(grant::Column::AppId.eq(app.to_string()))
         .filter(grant::Column::UserId.eq(user.0))
-        .one(round.db)
+        .one(txn.db)
         .await?;
     row.as_ref().map(Grant::try_from).transpose()
 }
 
-async fn note_change(
-    round: &mut WriteTxn<'_>,
+async fn record_change(
+    txn: &mut WriteTxn<'_>,
     user: UserId,
     resumed: Vec<Notification>,
     ended: Vec<(AppId, Puid)>,
 ) -> Result<(), StoreError> {
-    round.raise_revisions(&[user]).await?;
-    let set = round.grant_set(user).await?;
-    round.done.push(CommittedEvent::Grants { user, set, resumed, ended });
+    txn.bump_revisions(&[user]).await?;
+    let (set, apps) = read_grant_set(user, txn.db).await?;
+    txn.events.push(CommittedEvent::Grants { user, set, apps, resumed, ended });
     Ok(())
 }
 
-async fn pending(round: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>, StoreError> {
-    let Some(app) = app::Entity::find_by_id(grant.app.to_string()).one(round.db).await? else {
+async fn pending(txn: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>, StoreError> {
+    let Some(app) = app::Entity::find_by_id(grant.app.to_string()).one(txn.db).await? else {
         return Ok(Vec::new());
     };
     let source: Arc<str> = app.name.into();
@@ -137,10 +138,10 @@ async fn pending(round: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
         .filter(notification::Column::State.eq(NotificationState::PENDING))
         .filter(notification::Column::LiveOnly.eq(false))
-        .filter(notification::Column::ExpiresAt.gt(time_to_column(round.now)))
+        .filter(notification::Column::ExpiresAt.gt(time_to_column(txn.now)))
         .order_by_asc(notification::Column::Seq)
         .into_model()
-        .all(round.db)
+        .all(txn.db)
         .await?;
     rows.into_iter().map(|row| notification(row, Arc::clone(&source))).collect()
 }

@@ -1,57 +1,65 @@
-//! What the writer asks the hub, and what it tells it.
+//! The interface between the writer and the hub.
 
 use std::time::Duration;
 
-use presence_core::model::{GrantSet, Notification, UserId};
+use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
+use tokio::sync::Notify;
 
-/// The hub, as the writer knows it. All methods are called by the writer's task and must return at once.
+/// The hub, as the writer knows it. The writer's task calls all methods, and never inside a
+/// transaction. They must return at once.
 pub trait CommitHook: Send + Sync + 'static {
-    /// How an Application sees a user now.
-    fn reach(&self, app: AppId, puid: Puid, user: UserId) -> Reachability;
+    /// Returns the grants of a user under which an Application sees the user now.
+    fn visible_grants(&self, user: UserId) -> Vec<Puid>;
 
-    /// This was committed, in this order. Those who asked for it are answered after this returns.
-    fn committed(&self, done: &[CommittedEvent]);
+    /// Returns true if an Application sees the user and a device is connected.
+    fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool;
 
-    /// So many requests were committed together, and it took so long.
-    fn took(&self, _requests: usize, _time: Duration) {}
+    /// Takes at most `most` of the grants whose taken notifications are to be released. Each of
+    /// them is visible at the moment of this call.
+    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)>;
+
+    /// Gives releases back that could not be committed. The writer tries them again with its next
+    /// group, not earlier.
+    fn releases_failed(&self, grants: Vec<(AppId, Puid)>);
+
+    /// Returns the signal that there are releases to take.
+    fn release_signal(&self) -> &Notify;
+
+    /// Handles what was committed, in this order. The requests get their replies afterwards.
+    fn committed(&self, events: &[CommittedEvent]);
+
+    /// Records that a group of requests was committed, and how long it took.
+    fn group_committed(&self, _requests: usize, _time: Duration) {}
 }
 
-/// How an Application sees a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reachability {
-    /// It sees offline.
-    Unseen,
-    /// It sees the user, and no device socket is open.
-    Seen,
-    /// It sees the user, and a device socket is open.
-    Connected,
-}
-
-/// Something that was committed.
+/// A committed change that the hub must know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommittedEvent {
-    /// A notification was accepted: hand it to the user's devices now. Not told for a paused grant.
+    /// A notification was accepted, and is to be delivered now. Its grant is not paused.
     Queued(Notification),
-    /// The final word on a notification.
+    /// A receipt, the final state of a notification. It has no row any more.
     Receipt(AppId, Receipt),
-    /// A receipt is held back until the Application sees this user again: then `release` it. Where it sees the user
-    /// again by the time this is told, `release` it now.
-    Withheld(UserId, AppId, Puid),
+    /// A device has taken notifications of a grant that was not visible. They stay rows until they
+    /// are released.
+    Taken(AppId, Puid),
     /// The grants of a user changed.
     Grants {
         /// The user.
         user: UserId,
         /// All grants from now on.
         set: GrantSet,
-        /// What waited for a grant that was just resumed: hand it to the user's devices now.
+        /// The states of the Applications of these grants.
+        apps: Vec<(AppId, ApplicationState)>,
+        /// The notifications of a resumed grant, to be delivered now.
         resumed: Vec<Notification>,
-        /// The grants that were revoked. The receipts for their queues were told before.
+        /// The grants that were revoked. The receipts of their queues come before this event.
         ended: Vec<(AppId, Puid)>,
     },
     /// An Application was removed, with its grants of these users.
     AppRemoved(AppId, Vec<UserId>),
-    /// A user was erased, with these grants and these Applications, of which each was told as removed before.
+    /// A user was erased, with these grants and these Applications. An `AppRemoved` of each
+    /// Application comes before this event.
     UserErased(UserId, Vec<(AppId, Puid)>, Vec<AppId>),
 }

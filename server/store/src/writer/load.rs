@@ -1,4 +1,5 @@
-//! What a device needs on connecting: the user's grants and what waits for the user.
+//! The data that a device needs when it connects: the grants of its user, and the notifications in
+//! their queues.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,59 +17,59 @@ use crate::rows::{
 };
 use crate::tables::{grant, notification};
 
-/// A user, as of one moment.
+/// The grants and notifications of a user at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadedUser {
-    /// Whether there is such a user.
+    /// Whether the user exists.
     pub is_there: bool,
     /// The grants.
     pub grants: GrantSet,
-    /// How far the Applications of these grants have come.
+    /// The states of the Applications of these grants.
     pub apps: Vec<(AppId, ApplicationState)>,
-    /// What waits for a device, in the order of acceptance; nothing of paused grants.
+    /// The notifications to deliver, in the order of acceptance, without those of paused grants.
     pub pending: Vec<Notification>,
-    /// The greatest `seq` accepted so far, over all users: `pending` reflects everything up to here.
+    /// The greatest `seq` so far, over all users: `pending` has everything up to it.
     pub up_to: i64,
-    /// The grants for which receipts are withheld.
-    pub withheld: Vec<(AppId, Puid)>,
+    /// The grants with taken notifications.
+    pub taken: Vec<(AppId, Puid)>,
 }
 
-/// A user being put together.
+/// A user whose rows are being read.
 #[derive(Default)]
 struct Draft {
     loaded: LoadedUser,
-    /// The names of the Applications that are not paused.
+    /// The names of the Applications whose grants are not paused.
     sources: HashMap<String, Arc<str>>,
 }
 
-/// Loads the users, a few statements for all of them.
+/// Loads the users, with a few statements for all of them.
 pub(super) async fn load(
-    round: &mut WriteTxn<'_>,
-    asks: &mut [&mut WriteRequest<UserId, LoadedUser>],
+    txn: &mut WriteTxn<'_>,
+    requests: &mut [&mut WriteRequest<UserId, LoadedUser>],
 ) -> Result<(), StoreError> {
-    let mut users: Vec<UserId> = asks.iter().map(|ask| ask.question).collect();
+    let mut users: Vec<UserId> = requests.iter().map(|request| request.input).collect();
     users.sort_unstable();
     users.dedup();
     let mut drafts: HashMap<UserId, Draft> = HashMap::with_capacity(users.len());
     for chunk in users.chunks(CHUNK) {
-        read_grants(round, chunk, &mut drafts).await?;
-        read_notifications(round, chunk, &mut drafts).await?;
+        read_grants(txn, chunk, &mut drafts).await?;
+        read_notifications(txn, chunk, &mut drafts).await?;
     }
-    for ask in asks {
+    for request in requests {
         let mut loaded =
-            drafts.get(&ask.question).map(|draft| draft.loaded.clone()).unwrap_or_default();
-        loaded.up_to = round.up_to;
-        ask.answer = Some(loaded);
+            drafts.get(&request.input).map(|draft| draft.loaded.clone()).unwrap_or_default();
+        loaded.up_to = txn.last_seq;
+        request.output = Some(loaded);
     }
     Ok(())
 }
 
 async fn read_grants(
-    round: &WriteTxn<'_>,
+    txn: &WriteTxn<'_>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    for row in UserGrantRow::of_users(users, round.db).await? {
+    for row in UserGrantRow::of_users(users, txn.db).await? {
         let draft = drafts.entry(row.user()).or_default();
         (draft.loaded.is_there, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
@@ -83,7 +84,7 @@ async fn read_grants(
 }
 
 async fn read_notifications(
-    round: &WriteTxn<'_>,
+    txn: &WriteTxn<'_>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
@@ -91,16 +92,16 @@ async fn read_notifications(
         .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
         .order_by_asc(notification::Column::Seq)
         .into_model()
-        .all(round.db)
+        .all(txn.db)
         .await?;
     for row in rows {
         let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
         if row.state != NotificationState::PENDING {
-            let whose = (id("notifications", &row.app_id)?, id("notifications", &row.puid)?);
-            if !draft.loaded.withheld.contains(&whose) {
-                draft.loaded.withheld.push(whose);
+            let grant = (id("notifications", &row.app_id)?, id("notifications", &row.puid)?);
+            if !draft.loaded.taken.contains(&grant) {
+                draft.loaded.taken.push(grant);
             }
-        } else if !row.live_only && row.expires_at > time_to_column(round.now) {
+        } else if !row.live_only && row.expires_at > time_to_column(txn.now) {
             let Some(source) = draft.sources.get(&row.app_id) else { continue };
             draft.loaded.pending.push(notification(row, Arc::clone(source))?);
         }

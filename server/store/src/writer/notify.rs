@@ -1,4 +1,4 @@
-//! Live notifications: whether each may be queued, and how it is answered. What is then written is in `plan`.
+//! The acceptance of notifications, and the replies to it. The module `plan` writes the rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 
-use super::commit_hook::{CommitHook, Reachability};
-use super::plan::{Outcome, Plan, Remembered, Row};
+use super::plan::{IdempotentReply, NewRow, Outcome, WritePlan};
 use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
@@ -21,71 +20,82 @@ use crate::error::StoreError;
 use crate::rows::{CHUNK, digest, id, time_to_column};
 use crate::tables::idempotency;
 
-/// How long a notification with `ttl: 0` waits for the acknowledgement of a device that is connected now.
+/// The lifetime of a notification with `ttl: 0`, which only connected devices get.
 const LIVE_SECONDS: u32 = 60;
 
-type NotifyRequest = WriteRequest<NotifyQuestion, Vec<Result<QueuedNotification, NotifyError>>>;
+pub(super) type NotifyRequest =
+    WriteRequest<NotifyInput, Vec<Result<QueuedNotification, NotifyError>>>;
 
 /// A notification to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNotification {
-    /// Its fresh random name.
+    /// The id, which is new and random.
     pub id: NotificationId,
-    /// To whom.
+    /// The receiver.
     pub puid: Puid,
     /// The text, at most 512 characters.
     pub message: String,
-    /// Empty, or the URL to open, at most 512 characters.
+    /// The URL to open, at most 512 characters, or empty.
     pub action: String,
-    /// How long it may wait, in seconds; 0 means "only if a device is connected now".
+    /// The lifetime in seconds. With 0, only devices that are connected now get it.
     pub ttl: u32,
-    /// The same key within 24 h is answered as the first time, and nothing is queued.
+    /// A key for which further requests within 24 hours get the first reply, and queue nothing.
     pub idempotency_key: Option<String>,
 }
 
-/// Why a notification was not queued.
+/// The reason why a notification was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotifyError {
-    /// No live grant of this Application has this PUID.
+    /// The Application has no grant with this PUID.
     #[error("no user of this Application has this uid")]
     UnknownUid,
-    /// The same key came with another message, action or ttl.
+    /// The key was used with another message, action or ttl.
     #[error("the idempotency key was used for something else")]
     IdempotencyMismatch,
 }
 
-/// An Application's batch.
-pub(super) struct NotifyQuestion {
+impl NewNotification {
+    /// Returns true if only devices that are connected now get it.
+    pub(super) fn is_live_only(&self) -> bool {
+        self.ttl == 0
+    }
+}
+
+/// A batch of notifications of one Application.
+pub(super) struct NotifyInput {
     pub(super) app: AppId,
     pub(super) items: Vec<NewNotification>,
+    /// The grants of live-only items that have a connected device, as it is before the transaction.
+    pub(super) reachable: Vec<Puid>,
 }
 
-/// What is known of what is sent, beside to whom.
-struct Known {
+/// The context of the batches of one transaction.
+struct NotifyContext {
     /// The names of the Applications.
     sources: HashMap<AppId, Arc<str>>,
-    /// The keys that were answered, each of a grant.
-    answered: HashMap<(i64, String), Remembered>,
+    /// The replies to earlier requests, by grant and idempotency key.
+    replies: HashMap<(i64, String), IdempotentReply>,
 }
 
-/// Queues the batches, a few statements for all of them.
+/// Queues the batches, with a few statements for all of them.
 pub(super) async fn notify(
-    round: &mut WriteTxn<'_>,
-    asks: &mut [&mut NotifyRequest],
+    txn: &mut WriteTxn<'_>,
+    requests: &mut [&mut NotifyRequest],
 ) -> Result<(), StoreError> {
-    let puids = distinct(asks.iter().flat_map(|ask| &ask.question.items).map(|item| item.puid));
-    round.targets.read(&puids, round.db).await?;
-    let mut known = Known::read(round, asks).await?;
-    let mut plan = Plan::default();
-    for ask in asks {
-        let NotifyQuestion { app, items } = &ask.question;
-        let answers = items.iter().map(|item| known.answer(round, &mut plan, *app, item)).collect();
-        ask.answer = Some(answers);
+    let puids =
+        distinct(requests.iter().flat_map(|request| &request.input.items).map(|item| item.puid));
+    txn.targets.read(&puids, txn.db).await?;
+    let mut context = NotifyContext::read(txn, requests).await?;
+    let mut plan = WritePlan::default();
+    for request in requests {
+        let NotifyInput { app, items, reachable } = &request.input;
+        let mut accept = |item| context.accept(txn, &mut plan, (*app, item, reachable.as_slice()));
+        request.output = Some(items.iter().map(&mut accept).collect());
     }
-    let is_crowded = |target: &Target| target.rows > QUEUE_ITEMS;
-    let targets = puids.iter().filter_map(|puid| round.targets.get(puid));
-    let crowded = targets.filter(|target| is_crowded(target)).map(|target| target.grant).collect();
-    plan.write(round, crowded).await
+    let is_over_limit = |target: &&Target| target.rows > QUEUE_ITEMS;
+    let targets = puids.iter().filter_map(|puid| txn.targets.get(puid));
+    let over_limit = targets.filter(is_over_limit).map(|target| target.grant).collect();
+    plan.write(txn, over_limit).await
 }
 
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
@@ -95,35 +105,36 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-impl Known {
-    async fn read(round: &WriteTxn<'_>, asks: &[&mut NotifyRequest]) -> Result<Self, StoreError> {
-        let apps = distinct(asks.iter().map(|ask| ask.question.app));
-        let sources = target::names(&apps, round.db).await?;
-        let mut known = Self { sources, answered: HashMap::new() };
-        let items = asks.iter().flat_map(|ask| &ask.question.items);
+impl NotifyContext {
+    async fn read(txn: &WriteTxn<'_>, requests: &[&mut NotifyRequest]) -> Result<Self, StoreError> {
+        let apps = distinct(requests.iter().map(|request| request.input.app));
+        let sources = target::names(&apps, txn.db).await?;
+        let mut context = Self { sources, replies: HashMap::new() };
+        let items = requests.iter().flat_map(|request| &request.input.items);
         let keyed: Vec<(i64, &str)> = items
             .filter_map(|item| {
                 let key = item.idempotency_key.as_deref()?;
-                Some((round.targets.get(&item.puid)?.grant, key))
+                Some((txn.targets.get(&item.puid)?.grant, key))
             })
             .collect();
         for chunk in keyed.chunks(CHUNK) {
-            known.read_answered(round, chunk).await?;
+            context.read_replies(txn, chunk).await?;
         }
-        Ok(known)
+        Ok(context)
     }
 
-    /// Finds more than was asked for where keys of several grants are alike, which does no harm.
-    async fn read_answered(
+    /// Reads the replies to these keys of grants. If several grants use the same key, it reads more
+    /// than these, which does no harm.
+    async fn read_replies(
         &mut self,
-        round: &WriteTxn<'_>,
+        txn: &WriteTxn<'_>,
         keyed: &[(i64, &str)],
     ) -> Result<(), StoreError> {
         let rows = idempotency::Entity::find()
             .filter(idempotency::Column::GrantId.is_in(keyed.iter().map(|(grant, _)| *grant)))
             .filter(idempotency::Column::Key.is_in(keyed.iter().map(|(_, key)| *key)))
-            .filter(idempotency::Column::ExpiresAt.gt(time_to_column(round.now)))
-            .all(round.db)
+            .filter(idempotency::Column::ExpiresAt.gt(time_to_column(txn.now)))
+            .all(txn.db)
             .await?;
         for row in rows {
             let queue_size =
@@ -131,75 +142,75 @@ impl Known {
             let queued =
                 QueuedNotification { id: id("idempotency", &row.notification_id)?, queue_size };
             let body_digest = digest("idempotency", &row.body_digest)?;
-            self.answered.insert((row.grant_id, row.key), Remembered { body_digest, queued });
+            self.replies.insert((row.grant_id, row.key), IdempotentReply { body_digest, queued });
         }
         Ok(())
     }
 
-    fn answer(
+    /// Accepts an item of an Application. The last part of the tuple are the reachable grants.
+    fn accept(
         &mut self,
-        round: &mut WriteTxn<'_>,
-        plan: &mut Plan,
-        app: AppId,
-        item: &NewNotification,
+        txn: &mut WriteTxn<'_>,
+        plan: &mut WritePlan,
+        (app, item, reachable): (AppId, &NewNotification, &[Puid]),
     ) -> Result<QueuedNotification, NotifyError> {
-        let WriteTxn { targets, observer, now, .. } = round;
+        let WriteTxn { targets, now, .. } = txn;
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyError::UnknownUid)?;
         let source = self.sources.get(&app).ok_or(NotifyError::UnknownUid)?;
         let grant = target.grant;
-        let accepted = Accepted { item, target, source, now: *now };
-        let Some(key) = &item.idempotency_key else { return Ok(accepted.plan(plan, *observer)) };
+        let is_reachable = reachable.contains(&item.puid);
+        let accepted = AcceptedItem { item, target, source, is_reachable, now: *now };
+        let Some(key) = &item.idempotency_key else { return Ok(accepted.plan(plan)) };
         let key = (grant, key.clone());
         let body_digest = body_digest(item);
-        if let Some(before) = self.answered.get(&key) {
-            let same = before.body_digest == body_digest;
-            return if same {
-                Ok(before.queued.clone())
+        if let Some(reply) = self.replies.get(&key) {
+            return if reply.body_digest == body_digest {
+                Ok(reply.queued.clone())
             } else {
                 Err(NotifyError::IdempotencyMismatch)
             };
         }
-        let queued = accepted.plan(plan, *observer);
-        let remembered = Remembered { body_digest, queued: queued.clone() };
-        plan.remember(&key, remembered.clone());
-        self.answered.insert(key, remembered);
+        let queued = accepted.plan(plan);
+        let reply = IdempotentReply { body_digest, queued: queued.clone() };
+        plan.add_reply(&key, reply.clone());
+        self.replies.insert(key, reply);
         Ok(queued)
     }
 }
 
-/// A notification that is not refused.
-struct Accepted<'a> {
+/// An item that was accepted.
+struct AcceptedItem<'a> {
     item: &'a NewNotification,
     target: &'a mut Target,
     /// The name of the Application.
     source: &'a Arc<str>,
+    /// Whether the Application sees the user, and a device is connected.
+    is_reachable: bool,
     now: UnixMillis,
 }
 
-impl Accepted<'_> {
-    /// Plans to queue it, or to drop it where it is for now only and nobody is there.
-    fn plan(self, plan: &mut Plan, observer: &dyn CommitHook) -> QueuedNotification {
+impl AcceptedItem<'_> {
+    /// Plans to queue the item. A live-only one that no device can get now is dropped.
+    fn plan(self, plan: &mut WritePlan) -> QueuedNotification {
         let notification = self.notification();
-        let Self { item, target, .. } = self;
-        let live_only = item.ttl == 0;
-        let is_there =
-            || observer.reach(target.app, item.puid, target.user) == Reachability::Connected;
-        if live_only && (target.paused || !is_there()) {
+        let Self { item, target, is_reachable, .. } = self;
+        let live_only = item.is_live_only();
+        if live_only && (target.paused || !is_reachable) {
             plan.add(Outcome::Dropped(notification));
         } else {
             target.rows += 1;
-            let row = Row { notification, grant: target.grant, live_only };
+            let row = NewRow { notification, grant: target.grant, live_only };
             plan.add(Outcome::Queued(row, target.paused));
         }
         let queue_size = u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX);
         QueuedNotification { id: item.id, queue_size }
     }
 
-    /// It has no number yet.
+    /// Returns the notification without its sequence number.
     fn notification(&self) -> Notification {
-        let Self { item, target, source, now } = self;
-        let seconds = if item.ttl == 0 { LIVE_SECONDS } else { item.ttl };
+        let Self { item, target, source, now, .. } = self;
+        let seconds = if item.is_live_only() { LIVE_SECONDS } else { item.ttl };
         Notification {
             seq: 0,
             id: item.id,
@@ -215,7 +226,8 @@ impl Accepted<'_> {
     }
 }
 
-/// Each part is led by its length, so that no two bodies run together into the same bytes.
+/// Returns the digest of a body. A length precedes each part, so that different bodies never give
+/// the same bytes.
 fn body_digest(item: &NewNotification) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [item.message.as_bytes(), item.action.as_bytes(), &item.ttl.to_be_bytes()] {

@@ -1,4 +1,4 @@
-//! What a run of `notify` is going to write: all rows at once, then what has to make room, then the keys.
+//! The writes of one run of `notify`: first all rows, then the evictions, then the idempotency keys.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -23,103 +23,103 @@ use crate::rows::{
 };
 use crate::tables::{grant, idempotency, notification};
 
-/// What becomes of an accepted notification.
+/// The outcome of an accepted notification.
 pub(super) enum Outcome {
-    /// It is queued, for a grant that may be paused.
-    Queued(Row, bool),
-    /// It was for now only, and nobody was there.
+    /// It is queued. The flag is set if its grant is paused.
+    Queued(NewRow, bool),
+    /// It was live-only, and no device can get it now.
     Dropped(Notification),
 }
 
-/// A notification to be stored.
-pub(super) struct Row {
+/// A notification to be inserted.
+pub(super) struct NewRow {
     pub(super) notification: Notification,
     /// The number of the grant.
     pub(super) grant: i64,
     pub(super) live_only: bool,
 }
 
-/// How a key was answered, and for what.
+/// The reply to the first request with an idempotency key.
 #[derive(Clone)]
-pub(super) struct Remembered {
+pub(super) struct IdempotentReply {
     pub(super) body_digest: [u8; 32],
     pub(super) queued: QueuedNotification,
 }
 
-/// All that is to be written, in order.
+/// The writes, in order.
 #[derive(Default)]
-pub(super) struct Plan {
-    fates: Vec<Outcome>,
-    keys: Vec<(i64, String, Remembered)>,
+pub(super) struct WritePlan {
+    outcomes: Vec<Outcome>,
+    keys: Vec<(i64, String, IdempotentReply)>,
 }
 
-impl Plan {
-    pub(super) fn add(&mut self, fate: Outcome) {
-        self.fates.push(fate);
+impl WritePlan {
+    pub(super) fn add(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
     }
 
-    pub(super) fn remember(&mut self, (grant, key): &(i64, String), answer: Remembered) {
-        self.keys.push((*grant, key.clone(), answer));
+    pub(super) fn add_reply(&mut self, (grant, key): &(i64, String), reply: IdempotentReply) {
+        self.keys.push((*grant, key.clone(), reply));
     }
 
-    /// Writes it. `crowded` are the grants that have more rows than may wait.
+    /// Writes everything. `over_limit` are the grants with more rows than a queue may have.
     pub(super) async fn write(
         mut self,
-        round: &mut WriteTxn<'_>,
-        crowded: Vec<i64>,
+        txn: &mut WriteTxn<'_>,
+        over_limit: Vec<i64>,
     ) -> Result<(), StoreError> {
-        self.insert(round).await?;
-        let evicted = evict(round, &crowded).await?;
-        insert_keys(round, self.keys).await?;
-        let gone: HashSet<NotificationId> = evicted.iter().map(|slip| slip.id).collect();
-        for fate in self.fates {
-            match fate {
-                Outcome::Queued(Row { notification, .. }, paused) => {
-                    if !paused && !gone.contains(&notification.id) {
-                        round.done.push(CommittedEvent::Queued(notification));
+        self.insert(txn).await?;
+        let evicted = evict(txn, &over_limit).await?;
+        insert_keys(txn, self.keys).await?;
+        let evicted_ids: HashSet<NotificationId> = evicted.iter().map(|header| header.id).collect();
+        for outcome in self.outcomes {
+            match outcome {
+                Outcome::Queued(NewRow { notification, .. }, paused) => {
+                    if !paused && !evicted_ids.contains(&notification.id) {
+                        txn.events.push(CommittedEvent::Queued(notification));
                     }
                 }
                 Outcome::Dropped(Notification { app, id, puid: uid, .. }) => {
                     let state = ReceiptState::Dropped;
-                    round.done.push(CommittedEvent::Receipt(app, Receipt { id, uid, state }));
+                    txn.events.push(CommittedEvent::Receipt(app, Receipt { id, uid, state }));
                 }
             }
         }
-        for slip in &evicted {
-            round.note_receipt(slip, ReceiptState::Dropped);
+        for header in &evicted {
+            txn.record_receipt(header, ReceiptState::Dropped);
         }
         Ok(())
     }
 
-    /// Numbers the rows in the order in which they were accepted.
-    async fn insert(&mut self, round: &mut WriteTxn<'_>) -> Result<(), StoreError> {
-        let mut values = Vec::with_capacity(self.fates.len() * VALUES_A_ROW);
-        for fate in &mut self.fates {
-            if let Outcome::Queued(row, _) = fate {
-                round.up_to += 1;
-                row.notification.seq = round.up_to;
+    /// Inserts the rows, with sequence numbers in the order of acceptance.
+    async fn insert(&mut self, txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
+        let mut values = Vec::with_capacity(self.outcomes.len() * VALUES_PER_ROW);
+        for outcome in &mut self.outcomes {
+            if let Outcome::Queued(row, _) = outcome {
+                txn.last_seq += 1;
+                row.notification.seq = txn.last_seq;
                 values.extend(row.values());
             }
         }
         while !values.is_empty() {
-            let rest = values.split_off(values.len().min(ROWS_AT_ONCE * VALUES_A_ROW));
-            round.db.execute_raw(insertion(values)).await?;
+            let rest = values.split_off(values.len().min(MAX_ROWS * VALUES_PER_ROW));
+            txn.db.execute_raw(insertion(values)).await?;
             values = rest;
         }
         Ok(())
     }
 }
 
-/// What is stored of each, in the order of [`Row::values`]; all are pending.
+/// The inserted columns, in the order of [`NewRow::values`]. All rows are pending.
 const COLUMNS: &str = "seq, id, grant_id, message, action, sent_at, expires_at, live_only, state";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, 0)";
-const VALUES_A_ROW: usize = 8;
+const VALUES_PER_ROW: usize = 8;
 const _: () = assert!(NotificationState::PENDING == 0);
-/// A power of two, as large as a statement may be.
-const ROWS_AT_ONCE: usize = 512;
+/// The maximum number of rows of a statement, a power of two.
+const MAX_ROWS: usize = 512;
 
-impl Row {
-    fn values(&self) -> [Value; VALUES_A_ROW] {
+impl NewRow {
+    fn values(&self) -> [Value; VALUES_PER_ROW] {
         let Self { notification, grant, live_only } = self;
         [
             notification.seq.into(),
@@ -134,41 +134,44 @@ impl Row {
     }
 }
 
-/// Empty rows are added until there are as many as a power of two, and left out again by the statement: one of few lengths is
-/// prepared already, and to prepare it takes half as long as to run it. `OR FAIL`, since a group that fails is undone as a whole, and
-/// SQLite need not be able to undo this statement alone. Its text is written here, since the builder copies every value twice.
+/// Returns the statement that inserts the rows. Empty rows, which it leaves out, fill them up to a
+/// power of two: then the statement is mostly prepared already, and preparing takes half as long as
+/// running it. It says `OR FAIL`, since a failed group is rolled back as a whole, so SQLite need not
+/// be able to roll back this statement alone. It is not built, since the builder copies each value
+/// twice.
 fn insertion(mut values: Vec<Value>) -> Statement {
-    let rows = (values.len() / VALUES_A_ROW).next_power_of_two();
-    values.resize(rows * VALUES_A_ROW, Value::BigInt(None));
+    let rows = (values.len() / VALUES_PER_ROW).next_power_of_two();
+    values.resize(rows * VALUES_PER_ROW, Value::BigInt(None));
     let places = std::iter::repeat_n(VALUES, rows).collect::<Vec<_>>().join(", ");
-    // As SQLite names the columns of `VALUES`.
+    // `column1` is the name that SQLite gives to the first column of `VALUES`.
     let sql = format!(
         "INSERT OR FAIL INTO notifications ({COLUMNS}) SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
     );
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
-/// Deletes the oldest rows of those who have too many: up to the first one beyond the newest hundred.
+/// Deletes the oldest rows of queues over the limit, up to the first one after the newest hundred.
 async fn evict(
-    round: &mut WriteTxn<'_>,
-    crowded: &[i64],
+    txn: &mut WriteTxn<'_>,
+    over_limit: &[i64],
 ) -> Result<Vec<NotificationHeader>, StoreError> {
     let mut evicted = Vec::new();
-    for chunk in crowded.chunks(CHUNK) {
-        let last = SubQueryStatement::from(last_beyond());
-        let its_last =
-            Expr::col((notification::Entity, notification::Column::Seq)).lte(Expr::from(last));
+    for chunk in over_limit.chunks(CHUNK) {
+        let newest_evicted = SubQueryStatement::from(newest_evicted());
+        let is_evicted = Expr::col((notification::Entity, notification::Column::Seq))
+            .lte(Expr::from(newest_evicted));
         let query = NotificationHeaderRow::find()
             .filter(grant::Column::Id.is_in(chunk.iter().copied()))
-            .filter(its_last);
-        evicted.extend(round.slips(query).await?);
+            .filter(is_evicted);
+        evicted.extend(txn.headers(query).await?);
     }
-    round.delete_slips(&evicted).await?;
+    txn.delete_headers(&evicted).await?;
     Ok(evicted)
 }
 
-/// Looks the limit up in the index once for each grant, which is many times faster than to rank all rows.
-fn last_beyond() -> SelectStatement {
+/// Returns the newest row to evict of a grant. One look-up in the index for each grant is many times
+/// faster than ranking all rows.
+fn newest_evicted() -> SelectStatement {
     let newer = Alias::new("newer");
     Query::select()
         .column((newer.clone(), notification::Column::Seq))
@@ -183,20 +186,20 @@ fn last_beyond() -> SelectStatement {
         .take()
 }
 
-/// An expired key that was not purged yet is overwritten.
+/// Inserts the keys. A key that has expired and was not purged yet is overwritten.
 async fn insert_keys(
-    round: &WriteTxn<'_>,
-    keys: Vec<(i64, String, Remembered)>,
+    txn: &WriteTxn<'_>,
+    keys: Vec<(i64, String, IdempotentReply)>,
 ) -> Result<(), StoreError> {
-    let expires_at = time_to_column(round.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
+    let expires_at = time_to_column(txn.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
-        .map(|(grant, key, answer)| idempotency::ActiveModel {
+        .map(|(grant, key, reply)| idempotency::ActiveModel {
             grant_id: ActiveValue::Set(grant),
             key: ActiveValue::Set(key),
-            body_digest: ActiveValue::Set(answer.body_digest.to_vec()),
-            notification_id: ActiveValue::Set(answer.queued.id.to_string()),
-            queue_size: ActiveValue::Set(answer.queued.queue_size.try_into().unwrap_or(i32::MAX)),
+            body_digest: ActiveValue::Set(reply.body_digest.to_vec()),
+            notification_id: ActiveValue::Set(reply.queued.id.to_string()),
+            queue_size: ActiveValue::Set(reply.queued.queue_size.try_into().unwrap_or(i32::MAX)),
             expires_at: ActiveValue::Set(expires_at),
         })
         .collect();
@@ -212,7 +215,7 @@ async fn insert_keys(
     for chunk in rows.chunks(CHUNK) {
         idempotency::Entity::insert_many(chunk.iter().cloned())
             .on_conflict(over_expired.clone())
-            .exec_without_returning(round.db)
+            .exec_without_returning(txn.db)
             .await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A question to the writer and the answer to wait for.
+//! A request to the writer, and the reply to wait for.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,18 +8,18 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 
-/// The answer to come of something that was submitted already.
-#[must_use = "the answer tells whether it was done"]
-pub struct WriteReply<A>(Inner<A>);
+/// The reply to a request that was submitted. Dropping it does not cancel the request.
+#[must_use = "the reply says whether the request was committed"]
+pub struct WriteReply<A>(ReplyState<A>);
 
-enum Inner<A> {
-    Refused(StoreError),
-    Awaited(oneshot::Receiver<Result<A, StoreError>>),
+enum ReplyState<A> {
+    Rejected(StoreError),
+    Pending(oneshot::Receiver<Result<A, StoreError>>),
 }
 
 impl<A> WriteReply<A> {
-    pub(super) fn refused(error: StoreError) -> Self {
-        Self(Inner::Refused(error))
+    pub(super) fn rejected(error: StoreError) -> Self {
+        Self(ReplyState::Rejected(error))
     }
 }
 
@@ -28,30 +28,30 @@ impl<A> Future for WriteReply<A> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Inner::Refused(error) => Poll::Ready(Err(error.clone())),
-            Inner::Awaited(answer) => Pin::new(answer)
-                .poll(context)
-                .map(|answer| answer.unwrap_or(Err(StoreError::Stopped))),
+            ReplyState::Rejected(error) => Poll::Ready(Err(error.clone())),
+            ReplyState::Pending(reply) => {
+                Pin::new(reply).poll(context).map(|reply| reply.unwrap_or(Err(StoreError::Stopped)))
+            }
         }
     }
 }
 
-/// A question, the answer found for it by the transaction under way, and whom to tell after the commit.
-pub(super) struct WriteRequest<Q, A> {
-    pub(super) question: Q,
-    pub(super) answer: Option<A>,
-    reply: oneshot::Sender<Result<A, StoreError>>,
+/// A request with its input, and the output that the current transaction has produced.
+pub(super) struct WriteRequest<I, O> {
+    pub(super) input: I,
+    pub(super) output: Option<O>,
+    reply: oneshot::Sender<Result<O, StoreError>>,
 }
 
-impl<Q, A> WriteRequest<Q, A> {
-    pub(super) fn new(question: Q) -> (Self, WriteReply<A>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { question, answer: None, reply }, WriteReply(Inner::Awaited(answer)))
+impl<I, O> WriteRequest<I, O> {
+    pub(super) fn new(input: I) -> (Self, WriteReply<O>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { input, output: None, reply }, WriteReply(ReplyState::Pending(receiver)))
     }
 
-    /// Tells what was found, or why nothing was done. It does not matter whether anybody still listens.
-    pub(super) fn close(self, outcome: Result<(), StoreError>) {
-        let answer = outcome.and_then(|()| self.answer.ok_or(StoreError::Stopped));
-        self.reply.send(answer).ok();
+    /// Sends the output, or the reason why nothing was done. The receiver may be gone.
+    pub(super) fn complete(self, result: Result<(), StoreError>) {
+        let output = result.and_then(|()| self.output.ok_or(StoreError::Stopped));
+        self.reply.send(output).ok();
     }
 }

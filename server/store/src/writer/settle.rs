@@ -1,86 +1,111 @@
-//! Notifications that devices have taken. What an Application may not learn yet is withheld, and released later.
+//! Notifications that devices have taken, and the release of their receipts.
+//!
+//! A taken notification of a visible grant is deleted, and its receipt is final. One of a grant
+//! that is not visible stays a row with the state `taken`. A release deletes such rows, and gives
+//! their receipts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use presence_core::model::{Settlement, UserId};
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::commit_hook::{CommittedEvent, Reachability};
+use super::commit_hook::CommittedEvent;
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow, NotificationState};
 use crate::tables::{grant, notification};
 
-/// A user's device took these.
-pub(super) struct SettleQuestion {
+/// The notifications that a device of a user has taken.
+pub(super) struct SettleInput {
     pub(super) user: UserId,
     pub(super) ids: Vec<NotificationId>,
-    pub(super) how: Settlement,
+    pub(super) settlement: Settlement,
+    /// The visible grants of the user, as they are before the transaction.
+    pub(super) visible: Vec<Puid>,
 }
 
-/// Settles what is pending, each once, whoever asks first.
+pub(super) type SettleRequest = WriteRequest<SettleInput, usize>;
+
+/// The rows that one run of `settle` changes.
+#[derive(Default)]
+struct Changes {
+    deleted: Vec<NotificationHeader>,
+    delivered: Vec<i64>,
+    acked: Vec<i64>,
+    taken: BTreeSet<(AppId, Puid)>,
+}
+
+/// Settles pending notifications, each once: the first request counts.
 pub(super) async fn settle(
-    round: &mut WriteTxn<'_>,
-    asks: &mut [&mut WriteRequest<SettleQuestion, usize>],
+    txn: &mut WriteTxn<'_>,
+    requests: &mut [&mut SettleRequest],
 ) -> Result<(), StoreError> {
-    let mut pending = pending(round, asks).await?;
-    let mut settled = Vec::new();
-    let (mut delivered, mut acked) = (Vec::new(), Vec::new());
-    for ask in asks {
-        let SettleQuestion { user, ids, how } = &ask.question;
+    let mut pending = read_pending(txn, requests).await?;
+    let mut changes = Changes::default();
+    for request in requests {
+        let SettleInput { user, ids, settlement, visible } = &request.input;
         let mut count = 0;
         for id in ids {
-            if pending.get(id).is_none_or(|slip| slip.user != *user) {
+            if pending.get(id).is_none_or(|header| header.user != *user) {
                 continue;
             }
-            let Some(slip) = pending.remove(id) else { continue };
+            let Some(header) = pending.remove(id) else { continue };
             count += 1;
-            if round.reach(slip.app, slip.puid, slip.user) == Reachability::Unseen {
-                round.done.push(CommittedEvent::Withheld(slip.user, slip.app, slip.puid));
-                match how {
-                    Settlement::Delivered => delivered.push(slip.seq),
-                    Settlement::Acked => acked.push(slip.seq),
-                }
+            if visible.contains(&header.puid) {
+                txn.record_receipt(&header, (*settlement).into());
+                changes.deleted.push(header);
             } else {
-                round.note_receipt(&slip, (*how).into());
-                settled.push(slip);
+                changes.mark_taken(&header, *settlement);
             }
         }
-        ask.answer = Some(count);
+        request.output = Some(count);
     }
-    round.delete_slips(&settled).await?;
-    withhold(round, &delivered, Settlement::Delivered).await?;
-    withhold(round, &acked, Settlement::Acked).await
+    txn.delete_headers(&changes.deleted).await?;
+    set_taken(txn, &changes.delivered, Settlement::Delivered).await?;
+    set_taken(txn, &changes.acked, Settlement::Acked).await?;
+    txn.events
+        .extend(changes.taken.into_iter().map(|(app, puid)| CommittedEvent::Taken(app, puid)));
+    Ok(())
 }
 
-/// The Application sees the user again: deletes what was withheld, and gives the receipts.
-pub(super) async fn release(
-    round: &mut WriteTxn<'_>,
-    app: AppId,
-    puid: Puid,
-) -> Result<usize, StoreError> {
-    let query = NotificationHeaderRow::find()
-        .filter(grant::Column::Puid.eq(puid.to_string()))
-        .filter(grant::Column::AppId.eq(app.to_string()))
-        .filter(notification::Column::State.ne(NotificationState::PENDING));
-    let slips = round.slips(query).await?;
-    for slip in &slips {
-        if let Some(state) = slip.state.receipt() {
-            round.note_receipt(slip, state);
+impl Changes {
+    fn mark_taken(&mut self, header: &NotificationHeader, settlement: Settlement) {
+        self.taken.insert((header.app, header.puid));
+        match settlement {
+            Settlement::Delivered => self.delivered.push(header.seq),
+            Settlement::Acked => self.acked.push(header.seq),
         }
     }
-    round.delete_slips(&slips).await?;
-    Ok(slips.len())
 }
 
-async fn pending(
-    round: &WriteTxn<'_>,
-    asks: &[&mut WriteRequest<SettleQuestion, usize>],
+/// Deletes the taken notifications of these grants, and records their receipts.
+pub(super) async fn release(
+    txn: &mut WriteTxn<'_>,
+    grants: &[(AppId, Puid)],
+) -> Result<(), StoreError> {
+    for chunk in grants.chunks(CHUNK) {
+        let query = NotificationHeaderRow::find()
+            .filter(grant::Column::Puid.is_in(chunk.iter().map(|(_, puid)| puid.to_string())))
+            .filter(notification::Column::State.ne(NotificationState::PENDING));
+        let headers = txn.headers(query).await?;
+        for header in &headers {
+            if let Some(state) = header.state.receipt() {
+                txn.record_receipt(header, state);
+            }
+        }
+        txn.delete_headers(&headers).await?;
+    }
+    Ok(())
+}
+
+async fn read_pending(
+    txn: &WriteTxn<'_>,
+    requests: &[&mut SettleRequest],
 ) -> Result<HashMap<NotificationId, NotificationHeader>, StoreError> {
     let mut ids: Vec<NotificationId> =
-        asks.iter().flat_map(|ask| ask.question.ids.iter().copied()).collect();
+        requests.iter().flat_map(|request| request.input.ids.iter().copied()).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut pending = HashMap::with_capacity(ids.len());
@@ -88,17 +113,25 @@ async fn pending(
         let query = NotificationHeaderRow::find()
             .filter(notification::Column::Id.is_in(chunk.iter().map(NotificationId::to_string)))
             .filter(notification::Column::State.eq(NotificationState::PENDING));
-        pending.extend(round.slips(query).await?.into_iter().map(|slip| (slip.id, slip)));
+        let headers = txn.headers(query).await?;
+        pending.extend(headers.into_iter().map(|header| (header.id, header)));
     }
     Ok(pending)
 }
 
-async fn withhold(round: &WriteTxn<'_>, seqs: &[i64], how: Settlement) -> Result<(), StoreError> {
+async fn set_taken(
+    txn: &WriteTxn<'_>,
+    seqs: &[i64],
+    settlement: Settlement,
+) -> Result<(), StoreError> {
     for chunk in seqs.chunks(CHUNK) {
         notification::Entity::update_many()
-            .col_expr(notification::Column::State, NotificationState::Withheld(how).code().into())
+            .col_expr(
+                notification::Column::State,
+                NotificationState::Taken(settlement).code().into(),
+            )
             .filter(notification::Column::Seq.is_in(chunk.iter().copied()))
-            .exec(round.db)
+            .exec(txn.db)
             .await?;
     }
     Ok(())

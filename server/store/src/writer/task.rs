@@ -1,81 +1,95 @@
-//! The task: gathers, commits, tells, answers.
+//! The task of the writer: it gathers requests, commits them in a group, and replies.
 
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
 use presence_core::Clock;
+use presence_protocol::Puid;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
 use super::commit_hook::{CommitHook, CommittedEvent};
-use super::op::{self, Op};
+use super::notify::NotifyInput;
 use super::target::Targets;
+use super::write_op::{self, WriteOp};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::store::Store;
 
-/// The most requests of one transaction, where it is not said otherwise, and about the most rows.
+/// The default maximum number of requests in a transaction.
 const GROUP: usize = 1000;
+/// About the maximum number of rows in a transaction.
 const GROUP_ROWS: usize = 5000;
-/// How often the sockets get their turn at most before a group is closed.
-const TURNS: usize = 16;
-/// How many are answered at once before others are let in.
-const MANY: usize = 16;
+/// The maximum number of times that the sockets' tasks run before a group is closed.
+const MAX_YIELDS: usize = 16;
+/// The size of the last group from which it pays to wait for further requests.
+const LARGE_GROUP: usize = 16;
 
-/// The writer's task, which the caller spawns. It ends when all handles are gone, and not before what they had
-/// submitted is done.
+/// The task of the writer, which the caller spawns. It ends when all handles are dropped and what
+/// they had submitted is done.
 pub struct WriterTask {
     store: Store,
-    inbox: Receiver<Op>,
-    observer: Arc<dyn CommitHook>,
+    inbox: Receiver<WriteOp>,
+    hook: Arc<dyn CommitHook>,
     clock: Arc<dyn Clock>,
-    /// The most requests of one transaction.
-    group: usize,
-    /// The greatest sequence number accepted so far, once it was read.
-    up_to: Option<i64>,
+    /// The maximum number of requests in a transaction.
+    max_group: usize,
+    /// The greatest sequence number so far, if it is known.
+    last_seq: Option<i64>,
     targets: Targets,
-    /// How many the last group had that was committed; none after one that failed.
-    answered: usize,
+    /// The size of the last group, zero if it failed.
+    last_group: usize,
 }
 
 impl WriterTask {
     pub(super) fn new(
         store: Store,
-        inbox: Receiver<Op>,
-        observer: Arc<dyn CommitHook>,
+        inbox: Receiver<WriteOp>,
+        hook: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (group, up_to, targets) = (GROUP, None, Targets::default());
-        Self { store, inbox, observer, clock, group, up_to, targets, answered: 0 }
+        let targets = Targets::default();
+        Self { store, inbox, hook, clock, max_group: GROUP, last_seq: None, targets, last_group: 0 }
     }
 
-    /// Commits at most so many requests together: fewer are answered sooner, and take longer in all.
+    /// Sets the maximum number of requests in a transaction. With fewer, replies come sooner, and
+    /// all together take longer.
     #[must_use]
     pub fn in_groups_of(self, most: usize) -> Self {
-        Self { group: most.max(1), ..self }
+        Self { max_group: most.max(1), ..self }
     }
 
-    /// Serves until all handles are gone. No failure of the database ends it.
+    /// Runs until all handles are dropped. No failure of the database ends it.
     pub async fn run(mut self) {
-        while let Some(first) = self.inbox.recv().await {
-            self.let_others_come().await;
+        loop {
+            let first = tokio::select! {
+                request = self.inbox.recv() => match request {
+                    Some(request) => Some(request),
+                    None => return,
+                },
+                () = self.hook.release_signal().notified() => None,
+            };
+            self.yield_for_batching().await;
             let group = self.gather(first);
-            self.serve(group).await;
+            if !group.is_empty() {
+                self.serve(group).await;
+            }
         }
     }
 
-    /// Lets the sockets have their turn as long as more keeps coming. Of many who were just answered some ask again at once: with them
-    /// the group is larger, and a page that several of them change is written once. Where nobody comes, nobody is waited for; and
-    /// after a small group, or one that failed, nobody else is let in before those who wait.
-    async fn let_others_come(&self) {
-        if self.answered < MANY {
+    /// Lets the tasks of the sockets run as long as more requests come. Of many clients that just
+    /// got a reply some send the next request at once: with them the group is larger, and a page
+    /// that several of them change is written once. A small or failed group is not followed by a
+    /// wait, so that waiting requests are served first.
+    async fn yield_for_batching(&self) {
+        if self.last_group < LARGE_GROUP {
             return;
         }
         let mut waiting = 0;
-        for _ in 0..TURNS {
+        for _ in 0..MAX_YIELDS {
             let now = self.inbox.len() + 1;
-            if now >= self.group || now == waiting {
+            if now >= self.max_group || now == waiting {
                 return;
             }
             waiting = now;
@@ -83,11 +97,14 @@ impl WriterTask {
         }
     }
 
-    /// What has gathered while the last group was committed.
-    fn gather(&mut self, first: Op) -> Vec<Op> {
-        let mut weight = first.weight();
-        let mut group = vec![first];
-        while group.len() < self.group && weight < GROUP_ROWS {
+    /// Returns the next group. Releases come first, so that receipts keep the order in which the
+    /// notifications were taken.
+    fn gather(&mut self, first: Option<WriteOp>) -> Vec<WriteOp> {
+        let releases = self.hook.take_releases(self.max_group);
+        let releases = (!releases.is_empty()).then_some(WriteOp::Release(releases));
+        let mut group: Vec<WriteOp> = releases.into_iter().chain(first).collect();
+        let mut weight: usize = group.iter().map(WriteOp::weight).sum();
+        while group.len() < self.max_group && weight < GROUP_ROWS {
             let Ok(next) = self.inbox.try_recv() else { break };
             weight += next.weight();
             group.push(next);
@@ -95,53 +112,59 @@ impl WriterTask {
         group
     }
 
-    async fn serve(&mut self, mut group: Vec<Op>) {
-        let outcome = self.attempt(&mut group).await;
-        self.answered = if outcome.is_ok() { group.len() } else { 0 };
-        match outcome {
+    async fn serve(&mut self, mut group: Vec<WriteOp>) {
+        let result = self.try_commit(&mut group).await;
+        self.last_group = if result.is_ok() { group.len() } else { 0 };
+        match result {
             Err(error) if group.len() > 1 => self.serve_one_by_one(group, &error).await,
-            outcome => {
-                if let Err(error) = &outcome {
+            result => {
+                if let Err(error) = &result {
                     log_failure(error, 1, 1);
                 }
                 for op in group {
-                    op.close(outcome.clone());
+                    self.complete(op, result.clone());
                 }
             }
         }
     }
 
-    /// A group failed: only the culprits are to fail. Where the file is locked each try would wait long, so
-    /// then no further write is tried.
-    async fn serve_one_by_one(&mut self, group: Vec<Op>, error: &StoreError) {
+    /// Serves the members of a failed group one by one, so that only those fail that caused it. If
+    /// the file is locked, each attempt would wait for long, so no further write is attempted.
+    async fn serve_one_by_one(&mut self, group: Vec<WriteOp>, error: &StoreError) {
         let (of, mut failed) = (group.len(), 0);
         let mut locked = error.is_busy().then(|| error.clone());
         for mut op in group {
-            let outcome = match &locked {
-                Some(error) if !op.only_reads() => Err(error.clone()),
-                Some(_) | None => self.attempt(slice::from_mut(&mut op)).await,
+            let result = match &locked {
+                Some(error) if !op.is_read_only() => Err(error.clone()),
+                Some(_) | None => self.try_commit(slice::from_mut(&mut op)).await,
             };
-            if let Err(error) = &outcome {
+            if let Err(error) = &result {
                 failed += 1;
                 if error.is_busy() {
                     locked = Some(error.clone());
                 }
             }
-            op.close(outcome);
+            self.complete(op, result);
         }
         log_failure(error, failed, of);
     }
 
-    /// All of it in one transaction, or nothing.
-    async fn attempt(&mut self, ops: &mut [Op]) -> Result<(), StoreError> {
+    fn complete(&self, op: WriteOp, result: Result<(), StoreError>) {
+        if let Some(grants) = op.complete(result) {
+            self.hook.releases_failed(grants);
+        }
+    }
+
+    /// Commits all operations in one transaction, or none of them.
+    async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let begun = self.clock.steady();
+        self.read_visibility(ops).await?;
         let transaction = self.begin(ops).await?;
-        let outcome = self.work(&transaction, ops).await;
-        let (done, up_to) = match outcome {
-            Ok(outcome) => outcome,
+        let (events, last_seq) = match self.run_in(&transaction, ops).await {
+            Ok(done) => done,
             Err(error) => {
                 self.forget();
-                // Where this fails, the pool throws the connection away.
+                // If the rollback fails, the pool drops the connection.
                 transaction.rollback().await.ok();
                 return Err(error);
             }
@@ -150,51 +173,91 @@ impl WriterTask {
             self.forget();
             return Err(error.into());
         }
-        self.up_to = Some(up_to);
-        self.observer.took(ops.len(), self.clock.steady() - begun);
-        if !done.is_empty() {
-            self.observer.committed(&done);
+        self.last_seq = Some(last_seq);
+        self.hook.group_committed(ops.len(), self.clock.steady() - begun);
+        if !events.is_empty() {
+            self.hook.committed(&events);
         }
         Ok(())
     }
 
-    /// What was undone may be among what is known; and whether a commit that failed was undone is not known at all.
-    fn forget(&mut self) {
-        self.targets = Targets::default();
-        self.up_to = None;
+    /// Reads from the hub what the operations need of it, before the transaction: the hub is not
+    /// part of a transaction, and what the writer decides by its answers is final.
+    async fn read_visibility(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
+        for op in ops {
+            match op {
+                WriteOp::Settle(request) => {
+                    request.input.visible = self.hook.visible_grants(request.input.user);
+                }
+                WriteOp::Notify(request) => self.read_reachability(&mut request.input).await?,
+                WriteOp::Load(_)
+                | WriteOp::Release(_)
+                | WriteOp::Grant(_)
+                | WriteOp::Pause(_)
+                | WriteOp::Revoke(_)
+                | WriteOp::RemoveApp(_)
+                | WriteOp::EraseUser(_)
+                | WriteOp::Expire(_) => {}
+            }
+        }
+        Ok(())
     }
 
-    /// What is done, and the greatest sequence number then, once it is committed.
-    async fn work(
+    async fn read_reachability(&mut self, input: &mut NotifyInput) -> Result<(), StoreError> {
+        let live_only = input.items.iter().filter(|item| item.is_live_only());
+        let puids: Vec<Puid> = live_only.map(|item| item.puid).collect();
+        if puids.is_empty() {
+            return Ok(());
+        }
+        self.targets.read(&puids, self.store.write()).await?;
+        input.reachable = puids;
+        input.reachable.retain(|puid| {
+            let target = self.targets.get(puid);
+            target.is_some_and(|target| self.hook.is_reachable(target.app, *puid, target.user))
+        });
+        Ok(())
+    }
+
+    /// Forgets what may be wrong after a rollback, or after a commit of which the result is not
+    /// known.
+    fn forget(&mut self) {
+        self.targets = Targets::default();
+        self.last_seq = None;
+    }
+
+    /// Runs the operations. Returns the events of the commit, and the greatest sequence number.
+    async fn run_in(
         &mut self,
         transaction: &DatabaseTransaction,
-        ops: &mut [Op],
+        ops: &mut [WriteOp],
     ) -> Result<(Vec<CommittedEvent>, i64), StoreError> {
-        let up_to = match self.up_to {
-            Some(up_to) => up_to,
+        let last_seq = match self.last_seq {
+            Some(last_seq) => last_seq,
             None => greatest_seq(transaction).await?,
         };
         let now = self.clock.now();
-        let mut round = WriteTxn::new(transaction, &*self.observer, now, up_to, &mut self.targets);
-        op::run_all(&mut round, ops).await?;
-        Ok(round.finish())
+        let mut txn = WriteTxn::new(transaction, now, last_seq, &mut self.targets);
+        write_op::run_all(&mut txn, ops).await?;
+        Ok(txn.finish())
     }
 
-    /// Who only reads takes no lock, which a full or read-only disk might refuse.
-    async fn begin(&self, ops: &[Op]) -> Result<DatabaseTransaction, StoreError> {
-        if ops.iter().all(Op::only_reads) {
+    /// Begins a transaction. One that only reads takes no lock, which a full or read-only disk
+    /// might refuse.
+    async fn begin(&self, ops: &[WriteOp]) -> Result<DatabaseTransaction, StoreError> {
+        if ops.iter().all(WriteOp::is_read_only) {
             return Ok(self.store.write().begin().await?);
         }
         self.store.begin_writing().await
     }
 }
 
-/// Once for a group, since a full disk would else fill the logs.
+/// Logs one line for a group, so that a full disk does not fill the logs.
 fn log_failure(error: &StoreError, failed: usize, of: usize) {
     tracing::error!(failed, of, error = error as &dyn Error, "store.writer.failed");
 }
 
-/// The greatest that was ever given out, also where its notification is gone: no number is used twice.
+/// Returns the greatest number that was ever assigned, even if its notification was deleted: no
+/// number is used twice.
 async fn greatest_seq(transaction: &DatabaseTransaction) -> Result<i64, StoreError> {
     let select = "SELECT seq FROM sqlite_sequence WHERE name = 'notifications'";
     let row = transaction.query_one_raw(Statement::from_string(DbBackend::Sqlite, select)).await?;

@@ -1,5 +1,5 @@
-//! Devices that connect and then are idle. They prove themselves with bearer tokens, so that no signature is checked: what that
-//! costs is a row of its own.
+//! Devices that connect and then are idle. They prove themselves with bearer tokens, so that no
+//! signature is checked: what that costs is a row of its own.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let mut ours = House::open(sides.ours(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for arriving in people.chunks(scale.arrivals) {
-        // Of the floor each round is a process of its own, so that not too many files are open here.
+        // Of the floor each round is a process of its own, so that not too many files are open
+        // here.
         sides.restart_floor().await;
         let mut floor = House::open(sides.floor("/ack"), warm).await;
         let (floors, our) = (floor.welcome(arriving).await, ours.welcome(arriving).await);

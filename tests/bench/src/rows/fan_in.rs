@@ -1,4 +1,5 @@
-//! The statuses of many users to one socket: as many updates as there are statuses, and nothing that piles up.
+//! The statuses of many users to one socket: as many updates as there are statuses, and nothing
+//! that piles up.
 
 use std::time::{Duration, Instant};
 
@@ -107,7 +108,8 @@ impl Stage {
         said
     }
 
-    /// Waits until everything was told: of the floor so many updates, of ours everything before a last one.
+    /// Waits until everything was told: of the floor so many updates, of ours everything before a
+    /// last one.
     async fn hear_all(&mut self, all: u64) {
         if self.side.is_floor {
             while self.listener.got() < all {

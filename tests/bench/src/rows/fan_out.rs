@@ -1,4 +1,5 @@
-//! One status to many sockets of an Application: one in flight, bursts of twenty users at once, and the last delivery of a burst.
+//! One status to many sockets of an Application: one in flight, bursts of twenty users at once, and
+//! the last delivery of a burst.
 
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use crate::sides::{Cost, Side, Sides, cost};
 
 /// Users whose statuses are in flight at once.
 const BURST: usize = 20;
-/// The users and the sockets of the burst whose last delivery is timed: few, so that it is not the CPU that takes the time.
+/// The users and the sockets of the burst whose last delivery is timed: few, so that it is not the
+/// CPU that takes the time.
 const SMALL: usize = 10;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {

@@ -1,4 +1,5 @@
-//! A server that may open no more files, while more wait to be accepted: it must neither burn a core nor forget those it has.
+//! A server that may open no more files, while more wait to be accepted: it must neither burn a
+//! core nor forget those it has.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! Notifications that are on disk when they are answered. What is compared is the same server without group commit: it commits each
-//! by itself. Beside it stands bare SQLite with a commit each: the same rows by as many senders, and nothing else done.
+//! Notifications that are on disk when they are answered. What is compared is the same server
+//! without group commit: it commits each by itself. Beside it stands bare SQLite with a commit
+//! each: the same rows by as many senders, and nothing else done.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -191,7 +192,8 @@ async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
     Sent { count: sent as u64, seconds, p99 }
 }
 
-/// Commits each row by itself, and prints how many, in how many seconds, and their p99 in milliseconds.
+/// Commits each row by itself, and prints how many, in how many seconds, and their p99 in
+/// milliseconds.
 pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
     let time = Duration::from_millis(millis.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -1,4 +1,5 @@
-//! Sign-ins with BrowserID: fresh assertions on an open socket, beside the bare checks of the two signatures that each bears.
+//! Sign-ins with BrowserID: fresh assertions on an open socket, beside the bare checks of the two
+//! signatures that each bears.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -77,7 +78,8 @@ impl Signed {
     }
 }
 
-/// What checks a signature, with the numbers of the key. Each assertion brings its own key, so that setting it up is part of it.
+/// What checks a signature, with the numbers of the key. Each assertion brings its own key, so that
+/// setting it up is part of it.
 enum Check {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     Dsa { p: BoxedUint, q: BoxedUint, g: BoxedUint, y: BoxedUint },

@@ -1,5 +1,5 @@
-//! Memory of an idle connection, on the side of the client: each kind in a process of its own, so that none lives on what another
-//! has left.
+//! Memory of an idle connection, on the side of the client: each kind in a process of its own, so
+//! that none lives on what another has left.
 
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! Round trips a second: a status until its OK on the device channel, a query until its answer on the channel of a back end.
+//! Round trips a second: a status until its OK on the device channel, a query until its answer on
+//! the channel of a back end.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-use presence_client::{PresenceUpdate, Receipts, UnixMillis, Updates};
+use presence_client::{PresenceUpdate, ReceiptState, Receipts, UnixMillis, Updates};
 
 use super::*;
 

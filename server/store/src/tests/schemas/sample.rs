@@ -8,8 +8,8 @@ use presence_core::model::{
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
-use super::super::fixture::{APP, Fixture, NOW, app, id, item};
-use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError, Reachability};
+use super::super::fixture::{APP, Fixture, NOW, TestVisibility, app, id, item};
+use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -31,8 +31,8 @@ pub(super) async fn insert_sample(fixture: &Fixture) {
     fixture
         .notify(vec![long(1, ALICE, None), long(2, ALICE, Some("once")), long(3, BOB, None)])
         .await;
-    // Settled while the Application sees the user offline: the receipt is withheld.
-    fixture.set_reachability(ALICE, Reachability::Unseen);
+    // Settled while the Application sees the user offline: it stays a taken row.
+    fixture.set_visibility(ALICE, TestVisibility::Hidden);
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     fixture.writer.pause(bob, OTHER_APP, true).await.unwrap();
     fixture.store.insert_session(&session(alice)).await.unwrap();
@@ -107,8 +107,8 @@ async fn assert_queue(fixture: &Fixture, alice: UserId) {
     let mut other = long(9, ALICE, Some("once"));
     other.message = "another".to_owned();
     assert_eq!(fixture.notify(vec![other]).await, [Err(NotifyError::IdempotencyMismatch)]);
-    fixture.set_reachability(ALICE, Reachability::Seen);
-    fixture.writer.release(APP, ALICE).await.unwrap();
+    fixture.set_visibility(ALICE, TestVisibility::Visible);
+    fixture.release(ALICE).await;
     assert_eq!(fixture.receipts(), [(id(1), ReceiptState::Acked)]);
 }
 

@@ -55,9 +55,9 @@ class PulledFlowTest {
         runBlocking<Unit>(Dispatchers.Default) {
             val source = Source(last = 20_000)
             val received = mutableListOf<Int>()
-            while (received.size < 20_000) {
-                withTimeoutOrNull(1.milliseconds) { source.flow.collect { received += it } }
-            }
+            do {
+                val completed = withTimeoutOrNull(1.milliseconds) { source.flow.collect { received += it } }
+            } while (completed == null)
             assertEquals((1..20_000).toList(), received)
         }
 

@@ -1,0 +1,64 @@
+//! The contract between the socket loop and the protocol of a channel, which does no I/O.
+
+use std::task::Context;
+use std::time::Duration;
+
+use bytes::Bytes;
+use presence_protocol::{AppId, CloseCode};
+
+use crate::meter::Channel;
+
+/// The state of the protocol on one socket: frames and time come in, frames go out.
+pub(crate) trait ProtocolState: Send {
+    /// The channel of the socket.
+    const CHANNEL: Channel;
+
+    /// Returns true if another frame can be handled now.
+    fn can_handle_frame(&self) -> bool;
+
+    /// Handles a text frame. Called only if [`Self::can_handle_frame`] returns true.
+    fn handle_frame(&mut self, text: &str);
+
+    /// Handles a wake-up of the socket: there may be news to send.
+    fn handle_wake(&mut self);
+
+    /// Polls the work that frames have started.
+    fn poll_work(&mut self, context: &mut Context<'_>);
+
+    /// Drops the work that frames have started. The socket is closing; nothing more is sent, and
+    /// the work may hold what others wait for.
+    fn cancel_pending(&mut self);
+
+    /// Returns the next frame to send, if there is one.
+    fn poll_outgoing(&mut self) -> Option<Outgoing>;
+
+    /// Handles that all frames so far have been passed to the operating system.
+    fn handle_flushed(&mut self);
+
+    /// Handles deadlines that are over. Returns the time until the next one, `None` if there is
+    /// none.
+    fn handle_time(&mut self) -> Option<Duration>;
+
+    /// Returns whether the peer is authenticated.
+    fn authentication(&self) -> Authentication;
+
+    /// Ends the protocol. `clean` is true if the peer closed the socket in good order.
+    fn end(self, clean: bool);
+}
+
+/// The progress of the peer's authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authentication {
+    /// The peer is not authenticated; this code closes the socket if its time is over.
+    Missing(CloseCode),
+    /// The peer is authenticated, as a device or for an Application.
+    Complete(Option<AppId>),
+}
+
+/// A frame to send.
+pub(crate) enum Outgoing {
+    /// A text frame.
+    Text(Bytes),
+    /// A close frame; nothing is sent after it.
+    Close(CloseCode),
+}
