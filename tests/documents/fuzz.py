@@ -12,9 +12,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 SEED = "20130117"
-# The examples of a call; the fewer where most calls are refused alike.
+# The number of examples for a call. It is smaller for calls that are mostly refused in the same
+# way.
 CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
-# What a client of ordinary speed never meets would hide what is asked here.
+# Rate limits that a normal client never reaches would hide the responses that are checked here.
 UNHURRIED = [
     "--status-burst=100000",
     "--notify-burst=100000",
@@ -29,7 +30,7 @@ UNHURRIED = [
 
 def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> bool:
     database = f"sqlite://{folder / credential}.db?mode=rwc"
-    # A browser's cookie has its name only where the server is reached by TLS.
+    # The cookie has this name only if the server uses TLS.
     origin = ["--public-url=https://localhost"] if credential == "cookie" else []
     address = f"127.0.0.1:{free_port()}"
     command = [program, "--dev", f"--listen={address}", f"--database={database}", *UNHURRIED, *origin]

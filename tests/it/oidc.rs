@@ -1,5 +1,5 @@
-//! OpenID Connect: tokens of an issuer on loopback. What others' libraries and providers make of it
-//! is in `tests/identity/oidc`.
+//! OpenID Connect with tokens of an issuer on loopback. `tests/identity/oidc` tests it with other
+//! libraries and providers.
 
 mod browsers;
 mod crowd;

@@ -1,4 +1,4 @@
-//! The operator: who is let in, and what a blocked Application can still do.
+//! The operator: signing in, and blocked Applications.
 
 mod block;
 pub(crate) mod desk;

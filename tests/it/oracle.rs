@@ -1,5 +1,5 @@
-//! An oracle outside of the server watches it run: whatever devices do and wires suffer, each
-//! Application must believe exactly what the contract says that it may, and nothing else.
+//! Model-based test of the whole system: a model of the contract computes what each Application
+//! must see while devices act and connections fail, and each Application must see exactly that.
 
 mod actor;
 mod belief;
@@ -25,7 +25,7 @@ use watcher::{Form, Watcher};
 const PEOPLE: usize = 60;
 const EVENTS: usize = 100_000;
 const PHASES: usize = 10;
-/// How many must have gone and come back unheard for that to have been tried.
+/// The minimum number of losses that the Application must not have seen.
 const BLINKS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,7 +35,8 @@ async fn after_a_hundred_thousand_events_two_applications_believe_exactly_the_tr
     let mut oracle = Oracle::begin(SeededRng::new(seed)).await;
     let blinks = |oracle: &Oracle| oracle.board.blinks.load(Ordering::Relaxed);
     let mut phase = 0;
-    // On a busy machine fewer are back within their grace time, and it takes more phases.
+    // On a busy machine fewer devices are back within their grace period, and more phases are
+    // needed.
     while phase < PHASES || blinks(&oracle) <= BLINKS && phase < 3 * PHASES {
         phase += 1;
         oracle.board.go_on_until(EVENTS / PHASES * phase);
@@ -62,7 +63,7 @@ struct Oracle {
     _server: Server,
     board: Arc<Board>,
     watchers: [Arc<Watcher>; 3],
-    /// The wire of the watcher that resumes.
+    /// The proxy of the watcher that resumes.
     wire: FaultProxy,
     actors: Vec<Actor>,
     dice: SeededRng,
@@ -102,7 +103,8 @@ impl Oracle {
         Self { _server: server, board, watchers, wire, actors, dice, watching }
     }
 
-    /// Everybody acts, and the wire of one watcher is cut again and again, until the phase is over.
+    /// Lets all users act, and breaks the connection of one watcher again and again, until the
+    /// phase is over.
     async fn disturb(&mut self) {
         let mut acting = JoinSet::new();
         for mut actor in self.actors.drain(..) {
@@ -136,7 +138,7 @@ impl Oracle {
         self.actors.sort_by(|a, b| a.user.name.cmp(&b.user.name));
     }
 
-    /// Each Application comes to believe the truth, and is told nothing more.
+    /// Asserts that each Application sees what the model expects, and receives nothing more.
     async fn all_believe_the_truth(&self) {
         for (watcher, app) in self.watchers.iter().zip([0, 1, 0]) {
             let (truth, granted) = (self.truth(app), self.granted(app));

@@ -1,4 +1,4 @@
-//! People and their devices, as the generator plays them.
+//! Users and devices that the load generator drives.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -9,17 +9,17 @@ use serde_json::json;
 use crate::sides::Side;
 use crate::wire::{Wire, frame};
 
-/// How many sign in at once.
+/// The number of users that sign in at once.
 const AT_ONCE: usize = 16;
 const OK: &[u8] = br#"{"result":"OK"}"#;
 
-/// Somebody with a session.
+/// A signed-in user.
 pub(crate) struct Person {
     pub(crate) token: String,
     pub(crate) uid: Puid,
 }
 
-/// Signs people in, all of whom let an Application see them.
+/// Signs users in, each with a grant for an Application.
 pub(crate) async fn people(
     server: &Server,
     application: &Application,
@@ -40,7 +40,7 @@ pub(crate) async fn people(
     people
 }
 
-/// A connected device that is online, and reports one status after the other.
+/// A connected device that is online. Its reports alternate between two statuses.
 pub(crate) struct Device {
     wire: Wire,
     frames: [Vec<u8>; 2],
@@ -59,19 +59,19 @@ impl Device {
         device
     }
 
-    /// Reports another status than before, and waits for the OK.
+    /// Reports the other status, and waits for the OK.
     pub(crate) async fn report(&mut self) {
         self.send().await;
         self.hear_ok().await;
     }
 
-    /// Reports another status than before.
+    /// Reports the other status.
     pub(crate) async fn send(&mut self) {
         self.wire.send(&self.frames[self.turn % 2]).await;
         self.turn += 1;
     }
 
-    /// Says something in words of its own, and waits for the OK.
+    /// Sends a frame with this text, and waits for the OK.
     pub(crate) async fn say(&mut self, text: &str) {
         self.wire.send(&frame(text)).await;
         self.hear_ok().await;
@@ -83,7 +83,7 @@ impl Device {
     }
 }
 
-/// Connects a device of each.
+/// Connects one device for each user.
 pub(crate) async fn devices(side: Side, people: &[Person]) -> Vec<Device> {
     let mut devices = Vec::with_capacity(people.len());
     for (number, person) in people.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! The floor: the smallest servers on bare tokio-tungstenite that do what is compared, with read
-//! buffers of 4 KiB as any of its kind should have. They know nobody, refuse nothing and keep
-//! nothing. In a process of their own, so that their CPU is read apart.
+//! The baseline: the smallest servers on bare tokio-tungstenite that do what is compared, with read
+//! buffers of 4 KiB. They authenticate nobody, check nothing and store nothing. They run in a
+//! process of their own, so that their CPU time is measured separately.
 //!
 //! - `/ack` answers every text.
-//! - `/publish` answers every text, and tells every socket of `/app` of it.
-//! - `/app` is told: what waits for a socket goes out in one flush.
+//! - `/publish` answers every text, and sends an update to every socket of `/app`.
+//! - `/app` receives updates; all that are queued for a socket go out in one flush.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::system::{Half, run_on};
 
 const OK: Utf8Bytes = Utf8Bytes::from_static(r#"{"result":"OK"}"#);
-/// As long as an update of ours.
+/// An update of the same length as those of the real server.
 const UPDATE: Utf8Bytes = Utf8Bytes::from_static(concat!(
     r#"{"presence":[{"uid":"0123456789abcdef0123456789abcdef","status":"unavailable","version":1873497444986126337,"#,
     r#""since":1786000000000}],"cursor":"0123456789abcdef1"}"#
@@ -35,7 +35,7 @@ const UPDATE: Utf8Bytes = Utf8Bytes::from_static(concat!(
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// What waits for a socket of `/app`.
+/// The queue of a socket of `/app`.
 #[derive(Default)]
 struct Outbox {
     waiting: Mutex<VecDeque<Utf8Bytes>>,
@@ -44,7 +44,7 @@ struct Outbox {
 
 type Outboxes = Mutex<Vec<Arc<Outbox>>>;
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -127,7 +127,7 @@ fn tell(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll
     }
 }
 
-/// A running floor; dropping it ends it.
+/// A running baseline server. Dropping it kills the process.
 pub(crate) struct Floor {
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,

@@ -1,5 +1,4 @@
-//! Sockets of an Application, as the generator plays them: they count the updates that they are
-//! told.
+//! Sockets of an Application that count the updates they receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,22 +13,22 @@ use tokio::task::JoinSet;
 use crate::sides::Side;
 use crate::wire::{Wire, frame};
 
-/// What each update holds once.
+/// A text that each update contains exactly once.
 const UPDATE: &str = r#""version":"#;
-/// After how long a silence nothing more is on its way.
+/// The time without an update after which nothing more is expected.
 const SILENCE: Duration = Duration::from_millis(200);
 
-/// How many updates were told, over all sockets.
+/// Counters over all sockets.
 #[derive(Default)]
 struct Tally {
     got: AtomicU64,
     wanted: AtomicU64,
     reached: Notify,
-    /// How many frames had the mark that was looked for.
+    /// The number of frames that contained the mark.
     marked: AtomicU64,
 }
 
-/// Open sockets that count; dropping them closes them.
+/// Open sockets that count updates. Dropping them closes the sockets.
 pub(crate) struct Listeners {
     tally: Arc<Tally>,
     tasks: JoinSet<()>,
@@ -41,7 +40,7 @@ impl Listeners {
         Self { tally: Arc::default(), tasks: JoinSet::new(), side }
     }
 
-    /// Opens sockets until there are so many. `mark` is a text that is looked for.
+    /// Opens sockets until there are `count`. Frames that contain `mark` are counted apart.
     pub(crate) async fn grow_to(
         &mut self,
         count: usize,
@@ -55,34 +54,34 @@ impl Listeners {
         self.settle().await;
     }
 
-    /// How many sockets are open.
+    /// Returns the number of open sockets.
     pub(crate) fn sockets(&self) -> usize {
         self.tasks.len()
     }
 
-    /// How many updates were told so far.
+    /// Returns the number of updates received so far.
     pub(crate) fn got(&self) -> u64 {
         self.tally.got.load(Ordering::Relaxed)
     }
 
-    /// How many frames had the mark.
+    /// Returns the number of frames that contained the mark.
     pub(crate) fn marked(&self) -> u64 {
         self.tally.marked.load(Ordering::Relaxed)
     }
 
-    /// From now on so many further updates are awaited.
+    /// Sets the number of further updates that [`wait`](Self::wait) waits for.
     pub(crate) fn expect(&self, further: u64) {
         self.tally.wanted.store(self.got() + further, Ordering::Relaxed);
     }
 
-    /// Waits until what is awaited was told.
+    /// Waits until the expected updates were received.
     pub(crate) async fn wait(&self) {
         while self.got() < self.tally.wanted.load(Ordering::Relaxed) {
             self.tally.reached.notified().await;
         }
     }
 
-    /// Waits until nothing more comes.
+    /// Waits until no more updates arrive.
     pub(crate) async fn settle(&self) {
         loop {
             let before = self.got();
@@ -94,7 +93,7 @@ impl Listeners {
     }
 }
 
-/// Opens a socket of an Application that gets pages.
+/// Opens a socket of an Application that receives pages.
 pub(crate) async fn open(side: Side, number: usize, application: &Application) -> Wire {
     if side.is_floor {
         return Wire::open(side.address, "/app", number, "").await;

@@ -1,13 +1,13 @@
-//! Benchmarks over real sockets against the real server, each beside the floor to hold it against.
-//! The [README](../README.md) says what each row means.
+//! Benchmarks over real sockets against the real server, each compared with a baseline. The
+//! [README](../README.md) describes each row.
 //!
 //! ```sh
 //! cargo run --release -p presence-bench -- all --json results.json
 //! ```
 //!
-//! The rounds of both sides alternate, so that a noisy machine slows both. What counts is the
-//! median of the rounds' ratios, and of a server its CPU time for each operation, which a busy
-//! neighbour changes far less than the time by the clock.
+//! The rounds of both sides alternate, so that a noisy machine slows both. The result is the median
+//! of the rounds' ratios, and for a server its CPU time for each operation, which other processes
+//! change far less than the wall-clock time.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    // One thread, so that what is measured is the work and not how fast the system wakes another
-    // thread.
+    // A single thread, so that the work is measured and not the time that the system needs to wake
+    // another thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let ["hold", kind, server, token, sockets] = arguments[..] {
         runtime.block_on(sdk::hold(kind, server, token, sockets));
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     runtime.block_on(wish.fulfil())
 }
 
-/// What is to be measured.
+/// The rows to measure, and the place of the results.
 struct Wish {
     rows: Vec<Row>,
     json: Option<String>,
@@ -85,7 +85,7 @@ impl Wish {
         (!wish.rows.is_empty()).then_some(wish)
     }
 
-    /// Measures, reports, and judges with the exit code.
+    /// Measures and reports. The exit code says whether a gate was missed.
     async fn fulfil(self) -> ExitCode {
         let mut report = Report::default();
         for row in self.rows {

@@ -1,4 +1,4 @@
-//! What was found: raw rounds, medians, ratios and verdicts, as a table and as JSON.
+//! The results: raw rounds, medians, ratios and verdicts, as a table and as JSON.
 
 use serde_json::{Value, json};
 
@@ -7,9 +7,9 @@ use crate::system;
 /// One round of both sides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair {
-    /// What cannot be beaten, where there is such a thing.
+    /// The value of the baseline, if there is one.
     pub(crate) floor: Option<f64>,
-    /// What is measured.
+    /// The value of the measured server or client.
     pub(crate) ours: f64,
 }
 
@@ -27,7 +27,7 @@ impl Pair {
     }
 }
 
-/// What a value is held against.
+/// An upper or a lower limit of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Limit {
     AtMost(f64),
@@ -50,7 +50,7 @@ impl Limit {
     }
 }
 
-/// What must hold, and where the design should get to.
+/// A gate that must hold, and the aim of the design.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bar {
     pub(crate) gate: Limit,
@@ -67,14 +67,14 @@ impl Bar {
     }
 }
 
-/// What is judged.
+/// The value that is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Judged {
     /// The median of the ratios of ours to the floor.
     Ratio(Bar),
     /// The median of ours.
     Ours(Bar),
-    /// Nothing: it is told because it explains the rest.
+    /// None: the row only explains the others.
     Nothing,
 }
 
@@ -96,7 +96,7 @@ impl Finding {
         median(self.rounds.iter().map(|pair| pair.ours)).unwrap_or(f64::NAN)
     }
 
-    /// The median of the rounds' ratios, which is not the ratio of the medians.
+    /// Returns the median of the rounds' ratios, which is not the ratio of the medians.
     pub(crate) fn ratio(&self) -> Option<f64> {
         median(self.rounds.iter().filter_map(|pair| pair.ratio()))
     }
@@ -146,7 +146,7 @@ impl Finding {
             self.unit,
             self.floor().map_or("–".to_owned(), short),
             short(self.ours()),
-            // Beside a floor of nothing there is none.
+            // A baseline of zero has no ratio.
             self.ratio()
                 .filter(|ratio| ratio.is_finite())
                 .map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
@@ -198,7 +198,7 @@ impl Verdict {
     }
 }
 
-/// All that was found.
+/// All results.
 #[derive(Default)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
@@ -213,7 +213,7 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// What has missed its gate.
+    /// Returns the names of the rows that missed their gates.
     pub(crate) fn missed_gates(&self) -> &[&'static str] {
         &self.missed
     }
@@ -233,7 +233,7 @@ impl Report {
     }
 }
 
-/// The middle value; of an even number of them, the mean of the two in the middle.
+/// Returns the median; for an even number of values, the mean of the two in the middle.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -245,14 +245,14 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The value below which 99 of 100 are.
+/// Returns the 99th percentile.
 pub(crate) fn p99(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = (values.len() * 99).div_ceil(100).saturating_sub(1);
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Three digits that count.
+/// Formats a value with three significant digits.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

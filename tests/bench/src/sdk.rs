@@ -1,4 +1,4 @@
-//! What the SDK costs beside a bare WebSocket client, on the side of the client.
+//! The cost of the SDK compared with a bare WebSocket client, on the side of the client.
 
 mod bare;
 mod channels;

@@ -1,5 +1,5 @@
-//! A browser that signs in at the issuer: it ends what it has begun itself, once, and with a token
-//! that was made for that.
+//! Sign-ins through a browser at the issuer. A sign-in is completed once, by the browser that began
+//! it, with a token that was made for it.
 
 use presence_tests::{RestResponse, Server, ServerOptions};
 use reqwest::Url;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::issuer::{EMAIL, Issuer, trusting};
 
-/// A sign-in on its way: what the browser keeps, and what the issuer was told.
+/// A sign-in in progress: the browser's cookie, and the values that were sent to the issuer.
 struct Begun {
     cookie: String,
     state: String,
@@ -26,7 +26,7 @@ async fn begin(server: &Server) -> Begun {
     Begun { cookie, state: told("state"), nonce: told("nonce") }
 }
 
-/// Comes back from the issuer.
+/// Follows the redirect back from the issuer.
 async fn come_back(server: &Server, state: &str, cookie: &str) -> RestResponse {
     let path = format!("/sign-in/oidc/idp/callback?code=x&state={state}");
     server.call("GET", &path).header("accept", "text/html").header("cookie", cookie).await

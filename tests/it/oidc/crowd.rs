@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many concurrent sign-ins, and an issuer that does not answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use super::issuer::{Issuer, described, trusting};
 
-/// How many come at once.
+/// The number of concurrent sign-ins.
 const CROWD: usize = 100;
-/// How many come one after the other.
+/// The number of sign-ins one after another.
 const CALLS: usize = 40;
-/// How many may wait for an issuer.
+/// The maximum number of sign-ins that wait for an issuer.
 const WAITING: usize = 64;
 
 #[tokio::test]
@@ -31,16 +31,16 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
         let call = server.call("POST", "/session").json(&json!({"assertion": token()}));
         crowd.spawn(async move { call.await });
     }
-    // The issuer has one question, and lets it wait.
+    // The issuer has received a request, and does not answer it.
     let (question, _) = timeout(TIMEOUT, silent.accept()).await.unwrap().unwrap();
-    // Who finds no room to wait is told at once: these answers come while the question is still
-    // open.
+    // A sign-in without a place in the queue is refused at once: these responses arrive while the
+    // issuer has not answered.
     let mut told = Vec::new();
     while told.len() < CROWD - WAITING {
         told.push(crowd.join_next().await.unwrap().unwrap());
     }
-    // A machine that is so slow that the server has given up meanwhile has told some others that
-    // the issuer is down.
+    // On a very slow machine the server may have given up, and answered others that the issuer is
+    // down.
     let (busy, rest): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
     assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));
@@ -58,7 +58,7 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
     let url = format!("http://{}", taken.local_addr().unwrap());
     let server =
         Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
-    // The issuer hangs up on whoever comes, and counts them.
+    // The issuer closes each connection, and counts them.
     let visitors = AtomicUsize::new(0);
     let down = async {
         while taken.accept().await.is_ok() {
@@ -77,7 +77,7 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
         () = crowd => {}
         () = down => unreachable!("the listener works"),
     }
-    // One question each rest of ten seconds: some for a machine that is very slow.
+    // One request in each pause of ten seconds, with a margin for a very slow machine.
     let visitors = visitors.into_inner();
     assert!((1..=10).contains(&visitors), "{visitors} questions");
     drop(taken);

@@ -1,4 +1,4 @@
-//! An issuer on loopback that signs what a test wants.
+//! An OpenID Connect issuer on loopback that signs the tokens of a test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ pub(super) const EMAIL: &str = "alice@mail.example";
 const KEYS: &str = "/keys";
 const TOKEN: &str = "/token";
 
-/// A key with a name.
+/// A signing key with its `kid`.
 pub(super) struct Key {
     kid: String,
     pair: EcdsaKeyPair,
@@ -32,7 +32,7 @@ impl Key {
         json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": self.kid, "x": x, "y": y})
     }
 
-    /// A token with these claims, signed under a name of a key.
+    /// Returns a token with these claims, signed with this `kid` in the header.
     fn sign(&self, kid: &str, claims: &Value) -> String {
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = encoded(&json!({"alg": "ES256", "kid": kid}));
@@ -42,7 +42,7 @@ impl Key {
     }
 }
 
-/// An issuer and its first key.
+/// A running issuer with its first key.
 pub(super) struct Issuer {
     domain: DomainServer,
     pub(super) key: Key,
@@ -56,7 +56,7 @@ impl Issuer {
         issuer
     }
 
-    /// Says that its keys are there.
+    /// Publishes the address of its keys.
     pub(super) fn has_keys_at(&self, url: &str) {
         let document = json!({
             "issuer": self.url(), "jwks_uri": url, "token_endpoint": format!("{}{TOKEN}", self.url()),
@@ -71,46 +71,46 @@ impl Issuer {
         format!("http://{}", self.domain.name())
     }
 
-    /// Shows these keys and no others.
+    /// Publishes exactly these keys.
     pub(super) fn publish(&self, keys: &[&Key]) {
         let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
         let document = json!({ "keys": keys }).to_string();
         self.domain.answer(KEYS, "200 OK", &[], document.as_bytes());
     }
 
-    /// Gives this token for a code, whichever.
+    /// Returns this token for any code from now on.
     pub(super) fn gives(&self, token: &str) {
         let document = json!({"id_token": token}).to_string();
         self.domain.answer(TOKEN, "200 OK", &[], document.as_bytes());
     }
 
-    /// Ends the web server. Its port is another's from now on, who hangs up on everybody.
+    /// Stops the web server. Another server gets its port, and closes every connection.
     pub(super) async fn goes_down(&mut self) {
         self.domain = DomainServer::start().await;
     }
 
-    /// How often the keys were asked for.
+    /// Returns the number of requests for the keys.
     pub(super) fn questions(&self) -> usize {
         self.domain.asked().iter().filter(|path| *path == KEYS).count()
     }
 
-    /// What a server is told of this issuer, with changes.
+    /// Returns the settings of this issuer, with changes.
     pub(super) fn described(&self, changes: &Value) -> Value {
         described(&self.url(), changes)
     }
 
-    /// A server that trusts this issuer.
+    /// Starts a server that trusts this issuer.
     pub(super) async fn server(&self, options: ServerOptions) -> Server {
         Server::start(trusting(options, &[self.described(&json!({}))])).await
     }
 
-    /// A token for alice with changes to its claims, of which `null` takes one away. No two are the
-    /// same.
+    /// Returns a token for alice with changes to its claims; `null` removes a claim. No two tokens
+    /// are equal.
     pub(super) fn token(&self, changes: &Value) -> String {
         self.token_by(&self.key, &self.key.kid, changes)
     }
 
-    /// The same, signed by some key under some name.
+    /// Returns a token that is signed with this key and has this `kid` in its header.
     pub(super) fn token_by(&self, key: &Key, kid: &str, changes: &Value) -> String {
         let mut claims = json!({
             "iss": self.url(), "sub": "24", "aud": "presence", "iat": seconds(), "exp": seconds() + 300,
@@ -122,7 +122,7 @@ impl Issuer {
     }
 }
 
-/// What a server is told of an issuer, with changes.
+/// Returns the settings of an issuer, with changes.
 pub(super) fn described(url: &str, changes: &Value) -> Value {
     let mut described = json!({
         "name": "idp", "issuer": url, "client_ids": ["presence"], "algorithms": ["ES256"],
@@ -132,12 +132,12 @@ pub(super) fn described(url: &str, changes: &Value) -> Value {
     described
 }
 
-/// A server that trusts these issuers.
+/// Adds these trusted issuers to the options.
 pub(super) fn trusting(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
     options.with("oidc-issuers", json!(issuers))
 }
 
-/// Seconds since 1970 UTC.
+/// Returns the seconds since 1970 UTC.
 #[expect(clippy::disallowed_methods, reason = "the server runs by the same clock")]
 pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()

@@ -1,4 +1,4 @@
-//! Keys come and go.
+//! Rotation of an issuer's keys.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions};
@@ -49,6 +49,6 @@ async fn known_keys_serve_while_the_issuer_is_down() {
     issuer.goes_down().await;
     let [known, unknown] = tokens;
     sign_in(&server, known).await.ok();
-    // Whether there is such a key cannot be told now.
+    // The server cannot find out now whether this key exists.
     sign_in(&server, unknown).await.assert_error(Errno::IdentityUnavailable);
 }

@@ -1,4 +1,4 @@
-//! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and
+//! Signing in through the page of a provider. Tests with a browser are in `tests/browser` and
 //! `tests/identity`.
 
 use presence_protocol::Errno;
@@ -27,7 +27,7 @@ async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
         assert!(refused < 50, "nobody minds");
     }
     assert!(refused >= 5, "{refused}");
-    // One bucket for all credentials of an address.
+    // All credentials of an address share one bucket.
     let body = json!({"assertion": "made up"});
     server.call("POST", "/session").json(&body).await.assert_error(Errno::SlowDown);
 }

@@ -1,4 +1,4 @@
-//! Sockets that were opened with a token end when they should.
+//! The end of sockets that were opened with a token.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{ServerOptions, Socket};
@@ -39,7 +39,7 @@ async fn a_fresh_token_on_the_same_socket_renews_it() {
         .await;
     let renewed = device.receive_until(|frame| frame["id"] == "new").await;
     assert_eq!(renewed["result"], "OK", "{renewed}");
-    // Beyond the end of the first token the socket still serves.
+    // The socket still works after the first token has expired.
     while seconds() <= ends_at + 1 {
         device.expect_no_frame().await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! What an operator writes, and what is said of it.
+//! The settings of issuers, and the messages about wrong ones.
 
 use presence_tests::{CommandOutput, run};
 use serde_json::json;
@@ -135,7 +135,7 @@ async fn an_issuer_does_not_lead_the_server_into_a_network_that_is_not_public() 
     }
 }
 
-/// Makes sure that a check has failed with a line that says this.
+/// Asserts that a check failed with a line that contains this text.
 #[track_caller]
 fn said_of(said: &CommandOutput, text: &str) {
     assert_eq!((said.code, said.err.lines().count()), (Some(1), 1), "{said:?}");

@@ -1,4 +1,4 @@
-//! Which tokens prove somebody.
+//! The tokens that are accepted.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, email};
@@ -100,7 +100,7 @@ async fn two_issuers_share_an_account_only_where_the_operator_gave_both_the_doma
     post(first.token(&json!({}))).await.ok();
     post(second.token(&json!({}))).await.assert_error(Errno::InvalidAssertion);
     post(second.token(&json!({"email": "alice@other.example"}))).await.ok();
-    // Nor does one issuer sign for the other.
+    // A token that is signed with the key of another issuer is refused too.
     let mixed = first.token_by(&second.key, "first", &json!({}));
     post(mixed).await.assert_error(Errno::InvalidAssertion);
 }

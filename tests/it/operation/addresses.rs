@@ -1,4 +1,4 @@
-//! Limits by address, and whose address it is behind a proxy.
+//! Rate limits by address, and the client's address behind a proxy.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 const CLIENT: &str = "x-forwarded-for";
 
-/// Opens sockets until one is refused; gives how many were opened.
+/// Opens sockets until one is refused, and returns the number of those opened.
 async fn opened(
     server: &Server,
     way: impl Fn(usize) -> SocketRequest,
@@ -38,8 +38,8 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
     })
     .await;
     assert!(refused.is_none(), "refused after {several}");
-    // What the client made up stands before what the proxy added; another proxy in between does not
-    // hide it.
+    // The address that the client invented stands before the one that the proxy added. Another
+    // proxy in between does not hide it.
     let (few, refused) = opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
     })
@@ -70,7 +70,7 @@ async fn what_anybody_else_says_of_the_address_is_ignored() {
     }
 }
 
-/// With limits that a test reaches, and does not leave by itself while it runs.
+/// Starts a server with low limits that do not recover during a test.
 async fn strict() -> Server {
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
@@ -84,7 +84,7 @@ fn wait_of(refusal: &Value) -> Duration {
     Duration::from_secs_f64(wait)
 }
 
-/// A key that looks like one, and is none.
+/// Returns a key that is well-formed but wrong.
 fn wrong_key(application: &Application) -> String {
     presence_tests::forged(&application.api_key)
 }
@@ -110,12 +110,12 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
     assert_ne!(slow_down.header("retry-after"), "");
     application.call("GET", "/presence").await.ok();
     alice.call("GET", "/grants").await.ok();
-    // The same bucket holds wrong tokens.
+    // Wrong tokens use the same bucket.
     while server.call("GET", "/grants").bearer("made up").await.status != 429 {
         refused += 1;
         assert!(refused < 50, "nobody minds");
     }
-    // Five at once, and then one a second.
+    // Five at once, and then one per second.
     while refused < 7 {
         let answer = server.call("GET", "/grants").bearer("made up").await;
         if answer.status == 429 {
@@ -152,7 +152,7 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
     signs_in_at_last(&server, &good).await;
 }
 
-/// Signs in, and waits for as long as it is told to.
+/// Signs in after waiting as long as the server asks.
 async fn signs_in_at_last(server: &Server, body: &Value) {
     let begun = Instant::now();
     let mut answer = server.call("POST", "/session").json(body).await;
@@ -164,8 +164,8 @@ async fn signs_in_at_last(server: &Server, body: &Value) {
     answer.ok();
 }
 
-/// Right after a bad assertion that was one too many, a device with a good one is not even looked
-/// at.
+/// Sends one bad assertion too many, and checks that a device with a good one is refused without a
+/// check.
 async fn good_device_is_refused_too(server: &Server) {
     for number in 0..20 {
         let good = server.assertion(&format!("device{number}")).await;
@@ -175,14 +175,14 @@ async fn good_device_is_refused_too(server: &Server) {
         if answer["errno"] == Errno::SlowDown.number() {
             return;
         }
-        // On a busy machine the time to wait may have been over by then.
+        // On a busy machine the time to wait may have passed by then.
         assert_eq!(answer["result"], "OK", "{answer}");
     }
     panic!("devices with good ones are looked at all the same");
 }
 
-/// Right after a bad assertion that was one too many, a good one is not even looked at. Gives how
-/// long to wait.
+/// Sends one bad assertion too many, and checks that a good one is refused without a check. Returns
+/// the time to wait.
 async fn good_one_is_refused_too(server: &Server) -> Duration {
     for number in 0..20 {
         let good = json!({"assertion": server.assertion(&format!("user{number}")).await});
@@ -192,7 +192,7 @@ async fn good_one_is_refused_too(server: &Server) -> Duration {
             answer.assert_error(Errno::SlowDown);
             return wait_of(&answer.json());
         }
-        // On a busy machine the time to wait may have been over by then.
+        // On a busy machine the time to wait may have passed by then.
     }
     panic!("good ones are looked at all the same");
 }
@@ -204,7 +204,7 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
     let wrong = wrong_key(&application);
     let mut tried = 0;
     loop {
-        // Once in a frame, once in the upgrade.
+        // Once in a frame, and once in the upgrade.
         let errno = if tried % 2 == 0 {
             let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
             socket.ask(json!({"action": "auth", "token": wrong})).await["errno"].clone()
@@ -238,8 +238,8 @@ async fn sign_ins_of_one_address_are_counted() {
         calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
     refused.iter().for_each(|(_, answer)| answer.assert_error(Errno::SlowDown));
-    // What was refused for its speed was not used up. Another may have come first when its time to
-    // wait was over.
+    // An assertion that was refused by the rate limit can still be used. Another client may have
+    // used the free place when the time to wait was over.
     let (body, answer) = &refused[0];
     tokio::time::sleep(wait_of(&answer.json())).await;
     signs_in_at_last(&server, body).await;

@@ -1,4 +1,4 @@
-//! Backups: taken while the server is busy, and restored.
+//! Backups: made while the server is busy, and restored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const SENDERS: usize = 8;
-/// So many are answered before the backup begins, and at least so many while it is made.
+/// The number of answered notifications before the backup begins, and the minimum while it runs.
 const ENOUGH: usize = 100;
 
-/// What is sent without an end, and the messages that were answered OK.
+/// A sender that never stops, and the messages that were answered OK.
 struct Load {
     application: Application,
     uids: Vec<String>,
@@ -61,7 +61,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     let before = load.has_taken(ENOUGH).await;
     let said = back_up(&server, "backup.db").await;
     let meanwhile = load.taken.borrow().len() - before.len();
-    // The server goes on: nobody was held up for good, nor refused.
+    // The server continues: no sender is blocked or refused.
     load.has_taken(before.len() + meanwhile + ENOUGH).await;
     load.over.store(true, Ordering::Relaxed);
     while let Some(done) = senders.join_next().await {
@@ -120,7 +120,7 @@ async fn a_check_tells_the_schema_and_changes_nothing() {
     assert!(said.out.contains("in use by a running server, schema m0"), "{said:?}");
 }
 
-/// Nobody is slowed down, and the queues hold it all.
+/// Returns options without rate limits, with queues that hold all notifications.
 fn busy() -> ServerOptions {
     ServerOptions::default().with("notify-burst", 1_000_000).with("notify-per-second", 1_000_000)
 }

@@ -1,4 +1,4 @@
-//! Settings and commands.
+//! Settings and sub-commands.
 
 use presence_tests::{Server, ServerOptions, Socket, email, run};
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
-//! What the server logs: enough to follow a socket, and nothing that names or lets in anybody.
+//! The server's log: enough to follow a socket, and no personal data or credentials.
 
 use presence_tests::{
     Application, CertificateAuthority, Server, ServerOptions, Socket, SocketRequest, email,
 };
 use serde_json::{Value, json};
 
-/// All that the server's own code logs.
+/// The most detailed level of the server's own crates.
 const EVERYTHING: &str = "info,presence_server=trace,presence_service=trace,presence_store=trace,presence_identity=trace";
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn what_is_said_over_tls_is_not_logged_either() {
     let mut server = Server::start(options).await;
     let mut secrets = live_a_day(&server).await;
     let key = std::fs::read_to_string(authority.key()).unwrap();
-    // A key that cannot be read is told as such, and not shown.
+    // The log says that a key is malformed, and does not show it.
     std::fs::write(authority.key(), key.replace("PRIVATE KEY", "SECRET")).unwrap();
     server.signal("HUP").await;
     server.logs("tls.kept").await;
@@ -100,7 +100,7 @@ async fn tables(server: &Server) -> sqlx::SqliteConnection {
     sqlx::ConnectOptions::connect(&options).await.unwrap()
 }
 
-/// Does a little of everything, also what goes wrong; gives what must not be logged.
+/// Uses most features, including errors. Returns the texts that must not be logged.
 async fn live_a_day(server: &Server) -> Vec<String> {
     let (application, alice, uid) = server.application_with("alice").await;
     let assertion = server.assertion("alice").await;
@@ -122,7 +122,7 @@ async fn live_a_day(server: &Server) -> Vec<String> {
     secrets
 }
 
-/// Tries what is refused, with credentials that must not be logged either.
+/// Makes requests that are refused, with credentials that must not be logged either.
 async fn misuse(server: &Server, application: &Application, assertion: &str) {
     let mut thief = Socket::device(server).await;
     let stolen = json!({"email": email("mallory"), "assertion": assertion, "status": "online"});
@@ -141,8 +141,8 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
     }
 }
 
-/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word
-/// that is not believed.
+/// Is refused in the upgrade: for a wrong key, for the origin, and for the origin again with a
+/// header that only a trusted proxy may set.
 async fn knock(server: &Server, application: &Application, wrong: &str) {
     for way in [
         SocketRequest::app(application).bearer(wrong),

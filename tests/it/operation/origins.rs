@@ -1,4 +1,4 @@
-//! Which pages may open sockets.
+//! The origins of pages that may open sockets.
 
 use presence_protocol::Errno;
 use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
@@ -40,11 +40,11 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
     ] {
         assert!(!is_let_in(&server, &application, other).await, "{other}");
     }
-    // Two origins are one too many.
+    // Two origins are refused.
     let both =
         SocketRequest::device().header("origin", &own).header("origin", "https://evil.example");
     Socket::try_open(&server, both).await.unwrap_err().assert_error(Errno::Forbidden);
-    // What is no page tells no origin.
+    // A client that is no page sends no origin.
     Socket::device_of(&server, "alice", "phone", "online").await;
 }
 

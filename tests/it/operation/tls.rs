@@ -1,5 +1,5 @@
-//! A server that speaks TLS by itself: what goes through it, new certificates while it runs, and
-//! who never gets to a request.
+//! A server with TLS of its own: all channels over it, new certificates while it runs, and
+//! handshakes that never end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +31,13 @@ async fn greet(server: &Server, config: Arc<ClientConfig>) -> TlsStream<TcpStrea
     timeout(TIMEOUT, TlsConnector::from(config).connect(name, stream)).await.unwrap().unwrap()
 }
 
-/// The certificate that a new connection gets.
+/// Returns the certificate of a new connection.
 async fn shown(server: &Server) -> CertificateDer<'static> {
     let stream = greet(server, server.tls().unwrap().client()).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
-/// Waits until new connections get a certificate.
+/// Waits until new connections get this certificate.
 async fn shows(server: &Server, certificate: &CertificateDer<'static>) {
     let taken = async {
         while shown(server).await != *certificate {
@@ -98,7 +98,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
             b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
-        // Without a good-bye of TLS, reading to the end would be an error.
+        // Without TLS's `close_notify`, reading to the end would be an error.
         timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
@@ -126,7 +126,7 @@ async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let issued = authority.issue();
     assert_ne!(before, issued);
-    // Nobody looks unasked.
+    // The server does not check the files by itself.
     assert_eq!(shown(&server).await, before);
     server.signal("HUP").await;
     server.logs("tls.reloaded").await;
@@ -154,8 +154,8 @@ async fn a_change_of_either_file_is_noticed() {
     let renewed = authority.renew();
     assert_ne!(before, renewed);
     shows(&server, &renewed).await;
-    // Between the two files the server looks at what does not fit together, and goes on with what
-    // it has.
+    // Between the two writes the files do not match, and the server keeps the certificate that it
+    // has.
     let (issued, key) = authority.issue_certificate();
     server.logs("tls.kept").await;
     assert_eq!(shown(&server).await, renewed);
@@ -173,7 +173,8 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_on
     server.logs("tls.kept").await;
     assert_eq!(shown(&server).await, before);
     let told = |log: &str| log.lines().filter(|line| line.contains("tls.kept")).count();
-    // Looked at ten times more, and told no more, until somebody asks.
+    // The file is checked about ten more times. The failure is not logged again before the operator
+    // asks for a reload.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(told(&server.log()), 1, "{}", server.log());
     server.signal("HUP").await;
@@ -235,7 +236,7 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_o
 async fn a_handshake_that_never_ends_is_not_waited_for() {
     let authority = CertificateAuthority::default();
     let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
-    // Nothing; the head of a record and no more; HTTP where TLS is spoken.
+    // Nothing; the beginning of a TLS record; plain HTTP.
     let beginnings: [&[u8]; 3] = [
         b"",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -264,7 +265,7 @@ async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
     let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let dripping = async {
-        // A record of 512 bytes that never comes to its end.
+        // A record of 512 bytes that never becomes complete.
         stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
         while stream.write_all(b"\x00").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,4 @@
-//! Who is let in as the operator.
+//! Signing in and out as the operator.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, run, wait_until_refused};

@@ -1,5 +1,4 @@
-//! One user with their devices, each behind a wire of its own, who does whatever chance has them
-//! do.
+//! One user with devices, each behind a fault proxy of its own, who acts at random.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,10 +12,11 @@ use tokio::time::Instant;
 use super::board::Board;
 use super::truth::{APPS, Truth, View};
 
-/// The most frames that a device sends before it hears the replies, mostly and sometimes.
+/// The maximum numbers of frames that a device sends before it reads the replies: mostly 3,
+/// sometimes 40.
 const BURSTS: [usize; 10] = [3, 3, 3, 3, 3, 3, 3, 3, 3, 40];
 
-/// How long a lost device may be away unnoticed.
+/// The grace period: a device that is lost and back within it stays visible.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 struct Device {
@@ -68,9 +68,9 @@ impl Actor {
         }
     }
 
-    /// Connects a device that is not connected. It first says again to whom it is visible, if it
-    /// ever did, then reports to all: so it matters no more whether it was still in its grace time,
-    /// and what it had said before.
+    /// Connects a device that is not connected. It first repeats its visibility, if it ever set
+    /// one, and then reports to all Applications. So its state no longer depends on its grace
+    /// period or on earlier frames.
     async fn connect(&mut self, place: usize) {
         let status = self.some_status();
         self.connect_with(place, status).await;
@@ -97,7 +97,7 @@ impl Actor {
         self.devices[place].socket = Some(socket);
     }
 
-    /// Sends some frames, then hears that all were taken.
+    /// Sends some frames, and waits until all were accepted.
     async fn report(&mut self, place: usize) {
         let Some(mut socket) = self.devices[place].socket.take() else { return };
         let frames = self.some_frames(place, true);
@@ -114,7 +114,7 @@ impl Actor {
         self.board.frames(count);
     }
 
-    /// A device's connection breaks.
+    /// Breaks a device's connection.
     pub(super) async fn cut(&mut self, place: usize) {
         let reset = self.dice.chance(50);
         let device = &mut self.devices[place];
@@ -129,8 +129,8 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// A device's connection breaks while frames are under way: whether they are taken matters no
-    /// more once the device is back or its grace time over.
+    /// Breaks a device's connection while frames are in flight. Whether they were accepted does not
+    /// matter once the device is back or its grace period is over.
     async fn cut_in_flight(&mut self, place: usize) {
         if self.devices[place].socket.is_none() {
             return;
@@ -150,7 +150,7 @@ impl Actor {
         }
     }
 
-    /// Nothing gets through for a moment.
+    /// Stops all traffic for a moment.
     async fn stall(&mut self, place: usize) {
         let Some(mut socket) = self.devices[place].socket.take() else { return };
         self.devices[place].wire.stall();
@@ -162,7 +162,7 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// A device says good-bye.
+    /// Closes a device's connection.
     pub(super) async fn close(&mut self, place: usize) {
         let Some(socket) = self.devices[place].socket.take() else { return };
         socket.close().await;
@@ -170,7 +170,7 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// A second connection of the same device takes the seat of the first.
+    /// Opens a second connection of the same device, which replaces the first.
     async fn replace(&mut self, place: usize) {
         let Some(mut older) = self.devices[place].socket.take() else { return };
         self.connect(place).await;
@@ -179,7 +179,7 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// The user gives, pauses, resumes or revokes a grant.
+    /// Makes, pauses, resumes or revokes a grant.
     async fn decide(&mut self) {
         let app = self.dice.below(APPS);
         match self.truth.grant(app).map(|grant| grant.paused) {
@@ -208,8 +208,8 @@ impl Actor {
         self.board.disturbed();
     }
 
-    /// Somebody who is seen goes away in one way or another, is seen to be away, and comes back:
-    /// the Application hears of it exactly once.
+    /// Makes a visible user go offline in one way or another, and come back: the Application
+    /// receives that exactly once.
     async fn leave_and_return(&mut self) {
         let app = self.dice.below(APPS);
         let Some(grant) = self.truth.grant(app).cloned() else { return };
@@ -241,8 +241,8 @@ impl Actor {
         self.board.farewells.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A device is lost and back inside its grace time: the Application does not receive that the
-    /// user went away.
+    /// Loses a device that comes back within its grace period: the Application does not receive
+    /// that the user went offline.
     async fn blink(&mut self, place: usize) {
         let (app, name) = (self.dice.below(APPS), self.devices[place].name.clone());
         let hidden =
@@ -266,7 +266,7 @@ impl Actor {
         }
     }
 
-    /// The Application sees the user as they are.
+    /// Waits until the Application sees the user as the model expects.
     async fn is_seen(&self, app: usize) {
         let (watcher, view) = (&self.board.steady[app], self.truth.shown_to(app));
         let uid = &self.truth.grant(app).unwrap().uid;
@@ -284,7 +284,7 @@ impl Actor {
         }
     }
 
-    /// Frames that a device may send, noted in the truth.
+    /// Returns random frames of a device, and records them in the model.
     fn some_frames(&mut self, place: usize, may_narrow: bool) -> Vec<Value> {
         let most = *self.dice.pick(&BURSTS);
         let count = self.dice.between(1, most);
@@ -307,8 +307,8 @@ impl Actor {
         (0..count).map(&mut frame).collect()
     }
 
-    /// Frames of which nobody will know whether they were taken. The visibility of a device
-    /// outlives its connection, so it is not among them.
+    /// Returns frames that may be accepted or not. The visibility of a device outlives its
+    /// connection, so it is not among them.
     fn doubtful_frames(&mut self, place: usize) -> Vec<Value> {
         self.some_frames(place, false)
     }

@@ -1,5 +1,4 @@
-//! What an Application believes, from what it was told; and the rules that each thing it is told
-//! must keep.
+//! The state that an Application has received, and the rules that each update must keep.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,26 +13,26 @@ struct Told {
     revoked: bool,
 }
 
-/// What an Application believes, over all its connections.
+/// The state that an Application has received, over all its connections.
 #[derive(Debug, Default)]
 pub(super) struct Belief {
     told: HashMap<String, Told>,
-    /// How often somebody went offline who was not.
+    /// The number of times that a user went offline after being online.
     gone: HashMap<String, usize>,
     pub(super) updates: usize,
 }
 
-/// What was told on one connection.
+/// The updates of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
     told: HashMap<String, Told>,
-    /// What is known of those of whom nothing was told: offline. Not where this connection resumed
-    /// another.
+    /// Whether users without an update are known to be offline. It is false on a connection that
+    /// resumed another.
     rest_is_offline: bool,
 }
 
 impl Hearing {
-    /// From now on, who was not mentioned is known to be offline.
+    /// Records that users without an update are offline.
     pub(super) fn rest_is_offline(&mut self) {
         self.rest_is_offline = true;
     }
@@ -52,7 +51,7 @@ impl Hearing {
 }
 
 impl Belief {
-    /// Takes an update.
+    /// Records an update.
     pub(super) fn take(&mut self, hearing: &mut Hearing, update: &Value) {
         let uid = update["uid"].as_str().unwrap().to_owned();
         let (status, text) = (update["status"].as_str().unwrap(), update["message"].as_str());
@@ -86,7 +85,7 @@ impl Belief {
         self.gone.get(uid).copied().unwrap_or(0)
     }
 
-    /// What is not as it is in truth; and whoever it should never have heard of.
+    /// Returns the differences to the model, and the users of whom the Application must not know.
     pub(super) fn errors(
         &self,
         truth: &HashMap<String, View>,

@@ -1,4 +1,4 @@
-//! What all who take part in a run share.
+//! The state that all tasks of a run share.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,20 +9,20 @@ use presence_tests::Application;
 use super::truth::APPS;
 use super::watcher::Watcher;
 
-/// What all who take part in a run share.
+/// The state that all tasks of a run share.
 pub(super) struct Board {
     pub(super) applications: [Application; APPS],
-    /// The sockets that keep up, one of each Application.
+    /// The sockets that are never disconnected, one of each Application.
     pub(super) steady: [Arc<Watcher>; APPS],
-    /// Every uid that was ever given to an Application.
+    /// Every uid that an Application ever got.
     pub(super) granted: [Mutex<HashSet<String>>; APPS],
     frames: AtomicUsize,
     disturbances: AtomicUsize,
-    /// How often somebody went away, and was heard of once.
+    /// The number of users who went offline, and were seen offline exactly once.
     pub(super) farewells: AtomicUsize,
-    /// How often somebody was lost and back in time, and was not heard of.
+    /// The number of users who were lost and back in time, and were not seen offline.
     pub(super) blinks: AtomicUsize,
-    /// Until how many events this phase lasts.
+    /// The number of events at which this phase ends.
     target: AtomicUsize,
 }
 
@@ -41,22 +41,22 @@ impl Board {
         }
     }
 
-    /// Devices sent so many frames.
+    /// Counts frames of devices.
     pub(super) fn frames(&self, count: usize) {
         self.frames.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Somebody was disturbed.
+    /// Counts a fault.
     pub(super) fn disturbed(&self) {
         self.disturbances.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Frames and disturbances so far.
+    /// Returns the numbers of frames and faults so far.
     pub(super) fn events(&self) -> (usize, usize) {
         (self.frames.load(Ordering::Relaxed), self.disturbances.load(Ordering::Relaxed))
     }
 
-    /// The next phase lasts until so many events.
+    /// Sets the number of events at which the next phase ends.
     pub(super) fn go_on_until(&self, events: usize) {
         self.target.store(events, Ordering::Relaxed);
     }

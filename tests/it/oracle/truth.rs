@@ -1,12 +1,12 @@
-//! What Applications must believe of one user, computed from what the server has acknowledged: a
-//! simple model of the contract.
+//! A simple model of the contract: computes what Applications must see of one user from the frames
+//! that the server has acknowledged.
 
 use std::collections::HashMap;
 
 /// The two Applications, by number.
 pub(super) const APPS: usize = 2;
 
-/// A status with its text; offline has none.
+/// A status with its text; offline has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) status: String,
@@ -32,7 +32,7 @@ impl View {
     }
 }
 
-/// A report with its place among all that the user's devices said.
+/// A report with its position in the order of the user's reports.
 type Report = (View, usize);
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub(super) struct Grant {
     pub(super) paused: bool,
 }
 
-/// One user, as the contract says that they are seen.
+/// The model of one user.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     devices: HashMap<String, Device>,
@@ -57,7 +57,7 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// A device reported a status: to all that may see it, or only to some.
+    /// Records a status of a device, for all Applications that may see it or only for some.
     pub(super) fn reported(&mut self, device: &str, view: View, only: Option<&[usize]>) {
         self.spoken += 1;
         let (order, granted) = (self.spoken, self.granted());
@@ -71,7 +71,7 @@ impl Truth {
         }
     }
 
-    /// From now on only these Applications see a device.
+    /// Records that only these Applications see a device from now on.
     pub(super) fn narrowed(&mut self, device: &str, apps: &[usize]) {
         self.spoken += 1;
         let (order, granted) = (self.spoken, self.granted());
@@ -79,18 +79,18 @@ impl Truth {
         self.devices.entry(device.to_owned()).or_default().visible_to = Some((apps, order));
     }
 
-    /// To whom a device said that it is visible, where it ever did.
+    /// Returns the Applications that a device has limited its visibility to, if it ever did.
     pub(super) fn visibility(&self, device: &str) -> Option<Vec<usize>> {
         let (apps, _) = self.devices.get(device)?.visible_to.as_ref()?;
         Some(apps.clone())
     }
 
-    /// A device said good-bye: nothing of it is left.
+    /// Records that a device has closed its connection: nothing of it is left.
     pub(super) fn closed(&mut self, device: &str) {
         self.devices.remove(device);
     }
 
-    /// A device was lost, and its grace time is over: only its visibility is left.
+    /// Records that the grace period of a lost device is over: only its visibility is left.
     pub(super) fn lost(&mut self, device: &str) {
         if let Some(device) = self.devices.get_mut(device) {
             device.to_all = None;
@@ -112,7 +112,7 @@ impl Truth {
         self.grants[app].as_mut().unwrap().paused = paused;
     }
 
-    /// A grant was revoked: what the devices said about it is void.
+    /// Records that a grant was revoked: the devices' reports for it are void.
     pub(super) fn revoked(&mut self, app: usize) {
         self.grants[app] = None;
         for device in self.devices.values_mut() {
@@ -123,7 +123,7 @@ impl Truth {
         }
     }
 
-    /// What an Application must believe.
+    /// Returns the status that an Application must see.
     pub(super) fn shown_to(&self, app: usize) -> View {
         if self.grants[app].as_ref().is_none_or(|grant| grant.paused) {
             return View::offline();

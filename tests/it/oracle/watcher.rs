@@ -1,5 +1,4 @@
-//! An Application's socket that watches from outside, and keeps what it believes where others can
-//! look at it.
+//! A socket of an Application that records the updates it receives.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,14 +10,14 @@ use tokio::time::timeout;
 
 use super::belief::{Belief, Hearing};
 
-/// How a watcher is connected.
+/// The form of a watcher's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As in 2013, on one connection for the whole run.
+    /// The form of 2013, on one connection for the whole run.
     Plain,
     /// `presence.v1`, on one connection for the whole run.
     Steady,
-    /// `presence.v1`, on many connections, each resumed where the one before was cut.
+    /// `presence.v1`, on many connections, each resumed at the position of the one before.
     Resuming,
 }
 
@@ -28,9 +27,9 @@ pub(super) struct Watcher {
     path: String,
     api_key: String,
     belief: Mutex<Belief>,
-    /// Raised with every frame.
+    /// The number of frames received.
     heard: watch::Sender<usize>,
-    /// Up to which mark the socket was asked, and has answered.
+    /// The number of the last mark that was requested, and of the last that was answered.
     marks: (watch::Sender<u64>, watch::Sender<u64>),
     pub(super) resumed: Mutex<usize>,
 }
@@ -49,18 +48,18 @@ impl Watcher {
         })
     }
 
-    /// Looks at what is believed.
+    /// Reads the received state.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Belief) -> T) -> T {
         look(&self.belief.lock().unwrap())
     }
 
-    /// Waits until what is believed is as it should be; false where it is not in time.
+    /// Waits until the received state matches. Returns false if it does not in time.
     pub(super) async fn comes_to(&self, wanted: impl Fn(&Belief) -> bool) -> bool {
         let mut heard = self.heard.subscribe();
         timeout(TIMEOUT, heard.wait_for(|_| self.look(&wanted))).await.is_ok()
     }
 
-    /// Waits until everything that was on its way has come.
+    /// Waits until all updates in flight have arrived.
     pub(super) async fn has_heard_all(&self) {
         let mark = *self.marks.0.borrow() + 1;
         self.marks.0.send_replace(mark);
@@ -69,13 +68,13 @@ impl Watcher {
         drop(heard.unwrap_or_else(|_| panic!("{:?}: the mark does not come back", self.form)));
     }
 
-    /// Watches for ever.
+    /// Reconnects and receives, without an end.
     pub(super) async fn watch(self: Arc<Self>) {
         let mut cursor = None;
         loop {
             let ended = self.watch_once(&mut cursor).await;
             assert!(self.form == Form::Resuming, "{:?} has ended: {ended:?}", self.form);
-            // Only a cut may end it: the server has no reason to.
+            // Only a fault may end the connection: the server has no reason to.
             assert_eq!(ended, SocketEnd::Lost, "the server has closed a socket");
             *self.resumed.lock().unwrap() += 1;
         }
@@ -121,7 +120,7 @@ impl Watcher {
     fn take(&self, frame: &Value, hearing: &mut Hearing, cursor: &mut Option<String>) {
         if frame["action"] == "query" {
             let mark = frame["id"].as_u64().unwrap();
-            // By the first mark, a socket that resumes nothing has been told of everybody.
+            // By the first mark, a socket that does not resume has received all users.
             if mark > 0 && self.form != Form::Resuming {
                 hearing.rest_is_offline();
             }

@@ -1,4 +1,4 @@
-//! Registering, verifying, starting, changing and removing Applications.
+//! Registering, verifying, activating, changing and removing Applications.
 
 use presence_protocol::Errno;
 use presence_tests::{DomainServer, Server, ServerOptions, User};
@@ -56,14 +56,16 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     verify().await.assert_error(Errno::DomainNotVerified);
     domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    // A redirect is never followed: it would lead the server wherever the domain's owner likes.
+    // A redirect is never followed, because it would send the server to any address that the
+    // domain's owner chooses.
     let there = format!("http://{}/__presence", elsewhere.name());
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
         domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
         verify().await.assert_error(Errno::DomainNotVerified);
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
-    // Blanks around the key do not count, but a page that does not end soon is not read to its end.
+    // Whitespace around the key is ignored, but a page that does not end soon is not read to its
+    // end.
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);

@@ -1,4 +1,4 @@
-//! Development mode, and its absence.
+//! Development mode, and a server without it.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, email};

@@ -1,4 +1,4 @@
-//! Letting an Application see oneself.
+//! Granting an Application access.
 
 use presence_protocol::Errno;
 use presence_tests::{Application, RestResponse, Server, User};

@@ -1,11 +1,11 @@
-//! What only development mode allows.
+//! Features that exist only in development mode.
 
 use presence_protocol::{Errno, Puid};
 use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
-/// A server that was set up in development mode, with a further Application for each of some
-/// domains, and goes on without it.
+/// Returns a server that was set up in development mode, with one more Application for each of
+/// these domains, and restarted in production mode.
 async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Vec<Value>) {
     let mut server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
@@ -50,7 +50,7 @@ async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
     let path = format!("/apps/{}/verify", further[0]["appid"].as_str().unwrap());
     let answer = application.owner.call("POST", &path).await;
     answer.assert_error(Errno::DomainNotVerified);
-    // By plain http it would not even have been looked for.
+    // Over plain HTTP the domain is not even contacted.
     assert!(!answer.text.contains("must be https"), "{}", answer.text);
 }
 

@@ -1,10 +1,10 @@
-//! Signing in and out, the cookie, and what a session may do.
+//! Signing in and out, the cookie, and the rights of a session.
 
 use presence_protocol::Errno;
 use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
 use serde_json::{Value, json};
 
-/// Signs in as a page of an origin does; gives the answer and the cookie.
+/// Signs in as a page of an origin. Returns the response and the cookie.
 async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, Option<String>) {
     let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
     let mut call = server.call("POST", "/session").json(&wish);
@@ -133,7 +133,7 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     write().header("x-csrf-token", csrf).await.assert_error(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.assert_error(Errno::Forbidden);
-    // A browser that tells more than the origin is believed.
+    // Headers that say more than the origin are trusted.
     let told = write().header("x-csrf-token", csrf).header("origin", &own);
     told.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
@@ -141,7 +141,7 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
     forged.await.assert_error(Errno::Forbidden);
     write().header("origin", &own).header("x-csrf-token", csrf).await.ok();
-    // A bearer token wins over the cookie, and needs neither.
+    // A bearer token takes precedence over the cookie, and needs neither.
     let bob = server.sign_in("bob").await;
     let by_both = write().bearer(&bob.token).await;
     assert_eq!(by_both.status, 201, "{}", by_both.text);

@@ -1,4 +1,4 @@
-//! What the channel of a back end does while nothing is wrong.
+//! The channel of a back end without faults.
 
 use std::time::Duration;
 

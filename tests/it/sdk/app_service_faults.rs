@@ -1,5 +1,5 @@
-//! What the channel of a back end does when the network or the server fails: its map ends up with
-//! the truth, and a notification that was answered is queued, once.
+//! The channel of a back end when the network or the server fails: its map ends up correct, and a
+//! notification that was answered is queued once.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::parts::{BackEnd, Phone, soon, url_of};
 
-/// A back end on a wire, and a device that it watches.
+/// A back end behind a fault proxy, and a device that it watches.
 struct Scene {
     server: Server,
     cutter: FaultProxy,

@@ -1,4 +1,4 @@
-//! What a device channel does while nothing is wrong.
+//! A device channel without faults.
 
 use presence_client::{
     ConnectionState, Credential, CredentialReason, DeviceEvent, EndReason, Errno, Status,
@@ -181,7 +181,8 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
     for turn in 0..12 {
         let text = StatusText::try_from(turn.to_string()).unwrap();
         phone.channel.set_status(Status::Online, Some(text));
-        // Each is said before the next is wished, until the server asks for patience.
+        // Each status is sent before the next is set, until the server asks the client to slow
+        // down.
         let settling = soon("a wish is confirmed", phone.channel.confirmed());
         drop(tokio::time::timeout(std::time::Duration::from_millis(50), settling).await);
     }
@@ -192,7 +193,7 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
 
 #[tokio::test]
 async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
-    // No sign of life wakes the channel meanwhile.
+    // No ping wakes the channel meanwhile.
     let options = ServerOptions::default().with("notify-burst", 1000).with("ping-seconds", 3600);
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
@@ -204,7 +205,7 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
         options.timing.heartbeat = std::time::Duration::from_hours(1);
     });
     phone.is_settled().await;
-    // More than wait for the application at once: the rest stays with the server.
+    // More than fit into the application's inbox at once: the rest stays on the server.
     for number in 0..13 {
         let application = server.application_named(&owner, &format!("App {number}")).await;
         let uid = alice.grant(&application).await;
@@ -214,8 +215,8 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
         application.notify(&json!(items)).await.ok();
         sent.extend((0..100).map(|item| format!("{number} {item}")));
     }
-    // None is acknowledged before all are here: there is room because the application pulls, and
-    // nothing else tells the channel.
+    // None is acknowledged before all have arrived: there is room because the application pulls,
+    // and nothing else wakes the channel.
     phone.acknowledges = false;
     let mut taken: Vec<String> = Vec::new();
     while taken.len() < sent.len() {

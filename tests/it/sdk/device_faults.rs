@@ -1,5 +1,5 @@
-//! What a device channel does when the network or the server fails: after each fault the last wish
-//! is what Applications see, and no notification is lost or shown twice.
+//! A device channel when the network or the server fails: after each fault Applications see the
+//! last status that was set, and no notification is lost or shown twice.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use serde_json::json;
 
 use super::parts::{BackEnd, Phone, Tokens, quick, until, url_of};
 
-/// Within a grace time that never ends, nobody may notice that a connection broke.
+/// Returns options with a grace period that never ends, in which a broken connection must not be
+/// seen.
 fn patient() -> ServerOptions {
     ServerOptions::default().with("grace-seconds", 3600).with("warm-up-seconds", 5)
 }
 
-/// A phone on a wire, and a back end that watches it.
+/// A phone behind a fault proxy, and a back end that watches it.
 struct Scene {
     server: Server,
     cutter: FaultProxy,
@@ -50,8 +51,8 @@ impl Scene {
         self.application.notify(&json!(items)).await.ok();
     }
 
-    /// The last wish is what the Application sees, and the phone takes these notifications, each
-    /// once, and no other.
+    /// Asserts that the Application sees the last status, and that the phone receives exactly these
+    /// notifications, each once.
     async fn is_well_again(&mut self, text: &str, notifications: &[&str]) {
         self.phone.is_settled().await;
         self.back_end.sees(self.uid, Status::Unavailable).await;
@@ -118,7 +119,7 @@ async fn a_connection_that_carries_nothing_is_noticed_within_two_heartbeats() {
     let waiting = |state: &ConnectionState| matches!(state, ConnectionState::Waiting { .. });
     let state = scene.phone.is(waiting).await;
     assert!(matches!(state, ConnectionState::Waiting { reason: Error::TimedOut, .. }), "{state:?}");
-    // The timers of a busy machine may ring a little late.
+    // The timers of a busy machine may fire a little late.
     assert!(begun.elapsed() <= 2 * quick().heartbeat + Duration::from_secs(2));
     scene.wish("after");
     scene.notify(&["1"]).await;
@@ -155,14 +156,14 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
     cutter.carry();
     phone.is_settled().await;
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
-    // A connection that lives is kept.
+    // A live connection is kept.
     let connections = cutter.connections();
     phone.channel.set_app_visibility(AppVisibility::Background);
     phone.channel.set_app_visibility(AppVisibility::Foreground);
     phone.channel.network_changed();
     phone.channel.set_status(Status::Online, None);
     phone.is_settled().await;
-    // The sign of life has come in time.
+    // The pong arrived in time.
     tokio::time::sleep(2 * quick().probe_timeout).await;
     phone.channel.set_status(Status::Unavailable, None);
     phone.is_settled().await;

@@ -1,4 +1,4 @@
-//! What the SDK's tests are made of: a phone and a back end that collect what they receive.
+//! Helpers of the SDK's tests: a phone and a back end that collect the events they receive.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use presence_tests::{Application, FaultProxy, RestClient, Server, TIMEOUT, email
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-/// Short times, so that what has to wait does not wait long; what must not be late on a busy
-/// machine has time.
+/// Returns short delays for what has to wait, and long limits for what must not time out on a busy
+/// machine.
 pub(crate) fn quick() -> Timing {
     Timing {
         backoff_floor: Duration::from_millis(20),
@@ -30,7 +30,7 @@ pub(crate) fn quick() -> Timing {
     }
 }
 
-/// Makes assertions of the development issuer for somebody, and counts how often it was asked.
+/// A credential provider with assertions of the development issuer, which counts its calls.
 pub(crate) struct Tokens {
     rest: RestClient,
     name: String,
@@ -72,19 +72,19 @@ pub(crate) fn url_of(cutter: &FaultProxy) -> ServerUrl {
     format!("http://{}", cutter.address()).parse().unwrap()
 }
 
-/// A phone: a device channel, and what was heard on it.
+/// A device channel, and the events that it received.
 pub(crate) struct Phone {
     pub(crate) channel: DeviceChannel,
     pub(crate) events: DeviceEvents,
     pub(crate) states: Vec<ConnectionState>,
     pub(crate) notifications: Vec<LiveNotification>,
-    /// Whether each notification is acknowledged as it is heard.
+    /// Whether each notification is acknowledged as it arrives.
     pub(crate) acknowledges: bool,
     taken: usize,
 }
 
 impl Phone {
-    /// A phone that is connected, and whose status the server knows.
+    /// Opens a channel, and waits until the server knows its status.
     pub(crate) async fn of(server: &Server, name: &str) -> Self {
         let tokens = Tokens::of(server, name);
         let phone = Self::with(url(server), |options| options.credential_provider = Some(tokens));
@@ -92,7 +92,7 @@ impl Phone {
         phone
     }
 
-    /// The same, through a wire.
+    /// Opens a channel through a fault proxy.
     pub(crate) async fn through(cutter: &FaultProxy, server: &Server, name: &str) -> Self {
         let tokens = Tokens::of(server, name);
         let phone =
@@ -115,7 +115,7 @@ impl Phone {
         soon("the wishes are confirmed", self.channel.confirmed()).await.unwrap();
     }
 
-    /// The next event, which is also noted.
+    /// Receives the next event, and records it.
     pub(crate) async fn receive(&mut self) -> Option<DeviceEvent> {
         let event = soon("an event", self.events.next()).await?;
         match &event {
@@ -131,7 +131,7 @@ impl Phone {
         Some(event)
     }
 
-    /// Listens until the channel is in a state.
+    /// Receives until the channel is in a state.
     pub(crate) async fn is(
         &mut self,
         wanted: impl Fn(&ConnectionState) -> bool,
@@ -145,7 +145,7 @@ impl Phone {
         }
     }
 
-    /// The next notification.
+    /// Receives until the next notification.
     pub(crate) async fn takes(&mut self) -> LiveNotification {
         while self.notifications.len() == self.taken {
             let heard = self.receive().await;
@@ -155,28 +155,28 @@ impl Phone {
         self.notifications[self.taken - 1].clone()
     }
 
-    /// What has come in already.
+    /// Returns the events that have arrived already.
     pub(crate) fn pending(&mut self) -> Vec<DeviceEvent> {
         std::iter::from_fn(|| self.events.next().now_or_never().flatten()).collect()
     }
 }
 
-/// A back end: its channel, and the map of who is there.
+/// A back end's channel, and its map of presences.
 pub(crate) struct BackEnd {
     pub(crate) channel: AppServiceChannel,
     pub(crate) events: AppServiceEvents,
     pub(crate) map: PresenceMap,
-    /// What was heard, but for the states.
+    /// The received events, except for the connection states.
     pub(crate) heard: Vec<AppServiceEvent>,
 }
 
 impl BackEnd {
-    /// A back end that has its snapshot.
+    /// Opens a channel, and waits for its snapshot.
     pub(crate) async fn of(server: &Server, application: &Application) -> Self {
         Self::with(url(server), application, |_| ()).await
     }
 
-    /// The same, through a wire.
+    /// Opens a channel through a fault proxy.
     pub(crate) async fn through(cutter: &FaultProxy, application: &Application) -> Self {
         Self::with(url_of(cutter), application, |_| ()).await
     }
@@ -206,7 +206,7 @@ impl BackEnd {
         Self { channel, events, map: PresenceMap::new(), heard: Vec::new() }
     }
 
-    /// The next event, which is noted and put into the map.
+    /// Receives the next event, records it, and applies it to the map.
     pub(crate) async fn receive(&mut self) -> Option<AppServiceEvent> {
         let event = soon("an event", self.events.next()).await?;
         self.note(&event);
@@ -220,14 +220,14 @@ impl BackEnd {
         }
     }
 
-    /// Listens until the map shows a status.
+    /// Receives until the map shows a status.
     pub(crate) async fn sees(&mut self, uid: Puid, status: Status) {
         while self.map.status(&uid) != status {
             assert!(self.receive().await.is_some(), "the channel ended");
         }
     }
 
-    /// Listens until the channel is in a state.
+    /// Receives until the channel is in a state.
     pub(crate) async fn is(
         &mut self,
         wanted: impl Fn(&ConnectionState) -> bool,
@@ -241,7 +241,7 @@ impl BackEnd {
         }
     }
 
-    /// The statuses that were heard of somebody so far, the present ones in snapshots included.
+    /// Returns the statuses of a user received so far, including those of snapshots.
     pub(crate) fn heard_of(&self, uid: Puid) -> Vec<Status> {
         let presence = self.heard.iter().flat_map(|event| match event {
             AppServiceEvent::Snapshot(snapshot) => snapshot.presence.clone(),
@@ -251,19 +251,19 @@ impl BackEnd {
         presence.filter(|presence| presence.uid == uid).map(|presence| presence.status).collect()
     }
 
-    /// Whether an event told of a gap.
+    /// Returns true if a gap was received.
     pub(crate) fn heard_a_gap(&self) -> bool {
         let gap = |event: &_| matches!(event, AppServiceEvent::Snapshot(snapshot) if snapshot.gap);
         self.heard.iter().any(gap)
     }
 }
 
-/// What must come, and soon.
+/// Waits for a result that must come within the time limit.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(3 * TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
-/// Looks again and again until something holds that nobody is told of.
+/// Polls a condition for which there is no event.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !holds().await {

@@ -1,4 +1,5 @@
-//! How often the SDK knocks: never in a busy loop, whatever happens and whatever it is told.
+//! The rate of the SDK's connection attempts: there is never a busy loop, for any server and any
+//! hint.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::parts::{Phone, quick, soon};
 
-/// Somebody in the server's place, who notes when they are knocked at.
+/// A listener in place of the server that records the connection attempts.
 struct Host {
     address: SocketAddr,
     knocks: Arc<Mutex<Vec<Instant>>>,
@@ -61,7 +62,7 @@ async fn slams(stream: TcpStream) {
     drop(stream);
 }
 
-/// Takes the first frame, says OK, and closes as not authorised.
+/// Reads the first frame, answers OK, and closes as not authorised.
 async fn welcomes_and_throws_out(stream: TcpStream) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
     let Some(Ok(Message::Text(greeting))) = socket.next().await else { return };
@@ -96,7 +97,7 @@ async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
     let knocks = host.knocks();
     assert!(knocks.len() <= waits.len() + 1, "{} knocks", knocks.len());
     for (pair, wait) in knocks.windows(2).zip(&waits) {
-        // An announced wait is measured from the loss, which came after the knock.
+        // An announced wait begins with the loss, which came after the connection attempt.
         assert!(pair[1] - pair[0] + Duration::from_millis(2) >= *wait, "{pair:?} {wait:?}");
     }
 }
@@ -113,7 +114,8 @@ async fn hints_however_many_are_no_busy_loop() {
         phone.channel.network_changed();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // A random part of 0.4 s lies between two of them: about 15 in 2 s, and 60 about never.
+    // The delay between two attempts is a random part of 0.4 s: about 15 attempts in 2 s, and
+    // almost never 60.
     assert!(host.knocks().len() < 60, "{} knocks", host.knocks().len());
     assert!(host.knocks().len() > 1);
 }
@@ -160,7 +162,7 @@ async fn a_refused_key_is_tried_once() {
     assert_eq!(host.knocks().len(), 1);
 }
 
-/// Answers with the subprotocol that was asked for.
+/// A handshake callback that accepts the requested subprotocol.
 struct Echo;
 
 impl tokio_tungstenite::tungstenite::handshake::server::Callback for Echo {

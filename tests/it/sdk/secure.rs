@@ -49,8 +49,8 @@ async fn whom_nobody_vouches_for_gets_no_credential() {
 async fn what_the_channels_log_holds_no_secret_and_nobody_s_words() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
-    // What is first said on another test's thread after the log was opened would not be in it: so
-    // it is said once before.
+    // A log callsite that another thread reaches first while the log is open would not be recorded,
+    // so each is reached once before.
     Phone::of(&server, "bob").await.channel.close().await;
     BackEnd::of(&server, &application).await.channel.close().await;
     let (log, _logging) = listen();

@@ -1,4 +1,4 @@
-//! Who is in the server's place and is none: captive portals, proxies, and servers gone mad.
+//! Other peers in place of the server: captive portals, proxies, and faulty servers.
 
 use futures_util::{SinkExt, StreamExt};
 use presence_client::{ConnectionState, Credential, EndReason, Error};
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::parts::Phone;
 
-/// Serves everybody who connects with what a function does, and gives a phone that does.
+/// Serves each connection with a function, and returns a phone that connects.
 async fn phone_at<Answer>(answers: fn(TcpStream) -> Answer) -> (Phone, JoinSet<()>)
 where
     Answer: Future<Output = ()> + Send + 'static,
@@ -29,7 +29,7 @@ where
     (phone, task)
 }
 
-/// Reads the request, and answers with a text of HTTP.
+/// Reads the request, and sends an HTTP response.
 async fn answer(mut stream: TcpStream, text: &str) {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request).await;
@@ -109,7 +109,7 @@ async fn a_frame_that_is_no_json_ends_the_channel_with_a_reason() {
 async fn a_frame_without_an_end_is_not_waited_for() {
     async fn endless(stream: TcpStream) {
         let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-        // The head of a text frame of 2^62 bytes.
+        // The header of a text frame of 2^62 bytes.
         let head = [0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0];
         let _ = socket.get_mut().write_all(&head).await;
         while let Some(Ok(_)) = socket.next().await {}

@@ -1,5 +1,4 @@
-//! Bad weather: faults, wishes and notifications at random, and in the end everything is as it
-//! should be.
+//! Fault injection: random faults, statuses and notifications. Afterwards the state is correct.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +13,7 @@ use tokio::time::sleep;
 
 use super::parts::{BackEnd, Phone, soon};
 
-/// How many times something goes wrong.
+/// The number of faults.
 const ROUNDS: usize = 60;
 
 fn goes_wrong(dice: &mut SeededRng, wires: [&FaultProxy; 2]) {
@@ -29,7 +28,7 @@ fn goes_wrong(dice: &mut SeededRng, wires: [&FaultProxy; 2]) {
     }
 }
 
-/// Takes and acknowledges all notifications, and notes each that is shown.
+/// Receives and acknowledges all notifications, and records the id of each.
 fn takes_all(
     mut events: DeviceEvents,
     channel: &DeviceChannel,

@@ -1,4 +1,4 @@
-//! What an application's back end does: poll and notify.
+//! The calls of an application's back end: poll and notify.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn service(server: &Server, application: &Application) -> AppServiceApi {
     api_of(server).app_service(application.id(), application.api_key.as_str().into())
 }
 
-/// A PUID that nobody has.
+/// An unknown PUID.
 const NOBODY: Puid = Puid::from_bits(7);
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn presence_is_asked_for_by_name_in_order_however_many() {
             QueryResult::Unknown(text) => assert_eq!((text, uid), (NOBODY.to_string(), NOBODY)),
         }
     }
-    // Not everybody, as the server understands a call that names nobody.
+    // An empty list of uids would otherwise be a request for all users.
     assert_eq!(service.presence(&[]).await.unwrap(), []);
 }
 

@@ -1,4 +1,4 @@
-//! What a developer does: Applications and their keys.
+//! The calls of a developer: Applications and their keys.
 
 use presence_client::{
     AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UnixMillis, UserApi,
@@ -16,7 +16,7 @@ fn chat(domain: &str) -> NewApplication {
     }
 }
 
-/// An Application that runs, and its first key.
+/// Returns an active Application, and its first key.
 async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, DomainServer) {
     let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();

@@ -1,4 +1,4 @@
-//! A server that is none: it does what a test says, request by request.
+//! A scripted HTTP server: it answers each request as a test says.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,32 +9,32 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-/// What to do once a request has come.
+/// An action after a request has arrived.
 pub(super) enum Turn {
-    /// These bytes, then on to the next request.
+    /// Sends these bytes, then waits for the next request.
     Say(Vec<u8>),
-    /// The same, once so many others have a request too.
+    /// Sends these bytes once this number of other connections have a request too.
     SayTogether(Arc<Barrier>, Vec<u8>),
-    /// These bytes again and again, after a beginning.
+    /// Sends a beginning, and then these bytes again and again.
     Flood(Vec<u8>, Vec<u8>),
-    /// These bytes, then nothing, for ever.
+    /// Sends these bytes, then nothing more.
     FallSilent(Vec<u8>),
-    /// The end of the connection.
+    /// Closes the connection.
     HangUp,
 }
 
-/// An answer with a JSON body.
+/// Returns a response with a JSON body.
 pub(super) fn json(status: &str, body: &str) -> Vec<u8> {
     page(status, "content-type: application/json", body)
 }
 
-/// An answer with a header of one's own.
+/// Returns a response with this header.
 pub(super) fn page(status: &str, header: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{header}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// Listens on a loopback port. Dropping it ends it.
+/// A listener on a loopback port. Dropping it ends it.
 pub(super) struct Fake {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -49,8 +49,8 @@ struct Seen {
 }
 
 impl Fake {
-    /// A server of so many connections, each with its turns. A connection ends after its last; any
-    /// further one ends at once.
+    /// Starts a server that accepts these connections, each with its actions. A connection is
+    /// closed after its last action; any further connection is closed at once.
     pub(super) async fn start(connections: impl IntoIterator<Item = Vec<Turn>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -60,7 +60,7 @@ impl Fake {
         Self { address, seen, _task: task }
     }
 
-    /// A server with one answer to whoever comes first.
+    /// Starts a server that sends one response to the first connection.
     pub(super) async fn answering(answer: Vec<u8>) -> Self {
         Self::start([vec![Turn::Say(answer)]]).await
     }
@@ -73,17 +73,17 @@ impl Fake {
         self.address
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections.
     pub(super) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
 
-    /// What was asked, whole.
+    /// Returns the requests, complete.
     pub(super) fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().requests.clone()
     }
 
-    /// How many bytes were taken from it in a flood.
+    /// Returns the number of bytes that the client accepted in a flood.
     pub(super) fn written(&self) -> usize {
         self.seen.lock().unwrap().written
     }
@@ -118,7 +118,7 @@ async fn play(mut stream: TcpStream, script: Vec<Turn>, seen: Arc<Mutex<Seen>>) 
             }
             Turn::FallSilent(bytes) => {
                 stream.write_all(&bytes).await.unwrap();
-                // Until the client has had enough.
+                // The client closes the connection at its limit.
                 let _ = stream.read_u8().await;
                 return;
             }

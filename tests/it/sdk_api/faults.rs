@@ -1,4 +1,4 @@
-//! Servers that are gone, slow or closing, and connections that died while they lay idle.
+//! Servers that are down, slow or closing, and idle connections that died.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +115,7 @@ async fn nothing_else_is_ever_made_twice() {
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
     assert_eq!((fake.connections(), fake.requests().len()), (1, 2));
 
-    // A new connection that dies says something about the server, so the application hears of it.
+    // A new connection that dies is a fault of the server, so the application gets an error.
     let fake = Fake::start([vec![Turn::HangUp], vec![session()]]).await;
     let error = user(&fake).session().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
@@ -173,7 +173,7 @@ async fn a_hundred_calls_at_once_are_all_answered() {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
-/// Waits until the first request has come.
+/// Waits until the first request has arrived.
 async fn asked(fake: &Fake) {
     while fake.requests().is_empty() {
         tokio::task::yield_now().await;

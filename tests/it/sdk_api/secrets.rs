@@ -1,4 +1,4 @@
-//! What is logged and printed holds no secret.
+//! Logs and debug output hold no secrets.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -11,7 +11,7 @@ use tracing::{Dispatch, Level};
 
 use super::{api_of, at};
 
-/// Where the log goes.
+/// A writer that keeps the log.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -36,10 +36,10 @@ impl Log {
     }
 }
 
-/// All that is logged on this thread from now on, in most detail.
+/// Captures the log of this thread at the most detailed level from now on.
 pub(crate) fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
-    // Beside a second one that lives for ever: while there is one alone, what another thread says
-    // first is switched off for all.
+    // A second subscriber that lives for ever. With only one, a callsite that another thread
+    // reaches first is disabled for all threads.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
     LazyLock::force(&SECOND);
     let log = Log::default();

@@ -1,4 +1,4 @@
-//! Answers that no Presence server gives: other pages, nonsense, floods, redirects.
+//! Responses that no Presence server sends: other pages, invalid data, floods, redirects.
 
 use presence_client::{Errno, Error, Session};
 

@@ -1,4 +1,4 @@
-//! TLS: a proxy in front of the real server, as most servers have one.
+//! A TLS proxy in front of the real server, as most deployments have one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::sign_in;
 
-/// Ends TLS in front of a server.
+/// A proxy that terminates TLS in front of a server.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     root: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// With a certificate for a name, of an authority of its own.
+    /// Starts a proxy with a certificate for this name, signed by an authority of its own.
     pub(crate) async fn to(server: &Server, name: &str) -> Self {
         let (root, config) = certificate(name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,8 +63,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
     while let Ok((client, _)) = listener.accept().await {
         let acceptor = acceptor.clone();
         connections.spawn(async move {
-            // A client that does not trust us ends the handshake, and any end of a connection is a
-            // good one.
+            // A client that does not trust the proxy ends the handshake. Any end of a connection is
+            // accepted here.
             let Ok(mut client) = acceptor.accept(client).await else { return };
             let mut server = TcpStream::connect(upstream).await.unwrap();
             let _ = copy_bidirectional(&mut client, &mut server).await;

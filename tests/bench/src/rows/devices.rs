@@ -1,5 +1,5 @@
-//! Devices that connect and then are idle. They prove themselves with bearer tokens, so that no
-//! signature is checked: what that costs is a row of its own.
+//! Devices that connect and then are idle. They authenticate with bearer tokens, so that no
+//! signature is checked: sign-ins are a row of their own.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::scale::Scale;
 use crate::sides::{Side, Sides, cost};
 use crate::system::allow_open_files;
 
-/// How many connect at once.
+/// The number of devices that connect at once.
 const AT_ONCE: usize = 50;
-/// Until what was needed for connecting is given back.
+/// The time until the memory that connecting needed is released.
 const REST: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
@@ -21,14 +21,14 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let owner = sides.server.sign_in("developer").await;
     let application = sides.server.application(&owner).await;
     let people = crowd::people(&sides.server, &application, "user", total + AT_ONCE).await;
-    // What signing in has left behind would be room for what is measured.
+    // Memory that is left from signing in would hide the memory of the devices.
     sides.restart_server().await;
     let (warm, people) = people.split_at(AT_ONCE);
     let mut ours = House::open(sides.ours(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for arriving in people.chunks(scale.arrivals) {
-        // Of the floor each round is a process of its own, so that not too many files are open
-        // here.
+        // The baseline gets a new process in each round, so that this process does not have too
+        // many open files.
         sides.restart_floor().await;
         let mut floor = House::open(sides.floor("/ack"), warm).await;
         let (floors, our) = (floor.welcome(arriving).await, ours.welcome(arriving).await);
@@ -58,16 +58,16 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// The devices of one side, which stay.
+/// The devices of one side. They stay connected.
 struct House {
     side: Side,
     devices: Vec<Device>,
-    /// The memory before they came, in KiB.
+    /// The memory before the devices connected, in KiB.
     before: f64,
 }
 
 impl House {
-    /// A house that has welcomed a few already, so that nothing is done for the first time.
+    /// Connects a few devices first, so that nothing that is measured happens for the first time.
     async fn open(side: Side, warm: &[Person]) -> Self {
         let mut house = Self { side, devices: Vec::new(), before: 0.0 };
         house.welcome(warm).await;
@@ -76,7 +76,7 @@ impl House {
         house
     }
 
-    /// What each arrival costs, in microseconds of CPU.
+    /// Connects devices, and returns the CPU time of each, in microseconds.
     async fn welcome(&mut self, people: &[Person]) -> f64 {
         let (side, first) = (self.side, self.devices.len());
         let ((), cost) = cost(side.process, async {
@@ -93,7 +93,7 @@ impl House {
         cost.micros_each(people.len() as u64)
     }
 
-    /// What each of those holds that came since the house was opened, in KiB.
+    /// Returns the memory of each device that was connected after the first few, in KiB.
     fn memory_each(&self) -> f64 {
         let since = self.devices.len() - AT_ONCE;
         (self.side.process.private_kib() - self.before) / since as f64

@@ -1,5 +1,4 @@
-//! The statuses of many users to one socket: as many updates as there are statuses, and nothing
-//! that piles up.
+//! The statuses of many users to one socket: as many updates as there are statuses, and no backlog.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::report::{Bar, Finding, Judged, Pair};
 use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
 
-/// The text of the last status, by which the end of what was told is known.
+/// The text of the last status, which marks the end of the updates.
 const MARK: &str = "the last one";
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
@@ -70,7 +69,7 @@ struct Stage {
 struct Flow {
     said: u64,
     told: u64,
-    /// What was told only after the last OK.
+    /// The number of updates received only after the last OK.
     backlog: u64,
     cost: Cost,
 }
@@ -108,8 +107,8 @@ impl Stage {
         said
     }
 
-    /// Waits until everything was told: of the floor so many updates, of ours everything before a
-    /// last one.
+    /// Waits until all updates were received: for the baseline their number, for the real server
+    /// all before a last one with a mark.
     async fn hear_all(&mut self, all: u64) {
         if self.side.is_floor {
             while self.listener.got() < all {

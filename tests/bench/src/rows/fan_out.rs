@@ -11,8 +11,8 @@ use crate::sides::{Cost, Side, Sides, cost};
 
 /// Users whose statuses are in flight at once.
 const BURST: usize = 20;
-/// The users and the sockets of the burst whose last delivery is timed: few, so that it is not the
-/// CPU that takes the time.
+/// The number of users and of sockets in the burst whose last delivery is timed. It is small, so
+/// that the CPU is not the bottleneck.
 const SMALL: usize = 10;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
@@ -64,7 +64,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// Rounds of both sides, so many users reporting at once, so many times a round.
+/// Measures rounds of both sides with this number of users at once and of turns in a round.
 async fn both(
     floor: &mut Stage,
     ours: &mut Stage,
@@ -88,7 +88,7 @@ struct Stage {
 struct Turns {
     deliveries: u64,
     cost: Cost,
-    /// Until the last delivery of a turn, in milliseconds.
+    /// The 99th percentile of the time until the last delivery of a turn, in milliseconds.
     p99: f64,
 }
 

@@ -1,5 +1,5 @@
-//! A server that may open no more files, while more wait to be accepted: it must neither burn a
-//! core nor forget those it has.
+//! A server that has reached its limit of open files while more connections wait to be accepted. It
+//! must not use a whole core, and must keep serving the connected devices.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let people = crowd::people(&server, &application, "user", 2).await;
     let mut device = Device::connect(side, 0, &people[0]).await;
     let waiting = connect(side.address, scale.files + scale.files / 2).await;
-    // The first that is let in after the limit was reached is told so by nobody: it waits.
+    // The first connection beyond the limit is not refused: it waits.
     let newcomer = Device::connect(side, 1, &people[1]);
     tokio::pin!(newcomer);
     let shut_out = timeout(scale.round / 2, &mut newcomer).await.is_err();
@@ -43,7 +43,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     }]
 }
 
-/// Connections that say nothing.
+/// Opens connections that send nothing.
 async fn connect(server: SocketAddr, count: u64) -> Vec<TcpStream> {
     let mut waiting = Vec::new();
     for _ in 0..count {

@@ -1,6 +1,6 @@
-//! Notifications that are on disk when they are answered. What is compared is the same server
-//! without group commit: it commits each by itself. Beside it stands bare SQLite with a commit
-//! each: the same rows by as many senders, and nothing else done.
+//! Notifications that are on disk before they are answered. The baseline is the same server without
+//! group commit: it commits each by itself. Bare SQLite with one commit for each row is measured
+//! too: the same rows by as many senders, and nothing else.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ use crate::system::{Half, Process, run_on};
 use crate::wire::{Wire, frame};
 
 const MESSAGE: &str = "Lunch at one? The usual place; bring the plans for the house.";
-/// How many notifications wait for a user before older ones are dropped.
+/// The maximum number of pending notifications of a user, before older ones are dropped.
 const QUEUE: u64 = 100;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
@@ -76,16 +76,16 @@ struct Round {
     bare: Sent,
     each: Sent,
     ours: Sent,
-    /// CPU of ours for each.
+    /// The server's CPU time for each notification, in microseconds.
     micros: f64,
 }
 
-/// What was sent in a round.
+/// The notifications of a round.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     count: u64,
     seconds: f64,
-    /// In milliseconds.
+    /// The 99th percentile of the time until the answer, in milliseconds.
     p99: f64,
 }
 
@@ -95,13 +95,13 @@ impl Sent {
     }
 }
 
-/// A server, with sockets of an Application, each with one notification in flight.
+/// A server with sockets of an Application, each with one notification in flight.
 struct House {
     process: Process,
     _server: Server,
     wires: Vec<(Wire, usize)>,
     frames: Arc<[Vec<u8>]>,
-    /// The most notifications of a round.
+    /// The maximum number of notifications in a round.
     most: u64,
 }
 
@@ -121,7 +121,7 @@ impl House {
             frame(&json!({"action": "notify", "notifications": [item]}).to_string())
         };
         let frames = people.iter().map(notify).collect();
-        // Few enough that no queue ever overflows, since dropping is another matter.
+        // Below the capacity of the queues, because dropping is not measured here.
         let most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
         Self { process: Side::of(&server).process, _server: server, wires, frames, most }
     }
@@ -148,7 +148,7 @@ impl House {
     }
 }
 
-/// Whether another one may be sent.
+/// Returns true if another notification may be sent.
 fn may_go_on(until: Instant, left: &AtomicU64) -> bool {
     let one_less = |left: u64| left.checked_sub(1);
     Instant::now() < until
@@ -174,7 +174,7 @@ async fn send(
     (wire, next, millis)
 }
 
-/// Has another process commit each by itself, on the server's half of the machine.
+/// Runs [`commit_each`] in another process, on the server's half of the machine.
 async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
     run_on(Half::Server);
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -192,8 +192,8 @@ async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
     Sent { count: sent as u64, seconds, p99 }
 }
 
-/// Commits each row by itself, and prints how many, in how many seconds, and their p99 in
-/// milliseconds.
+/// Commits each row by itself, and prints the number of rows, the seconds, and the 99th percentile
+/// in milliseconds.
 pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
     let time = Duration::from_millis(millis.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -208,7 +208,7 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    // One connection that writes, as SQLite has it.
+    // A single connection, because SQLite allows only one writer.
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     pool.execute(
         "CREATE TABLE notifications (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, \

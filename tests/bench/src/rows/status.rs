@@ -1,4 +1,4 @@
-//! A status until its OK: connections that each ask, wait for the answer, and ask again.
+//! A status until its OK: connections that each send one, wait for the answer, and send the next.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let people = crowd::people(&sides.server, &application, "user", scale.connections).await;
     let mut floor = Loops::open(sides.floor("/ack"), &people).await;
     let mut ours = Loops::open(sides.ours(), &people).await;
-    // Warm.
+    // A first round that is not counted.
     floor.turn(scale.round / 4).await;
     ours.turn(scale.round / 4).await;
     let mut rounds = Vec::new();

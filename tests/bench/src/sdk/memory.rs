@@ -1,5 +1,5 @@
-//! Memory of an idle connection, on the side of the client: each kind in a process of its own, so
-//! that none lives on what another has left.
+//! Memory of an idle connection, on the side of the client. Each kind of client runs in a process
+//! of its own, so that none reuses memory that another has freed.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -46,7 +46,7 @@ pub(crate) async fn hold(kind: &str, server: &str, token: &str, sockets: &str) {
     let before = resident_kib();
     held.open(kind, 50..50 + sockets).await;
     println!("{}", (resident_kib() - before) / f64::from(sockets));
-    // Not closed one by one: the process ends.
+    // The sockets are not closed one by one, because the process ends here.
     std::process::exit(0);
 }
 

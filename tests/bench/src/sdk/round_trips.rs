@@ -1,4 +1,4 @@
-//! Round trips a second: a status until its OK on the device channel, a query until its answer on
+//! Round trips per second: a status until its OK on the device channel, a query until its answer on
 //! the channel of a back end.
 
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// How many times a second something is done.
+/// Returns the number of round trips per second.
 async fn a_second(round: Duration, mut round_trip: impl AsyncFnMut(u32)) -> f64 {
     let begun = Instant::now();
     let mut done = 0;
@@ -89,7 +89,7 @@ async fn bare_back_end(
     assert!(socket.receive().await.contains("snapshot"));
     a_second(round, async |turn| {
         let frame = json!({"action": "query", "id": turn, "uids": [uid]}).to_string();
-        // A grace time that ends may be told in between.
+        // An update may arrive first, if a grace period ends.
         let mut answer = socket.ask(frame).await;
         while !answer.contains("\"query\"") {
             answer = socket.receive().await;
