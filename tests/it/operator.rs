@@ -1,5 +1,5 @@
 //! The operator: signing in, and blocked Applications.
 
 mod block;
-pub(crate) mod desk;
-mod entrance;
+pub(crate) mod operator_session;
+mod sign_in;

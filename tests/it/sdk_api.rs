@@ -2,10 +2,10 @@
 
 mod back_end;
 mod developer;
-mod fake;
 mod faults;
+mod other_servers;
+mod scripted_server;
 pub(crate) mod secrets;
-mod strangers;
 pub(crate) mod tls;
 mod user;
 
@@ -16,18 +16,18 @@ use presence_tests::{Server, email};
 
 /// Returns the REST client of a server.
 fn api_of(server: &Server) -> PresenceApi {
-    at(&server.url())
+    api_at(&server.url())
 }
 
 /// Returns the REST client for a URL.
-fn at(url: &str) -> PresenceApi {
+fn api_at(url: &str) -> PresenceApi {
     PresenceApi::new(url.parse().unwrap()).unwrap()
 }
 
 /// Returns a REST client with a short timeout for responses.
-fn hasty(url: &str) -> PresenceApi {
+fn api_with_short_timeout(url: &str) -> PresenceApi {
     let request_timeout = Duration::from_millis(400);
-    at(url).with_timing(&Timing { request_timeout, ..Timing::default() })
+    api_at(url).with_timing(&Timing { request_timeout, ..Timing::default() })
 }
 
 /// Signs in a user of `dev.localhost`.

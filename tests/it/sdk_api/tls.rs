@@ -16,13 +16,13 @@ use tokio_rustls::TlsAcceptor;
 use super::sign_in;
 
 /// A proxy that terminates TLS in front of a server.
-pub(crate) struct Proxy {
+pub(crate) struct TlsProxy {
     pub(crate) address: SocketAddr,
     root: Vec<u8>,
     _task: JoinSet<()>,
 }
 
-impl Proxy {
+impl TlsProxy {
     /// Starts a proxy with a certificate for this name, signed by an authority of its own.
     pub(crate) async fn to(server: &Server, name: &str) -> Self {
         let (root, config) = certificate(name);
@@ -38,7 +38,7 @@ impl Proxy {
         PresenceApi::with_tls(url.parse().unwrap(), tls).unwrap()
     }
 
-    pub(crate) fn trusting(&self) -> Tls {
+    pub(crate) fn tls_options(&self) -> Tls {
         Tls::default().with_root_certificate(self.root.clone())
     }
 }
@@ -75,21 +75,21 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
 #[tokio::test]
 async fn calls_go_through_tls_that_ones_own_authority_vouches_for() {
     let server = Server::quick().await;
-    let proxy = Proxy::to(&server, "127.0.0.1").await;
-    let alice = sign_in(&proxy.api(&proxy.trusting()), "alice", Scope::Account).await;
+    let proxy = TlsProxy::to(&server, "127.0.0.1").await;
+    let alice = sign_in(&proxy.api(&proxy.tls_options()), "alice", Scope::Account).await;
     assert_eq!(alice.account().await.unwrap().email, "alice@dev.localhost");
 }
 
 #[tokio::test]
 async fn whom_nobody_vouches_for_is_told_nothing() {
     let server = Server::quick().await;
-    let proxy = Proxy::to(&server, "127.0.0.1").await;
-    let elsewhere = Proxy::to(&server, "127.0.0.1").await;
-    let misnamed = Proxy::to(&server, "presence.example").await;
+    let proxy = TlsProxy::to(&server, "127.0.0.1").await;
+    let elsewhere = TlsProxy::to(&server, "127.0.0.1").await;
+    let misnamed = TlsProxy::to(&server, "presence.example").await;
     for (api, why) in [
         (proxy.api(&Tls::default()), "UnknownIssuer"),
-        (proxy.api(&elsewhere.trusting()), "BadSignature"),
-        (misnamed.api(&misnamed.trusting()), "not valid for name"),
+        (proxy.api(&elsewhere.tls_options()), "BadSignature"),
+        (misnamed.api(&misnamed.tls_options()), "not valid for name"),
     ] {
         let error = api.user("token".into()).session().await.unwrap_err();
         assert!(matches!(&error, Error::Unreachable(text) if text.contains(why)), "{error:?}");

@@ -10,59 +10,59 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 /// An action after a request has arrived.
-pub(super) enum Turn {
+pub(super) enum ScriptedAction {
     /// Sends these bytes, then waits for the next request.
-    Say(Vec<u8>),
+    Respond(Vec<u8>),
     /// Sends these bytes once this number of other connections have a request too.
-    SayTogether(Arc<Barrier>, Vec<u8>),
+    RespondTogether(Arc<Barrier>, Vec<u8>),
     /// Sends a beginning, and then these bytes again and again.
     Flood(Vec<u8>, Vec<u8>),
     /// Sends these bytes, then nothing more.
-    FallSilent(Vec<u8>),
+    StopResponding(Vec<u8>),
     /// Closes the connection.
-    HangUp,
+    Close,
 }
 
 /// Returns a response with a JSON body.
-pub(super) fn json(status: &str, body: &str) -> Vec<u8> {
-    page(status, "content-type: application/json", body)
+pub(super) fn json_response(status: &str, body: &str) -> Vec<u8> {
+    response_with_header(status, "content-type: application/json", body)
 }
 
 /// Returns a response with this header.
-pub(super) fn page(status: &str, header: &str, body: &str) -> Vec<u8> {
+pub(super) fn response_with_header(status: &str, header: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{header}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// A listener on a loopback port. Dropping it ends it.
-pub(super) struct Fake {
+pub(super) struct ScriptedServer {
     address: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
+    traffic: Arc<Mutex<RecordedTraffic>>,
     _task: JoinSet<()>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct RecordedTraffic {
     connections: usize,
     requests: Vec<String>,
     written: usize,
 }
 
-impl Fake {
+impl ScriptedServer {
     /// Starts a server that accepts these connections, each with its actions. A connection is
     /// closed after its last action; any further connection is closed at once.
-    pub(super) async fn start(connections: impl IntoIterator<Item = Vec<Turn>>) -> Self {
+    pub(super) async fn start(connections: impl IntoIterator<Item = Vec<ScriptedAction>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let traffic = Arc::new(Mutex::new(RecordedTraffic::default()));
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, connections.into_iter().collect(), Arc::clone(&seen)));
-        Self { address, seen, _task: task }
+        task.spawn(accept(listener, connections.into_iter().collect(), Arc::clone(&traffic)));
+        Self { address, traffic, _task: task }
     }
 
     /// Starts a server that sends one response to the first connection.
     pub(super) async fn answering(answer: Vec<u8>) -> Self {
-        Self::start([vec![Turn::Say(answer)]]).await
+        Self::start([vec![ScriptedAction::Respond(answer)]]).await
     }
 
     pub(super) fn url(&self) -> String {
@@ -75,54 +75,62 @@ impl Fake {
 
     /// Returns the number of connections.
     pub(super) fn connections(&self) -> usize {
-        self.seen.lock().unwrap().connections
+        self.traffic.lock().unwrap().connections
     }
 
     /// Returns the requests, complete.
     pub(super) fn requests(&self) -> Vec<String> {
-        self.seen.lock().unwrap().requests.clone()
+        self.traffic.lock().unwrap().requests.clone()
     }
 
     /// Returns the number of bytes that the client accepted in a flood.
     pub(super) fn written(&self) -> usize {
-        self.seen.lock().unwrap().written
+        self.traffic.lock().unwrap().written
     }
 }
 
-async fn accept(listener: TcpListener, mut scripts: VecDeque<Vec<Turn>>, seen: Arc<Mutex<Seen>>) {
+async fn accept(
+    listener: TcpListener,
+    mut scripts: VecDeque<Vec<ScriptedAction>>,
+    traffic: Arc<Mutex<RecordedTraffic>>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        seen.lock().unwrap().connections += 1;
+        traffic.lock().unwrap().connections += 1;
         let script = scripts.pop_front().unwrap_or_default();
-        connections.spawn(play(stream, script, Arc::clone(&seen)));
+        connections.spawn(run_script(stream, script, Arc::clone(&traffic)));
     }
 }
 
-async fn play(mut stream: TcpStream, script: Vec<Turn>, seen: Arc<Mutex<Seen>>) {
-    for turn in script {
+async fn run_script(
+    mut stream: TcpStream,
+    script: Vec<ScriptedAction>,
+    traffic: Arc<Mutex<RecordedTraffic>>,
+) {
+    for action in script {
         let Some(request) = read(&mut stream).await else { return };
-        seen.lock().unwrap().requests.push(request);
-        match turn {
-            Turn::Say(bytes) => stream.write_all(&bytes).await.unwrap(),
-            Turn::SayTogether(barrier, bytes) => {
+        traffic.lock().unwrap().requests.push(request);
+        match action {
+            ScriptedAction::Respond(bytes) => stream.write_all(&bytes).await.unwrap(),
+            ScriptedAction::RespondTogether(barrier, bytes) => {
                 barrier.wait().await;
                 stream.write_all(&bytes).await.unwrap();
             }
-            Turn::Flood(beginning, bytes) => {
+            ScriptedAction::Flood(beginning, bytes) => {
                 let mut next = beginning;
                 while stream.write_all(&next).await.is_ok() {
-                    seen.lock().unwrap().written += next.len();
+                    traffic.lock().unwrap().written += next.len();
                     next.clone_from(&bytes);
                 }
                 return;
             }
-            Turn::FallSilent(bytes) => {
+            ScriptedAction::StopResponding(bytes) => {
                 stream.write_all(&bytes).await.unwrap();
                 // The client closes the connection at its limit.
                 let _ = stream.read_u8().await;
                 return;
             }
-            Turn::HangUp => return,
+            ScriptedAction::Close => return,
         }
     }
 }

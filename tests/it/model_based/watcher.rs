@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::belief::{Belief, Hearing};
+use super::observed::{ConnectionUpdates, ObservedState};
 
-/// The form of a watcher's connection.
+/// The kind of a watcher's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The form of 2013, on one connection for the whole run.
+pub(super) enum WatcherKind {
+    /// The kind of 2013, on one connection for the whole run.
     Plain,
     /// `presence.v1`, on one connection for the whole run.
     Steady,
@@ -22,50 +22,54 @@ pub(super) enum Form {
 }
 
 pub(super) struct Watcher {
-    pub(super) form: Form,
+    pub(super) kind: WatcherKind,
     address: SocketAddr,
     path: String,
     api_key: String,
-    belief: Mutex<Belief>,
+    observed: Mutex<ObservedState>,
     /// The number of frames received.
-    heard: watch::Sender<usize>,
+    frames: watch::Sender<usize>,
     /// The number of the last mark that was requested, and of the last that was answered.
     marks: (watch::Sender<u64>, watch::Sender<u64>),
     pub(super) resumed: Mutex<usize>,
 }
 
 impl Watcher {
-    pub(super) fn new(form: Form, address: SocketAddr, application: &Application) -> Arc<Self> {
+    pub(super) fn new(
+        kind: WatcherKind,
+        address: SocketAddr,
+        application: &Application,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            form,
+            kind,
             address,
             path: format!("/myapps/{}", application.appid),
             api_key: application.api_key.clone(),
-            belief: Mutex::default(),
-            heard: watch::Sender::new(0),
+            observed: Mutex::default(),
+            frames: watch::Sender::new(0),
             marks: (watch::Sender::new(0), watch::Sender::new(0)),
             resumed: Mutex::new(0),
         })
     }
 
     /// Reads the received state.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Belief) -> T) -> T {
-        look(&self.belief.lock().unwrap())
+    pub(super) fn with_observed<T>(&self, with_observed: impl FnOnce(&ObservedState) -> T) -> T {
+        with_observed(&self.observed.lock().unwrap())
     }
 
     /// Waits until the received state matches. Returns false if it does not in time.
-    pub(super) async fn comes_to(&self, wanted: impl Fn(&Belief) -> bool) -> bool {
-        let mut heard = self.heard.subscribe();
-        timeout(TIMEOUT, heard.wait_for(|_| self.look(&wanted))).await.is_ok()
+    pub(super) async fn wait_until(&self, wanted: impl Fn(&ObservedState) -> bool) -> bool {
+        let mut frames = self.frames.subscribe();
+        timeout(TIMEOUT, frames.wait_for(|_| self.with_observed(&wanted))).await.is_ok()
     }
 
     /// Waits until all updates in flight have arrived.
-    pub(super) async fn has_heard_all(&self) {
+    pub(super) async fn wait_for_all_updates(&self) {
         let mark = *self.marks.0.borrow() + 1;
         self.marks.0.send_replace(mark);
         let mut answered = self.marks.1.subscribe();
-        let heard = timeout(TIMEOUT, answered.wait_for(|answered| *answered >= mark)).await;
-        drop(heard.unwrap_or_else(|_| panic!("{:?}: the mark does not come back", self.form)));
+        let reply = timeout(TIMEOUT, answered.wait_for(|answered| *answered >= mark)).await;
+        drop(reply.unwrap_or_else(|_| panic!("{:?}: the mark was not answered", self.kind)));
     }
 
     /// Reconnects and receives, without an end.
@@ -73,7 +77,7 @@ impl Watcher {
         let mut cursor = None;
         loop {
             let ended = self.watch_once(&mut cursor).await;
-            assert!(self.form == Form::Resuming, "{:?} has ended: {ended:?}", self.form);
+            assert!(self.kind == WatcherKind::Resuming, "{:?} has ended: {ended:?}", self.kind);
             // Only a fault may end the connection: the server has no reason to.
             assert_eq!(ended, SocketEnd::Lost, "the server has closed a socket");
             *self.resumed.lock().unwrap() += 1;
@@ -86,18 +90,18 @@ impl Watcher {
             Ok(socket) => socket,
             Err(ended) => return ended,
         };
-        let mut hearing = Hearing::default();
-        let mut asked = self.marks.0.subscribe();
-        asked.mark_changed();
+        let mut connection = ConnectionUpdates::default();
+        let mut requested = self.marks.0.subscribe();
+        requested.mark_changed();
         loop {
             tokio::select! {
                 frame = socket.receive() => match frame {
-                    Ok(frame) => self.take(&frame, &mut hearing, cursor),
+                    Ok(frame) => self.handle_frame(&frame, &mut connection, cursor),
                     Err(ended) => return ended,
                 },
-                changed = asked.changed() => {
+                changed = requested.changed() => {
                     changed.unwrap();
-                    let mark = *asked.borrow_and_update();
+                    let mark = *requested.borrow_and_update();
                     let query = json!({"action": "query", "uids": [], "id": mark});
                     if let Err(ended) = socket.say(&query).await {
                         return ended;
@@ -109,7 +113,7 @@ impl Watcher {
 
     async fn open(&self, cursor: Option<&str>) -> Result<FallibleSocket, SocketEnd> {
         let mut socket =
-            FallibleSocket::open(self.address, &self.path, self.form != Form::Plain).await?;
+            FallibleSocket::open(self.address, &self.path, self.kind != WatcherKind::Plain).await?;
         let auth = json!({"action": "auth", "token": self.api_key, "cursor": cursor});
         socket.say(&auth).await?;
         let answer = socket.receive().await?;
@@ -117,27 +121,36 @@ impl Watcher {
         Ok(socket)
     }
 
-    fn take(&self, frame: &Value, hearing: &mut Hearing, cursor: &mut Option<String>) {
+    fn handle_frame(
+        &self,
+        frame: &Value,
+        connection: &mut ConnectionUpdates,
+        cursor: &mut Option<String>,
+    ) {
         if frame["action"] == "query" {
             let mark = frame["id"].as_u64().unwrap();
             // By the first mark, a socket that does not resume has received all users.
-            if mark > 0 && self.form != Form::Resuming {
-                hearing.rest_is_offline();
+            if mark > 0 && self.kind != WatcherKind::Resuming {
+                connection.mark_rest_offline();
             }
             self.marks.1.send_replace(mark);
             return;
         }
-        assert_eq!(frame["gap"], Value::Null, "nothing may be lost inside the hour: {frame}");
+        assert_eq!(
+            frame["gap"],
+            Value::Null,
+            "no update may be lost within the retention time: {frame}"
+        );
         assert!(frame["snapshot"].is_null() || cursor.is_none(), "not resumed: {frame}");
-        let mut belief = self.belief.lock().unwrap();
+        let mut observed = self.observed.lock().unwrap();
         match frame["presence"].as_array() {
-            Some(updates) => updates.iter().for_each(|update| belief.take(hearing, update)),
-            None => belief.take(hearing, frame),
+            Some(updates) => updates.iter().for_each(|update| observed.record(connection, update)),
+            None => observed.record(connection, frame),
         }
-        drop(belief);
-        if let Some(place) = frame["cursor"].as_str() {
-            *cursor = Some(place.to_owned());
+        drop(observed);
+        if let Some(position) = frame["cursor"].as_str() {
+            *cursor = Some(position.to_owned());
         }
-        self.heard.send_modify(|heard| *heard += 1);
+        self.frames.send_modify(|count| *count += 1);
     }
 }

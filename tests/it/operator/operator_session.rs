@@ -6,30 +6,30 @@ use tempfile::tempdir;
 /// Runs the sub-command that makes a token. Returns the token and the digest for the settings.
 pub(crate) async fn make_token() -> (String, String) {
     let directory = tempdir().unwrap();
-    let said = run(directory.path(), &["admin-token"], &[]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let token = said.out.lines().map(str::trim).find(|line| line.starts_with("pro_")).unwrap();
-    let digest = said.out.split('"').nth(1).unwrap();
+    let output = run(directory.path(), &["admin-token"], &[]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let token = output.out.lines().map(str::trim).find(|line| line.starts_with("pro_")).unwrap();
+    let digest = output.out.split('"').nth(1).unwrap();
     (token.to_owned(), digest.to_owned())
 }
 
 /// A signed-in operator.
-pub(crate) struct Desk {
+pub(crate) struct OperatorSession {
     origin: String,
     pub(crate) cookie: String,
     token: String,
 }
 
-impl Desk {
+impl OperatorSession {
     /// Starts a server with an operator, and signs the operator in.
-    pub(crate) async fn open() -> (Server, Self) {
-        let (token, server) = Self::closed(ServerOptions::default()).await;
-        let desk = Self::sign_in(&server, &token).await;
-        (server, desk)
+    pub(crate) async fn start() -> (Server, Self) {
+        let (token, server) = Self::start_server(ServerOptions::default()).await;
+        let operator = Self::sign_in(&server, &token).await;
+        (server, operator)
     }
 
     /// Starts a server with an operator. Returns the operator's token too.
-    pub(crate) async fn closed(options: ServerOptions) -> (String, Server) {
+    pub(crate) async fn start_server(options: ServerOptions) -> (String, Server) {
         let (token, digest) = make_token().await;
         (token, Server::start(options.with("admin-token-digest", digest)).await)
     }
@@ -39,7 +39,7 @@ impl Desk {
         let answer = try_sign_in(server, token).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
         let wanted = ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"];
-        let cookie = cookie_given(&answer, "presence-operator", &wanted);
+        let cookie = set_cookie(&answer, "presence-operator", &wanted);
         Self { origin: server.url(), cookie, token: token.to_owned() }
     }
 
@@ -65,7 +65,7 @@ impl Desk {
     }
 
     /// Blocks or unblocks an Application.
-    pub(crate) async fn switch(&self, server: &Server, appid: &str, switch: &str) {
+    pub(crate) async fn post_switch(&self, server: &Server, appid: &str, switch: &str) {
         let csrf_token = self.csrf_token(server).await;
         let path = format!("/admin/applications/{appid}/{switch}");
         let answer = self.post(server, &path, &csrf_token).await;
@@ -76,7 +76,7 @@ impl Desk {
 
 /// Returns the cookie of this name as the browser sends it back. Asserts that a response sets it
 /// with these attributes.
-pub(crate) fn cookie_given(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
+pub(crate) fn set_cookie(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter();
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
     let named = |cookie: &&&str| cookie.starts_with(&format!("{name}="));

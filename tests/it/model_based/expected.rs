@@ -8,12 +8,12 @@ pub(super) const APPS: usize = 2;
 
 /// A status with its text; offline has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
+pub(super) struct VisibleStatus {
     pub(super) status: String,
     pub(super) text: Option<String>,
 }
 
-impl View {
+impl VisibleStatus {
     pub(super) fn new(status: &str, text: Option<&str>) -> Self {
         let text = text.filter(|text| status != "offline" && !text.is_empty());
         Self { status: status.to_owned(), text: text.map(str::to_owned) }
@@ -33,12 +33,12 @@ impl View {
 }
 
 /// A report with its position in the order of the user's reports.
-type Report = (View, usize);
+type StatusReport = (VisibleStatus, usize);
 
 #[derive(Debug, Default)]
-struct Device {
-    to_all: Option<Report>,
-    to_one: HashMap<usize, Report>,
+struct ExpectedDevice {
+    to_all: Option<StatusReport>,
+    to_one: HashMap<usize, StatusReport>,
     visible_to: Option<(Vec<usize>, usize)>,
 }
 
@@ -50,17 +50,22 @@ pub(super) struct Grant {
 
 /// The model of one user.
 #[derive(Debug, Default)]
-pub(super) struct Truth {
-    devices: HashMap<String, Device>,
+pub(super) struct ExpectedUser {
+    devices: HashMap<String, ExpectedDevice>,
     grants: [Option<Grant>; APPS],
-    spoken: usize,
+    reports: usize,
 }
 
-impl Truth {
+impl ExpectedUser {
     /// Records a status of a device, for all Applications that may see it or only for some.
-    pub(super) fn reported(&mut self, device: &str, view: View, only: Option<&[usize]>) {
-        self.spoken += 1;
-        let (order, granted) = (self.spoken, self.granted());
+    pub(super) fn record_report(
+        &mut self,
+        device: &str,
+        view: VisibleStatus,
+        only: Option<&[usize]>,
+    ) {
+        self.reports += 1;
+        let (order, granted) = (self.reports, self.granted());
         let device = self.devices.entry(device.to_owned()).or_default();
         let Some(only) = only else {
             device.to_all = Some((view, order));
@@ -72,9 +77,9 @@ impl Truth {
     }
 
     /// Records that only these Applications see a device from now on.
-    pub(super) fn narrowed(&mut self, device: &str, apps: &[usize]) {
-        self.spoken += 1;
-        let (order, granted) = (self.spoken, self.granted());
+    pub(super) fn record_visibility(&mut self, device: &str, apps: &[usize]) {
+        self.reports += 1;
+        let (order, granted) = (self.reports, self.granted());
         let apps = apps.iter().copied().filter(|app| granted.contains(app)).collect();
         self.devices.entry(device.to_owned()).or_default().visible_to = Some((apps, order));
     }
@@ -86,12 +91,12 @@ impl Truth {
     }
 
     /// Records that a device has closed its connection: nothing of it is left.
-    pub(super) fn closed(&mut self, device: &str) {
+    pub(super) fn record_close(&mut self, device: &str) {
         self.devices.remove(device);
     }
 
     /// Records that the grace period of a lost device is over: only its visibility is left.
-    pub(super) fn lost(&mut self, device: &str) {
+    pub(super) fn record_loss(&mut self, device: &str) {
         if let Some(device) = self.devices.get_mut(device) {
             device.to_all = None;
             device.to_one.clear();
@@ -102,18 +107,18 @@ impl Truth {
         self.grants[app].as_ref()
     }
 
-    pub(super) fn granted_to(&mut self, app: usize, uid: String) {
+    pub(super) fn record_grant(&mut self, app: usize, uid: String) {
         let again = self.grants[app].as_ref().is_some_and(|grant| grant.uid == uid);
         assert!(self.grants[app].is_none() || again, "a repeated grant answered another uid");
         self.grants[app].get_or_insert(Grant { uid, paused: false });
     }
 
-    pub(super) fn paused(&mut self, app: usize, paused: bool) {
+    pub(super) fn record_pause(&mut self, app: usize, paused: bool) {
         self.grants[app].as_mut().unwrap().paused = paused;
     }
 
     /// Records that a grant was revoked: the devices' reports for it are void.
-    pub(super) fn revoked(&mut self, app: usize) {
+    pub(super) fn record_revocation(&mut self, app: usize) {
         self.grants[app] = None;
         for device in self.devices.values_mut() {
             device.to_one.remove(&app);
@@ -124,13 +129,13 @@ impl Truth {
     }
 
     /// Returns the status that an Application must see.
-    pub(super) fn shown_to(&self, app: usize) -> View {
+    pub(super) fn visible_status(&self, app: usize) -> VisibleStatus {
         if self.grants[app].as_ref().is_none_or(|grant| grant.paused) {
-            return View::offline();
+            return VisibleStatus::offline();
         }
-        let reports = self.devices.values().filter_map(|device| device.shown_to(app));
+        let reports = self.devices.values().filter_map(|device| device.visible_status(app));
         let best = reports.max_by_key(|(view, order)| (view.rank(), *order));
-        best.map_or_else(View::offline, |(view, _)| view.clone())
+        best.map_or_else(VisibleStatus::offline, |(view, _)| view.clone())
     }
 
     fn granted(&self) -> Vec<usize> {
@@ -138,12 +143,12 @@ impl Truth {
     }
 }
 
-impl Device {
-    fn shown_to(&self, app: usize) -> Option<&Report> {
+impl ExpectedDevice {
+    fn visible_status(&self, app: usize) -> Option<&StatusReport> {
         let to_one = self.to_one.get(&app);
         match &self.visible_to {
             Some((apps, order)) if !apps.contains(&app) => {
-                to_one.filter(|(_, spoken)| spoken > order)
+                to_one.filter(|(_, reports)| reports > order)
             }
             Some(_) | None => self.to_all.iter().chain(to_one).max_by_key(|(_, order)| *order),
         }
