@@ -50,7 +50,7 @@ async fn after_a_hundred_thousand_events_two_applications_see_what_the_model_exp
     let grace_returns = grace_returns(&run);
     let seconds = begun.elapsed().as_secs();
     print_line(&format!(
-        "{frames} frames, {faults} faults, {departures} departures, {grace_returns} grace_returns, {seconds} s"
+        "{frames} frames, {faults} faults, {departures} departures, {grace_returns} returns within the grace period, {seconds} s"
     ));
     for watcher in &run.watchers {
         let (updates, resumed) =
@@ -68,8 +68,8 @@ struct ModelRun {
     shared: Arc<SharedState>,
     watchers: [Arc<Watcher>; 3],
     /// The proxy of the watcher that resumes.
-    wire: FaultProxy,
-    actors: Vec<SimulatedUser>,
+    proxy: FaultProxy,
+    users: Vec<SimulatedUser>,
     rng: SeededRng,
     watch_tasks: JoinSet<()>,
 }
@@ -80,15 +80,15 @@ impl ModelRun {
         let owner = server.sign_in("developer").await;
         let paged = server.application_named(&owner, "Paged").await;
         let plain = server.application_named(&owner, "Plain").await;
-        let (address, wire) = (server.address(), FaultProxy::to(&server).await);
+        let (address, proxy) = (server.address(), FaultProxy::to(&server).await);
         let watchers = [
             Watcher::new(WatcherKind::Steady, address, &paged),
             Watcher::new(WatcherKind::Plain, address, &plain),
-            Watcher::new(WatcherKind::Resuming, wire.address(), &paged),
+            Watcher::new(WatcherKind::Resuming, proxy.address(), &paged),
         ];
         let steady = [Arc::clone(&watchers[0]), Arc::clone(&watchers[1])];
         let shared = Arc::new(SharedState::new([paged, plain], steady));
-        let mut actors = Vec::new();
+        let mut users = Vec::new();
         for number in 0..USERS {
             let user = server.sign_in(&format!("user{number}")).await;
             let mut simulated_user =
@@ -96,7 +96,7 @@ impl ModelRun {
             for app in 0..APPS {
                 simulated_user.grant(app).await;
             }
-            actors.push(simulated_user);
+            users.push(simulated_user);
         }
         let mut watch_tasks = JoinSet::new();
         watchers.iter().for_each(|watcher| drop(watch_tasks.spawn(Arc::clone(watcher).watch())));
@@ -105,14 +105,14 @@ impl ModelRun {
         for watcher in &watchers {
             watcher.wait_for_all_updates().await;
         }
-        Self { _server: server, shared, watchers, wire, actors, rng, watch_tasks }
+        Self { _server: server, shared, watchers, proxy, users, rng, watch_tasks }
     }
 
     /// Lets all users act, and breaks the connection of one watcher again and again, until the
     /// phase is over.
     async fn inject_faults(&mut self) {
         let mut tasks = JoinSet::new();
-        for mut simulated_user in self.actors.drain(..) {
+        for mut simulated_user in self.users.drain(..) {
             tasks.spawn(async move {
                 simulated_user.act().await;
                 simulated_user
@@ -121,12 +121,12 @@ impl ModelRun {
         while self.shared.is_running() {
             sleep(Duration::from_millis(u64::try_from(self.rng.between(5, 60)).unwrap())).await;
             match self.rng.below(3) {
-                0 => self.wire.reset(),
-                1 => self.wire.hang_up(),
+                0 => self.proxy.reset(),
+                1 => self.proxy.hang_up(),
                 _ => {
-                    self.wire.stall();
+                    self.proxy.stall();
                     sleep(Duration::from_millis(20)).await;
-                    self.wire.carry();
+                    self.proxy.carry();
                 }
             }
             self.shared.record_fault();
@@ -136,11 +136,11 @@ impl ModelRun {
         }
         while let Some(simulated_user) = tasks.join_next().await {
             match simulated_user {
-                Ok(simulated_user) => self.actors.push(simulated_user),
+                Ok(simulated_user) => self.users.push(simulated_user),
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
-        self.actors.sort_by(|a, b| a.user.name.cmp(&b.user.name));
+        self.users.sort_by(|a, b| a.user.name.cmp(&b.user.name));
     }
 
     /// Asserts that each Application sees what the model expects, and receives nothing more.
@@ -167,7 +167,7 @@ impl ModelRun {
             let grant = simulated_user.expected.grant(app)?;
             Some((grant.uid.clone(), simulated_user.expected.visible_status(app)))
         };
-        self.actors.iter().filter_map(status).collect()
+        self.users.iter().filter_map(status).collect()
     }
 
     fn visible(&self, app: usize) -> HashMap<String, VisibleStatus> {

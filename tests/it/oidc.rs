@@ -2,9 +2,9 @@
 //! libraries and providers.
 
 mod browsers;
-mod crowd;
 mod issuer;
 mod keys;
+mod load;
 mod pages;
 mod sessions;
 mod settings;

@@ -14,16 +14,16 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark that cannot go on says so and ends"
+    reason = "a benchmark panics if it cannot continue"
 )]
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
 mod rows;
 mod sdk;
 
-mod crowd;
-mod floor;
-mod listeners;
+mod baseline;
+mod clients;
+mod subscribers;
 mod wire;
 
 mod report;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["floor"] => return floor::serve(),
+        ["baseline"] => return baseline::serve(),
         ["commit-each", directory, senders, millis] => {
             return rows::commit_each(directory, senders, millis);
         }
@@ -56,37 +56,37 @@ fn main() -> ExitCode {
         runtime.block_on(sdk::hold(kind, server, token, sockets));
         return ExitCode::SUCCESS;
     }
-    let Some(wish) = Wish::of(&arguments) else {
+    let Some(options) = BenchOptions::of(&arguments) else {
         eprintln!("usage: {USAGE}\nrows, or `all` for all but the last two:\n{}", Row::list());
         return ExitCode::from(2);
     };
-    runtime.block_on(wish.fulfil())
+    runtime.block_on(options.run())
 }
 
 /// The rows to measure, and the place of the results.
-struct Wish {
+struct BenchOptions {
     rows: Vec<Row>,
     json: Option<String>,
     scale: Scale,
 }
 
-impl Wish {
+impl BenchOptions {
     fn of(arguments: &[&str]) -> Option<Self> {
-        let mut wish = Self { rows: Vec::new(), json: None, scale: Scale::full() };
+        let mut options = Self { rows: Vec::new(), json: None, scale: Scale::full() };
         let mut arguments = arguments.iter().copied();
         while let Some(argument) = arguments.next() {
             match argument {
-                "--json" => wish.json = Some(arguments.next()?.to_owned()),
-                "--smoke" => wish.scale = Scale::smoke(),
-                "all" => wish.rows.extend(Row::OF_THE_SERVER),
-                name => wish.rows.push(Row::named(name)?),
+                "--json" => options.json = Some(arguments.next()?.to_owned()),
+                "--smoke" => options.scale = Scale::smoke(),
+                "all" => options.rows.extend(Row::OF_THE_SERVER),
+                name => options.rows.push(Row::named(name)?),
             }
         }
-        (!wish.rows.is_empty()).then_some(wish)
+        (!options.rows.is_empty()).then_some(options)
     }
 
     /// Measures and reports. The exit code says whether a gate was missed.
-    async fn fulfil(self) -> ExitCode {
+    async fn run(self) -> ExitCode {
         let mut report = Report::default();
         for row in self.rows {
             eprintln!("measuring {}", row.name());

@@ -22,7 +22,7 @@ pub(crate) struct Scale {
     pub(crate) receivers: usize,
     /// The maximum number of open files of the server in `file-limit`.
     pub(crate) files: u64,
-    /// Whether a missed gate makes the run fail.
+    /// A flag: a missed gate makes the run fail.
     pub(crate) judges: bool,
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use presence_tests::{Server, ServerOptions};
 
-use crate::floor::Floor;
+use crate::baseline::Baseline;
 use crate::system::{Half, Process, run_on};
 
 /// The address of one side, and its kind.
@@ -15,7 +15,7 @@ pub(crate) struct Side {
     pub(crate) process: Process,
     /// The path to which devices connect.
     pub(crate) devices: &'static str,
-    pub(crate) is_floor: bool,
+    pub(crate) is_baseline: bool,
 }
 
 impl Side {
@@ -25,7 +25,7 @@ impl Side {
             address: server.address(),
             process: Process::of(server.pid()),
             devices: "/presence",
-            is_floor: false,
+            is_baseline: false,
         }
     }
 }
@@ -33,14 +33,14 @@ impl Side {
 /// Both sides, running.
 pub(crate) struct Sides {
     pub(crate) server: Server,
-    floor: Floor,
+    baseline: Baseline,
 }
 
 impl Sides {
     /// Starts both on the server's half of the machine.
     pub(crate) async fn start() -> Self {
         let server = start_server(unlimited()).await;
-        Self { server, floor: Floor::start().await }
+        Self { server, baseline: Baseline::start().await }
     }
 
     pub(crate) fn ours(&self) -> Side {
@@ -48,18 +48,18 @@ impl Sides {
     }
 
     /// Returns the baseline's side. `devices` is the path to which its devices connect.
-    pub(crate) fn floor(&self, devices: &'static str) -> Side {
+    pub(crate) fn baseline(&self, devices: &'static str) -> Side {
         Side {
-            address: self.floor.address,
-            process: Process::of(self.floor.pid),
+            address: self.baseline.address,
+            process: Process::of(self.baseline.pid),
             devices,
-            is_floor: true,
+            is_baseline: true,
         }
     }
 
     /// Starts the baseline in a new process.
-    pub(crate) async fn restart_floor(&mut self) {
-        self.floor = Floor::start().await;
+    pub(crate) async fn restart_baseline(&mut self) {
+        self.baseline = Baseline::start().await;
     }
 
     /// Stops the server gracefully, and starts it again with the same database.

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// The maximum number of sockets from one source address, of the 28,000 ports that it has by
 /// default.
-const A_SOURCE: usize = 5_000;
+const SOCKETS_PER_SOURCE: usize = 5_000;
 
 /// An open socket.
 pub(crate) struct Wire {
@@ -100,7 +100,7 @@ impl Wire {
 
 /// Returns a loopback address. There are several, so that none runs out of ports.
 fn source(number: usize) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / A_SOURCE).unwrap())
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / SOCKETS_PER_SOURCE).unwrap())
 }
 
 /// Encodes a client's text frame.
@@ -127,7 +127,10 @@ fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
         127 => (10, usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).unwrap()),
         length => (2, usize::from(*length)),
     };
-    assert!(first & 0xf0 == 0x80 && second & 0x80 == 0, "only whole, unmasked frames are expected");
+    assert!(
+        first & 0xf0 == 0x80 && second & 0x80 == 0,
+        "only whole, unmasked frames are supported"
+    );
     let end = head + length;
     (bytes.len() >= end).then_some((first & 0x0f, head..end, end))
 }

@@ -26,8 +26,8 @@ pub(super) struct ObservedState {
 #[derive(Debug, Default)]
 pub(super) struct ConnectionUpdates {
     presences: HashMap<String, ObservedPresence>,
-    /// Whether users without an update are known to be offline. It is false on a connection that
-    /// resumed another.
+    /// A flag: users without an update are known to be offline. It is not set on a connection
+    /// that resumed another.
     rest_is_offline: bool,
 }
 

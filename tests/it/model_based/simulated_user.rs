@@ -21,7 +21,7 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 struct SimulatedDevice {
     name: String,
-    wire: FaultProxy,
+    proxy: FaultProxy,
     socket: Option<FallibleSocket>,
 }
 
@@ -43,8 +43,8 @@ impl SimulatedUser {
     ) -> Self {
         let mut devices = Vec::new();
         for number in 0..rng.between(1, 3) {
-            let wire = FaultProxy::to(server).await;
-            devices.push(SimulatedDevice { name: format!("device{number}"), wire, socket: None });
+            let proxy = FaultProxy::to(server).await;
+            devices.push(SimulatedDevice { name: format!("device{number}"), proxy, socket: None });
         }
         Self { user, expected: ExpectedUser::default(), devices, rng, shared, reports: 0 }
     }
@@ -52,17 +52,17 @@ impl SimulatedUser {
     /// Acts until the phase is over.
     pub(super) async fn act(&mut self) {
         while self.shared.is_running() {
-            let place = self.rng.below(self.devices.len());
+            let index = self.rng.below(self.devices.len());
             match self.rng.below(100) {
-                0..20 => self.connect(place).await,
-                20..70 => self.report(place).await,
-                70..74 => self.break_connection(place).await,
-                74..79 => self.break_in_flight(place).await,
-                79..84 => self.stall(place).await,
-                84..88 => self.close(place).await,
-                88..91 => self.replace(place).await,
+                0..20 => self.connect(index).await,
+                20..70 => self.report(index).await,
+                70..74 => self.break_connection(index).await,
+                74..79 => self.break_in_flight(index).await,
+                79..84 => self.stall(index).await,
+                84..88 => self.close(index).await,
+                88..91 => self.replace(index).await,
                 91..95 => self.change_grant().await,
-                95..97 => self.reconnect_within_grace(place).await,
+                95..97 => self.reconnect_within_grace(index).await,
                 _ => self.leave_and_return().await,
             }
         }
@@ -71,16 +71,16 @@ impl SimulatedUser {
     /// Connects a device that is not connected. It first repeats its visibility, if it ever set
     /// one, and then reports to all Applications. So its state no longer depends on its grace
     /// period or on earlier frames.
-    async fn connect(&mut self, place: usize) {
+    async fn connect(&mut self, index: usize) {
         let status = self.some_status();
-        self.connect_with(place, status).await;
+        self.connect_with(index, status).await;
     }
 
-    async fn connect_with(&mut self, place: usize, (status, view): (Value, VisibleStatus)) {
-        if self.devices[place].socket.is_some() {
+    async fn connect_with(&mut self, index: usize, (status, view): (Value, VisibleStatus)) {
+        if self.devices[index].socket.is_some() {
             return;
         }
-        let name = self.devices[place].name.clone();
+        let name = self.devices[index].name.clone();
         let mut frames = Vec::new();
         if let Some(apps) = self.expected.visibility(&name) {
             self.expected.record_visibility(&name, &apps);
@@ -90,20 +90,20 @@ impl SimulatedUser {
         frames.push(status);
         frames[0]["token"] = self.user.token.clone().into();
         frames[0]["device"] = name.into();
-        let address = self.devices[place].wire.address();
+        let address = self.devices[index].proxy.address();
         let mut socket = FallibleSocket::open(address, "/presence", false).await.unwrap();
         socket.send_all(&frames).await.unwrap();
         self.expect_all_ok(&mut socket, frames.len()).await;
-        self.devices[place].socket = Some(socket);
+        self.devices[index].socket = Some(socket);
     }
 
     /// Sends some frames, and waits until all were accepted.
-    async fn report(&mut self, place: usize) {
-        let Some(mut socket) = self.devices[place].socket.take() else { return };
-        let frames = self.some_frames(place, true);
+    async fn report(&mut self, index: usize) {
+        let Some(mut socket) = self.devices[index].socket.take() else { return };
+        let frames = self.some_frames(index, true);
         socket.send_all(&frames).await.unwrap();
         self.expect_all_ok(&mut socket, frames.len()).await;
-        self.devices[place].socket = Some(socket);
+        self.devices[index].socket = Some(socket);
     }
 
     async fn expect_all_ok(&self, socket: &mut FallibleSocket, count: usize) {
@@ -115,14 +115,14 @@ impl SimulatedUser {
     }
 
     /// Breaks a device's connection.
-    pub(super) async fn break_connection(&mut self, place: usize) {
+    pub(super) async fn break_connection(&mut self, index: usize) {
         let reset = self.rng.chance(50);
-        let device = &mut self.devices[place];
+        let device = &mut self.devices[index];
         let Some(mut socket) = device.socket.take() else { return };
         if reset {
-            device.wire.reset();
+            device.proxy.reset();
         } else {
-            device.wire.hang_up();
+            device.proxy.hang_up();
         }
         while socket.receive_soon().await.is_ok() {}
         self.expected.record_loss(&device.name);
@@ -131,49 +131,49 @@ impl SimulatedUser {
 
     /// Breaks a device's connection while frames are in flight. Whether they were accepted does not
     /// matter once the device is back or its grace period is over.
-    async fn break_in_flight(&mut self, place: usize) {
-        if self.devices[place].socket.is_none() {
+    async fn break_in_flight(&mut self, index: usize) {
+        if self.devices[index].socket.is_none() {
             return;
         }
-        let frames = self.doubtful_frames(place);
+        let frames = self.doubtful_frames(index);
         let stalled = self.rng.chance(30);
-        let device = &mut self.devices[place];
+        let device = &mut self.devices[index];
         if stalled {
-            device.wire.stall();
+            device.proxy.stall();
         }
         let sent = device.socket.as_mut().unwrap().send_all(&frames).await;
         sent.unwrap();
         self.shared.record_frames(frames.len());
-        self.break_connection(place).await;
+        self.break_connection(index).await;
         if self.rng.chance(50) {
-            self.connect(place).await;
+            self.connect(index).await;
         }
     }
 
     /// Stops all traffic for a moment.
-    async fn stall(&mut self, place: usize) {
-        let Some(mut socket) = self.devices[place].socket.take() else { return };
-        self.devices[place].wire.stall();
-        let frames = self.some_frames(place, true);
+    async fn stall(&mut self, index: usize) {
+        let Some(mut socket) = self.devices[index].socket.take() else { return };
+        self.devices[index].proxy.stall();
+        let frames = self.some_frames(index, true);
         socket.send_all(&frames).await.unwrap();
-        self.devices[place].wire.carry();
+        self.devices[index].proxy.carry();
         self.expect_all_ok(&mut socket, frames.len()).await;
-        self.devices[place].socket = Some(socket);
+        self.devices[index].socket = Some(socket);
         self.shared.record_fault();
     }
 
     /// Closes a device's connection.
-    pub(super) async fn close(&mut self, place: usize) {
-        let Some(socket) = self.devices[place].socket.take() else { return };
+    pub(super) async fn close(&mut self, index: usize) {
+        let Some(socket) = self.devices[index].socket.take() else { return };
         socket.close().await;
-        self.expected.record_close(&self.devices[place].name);
+        self.expected.record_close(&self.devices[index].name);
         self.shared.record_fault();
     }
 
     /// Opens a second connection of the same device, which replaces the first.
-    async fn replace(&mut self, place: usize) {
-        let Some(mut older) = self.devices[place].socket.take() else { return };
-        self.connect(place).await;
+    async fn replace(&mut self, index: usize) {
+        let Some(mut older) = self.devices[index].socket.take() else { return };
+        self.connect(index).await;
         let replaced = SocketEnd::Closed(Some(CloseCode::Replaced.number()));
         assert_eq!(older.receive_soon().await, Err(replaced), "{}", self.user.name);
         self.shared.record_fault();
@@ -245,11 +245,11 @@ impl SimulatedUser {
 
     /// Loses a device that comes back within its grace period: the Application does not receive
     /// that the user went offline.
-    async fn reconnect_within_grace(&mut self, place: usize) {
-        let (app, name) = (self.rng.below(APPS), self.devices[place].name.clone());
+    async fn reconnect_within_grace(&mut self, index: usize) {
+        let (app, name) = (self.rng.below(APPS), self.devices[index].name.clone());
         let hidden = self.expected.visible_status(app).is_offline()
             || self.expected.visibility(&name).is_some();
-        if hidden || self.devices[place].socket.is_none() {
+        if hidden || self.devices[index].socket.is_none() {
             return;
         }
         self.wait_until_visible(app).await;
@@ -257,9 +257,9 @@ impl SimulatedUser {
         let watcher = Arc::clone(&self.shared.steady[app]);
         let (before, lost_at) =
             (watcher.with_observed(|observed| observed.times_offline(&uid)), Instant::now());
-        self.break_connection(place).await;
+        self.break_connection(index).await;
         let back = (json!({"status": "online"}), VisibleStatus::new("online", None));
-        self.connect_with(place, back).await;
+        self.connect_with(index, back).await;
         let in_time = lost_at.elapsed() < GRACE.mul_f32(0.8);
         self.wait_until_visible(app).await;
         let times_offline = watcher.with_observed(|observed| observed.times_offline(&uid)) - before;
@@ -285,16 +285,16 @@ impl SimulatedUser {
 
     async fn disconnect_all(&mut self) {
         let cut = self.rng.chance(40);
-        for place in 0..self.devices.len() {
-            if cut { self.break_connection(place).await } else { self.close(place).await }
+        for index in 0..self.devices.len() {
+            if cut { self.break_connection(index).await } else { self.close(index).await }
         }
     }
 
     /// Returns random frames of a device, and records them in the model.
-    fn some_frames(&mut self, place: usize, may_limit: bool) -> Vec<Value> {
+    fn some_frames(&mut self, index: usize, may_limit: bool) -> Vec<Value> {
         let most = *self.rng.pick(&BURSTS);
         let count = self.rng.between(1, most);
-        let device = self.devices[place].name.clone();
+        let device = self.devices[index].name.clone();
         let mut frame = |_| {
             let kind = self.rng.below(100);
             if kind < 5 && may_limit {
@@ -315,8 +315,8 @@ impl SimulatedUser {
 
     /// Returns frames that may be accepted or not. The visibility of a device outlives its
     /// connection, so it is not among them.
-    fn doubtful_frames(&mut self, place: usize) -> Vec<Value> {
-        self.some_frames(place, false)
+    fn doubtful_frames(&mut self, index: usize) -> Vec<Value> {
+        self.some_frames(index, false)
     }
 
     fn some_status(&mut self) -> (Value, VisibleStatus) {

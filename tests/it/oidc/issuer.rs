@@ -14,12 +14,12 @@ const KEYS: &str = "/keys";
 const TOKEN: &str = "/token";
 
 /// A signing key with its `kid`.
-pub(super) struct Key {
+pub(super) struct OidcKey {
     kid: String,
     pair: EcdsaKeyPair,
 }
 
-impl Key {
+impl OidcKey {
     pub(super) fn new(kid: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         Self { kid: kid.to_owned(), pair }
@@ -43,21 +43,21 @@ impl Key {
 }
 
 /// A running issuer with its first key.
-pub(super) struct Issuer {
+pub(super) struct OidcIssuer {
     domain: DomainServer,
-    pub(super) key: Key,
+    pub(super) key: OidcKey,
 }
 
-impl Issuer {
+impl OidcIssuer {
     pub(super) async fn start() -> Self {
-        let issuer = Self { domain: DomainServer::start().await, key: Key::new("first") };
-        issuer.has_keys_at(&format!("{}{KEYS}", issuer.url()));
+        let issuer = Self { domain: DomainServer::start().await, key: OidcKey::new("first") };
+        issuer.publish_keys_url(&format!("{}{KEYS}", issuer.url()));
         issuer.publish(&[&issuer.key]);
         issuer
     }
 
     /// Publishes the address of its keys.
-    pub(super) fn has_keys_at(&self, url: &str) {
+    pub(super) fn publish_keys_url(&self, url: &str) {
         let document = json!({
             "issuer": self.url(), "jwks_uri": url, "token_endpoint": format!("{}{TOKEN}", self.url()),
             "authorization_endpoint": format!("{}/authorize", self.url()),
@@ -72,36 +72,36 @@ impl Issuer {
     }
 
     /// Publishes exactly these keys.
-    pub(super) fn publish(&self, keys: &[&Key]) {
+    pub(super) fn publish(&self, keys: &[&OidcKey]) {
         let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
         let document = json!({ "keys": keys }).to_string();
         self.domain.answer(KEYS, "200 OK", &[], document.as_bytes());
     }
 
     /// Returns this token for any code from now on.
-    pub(super) fn gives(&self, token: &str) {
+    pub(super) fn return_token(&self, token: &str) {
         let document = json!({"id_token": token}).to_string();
         self.domain.answer(TOKEN, "200 OK", &[], document.as_bytes());
     }
 
     /// Stops the web server. Another server gets its port, and closes every connection.
-    pub(super) async fn goes_down(&mut self) {
+    pub(super) async fn stop(&mut self) {
         self.domain = DomainServer::start().await;
     }
 
     /// Returns the number of requests for the keys.
-    pub(super) fn questions(&self) -> usize {
+    pub(super) fn key_requests(&self) -> usize {
         self.domain.asked().iter().filter(|path| *path == KEYS).count()
     }
 
     /// Returns the settings of this issuer, with changes.
-    pub(super) fn described(&self, changes: &Value) -> Value {
-        described(&self.url(), changes)
+    pub(super) fn issuer_settings(&self, changes: &Value) -> Value {
+        issuer_settings(&self.url(), changes)
     }
 
     /// Starts a server that trusts this issuer.
     pub(super) async fn server(&self, options: ServerOptions) -> Server {
-        Server::start(trusting(options, &[self.described(&json!({}))])).await
+        Server::start(with_issuers(options, &[self.issuer_settings(&json!({}))])).await
     }
 
     /// Returns a token for alice with changes to its claims; `null` removes a claim. No two tokens
@@ -111,7 +111,7 @@ impl Issuer {
     }
 
     /// Returns a token that is signed with this key and has this `kid` in its header.
-    pub(super) fn token_by(&self, key: &Key, kid: &str, changes: &Value) -> String {
+    pub(super) fn token_by(&self, key: &OidcKey, kid: &str, changes: &Value) -> String {
         let mut claims = json!({
             "iss": self.url(), "sub": "24", "aud": "presence", "iat": seconds(), "exp": seconds() + 300,
             "email": EMAIL, "email_verified": true, "jti": unique(),
@@ -123,17 +123,17 @@ impl Issuer {
 }
 
 /// Returns the settings of an issuer, with changes.
-pub(super) fn described(url: &str, changes: &Value) -> Value {
-    let mut described = json!({
+pub(super) fn issuer_settings(url: &str, changes: &Value) -> Value {
+    let mut settings = json!({
         "name": "idp", "issuer": url, "client_ids": ["presence"], "algorithms": ["ES256"],
         "email_domains": ["mail.example"],
     });
-    described.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    described
+    settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    settings
 }
 
 /// Adds these trusted issuers to the options.
-pub(super) fn trusting(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
+pub(super) fn with_issuers(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
     options.with("oidc-issuers", json!(issuers))
 }
 

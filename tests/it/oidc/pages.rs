@@ -5,16 +5,16 @@ use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
-use super::issuer::{Issuer, trusting};
+use super::issuer::{OidcIssuer, with_issuers};
 
 #[tokio::test]
 async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
-    let described = issuer.described(&json!({"sign_in": true}));
-    let server = Server::start(trusting(options, &[described])).await;
+    let described = issuer.issuer_settings(&json!({"sign_in": true}));
+    let server = Server::start(with_issuers(options, &[described])).await;
     let mut refused = 0;
     loop {
         let path = "/sign-in/oidc/idp/callback?code=made-up&state=made-up";

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 const CLIENT: &str = "x-forwarded-for";
 
 /// Opens sockets until one is refused, and returns the number of those opened.
-async fn opened(
+async fn count_opened(
     server: &Server,
     way: impl Fn(usize) -> SocketRequest,
 ) -> (usize, Option<RejectedUpgrade>) {
@@ -33,14 +33,14 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
         .with("connects-per-second", 3)
         .with("log", "debug");
     let server = Server::start(options).await;
-    let (several, refused) = opened(&server, |number| {
+    let (several, refused) = count_opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"))
     })
     .await;
     assert!(refused.is_none(), "refused after {several}");
     // The address that the client invented stands before the one that the proxy added. Another
     // proxy in between does not hide it.
-    let (few, refused) = opened(&server, |number| {
+    let (few, refused) = count_opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
     })
     .await;
@@ -58,7 +58,7 @@ async fn what_anybody_else_says_of_the_address_is_ignored() {
     {
         let options = options.with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
-        let (few, refused) = opened(&server, |number| {
+        let (few, refused) = count_opened(&server, |number| {
             let way = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
             way.header("forwarded", &format!("for=203.0.113.{number}"))
         })
@@ -71,14 +71,14 @@ async fn what_anybody_else_says_of_the_address_is_ignored() {
 }
 
 /// Starts a server with low limits that do not recover during a test.
-async fn strict() -> Server {
+async fn start_with_low_limits() -> Server {
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
     Server::start(options).await
 }
 
-fn wait_of(refusal: &Value) -> Duration {
+fn retry_after(refusal: &Value) -> Duration {
     let wait = refusal["retry_after"].as_f64().unwrap();
     assert!(0.0 < wait && wait <= 1.0, "{wait}");
     Duration::from_secs_f64(wait)
@@ -91,7 +91,7 @@ fn wrong_key(application: &Application) -> String {
 
 #[tokio::test]
 async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_key_is_not() {
-    let server = strict().await;
+    let server = start_with_low_limits().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
     let (mut refused, begun) = (0, Instant::now());
@@ -106,7 +106,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
     };
     assert!(refused >= 5, "{refused}");
     slow_down.assert_error(Errno::SlowDown);
-    wait_of(&slow_down.json());
+    retry_after(&slow_down.json());
     assert_ne!(slow_down.header("retry-after"), "");
     application.call("GET", "/presence").await.ok();
     alice.call("GET", "/grants").await.ok();
@@ -119,7 +119,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
     while refused < 7 {
         let answer = server.call("GET", "/grants").bearer("made up").await;
         if answer.status == 429 {
-            tokio::time::sleep(wait_of(&answer.json())).await;
+            tokio::time::sleep(retry_after(&answer.json())).await;
         } else {
             refused += 1;
         }
@@ -129,7 +129,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
 
 #[tokio::test]
 async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_looked_at() {
-    let server = strict().await;
+    let server = start_with_low_limits().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut tried = 0;
     let wait = loop {
@@ -137,7 +137,7 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
         let mut thief = Socket::device(&server).await;
         let refusal = thief.ask(json!({"assertion": "made up", "status": "online"})).await;
         if refusal["errno"] == Errno::SlowDown.number() {
-            break wait_of(&refusal);
+            break retry_after(&refusal);
         }
         assert_eq!(refusal["errno"], Errno::InvalidAssertion.number(), "{refusal}");
         tried += 1;
@@ -145,20 +145,20 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
     };
     assert!(tried >= 5, "{tried}");
     phone.report("unavailable").await;
-    good_device_is_refused_too(&server).await;
-    let wait = wait.max(good_one_is_refused_too(&server).await);
+    assert_good_device_refused(&server).await;
+    let wait = wait.max(assert_good_assertion_refused(&server).await);
     tokio::time::sleep(wait).await;
     let good = json!({"assertion": server.assertion("bob").await});
-    signs_in_at_last(&server, &good).await;
+    sign_in_after_wait(&server, &good).await;
 }
 
 /// Signs in after waiting as long as the server asks.
-async fn signs_in_at_last(server: &Server, body: &Value) {
+async fn sign_in_after_wait(server: &Server, body: &Value) {
     let begun = Instant::now();
     let mut answer = server.call("POST", "/session").json(body).await;
     while answer.status == 429 {
         assert!(begun.elapsed() < TIMEOUT, "the time to wait is never over");
-        tokio::time::sleep(wait_of(&answer.json())).await;
+        tokio::time::sleep(retry_after(&answer.json())).await;
         answer = server.call("POST", "/session").json(body).await;
     }
     answer.ok();
@@ -166,7 +166,7 @@ async fn signs_in_at_last(server: &Server, body: &Value) {
 
 /// Sends one bad assertion too many, and checks that a device with a good one is refused without a
 /// check.
-async fn good_device_is_refused_too(server: &Server) {
+async fn assert_good_device_refused(server: &Server) {
     for number in 0..20 {
         let good = server.assertion(&format!("device{number}")).await;
         let (mut thief, mut phone) = (Socket::device(server).await, Socket::device(server).await);
@@ -183,14 +183,14 @@ async fn good_device_is_refused_too(server: &Server) {
 
 /// Sends one bad assertion too many, and checks that a good one is refused without a check. Returns
 /// the time to wait.
-async fn good_one_is_refused_too(server: &Server) -> Duration {
+async fn assert_good_assertion_refused(server: &Server) -> Duration {
     for number in 0..20 {
         let good = json!({"assertion": server.assertion(&format!("user{number}")).await});
         server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
         let answer = server.call("POST", "/session").json(&good).await;
         if answer.status == 429 {
             answer.assert_error(Errno::SlowDown);
-            return wait_of(&answer.json());
+            return retry_after(&answer.json());
         }
         // On a busy machine the time to wait may have passed by then.
     }
@@ -199,7 +199,7 @@ async fn good_one_is_refused_too(server: &Server) -> Duration {
 
 #[tokio::test]
 async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
-    let server = strict().await;
+    let server = start_with_low_limits().await;
     let (application, _, _) = server.application_with("alice").await;
     let wrong = wrong_key(&application);
     let mut tried = 0;
@@ -241,6 +241,6 @@ async fn sign_ins_of_one_address_are_counted() {
     // An assertion that was refused by the rate limit can still be used. Another client may have
     // used the free place when the time to wait was over.
     let (body, answer) = &refused[0];
-    tokio::time::sleep(wait_of(&answer.json())).await;
-    signs_in_at_last(&server, body).await;
+    tokio::time::sleep(retry_after(&answer.json())).await;
+    sign_in_after_wait(&server, body).await;
 }

@@ -43,14 +43,14 @@ impl Scrape {
 
 /// Asserts the growth of each sample.
 #[track_caller]
-fn grew(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
+fn assert_growth(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
     let grown: Vec<_> =
         wanted.iter().map(|(name, _)| (*name, after.count(name) - before.count(name))).collect();
     assert_eq!(grown, wanted);
 }
 
 /// An Application's stream, and a device that has connected and sent nothing yet.
-struct Scene {
+struct MetricsScenario {
     server: Server,
     application: Application,
     uid: Puid,
@@ -58,7 +58,7 @@ struct Scene {
     phone: Socket,
 }
 
-impl Scene {
+impl MetricsScenario {
     async fn new() -> Self {
         let server = Server::quick().await;
         let (application, _, uid) = server.application_with("alice").await;
@@ -69,7 +69,7 @@ impl Scene {
 
     /// Connects a device and reports statuses, one of them above the rate limit: 6 frames, of which
     /// 5 change something.
-    async fn comes(&mut self, assertion: &str) {
+    async fn connect_device(&mut self, assertion: &str) {
         let hello =
             json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
         self.phone.send(hello).await;
@@ -85,7 +85,7 @@ impl Scene {
 
     /// Sends 7 notifications in one call and 1 on the channel, all acknowledged by one frame.
     /// Returns the number of frames in which they arrived.
-    async fn takes_eight(&mut self) -> u64 {
+    async fn receive_eight(&mut self) -> u64 {
         let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
         self.application.notify(&json!(vec![&item; 7])).await.ok();
         let told = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
@@ -105,21 +105,21 @@ impl Scene {
 
 #[tokio::test]
 async fn each_number_is_what_was_done() {
-    let mut scene = Scene::new().await;
-    let stolen = scene.server.assertion("alice").await;
-    let assertion = scene.server.assertion("alice").await;
-    let before = Scrape::of(&scene.server).await;
-    scene.comes(&assertion).await;
-    let frames = scene.takes_eight().await;
+    let mut scenario = MetricsScenario::new().await;
+    let stolen = scenario.server.assertion("alice").await;
+    let assertion = scenario.server.assertion("alice").await;
+    let before = Scrape::of(&scenario.server).await;
+    scenario.connect_device(&assertion).await;
+    let frames = scenario.receive_eight().await;
     // An assertion of another user for the own name.
-    let mut thief = Socket::device(&scene.server).await;
+    let mut thief = Socket::device(&scenario.server).await;
     thief.send(json!({"email": email("mallory"), "assertion": stolen, "status": "online"})).await;
     thief.expect_error(Errno::EmailMismatch).await;
-    let middle = Scrape::of(&scene.server).await;
+    let middle = Scrape::of(&scenario.server).await;
     // The device is lost, and offline when its grace period is over.
-    drop((scene.phone, thief));
-    scene.stream.sees(scene.uid, "offline").await;
-    let after = gone(&scene.server).await;
+    drop((scenario.phone, thief));
+    scenario.stream.sees(scenario.uid, "offline").await;
+    let after = metrics_without_users(&scenario.server).await;
 
     counters_grew(&before, &after, frames);
     // Not before half a second, which is the grace period here.
@@ -176,11 +176,11 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_time_to_offline_seconds_count", 1),
         ("presence_http_answers_total{status=\"4xx\"}", 0),
     ];
-    grew(before, after, &wanted);
+    assert_growth(before, after, &wanted);
 }
 
 /// Returns the metrics once no device is connected and no user is loaded.
-async fn gone(server: &Server) -> Scrape {
+async fn metrics_without_users(server: &Server) -> Scrape {
     let gone = async {
         loop {
             let scrape = Scrape::of(server).await;
@@ -286,7 +286,7 @@ async fn handshakes_and_certificates_are_counted() {
     server.signal("HUP").await;
     server.logs("tls.reloaded").await;
     let after = Scrape::of(&server).await;
-    grew(
+    assert_growth(
         &before,
         &after,
         &[

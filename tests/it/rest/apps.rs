@@ -5,8 +5,8 @@ use presence_tests::{DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 async fn register(owner: &User, domain: &str) -> Value {
-    let wish = json!({"name": "Chat", "domain": domain, "description": "A test"});
-    let answer = owner.call("POST", "/apps").json(&wish).await;
+    let body = json!({"name": "Chat", "domain": domain, "description": "A test"});
+    let answer = owner.call("POST", "/apps").json(&body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()
 }
@@ -107,8 +107,8 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
         "a.example.",
         "a b.example",
     ] {
-        let wish = json!({"name": "x", "domain": domain});
-        let answer = owner.call("POST", "/apps").json(&wish).await;
+        let body = json!({"name": "x", "domain": domain});
+        let answer = owner.call("POST", "/apps").json(&body).await;
         assert_eq!(answer.json()["errno"], Errno::InvalidField.number(), "{domain}");
     }
 }
@@ -117,14 +117,14 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
 async fn texts_have_their_limits() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
-    let wish = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
-    let post = |wish: Value| owner.call("POST", "/apps").json(&wish);
-    let longest = wish(&"é".repeat(200), &"é".repeat(2000));
+    let body = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
+    let post = |body: Value| owner.call("POST", "/apps").json(&body);
+    let longest = body(&"é".repeat(200), &"é".repeat(2000));
     assert_eq!(post(longest).await.status, 201);
-    post(wish(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
-    post(wish("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
-    post(wish("", "")).await.assert_error(Errno::InvalidField);
-    post(wish("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
+    post(body(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
+    post(body("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
+    post(body("", "")).await.assert_error(Errno::InvalidField);
+    post(body("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
     post(json!({"domain": "a.example"})).await.assert_error(Errno::MissingField);
     post(json!({"name": "x"})).await.assert_error(Errno::MissingField);
 }
@@ -135,8 +135,8 @@ async fn a_developer_has_so_many_applications_and_no_more() {
     let owner = server.sign_in("developer").await;
     let first = register(&owner, "a.example").await;
     register(&owner, "b.example").await;
-    let wish = json!({"name": "x", "domain": "c.example"});
-    owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::TooLarge);
+    let body = json!({"name": "x", "domain": "c.example"});
+    owner.call("POST", "/apps").json(&body).await.assert_error(Errno::TooLarge);
     owner.call("DELETE", &path(&first, "")).await.ok();
     register(&owner, "c.example").await;
 }

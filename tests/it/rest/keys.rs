@@ -65,8 +65,8 @@ async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
     let forged = forged(&application.api_key);
     let poll = application.call("GET", "/presence").bearer(&forged).await;
     poll.assert_error(Errno::InvalidApiKey);
-    let wish = json!({"notifications": [{"uid": uid, "message": "x"}]});
-    let sent = application.call("POST", "/notifications").json(&wish).bearer(&forged).await;
+    let body = json!({"notifications": [{"uid": uid, "message": "x"}]});
+    let sent = application.call("POST", "/notifications").json(&body).bearer(&forged).await;
     sent.assert_error(Errno::InvalidApiKey);
     let keys = application.owner_call("GET", "/keys").await.ok();
     assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");

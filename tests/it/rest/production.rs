@@ -11,8 +11,8 @@ async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Ve
     let (application, alice, uid) = server.application_with("alice").await;
     let mut further = Vec::new();
     for domain in domains {
-        let wish = json!({"name": "Further", "domain": domain});
-        further.push(application.owner.call("POST", "/apps").json(&wish).await.ok());
+        let body = json!({"name": "Further", "domain": domain});
+        further.push(application.owner.call("POST", "/apps").json(&body).await.ok());
     }
     server.terminate().await;
     server.change(|options| options.production().with("domain-http", true));
@@ -58,8 +58,8 @@ async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
 async fn no_domain_is_this_machine() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {
-        let wish = json!({"name": "x", "domain": domain});
-        application.owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::InvalidField);
+        let body = json!({"name": "x", "domain": domain});
+        application.owner.call("POST", "/apps").json(&body).await.assert_error(Errno::InvalidField);
         let moved = application.owner_call("PATCH", "").json(&json!({"domain": domain})).await;
         moved.assert_error(Errno::InvalidField);
     }
@@ -90,8 +90,8 @@ async fn a_key_tells_in_which_mode_it_was_made() {
 async fn over_tls_the_cookie_is_kept_to_this_host() {
     let origin = "https://presence.example";
     let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
-    let wish = json!({"assertion": server.assertion("alice").await});
-    let opened = server.call("POST", "/session").json(&wish).header("origin", origin).await;
+    let body = json!({"assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&body).header("origin", origin).await;
     let set = opened.header("set-cookie").to_owned();
     let token = opened.ok()["token"].as_str().unwrap().to_owned();
     assert!(set.starts_with(&format!("__Host-presence={token};")), "{set}");

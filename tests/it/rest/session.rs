@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 /// Signs in as a page of an origin. Returns the response and the cookie.
 async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, Option<String>) {
-    let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
-    let mut call = server.call("POST", "/session").json(&wish);
+    let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
+    let mut call = server.call("POST", "/session").json(&body);
     if let Some(origin) = origin {
         call = call.header("origin", origin);
     }
@@ -19,8 +19,8 @@ async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, O
 #[tokio::test]
 async fn signing_in_answers_a_token_that_tells_who_one_is() {
     let server = Server::quick().await;
-    let wish = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
-    let opened = server.call("POST", "/session").json(&wish).await;
+    let body = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&body).await;
     assert_eq!(opened.header("cache-control"), "no-store");
     let opened = opened.ok();
     assert_eq!(opened["email"], email("alice"));
@@ -93,8 +93,8 @@ async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
         ("GET", "/apps".to_owned()),
     ];
     for (method, path) in writes {
-        let wish = json!({"paused": true, "name": "x", "domain": "a.example"});
-        let answer = alice.call(method, &path).json(&wish).await;
+        let body = json!({"paused": true, "name": "x", "domain": "a.example"});
+        let answer = alice.call(method, &path).json(&body).await;
         answer.assert_error(Errno::Forbidden);
     }
     alice.call("DELETE", "/session").await.ok();
@@ -126,8 +126,8 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let (cookie, csrf) = (cookie.unwrap(), answer.json()["csrf_token"].clone());
     let csrf = csrf.as_str().unwrap();
-    let wish = json!({"name": "New", "domain": "a.example"});
-    let write = || server.call("POST", "/apps").json(&wish).header("cookie", &cookie);
+    let body = json!({"name": "New", "domain": "a.example"});
+    let write = || server.call("POST", "/apps").json(&body).header("cookie", &cookie);
     write().await.assert_error(Errno::Forbidden);
     write().header("origin", &own).await.assert_error(Errno::Forbidden);
     write().header("x-csrf-token", csrf).await.assert_error(Errno::Forbidden);

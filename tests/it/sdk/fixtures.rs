@@ -78,7 +78,7 @@ pub(crate) struct Phone {
     pub(crate) events: DeviceEvents,
     pub(crate) states: Vec<ConnectionState>,
     pub(crate) notifications: Vec<LiveNotification>,
-    /// Whether each notification is acknowledged as it arrives.
+    /// A flag: each notification is acknowledged as it arrives.
     pub(crate) acknowledges: bool,
     taken: usize,
 }

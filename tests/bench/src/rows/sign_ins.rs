@@ -37,7 +37,7 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
         let assertions: Vec<String> = (0..scale.arrivals).map(|_| mint()).collect();
         let signed: Vec<[Signed; 2]> = assertions.iter().map(|it| Signed::both(it)).collect();
         let count = assertions.len() as u64;
-        let (genuine, floor) = cost(own, async {
+        let (genuine, baseline) = cost(own, async {
             let genuine = |both: &&[Signed; 2]| {
                 both.iter().zip(&checks).all(|(signed, check)| check.holds(signed))
             };
@@ -51,7 +51,7 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
             }
         })
         .await;
-        rounds.push(Pair::new(floor.per_core_second(count), ours.per_core_second(count)));
+        rounds.push(Pair::new(baseline.per_core_second(count), ours.per_core_second(count)));
     }
     Finding { what, unit: "sign-ins a core second", rounds, judged: Judged::Nothing }
 }

@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// An open socket.
-pub(crate) struct Bare(WebSocketStream<TcpStream>);
+pub(crate) struct BareClient(WebSocketStream<TcpStream>);
 
-impl Bare {
+impl BareClient {
     pub(crate) async fn open(
         server: SocketAddr,
         path: &str,

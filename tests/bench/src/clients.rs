@@ -14,30 +14,30 @@ const AT_ONCE: usize = 16;
 const OK: &[u8] = br#"{"result":"OK"}"#;
 
 /// A signed-in user.
-pub(crate) struct Person {
+pub(crate) struct SignedInUser {
     pub(crate) token: String,
     pub(crate) uid: Puid,
 }
 
 /// Signs users in, each with a grant for an Application.
-pub(crate) async fn people(
+pub(crate) async fn sign_in_users(
     server: &Server,
     application: &Application,
     name: &str,
     count: usize,
-) -> Vec<Person> {
-    let mut people = Vec::with_capacity(count);
+) -> Vec<SignedInUser> {
+    let mut users = Vec::with_capacity(count);
     for first in (0..count).step_by(AT_ONCE) {
         let numbers = first..count.min(first + AT_ONCE);
         let joining: FuturesOrdered<_> = numbers
             .map(|number| async move {
                 let user: User = server.sign_in(&format!("{name}{number}")).await;
-                Person { uid: user.grant(application).await, token: user.token }
+                SignedInUser { uid: user.grant(application).await, token: user.token }
             })
             .collect();
-        people.extend(joining.collect::<Vec<_>>().await);
+        users.extend(joining.collect::<Vec<_>>().await);
     }
-    people
+    users
 }
 
 /// A connected device that is online. Its reports alternate between two statuses.
@@ -49,20 +49,20 @@ pub(crate) struct Device {
 
 impl Device {
     /// Connects the `number`-th socket of a side and reports a first status.
-    pub(crate) async fn connect(side: Side, number: usize, person: &Person) -> Self {
+    pub(crate) async fn connect(side: Side, number: usize, user: &SignedInUser) -> Self {
         let wire = Wire::open(side.address, side.devices, number, "").await;
-        let hello = json!({"token": person.token, "device": "bench", "status": "online"});
+        let hello = json!({"token": user.token, "device": "bench", "status": "online"});
         let frames = ["unavailable", "online"].map(|it| frame(&json!({"status": it}).to_string()));
         let mut device = Self { wire, frames, turn: 0 };
         device.wire.send(&frame(&hello.to_string())).await;
-        device.hear_ok().await;
+        device.expect_ok().await;
         device
     }
 
     /// Reports the other status, and waits for the OK.
     pub(crate) async fn report(&mut self) {
         self.send().await;
-        self.hear_ok().await;
+        self.expect_ok().await;
     }
 
     /// Reports the other status.
@@ -72,22 +72,22 @@ impl Device {
     }
 
     /// Sends a frame with this text, and waits for the OK.
-    pub(crate) async fn say(&mut self, text: &str) {
+    pub(crate) async fn send_and_expect_ok(&mut self, text: &str) {
         self.wire.send(&frame(text)).await;
-        self.hear_ok().await;
+        self.expect_ok().await;
     }
 
-    pub(crate) async fn hear_ok(&mut self) {
+    pub(crate) async fn expect_ok(&mut self) {
         let answer = self.wire.text().await;
         assert!(answer == OK, "refused: {}", String::from_utf8_lossy(answer));
     }
 }
 
 /// Connects one device for each user.
-pub(crate) async fn devices(side: Side, people: &[Person]) -> Vec<Device> {
-    let mut devices = Vec::with_capacity(people.len());
-    for (number, person) in people.iter().enumerate() {
-        devices.push(Device::connect(side, number, person).await);
+pub(crate) async fn devices(side: Side, users: &[SignedInUser]) -> Vec<Device> {
+    let mut devices = Vec::with_capacity(users.len());
+    for (number, user) in users.iter().enumerate() {
+        devices.push(Device::connect(side, number, user).await);
     }
     devices
 }

@@ -56,20 +56,21 @@ pub(crate) fn serve() -> ExitCode {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
-            tasks.spawn(converse(stream, Arc::clone(&outboxes)));
+            tasks.spawn(serve_connection(stream, Arc::clone(&outboxes)));
         }
     })
 }
 
-async fn converse(stream: TcpStream, outboxes: Arc<Outboxes>) {
+async fn serve_connection(stream: TcpStream, outboxes: Arc<Outboxes>) {
     let mut path = String::new();
     #[expect(clippy::result_large_err, reason = "the library asks for this type")]
-    let look = |request: &Request, response: Response| {
+    let record_path = |request: &Request, response: Response| {
         request.uri().path().clone_into(&mut path);
         Ok(response)
     };
     let config = WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(4 << 10);
-    let Ok(mut socket) = accept_hdr_async_with_config(stream, look, Some(config)).await else {
+    let Ok(mut socket) = accept_hdr_async_with_config(stream, record_path, Some(config)).await
+    else {
         return;
     };
     match path.as_str() {
@@ -77,7 +78,7 @@ async fn converse(stream: TcpStream, outboxes: Arc<Outboxes>) {
         "/app" => {
             let outbox = Arc::new(Outbox::default());
             outboxes.lock().unwrap().push(Arc::clone(&outbox));
-            std::future::poll_fn(|context| tell(&mut socket, &outbox, context)).await;
+            std::future::poll_fn(|context| send_updates(&mut socket, &outbox, context)).await;
             outboxes.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &outbox));
         }
         _ => acknowledge(&mut socket).await,
@@ -107,7 +108,7 @@ async fn publish(socket: &mut Socket, outboxes: &Outboxes) {
     }
 }
 
-fn tell(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll<()> {
+fn send_updates(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll<()> {
     outbox.waker.register(context.waker());
     let mut socket = Pin::new(socket);
     for update in std::mem::take(&mut *outbox.waiting.lock().unwrap()) {
@@ -128,25 +129,25 @@ fn tell(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll
 }
 
 /// A running baseline server. Dropping it kills the process.
-pub(crate) struct Floor {
+pub(crate) struct Baseline {
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,
     _child: Child,
 }
 
-impl Floor {
+impl Baseline {
     pub(crate) async fn start() -> Self {
         run_on(Half::Server);
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("floor")
+            .arg("baseline")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         run_on(Half::Generator);
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = said.next_line().await.unwrap().unwrap().parse().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.next_line().await.unwrap().unwrap().parse().unwrap();
         Self { address, pid: child.id().unwrap(), _child: child }
     }
 }
