@@ -51,7 +51,7 @@ pub enum SubscribeMode {
     Paged {
         /// The cursor to resume at.
         cursor: Option<String>,
-        /// True if receipts are to be sent.
+        /// The choice to get receipts too.
         receipts: bool,
     },
 }

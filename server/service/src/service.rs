@@ -71,8 +71,8 @@ pub struct PresenceService {
     meters: ServiceMeters,
 }
 
-/// What most subjects use.
-struct Base {
+/// The parts that most subjects use.
+struct SharedParts {
     store: Store,
     writer: Writer,
     hub: Arc<Hub>,
@@ -97,12 +97,12 @@ impl PresenceService {
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
-        let base = Base { store, writer, hub, clock, settings: Arc::new(settings) };
-        Ok((Arc::new(Self::new(base, verifier, fetch)), task))
+        let shared = SharedParts { store, writer, hub, clock, settings: Arc::new(settings) };
+        Ok((Arc::new(Self::new(shared, verifier, fetch)), task))
     }
 
-    fn new(base: Base, verifier: Arc<dyn Verifier>, fetch: GuardedClient) -> Self {
-        let Base { store, writer, hub, clock, settings } = base;
+    fn new(shared: SharedParts, verifier: Arc<dyn Verifier>, fetch: GuardedClient) -> Self {
+        let SharedParts { store, writer, hub, clock, settings } = shared;
         let (shared_hub, shared_clock) = (|| Arc::clone(&hub), || Arc::clone(&clock));
         let shared_settings = || Arc::clone(&settings);
         let database = || (store.clone(), writer.clone());
@@ -327,7 +327,7 @@ impl From<&ServiceSettings> for HubLimits {
         Self {
             grace: settings.grace,
             sockets_per_user: settings.sockets_per_user,
-            kept: settings.kept,
+            kept: settings.retention,
         }
     }
 }

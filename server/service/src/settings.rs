@@ -11,7 +11,7 @@ pub struct ServiceSettings {
     pub development: bool,
     /// The lifetime of a session.
     pub session: Duration,
-    /// True if a device connection ends with the assertion that opened it.
+    /// The choice to end a device connection with the assertion that opened it.
     pub session_ends_with_assertion: bool,
     /// The time for which a device keeps its presence after its connection is lost.
     pub grace: Duration,
@@ -24,7 +24,7 @@ pub struct ServiceSettings {
     /// The maximum number of Applications of a developer.
     pub apps_per_developer: u64,
     /// The part of a stream that is retained, so that an AppService can resume it.
-    pub kept: Retention,
+    pub retention: Retention,
     /// The rate of the status updates of a device.
     pub status_rate: Rate,
     /// The rate of the notifications of an Application to a user.
@@ -39,7 +39,7 @@ pub struct ServiceSettings {
     pub failure_rate: Rate,
     /// The maximum lengths of an Application's texts.
     pub texts: TextLimits,
-    /// True if a domain may show its key over `http`.
+    /// The permission for domains to show their key over `http`.
     pub domain_http: bool,
     /// The schemes of app links that the `action` of a notification may have, besides `https`.
     pub action_schemes: Vec<String>,

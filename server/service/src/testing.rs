@@ -19,7 +19,7 @@ pub(crate) fn settings() -> ServiceSettings {
         sockets_per_user: 1,
         sockets_per_app: 1,
         apps_per_developer: 1,
-        kept: Retention { entries: 100, age: hour },
+        retention: Retention { entries: 100, age: hour },
         status_rate: rate,
         notify_rate: rate,
         connect_rate: rate,

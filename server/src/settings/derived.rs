@@ -65,7 +65,7 @@ impl Settings {
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
             apps_per_developer: self.apps_per_developer,
-            kept: Retention {
+            retention: Retention {
                 entries: self.app_queue_updates,
                 age: seconds(self.app_queue_seconds),
             },

@@ -50,14 +50,14 @@ enum ConnectionState {
 }
 
 /// A command that a device sends.
-enum Command {
+enum DeviceCommand {
     SetStatus(VisibleStatus),
     SetVisibility,
 }
 
 struct SentCommand {
     order: u64,
-    command: Command,
+    command: DeviceCommand,
     /// The PUIDs that may see it, or all if absent.
     visible_to: Option<BTreeSet<Uid>>,
 }
@@ -75,12 +75,12 @@ impl ModelDevice {
         for SentCommand { order, command, visible_to } in &self.commands {
             let named = visible_to.as_ref().map(|visible_to| visible_to.contains(&uid));
             match (command, named) {
-                (Command::SetVisibility, _) => {
+                (DeviceCommand::SetVisibility, _) => {
                     (hidden, reported_after_hiding) = (named != Some(true), None)
                 }
-                (Command::SetStatus(_), Some(false)) => {}
-                (Command::SetStatus(status), None) => latest = Some((status.clone(), *order)),
-                (Command::SetStatus(status), Some(true)) => {
+                (DeviceCommand::SetStatus(_), Some(false)) => {}
+                (DeviceCommand::SetStatus(status), None) => latest = Some((status.clone(), *order)),
+                (DeviceCommand::SetStatus(status), Some(true)) => {
                     latest = Some((status.clone(), *order));
                     reported_after_hiding.clone_from(&latest);
                 }
@@ -95,7 +95,7 @@ impl ModelDevice {
         if let ConnectionState::InGrace(until) = self.connection
             && until <= now
         {
-            self.commands.retain(|sent| matches!(sent.command, Command::SetVisibility));
+            self.commands.retain(|sent| matches!(sent.command, DeviceCommand::SetVisibility));
             self.connection = ConnectionState::Remembered(until + Duration::from_hours(1));
         }
         match self.connection {
@@ -155,18 +155,18 @@ impl Model {
         visible_status: VisibleStatus,
         only: Option<&[usize]>,
     ) -> bool {
-        self.send(connection, Command::SetStatus(visible_status), only)
+        self.send(connection, DeviceCommand::SetStatus(visible_status), only)
     }
 
     /// Sets the visibility of a device. Returns false if the connection was replaced.
     pub(crate) fn set_visibility(&mut self, connection: ConnectionKey, apps: &[usize]) -> bool {
-        self.send(connection, Command::SetVisibility, Some(apps))
+        self.send(connection, DeviceCommand::SetVisibility, Some(apps))
     }
 
     fn send(
         &mut self,
         connection: ConnectionKey,
-        command: Command,
+        command: DeviceCommand,
         only: Option<&[usize]>,
     ) -> bool {
         self.order += 1;
