@@ -12,9 +12,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 SEED = "20130117"
-# The examples of a call; the fewer where most calls are refused alike.
+# The number of examples for each call: fewer if most calls are rejected in the same way.
 CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
-# What a client of ordinary speed never meets would hide what is asked here.
+# The rate limits of a real server would hide the answers that this test compares.
 UNHURRIED = [
     "--status-burst=100000",
     "--notify-burst=100000",

@@ -14,7 +14,7 @@ use crate::context::ServerContext;
 
 use super::body::{self, Fields, FromFields, JsonBody};
 use super::error_response::ErrorResponse;
-use super::operation_error::{OperationError, declared_errors};
+use super::operation_error::{DeclaredErrors, OperationError, declared_errors};
 use super::request_context;
 use super::tag::ApiTag;
 use super::views::example;
