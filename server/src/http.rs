@@ -78,7 +78,8 @@ pub fn routes(
     FinishResponse::new(SealBody::new(calls, context), allowed)
 }
 
-/// Returns an error as the response of an endpoint outside of these routes, which supports GET only.
+/// Returns an error as the response of an endpoint outside of these routes. Such an endpoint
+/// supports GET only.
 pub fn error_response(error: &ApiError) -> Response {
     let mut response = ErrorResponse::from(error.clone()).response();
     if error.errno == Errno::MethodNotAllowed {

@@ -86,18 +86,12 @@ impl RunningServer {
             .public_url(address)
             .ok_or_else(|| StartError("the public URL is not a URL".to_owned()))?;
         let own_origins = setup::own_origins(&settings, &public_url, address);
-        let dev_issuer =
-            if settings.dev { Some(DevIssuer::new().map_err(start_error)?) } else { None };
+        let dev_issuer = settings.dev.then(DevIssuer::new).transpose().map_err(start_error)?;
         let oidc = oidc::verifier(&settings).map_err(start_error)?;
         let code_flow = oidc::code_flow(oidc.as_ref(), &public_url).map_err(start_error)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let verifier = setup::verifier(
-            &settings,
-            &own_origins,
-            dev_issuer.as_ref(),
-            oidc.as_ref(),
-            Arc::clone(&clock),
-        )?;
+        let issuers = (dev_issuer.as_ref(), oidc.as_ref());
+        let verifier = setup::verifier(&settings, &own_origins, issuers, Arc::clone(&clock))?;
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(verifier),

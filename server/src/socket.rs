@@ -2,8 +2,8 @@
 //!
 //! The modules in reading order: the upgrade of a request ([`upgrade`]), the loop that owns a
 //! socket ([`socket_loop`]), the contract of the protocols ([`protocol_state`]), the protocols
-//! ([`device`], [`app_service`]), and the parts that sockets share ([`registry`], [`origins`], [`timer_wheel`],
-//! [`outgoing`], [`log`]).
+//! ([`device`], [`app_service`]), and the parts that all sockets share ([`registry`], [`origins`],
+//! [`timer_wheel`], [`outgoing`], [`log`]).
 
 pub mod upgrade;
 

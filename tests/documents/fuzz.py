@@ -12,10 +12,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 SEED = "20130117"
-# The number of examples for a call. It is smaller for calls that are mostly refused in the same
-# way.
+# The number of examples for each call: fewer if most calls are rejected in the same way.
 CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
-# Rate limits that a normal client never reaches would hide the responses that are checked here.
+# The rate limits of a real server would hide the answers that this test compares.
 UNHURRIED = [
     "--status-burst=100000",
     "--notify-burst=100000",
@@ -30,7 +29,7 @@ UNHURRIED = [
 
 def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> bool:
     database = f"sqlite://{folder / credential}.db?mode=rwc"
-    # The cookie has this name only if the server uses TLS.
+    # A browser's cookie has its name only where the server is reached by TLS.
     origin = ["--public-url=https://localhost"] if credential == "cookie" else []
     address = f"127.0.0.1:{free_port()}"
     command = [program, "--dev", f"--listen={address}", f"--database={database}", *UNHURRIED, *origin]

@@ -23,7 +23,7 @@ SESSION = SITE.session(SCOPE, OWNER["email"])
 APP, KEY = SITE.app(OWNER["token"])
 UID = SITE.grant(OWNER["token"], APP)
 
-# Calls that invalidate the credential or the Application: each gets its own.
+# Calls after which the credential or the Application is not what it was: each gets its own.
 ENDS_SESSION = {"delete_session", "delete_account"}
 CHANGES_APP = {
     "remove_application",
@@ -65,7 +65,7 @@ def headers_of(session: dict) -> dict:
         return {"Authorization": f"Bearer {KEY}"}
     if CREDENTIAL != "cookie":
         return {"Authorization": f"Bearer {session['token']}"}
-    # The header that a page of the server's own origin sends.
+    # These are the headers that a page of the server's own origin sends.
     return {
         "Cookie": f"__Host-presence={session['token']}",
         "X-CSRF-Token": session["csrf_token"],
@@ -92,8 +92,8 @@ def name_existing(operation: str, path: dict) -> None:
         SITE.connect_device(OWNER["token"], device)
     if not isinstance(appid, str) or not ID.fullmatch(appid):
         return
-    # The fuzzer finds the run's own Application in responses, and must not delete it. Invented
-    # domains are never looked up: only Applications of the loopback domain are verified.
+    # The fuzzer finds the run's own Application in answers, and must not remove it. Only Applications
+    # of the loopback domain are verified, so that no invented domain is looked up.
     must = appid == APP or operation == "verify_application"
     if appid in made_here and not must:
         return
@@ -129,12 +129,11 @@ def before_call(context, case, kwargs):
         if "email" in body and isinstance(body["email"], str) and mostly():
             body["email"] = SESSION["email"]
     if operation == "grant_application" and isinstance(body.get("redirect"), str):
-        # The schema cannot say whether a URL is on the Application's verified domain, but the
-        # server refuses such a URL as malformed.
+        # The schema cannot express that a URL is on the Application's verified domain.
         body["redirect"] = f"http://{SITE.domain}/joined"
     if operation == "send_notifications" and isinstance(body.get("notifications"), list):
         for item in body["notifications"]:
-            # An item that is malformed is refused for that reason, and not for an unknown user.
+            # A malformed item is rejected for its form, and not for an unknown user.
             wrong = case.meta is not None and case.meta.generation.mode.is_negative
             if isinstance(item, dict) and ID.fullmatch(str(item.get("uid"))) and (wrong or mostly()):
                 item["uid"] = UID

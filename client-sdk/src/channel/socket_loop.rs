@@ -188,11 +188,11 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
             let is_authenticated = protocol.is_authenticated();
             if is_authenticated && !was_authenticated {
                 protocol.set_state(ConnectionState::Connected);
+                tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
             }
             Ok(is_authenticated)
         })?;
         if is_authenticated && !was_authenticated {
-            tracing::debug!("the channel is connected");
             self.phase = Phase::Authenticated { since: now };
         }
         Ok(())

@@ -35,7 +35,7 @@ pub(crate) struct DeadlineStream {
     /// The time for the first request, while the handshake is still under way.
     first_request: Option<Duration>,
     keep_alive: Duration,
-    /// True while a timer is set that has not fired.
+    /// The timer is set and has not fired.
     is_scheduled: bool,
 }
 
@@ -78,6 +78,8 @@ impl DeadlineStream {
         if now >= self.deadline {
             if self.transport.is_handshaking() {
                 meter::count_handshake(false);
+                // Otherwise hyper would wait for the handshake, to shut the stream down.
+                self.transport.abort();
             }
             return true;
         }

@@ -34,6 +34,11 @@ impl Transport {
         matches!(self, Self::Handshaking(_))
     }
 
+    /// Closes the connection without waiting for its peer.
+    pub(super) fn abort(&mut self) {
+        *self = Self::Failed;
+    }
+
     /// Completes the handshake if needed, and returns the stream of bytes.
     fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn ByteStream>>> {
         if let Self::Handshaking(handshake) = self {

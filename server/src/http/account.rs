@@ -11,7 +11,9 @@ use presence_service::Account;
 use super::apps::AppView;
 use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
 use super::grants::GrantView;
-use super::operation_error::{NoErrors, OperationError, StorageErrors, declared_errors};
+use super::operation_error::{
+    DeclaredErrors, NoErrors, OperationError, StorageErrors, declared_errors,
+};
 use super::session::done_without_cookie;
 use super::tag::ApiTag;
 use super::views::{DeviceParam, Done, Id, StatusName, WithHeaders, example};

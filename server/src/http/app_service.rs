@@ -11,7 +11,7 @@ use presence_service::app_services::MAX_POLL_PAGE;
 
 use super::body::JsonBody;
 use super::credential::ApiKeyAuth;
-use super::operation_error::{NoErrors, OperationError, declared_errors};
+use super::operation_error::{DeclaredErrors, NoErrors, OperationError, declared_errors};
 use super::tag::ApiTag;
 use super::views::Id;
 

@@ -66,8 +66,8 @@ pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
     Ok(T::from_fields(&Fields(fields))?)
 }
 
-/// Returns the body as text, and its media type, which is one of `media_types`; or none, if the body
-/// is empty and the request names no media type.
+/// Returns the body as text, and its media type, which is one of `media_types`. There is no media
+/// type if the body is empty and the request names none.
 pub(crate) async fn text(
     request: &Request,
     media_types: &[&'static str],

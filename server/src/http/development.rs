@@ -14,7 +14,7 @@ use crate::context::ServerContext;
 
 use super::body::{self, Fields, FromFields, JsonBody};
 use super::error_response::ErrorResponse;
-use super::operation_error::{OperationError, declared_errors};
+use super::operation_error::{DeclaredErrors, OperationError, declared_errors};
 use super::request_context;
 use super::tag::ApiTag;
 use super::views::example;
@@ -71,8 +71,8 @@ pub(crate) fn dev_assertion(
 
 fn assertion_error(error: DevIssuerError) -> ApiError {
     match error {
-        DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
-        DevIssuerError::NotAnAudience => {
+        DevIssuerError::ForeignEmail => body::invalid("email", "an e-mail address @dev.localhost"),
+        DevIssuerError::InvalidAudience => {
             body::invalid("audience", "an origin such as http://localhost:8080")
         }
         DevIssuerError::TooLong | DevIssuerError::Crypto => Errno::Internal.into(),

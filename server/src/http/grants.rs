@@ -13,7 +13,9 @@ use presence_service::GrantedApp;
 
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
-use super::operation_error::{ApplicationErrors, OperationError, StorageErrors, declared_errors};
+use super::operation_error::{
+    ApplicationErrors, DeclaredErrors, OperationError, StorageErrors, declared_errors,
+};
 use super::tag::ApiTag;
 use super::views::{ApplicationStateName, Done, Id, example};
 

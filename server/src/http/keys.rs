@@ -10,7 +10,7 @@ use presence_core::UnixMillis;
 use secrecy::ExposeSecret;
 
 use super::credential::AccountAuth;
-use super::operation_error::{ApplicationErrors, OperationError, declared_errors};
+use super::operation_error::{ApplicationErrors, DeclaredErrors, OperationError, declared_errors};
 use super::tag::ApiTag;
 use super::views::{Done, Id, example};
 

@@ -21,13 +21,13 @@ pub(super) trait DeclaredErrors: Send + Sync + 'static {
     const ERRNOS: &'static [Errno];
 }
 
-/// Defines a type for each list of declared errors.
+/// Defines a type for each list of declared errors. The caller imports [`DeclaredErrors`] too.
 macro_rules! declared_errors {
     ($($(#[$attribute:meta])* $visibility:vis $name:ident: [$($errno:ident),* $(,)?];)+) => {$(
         $(#[$attribute])*
         $visibility enum $name {}
 
-        impl $crate::http::operation_error::DeclaredErrors for $name {
+        impl DeclaredErrors for $name {
             const ERRNOS: &'static [presence_protocol::Errno] =
                 &[$(presence_protocol::Errno::$errno),*];
         }

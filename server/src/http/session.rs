@@ -13,7 +13,9 @@ use crate::cookie::SetCookie;
 
 use super::body::{Fields, FromFields, JsonBody};
 use super::credential::SessionAuth;
-use super::operation_error::{NoErrors, OperationError, StorageErrors, declared_errors};
+use super::operation_error::{
+    DeclaredErrors, NoErrors, OperationError, StorageErrors, declared_errors,
+};
 use super::request_context::{self, RequestContext};
 use super::tag::ApiTag;
 use super::views::{Done, ScopeName, WithHeaders, example};

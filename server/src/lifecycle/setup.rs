@@ -40,8 +40,7 @@ pub(super) fn own_origins(
 pub(super) fn verifier(
     settings: &Settings,
     audiences: &[String],
-    dev_issuer: Option<&DevIssuer>,
-    oidc: Option<&Oidc>,
+    (dev_issuer, oidc): (Option<&DevIssuer>, Option<&Oidc>),
     clock: Arc<dyn Clock>,
 ) -> Result<Dispatcher, StartError> {
     let audiences: Result<Vec<_>, _> = audiences.iter().map(|text| Audience::parse(text)).collect();

@@ -176,8 +176,8 @@ settings! {
     /// If not empty, assertions of all other BrowserID issuers are rejected, whatever else is set.
     #[arg(value_delimiter = ',', num_args = 1)]
     browserid_allowed_issuers: Vec<String> = Vec::new();
-    /// If true, BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA with
-    /// SHA-1 (DS128).
+    /// If true, BrowserID issuers may sign with weak legacy keys: RSA of 1024 bits (RS128), DSA
+    /// with SHA-1 (DS128).
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     browserid_legacy_issuers: bool = false;
     /// If true, the e-mail that a trusted BrowserID issuer reports for an account

@@ -1,8 +1,9 @@
 //! The protocol of the AppService Presence Channel.
 //!
 //! A socket passes through three phases: [`AppServiceUnauthenticated`],
-//! [`AppServiceAuthenticating`] and [`AppServiceAuthenticated`]. Each is a type, and the step to the next one consumes it. Only
-//! the last one knows an Application, so only there a command can be worked on.
+//! [`AppServiceAuthenticating`] and [`AppServiceAuthenticated`]. Each is a type, and the step to
+//! the next one consumes it. Only the last one knows an Application, so only there a command can be
+//! worked on.
 
 mod authenticated;
 mod authentication;
@@ -30,7 +31,7 @@ use crate::meter::Channel;
 pub(crate) struct AppServiceUpgrade {
     /// The Application that the path names.
     pub(crate) app: RequestedApplication,
-    /// True if the client speaks the subprotocol `presence.v1`.
+    /// The client speaks the subprotocol `presence.v1`.
     pub(crate) is_paged: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,

@@ -55,7 +55,7 @@ pub(crate) struct SocketLoop<P> {
 /// A socket that has sent a close frame.
 struct Closing {
     until: Steady,
-    /// True if the peer broke the protocol. Its bytes are then discarded, so that it can read the
+    /// The peer broke the protocol. Its bytes are then discarded, so that it can read the
     /// close frame.
     discards: bool,
 }

@@ -103,8 +103,8 @@ async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
         ("dev = \"yes\"", "dev must be true or false, not \"yes\" (in presence.toml)"),
         ("log_format = \"xml\"", "log_format must be one of pretty, json, not xml"),
         ("trusted_proxies = \"10.0.0.0/8\"", "trusted_proxies must be a list"),
-        ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies holds \"10.0.0.0/33\""),
-        ("allowed_origins = [\"app.example\"]", "allowed_origins holds \"app.example\""),
+        ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies contains \"10.0.0.0/33\""),
+        ("allowed_origins = [\"app.example\"]", "allowed_origins contains \"app.example\""),
         ("metrics_listen = \"9100\"", "metrics_listen must be an address and port"),
     ] {
         std::fs::write(&file, text).unwrap();

@@ -97,9 +97,9 @@ async fn a_backup_overwrites_nothing_and_says_so_in_one_line() {
     assert_eq!(back_up(&server, "backup.db").await.code, Some(0));
     let first = std::fs::read(server.database().with_file_name("backup.db")).unwrap();
     server.sign_in("alice").await;
-    back_up(&server, "backup.db").await.failed(1, "overwrites nothing");
+    back_up(&server, "backup.db").await.failed(1, "does not overwrite");
     back_up(&server, "nowhere/backup.db").await.failed(1, "cannot be written");
-    back_up(&server, server.database().to_str().unwrap()).await.failed(1, "overwrites nothing");
+    back_up(&server, server.database().to_str().unwrap()).await.failed(1, "does not overwrite");
     assert!(std::fs::read(server.database().with_file_name("backup.db")).unwrap() == first);
     let missing = ["backup", "--database=sqlite://missing.db?mode=rwc", "--to=other.db"];
     let directory = server.database().parent().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! The AsyncAPI document says what the protocol crate says: its examples are read by that crate, as the side that hears them.
+//! The AsyncAPI document agrees with the protocol crate, which parses its examples as their
+//! receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -44,7 +44,8 @@ fn every_call_says_what_it_is_and_who_may_make_it() {
     });
 }
 
-/// Makes sure that a body has an example; and where the body is an object of ours, that the example is one of those.
+/// Checks that a body has an example. If the body is an object of the API, the example must be one
+/// of those.
 fn has_example(schemas: &Value, body: &Value, whose: &str) {
     let example = &body["example"];
     assert!(!example.is_null(), "{whose} has no example");

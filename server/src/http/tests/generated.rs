@@ -1,4 +1,4 @@
-//! The files made from the code say what the code says. `UPDATE=1 cargo test -p presence-server` writes them again.
+//! The generated files are up to date. `UPDATE=1 cargo test -p presence-server` writes them again.
 
 use std::path::Path;
 

@@ -79,6 +79,23 @@ async fn a_form_carries_the_token_of_the_session_in_a_field() {
 }
 
 #[tokio::test]
+async fn a_json_grant_by_cookie_needs_the_csrf_token() {
+    let server = Server::development().await;
+    let token = server.sign_in("dev@dev.localhost", "account").await;
+    let (app, _) = server.active_app(&token).await;
+    let session = server.get("/session").cookie(&token).send().await.json();
+    let csrf = session["csrf_token"].as_str().unwrap();
+    let path = format!("/grant/{app}");
+    let json =
+        || server.post(&path).cookie(&token).header("origin", &server.origin).json(&json!({}));
+    let empty = || server.post(&path).cookie(&token).header("origin", &server.origin);
+    assert_eq!(json().errno().await, 45);
+    assert_eq!(empty().errno().await, 45);
+    assert_eq!(json().header("x-csrf-token", csrf).errno().await, 0);
+    assert_eq!(empty().header("x-csrf-token", csrf).errno().await, 0);
+}
+
+#[tokio::test]
 async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;

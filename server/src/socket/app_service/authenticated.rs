@@ -37,7 +37,7 @@ pub(super) struct AppServiceAuthenticated {
     service: AuthenticatedAppService,
     subscription: Subscription,
     work: FuturesOrdered<AppServiceWork>,
-    /// True if the stream may hold entries.
+    /// The stream may hold entries.
     has_news: bool,
     span: Span,
 }

@@ -38,7 +38,7 @@ pub(super) struct DeviceAuthenticated {
     work: Option<DeviceWork>,
     /// The notifications that are written, and are settled once they are flushed.
     written: Vec<NotificationId>,
-    /// True if the mailbox may hold notifications.
+    /// The mailbox may hold notifications.
     has_news: bool,
 }
 
