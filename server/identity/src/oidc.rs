@@ -46,11 +46,11 @@ pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn, Flow
 pub use self::settings::{ClientSecret, IssuerSettings, validate_issuers};
 
 use self::issuer::{Issuer, Token};
-use crate::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
+use crate::fetch::{FetchLimits, GuardOptions, GuardedClient, SetUpError};
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// How much time and room a question to an issuer has.
-const FETCH_LIMITS: Limits = Limits {
+const FETCH_LIMITS: FetchLimits = FetchLimits {
     connect: std::time::Duration::from_secs(3),
     total: std::time::Duration::from_secs(8),
     body: 256 * 1024,

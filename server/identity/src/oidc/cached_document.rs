@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::sync::{MutexGuard as AsyncGuard, SemaphorePermit};
 
-use crate::fetch::{FetchError, Fetched, GuardedClient};
+use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 use crate::identity::IdentityError;
 
 /// How long a document is fresh where the issuer does not say.
@@ -211,7 +211,7 @@ pub(super) async fn fetch<T>(
     url: &url::Url,
     read: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<FetchedDocument<T>, DocumentError> {
-    let Fetched { status, body, max_age, .. } = client.get(url).await?;
+    let FetchedResponse { status, body, max_age, .. } = client.get(url).await?;
     if status != 200 {
         return Err(DocumentError::Status(status));
     }

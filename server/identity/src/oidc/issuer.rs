@@ -13,10 +13,10 @@ use super::issuer_keys::IssuerKeys;
 use super::key_set_source::{CachedMetadata, KeySetSource};
 use super::metadata::{Metadata, MetadataSource};
 use super::settings::IssuerSettings;
-use crate::browserid::{Hosts, email_host};
+use crate::browserid::{HostSyntax, email_host};
 use crate::fetch::GuardedClient;
 use crate::identity::{Identity, IdentityError, Reason};
-use crate::jws::{Jws, Signed};
+use crate::jws::{Jws, SignedMessage};
 
 /// The longest token, in bytes: as long as an assertion may be.
 const MAX_TOKEN_BYTES: usize = 10_240;
@@ -27,7 +27,7 @@ const FORBIDDEN_TYPES: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpo
 
 /// A token taken apart: nothing of it is proven.
 pub(super) struct Token {
-    signed: Signed,
+    signed: SignedMessage,
     claims: Claims,
     kid: Option<String>,
     typ: Option<String>,
@@ -206,7 +206,7 @@ impl Issuer {
         let settings = &self.settings;
         if let Some(domain) = &settings.subject_domain {
             let account = format!("{}@{domain}", claims.subject);
-            email_host(&account, Hosts::Public).ok_or(Reason::InvalidEmail)?;
+            email_host(&account, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
             return Ok(account);
         }
         let email = claims.email.as_deref().ok_or(Reason::MissingField)?;
@@ -216,7 +216,7 @@ impl Issuer {
         let (local, host) = email.split_once('@').ok_or(Reason::InvalidEmail)?;
         // Hosts have no case, and issuers pass on what their users typed.
         let email = format!("{local}@{}", host.to_ascii_lowercase());
-        let host = email_host(&email, Hosts::Public).ok_or(Reason::InvalidEmail)?;
+        let host = email_host(&email, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
         if !settings.allows_domain(host) {
             return Err(Reason::EmailDomainNotAllowed);
         }

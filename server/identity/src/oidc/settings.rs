@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use super::algorithm::JwsAlgorithm;
-use crate::browserid::{Hosts, email_host};
+use crate::browserid::{HostSyntax, email_host};
 
 /// Stands for every e-mail domain.
 const ANY_DOMAIN: &str = "*";
@@ -112,7 +112,8 @@ impl IssuerSettings {
     fn problem(&self, development: bool) -> Option<&'static str> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_url = |text: &str| is_issuer_url(text, development);
-        let is_domain = |text: &String| email_host(&format!("a@{text}"), Hosts::Public).is_some();
+        let is_domain =
+            |text: &String| email_host(&format!("a@{text}"), HostSyntax::Public).is_some();
         let no_text = |texts: &[String]| texts.iter().any(String::is_empty);
         let named = (1..=32).contains(&self.name.len()) && self.name.bytes().all(plain);
         let checks = [

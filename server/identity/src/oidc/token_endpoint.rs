@@ -7,7 +7,7 @@ use url::{Url, form_urlencoded};
 
 use super::code_flow::FlowError;
 use super::settings::ClientSecret;
-use crate::fetch::{Fetched, GuardedClient};
+use crate::fetch::{FetchedResponse, GuardedClient};
 use crate::strict_json;
 
 /// How deep the JSON of an answer may be nested.
@@ -70,7 +70,7 @@ fn basic_authorization(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret))))
 }
 
-fn read(fetched: &Fetched) -> Result<String, FlowError> {
+fn read(fetched: &FetchedResponse) -> Result<String, FlowError> {
     let answer = strict_json::object(&fetched.body, MAX_JSON_DEPTH);
     let text = |name: &str| answer.as_ref()?.get(name).and_then(Value::as_str);
     match (fetched.status, text("id_token"), text("error")) {
@@ -123,7 +123,7 @@ mod tests {
     fn an_answer_is_a_token_or_says_whose_fault_it_is() {
         let read = |status, body: &str| {
             let body = body.as_bytes().to_vec();
-            read(&Fetched { status, content_type: None, max_age: None, body })
+            read(&FetchedResponse { status, content_type: None, max_age: None, body })
         };
         assert_eq!(read(200, r#"{"id_token":"t"}"#), Ok("t".to_owned()));
         let refused = Err(FlowError::CodeRefused);
