@@ -1,10 +1,10 @@
 //! The rules of presence, without sockets, tables or tasks: time is an argument, and effects are
 //! results.
 //!
-//! The modules in reading order: time ([`clock`]), the domain types ([`model`]), what an Application
-//! sees of a user ([`view`]), the devices of one user ([`roster`]), a part of the users with their
-//! deadlines ([`shard`]), the updates of one Application and their readers ([`stream`], [`reader`]),
-//! the phases of a device connection ([`phase`]), and the limit on ignored `slow_down`
+//! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
+//! Application has of a user ([`view`]), the devices of one user ([`roster`]), a part of the users
+//! with their deadlines ([`shard`]), the updates of one Application and their readers ([`stream`],
+//! [`reader`]), the phases of a device connection ([`phase`]), and the limit on ignored `slow_down`
 //! ([`violation_window`]).
 
 pub mod clock;

@@ -176,7 +176,7 @@ pub struct Grant {
     pub app: AppId,
     /// The pseudonym under which the Application sees the user.
     pub puid: Puid,
-    /// Whether the user has paused it.
+    /// Set while the user has paused it.
     pub paused: bool,
     /// The time at which it was given.
     pub granted_at: UnixMillis,

@@ -20,7 +20,7 @@ pub struct FirstFrame {
     pub proof: Proof,
     /// The name of the device.
     pub device: DeviceName,
-    /// Whether the device acknowledges notifications.
+    /// Set if the device acknowledges notifications.
     pub acks: bool,
     /// The command to apply once the proof was checked.
     pub command: DeviceCommand,
@@ -50,17 +50,17 @@ pub struct AuthenticatedDevice {
     pub email: Email,
     /// The name of the device.
     pub device: DeviceName,
-    /// Whether the device acknowledges notifications.
+    /// Set if the device acknowledges notifications.
     pub acks: bool,
     /// The end of the session on this socket.
     pub expires_at: UnixMillis,
     /// The digests of the proofs that opened and renewed the session, the newest last.
     proofs: Vec<[u8; 32]>,
-    /// Whether the end of the session was announced.
+    /// Set if the end of the session was announced.
     warned: bool,
 }
 
-/// What to do with a frame of an authenticated device.
+/// The action for a frame of an authenticated device.
 pub enum FrameAction {
     /// Apply the command.
     Apply(DeviceCommand),
@@ -75,7 +75,7 @@ const WARNING_TIME: Duration = Duration::from_mins(1);
 /// The time after the end of a session in which it can be renewed on the same socket.
 const RENEWAL_TIME: Duration = Duration::from_secs(10);
 
-/// What to do about the end of a session.
+/// The action before the end of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SessionDeadline {
     /// Ask again at this time.

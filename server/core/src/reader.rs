@@ -21,7 +21,7 @@ pub enum WireFormat {
     Plain,
     /// `presence.v1`: pages with cursors.
     Paged {
-        /// Whether the AppService gets receipts.
+        /// Set if the AppService gets receipts.
         receipts: bool,
     },
 }
@@ -40,11 +40,11 @@ pub enum ReadOutcome {
 /// A page of updates and receipts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Whether it is a page of a snapshot.
+    /// Set if it is a page of a snapshot.
     pub snapshot: bool,
-    /// Whether entries before it were missed.
+    /// Set if entries before it were missed.
     pub gap: bool,
-    /// Whether further pages of the same snapshot follow.
+    /// Set if further pages of the same snapshot follow.
     pub more: bool,
     /// The updates.
     pub presence: Vec<PresenceUpdate>,
@@ -54,7 +54,7 @@ pub struct Page {
     pub up_to: Option<u64>,
 }
 
-/// What a reader gets in addition to the log.
+/// The frames that a reader gets in addition to the log.
 enum Initial {
     /// A snapshot, once the server has warmed up.
     Snapshot {

@@ -25,7 +25,7 @@ pub struct ViewChange {
     pub app: AppId,
     /// The user, as the Application knows them.
     pub puid: Puid,
-    /// What the Application sees from now on.
+    /// The view that the Application has from now on.
     pub view: View,
 }
 
@@ -36,7 +36,7 @@ const MAX_REMEMBERED: usize = 20;
 
 struct GrantView {
     grant: Grant,
-    /// What the Application sees while it is active.
+    /// The view that the Application has while it is active.
     view: View,
 }
 

@@ -73,9 +73,9 @@ struct LogEntry {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// Whether there is something new to read.
+    /// Set if there is something new to read.
     pub changed: bool,
-    /// Whether the user's taken notifications are to be released now.
+    /// Set if the user's taken notifications are to be released now.
     pub release_due: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an Application sees of a user.
+//! The view that an Application has of a user.
 
 use presence_protocol::{Status, StatusText};
 

@@ -13,7 +13,7 @@ use crate::socket_waker::SocketWaker;
 pub struct PendingDelivery {
     /// The notification.
     pub notification: Arc<Notification>,
-    /// Whether its grant was paused, so that later notifications may have been accepted before.
+    /// Set if its grant was paused, so that later notifications may have been accepted before.
     pub resumed: bool,
 }
 

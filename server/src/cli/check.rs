@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use presence_core::Clock as _;
-use presence_identity::browserid::{KeySource, Question};
+use presence_identity::browserid::{DocumentQuery, KeySource};
 use presence_service::clock::SystemClock;
 
 use super::database;
@@ -35,7 +35,7 @@ async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
     // The settings name no host if discovery is off.
     let Some(discovery) = discovery else { return Ok(()) };
     for issuer in &settings.browserid_hosts() {
-        let question = Question { host: issuer, domain: issuer, client: None };
+        let question = DocumentQuery { host: issuer, domain: issuer, client: None };
         let problem = match discovery.document(question).await {
             Ok(Some(_)) => None,
             Ok(None) => Some("has no support document".to_owned()),

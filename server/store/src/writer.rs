@@ -1,5 +1,5 @@
-//! The writer: many clients send requests to one task, which commits those that have gathered in one
-//! transaction, and replies after the commit.
+//! The writer: many clients send requests to one task, which commits those that have gathered in
+//! one transaction, and replies after the commit.
 //!
 //! This is the handle. A method has submitted its request when it returns, so requests keep their
 //! order. It returns the reply to wait for.
@@ -118,7 +118,8 @@ impl Writer {
         self.submit((user, app), WriteOp::Revoke)
     }
 
-    /// Removes an Application with its keys, grants and queues. The reply is false if there is none.
+    /// Removes an Application with its keys, grants and queues. The reply is false if there is no
+    /// such Application.
     pub fn remove_app(&self, app: AppId) -> WriteReply<bool> {
         self.submit(app, WriteOp::RemoveApp)
     }

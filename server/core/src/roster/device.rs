@@ -15,7 +15,7 @@ pub struct DeviceInfo {
     pub device: DeviceName,
     /// The last report that was for all Applications.
     pub view: View,
-    /// Whether a connection is open. Otherwise the device is in its grace time.
+    /// Set if a connection is open. Otherwise the device is in its grace time.
     pub connected: bool,
     /// The time at which it connected.
     pub since: UnixMillis,

@@ -1,4 +1,5 @@
-//! An AppService with one socket: it believes what it reads, keeps its cursor, and knows what it ought to have heard.
+//! An AppService with one socket: it applies what it reads, keeps its cursor, and checks each frame
+//! against the expected state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,322 +9,345 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Status};
 
 use crate::hub::Frame;
-use crate::model::{Shown, Uid, offline};
-use crate::step::Habit;
+use crate::model::{Uid, VisibleStatus, offline};
+use crate::step::ClientConfig;
 
-/// What went wrong.
-pub(crate) type Held = Result<(), String>;
+/// The result of a check. The error names the promise that was broken.
+pub(crate) type CheckResult = Result<(), String>;
 
-/// What an Application ought to be shown at this moment.
-pub(crate) struct Truth {
-    /// Of everybody who ever granted it, also of those who revoked.
-    pub(crate) shown: BTreeMap<Uid, Shown>,
+/// The state that an Application is expected to see at this moment.
+pub(crate) struct ExpectedState {
+    /// The status under every PUID that the Application ever had, revoked ones included.
+    pub(crate) visible: BTreeMap<Uid, VisibleStatus>,
     pub(crate) head: u64,
     pub(crate) floor: u64,
     pub(crate) warming_up: bool,
     pub(crate) epoch: u64,
 }
 
+/// A cursor, with the position that it stands for.
 struct Cursor {
     text: String,
-    place: u64,
+    position: u64,
     epoch: u64,
 }
 
-/// Why a frame came.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FrameKind {
     Snapshot,
-    /// Plain: who was not offline when the socket opened.
-    Opening,
-    /// Plain: who is offline.
-    List,
+    /// In the plain format, the users who were not offline when the socket opened.
+    Initial,
+    /// In the plain format, the users who are offline.
+    OfflineList,
     Changes,
 }
 
 /// An AppService.
 pub(crate) struct Client {
-    pub(crate) habit: Habit,
+    pub(crate) config: ClientConfig,
     pub(crate) reader: Option<Reader>,
-    pub(crate) belief: BTreeMap<Uid, Shown>,
-    /// Waits for a snapshot.
-    awaits: bool,
-    must_be_gap: bool,
+    /// The state as read so far.
+    pub(crate) state: BTreeMap<Uid, VisibleStatus>,
+    awaits_snapshot: bool,
+    gap_expected: bool,
     cursor: Option<Cursor>,
-    /// Up to where it has read.
-    place: u64,
-    /// The truth when it last read.
-    then: BTreeMap<Uid, Shown>,
-    opening: BTreeMap<Uid, Shown>,
+    /// The position up to which it has read.
+    position: u64,
+    /// The expected state when it last read.
+    read_state: BTreeMap<Uid, VisibleStatus>,
+    /// The rest of the expected initial frames in the plain format.
+    initial: BTreeMap<Uid, VisibleStatus>,
+    /// The users whose status it has not got yet in the plain format.
     unlisted: BTreeSet<Uid>,
-    /// Who revoked since it last read.
+    /// The grants that were revoked since it last read.
     revoked: BTreeSet<Uid>,
-    owed: Vec<Receipt>,
+    expected_receipts: Vec<Receipt>,
     versions: BTreeMap<Uid, u64>,
 }
 
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Held {
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> CheckResult {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn shown(presence: &PresenceUpdate) -> Shown {
-    (presence.status, presence.message.as_ref().map_or("", |text| text.as_str()).to_owned())
+fn visible_status(update: &PresenceUpdate) -> VisibleStatus {
+    (update.status, update.message.as_ref().map_or("", |text| text.as_str()).to_owned())
 }
 
-fn not_offline(all: &BTreeMap<Uid, Shown>) -> BTreeMap<Uid, Shown> {
-    all.iter().filter(|(_, s)| s.0 != Status::Offline).map(|(uid, s)| (*uid, s.clone())).collect()
+fn not_offline(all: &BTreeMap<Uid, VisibleStatus>) -> BTreeMap<Uid, VisibleStatus> {
+    all.iter()
+        .filter(|(_, status)| status.0 != Status::Offline)
+        .map(|(uid, status)| (*uid, status.clone()))
+        .collect()
 }
 
 impl Client {
-    pub(crate) fn new(habit: Habit) -> Self {
+    pub(crate) fn new(config: ClientConfig) -> Self {
         Self {
-            habit,
+            config,
             reader: None,
-            belief: BTreeMap::new(),
-            awaits: false,
-            must_be_gap: false,
+            state: BTreeMap::new(),
+            awaits_snapshot: false,
+            gap_expected: false,
             cursor: None,
-            place: 0,
-            then: BTreeMap::new(),
-            opening: BTreeMap::new(),
+            position: 0,
+            read_state: BTreeMap::new(),
+            initial: BTreeMap::new(),
             unlisted: BTreeSet::new(),
             revoked: BTreeSet::new(),
-            owed: vec![],
+            expected_receipts: vec![],
             versions: BTreeMap::new(),
         }
     }
 
-    /// Opens a socket. `live` are those whose grants are live.
+    /// Opens a socket. `granted` are the PUIDs of the current grants.
     pub(crate) fn open(
         &mut self,
         stream: &Stream,
         with_cursor: bool,
-        truth: &Truth,
-        live: Vec<Uid>,
+        expected: &ExpectedState,
+        granted: Vec<Uid>,
     ) {
         let cursor = self.cursor.take().filter(|_| with_cursor);
-        let resumes =
-            cursor.as_ref().is_some_and(|c| c.epoch == truth.epoch && c.place >= truth.floor);
+        let resumes = cursor
+            .as_ref()
+            .is_some_and(|c| c.epoch == expected.epoch && c.position >= expected.floor);
         if !resumes {
             self.revoked.clear();
-            self.owed.clear();
+            self.expected_receipts.clear();
         }
-        (self.place, self.then) = match &cursor {
-            Some(cursor) if resumes => (cursor.place, self.belief.clone()),
-            Some(_) | None => (truth.head, truth.shown.clone()),
+        (self.position, self.read_state) = match &cursor {
+            Some(cursor) if resumes => (cursor.position, self.state.clone()),
+            Some(_) | None => (expected.head, expected.visible.clone()),
         };
-        self.opening.clear();
+        self.initial.clear();
         self.unlisted.clear();
-        self.reader = Some(match self.habit.form {
+        self.reader = Some(match self.config.format {
             WireFormat::Plain => {
-                self.belief.clear();
-                self.opening = not_offline(&truth.shown);
-                self.unlisted.extend(&live);
+                self.state.clear();
+                self.initial = not_offline(&expected.visible);
+                self.unlisted.extend(&granted);
                 Reader::plain(
                     stream,
-                    live.into_iter().map(presence_protocol::Puid::from_bits).collect(),
+                    granted.into_iter().map(presence_protocol::Puid::from_bits).collect(),
                 )
             }
             WireFormat::Paged { receipts } => {
-                (self.awaits, self.must_be_gap) = (!resumes, cursor.is_some());
+                (self.awaits_snapshot, self.gap_expected) = (!resumes, cursor.is_some());
                 Reader::paged(stream, cursor.as_ref().map(|c| c.text.as_str()), receipts)
             }
         });
         self.cursor = cursor;
     }
 
-    /// Somebody revoked, which is said even of those who were offline.
-    pub(crate) fn will_hear_of_revoked(&mut self, uid: Uid) {
+    /// Expects the update of a revoked grant, which comes even if the user was offline.
+    pub(crate) fn expect_revocation(&mut self, uid: Uid) {
         self.revoked.insert(uid);
     }
 
-    /// A receipt is on its way.
-    pub(crate) fn will_hear_of(&mut self, receipt: Receipt) {
-        if self.habit.form == (WireFormat::Paged { receipts: true }) {
-            self.owed.push(receipt);
+    /// Expects a receipt, if this client gets receipts.
+    pub(crate) fn expect_receipt(&mut self, receipt: Receipt) {
+        if self.config.format == (WireFormat::Paged { receipts: true }) {
+            self.expected_receipts.push(receipt);
         }
     }
 
-    /// There is nothing to read.
-    pub(crate) fn hears_nothing(&mut self, truth: &Truth) -> Held {
-        if self.lags(truth) {
-            return self.waits_for_a_gap(truth);
+    /// Checks that there may be nothing to read.
+    pub(crate) fn handle_nothing(&mut self, expected: &ExpectedState) -> CheckResult {
+        if self.lags(expected) {
+            return self.expect_gap(expected);
         }
-        let missed = self.expected(truth);
-        let offlines = missed.iter().filter(|uid| truth.shown[uid].0 == Status::Offline).count();
+        let missed = self.expected_uids(expected);
+        let offlines =
+            missed.iter().filter(|uid| expected.visible[uid].0 == Status::Offline).count();
         ensure(missed.is_empty(), || {
-            format!("3: says nothing of {missed:?}; 4: {offlines} of them are offline")
+            format!("3: no update of {missed:?}; 4: {offlines} of them are offline")
         })?;
-        self.place = truth.head;
-        let waits = self.awaits || !self.unlisted.is_empty();
-        ensure(!waits || truth.warming_up, || {
-            "3: no snapshot, no list of those offline".to_owned()
+        self.position = expected.head;
+        let waits = self.awaits_snapshot || !self.unlisted.is_empty();
+        ensure(!waits || expected.warming_up, || {
+            "3: no snapshot, or no list of offline users".to_owned()
         })?;
-        ensure(self.owed.is_empty(), || format!("8: never heard {:?}", self.owed))?;
-        if self.awaits { Ok(()) } else { self.believes_the_truth(truth) }
+        ensure(self.expected_receipts.is_empty(), || {
+            format!("8: missing receipts {:?}", self.expected_receipts)
+        })?;
+        if self.awaits_snapshot { Ok(()) } else { self.check_state(expected) }
     }
 
-    /// It was told that it reads too slowly, and is closed.
-    pub(crate) fn is_too_slow(&mut self, truth: &Truth) -> Held {
+    /// Checks that the socket may be closed since it reads too slowly.
+    pub(crate) fn handle_too_slow(&mut self, expected: &ExpectedState) -> CheckResult {
         self.reader = None;
-        ensure(self.place < truth.floor, || "closed as too slow, and was not".to_owned())?;
-        ensure(self.habit.form != (WireFormat::Paged { receipts: false }), || {
-            "closed, not given a gap".to_owned()
+        ensure(self.position < expected.floor, || "closed as too slow, but it was not".to_owned())?;
+        ensure(self.config.format != (WireFormat::Paged { receipts: false }), || {
+            "closed as too slow instead of a gap".to_owned()
         })
     }
 
-    /// Reads a frame.
-    pub(crate) fn hears(&mut self, frame: &Frame, truth: &Truth) -> Held {
-        let kind = self.kind(frame, truth);
-        let partly = kind == Kind::Changes && !frame.shared && self.lags(truth);
-        let expected = match kind {
-            Kind::Snapshot => not_offline(&truth.shown).into_keys().collect(),
-            Kind::Opening => self.opening.keys().copied().collect(),
-            Kind::List | Kind::Changes => self.expected(truth),
+    /// Applies and checks a frame.
+    pub(crate) fn handle_frame(&mut self, frame: &Frame, expected: &ExpectedState) -> CheckResult {
+        let kind = self.kind(frame, expected);
+        let partly = kind == FrameKind::Changes && !frame.shared && self.lags(expected);
+        let expected_uids = match kind {
+            FrameKind::Snapshot => not_offline(&expected.visible).into_keys().collect(),
+            FrameKind::Initial => self.initial.keys().copied().collect(),
+            FrameKind::OfflineList | FrameKind::Changes => self.expected_uids(expected),
         };
-        if kind == Kind::Snapshot {
-            let due = self.awaits || self.lags(truth);
-            ensure(due && !truth.warming_up, || "an unexpected snapshot".to_owned())?;
-            let gap = self.must_be_gap || self.lags(truth);
+        if kind == FrameKind::Snapshot {
+            let is_due = self.awaits_snapshot || self.lags(expected);
+            ensure(is_due && !expected.warming_up, || "an unexpected snapshot".to_owned())?;
+            let gap = self.gap_expected || self.lags(expected);
             ensure(frame.gap == gap, || format!("gap is {}", frame.gap))?;
-            self.belief.clear();
+            self.state.clear();
         }
-        ensure(!frame.more, || "more of what fits on a page".to_owned())?;
-        let mut heard = BTreeSet::new();
-        for presence in &frame.presence {
-            let uid = presence.uid.bits();
-            ensure(heard.insert(uid), || format!("4: {uid} twice in a frame"))?;
-            self.believe(presence, kind, truth)?;
+        ensure(!frame.more, || "`more` is set, but everything fits on a page".to_owned())?;
+        let mut named = BTreeSet::new();
+        for update in &frame.presence {
+            let uid = update.uid.bits();
+            ensure(named.insert(uid), || format!("4: {uid} twice in a frame"))?;
+            self.apply_update(update, kind, expected)?;
         }
-        self.settle(kind, truth);
+        self.mark_read(kind, expected);
         if partly {
-            return self.waits_for_a_gap(truth);
+            return self.expect_gap(expected);
         }
-        ensure(heard == expected, || {
-            format!("3, 4: {kind:?} tell of {heard:?} and ought to of {expected:?}")
+        ensure(named == expected_uids, || {
+            format!("3, 4: {kind:?} has {named:?}, expected {expected_uids:?}")
         })?;
-        self.take_receipts(&frame.receipts)?;
-        self.take_cursor(frame, truth)
+        self.check_receipts(&frame.receipts)?;
+        self.check_cursor(frame, expected)
     }
 
-    fn kind(&self, frame: &Frame, truth: &Truth) -> Kind {
+    fn kind(&self, frame: &Frame, expected: &ExpectedState) -> FrameKind {
         if frame.snapshot {
-            Kind::Snapshot
-        } else if !self.opening.is_empty() {
-            Kind::Opening
-        } else if self.changed(truth).is_empty() && !self.unlisted.is_empty() && !truth.warming_up {
-            Kind::List
+            FrameKind::Snapshot
+        } else if !self.initial.is_empty() {
+            FrameKind::Initial
+        } else if self.changed(expected).is_empty()
+            && !self.unlisted.is_empty()
+            && !expected.warming_up
+        {
+            FrameKind::OfflineList
         } else {
-            Kind::Changes
+            FrameKind::Changes
         }
     }
 
-    fn lags(&self, truth: &Truth) -> bool {
-        self.opening.is_empty() && self.place < truth.floor
+    fn lags(&self, expected: &ExpectedState) -> bool {
+        self.initial.is_empty() && self.position < expected.floor
     }
 
-    /// Who is not as they were when this one last read, and those who revoked.
-    fn changed(&self, truth: &Truth) -> BTreeSet<Uid> {
-        let differs =
-            |(uid, now): &(&Uid, &Shown)| self.then.get(*uid).unwrap_or(&offline()) != *now;
-        let changed = truth.shown.iter().filter(differs).map(|(uid, _)| *uid);
+    /// Returns the users whose status differs from the last read one, and the revoked grants.
+    fn changed(&self, expected: &ExpectedState) -> BTreeSet<Uid> {
+        let differs = |(uid, now): &(&Uid, &VisibleStatus)| {
+            self.read_state.get(*uid).unwrap_or(&offline()) != *now
+        };
+        let changed = expected.visible.iter().filter(differs).map(|(uid, _)| *uid);
         changed.chain(self.revoked.iter().copied()).collect()
     }
 
-    /// Of whom the next frame ought to tell, which is not a snapshot.
-    fn expected(&self, truth: &Truth) -> BTreeSet<Uid> {
-        let changed = self.changed(truth);
-        if !changed.is_empty() || truth.warming_up {
+    /// Returns the users of the next frame if it is not a snapshot.
+    fn expected_uids(&self, expected: &ExpectedState) -> BTreeSet<Uid> {
+        let changed = self.changed(expected);
+        if !changed.is_empty() || expected.warming_up {
             return changed;
         }
         self.unlisted.iter().copied().collect()
     }
 
-    fn believe(&mut self, presence: &PresenceUpdate, kind: Kind, truth: &Truth) -> Held {
-        let (uid, said) = (presence.uid.bits(), shown(presence));
-        let now = truth.shown.get(&uid).ok_or_else(|| format!("1: {uid} never granted it"))?;
-        let now = if kind == Kind::Opening { self.opening.get(&uid).unwrap_or(now) } else { now };
-        let hides = now.0 == Status::Offline && said.0 != Status::Offline;
-        ensure(!hides, || format!("1: {uid} hides, and is {said:?}"))?;
-        ensure(said == *now, || format!("3: {uid} is {said:?} and ought to be {now:?}"))?;
-        let revoked = kind != Kind::Opening && self.revoked.contains(&uid);
-        let whole = said.0 != Status::Offline || presence.message.is_none();
-        ensure(whole && presence.since == presence.since.truncated_to_secs(), || {
-            format!("7: {presence:?}")
+    fn apply_update(
+        &mut self,
+        update: &PresenceUpdate,
+        kind: FrameKind,
+        expected: &ExpectedState,
+    ) -> CheckResult {
+        let (uid, status) = (update.uid.bits(), visible_status(update));
+        let now = expected.visible.get(&uid).ok_or_else(|| format!("1: {uid} never granted it"))?;
+        let now =
+            if kind == FrameKind::Initial { self.initial.get(&uid).unwrap_or(now) } else { now };
+        let hides = now.0 == Status::Offline && status.0 != Status::Offline;
+        ensure(!hides, || format!("1: {uid} is hidden, but reported as {status:?}"))?;
+        ensure(status == *now, || format!("3: {uid} is {status:?}, expected {now:?}"))?;
+        let revoked = kind != FrameKind::Initial && self.revoked.contains(&uid);
+        let is_well_formed = status.0 != Status::Offline || update.message.is_none();
+        ensure(is_well_formed && update.since == update.since.truncated_to_secs(), || {
+            format!("7: {update:?}")
         })?;
-        ensure(presence.revoked == revoked, || format!("revoked: {presence:?}"))?;
-        let known = self.belief.get(&uid).cloned();
-        let again = match kind {
-            Kind::Snapshot | Kind::Opening => false,
-            Kind::List => known.as_ref() == Some(&said),
-            Kind::Changes => {
-                !self.awaits && !presence.revoked && known.unwrap_or_else(offline) == said
+        ensure(update.revoked == revoked, || format!("revoked: {update:?}"))?;
+        let known = self.state.get(&uid).cloned();
+        let is_repetition = match kind {
+            FrameKind::Snapshot | FrameKind::Initial => false,
+            FrameKind::OfflineList => known.as_ref() == Some(&status),
+            FrameKind::Changes => {
+                !self.awaits_snapshot && !update.revoked && known.unwrap_or_else(offline) == status
             }
         };
-        ensure(!again, || format!("2: {uid} is {said:?} again"))?;
-        let before = self.versions.insert(uid, presence.version);
+        ensure(!is_repetition, || format!("2: {uid} is {status:?} again"))?;
+        let before = self.versions.insert(uid, update.version);
         let grows = before.is_none_or(|before| match kind {
-            Kind::Changes => before < presence.version,
-            Kind::Snapshot | Kind::Opening | Kind::List => before <= presence.version,
+            FrameKind::Changes => before < update.version,
+            FrameKind::Snapshot | FrameKind::Initial | FrameKind::OfflineList => {
+                before <= update.version
+            }
         });
-        ensure(grows, || format!("5: {before:?}, then {presence:?}"))?;
+        ensure(grows, || format!("5: {before:?}, then {update:?}"))?;
         self.unlisted.remove(&uid);
-        self.belief.insert(uid, said);
+        self.state.insert(uid, status);
         Ok(())
     }
 
-    fn settle(&mut self, kind: Kind, truth: &Truth) {
+    fn mark_read(&mut self, kind: FrameKind, expected: &ExpectedState) {
         match kind {
-            Kind::Opening => {
-                // It was copied when the socket opened; what came since is in the log.
-                self.then.append(&mut self.opening);
+            FrameKind::Initial => {
+                // The initial state is from the opening of the socket. The log has what came since.
+                self.read_state.append(&mut self.initial);
                 return;
             }
-            Kind::Snapshot => (self.awaits, self.must_be_gap) = (false, false),
-            Kind::List | Kind::Changes => {}
+            FrameKind::Snapshot => (self.awaits_snapshot, self.gap_expected) = (false, false),
+            FrameKind::OfflineList | FrameKind::Changes => {}
         }
-        (self.place, self.then) = (truth.head, truth.shown.clone());
+        (self.position, self.read_state) = (expected.head, expected.visible.clone());
         self.revoked.clear();
     }
 
-    /// It lags while a snapshot has to wait: what it now reads is true, and not all.
-    fn waits_for_a_gap(&mut self, truth: &Truth) -> Held {
-        let may = self.habit.form == (WireFormat::Paged { receipts: false }) && truth.warming_up;
-        ensure(may, || "3: a gap went unnoticed".to_owned())?;
-        (self.awaits, self.must_be_gap) = (true, true);
-        self.settle(Kind::Changes, truth);
+    /// Expects a gap: during the warm-up, a client that lags reads true but incomplete updates.
+    fn expect_gap(&mut self, expected: &ExpectedState) -> CheckResult {
+        let is_allowed =
+            self.config.format == (WireFormat::Paged { receipts: false }) && expected.warming_up;
+        ensure(is_allowed, || "3: a gap was not reported".to_owned())?;
+        (self.awaits_snapshot, self.gap_expected) = (true, true);
+        self.mark_read(FrameKind::Changes, expected);
         Ok(())
     }
 
-    fn take_receipts(&mut self, receipts: &[Receipt]) -> Held {
+    fn check_receipts(&mut self, receipts: &[Receipt]) -> CheckResult {
         for receipt in receipts {
-            let place = self.owed.iter().position(|owed| owed == receipt);
-            let place =
-                place.ok_or_else(|| format!("8: must not be told, or not again: {receipt:?}"))?;
-            self.owed.remove(place);
+            let position = self.expected_receipts.iter().position(|expected| expected == receipt);
+            let position =
+                position.ok_or_else(|| format!("8: unexpected or repeated: {receipt:?}"))?;
+            self.expected_receipts.remove(position);
         }
         Ok(())
     }
 
-    fn take_cursor(&mut self, frame: &Frame, truth: &Truth) -> Held {
-        if self.habit.form == WireFormat::Plain {
+    fn check_cursor(&mut self, frame: &Frame, expected: &ExpectedState) -> CheckResult {
+        if self.config.format == WireFormat::Plain {
             return Ok(());
         }
-        let place = frame.cursor.as_ref().map(|(_, place)| *place);
-        let due = (!self.awaits).then_some(truth.head);
-        ensure(place == due, || format!("6: the cursor stands for {place:?}, not {due:?}"))?;
-        if let Some((text, place)) = frame.cursor.clone() {
-            self.cursor = Some(Cursor { text, place, epoch: truth.epoch });
+        let position = frame.cursor.as_ref().map(|(_, position)| *position);
+        let is_due = (!self.awaits_snapshot).then_some(expected.head);
+        ensure(position == is_due, || {
+            format!("6: the cursor stands for {position:?}, not {is_due:?}")
+        })?;
+        if let Some((text, position)) = frame.cursor.clone() {
+            self.cursor = Some(Cursor { text, position, epoch: expected.epoch });
         }
         Ok(())
     }
 
-    fn believes_the_truth(&self, truth: &Truth) -> Held {
-        for (uid, now) in &truth.shown {
-            let believed = self.belief.get(uid).cloned().unwrap_or_else(offline);
-            ensure(believed == *now, || {
-                format!("3: believes {uid} to be {believed:?}, not {now:?}")
-            })?;
+    fn check_state(&self, expected: &ExpectedState) -> CheckResult {
+        for (uid, now) in &expected.visible {
+            let found = self.state.get(uid).cloned().unwrap_or_else(offline);
+            ensure(found == *now, || format!("3: believes {uid} to be {found:?}, not {now:?}"))?;
         }
         Ok(())
     }

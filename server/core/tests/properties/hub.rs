@@ -1,4 +1,5 @@
-//! The rules wired together as the server's hub does it: shard, then streams, then readers; without locks and sockets.
+//! The rules connected as in the server's hub: a shard, the streams, and the readers, without locks
+//! and sockets.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,14 +14,14 @@ use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
 
-use crate::model::{Grants, Seat, Shown, Uid};
-use crate::step::{DEVICES, SEATS};
+use crate::model::{ConnectionKey, ModelGrantSet, Uid, VisibleStatus};
+use crate::step::{DEVICES, MAX_CONNECTIONS};
 
-/// How long a lost device has to come back.
+/// The time for which a lost device keeps its presence.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-/// What goes over the wire.
-#[expect(clippy::struct_excessive_bools, reason = "so it is on the wire")]
+/// A frame with its contents.
+#[expect(clippy::struct_excessive_bools, reason = "the frame on the wire has these flags")]
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) snapshot: bool,
@@ -28,21 +29,21 @@ pub(crate) struct Frame {
     pub(crate) more: bool,
     pub(crate) presence: Vec<PresenceUpdate>,
     pub(crate) receipts: Vec<Receipt>,
-    /// With the place that it stands for.
+    /// The cursor, with the position that it stands for.
     pub(crate) cursor: Option<(String, u64)>,
-    /// Whether these are the bytes that another reader got.
+    /// Set if another reader got the same frame.
     pub(crate) shared: bool,
 }
 
-/// What a socket gets next.
-pub(crate) enum Next {
+/// The next frame of a socket, if any.
+pub(crate) enum NextFrame {
     Nothing,
     Frame(Frame),
     TooSlow,
 }
 
-struct Shared {
-    form: WireFormat,
+struct SharedFrame {
+    format: WireFormat,
     from: u64,
     to: u64,
     frame: Frame,
@@ -50,17 +51,17 @@ struct Shared {
 
 struct TestTopic {
     stream: Stream,
-    shared: Option<Shared>,
+    shared: Option<SharedFrame>,
 }
 
 /// The hub of one epoch.
-pub(crate) struct Hub {
+pub(crate) struct TestHub {
     shard: Shard<u64>,
     topics: Vec<TestTopic>,
     /// The releases that the writer is to take.
     releases: VecDeque<(usize, Uid)>,
-    /// What the rosters last had told of each.
-    told: BTreeMap<Puid, View>,
+    /// The last view that a roster published under each PUID.
+    last_views: BTreeMap<Puid, View>,
     pub(crate) clock: ManualClock,
 }
 
@@ -72,15 +73,15 @@ fn user_id(user: usize) -> UserId {
     UserId(user.try_into().unwrap())
 }
 
-fn seat_id(device: &DeviceName, seat: Seat) -> ConnectionId<'_> {
-    ConnectionId { device, number: ConnectionNumber(seat.generation) }
+fn connection_id(device: &DeviceName, connection: ConnectionKey) -> ConnectionId<'_> {
+    ConnectionId { device, number: ConnectionNumber(connection.number) }
 }
 
-fn name(device: usize) -> DeviceName {
+fn device_name(device: usize) -> DeviceName {
     DEVICES[device].parse().unwrap()
 }
 
-impl Hub {
+impl TestHub {
     pub(crate) fn new(active: &[bool], epoch: u64, kept: Retention, clock: ManualClock) -> Self {
         let id = |app: usize| epoch * 1_000 + app as u64;
         let topic = |(app, active): (usize, &bool)| TestTopic {
@@ -89,7 +90,7 @@ impl Hub {
         };
         Self {
             shard: Shard::default(),
-            told: BTreeMap::new(),
+            last_views: BTreeMap::new(),
             topics: active.iter().enumerate().map(topic).collect(),
             releases: VecDeque::new(),
             clock,
@@ -105,7 +106,7 @@ impl Hub {
         self.clock.steady() + GRACE
     }
 
-    /// How many users it has in mind.
+    /// Returns the number of users with a roster.
     pub(crate) fn users(&self) -> usize {
         self.shard.rosters().count()
     }
@@ -114,88 +115,94 @@ impl Hub {
         &self.topics[app].stream
     }
 
-    /// Whether there was a seat.
-    pub(crate) fn connect(&mut self, seat: Seat) -> bool {
-        let (user, now) = (user_id(seat.user), self.now());
+    /// Connects a device. Returns false if the user has too many connections.
+    pub(crate) fn connect(&mut self, connection: ConnectionKey) -> bool {
+        let (user, now) = (user_id(connection.user), self.now());
         let roster = self.shard.get_or_create(user);
-        let device = name(seat.device);
-        let new = NewConnection { id: seat_id(&device, seat), handle: seat.generation, now };
-        let connected = roster.connect(new, SEATS);
+        let device = device_name(connection.device);
+        let new = NewConnection {
+            id: connection_id(&device, connection),
+            handle: connection.number,
+            now,
+        };
+        let connected = roster.connect(new, MAX_CONNECTIONS);
         self.shard.remove_if_empty(user);
         connected.is_ok()
     }
 
-    pub(crate) fn load(&mut self, user: usize, grants: &Grants) {
-        let live = grants.live.iter().map(|live| Grant {
-            app: app_id(live.app),
-            puid: Puid::from_bits(live.uid),
-            paused: live.paused,
+    pub(crate) fn load(&mut self, user: usize, grants: &ModelGrantSet) {
+        let granted = grants.grants.iter().map(|grant| Grant {
+            app: app_id(grant.app),
+            puid: Puid::from_bits(grant.uid),
+            paused: grant.paused,
             granted_at: UnixMillis::default(),
         });
-        let set = GrantSet { revision: grants.revision, grants: live.collect() };
-        let mut told = vec![];
+        let set = GrantSet { revision: grants.revision, grants: granted.collect() };
+        let mut changes = vec![];
         if let Some(roster) = self.shard.get_mut(user_id(user)) {
-            roster.set_grants(set, &mut told);
+            roster.set_grants(set, &mut changes);
         }
-        self.tell(told);
+        self.publish(changes);
     }
 
-    /// Whether the seat was still its own.
-    pub(crate) fn say(
+    /// Sets the status of a device. Returns false if the connection was replaced.
+    pub(crate) fn report(
         &mut self,
-        seat: Seat,
-        (status, text): &Shown,
+        connection: ConnectionKey,
+        (status, text): &VisibleStatus,
         only: Option<&[usize]>,
     ) -> bool {
         let text = (!text.is_empty()).then(|| StatusText::try_from(text.as_str()).unwrap());
         let (view, only) = (View::new(*status, text), only.map(ids));
-        let (device, mut told) = (name(seat.device), vec![]);
-        let said = self.shard.get_mut(user_id(seat.user)).is_some_and(|roster| {
-            roster.report(seat_id(&device, seat), view, only, &mut told).is_ok()
+        let (device, mut changes) = (device_name(connection.device), vec![]);
+        let reported = self.shard.get_mut(user_id(connection.user)).is_some_and(|roster| {
+            roster.report(connection_id(&device, connection), view, only, &mut changes).is_ok()
         });
-        self.tell(told);
-        said
+        self.publish(changes);
+        reported
     }
 
-    /// Whether the seat was still its own.
-    pub(crate) fn show_only_to(&mut self, seat: Seat, apps: &[usize]) -> bool {
-        let (device, mut told) = (name(seat.device), vec![]);
-        let shown = self.shard.get_mut(user_id(seat.user)).is_some_and(|roster| {
-            roster.set_visibility(seat_id(&device, seat), ids(apps), &mut told).is_ok()
+    /// Sets the visibility of a device. Returns false if the connection was replaced.
+    pub(crate) fn set_visibility(&mut self, connection: ConnectionKey, apps: &[usize]) -> bool {
+        let (device, mut changes) = (device_name(connection.device), vec![]);
+        let changed = self.shard.get_mut(user_id(connection.user)).is_some_and(|roster| {
+            roster
+                .set_visibility(connection_id(&device, connection), ids(apps), &mut changes)
+                .is_ok()
         });
-        self.tell(told);
-        shown
+        self.publish(changes);
+        changed
     }
 
-    /// Whether the seat was still its own.
-    pub(crate) fn leave(&mut self, seat: Seat, clean: bool) -> bool {
-        let (user, until) = (user_id(seat.user), self.grace_end());
+    /// Ends a connection. Returns false if it was replaced.
+    pub(crate) fn disconnect(&mut self, connection: ConnectionKey, clean: bool) -> bool {
+        let (user, until) = (user_id(connection.user), self.grace_end());
         let ending = if clean { Disconnect::Clean } else { Disconnect::Lost { until } };
-        let (device, mut told) = (name(seat.device), vec![]);
-        let left = self.shard.get_mut(user).is_some_and(|roster| {
-            roster.disconnect(seat_id(&device, seat), ending, &mut told).is_ok()
+        let (device, mut changes) = (device_name(connection.device), vec![]);
+        let disconnected = self.shard.get_mut(user).is_some_and(|roster| {
+            roster.disconnect(connection_id(&device, connection), ending, &mut changes).is_ok()
         });
-        if left {
+        if disconnected {
             self.shard.schedule(user, until);
         }
         self.shard.remove_if_empty(user);
-        self.tell(told);
-        left
+        self.publish(changes);
+        disconnected
     }
 
-    pub(crate) fn end(&mut self, user: usize, device: usize) {
-        let mut told = vec![];
+    pub(crate) fn end_device(&mut self, user: usize, device: usize) {
+        let mut changes = vec![];
         if let Some(roster) = self.shard.get_mut(user_id(user)) {
-            roster.end_device(&name(device), &mut told);
+            roster.end_device(&device_name(device), &mut changes);
         }
         self.shard.remove_if_empty(user_id(user));
-        self.tell(told);
+        self.publish(changes);
     }
 
     pub(crate) fn tick(&mut self) {
-        let mut told = vec![];
-        self.shard.tick(self.clock.steady(), &mut told);
-        self.tell(told);
+        let mut changes = vec![];
+        self.shard.tick(self.clock.steady(), &mut changes);
+        self.publish(changes);
         let now = self.now();
         self.topics.iter_mut().for_each(|topic| topic.stream.prune(now));
     }
@@ -250,34 +257,34 @@ impl Hub {
         self.releases.push_back(grant);
     }
 
-    /// What a reader gets next; readers that keep up share their bytes.
-    pub(crate) fn next(&mut self, app: usize, reader: &mut Reader, warming_up: bool) -> Next {
+    /// Returns the next frame of a reader. Readers without lag share frames.
+    pub(crate) fn next(&mut self, app: usize, reader: &mut Reader, warming_up: bool) -> NextFrame {
         let TestTopic { stream, shared } = &mut self.topics[app];
-        let (form, from, to) = (reader.format(), reader.shared_position(), stream.head());
+        let (format, from, to) = (reader.format(), reader.shared_position(), stream.head());
         if let Some(found) =
-            shared.as_ref().filter(|s| (s.form, Some(s.from), s.to) == (form, from, to))
+            shared.as_ref().filter(|s| (s.format, Some(s.from), s.to) == (format, from, to))
         {
             reader.skip_to(to);
-            return Next::Frame(Frame { shared: true, ..found.frame.clone() });
+            return NextFrame::Frame(Frame { shared: true, ..found.frame.clone() });
         }
         let frame = match reader.next(stream, warming_up) {
-            ReadOutcome::Nothing => return Next::Nothing,
-            ReadOutcome::TooSlow => return Next::TooSlow,
+            ReadOutcome::Nothing => return NextFrame::Nothing,
+            ReadOutcome::TooSlow => return NextFrame::TooSlow,
             ReadOutcome::Page(page) => frame(page, stream),
         };
         if let Some(from) = from
             && reader.shared_position() == Some(to)
         {
-            *shared = Some(Shared { form, from, to, frame: frame.clone() });
+            *shared = Some(SharedFrame { format, from, to, frame: frame.clone() });
         }
-        Next::Frame(frame)
+        NextFrame::Frame(frame)
     }
 
-    fn tell(&mut self, told: Vec<ViewChange>) {
+    fn publish(&mut self, changes: Vec<ViewChange>) {
         let now = self.now();
-        for ViewChange { app, puid, view } in told {
-            let last = self.told.insert(puid, view.clone()).unwrap_or_default();
-            assert_ne!(last, view, "2: a roster tells only of changes");
+        for ViewChange { app, puid, view } in changes {
+            let last = self.last_views.insert(puid, view.clone()).unwrap_or_default();
+            assert_ne!(last, view, "2: a roster publishes only changes");
             let stream = &mut self.topics[usize::try_from(app.bits()).unwrap()].stream;
             let before = stream.head();
             let known = stream.latest(puid);
@@ -300,6 +307,6 @@ fn ids(apps: &[usize]) -> Vec<AppId> {
 
 fn frame(page: Page, stream: &Stream) -> Frame {
     let Page { snapshot, gap, more, presence, receipts, up_to } = page;
-    let cursor = up_to.map(|place| (stream.cursor(place), place));
+    let cursor = up_to.map(|position| (stream.cursor(position), position));
     Frame { snapshot, gap, more, presence, receipts, cursor, shared: false }
 }

@@ -1,27 +1,28 @@
-//! The rules held against a simple model: any order of what users, Applications, sockets and the clock may do.
+//! A comparison of the rules with a simple model, over random scenarios of users, Applications,
+//! sockets and time.
 //!
-//! `step` says what can happen, `hub` wires the rules together as the server does, `model` knows the truth from the contract
-//! alone, `client` is an AppService that believes what it reads, and `world` lets them meet. The numbers in the messages are
-//! those of this list:
+//! `step` has the steps, `hub` connects the rules as the server does, `model` is the expected state
+//! from the contract alone, `client` is an AppService that checks each frame, and `simulation` runs
+//! the scenario. The numbers in the messages are those of these promises:
 //!
 //! 1. an Application never sees a user who has not granted it;
-//! 2. nobody hears the same status and text twice in a row;
-//! 3. whoever has read everything believes the truth;
-//! 4. every offline is heard exactly once;
-//! 5. versions grow, over restarts too;
-//! 6. who resumes by cursor believes what one believes who never left;
-//! 7. offline has no text, and `since` is in whole seconds;
-//! 8. an AppService gets each receipt once, and none that was decided while the user was hidden;
-//! 9. no taken notification of a visible user stays without a release.
+//! 2. an Application never gets the same status and text twice in a row;
+//! 3. a client that has read everything has the expected state;
+//! 4. each change to offline is delivered exactly once;
+//! 5. versions grow, also over restarts;
+//! 6. a client that resumes by cursor has the same state as one that was never disconnected;
+//! 7. a user who is offline has no text, and `since` is in whole seconds;
+//! 8. an AppService gets each receipt once, and no receipt is decided while the user is hidden;
+//! 9. no taken notification of a visible user remains without a release.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, though not in functions marked so")]
-#![expect(clippy::indexing_slicing, reason = "these are tests, though not in functions marked so")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![expect(clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
 
 mod client;
 mod hub;
 mod model;
+mod simulation;
 mod step;
-mod world;
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use presence_core::stream::Retention;
 use presence_protocol::Status;
 use presence_protocol::app::ReceiptState;
 use proptest::prelude::*;
-use step::{Habit, Length, Scenario, Step, scenario};
+use step::{Change, ClientConfig, Scenario, ScenarioLength, Step, scenario};
 
 /// Takes `PROPTEST_CASES` (256) and `PROPTEST_RNG_SEED` from the environment.
 fn default() -> ProptestConfig {
@@ -41,7 +42,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16 * default().cases, max_shrink_iters: 20_000, ..default() })]
 
     #[test]
-    fn whatever_happens_everybody_is_told_the_truth_once(scenario in scenario(&Length::SHORT)) {
+    fn all_promises_hold_in_any_short_scenario(scenario in scenario(&ScenarioLength::SHORT)) {
         run(&scenario)?;
     }
 }
@@ -50,78 +51,127 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2 * default().cases, max_shrink_iters: 20_000, ..default() })]
 
     #[test]
-    fn it_stays_so_in_a_long_run(scenario in scenario(&Length::LONG)) {
+    fn all_promises_hold_in_any_long_scenario(scenario in scenario(&ScenarioLength::LONG)) {
         run(&scenario)?;
     }
 }
 
 fn run(scenario: &Scenario) -> Result<(), TestCaseError> {
-    world::World::live(scenario).map_err(TestCaseError::fail)
+    simulation::Simulation::run(scenario).map_err(TestCaseError::fail)
 }
 
-/// One user, online and with a grant, whose taken notification has a row, since the user was hidden
-/// when it was taken. Then the user is visible again, and the steps follow.
-fn visible_with_a_taken_row(then: Vec<Step>) -> Scenario {
-    let (user, app, seat, device) = (0, 0, 0, 0);
-    let online = Step::Say { seat, status: Status::Online, text: "", only: None };
+/// Returns a scenario of a visible user with a taken row, since the user was hidden when a device
+/// took the notification. The steps follow.
+fn visible_user_with_taken_row(then: Vec<Step>) -> Scenario {
+    let (user, app, connection, device) = (0, 0, 0, 0);
+    let online = Step::Report { connection, status: Status::Online, text: "", only: None };
     let mut steps = vec![
-        Step::Connect { user, device, slowly: false },
-        online.clone(),
-        Step::ShowOnlyTo { seat, apps: vec![] },
+        Step::Connect { user, device, late: false },
+        online,
+        Step::SetVisibility { connection, apps: vec![] },
         Step::Receipt { user, app, state: ReceiptState::Delivered },
         Step::BeginGroup,
         Step::EndGroup { commits: true },
-        Step::ShowOnlyTo { seat, apps: vec![app] },
+        Step::SetVisibility { connection, apps: vec![app] },
     ];
     steps.extend(then);
+    single_user(vec![app], steps)
+}
+
+/// Returns a scenario of a user whose grant reaches the hub late, after a device has taken a
+/// notification. The user is online. The steps follow.
+fn late_grant_with_taken_row(then: Vec<Step>) -> Scenario {
+    let (user, app, connection, device) = (0, 0, 0, 0);
+    let mut steps = vec![
+        Step::Connect { user, device, late: false },
+        Step::Report { connection, status: Status::Online, text: "", only: None },
+        Step::Change { user, app, change: Change::Grant, late: true },
+        Step::Receipt { user, app, state: ReceiptState::Delivered },
+        Step::BeginGroup,
+        Step::EndGroup { commits: true },
+    ];
+    steps.extend(then);
+    single_user(vec![], steps)
+}
+
+/// Returns a scenario of one user, and of one Application whose client reads everything.
+fn single_user(granted: Vec<usize>, steps: Vec<Step>) -> Scenario {
+    let format = WireFormat::Paged { receipts: true };
     Scenario {
         users: 1,
         apps: 1,
         kept: Retention { entries: 1_000, age: Duration::from_hours(1) },
         warming_up: false,
-        granted: vec![app],
-        clients: vec![Habit { app, form: WireFormat::Paged { receipts: true }, keeps_up: true }],
+        granted,
+        clients: vec![ClientConfig { app: 0, format, keeps_up: true }],
         steps,
     }
 }
 
 fn hide() -> Step {
-    Step::ShowOnlyTo { seat: 0, apps: vec![] }
+    Step::SetVisibility { connection: 0, apps: vec![] }
 }
 
 #[test]
 fn a_release_is_committed_although_the_user_hides_during_its_transaction() {
     let commit = Step::EndGroup { commits: true };
-    run(&visible_with_a_taken_row(vec![Step::BeginGroup, hide(), commit])).unwrap();
+    run(&visible_user_with_taken_row(vec![Step::BeginGroup, hide(), commit])).unwrap();
 }
 
 #[test]
 fn a_release_waits_if_the_user_hides_before_its_transaction() {
     let commit = Step::EndGroup { commits: true };
-    run(&visible_with_a_taken_row(vec![hide(), Step::BeginGroup, commit])).unwrap();
+    run(&visible_user_with_taken_row(vec![hide(), Step::BeginGroup, commit])).unwrap();
 }
 
 #[test]
 fn a_taken_row_outlives_a_crash_and_is_released_when_the_user_is_visible() {
-    let (user, device, seat) = (0, 0, 0);
-    run(&visible_with_a_taken_row(vec![
+    let (user, device, connection) = (0, 0, 0);
+    run(&visible_user_with_taken_row(vec![
         Step::BeginGroup,
         Step::Restart { warming_up: false },
-        Step::Connect { user, device, slowly: false },
-        Step::Say { seat, status: Status::Online, text: "", only: None },
+        Step::Connect { user, device, late: false },
+        Step::Report { connection, status: Status::Online, text: "", only: None },
     ]))
     .unwrap();
 }
 
 #[test]
 fn a_taken_row_is_released_by_an_activation() {
-    let switch = |active| Step::Switch { app: 0, active };
-    run(&visible_with_a_taken_row(vec![
-        switch(false),
+    let set_active = |active| Step::SetActive { app: 0, active };
+    run(&visible_user_with_taken_row(vec![
+        set_active(false),
         Step::Receipt { user: 0, app: 0, state: ReceiptState::Acked },
         Step::BeginGroup,
         Step::EndGroup { commits: true },
-        switch(true),
+        set_active(true),
+    ]))
+    .unwrap();
+}
+
+#[test]
+fn a_release_is_committed_although_the_next_grants_hide_the_user() {
+    let late_grants = Step::DeliverLateGrants { user: 0, which: 0 };
+    run(&late_grant_with_taken_row(vec![
+        Step::Change { user: 0, app: 0, change: Change::Pause, late: true },
+        late_grants.clone(),
+        Step::BeginGroup,
+        late_grants,
+        Step::EndGroup { commits: true },
+    ]))
+    .unwrap();
+}
+
+#[test]
+fn a_release_waits_if_the_device_that_loaded_the_grants_leaves_at_once() {
+    let (user, device, connection) = (0, 0, 0);
+    run(&late_grant_with_taken_row(vec![
+        Step::Connect { user, device, late: true },
+        Step::Disconnect { connection, clean: true },
+        Step::BeginGroup,
+        Step::EndGroup { commits: true },
+        Step::Connect { user, device, late: false },
+        Step::Report { connection, status: Status::Online, text: "", only: None },
     ]))
     .unwrap();
 }

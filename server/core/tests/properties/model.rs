@@ -1,5 +1,5 @@
-//! The truth, from the contract alone: every user's devices with all that they ever said, replayed from the beginning for every
-//! question. Slow, and deliberately without any of the code that it is held against.
+//! The expected state, from the contract alone: all commands that each device ever sent, replayed
+//! from the beginning for each query. It uses none of the code under test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,227 +7,252 @@ use std::time::Duration;
 use presence_core::Steady;
 use presence_protocol::Status;
 
-/// A user as one Application knows them.
+/// The bits of a PUID.
 pub(crate) type Uid = u128;
-/// What an Application is shown: a status, and a text.
-pub(crate) type Shown = (Status, String);
+/// The status and text of a user that an Application sees.
+pub(crate) type VisibleStatus = (Status, String);
 
-/// Gone, hidden, paused: all alike.
-pub(crate) fn offline() -> Shown {
+/// The status of a user who is offline, hidden, or whose grant is paused.
+pub(crate) fn offline() -> VisibleStatus {
     (Status::Offline, String::new())
 }
 
-/// A user's grants as the hub was told of them.
+/// The grants of a user as loaded into the hub.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Grants {
+pub(crate) struct ModelGrantSet {
     pub(crate) revision: i64,
-    pub(crate) live: Vec<Live>,
+    pub(crate) grants: Vec<ModelGrant>,
 }
 
 /// A grant.
 #[derive(Debug, Clone)]
-pub(crate) struct Live {
+pub(crate) struct ModelGrant {
     pub(crate) app: usize,
     pub(crate) uid: Uid,
     pub(crate) paused: bool,
 }
 
-/// A connection.
+/// The identity of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seat {
+pub(crate) struct ConnectionKey {
     pub(crate) user: usize,
     pub(crate) device: usize,
-    pub(crate) generation: u64,
+    pub(crate) number: u64,
 }
 
-enum Here {
+/// The state of a device.
+enum ConnectionState {
     Connected,
-    Lost(Steady),
-    Gone(Steady),
+    /// It was lost, and keeps its presence until this time.
+    InGrace(Steady),
+    /// Only its visibility is kept, until this time.
+    Remembered(Steady),
 }
 
-enum Word {
-    Status(Shown),
-    ShowOnly,
+/// A command that a device sends.
+enum DeviceCommand {
+    SetStatus(VisibleStatus),
+    SetVisibility,
 }
 
-struct Said {
-    turn: u64,
-    word: Word,
-    /// To whom; absent where to all.
-    to: Option<BTreeSet<Uid>>,
+struct SentCommand {
+    order: u64,
+    command: DeviceCommand,
+    /// The PUIDs that may see it, or all if absent.
+    visible_to: Option<BTreeSet<Uid>>,
 }
 
-struct Device {
-    generation: u64,
-    here: Here,
-    said: Vec<Said>,
+struct ModelDevice {
+    number: u64,
+    connection: ConnectionState,
+    commands: Vec<SentCommand>,
 }
 
-impl Device {
-    /// What the device lets a user of that name be seen as, and when it said so.
-    fn shown_to(&self, uid: Uid) -> Option<(Shown, u64)> {
-        let (mut latest, mut hidden, mut in_spite_of_it) = (None, false, None);
-        for Said { turn, word, to } in &self.said {
-            let named = to.as_ref().map(|to| to.contains(&uid));
-            match (word, named) {
-                (Word::ShowOnly, _) => (hidden, in_spite_of_it) = (named != Some(true), None),
-                (Word::Status(_), Some(false)) => {}
-                (Word::Status(shown), None) => latest = Some((shown.clone(), *turn)),
-                (Word::Status(shown), Some(true)) => {
-                    latest = Some((shown.clone(), *turn));
-                    in_spite_of_it.clone_from(&latest);
+impl ModelDevice {
+    /// Returns the status that the device shows under a PUID, and the order of its command.
+    fn status_under(&self, uid: Uid) -> Option<(VisibleStatus, u64)> {
+        let (mut latest, mut hidden, mut reported_after_hiding) = (None, false, None);
+        for SentCommand { order, command, visible_to } in &self.commands {
+            let named = visible_to.as_ref().map(|visible_to| visible_to.contains(&uid));
+            match (command, named) {
+                (DeviceCommand::SetVisibility, _) => {
+                    (hidden, reported_after_hiding) = (named != Some(true), None)
+                }
+                (DeviceCommand::SetStatus(_), Some(false)) => {}
+                (DeviceCommand::SetStatus(status), None) => latest = Some((status.clone(), *order)),
+                (DeviceCommand::SetStatus(status), Some(true)) => {
+                    latest = Some((status.clone(), *order));
+                    reported_after_hiding.clone_from(&latest);
                 }
             }
         }
-        if hidden { in_spite_of_it } else { latest }
+        if hidden { reported_after_hiding } else { latest }
     }
 
-    /// What is left of a device when its grace time is over, and an hour after.
-    fn survives(&mut self, now: Steady) -> bool {
-        if let Here::Lost(until) = self.here
+    /// Ends the grace time, and an hour later the kept visibility. Returns false if nothing is
+    /// left.
+    fn expire(&mut self, now: Steady) -> bool {
+        if let ConnectionState::InGrace(until) = self.connection
             && until <= now
         {
-            self.said.retain(|said| matches!(said.word, Word::ShowOnly));
-            self.here = Here::Gone(until + Duration::from_hours(1));
+            self.commands.retain(|sent| matches!(sent.command, DeviceCommand::SetVisibility));
+            self.connection = ConnectionState::Remembered(until + Duration::from_hours(1));
         }
-        match self.here {
-            Here::Gone(until) => until > now && !self.said.is_empty(),
-            Here::Connected | Here::Lost(_) => true,
+        match self.connection {
+            ConnectionState::Remembered(until) => until > now && !self.commands.is_empty(),
+            ConnectionState::Connected | ConnectionState::InGrace(_) => true,
         }
     }
 }
 
-/// A user of whom a device is, or was just, here.
+/// A user with a device that is connected or remembered.
 #[derive(Default)]
-struct User {
-    grants: Option<Grants>,
-    devices: BTreeMap<usize, Device>,
+struct ModelUser {
+    grants: Option<ModelGrantSet>,
+    devices: BTreeMap<usize, ModelDevice>,
 }
 
-/// The truth about all users.
+/// The expected state of all users.
 #[derive(Default)]
 pub(crate) struct Model {
-    users: BTreeMap<usize, User>,
-    turn: u64,
+    users: BTreeMap<usize, ModelUser>,
+    order: u64,
 }
 
 impl Model {
-    /// A device gets its seat, unless too many others are connected.
-    pub(crate) fn connect(&mut self, seat: Seat, most: usize) -> bool {
-        let user = self.users.entry(seat.user).or_default();
-        let connected = |(name, device): (&usize, &Device)| {
-            *name != seat.device && matches!(device.here, Here::Connected)
+    /// Connects a device, unless too many others are connected.
+    pub(crate) fn connect(&mut self, connection: ConnectionKey, most: usize) -> bool {
+        let user = self.users.entry(connection.user).or_default();
+        let connected = |(name, device): (&usize, &ModelDevice)| {
+            *name != connection.device && matches!(device.connection, ConnectionState::Connected)
         };
         let fits = user.devices.iter().filter(|d| connected(*d)).count() < most;
         if fits {
-            let device = user.devices.entry(seat.device).or_insert_with(|| Device {
-                generation: 0,
-                here: Here::Connected,
-                said: vec![],
+            let device = user.devices.entry(connection.device).or_insert_with(|| ModelDevice {
+                number: 0,
+                connection: ConnectionState::Connected,
+                commands: vec![],
             });
-            (device.generation, device.here) = (seat.generation, Here::Connected);
+            (device.number, device.connection) = (connection.number, ConnectionState::Connected);
         }
-        self.tidy();
+        self.remove_empty();
         fits
     }
 
-    /// Grants reach the hub; of two sets the newer counts, and nobody remembers those of a user who isn't here.
-    pub(crate) fn load(&mut self, user: usize, grants: &Grants) {
+    /// Loads the grants of a user who has a device. The newer of two sets counts.
+    pub(crate) fn load(&mut self, user: usize, grants: &ModelGrantSet) {
         if let Some(user) = self.users.get_mut(&user)
-            && user.grants.as_ref().is_none_or(|held| held.revision < grants.revision)
+            && user.grants.as_ref().is_none_or(|current| current.revision < grants.revision)
         {
             user.grants = Some(grants.clone());
         }
     }
 
-    /// A device says a status. False where its seat is another's.
-    pub(crate) fn say(&mut self, seat: Seat, shown: Shown, only: Option<&[usize]>) -> bool {
-        self.speak(seat, Word::Status(shown), only)
+    /// Sets the status of a device. Returns false if the connection was replaced.
+    pub(crate) fn report(
+        &mut self,
+        connection: ConnectionKey,
+        visible_status: VisibleStatus,
+        only: Option<&[usize]>,
+    ) -> bool {
+        self.send(connection, DeviceCommand::SetStatus(visible_status), only)
     }
 
-    /// A device chooses who sees it. False where its seat is another's.
-    pub(crate) fn show_only_to(&mut self, seat: Seat, apps: &[usize]) -> bool {
-        self.speak(seat, Word::ShowOnly, Some(apps))
+    /// Sets the visibility of a device. Returns false if the connection was replaced.
+    pub(crate) fn set_visibility(&mut self, connection: ConnectionKey, apps: &[usize]) -> bool {
+        self.send(connection, DeviceCommand::SetVisibility, Some(apps))
     }
 
-    fn speak(&mut self, seat: Seat, word: Word, only: Option<&[usize]>) -> bool {
-        self.turn += 1;
-        let turn = self.turn;
-        let Some(user) = self.users.get_mut(&seat.user) else { return false };
-        let live = user.grants.iter().flat_map(|grants| &grants.live);
-        let to = only.map(|apps| {
-            live.filter(|live| apps.contains(&live.app)).map(|live| live.uid).collect()
+    fn send(
+        &mut self,
+        connection: ConnectionKey,
+        command: DeviceCommand,
+        only: Option<&[usize]>,
+    ) -> bool {
+        self.order += 1;
+        let order = self.order;
+        let Some(user) = self.users.get_mut(&connection.user) else { return false };
+        let grants = user.grants.iter().flat_map(|grants| &grants.grants);
+        let visible_to = only.map(|apps| {
+            grants.filter(|grants| apps.contains(&grants.app)).map(|grants| grants.uid).collect()
         });
-        let Some(device) = user.devices.get_mut(&seat.device).filter(|d| d.is(seat)) else {
+        let Some(device) = user.devices.get_mut(&connection.device).filter(|d| d.is(connection))
+        else {
             return false;
         };
-        device.said.push(Said { turn, word, to });
+        device.commands.push(SentCommand { order, command, visible_to });
         true
     }
 
-    /// A connection ended; lost, it has until then to come back. False where its seat is another's.
-    pub(crate) fn leave(&mut self, seat: Seat, lost_until: Option<Steady>) -> bool {
-        let Some(user) = self.users.get_mut(&seat.user) else { return false };
-        let Some(device) = user.devices.get_mut(&seat.device).filter(|d| d.is(seat)) else {
+    /// Ends a connection. `lost_until` is the end of its grace time, or absent after a clean close.
+    /// Returns false if the connection was replaced.
+    pub(crate) fn disconnect(
+        &mut self,
+        connection: ConnectionKey,
+        lost_until: Option<Steady>,
+    ) -> bool {
+        let Some(user) = self.users.get_mut(&connection.user) else { return false };
+        let Some(device) = user.devices.get_mut(&connection.device).filter(|d| d.is(connection))
+        else {
             return false;
         };
         match lost_until {
-            Some(until) => device.here = Here::Lost(until),
-            None => drop(user.devices.remove(&seat.device)),
+            Some(until) => device.connection = ConnectionState::InGrace(until),
+            None => drop(user.devices.remove(&connection.device)),
         }
-        self.tidy();
+        self.remove_empty();
         true
     }
 
-    /// The user ends a device.
-    pub(crate) fn end(&mut self, user: usize, device: usize) {
+    /// Ends a device for its user.
+    pub(crate) fn end_device(&mut self, user: usize, device: usize) {
         if let Some(user) = self.users.get_mut(&user) {
-            let present = |d: &Device| !matches!(d.here, Here::Gone(_));
+            let present = |d: &ModelDevice| !matches!(d.connection, ConnectionState::Remembered(_));
             if user.devices.get(&device).is_some_and(present) {
                 user.devices.remove(&device);
             }
         }
-        self.tidy();
+        self.remove_empty();
     }
 
-    /// Somebody looks at the clock.
+    /// Ends what is over at this time.
     pub(crate) fn tick(&mut self, now: Steady) {
         for user in self.users.values_mut() {
-            user.devices.retain(|_, device| device.survives(now));
+            user.devices.retain(|_, device| device.expire(now));
         }
-        self.tidy();
+        self.remove_empty();
     }
 
-    /// What the holder of this grant sees, were its Application active.
-    pub(crate) fn shown(&self, uid: Uid) -> Shown {
-        let may_see = |user: &&User| {
-            let mut live = user.grants.iter().flat_map(|grants| &grants.live);
-            live.any(|live| live.uid == uid && !live.paused)
+    /// Returns the status that an active Application sees under a PUID.
+    pub(crate) fn visible_status(&self, uid: Uid) -> VisibleStatus {
+        let may_see = |user: &&ModelUser| {
+            let mut grants = user.grants.iter().flat_map(|grants| &grants.grants);
+            grants.any(|grants| grants.uid == uid && !grants.paused)
         };
         let Some(user) = self.users.values().find(may_see) else { return offline() };
-        let shown: Vec<_> = user.devices.values().filter_map(|d| d.shown_to(uid)).collect();
+        let visible_status: Vec<_> =
+            user.devices.values().filter_map(|d| d.status_under(uid)).collect();
         for status in [Status::Online, Status::Unavailable] {
-            let equals = shown.iter().filter(|((said, _), _)| *said == status);
-            if let Some((best, _)) = equals.max_by_key(|(_, turn)| *turn) {
+            let equals = visible_status.iter().filter(|((commands, _), _)| *commands == status);
+            if let Some((best, _)) = equals.max_by_key(|(_, order)| *order) {
                 return best.clone();
             }
         }
         offline()
     }
 
-    /// How many users somebody must have in mind.
+    /// Returns the number of users with a device.
     pub(crate) fn users(&self) -> usize {
         self.users.len()
     }
 
-    fn tidy(&mut self) {
+    fn remove_empty(&mut self) {
         self.users.retain(|_, user| !user.devices.is_empty());
     }
 }
 
-impl Device {
-    fn is(&self, seat: Seat) -> bool {
-        self.generation == seat.generation && matches!(self.here, Here::Connected)
+impl ModelDevice {
+    fn is(&self, connection: ConnectionKey) -> bool {
+        self.number == connection.number && matches!(self.connection, ConnectionState::Connected)
     }
 }

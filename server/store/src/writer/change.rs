@@ -22,7 +22,7 @@ use crate::tables::{app, grant, notification, user};
 pub struct GrantOutcome {
     /// The PUID of the grant.
     pub puid: Puid,
-    /// Whether it was created.
+    /// Set if it was created.
     pub new: bool,
 }
 

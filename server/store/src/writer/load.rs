@@ -20,7 +20,7 @@ use crate::tables::{grant, notification};
 /// The grants and notifications of a user at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadedUser {
-    /// Whether the user exists.
+    /// Set if the user exists.
     pub is_there: bool,
     /// The grants.
     pub grants: GrantSet,

@@ -185,7 +185,7 @@ struct AcceptedItem<'a> {
     target: &'a mut Target,
     /// The name of the Application.
     source: &'a Arc<str>,
-    /// Whether the Application sees the user, and a device is connected.
+    /// Set if the Application sees the user, and a device is connected.
     is_reachable: bool,
     now: UnixMillis,
 }

@@ -1,4 +1,5 @@
-//! The writes of one run of `notify`: first all rows, then the evictions, then the idempotency keys.
+//! The writes of one run of `notify`: first all rows, then the evictions, then the idempotency
+//! keys.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl NewRow {
 
 /// Returns the statement that inserts the rows. Empty rows, which it leaves out, fill them up to a
 /// power of two: then the statement is mostly prepared already, and preparing takes half as long as
-/// running it. It says `OR FAIL`, since a failed group is rolled back as a whole, so SQLite need not
+/// running it. It has `OR FAIL`, since a failed group is rolled back as a whole, so SQLite need not
 /// be able to roll back this statement alone. It is not built, since the builder copies each value
 /// twice.
 fn insertion(mut values: Vec<Value>) -> Statement {
@@ -169,8 +170,8 @@ async fn evict(
     Ok(evicted)
 }
 
-/// Returns the newest row to evict of a grant. One look-up in the index for each grant is many times
-/// faster than ranking all rows.
+/// Returns the newest row to evict of a grant. One look-up in the index for each grant is many
+/// times faster than ranking all rows.
 fn newest_evicted() -> SelectStatement {
     let newer = Alias::new("newer");
     Query::select()
