@@ -155,6 +155,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
     const SKEW: Duration = Duration::from_mins(1);
 
+    /// Holds rules 9 and 10.
     #[test]
     fn a_validity_period_is_extended_by_the_skew_at_both_ends() {
         let validity = |claims: &Value| ValidityPeriod::read(claims.as_object().unwrap()).unwrap();
@@ -176,6 +177,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 8.
     #[test]
     fn a_time_is_an_integer_in_milliseconds() {
         for time in [
@@ -200,6 +202,7 @@ mod tests {
         );
     }
 
+    /// Holds rule 13.
     #[test]
     fn the_principal_is_its_email_or_else_the_subject() {
         let principal = |claims: Value| principal(claims.as_object().unwrap());
