@@ -160,15 +160,11 @@ mod tests {
     fn a_validity_period_is_extended_by_the_skew_at_both_ends() {
         let validity = |claims: &Value| ValidityPeriod::read(claims.as_object().unwrap()).unwrap();
         let ending = validity(&json!({ "exp": NOW }));
-        assert_eq!(ending.check(NOW + Duration::from_millis(60_000), SKEW), Ok(()));
+        assert_eq!(ending.check(NOW + Duration::from_mins(1), SKEW), Ok(()));
         assert_eq!(ending.check(NOW + Duration::from_millis(60_001), SKEW), Err(Reason::Expired));
         for name in ["iat", "nbf"] {
             let beginning = validity(&json!({ "exp": NOW + Duration::from_millis(1), name: NOW }));
-            assert_eq!(
-                beginning.check(NOW - Duration::from_millis(60_000), SKEW),
-                Ok(()),
-                "{name}"
-            );
+            assert_eq!(beginning.check(NOW - Duration::from_mins(1), SKEW), Ok(()), "{name}");
             assert_eq!(
                 beginning.check(NOW - Duration::from_millis(60_001), SKEW),
                 Err(Reason::NotYetValid),
