@@ -81,7 +81,7 @@ class Presence:
         frame = json.dumps({"token": user, "status": "online", "device": device}).encode()
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(frame))
-        # A text frame of 126 to 65,535 bytes, masked as a client's must be.
+        # Encodes a text frame of 126 to 65,535 bytes, masked as a client must do.
         channel.sendall(b"\x81" + struct.pack("!BH", 0x80 | 126, len(frame)) + mask + masked)
         answers.read(2)
         self.devices[device] = channel

@@ -1,5 +1,5 @@
-//! A run of seconds over all rows, so that the benchmark cannot rot. It judges the arithmetic and
-//! not the machine: gates are not enforced here.
+//! A short run over all rows that checks that the benchmark works. It checks the arithmetic and not
+//! the machine's speed: gates are not enforced here.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// All that is promised in the README.
+/// The rows that the README describes.
 const WHAT: [&str; 19] = [
     "status → OK",
     "status → OK, by the clock",
@@ -37,7 +37,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().filter_map(Value::as_f64).collect()
 }
 
-/// The middle one of two is their mean, and rounds are two here.
+/// The median of two values is their mean, and there are two rounds here.
 fn middle(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -53,7 +53,7 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
         .args(["all", "--smoke", "--json"])
         .arg(&file)
-        // Built as it is now, since one that lies beside the program may be an old one.
+        // The server is built first, because the binary beside this program may be an old one.
         .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
         .output()
         .unwrap();
@@ -66,8 +66,8 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     for finding in findings {
         let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
         assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
-        // A backlog may be none, and so few devices may find room that was there already;
-        // everything else takes something.
+        // A backlog may be zero, and a few devices may fit into memory that was free already. All
+        // other values are positive.
         let may_be_none = what.starts_with("backlog") || what.starts_with("an idle device");
         assert!(may_be_none || ours.iter().all(|value| *value > 0.0), "{finding}");
         let floor = numbers(&finding["floor"]);

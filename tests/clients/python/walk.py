@@ -103,7 +103,7 @@ def main() -> None:
     polled = taken(poll_presence.sync(appid, client=service, uid=[uid]), PollAnswer)
     assert [(one.uid, one.status) for one in polled.presence] == [(uid, Status.OFFLINE)], polled
 
-    # A refusal is typed too.
+    # Error responses have types too.
     refused = poll_presence.sync_detailed(appid, client=with_credential("prs_wrong"))
     assert refused.status_code == 401
     ko = taken(refused.parsed, Ko)

@@ -1,5 +1,5 @@
-// The walk of a developer, a person and an AppService, with the client that was made from the document. Whatever the document does not
-// say, the compiler refuses.
+// The flow of a developer, a user and an AppService, with the client that was generated from the
+// document. The compiler rejects everything that is not in the document.
 
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
@@ -79,7 +79,7 @@ assert.deepEqual(notified.results.map(({ result, queue_size }) => [result, queue
 const polled = await taken(service.GET("/apps/{appid}/presence", { params: { path, query: { uid: [uid] } } }));
 assert.deepEqual(polled.presence.map((one) => [one.uid, one.status]), [[uid, "offline"]]);
 
-// A refusal is typed too: only what the document says of it can be read.
+// Error responses have types too: only documented fields can be read.
 const refused = await withCredential("prs_wrong").GET("/apps/{appid}/presence", { params: { path } });
 const ko: Ko = refused.error ?? assert.fail("not refused");
 assert.deepEqual([refused.response.status, ko.result, ko.errno], [401, "KO", 41]);

@@ -1,4 +1,4 @@
-//! Limits that are settings, reached from outside with other values than the defaults.
+//! Limits that are settings, tested with values that are not the defaults.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, TIMEOUT};
@@ -39,7 +39,7 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     let (application, alice, _) = server.application_with("alice").await;
     let mut phone = Socket::device(&server).await;
     phone.ask(json!({"token": alice.token, "status": "online"})).await;
-    // Ends with blanks, so that it is a frame like others up to the limit.
+    // Blanks at the end bring a valid frame up to the limit.
     let fill = |frame: &str, size: usize| format!("{frame}{}", " ".repeat(size - frame.len()));
     phone.send_raw(&fill("{\"status\":\"online\"}", 300)).await;
     phone.expect_ok().await;
@@ -69,7 +69,7 @@ async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
         Transfer-Encoding: chunked\r\n\r\n";
     connection.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("400\r\n{}\r\n", " ".repeat(0x400));
-    // Never said to be the last; the server may answer and close before all is written.
+    // The request has no last chunk. The server may answer and close before all of it is written.
     for _ in 0..1_000 {
         if connection.write_all(chunk.as_bytes()).await.is_err() {
             break;
@@ -90,7 +90,7 @@ async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
     for (body, status) in [
         (deep.clone(), 400),
         (format!("{{\"name\":{deep},\"domain\":\"a.example\"}}"), 400),
-        // What is not known is passed over, however deep it is.
+        // Unknown fields are skipped at any depth.
         (format!("{{\"name\":\"x\",\"domain\":\"a.example\",\"more\":{deep}}}"), 201),
     ] {
         let answer = owner.call("POST", "/apps").body("application/json", body).await;

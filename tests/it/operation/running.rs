@@ -1,4 +1,4 @@
-//! A server that runs: its health, its mode, and its neighbours.
+//! A running server: its health, its mode, and other servers beside it.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, email};
@@ -43,7 +43,7 @@ async fn a_container_says_in_a_file_what_runs() {
     std::fs::write(&file, told.to_string()).unwrap();
     let server = Server::start(ServerOptions::default().with("version-file", file.display())).await;
     assert_eq!(server.call("GET", "/__version__").await.ok(), told);
-    // A file that cannot be read is as good as none.
+    // A file that cannot be read counts as missing.
     std::fs::write(&file, "{").unwrap();
     assert_ne!(server.call("GET", "/__version__").await.ok()["version"], "");
 }

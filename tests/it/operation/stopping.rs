@@ -1,4 +1,4 @@
-//! A server that stops as asked.
+//! A graceful stop.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn while_it_stops_who_comes_is_told_so() {
     server.signal("TERM").await;
     device.expect_close(CloseCode::GoingAway).await;
     user.call("GET", "/grants").await.assert_error(Errno::ShuttingDown);
-    // A load balancer sends nobody here any more.
+    // A load balancer stops sending clients to this server.
     server.call("GET", "/__lbheartbeat__").await.assert_error(Errno::ShuttingDown);
     assert_eq!(server.stopped().await, StoppedServer::With(0));
 }

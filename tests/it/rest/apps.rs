@@ -1,12 +1,12 @@
-//! Registering, verifying, starting, changing and removing Applications.
+//! Registering, verifying, activating, changing and removing Applications.
 
 use presence_protocol::Errno;
 use presence_tests::{DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 async fn register(owner: &User, domain: &str) -> Value {
-    let wish = json!({"name": "Chat", "domain": domain, "description": "A test"});
-    let answer = owner.call("POST", "/apps").json(&wish).await;
+    let body = json!({"name": "Chat", "domain": domain, "description": "A test"});
+    let answer = owner.call("POST", "/apps").json(&body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()
 }
@@ -56,14 +56,16 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     verify().await.assert_error(Errno::DomainNotVerified);
     domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    // A redirect is never followed: it would lead the server wherever the domain's owner likes.
+    // A redirect is never followed, because it would send the server to any address that the
+    // domain's owner chooses.
     let there = format!("http://{}/__presence", elsewhere.name());
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
         domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
         verify().await.assert_error(Errno::DomainNotVerified);
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
-    // Blanks around the key do not count, but a page that does not end soon is not read to its end.
+    // Whitespace around the key is ignored, but a page that does not end soon is not read to its
+    // end.
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
@@ -105,8 +107,8 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
         "a.example.",
         "a b.example",
     ] {
-        let wish = json!({"name": "x", "domain": domain});
-        let answer = owner.call("POST", "/apps").json(&wish).await;
+        let body = json!({"name": "x", "domain": domain});
+        let answer = owner.call("POST", "/apps").json(&body).await;
         assert_eq!(answer.json()["errno"], Errno::InvalidField.number(), "{domain}");
     }
 }
@@ -115,14 +117,14 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
 async fn texts_have_their_limits() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
-    let wish = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
-    let post = |wish: Value| owner.call("POST", "/apps").json(&wish);
-    let longest = wish(&"é".repeat(200), &"é".repeat(2000));
+    let body = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
+    let post = |body: Value| owner.call("POST", "/apps").json(&body);
+    let longest = body(&"é".repeat(200), &"é".repeat(2000));
     assert_eq!(post(longest).await.status, 201);
-    post(wish(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
-    post(wish("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
-    post(wish("", "")).await.assert_error(Errno::InvalidField);
-    post(wish("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
+    post(body(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
+    post(body("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
+    post(body("", "")).await.assert_error(Errno::InvalidField);
+    post(body("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
     post(json!({"domain": "a.example"})).await.assert_error(Errno::MissingField);
     post(json!({"name": "x"})).await.assert_error(Errno::MissingField);
 }
@@ -133,8 +135,8 @@ async fn a_developer_has_so_many_applications_and_no_more() {
     let owner = server.sign_in("developer").await;
     let first = register(&owner, "a.example").await;
     register(&owner, "b.example").await;
-    let wish = json!({"name": "x", "domain": "c.example"});
-    owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::TooLarge);
+    let body = json!({"name": "x", "domain": "c.example"});
+    owner.call("POST", "/apps").json(&body).await.assert_error(Errno::TooLarge);
     owner.call("DELETE", &path(&first, "")).await.ok();
     register(&owner, "c.example").await;
 }

@@ -1,4 +1,4 @@
-//! What is connected.
+//! The connected devices.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, SocketRequest};

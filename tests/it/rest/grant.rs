@@ -1,11 +1,11 @@
-//! Letting an Application see oneself.
+//! Granting an Application access.
 
 use presence_protocol::Errno;
 use presence_tests::{Application, RestResponse, Server, User};
 use serde_json::{Value, json};
 
-async fn grant(user: &User, application: &Application, wish: &Value) -> RestResponse {
-    user.call("POST", &format!("/grant/{}", application.appid)).json(wish).await
+async fn grant(user: &User, application: &Application, body: &Value) -> RestResponse {
+    user.call("POST", &format!("/grant/{}", application.appid)).json(body).await
 }
 
 #[tokio::test]
@@ -16,8 +16,8 @@ async fn a_script_is_answered_with_json_and_the_same_name_each_time() {
     assert_eq!(again.status, 200);
     assert_eq!(again.json(), json!({"uid": uid, "appid": application.appid}));
     let back = format!("http://{}/back?x=1", application.domain.name());
-    let wish = json!({"redirect": back, "state": "a&b=c é"});
-    let told = grant(&alice, &application, &wish).await.ok();
+    let body = json!({"redirect": back, "state": "a&b=c é"});
+    let told = grant(&alice, &application, &body).await.ok();
     let redirect = told["redirect"].as_str().unwrap();
     let wanted = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
     assert_eq!(redirect, wanted);
@@ -52,8 +52,8 @@ async fn a_form_by_cookie_carries_the_token_in_a_field() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let own = server.url();
-    let wish = json!({"assertion": server.assertion("bob").await, "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).header("origin", &own).await;
+    let body = json!({"assertion": server.assertion("bob").await, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).header("origin", &own).await;
     let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
     let csrf = opened.ok()["csrf_token"].as_str().unwrap().to_owned();
     let path = format!("/grant/{}", application.appid);

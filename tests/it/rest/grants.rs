@@ -1,4 +1,4 @@
-//! Seeing, pausing and revoking grants.
+//! Listing, pausing and revoking grants.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};

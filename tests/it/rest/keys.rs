@@ -1,4 +1,4 @@
-//! API keys: several at once, so that one can be changed without a gap.
+//! API keys: several at once, so that one can be replaced without an interruption.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, forged};
@@ -30,7 +30,7 @@ async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
 async fn an_application_has_twenty_keys_at_most() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
-    // One was made with the activation.
+    // The activation has made the first key.
     let mut made = Vec::new();
     for _ in 1..20 {
         made.push(application.make_key().await.0);
@@ -65,8 +65,8 @@ async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
     let forged = forged(&application.api_key);
     let poll = application.call("GET", "/presence").bearer(&forged).await;
     poll.assert_error(Errno::InvalidApiKey);
-    let wish = json!({"notifications": [{"uid": uid, "message": "x"}]});
-    let sent = application.call("POST", "/notifications").json(&wish).bearer(&forged).await;
+    let body = json!({"notifications": [{"uid": uid, "message": "x"}]});
+    let sent = application.call("POST", "/notifications").json(&body).bearer(&forged).await;
     sent.assert_error(Errno::InvalidApiKey);
     let keys = application.owner_call("GET", "/keys").await.ok();
     assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");

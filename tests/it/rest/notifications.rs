@@ -1,4 +1,4 @@
-//! Sending notifications without a socket: as `notify` on the channel.
+//! Sending notifications without a socket, as `notify` on the channel.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};

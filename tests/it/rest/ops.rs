@@ -1,4 +1,4 @@
-//! Health, documents, metrics, and what the router itself refuses.
+//! Health, documents, metrics, and requests that the router refuses.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, StoppedServer};

@@ -1,4 +1,4 @@
-//! A page and a channel on one path.
+//! A page and a channel on the same path.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, SocketRequest};

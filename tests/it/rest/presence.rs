@@ -1,4 +1,4 @@
-//! Polling.
+//! Polling of presence.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};

@@ -1,13 +1,13 @@
-//! Signing in and out, the cookie, and what a session may do.
+//! Signing in and out, the cookie, and the rights of a session.
 
 use presence_protocol::Errno;
 use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
 use serde_json::{Value, json};
 
-/// Signs in as a page of an origin does; gives the answer and the cookie.
+/// Signs in as a page of an origin. Returns the response and the cookie.
 async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, Option<String>) {
-    let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
-    let mut call = server.call("POST", "/session").json(&wish);
+    let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
+    let mut call = server.call("POST", "/session").json(&body);
     if let Some(origin) = origin {
         call = call.header("origin", origin);
     }
@@ -19,8 +19,8 @@ async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, O
 #[tokio::test]
 async fn signing_in_answers_a_token_that_tells_who_one_is() {
     let server = Server::quick().await;
-    let wish = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
-    let opened = server.call("POST", "/session").json(&wish).await;
+    let body = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&body).await;
     assert_eq!(opened.header("cache-control"), "no-store");
     let opened = opened.ok();
     assert_eq!(opened["email"], email("alice"));
@@ -93,8 +93,8 @@ async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
         ("GET", "/apps".to_owned()),
     ];
     for (method, path) in writes {
-        let wish = json!({"paused": true, "name": "x", "domain": "a.example"});
-        let answer = alice.call(method, &path).json(&wish).await;
+        let body = json!({"paused": true, "name": "x", "domain": "a.example"});
+        let answer = alice.call(method, &path).json(&body).await;
         answer.assert_error(Errno::Forbidden);
     }
     alice.call("DELETE", "/session").await.ok();
@@ -126,14 +126,14 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let (cookie, csrf) = (cookie.unwrap(), answer.json()["csrf_token"].clone());
     let csrf = csrf.as_str().unwrap();
-    let wish = json!({"name": "New", "domain": "a.example"});
-    let write = || server.call("POST", "/apps").json(&wish).header("cookie", &cookie);
+    let body = json!({"name": "New", "domain": "a.example"});
+    let write = || server.call("POST", "/apps").json(&body).header("cookie", &cookie);
     write().await.assert_error(Errno::Forbidden);
     write().header("origin", &own).await.assert_error(Errno::Forbidden);
     write().header("x-csrf-token", csrf).await.assert_error(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.assert_error(Errno::Forbidden);
-    // A browser that tells more than the origin is believed.
+    // Headers that say more than the origin are trusted.
     let told = write().header("x-csrf-token", csrf).header("origin", &own);
     told.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
@@ -141,7 +141,7 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
     forged.await.assert_error(Errno::Forbidden);
     write().header("origin", &own).header("x-csrf-token", csrf).await.ok();
-    // A bearer token wins over the cookie, and needs neither.
+    // A bearer token takes precedence over the cookie, and needs neither.
     let bob = server.sign_in("bob").await;
     let by_both = write().bearer(&bob.token).await;
     assert_eq!(by_both.status, 201, "{}", by_both.text);

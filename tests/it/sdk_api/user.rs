@@ -1,4 +1,4 @@
-//! What a user does: sign in and out, grants, devices, account.
+//! The calls of a user: sign in and out, grants, devices, account.
 
 use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText, UnixMillis};
 use presence_protocol::CloseCode;

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many concurrent sign-ins, and an issuer that does not answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,78 +9,80 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::issuer::{Issuer, described, trusting};
+use super::issuer::{OidcIssuer, issuer_settings, with_issuers};
 
-/// How many come at once.
-const CROWD: usize = 100;
-/// How many come one after the other.
+/// The number of concurrent sign-ins.
+const CONCURRENT: usize = 100;
+/// The number of sign-ins one after another.
 const CALLS: usize = 40;
-/// How many may wait for an issuer.
+/// The maximum number of sign-ins that wait for an issuer.
 const WAITING: usize = 64;
 
 #[tokio::test]
 async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_pile_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let url = format!("http://{}", silent.local_addr().unwrap());
     let server =
-        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
+        Server::start(with_issuers(ServerOptions::default(), &[issuer_settings(&url, &json!({}))]))
+            .await;
     let token = || issuer.token(&json!({"iss": url}));
-    let mut crowd = JoinSet::new();
-    for _ in 0..CROWD {
+    let mut calls = JoinSet::new();
+    for _ in 0..CONCURRENT {
         let call = server.call("POST", "/session").json(&json!({"assertion": token()}));
-        crowd.spawn(async move { call.await });
+        calls.spawn(async move { call.await });
     }
-    // The issuer has one question, and lets it wait.
-    let (question, _) = timeout(TIMEOUT, silent.accept()).await.unwrap().unwrap();
-    // Who finds no room to wait is told at once: these answers come while the question is still
-    // open.
-    let mut told = Vec::new();
-    while told.len() < CROWD - WAITING {
-        told.push(crowd.join_next().await.unwrap().unwrap());
+    // The issuer has received a request, and does not answer it.
+    let (pending, _) = timeout(TIMEOUT, silent.accept()).await.unwrap().unwrap();
+    // A sign-in without a place in the queue is refused at once: these responses arrive while the
+    // issuer has not answered.
+    let mut answered = Vec::new();
+    while answered.len() < CONCURRENT - WAITING {
+        answered.push(calls.join_next().await.unwrap().unwrap());
     }
-    // A machine that is so slow that the server has given up meanwhile has told some others that
-    // the issuer is down.
+    // On a very slow machine the server may have given up, and answered others that the issuer is
+    // down.
     let (busy, rest): (Vec<_>, Vec<_>) =
-        told.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
+        answered.into_iter().partition(|answer| answer.json()["errno"] == Errno::SlowDown.number());
     assert!(!busy.is_empty() && busy.iter().all(|answer| answer.json()["retry_after"].is_number()));
     rest.iter().for_each(|answer| answer.assert_error(Errno::IdentityUnavailable));
-    drop((question, silent));
-    while let Some(answer) = crowd.join_next().await {
+    drop((pending, silent));
+    while let Some(answer) = calls.join_next().await {
         answer.unwrap().assert_error(Errno::IdentityUnavailable);
     }
 }
 
 #[tokio::test]
 async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_time() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let issuer = Issuer::start().await;
-    let url = format!("http://{}", taken.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = OidcIssuer::start().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let server =
-        Server::start(trusting(ServerOptions::default(), &[described(&url, &json!({}))])).await;
-    // The issuer hangs up on whoever comes, and counts them.
-    let visitors = AtomicUsize::new(0);
-    let down = async {
-        while taken.accept().await.is_ok() {
-            visitors.fetch_add(1, Ordering::Relaxed);
+        Server::start(with_issuers(ServerOptions::default(), &[issuer_settings(&url, &json!({}))]))
+            .await;
+    // The issuer closes each connection, and counts them.
+    let connections = AtomicUsize::new(0);
+    let closing = async {
+        while listener.accept().await.is_ok() {
+            connections.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let crowd = async {
+    let calls = async {
         for _ in 0..CALLS {
-            let wish = json!({"assertion": issuer.token(&json!({"iss": url}))});
-            let answer = server.call("POST", "/session").json(&wish).await;
+            let body = json!({"assertion": issuer.token(&json!({"iss": url}))});
+            let answer = server.call("POST", "/session").json(&body).await;
             answer.assert_error(Errno::IdentityUnavailable);
             assert!(answer.json()["retry_after"].is_number(), "{}", answer.text);
         }
     };
     tokio::select! {
-        () = crowd => {}
-        () = down => unreachable!("the listener works"),
+        () = calls => {}
+        () = closing => unreachable!("the listener works"),
     }
-    // One question each rest of ten seconds: some for a machine that is very slow.
-    let visitors = visitors.into_inner();
-    assert!((1..=10).contains(&visitors), "{visitors} questions");
-    drop(taken);
+    // One request in each pause of ten seconds, with a margin for a very slow machine.
+    let connections = connections.into_inner();
+    assert!((1..=10).contains(&connections), "{connections} connections");
+    drop(listener);
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({"iss": url})), "status": "online"})).await;
     let refusal = device.expect_error(Errno::IdentityUnavailable).await;
@@ -89,7 +91,7 @@ async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_ti
 
 #[tokio::test]
 async fn the_same_token_again_on_its_socket_is_not_verified_again() {
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default().with("status-burst", 100)).await;
     let token = issuer.token(&json!({}));
     let mut device = Socket::device(&server).await;
