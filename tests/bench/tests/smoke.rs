@@ -83,7 +83,7 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
 }
 
 #[test]
-fn what_is_no_row_is_told_with_the_rows_there_are() {
+fn an_unknown_row_is_reported_with_the_known_rows() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench")).arg("nonsense").output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     let said = String::from_utf8_lossy(&run.stderr);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::issuer::{OidcIssuer, with_issuers};
 
 #[tokio::test]
-async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
+async fn an_address_with_invalid_callbacks_is_rate_limited() {
     let issuer = OidcIssuer::start().await;
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)

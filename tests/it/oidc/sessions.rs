@@ -11,7 +11,7 @@ fn until_the_end_of_the_token() -> ServerOptions {
 }
 
 #[tokio::test]
-async fn a_socket_ends_with_its_token_where_the_operator_wants_that() {
+async fn a_socket_ends_with_its_token_if_the_operator_sets_that() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(until_the_end_of_the_token()).await;
     let token = issuer.token(&json!({"exp": seconds() + 2}));

@@ -52,7 +52,7 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_anybody_else_says_of_the_address_is_ignored() {
+async fn forwarding_headers_of_untrusted_clients_are_ignored() {
     for options in
         [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
     {
@@ -90,7 +90,7 @@ fn wrong_key(application: &Application) -> String {
 }
 
 #[tokio::test]
-async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_key_is_not() {
+async fn wrong_keys_over_rest_are_rate_limited_by_address_and_a_good_key_is_not() {
     let server = start_with_low_limits().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
@@ -128,7 +128,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
 }
 
 #[tokio::test]
-async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_looked_at() {
+async fn bad_assertions_are_rate_limited_by_address_before_another_is_verified() {
     let server = start_with_low_limits().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut tried = 0;

@@ -7,7 +7,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 #[tokio::test]
-async fn health_and_version_are_told_to_anybody() {
+async fn health_and_version_need_no_credential() {
     let server = Server::quick().await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["database"]), (&json!("ok"), &json!("ok")), "{health}");
@@ -20,7 +20,7 @@ async fn health_and_version_are_told_to_anybody() {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_is_ill_says_so_and_answers_all_the_same() {
+async fn a_server_reports_a_failing_database_and_still_answers() {
     let server = Server::quick().await;
     let options = SqliteConnectOptions::new().filename(server.database());
     let mut tables = options.connect().await.unwrap();
@@ -35,7 +35,7 @@ async fn a_server_whose_database_is_ill_says_so_and_answers_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_container_says_in_a_file_what_runs() {
+async fn the_version_of_a_container_comes_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("version.json");
     let told = json!({"source": "https://git.example/presence", "version": "1.2.3",
@@ -49,7 +49,7 @@ async fn a_container_says_in_a_file_what_runs() {
 }
 
 #[tokio::test]
-async fn without_development_mode_nobody_gets_an_assertion() {
+async fn without_development_mode_no_assertion_is_made() {
     let server = Server::start(ServerOptions::default().production()).await;
     assert_eq!(server.call("GET", "/__heartbeat__").await.ok()["development"], false);
     let wish = json!({"email": email("alice")});

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
+async fn a_stop_closes_all_sockets_in_time_and_exits_with_0() {
     for (signal, code) in [
         ("TERM", CloseCode::GoingAway),
         ("INT", CloseCode::GoingAway),
@@ -34,7 +34,7 @@ async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
 }
 
 #[tokio::test]
-async fn while_it_stops_who_comes_is_told_so() {
+async fn new_connections_are_refused_during_a_stop() {
     let mut server = Server::start(ServerOptions::default().with("drain-seconds", 3)).await;
     let user = server.sign_in("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -47,7 +47,7 @@ async fn while_it_stops_who_comes_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_who_says_nothing() {
+async fn a_stop_does_not_wait_for_silent_clients() {
     let mut server = Server::quick().await;
     let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let _stranger = Socket::device(&server).await;
@@ -79,7 +79,7 @@ async fn after_a_stop_everything_is_in_the_one_database_file() {
 }
 
 #[tokio::test]
-async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_order_they_came() {
+async fn sockets_are_closed_in_batches_over_the_drain_time_in_random_order() {
     let mut server = Server::start(ServerOptions::default().with("drain-seconds", 4)).await;
     let mut devices = Vec::new();
     for number in 0..60 {

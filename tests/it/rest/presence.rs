@@ -5,7 +5,7 @@ use presence_tests::{Server, Socket};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn presence_is_polled_by_name_or_page_by_page() {
+async fn presence_is_polled_by_uid_or_page_by_page() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut devices = vec![Socket::device_of(&server, "alice", "phone", "online").await];
@@ -34,7 +34,7 @@ async fn presence_is_polled_by_name_or_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_poll_that_asks_for_the_impossible_is_refused() {
+async fn a_poll_with_invalid_parameters_is_refused() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     for query in ["limit=0", "limit=501", "limit=x", "after=nonsense"] {

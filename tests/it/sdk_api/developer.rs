@@ -29,7 +29,7 @@ async fn active_application(
 }
 
 #[tokio::test]
-async fn an_application_is_brought_to_life_and_stopped() {
+async fn an_application_is_activated_and_deactivated() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let domain = DomainServer::start().await;
@@ -57,7 +57,7 @@ async fn an_application_is_brought_to_life_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_developer_is_told_that_the_operator_has_blocked_an_application() {
+async fn a_developer_sees_that_the_operator_has_blocked_an_application() {
     let (server, operator) = OperatorSession::start().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let (appid, _, _domain) = active_application(&developer).await;
@@ -103,7 +103,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
 }
 
 #[tokio::test]
-async fn a_wish_that_cannot_be_is_refused_with_what_is_wrong() {
+async fn an_invalid_request_is_refused_with_its_error() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let refused = developer.register(chat("no domain")).await.unwrap_err();
