@@ -24,7 +24,7 @@ async fn an_address_with_invalid_callbacks_is_rate_limited() {
         }
         assert_eq!(answer.status, Errno::InvalidAssertion.http_status(), "{}", answer.text);
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     }
     assert!(refused >= 5, "{refused}");
     // All credentials of an address share one bucket.

@@ -54,8 +54,8 @@ async fn erasing_the_account_ends_the_sockets_that_a_token_opened() {
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({})), "status": "online"})).await;
     device.expect_ok().await;
-    let wish = json!({"assertion": issuer.token(&json!({})), "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": issuer.token(&json!({})), "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     let token = opened["token"].as_str().unwrap();
     server.call("DELETE", "/account").bearer(token).await.ok();
     device.expect_close(CloseCode::EndedByUser).await;

@@ -10,8 +10,8 @@ use super::issuer::{EMAIL, OidcIssuer, OidcKey, with_issuers};
 async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
-    let wish = json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     assert_eq!((&opened["email"], &opened["scope"]), (&json!(EMAIL), &json!("account")));
     let mut device = Socket::device(&server).await;
     device
@@ -69,8 +69,8 @@ async fn a_token_for_another_server_or_by_another_issuer_is_refused() {
 async fn tokens_need_a_configured_issuer_and_assertions_still_work_beside_it() {
     let issuer = OidcIssuer::start().await;
     let none = Server::quick().await;
-    let wish = json!({"assertion": issuer.token(&json!({}))});
-    none.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
+    let body = json!({"assertion": issuer.token(&json!({}))});
+    none.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
     assert_eq!(issuer.key_requests(), 0);
     let server = issuer.server(ServerOptions::default()).await;
     assert_eq!(server.sign_in("alice").await.email(), email("alice"));
@@ -83,8 +83,8 @@ async fn without_an_email_the_account_is_the_issuers_subject() {
         issuer.issuer_settings(&json!({"email_domains": [], "subject_domain": "accounts.example"}));
     let server = Server::start(with_issuers(ServerOptions::default(), &[by_subject])).await;
     let token = issuer.token(&json!({"email": Value::Null}));
-    let wish = json!({"assertion": token, "email": "24@accounts.example"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": token, "email": "24@accounts.example"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     assert_eq!(opened["email"], "24@accounts.example");
 }
 

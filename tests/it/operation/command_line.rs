@@ -24,7 +24,7 @@ async fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         "sockets_per_user = 20",
         "action_schemes = [\"myapp\"]",
     ] {
-        assert!(output.out.lines().any(|said| said == line), "{line} is not in {}", output.out);
+        assert!(output.out.lines().any(|shown| shown == line), "{line} is not in {}", output.out);
     }
 }
 
@@ -68,7 +68,7 @@ async fn settings_without_a_value_have_the_documented_defaults() {
         "app_queue_seconds = 3600.0",
         "app_queue_updates = 100000",
     ] {
-        assert!(output.out.lines().any(|said| said == line), "{line} is not in {}", output.out);
+        assert!(output.out.lines().any(|shown| shown == line), "{line} is not in {}", output.out);
     }
 }
 
@@ -119,10 +119,10 @@ async fn the_assertion_command_prints_an_assertion_that_a_device_can_use() {
 async fn the_assertion_command_reports_a_failure_in_one_line() {
     let (server, directory) = (Server::quick().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
-    let stranger = ["assertion", "--email=alice@example.org", &listen];
-    run(directory.path(), &stranger, &[]).await.failed(1, "");
-    let nobody = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
-    run(directory.path(), &nobody, &[]).await.failed(1, "no server answers");
+    let unknown = ["assertion", "--email=alice@example.org", &listen];
+    run(directory.path(), &unknown, &[]).await.failed(1, "");
+    let unreachable = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
+    run(directory.path(), &unreachable, &[]).await.failed(1, "no server answers");
     let strict = Server::start(ServerOptions::default().production()).await;
     let listen = format!("--listen={}", strict.address());
     let forbidden = ["assertion", "--email=alice@dev.localhost", &listen];

@@ -16,16 +16,16 @@ async fn the_length_of_an_applications_texts_is_a_setting() {
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let register = |name: &str, domain: &str, description: &str| {
-        let wish = json!({"name": name, "domain": domain, "description": description});
-        owner.call("POST", "/apps").json(&wish)
+        let body = json!({"name": name, "domain": domain, "description": description});
+        owner.call("POST", "/apps").json(&body)
     };
     assert_eq!(register("ééééé", "long.example", "éééééé").await.status, 201);
-    for wish in [
+    for call in [
         register("éééééé", "a.example", ""),
         register("x", "longer.example", ""),
         register("x", "a.example", "ééééééé"),
     ] {
-        wish.await.assert_error(Errno::InvalidField);
+        call.await.assert_error(Errno::InvalidField);
     }
 }
 
@@ -53,12 +53,12 @@ async fn the_size_of_frames_and_bodies_is_a_setting() {
     assert_eq!(stream.receive().await["result"], "OK");
     stream.send_raw(&fill(query, 401)).await;
     stream.expect_close(CloseCode::TooLarge).await;
-    let wish = |size: usize| {
+    let register = |size: usize| {
         let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
         alice.call("POST", "/apps").body("application/json", body)
     };
-    assert_eq!(wish(5_000).await.status, 201);
-    wish(5_001).await.assert_error(Errno::TooLarge);
+    assert_eq!(register(5_000).await.status, 201);
+    register(5_001).await.assert_error(Errno::TooLarge);
 }
 
 #[tokio::test]

@@ -88,8 +88,8 @@ impl MetricsScenario {
     async fn receive_eight(&mut self) -> u64 {
         let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
         self.application.notify(&json!(vec![&item; 7])).await.ok();
-        let told = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
-        assert_eq!(told["result"], "OK");
+        let reply = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
+        assert_eq!(reply["result"], "OK");
         let (mut ids, mut frames) = (Vec::new(), 0);
         while ids.len() < 8 {
             let heard = self.phone.receive().await;
@@ -224,8 +224,8 @@ async fn every_metric_is_described_and_has_no_personal_data() {
     let known = ["channel", "commit", "errno", "le", "outcome", "state", "status", "version"];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();
-    for nobody in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
-        assert!(!text.contains(nobody), "{nobody}");
+    for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
+        assert!(!text.contains(private), "{private}");
     }
 }
 

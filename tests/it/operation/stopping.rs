@@ -88,16 +88,16 @@ async fn sockets_are_closed_in_batches_over_the_drain_time_in_random_order() {
     }
     server.signal("TERM").await;
     let begun = Instant::now();
-    let mut told = tokio::task::JoinSet::new();
+    let mut closed = tokio::task::JoinSet::new();
     for (number, mut device) in devices.into_iter().enumerate() {
-        told.spawn(async move {
+        closed.spawn(async move {
             device.expect_close(CloseCode::GoingAway).await;
             (begun.elapsed(), number)
         });
     }
-    let mut told = told.join_all().await;
-    told.sort_unstable();
-    let times: Vec<Duration> = told.iter().map(|(time, _)| *time).collect();
+    let mut closed = closed.join_all().await;
+    closed.sort_unstable();
+    let times: Vec<Duration> = closed.iter().map(|(time, _)| *time).collect();
     // Twenty batches, a fifth of a second apart: the first at once, the last at the end.
     assert!(times[59].abs_diff(times[0]) > Duration::from_secs(2), "{times:?}");
     let apart = times
@@ -105,7 +105,7 @@ async fn sockets_are_closed_in_batches_over_the_drain_time_in_random_order() {
         .filter(|pair| pair[1].abs_diff(pair[0]) > Duration::from_millis(80))
         .count();
     assert!((8..20).contains(&apart), "{apart} in {times:?}");
-    let order: Vec<usize> = told.iter().map(|(_, number)| *number).collect();
+    let order: Vec<usize> = closed.iter().map(|(_, number)| *number).collect();
     assert!(!order.is_sorted(), "{order:?}");
     assert_eq!(server.stopped().await, StoppedServer::With(0));
 }

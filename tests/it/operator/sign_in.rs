@@ -66,7 +66,7 @@ async fn wrong_operator_tokens_are_rate_limited() {
         }
         assert_eq!(refused.status, 401);
     }
-    panic!("nobody minds");
+    panic!("there is no limit");
 }
 
 #[tokio::test]
@@ -78,8 +78,8 @@ async fn an_operator_session_expires_at_the_time_that_the_cookie_states() {
     let cookie = set_cookie(&signed_in, "presence-operator", &["Max-Age=1"]);
     let figures = || server.call("GET", "/admin/figures").header("cookie", &cookie);
     wait_until_refused(figures).await.assert_error(Errno::NotAuthenticated);
-    let entrance = server.call("GET", "/admin").header("cookie", &cookie).await;
-    assert!(entrance.text.contains("name=\"token\""), "{}", entrance.text);
+    let sign_in_page = server.call("GET", "/admin").header("cookie", &cookie).await;
+    assert!(sign_in_page.text.contains("name=\"token\""), "{}", sign_in_page.text);
 }
 
 #[tokio::test]

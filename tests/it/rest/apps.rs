@@ -69,8 +69,8 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    let nobody = register(&owner, "127.0.0.1:1").await;
-    owner.call("POST", &path(&nobody, "/verify")).await.assert_error(Errno::DomainNotVerified);
+    let unreachable = register(&owner, "127.0.0.1:1").await;
+    owner.call("POST", &path(&unreachable, "/verify")).await.assert_error(Errno::DomainNotVerified);
     let unresolvable = register(&owner, "app.invalid").await;
     owner
         .call("POST", &path(&unresolvable, "/verify"))

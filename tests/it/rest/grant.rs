@@ -17,8 +17,8 @@ async fn a_script_gets_json_with_the_same_uid_each_time() {
     assert_eq!(again.json(), json!({"uid": uid, "appid": application.appid}));
     let back = format!("http://{}/back?x=1", application.domain.name());
     let body = json!({"redirect": back, "state": "a&b=c é"});
-    let told = grant(&alice, &application, &body).await.ok();
-    let redirect = told["redirect"].as_str().unwrap();
+    let granted = grant(&alice, &application, &body).await.ok();
+    let redirect = granted["redirect"].as_str().unwrap();
     let wanted = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
     assert_eq!(redirect, wanted);
     let without_a_body = alice.call("POST", &format!("/grant/{}", application.appid)).await.ok();

@@ -16,10 +16,10 @@ async fn presence_is_polled_by_uid_or_page_by_page() {
     }
     let path = format!("/presence?uid={absent}&uid={alice},nonsense");
     let asked = application.call("GET", &path).await.ok();
-    let told = asked["presence"].as_array().unwrap();
-    let statuses: Vec<&Value> = told.iter().map(|entry| &entry["status"]).collect();
+    let entries = asked["presence"].as_array().unwrap();
+    let statuses: Vec<&Value> = entries.iter().map(|entry| &entry["status"]).collect();
     assert_eq!(json!(statuses), json!(["offline", "online", null]));
-    assert_eq!((&told[2]["uid"], &told[2]["errno"]), (&json!("nonsense"), &json!(44)));
+    assert_eq!((&entries[2]["uid"], &entries[2]["errno"]), (&json!("nonsense"), &json!(44)));
     let all = application.call("GET", "/presence").await.ok();
     assert_eq!((all["presence"].as_array().unwrap().len(), &all["next"]), (3, &Value::Null));
     let mut pages = Vec::new();

@@ -134,8 +134,8 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.assert_error(Errno::Forbidden);
     // Headers that say more than the origin are trusted.
-    let told = write().header("x-csrf-token", csrf).header("origin", &own);
-    told.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
+    let cross_site = write().header("x-csrf-token", csrf).header("origin", &own);
+    cross_site.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
     let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);

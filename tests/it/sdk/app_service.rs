@@ -49,10 +49,10 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
     let mut phone = Phone::of(&server, "alice").await;
     let mut back_end =
         BackEnd::with(url(&server), &application, |options| options.receipts = true).await;
-    let stranger = presence_client::Puid::from_bits(7);
+    let unknown = presence_client::Puid::from_bits(7);
     let items = vec![
         NewNotification::new(uid, "first"),
-        NewNotification::new(stranger, "nobody"),
+        NewNotification::new(unknown, "nobody"),
         NewNotification {
             ttl: Some(Duration::from_mins(1)),
             ..NewNotification::new(uid, "second")
@@ -114,9 +114,9 @@ async fn a_query_answers_in_order() {
     let (application, _, uid) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let back_end = BackEnd::of(&server, &application).await;
-    let stranger = presence_client::Puid::from_bits(7);
-    let answers = back_end.channel.query(vec![stranger, uid]).await.unwrap();
-    assert_eq!(answers[0], QueryResult::Unknown(stranger.to_string()));
+    let unknown = presence_client::Puid::from_bits(7);
+    let answers = back_end.channel.query(vec![unknown, uid]).await.unwrap();
+    assert_eq!(answers[0], QueryResult::Unknown(unknown.to_string()));
     assert!(
         matches!(&answers[1], QueryResult::Known(presence) if presence.status == Status::Online)
     );

@@ -159,7 +159,7 @@ async fn a_session_that_expires_requests_a_credential_and_continues_with_it() {
     let assertion = server.assertion("alice").await;
     phone.channel.set_credential(Credential::Assertion(assertion.into()));
     phone.wait_for_state(|state| *state == ConnectionState::Connected).await;
-    poll_until("the last wish is known", async || {
+    poll_until("the last status is known", async || {
         application.presence_of(uid).await["status"] == "unavailable"
     })
     .await;
@@ -195,7 +195,7 @@ async fn the_last_of_many_rate_limited_statuses_is_sent() {
         phone.channel.set_status(Status::Online, Some(text));
         // Each status is sent before the next is set, until the server asks the client to slow
         // down.
-        let settling = within_limit("a wish is confirmed", phone.channel.confirmed());
+        let settling = within_limit("a confirmation", phone.channel.confirmed());
         drop(tokio::time::timeout(std::time::Duration::from_millis(50), settling).await);
     }
     phone.wait_until_confirmed().await;

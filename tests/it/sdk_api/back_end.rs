@@ -22,9 +22,9 @@ async fn presence_of_any_number_of_uids_is_returned_in_order() {
     let service = service(&server, &application);
     let mut asked = vec![UNKNOWN_PUID; 700];
     asked[499] = alice;
-    let told = service.presence(&asked).await.unwrap();
-    assert_eq!(told.len(), asked.len());
-    for (uid, entry) in asked.into_iter().zip(told) {
+    let entries = service.presence(&asked).await.unwrap();
+    assert_eq!(entries.len(), asked.len());
+    for (uid, entry) in asked.into_iter().zip(entries) {
         match entry {
             QueryResult::Known(presence) => {
                 assert_eq!((presence.uid, uid, presence.status), (alice, alice, Status::Online));
@@ -165,7 +165,7 @@ async fn too_many_notifications_are_refused_with_how_long_to_wait() {
             break error;
         }
         sent += 1;
-        assert!(sent < 50, "nobody is refused");
+        assert!(sent < 50, "there is no limit");
     };
     assert_eq!((slowed.errno(), slowed.retryable()), (Some(Errno::SlowDown), true));
     assert!(slowed.retry_after().is_some_and(|wait| !wait.is_zero()), "{slowed:?}");

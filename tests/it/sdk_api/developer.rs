@@ -83,18 +83,18 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
     let renamed = developer.change(appid, rename.clone()).await.unwrap();
     assert_eq!((renamed.name.as_str(), &renamed.domain), ("Talk", &shown.domain));
     assert_eq!((renamed.state, &renamed.description), (shown.state, &shown.description));
-    let stranger = sign_in(&api, "stranger", Scope::Account).await;
-    assert_eq!(stranger.applications().await.unwrap(), []);
+    let other_user = sign_in(&api, "stranger", Scope::Account).await;
+    assert_eq!(other_user.applications().await.unwrap(), []);
     for refused in [
-        stranger.application(appid).await.map(|_| ()),
-        stranger.change(appid, rename).await.map(|_| ()),
-        stranger.verify(appid).await.map(|_| ()),
-        stranger.activate(appid).await.map(|_| ()),
-        stranger.deactivate(appid).await.map(|_| ()),
-        stranger.keys(appid).await.map(|_| ()),
-        stranger.create_key(appid).await.map(|_| ()),
-        stranger.delete_key(appid, 1).await,
-        stranger.remove(appid).await,
+        other_user.application(appid).await.map(|_| ()),
+        other_user.change(appid, rename).await.map(|_| ()),
+        other_user.verify(appid).await.map(|_| ()),
+        other_user.activate(appid).await.map(|_| ()),
+        other_user.deactivate(appid).await.map(|_| ()),
+        other_user.keys(appid).await.map(|_| ()),
+        other_user.create_key(appid).await.map(|_| ()),
+        other_user.delete_key(appid, 1).await,
+        other_user.remove(appid).await,
     ] {
         assert_eq!(refused.unwrap_err().errno(), Some(Errno::UnknownApplication));
     }

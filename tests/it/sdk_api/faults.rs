@@ -122,8 +122,8 @@ async fn calls_that_are_not_idempotent_are_never_repeated() {
     let alice = user(&server);
     alice.session().await.unwrap();
     let (name, domain) = ("Chat".to_owned(), "chat.example".to_owned());
-    let wish = NewApplication { name, domain, description: String::new() };
-    let error = alice.register(wish).await.unwrap_err();
+    let application = NewApplication { name, domain, description: String::new() };
+    let error = alice.register(application).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
     assert_eq!((server.connections(), server.requests().len()), (1, 2));
 
@@ -167,15 +167,15 @@ async fn a_restart_of_the_server_between_calls_causes_no_error() {
 #[tokio::test]
 async fn a_connection_broken_during_a_call_is_an_error_and_the_next_call_works() {
     let server = Server::quick().await;
-    let cutter = FaultProxy::to(&server).await;
+    let proxy = FaultProxy::to(&server).await;
     let token = server.sign_in("alice").await.token;
-    let url = format!("http://{}", cutter.address());
+    let url = format!("http://{}", proxy.address());
     let alice = api_at(&url).user(token.as_str().into());
     alice.session().await.unwrap();
-    cutter.stall();
+    proxy.stall();
     let impatient = api_with_short_timeout(&url).user(token.as_str().into());
     assert_eq!(impatient.session().await, Err(Error::TimedOut));
-    cutter.reset();
+    proxy.reset();
     alice.session().await.unwrap();
 }
 

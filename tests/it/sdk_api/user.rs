@@ -35,8 +35,8 @@ async fn an_invalid_assertion_is_refused() {
     let errno = |error: Error| error.errno();
     let signed_in = api.sign_in("no~assertion".into(), Scope::Device).await;
     assert_eq!(signed_in.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidAssertion)));
-    let stranger = api.user("no token".into());
-    assert_eq!(stranger.session().await.map_err(errno), Err(Some(Errno::NotAuthenticated)));
+    let other_user = api.user("no token".into());
+    assert_eq!(other_user.session().await.map_err(errno), Err(Some(Errno::NotAuthenticated)));
     let made = api.dev_assertion("alice@elsewhere.example").await;
     assert_eq!(made.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidField)));
     let unsendable = api.user("two\r\nlines".into()).session().await.unwrap_err();
