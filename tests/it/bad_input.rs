@@ -1,4 +1,4 @@
-//! Whatever is sent to the server, and whatever its disk does: who behaves is served as before.
+//! Invalid input and a failing disk: well-behaved clients are served as before.
 
 mod frames;
 mod idlers;
@@ -70,7 +70,7 @@ impl Scene {
         self.application.notify(&json!([item])).await.json()["results"][0].clone()
     }
 
-    /// What waits for Bob is as it was.
+    /// Checks that the notifications for Bob are unchanged.
     async fn nothing_is_lost(&mut self) {
         let mut bob = Socket::device_of(&self.server, "bob", "phone", "offline").await;
         let heard = bob.receive().await;

@@ -12,7 +12,7 @@ async fn server_of(issuer: &Issuer) -> Server {
     Server::start(ServerOptions::default().with("browserid-issuers", issuer.host())).await
 }
 
-/// How many proofs were looked into, whatever came of it.
+/// Returns the number of proofs that were verified, with any outcome.
 async fn sign_ins(server: &Server) -> u64 {
     let metrics = server.call("GET", "/metrics").await.text;
     let lines = metrics.lines().filter(|line| line.starts_with("presence_sign_ins_total{"));

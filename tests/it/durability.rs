@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 use ledger::Sums;
 use people::{Person, Run};
 
-/// How many send at the same time.
+/// The number of concurrent senders.
 const PEOPLE: usize = 64;
 const KILLS: usize = 200;
-/// How many notifications must have been answered for the kills to have had something to lose.
+/// The minimum number of answered notifications, so that the kills had something to lose.
 const ANSWERS: usize = 10 * KILLS;
 /// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the
 /// commit would be found out.
@@ -39,8 +39,7 @@ async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledg
         if dice.chance(90) {
             crowd.run.has_answered(1).await;
         }
-        // What may be under way when the server dies is what this is about, so the moment is left
-        // to chance.
+        // The kill must hit requests in progress, so its moment is random.
         sleep(Duration::from_millis(u64::try_from(dice.between(20, 300)).unwrap())).await;
         crowd.run.end();
         crowd.server.kill().await;
@@ -115,7 +114,7 @@ impl Crowd {
         Self { server, application, people, run }
     }
 
-    /// Everybody sends, and most have a device that listens, at once or a little later.
+    /// Starts all senders. Most have a device that listens, at once or a little later.
     fn set_out(&mut self, number: usize, dice: &mut SeededRng) -> JoinSet<()> {
         self.run = run(&self.server, &self.application, number);
         let mut tasks = JoinSet::new();

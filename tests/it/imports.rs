@@ -1,4 +1,5 @@
-//! Which crate of the workspace may use what: a table, held against what cargo says.
+//! The allowed imports between the crates of the workspace: a table that is compared with cargo's
+//! metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -22,7 +22,7 @@ mod presence_rules;
 mod readme;
 mod registry;
 mod rest;
+mod scenario_server;
 mod sdk;
 mod sdk_api;
-mod stage;
 mod surface;

@@ -1,4 +1,4 @@
-//! What Applications are shown of a user, and when.
+//! The views of a user that Applications receive.
 
 mod endings;
 mod merging;

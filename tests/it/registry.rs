@@ -3,4 +3,4 @@
 
 mod close_codes;
 mod errors;
-mod stage;
+mod scenario;

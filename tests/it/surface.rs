@@ -1,5 +1,5 @@
-//! What is public of the SDK, held against the list that is checked in, so that a review sees every
-//! change of it.
+//! The public items of the SDK, compared with the checked-in list, so that a review sees every
+//! change.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,9 +32,9 @@ fn the_public_surface_of_the_sdk_is_the_one_that_is_checked_in() {
     );
 }
 
-/// What rustdoc knows of a package, as JSON. The form is not stable, but the toolchain is pinned. A
-/// target directory of its own, since the variable that allows this would have everything else
-/// compiled again.
+/// Returns the JSON that rustdoc writes for a package. The format is not stable, but the toolchain
+/// is pinned. The target directory is a separate one, because the variable that allows this format
+/// would cause everything else to be compiled again.
 fn described(package: &str) -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let target = program.ancestors().nth(3).unwrap().join("surface");

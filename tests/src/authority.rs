@@ -42,12 +42,12 @@ impl Default for CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// Where the certificate is.
+    /// Returns the path of the certificate.
     pub fn certificate(&self) -> PathBuf {
         self.inner.directory.path().join("certificate.pem")
     }
 
-    /// Where the key is.
+    /// Returns the path of the key.
     pub fn key(&self) -> PathBuf {
         self.inner.directory.path().join("key.pem")
     }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{TIMEOUT, binary};
 
-/// What a command said, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandOutput {
     /// The exit code; `None` where a signal ended it.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Where a domain shows its key.
+/// The path at which a domain shows its key.
 const PROOF: &str = "/__presence";
 
 /// A loopback web server: shows pages, and remembers who asked for what. Dropping it ends it.
@@ -25,7 +25,7 @@ struct DomainState {
     /// Whole HTTP answers by path.
     answers: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
-    /// Whether answers wait.
+    /// True while answers are held back.
     held: watch::Sender<bool>,
 }
 
@@ -93,7 +93,7 @@ async fn serve(listener: TcpListener, shared: Arc<DomainState>) {
     }
 }
 
-/// How long the body is that follows.
+/// Returns the length of the body that follows.
 fn length_in(head: &str) -> usize {
     let mut headers = head.lines().filter_map(|line| line.split_once(':'));
     let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
@@ -108,7 +108,7 @@ async fn answer(mut stream: TcpStream, shared: Arc<DomainState>) {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    // What is left unread when a connection ends would break the answer off.
+    // Reads the body too: data that is unread when a connection closes would cut off the answer.
     let mut body = vec![0; length_in(&head)];
     if stream.read_exact(&mut body).await.is_err() {
         return;
@@ -125,7 +125,7 @@ async fn answer(mut stream: TcpStream, shared: Arc<DomainState>) {
     }
     let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let answer = answer.unwrap_or_else(|| missing.to_vec());
-    // Whoever asked may be gone already.
+    // The client may be gone already.
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;
 }

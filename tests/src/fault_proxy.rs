@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::Server;
 
-/// What the wire does.
+/// The behaviour of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProxyMode {
     /// Carries bytes both ways.
@@ -29,9 +29,9 @@ enum ProxyMode {
     HalfClose,
 }
 
-/// How many bytes a throttled wire carries at once.
+/// The number of bytes that a throttled proxy carries at once.
 const A_FEW_BYTES: usize = 64;
-/// How long it takes for them.
+/// The delay for each part of a throttled connection.
 const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall
@@ -58,12 +58,12 @@ impl FaultProxy {
         Self { address, upstream, orders, connections, _task: task }
     }
 
-    /// Where clients connect.
+    /// Returns the address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections were opened through it so far.
+    /// Returns the number of connections opened through it so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::TIMEOUT;
 use crate::domain::DomainServer;
+use crate::json::text_of;
 use crate::rest::{RestCall, RestClient, RestResponse};
-use crate::server::text_of;
 
 /// The e-mail of somebody of `dev.localhost`; a whole e-mail is left as it is.
 pub fn email(name: &str) -> String {
@@ -137,7 +137,7 @@ impl Application {
         self.call("POST", "/notifications").json(&json!({"notifications": items})).await
     }
 
-    /// What the Application may know of somebody now.
+    /// Returns the presence of a user as the Application sees it now.
     pub async fn presence_of(&self, uid: Puid) -> Value {
         let answer = self.call("GET", &format!("/presence?uid={uid}")).await.ok();
         answer["presence"][0].clone()

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::DomainServer;
 pub use key::Key;
 
-/// Where an issuer shows its keys.
+/// The path of an issuer's keys.
 const DOCUMENT: &str = "/.well-known/browserid";
 
 /// A loopback issuer that publishes its key, and mints assertions. Its name is `localhost` with its
@@ -80,7 +80,7 @@ impl Issuer {
             "principal": {"email": self.email(name)},
             "public-key": self.user_key.public(),
         });
-        // Whoever mints two in the same millisecond gets two.
+        // The nonce makes two assertions of the same millisecond different.
         let mut assertion = json!({"aud": audience, "exp": expires_at, "nonce": key::nonce()});
         change(&mut certificate, &mut assertion);
         format!("{}~{}", self.key.sign(&certificate), self.user_key.sign(&assertion))

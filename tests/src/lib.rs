@@ -1,6 +1,6 @@
-//! What whole-system tests are written with: the real binary on a free port with a database of its
-//! own, fixtures and Applications made through the real API, sockets that receive with a time
-//! limit, and a wire that can be cut.
+//! The tools of the whole-system tests: the real binary on a free port with a database of its own,
+//! users and Applications made through the real API, sockets that receive with a time limit, and a
+//! proxy that breaks connections.
 //!
 //! Nothing here knows the server's code: what a test learns, it learned from outside. What goes
 //! wrong is a panic with the story so far, since only tests call this.
@@ -21,6 +21,7 @@ mod fault_proxy;
 mod fixtures;
 mod forgery;
 mod issuer;
+mod json;
 mod rest;
 mod seeded_rng;
 mod server;
@@ -42,6 +43,6 @@ pub use socket::{RejectedUpgrade, Socket, SocketEnd, SocketRequest, uid_of};
 
 use std::time::Duration;
 
-/// How long a test waits for what must come. Long, since a busy machine is no failure; nothing
-/// waits for it in a passing test.
+/// The time limit for every expected event. It is long, because a busy machine is no failure; a
+/// passing test does not wait for it.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use crate::{CertificateAuthority, TIMEOUT};
 
 /// Longer than the server ever makes anybody wait.
 const LONGEST: Duration = Duration::from_mins(1);
-/// How long somebody who asks for the same again and again waits in between.
+/// The pause between two repetitions of a request.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The REST API of a server, also after it was started again elsewhere. Follows no redirect and

@@ -40,7 +40,7 @@ impl SeededRng {
         first + self.below(last - first + 1)
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in the given percentage of cases.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

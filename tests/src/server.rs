@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use presence_protocol::{AppId, Puid};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -18,11 +18,11 @@ use crate::fixtures::{Application, User, email};
 use crate::rest::{RestCall, RestClient};
 use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary};
 
-/// What the line with the address starts with.
+/// The beginning of the line that names the address.
 const GREETING: &str = "Presence is listening on ";
 
-/// How a server is started. By default in development mode, with short times for what only waits: a
-/// grace time and a warm-up of half a second, a drain of a fifth.
+/// The options of a server. The default is development mode with short times: a grace time and a
+/// warm-up of half a second, a drain time of a fifth of a second.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     flags: Vec<(String, String)>,
@@ -74,7 +74,7 @@ impl ServerOptions {
     }
 }
 
-/// How a server ended.
+/// The way in which a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoppedServer {
     /// By itself, with an exit code.
@@ -119,7 +119,7 @@ impl Server {
         Self::start(ServerOptions::default()).await
     }
 
-    /// Where it listens, or listened last.
+    /// Returns the address on which it listens, or listened last.
     pub fn address(&self) -> SocketAddr {
         *self.address.lock().unwrap()
     }
@@ -130,7 +130,7 @@ impl Server {
         format!("{scheme}://{}", self.address())
     }
 
-    /// Whose certificate it serves TLS with.
+    /// Returns the authority of its TLS certificate, if it serves TLS.
     pub fn tls(&self) -> Option<&CertificateAuthority> {
         self.options.tls.as_ref()
     }
@@ -167,7 +167,7 @@ impl Server {
         self.running().child.id().unwrap()
     }
 
-    /// What it has logged so far, over all its runs.
+    /// Returns its log so far, over all its runs.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_of(&self.directory)).unwrap_or_default()
     }
@@ -316,7 +316,7 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
     let first = timeout(3 * TIMEOUT, stdout.next_line()).await;
     let line =
         first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
-    // Where it is known by another name, that follows after a comma.
+    // A public URL, if there is one, follows after a comma.
     let url = line.strip_prefix(GREETING).and_then(|rest| rest.split(',').next());
     let address = url.and_then(|url| url.split_once("://")?.1.parse().ok());
     let address = address.unwrap_or_else(|| {
@@ -338,9 +338,4 @@ fn command(file_limit: Option<u64>) -> Command {
 
 fn log_of(directory: &TempDir) -> PathBuf {
     directory.path().join("stderr.log")
-}
-
-/// A message of presence as JSON, for comparisons.
-pub(crate) fn text_of(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
 }

@@ -25,7 +25,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use crate::fixtures::{Application, email};
 use crate::{CertificateAuthority, FaultProxy, Server, TIMEOUT};
 
-/// How a socket is opened: where, and what the upgrade request says.
+/// The upgrade request of a socket: its path, its headers and its route.
 #[derive(Debug, Clone)]
 pub struct SocketRequest {
     path: String,
@@ -129,7 +129,7 @@ impl RejectedUpgrade {
     }
 }
 
-/// How a socket ended, as its client sees it.
+/// The end of a socket, as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketEnd {
     /// With a close frame that bore this code, or none.
@@ -144,7 +144,7 @@ pub struct Socket {
     stream: WebSocketStream<Box<dyn Wire>>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
-    /// What was heard, for a test that fails.
+    /// The frames received so far, for the message of a failing test.
     heard: Vec<String>,
     marks: u64,
 }
@@ -425,8 +425,8 @@ impl Socket {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
-    /// What happens within a time: a text frame, or the end. `None` where nothing does. For what
-    /// must *not* happen prefer [`Socket::expect_no_frame`], which waits for no time.
+    /// Returns the next text frame or the end within a time, or `None`. To check that something
+    /// does *not* happen prefer [`Socket::expect_no_frame`], which waits for no time.
     pub async fn within(&mut self, time: Duration) -> Option<Result<Value, SocketEnd>> {
         let text = timeout(time, self.next()).await.ok()?;
         Some(text.map(|text| serde_json::from_str(&text).unwrap()))

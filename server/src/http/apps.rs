@@ -302,8 +302,8 @@ impl AppsApi {
 
     /// Verify an Application's domain.
     ///
-    /// The server fetches `https://<domain>/__presence`, which must return exactly the `domain_key`.
-    /// It follows no redirect.
+    /// The server fetches `https://<domain>/__presence`, which must return exactly the
+    /// `domain_key`. It follows no redirect.
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
     async fn verify(
         &self,

@@ -1,4 +1,4 @@
-//! How an AppService proves which Application speaks.
+//! Authentication of an AppService on its channel.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, forged};

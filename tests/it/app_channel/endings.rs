@@ -1,4 +1,4 @@
-//! When an AppService's socket is closed.
+//! The events that close an AppService's socket.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, Socket, SocketRequest};

@@ -1,4 +1,4 @@
-//! How many sockets an Application has, and how much it may leave unread.
+//! The limits of an Application's sockets: their number, and the data that may stay unread.
 
 use std::time::{Duration, Instant};
 
@@ -58,8 +58,8 @@ async fn who_lets_what_is_written_wait_too_long_loses_the_connection() {
     // The answers are more than all buffers between the two take.
     let query = json!({"action": "query", "uids": vec![uid; 500]});
     lazy.send_all(vec![query; 50]).await;
-    // That its place is free shows from outside that it has ended, which it cannot be asked without
-    // being read.
+    // A free place shows that the socket has ended. The socket itself cannot show it without being
+    // read.
     let begun = Instant::now();
     loop {
         let mut next = Socket::open(&server, way.clone().bearer(&application.api_key)).await;
@@ -77,7 +77,7 @@ async fn who_lets_what_is_written_wait_too_long_loses_the_connection() {
 async fn receipts_that_are_not_read_are_never_left_out_but_end_the_connection() {
     let options = ServerOptions::default()
         .with("status-burst", 1_000_000)
-        // What ends the connection is not the time.
+        // The write deadline is too long to end the connection.
         .with("write-seconds", 600)
         .with("app-queue-updates", 50);
     let server = Server::start(options).await;

@@ -1,4 +1,4 @@
-//! How an AppService goes on where it was.
+//! Resuming a stream with a cursor.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an AppService is told of its users, in both forms.
+//! The updates that an AppService receives, in both forms.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -108,7 +108,7 @@ async fn a_revoked_user_is_told_of_once_more_and_never_again() {
     assert_ne!(again, uid);
     stream.sees(again, "unavailable").await;
     plain.sees(again, "unavailable").await;
-    // Nobody learns of the end of somebody who was offline, but that the name is dead.
+    // The end of a grant of an offline user shows only that the PUID is dead.
     device.close(None).await;
     stream.sees(again, "offline").await;
     alice.revoke(&application).await;
@@ -159,8 +159,8 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
 #[tokio::test]
 async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
     const USERS: usize = 501;
-    // Nobody is pinged: the first devices do not receive before the last is there, which takes a
-    // busy machine more than a minute.
+    // Pings are off: the first devices do not read before the last is connected, which takes a busy
+    // machine more than a minute.
     let server = Server::start(lively().with("ping-seconds", 600)).await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;

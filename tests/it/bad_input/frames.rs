@@ -95,7 +95,7 @@ async fn what_is_not_known_in_a_frame_is_passed_over_however_deep_it_is() {
     let deep = deep(100_000);
     socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":[],\"new\":{deep}}}")).await;
     assert_eq!(socket.receive_until(|frame| frame["action"] == "query").await["result"], "OK");
-    // What is known is refused with its own reason.
+    // A field that the server knows is refused with its own reason.
     socket.send_raw(&format!("{{\"action\":\"query\",\"uids\":{deep}}}")).await;
     socket.expect_error(Errno::InvalidField).await;
     socket.send_raw(&format!("{{\"action\":\"notify\",\"notifications\":{deep}}}")).await;

@@ -1,4 +1,4 @@
-//! What a server cannot be started with.
+//! Arguments and files with which the server refuses to start.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ async fn a_database_that_may_only_be_read_is_told_in_one_line() {
     let mut permissions = std::fs::metadata(&database).unwrap().permissions();
     permissions.set_readonly(true);
     std::fs::set_permissions(&database, permissions).unwrap();
-    // Who may do everything may also write into what is marked as read-only: the URL forbids it.
+    // A root user may write into read-only files, so the URL forbids it.
     let url = format!("sqlite://{}?mode=ro", database.display());
     start_on(database.parent().unwrap(), &url).await.failed(1, "cannot be written");
 }

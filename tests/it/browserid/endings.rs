@@ -1,4 +1,4 @@
-//! How long an assertion holds things open, and what ends them earlier.
+//! The lifetime of sessions and sockets that an assertion opened.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Server, ServerOptions, Socket, now};

@@ -78,7 +78,7 @@ async fn an_assertion_of_before_a_password_change_is_refused_over_a_restart_too(
         server.terminate().await;
         server.restart().await;
     }
-    // Nobody is locked out whose issuer does not count.
+    // An issuer that does not count generations locks no user out.
     sign_in(&server, issuer.assertion("alice", &server.url())).await;
 }
 

@@ -1,4 +1,4 @@
-//! Who is believed about whom.
+//! The domains that an issuer may speak for.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Key, Server, ServerOptions, Socket, run};
@@ -12,7 +12,7 @@ fn asking(issuers: &[&Issuer]) -> ServerOptions {
     ServerOptions::default().with("browserid-issuers", hosts.join(","))
 }
 
-/// What a device hears that presents an assertion.
+/// Presents an assertion on a device channel, and returns the reply.
 async fn present(server: &Server, assertion: &str) -> Value {
     let mut device = Socket::device(server).await;
     device.ask(json!({"assertion": assertion, "status": "online"})).await

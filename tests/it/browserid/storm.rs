@@ -1,4 +1,4 @@
-//! What verifying costs those who do not need it: nothing.
+//! A flood of assertions does not slow down other users.
 
 use presence_protocol::Errno;
 use presence_tests::{Issuer, Key, Server, ServerOptions, Socket};
@@ -36,7 +36,7 @@ async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
     sockets
 }
 
-/// What all of them receive: how many an OK, and how many each errno, which tells how long to wait.
+/// Counts the replies: the number of OKs, and of each errno that tells how long to wait.
 async fn outcomes(sockets: &mut [Socket]) -> (usize, usize, usize) {
     let (mut ok, mut slow_down, mut unavailable) = (0, 0, 0);
     for socket in sockets {
@@ -106,7 +106,7 @@ async fn a_storm_of_heavy_assertions_is_sent_away_beyond_a_queue_and_holds_up_no
     assert_eq!((ok + slow_down, unavailable), (STORM, 0));
     assert!(ok > 0 && slow_down > 0, "{ok} {slow_down}");
     assert_eq!(sign_ins(&server).await - before, STORM as u64);
-    // Once it is over there is room again.
+    // After the flood, a new device is accepted again.
     let mut late = Socket::device(&server).await;
     let assertion = issuer.assertion("late", &server.url());
     late.send(json!({"assertion": assertion, "status": "online"})).await;

@@ -1,4 +1,4 @@
-//! What a device's notifications and its place become when connections come and go.
+//! The notifications and the registration of a device when connections open and close.
 
 use futures_util::future::join_all;
 use presence_protocol::CloseCode;
@@ -54,7 +54,7 @@ async fn a_newcomer_that_is_not_verified_replaces_nobody() {
     older.expect_no_frame().await;
 }
 
-/// How often two things are done at once, of which either may be first.
+/// The number of times that two events are raced, either of which may come first.
 const RACES: usize = 60;
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_socket_that_is_just_being_opened_does_not_outlive_its_erased_account(
         let Some(Ok(answer)) = device.within(TIMEOUT).await else { continue };
         let again = server.sign_in(&name).await;
         let listed = again.call("GET", "/devices").await.ok();
-        // Where the device came after the end of the account, it is the first of a new one.
+        // If the device came after the end of the account, it is the first device of a new account.
         if answer["result"] == "OK" && listed["devices"] == Value::Array(Vec::new()) {
             device.ended().await;
         }

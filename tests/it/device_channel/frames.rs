@@ -1,4 +1,4 @@
-//! What a device may say, and what it hears, to the letter.
+//! The frames of a device and their replies, byte for byte.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email};

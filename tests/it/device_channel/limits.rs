@@ -1,4 +1,4 @@
-//! How fast a device may speak, how many may be connected, and how long one may be silent.
+//! The limits of devices: rate, number of connections, silence.
 
 use std::time::{Duration, Instant};
 

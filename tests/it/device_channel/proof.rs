@@ -1,4 +1,4 @@
-//! How a device proves whose it is.
+//! The proofs that a device presents.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, forged};
@@ -112,7 +112,7 @@ async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
 
 #[tokio::test]
 async fn the_third_proof_in_vain_ends_the_connection() {
-    // What ends it is not the time.
+    // The deadline for the first frame is too long to end it.
     let server = Server::start(ServerOptions::default().with("hello-seconds", 600)).await;
     let mut device = Socket::device(&server).await;
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! How long a proof holds a device's socket open.
+//! The lifetime of a device's socket after its proof.
 
 use std::time::{Duration, Instant};
 

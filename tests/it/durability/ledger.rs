@@ -1,10 +1,10 @@
-//! What one user was sent, and what became of it, as it is known outside of the server.
+//! A record, kept outside of the server, of the notifications to one user and of their outcomes.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// What is known of an item.
+/// The known state of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// Sent in a run of the server, and not answered: it may be queued or not.
@@ -42,16 +42,16 @@ pub(super) struct Ledger {
     keyed: Vec<usize>,
 }
 
-/// What one connection of a device has heard.
+/// The items that one connection of a device has received.
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
-    /// What had to come when it connected.
+    /// The items that must arrive when it connects.
     must: BTreeSet<usize>,
-    /// What may have been lost before it connected: what of it does not come at first will not come
-    /// later.
+    /// The items that may have been lost before it connected: those that do not arrive first will
+    /// not arrive later.
     doubtful: BTreeSet<usize>,
     last: Option<usize>,
-    /// What it heard and has not acknowledged.
+    /// The items that it received and did not acknowledge.
     pub(super) taken: BTreeSet<usize>,
 }
 
@@ -70,7 +70,7 @@ impl Ledger {
         Self { user: user.to_owned(), items, open, keyed }
     }
 
-    /// How many may still come.
+    /// Returns the number of items that may still arrive.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
@@ -85,12 +85,12 @@ impl Ledger {
         number
     }
 
-    /// What is sent for an item, the same each time.
+    /// Returns the request for an item, the same each time.
     pub(super) fn body(&self, number: usize) -> (String, Option<&str>) {
         (format!("{}:{number}", self.user), self.items[number].key.as_deref())
     }
 
-    /// What an earlier run left unanswered and can be asked again.
+    /// Returns the items that an earlier run left unanswered and that can be sent again.
     pub(super) fn retry_in(&mut self, run: usize) -> Vec<usize> {
         let keyed = |number: &usize| {
             let item = &self.items[*number];
@@ -169,13 +169,13 @@ impl Ledger {
         }
     }
 
-    /// Whatever was pending has come: in the first frame.
+    /// Checks that every pending item arrived in the first frame.
     pub(super) fn all_must_have_come(&self, hearing: &Hearing) {
         let missing: Vec<_> = hearing.must.iter().map(|n| (n, &self.items[*n])).collect();
         assert!(missing.is_empty(), "answered OK and missing for {}: {missing:?}", self.user);
     }
 
-    /// What was doubtful and has not come is not there.
+    /// Marks the doubtful items that did not arrive as lost.
     pub(super) fn resolve(&mut self, hearing: &mut Hearing) {
         for number in std::mem::take(&mut hearing.doubtful) {
             let acked = self.items[number].fate == Fate::Acking;

@@ -35,7 +35,7 @@ pub(super) struct Run {
     http: reqwest::Client,
     /// It is being ended: from here on connections may break, and requests may be refused.
     ending: watch::Sender<bool>,
-    /// How many requests were answered.
+    /// The number of answered requests.
     answers: watch::Sender<usize>,
 }
 
@@ -150,7 +150,7 @@ impl Person {
             Some(socket) => over_socket(socket, wire).await?,
         };
         if answer["results"].is_null() {
-            // Where the server is gone, its port may be another's already.
+            // After the end of the server, another process may have its port.
             run.may_break(&self.name, &answer);
             if answer["errno"] == Errno::ShuttingDown.number() {
                 items.iter().for_each(|number| self.ledger().refused(*number));

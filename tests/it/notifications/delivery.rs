@@ -1,4 +1,4 @@
-//! Who gets a notification, and when it is settled.
+//! Delivery of notifications to devices, and their settlement.
 
 use presence_tests::{FaultProxy, Socket, SocketRequest};
 use serde_json::{Value, json};

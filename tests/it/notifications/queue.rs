@@ -1,4 +1,4 @@
-//! What waits for whom, and for how long.
+//! The queue of a user: its content, its limits and its expiry.
 
 use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the end of a connection does to a presence.
+//! The effect of the end of a connection on the presence.
 
 use presence_protocol::CloseCode;
 use presence_tests::{FaultProxy, Server, Socket, SocketRequest};
@@ -122,7 +122,7 @@ async fn the_end_of_a_replaced_connection_changes_nothing() {
     stream.sees(uid, "online").await;
     cutter.stall();
     let mut newer = Socket::device_of(&server, "alice", "phone", "online").await;
-    // What the older says now comes too late, and so does its good-bye.
+    // The older connection's report and its clean close come too late.
     older.send(json!({"status": "unavailable"})).await;
     cutter.carry();
     older.expect_close(CloseCode::Replaced).await;

@@ -39,7 +39,8 @@ async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     phone.send(json!({"type": "ack", "ids": [first["id"]]})).await;
     phone.expect_ok().await;
     stream.expect_no_stream_frame().await;
-    // What was taken in hiding still counts: the size of the queue must not tell either.
+    // A notification that was taken while hidden still counts: the size of the queue must not
+    // differ.
     let second = notify(&application, uid, 60).await;
     assert_eq!(second["queue_size"], 2);
     phone.receive().await;

@@ -7,27 +7,27 @@ use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, wait_until_refused};
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use super::scenario::RegistryScenario;
 
 #[tokio::test]
 async fn every_error_can_be_reached_from_outside() {
-    let stage = Stage::plain().await;
-    join_all(Errno::ALL.iter().map(|errno| reach(&stage, *errno))).await;
+    let scenario = RegistryScenario::plain().await;
+    join_all(Errno::ALL.iter().map(|errno| reach(&scenario, *errno))).await;
 }
 
-/// Scenarios that change what others need have a stage of their own.
+/// Scenarios that change what others need have a scenario of their own.
 #[expect(
     clippy::too_many_lines,
     clippy::cognitive_complexity,
     reason = "one arm an entry of the registry"
 )]
-async fn reach(stage: &Stage, errno: Errno) {
-    let Stage { server, application, alice, uid } = stage;
+async fn reach(scenario: &RegistryScenario, errno: Errno) {
+    let RegistryScenario { server, application, alice, uid } = scenario;
     match errno {
-        Errno::NotJson => stage.device_is_refused("online", errno).await,
-        Errno::MissingField => stage.device_is_refused("{}", errno).await,
-        Errno::InvalidField => stage.device_is_refused(r#"{"status":"away"}"#, errno).await,
-        Errno::UnknownType => stage.device_is_refused(r#"{"type":"dance"}"#, errno).await,
+        Errno::NotJson => scenario.device_is_refused("online", errno).await,
+        Errno::MissingField => scenario.device_is_refused("{}", errno).await,
+        Errno::InvalidField => scenario.device_is_refused(r#"{"status":"away"}"#, errno).await,
+        Errno::UnknownType => scenario.device_is_refused(r#"{"type":"dance"}"#, errno).await,
         Errno::TooLarge => {
             let way = SocketRequest::to("/myapps/").bearer(&application.api_key).v1();
             let mut stream = Socket::open(server, way).await;
@@ -39,7 +39,7 @@ async fn reach(stage: &Stage, errno: Errno) {
             server.call("POST", "/session").body("text/plain", "{}").await.assert_error(errno);
         }
         Errno::SlowDown => {
-            let mut device = stage.device("fast").await;
+            let mut device = scenario.device("fast").await;
             device.send_all(vec![json!({"status": "online"}); 10]).await;
             let refusal = device.receive_until(|frame| frame["result"] == "KO").await;
             assert_eq!(refusal["errno"], errno.number(), "{refusal}");
@@ -49,12 +49,14 @@ async fn reach(stage: &Stage, errno: Errno) {
         Errno::IdentityUnavailable => identity_unavailable().await,
         Errno::SessionExpired => session_expired().await,
         Errno::InvalidAssertion => {
-            stage.stranger_is_refused(json!({"assertion": "x", "status": "online"}), errno).await;
+            scenario
+                .stranger_is_refused(json!({"assertion": "x", "status": "online"}), errno)
+                .await;
         }
         Errno::EmailMismatch => {
-            let mut hello = stage.hello("phone").await;
+            let mut hello = scenario.hello("phone").await;
             hello["email"] = email("bob").into();
-            stage.stranger_is_refused(hello, errno).await;
+            scenario.stranger_is_refused(hello, errno).await;
         }
         Errno::UnknownApplication => {
             let nowhere = "/apps/0123456789abcdef0123456789abcdef";
@@ -95,20 +97,23 @@ async fn reach(stage: &Stage, errno: Errno) {
 }
 
 async fn too_many_connections() {
-    let stage = Stage::set(ServerOptions::default().with("sockets-per-user", 1)).await;
-    let _first = stage.device("phone").await;
-    let hello = stage.hello("tablet").await;
-    stage.stranger_is_refused(hello, Errno::TooManyConnections).await;
+    let scenario =
+        RegistryScenario::set(ServerOptions::default().with("sockets-per-user", 1)).await;
+    let _first = scenario.device("phone").await;
+    let hello = scenario.hello("tablet").await;
+    scenario.stranger_is_refused(hello, Errno::TooManyConnections).await;
 }
 
 async fn identity_unavailable() {
-    let stage = Stage::set(ServerOptions::default().with("browserid-issuers", "idp.invalid")).await;
-    let assertion = unresolvable(&stage).await;
+    let scenario =
+        RegistryScenario::set(ServerOptions::default().with("browserid-issuers", "idp.invalid"))
+            .await;
+    let assertion = unresolvable(&scenario).await;
     let body = json!({"assertion": assertion});
-    let refused = stage.server.call("POST", "/session").json(&body).await;
+    let refused = scenario.server.call("POST", "/session").json(&body).await;
     refused.assert_error(Errno::IdentityUnavailable);
     let hello = json!({"assertion": assertion, "status": "online"});
-    stage.stranger_is_refused(hello, Errno::IdentityUnavailable).await;
+    scenario.stranger_is_refused(hello, Errno::IdentityUnavailable).await;
 }
 
 async fn session_expired() {
@@ -120,20 +125,20 @@ async fn session_expired() {
 
 /// A row that no server wrote.
 async fn internal() {
-    let stage = Stage::plain().await;
+    let scenario = RegistryScenario::plain().await;
     let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'alice@%'";
-    sqlx::query(nonsense).execute(&mut stage.tables().await).await.unwrap();
-    stage.alice.call("GET", "/session").await.assert_error(Errno::Internal);
+    sqlx::query(nonsense).execute(&mut scenario.tables().await).await.unwrap();
+    scenario.alice.call("GET", "/session").await.assert_error(Errno::Internal);
 }
 
 /// Another process holds the tables.
 async fn storage_unavailable() {
-    let stage = Stage::plain().await;
-    let assertion = stage.server.assertion("carol").await;
-    let mut tables = stage.tables().await;
+    let scenario = RegistryScenario::plain().await;
+    let assertion = scenario.server.assertion("carol").await;
+    let mut tables = scenario.tables().await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut tables).await.unwrap();
     let body = json!({"assertion": assertion});
-    let refused = stage.server.call("POST", "/session").json(&body).await;
+    let refused = scenario.server.call("POST", "/session").json(&body).await;
     refused.assert_error(Errno::StorageUnavailable);
     assert!(refused.json()["retry_after"].is_number(), "{}", refused.text);
     assert_ne!(refused.header("retry-after"), "");
@@ -153,9 +158,9 @@ async fn shutting_down() {
 
 /// An assertion that would be valid, by an issuer that is allowed and cannot be resolved. The
 /// issuer is asked for its keys before any signature is looked at.
-async fn unresolvable(stage: &Stage) -> String {
+async fn unresolvable(scenario: &RegistryScenario) -> String {
     let wish = json!({"email": email("alice")});
-    let made = stage.server.call("POST", "/dev/assertion").json(&wish).await.ok();
+    let made = scenario.server.call("POST", "/dev/assertion").json(&wish).await.ok();
     let (audience, expires_at) = (&made["audience"], &made["expires_at"]);
     let signed = |payload: Value| {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());

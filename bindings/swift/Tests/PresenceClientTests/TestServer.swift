@@ -1,7 +1,7 @@
 import Foundation
 
 /// A real server with its own database, users and Applications, controlled through the program
-/// `presence-stage`, which reads one command per line as JSON. The program and the server end with
+/// `presence-scenario`, which reads one command per line as JSON. The program and the server end with
 /// this object.
 final class TestServer: @unchecked Sendable {
     /// The reply to a command. Each command has some of the fields.
@@ -37,12 +37,12 @@ final class TestServer: @unchecked Sendable {
     private let replies = Pipe()
     private var unread = Data()
     /// Reading a reply blocks a thread, which must not be one of the few threads of Swift.
-    private let queue = DispatchQueue(label: "presence-stage")
+    private let queue = DispatchQueue(label: "presence-scenario")
 
     private init() throws {
         let environment = ProcessInfo.processInfo.environment
-        guard let program = environment["PRESENCE_STAGE"] else {
-            throw Failed(reason: "PRESENCE_STAGE is not the path of presence-stage")
+        guard let program = environment["PRESENCE_SCENARIO"] else {
+            throw Failed(reason: "PRESENCE_SCENARIO is not the path of presence-scenario")
         }
         process.executableURL = URL(fileURLWithPath: program)
         process.standardInput = commands
@@ -149,7 +149,7 @@ final class TestServer: @unchecked Sendable {
                 return Data(line)
             }
             let more = replies.fileHandleForReading.availableData
-            if more.isEmpty { throw Failed(reason: "presence-stage has ended") }
+            if more.isEmpty { throw Failed(reason: "presence-scenario has ended") }
             unread += more
         }
     }

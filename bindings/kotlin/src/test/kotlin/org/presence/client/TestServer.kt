@@ -17,9 +17,9 @@ import kotlinx.serialization.json.jsonPrimitive
 /** The time limit of one step of a test. It is long for slow machines; a passing test is faster. */
 val TIMEOUT = 30.seconds
 
-/** A real server with users and Applications, controlled through the program `presence-stage`. */
+/** A real server with users and Applications, controlled through the program `presence-scenario`. */
 class TestServer : AutoCloseable {
-    private val process = ProcessBuilder(System.getProperty("presence.stage"))
+    private val process = ProcessBuilder(System.getProperty("presence.scenario"))
         .redirectError(ProcessBuilder.Redirect.INHERIT)
         .start()
     private val commands = process.outputStream.bufferedWriter()
@@ -64,7 +64,7 @@ class TestServer : AutoCloseable {
         }
         commands.write(JsonObject(mapOf("do" to JsonPrimitive(name)) + fields).toString() + "\n")
         commands.flush()
-        val line = replies.readLine() ?: error("presence-stage has ended")
+        val line = replies.readLine() ?: error("presence-scenario has ended")
         val reply = Json.parseToJsonElement(line).jsonObject
         check("error" !in reply) { "$name failed: $reply" }
         return reply
@@ -72,7 +72,7 @@ class TestServer : AutoCloseable {
 
     override fun close() {
         commands.close()
-        check(process.waitFor(30, TimeUnit.SECONDS)) { "presence-stage has not ended" }
+        check(process.waitFor(30, TimeUnit.SECONDS)) { "presence-scenario has not ended" }
     }
 
     /** Returns the options of a device that reconnects at once. */

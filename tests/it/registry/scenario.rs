@@ -1,4 +1,4 @@
-//! What most scenarios need: a server with an Application and a user who granted it.
+//! The setup of most scenarios: a server with an Application and a user who granted it.
 
 use presence_protocol::{Errno, Puid};
 use presence_tests::{Application, Server, ServerOptions, Socket, User};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-pub(super) struct Stage {
+pub(super) struct RegistryScenario {
     pub(super) server: Server,
     pub(super) application: Application,
     pub(super) alice: User,
     pub(super) uid: Puid,
 }
 
-impl Stage {
+impl RegistryScenario {
     pub(super) async fn set(options: ServerOptions) -> Self {
         let server = Server::start(options).await;
         let (application, alice, uid) = server.application_with("alice").await;
@@ -29,7 +29,7 @@ impl Stage {
         Socket::device_of(&self.server, "alice", name, "online").await
     }
 
-    /// What a known device is answered.
+    /// Checks the refusal of a frame from an authenticated device.
     pub(super) async fn device_is_refused(&self, frame: &str, errno: Errno) {
         let name = format!("refused-with-{}", errno.number());
         let mut device = self.device(&name).await;
@@ -37,7 +37,7 @@ impl Stage {
         device.expect_error(errno).await;
     }
 
-    /// What a device is answered that is not known yet.
+    /// Checks the refusal of a first frame from a device that is not authenticated.
     pub(super) async fn stranger_is_refused(&self, frame: Value, errno: Errno) {
         let mut device = Socket::device(&self.server).await;
         device.send(frame).await;

@@ -1,9 +1,9 @@
-//! `presence-stage`: a server with fixtures and Applications, for tests that are not written in
+//! `presence-scenario`: a server with fixtures and Applications, for tests that are not written in
 //! Rust.
 //!
 //! Each line of standard input is a command as a JSON object, each is answered with one line of
-//! JSON. The end of the input ends the stage, and the server with it. What goes wrong is answered
-//! `{"error":"…"}`, and the stage goes on.
+//! JSON. The end of the input ends the server, and the server with it. What goes wrong is answered
+//! `{"error":"…"}`, and the server goes on.
 //!
 //! | command | answer |
 //! | --- | --- |
@@ -37,7 +37,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// What a test says.
+/// A command of a test.
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Command {
@@ -115,7 +115,7 @@ fn developer() -> String {
 
 /// The server and who was made on it.
 #[derive(Default)]
-struct Stage {
+struct ScenarioServer {
     server: Option<Server>,
     running: bool,
     signed_in: HashMap<String, User>,
@@ -127,9 +127,9 @@ async fn main() {
     // A panic of the harness becomes an answer.
     std::panic::set_hook(Box::new(|_| {}));
     let mut lines = lines();
-    let mut stage = Stage::default();
+    let mut server = ScenarioServer::default();
     while let Some(line) = lines.recv().await {
-        let obeyed = AssertUnwindSafe(stage.obey(&line)).catch_unwind().await;
+        let obeyed = AssertUnwindSafe(server.obey(&line)).catch_unwind().await;
         let answer = obeyed.unwrap_or_else(|panic| Err(said(panic.as_ref())));
         let answer = answer.unwrap_or_else(|error| json!({ "error": error }));
         println!("{answer}");
@@ -158,7 +158,7 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default()
 }
 
-impl Stage {
+impl ScenarioServer {
     #[expect(clippy::cognitive_complexity, reason = "a table: one line a command")]
     async fn obey(&mut self, line: &str) -> Result<Value, String> {
         let command = serde_json::from_str(line).map_err(|error| error.to_string())?;
