@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test panics if it cannot continue"
 )]
 
 mod app_channel;

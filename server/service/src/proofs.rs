@@ -415,6 +415,7 @@ mod tests {
         assert_eq!(error.errno, Errno::SessionExpired);
     }
 
+    /// Holds rule 31 of server/identity/RULES.md.
     #[tokio::test]
     async fn an_assertion_with_outdated_credentials_is_not_confirmed() {
         let directory = tempfile::tempdir().unwrap();

@@ -106,7 +106,10 @@ impl BenchOptions {
                 ExitCode::FAILURE
             }
             missed => {
-                println!("gates missed, which so short a run cannot judge: {}", missed.join(", "));
+                println!(
+                    "gates missed, without a verdict in so short a run: {}",
+                    missed.join(", ")
+                );
                 ExitCode::SUCCESS
             }
         }

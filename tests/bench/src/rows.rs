@@ -72,12 +72,12 @@ impl Row {
             Self::Devices => ("devices", "connecting devices, and the memory of an idle one"),
             Self::FanOut => ("fan-out", "one status to many sockets of an Application, and bursts"),
             Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
-            Self::Notify => ("notify", "notifications that are on disk when they are answered"),
-            Self::FileLimit => ("file-limit", "a server that cannot accept what waits"),
+            Self::Notify => ("notify", "notifications that are on disk before they are answered"),
+            Self::FileLimit => ("file-limit", "a server at its limit of open files"),
             Self::SignIns => {
                 ("sign-ins", "fresh BrowserID assertions beside their bare signatures")
             }
-            Self::Sdk => ("sdk", "what the client SDK costs beside a bare client"),
+            Self::Sdk => ("sdk", "the cost of the client SDK beside a bare client"),
         }
     }
 }

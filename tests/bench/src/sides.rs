@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cost_is_divided_by_what_it_was_for() {
+    fn a_cost_is_divided_by_its_operations() {
         let cost = Cost { cpu: Duration::from_millis(5), clock: Duration::from_secs(1) };
         assert!((cost.micros_each(1_000) - 5.0).abs() < 1e-9);
         assert!((cost.per_core_second(1_000) - 200_000.0).abs() < 1e-6);

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_every_length_are_found_and_none_before_it_is_whole() {
+    fn frames_of_every_length_are_decoded_only_when_they_are_complete() {
         for length in [0, 125, 126, 65_535, 65_536_u32] {
             let body = vec![b'x'; length as usize];
             let head = match length {

@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test panics if it cannot continue"
 )]
 
 use std::process::Command;
@@ -57,8 +57,8 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
         .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{output}{}", String::from_utf8_lossy(&run.stderr));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let findings = report["findings"].as_array().unwrap();
     let whats: Vec<&str> = findings.iter().map(|it| it["what"].as_str().unwrap()).collect();
@@ -78,17 +78,17 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
         if ratios.iter().all(|ratio| ratio.is_finite()) {
             assert!(is_near(&finding["ratio"], middle(&ratios)), "{finding}");
         }
-        assert!(said.contains(&format!("| {what} |")), "{what} is not in the table");
+        assert!(output.contains(&format!("| {what} |")), "{what} is not in the table");
     }
 }
 
 #[test]
-fn what_is_no_row_is_told_with_the_rows_there_are() {
+fn an_unknown_row_is_reported_with_the_known_rows() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench")).arg("nonsense").output().unwrap();
     assert_eq!(run.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&run.stderr);
+    let output = String::from_utf8_lossy(&run.stderr);
     assert!(
-        ["status", "fan-in", "file-limit", "sdk"].iter().all(|row| said.contains(row)),
-        "{said}"
+        ["status", "fan-in", "file-limit", "sdk"].iter().all(|row| output.contains(row)),
+        "{output}"
     );
 }

@@ -39,7 +39,7 @@ fn assert_not_signed_in(answer: &RestResponse) {
 }
 
 #[tokio::test]
-async fn who_has_begun_a_sign_in_ends_it_and_once() {
+async fn a_sign_in_is_completed_once_and_only_by_the_browser_that_began_it() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     let (alice, mallory) = (begin_sign_in(&server).await, begin_sign_in(&server).await);
@@ -62,7 +62,7 @@ async fn who_has_begun_a_sign_in_ends_it_and_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_made_for_another_sign_in_signs_nobody_in() {
+async fn a_token_that_was_made_for_another_sign_in_is_refused() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     let other = begin_sign_in(&server).await;
@@ -74,7 +74,7 @@ async fn a_token_that_was_made_for_another_sign_in_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_issuer_or_for_another_client_signs_nobody_in() {
+async fn a_token_of_another_issuer_or_for_another_client_is_refused() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     for changes in [json!({"iss": "https://evil.example"}), json!({"aud": "another"})] {
@@ -87,7 +87,7 @@ async fn a_token_of_another_issuer_or_for_another_client_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_kept_to_this_host() {
+async fn over_tls_the_cookie_has_the_host_prefix() {
     let issuer = OidcIssuer::start().await;
     let options = ServerOptions::default().with("public-url", "https://presence.example");
     let server = Server::start(with_issuers(options, &[issuer.issuer_settings(&json!({}))])).await;

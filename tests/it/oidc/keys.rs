@@ -11,7 +11,7 @@ async fn sign_in(server: &Server, token: String) -> presence_tests::RestResponse
 }
 
 #[tokio::test]
-async fn a_rotation_costs_one_question_and_nobody_a_sign_in() {
+async fn a_key_rotation_needs_one_request_and_fails_no_sign_in() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();
@@ -26,7 +26,7 @@ async fn a_rotation_costs_one_question_and_nobody_a_sign_in() {
 }
 
 #[tokio::test]
-async fn made_up_names_of_keys_cost_the_issuer_one_question() {
+async fn unknown_key_ids_cause_one_request_to_the_issuer() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();
@@ -41,7 +41,7 @@ async fn made_up_names_of_keys_cost_the_issuer_one_question() {
 }
 
 #[tokio::test]
-async fn known_keys_serve_while_the_issuer_is_down() {
+async fn known_keys_are_used_while_the_issuer_is_down() {
     let mut issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     sign_in(&server, issuer.token(&json!({}))).await.ok();

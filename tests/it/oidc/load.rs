@@ -19,7 +19,7 @@ const CALLS: usize = 40;
 const WAITING: usize = 64;
 
 #[tokio::test]
-async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_pile_up() {
+async fn sign_ins_beyond_the_queue_of_a_silent_issuer_are_refused_at_once() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = OidcIssuer::start().await;
     let url = format!("http://{}", silent.local_addr().unwrap());
@@ -53,7 +53,7 @@ async fn a_crowd_before_an_issuer_that_does_not_answer_is_told_so_and_does_not_p
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_is_said_to_be_down_at_once_and_not_asked_each_time() {
+async fn an_issuer_that_is_down_is_reported_at_once_and_not_contacted_for_each_sign_in() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = OidcIssuer::start().await;
     let url = format!("http://{}", listener.local_addr().unwrap());

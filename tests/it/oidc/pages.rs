@@ -8,7 +8,7 @@ use serde_json::json;
 use super::issuer::{OidcIssuer, with_issuers};
 
 #[tokio::test]
-async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
+async fn an_address_with_invalid_callbacks_is_rate_limited() {
     let issuer = OidcIssuer::start().await;
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
@@ -24,7 +24,7 @@ async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
         }
         assert_eq!(answer.status, Errno::InvalidAssertion.http_status(), "{}", answer.text);
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     }
     assert!(refused >= 5, "{refused}");
     // All credentials of an address share one bucket.

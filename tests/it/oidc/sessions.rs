@@ -11,7 +11,7 @@ fn until_the_end_of_the_token() -> ServerOptions {
 }
 
 #[tokio::test]
-async fn a_socket_ends_with_its_token_where_the_operator_wants_that() {
+async fn a_socket_ends_with_its_token_if_the_operator_sets_that() {
     let issuer = OidcIssuer::start().await;
     let server = issuer.server(until_the_end_of_the_token()).await;
     let token = issuer.token(&json!({"exp": seconds() + 2}));
@@ -54,8 +54,8 @@ async fn erasing_the_account_ends_the_sockets_that_a_token_opened() {
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": issuer.token(&json!({})), "status": "online"})).await;
     device.expect_ok().await;
-    let wish = json!({"assertion": issuer.token(&json!({})), "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": issuer.token(&json!({})), "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     let token = opened["token"].as_str().unwrap();
     server.call("DELETE", "/account").bearer(token).await.ok();
     device.expect_close(CloseCode::EndedByUser).await;

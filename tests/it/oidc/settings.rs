@@ -41,7 +41,7 @@ async fn issuers_are_tables_of_the_file_and_secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn elsewhere_than_in_the_file_they_are_json() {
+async fn issuers_in_flags_and_the_environment_are_json() {
     let directory = tempdir().unwrap();
     let issuers =
         json!([issuer_settings("https://idp.example", &json!({"client_secret": "hush"}))])
@@ -56,7 +56,7 @@ async fn elsewhere_than_in_the_file_they_are_json() {
 }
 
 #[tokio::test]
-async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
+async fn invalid_issuers_are_reported_in_one_line_with_exit_code_2() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("presence.toml");
     for (from, to, wrong) in [
@@ -84,7 +84,7 @@ async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
 }
 
 #[tokio::test]
-async fn plain_http_is_for_issuers_on_this_machine_in_development_mode_only() {
+async fn plain_http_is_allowed_only_for_loopback_issuers_in_development_mode() {
     let directory = tempdir().unwrap();
     let issuer =
         |url: &str| format!("--oidc-issuers={}", json!([issuer_settings(url, &json!({}))]));
@@ -99,7 +99,7 @@ async fn plain_http_is_for_issuers_on_this_machine_in_development_mode_only() {
 }
 
 #[tokio::test]
-async fn a_check_tells_which_issuers_can_be_reached() {
+async fn a_check_reports_which_issuers_can_be_reached() {
     let directory = tempdir().unwrap();
     let issuer = OidcIssuer::start().await;
     let offline = json!({"sign_in": false});
@@ -124,7 +124,7 @@ async fn a_check_tells_which_issuers_can_be_reached() {
 }
 
 #[tokio::test]
-async fn an_issuer_does_not_lead_the_server_into_a_network_that_is_not_public() {
+async fn an_issuer_cannot_make_the_server_contact_a_private_network() {
     let directory = tempdir().unwrap();
     let issuer = OidcIssuer::start().await;
     let trusted = json!([issuer.issuer_settings(&json!({"sign_in": false}))]);

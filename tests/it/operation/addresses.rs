@@ -52,7 +52,7 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_anybody_else_says_of_the_address_is_ignored() {
+async fn forwarding_headers_of_untrusted_clients_are_ignored() {
     for options in
         [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
     {
@@ -90,7 +90,7 @@ fn wrong_key(application: &Application) -> String {
 }
 
 #[tokio::test]
-async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_key_is_not() {
+async fn wrong_keys_over_rest_are_rate_limited_by_address_and_a_good_key_is_not() {
     let server = start_with_low_limits().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
@@ -102,7 +102,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
         }
         answer.assert_error(Errno::InvalidApiKey);
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     };
     assert!(refused >= 5, "{refused}");
     slow_down.assert_error(Errno::SlowDown);
@@ -113,7 +113,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
     // Wrong tokens use the same bucket.
     while server.call("GET", "/grants").bearer("made up").await.status != 429 {
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     }
     // Five at once, and then one per second.
     while refused < 7 {
@@ -128,7 +128,7 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
 }
 
 #[tokio::test]
-async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_looked_at() {
+async fn bad_assertions_are_rate_limited_by_address_before_another_is_verified() {
     let server = start_with_low_limits().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut tried = 0;
@@ -141,7 +141,7 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
         }
         assert_eq!(refusal["errno"], Errno::InvalidAssertion.number(), "{refusal}");
         tried += 1;
-        assert!(tried < 50, "nobody minds");
+        assert!(tried < 50, "there is no limit");
     };
     assert!(tried >= 5, "{tried}");
     phone.report("unavailable").await;
@@ -217,7 +217,7 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
         }
         assert_eq!(errno, Errno::InvalidApiKey.number());
         tried += 1;
-        assert!(tried < 50, "nobody minds");
+        assert!(tried < 50, "there is no limit");
     }
     assert!(tried >= 5, "{tried}");
     Socket::app(&server, &application, SocketRequest::app(&application)).await;

@@ -92,7 +92,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
 }
 
 #[tokio::test]
-async fn a_backup_overwrites_nothing_and_says_so_in_one_line() {
+async fn a_backup_overwrites_no_file_and_reports_that_in_one_line() {
     let server = Server::quick().await;
     assert_eq!(back_up(&server, "backup.db").await.code, Some(0));
     let first = std::fs::read(server.database().with_file_name("backup.db")).unwrap();
@@ -108,7 +108,7 @@ async fn a_backup_overwrites_nothing_and_says_so_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_check_tells_the_schema_and_changes_nothing() {
+async fn a_check_reports_the_schema_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["check", "--database=sqlite://presence.db?mode=rwc"];
     let output = run(directory.path(), &arguments, &[]).await;

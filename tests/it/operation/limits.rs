@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
+async fn the_length_of_an_applications_texts_is_a_setting() {
     let options = ServerOptions::default()
         .with("app-name-characters", 5)
         .with("app-description-characters", 6)
@@ -16,21 +16,21 @@ async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let register = |name: &str, domain: &str, description: &str| {
-        let wish = json!({"name": name, "domain": domain, "description": description});
-        owner.call("POST", "/apps").json(&wish)
+        let body = json!({"name": name, "domain": domain, "description": description});
+        owner.call("POST", "/apps").json(&body)
     };
     assert_eq!(register("ééééé", "long.example", "éééééé").await.status, 201);
-    for wish in [
+    for call in [
         register("éééééé", "a.example", ""),
         register("x", "longer.example", ""),
         register("x", "a.example", "ééééééé"),
     ] {
-        wish.await.assert_error(Errno::InvalidField);
+        call.await.assert_error(Errno::InvalidField);
     }
 }
 
 #[tokio::test]
-async fn frames_and_bodies_are_as_large_as_the_operator_says() {
+async fn the_size_of_frames_and_bodies_is_a_setting() {
     let options = ServerOptions::default()
         .with("device-frame-bytes", 300)
         .with("app-frame-bytes", 400)
@@ -53,16 +53,16 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     assert_eq!(stream.receive().await["result"], "OK");
     stream.send_raw(&fill(query, 401)).await;
     stream.expect_close(CloseCode::TooLarge).await;
-    let wish = |size: usize| {
+    let register = |size: usize| {
         let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
         alice.call("POST", "/apps").body("application/json", body)
     };
-    assert_eq!(wish(5_000).await.status, 201);
-    wish(5_001).await.assert_error(Errno::TooLarge);
+    assert_eq!(register(5_000).await.status, 201);
+    register(5_001).await.assert_error(Errno::TooLarge);
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+async fn a_body_without_a_content_length_is_limited_too() {
     let server = Server::start(ServerOptions::default().with("body-bytes", 10_000)).await;
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let head = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -83,7 +83,7 @@ async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
 }
 
 #[tokio::test]
-async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
+async fn a_deeply_nested_body_does_no_harm() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
@@ -100,7 +100,7 @@ async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
 }
 
 #[tokio::test]
-async fn an_application_has_as_many_sockets_as_the_operator_says() {
+async fn the_number_of_an_applications_sockets_is_a_setting() {
     let server = Server::start(ServerOptions::default().with("sockets-per-app", 2)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut sockets = Vec::new();
@@ -114,7 +114,7 @@ async fn an_application_has_as_many_sockets_as_the_operator_says() {
 }
 
 #[tokio::test]
-async fn an_application_resumes_over_as_many_updates_and_as_long_as_the_operator_says() {
+async fn the_updates_and_the_time_of_a_resumption_are_settings() {
     for (setting, value) in [("app-queue-updates", "3"), ("app-queue-seconds", "0.5")] {
         let options = ServerOptions::default().with(setting, value).with("status-burst", 100);
         let server = Server::start(options).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const MOST_DETAILED: &str = "info,presence_server=trace,presence_service=trace,presence_store=trace,presence_identity=trace";
 
 #[tokio::test]
-async fn nothing_that_names_or_lets_in_anybody_is_logged() {
+async fn no_personal_data_and_no_credential_is_logged() {
     let default = "info,poem=warn,sea_orm_migration=warn,sqlx=warn";
     for (level, format) in [
         (default, "pretty"),
@@ -26,7 +26,7 @@ async fn nothing_that_names_or_lets_in_anybody_is_logged() {
 }
 
 #[tokio::test]
-async fn what_is_said_over_tls_is_not_logged_either() {
+async fn no_personal_data_is_logged_over_tls_either() {
     let authority = CertificateAuthority::default();
     let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let options = options.over_tls(&authority).with("failed-credentials-burst", 1);
@@ -49,7 +49,7 @@ fn assert_not_logged(server: &Server, secrets: &[String]) {
 }
 
 #[tokio::test]
-async fn each_line_for_machines_is_an_object_and_names_its_socket() {
+async fn each_json_log_line_is_an_object_that_names_its_socket() {
     let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let mut server = Server::start(options).await;
     use_all_features(&server).await;
@@ -78,7 +78,7 @@ async fn each_line_for_machines_is_an_object_and_names_its_socket() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_on_a_socket_names_it_at_the_usual_level_too() {
+async fn errors_of_a_socket_name_it_at_the_default_level_too() {
     let mut server = Server::start(ServerOptions::default().with("log", "warn")).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

@@ -88,8 +88,8 @@ impl MetricsScenario {
     async fn receive_eight(&mut self) -> u64 {
         let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
         self.application.notify(&json!(vec![&item; 7])).await.ok();
-        let told = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
-        assert_eq!(told["result"], "OK");
+        let reply = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
+        assert_eq!(reply["result"], "OK");
         let (mut ids, mut frames) = (Vec::new(), 0);
         while ids.len() < 8 {
             let heard = self.phone.receive().await;
@@ -104,7 +104,7 @@ impl MetricsScenario {
 }
 
 #[tokio::test]
-async fn each_number_is_what_was_done() {
+async fn each_metric_counts_the_work_that_was_done() {
     let mut scenario = MetricsScenario::new().await;
     let stolen = scenario.server.assertion("alice").await;
     let assertion = scenario.server.assertion("alice").await;
@@ -195,7 +195,7 @@ async fn metrics_without_users(server: &Server) -> Scrape {
 }
 
 #[tokio::test]
-async fn every_metric_is_described_and_names_nobody() {
+async fn every_metric_is_described_and_has_no_personal_data() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (_stream, _) = Socket::stream(&server, &application).await;
@@ -224,13 +224,13 @@ async fn every_metric_is_described_and_names_nobody() {
     let known = ["channel", "commit", "errno", "le", "outcome", "state", "status", "version"];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();
-    for nobody in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
-        assert!(!text.contains(nobody), "{nobody}");
+    for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
+        assert!(!text.contains(private), "{private}");
     }
 }
 
 #[tokio::test]
-async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
+async fn only_the_operators_own_listener_serves_the_metrics() {
     let options =
         ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
     let mut server = Server::start(options).await;

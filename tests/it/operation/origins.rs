@@ -49,7 +49,7 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn the_operator_lets_pages_of_others_in() {
+async fn the_operator_can_allow_other_origins() {
     let origins = "https://app.example,https://APP.example:8443";
     let server = Server::start(ServerOptions::default().with("allowed-origins", origins)).await;
     let (application, _, _) = server.application_with("alice").await;
@@ -63,7 +63,7 @@ async fn the_operator_lets_pages_of_others_in() {
 }
 
 #[tokio::test]
-async fn in_production_only_the_public_url_is_ones_own() {
+async fn in_production_only_the_public_url_is_the_own_origin() {
     let options =
         ServerOptions::default().production().with("public-url", "https://presence.example");
     let server = Server::start(options).await;

@@ -84,7 +84,7 @@ async fn the_sdk_goes_over_tls_to_the_server_itself() {
 }
 
 #[tokio::test]
-async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
+async fn tls_1_2_and_1_3_are_supported_with_http_1_1() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority)).await;
     for (version, known_as) in
@@ -107,7 +107,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
 }
 
 #[tokio::test]
-async fn a_browser_s_cookie_is_kept_to_tls() {
+async fn a_browsers_cookie_is_limited_to_tls() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority)).await;
     let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
@@ -121,7 +121,7 @@ async fn a_browser_s_cookie_is_kept_to_tls() {
 }
 
 #[tokio::test]
-async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
+async fn sighup_loads_the_new_certificate_and_drops_no_connection() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0)).await;
     let before = current_certificate(&server).await;
@@ -166,7 +166,7 @@ async fn a_change_of_either_file_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_once() {
+async fn an_unusable_new_certificate_leaves_the_old_one_and_is_logged_once() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0.1)).await;
     let before = current_certificate(&server).await;
@@ -235,7 +235,7 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_o
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_is_not_waited_for() {
+async fn a_handshake_that_never_ends_is_closed() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority).with("tls-handshake-seconds", 1)).await;
     // Nothing; the beginning of a TLS record; plain HTTP.
@@ -262,7 +262,7 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
+async fn a_handshake_sent_byte_by_byte_is_closed() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority).with("tls-handshake-seconds", 1)).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -277,7 +277,7 @@ async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
 }
 
 #[tokio::test]
-async fn half_a_request_over_tls_is_not_waited_for() {
+async fn half_a_request_over_tls_is_closed() {
     let authority = CertificateAuthority::default();
     let server = Server::start(tls_options(&authority).with("request-seconds", 1)).await;
     for half in ["", "GET /presence HTTP/1.1\r\nHost: loc"] {
@@ -291,7 +291,7 @@ async fn half_a_request_over_tls_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn silent_sockets_over_tls_are_let_go() {
+async fn silent_sockets_over_tls_are_closed() {
     let authority = CertificateAuthority::default();
     let options = tls_options(&authority).with("hello-seconds", 0.3).with("ping-seconds", 0.5);
     let server = Server::start(options).await;
@@ -323,7 +323,7 @@ async fn the_limits_of_frames_and_bodies_hold_over_tls() {
 }
 
 #[tokio::test]
-async fn a_stop_over_tls_says_good_bye_twice_to_the_channel_and_to_tls() {
+async fn a_stop_over_tls_closes_the_channel_and_then_tls() {
     let authority = CertificateAuthority::default();
     let mut server = Server::start(tls_options(&authority).with("drain-seconds", 0.5)).await;
     let mut sockets = Vec::new();

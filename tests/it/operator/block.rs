@@ -7,7 +7,7 @@ use serde_json::json;
 use super::operator_session::OperatorSession;
 
 #[tokio::test]
-async fn a_blocked_application_sees_nobody_until_the_block_ends() {
+async fn a_blocked_application_sees_no_user_until_the_block_ends() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -50,7 +50,7 @@ async fn the_developer_sees_the_block_and_cannot_end_it() {
 }
 
 #[tokio::test]
-async fn what_the_developer_stopped_meanwhile_stays_stopped_after_the_block() {
+async fn an_application_deactivated_during_a_block_stays_inactive_afterwards() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     operator.post_switch(&server, &application.appid, "block").await;
@@ -62,7 +62,7 @@ async fn what_the_developer_stopped_meanwhile_stays_stopped_after_the_block() {
 }
 
 #[tokio::test]
-async fn another_domain_does_not_lead_around_the_block() {
+async fn changing_the_domain_does_not_end_the_block() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     operator.post_switch(&server, &application.appid, "block").await;
@@ -75,7 +75,7 @@ async fn another_domain_does_not_lead_around_the_block() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_the_block() {
+async fn a_block_survives_a_restart() {
     let (mut server, mut operator) = OperatorSession::start().await;
     let (application, _, alice) = server.application_with("alice").await;
     operator.post_switch(&server, &application.appid, "block").await;
@@ -91,7 +91,7 @@ async fn a_restart_keeps_the_block() {
 }
 
 #[tokio::test]
-async fn a_block_is_logged_with_the_application_and_with_nobodys_name() {
+async fn a_block_is_logged_with_the_application_and_without_personal_data() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     operator.post_switch(&server, &application.appid, "block").await;

@@ -7,7 +7,7 @@ use tempfile::tempdir;
 use super::operator_session::{OperatorSession, make_token, set_cookie, try_sign_in};
 
 #[tokio::test]
-async fn without_an_operator_there_is_nothing() {
+async fn without_an_operator_the_pages_do_not_exist() {
     let server = Server::quick().await;
     let block = format!("/admin/applications/{}/block", "0".repeat(32));
     for (method, path) in [
@@ -25,7 +25,7 @@ async fn without_an_operator_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn only_the_operators_token_opens() {
+async fn only_the_operators_token_signs_in() {
     let (server, operator) = OperatorSession::start().await;
     let (other, digest) = make_token().await;
     for wrong in ["", &other, &digest, "password"] {
@@ -43,7 +43,7 @@ async fn only_the_operators_token_opens() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_kept_to_this_host() {
+async fn over_tls_the_cookie_has_the_host_prefix() {
     let (token, digest) = make_token().await;
     let origin = "https://presence.example";
     let options =
@@ -57,7 +57,7 @@ async fn over_tls_the_cookie_is_kept_to_this_host() {
 }
 
 #[tokio::test]
-async fn who_guesses_has_to_wait() {
+async fn wrong_operator_tokens_are_rate_limited() {
     let (server, _desk) = OperatorSession::start().await;
     for _ in 0..50 {
         let refused = try_sign_in(&server, "guess").await;
@@ -66,11 +66,11 @@ async fn who_guesses_has_to_wait() {
         }
         assert_eq!(refused.status, 401);
     }
-    panic!("nobody minds");
+    panic!("there is no limit");
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
+async fn an_operator_session_expires_at_the_time_that_the_cookie_states() {
     let (token, server) =
         OperatorSession::start_server(ServerOptions::default().with("admin-session-seconds", 1))
             .await;
@@ -78,12 +78,12 @@ async fn a_session_ends_when_its_time_is_over_and_the_browser_is_told_when() {
     let cookie = set_cookie(&signed_in, "presence-operator", &["Max-Age=1"]);
     let figures = || server.call("GET", "/admin/figures").header("cookie", &cookie);
     wait_until_refused(figures).await.assert_error(Errno::NotAuthenticated);
-    let entrance = server.call("GET", "/admin").header("cookie", &cookie).await;
-    assert!(entrance.text.contains("name=\"token\""), "{}", entrance.text);
+    let sign_in_page = server.call("GET", "/admin").header("cookie", &cookie).await;
+    assert!(sign_in_page.text.contains("name=\"token\""), "{}", sign_in_page.text);
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_session_itself() {
+async fn signing_out_ends_the_operator_session_on_the_server() {
     let (server, operator) = OperatorSession::start().await;
     let csrf_token = operator.csrf_token(&server).await;
     let out = operator.post(&server, "/admin/sign-out", &csrf_token).await;
@@ -96,7 +96,7 @@ async fn signing_out_ends_the_session_itself() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_page_does_nothing() {
+async fn a_form_of_another_origin_is_refused() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     let path = format!("/admin/applications/{}/block", application.appid);
@@ -111,7 +111,7 @@ async fn a_form_of_another_page_does_nothing() {
 }
 
 #[tokio::test]
-async fn the_figures_count_what_happens_and_nothing_there_is_an_e_mail() {
+async fn the_figures_count_activity_and_contain_no_email() {
     let (server, operator) = OperatorSession::start().await;
     let (application, _, _) = server.application_with("alice").await;
     let (_stream, _) = presence_tests::Socket::stream(&server, &application).await;
@@ -134,7 +134,7 @@ async fn the_figures_count_what_happens_and_nothing_there_is_an_e_mail() {
 }
 
 #[tokio::test]
-async fn a_digest_that_cannot_be_one_is_told_and_a_right_one_is_not_shown() {
+async fn an_invalid_digest_is_reported_and_a_valid_one_is_not_shown() {
     let directory = tempdir().unwrap();
     let wrong = run(directory.path(), &["config", "--admin-token-digest", "secret"], &[]).await;
     wrong.failed(2, "admin_token_digest must be 64 hexadecimal digits");

@@ -5,7 +5,7 @@ use presence_tests::{Server, Socket, email};
 use serde_json::json;
 
 #[tokio::test]
-async fn everything_held_is_shown() {
+async fn an_account_shows_all_stored_data() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     application.notify(&json!([{"uid": uid, "message": "Hi"}])).await.ok();
@@ -20,7 +20,7 @@ async fn everything_held_is_shown() {
 }
 
 #[tokio::test]
-async fn erasing_an_account_ends_everything_of_it() {
+async fn deleting_an_account_ends_its_sessions_sockets_and_grants() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let own = server.application_named(&alice, "Own").await;

@@ -16,7 +16,7 @@ fn path(app: &Value, below: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_application_goes_its_way_in_three_steps() {
+async fn an_application_is_registered_verified_and_activated() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let domain = DomainServer::start().await;
@@ -69,8 +69,8 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    let nobody = register(&owner, "127.0.0.1:1").await;
-    owner.call("POST", &path(&nobody, "/verify")).await.assert_error(Errno::DomainNotVerified);
+    let unreachable = register(&owner, "127.0.0.1:1").await;
+    owner.call("POST", &path(&unreachable, "/verify")).await.assert_error(Errno::DomainNotVerified);
     let unresolvable = register(&owner, "app.invalid").await;
     owner
         .call("POST", &path(&unresolvable, "/verify"))
@@ -79,7 +79,7 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
 }
 
 #[tokio::test]
-async fn what_is_no_public_host_name_cannot_be_registered() {
+async fn only_a_public_host_name_can_be_registered() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let long = format!("{}.example", "a".repeat(64));
@@ -114,7 +114,7 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
 }
 
 #[tokio::test]
-async fn texts_have_their_limits() {
+async fn the_texts_of_an_application_are_limited() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let body = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
@@ -130,7 +130,7 @@ async fn texts_have_their_limits() {
 }
 
 #[tokio::test]
-async fn a_developer_has_so_many_applications_and_no_more() {
+async fn the_applications_of_a_developer_are_limited() {
     let server = Server::start(ServerOptions::default().with("apps-per-developer", 2)).await;
     let owner = server.sign_in("developer").await;
     let first = register(&owner, "a.example").await;
@@ -142,7 +142,7 @@ async fn a_developer_has_so_many_applications_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_application_is_its_owners_and_does_not_exist_for_others() {
+async fn an_application_does_not_exist_for_other_developers() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let below = |below: &str| format!("/apps/{}{below}", application.appid);
@@ -170,7 +170,7 @@ async fn an_application_is_its_owners_and_does_not_exist_for_others() {
 }
 
 #[tokio::test]
-async fn a_change_leaves_alone_what_it_does_not_name() {
+async fn a_change_keeps_the_fields_that_it_does_not_name() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let before = application.owner_call("GET", "").await.ok();

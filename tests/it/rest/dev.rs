@@ -5,7 +5,7 @@ use presence_tests::{Server, ServerOptions, email};
 use serde_json::json;
 
 #[tokio::test]
-async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
+async fn development_mode_makes_assertions_for_users_of_its_own_domain() {
     let server = Server::quick().await;
     let post = |body: serde_json::Value| server.call("POST", "/dev/assertion").json(&body);
     let made = post(json!({"email": email("alice")})).await.ok();
@@ -25,7 +25,7 @@ async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
 }
 
 #[tokio::test]
-async fn any_other_mode_knows_nothing_of_it() {
+async fn outside_development_mode_its_paths_do_not_exist() {
     let server = Server::start(ServerOptions::default().production()).await;
     let body = json!({"email": email("alice")});
     server.call("POST", "/dev/assertion").json(&body).await.assert_error(Errno::NotFound);

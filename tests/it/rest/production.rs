@@ -21,7 +21,7 @@ async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Ve
 }
 
 #[tokio::test]
-async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
+async fn in_production_a_loopback_domain_is_not_contacted() {
     let domain = DomainServer::start().await;
     let domains = [domain.name(), "localhost".to_owned(), "127.0.0.1".to_owned()];
     let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
@@ -42,7 +42,7 @@ async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
 }
 
 #[tokio::test]
-async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
+async fn a_domain_is_contacted_over_tls_unless_the_operator_allows_http() {
     let (mut server, application, _, _, further) = in_production(&["app.invalid"]).await;
     server.terminate().await;
     server.change(|options| options.with("domain-http", false));
@@ -55,7 +55,7 @@ async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
 }
 
 #[tokio::test]
-async fn no_domain_is_this_machine() {
+async fn in_production_a_loopback_domain_is_refused() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {
         let body = json!({"name": "x", "domain": domain});
@@ -66,7 +66,7 @@ async fn no_domain_is_this_machine() {
 }
 
 #[tokio::test]
-async fn nobody_is_led_to_where_there_is_no_tls() {
+async fn redirects_without_tls_are_refused() {
     let (_server, application, alice, uid, _) = in_production(&[]).await;
     let redirect = format!("http://{}/back", application.domain.name());
     let path = format!("/grant/{}", application.appid);
@@ -78,7 +78,7 @@ async fn nobody_is_led_to_where_there_is_no_tls() {
 }
 
 #[tokio::test]
-async fn a_key_tells_in_which_mode_it_was_made() {
+async fn the_prefix_of_a_key_names_its_mode() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     assert!(application.api_key.starts_with("prs_test_"));
     let (_, live) = application.make_key().await;
@@ -87,7 +87,7 @@ async fn a_key_tells_in_which_mode_it_was_made() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_kept_to_this_host() {
+async fn over_tls_the_cookie_has_the_host_prefix() {
     let origin = "https://presence.example";
     let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
     let body = json!({"assertion": server.assertion("alice").await});

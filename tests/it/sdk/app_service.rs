@@ -12,7 +12,7 @@ use serde_json::json;
 use super::fixtures::{BackEnd, Phone, url, within_limit};
 
 #[tokio::test]
-async fn a_back_end_sees_who_is_there_and_then_each_change() {
+async fn a_back_end_receives_a_snapshot_and_then_each_change() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
@@ -28,7 +28,7 @@ async fn a_back_end_sees_who_is_there_and_then_each_change() {
 }
 
 #[tokio::test]
-async fn a_revoke_is_told() {
+async fn a_revocation_is_received() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
@@ -49,10 +49,10 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
     let mut phone = Phone::of(&server, "alice").await;
     let mut back_end =
         BackEnd::with(url(&server), &application, |options| options.receipts = true).await;
-    let stranger = presence_client::Puid::from_bits(7);
+    let unknown = presence_client::Puid::from_bits(7);
     let items = vec![
         NewNotification::new(uid, "first"),
-        NewNotification::new(stranger, "nobody"),
+        NewNotification::new(unknown, "nobody"),
         NewNotification {
             ttl: Some(Duration::from_mins(1)),
             ..NewNotification::new(uid, "second")
@@ -80,7 +80,7 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
 }
 
 #[tokio::test]
-async fn more_notifications_than_a_frame_holds_go_in_several() {
+async fn more_notifications_than_fit_into_a_frame_are_sent_in_several() {
     let options = ServerOptions::default().with("notify-burst", 10_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
@@ -114,9 +114,9 @@ async fn a_query_answers_in_order() {
     let (application, _, uid) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let back_end = BackEnd::of(&server, &application).await;
-    let stranger = presence_client::Puid::from_bits(7);
-    let answers = back_end.channel.query(vec![stranger, uid]).await.unwrap();
-    assert_eq!(answers[0], QueryResult::Unknown(stranger.to_string()));
+    let unknown = presence_client::Puid::from_bits(7);
+    let answers = back_end.channel.query(vec![unknown, uid]).await.unwrap();
+    assert_eq!(answers[0], QueryResult::Unknown(unknown.to_string()));
     assert!(
         matches!(&answers[1], QueryResult::Known(presence) if presence.status == Status::Online)
     );
@@ -144,7 +144,7 @@ async fn a_back_end_that_was_stopped_resumes_at_its_cursor() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_not_tried_again_and_a_right_one_given_later_is() {
+async fn a_wrong_key_is_not_retried_and_a_right_one_set_later_is_used() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::open(url(&server), &application, |options| {
@@ -174,7 +174,7 @@ async fn a_deactivated_application_ends_its_channels() {
 }
 
 #[tokio::test]
-async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newest() {
+async fn a_back_end_that_does_not_pull_still_gets_replies_and_later_the_newest_state() {
     let options = ServerOptions::default().with("status-burst", 100_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
@@ -195,7 +195,7 @@ async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newe
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_forgotten_and_harms_no_other() {
+async fn a_dropped_call_does_not_affect_other_calls() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;

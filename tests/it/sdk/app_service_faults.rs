@@ -54,7 +54,7 @@ async fn a_broken_connection_is_resumed_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_stalled_connection_is_left_and_resumed() {
+async fn a_stalled_connection_is_replaced_and_resumed() {
     let mut scenario = AppServiceScenario::start().await;
     scenario.proxy.stall();
     scenario.device.report("unavailable").await;
@@ -69,7 +69,7 @@ async fn a_stalled_connection_is_left_and_resumed() {
 }
 
 #[tokio::test]
-async fn after_a_restart_of_the_server_the_gap_is_told_and_the_map_is_true() {
+async fn after_a_restart_of_the_server_a_gap_is_reported_and_the_map_is_correct() {
     let mut scenario = AppServiceScenario::start().await;
     scenario.server.kill().await;
     scenario
@@ -126,7 +126,7 @@ async fn a_notification_sent_while_connections_break_is_queued_once() {
 }
 
 #[tokio::test]
-async fn a_call_made_while_the_server_is_away_is_answered_once_it_is_back() {
+async fn a_call_made_while_the_server_is_down_is_answered_after_its_restart() {
     let mut scenario = AppServiceScenario::start().await;
     scenario.server.kill().await;
     let channel = scenario.back_end.channel.clone();
@@ -161,7 +161,7 @@ async fn a_call_that_was_dropped_before_it_was_sent_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_answers_in_time_says_so() {
+async fn a_call_without_an_answer_times_out() {
     let scenario = AppServiceScenario::start().await;
     let impatient = BackEnd::with(url_of(&scenario.proxy), &scenario.application, |options| {
         options.timing.request_timeout = Duration::from_millis(300);

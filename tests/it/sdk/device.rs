@@ -43,7 +43,7 @@ async fn a_visibility_hides_the_device_from_the_others() {
 }
 
 #[tokio::test]
-async fn a_notification_that_was_taken_does_not_come_again_and_one_that_was_not_does() {
+async fn only_an_acknowledged_notification_is_not_delivered_again() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
@@ -81,7 +81,7 @@ async fn a_closed_channel_ends_the_presence_at_once_and_a_dropped_one_too() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_channel_is_left_behind_when_it_is_dropped() {
+async fn a_dropped_channel_leaves_no_task_or_socket() {
     let server = Server::quick().await;
     let assertion = server.assertion("alice").await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -100,7 +100,7 @@ async fn nothing_of_a_channel_is_left_behind_when_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_newer_connection_of_the_same_device_ends_the_older_for_good() {
+async fn a_newer_connection_of_the_same_device_ends_the_older_one() {
     let server = Server::quick().await;
     let mut older = Phone::of(&server, "alice").await;
     let newer = Phone::of(&server, "alice").await;
@@ -112,7 +112,7 @@ async fn a_newer_connection_of_the_same_device_ends_the_older_for_good() {
 }
 
 #[tokio::test]
-async fn a_device_that_its_user_ends_stays_away() {
+async fn a_device_ended_by_its_user_does_not_reconnect() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
@@ -139,7 +139,7 @@ async fn a_session_is_renewed_again_and_again_without_a_reconnect() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_unrenewed_asks_for_a_credential_and_goes_on_with_it() {
+async fn a_session_that_expires_requests_a_credential_and_continues_with_it() {
     let server = Server::start(ServerOptions::default().with("session-seconds", 1)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::with(url(&server), |_| ());
@@ -159,7 +159,7 @@ async fn a_session_that_ends_unrenewed_asks_for_a_credential_and_goes_on_with_it
     let assertion = server.assertion("alice").await;
     phone.channel.set_credential(Credential::Assertion(assertion.into()));
     phone.wait_for_state(|state| *state == ConnectionState::Connected).await;
-    poll_until("the last wish is known", async || {
+    poll_until("the last status is known", async || {
         application.presence_of(uid).await["status"] == "unavailable"
     })
     .await;
@@ -186,7 +186,7 @@ async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
 }
 
 #[tokio::test]
-async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
+async fn the_last_of_many_rate_limited_statuses_is_sent() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let phone = Phone::of(&server, "alice").await;
@@ -195,7 +195,7 @@ async fn of_statuses_said_faster_than_allowed_the_last_one_counts() {
         phone.channel.set_status(Status::Online, Some(text));
         // Each status is sent before the next is set, until the server asks the client to slow
         // down.
-        let settling = within_limit("a wish is confirmed", phone.channel.confirmed());
+        let settling = within_limit("a confirmation", phone.channel.confirmed());
         drop(tokio::time::timeout(std::time::Duration::from_millis(50), settling).await);
     }
     phone.wait_until_confirmed().await;

@@ -76,7 +76,7 @@ impl DeviceScenario {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_reset_is_not_noticed_by_anybody() {
+async fn a_reset_connection_does_not_make_the_user_offline() {
     let mut scenario = DeviceScenario::start().await;
     for turn in ["1", "2", "3"] {
         let before = scenario.proxy.connections();
@@ -91,7 +91,7 @@ async fn a_connection_that_is_reset_is_not_noticed_by_anybody() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_a_good_bye_is_not_noticed_by_anybody() {
+async fn a_connection_that_ends_without_a_close_frame_does_not_make_the_user_offline() {
     let mut scenario = DeviceScenario::start().await;
     scenario.proxy.hang_up();
     scenario.set_status("after");
@@ -101,7 +101,7 @@ async fn a_connection_that_ends_without_a_good_bye_is_not_noticed_by_anybody() {
 }
 
 #[tokio::test]
-async fn a_half_open_connection_is_left() {
+async fn a_half_open_connection_is_replaced() {
     let mut scenario = DeviceScenario::start().await;
     scenario.proxy.half_close();
     scenario.set_status("after");
@@ -129,7 +129,7 @@ async fn a_connection_that_carries_nothing_is_noticed_within_two_heartbeats() {
 }
 
 #[tokio::test]
-async fn a_slow_network_is_enough() {
+async fn a_slow_network_is_sufficient() {
     let mut scenario = DeviceScenario::start().await;
     scenario.proxy.throttle();
     scenario.set_status("through the slow one");
@@ -139,7 +139,7 @@ async fn a_slow_network_is_enough() {
 }
 
 #[tokio::test]
-async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat() {
+async fn after_a_network_change_a_dead_connection_is_replaced_before_the_heartbeat() {
     let server = Server::start(long_grace()).await;
     let (application, _, uid) = server.application_with("alice").await;
     let proxy = FaultProxy::to(&server).await;
@@ -174,7 +174,7 @@ async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat(
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_and_started_again_knows_the_last_wish() {
+async fn a_killed_and_restarted_server_gets_the_last_status() {
     let mut scenario = DeviceScenario::start().await;
     scenario.notify(&["1"]).await;
     scenario.phone.wait_until_confirmed().await;
@@ -188,7 +188,7 @@ async fn a_server_that_is_killed_and_started_again_knows_the_last_wish() {
 }
 
 #[tokio::test]
-async fn a_server_that_drains_is_come_back_to() {
+async fn the_device_reconnects_after_a_drain() {
     let mut scenario = DeviceScenario::start().await;
     scenario.notify(&["1"]).await;
     assert_eq!(scenario.server.terminate().await, StoppedServer::With(0));
@@ -199,7 +199,7 @@ async fn a_server_that_drains_is_come_back_to() {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_by_itself_is_come_back_to() {
+async fn the_device_reconnects_after_a_server_restart() {
     let mut scenario = DeviceScenario::start().await;
     scenario.server.signal("USR2").await;
     scenario.server.stopped().await;
@@ -209,7 +209,7 @@ async fn a_server_that_restarts_by_itself_is_come_back_to() {
 }
 
 #[tokio::test]
-async fn a_status_refused_for_its_rate_is_said_when_the_time_has_come() {
+async fn a_rate_limited_status_is_sent_when_the_limit_allows_it() {
     let options = long_grace().with("status-burst", 1).with("status-per-second", 2);
     let mut scenario = DeviceScenario::start_with(options).await;
     for turn in 0..20 {
@@ -221,7 +221,7 @@ async fn a_status_refused_for_its_rate_is_said_when_the_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_user_with_too_many_sockets_waits_for_room() {
+async fn a_user_with_too_many_sockets_retries_until_one_is_free() {
     let scenario = DeviceScenario::start_with(long_grace().with("sockets-per-user", 1)).await;
     let tokens = CountingProvider::of(&scenario.server, "alice");
     let mut second = Phone::with(url_of(&scenario.proxy), |options| {

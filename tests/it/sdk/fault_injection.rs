@@ -49,7 +49,7 @@ fn acknowledge_all(
 
 #[expect(clippy::print_stdout, reason = "the seed of a run that fails")]
 #[tokio::test]
-async fn in_bad_weather_the_last_wish_arrives_and_no_notification_is_lost_or_shown_twice() {
+async fn under_random_faults_the_last_status_arrives_and_no_notification_is_lost_or_shown_twice() {
     let seed = SeededRng::seed();
     println!("seed {seed}");
     let mut rng = SeededRng::new(seed);

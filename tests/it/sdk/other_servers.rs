@@ -45,7 +45,7 @@ async fn retries(mut phone: Phone) -> Error {
 }
 
 #[tokio::test]
-async fn a_captive_portal_is_waited_out() {
+async fn a_captive_portal_is_retried() {
     async fn captive_portal(stream: TcpStream) {
         let page = "<html>Accept our terms</html>";
         let length = page.len();
@@ -57,7 +57,7 @@ async fn a_captive_portal_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_proxy_without_its_server_is_waited_out() {
+async fn a_proxy_without_its_server_is_retried() {
     async fn proxy(stream: TcpStream) {
         answer(stream, "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
     }
@@ -66,7 +66,7 @@ async fn a_proxy_without_its_server_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_patience_at_the_door_gets_it() {
+async fn retry_after_of_a_refused_upgrade_is_respected() {
     async fn busy(stream: TcpStream) {
         let body = r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":3600}"#;
         let length = body.len();
@@ -79,7 +79,7 @@ async fn a_server_that_asks_for_patience_at_the_door_gets_it() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_and_an_endless_silence_are_waited_out() {
+async fn bytes_that_are_no_http_and_silence_are_retried() {
     async fn noise(stream: TcpStream) {
         answer(stream, "\u{0}\u{1}\u{2} nonsense\r\n\r\n").await;
     }
@@ -107,7 +107,7 @@ async fn a_frame_that_is_no_json_ends_the_channel_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_frame_without_an_end_is_not_waited_for() {
+async fn a_frame_without_an_end_is_not_read() {
     async fn endless(stream: TcpStream) {
         let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
         // The header of a text frame of 2^62 bytes.

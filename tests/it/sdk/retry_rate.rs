@@ -83,7 +83,7 @@ async fn refuses(stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
+async fn the_time_between_two_attempts_is_at_least_the_announced_wait() {
     let host = AttemptRecorder::answering(closes_at_once).await;
     let mut phone = host.phone(|_| ());
     let mut waits = Vec::new();
@@ -103,7 +103,7 @@ async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
 }
 
 #[tokio::test]
-async fn hints_however_many_are_no_busy_loop() {
+async fn any_number_of_hints_causes_no_busy_loop() {
     let host = AttemptRecorder::answering(closes_at_once).await;
     let phone = host.phone(|options| {
         options.timing.backoff_floor = Duration::from_millis(400);
@@ -121,7 +121,7 @@ async fn hints_however_many_are_no_busy_loop() {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_tried_once() {
+async fn a_refused_credential_is_used_once() {
     let host = AttemptRecorder::answering(refuses).await;
     let mut phone = host.phone(|_| ());
     phone.wait_for_state(|state| matches!(state, ConnectionState::SignedOut(_))).await;
@@ -133,7 +133,7 @@ async fn a_refused_credential_is_tried_once() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_tried_once() {
+async fn a_refused_key_is_used_once() {
     async fn refuses(stream: TcpStream) {
         let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, AcceptSubprotocol).await
         else {
@@ -182,7 +182,7 @@ impl tokio_tungstenite::tungstenite::handshake::server::Callback for AcceptSubpr
 }
 
 #[tokio::test]
-async fn a_server_that_takes_every_credential_and_then_none_is_no_busy_loop() {
+async fn a_server_that_accepts_and_then_closes_causes_no_busy_loop() {
     let host = AttemptRecorder::answering(accepts_then_closes).await;
     let phone = host.phone(|options| {
         options.timing.backoff_floor = Duration::from_millis(400);

@@ -12,7 +12,7 @@ fn secure_url(proxy: &TlsProxy) -> presence_client::ServerUrl {
 }
 
 #[tokio::test]
-async fn both_channels_go_through_tls_that_ones_own_authority_vouches_for() {
+async fn both_channels_accept_tls_of_a_configured_authority() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
@@ -31,7 +31,7 @@ async fn both_channels_go_through_tls_that_ones_own_authority_vouches_for() {
 }
 
 #[tokio::test]
-async fn whom_nobody_vouches_for_gets_no_credential() {
+async fn an_untrusted_server_gets_no_credential() {
     let server = Server::quick().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let mut phone = Phone::with(secure_url(&proxy), |options| {
@@ -47,7 +47,7 @@ async fn whom_nobody_vouches_for_gets_no_credential() {
 }
 
 #[tokio::test]
-async fn what_the_channels_log_holds_no_secret_and_nobody_s_words() {
+async fn the_log_of_the_channels_holds_no_secret_and_no_message() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     // A log callsite that another thread reaches first while the log is open would not be recorded,

@@ -15,16 +15,16 @@ fn service(server: &Server, application: &Application) -> AppServiceApi {
 const UNKNOWN_PUID: Puid = Puid::from_bits(7);
 
 #[tokio::test]
-async fn presence_is_asked_for_by_name_in_order_however_many() {
+async fn presence_of_any_number_of_uids_is_returned_in_order() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let service = service(&server, &application);
     let mut asked = vec![UNKNOWN_PUID; 700];
     asked[499] = alice;
-    let told = service.presence(&asked).await.unwrap();
-    assert_eq!(told.len(), asked.len());
-    for (uid, entry) in asked.into_iter().zip(told) {
+    let entries = service.presence(&asked).await.unwrap();
+    assert_eq!(entries.len(), asked.len());
+    for (uid, entry) in asked.into_iter().zip(entries) {
         match entry {
             QueryResult::Known(presence) => {
                 assert_eq!((presence.uid, uid, presence.status), (alice, alice, Status::Online));
@@ -39,7 +39,7 @@ async fn presence_is_asked_for_by_name_in_order_however_many() {
 }
 
 #[tokio::test]
-async fn everybody_who_is_there_is_read_page_by_page() {
+async fn all_present_users_are_read_page_by_page() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut wanted = vec![alice];
@@ -139,7 +139,7 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
 }
 
 #[tokio::test]
-async fn a_key_that_is_wrong_and_an_application_that_is_stopped_are_told_apart() {
+async fn a_wrong_key_and_an_inactive_application_are_different_errors() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let api = api_of(&server);
@@ -165,7 +165,7 @@ async fn too_many_notifications_are_refused_with_how_long_to_wait() {
             break error;
         }
         sent += 1;
-        assert!(sent < 50, "nobody is refused");
+        assert!(sent < 50, "there is no limit");
     };
     assert_eq!((slowed.errno(), slowed.retryable()), (Some(Errno::SlowDown), true));
     assert!(slowed.retry_after().is_some_and(|wait| !wait.is_zero()), "{slowed:?}");

@@ -29,7 +29,7 @@ async fn active_application(
 }
 
 #[tokio::test]
-async fn an_application_is_brought_to_life_and_stopped() {
+async fn an_application_is_activated_and_deactivated() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let domain = DomainServer::start().await;
@@ -57,7 +57,7 @@ async fn an_application_is_brought_to_life_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_developer_is_told_that_the_operator_has_blocked_an_application() {
+async fn a_developer_sees_that_the_operator_has_blocked_an_application() {
     let (server, operator) = OperatorSession::start().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let (appid, _, _domain) = active_application(&developer).await;
@@ -83,18 +83,18 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
     let renamed = developer.change(appid, rename.clone()).await.unwrap();
     assert_eq!((renamed.name.as_str(), &renamed.domain), ("Talk", &shown.domain));
     assert_eq!((renamed.state, &renamed.description), (shown.state, &shown.description));
-    let stranger = sign_in(&api, "stranger", Scope::Account).await;
-    assert_eq!(stranger.applications().await.unwrap(), []);
+    let other_user = sign_in(&api, "stranger", Scope::Account).await;
+    assert_eq!(other_user.applications().await.unwrap(), []);
     for refused in [
-        stranger.application(appid).await.map(|_| ()),
-        stranger.change(appid, rename).await.map(|_| ()),
-        stranger.verify(appid).await.map(|_| ()),
-        stranger.activate(appid).await.map(|_| ()),
-        stranger.deactivate(appid).await.map(|_| ()),
-        stranger.keys(appid).await.map(|_| ()),
-        stranger.create_key(appid).await.map(|_| ()),
-        stranger.delete_key(appid, 1).await,
-        stranger.remove(appid).await,
+        other_user.application(appid).await.map(|_| ()),
+        other_user.change(appid, rename).await.map(|_| ()),
+        other_user.verify(appid).await.map(|_| ()),
+        other_user.activate(appid).await.map(|_| ()),
+        other_user.deactivate(appid).await.map(|_| ()),
+        other_user.keys(appid).await.map(|_| ()),
+        other_user.create_key(appid).await.map(|_| ()),
+        other_user.delete_key(appid, 1).await,
+        other_user.remove(appid).await,
     ] {
         assert_eq!(refused.unwrap_err().errno(), Some(Errno::UnknownApplication));
     }
@@ -103,7 +103,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
 }
 
 #[tokio::test]
-async fn a_wish_that_cannot_be_is_refused_with_what_is_wrong() {
+async fn an_invalid_request_is_refused_with_its_error() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let refused = developer.register(chat("no domain")).await.unwrap_err();

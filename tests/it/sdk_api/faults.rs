@@ -23,7 +23,7 @@ fn user(server: &ScriptedServer) -> UserApi {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_cannot_be_reached() {
+async fn a_server_that_is_down_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -33,7 +33,7 @@ async fn a_server_that_is_gone_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_or_stops_midway_is_not_waited_for_long() {
+async fn a_server_that_never_completes_its_response_times_out() {
     for beginning in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
         let server =
             ScriptedServer::start([vec![ScriptedAction::StopResponding(beginning.into())]]).await;
@@ -46,7 +46,7 @@ async fn a_server_that_says_nothing_or_stops_midway_is_not_waited_for_long() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_shakes_hands_was_not_reached() {
+async fn a_server_that_never_completes_the_handshake_is_unreachable() {
     let server = ScriptedServer::start([vec![ScriptedAction::StopResponding(Vec::new())]]).await;
     let connect_timeout = Duration::from_millis(400);
     let timing = Timing { connect_timeout, ..Timing::default() };
@@ -66,7 +66,7 @@ async fn calls_one_after_another_share_a_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_idle_fails_no_call_that_may_be_made_twice() {
+async fn a_connection_that_died_idle_fails_no_idempotent_call() {
     let dying = || vec![session(), ScriptedAction::Close];
     let server = ScriptedServer::start([dying(), vec![session()]]).await;
     let alice = user(&server);
@@ -112,7 +112,7 @@ async fn notifications_are_sent_again_over_a_dead_connection_with_the_same_keys(
 }
 
 #[tokio::test]
-async fn nothing_else_is_ever_made_twice() {
+async fn calls_that_are_not_idempotent_are_never_repeated() {
     let registered = json_response("201 Created", "{}");
     let server = ScriptedServer::start([
         vec![session(), ScriptedAction::Close],
@@ -122,8 +122,8 @@ async fn nothing_else_is_ever_made_twice() {
     let alice = user(&server);
     alice.session().await.unwrap();
     let (name, domain) = ("Chat".to_owned(), "chat.example".to_owned());
-    let wish = NewApplication { name, domain, description: String::new() };
-    let error = alice.register(wish).await.unwrap_err();
+    let application = NewApplication { name, domain, description: String::new() };
+    let error = alice.register(application).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
     assert_eq!((server.connections(), server.requests().len()), (1, 2));
 
@@ -135,7 +135,7 @@ async fn nothing_else_is_ever_made_twice() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_harms_no_other() {
+async fn a_dropped_rest_call_does_not_affect_others() {
     let server =
         ScriptedServer::start([vec![ScriptedAction::StopResponding(Vec::new())], vec![session()]])
             .await;
@@ -149,7 +149,7 @@ async fn a_call_that_is_dropped_harms_no_other() {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_server_between_calls_is_not_noticed() {
+async fn a_restart_of_the_server_between_calls_causes_no_error() {
     let mut server = Server::quick().await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     for kill in [true, false] {
@@ -165,17 +165,17 @@ async fn a_restart_of_the_server_between_calls_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_wire_that_is_cut_in_mid_call_is_an_error_and_the_next_call_works() {
+async fn a_connection_broken_during_a_call_is_an_error_and_the_next_call_works() {
     let server = Server::quick().await;
-    let cutter = FaultProxy::to(&server).await;
+    let proxy = FaultProxy::to(&server).await;
     let token = server.sign_in("alice").await.token;
-    let url = format!("http://{}", cutter.address());
+    let url = format!("http://{}", proxy.address());
     let alice = api_at(&url).user(token.as_str().into());
     alice.session().await.unwrap();
-    cutter.stall();
+    proxy.stall();
     let impatient = api_with_short_timeout(&url).user(token.as_str().into());
     assert_eq!(impatient.session().await, Err(Error::TimedOut));
-    cutter.reset();
+    proxy.reset();
     alice.session().await.unwrap();
 }
 

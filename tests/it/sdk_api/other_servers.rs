@@ -11,7 +11,7 @@ async fn session_of(answer: impl Into<Vec<u8>>) -> Result<Session, Error> {
 }
 
 #[tokio::test]
-async fn a_gateway_in_the_servers_place_is_worth_another_attempt() {
+async fn a_gateway_error_is_retryable() {
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
         let html = response_with_header(status, "content-type: text/html", "<html>down</html>");
         let error = session_of(html).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn another_site_is_unexpected() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_http_was_not_reached() {
+async fn a_server_without_http_is_unreachable() {
     for nonsense in
         ["SSH-2.0-OpenSSH_9.9\r\n", "\0\0\0", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"]
     {
@@ -59,7 +59,7 @@ async fn a_refusal_may_say_how_long_to_wait_in_its_header() {
 }
 
 #[tokio::test]
-async fn what_is_newer_than_the_sdk_does_no_harm() {
+async fn unknown_fields_and_values_are_accepted() {
     let newer = r#"{"email":"a@b.example","scope":"galaxy","expires_at":7,"mood":{"happy":true}}"#;
     let session = session_of(json_response("200 OK", newer)).await.unwrap();
     assert_eq!(
@@ -72,7 +72,7 @@ async fn what_is_newer_than_the_sdk_does_no_harm() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off() {
+async fn a_response_without_an_end_is_limited() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("100000\r\n{}\r\n", " ".repeat(0x10_0000));
     let declared = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
@@ -88,7 +88,7 @@ async fn an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere_and_no_credential_with_it() {
+async fn a_redirect_is_not_followed_and_gets_no_credential() {
     let elsewhere = ScriptedServer::start([]).await;
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
         let there = format!("location: {}/session", elsewhere.url());
@@ -99,7 +99,7 @@ async fn a_redirect_leads_nowhere_and_no_credential_with_it() {
 }
 
 #[tokio::test]
-async fn a_request_says_what_it_is() {
+async fn a_request_has_its_method_path_and_headers() {
     let server = ScriptedServer::answering(json_response("200 OK", r#"{"presence":[]}"#)).await;
     let appid = "0123456789abcdef0123456789abcdef";
     let url = format!("{}/below", server.url());

@@ -73,7 +73,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
 }
 
 #[tokio::test]
-async fn calls_go_through_tls_that_ones_own_authority_vouches_for() {
+async fn calls_accept_tls_of_a_configured_authority() {
     let server = Server::quick().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let alice = sign_in(&proxy.api(&proxy.tls_options()), "alice", Scope::Account).await;
@@ -81,7 +81,7 @@ async fn calls_go_through_tls_that_ones_own_authority_vouches_for() {
 }
 
 #[tokio::test]
-async fn whom_nobody_vouches_for_is_told_nothing() {
+async fn an_untrusted_server_gets_no_request() {
     let server = Server::quick().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let elsewhere = TlsProxy::to(&server, "127.0.0.1").await;
