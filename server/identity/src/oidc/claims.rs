@@ -136,6 +136,7 @@ mod tests {
         Claims::read(members)
     }
 
+    /// Holds rule 38.
     #[test]
     fn the_validity_of_a_token_is_extended_by_the_leeway_on_both_sides() {
         let token = claims(&json!({})).unwrap();
@@ -173,6 +174,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 38.
     #[test]
     fn the_lifetime_of_a_token_is_at_most_one_day() {
         let day = 24 * 3600;
@@ -181,6 +183,7 @@ mod tests {
         assert_eq!(longer.err(), Some(Reason::Malformed));
     }
 
+    /// Holds rule 38.
     #[test]
     fn a_subject_has_1_to_255_characters() {
         for (length, fits) in [(0, false), (1, true), (255, true), (256, false)] {

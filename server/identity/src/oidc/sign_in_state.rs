@@ -127,6 +127,7 @@ mod tests {
         UnixMillis::new(millis)
     }
 
+    /// Holds rule 41.
     #[test]
     fn a_state_is_opened_once_before_it_expires_and_only_with_its_binding() {
         let states = SignInStates::new().unwrap();
@@ -163,6 +164,7 @@ mod tests {
         assert_eq!(states.open(&sealed, "a", at(0)), Some(state));
     }
 
+    /// Holds rule 41.
     #[test]
     fn the_challenge_is_the_hash_of_the_verifier_and_the_nonce_differs_from_it() {
         let state = SignInState::new("/", at(0)).unwrap();

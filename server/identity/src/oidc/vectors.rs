@@ -156,6 +156,7 @@ async fn account(changes: Value) -> String {
     changed(&changes).await.unwrap_or_else(|error| panic!("{changes}: {error}")).email
 }
 
+/// Holds rule 39.
 #[tokio::test]
 async fn an_email_is_accepted_only_if_the_issuer_has_verified_it() {
     assert_eq!(account(json!({})).await, "alice@mail.example");
@@ -172,6 +173,7 @@ async fn an_email_is_accepted_only_if_the_issuer_has_verified_it() {
     assert_eq!(account(not_required).await, "alice@mail.example");
 }
 
+/// Holds rule 39.
 #[tokio::test]
 async fn an_issuer_is_trusted_for_its_own_domains_only() {
     let email = |email: &str| json!({ "claims": { "email": email } });
@@ -188,6 +190,7 @@ async fn an_issuer_is_trusted_for_its_own_domains_only() {
     assert_eq!(account(wildcard).await, "alice@other.example");
 }
 
+/// Holds rule 40.
 #[tokio::test]
 async fn the_account_is_the_subject_if_a_subject_domain_is_configured() {
     let by_subject = json!({ "email_domains": null, "subject_domain": "accounts.example" });
@@ -200,6 +203,7 @@ async fn the_account_is_the_subject_if_a_subject_domain_is_configured() {
     }
 }
 
+/// Holds rule 37.
 #[tokio::test]
 async fn another_requesting_client_must_be_an_authorized_party() {
     let azp = |azp: Value, parties: Value| json!({ "claims": { "azp": azp }, "settings": { "authorized_parties": parties } });
@@ -210,6 +214,7 @@ async fn another_requesting_client_must_be_an_authorized_party() {
     assert_reason(two, Reason::AzpMismatch).await;
 }
 
+/// Holds rule 33.
 #[tokio::test]
 async fn only_the_configured_aliases_of_an_issuer_are_accepted() {
     let short = |aliases: Value| json!({ "claims": { "iss": "idp.example" }, "settings": { "issuer_aliases": aliases } });
@@ -218,6 +223,7 @@ async fn only_the_configured_aliases_of_an_issuer_are_accepted() {
     assert_eq!(identity.issuer, ISSUER);
 }
 
+/// Holds rule 34.
 #[tokio::test]
 async fn a_key_is_used_only_for_its_published_purpose() {
     for key in [
@@ -239,6 +245,7 @@ async fn a_key_is_used_only_for_its_published_purpose() {
     }
 }
 
+/// Holds rule 34.
 #[tokio::test]
 async fn a_token_without_a_key_identifier_requires_an_issuer_with_one_key() {
     let without_kid = json!({ "header": { "kid": null } });
@@ -255,6 +262,7 @@ async fn a_token_without_a_key_identifier_requires_an_issuer_with_one_key() {
     assert_eq!(outcome, Err(Reason::UnknownKid.into()));
 }
 
+/// Holds rule 36.
 #[tokio::test]
 async fn a_type_is_accepted_only_if_configured_and_some_types_never() {
     let typ = |typ: &str| json!({ "header": { "typ": typ }, "settings": { "token_types": ["id+jwt", "at+jwt"] } });
@@ -274,6 +282,7 @@ async fn the_authentication_time_is_checked_if_a_maximum_age_is_configured() {
     assert!(changed(&at(json!(NOW.as_secs() - 3600))).await.is_ok());
 }
 
+/// Holds rule 41.
 #[tokio::test]
 async fn a_token_for_a_sign_in_must_contain_its_nonce() {
     let signer = TestSigner::p256("k");
