@@ -23,7 +23,7 @@ impl SeededRng {
         given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
     }
 
-    /// SeededRng of their own, such as for a task.
+    /// Returns another generator, such as for a task.
     #[must_use]
     pub fn another(&mut self) -> Self {
         Self { state: self.next() }

@@ -30,7 +30,7 @@ async fn presence_of_any_number_of_uids_is_returned_in_order() {
                 assert_eq!((presence.uid, uid, presence.status), (alice, alice, Status::Online));
             }
             QueryResult::Unknown(text) => {
-                assert_eq!((text, uid), (UNKNOWN_PUID.to_string(), UNKNOWN_PUID))
+                assert_eq!((text, uid), (UNKNOWN_PUID.to_string(), UNKNOWN_PUID));
             }
         }
     }

@@ -67,7 +67,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// Measures rounds of measure_both sides with this number of users at once and of turns in a round.
+/// Measures rounds of both sides with this number of users at once and of turns in a round.
 async fn measure_both(
     baseline: &mut FanOutSide,
     ours: &mut FanOutSide,
