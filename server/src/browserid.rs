@@ -52,8 +52,8 @@ pub(crate) fn discovery(
     let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
     let limits = FetchLimits { total: FETCH_TIMEOUT, ..FetchLimits::default() };
     let client = GuardedClient::with_limits(options, limits)?;
-    let reach = DiscoveryScope { listed: settings.browserid_hosts(), open };
-    Ok(Some(Discovery::new(client, reach, clock)))
+    let scope = DiscoveryScope { listed: settings.browserid_hosts(), open };
+    Ok(Some(Discovery::new(client, scope, clock)))
 }
 
 fn policy(settings: &Settings) -> Policy {

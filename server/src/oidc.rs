@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_identity::fetch::SetUpError;
-use presence_identity::oidc::{CodeFlow, FlowError, Oidc, Trouble};
+use presence_identity::oidc::{CodeFlow, DocumentError, FlowError, Oidc};
 use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -53,7 +53,7 @@ pub(crate) async fn refresh_documents(
     loop {
         let refreshed = async {
             ticks.tick().await;
-            oidc.tend(presence.now()).await
+            oidc.refresh_if_due(presence.now()).await
         };
         let failed = tokio::select! {
             () = stop.cancelled() => return,
@@ -70,8 +70,8 @@ pub(crate) async fn refresh_documents(
     }
 }
 
-fn log_unreachable(issuer: &str, trouble: Trouble) {
-    tracing::warn!(issuer, %trouble, "oidc.unreachable");
+fn log_unreachable(issuer: &str, error: DocumentError) {
+    tracing::warn!(issuer, trouble = %error, "oidc.unreachable");
 }
 
 fn log_reachable(issuer: &str) {

@@ -83,6 +83,7 @@ impl ProofKind {
 mod tests {
     use super::*;
 
+    /// Holds rule 3 and threat 7.
     #[tokio::test]
     async fn each_kind_of_proof_goes_to_its_own_verifier() {
         let dispatcher = Dispatcher::new()
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(dispatcher.verify("", UnixMillis::new(1)).await, Err(Reason::Malformed.into()));
     }
 
+    /// Holds threat 7.
     #[tokio::test]
     async fn a_kind_without_a_verifier_is_rejected_and_not_passed_to_another() {
         let dispatcher = Dispatcher::new().with_browserid(Arc::new(StubVerifier("browserid")));

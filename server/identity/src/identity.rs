@@ -181,6 +181,7 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
+    /// Holds threat 9.
     #[test]
     fn the_debug_output_of_an_identity_does_not_contain_the_email() {
         let identity = Identity {

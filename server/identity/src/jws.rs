@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_taken_apart() {
+    fn a_token_is_parsed_into_its_parts() {
         let token = token(r#"{"alg":"RS256"}"#, r#"{"exp":1}"#);
         let jws = Jws::parse(&token, 128).unwrap();
         assert_eq!(jws.signed.alg, "RS256");
@@ -83,6 +83,7 @@ mod tests {
         assert_eq!(jws.payload.get("exp"), Some(&Value::from(1)));
     }
 
+    /// Holds rule 7.
     #[test]
     fn a_header_must_name_its_algorithm_and_no_extension() {
         for (header, reason) in [
@@ -94,6 +95,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 5.
     #[test]
     fn a_token_has_exactly_three_segments_that_are_not_empty() {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
@@ -109,6 +111,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 5.
     #[test]
     fn only_canonical_base64url_is_decoded() {
         assert_eq!(base64url("c2ln").as_deref(), Some(&b"sig"[..]));

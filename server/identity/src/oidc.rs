@@ -16,22 +16,22 @@ mod token_endpoint;
 mod issuer;
 
 mod claims;
-mod keys;
-mod provider;
+mod issuer_keys;
+mod key_set_source;
 
-mod cached;
+mod cached_document;
 mod key_set;
 mod metadata;
 
-mod key;
+mod public_key;
 
 mod settings;
 
 mod algorithm;
-mod ticket;
+mod sign_in_state;
 
 #[cfg(test)]
-mod mint;
+mod test_signer;
 #[cfg(test)]
 mod vectors;
 
@@ -40,17 +40,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::algorithm::Algorithm;
-pub use self::cached::Trouble;
-pub use self::code_flow::{Answer, CodeFlow, Finished, FlowError};
-pub use self::settings::{ClientSecret, IssuerSettings, check_all};
+pub use self::algorithm::JwsAlgorithm;
+pub use self::cached_document::DocumentError;
+pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn, FlowError};
+pub use self::settings::{ClientSecret, IssuerSettings, validate_issuers};
 
 use self::issuer::{Issuer, Token};
 use crate::fetch::{FetchLimits, GuardOptions, GuardedClient, SetUpError};
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
 /// How much time and room a question to an issuer has.
-const LIMITS: FetchLimits = FetchLimits {
+const FETCH_LIMITS: FetchLimits = FetchLimits {
     connect: std::time::Duration::from_secs(3),
     total: std::time::Duration::from_secs(8),
     body: 256 * 1024,
@@ -74,7 +74,7 @@ impl Oidc {
                 allow_loopback: development,
                 allow_internal: internal,
             };
-            GuardedClient::with_limits(options, LIMITS)
+            GuardedClient::with_limits(options, FETCH_LIMITS)
         };
         let issuers = settings
             .iter()
@@ -86,11 +86,11 @@ impl Oidc {
     /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to
     /// wait for that. To be called every some seconds; the names of the issuers that do not answer
     /// come back, and why they do not.
-    pub async fn tend(&self, now: UnixMillis) -> Vec<(&str, Trouble)> {
+    pub async fn refresh_if_due(&self, now: UnixMillis) -> Vec<(&str, DocumentError)> {
         let mut silent = Vec::new();
         for issuer in self.issuers.iter() {
-            if let Err(trouble) = issuer.tend(now).await {
-                silent.push((issuer.settings().name.as_str(), trouble));
+            if let Err(error) = issuer.refresh_if_due(now).await {
+                silent.push((issuer.settings().name.as_str(), error));
             }
         }
         silent
@@ -98,7 +98,7 @@ impl Oidc {
 
     /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys
     /// can be used, or why none.
-    pub async fn check(&self, now: UnixMillis) -> Vec<(&str, Result<usize, Trouble>)> {
+    pub async fn check(&self, now: UnixMillis) -> Vec<(&str, Result<usize, DocumentError>)> {
         let mut answers = Vec::new();
         for issuer in self.issuers.iter() {
             answers.push((issuer.settings().name.as_str(), issuer.usable_keys(now).await));
@@ -116,7 +116,7 @@ impl Oidc {
 impl Verifier for Oidc {
     async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
         let token = Token::read(slot)?;
-        let speaks = |issuer: &&Arc<Issuer>| issuer.settings().is_called(token.issuer());
+        let speaks = |issuer: &&Arc<Issuer>| issuer.settings().has_identifier(token.issuer());
         let issuer = self.issuers.iter().find(speaks).ok_or(Reason::IssuerMismatch)?;
         issuer.verify(token, None, now).await
     }
@@ -131,9 +131,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_issuer_is_public_unless_the_operator_says_that_it_is_not() {
-        const FORBIDDEN: Trouble = Trouble::Fetch(FetchError::ForbiddenAddress);
-        const PORT: Trouble = Trouble::Fetch(FetchError::NotAllowed);
-        const NOBODY: Trouble = Trouble::Fetch(FetchError::Connection);
+        const FORBIDDEN: DocumentError = DocumentError::Fetch(FetchError::ForbiddenAddress);
+        const PORT: DocumentError = DocumentError::Fetch(FetchError::NotAllowed);
+        const NOBODY: DocumentError = DocumentError::Fetch(FetchError::Connection);
         // On port 1 nobody listens.
         for (issuer, internal, development, expected) in [
             ("https://127.0.0.1", false, false, FORBIDDEN),
@@ -149,7 +149,7 @@ mod tests {
                 "email_domains": ["mail.example"],
             });
             let settings = [serde_json::from_value(described).unwrap()];
-            check_all(&settings, development).unwrap();
+            validate_issuers(&settings, development).unwrap();
             let answers = Oidc::new(&settings, development).unwrap();
             let answers = answers.check(UnixMillis::default()).await;
             assert_eq!(answers, [("idp", Err(expected))], "{issuer} {internal} {development}");

@@ -109,6 +109,7 @@ mod tests {
         );
     }
 
+    /// Holds rule 6.
     #[test]
     fn a_repeated_name_is_rejected_at_any_depth_and_in_any_spelling() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"b":[{"a":1,"a":2}]}"#, r#"{"a":1,"\u0061":2}"#] {
@@ -116,6 +117,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 6.
     #[test]
     fn only_one_complete_object_is_accepted() {
         for text in [
@@ -133,6 +135,7 @@ mod tests {
         assert_eq!(object(b"{\"a\":\"\xff\"}", 128), None);
     }
 
+    /// Holds rule 6.
     #[test]
     fn the_depth_of_json_is_limited() {
         assert!(object(br#"{"a":[{}]}"#, 3).is_some());

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Browser, Stage, serve, tool } from "./stage.mjs";
+import { Browser, ScenarioServer, serve, tool } from "./scenario.mjs";
 
 const { default: Provider } = await tool("oidc-provider");
 
@@ -38,15 +38,15 @@ async function form(answer) {
 
 test("somebody signs in and consents on the provider's pages, and is signed in here", async (t) => {
   const { issuer, open } = await provider(t);
-  const stage = await Stage.start(t, [
+  const server = await ScenarioServer.start(t, [
     { name: "certified", issuer, client_ids: [CLIENT.client_id], client_secret: CLIENT.client_secret, email_domains: ["mail.example"] },
   ]);
-  open(`${stage.url}/sign-in/oidc/certified/callback`);
+  open(`${server.url}/sign-in/oidc/certified/callback`);
   const browser = new Browser();
-  const login = await form(await browser.visit(`${stage.url}/sign-in/oidc/certified?return=/docs`));
+  const login = await form(await browser.visit(`${server.url}/sign-in/oidc/certified?return=/docs`));
   const consent = await form(await browser.visit(login.action, { method: "POST", form: { ...login.fields, login: "alice", password: "any" } }));
   const done = await browser.visit(consent.action, { method: "POST", form: consent.fields });
-  assert.equal(new URL(done.url).href, `${stage.url}/docs`);
-  const session = await browser.session(stage);
+  assert.equal(new URL(done.url).href, `${server.url}/docs`);
+  const session = await browser.session(server);
   assert.deepEqual([session.email, session.scope], ["alice@mail.example", "account"]);
 });

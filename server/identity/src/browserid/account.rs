@@ -50,6 +50,7 @@ mod tests {
 
     use super::*;
 
+    /// Holds rule 31.
     #[test]
     fn each_fxa_claim_has_its_type() {
         let good = json!({

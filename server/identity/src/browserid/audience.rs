@@ -93,6 +93,7 @@ impl Host {
 mod tests {
     use super::*;
 
+    /// Holds rule 17.
     #[test]
     fn a_default_port_and_a_trailing_slash_do_not_change_an_audience() {
         let plain = Audience::parse("https://presence.example").unwrap();
@@ -108,6 +109,7 @@ mod tests {
         assert!(Audience::parse("http://127.0.0.1:8080").is_ok());
     }
 
+    /// Holds rule 17 and threat 4.
     #[test]
     fn an_audience_that_is_not_a_bare_origin_is_rejected() {
         for text in [

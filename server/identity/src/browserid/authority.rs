@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::browserid::key_source::PinnedKeys;
 
+    /// Holds rule 21 and threat 8.
     #[tokio::test]
     async fn only_the_fallback_certifies_for_a_disabled_domain() {
         let source = PinnedKeys::new()
@@ -119,6 +120,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 21 and threat 8.
     #[tokio::test]
     async fn a_trusted_issuer_certifies_for_every_domain_with_its_own_keys() {
         let source = PinnedKeys::new()
@@ -138,6 +140,7 @@ mod tests {
         }
     }
 
+    /// Holds threat 5.
     #[tokio::test]
     async fn the_fallback_does_not_certify_for_a_domain_whose_host_is_down() {
         let policy = Policy { fallback: Some("fallback.example".to_owned()), ..Policy::default() };

@@ -155,19 +155,16 @@ mod tests {
     const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
     const SKEW: Duration = Duration::from_mins(1);
 
+    /// Holds rules 9 and 10.
     #[test]
     fn a_validity_period_is_extended_by_the_skew_at_both_ends() {
         let validity = |claims: &Value| ValidityPeriod::read(claims.as_object().unwrap()).unwrap();
         let ending = validity(&json!({ "exp": NOW }));
-        assert_eq!(ending.check(NOW + Duration::from_millis(60_000), SKEW), Ok(()));
+        assert_eq!(ending.check(NOW + Duration::from_mins(1), SKEW), Ok(()));
         assert_eq!(ending.check(NOW + Duration::from_millis(60_001), SKEW), Err(Reason::Expired));
         for name in ["iat", "nbf"] {
             let beginning = validity(&json!({ "exp": NOW + Duration::from_millis(1), name: NOW }));
-            assert_eq!(
-                beginning.check(NOW - Duration::from_millis(60_000), SKEW),
-                Ok(()),
-                "{name}"
-            );
+            assert_eq!(beginning.check(NOW - Duration::from_mins(1), SKEW), Ok(()), "{name}");
             assert_eq!(
                 beginning.check(NOW - Duration::from_millis(60_001), SKEW),
                 Err(Reason::NotYetValid),
@@ -176,6 +173,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 8.
     #[test]
     fn a_time_is_an_integer_in_milliseconds() {
         for time in [
@@ -200,6 +198,7 @@ mod tests {
         );
     }
 
+    /// Holds rule 13.
     #[test]
     fn the_principal_is_its_email_or_else_the_subject() {
         let principal = |claims: Value| principal(claims.as_object().unwrap());

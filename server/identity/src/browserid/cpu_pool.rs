@@ -67,6 +67,7 @@ mod tests {
 
     use super::*;
 
+    /// Holds threat 6.
     #[tokio::test]
     async fn a_full_queue_is_busy_and_accepts_work_again_later() {
         let pool = CpuPool::with_size(1, 1);

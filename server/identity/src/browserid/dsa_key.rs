@@ -79,6 +79,7 @@ mod tests {
     use super::*;
 
     /// The numbers are 23 = 2 * 11 + 1, and 4 and 9, which are in the subgroup of order 11.
+    /// Holds rule 26.
     #[test]
     fn dsa_numbers_without_a_subgroup_are_rejected() {
         let key = |numbers: [u32; 4]| DsaKey::checked(numbers.map(BigUint::from)).is_some();

@@ -202,6 +202,7 @@ impl KeyNumbers<'_> {
 mod tests {
     use super::*;
 
+    /// Holds rule 24.
     #[test]
     fn the_key_family_is_read_from_either_name_and_both_must_agree() {
         for (text, expected) in [
@@ -218,6 +219,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 26 and threat 6.
     #[test]
     fn a_key_number_is_plain_digits_of_limited_length() {
         let number = |text: &str| {

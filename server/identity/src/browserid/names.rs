@@ -111,6 +111,7 @@ mod tests {
         assert!(!is_host(&format!("{}example", "a.".repeat(126)), HostSyntax::Public));
     }
 
+    /// Holds rule 16.
     #[test]
     fn development_also_has_single_labels_and_ports() {
         for host in ["localhost", "localhost:8080", "idp.example", "idp.example:1"] {
@@ -128,6 +129,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 15.
     #[test]
     fn an_email_has_one_at_sign_and_an_ascii_local_part() {
         assert_eq!(email_host("Alice.o'b+x@idp.example", HostSyntax::Public), Some("idp.example"));

@@ -11,6 +11,7 @@ pub(super) fn left_padded(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    /// Holds rule 28.
     #[test]
     fn a_short_number_is_padded_and_a_long_one_is_rejected() {
         assert_eq!(left_padded(&[7], 3), Some(vec![0, 0, 7]));

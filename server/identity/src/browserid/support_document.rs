@@ -99,6 +99,7 @@ fn is_for_signatures(key: &Value) -> bool {
 mod tests {
     use super::*;
 
+    /// Holds rule 18.
     #[test]
     fn the_media_type_of_a_support_document_is_json_with_any_parameters() {
         let read = |status, media_type| {
@@ -114,6 +115,7 @@ mod tests {
         assert_eq!(read(203, Some("application/json")), None);
     }
 
+    /// Holds rule 19.
     #[test]
     fn disabled_has_precedence_over_authority() {
         let read = |text: &str| SupportDocument::parse(text.as_bytes());
@@ -128,6 +130,7 @@ mod tests {
         assert_eq!(read(r#"{"disabled":null,"authority":"b.example"}"#), None);
     }
 
+    /// Holds rule 18.
     #[test]
     fn a_support_document_that_is_too_long_is_rejected() {
         let padding = " ".repeat(MAX_LENGTH);

@@ -140,6 +140,7 @@ fn every_key_vector_has_its_algorithm() {
     assert_eq!(vectors.len(), 13);
 }
 
+/// Holds rules 1 and 27.
 #[test]
 fn the_default_policy_is_the_one_of_the_vectors() {
     let policy = Policy::default();
@@ -158,6 +159,7 @@ fn the_default_policy_is_the_one_of_the_vectors() {
     assert_eq!(ours, file().default_policy);
 }
 
+/// Holds rule 32 and threat 4.
 #[tokio::test]
 async fn two_spellings_of_an_assertion_have_the_same_digest() {
     let mut vector = named("ok-py-rsa-sig-255-bytes");
@@ -170,6 +172,7 @@ async fn two_spellings_of_an_assertion_have_the_same_digest() {
     assert_eq!(verify_vector(&vector).await.unwrap().identity.digest, first);
 }
 
+/// Holds rule 30.
 #[tokio::test]
 async fn the_verified_email_of_an_account_is_used_only_for_trusted_issuers_and_if_set() {
     let vector = named("ok-fxa-style");
@@ -193,6 +196,7 @@ async fn the_verified_email_of_an_account_is_used_only_for_trusted_issuers_and_i
     }
 }
 
+/// Holds rule 22.
 #[tokio::test]
 async fn an_issuer_that_is_not_allowed_is_rejected_even_if_it_is_trusted() {
     let vector = named("ok-py-rs256-rs256");
@@ -226,6 +230,7 @@ async fn a_truncated_assertion_is_rejected() {
     }
 }
 
+/// Holds rule 29.
 #[tokio::test]
 async fn an_assertion_with_one_changed_character_is_rejected() {
     let vector = named("ok-py-rs256-rs256");
@@ -238,6 +243,7 @@ async fn an_assertion_with_one_changed_character_is_rejected() {
     }
 }
 
+/// Holds rule 25.
 #[test]
 fn rsa_512_keys_are_rejected_even_if_the_policy_lists_them() {
     let vectors = file().key_vectors;

@@ -94,6 +94,7 @@ mod tests {
         }
     }
 
+    /// Holds threat 1.
     #[test]
     fn internal_and_reserved_addresses_are_not_public() {
         for text in [

@@ -41,6 +41,7 @@ async fn the_max_age_of_a_response_is_read_from_cache_control() {
     }
 }
 
+/// Holds rule 18.
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
@@ -50,6 +51,7 @@ async fn a_redirect_is_not_followed() {
     }
 }
 
+/// Holds threat 3.
 #[tokio::test]
 async fn the_size_of_a_body_is_limited_with_and_without_content_length() {
     for (length, fits) in [(65_536, true), (65_537, false)] {
@@ -62,12 +64,14 @@ async fn the_size_of_a_body_is_limited_with_and_without_content_length() {
     }
 }
 
+/// Holds threat 3.
 #[tokio::test]
 async fn a_compressed_body_is_not_decompressed() {
     let response = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb";
     assert_eq!(fetch(LOCAL, response).await.unwrap().body, b"bomb");
 }
 
+/// Holds threat 3.
 #[tokio::test]
 async fn a_body_that_does_not_end_is_a_timeout() {
     let limits = FetchLimits { total: Duration::from_millis(300), ..FetchLimits::default() };
@@ -93,6 +97,7 @@ async fn a_response_that_is_not_http_is_a_connection_error() {
     assert_eq!(GuardedClient::new(LOCAL).unwrap().get(&url).await, Err(FetchError::Connection));
 }
 
+/// Holds threat 1.
 #[tokio::test]
 async fn internal_addresses_are_rejected_in_every_spelling() {
     let client = GuardedClient::new(GuardOptions { allow_http: true, ..PUBLIC }).unwrap();
@@ -162,6 +167,7 @@ async fn only_https_on_standard_ports_without_user_info_is_allowed() {
     assert!(lookup.names().is_empty());
 }
 
+/// Holds threat 1.
 #[tokio::test]
 async fn a_name_with_one_internal_address_is_rejected() {
     for addresses in [
@@ -225,6 +231,7 @@ async fn a_name_without_addresses_cannot_be_resolved() {
     assert_eq!(outcome, Err(FetchError::NotResolvable));
 }
 
+/// Holds threat 1.
 #[tokio::test]
 async fn the_connection_goes_to_the_checked_address() {
     let (listener, mut url) = listen().await;

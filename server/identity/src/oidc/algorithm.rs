@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A signature algorithm of RFC 7518 or RFC 8037.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Algorithm {
+pub enum JwsAlgorithm {
     /// RSA with PKCS #1 padding, version 1.5, and SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
@@ -34,7 +34,7 @@ pub enum Algorithm {
     EdDsa,
 }
 
-impl Algorithm {
+impl JwsAlgorithm {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Rs256,

@@ -10,11 +10,11 @@ use crate::identity::Reason;
 /// How far clocks may disagree.
 pub(super) const LEEWAY: Duration = Duration::from_mins(1);
 /// The longest lifetime of a token. Also catches times in milliseconds.
-const LIFETIME: Duration = Duration::from_hours(24);
+const MAX_LIFETIME: Duration = Duration::from_hours(24);
 /// The longest subject, in characters.
-const SUBJECT: usize = 255;
+const MAX_SUBJECT_CHARS: usize = 255;
 /// Beyond the year 5000 a time is not one in seconds.
-const LATEST: f64 = 1e11;
+const MAX_SECONDS: f64 = 1e11;
 
 /// The claims that are looked at.
 pub(super) struct Claims {
@@ -47,9 +47,9 @@ impl Claims {
             email: text(payload, "email")?,
             email_verified: payload.get("email_verified").cloned(),
         };
-        let subject = (1..=SUBJECT).contains(&claims.subject.chars().count());
+        let subject = (1..=MAX_SUBJECT_CHARS).contains(&claims.subject.chars().count());
         let lifetime = claims.expires_at - claims.issued_at;
-        if !subject || lifetime > LIFETIME {
+        if !subject || lifetime > MAX_LIFETIME {
             return Err(Reason::Malformed);
         }
         Ok(claims)
@@ -107,7 +107,7 @@ fn audiences(payload: &Map<String, Value>) -> Result<Vec<String>, Reason> {
 fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<UnixMillis>, Reason> {
     match payload.get(name) {
         Some(Value::Number(number)) => match number.as_f64() {
-            Some(seconds) if (0.0..LATEST).contains(&seconds) => {
+            Some(seconds) if (0.0..MAX_SECONDS).contains(&seconds) => {
                 Ok(Some(UnixMillis::new((seconds * 1000.0) as u64)))
             }
             Some(_) | None => Err(Reason::Malformed),

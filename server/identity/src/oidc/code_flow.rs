@@ -13,8 +13,8 @@ use url::{Url, form_urlencoded};
 use super::Oidc;
 use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
-use super::ticket::{self, Ticket, Tickets};
-use super::token_endpoint::{self, Client, Redemption};
+use super::sign_in_state::{self, SignInState, SignInStates};
+use super::token_endpoint::{self, CodeExchange, OidcClient};
 use crate::identity::{Identity, IdentityError, Reason};
 
 /// What is asked for: who the user is, and the e-mail.
@@ -22,7 +22,7 @@ const SCOPE: &str = "openid email";
 
 /// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or
 /// not.
-const AT_ONCE: usize = 32;
+const MAX_EXCHANGES: usize = 32;
 
 /// Why a browser was not signed in. Holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum FlowError {
     #[error("the provider refuses the client: look at client_ids and client_secret")]
     ClientRefused,
     /// The provider answered as another.
-    #[error("the answer is another provider's")]
+    #[error("the response is another provider's")]
     MixedUp,
     /// The ID token proves nothing.
     #[error("the ID token is not valid: {0}")]
@@ -68,16 +68,16 @@ impl From<IdentityError> for FlowError {
 
 /// What a browser brings back from a provider.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct AuthorizationResponse {
     code: Option<String>,
     state: Option<String>,
     iss: Option<String>,
     error: Option<String>,
 }
 
-impl Answer {
+impl AuthorizationResponse {
     /// Reads the query. A parameter that comes twice is none.
-    pub fn of_query(query: &str) -> Self {
+    pub fn from_query(query: &str) -> Self {
         let one = |wanted: &str| {
             let mut found = form_urlencoded::parse(query.as_bytes())
                 .filter(|(name, _)| name == wanted)
@@ -91,7 +91,7 @@ impl Answer {
 
 /// A browser that is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct CompletedSignIn {
     /// Who it is.
     pub identity: Identity,
     /// Where it wanted to go.
@@ -101,8 +101,8 @@ pub struct Finished {
 /// Signs browsers in.
 pub struct CodeFlow {
     oidc: Oidc,
-    tickets: Tickets,
-    room: Semaphore,
+    states: SignInStates,
+    exchanges: Semaphore,
     /// Where this server is reached, without a slash at the end.
     origin: String,
 }
@@ -117,9 +117,9 @@ impl CodeFlow {
     /// # Errors
     /// If there is no randomness.
     pub fn new(oidc: Oidc, origin: &str) -> Result<Self, FlowError> {
-        let tickets = Tickets::new().map_err(|_| FlowError::Unavailable)?;
-        let room = Semaphore::new(AT_ONCE);
-        Ok(Self { oidc, tickets, room, origin: origin.to_owned() })
+        let states = SignInStates::new().map_err(|_| FlowError::Unavailable)?;
+        let exchanges = Semaphore::new(MAX_EXCHANGES);
+        Ok(Self { oidc, states, exchanges, origin: origin.to_owned() })
     }
 
     /// The providers that can be chosen from, in the operator's order: the name in addresses, and
@@ -136,7 +136,7 @@ impl CodeFlow {
     /// # Errors
     /// If there is no randomness.
     pub fn browser_secret() -> Result<String, FlowError> {
-        ticket::secret().map_err(|_| FlowError::Unavailable)
+        sign_in_state::random_secret().map_err(|_| FlowError::Unavailable)
     }
 
     /// Where to send a browser that wants to be signed in by a provider and then to go to
@@ -153,9 +153,9 @@ impl CodeFlow {
     ) -> Result<Url, FlowError> {
         let issuer = self.issuer(provider)?;
         let metadata = issuer.metadata(now).await?;
-        let ticket = Ticket::new(return_path, now).map_err(|_| FlowError::Unavailable)?;
-        let holder = holder(provider, browser);
-        let state = self.tickets.seal(&ticket, &holder).ok_or(FlowError::Unavailable)?;
+        let sign_in = SignInState::new(return_path, now).map_err(|_| FlowError::Unavailable)?;
+        let binding = binding(provider, browser);
+        let state = self.states.seal(&sign_in, &binding).ok_or(FlowError::Unavailable)?;
         let endpoint = metadata.authorization_endpoint.as_ref().ok_or(FlowError::Unavailable)?;
         let mut url = endpoint.clone();
         url.query_pairs_mut()
@@ -164,8 +164,8 @@ impl CodeFlow {
             .append_pair("redirect_uri", &self.redirect_uri(provider))
             .append_pair("scope", SCOPE)
             .append_pair("state", &state)
-            .append_pair("nonce", &ticket.nonce())
-            .append_pair("code_challenge", &ticket.challenge())
+            .append_pair("nonce", &sign_in.nonce())
+            .append_pair("code_challenge", &sign_in.challenge())
             .append_pair("code_challenge_method", "S256");
         if let Some(seconds) = issuer.settings().max_age_seconds {
             url.query_pairs_mut().append_pair("max_age", &seconds.to_string());
@@ -180,47 +180,47 @@ impl CodeFlow {
     pub async fn finish(
         &self,
         provider: &str,
-        answer: &Answer,
+        response: &AuthorizationResponse,
         browser: Option<&str>,
         now: UnixMillis,
-    ) -> Result<Finished, FlowError> {
+    ) -> Result<CompletedSignIn, FlowError> {
         let issuer = self.issuer(provider)?;
-        let (Some(state), Some(browser)) = (&answer.state, browser) else {
+        let (Some(state), Some(browser)) = (&response.state, browser) else {
             return Err(FlowError::Stale);
         };
-        let holder = holder(provider, browser);
-        let ticket = self.tickets.open(state, &holder, now).ok_or(FlowError::Stale)?;
+        let binding = binding(provider, browser);
+        let sign_in = self.states.open(state, &binding, now).ok_or(FlowError::Stale)?;
         let metadata = issuer.metadata(now).await?;
-        check_sender(issuer, &metadata, answer)?;
-        if answer.error.is_some() {
+        check_issuer_parameter(issuer, &metadata, response)?;
+        if response.error.is_some() {
             return Err(FlowError::Declined);
         }
-        let code = answer.code.as_deref().ok_or(FlowError::Declined)?;
-        let redemption = Redemption {
+        let code = response.code.as_deref().ok_or(FlowError::Declined)?;
+        let exchange = CodeExchange {
             code,
             redirect_uri: &self.redirect_uri(provider),
-            verifier: &ticket.verifier(),
+            verifier: &sign_in.verifier(),
         };
-        let token = self.redeem(issuer, &metadata, &redemption).await?;
+        let token = self.exchange_code(issuer, &metadata, &exchange).await?;
         let token = Token::read(&token).map_err(FlowError::Invalid)?;
-        let identity = issuer.verify(token, Some(&ticket.nonce()), now).await?;
-        Ok(Finished { identity, return_path: ticket.return_path })
+        let identity = issuer.verify(token, Some(&sign_in.nonce()), now).await?;
+        Ok(CompletedSignIn { identity, return_path: sign_in.return_path })
     }
 
-    async fn redeem(
+    async fn exchange_code(
         &self,
         issuer: &Issuer,
         metadata: &Metadata,
-        redemption: &Redemption<'_>,
+        exchange: &CodeExchange<'_>,
     ) -> Result<String, FlowError> {
-        let _place = self.room.try_acquire().map_err(|_full| FlowError::Busy)?;
+        let _permit = self.exchanges.try_acquire().map_err(|_full| FlowError::Busy)?;
         let endpoint = metadata.token_endpoint.as_ref().ok_or(FlowError::Unavailable)?;
-        let client = Client {
+        let client = OidcClient {
             id: client_id(issuer),
             secret: issuer.settings().client_secret.as_ref(),
             secret_in_form: metadata.secret_in_form,
         };
-        token_endpoint::redeem(issuer.client(), endpoint, &client, redemption).await
+        token_endpoint::exchange_code(issuer.client(), endpoint, &client, exchange).await
     }
 
     fn issuer(&self, provider: &str) -> Result<&Arc<Issuer>, FlowError> {
@@ -235,11 +235,15 @@ impl CodeFlow {
     }
 }
 
-/// Refuses an answer of another provider (RFC 9207).
-fn check_sender(issuer: &Issuer, metadata: &Metadata, answer: &Answer) -> Result<(), FlowError> {
-    match &answer.iss {
-        Some(iss) if issuer.settings().is_called(iss) => Ok(()),
-        None if !metadata.names_itself => Ok(()),
+/// Refuses an response of another provider (RFC 9207).
+fn check_issuer_parameter(
+    issuer: &Issuer,
+    metadata: &Metadata,
+    response: &AuthorizationResponse,
+) -> Result<(), FlowError> {
+    match &response.iss {
+        Some(iss) if issuer.settings().has_identifier(iss) => Ok(()),
+        None if !metadata.sends_issuer_parameter => Ok(()),
         Some(_) | None => Err(FlowError::MixedUp),
     }
 }
@@ -248,8 +252,8 @@ fn client_id(issuer: &Issuer) -> &str {
     issuer.settings().client_ids.first().map_or("", String::as_str)
 }
 
-/// Whose a ticket is: of this browser, for this provider.
-fn holder(provider: &str, browser: &str) -> String {
+/// Whose a sign_in is: of this browser, for this provider.
+fn binding(provider: &str, browser: &str) -> String {
     format!("{provider} {browser}")
 }
 
@@ -259,12 +263,14 @@ mod tests {
 
     #[test]
     fn a_parameter_that_comes_twice_is_none() {
-        let answer = Answer::of_query("code=a&state=b&state=c&iss=https%3A%2F%2Fidp.example");
-        let expected = Answer {
+        let response = AuthorizationResponse::from_query(
+            "code=a&state=b&state=c&iss=https%3A%2F%2Fidp.example",
+        );
+        let expected = AuthorizationResponse {
             code: Some("a".to_owned()),
             iss: Some("https://idp.example".to_owned()),
-            ..Answer::default()
+            ..AuthorizationResponse::default()
         };
-        assert_eq!(answer, expected);
+        assert_eq!(response, expected);
     }
 }

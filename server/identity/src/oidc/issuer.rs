@@ -6,12 +6,12 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use url::Url;
 
-use super::algorithm::Algorithm;
-use super::cached::{Cached, Trouble};
+use super::algorithm::JwsAlgorithm;
+use super::cached_document::{CachedDocument, DocumentError};
 use super::claims::Claims;
-use super::keys::Keys;
+use super::issuer_keys::IssuerKeys;
+use super::key_set_source::{CachedMetadata, KeySetSource};
 use super::metadata::{Metadata, MetadataSource};
-use super::provider::{CachedMetadata, KeySetSource};
 use super::settings::IssuerSettings;
 use crate::browserid::{HostSyntax, email_host};
 use crate::fetch::GuardedClient;
@@ -19,11 +19,11 @@ use crate::identity::{Identity, IdentityError, Reason};
 use crate::jws::{Jws, SignedMessage};
 
 /// The longest token, in bytes: as long as an assertion may be.
-const MAX_LEN: usize = 10_240;
+const MAX_TOKEN_BYTES: usize = 10_240;
 /// How deep the JSON may be nested.
-const DEPTH: usize = 32;
+const MAX_JSON_DEPTH: usize = 32;
 /// Types of tokens that are not ID tokens, whatever is configured.
-const NEVER: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
+const FORBIDDEN_TYPES: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
 
 /// A token taken apart: nothing of it is proven.
 pub(super) struct Token {
@@ -35,10 +35,10 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn read(slot: &str) -> Result<Self, Reason> {
-        if slot.len() > MAX_LEN {
+        if slot.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TooLarge);
         }
-        let Jws { header, signed, payload } = Jws::parse(slot, DEPTH)?;
+        let Jws { header, signed, payload } = Jws::parse(slot, MAX_JSON_DEPTH)?;
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
             Some(value) => {
@@ -60,26 +60,26 @@ pub(super) struct Issuer {
     settings: IssuerSettings,
     client: GuardedClient,
     metadata: Arc<CachedMetadata>,
-    keys: Keys,
+    keys: IssuerKeys,
 }
 
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings, client: GuardedClient) -> Self {
         let source = MetadataSource { client: client.clone(), issuer: settings.issuer.clone() };
-        let metadata = Arc::new(Cached::new(source));
+        let metadata = Arc::new(CachedDocument::new(source));
         let pinned = settings.jwks_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let source = KeySetSource::new(client.clone(), pinned, Arc::clone(&metadata));
-        Self { settings, client, metadata, keys: Keys::new(Arc::new(source)) }
+        Self { settings, client, metadata, keys: IssuerKeys::new(Arc::new(source)) }
     }
 
     /// One whose keys come from elsewhere.
     #[cfg(test)]
     pub(super) fn with_keys(
         settings: IssuerSettings,
-        keys: Arc<dyn super::cached::Source<Document = super::key_set::KeySet>>,
+        keys: Arc<dyn super::cached_document::DocumentSource<Document = super::key_set::KeySet>>,
     ) -> Self {
         let client = GuardedClient::new(crate::fetch::GuardOptions::default()).unwrap();
-        Self { keys: Keys::new(keys), ..Self::new(settings, client) }
+        Self { keys: IssuerKeys::new(keys), ..Self::new(settings, client) }
     }
 
     pub(super) fn settings(&self) -> &IssuerSettings {
@@ -98,20 +98,24 @@ impl Issuer {
     ///
     /// # Errors
     /// Why the issuer does not answer.
-    pub(super) async fn tend(&self, now: UnixMillis) -> Result<(), Trouble> {
-        let described = !self.needs_metadata() || self.metadata.tend(now).await;
-        if described && self.keys.tend(now).await { Ok(()) } else { Err(self.trouble()) }
+    pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> Result<(), DocumentError> {
+        let described = !self.needs_metadata() || self.metadata.refresh_if_due(now).await;
+        if described && self.keys.refresh_if_due(now).await {
+            Ok(())
+        } else {
+            Err(self.last_error())
+        }
     }
 
     /// How many keys can be used.
     ///
     /// # Errors
     /// Why the issuer does not answer.
-    pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, Trouble> {
+    pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, DocumentError> {
         if self.needs_metadata() {
-            self.metadata(now).await.map_err(|_| self.trouble())?;
+            self.metadata(now).await.map_err(|_| self.last_error())?;
         }
-        Ok(self.keys.get(now).await.map_err(|_| self.trouble())?.usable())
+        Ok(self.keys.get(now).await.map_err(|_| self.last_error())?.usable())
     }
 
     /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where
@@ -120,8 +124,8 @@ impl Issuer {
         self.settings.sign_in || self.settings.jwks_uri.is_none()
     }
 
-    fn trouble(&self) -> Trouble {
-        self.metadata.trouble().or(self.keys.trouble()).unwrap_or(Trouble::Busy)
+    fn last_error(&self) -> DocumentError {
+        self.metadata.last_error().or(self.keys.last_error()).unwrap_or(DocumentError::Busy)
     }
 
     /// Verifies a token of this issuer, which must bear `nonce` where one is given.
@@ -136,11 +140,11 @@ impl Issuer {
         let email = self.email(&token.claims)?;
         let Token { signed, claims, kid, .. } = token;
         let keys = self.keys.find(kid.as_deref(), algorithm, now).await?;
-        let genuine = keys
+        let is_valid = keys
             .select(kid.as_deref(), algorithm)?
             .iter()
             .any(|key| key.verify(algorithm, signed.input.as_bytes(), &signed.signature));
-        if !genuine {
+        if !is_valid {
             return Err(Reason::BadSignature.into());
         }
         Ok(Identity {
@@ -153,11 +157,11 @@ impl Issuer {
         })
     }
 
-    fn check_header(&self, token: &Token) -> Result<Algorithm, Reason> {
+    fn check_header(&self, token: &Token) -> Result<JwsAlgorithm, Reason> {
         if let Some(typ) = &token.typ {
             let is = |known: &str| typ.eq_ignore_ascii_case(known);
             let meant = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
-            if !meant || NEVER.into_iter().any(is) {
+            if !meant || FORBIDDEN_TYPES.into_iter().any(is) {
                 return Err(Reason::WrongType);
             }
         }
@@ -176,7 +180,7 @@ impl Issuer {
         now: UnixMillis,
     ) -> Result<(), Reason> {
         let settings = &self.settings;
-        if !settings.is_called(&claims.issuer) {
+        if !settings.has_identifier(&claims.issuer) {
             return Err(Reason::IssuerMismatch);
         }
         if !claims.audiences.iter().any(|audience| settings.client_ids.contains(audience)) {
@@ -206,14 +210,14 @@ impl Issuer {
             return Ok(account);
         }
         let email = claims.email.as_deref().ok_or(Reason::MissingField)?;
-        if !settings.believes_verified(claims.email_verified.as_ref()) {
+        if !settings.accepts_verification(claims.email_verified.as_ref()) {
             return Err(Reason::EmailNotVerified);
         }
         let (local, host) = email.split_once('@').ok_or(Reason::InvalidEmail)?;
         // Hosts have no case, and issuers pass on what their users typed.
         let email = format!("{local}@{}", host.to_ascii_lowercase());
         let host = email_host(&email, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
-        if !settings.speaks_for(host) {
+        if !settings.allows_domain(host) {
             return Err(Reason::EmailDomainNotAllowed);
         }
         Ok(email)

@@ -5,12 +5,12 @@ use presence_core::UnixMillis;
 use serde_json::Value;
 use url::Url;
 
-use super::cached::{self, Answered, Source, Trouble};
+use super::cached_document::{self, DocumentError, DocumentSource, FetchedDocument};
 use crate::fetch::GuardedClient;
 use crate::strict_json;
 
 /// How deep the JSON may be nested.
-const DEPTH: usize = 16;
+const MAX_JSON_DEPTH: usize = 16;
 
 /// The members of the document that are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub(super) struct Metadata {
     /// Whether the token endpoint wants the secret in the form, since it does not know the header.
     pub(super) secret_in_form: bool,
     /// Whether the issuer says who it is when it sends the browser back (RFC 9207).
-    pub(super) names_itself: bool,
+    pub(super) sends_issuer_parameter: bool,
 }
 
 impl Metadata {
     /// Reads the document of `issuer`; `None` if it is none, or another's.
     pub(super) fn read(text: &[u8], issuer: &str) -> Option<Self> {
-        let document = strict_json::object(text, DEPTH)?;
+        let document = strict_json::object(text, MAX_JSON_DEPTH)?;
         let url = |name: &str| Url::parse(document.get(name)?.as_str()?).ok();
         if document.get("issuer")?.as_str()? != issuer {
             return None;
@@ -37,13 +37,13 @@ impl Metadata {
             Some(Value::Array(methods)) => methods.iter().any(|method| method == wanted),
             Some(_) | None => false,
         };
-        let names_itself = document.get("authorization_response_iss_parameter_supported");
+        let sends_issuer_parameter = document.get("authorization_response_iss_parameter_supported");
         Some(Self {
             jwks_uri: url("jwks_uri")?,
             authorization_endpoint: url("authorization_endpoint"),
             token_endpoint: url("token_endpoint"),
             secret_in_form: knows("client_secret_post") && !knows("client_secret_basic"),
-            names_itself: names_itself == Some(&Value::Bool(true)),
+            sends_issuer_parameter: sends_issuer_parameter == Some(&Value::Bool(true)),
         })
     }
 }
@@ -55,14 +55,14 @@ pub(super) struct MetadataSource {
 }
 
 #[async_trait]
-impl Source for MetadataSource {
+impl DocumentSource for MetadataSource {
     type Document = Metadata;
 
-    async fn ask(&self, _now: UnixMillis) -> Result<Answered<Metadata>, Trouble> {
+    async fn fetch(&self, _now: UnixMillis) -> Result<FetchedDocument<Metadata>, DocumentError> {
         let base = self.issuer.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/.well-known/openid-configuration"))
-            .map_err(|_| Trouble::Unreadable)?;
-        cached::fetch(&self.client, &url, |text| Metadata::read(text, &self.issuer)).await
+            .map_err(|_| DocumentError::Unreadable)?;
+        cached_document::fetch(&self.client, &url, |text| Metadata::read(text, &self.issuer)).await
     }
 }
 

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::algorithm::Algorithm;
+use super::algorithm::JwsAlgorithm;
 use crate::browserid::{HostSyntax, email_host};
 
 /// Stands for every e-mail domain.
-const EVERY: &str = "*";
+const ANY_DOMAIN: &str = "*";
 
 /// An issuer of ID tokens, as the operator describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +37,13 @@ pub struct IssuerSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<ClientSecret>,
     /// The algorithms that the issuer may sign with.
-    #[serde(default = "usual_algorithms")]
-    pub algorithms: Vec<Algorithm>,
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<JwsAlgorithm>,
     /// The domains of the e-mails that this issuer is believed for, or `*` for every one.
     #[serde(default)]
     pub email_domains: Vec<String>,
     /// Whether a token must say that the e-mail is verified.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub require_email_verified: bool,
     /// Whether the text `"true"` says so too, beside the value `true`.
     #[serde(default)]
@@ -62,19 +62,19 @@ pub struct IssuerSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// Whether the sign-in page offers this issuer.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub sign_in: bool,
     /// Whether the issuer is in a private network, or on a port of its own.
     #[serde(default)]
     pub internal: bool,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
-fn usual_algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::Rs256]
+fn default_algorithms() -> Vec<JwsAlgorithm> {
+    vec![JwsAlgorithm::Rs256]
 }
 
 impl IssuerSettings {
@@ -84,17 +84,17 @@ impl IssuerSettings {
     }
 
     /// Whether `iss` is this issuer's, byte for byte.
-    pub(super) fn is_called(&self, iss: &str) -> bool {
+    pub(super) fn has_identifier(&self, iss: &str) -> bool {
         self.issuer == iss || self.issuer_aliases.iter().any(|alias| alias == iss)
     }
 
     /// Whether this issuer is believed for e-mails of a domain.
-    pub(super) fn speaks_for(&self, domain: &str) -> bool {
-        self.email_domains.iter().any(|one| one == EVERY || one == domain)
+    pub(super) fn allows_domain(&self, domain: &str) -> bool {
+        self.email_domains.iter().any(|one| one == ANY_DOMAIN || one == domain)
     }
 
     /// Whether `email_verified` says enough.
-    pub(super) fn believes_verified(&self, claim: Option<&Value>) -> bool {
+    pub(super) fn accepts_verification(&self, claim: Option<&Value>) -> bool {
         match claim {
             Some(Value::Bool(verified)) => *verified || !self.require_email_verified,
             Some(Value::String(text)) if text == "true" => {
@@ -111,7 +111,7 @@ impl IssuerSettings {
     /// What cannot be about these settings alone.
     fn problem(&self, development: bool) -> Option<&'static str> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_url = |text: &str| is_address(text, development);
+        let is_url = |text: &str| is_issuer_url(text, development);
         let is_domain =
             |text: &String| email_host(&format!("a@{text}"), HostSyntax::Public).is_some();
         let no_text = |texts: &[String]| texts.iter().any(String::is_empty);
@@ -128,7 +128,7 @@ impl IssuerSettings {
             (!no_text(&self.issuer_aliases), "issuer_aliases must not hold an empty text"),
             (!self.algorithms.is_empty(), "algorithms must name at least one"),
             (
-                self.email_domains.iter().all(|domain| domain == EVERY || is_domain(domain)),
+                self.email_domains.iter().all(|domain| domain == ANY_DOMAIN || is_domain(domain)),
                 "email_domains must be domains in lower case, or \"*\"",
             ),
             (
@@ -145,7 +145,7 @@ impl IssuerSettings {
 }
 
 /// An address: `https`, or `http` on loopback in development mode.
-fn is_address(text: &str, development: bool) -> bool {
+fn is_issuer_url(text: &str, development: bool) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -162,27 +162,27 @@ fn is_address(text: &str, development: bool) -> bool {
 ///
 /// # Errors
 /// What cannot be, in one line that names the issuer.
-pub fn check_all(issuers: &[IssuerSettings], development: bool) -> Result<(), String> {
+pub fn validate_issuers(issuers: &[IssuerSettings], development: bool) -> Result<(), String> {
     for (place, issuer) in issuers.iter().enumerate() {
         let before = || issuers.iter().take(place);
-        let told = |problem: &str| Err(format!("{:?}: {problem}", issuer.name));
+        let fail = |problem: &str| Err(format!("{:?}: {problem}", issuer.name));
         if let Some(problem) = issuer.problem(development) {
-            return told(problem);
+            return fail(problem);
         }
         if before().any(|other| other.name == issuer.name) {
-            return told("two issuers have this name");
+            return fail("two issuers have this name");
         }
         let names = || issuer.issuer_aliases.iter().chain([&issuer.issuer]);
-        if before().any(|other| names().any(|name| other.is_called(name))) {
-            return told("the issuer is described twice");
+        if before().any(|other| names().any(|name| other.has_identifier(name))) {
+            return fail("the issuer is described twice");
         }
         let others = || issuers.iter().filter(|other| other.name != issuer.name);
         let Some(domain) = &issuer.subject_domain else { continue };
         let claims = |other: &IssuerSettings| {
-            other.speaks_for(domain) || other.subject_domain.as_ref() == Some(domain)
+            other.allows_domain(domain) || other.subject_domain.as_ref() == Some(domain)
         };
         if others().any(claims) {
-            return told(
+            return fail(
                 "subject_domain belongs to another issuer too, which could pass for its users",
             );
         }

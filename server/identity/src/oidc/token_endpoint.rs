@@ -11,17 +11,17 @@ use crate::fetch::{FetchedResponse, GuardedClient};
 use crate::strict_json;
 
 /// How deep the JSON of an answer may be nested.
-const DEPTH: usize = 16;
+const MAX_JSON_DEPTH: usize = 16;
 
 /// A code, and what proves whose it is.
-pub(super) struct Redemption<'a> {
+pub(super) struct CodeExchange<'a> {
     pub(super) code: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) verifier: &'a str,
 }
 
 /// The client that redeems codes.
-pub(super) struct Client<'a> {
+pub(super) struct OidcClient<'a> {
     pub(super) id: &'a str,
     pub(super) secret: Option<&'a ClientSecret>,
     /// Whether the secret goes into the form rather than into a header.
@@ -29,13 +29,13 @@ pub(super) struct Client<'a> {
 }
 
 /// The ID token that the endpoint gives for a code.
-pub(super) async fn redeem(
+pub(super) async fn exchange_code(
     http: &GuardedClient,
     endpoint: &Url,
-    client: &Client<'_>,
-    redemption: &Redemption<'_>,
+    client: &OidcClient<'_>,
+    exchange: &CodeExchange<'_>,
 ) -> Result<String, FlowError> {
-    let (form, authorization) = request(client, redemption);
+    let (form, authorization) = request(client, exchange);
     let fetched = http
         .post_form(endpoint, form, authorization.as_deref())
         .await
@@ -43,14 +43,16 @@ pub(super) async fn redeem(
     read(&fetched)
 }
 
-fn request(client: &Client<'_>, redemption: &Redemption<'_>) -> (String, Option<String>) {
+fn request(client: &OidcClient<'_>, exchange: &CodeExchange<'_>) -> (String, Option<String>) {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", redemption.code)
-        .append_pair("redirect_uri", redemption.redirect_uri)
-        .append_pair("code_verifier", redemption.verifier);
+        .append_pair("code", exchange.code)
+        .append_pair("redirect_uri", exchange.redirect_uri)
+        .append_pair("code_verifier", exchange.verifier);
     let authorization = match client.secret {
-        Some(secret) if !client.secret_in_form => Some(basic(client.id, secret.expose())),
+        Some(secret) if !client.secret_in_form => {
+            Some(basic_authorization(client.id, secret.expose()))
+        }
         secret => {
             form.append_pair("client_id", client.id);
             if let Some(secret) = secret {
@@ -63,13 +65,13 @@ fn request(client: &Client<'_>, redemption: &Redemption<'_>) -> (String, Option<
 }
 
 /// The header of a client with a secret: both are form-encoded before they are joined.
-fn basic(id: &str, secret: &str) -> String {
+fn basic_authorization(id: &str, secret: &str) -> String {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret))))
 }
 
 fn read(fetched: &FetchedResponse) -> Result<String, FlowError> {
-    let answer = strict_json::object(&fetched.body, DEPTH);
+    let answer = strict_json::object(&fetched.body, MAX_JSON_DEPTH);
     let text = |name: &str| answer.as_ref()?.get(name).and_then(Value::as_str);
     match (fetched.status, text("id_token"), text("error")) {
         (200, Some(token), _) => Ok(token.to_owned()),
@@ -85,8 +87,8 @@ fn read(fetched: &FetchedResponse) -> Result<String, FlowError> {
 mod tests {
     use super::*;
 
-    const REDEMPTION: Redemption<'_> =
-        Redemption { code: "a/b", redirect_uri: "https://p.example/cb", verifier: "v" };
+    const EXCHANGE: CodeExchange<'_> =
+        CodeExchange { code: "a/b", redirect_uri: "https://p.example/cb", verifier: "v" };
 
     fn secret() -> ClientSecret {
         serde_json::from_str("\"p:w &\"").unwrap()
@@ -95,19 +97,20 @@ mod tests {
     #[test]
     fn a_secret_goes_into_the_header_and_only_where_that_is_not_known_into_the_form() {
         let secret = secret();
-        let client = |secret_in_form| Client { id: "me", secret: Some(&secret), secret_in_form };
-        let (form, header) = request(&client(false), &REDEMPTION);
+        let client =
+            |secret_in_form| OidcClient { id: "me", secret: Some(&secret), secret_in_form };
+        let (form, header) = request(&client(false), &EXCHANGE);
         assert_eq!(header.unwrap(), format!("Basic {}", STANDARD.encode("me:p%3Aw+%26")));
         assert!(!form.contains("client_id") && !form.contains("client_secret"), "{form}");
-        let (form, header) = request(&client(true), &REDEMPTION);
+        let (form, header) = request(&client(true), &EXCHANGE);
         assert_eq!(header, None);
         assert!(form.ends_with("&client_id=me&client_secret=p%3Aw+%26"), "{form}");
     }
 
     #[test]
     fn a_client_without_a_secret_says_who_it_is() {
-        let client = Client { id: "me", secret: None, secret_in_form: false };
-        let (form, header) = request(&client, &REDEMPTION);
+        let client = OidcClient { id: "me", secret: None, secret_in_form: false };
+        let (form, header) = request(&client, &EXCHANGE);
         assert_eq!(header, None);
         assert_eq!(
             form,

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 #[derive(Deserialize)]
-struct File {
-    vectors: Vec<Vector>,
+struct CorpusFile {
+    vectors: Vec<CorpusVector>,
 }
 
 /// A test vector: an assertion and whom it is put to.
 #[derive(Deserialize)]
-pub(crate) struct Vector {
+pub(crate) struct CorpusVector {
     pub(crate) assertion: String,
     pub(crate) audience: String,
     pub(crate) now_ms: UnixMillis,
@@ -21,15 +21,15 @@ pub(crate) struct Vector {
     #[serde(default)]
     pub(crate) trusted_issuers: Vec<String>,
     pub(crate) fallback: Option<String>,
-    expected: Expected,
+    expected: CorpusExpectation,
 }
 
 #[derive(Deserialize)]
-struct Expected {
+struct CorpusExpectation {
     reason: Option<String>,
 }
 
-impl Vector {
+impl CorpusVector {
     /// Whether those who may have signed it, so that only what they say is wrong, if anything.
     pub(crate) fn is_genuine(&self) -> bool {
         let reason = self.expected.reason.as_deref();
@@ -38,8 +38,9 @@ impl Vector {
 }
 
 /// All vectors of assertions.
-pub(crate) fn vectors() -> Vec<Vector> {
-    let file: File = serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap();
+pub(crate) fn vectors() -> Vec<CorpusVector> {
+    let file: CorpusFile =
+        serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap();
     file.vectors
 }
 

@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Numbers that look random and are the same each time (`SplitMix64`).
-pub(crate) struct Dice(u64);
+pub(crate) struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -71,14 +71,14 @@ const WORDS: [&[u8]; 36] = [
 ];
 
 /// Changes some bytes.
-fn bytes(dice: &mut Dice, text: &mut Vec<u8>) {
-    for _ in 0..=dice.below(3) {
-        let at = dice.below(text.len() + 1);
-        let end = (at + dice.below(12)).min(text.len());
-        match dice.below(6) {
+fn bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
+    for _ in 0..=rng.below(3) {
+        let at = rng.below(text.len() + 1);
+        let end = (at + rng.below(12)).min(text.len());
+        match rng.below(6) {
             0 => drop(text.drain(at..end)),
-            1 => drop(text.splice(at..at, dice.pick(&WORDS).iter().copied())),
-            2 => drop(text.splice(at..end, dice.pick(&WORDS).iter().copied())),
+            1 => drop(text.splice(at..at, rng.pick(&WORDS).iter().copied())),
+            2 => drop(text.splice(at..end, rng.pick(&WORDS).iter().copied())),
             3 => {
                 let again = text[at..end].to_vec();
                 text.splice(at..at, again);
@@ -86,7 +86,7 @@ fn bytes(dice: &mut Dice, text: &mut Vec<u8>) {
             4 => text.truncate(at),
             _ => {
                 if let Some(byte) = text.get_mut(at) {
-                    *byte ^= 1 << dice.below(8);
+                    *byte ^= 1 << rng.below(8);
                 }
             }
         }
@@ -94,48 +94,48 @@ fn bytes(dice: &mut Dice, text: &mut Vec<u8>) {
 }
 
 /// A text of the corpus, changed.
-pub(crate) fn text(dice: &mut Dice, corpus: &[Vec<u8>]) -> String {
-    let mut text = dice.pick(corpus).clone();
-    bytes(dice, &mut text);
+pub(crate) fn text(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> String {
+    let mut text = rng.pick(corpus).clone();
+    bytes(rng, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A JSON text of the corpus, changed or not.
-pub(crate) fn json(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut text = dice.pick(corpus).clone();
-    if dice.below(8) > 0 {
-        bytes(dice, &mut text);
+pub(crate) fn json(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut text = rng.pick(corpus).clone();
+    if rng.below(8) > 0 {
+        bytes(rng, &mut text);
     }
     text
 }
 
 /// An assertion with some part changed: as text, inside its decoding, or for a part of another one.
-pub(crate) fn assertion(dice: &mut Dice, from: &str, pool: &[String]) -> String {
-    let mut tokens: Vec<Vec<String>> = taken_apart(from);
-    let token = dice.below(tokens.len());
-    let part = dice.below(tokens[token].len());
-    let other = &pool[dice.below(pool.len())];
+pub(crate) fn assertion(rng: &mut SeededRng, from: &str, pool: &[String]) -> String {
+    let mut tokens: Vec<Vec<String>> = split_tokens(from);
+    let token = rng.below(tokens.len());
+    let part = rng.below(tokens[token].len());
+    let other = &pool[rng.below(pool.len())];
     let other: Vec<String> =
-        taken_apart(other).swap_remove(dice.below(2).min(other.matches('~').count()));
-    match dice.below(8) {
+        split_tokens(other).swap_remove(rng.below(2).min(other.matches('~').count()));
+    match rng.below(8) {
         0 => tokens.push(other),
         1 => tokens[token] = other,
-        2 => tokens[token][part].clone_from(dice.pick(&other)),
+        2 => tokens[token][part].clone_from(rng.pick(&other)),
         3 => {
             let mut text = std::mem::take(&mut tokens[token][part]).into_bytes();
-            bytes(dice, &mut text);
+            bytes(rng, &mut text);
             tokens[token][part] = String::from_utf8_lossy(&text).into_owned();
         }
         _ => {
             let mut inside = URL_SAFE_NO_PAD.decode(&tokens[token][part]).unwrap_or_default();
-            bytes(dice, &mut inside);
+            bytes(rng, &mut inside);
             tokens[token][part] = URL_SAFE_NO_PAD.encode(inside);
         }
     }
     tokens.iter().map(|parts| parts.join(".")).collect::<Vec<_>>().join("~")
 }
 
-fn taken_apart(assertion: &str) -> Vec<Vec<String>> {
+fn split_tokens(assertion: &str) -> Vec<Vec<String>> {
     let parts = |token: &str| token.split('.').map(str::to_owned).collect();
     assertion.split('~').map(parts).collect()
 }

@@ -80,6 +80,7 @@ async fn a_session_that_ends_after_the_check_is_not_confirmed() {
     assert_eq!(error.errno, Errno::SessionExpired);
 }
 
+/// Holds rule 31 of server/identity/RULES.md.
 #[tokio::test]
 async fn an_assertion_with_outdated_credentials_is_not_confirmed() {
     let directory = tempfile::tempdir().unwrap();

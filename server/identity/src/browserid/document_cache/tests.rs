@@ -136,6 +136,7 @@ async fn a_stale_document_is_used_for_a_day_while_its_host_is_down() {
     assert_eq!(fixture.ask("idp.example").await, Err(LookupError::Unreachable));
 }
 
+/// Holds threat 5.
 #[tokio::test]
 async fn a_domain_that_had_a_document_within_a_day_is_not_reported_as_absent() {
     let fixture = CacheFixture::new([
@@ -189,6 +190,7 @@ async fn a_listed_host_is_asked_again_after_pauses_that_double() {
     }
 }
 
+/// Holds threat 2.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
 async fn concurrent_lookups_of_one_host_send_one_request() {
@@ -215,6 +217,7 @@ async fn concurrent_lookups_of_one_host_send_one_request() {
     assert!(results.iter().filter(|result| result.is_ok()).count() == MAX_WAITERS);
 }
 
+/// Holds threat 2.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
 async fn concurrent_requests_are_limited_except_to_listed_hosts() {
@@ -243,6 +246,7 @@ async fn concurrent_requests_are_limited_except_to_listed_hosts() {
     assert_eq!(fixture.ask("other.example").await, Err(LookupError::Unreachable));
 }
 
+/// Holds threat 2.
 #[tokio::test]
 async fn a_client_is_limited_to_its_quota_of_requests() {
     let fixture = CacheFixture::new([]);

@@ -1,4 +1,4 @@
-//! The floor: a WebSocket client that does nothing but send and receive.
+//! The baseline: a WebSocket client that only sends and receives.
 
 use std::net::SocketAddr;
 
@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// An open socket.
-pub(crate) struct Bare(WebSocketStream<TcpStream>);
+pub(crate) struct BareClient(WebSocketStream<TcpStream>);
 
-impl Bare {
+impl BareClient {
     pub(crate) async fn open(
         server: SocketAddr,
         path: &str,
@@ -26,19 +26,19 @@ impl Bare {
             let value = HeaderValue::from_static(subprotocol);
             request.headers_mut().insert("sec-websocket-protocol", value);
         }
-        // Buffers as small as the SDK's, so that the memory is compared fairly.
+        // Buffers of the same size as the SDK's, so that the memory can be compared.
         let config =
             WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(4 << 10);
         Self(client_async_with_config(request, tcp, Some(config)).await.unwrap().0)
     }
 
-    /// Sends a frame, and waits for the next one.
+    /// Sends a frame, and returns the next one.
     pub(crate) async fn ask(&mut self, frame: String) -> Utf8Bytes {
         self.0.send(Message::text(frame)).await.unwrap();
         self.receive().await
     }
 
-    /// The next text frame.
+    /// Returns the next text frame.
     pub(crate) async fn receive(&mut self) -> Utf8Bytes {
         loop {
             if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {

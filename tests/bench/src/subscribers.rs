@@ -1,5 +1,4 @@
-//! Sockets of an Application, as the generator plays them: they count the updates that they are
-//! told.
+//! Sockets of an Application that count the updates they receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,34 +13,34 @@ use tokio::task::JoinSet;
 use crate::sides::Side;
 use crate::wire::{Wire, frame};
 
-/// What each update holds once.
+/// A text that each update contains exactly once.
 const UPDATE: &str = r#""version":"#;
-/// After how long a silence nothing more is on its way.
+/// The time without an update after which nothing more is expected.
 const SILENCE: Duration = Duration::from_millis(200);
 
-/// How many updates were told, over all sockets.
+/// Counters over all sockets.
 #[derive(Default)]
-struct Tally {
-    got: AtomicU64,
+struct UpdateCounters {
+    received: AtomicU64,
     wanted: AtomicU64,
     reached: Notify,
-    /// How many frames had the mark that was looked for.
+    /// The number of frames that contained the mark.
     marked: AtomicU64,
 }
 
-/// Open sockets that count; dropping them closes them.
-pub(crate) struct Listeners {
-    tally: Arc<Tally>,
+/// Open sockets that count updates. Dropping them closes the sockets.
+pub(crate) struct Subscribers {
+    counters: Arc<UpdateCounters>,
     tasks: JoinSet<()>,
     side: Side,
 }
 
-impl Listeners {
+impl Subscribers {
     pub(crate) fn new(side: Side) -> Self {
-        Self { tally: Arc::default(), tasks: JoinSet::new(), side }
+        Self { counters: Arc::default(), tasks: JoinSet::new(), side }
     }
 
-    /// Opens sockets until there are so many. `mark` is a text that is looked for.
+    /// Opens sockets until there are `count`. Frames that contain `mark` are counted apart.
     pub(crate) async fn grow_to(
         &mut self,
         count: usize,
@@ -50,53 +49,53 @@ impl Listeners {
     ) {
         for number in self.tasks.len()..count {
             let wire = open(self.side, number, application).await;
-            self.tasks.spawn(listen(wire, Arc::clone(&self.tally), mark));
+            self.tasks.spawn(listen(wire, Arc::clone(&self.counters), mark));
         }
         self.settle().await;
     }
 
-    /// How many sockets are open.
+    /// Returns the number of open sockets.
     pub(crate) fn sockets(&self) -> usize {
         self.tasks.len()
     }
 
-    /// How many updates were told so far.
-    pub(crate) fn got(&self) -> u64 {
-        self.tally.got.load(Ordering::Relaxed)
+    /// Returns the number of updates received so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.counters.received.load(Ordering::Relaxed)
     }
 
-    /// How many frames had the mark.
+    /// Returns the number of frames that contained the mark.
     pub(crate) fn marked(&self) -> u64 {
-        self.tally.marked.load(Ordering::Relaxed)
+        self.counters.marked.load(Ordering::Relaxed)
     }
 
-    /// From now on so many further updates are awaited.
+    /// Sets the number of further updates that [`wait`](Self::wait) waits for.
     pub(crate) fn expect(&self, further: u64) {
-        self.tally.wanted.store(self.got() + further, Ordering::Relaxed);
+        self.counters.wanted.store(self.received() + further, Ordering::Relaxed);
     }
 
-    /// Waits until what is awaited was told.
+    /// Waits until the expected updates were received.
     pub(crate) async fn wait(&self) {
-        while self.got() < self.tally.wanted.load(Ordering::Relaxed) {
-            self.tally.reached.notified().await;
+        while self.received() < self.counters.wanted.load(Ordering::Relaxed) {
+            self.counters.reached.notified().await;
         }
     }
 
-    /// Waits until nothing more comes.
+    /// Waits until no more updates arrive.
     pub(crate) async fn settle(&self) {
         loop {
-            let before = self.got();
+            let before = self.received();
             tokio::time::sleep(SILENCE).await;
-            if self.got() == before {
+            if self.received() == before {
                 return;
             }
         }
     }
 }
 
-/// Opens a socket of an Application that gets pages.
+/// Opens a socket of an Application that receives pages.
 pub(crate) async fn open(side: Side, number: usize, application: &Application) -> Wire {
-    if side.is_floor {
+    if side.is_baseline {
         return Wire::open(side.address, "/app", number, "").await;
     }
     let path = format!("/myapps/{}", application.appid);
@@ -110,18 +109,18 @@ pub(crate) async fn open(side: Side, number: usize, application: &Application) -
     wire
 }
 
-async fn listen(mut wire: Wire, tally: Arc<Tally>, mark: &'static str) {
+async fn listen(mut wire: Wire, counters: Arc<UpdateCounters>, mark: &'static str) {
     let (update, mark) = (Finder::new(UPDATE), Finder::new(mark));
     loop {
         let text = wire.text().await;
         let further = update.find_iter(text).count() as u64;
         if mark.find(text).is_some() {
-            tally.marked.fetch_add(1, Ordering::Relaxed);
+            counters.marked.fetch_add(1, Ordering::Relaxed);
         }
-        let before = tally.got.fetch_add(further, Ordering::Relaxed);
-        let wanted = tally.wanted.load(Ordering::Relaxed);
+        let before = counters.received.fetch_add(further, Ordering::Relaxed);
+        let wanted = counters.wanted.load(Ordering::Relaxed);
         if (before..before + further).contains(&wanted.saturating_sub(1)) {
-            tally.reached.notify_one();
+            counters.reached.notify_one();
         }
     }
 }

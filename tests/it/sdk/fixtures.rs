@@ -1,4 +1,4 @@
-//! What the SDK's tests are made of: a phone and a back end that collect what they receive.
+//! Helpers of the SDK's tests: a phone and a back end that collect the events they receive.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use presence_tests::{Application, FaultProxy, RestClient, Server, TIMEOUT, email
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-/// Short times, so that what has to wait does not wait long; what must not be late on a busy
-/// machine has time.
+/// Returns short delays for what has to wait, and long limits for what must not time out on a busy
+/// machine.
 pub(crate) fn quick() -> Timing {
     Timing {
         backoff_floor: Duration::from_millis(20),
@@ -30,33 +30,33 @@ pub(crate) fn quick() -> Timing {
     }
 }
 
-/// Makes assertions of the development issuer for somebody, and counts how often it was asked.
-pub(crate) struct Tokens {
+/// A credential provider with assertions of the development issuer, which counts its calls.
+pub(crate) struct CountingProvider {
     rest: RestClient,
     name: String,
-    asked: AtomicUsize,
+    calls: AtomicUsize,
 }
 
-impl Tokens {
+impl CountingProvider {
     pub(crate) fn of(server: &Server, name: &str) -> Arc<Self> {
         let (rest, name) = (server.rest().clone(), name.to_owned());
-        Arc::new(Self { rest, name, asked: AtomicUsize::new(0) })
+        Arc::new(Self { rest, name, calls: AtomicUsize::new(0) })
     }
 
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 }
 
-impl CredentialProvider for Tokens {
+impl CredentialProvider for CountingProvider {
     fn credential(
         &self,
         _: CredentialReason,
     ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let wish = json!({"email": email(&self.name)});
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let body = json!({"email": email(&self.name)});
         async move {
-            let answer = self.rest.call("POST", "/dev/assertion").json(&wish).await;
+            let answer = self.rest.call("POST", "/dev/assertion").json(&body).await;
             let assertion = answer.ok()["assertion"].as_str().unwrap().to_owned();
             Ok(Credential::Assertion(assertion.into()))
         }
@@ -68,36 +68,35 @@ pub(crate) fn url(server: &Server) -> ServerUrl {
     server.url().parse().unwrap()
 }
 
-pub(crate) fn url_of(cutter: &FaultProxy) -> ServerUrl {
-    format!("http://{}", cutter.address()).parse().unwrap()
+pub(crate) fn url_of(proxy: &FaultProxy) -> ServerUrl {
+    format!("http://{}", proxy.address()).parse().unwrap()
 }
 
-/// A phone: a device channel, and what was heard on it.
+/// A device channel, and the events that it received.
 pub(crate) struct Phone {
     pub(crate) channel: DeviceChannel,
     pub(crate) events: DeviceEvents,
     pub(crate) states: Vec<ConnectionState>,
     pub(crate) notifications: Vec<LiveNotification>,
-    /// Whether each notification is acknowledged as it is heard.
+    /// A flag: each notification is acknowledged as it arrives.
     pub(crate) acknowledges: bool,
     taken: usize,
 }
 
 impl Phone {
-    /// A phone that is connected, and whose status the server knows.
+    /// Opens a channel, and waits until the server knows its status.
     pub(crate) async fn of(server: &Server, name: &str) -> Self {
-        let tokens = Tokens::of(server, name);
+        let tokens = CountingProvider::of(server, name);
         let phone = Self::with(url(server), |options| options.credential_provider = Some(tokens));
-        phone.is_settled().await;
+        phone.wait_until_confirmed().await;
         phone
     }
 
-    /// The same, through a wire.
-    pub(crate) async fn through(cutter: &FaultProxy, server: &Server, name: &str) -> Self {
-        let tokens = Tokens::of(server, name);
-        let phone =
-            Self::with(url_of(cutter), |options| options.credential_provider = Some(tokens));
-        phone.is_settled().await;
+    /// Opens a channel through a fault proxy.
+    pub(crate) async fn through(proxy: &FaultProxy, server: &Server, name: &str) -> Self {
+        let tokens = CountingProvider::of(server, name);
+        let phone = Self::with(url_of(proxy), |options| options.credential_provider = Some(tokens));
+        phone.wait_until_confirmed().await;
         phone
     }
 
@@ -111,13 +110,13 @@ impl Phone {
     }
 
     /// Waits until the server has confirmed everything.
-    pub(crate) async fn is_settled(&self) {
-        soon("the wishes are confirmed", self.channel.confirmed()).await.unwrap();
+    pub(crate) async fn wait_until_confirmed(&self) {
+        within_limit("the confirmation", self.channel.confirmed()).await.unwrap();
     }
 
-    /// The next event, which is also noted.
+    /// Receives the next event, and records it.
     pub(crate) async fn receive(&mut self) -> Option<DeviceEvent> {
-        let event = soon("an event", self.events.next()).await?;
+        let event = within_limit("an event", self.events.next()).await?;
         match &event {
             DeviceEvent::State(state) => self.states.push(state.clone()),
             DeviceEvent::Notification(notification) => {
@@ -131,8 +130,8 @@ impl Phone {
         Some(event)
     }
 
-    /// Listens until the channel is in a state.
-    pub(crate) async fn is(
+    /// Receives until the channel is in a state.
+    pub(crate) async fn wait_for_state(
         &mut self,
         wanted: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
@@ -140,45 +139,45 @@ impl Phone {
             match self.receive().await {
                 Some(DeviceEvent::State(state)) if wanted(&state) => return state,
                 Some(_) => {}
-                None => panic!("the channel ended; it was {:?}", self.states),
+                None => panic!("the channel ended; its states were {:?}", self.states),
             }
         }
     }
 
-    /// The next notification.
-    pub(crate) async fn takes(&mut self) -> LiveNotification {
+    /// Receives until the next notification.
+    pub(crate) async fn next_notification(&mut self) -> LiveNotification {
         while self.notifications.len() == self.taken {
-            let heard = self.receive().await;
-            assert!(heard.is_some(), "the channel ended; it was {:?}", self.states);
+            let received = self.receive().await;
+            assert!(received.is_some(), "the channel ended; its states were {:?}", self.states);
         }
         self.taken += 1;
         self.notifications[self.taken - 1].clone()
     }
 
-    /// What has come in already.
+    /// Returns the events that have arrived already.
     pub(crate) fn pending(&mut self) -> Vec<DeviceEvent> {
         std::iter::from_fn(|| self.events.next().now_or_never().flatten()).collect()
     }
 }
 
-/// A back end: its channel, and the map of who is there.
+/// A back end's channel, and its map of presences.
 pub(crate) struct BackEnd {
     pub(crate) channel: AppServiceChannel,
     pub(crate) events: AppServiceEvents,
     pub(crate) map: PresenceMap,
-    /// What was heard, but for the states.
-    pub(crate) heard: Vec<AppServiceEvent>,
+    /// The received events, except for the connection states.
+    pub(crate) received: Vec<AppServiceEvent>,
 }
 
 impl BackEnd {
-    /// A back end that has its snapshot.
+    /// Opens a channel, and waits for its snapshot.
     pub(crate) async fn of(server: &Server, application: &Application) -> Self {
         Self::with(url(server), application, |_| ()).await
     }
 
-    /// The same, through a wire.
-    pub(crate) async fn through(cutter: &FaultProxy, application: &Application) -> Self {
-        Self::with(url_of(cutter), application, |_| ()).await
+    /// Opens a channel through a fault proxy.
+    pub(crate) async fn through(proxy: &FaultProxy, application: &Application) -> Self {
+        Self::with(url_of(proxy), application, |_| ()).await
     }
 
     pub(crate) async fn with(
@@ -186,14 +185,14 @@ impl BackEnd {
         application: &Application,
         change: impl FnOnce(&mut AppServiceOptions),
     ) -> Self {
-        let mut back_end = Self::opening(server, application, change);
+        let mut back_end = Self::open(server, application, change);
         while !back_end.map.is_live() {
             back_end.receive().await;
         }
         back_end
     }
 
-    pub(crate) fn opening(
+    pub(crate) fn open(
         server: ServerUrl,
         application: &Application,
         change: impl FnOnce(&mut AppServiceOptions),
@@ -203,32 +202,32 @@ impl BackEnd {
         options.timing = quick();
         change(&mut options);
         let (channel, events) = AppServiceChannel::open(options).unwrap();
-        Self { channel, events, map: PresenceMap::new(), heard: Vec::new() }
+        Self { channel, events, map: PresenceMap::new(), received: Vec::new() }
     }
 
-    /// The next event, which is noted and put into the map.
+    /// Receives the next event, records it, and applies it to the map.
     pub(crate) async fn receive(&mut self) -> Option<AppServiceEvent> {
-        let event = soon("an event", self.events.next()).await?;
-        self.note(&event);
+        let event = within_limit("an event", self.events.next()).await?;
+        self.record(&event);
         Some(event)
     }
 
-    fn note(&mut self, event: &AppServiceEvent) {
+    fn record(&mut self, event: &AppServiceEvent) {
         self.map.apply(event);
         if !matches!(event, AppServiceEvent::State(_)) {
-            self.heard.push(event.clone());
+            self.received.push(event.clone());
         }
     }
 
-    /// Listens until the map shows a status.
-    pub(crate) async fn sees(&mut self, uid: Puid, status: Status) {
+    /// Receives until the map shows a status.
+    pub(crate) async fn wait_for_status(&mut self, uid: Puid, status: Status) {
         while self.map.status(&uid) != status {
             assert!(self.receive().await.is_some(), "the channel ended");
         }
     }
 
-    /// Listens until the channel is in a state.
-    pub(crate) async fn is(
+    /// Receives until the channel is in a state.
+    pub(crate) async fn wait_for_state(
         &mut self,
         wanted: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
@@ -241,9 +240,9 @@ impl BackEnd {
         }
     }
 
-    /// The statuses that were heard of somebody so far, the present ones in snapshots included.
-    pub(crate) fn heard_of(&self, uid: Puid) -> Vec<Status> {
-        let presence = self.heard.iter().flat_map(|event| match event {
+    /// Returns the statuses of a user received so far, including those of snapshots.
+    pub(crate) fn statuses_of(&self, uid: Puid) -> Vec<Status> {
+        let presence = self.received.iter().flat_map(|event| match event {
             AppServiceEvent::Snapshot(snapshot) => snapshot.presence.clone(),
             AppServiceEvent::Updates(updates) => updates.presence.clone(),
             AppServiceEvent::State(_) | AppServiceEvent::Receipts(_) | _ => Vec::new(),
@@ -251,24 +250,24 @@ impl BackEnd {
         presence.filter(|presence| presence.uid == uid).map(|presence| presence.status).collect()
     }
 
-    /// Whether an event told of a gap.
-    pub(crate) fn heard_a_gap(&self) -> bool {
+    /// Returns true if a gap was received.
+    pub(crate) fn received_gap(&self) -> bool {
         let gap = |event: &_| matches!(event, AppServiceEvent::Snapshot(snapshot) if snapshot.gap);
-        self.heard.iter().any(gap)
+        self.received.iter().any(gap)
     }
 }
 
-/// What must come, and soon.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(3 * TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+/// Waits for a result that must come within the time limit.
+pub(crate) async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(3 * TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not arrive in time"))
 }
 
-/// Looks again and again until something holds that nobody is told of.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let looking = async {
+/// Polls a condition for which there is no event.
+pub(crate) async fn poll_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let polling = async {
         while !holds().await {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    soon(what, looking).await;
+    within_limit(what, polling).await;
 }

@@ -16,19 +16,19 @@ use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 use crate::identity::IdentityError;
 
 /// How long a document is fresh where the issuer does not say.
-const FRESH: Duration = Duration::from_hours(1);
+const DEFAULT_FRESH: Duration = Duration::from_hours(1);
 /// The shortest and the longest time that is believed.
 const FRESH_BOUNDS: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
 /// How long a document that is not fresh any more serves while the issuer is down.
-const STALE: Duration = Duration::from_hours(24);
-/// How long an issuer that did not answer is not asked again.
-const REST: Duration = Duration::from_secs(10);
+const STALE_FOR: Duration = Duration::from_hours(24);
+/// How long an issuer that did not answer is not fetches again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// How many may wait for the question that is under way.
-const WAITING: usize = 64;
+const MAX_WAITING: usize = 64;
 
 /// Asks an issuer for a document.
 #[async_trait]
-pub(super) trait Source: Send + Sync {
+pub(super) trait DocumentSource: Send + Sync {
     /// What the document says.
     type Document: Send + Sync;
 
@@ -36,13 +36,16 @@ pub(super) trait Source: Send + Sync {
     ///
     /// # Errors
     /// Why there is none now.
-    async fn ask(&self, now: UnixMillis) -> Result<Answered<Self::Document>, Trouble>;
+    async fn fetch(
+        &self,
+        now: UnixMillis,
+    ) -> Result<FetchedDocument<Self::Document>, DocumentError>;
 }
 
 /// Why an issuer gave no document: for its operator or ours, not for a stranger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// It could not be asked.
+pub enum DocumentError {
+    /// It could not be fetches.
     #[error("{0}")]
     Fetch(#[from] FetchError),
     /// It answered with another status than 200.
@@ -57,48 +60,48 @@ pub enum Trouble {
 }
 
 /// A document that an issuer gave.
-pub(super) struct Answered<T> {
+pub(super) struct FetchedDocument<T> {
     pub(super) document: T,
     pub(super) max_age: Option<Duration>,
 }
 
-/// The document of a [`Source`].
-pub(super) struct Cached<S: Source> {
+/// The document of a [`DocumentSource`].
+pub(super) struct CachedDocument<S: DocumentSource> {
     source: S,
-    state: Mutex<State<S::Document>>,
-    /// Held by whoever asks.
-    turn: AsyncMutex<()>,
-    room: Semaphore,
+    state: Mutex<CacheState<S::Document>>,
+    /// CacheEntry by whoever asks.
+    fetching: AsyncMutex<()>,
+    waiting: Semaphore,
 }
 
-struct State<T> {
-    held: Option<Held<T>>,
+struct CacheState<T> {
+    entry: Option<CacheEntry<T>>,
     /// When the source failed last, unless it has answered since.
-    failed: Option<(UnixMillis, Trouble)>,
+    failed: Option<(UnixMillis, DocumentError)>,
     /// How often the source has answered or failed.
-    questions: u64,
+    fetches: u64,
 }
 
-struct Held<T> {
+struct CacheEntry<T> {
     document: Arc<T>,
     since: UnixMillis,
     fresh_for: Duration,
 }
 
 /// The right to ask.
-pub(super) struct Turn<'a> {
-    _room: SemaphorePermit<'a>,
-    _turn: AsyncGuard<'a, ()>,
+pub(super) struct FetchPermit<'a> {
+    _waiting: SemaphorePermit<'a>,
+    _permit: AsyncGuard<'a, ()>,
 }
 
-impl<S: Source> Cached<S> {
+impl<S: DocumentSource> CachedDocument<S> {
     pub(super) fn new(source: S) -> Self {
-        let state = State { held: None, failed: None, questions: 0 };
+        let state = CacheState { entry: None, failed: None, fetches: 0 };
         Self {
             source,
             state: Mutex::new(state),
-            turn: AsyncMutex::default(),
-            room: Semaphore::new(WAITING),
+            fetching: AsyncMutex::default(),
+            waiting: Semaphore::new(MAX_WAITING),
         }
     }
 
@@ -108,91 +111,93 @@ impl<S: Source> Cached<S> {
     /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are
     /// waiting for it.
     pub(super) async fn get(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
-        if let Some(fresh) = self.younger_than(now, |held| held.fresh_for) {
+        if let Some(fresh) = self.entry_within(now, |entry| entry.fresh_for) {
             return Ok(fresh);
         }
-        if !self.is_resting(now) {
+        if !self.is_backing_off(now) {
             self.refresh(now).await?;
         }
-        self.held(now)
+        self.current(now)
     }
 
-    /// What is held, fresh or stale.
+    /// What is entry, fresh or stale.
     ///
     /// # Errors
     /// [`IdentityError::Unavailable`] if nothing is.
-    pub(super) fn held(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
-        self.younger_than(now, |held| held.fresh_for.saturating_add(STALE))
+    pub(super) fn current(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
+        self.entry_within(now, |entry| entry.fresh_for.saturating_add(STALE_FOR))
             .ok_or(IdentityError::Unavailable)
     }
 
     /// Asks if the document has lived four fifths of its time. False if the issuer is down.
-    pub(super) async fn tend(&self, now: UnixMillis) -> bool {
-        if self.younger_than(now, |held| held.fresh_for / 5 * 4).is_none() && !self.is_resting(now)
+    pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> bool {
+        if self.entry_within(now, |entry| entry.fresh_for / 5 * 4).is_none()
+            && !self.is_backing_off(now)
         {
             // A full queue means that somebody else asks.
             let _ = self.refresh(now).await;
         }
-        !self.is_resting(now)
+        !self.is_backing_off(now)
     }
 
     /// Whether the issuer did not answer lately.
-    pub(super) fn is_resting(&self, now: UnixMillis) -> bool {
-        self.state().failed.is_some_and(|(failed_at, _)| now - failed_at < REST)
+    pub(super) fn is_backing_off(&self, now: UnixMillis) -> bool {
+        self.state().failed.is_some_and(|(failed_at, _)| now - failed_at < RETRY_AFTER)
     }
 
-    /// Why the issuer did not answer when it was asked last.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.state().failed.map(|(_, trouble)| trouble)
+    /// Why the issuer did not answer when it was fetches last.
+    pub(super) fn last_error(&self) -> Option<DocumentError> {
+        self.state().failed.map(|(_, error)| error)
     }
 
-    /// Waits for a question that is under way, and then for one's own turn.
+    /// Waits for a question that is under way, and then for one's own permit.
     ///
     /// # Errors
     /// [`IdentityError::Busy`] if too many wait.
-    pub(super) async fn turn(&self) -> Result<Turn<'_>, IdentityError> {
-        let room = self.room.try_acquire().map_err(|_full| IdentityError::Busy)?;
-        Ok(Turn { _room: room, _turn: self.turn.lock().await })
+    pub(super) async fn acquire(&self) -> Result<FetchPermit<'_>, IdentityError> {
+        let waiting = self.waiting.try_acquire().map_err(|_full| IdentityError::Busy)?;
+        Ok(FetchPermit { _waiting: waiting, _permit: self.fetching.lock().await })
     }
 
     /// Asks the issuer.
-    pub(super) async fn ask(&self, _turn: &Turn<'_>, now: UnixMillis) {
-        let answer = self.source.ask(now).await;
+    pub(super) async fn fetch(&self, _permit: &FetchPermit<'_>, now: UnixMillis) {
+        let answer = self.source.fetch(now).await;
         let mut state = self.state();
-        state.questions += 1;
+        state.fetches += 1;
         match answer {
-            Ok(Answered { document, max_age }) => {
+            Ok(FetchedDocument { document, max_age }) => {
                 let (shortest, longest) = FRESH_BOUNDS;
-                let fresh_for = max_age.unwrap_or(FRESH).clamp(shortest, longest);
-                state.held = Some(Held { document: Arc::new(document), since: now, fresh_for });
+                let fresh_for = max_age.unwrap_or(DEFAULT_FRESH).clamp(shortest, longest);
+                state.entry =
+                    Some(CacheEntry { document: Arc::new(document), since: now, fresh_for });
                 state.failed = None;
             }
-            Err(trouble) => state.failed = Some((now, trouble)),
+            Err(error) => state.failed = Some((now, error)),
         }
     }
 
     /// Asks, or waits for another who does.
     async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
-        let before = self.state().questions;
-        let turn = self.turn().await?;
-        if self.state().questions == before {
-            self.ask(&turn, now).await;
+        let before = self.state().fetches;
+        let permit = self.acquire().await?;
+        if self.state().fetches == before {
+            self.fetch(&permit, now).await;
         }
         Ok(())
     }
 
-    fn younger_than(
+    fn entry_within(
         &self,
         now: UnixMillis,
-        limit: impl Fn(&Held<S::Document>) -> Duration,
+        limit: impl Fn(&CacheEntry<S::Document>) -> Duration,
     ) -> Option<Arc<S::Document>> {
         let state = self.state();
-        let held = state.held.as_ref()?;
-        let young = now - held.since < limit(held);
-        young.then(|| Arc::clone(&held.document))
+        let entry = state.entry.as_ref()?;
+        let young = now - entry.since < limit(entry);
+        young.then(|| Arc::clone(&entry.document))
     }
 
-    fn state(&self) -> MutexGuard<'_, State<S::Document>> {
+    fn state(&self) -> MutexGuard<'_, CacheState<S::Document>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -205,13 +210,13 @@ pub(super) async fn fetch<T>(
     client: &GuardedClient,
     url: &url::Url,
     read: impl FnOnce(&[u8]) -> Option<T>,
-) -> Result<Answered<T>, Trouble> {
+) -> Result<FetchedDocument<T>, DocumentError> {
     let FetchedResponse { status, body, max_age, .. } = client.get(url).await?;
     if status != 200 {
-        return Err(Trouble::Status(status));
+        return Err(DocumentError::Status(status));
     }
-    let document = read(&body).ok_or(Trouble::Unreadable)?;
-    Ok(Answered { document, max_age })
+    let document = read(&body).ok_or(DocumentError::Unreadable)?;
+    Ok(FetchedDocument { document, max_age })
 }
 
 #[cfg(test)]
@@ -231,10 +236,10 @@ mod tests {
         UnixMillis::default() + time
     }
 
-    /// Counts the questions, and fails from a certain one on.
+    /// Counts the fetches, and fails from a certain one on.
     #[derive(Default)]
     struct Counter {
-        asked: AtomicU64,
+        fetches: AtomicU64,
         down: std::sync::atomic::AtomicBool,
         max_age: Option<Duration>,
         /// Where it is there, an answer waits for it.
@@ -242,18 +247,18 @@ mod tests {
     }
 
     #[async_trait]
-    impl Source for Counter {
+    impl DocumentSource for Counter {
         type Document = u64;
 
-        async fn ask(&self, _now: UnixMillis) -> Result<Answered<u64>, Trouble> {
-            let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        async fn fetch(&self, _now: UnixMillis) -> Result<FetchedDocument<u64>, DocumentError> {
+            let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some(gate) = &self.gate {
                 gate.notified().await;
             }
             if self.down.load(Ordering::SeqCst) {
-                return Err(Trouble::Status(503));
+                return Err(DocumentError::Status(503));
             }
-            Ok(Answered { document: number, max_age: self.max_age })
+            Ok(FetchedDocument { document: number, max_age: self.max_age })
         }
     }
 
@@ -269,7 +274,7 @@ mod tests {
             (Some(2 * HOUR), 2 * HOUR),
             (Some(1000 * HOUR), 24 * HOUR),
         ] {
-            let cached = Cached::new(Counter { max_age, ..Counter::default() });
+            let cached = CachedDocument::new(Counter { max_age, ..Counter::default() });
             assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
             assert_eq!(document(cached.get(at(fresh - MILLISECOND)).await), Ok(1), "{max_age:?}");
             assert_eq!(document(cached.get(at(fresh)).await), Ok(2), "{max_age:?}");
@@ -278,7 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stale_document_serves_a_day_while_the_issuer_is_down_and_not_longer() {
-        let cached = Cached::new(Counter::default());
+        let cached = CachedDocument::new(Counter::default());
         assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
         cached.source.down.store(true, Ordering::SeqCst);
         assert_eq!(document(cached.get(at(HOUR)).await), Ok(1));
@@ -290,33 +295,34 @@ mod tests {
 
     #[tokio::test]
     async fn an_issuer_that_is_down_is_asked_again_only_after_a_rest() {
-        let cached = Cached::new(Counter::default());
+        let cached = CachedDocument::new(Counter::default());
         cached.source.down.store(true, Ordering::SeqCst);
-        for now in [Duration::ZERO, MILLISECOND, REST - MILLISECOND] {
+        for now in [Duration::ZERO, MILLISECOND, RETRY_AFTER - MILLISECOND] {
             assert_eq!(document(cached.get(at(now)).await), Err(IdentityError::Unavailable));
         }
-        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
-        assert_eq!(document(cached.get(at(REST)).await), Err(IdentityError::Unavailable));
-        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
+        assert_eq!(document(cached.get(at(RETRY_AFTER)).await), Err(IdentityError::Unavailable));
+        assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn it_is_renewed_before_it_is_too_old() {
-        let cached = Cached::new(Counter::default());
-        assert!(cached.tend(at(Duration::ZERO)).await);
-        assert!(cached.tend(at(48 * MINUTE - MILLISECOND)).await);
-        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
-        assert!(cached.tend(at(48 * MINUTE)).await);
+        let cached = CachedDocument::new(Counter::default());
+        assert!(cached.refresh_if_due(at(Duration::ZERO)).await);
+        assert!(cached.refresh_if_due(at(48 * MINUTE - MILLISECOND)).await);
+        assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
+        assert!(cached.refresh_if_due(at(48 * MINUTE)).await);
         assert_eq!(document(cached.get(at(48 * MINUTE)).await), Ok(2));
         cached.source.down.store(true, Ordering::SeqCst);
-        assert!(!cached.tend(at(100 * MINUTE)).await);
+        assert!(!cached.refresh_if_due(at(100 * MINUTE)).await);
     }
 
     #[tokio::test]
     async fn a_crowd_asks_once_and_who_finds_no_room_is_told_so_at_once() {
-        let cached = Cached::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
+        let cached =
+            CachedDocument::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
         let one = || async { document(cached.get(at(Duration::ZERO)).await) };
-        let crowd = join_all((0..WAITING).map(|_| one()));
+        let crowd = join_all((0..MAX_WAITING).map(|_| one()));
         let late = async {
             let refused = one().await;
             cached.source.gate.as_ref().unwrap().notify_one();
@@ -324,7 +330,7 @@ mod tests {
         };
         let (crowd, late) = tokio::join!(crowd, late);
         assert_eq!(late, Err(IdentityError::Busy));
-        assert_eq!(crowd, vec![Ok(1); WAITING]);
-        assert_eq!(cached.source.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(crowd, vec![Ok(1); MAX_WAITING]);
+        assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
     }
 }

@@ -13,16 +13,16 @@ use aws_lc_rs::signature::{
 };
 use serde_json::{Map, Value};
 
-use super::algorithm::Algorithm;
+use super::algorithm::JwsAlgorithm;
 use crate::jws;
 
 /// The sizes of RSA moduli that are read, in bytes: 2048 to 8192 bits.
-const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
+const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 /// The longest RSA exponent, in bytes.
-const EXPONENT: usize = 5;
+const MAX_EXPONENT_BYTES: usize = 5;
 
 /// A public key of an issuer.
-pub(super) enum Key {
+pub(super) enum IssuerKey {
     /// Modulus and exponent, big-endian without leading zeros.
     Rsa(PublicKeyComponents<Vec<u8>>),
     P256(ParsedPublicKey),
@@ -30,7 +30,7 @@ pub(super) enum Key {
     Ed25519(ParsedPublicKey),
 }
 
-impl Key {
+impl IssuerKey {
     /// Reads a key that may verify signatures.
     pub(super) fn read(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
@@ -54,22 +54,22 @@ impl Key {
     }
 
     /// Whether this kind of key is one for `algorithm`.
-    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn supports(&self, algorithm: JwsAlgorithm) -> bool {
         match self {
             Self::Rsa(_) => rsa_parameters(algorithm).is_some(),
-            Self::P256(_) => algorithm == Algorithm::Es256,
-            Self::P384(_) => algorithm == Algorithm::Es384,
-            Self::Ed25519(_) => algorithm == Algorithm::EdDsa,
+            Self::P256(_) => algorithm == JwsAlgorithm::Es256,
+            Self::P384(_) => algorithm == JwsAlgorithm::Es384,
+            Self::Ed25519(_) => algorithm == JwsAlgorithm::EdDsa,
         }
     }
 
     /// Whether `signature` is this key's over `signed`, by `algorithm`.
-    pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    pub(super) fn verify(&self, algorithm: JwsAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Rsa(key) => rsa_parameters(algorithm)
                 .is_some_and(|parameters| key.verify(parameters, signed, signature).is_ok()),
             Self::P256(key) | Self::P384(key) | Self::Ed25519(key) => {
-                self.fits(algorithm) && key.verify_sig(signed, signature).is_ok()
+                self.supports(algorithm) && key.verify_sig(signed, signature).is_ok()
             }
         }
     }
@@ -86,12 +86,12 @@ fn may_verify(jwk: &Map<String, Value>) -> bool {
     purpose && operations
 }
 
-fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Option<Key> {
+fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Option<IssuerKey> {
     let (n, e) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
-    let large = MODULUS.contains(&n.len()) && (n.len() > 256 || n.first()? & 0x80 != 0);
+    let large = MODULUS_BYTES.contains(&n.len()) && (n.len() > 256 || n.first()? & 0x80 != 0);
     let odd = n.last()? & e.last()? & 1 == 1;
-    let exponent_fits = e.len() <= EXPONENT && e != [1];
-    (large && odd && exponent_fits).then_some(Key::Rsa(PublicKeyComponents { n, e }))
+    let exponent_fits = e.len() <= MAX_EXPONENT_BYTES && e != [1];
+    (large && odd && exponent_fits).then_some(IssuerKey::Rsa(PublicKeyComponents { n, e }))
 }
 
 fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -113,14 +113,14 @@ fn point(
     ParsedPublicKey::new(algorithm, [vec![4], x, y].concat()).ok()
 }
 
-fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+fn rsa_parameters(algorithm: JwsAlgorithm) -> Option<&'static RsaParameters> {
     match algorithm {
-        Algorithm::Rs256 => Some(&RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::Rs384 => Some(&RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::Rs512 => Some(&RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::Ps256 => Some(&RSA_PSS_2048_8192_SHA256),
-        Algorithm::Ps384 => Some(&RSA_PSS_2048_8192_SHA384),
-        Algorithm::Ps512 => Some(&RSA_PSS_2048_8192_SHA512),
-        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => None,
+        JwsAlgorithm::Rs256 => Some(&RSA_PKCS1_2048_8192_SHA256),
+        JwsAlgorithm::Rs384 => Some(&RSA_PKCS1_2048_8192_SHA384),
+        JwsAlgorithm::Rs512 => Some(&RSA_PKCS1_2048_8192_SHA512),
+        JwsAlgorithm::Ps256 => Some(&RSA_PSS_2048_8192_SHA256),
+        JwsAlgorithm::Ps384 => Some(&RSA_PSS_2048_8192_SHA384),
+        JwsAlgorithm::Ps512 => Some(&RSA_PSS_2048_8192_SHA512),
+        JwsAlgorithm::Es256 | JwsAlgorithm::Es384 | JwsAlgorithm::EdDsa => None,
     }
 }

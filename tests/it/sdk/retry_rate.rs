@@ -1,4 +1,5 @@
-//! How often the SDK knocks: never in a busy loop, whatever happens and whatever it is told.
+//! The rate of the SDK's connection attempts: there is never a busy loop, for any server and any
+//! hint.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,38 +15,38 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::parts::{Phone, quick, soon};
+use super::fixtures::{Phone, quick, within_limit};
 
-/// Somebody in the server's place, who notes when they are knocked at.
-struct Host {
+/// A listener in place of the server that records the connection attempts.
+struct AttemptRecorder {
     address: SocketAddr,
-    knocks: Arc<Mutex<Vec<Instant>>>,
+    attempts: Arc<Mutex<Vec<Instant>>>,
     _task: JoinSet<()>,
 }
 
-impl Host {
-    async fn who<Answer>(answers: fn(TcpStream) -> Answer) -> Self
+impl AttemptRecorder {
+    async fn answering<Answer>(answers: fn(TcpStream) -> Answer) -> Self
     where
         Answer: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let knocks = Arc::<Mutex<Vec<Instant>>>::default();
-        let noted = Arc::clone(&knocks);
+        let attempts = Arc::<Mutex<Vec<Instant>>>::default();
+        let recorded = Arc::clone(&attempts);
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let mut guests = JoinSet::new();
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                noted.lock().unwrap().push(Instant::now());
+                recorded.lock().unwrap().push(Instant::now());
                 stream.set_nodelay(true).unwrap();
-                guests.spawn(answers(stream));
+                connections.spawn(answers(stream));
             }
         });
-        Self { address, knocks, _task: task }
+        Self { address, attempts, _task: task }
     }
 
-    fn knocks(&self) -> Vec<Instant> {
-        self.knocks.lock().unwrap().clone()
+    fn attempts(&self) -> Vec<Instant> {
+        self.attempts.lock().unwrap().clone()
     }
 
     fn phone(&self, change: impl FnOnce(&mut presence_client::DeviceOptions)) -> Phone {
@@ -57,16 +58,16 @@ impl Host {
     }
 }
 
-async fn slams(stream: TcpStream) {
+async fn closes_at_once(stream: TcpStream) {
     drop(stream);
 }
 
-/// Takes the first frame, says OK, and closes as not authorised.
-async fn welcomes_and_throws_out(stream: TcpStream) {
+/// Reads the first frame, answers OK, and closes as not authorised.
+async fn accepts_then_closes(stream: TcpStream) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-    let Some(Ok(Message::Text(greeting))) = socket.next().await else { return };
-    let greeting: serde_json::Value = serde_json::from_str(&greeting).unwrap();
-    let ok = serde_json::json!({"result": "OK", "id": greeting["id"]});
+    let Some(Ok(Message::Text(first_frame))) = socket.next().await else { return };
+    let first_frame: serde_json::Value = serde_json::from_str(&first_frame).unwrap();
+    let ok = serde_json::json!({"result": "OK", "id": first_frame["id"]});
     let _ = socket.send(Message::text(ok.to_string())).await;
     let frame = CloseFrame { code: 4003.into(), reason: "".into() };
     let _ = socket.close(Some(frame)).await;
@@ -82,8 +83,8 @@ async fn refuses(stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
-    let host = Host::who(slams).await;
+async fn the_time_between_two_attempts_is_at_least_the_announced_wait() {
+    let host = AttemptRecorder::answering(closes_at_once).await;
     let mut phone = host.phone(|_| ());
     let mut waits = Vec::new();
     while waits.len() < 12 {
@@ -93,17 +94,17 @@ async fn between_two_knocks_lies_at_least_the_wait_that_was_announced() {
             waits.push(retry_in);
         }
     }
-    let knocks = host.knocks();
-    assert!(knocks.len() <= waits.len() + 1, "{} knocks", knocks.len());
-    for (pair, wait) in knocks.windows(2).zip(&waits) {
-        // An announced wait is measured from the loss, which came after the knock.
+    let attempts = host.attempts();
+    assert!(attempts.len() <= waits.len() + 1, "{} attempts", attempts.len());
+    for (pair, wait) in attempts.windows(2).zip(&waits) {
+        // An announced wait begins with the loss, which came after the connection attempt.
         assert!(pair[1] - pair[0] + Duration::from_millis(2) >= *wait, "{pair:?} {wait:?}");
     }
 }
 
 #[tokio::test]
-async fn hints_however_many_are_no_busy_loop() {
-    let host = Host::who(slams).await;
+async fn any_number_of_hints_causes_no_busy_loop() {
+    let host = AttemptRecorder::answering(closes_at_once).await;
     let phone = host.phone(|options| {
         options.timing.backoff_floor = Duration::from_millis(400);
         options.timing.backoff_ceiling = Duration::from_millis(400);
@@ -113,27 +114,29 @@ async fn hints_however_many_are_no_busy_loop() {
         phone.channel.network_changed();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // A random part of 0.4 s lies between two of them: about 15 in 2 s, and 60 about never.
-    assert!(host.knocks().len() < 60, "{} knocks", host.knocks().len());
-    assert!(host.knocks().len() > 1);
+    // The delay between two attempts is a random part of 0.4 s: about 15 attempts in 2 s, and
+    // almost never 60.
+    assert!(host.attempts().len() < 60, "{} attempts", host.attempts().len());
+    assert!(host.attempts().len() > 1);
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_tried_once() {
-    let host = Host::who(refuses).await;
+async fn a_refused_credential_is_used_once() {
+    let host = AttemptRecorder::answering(refuses).await;
     let mut phone = host.phone(|_| ());
-    phone.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
+    phone.wait_for_state(|state| matches!(state, ConnectionState::SignedOut(_))).await;
     for _ in 0..20 {
         phone.channel.network_changed();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(host.knocks().len(), 1);
+    assert_eq!(host.attempts().len(), 1);
 }
 
 #[tokio::test]
-async fn a_refused_key_is_tried_once() {
+async fn a_refused_key_is_used_once() {
     async fn refuses(stream: TcpStream) {
-        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, Echo).await else {
+        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, AcceptSubprotocol).await
+        else {
             return;
         };
         let _ = socket.next().await;
@@ -141,14 +144,14 @@ async fn a_refused_key_is_tried_once() {
         let _ = socket.send(Message::text(refusal)).await;
         while let Some(Ok(_)) = socket.next().await {}
     }
-    let host = Host::who(refuses).await;
+    let host = AttemptRecorder::answering(refuses).await;
     let server = format!("http://{}", host.address).parse().unwrap();
     let key = "key".to_owned().into();
     let mut options = AppServiceOptions::new(server, AppId::from_bits(1), key);
     options.timing = quick();
     let (channel, mut events) = AppServiceChannel::open(options).unwrap();
     loop {
-        let event = soon("an event", events.next()).await;
+        let event = within_limit("an event", events.next()).await;
         if let Some(AppServiceEvent::State(ConnectionState::SignedOut(_))) = event {
             break;
         }
@@ -157,13 +160,13 @@ async fn a_refused_key_is_tried_once() {
         channel.network_changed();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(host.knocks().len(), 1);
+    assert_eq!(host.attempts().len(), 1);
 }
 
-/// Answers with the subprotocol that was asked for.
-struct Echo;
+/// A handshake callback that accepts the requested subprotocol.
+struct AcceptSubprotocol;
 
-impl tokio_tungstenite::tungstenite::handshake::server::Callback for Echo {
+impl tokio_tungstenite::tungstenite::handshake::server::Callback for AcceptSubprotocol {
     fn on_request(
         self,
         _: &tokio_tungstenite::tungstenite::handshake::server::Request,
@@ -179,8 +182,8 @@ impl tokio_tungstenite::tungstenite::handshake::server::Callback for Echo {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_every_credential_and_then_none_is_no_busy_loop() {
-    let host = Host::who(welcomes_and_throws_out).await;
+async fn a_server_that_accepts_and_then_closes_causes_no_busy_loop() {
+    let host = AttemptRecorder::answering(accepts_then_closes).await;
     let phone = host.phone(|options| {
         options.timing.backoff_floor = Duration::from_millis(400);
         options.timing.backoff_ceiling = Duration::from_millis(400);
@@ -188,7 +191,7 @@ async fn a_server_that_takes_every_credential_and_then_none_is_no_busy_loop() {
         options.credential_provider = Some(Arc::new(source));
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let knocks = host.knocks().len();
-    assert!((2..60).contains(&knocks), "{knocks} knocks");
+    let attempts = host.attempts().len();
+    assert!((2..60).contains(&attempts), "{attempts} attempts");
     drop(phone);
 }

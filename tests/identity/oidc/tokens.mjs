@@ -1,12 +1,12 @@
-// Makes keys and ID tokens with jose: as mint.py does with PyJWT.
+// Makes keys and ID tokens with jose: as tokens.py does with PyJWT.
 
-import { tool } from "./stage.mjs";
+import { tool } from "./scenario.mjs";
 
 const jose = await tool("jose");
 
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
-export async function mint(claims) {
+export async function createTokens(claims) {
   const tokens = {};
   const keys = {};
   for (const name of ALGORITHMS) keys[name] = await jose.generateKeyPair(name, { extractable: true, crv: name === "EdDSA" ? "Ed25519" : undefined });

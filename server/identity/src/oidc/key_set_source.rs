@@ -6,13 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use url::Url;
 
-use super::cached::{self, Answered, Cached, Source, Trouble};
+use super::cached_document::{
+    self, CachedDocument, DocumentError, DocumentSource, FetchedDocument,
+};
 use super::key_set::KeySet;
 use super::metadata::MetadataSource;
 use crate::fetch::GuardedClient;
 
 /// What an issuer says of itself, remembered.
-pub(super) type CachedMetadata = Cached<MetadataSource>;
+pub(super) type CachedMetadata = CachedDocument<MetadataSource>;
 
 /// Asks the issuer for its keys: where the operator says, or where the issuer says itself.
 pub(super) struct KeySetSource {
@@ -32,15 +34,16 @@ impl KeySetSource {
 }
 
 #[async_trait]
-impl Source for KeySetSource {
+impl DocumentSource for KeySetSource {
     type Document = KeySet;
 
-    async fn ask(&self, now: UnixMillis) -> Result<Answered<KeySet>, Trouble> {
+    async fn fetch(&self, now: UnixMillis) -> Result<FetchedDocument<KeySet>, DocumentError> {
         if let Some(url) = &self.pinned {
-            return cached::fetch(&self.client, url, KeySet::read).await;
+            return cached_document::fetch(&self.client, url, KeySet::read).await;
         }
         let metadata = self.metadata.get(now).await;
-        let metadata = metadata.map_err(|_| self.metadata.trouble().unwrap_or(Trouble::Busy))?;
-        cached::fetch(&self.client, &metadata.jwks_uri, KeySet::read).await
+        let metadata =
+            metadata.map_err(|_| self.metadata.last_error().unwrap_or(DocumentError::Busy))?;
+        cached_document::fetch(&self.client, &metadata.jwks_uri, KeySet::read).await
     }
 }

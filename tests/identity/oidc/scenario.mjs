@@ -19,13 +19,13 @@ export const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
 const { default: WebSocket } = await tool("ws");
 
 /** How long a test waits for what must come, in milliseconds. Nothing waits for it in a passing test. */
-const PATIENCE = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /** A promise, or a failure that says what did not come. */
-export function within(promise, what) {
+export function withTimeout(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), PATIENCE);
+    timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), TIMEOUT_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -50,13 +50,13 @@ function settings(issuers) {
 }
 
 /** A running server in development mode. */
-export class Stage {
+export class ScenarioServer {
   url = "";
   log = "";
 
   /** Starts one with issuers, each as a table of the settings file; it ends with the test. */
   static async start(t, issuers, flags = {}) {
-    const stage = new Stage();
+    const server = new ScenarioServer();
     const directory = await mkdtemp(join(tmpdir(), "presence-oidc-"));
     const config = join(directory, "presence.toml");
     await writeFile(config, settings(issuers));
@@ -68,16 +68,16 @@ export class Stage {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, PRESENCE_LOG: "debug" },
     });
-    child.stderr.setEncoding("utf8").on("data", (text) => (stage.log += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => (server.log += text));
     const gone = once(child, "exit");
     t.after(async () => {
       child.kill("SIGKILL");
       await gone;
       await rm(directory, { recursive: true, force: true });
     });
-    const [line] = await within(once(createInterface({ input: child.stdout }), "line"), "the line with the address");
-    stage.url = /^Presence is listening on (http:\/\/[0-9.:]+)/.exec(line)?.[1] ?? assert.fail(`${line} ${stage.log}`);
-    return stage;
+    const [line] = await withTimeout(once(createInterface({ input: child.stdout }), "line"), "the line with the address");
+    server.url = /^Presence is listening on (http:\/\/[0-9.:]+)/.exec(line)?.[1] ?? assert.fail(`${line} ${server.log}`);
+    return server;
   }
 
   /** Signs in over the API with a token; gives the status and the JSON. */
@@ -92,10 +92,10 @@ export class Stage {
   async device(assertion, email) {
     const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
     try {
-      await within(once(socket, "open"), "the socket");
+      await withTimeout(once(socket, "open"), "the socket");
       const heard = once(socket, "message");
       socket.send(JSON.stringify({ assertion, email, status: "online" }));
-      const [data] = await within(heard, "a reply");
+      const [data] = await withTimeout(heard, "a reply");
       return JSON.parse(data);
     } finally {
       socket.terminate();
@@ -150,11 +150,11 @@ export class Browser {
   }
 
   /** Whether this browser is signed in to a server, and as whom. */
-  async session(stage) {
-    const { hostname } = new URL(stage.url);
+  async session(server) {
+    const { hostname } = new URL(server.url);
     const cookie = this.cookies(hostname).get("presence");
     if (!cookie) return null;
-    const answer = await fetch(`${stage.url}/session`, { headers: { cookie: `presence=${cookie}` } });
+    const answer = await fetch(`${server.url}/session`, { headers: { cookie: `presence=${cookie}` } });
     return answer.ok ? answer.json() : null;
   }
 }

@@ -1,45 +1,45 @@
-//! An operator at the pages, without a browser.
+//! The operator's pages, used without a browser.
 
 use presence_tests::{RestCall, RestResponse, Server, ServerOptions, run};
 use tempfile::tempdir;
 
-/// What the command makes: a token, and the digest for the settings.
+/// Runs the sub-command that makes a token. Returns the token and the digest for the settings.
 pub(crate) async fn make_token() -> (String, String) {
     let directory = tempdir().unwrap();
-    let said = run(directory.path(), &["admin-token"], &[]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let token = said.out.lines().map(str::trim).find(|line| line.starts_with("pro_")).unwrap();
-    let digest = said.out.split('"').nth(1).unwrap();
+    let output = run(directory.path(), &["admin-token"], &[]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let token = output.out.lines().map(str::trim).find(|line| line.starts_with("pro_")).unwrap();
+    let digest = output.out.split('"').nth(1).unwrap();
     (token.to_owned(), digest.to_owned())
 }
 
-/// An operator who is signed in.
-pub(crate) struct Desk {
+/// A signed-in operator.
+pub(crate) struct OperatorSession {
     origin: String,
     pub(crate) cookie: String,
     token: String,
 }
 
-impl Desk {
-    /// A server with an operator, who signs in.
-    pub(crate) async fn open() -> (Server, Self) {
-        let (token, server) = Self::closed(ServerOptions::default()).await;
-        let desk = Self::sign_in(&server, &token).await;
-        (server, desk)
+impl OperatorSession {
+    /// Starts a server with an operator, and signs the operator in.
+    pub(crate) async fn start() -> (Server, Self) {
+        let (token, server) = Self::start_server(ServerOptions::default()).await;
+        let operator = Self::sign_in(&server, &token).await;
+        (server, operator)
     }
 
-    /// A server with an operator, whose token this is.
-    pub(crate) async fn closed(options: ServerOptions) -> (String, Server) {
+    /// Starts a server with an operator. Returns the operator's token too.
+    pub(crate) async fn start_server(options: ServerOptions) -> (String, Server) {
         let (token, digest) = make_token().await;
         (token, Server::start(options.with("admin-token-digest", digest)).await)
     }
 
-    /// Signs in, also after a restart.
+    /// Signs in; also used after a restart.
     pub(crate) async fn sign_in(server: &Server, token: &str) -> Self {
         let answer = try_sign_in(server, token).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
         let wanted = ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"];
-        let cookie = cookie_given(&answer, "presence-operator", &wanted);
+        let cookie = set_cookie(&answer, "presence-operator", &wanted);
         Self { origin: server.url(), cookie, token: token.to_owned() }
     }
 
@@ -51,21 +51,21 @@ impl Desk {
         server.call("GET", path).header("cookie", &self.cookie)
     }
 
-    /// Posts a form of a page of this server.
+    /// Posts a form as a page of this server does.
     pub(crate) async fn post(&self, server: &Server, path: &str, csrf_token: &str) -> RestResponse {
         let call = server.call("POST", path).header("cookie", &self.cookie);
         call.header("origin", &self.origin).form(&[("csrf_token", csrf_token)]).await
     }
 
-    /// The token in the forms of the pages.
+    /// Returns the token of the forms of the pages.
     pub(crate) async fn csrf_token(&self, server: &Server) -> String {
         let page = self.get(server, "/admin").await;
         let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 
-    /// Blocks an Application, or ends that.
-    pub(crate) async fn switch(&self, server: &Server, appid: &str, switch: &str) {
+    /// Blocks or unblocks an Application.
+    pub(crate) async fn post_switch(&self, server: &Server, appid: &str, switch: &str) {
         let csrf_token = self.csrf_token(server).await;
         let path = format!("/admin/applications/{appid}/{switch}");
         let answer = self.post(server, &path, &csrf_token).await;
@@ -74,9 +74,9 @@ impl Desk {
     }
 }
 
-/// The cookie of this name that an answer sets, as the browser sends it back; it is set with these
-/// attributes.
-pub(crate) fn cookie_given(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
+/// Returns the cookie of this name as the browser sends it back. Asserts that a response sets it
+/// with these attributes.
+pub(crate) fn set_cookie(answer: &RestResponse, name: &str, attributes: &[&str]) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter();
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
     let named = |cookie: &&&str| cookie.starts_with(&format!("{name}="));

@@ -1,19 +1,19 @@
-//! What Applications must believe of one user, computed from what the server has acknowledged: a
-//! simple model of the contract.
+//! A simple model of the contract: computes what Applications must see of one user from the frames
+//! that the server has acknowledged.
 
 use std::collections::HashMap;
 
 /// The two Applications, by number.
 pub(super) const APPS: usize = 2;
 
-/// A status with its text; offline has none.
+/// A status with its text; offline has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
+pub(super) struct VisibleStatus {
     pub(super) status: String,
     pub(super) text: Option<String>,
 }
 
-impl View {
+impl VisibleStatus {
     pub(super) fn new(status: &str, text: Option<&str>) -> Self {
         let text = text.filter(|text| status != "offline" && !text.is_empty());
         Self { status: status.to_owned(), text: text.map(str::to_owned) }
@@ -32,13 +32,13 @@ impl View {
     }
 }
 
-/// A report with its place among all that the user's devices said.
-type Report = (View, usize);
+/// A report with its position in the order of the user's reports.
+type StatusReport = (VisibleStatus, usize);
 
 #[derive(Debug, Default)]
-struct Device {
-    to_all: Option<Report>,
-    to_one: HashMap<usize, Report>,
+struct ExpectedDevice {
+    to_all: Option<StatusReport>,
+    to_one: HashMap<usize, StatusReport>,
     visible_to: Option<(Vec<usize>, usize)>,
 }
 
@@ -48,19 +48,24 @@ pub(super) struct Grant {
     pub(super) paused: bool,
 }
 
-/// One user, as the contract says that they are seen.
+/// The model of one user.
 #[derive(Debug, Default)]
-pub(super) struct Truth {
-    devices: HashMap<String, Device>,
+pub(super) struct ExpectedUser {
+    devices: HashMap<String, ExpectedDevice>,
     grants: [Option<Grant>; APPS],
-    spoken: usize,
+    reports: usize,
 }
 
-impl Truth {
-    /// A device reported a status: to all that may see it, or only to some.
-    pub(super) fn reported(&mut self, device: &str, view: View, only: Option<&[usize]>) {
-        self.spoken += 1;
-        let (order, granted) = (self.spoken, self.granted());
+impl ExpectedUser {
+    /// Records a status of a device, for all Applications that may see it or only for some.
+    pub(super) fn record_report(
+        &mut self,
+        device: &str,
+        view: VisibleStatus,
+        only: Option<&[usize]>,
+    ) {
+        self.reports += 1;
+        let (order, granted) = (self.reports, self.granted());
         let device = self.devices.entry(device.to_owned()).or_default();
         let Some(only) = only else {
             device.to_all = Some((view, order));
@@ -71,27 +76,27 @@ impl Truth {
         }
     }
 
-    /// From now on only these Applications see a device.
-    pub(super) fn narrowed(&mut self, device: &str, apps: &[usize]) {
-        self.spoken += 1;
-        let (order, granted) = (self.spoken, self.granted());
+    /// Records that only these Applications see a device from now on.
+    pub(super) fn record_visibility(&mut self, device: &str, apps: &[usize]) {
+        self.reports += 1;
+        let (order, granted) = (self.reports, self.granted());
         let apps = apps.iter().copied().filter(|app| granted.contains(app)).collect();
         self.devices.entry(device.to_owned()).or_default().visible_to = Some((apps, order));
     }
 
-    /// To whom a device said that it is visible, where it ever did.
+    /// Returns the Applications that a device has limited its visibility to, if it ever did.
     pub(super) fn visibility(&self, device: &str) -> Option<Vec<usize>> {
         let (apps, _) = self.devices.get(device)?.visible_to.as_ref()?;
         Some(apps.clone())
     }
 
-    /// A device said good-bye: nothing of it is left.
-    pub(super) fn closed(&mut self, device: &str) {
+    /// Records that a device has closed its connection: nothing of it is left.
+    pub(super) fn record_close(&mut self, device: &str) {
         self.devices.remove(device);
     }
 
-    /// A device was lost, and its grace time is over: only its visibility is left.
-    pub(super) fn lost(&mut self, device: &str) {
+    /// Records that the grace period of a lost device is over: only its visibility is left.
+    pub(super) fn record_loss(&mut self, device: &str) {
         if let Some(device) = self.devices.get_mut(device) {
             device.to_all = None;
             device.to_one.clear();
@@ -102,18 +107,18 @@ impl Truth {
         self.grants[app].as_ref()
     }
 
-    pub(super) fn granted_to(&mut self, app: usize, uid: String) {
+    pub(super) fn record_grant(&mut self, app: usize, uid: String) {
         let again = self.grants[app].as_ref().is_some_and(|grant| grant.uid == uid);
         assert!(self.grants[app].is_none() || again, "a repeated grant answered another uid");
         self.grants[app].get_or_insert(Grant { uid, paused: false });
     }
 
-    pub(super) fn paused(&mut self, app: usize, paused: bool) {
+    pub(super) fn record_pause(&mut self, app: usize, paused: bool) {
         self.grants[app].as_mut().unwrap().paused = paused;
     }
 
-    /// A grant was revoked: what the devices said about it is void.
-    pub(super) fn revoked(&mut self, app: usize) {
+    /// Records that a grant was revoked: the devices' reports for it are void.
+    pub(super) fn record_revocation(&mut self, app: usize) {
         self.grants[app] = None;
         for device in self.devices.values_mut() {
             device.to_one.remove(&app);
@@ -123,14 +128,14 @@ impl Truth {
         }
     }
 
-    /// What an Application must believe.
-    pub(super) fn shown_to(&self, app: usize) -> View {
+    /// Returns the status that an Application must see.
+    pub(super) fn visible_status(&self, app: usize) -> VisibleStatus {
         if self.grants[app].as_ref().is_none_or(|grant| grant.paused) {
-            return View::offline();
+            return VisibleStatus::offline();
         }
-        let reports = self.devices.values().filter_map(|device| device.shown_to(app));
+        let reports = self.devices.values().filter_map(|device| device.visible_status(app));
         let best = reports.max_by_key(|(view, order)| (view.rank(), *order));
-        best.map_or_else(View::offline, |(view, _)| view.clone())
+        best.map_or_else(VisibleStatus::offline, |(view, _)| view.clone())
     }
 
     fn granted(&self) -> Vec<usize> {
@@ -138,12 +143,12 @@ impl Truth {
     }
 }
 
-impl Device {
-    fn shown_to(&self, app: usize) -> Option<&Report> {
+impl ExpectedDevice {
+    fn visible_status(&self, app: usize) -> Option<&StatusReport> {
         let to_one = self.to_one.get(&app);
         match &self.visible_to {
             Some((apps, order)) if !apps.contains(&app) => {
-                to_one.filter(|(_, spoken)| spoken > order)
+                to_one.filter(|(_, reports)| reports > order)
             }
             Some(_) | None => self.to_all.iter().chain(to_one).max_by_key(|(_, order)| *order),
         }

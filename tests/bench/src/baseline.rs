@@ -1,10 +1,10 @@
-//! The floor: the smallest servers on bare tokio-tungstenite that do what is compared, with read
-//! buffers of 4 KiB as any of its kind should have. They know nobody, refuse nothing and keep
-//! nothing. In a process of their own, so that their CPU is read apart.
+//! The baseline: the smallest servers on bare tokio-tungstenite that do what is compared, with read
+//! buffers of 4 KiB. They authenticate nobody, check nothing and store nothing. They run in a
+//! process of their own, so that their CPU time is measured separately.
 //!
 //! - `/ack` answers every text.
-//! - `/publish` answers every text, and tells every socket of `/app` of it.
-//! - `/app` is told: what waits for a socket goes out in one flush.
+//! - `/publish` answers every text, and sends an update to every socket of `/app`.
+//! - `/app` receives updates; all that are queued for a socket go out in one flush.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::system::{Half, run_on};
 
 const OK: Utf8Bytes = Utf8Bytes::from_static(r#"{"result":"OK"}"#);
-/// As long as an update of ours.
+/// An update of the same length as those of the real server.
 const UPDATE: Utf8Bytes = Utf8Bytes::from_static(concat!(
     r#"{"presence":[{"uid":"0123456789abcdef0123456789abcdef","status":"unavailable","version":1873497444986126337,"#,
     r#""since":1786000000000}],"cursor":"0123456789abcdef1"}"#
@@ -35,7 +35,7 @@ const UPDATE: Utf8Bytes = Utf8Bytes::from_static(concat!(
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// What waits for a socket of `/app`.
+/// The queue of a socket of `/app`.
 #[derive(Default)]
 struct Outbox {
     waiting: Mutex<VecDeque<Utf8Bytes>>,
@@ -44,7 +44,7 @@ struct Outbox {
 
 type Outboxes = Mutex<Vec<Arc<Outbox>>>;
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -56,20 +56,21 @@ pub(crate) fn serve() -> ExitCode {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
-            tasks.spawn(converse(stream, Arc::clone(&outboxes)));
+            tasks.spawn(serve_connection(stream, Arc::clone(&outboxes)));
         }
     })
 }
 
-async fn converse(stream: TcpStream, outboxes: Arc<Outboxes>) {
+async fn serve_connection(stream: TcpStream, outboxes: Arc<Outboxes>) {
     let mut path = String::new();
     #[expect(clippy::result_large_err, reason = "the library asks for this type")]
-    let look = |request: &Request, response: Response| {
+    let record_path = |request: &Request, response: Response| {
         request.uri().path().clone_into(&mut path);
         Ok(response)
     };
     let config = WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(4 << 10);
-    let Ok(mut socket) = accept_hdr_async_with_config(stream, look, Some(config)).await else {
+    let Ok(mut socket) = accept_hdr_async_with_config(stream, record_path, Some(config)).await
+    else {
         return;
     };
     match path.as_str() {
@@ -77,7 +78,7 @@ async fn converse(stream: TcpStream, outboxes: Arc<Outboxes>) {
         "/app" => {
             let outbox = Arc::new(Outbox::default());
             outboxes.lock().unwrap().push(Arc::clone(&outbox));
-            std::future::poll_fn(|context| tell(&mut socket, &outbox, context)).await;
+            std::future::poll_fn(|context| send_updates(&mut socket, &outbox, context)).await;
             outboxes.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &outbox));
         }
         _ => acknowledge(&mut socket).await,
@@ -107,7 +108,7 @@ async fn publish(socket: &mut Socket, outboxes: &Outboxes) {
     }
 }
 
-fn tell(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll<()> {
+fn send_updates(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll<()> {
     outbox.waker.register(context.waker());
     let mut socket = Pin::new(socket);
     for update in std::mem::take(&mut *outbox.waiting.lock().unwrap()) {
@@ -127,26 +128,26 @@ fn tell(socket: &mut Socket, outbox: &Outbox, context: &mut Context<'_>) -> Poll
     }
 }
 
-/// A running floor; dropping it ends it.
-pub(crate) struct Floor {
+/// A running baseline server. Dropping it kills the process.
+pub(crate) struct Baseline {
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,
     _child: Child,
 }
 
-impl Floor {
+impl Baseline {
     pub(crate) async fn start() -> Self {
         run_on(Half::Server);
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("floor")
+            .arg("baseline")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         run_on(Half::Generator);
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = said.next_line().await.unwrap().unwrap().parse().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.next_line().await.unwrap().unwrap().parse().unwrap();
         Self { address, pid: child.id().unwrap(), _child: child }
     }
 }

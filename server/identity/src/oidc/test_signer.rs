@@ -7,12 +7,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// A key pair with a name.
-pub(super) struct Signer {
+pub(super) struct TestSigner {
     kid: String,
     pair: EcdsaKeyPair,
 }
 
-impl Signer {
+impl TestSigner {
     /// A new key on P-256.
     pub(super) fn p256(kid: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
