@@ -78,7 +78,7 @@ pub(super) struct CacheKey {
 pub(super) struct DocumentCache<F> {
     fetcher: Arc<F>,
     clock: Arc<dyn Clock>,
-    entries: Cache<CacheKey, Arc<CacheEntry>>,
+    entries: Cache<CacheKey, Arc<SupportDocumentEntry>>,
     requests: Arc<Semaphore>,
     waiters: Semaphore,
     waiters_of_listed: Semaphore,
@@ -161,7 +161,7 @@ impl<F: DocumentFetcher> DocumentCache<F> {
 
     /// Fetches a document again in the background before it is stale, unless a request to its host
     /// is already in flight or no permit is left.
-    fn refresh(&self, key: &CacheKey, entry: &Arc<CacheEntry>) {
+    fn refresh(&self, key: &CacheKey, entry: &Arc<SupportDocumentEntry>) {
         let Ok(guard) = Arc::clone(&entry.in_flight).try_lock_owned() else { return };
         let Ok(permit) = self.acquire_permit(key, None) else { return };
         drop(self.spawn_fetch(key.clone(), Arc::clone(entry), (guard, permit)));
@@ -175,7 +175,7 @@ impl<F: DocumentFetcher> DocumentCache<F> {
     fn spawn_fetch(
         &self,
         key: CacheKey,
-        entry: Arc<CacheEntry>,
+        entry: Arc<SupportDocumentEntry>,
         guards: (OwnedMutexGuard<()>, RequestPermit),
     ) -> JoinHandle<LookupResult> {
         let (fetcher, clock) = (Arc::clone(&self.fetcher), Arc::clone(&self.clock));
@@ -190,7 +190,7 @@ impl<F: DocumentFetcher> DocumentCache<F> {
 
 /// One entry of the cache.
 #[derive(Default)]
-struct CacheEntry {
+struct SupportDocumentEntry {
     state: Mutex<EntryState>,
     /// Locked while a request to the host is in flight.
     in_flight: Arc<tokio::sync::Mutex<()>>,
@@ -198,12 +198,12 @@ struct CacheEntry {
 
 #[derive(Default)]
 struct EntryState {
-    document: Option<CachedDocument>,
+    document: Option<TimedDocument>,
     failure: Option<FetchFailure>,
 }
 
 /// A document with its times.
-struct CachedDocument {
+struct TimedDocument {
     document: SupportDocument,
     refresh_at: Steady,
     fresh_until: Steady,
@@ -226,7 +226,7 @@ enum CacheLookup {
     Fetch,
 }
 
-impl CacheEntry {
+impl SupportDocumentEntry {
     fn lookup(&self, now: Steady) -> CacheLookup {
         let state = self.state();
         let may_fetch = state.failure.as_ref().is_none_or(|failure| now >= failure.retry_at);
@@ -248,7 +248,7 @@ impl CacheEntry {
             FetchOutcome::Document { document, max_age } => {
                 let fresh = max_age.unwrap_or(FRESH).clamp(MIN_FRESH, MAX_FRESH);
                 state.failure = None;
-                state.document = Some(CachedDocument {
+                state.document = Some(TimedDocument {
                     document: document.clone(),
                     refresh_at: now + fresh * 4 / 5,
                     fresh_until: now + fresh,
