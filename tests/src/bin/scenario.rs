@@ -2,12 +2,12 @@
 //! Rust.
 //!
 //! Each line of standard input is a command as a JSON object, each is answered with one line of
-//! JSON. The end of the input ends the server, and the server with it. What goes wrong is answered
-//! `{"error":"…"}`, and the server goes on.
+//! JSON. The end of the input ends this program and its server. The answer to a command that fails
+//! is `{"error":"…"}`, and the next command is served.
 //!
 //! | command | answer |
 //! | --- | --- |
-//! | `{"do":"start","flags":{"session-seconds":5}}`: a server on a free port with an empty database, in place of one that runs | `{"url"}` |
+//! | `{"do":"start","flags":{"session-seconds":5}}`: a new server, empty database | `{"url"}` |
 //! | `{"do":"kill"}`: as by a power cut | `{}` |
 //! | `{"do":"restart"}`: starts the killed server again, same port, same database | `{"url"}` |
 //! | `{"do":"drain"}`: stops it in order and starts it again as above | `{"url"}` |
@@ -15,14 +15,14 @@
 //! | `{"do":"sign_in","name":"alice","scope":"device"}`: by default `account` | `{"token"}` |
 //! | `{"do":"sign_out","name":"alice"}`: ends the session of the last `sign_in` | `{}` |
 //! | `{"do":"end_device","name":"alice","device":"phone"}` | `{}` |
-//! | `{"do":"application","name":"Chat","owner":"developer"}`: registered, verified, active | `{"appid","api_key"}` |
+//! | `{"do":"application","name":"Chat","owner":"developer"}`: active | `{"appid","api_key"}` |
 //! | `{"do":"activate","appid":"…"}`, `{"do":"deactivate","appid":"…"}` | `{}` |
-//! | `{"do":"new_key","appid":"…","only":true}`: with `only`, all older keys are deleted | `{"api_key"}` |
+//! | `{"do":"new_key","appid":"…","only":true}`: `only` deletes others | `{"api_key"}` |
 //! | `{"do":"grant","name":"alice","appid":"…"}` | `{"uid"}` |
 //! | `{"do":"pause","name":"alice","appid":"…","paused":true}` | `{}` |
 //! | `{"do":"revoke","name":"alice","appid":"…"}` | `{}` |
 //! | `{"do":"notify","appid":"…","uid":"…","message":"Lunch?","action":""}` | `{"id"}` |
-//! | `{"do":"presence","appid":"…","uid":"…"}`: what the Application may know now | `{"uid","status",…}` |
+//! | `{"do":"presence","appid":"…","uid":"…"}`: its view | `{"uid","status",…}` |
 #![expect(clippy::print_stdout, reason = "answering is what it is for")]
 
 use std::any::Any;

@@ -7,7 +7,7 @@ use crate::source::SourceFile;
 pub const MAX_COLUMNS: usize = 100;
 
 /// Words that open a clause without a noun or verb of its own.
-const HEADLESS: [&str; 22] = [
+const HEADLESS: [&str; 20] = [
     "what",
     "whatever",
     "whose",
@@ -21,8 +21,6 @@ const HEADLESS: [&str; 22] = [
     "why",
     "which",
     "that",
-    "true",
-    "false",
     "nobody",
     "somebody",
     "anybody",

@@ -1,8 +1,9 @@
 //! Prints how the sources of the workspace are written.
 //!
 //! `cargo run -p presence-structure [-- --list] [ROOT]`: `--list` names each place too.
-#![expect(clippy::print_stdout, reason = "the figures are for the terminal")]
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,19 +19,16 @@ fn main() -> ExitCode {
             path => root = PathBuf::from(path),
         }
     }
-    match source::read_all(&root) {
-        Ok(files) => {
-            print_figures(&source::packages(&root, &files), &files, list);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("cannot read {}: {error}", root.display());
-            ExitCode::FAILURE
-        }
-    }
+    let (text, code) = match source::read_all(&root) {
+        Ok(files) => (figures(&source::packages(&root, &files), &files, list), ExitCode::SUCCESS),
+        Err(error) => (format!("cannot read {}: {error}\n", root.display()), ExitCode::FAILURE),
+    };
+    // A reader that closes the pipe early has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    code
 }
 
-fn print_figures(packages: &[Package], files: &[SourceFile], list: bool) {
+fn figures(packages: &[Package], files: &[SourceFile], list: bool) -> String {
     let blocks: usize = files.iter().map(|file| comments::blocks(file).len()).sum();
     let headless: Vec<Finding> = files.iter().flat_map(comments::headless).collect();
     let wide: Vec<Finding> = files.iter().flat_map(comments::too_wide).collect();
@@ -41,26 +39,37 @@ fn print_figures(packages: &[Package], files: &[SourceFile], list: bool) {
         .flat_map(modules::crates)
         .flat_map(|of| imports::import_circles(&of))
         .collect();
-    println!("comment blocks                      {blocks:>6}");
-    println!("  that open without a subject       {:>6}", headless.len());
-    println!("comment lines over {} columns      {:>6}", comments::MAX_COLUMNS, wide.len());
-    println!("type names                          {names:>6}");
-    println!("  defined again in the same package {:>6}", repeated.len());
-    println!("import circles                      {:>6}", circles.len());
-    println!("  files in them                     {:>6}", circles.iter().flatten().count());
-    print_spread("lines of a function", rust(files).flat_map(function_lines).collect());
-    print_spread("lines of a Rust file", rust(files).map(|f| f.text.lines().count()).collect());
-    if list {
-        headless.iter().chain(&wide).chain(&repeated).for_each(|finding| println!("{finding}"));
-        circles.iter().for_each(|circle| println!("circle: {}", circle.join(", ")));
+    let mut text = String::new();
+    let columns = comments::MAX_COLUMNS;
+    for (label, count) in [
+        ("comment blocks".to_owned(), blocks),
+        ("  that open without a subject".to_owned(), headless.len()),
+        (format!("comment lines over {columns} columns"), wide.len()),
+        ("type names".to_owned(), names),
+        ("  defined again in the same package".to_owned(), repeated.len()),
+        ("import circles".to_owned(), circles.len()),
+        ("  files in them".to_owned(), circles.iter().flatten().count()),
+    ] {
+        let _ = writeln!(text, "{label:<35} {count:>6}");
     }
+    text += &spread("lines of a function", rust(files).flat_map(function_lines).collect());
+    text += &spread("lines of a Rust file", rust(files).map(|f| f.text.lines().count()).collect());
+    if list {
+        for finding in headless.iter().chain(&wide).chain(&repeated) {
+            let _ = writeln!(text, "{finding}");
+        }
+        for circle in &circles {
+            let _ = writeln!(text, "circle: {}", circle.join(", "));
+        }
+    }
+    text
 }
 
 fn rust(files: &[SourceFile]) -> impl Iterator<Item = &SourceFile> {
     files.iter().filter(|file| file.extension() == "rs")
 }
 
-fn print_spread(of: &str, values: Vec<usize>) {
+fn spread(of: &str, values: Vec<usize>) -> String {
     let Spread { count, median, p95, max } = Spread::of(values);
-    println!("{of:<22} of {count}: median {median}, p95 {p95}, max {max}");
+    format!("{of:<22} of {count}: median {median}, p95 {p95}, max {max}\n")
 }

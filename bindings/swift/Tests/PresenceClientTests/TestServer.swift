@@ -1,8 +1,8 @@
 import Foundation
 
 /// A real server with its own database, users and Applications, controlled through the program
-/// `presence-scenario`, which reads one command per line as JSON. The program and the server end with
-/// this object.
+/// `presence-scenario`, which reads one command per line as JSON. The program and the server end
+/// with this object.
 final class TestServer: @unchecked Sendable {
     /// The reply to a command. Each command has some of the fields.
     struct Reply: Decodable, Sendable {

@@ -17,7 +17,7 @@ import kotlinx.serialization.json.jsonPrimitive
 /** The time limit of one step of a test. It is long for slow machines; a passing test is faster. */
 val TIMEOUT = 30.seconds
 
-/** A real server with users and Applications, controlled through the program `presence-scenario`. */
+/** A real server with users and Applications, controlled through `presence-scenario`. */
 class TestServer : AutoCloseable {
     private val process = ProcessBuilder(System.getProperty("presence.scenario"))
         .redirectError(ProcessBuilder.Redirect.INHERIT)
