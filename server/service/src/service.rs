@@ -80,6 +80,17 @@ struct SharedParts {
     settings: Arc<ServiceSettings>,
 }
 
+impl SharedParts {
+    /// Creates the check of proofs, and the counter of the attempts at it.
+    fn counted_proofs(&self, verifier: Arc<dyn Verifier>) -> CountedProofs {
+        let (clock, settings) = (Arc::clone(&self.clock), Arc::clone(&self.settings));
+        let attempts = Arc::new(AttemptCounter::new(&settings, &clock));
+        let (store, hub) = (self.store.clone(), Arc::clone(&self.hub));
+        let verifier = Arc::new(ProofVerifier::new(verifier, store, hub, clock, settings));
+        CountedProofs { attempts, verifier }
+    }
+}
+
 impl PresenceService {
     /// Opens the database, and returns the service and the task of its writer. The caller spawns
     /// the task, and waits for it after the service is dropped.
@@ -102,20 +113,12 @@ impl PresenceService {
     }
 
     fn new(shared: SharedParts, verifier: Arc<dyn Verifier>, fetch: GuardedClient) -> Self {
+        let proofs = shared.counted_proofs(verifier);
         let SharedParts { store, writer, hub, clock, settings } = shared;
         let (shared_hub, shared_clock) = (|| Arc::clone(&hub), || Arc::clone(&clock));
         let shared_settings = || Arc::clone(&settings);
         let database = || (store.clone(), writer.clone());
-        let verifier = ProofVerifier::new(
-            verifier,
-            store.clone(),
-            shared_hub(),
-            shared_clock(),
-            shared_settings(),
-        );
-        let attempts = Arc::new(AttemptCounter::new(&settings, &clock));
-        let proofs =
-            CountedProofs { attempts: Arc::clone(&attempts), verifier: Arc::new(verifier) };
+        let attempts = Arc::clone(&proofs.attempts);
         let presence_flag = Arc::new(PresenceFlag::new(store.clone()));
         let status_rate = KeyedRateLimiter::new(settings.status_rate, shared_clock());
         let activation = Arc::new(ActivationLock::new(shared_hub()));

@@ -27,7 +27,7 @@ struct Inner {
     last_access: Option<UnixMillis>,
     /// The time of the last change of the stream.
     changed_at: Stopwatch,
-    /// The number of times that news was passed to a socket.
+    /// The number of times that updates were passed to a socket.
     passed: u32,
     meters: TopicMeters,
 }
