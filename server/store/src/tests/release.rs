@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use presence_core::ManualClock;
 use presence_core::model::UserId;
@@ -68,11 +69,14 @@ fn start(fixture: &Fixture) -> (Arc<ReleaseHook>, Writer, JoinSet<()>) {
     (hook, writer, tasks)
 }
 
-/// Lets the writer run until it has taken so many batches.
+/// Lets the writer run until it has taken so many batches, for at most ten seconds.
 async fn wait_for_batches(hook: &ReleaseHook, count: usize) {
-    while hook.batches().len() < count {
-        tokio::task::yield_now().await;
-    }
+    let is_taken = async {
+        while hook.batches().len() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_taken).await.unwrap();
 }
 
 #[tokio::test]
