@@ -1,13 +1,14 @@
-//! Builds the verifier of BrowserID assertions from the settings.
+//! The verifier of BrowserID assertions as configured.
 
 use std::sync::Arc;
 
 use presence_core::Clock;
 use presence_identity::DevIssuer;
 use presence_identity::browserid::{
-    Algorithm, Audience, BrowserId, Discovery, FirstOf, KeySource, Policy, Reach,
+    Audience, BrowserId, BrowserIdAlgorithm, Discovery, DiscoveryScope, KeySource, KeySourceChain,
+    Policy,
 };
-use presence_identity::fetch::{GuardOptions, GuardedClient, Limits, SetUpError};
+use presence_identity::fetch::{FetchLimits, GuardOptions, GuardedClient, SetUpError};
 
 use crate::settings::{BrowserIdDiscovery, Settings};
 
@@ -26,15 +27,15 @@ pub(crate) fn verifier(
     clock: Arc<dyn Clock>,
 ) -> Result<BrowserId, SetUpError> {
     let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
-    // Comes first, so that no host is asked about its domain.
+    // The development issuer is first, so that no host is contacted about its domain.
     sources.extend(dev_issuer.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
     if let Some(discovery) = discovery(settings, clock)? {
         sources.push(Arc::new(discovery));
     }
-    Ok(BrowserId::new(Arc::new(FirstOf::new(sources)), audiences, policy(settings)))
+    Ok(BrowserId::new(Arc::new(KeySourceChain::new(sources)), audiences, policy(settings)))
 }
 
-/// Returns the source that asks hosts for their keys, or `None` if the settings turn it off.
+/// Returns the source that fetches the keys of hosts, or `None` if the settings disable it.
 ///
 /// # Errors
 ///
@@ -49,17 +50,17 @@ pub(crate) fn discovery(
         BrowserIdDiscovery::Open => true,
     };
     let options = GuardOptions { allow_loopback: settings.dev, ..GuardOptions::default() };
-    let limits = Limits { total: FETCH_TIMEOUT, ..Limits::default() };
+    let limits = FetchLimits { total: FETCH_TIMEOUT, ..FetchLimits::default() };
     let client = GuardedClient::with_limits(options, limits)?;
-    let reach = Reach { listed: settings.browserid_hosts(), open };
-    Ok(Some(Discovery::new(client, reach, clock)))
+    let scope = DiscoveryScope { listed: settings.browserid_hosts(), open };
+    Ok(Some(Discovery::new(client, scope, clock)))
 }
 
 fn policy(settings: &Settings) -> Policy {
     let strict = Policy::default();
     let mut issuer_algs = strict.issuer_algs;
     if settings.browserid_legacy_issuers {
-        issuer_algs.extend([Algorithm::Rs128, Algorithm::Ds128]);
+        issuer_algs.extend([BrowserIdAlgorithm::Rs128, BrowserIdAlgorithm::Ds128]);
     }
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let allowed = &settings.browserid_allowed_issuers;
@@ -80,12 +81,12 @@ mod tests {
     use std::net::TcpListener;
 
     use presence_core::ManualClock;
-    use presence_identity::browserid::{NoAnswer, Question};
+    use presence_identity::browserid::{DocumentQuery, LookupError};
 
     use super::*;
 
     #[tokio::test]
-    async fn a_loopback_host_is_asked_only_in_development_mode() {
+    async fn a_loopback_host_is_contacted_only_in_development_mode() {
         let listener = TcpListener::bind("localhost:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
@@ -93,16 +94,21 @@ mod tests {
             Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
         let clock = Arc::<ManualClock>::default();
         let discovery = discovery(&settings, clock).unwrap().unwrap();
-        let question = Question { host: &host, domain: &host, client: None };
-        assert_eq!(discovery.document(question).await, Err(NoAnswer::Unreachable));
-        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");
+        let question = DocumentQuery { host: &host, domain: &host, client: None };
+        assert_eq!(discovery.document(question).await, Err(LookupError::Unreachable));
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock,
+            "the host was contacted"
+        );
     }
 
     #[test]
     fn weak_algorithms_of_issuers_need_their_setting() {
         let weak = |settings: &Settings| {
             let algorithms = policy(settings).issuer_algs;
-            [Algorithm::Rs128, Algorithm::Ds128].map(|weak| algorithms.contains(&weak))
+            [BrowserIdAlgorithm::Rs128, BrowserIdAlgorithm::Ds128]
+                .map(|weak| algorithms.contains(&weak))
         };
         assert_eq!(weak(&Settings::default()), [false, false]);
         let legacy = Settings { browserid_legacy_issuers: true, ..Settings::default() };

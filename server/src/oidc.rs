@@ -1,18 +1,18 @@
-//! Builds what OpenID Connect needs from the settings: the verifier, the sign-in of browsers, and
-//! the task that keeps the issuers' documents fresh.
+//! OpenID Connect as configured: the verifier, the sign-in of browsers, and the task that refreshes
+//! the issuers' documents.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_identity::fetch::SetUpError;
-use presence_identity::oidc::{CodeFlow, FlowError, Oidc, Trouble};
+use presence_identity::oidc::{CodeFlow, DocumentError, FlowError, Oidc};
 use presence_service::PresenceService;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::settings::Settings;
 
-/// The interval of the checks whether a document of an issuer is about to expire.
+/// The interval of the checks for documents that expire soon.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Returns the verifier of ID tokens, or `None` if no issuers are configured.
@@ -28,11 +28,11 @@ pub(crate) fn verifier(settings: &Settings) -> Result<Option<Oidc>, SetUpError> 
     Oidc::new(issuers, settings.dev).map(Some)
 }
 
-/// Returns the sign-in of browsers that reach the server at this URL.
+/// Returns the code flow of a server with this public URL.
 ///
 /// # Errors
 ///
-/// If the operating system gives no random bytes.
+/// If the operating system provides no random bytes.
 pub(crate) fn code_flow(
     oidc: Option<&Oidc>,
     public_url: &Url,
@@ -41,8 +41,8 @@ pub(crate) fn code_flow(
     oidc.map(|oidc| CodeFlow::new(oidc.clone(), &origin)).transpose()
 }
 
-/// Keeps the issuers' documents fresh until `stop`, so that no sign-in waits for them, and logs
-/// which issuers do not answer.
+/// Refreshes the issuers' documents until `stop`, so that no sign-in waits for a request, and logs
+/// the issuers that become unreachable or reachable.
 pub(crate) async fn refresh_documents(
     oidc: Oidc,
     presence: Arc<PresenceService>,
@@ -53,7 +53,7 @@ pub(crate) async fn refresh_documents(
     loop {
         let refreshed = async {
             ticks.tick().await;
-            oidc.tend(presence.now()).await
+            oidc.refresh_if_due(presence.now()).await
         };
         let failed = tokio::select! {
             () = stop.cancelled() => return,
@@ -70,8 +70,8 @@ pub(crate) async fn refresh_documents(
     }
 }
 
-fn log_unreachable(issuer: &str, trouble: Trouble) {
-    tracing::warn!(issuer, %trouble, "oidc.unreachable");
+fn log_unreachable(issuer: &str, error: DocumentError) {
+    tracing::warn!(issuer, trouble = %error, "oidc.unreachable");
 }
 
 fn log_reachable(issuer: &str) {

@@ -1,5 +1,6 @@
-// Reads an AsyncAPI document with AsyncAPI's own parser; any diagnostic, of whatever severity, is a
-// finding. node asyncapi.mjs TOOLS-FOLDER DOCUMENT
+// Reads an AsyncAPI document with AsyncAPI's own parser. Every diagnostic, of any severity, is a
+// finding.
+// node asyncapi.mjs TOOLS-FOLDER DOCUMENT
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";

@@ -15,7 +15,7 @@ SEED = "20130117"
 # The number of examples for each call: fewer if most calls are rejected in the same way.
 CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
 # The rate limits of a real server would hide the answers that this test compares.
-UNHURRIED = [
+WITHOUT_RATE_LIMITS = [
     "--status-burst=100000",
     "--notify-burst=100000",
     "--notify-per-second=100000",
@@ -32,7 +32,7 @@ def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> 
     # A browser's cookie has its name only where the server is reached by TLS.
     origin = ["--public-url=https://localhost"] if credential == "cookie" else []
     address = f"127.0.0.1:{free_port()}"
-    command = [program, "--dev", f"--listen={address}", f"--database={database}", *UNHURRIED, *origin]
+    command = [program, "--dev", f"--listen={address}", f"--database={database}", *WITHOUT_RATE_LIMITS, *origin]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             print(f"\n== {credential}: {server.stdout.readline().strip()}", flush=True)
@@ -42,14 +42,14 @@ def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> 
 
 
 def free_port() -> int:
-    """With a public URL the server's first line tells that, not the port."""
+    """Returns a free port: with a public URL the server's first line does not name the port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def st(url: str, origin: list[str], credential: str, examples: str, folder: pathlib.Path) -> bool:
-    told = {
+    environment = {
         "PRESENCE_URL": url,
         "PRESENCE_ORIGIN": "https://localhost" if origin else url,
         "PRESENCE_CREDENTIAL": credential,
@@ -59,7 +59,7 @@ def st(url: str, origin: list[str], credential: str, examples: str, folder: path
     program = pathlib.Path(sys.executable).parent / "st"
     command = [program, f"--config-file={HERE / 'schemathesis.toml'}", "run", f"{url}/openapi.json"]
     options = [f"--seed={SEED}", f"--max-examples={examples}", f"--url={url}", "--no-color"]
-    return subprocess.run(command + options, cwd=folder, env=os.environ | told, check=False).returncode == 0
+    return subprocess.run(command + options, cwd=folder, env=os.environ | environment, check=False).returncode == 0
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What the fuzzer is told of this server: credentials, ids that exist, and what no schema can say.
+"""The fuzzer's facts about this server: credentials, ids that exist, and rules that no schema can express.
 
 The run's credential is named by PRESENCE_CREDENTIAL: account, device, cookie or key.
 """
@@ -38,7 +38,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def item_schema() -> dict:
-    """The document's schema of a notification, in the words of JSON Schema."""
+    """Returns the document's schema of a notification as JSON Schema."""
     schema = SITE.call("GET", "/openapi.json")["components"]["schemas"]["NotifyItem"]
     for field in schema["properties"].values():
         if field.pop("nullable", False):
@@ -52,7 +52,7 @@ made_here: set[str] = set()
 
 
 def mostly() -> bool:
-    """Three times of four: the fourth keeps what was generated, so that what does not exist is asked for too."""
+    """Returns true three times of four. The fourth keeps the generated value, so that unknown ids are tested too."""
     return next(turns) % 4 != 3
 
 
@@ -75,7 +75,7 @@ def headers_of(session: dict) -> dict:
 
 @schemathesis.auth(refresh_interval=None)
 class Credential:
-    """The run's credential; for a call that ends it, one of somebody new."""
+    """The run's credential; for a call that ends it, a credential of a new user."""
 
     def get(self, case, context):
         fresh = operation_id(context.operation) in ENDS_SESSION and CREDENTIAL != "key"
@@ -86,14 +86,14 @@ class Credential:
 
 
 def name_existing(operation: str, path: dict) -> None:
-    """Puts an Application into a path with which the call may do what it does; or a device."""
+    """Replaces the Application or the device of a path with one that exists and that the call may change."""
     appid, device = path.get("appid"), path.get("device")
     if isinstance(device, str) and NAME.fullmatch(device) and mostly():
         SITE.connect_device(OWNER["token"], device)
     if not isinstance(appid, str) or not ID.fullmatch(appid):
         return
-    # The fuzzer finds the run's own Application in answers, and must not remove it. Only Applications
-    # of the loopback domain are verified, so that no invented domain is looked up.
+    # The fuzzer finds the run's own Application in responses, and must not remove it. Only
+    # Applications of the loopback domain are verified, so that no invented domain is looked up.
     must = appid == APP or operation == "verify_application"
     if appid in made_here and not must:
         return
@@ -116,7 +116,7 @@ def app_for(operation: str, path: dict) -> str:
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Puts ids and assertions that exist in the place of most that were made up."""
+    """Replaces most generated ids and assertions with existing ones."""
     operation = operation_id(case.operation)
     name_existing(operation, case.path_parameters or {})
     if operation == "show_grant_page" and isinstance((case.query or {}).get("redirect"), str):
@@ -148,7 +148,7 @@ def after_call(context, case, response):
 
 @schemathesis.check
 def refusals_are_described(ctx, response, case):
-    """A refusal is one of those that the document names for this call, by its errno."""
+    """Checks that the errno of an error response is one that the document lists for this call."""
     if response.status_code < 400:
         return
     answer = json.loads(response.content)
@@ -162,11 +162,11 @@ def refusals_are_described(ctx, response, case):
 
 @schemathesis.check
 def each_notification_is_answered_by_itself(ctx, response, case):
-    """What the tool looks for in the status of an answer stands in the entries of this one: a wrong item is refused."""
+    """Checks that each malformed item is refused in its own result, since the status of the response is 200."""
     if operation_id(case.operation) != "send_notifications" or response.status_code != 200:
         return
     items, results = case.body["notifications"], json.loads(response.content)["results"]
     assert len(items) == len(results), f"{len(items)} items, {len(results)} results"
     for item, result in zip(items, results):
         wrong = not ITEM.is_valid(item)
-        assert not wrong or result["result"] == "KO", f"taken, though no schema lets it through: {item}"
+        assert not wrong or result["result"] == "KO", f"accepted, but not valid in the schema: {item}"

@@ -1,4 +1,4 @@
-"""A running server as the fuzzer's hooks use it: users, Applications on a loopback domain, keys and grants."""
+"""A client of a running server for the fuzzer's hooks: users, Applications on a loopback domain, keys and grants."""
 
 import http.server
 import itertools
@@ -11,7 +11,7 @@ import urllib.request
 
 
 class Domain(http.server.BaseHTTPRequestHandler):
-    """A domain that shows the key it was last told."""
+    """A domain that serves the key that was set last."""
 
     key = ""
 
@@ -27,7 +27,7 @@ class Domain(http.server.BaseHTTPRequestHandler):
 
 
 class Presence:
-    """Calls that prepare what a fuzzed call needs. One that fails ends the run."""
+    """Calls that prepare a fuzzed call. A failure ends the run."""
 
     def __init__(self, url: str, origin: str):
         self.url, self.origin = url, origin
@@ -50,13 +50,13 @@ class Presence:
         return self.call("POST", "/dev/assertion", {"email": email})["assertion"]
 
     def session(self, scope: str = "account", email: str | None = None) -> dict:
-        """A session, of somebody new where nobody is named."""
+        """Opens a session, of a new user if no email is given."""
         email = email or f"user{next(self.numbers)}@dev.localhost"
         wanted = {"assertion": self.assertion(email), "scope": scope}
         return self.call("POST", "/session", wanted) | {"email": email}
 
     def app(self, developer: str, active: bool = True) -> tuple[str, str | None]:
-        """An Application of a developer, with its key where it is active."""
+        """Registers an Application of a developer. Returns its key too if it is active."""
         wanted = {"name": "Fuzzed", "domain": self.domain}
         app = self.call("POST", "/apps", wanted, developer)
         path = f"/apps/{app['appid']}"
@@ -68,7 +68,7 @@ class Presence:
         return app["appid"], key
 
     def connect_device(self, user: str, device: str) -> None:
-        """Opens the Device Presence Channel, and says that the user is online; the socket is kept."""
+        """Opens the Device Presence Channel and reports online. The socket stays open."""
         host, port = self.url.removeprefix("http://").split(":")
         channel = socket.create_connection((host, int(port)), timeout=30)
         channel.sendall(
@@ -81,7 +81,7 @@ class Presence:
         frame = json.dumps({"token": user, "status": "online", "device": device}).encode()
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(frame))
-        # A text frame of 126 to 65,535 bytes, masked as a client's must be.
+        # Encodes a text frame of 126 to 65,535 bytes, masked as a client must do.
         channel.sendall(b"\x81" + struct.pack("!BH", 0x80 | 126, len(frame)) + mask + masked)
         answers.read(2)
         self.devices[device] = channel

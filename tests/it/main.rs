@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test panics if it cannot continue"
 )]
 
 mod app_channel;
@@ -13,11 +13,11 @@ mod device_channel;
 mod durability;
 mod examples;
 mod imports;
+mod model_based;
 mod notifications;
 mod oidc;
 mod operation;
 mod operator;
-mod oracle;
 mod presence_rules;
 mod readme;
 mod registry;

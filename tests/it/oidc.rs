@@ -1,10 +1,10 @@
-//! OpenID Connect: tokens of an issuer on loopback. What others' libraries and providers make of it
-//! is in `tests/identity/oidc`.
+//! OpenID Connect with tokens of an issuer on loopback. `tests/identity/oidc` tests it with other
+//! libraries and providers.
 
 mod browsers;
-mod crowd;
 mod issuer;
 mod keys;
+mod load;
 mod pages;
 mod sessions;
 mod settings;

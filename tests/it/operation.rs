@@ -1,4 +1,4 @@
-//! What who runs a server sees of it.
+//! The server as its operator sees it.
 
 mod addresses;
 mod backups;

@@ -1,5 +1,5 @@
-//! The operator: who is let in, and what a blocked Application can still do.
+//! The operator: signing in, and blocked Applications.
 
 mod block;
-pub(crate) mod desk;
-mod entrance;
+pub(crate) mod operator_session;
+mod sign_in;

@@ -1,4 +1,4 @@
-//! The REST API from outside: a file a subject, as in the paths.
+//! The REST API: one file for each subject, as in the paths.
 
 mod account;
 mod apps;

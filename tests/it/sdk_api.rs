@@ -1,11 +1,11 @@
-//! The SDK's REST client against the real server, and against servers that are none.
+//! The SDK's REST client against the real server, and against other servers.
 
 mod back_end;
 mod developer;
-mod fake;
 mod faults;
+mod other_servers;
+mod scripted_server;
 pub(crate) mod secrets;
-mod strangers;
 pub(crate) mod tls;
 mod user;
 
@@ -14,23 +14,23 @@ use std::time::Duration;
 use presence_client::{PresenceApi, Scope, Timing, UserApi};
 use presence_tests::{Server, email};
 
-/// The REST client of a server.
+/// Returns the REST client of a server.
 fn api_of(server: &Server) -> PresenceApi {
-    at(&server.url())
+    api_at(&server.url())
 }
 
-/// The same for what listens at a URL.
-fn at(url: &str) -> PresenceApi {
+/// Returns the REST client for a URL.
+fn api_at(url: &str) -> PresenceApi {
     PresenceApi::new(url.parse().unwrap()).unwrap()
 }
 
-/// The same, waiting for an answer only for a moment.
-fn hasty(url: &str) -> PresenceApi {
+/// Returns a REST client with a short timeout for responses.
+fn api_with_short_timeout(url: &str) -> PresenceApi {
     let request_timeout = Duration::from_millis(400);
-    at(url).with_timing(&Timing { request_timeout, ..Timing::default() })
+    api_at(url).with_timing(&Timing { request_timeout, ..Timing::default() })
 }
 
-/// Somebody of `dev.localhost` with a session.
+/// Signs in a user of `dev.localhost`.
 async fn sign_in(api: &PresenceApi, name: &str, scope: Scope) -> UserApi {
     let assertion = api.dev_assertion(&email(name)).await.unwrap();
     api.user(api.sign_in(assertion, scope).await.unwrap().token)

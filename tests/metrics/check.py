@@ -1,4 +1,4 @@
-"""Starts a server, does a little of everything, and has Prometheus's own client library read what it tells.
+"""Starts a server, uses several features, and parses its metrics with Prometheus's own client library.
 
 check.py SERVER-PROGRAM
 """
@@ -28,9 +28,9 @@ def main(program: str) -> None:
                 server.terminate()
     problems = [problem for family in families for problem in check(family)]
     names = [family.name for family in families]
-    problems += [f"{name} is told twice" for name in names if names.count(name) > 1]
+    problems += [f"{name} is listed twice" for name in names if names.count(name) > 1]
     if len(families) < 20:
-        problems.append(f"only {len(families)} metrics are told")
+        problems.append(f"only {len(families)} metrics are listed")
     for problem in problems:
         print(problem)
     print(f"{len(families)} metrics, {len(problems)} problems")
@@ -44,7 +44,7 @@ def check(family):
         yield f"{family.name} is a {family.type}"
     for sample in family.samples:
         if sample.value < 0:
-            yield f"{sample} is less than nothing"
+            yield f"{sample} is negative"
     if family.type == "histogram":
         yield from check_histogram(family)
 
@@ -58,7 +58,7 @@ def check_histogram(family):
         buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
         count = next(s.value for s in samples if s.name.endswith("_count"))
         if buckets != sorted(buckets) or [n for _, n in buckets] != sorted(n for _, n in buckets):
-            yield f"{family.name}{labels}: the buckets do not grow"
+            yield f"{family.name}{labels}: the buckets are not in order"
         if not buckets or buckets[-1] != (float("inf"), count):
             yield f"{family.name}{labels}: the last bucket is not the count"
 

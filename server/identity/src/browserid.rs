@@ -1,15 +1,16 @@
-//! BrowserID: backed-identity assertions, as the Persona and Mozilla-accounts clients of 2013 make
-//! them.
+//! BrowserID: backed-identity assertions of Persona and Mozilla accounts (rules 1 to 32).
 //!
-//! `certificate~assertion`: the issuer certifies the user's key, the user's key signs the audience.
-//! The format of `login.persona.org` is read ("F0", with or without JWK keys) and no other. The
-//! checks are in one fixed order, cheap and offline first, so that a stranger reaches neither the
-//! network nor heavy arithmetic with something that could not pass anyway.
+//! An assertion is `certificate~assertion`: the issuer certifies the user's key, and that key signs
+//! the audience. Only the format of `login.persona.org` is supported, with or without JWK keys.
 //!
-//! Deliberately without certificate chains and without the formats that were never deployed. Keys
-//! come from a [`KeySource`].
+//! The checks have a fixed order, cheap and offline first: size, syntax, claims, audience, times,
+//! names, issuer, discovery, certificate signature, user key, assertion signature. An assertion
+//! that fails an early check causes no request and no heavy arithmetic.
+//!
+//! Certificate chains and formats that were never deployed are not supported. Keys come from a
+//! [`KeySource`].
 
-mod workshop;
+mod cpu_pool;
 
 mod authority;
 mod claims;
@@ -17,9 +18,9 @@ mod claims;
 mod account;
 
 mod discovery;
-mod remembered;
+mod document_cache;
 
-mod shares;
+mod client_quotas;
 
 mod key_source;
 
@@ -29,6 +30,7 @@ mod support_document;
 #[cfg(feature = "browserid-dsa")]
 mod dsa_key;
 mod key;
+mod padding;
 
 mod audience;
 mod names;
@@ -45,89 +47,98 @@ use async_trait::async_trait;
 use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
-pub use self::audience::{Audience, NotAnAudience};
-pub use self::discovery::{Discovery, Reach};
-pub use self::key::{Algorithm, NotAKey, PublicKey};
-pub use self::key_source::{FirstOf, KeySource, NoAnswer, PinnedKeys, Question};
+pub use self::audience::{Audience, InvalidAudience};
+pub use self::discovery::{Discovery, DiscoveryScope};
+pub use self::key::{BrowserIdAlgorithm, InvalidKey, PublicKey};
+pub use self::key_source::{DocumentQuery, KeySource, KeySourceChain, LookupError, PinnedKeys};
 pub use self::names::is_issuer_host;
 pub use self::policy::Policy;
 pub use self::support_document::SupportDocument;
 
-use self::authority::Search;
+use self::authority::AuthoritySearch;
 use self::claims::{Assertion, Certificate};
-pub(crate) use self::names::{Hosts, email_host};
-use self::workshop::Workshop;
+use self::cpu_pool::CpuPool;
+pub(crate) use self::names::{HostSyntax, email_host};
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
-use crate::jws::{Jws, Signed};
+use crate::jws::{Jws, SignedMessage};
 
-/// Verifies backed-identity assertions.
+/// The verifier of backed-identity assertions.
 pub struct BrowserId {
     keys: Arc<dyn KeySource>,
     audiences: Vec<Audience>,
     policy: Policy,
-    workshop: Workshop,
+    cpu_pool: CpuPool,
 }
 
-/// A verified assertion with everything that it says.
+/// A verified assertion with all its claims.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proven {
-    /// Whose it is.
+pub struct VerifiedAssertion {
+    /// The verified identity.
     pub identity: Identity,
-    /// What the issuer says besides.
+    /// The other claims of the issuer.
     pub idp_claims: Map<String, Value>,
-    /// What the user says besides.
+    /// The other claims of the user.
     pub user_claims: Map<String, Value>,
 }
 
 impl BrowserId {
-    /// Accepts assertions made for one of `audiences`, by issuers whose keys are in `keys`, under
-    /// `policy`.
+    /// Creates a verifier that accepts assertions for one of `audiences`, by issuers whose keys are
+    /// in `keys`, under `policy`.
     pub fn new(keys: Arc<dyn KeySource>, audiences: Vec<Audience>, policy: Policy) -> Self {
-        Self { keys, audiences, policy, workshop: Workshop::new() }
+        Self { keys, audiences, policy, cpu_pool: CpuPool::new() }
     }
 
-    /// Verifies `slot` as of `now`, and keeps the claims that [`Identity`] has no place for.
+    /// Verifies `proof` at the time `now`. Returns also the claims that [`Identity`] does not have.
     ///
     /// # Errors
-    /// As [`Verifier::verify`].
-    pub async fn prove(
+    /// The same as [`Verifier::verify`].
+    pub async fn verify_with_claims(
         &self,
-        slot: &str,
+        proof: &str,
         now: UnixMillis,
         client: Option<IpAddr>,
-    ) -> Result<Proven, IdentityError> {
-        let parts = Parts::read(slot, &self.policy)?;
+    ) -> Result<VerifiedAssertion, IdentityError> {
+        let parts = UnverifiedAssertion::read(proof, &self.policy)?;
         let domain = self.check_offline(&parts, now)?;
         let issuer = &parts.certificate.issuer;
-        let search = Search { source: &*self.keys, policy: &self.policy, domain, client };
+        let search = AuthoritySearch { source: &*self.keys, policy: &self.policy, domain, client };
         let keys = search.issuer_keys(issuer).await?;
         let digest = parts.digest();
-        let Parts { certified, certificate, asserted, assertion } = parts;
-        self.check_certified(certified, keys).await?;
-        self.check_asserted(asserted, &certificate.public_key).await?;
+        let UnverifiedAssertion { certificate_message, certificate, assertion_message, assertion } =
+            parts;
+        self.check_certificate_signature(certificate_message, keys).await?;
+        self.check_assertion_signature(assertion_message, &certificate.public_key).await?;
         let email = self.email(&certificate)?;
         let identity = Identity {
             issuer: certificate.issuer,
             subject: certificate.principal,
             email,
-            expires_at: certificate.window.expires_at.min(assertion.window.expires_at),
+            expires_at: certificate.validity.expires_at.min(assertion.validity.expires_at),
             digest,
             generation: certificate.generation,
         };
-        Ok(Proven { identity, idp_claims: certificate.claims, user_claims: assertion.claims })
+        Ok(VerifiedAssertion {
+            identity,
+            idp_claims: certificate.claims,
+            user_claims: assertion.claims,
+        })
     }
 
-    /// Audience, times, names, and whether the issuer is allowed at all. Returns the domain of the
-    /// principal.
-    fn check_offline<'a>(&self, parts: &'a Parts, now: UnixMillis) -> Result<&'a str, Reason> {
-        let Parts { certificate, assertion, .. } = parts;
+    /// Checks the audience, times and names, and that the issuer is allowed. Returns the domain of
+    /// the principal.
+    fn check_offline<'a>(
+        &self,
+        parts: &'a UnverifiedAssertion,
+        now: UnixMillis,
+    ) -> Result<&'a str, Reason> {
+        let UnverifiedAssertion { certificate, assertion, .. } = parts;
         let audience =
             Audience::parse(&assertion.audience).map_err(|_| Reason::AudienceMismatch)?;
         if !self.audiences.contains(&audience) {
             return Err(Reason::AudienceMismatch);
         }
-        assertion.window.check(now, self.policy.skew)?;
-        certificate.window.check(now, self.policy.skew)?;
+        assertion.validity.check(now, self.policy.skew)?;
+        certificate.validity.check(now, self.policy.skew)?;
         let domain =
             email_host(&certificate.principal, self.policy.hosts()).ok_or(Reason::InvalidEmail)?;
         if !names::is_host(&certificate.issuer, self.policy.hosts()) {
@@ -139,36 +150,40 @@ impl BrowserId {
         Ok(domain)
     }
 
-    /// The issuer's signature.
-    async fn check_certified(
+    /// Checks the signature of the issuer.
+    async fn check_certificate_signature(
         &self,
-        certified: Signed,
+        certificate_message: SignedMessage,
         keys: Arc<[PublicKey]>,
     ) -> Result<(), IdentityError> {
         let allowed = self.policy.issuer_algs.clone();
-        let heavy = Algorithm::is_dsa_name(&certified.alg);
-        let work = move || check_signature(&certified, &keys, &allowed);
-        Ok(if heavy { self.workshop.run(work).await? } else { work() }?)
+        let is_heavy = BrowserIdAlgorithm::is_dsa_name(&certificate_message.alg);
+        let work = move || check_signature(&certificate_message, &keys, &allowed);
+        Ok(if is_heavy { self.cpu_pool.run(work).await? } else { work() }?)
     }
 
-    /// The user's signature, with the certified key. Behind the issuer's, since the key may be
-    /// heavy work already.
-    async fn check_asserted(&self, asserted: Signed, key: &Value) -> Result<(), IdentityError> {
+    /// Checks the signature of the user with the certified key. This comes after the signature of
+    /// the issuer (rule 29), because parsing the key can be heavy work.
+    async fn check_assertion_signature(
+        &self,
+        assertion_message: SignedMessage,
+        key: &Value,
+    ) -> Result<(), IdentityError> {
         let (allowed, key) = (self.policy.user_algs.clone(), key.clone());
-        let heavy = key::claims_dsa(&key);
+        let is_heavy = key::claims_dsa(&key);
         let work = move || {
             let key = PublicKey::parse(&key).map_err(|_| Reason::BadKey)?;
-            check_signature(&asserted, &[key], &allowed)
+            check_signature(&assertion_message, &[key], &allowed)
         };
-        Ok(if heavy { self.workshop.run(work).await? } else { work() }?)
+        Ok(if is_heavy { self.cpu_pool.run(work).await? } else { work() }?)
     }
 
-    /// The principal, or the address behind it where the policy believes this issuer about such
-    /// addresses.
+    /// Returns the principal, or the verified e-mail of the account if the policy uses that for
+    /// this issuer.
     fn email(&self, certificate: &Certificate) -> Result<String, Reason> {
-        let believed = self.policy.fxa_verified_email && self.policy.trusts(&certificate.issuer);
+        let is_used = self.policy.fxa_verified_email && self.policy.trusts(&certificate.issuer);
         match &certificate.verified_email {
-            Some(email) if believed => {
+            Some(email) if is_used => {
                 email_host(email, self.policy.hosts()).ok_or(Reason::InvalidEmail)?;
                 Ok(email.clone())
             }
@@ -179,75 +194,77 @@ impl BrowserId {
 
 #[async_trait]
 impl Verifier for BrowserId {
-    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
-        self.verify_for(slot, now, None).await
+    async fn verify(&self, proof: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
+        self.verify_for(proof, now, None).await
     }
 
     async fn verify_for(
         &self,
-        slot: &str,
+        proof: &str,
         now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
-        self.prove(slot, now, client).await.map(|proven| proven.identity)
+        self.verify_with_claims(proof, now, client).await.map(|verified| verified.identity)
     }
 }
 
-/// Both halves, read but not proven.
-struct Parts {
-    certified: Signed,
+/// Both parts of an assertion, parsed but not verified.
+struct UnverifiedAssertion {
+    certificate_message: SignedMessage,
     certificate: Certificate,
-    asserted: Signed,
+    assertion_message: SignedMessage,
     assertion: Assertion,
 }
 
-impl Parts {
-    fn read(slot: &str, policy: &Policy) -> Result<Self, Reason> {
-        if slot.len() > policy.max_len {
+impl UnverifiedAssertion {
+    fn read(proof: &str, policy: &Policy) -> Result<Self, Reason> {
+        if proof.len() > policy.max_len {
             return Err(Reason::TooLarge);
         }
         let plain =
-            slot.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
-        if slot.is_empty() || !plain {
+            proof.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+        if proof.is_empty() || !plain {
             return Err(Reason::Malformed);
         }
-        let (certificate, assertion) = slot.split_once('~').ok_or(Reason::NoCertificate)?;
+        let (certificate, assertion) = proof.split_once('~').ok_or(Reason::NoCertificate)?;
         if assertion.contains('~') {
             return Err(Reason::ChainTooLong);
         }
         let certificate = Jws::parse(certificate, policy.max_json_depth)?;
         let assertion = Jws::parse(assertion, policy.max_json_depth)?;
         Ok(Self {
-            certified: certificate.signed,
+            certificate_message: certificate.signed,
             certificate: Certificate::read(certificate.payload)?,
-            asserted: assertion.signed,
+            assertion_message: assertion.signed,
             assertion: Assertion::read(assertion.payload)?,
         })
     }
 
-    /// SHA-256 of both signed texts: what two spellings of one assertion have in common.
+    /// Returns the SHA-256 of both signed texts, which all spellings of one assertion share (rule
+    /// 32).
     fn digest(&self) -> [u8; 32] {
         let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(self.certified.input.as_bytes());
+        hash.update(self.certificate_message.input.as_bytes());
         hash.update(b"~");
-        hash.update(self.asserted.input.as_bytes());
+        hash.update(self.assertion_message.input.as_bytes());
         let mut result = [0; 32];
         result.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
         result
     }
 }
 
-/// Tries the keys that the header's `alg` fits, if that algorithm is allowed.
+/// Verifies a signature with each key that matches the `alg` of the header, if that algorithm is
+/// allowed.
 fn check_signature(
-    signed: &Signed,
+    signed: &SignedMessage,
     keys: &[PublicKey],
-    allowed: &[Algorithm],
+    allowed: &[BrowserIdAlgorithm],
 ) -> Result<(), Reason> {
-    let fitting = || keys.iter().filter(|key| key.algorithm().name() == signed.alg);
-    let algorithm = fitting().next().ok_or(Reason::AlgMismatch)?.algorithm();
-    if algorithm == Algorithm::Rs64 || !allowed.contains(&algorithm) {
+    let matching = || keys.iter().filter(|key| key.algorithm().name() == signed.alg);
+    let algorithm = matching().next().ok_or(Reason::AlgMismatch)?.algorithm();
+    if algorithm == BrowserIdAlgorithm::Rs64 || !allowed.contains(&algorithm) {
         return Err(Reason::WeakKey);
     }
-    let genuine = fitting().any(|key| key.verify(signed.input.as_bytes(), &signed.signature));
-    if genuine { Ok(()) } else { Err(Reason::BadSignature) }
+    let is_valid = matching().any(|key| key.verify(signed.input.as_bytes(), &signed.signature));
+    if is_valid { Ok(()) } else { Err(Reason::BadSignature) }
 }

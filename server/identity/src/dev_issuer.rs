@@ -1,9 +1,9 @@
-//! An issuer for development: anybody may be anybody `@dev.localhost`.
+//! An issuer for development: every client may sign in as any user of `dev.localhost`.
 //!
-//! It makes real assertions, checked by the same code as all others; only its keys come from memory
-//! instead of from its host. The host is under a reserved name, so its e-mails belong to nobody,
-//! and the keys die with the process. Whether to have such an issuer at all is the caller's
-//! decision: with it, `dev.localhost` is open to everybody who can reach its owner.
+//! Its assertions are verified by the same code as all others; only its keys come from memory
+//! instead of from its host. The host is under a reserved name, so its e-mails belong to no real
+//! user, and the keys exist only as long as the process. The caller decides whether to have such an
+//! issuer: every client that can reach the server can then use `dev.localhost`.
 
 use presence_core::UnixMillis;
 use std::time::Duration;
@@ -16,31 +16,31 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 
-use crate::browserid::{Audience, Hosts, PinnedKeys, SupportDocument, email_host};
+use crate::browserid::{Audience, HostSyntax, PinnedKeys, SupportDocument, email_host};
 
-/// How far back certificates are dated, in milliseconds: for clocks that are slow.
-const BACKDATED: Duration = Duration::from_secs(10);
-/// The longest lifetime that the format allows an issuer.
+/// The time by which certificates are backdated, for clocks that are slow.
+const BACKDATING: Duration = Duration::from_secs(10);
+/// The longest lifetime of a certificate that the format allows.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Makes assertions for `<local>@dev.localhost`.
+/// An issuer of assertions for `<local>@dev.localhost`.
 pub struct DevIssuer {
     issuer: RsaKeyPair,
     user: RsaKeyPair,
     user_key: Value,
-    published: Value,
+    support_document: Value,
     keys: PinnedKeys,
 }
 
-/// Why there is no assertion.
+/// The error of making an assertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DevIssuerError {
     /// The e-mail is not one of this issuer's.
     #[error("not an e-mail address @dev.localhost")]
-    NotOurs,
+    ForeignEmail,
     /// The audience is not a bare origin.
     #[error("the audience is not an origin such as http://localhost:8080")]
-    NotAnAudience,
+    InvalidAudience,
     /// The lifetime is longer than 24 hours.
     #[error("the lifetime is longer than 24 hours")]
     TooLong,
@@ -50,43 +50,43 @@ pub enum DevIssuerError {
 }
 
 impl DevIssuer {
-    /// The host of this issuer, and of all its e-mails.
+    /// The host of this issuer and of all its e-mails.
     pub const HOST: &str = "dev.localhost";
 
-    /// How long an assertion lasts where nobody says otherwise.
+    /// The default lifetime of an assertion.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
 
-    /// Makes the keys: one for the issuer, and one that all its users share. Takes some tenths of a
-    /// second.
+    /// Creates an issuer with two new keys: one of its own, and one that all its users share. This
+    /// takes some tenths of a second.
     ///
     /// # Errors
     /// [`DevIssuerError::Crypto`].
     pub fn new() -> Result<Self, DevIssuerError> {
         let (issuer, issuer_key) = new_key()?;
         let (user, user_key) = new_key()?;
-        let published = json!({ "public-key": issuer_key, "authentication": "/auth", "provisioning": "/provision" });
-        let document = SupportDocument::parse(published.to_string().as_bytes())
+        let support_document = json!({ "public-key": issuer_key, "authentication": "/auth", "provisioning": "/provision" });
+        let document = SupportDocument::parse(support_document.to_string().as_bytes())
             .ok_or(DevIssuerError::Crypto)?;
         let keys = PinnedKeys::new().with(Self::HOST, document);
-        Ok(Self { issuer, user, user_key, published, keys })
+        Ok(Self { issuer, user, user_key, support_document, keys })
     }
 
-    /// The support document of this issuer, for verifiers of others: this server itself asks nobody
-    /// for it.
+    /// Returns the support document of this issuer, for other verifiers. This server itself does
+    /// not fetch it.
     pub fn support_document(&self) -> &Value {
-        &self.published
+        &self.support_document
     }
 
-    /// The document of this issuer, and no other.
+    /// Returns a source that contains only the document of this issuer.
     pub fn key_source(&self) -> PinnedKeys {
         self.keys.clone()
     }
 
-    /// A new assertion that `email` is present at `audience`, from `now` on for `lifetime`. No two
-    /// are the same.
+    /// Makes an assertion of `email` for `audience` that is valid from `now` on for `lifetime`.
+    /// Each assertion is different.
     ///
     /// # Errors
-    /// As [`DevIssuerError`] says.
+    /// [`DevIssuerError`] if an argument is not valid or the cryptographic library fails.
     pub fn assertion(
         &self,
         email: &str,
@@ -94,17 +94,17 @@ impl DevIssuer {
         now: UnixMillis,
         lifetime: Duration,
     ) -> Result<String, DevIssuerError> {
-        if email_host(email, Hosts::Public) != Some(Self::HOST) {
-            return Err(DevIssuerError::NotOurs);
+        if email_host(email, HostSyntax::Public) != Some(Self::HOST) {
+            return Err(DevIssuerError::ForeignEmail);
         }
-        Audience::parse(audience).map_err(|_| DevIssuerError::NotAnAudience)?;
+        Audience::parse(audience).map_err(|_| DevIssuerError::InvalidAudience)?;
         if lifetime > MAX_LIFETIME {
             return Err(DevIssuerError::TooLong);
         }
         let expires_at = now + lifetime;
         let certificate = json!({
             "iss": Self::HOST,
-            "iat": now - BACKDATED,
+            "iat": now - BACKDATING,
             "exp": expires_at,
             "public-key": self.user_key,
             "principal": { "email": email },
@@ -125,25 +125,26 @@ fn sign(key: &RsaKeyPair, payload: &Value) -> Result<String, DevIssuerError> {
     Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-/// A key pair, and its public half in the form that the clients of 2013 know.
+/// Generates a key pair. Returns it with its public half in the format of 2013.
 fn new_key() -> Result<(RsaKeyPair, Value), DevIssuerError> {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| DevIssuerError::Crypto)?;
-    let (modulus, exponent) = numbers(pair.public_key().as_ref()).ok_or(DevIssuerError::Crypto)?;
+    let (modulus, exponent) =
+        rsa_numbers(pair.public_key().as_ref()).ok_or(DevIssuerError::Crypto)?;
     let public = json!({ "algorithm": "RS", "n": modulus.to_string(), "e": exponent.to_string() });
     Ok((pair, public))
 }
 
-/// Reads an `RSAPublicKey` in DER: a sequence of two integers. For our own keys only, so it need
-/// not be strict.
-fn numbers(der: &[u8]) -> Option<(BigUint, BigUint)> {
-    let (sequence, _) = element(der, 0x30)?;
-    let (modulus, rest) = element(sequence, 0x02)?;
-    let (exponent, _) = element(rest, 0x02)?;
+/// Reads the modulus and the exponent of an `RSAPublicKey` in DER. It is used for the keys of this
+/// issuer only, so it need not be strict.
+fn rsa_numbers(der: &[u8]) -> Option<(BigUint, BigUint)> {
+    let (sequence, _) = der_element(der, 0x30)?;
+    let (modulus, rest) = der_element(sequence, 0x02)?;
+    let (exponent, _) = der_element(rest, 0x02)?;
     Some((BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent)))
 }
 
-/// The contents of the first element, which has this tag, and what follows it.
-fn element(der: &[u8], expected: u8) -> Option<(&[u8], &[u8])> {
+/// Returns the contents of the first element, if it has the expected tag, and the rest.
+fn der_element(der: &[u8], expected: u8) -> Option<(&[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;
     let long = usize::from(first & 0x7f);
@@ -174,7 +175,7 @@ mod tests {
     static ISSUER: LazyLock<DevIssuer> = LazyLock::new(|| DevIssuer::new().unwrap());
 
     #[tokio::test]
-    async fn its_assertions_pass_the_same_checks_as_all_others() {
+    async fn assertions_of_the_development_issuer_pass_the_ordinary_verifier() {
         for site in [SITE, "http://127.0.0.1:8080"] {
             let assertion = ISSUER.assertion("alice@dev.localhost", site, NOW, LIFETIME).unwrap();
             let identity = verifier(ISSUER.key_source()).verify(&assertion, NOW).await.unwrap();
@@ -185,11 +186,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_assertions_end_and_are_for_one_site() {
+    async fn assertions_of_the_development_issuer_expire_and_have_one_audience() {
         let verifier = verifier(ISSUER.key_source());
         let assertion = ISSUER.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
         assert_eq!(
-            verifier.verify(&assertion, NOW + Duration::from_millis(700_000)).await,
+            verifier.verify(&assertion, NOW + Duration::from_secs(700)).await,
             Err(Reason::Expired.into())
         );
         let elsewhere =
@@ -198,17 +199,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_process_does_not_believe_it() {
+    async fn assertions_of_another_process_are_rejected() {
         let other = DevIssuer::new().unwrap();
         let assertion = other.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
-        let refused = verifier(ISSUER.key_source()).verify(&assertion, NOW).await;
-        assert_eq!(refused, Err(Reason::BadSignature.into()));
-        let refused = verifier(PinnedKeys::new()).verify(&assertion, NOW).await;
-        assert_eq!(refused, Err(Reason::UntrustedIssuer.into()));
+        let rejected = verifier(ISSUER.key_source()).verify(&assertion, NOW).await;
+        assert_eq!(rejected, Err(Reason::BadSignature.into()));
+        let rejected = verifier(PinnedKeys::new()).verify(&assertion, NOW).await;
+        assert_eq!(rejected, Err(Reason::UntrustedIssuer.into()));
     }
 
     #[tokio::test]
-    async fn two_assertions_of_the_same_millisecond_differ() {
+    async fn two_assertions_of_the_same_millisecond_have_different_digests() {
         let mint = || ISSUER.assertion("alice@dev.localhost", SITE, NOW, LIFETIME).unwrap();
         let (first, second) = (mint(), mint());
         assert_ne!(first, second);
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn it_speaks_for_nobody_else() {
+    fn the_development_issuer_makes_no_assertions_for_other_domains() {
         let attempt =
             |email, site, lifetime| ISSUER.assertion(email, site, NOW, lifetime).unwrap_err();
         for email in [
@@ -229,9 +230,9 @@ mod tests {
             "@dev.localhost",
             "dev.localhost",
         ] {
-            assert_eq!(attempt(email, SITE, LIFETIME), DevIssuerError::NotOurs, "{email}");
+            assert_eq!(attempt(email, SITE, LIFETIME), DevIssuerError::ForeignEmail, "{email}");
         }
-        assert_eq!(attempt("a@dev.localhost", "*", LIFETIME), DevIssuerError::NotAnAudience);
+        assert_eq!(attempt("a@dev.localhost", "*", LIFETIME), DevIssuerError::InvalidAudience);
         assert_eq!(attempt("a@dev.localhost", SITE, Duration::MAX), DevIssuerError::TooLong);
     }
 

@@ -1,7 +1,7 @@
-//! Looks at a slot and asks the verifier of its kind.
+//! Chooses the verifier of a proof by its kind.
 //!
-//! One verifier per kind, chosen by shape alone (threat 22): a slot that one kind refuses is never
-//! offered to another.
+//! There is one verifier per kind, chosen by the form of the proof alone (see threat 7 in
+//! SECURITY.md): a proof that its verifier rejects is never passed to another one.
 
 use presence_core::UnixMillis;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
-/// The verifier for all kinds of slots. A kind that was not given is refused.
+/// The verifier for all kinds of proofs. A kind without a verifier is rejected.
 #[derive(Clone, Default)]
 pub struct Dispatcher {
     browserid: Option<Arc<dyn Verifier>>,
@@ -19,63 +19,63 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Knows no kind yet.
+    /// Creates a dispatcher without verifiers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sends backed-identity assertions (with a `~`) to `verifier`.
+    /// Uses `verifier` for backed-identity assertions, which contain a `~`.
     #[must_use]
     pub fn with_browserid(self, verifier: Arc<dyn Verifier>) -> Self {
         Self { browserid: Some(verifier), ..self }
     }
 
-    /// Sends single tokens (three segments, no `~`) to `verifier`.
+    /// Uses `verifier` for single tokens, which have three segments and no `~`.
     #[must_use]
     pub fn with_oidc(self, verifier: Arc<dyn Verifier>) -> Self {
         Self { oidc: Some(verifier), ..self }
     }
 
-    fn choose(&self, slot: &str) -> Result<&dyn Verifier, Reason> {
-        let (verifier, otherwise) = match Kind::of(slot) {
-            Some(Kind::BrowserId) => (&self.browserid, Reason::UntrustedIssuer),
-            Some(Kind::Oidc) => (&self.oidc, Reason::NoCertificate),
+    fn choose(&self, proof: &str) -> Result<&dyn Verifier, Reason> {
+        let (verifier, reason) = match ProofKind::of(proof) {
+            Some(ProofKind::BrowserId) => (&self.browserid, Reason::UntrustedIssuer),
+            Some(ProofKind::Oidc) => (&self.oidc, Reason::NoCertificate),
             None => (&None, Reason::Malformed),
         };
-        verifier.as_deref().ok_or(otherwise)
+        verifier.as_deref().ok_or(reason)
     }
 }
 
 #[async_trait]
 impl Verifier for Dispatcher {
-    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
-        self.choose(slot)?.verify(slot, now).await
+    async fn verify(&self, proof: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
+        self.choose(proof)?.verify(proof, now).await
     }
 
     async fn verify_for(
         &self,
-        slot: &str,
+        proof: &str,
         now: UnixMillis,
         client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
-        self.choose(slot)?.verify_for(slot, now, client).await
+        self.choose(proof)?.verify_for(proof, now, client).await
     }
 }
 
-/// What a slot looks like.
+/// The kind of a proof.
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+enum ProofKind {
     BrowserId,
     Oidc,
 }
 
-impl Kind {
-    /// Base64url and dots never contain `~`, so it tells the kinds apart.
-    fn of(slot: &str) -> Option<Self> {
-        if slot.contains('~') {
+impl ProofKind {
+    /// Returns the kind of `proof`. A token consists of base64url and dots, so it contains no `~`.
+    fn of(proof: &str) -> Option<Self> {
+        if proof.contains('~') {
             return Some(Self::BrowserId);
         }
-        (slot.split('.').count() == 3).then_some(Self::Oidc)
+        (proof.split('.').count() == 3).then_some(Self::Oidc)
     }
 }
 
@@ -83,11 +83,12 @@ impl Kind {
 mod tests {
     use super::*;
 
+    /// Holds rule 3 and threat 7.
     #[tokio::test]
-    async fn each_kind_goes_to_its_own_verifier() {
+    async fn each_kind_of_proof_goes_to_its_own_verifier() {
         let dispatcher = Dispatcher::new()
-            .with_browserid(Arc::new(Says("browserid")))
-            .with_oidc(Arc::new(Says("oidc")));
+            .with_browserid(Arc::new(StubVerifier("browserid")))
+            .with_oidc(Arc::new(StubVerifier("oidc")));
         assert_eq!(
             dispatcher.verify("a.b.c~d.e.f", UnixMillis::new(1)).await.unwrap().issuer,
             "browserid"
@@ -100,24 +101,25 @@ mod tests {
         assert_eq!(dispatcher.verify("", UnixMillis::new(1)).await, Err(Reason::Malformed.into()));
     }
 
+    /// Holds threat 7.
     #[tokio::test]
-    async fn a_kind_without_a_verifier_is_refused_and_not_offered_to_another() {
-        let dispatcher = Dispatcher::new().with_browserid(Arc::new(Says("browserid")));
+    async fn a_kind_without_a_verifier_is_rejected_and_not_passed_to_another() {
+        let dispatcher = Dispatcher::new().with_browserid(Arc::new(StubVerifier("browserid")));
         assert_eq!(
             dispatcher.verify("a.b.c", UnixMillis::new(1)).await,
             Err(Reason::NoCertificate.into())
         );
-        let dispatcher = Dispatcher::new().with_oidc(Arc::new(Says("oidc")));
+        let dispatcher = Dispatcher::new().with_oidc(Arc::new(StubVerifier("oidc")));
         assert_eq!(
             dispatcher.verify("a~b", UnixMillis::new(1)).await,
             Err(Reason::UntrustedIssuer.into())
         );
     }
 
-    struct Says(&'static str);
+    struct StubVerifier(&'static str);
 
     #[async_trait]
-    impl Verifier for Says {
+    impl Verifier for StubVerifier {
         async fn verify(&self, _slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
             Ok(Identity {
                 issuer: self.0.to_owned(),

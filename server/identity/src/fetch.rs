@@ -1,13 +1,14 @@
-//! One request to an address that a stranger chose, without letting them reach into our network
-//! (threats 1 to 3).
+//! A guarded HTTP client for addresses that others chose, which does not reach internal networks
+//! (see threats 1 to 3 in SECURITY.md).
 //!
-//! Each answer of the resolver is vetted as a whole and the connection goes to a vetted address, so
-//! a name cannot be good when it is checked and bad when it is used. Deliberately without
-//! redirects, cookies, proxies, decompression and connection reuse.
+//! All addresses of a name are checked, and the connection goes to a checked address, so a name
+//! cannot change between the check and its use (DNS rebinding). There are no redirects, cookies,
+//! proxies, decompression and connection reuse.
 
 mod resolver;
 
 mod address;
+mod options;
 
 use std::error::Error;
 use std::fmt;
@@ -20,123 +21,95 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use url::{Host, Url};
 
-use self::resolver::{GuardedResolver, Lookup, Refusal, SystemLookup};
+pub use self::options::{FetchLimits, GuardOptions};
+use self::resolver::{GuardedResolver, Lookup, ResolveError, SystemLookup};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// Where a [`GuardedClient`] may go beyond `https` on public addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GuardOptions {
-    /// Plain `http` is allowed too.
-    pub allow_http: bool,
-    /// Development only: `localhost`, `127.0.0.1` and `[::1]` are allowed, by `http` too and on
-    /// every port.
-    pub allow_loopback: bool,
-    /// Every address and every port is allowed. Only for addresses that the operator chose.
-    pub allow_internal: bool,
-}
-
-/// How much time and room a fetch has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For resolving and connecting.
-    pub connect: Duration,
-    /// For everything, up to the last byte of the body.
-    pub total: Duration,
-    /// For the body, in bytes.
-    pub body: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(3), total: Duration::from_secs(5), body: 64 * 1024 }
-    }
-}
-
-/// An answer, of whatever status but a redirect.
+/// A response of any status except a redirect.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Fetched {
+pub struct FetchedResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The media type with its parameters, as it was sent.
+    /// The media type with its parameters, as sent.
     pub content_type: Option<String>,
-    /// How long the answer may be kept, where it says so (`Cache-Control`); nothing where it may
-    /// not be kept.
+    /// The time that the response may be cached by `Cache-Control`: zero if it must not be cached,
+    /// `None` if the response does not specify it.
     pub max_age: Option<Duration>,
-    /// The whole body, as it was sent.
+    /// The whole body, as sent.
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Fetched {
+impl fmt::Debug for FetchedResponse {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Fetched")
+        out.debug_struct("FetchedResponse")
             .field("status", &self.status)
             .field("length", &self.body.len())
             .finish_non_exhaustive()
     }
 }
 
-/// Why there is no answer: enough for the owner of the address, too little to explore a network
-/// with.
+/// The error of a request: precise enough for the owner of the address, too coarse to explore a
+/// network with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// The URL itself: scheme, port, user name or host.
+    /// The scheme, port, user name or host of the URL is not allowed.
     #[error("the address must be https, on port 443 or 80, and without a user name")]
     NotAllowed,
-    /// The name has no address.
+    /// The host name has no address.
     #[error("the host name cannot be resolved")]
     NotResolvable,
     /// An address of the host is not a public one.
     #[error("the host has an address that is not public")]
     ForbiddenAddress,
-    /// It took too long.
+    /// The time limit is exceeded.
     #[error("the host did not answer in time")]
     Timeout,
-    /// The answer points elsewhere.
+    /// The response is a redirect.
     #[error("the host answered with a redirect, which is not followed")]
     Redirect,
-    /// The body is too long.
-    #[error("the answer is too long")]
+    /// The body is longer than the limit.
+    #[error("the response is too long")]
     TooLarge,
-    /// No connection, no valid TLS certificate, or no HTTP.
-    #[error("no connection, no valid TLS certificate, or no valid answer")]
+    /// The connection, the TLS handshake or the HTTP response failed.
+    #[error("no connection, no valid TLS certificate, or no valid response")]
     Connection,
 }
 
-/// The HTTP client cannot be set up, for example since this machine has no root certificates.
+/// The error of setting up the HTTP client, for example if the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the HTTP client")]
 pub struct SetUpError(#[source] reqwest::Error);
 
-/// An HTTP client for addresses that strangers chose.
+/// An HTTP client for addresses that others chose.
 #[derive(Debug, Clone)]
 pub struct GuardedClient {
     client: Client,
     options: GuardOptions,
-    limits: Limits,
+    limits: FetchLimits,
 }
 
 impl GuardedClient {
-    /// A client with the default [`Limits`].
+    /// Creates a client with the default [`FetchLimits`].
     ///
     /// # Errors
-    /// If TLS cannot be set up.
+    /// [`SetUpError`] if TLS cannot be set up.
     pub fn new(options: GuardOptions) -> Result<Self, SetUpError> {
-        Self::with_limits(options, Limits::default())
+        Self::with_limits(options, FetchLimits::default())
     }
 
-    /// A client with these limits.
+    /// Creates a client with these limits.
     ///
     /// # Errors
-    /// If TLS cannot be set up.
-    pub fn with_limits(options: GuardOptions, limits: Limits) -> Result<Self, SetUpError> {
+    /// [`SetUpError`] if TLS cannot be set up.
+    pub fn with_limits(options: GuardOptions, limits: FetchLimits) -> Result<Self, SetUpError> {
         Self::with_lookup(options, limits, Arc::new(SystemLookup))
     }
 
     fn with_lookup(
         options: GuardOptions,
-        limits: Limits,
+        limits: FetchLimits,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetUpError> {
         let client = Client::builder()
@@ -158,25 +131,25 @@ impl GuardedClient {
         Ok(Self { client, options, limits })
     }
 
-    /// Gets `url`.
+    /// Sends a GET request to `url`.
     ///
     /// # Errors
-    /// As [`FetchError`] says. A status other than 3xx is an answer, not an error.
-    pub async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
+    /// [`FetchError`] if there is no response, or if it is a redirect. Other statuses are no error.
+    pub async fn get(&self, url: &Url) -> Result<FetchedResponse, FetchError> {
         self.check(url)?;
         self.fetch(self.client.get(url.clone())).await
     }
 
-    /// Posts a form to `url`, with the value of an `Authorization` header where one is given.
+    /// Posts a form to `url`, with the value of an `Authorization` header if one is given.
     ///
     /// # Errors
-    /// As [`GuardedClient::get`].
+    /// The same as [`GuardedClient::get`].
     pub async fn post_form(
         &self,
         url: &Url,
         form: String,
         authorization: Option<&str>,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<FetchedResponse, FetchError> {
         self.check(url)?;
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, JSON);
         let request = match authorization {
@@ -186,8 +159,7 @@ impl GuardedClient {
         self.fetch(request.body(form)).await
     }
 
-    /// What can be told from the URL alone. Addresses in it are vetted here, since no resolver will
-    /// see them.
+    /// Checks the URL. An IP address in it is checked here, because it does not reach the resolver.
     fn check(&self, url: &Url) -> Result<(), FetchError> {
         let host = url.host().ok_or(FetchError::NotAllowed)?;
         let port = url.port_or_known_default().ok_or(FetchError::NotAllowed)?;
@@ -200,8 +172,8 @@ impl GuardedClient {
             "http" => self.options.allow_http || local,
             _ => false,
         };
-        let anywhere = local || self.options.allow_internal;
-        if !scheme_fits || !(anywhere || matches!(port, 443 | 80)) {
+        let any_port_and_address = local || self.options.allow_internal;
+        if !scheme_fits || !(any_port_and_address || matches!(port, 443 | 80)) {
             return Err(FetchError::NotAllowed);
         }
         let literal = match host {
@@ -209,21 +181,21 @@ impl GuardedClient {
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
         };
-        if anywhere || address::is_public(literal) {
+        if any_port_and_address || address::is_public(literal) {
             Ok(())
         } else {
             Err(FetchError::ForbiddenAddress)
         }
     }
 
-    async fn fetch(&self, request: RequestBuilder) -> Result<Fetched, FetchError> {
+    async fn fetch(&self, request: RequestBuilder) -> Result<FetchedResponse, FetchError> {
         tokio::time::timeout(self.limits.total, self.send(request))
             .await
             .map_err(|_| FetchError::Timeout)?
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Fetched, FetchError> {
-        let response = request.send().await.map_err(|error| coarse(&error))?;
+    async fn send(&self, request: RequestBuilder) -> Result<FetchedResponse, FetchError> {
+        let response = request.send().await.map_err(|error| fetch_error(&error))?;
         if response.status().is_redirection() {
             return Err(FetchError::Redirect);
         }
@@ -234,13 +206,13 @@ impl GuardedClient {
             .map(str::to_owned);
         let max_age = max_age(response.headers());
         let status = response.status().as_u16();
-        Ok(Fetched { status, content_type, max_age, body: self.body(response).await? })
+        Ok(FetchedResponse { status, content_type, max_age, body: self.body(response).await? })
     }
 
-    /// Reads the body, counting: what the answer says about its length is no limit.
+    /// Reads the body and counts its bytes: the announced length is not trusted.
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, FetchError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| coarse(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| fetch_error(&error))? {
             if chunk.len() > self.limits.body.saturating_sub(body.len()) {
                 return Err(FetchError::TooLarge);
             }
@@ -250,7 +222,7 @@ impl GuardedClient {
     }
 }
 
-/// What `Cache-Control` says of how long an answer may be kept.
+/// Returns the time that a response may be cached by `Cache-Control`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter();
@@ -279,14 +251,14 @@ fn is_loopback_host(host: &Host<&str>) -> bool {
     }
 }
 
-/// The error of the library without the addresses in it.
-fn coarse(error: &reqwest::Error) -> FetchError {
+/// Converts an error of the library, without the addresses in it.
+fn fetch_error(error: &reqwest::Error) -> FetchError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return match refusal {
-                Refusal::NoAddress => FetchError::NotResolvable,
-                Refusal::Forbidden => FetchError::ForbiddenAddress,
+        if let Some(error) = error.downcast_ref::<ResolveError>() {
+            return match error {
+                ResolveError::NoAddress => FetchError::NotResolvable,
+                ResolveError::Forbidden => FetchError::ForbiddenAddress,
             };
         }
         cause = error.source();

@@ -1,7 +1,6 @@
-//! The seam: what a verifier is asked, and what it answers.
+//! The interface of all verifiers, their result and their errors.
 //!
-//! Deliberately without any format: BrowserID and whatever comes after it answer with the same
-//! [`Identity`].
+//! It is independent of the format: BrowserID and OpenID Connect return the same [`Identity`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,50 +8,51 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use presence_core::UnixMillis;
 
-/// Verifies one kind of slot.
+/// A verifier of one kind of proof.
 #[async_trait]
 pub trait Verifier: Send + Sync {
-    /// Verifies `slot` as of `now`, and says whose it is.
+    /// Verifies `proof` at the time `now` and returns the identity that it proves.
     ///
-    /// It does not compare a claimed e-mail and does not detect replays: both are the caller's.
+    /// The caller compares the claimed e-mail and detects replays.
     ///
     /// # Errors
-    /// [`IdentityError::Invalid`] if the slot proves nothing, [`IdentityError::Unavailable`] and
-    /// [`IdentityError::Busy`] if it cannot be told now.
-    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError>;
+    /// [`IdentityError::Invalid`] if the proof is not valid, [`IdentityError::Unavailable`] and
+    /// [`IdentityError::Busy`] if it cannot be verified now.
+    async fn verify(&self, proof: &str, now: UnixMillis) -> Result<Identity, IdentityError>;
 
-    /// As [`Verifier::verify`], for a client at this address. A kind that asks hosts which the slot
-    /// names gives each client only a share of that; one whose issuers are all configured need not
-    /// know who asks.
+    /// Verifies `proof` like [`Verifier::verify`], for a client at this address. A verifier that
+    /// sends requests to hosts which the proof names limits them for each client. A verifier whose
+    /// issuers are all configured ignores the address.
     ///
     /// # Errors
-    /// As [`Verifier::verify`].
+    /// The same as [`Verifier::verify`].
     async fn verify_for(
         &self,
-        slot: &str,
+        proof: &str,
         now: UnixMillis,
         _client: Option<IpAddr>,
     ) -> Result<Identity, IdentityError> {
-        self.verify(slot, now).await
+        self.verify(proof, now).await
     }
 }
 
-/// A proven identity.
+/// A verified identity.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The host (or issuer name) that vouches for the e-mail.
     pub issuer: String,
-    /// The name under which the issuer knows the user: for BrowserID the certified principal.
+    /// The issuer's name of the user: for BrowserID the certified principal.
     pub subject: String,
-    /// The proven e-mail. Its domain is lower-case; its local part is to be compared byte for byte.
+    /// The verified e-mail. Its domain is in lower case; its local part is compared byte for byte.
     pub email: String,
-    /// When the proof ends: the earlier of the assertion's and the certificate's expiry.
+    /// The end of the proof: the earlier of the assertion's and the certificate's expiry.
     pub expires_at: UnixMillis,
-    /// SHA-256 of what was signed: the key for a cache of seen assertions, kept until `expires_at`.
-    /// The text of the assertion would not do, since one assertion has several spellings (rule 32).
+    /// The SHA-256 of the signed texts: the key for a replay cache, which keeps it until
+    /// `expires_at`. The text of the proof is not suitable as the key, because one assertion has
+    /// several spellings (rule 32).
     pub digest: [u8; 32],
-    /// `fxa-generation` where the issuer gives one, in milliseconds: grows when the password
-    /// changes, so that a smaller value than one seen before is to be refused (rule 31).
+    /// The claim `fxa-generation` in milliseconds, if the issuer gives it. It grows when the
+    /// password changes, so the caller rejects a smaller value than an earlier one (rule 31).
     pub generation: Option<u64>,
 }
 
@@ -66,16 +66,16 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why there is no identity. Holds nothing of the slot, so it may be logged.
+/// The error of a verification. It contains no part of the proof, so it may be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// The slot is wrong, and stays wrong.
+    /// The proof is not valid. Another try cannot succeed.
     #[error("not a valid assertion: {0}")]
     Invalid(Reason),
-    /// The issuer cannot be reached. Another try later can succeed.
+    /// The issuer cannot be reached. A later try can succeed.
     #[error("the issuer cannot be reached")]
     Unavailable,
-    /// Too many verifications are waiting. Another try soon can succeed.
+    /// Too many verifications are waiting. A later try can succeed.
     #[error("too many verifications are waiting")]
     Busy,
 }
@@ -86,61 +86,61 @@ impl From<Reason> for IdentityError {
     }
 }
 
-/// What is wrong with a slot. For logs and tests: the caller answers a stranger with less.
+/// The reason why a proof is not valid. For logs and tests; clients get less detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The header names another algorithm than the key has.
+    /// The algorithm in the header is not the one of the key.
     AlgMismatch,
-    /// The header names an algorithm that this issuer may not use.
+    /// The issuer may not use the algorithm in the header.
     AlgNotAllowed,
-    /// Made for another site, or for something that is no site.
+    /// The audience is another site, or is not a site.
     AudienceMismatch,
-    /// Asked for by another client.
+    /// The authorized party is another client.
     AzpMismatch,
     /// The certified key cannot be used.
     BadKey,
-    /// A signature does not fit.
+    /// A signature is not valid.
     BadSignature,
-    /// More than one certificate.
+    /// The assertion has more than one certificate.
     ChainTooLong,
-    /// The issuer may not speak for the domain of the e-mail.
+    /// The issuer may not certify e-mails of that domain.
     EmailDomainNotAllowed,
-    /// Proves another e-mail than was claimed. For callers: no verifier here answers it.
+    /// The verified e-mail is not the claimed one. Only callers use this reason.
     EmailMismatch,
     /// The issuer has not verified the e-mail.
     EmailNotVerified,
-    /// Over.
+    /// The proof has expired.
     Expired,
     /// The certified name is not an e-mail address.
     InvalidEmail,
-    /// Nobody has configured this issuer.
+    /// The issuer is not configured.
     IssuerMismatch,
-    /// The named key is not one for this.
+    /// The named key may not be used for signatures of this kind.
     KeyNotUsable,
-    /// Not in the format.
+    /// The proof does not follow the format.
     Malformed,
     /// A required member is absent.
     MissingField,
-    /// Nobody vouches for it.
+    /// The assertion has no certificate.
     NoCertificate,
-    /// Not made for the sign-in that asked for it.
+    /// The nonce is not the one of this sign-in.
     NonceMismatch,
-    /// From the future.
+    /// The proof is not valid yet.
     NotYetValid,
-    /// Longer than allowed.
+    /// The proof is longer than allowed.
     TooLarge,
-    /// No key, or no single one, of the issuer is meant.
+    /// The key ID selects no key of the issuer, or more than one.
     UnknownKid,
-    /// The issuer may not speak for this e-mail.
+    /// The issuer may not certify this e-mail.
     UntrustedIssuer,
-    /// A genuine key, but too weak for the policy.
+    /// The key is sound, but too weak for the policy.
     WeakKey,
-    /// A token for another purpose.
+    /// The type of the token is not accepted.
     WrongType,
 }
 
 impl Reason {
-    /// The reason as a stable code, the same as in the test vectors.
+    /// Returns the stable code of the reason, which is the one in the test vectors.
     pub fn code(self) -> &'static str {
         match self {
             Self::AlgMismatch => "alg_mismatch",
@@ -181,8 +181,9 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
+    /// Holds threat 9.
     #[test]
-    fn an_identity_in_a_log_does_not_show_the_email() {
+    fn the_debug_output_of_an_identity_does_not_contain_the_email() {
         let identity = Identity {
             issuer: "idp.example".to_owned(),
             subject: "alice@idp.example".to_owned(),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reads_as_its_code() {
+    fn an_error_text_contains_the_code_of_its_reason() {
         let error = IdentityError::from(Reason::Expired);
         assert_eq!(error.to_string(), "not a valid assertion: expired");
     }

@@ -1,7 +1,8 @@
-//! Compact JWS, read so strictly that one token has one spelling.
+//! A strict parser of compact JWS (RFC 7515): each token has exactly one accepted spelling (rules 5
+//! to 7).
 //!
-//! It only takes apart: no signature is checked and no claim is judged here. Shared by every format
-//! made of such tokens.
+//! It only splits and decodes: it verifies no signature and judges no claim. All formats that
+//! consist of such tokens share it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,29 +11,28 @@ use serde_json::{Map, Value};
 use crate::identity::Reason;
 use crate::strict_json;
 
-/// A token taken apart: `header.payload.signature`.
+/// A parsed token: `header.payload.signature`.
 pub(crate) struct Jws {
     /// The whole header.
     pub(crate) header: Map<String, Value>,
-    /// What decides how it is verified.
-    pub(crate) signed: Signed,
-    /// The claims, not yet proven.
+    /// The signed text and its signature.
+    pub(crate) signed: SignedMessage,
+    /// The claims, not verified.
     pub(crate) payload: Map<String, Value>,
 }
 
-/// What a key is asked about: the signed text, the signature, and the algorithm that the header
-/// names.
-pub(crate) struct Signed {
-    /// `alg` of the header: to be compared with the key, never to choose by.
+/// A signed text with its signature and the algorithm that the header names.
+pub(crate) struct SignedMessage {
+    /// The `alg` of the header. It is compared with the key, and never selects the algorithm.
     pub(crate) alg: String,
-    /// `header.payload`, as received.
+    /// The signing input `header.payload`, as received.
     pub(crate) input: String,
     /// The decoded signature.
     pub(crate) signature: Vec<u8>,
 }
 
 impl Jws {
-    /// Takes `text` apart, its JSON nested at most `depth` levels deep.
+    /// Parses `text`, with JSON that is nested at most `depth` levels deep.
     pub(crate) fn parse(text: &str, depth: usize) -> Result<Self, Reason> {
         let mut segments = text.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -52,7 +52,7 @@ impl Jws {
         };
         let payload = object(payload, depth)?;
         let signature = base64url(signature).ok_or(Reason::Malformed)?;
-        Ok(Self { header, signed: Signed { alg, input, signature }, payload })
+        Ok(Self { header, signed: SignedMessage { alg, input, signature }, payload })
     }
 }
 
@@ -61,7 +61,7 @@ fn object(segment: &str, depth: usize) -> Result<Map<String, Value>, Reason> {
     strict_json::object(&text, depth).ok_or(Reason::Malformed)
 }
 
-/// Decodes non-empty canonical base64url: no padding, spare bits zero.
+/// Decodes non-empty canonical base64url: without padding, with spare bits of zero.
 pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     if text.is_empty() {
         return None;
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_taken_apart() {
+    fn a_token_is_parsed_into_its_parts() {
         let token = token(r#"{"alg":"RS256"}"#, r#"{"exp":1}"#);
         let jws = Jws::parse(&token, 128).unwrap();
         assert_eq!(jws.signed.alg, "RS256");
@@ -83,6 +83,7 @@ mod tests {
         assert_eq!(jws.payload.get("exp"), Some(&Value::from(1)));
     }
 
+    /// Holds rule 7.
     #[test]
     fn a_header_must_name_its_algorithm_and_no_extension() {
         for (header, reason) in [
@@ -94,8 +95,9 @@ mod tests {
         }
     }
 
+    /// Holds rule 5.
     #[test]
-    fn exactly_three_segments_that_hold_something() {
+    fn a_token_has_exactly_three_segments_that_are_not_empty() {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
         for text in [
             "",
@@ -109,8 +111,9 @@ mod tests {
         }
     }
 
+    /// Holds rule 5.
     #[test]
-    fn base64url_has_one_spelling() {
+    fn only_canonical_base64url_is_decoded() {
         assert_eq!(base64url("c2ln").as_deref(), Some(&b"sig"[..]));
         assert_eq!(base64url("-_8").as_deref(), Some(&[0xfb, 0xff][..]));
         for text in ["", "A", "AB", "AA==", "+/8", "A A", "c2l\n"] {

@@ -1,14 +1,16 @@
-//! Turns what a device presents (its *slot*) into a verified e-mail address.
+//! Turns the proof that a device presents (an assertion or an ID token) into a verified e-mail
+//! address.
 //!
-//! The door is [`Verifier`]: a slot and the time go in, an [`Identity`] or an [`IdentityError`]
-//! comes out. [`Dispatcher`] looks at the slot and picks the verifier of its kind. [`browserid`]
-//! checks backed-identity assertions, [`oidc`] ID tokens, [`DevIssuer`] makes assertions for
-//! development, and [`fetch`] is the one way in which this server asks addresses that strangers
+//! The entry point is [`Verifier`]: it takes a proof and the time, and returns an [`Identity`] or
+//! an [`IdentityError`]. [`Dispatcher`] chooses the verifier by the kind of the proof.
+//! [`browserid`] verifies backed-identity assertions, [`oidc`] verifies ID tokens, [`DevIssuer`]
+//! makes assertions for development, and [`fetch`] sends all requests to addresses that others
 //! chose.
 //!
-//! What it deliberately is not: it compares no claimed e-mail (rule 30), keeps no replay cache
-//! ([`Identity::digest`] is the key for one), opens no session, reads no clock and logs nothing,
-//! since everything it handles is secret or personal.
+//! The crate does not compare claimed e-mails (rule 30), does not keep a replay cache
+//! ([`Identity::digest`] is the key for one), does not open sessions and does not log, because all
+//! its inputs are secret or personal. The rules are listed in `server/identity/RULES.md`, and the
+//! threats in `SECURITY.md`.
 //!
 //! Modules are in reading order: each uses only those below it.
 

@@ -71,8 +71,8 @@ pub(crate) fn dev_assertion(
 
 fn assertion_error(error: DevIssuerError) -> ApiError {
     match error {
-        DevIssuerError::NotOurs => body::invalid("email", "an e-mail address @dev.localhost"),
-        DevIssuerError::NotAnAudience => {
+        DevIssuerError::ForeignEmail => body::invalid("email", "an e-mail address @dev.localhost"),
+        DevIssuerError::InvalidAudience => {
             body::invalid("audience", "an origin such as http://localhost:8080")
         }
         DevIssuerError::TooLong | DevIssuerError::Crypto => Errno::Internal.into(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use presence_identity::oidc::{ClientSecret, IssuerSettings, check_all};
+use presence_identity::oidc::{ClientSecret, IssuerSettings, validate_issuers};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -24,7 +24,7 @@ impl OidcIssuers {
     ///
     /// The reason in one line.
     pub(super) fn check(&self, development: bool) -> Result<(), String> {
-        check_all(&self.0, development)
+        validate_issuers(&self.0, development)
     }
 
     /// Returns the issuers without their secrets.

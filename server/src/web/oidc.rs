@@ -10,7 +10,7 @@ use poem::http::StatusCode;
 use poem::web::{Path, Query};
 use poem::{Request, RequestBody};
 use presence_core::Scope;
-use presence_identity::oidc::{Answer, CodeFlow, FlowError};
+use presence_identity::oidc::{AuthorizationResponse, CodeFlow, FlowError};
 use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
@@ -91,13 +91,13 @@ pub(super) async fn finish(
     ClientAddress(client): ClientAddress,
 ) -> PageResult {
     let context = visitor.context();
-    let answer = Answer::of_query(here.query());
+    let response = AuthorizationResponse::from_query(here.query());
     let now = context.service.now();
     let flow = flow(context)?;
     let (mut return_path, mut failure) = (String::new(), None);
     // The code is a credential as any other: after too many refusals the provider is not asked.
     let finishing = async {
-        match flow.finish(&provider, &answer, secret.as_deref(), now).await {
+        match flow.finish(&provider, &response, secret.as_deref(), now).await {
             Ok(finished) => {
                 return_path = finished.return_path;
                 Ok(finished.identity)

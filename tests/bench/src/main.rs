@@ -1,29 +1,29 @@
-//! Benchmarks over real sockets against the real server, each beside the floor to hold it against.
-//! The [README](../README.md) says what each row means.
+//! Benchmarks over real sockets against the real server, each compared with a baseline. The
+//! [README](../README.md) describes each row.
 //!
 //! ```sh
 //! cargo run --release -p presence-bench -- all --json results.json
 //! ```
 //!
-//! The rounds of both sides alternate, so that a noisy machine slows both. What counts is the
-//! median of the rounds' ratios, and of a server its CPU time for each operation, which a busy
-//! neighbour changes far less than the time by the clock.
+//! The rounds of both sides alternate, so that a noisy machine slows both. The result is the median
+//! of the rounds' ratios, and for a server its CPU time for each operation, which other processes
+//! change far less than the wall-clock time.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark that cannot go on says so and ends"
+    reason = "a benchmark panics if it cannot continue"
 )]
 #![expect(clippy::cast_precision_loss, reason = "what is counted here is far below 2^52")]
 
 mod rows;
 mod sdk;
 
-mod crowd;
-mod floor;
-mod listeners;
+mod baseline;
+mod clients;
+mod subscribers;
 mod wire;
 
 mod report;
@@ -43,50 +43,50 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["floor"] => return floor::serve(),
+        ["baseline"] => return baseline::serve(),
         ["commit-each", directory, senders, millis] => {
             return rows::commit_each(directory, senders, millis);
         }
         _ => {}
     }
-    // One thread, so that what is measured is the work and not how fast the system wakes another
-    // thread.
+    // A single thread, so that the work is measured and not the time that the system needs to wake
+    // another thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let ["hold", kind, server, token, sockets] = arguments[..] {
         runtime.block_on(sdk::hold(kind, server, token, sockets));
         return ExitCode::SUCCESS;
     }
-    let Some(wish) = Wish::of(&arguments) else {
+    let Some(options) = BenchOptions::of(&arguments) else {
         eprintln!("usage: {USAGE}\nrows, or `all` for all but the last two:\n{}", Row::list());
         return ExitCode::from(2);
     };
-    runtime.block_on(wish.fulfil())
+    runtime.block_on(options.run())
 }
 
-/// What is to be measured.
-struct Wish {
+/// The rows to measure, and the place of the results.
+struct BenchOptions {
     rows: Vec<Row>,
     json: Option<String>,
     scale: Scale,
 }
 
-impl Wish {
+impl BenchOptions {
     fn of(arguments: &[&str]) -> Option<Self> {
-        let mut wish = Self { rows: Vec::new(), json: None, scale: Scale::full() };
+        let mut options = Self { rows: Vec::new(), json: None, scale: Scale::full() };
         let mut arguments = arguments.iter().copied();
         while let Some(argument) = arguments.next() {
             match argument {
-                "--json" => wish.json = Some(arguments.next()?.to_owned()),
-                "--smoke" => wish.scale = Scale::smoke(),
-                "all" => wish.rows.extend(Row::OF_THE_SERVER),
-                name => wish.rows.push(Row::named(name)?),
+                "--json" => options.json = Some(arguments.next()?.to_owned()),
+                "--smoke" => options.scale = Scale::smoke(),
+                "all" => options.rows.extend(Row::OF_THE_SERVER),
+                name => options.rows.push(Row::named(name)?),
             }
         }
-        (!wish.rows.is_empty()).then_some(wish)
+        (!options.rows.is_empty()).then_some(options)
     }
 
-    /// Measures, reports, and judges with the exit code.
-    async fn fulfil(self) -> ExitCode {
+    /// Measures and reports. The exit code says whether a gate was missed.
+    async fn run(self) -> ExitCode {
         let mut report = Report::default();
         for row in self.rows {
             eprintln!("measuring {}", row.name());
@@ -106,7 +106,10 @@ impl Wish {
                 ExitCode::FAILURE
             }
             missed => {
-                println!("gates missed, which so short a run cannot judge: {}", missed.join(", "));
+                println!(
+                    "gates missed, without a verdict in so short a run: {}",
+                    missed.join(", ")
+                );
                 ExitCode::SUCCESS
             }
         }

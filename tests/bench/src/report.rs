@@ -1,4 +1,4 @@
-//! What was found: raw rounds, medians, ratios and verdicts, as a table and as JSON.
+//! The results: raw rounds, medians, ratios and verdicts, as a table and as JSON.
 
 use serde_json::{Value, json};
 
@@ -7,27 +7,27 @@ use crate::system;
 /// One round of both sides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair {
-    /// What cannot be beaten, where there is such a thing.
-    pub(crate) floor: Option<f64>,
-    /// What is measured.
+    /// The value of the baseline, if there is one.
+    pub(crate) baseline: Option<f64>,
+    /// The value of the measured server or client.
     pub(crate) ours: f64,
 }
 
 impl Pair {
-    pub(crate) fn new(floor: f64, ours: f64) -> Self {
-        Self { floor: Some(floor), ours }
+    pub(crate) fn new(baseline: f64, ours: f64) -> Self {
+        Self { baseline: Some(baseline), ours }
     }
 
     pub(crate) fn alone(ours: f64) -> Self {
-        Self { floor: None, ours }
+        Self { baseline: None, ours }
     }
 
     fn ratio(self) -> Option<f64> {
-        self.floor.map(|floor| self.ours / floor)
+        self.baseline.map(|baseline| self.ours / baseline)
     }
 }
 
-/// What a value is held against.
+/// An upper or a lower limit of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Limit {
     AtMost(f64),
@@ -50,14 +50,14 @@ impl Limit {
     }
 }
 
-/// What must hold, and where the design should get to.
+/// A gate that must hold, and the aim of the design.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Bar {
+pub(crate) struct Thresholds {
     pub(crate) gate: Limit,
     pub(crate) aim: Limit,
 }
 
-impl Bar {
+impl Thresholds {
     pub(crate) fn at_most(gate: f64, aim: f64) -> Self {
         Self { gate: Limit::AtMost(gate), aim: Limit::AtMost(aim) }
     }
@@ -67,14 +67,14 @@ impl Bar {
     }
 }
 
-/// What is judged.
+/// The value that is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Judged {
-    /// The median of the ratios of ours to the floor.
-    Ratio(Bar),
-    /// The median of ours.
-    Ours(Bar),
-    /// Nothing: it is told because it explains the rest.
+    /// The median of the ratios of the measured values to the baseline.
+    Ratio(Thresholds),
+    /// The median of the measured values.
+    Ours(Thresholds),
+    /// None: the row only explains the others.
     Nothing,
 }
 
@@ -88,20 +88,20 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn floor(&self) -> Option<f64> {
-        median(self.rounds.iter().filter_map(|pair| pair.floor))
+    pub(crate) fn baseline(&self) -> Option<f64> {
+        median(self.rounds.iter().filter_map(|pair| pair.baseline))
     }
 
     pub(crate) fn ours(&self) -> f64 {
         median(self.rounds.iter().map(|pair| pair.ours)).unwrap_or(f64::NAN)
     }
 
-    /// The median of the rounds' ratios, which is not the ratio of the medians.
+    /// Returns the median of the rounds' ratios, which is not the ratio of the medians.
     pub(crate) fn ratio(&self) -> Option<f64> {
         median(self.rounds.iter().filter_map(|pair| pair.ratio()))
     }
 
-    fn verdict(&self) -> (Option<Bar>, Verdict) {
+    fn verdict(&self) -> (Option<Thresholds>, Verdict) {
         let (bar, value) = match self.judged {
             Judged::Ratio(bar) => (bar, self.ratio().unwrap_or(f64::NAN)),
             Judged::Ours(bar) => (bar, self.ours()),
@@ -118,11 +118,11 @@ impl Finding {
     pub(crate) fn print_rounds(&self) {
         println!("{}, {}", self.what, self.unit);
         for pair in &self.rounds {
-            match (pair.floor, pair.ratio()) {
-                (Some(floor), Some(ratio)) => {
+            match (pair.baseline, pair.ratio()) {
+                (Some(baseline), Some(ratio)) => {
                     println!(
                         "  floor {:>10}   ours {:>10}   ratio {ratio:.2}",
-                        short(floor),
+                        short(baseline),
                         short(pair.ours)
                     );
                 }
@@ -144,9 +144,9 @@ impl Finding {
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
             self.what,
             self.unit,
-            self.floor().map_or("–".to_owned(), short),
+            self.baseline().map_or("–".to_owned(), short),
             short(self.ours()),
-            // Beside a floor of nothing there is none.
+            // A baseline of zero has no ratio.
             self.ratio()
                 .filter(|ratio| ratio.is_finite())
                 .map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
@@ -166,9 +166,9 @@ impl Finding {
         json!({
             "what": self.what,
             "unit": self.unit,
-            "floor": self.rounds.iter().map(|pair| pair.floor).collect::<Vec<_>>(),
+            "floor": self.rounds.iter().map(|pair| pair.baseline).collect::<Vec<_>>(),
             "ours": self.rounds.iter().map(|pair| pair.ours).collect::<Vec<_>>(),
-            "floor_median": self.floor(),
+            "floor_median": self.baseline(),
             "ours_median": self.ours(),
             "ratio": self.ratio(),
             "judged": judged,
@@ -198,7 +198,7 @@ impl Verdict {
     }
 }
 
-/// All that was found.
+/// All results.
 #[derive(Default)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
@@ -213,7 +213,7 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// What has missed its gate.
+    /// Returns the names of the rows that missed their gates.
     pub(crate) fn missed_gates(&self) -> &[&'static str] {
         &self.missed
     }
@@ -233,7 +233,7 @@ impl Report {
     }
 }
 
-/// The middle value; of an even number of them, the mean of the two in the middle.
+/// Returns the median; for an even number of values, the mean of the two in the middle.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -245,14 +245,14 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The value below which 99 of 100 are.
+/// Returns the 99th percentile.
 pub(crate) fn p99(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = (values.len() * 99).div_ceil(100).saturating_sub(1);
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Three digits that count.
+/// Formats a value with three significant digits.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn the_ratio_is_the_median_of_the_rounds_and_not_of_their_medians() {
         let finding = finding(&[(1.0, 2.0), (10.0, 10.0), (4.0, 12.0)], Judged::Nothing);
-        assert_eq!((finding.floor(), finding.ours()), (Some(4.0), 10.0));
+        assert_eq!((finding.baseline(), finding.ours()), (Some(4.0), 10.0));
         assert_eq!(finding.ratio(), Some(2.0));
     }
 
@@ -292,13 +292,13 @@ mod tests {
 
     #[test]
     fn a_missed_gate_is_told_and_a_value_at_the_bar_is_enough() {
-        let bar = Judged::Ratio(Bar::at_least(0.75, 0.9));
+        let bar = Judged::Ratio(Thresholds::at_least(0.75, 0.9));
         for (ours, verdict) in [(0.9, Verdict::Aim), (0.75, Verdict::Gate), (0.74, Verdict::Missed)]
         {
             assert_eq!(finding(&[(1.0, ours)], bar).verdict().1, verdict);
         }
         let mut report = Report::default();
-        report.add(finding(&[(1.0, 3.0)], Judged::Ours(Bar::at_most(2.0, 1.0))));
+        report.add(finding(&[(1.0, 3.0)], Judged::Ours(Thresholds::at_most(2.0, 1.0))));
         report.add(finding(&[(1.0, 3.0)], Judged::Nothing));
         assert_eq!(report.missed_gates(), ["something"]);
     }
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_meets_no_bar() {
-        let nothing = finding(&[], Judged::Ours(Bar::at_most(2.0, 1.0)));
+        let nothing = finding(&[], Judged::Ours(Thresholds::at_most(2.0, 1.0)));
         assert_eq!(nothing.verdict().1, Verdict::Missed);
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of the report. A further one is a variant here and a module below.
+//! The rows of the report. A new row is a variant here and a module below.
 
 mod devices;
 mod fan_in;
@@ -14,7 +14,7 @@ use crate::sdk;
 
 pub(crate) use notify::commit_each;
 
-/// What can be measured by itself.
+/// A row or a group of rows that can be measured separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Row {
     Status,
@@ -28,7 +28,7 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    /// What is measured of the server.
+    /// The rows that measure the server.
     pub(crate) const OF_THE_SERVER: [Self; 6] =
         [Self::Status, Self::Devices, Self::FanOut, Self::FanIn, Self::Notify, Self::FileLimit];
 
@@ -40,7 +40,7 @@ impl Row {
         self.words().0
     }
 
-    /// The names, each with what it measures.
+    /// Lists the names, each with a description.
     pub(crate) fn list() -> String {
         let line = |row: Self| {
             let (name, what) = row.words();
@@ -72,12 +72,12 @@ impl Row {
             Self::Devices => ("devices", "connecting devices, and the memory of an idle one"),
             Self::FanOut => ("fan-out", "one status to many sockets of an Application, and bursts"),
             Self::FanIn => ("fan-in", "the statuses of many users to one socket"),
-            Self::Notify => ("notify", "notifications that are on disk when they are answered"),
-            Self::FileLimit => ("file-limit", "a server that cannot accept what waits"),
+            Self::Notify => ("notify", "notifications that are on disk before they are answered"),
+            Self::FileLimit => ("file-limit", "a server at its limit of open files"),
             Self::SignIns => {
                 ("sign-ins", "fresh BrowserID assertions beside their bare signatures")
             }
-            Self::Sdk => ("sdk", "what the client SDK costs beside a bare client"),
+            Self::Sdk => ("sdk", "the cost of the client SDK beside a bare client"),
         }
     }
 }

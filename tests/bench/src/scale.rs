@@ -1,33 +1,33 @@
-//! How much is measured.
+//! The amount of work in a run.
 
 use std::time::Duration;
 
-/// How much is measured.
+/// The amount of work in a run.
 pub(crate) struct Scale {
-    /// Rounds of each side.
+    /// The number of rounds of each side.
     pub(crate) rounds: usize,
-    /// How long a round of one side lasts, where it is bounded by time.
+    /// The duration of a round of one side, for rows that are limited by time.
     pub(crate) round: Duration,
-    /// Connections that ask and wait for the answer, one question in flight each.
+    /// The number of connections with one request in flight each.
     pub(crate) connections: usize,
-    /// Devices that connect in a round; after all rounds all are there.
+    /// The number of devices that connect in a round. All stay connected until the last round.
     pub(crate) arrivals: usize,
-    /// Sockets of the Application to which one status is told.
+    /// The number of sockets of the Application that receive one status.
     pub(crate) sockets: usize,
-    /// Turns of a fan-out in a round.
+    /// The number of fan-out turns in a round.
     pub(crate) turns: usize,
-    /// Senders of notifications at once.
+    /// The number of concurrent senders of notifications.
     pub(crate) senders: usize,
-    /// Users to whom notifications are sent; of each, a hundred can wait.
+    /// The number of users who receive notifications. Each can have a hundred pending.
     pub(crate) receivers: usize,
-    /// How many files the server at its limit may open.
+    /// The maximum number of open files of the server in `file-limit`.
     pub(crate) files: u64,
-    /// Whether a missed gate is a failure.
+    /// A flag: a missed gate makes the run fail.
     pub(crate) judges: bool,
 }
 
 impl Scale {
-    /// Enough to judge.
+    /// A run that is long enough for a verdict.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 5,
@@ -43,7 +43,7 @@ impl Scale {
         }
     }
 
-    /// Enough to see that it works, in seconds.
+    /// A run of a few seconds that checks that all rows work.
     pub(crate) fn smoke() -> Self {
         Self {
             rounds: 2,

@@ -1,6 +1,6 @@
-//! What the SDK costs beside a bare WebSocket client, on the side of the client.
+//! The cost of the SDK compared with a bare WebSocket client, on the side of the client.
 
-mod bare;
+mod bare_client;
 mod channels;
 mod memory;
 mod round_trips;

@@ -1,31 +1,31 @@
-//! The two sides of a comparison: the floor, and the real server with identity, hub and metrics on.
+//! The two sides of a comparison: the baseline, and the real server with identity, hub and metrics.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use presence_tests::{Server, ServerOptions};
 
-use crate::floor::Floor;
+use crate::baseline::Baseline;
 use crate::system::{Half, Process, run_on};
 
-/// Where one side listens, and what it is.
+/// The address of one side, and its kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Side {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
-    /// Where devices connect.
+    /// The path to which devices connect.
     pub(crate) devices: &'static str,
-    pub(crate) is_floor: bool,
+    pub(crate) is_baseline: bool,
 }
 
 impl Side {
-    /// A server.
+    /// Returns the side of a real server.
     pub(crate) fn of(server: &Server) -> Self {
         Self {
             address: server.address(),
             process: Process::of(server.pid()),
             devices: "/presence",
-            is_floor: false,
+            is_baseline: false,
         }
     }
 }
@@ -33,36 +33,36 @@ impl Side {
 /// Both sides, running.
 pub(crate) struct Sides {
     pub(crate) server: Server,
-    floor: Floor,
+    baseline: Baseline,
 }
 
 impl Sides {
-    /// Starts both, on the server's half of the machine.
+    /// Starts both on the server's half of the machine.
     pub(crate) async fn start() -> Self {
         let server = start_server(unlimited()).await;
-        Self { server, floor: Floor::start().await }
+        Self { server, baseline: Baseline::start().await }
     }
 
     pub(crate) fn ours(&self) -> Side {
         Side::of(&self.server)
     }
 
-    /// The floor. `devices` is what its devices do.
-    pub(crate) fn floor(&self, devices: &'static str) -> Side {
+    /// Returns the baseline's side. `devices` is the path to which its devices connect.
+    pub(crate) fn baseline(&self, devices: &'static str) -> Side {
         Side {
-            address: self.floor.address,
-            process: Process::of(self.floor.pid),
+            address: self.baseline.address,
+            process: Process::of(self.baseline.pid),
             devices,
-            is_floor: true,
+            is_baseline: true,
         }
     }
 
-    /// Starts the floor afresh.
-    pub(crate) async fn restart_floor(&mut self) {
-        self.floor = Floor::start().await;
+    /// Starts the baseline in a new process.
+    pub(crate) async fn restart_baseline(&mut self) {
+        self.baseline = Baseline::start().await;
     }
 
-    /// Ends the server in good order, and starts it afresh on the same database.
+    /// Stops the server gracefully, and starts it again with the same database.
     pub(crate) async fn restart_server(&mut self) {
         self.server.terminate().await;
         run_on(Half::Server);
@@ -73,8 +73,8 @@ impl Sides {
 
 /// Starts a server on its half of the machine.
 pub(crate) async fn start_server(options: ServerOptions) -> Server {
-    // Where it is not given, it may have to be built, and its first threads are counted by the
-    // cores they find.
+    // The binary may have to be built first. The number of the server's threads follows from the
+    // cores that it is allowed to use.
     presence_tests::server_binary();
     run_on(Half::Server);
     let server = Server::start(options).await;
@@ -82,7 +82,7 @@ pub(crate) async fn start_server(options: ServerOptions) -> Server {
     server
 }
 
-/// A server that refuses nothing for its rate, and pings nobody while it is measured.
+/// Returns options without rate limits, and without pings during a measurement.
 pub(crate) fn unlimited() -> ServerOptions {
     [
         "status-burst",
@@ -101,7 +101,7 @@ pub(crate) fn unlimited() -> ServerOptions {
     )
 }
 
-/// What some work took.
+/// The wall-clock time and the server's CPU time of some work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) cpu: Duration,
@@ -109,18 +109,18 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// CPU time of the server for each of so many operations, in microseconds.
+    /// Returns the CPU time of the server for each operation, in microseconds.
     pub(crate) fn micros_each(self, operations: u64) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / operations as f64
     }
 
-    /// Operations for each second of the server's CPU time.
+    /// Returns the operations per second of the server's CPU time.
     pub(crate) fn per_core_second(self, operations: u64) -> f64 {
         operations as f64 / self.cpu.as_secs_f64()
     }
 }
 
-/// What some work takes of a server.
+/// Measures the cost of some work to a server.
 pub(crate) async fn cost<T>(process: Process, work: impl Future<Output = T>) -> (T, Cost) {
     let (cpu, begun) = (process.cpu(), Instant::now());
     let result = work.await;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cost_is_divided_by_what_it_was_for() {
+    fn a_cost_is_divided_by_its_operations() {
         let cost = Cost { cpu: Duration::from_millis(5), clock: Duration::from_secs(1) };
         assert!((cost.micros_each(1_000) - 5.0).abs() < 1e-9);
         assert!((cost.per_core_second(1_000) - 200_000.0).abs() < 1e-6);

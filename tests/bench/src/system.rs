@@ -1,5 +1,5 @@
-//! What the system is asked: on which core a process runs, how many files it may open, and how much
-//! of the machine it has used.
+//! Calls to the operating system: the cores of a process, its limit of open files, and the
+//! resources it has used.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-/// A process whose use of the machine is read.
+/// A process whose CPU time and memory are measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Process {
     pid: u32,
@@ -22,13 +22,13 @@ impl Process {
         Self { pid, clock }
     }
 
-    /// The CPU time of all its threads so far, in user and in kernel mode, finer than the
-    /// hundredths of a second in `/proc`.
+    /// Returns the CPU time of all its threads so far, in user and kernel mode. It is more precise
+    /// than the hundredths of a second in `/proc`.
     pub(crate) fn cpu(self) -> Duration {
         self.clock.now().unwrap().into()
     }
 
-    /// The memory that is its own, in KiB.
+    /// Returns the private memory, in KiB.
     pub(crate) fn private_kib(self) -> f64 {
         let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).unwrap();
         rollup
@@ -42,19 +42,20 @@ impl Process {
     }
 }
 
-/// Which half of the machine something runs on, so that what makes the load does not take the CPU
-/// of what bears it.
+/// The half of the machine on which a process runs, so that the load generator does not take CPU
+/// from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     Server,
     Generator,
 }
 
-/// Moves this thread, and all processes that it starts from now on. Does nothing on a machine of
+/// Moves this thread, and all processes that it starts from now on. Does nothing on a machine with
 /// one core.
 pub(crate) fn run_on(half: Half) {
     let cores = std::thread::available_parallelism().unwrap().get();
-    // The first call narrows what later ones are told, so the machine is asked.
+    // The first call restricts the cores that this process can see, so the machine's total is read
+    // instead.
     let cores = cores.max(online());
     if cores < 2 {
         return;
@@ -74,7 +75,7 @@ fn online() -> usize {
     info.lines().filter(|line| line.starts_with("processor")).count()
 }
 
-/// Lets this process and those that it starts open so many files.
+/// Raises the limit of open files for this process and those that it starts.
 pub(crate) fn allow_open_files(wanted: u64) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     if soft >= wanted {
@@ -85,7 +86,7 @@ pub(crate) fn allow_open_files(wanted: u64) {
     });
 }
 
-/// What a process that is started within may open.
+/// Limits the open files of processes that are started in `work`.
 pub(crate) async fn with_open_files<T>(files: u64, work: impl Future<Output = T>) -> T {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, files, hard).unwrap();
@@ -94,7 +95,7 @@ pub(crate) async fn with_open_files<T>(files: u64, work: impl Future<Output = T>
     result
 }
 
-/// The machine, and what was measured.
+/// Describes the machine and the measured version.
 pub(crate) fn describe() -> Value {
     let line = |file: &str, name: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The generator's WebSocket client: so little that it takes less CPU than any server, so that the
-//! server is what is measured.
+//! The load generator's WebSocket client. It uses less CPU than any server, so that the server is
+//! the bottleneck.
 //!
-//! It trusts its peer and knows whole, unmasked text frames only. Its own frames are made once and
-//! masked with zeros.
+//! It trusts its peer and supports only whole, unmasked text frames. Its own frames are built once
+//! and masked with zeros.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -10,21 +10,22 @@ use std::ops::Range;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// What the head of an answer ends with.
+/// The end of the head of a response.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
-/// How many sockets one source address opens, of the 28,000 ports that it has by default.
-const A_SOURCE: usize = 5_000;
+/// The maximum number of sockets from one source address, of the 28,000 ports that it has by
+/// default.
+const SOCKETS_PER_SOURCE: usize = 5_000;
 
 /// An open socket.
 pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// What was read and not taken yet.
+    /// The range of the bytes that were received and not used yet.
     unread: Range<usize>,
 }
 
 impl Wire {
-    /// Opens the `number`-th socket to a path, with further lines of the request's head.
+    /// Opens the `number`-th socket, with additional header lines of the request.
     pub(crate) async fn open(server: SocketAddr, path: &str, number: usize, head: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(source(number).into(), 0)).unwrap();
@@ -53,12 +54,12 @@ impl Wire {
         }
     }
 
-    /// Sends a frame, or several in one.
+    /// Sends one or more frames.
     pub(crate) async fn send(&mut self, frame: &[u8]) {
         self.stream.write_all(frame).await.unwrap();
     }
 
-    /// The next text.
+    /// Returns the next text.
     pub(crate) async fn text(&mut self) -> &[u8] {
         loop {
             if let Some((opcode, body, end)) = parse(&self.buffer[self.unread.clone()]) {
@@ -75,7 +76,7 @@ impl Wire {
         }
     }
 
-    /// Sends a frame, and waits for a text.
+    /// Sends a frame, and returns the next text.
     pub(crate) async fn ask(&mut self, frame: &[u8]) -> &[u8] {
         self.send(frame).await;
         self.text().await
@@ -97,12 +98,12 @@ impl Wire {
     }
 }
 
-/// Loopback addresses, so that no source runs out of ports.
+/// Returns a loopback address. There are several, so that none runs out of ports.
 fn source(number: usize) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / A_SOURCE).unwrap())
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / SOCKETS_PER_SOURCE).unwrap())
 }
 
-/// A text frame of a client.
+/// Encodes a client's text frame.
 pub(crate) fn frame(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match text.len() {
@@ -117,8 +118,8 @@ pub(crate) fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// The first frame of a server: its opcode, where its body is, and where it ends; `None` where it
-/// is not whole.
+/// Decodes the first frame of a server: its opcode, the range of its payload, and its end. Returns
+/// `None` if the frame is incomplete.
 fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
     let [first, second, rest @ ..] = bytes else { return None };
     let (head, length) = match second {
@@ -126,7 +127,10 @@ fn parse(bytes: &[u8]) -> Option<(u8, Range<usize>, usize)> {
         127 => (10, usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).unwrap()),
         length => (2, usize::from(*length)),
     };
-    assert!(first & 0xf0 == 0x80 && second & 0x80 == 0, "only whole, unmasked frames are expected");
+    assert!(
+        first & 0xf0 == 0x80 && second & 0x80 == 0,
+        "only whole, unmasked frames are supported"
+    );
     let end = head + length;
     (bytes.len() >= end).then_some((first & 0x0f, head..end, end))
 }
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_every_length_are_found_and_none_before_it_is_whole() {
+    fn frames_of_every_length_are_decoded_only_when_they_are_complete() {
         for length in [0, 125, 126, 65_535, 65_536_u32] {
             let body = vec![b'x'; length as usize];
             let head = match length {

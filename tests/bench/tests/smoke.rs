@@ -1,16 +1,16 @@
-//! A run of seconds over all rows, so that the benchmark cannot rot. It judges the arithmetic and
-//! not the machine: gates are not enforced here.
+//! A short run over all rows that checks that the benchmark works. It checks the arithmetic and not
+//! the machine's speed: gates are not enforced here.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test panics if it cannot continue"
 )]
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// All that is promised in the README.
+/// The rows that the README describes.
 const WHAT: [&str; 19] = [
     "status → OK",
     "status → OK, by the clock",
@@ -37,7 +37,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().filter_map(Value::as_f64).collect()
 }
 
-/// The middle one of two is their mean, and rounds are two here.
+/// The median of two values is their mean, and there are two rounds here.
 fn middle(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -53,12 +53,12 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench"))
         .args(["all", "--smoke", "--json"])
         .arg(&file)
-        // Built as it is now, since one that lies beside the program may be an old one.
+        // The server is built first, because the binary beside this program may be an old one.
         .env("PRESENCE_TEST_SERVER", presence_tests::server_binary())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{output}{}", String::from_utf8_lossy(&run.stderr));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let findings = report["findings"].as_array().unwrap();
     let whats: Vec<&str> = findings.iter().map(|it| it["what"].as_str().unwrap()).collect();
@@ -66,8 +66,8 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     for finding in findings {
         let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
         assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
-        // A backlog may be none, and so few devices may find room that was there already;
-        // everything else takes something.
+        // A backlog may be zero, and a few devices may fit into memory that was free already. All
+        // other values are positive.
         let may_be_none = what.starts_with("backlog") || what.starts_with("an idle device");
         assert!(may_be_none || ours.iter().all(|value| *value > 0.0), "{finding}");
         let floor = numbers(&finding["floor"]);
@@ -78,17 +78,17 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
         if ratios.iter().all(|ratio| ratio.is_finite()) {
             assert!(is_near(&finding["ratio"], middle(&ratios)), "{finding}");
         }
-        assert!(said.contains(&format!("| {what} |")), "{what} is not in the table");
+        assert!(output.contains(&format!("| {what} |")), "{what} is not in the table");
     }
 }
 
 #[test]
-fn what_is_no_row_is_told_with_the_rows_there_are() {
+fn an_unknown_row_is_reported_with_the_known_rows() {
     let run = Command::new(env!("CARGO_BIN_EXE_presence-bench")).arg("nonsense").output().unwrap();
     assert_eq!(run.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&run.stderr);
+    let output = String::from_utf8_lossy(&run.stderr);
     assert!(
-        ["status", "fan-in", "file-limit", "sdk"].iter().all(|row| said.contains(row)),
-        "{said}"
+        ["status", "fan-in", "file-limit", "sdk"].iter().all(|row| output.contains(row)),
+        "{output}"
     );
 }

@@ -1,6 +1,6 @@
-"""The walk of a developer, a person and an AppService, with the client that was made from the document.
+"""The flow of a developer, a user and an AppService, with the client that was generated from the document.
 
-Whatever the document does not say, the type checker refuses.
+The type checker rejects everything that is not in the document.
 """
 
 import http.server
@@ -43,8 +43,8 @@ URL = sys.argv[1]
 Answer = TypeVar("Answer")
 
 
-def taken(answer: object, wanted: type[Answer]) -> Answer:
-    """What a call answered; a refusal ends the walk."""
+def expect(answer: object, wanted: type[Answer]) -> Answer:
+    """Returns the result of a call. An error response ends the flow."""
     assert isinstance(answer, wanted), answer
     return answer
 
@@ -54,16 +54,16 @@ def with_credential(credential: str) -> AuthenticatedClient:
 
 
 def sign_in(email: str) -> AuthenticatedClient:
-    anybody = Client(base_url=URL)
-    made = taken(make_dev_assertion.sync(client=anybody, body=AssertionRequest(email=email)), Assertion)
+    anonymous = Client(base_url=URL)
+    made = expect(make_dev_assertion.sync(client=anonymous, body=AssertionRequest(email=email)), Assertion)
     wanted = SignIn(assertion=made.assertion, scope=Scope.ACCOUNT)
-    session = taken(create_session.sync(client=anybody, body=wanted), SessionOpened)
+    session = expect(create_session.sync(client=anonymous, body=wanted), SessionOpened)
     assert session.email == email
     return with_credential(session.token)
 
 
 class Domain(http.server.BaseHTTPRequestHandler):
-    """A domain that shows a key."""
+    """A domain that serves a key."""
 
     key = ""
 
@@ -83,32 +83,32 @@ def main() -> None:
     threading.Thread(target=site.serve_forever, daemon=True).start()
     developer = sign_in("python-developer@dev.localhost")
     wanted = RegisterApplication(name="Chat", domain=f"127.0.0.1:{site.server_port}")
-    registered = taken(register_application.sync(client=developer, body=wanted), Application)
+    registered = expect(register_application.sync(client=developer, body=wanted), Application)
     appid = registered.appid
     assert registered.state is AppState.REGISTERED
     Domain.key = registered.domain_key
-    verified = taken(verify_application.sync(appid, client=developer), Application)
+    verified = expect(verify_application.sync(appid, client=developer), Application)
     assert verified.state is AppState.VERIFIED
-    activated = taken(activate_application.sync(appid, client=developer), Switched)
+    activated = expect(activate_application.sync(appid, client=developer), Switched)
     assert activated.state is AppState.ACTIVE
-    service = with_credential(taken(activated.api_key, str))
+    service = with_credential(expect(activated.api_key, str))
 
     alice = sign_in("python-alice@dev.localhost")
-    uid = taken(grant_application.sync(appid, client=alice, body=GrantRequest()), Granted).uid
+    uid = expect(grant_application.sync(appid, client=alice, body=GrantRequest()), Granted).uid
 
     item = NotifyItem(uid=uid, message="Lunch?", action="https://chat.example/lunch", ttl=60)
     body = Notify(notifications=[item])
-    notified = taken(send_notifications.sync(appid, client=service, body=body), Notified)
+    notified = expect(send_notifications.sync(appid, client=service, body=body), Notified)
     assert [(one.result, one.queue_size) for one in notified.results] == [("OK", 1)], notified
-    polled = taken(poll_presence.sync(appid, client=service, uid=[uid]), PollAnswer)
+    polled = expect(poll_presence.sync(appid, client=service, uid=[uid]), PollAnswer)
     assert [(one.uid, one.status) for one in polled.presence] == [(uid, Status.OFFLINE)], polled
 
-    # A refusal is typed too.
+    # Error responses have types too.
     refused = poll_presence.sync_detailed(appid, client=with_credential("prs_wrong"))
     assert refused.status_code == 401
-    ko = taken(refused.parsed, Ko)
+    ko = expect(refused.parsed, Ko)
     assert (ko.result, ko.errno) == ("KO", 41), ko
-    assert taken(get_application.sync("0" * 32, client=alice), Ko).errno == 40
+    assert expect(get_application.sync("0" * 32, client=alice), Ko).errno == 40
     print("Python client: registered, verified, activated, granted, notified, polled, and refused as the document says")
 
 

@@ -1,5 +1,5 @@
-// The walk of a developer, a person and an AppService, with the client that was made from the document. Whatever the document does not
-// say, the compiler refuses.
+// The flow of a developer, a user and an AppService, with the client that was generated from the
+// document. The compiler rejects everything that is not in the document.
 
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
@@ -12,17 +12,17 @@ type Presence = Client<paths>;
 
 const url = process.argv[2] ?? assert.fail("the server's URL");
 
-/** Gives what a call answered; a refusal ends the walk. */
-async function taken<T>(call: Promise<{ data?: T; error?: unknown }>): Promise<T> {
+/** Returns the result of a call. An error response ends the flow. */
+async function expect<T>(call: Promise<{ data?: T; error?: unknown }>): Promise<T> {
   const { data, error } = await call;
   return data ?? assert.fail(`refused: ${JSON.stringify(error)}`);
 }
 
-/** Signs somebody in. */
+/** Signs a user in. */
 async function signIn(email: string): Promise<Presence> {
-  const anybody = createClient<paths>({ baseUrl: url });
-  const { assertion } = await taken(anybody.POST("/dev/assertion", { body: { email } }));
-  const session = await taken(anybody.POST("/session", { body: { assertion, scope: "account" } }));
+  const anonymous = createClient<paths>({ baseUrl: url });
+  const { assertion } = await expect(anonymous.POST("/dev/assertion", { body: { email } }));
+  const session = await expect(anonymous.POST("/session", { body: { assertion, scope: "account" } }));
   assert.equal(session.email, email);
   return withCredential(session.token);
 }
@@ -31,7 +31,7 @@ function withCredential(credential: string): Presence {
   return createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${credential}` } });
 }
 
-/** A domain that shows a key. */
+/** A domain that serves a key. */
 class Domain {
   key = "";
   readonly #server: Server;
@@ -59,27 +59,27 @@ class Domain {
 
 const domain = await Domain.open();
 const developer = await signIn("typescript-developer@dev.localhost");
-const registered = await taken(developer.POST("/apps", { body: { name: "Chat", domain: domain.name } }));
+const registered = await expect(developer.POST("/apps", { body: { name: "Chat", domain: domain.name } }));
 const path = { appid: registered.appid };
 assert.equal(registered.state, "registered");
 domain.key = registered.domain_key;
-const verified = await taken(developer.POST("/apps/{appid}/verify", { params: { path } }));
+const verified = await expect(developer.POST("/apps/{appid}/verify", { params: { path } }));
 assert.equal(verified.state, "verified");
-const activated = await taken(developer.POST("/apps/{appid}/activate", { params: { path } }));
+const activated = await expect(developer.POST("/apps/{appid}/activate", { params: { path } }));
 assert.equal(activated.state, "active");
 const service = withCredential(activated.api_key ?? assert.fail("no key"));
 
 const alice = await signIn("typescript-alice@dev.localhost");
-const granted = await taken(alice.POST("/grant/{appid}", { params: { path }, body: {} }));
+const granted = await expect(alice.POST("/grant/{appid}", { params: { path }, body: {} }));
 const { uid } = granted as components["schemas"]["Granted"];
 
 const notifications = [{ uid, message: "Lunch?", action: "https://chat.example/lunch", ttl: 60 }];
-const notified = await taken(service.POST("/apps/{appid}/notifications", { params: { path }, body: { notifications } }));
+const notified = await expect(service.POST("/apps/{appid}/notifications", { params: { path }, body: { notifications } }));
 assert.deepEqual(notified.results.map(({ result, queue_size }) => [result, queue_size]), [["OK", 1]]);
-const polled = await taken(service.GET("/apps/{appid}/presence", { params: { path, query: { uid: [uid] } } }));
+const polled = await expect(service.GET("/apps/{appid}/presence", { params: { path, query: { uid: [uid] } } }));
 assert.deepEqual(polled.presence.map((one) => [one.uid, one.status]), [[uid, "offline"]]);
 
-// A refusal is typed too: only what the document says of it can be read.
+// Error responses have types too: only documented fields can be read.
 const refused = await withCredential("prs_wrong").GET("/apps/{appid}/presence", { params: { path } });
 const ko: Ko = refused.error ?? assert.fail("not refused");
 assert.deepEqual([refused.response.status, ko.result, ko.errno], [401, "KO", 41]);

@@ -1,4 +1,4 @@
-//! An issuer on loopback that signs what a test wants.
+//! An OpenID Connect issuer on loopback that signs the tokens of a test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,13 +13,13 @@ pub(super) const EMAIL: &str = "alice@mail.example";
 const KEYS: &str = "/keys";
 const TOKEN: &str = "/token";
 
-/// A key with a name.
-pub(super) struct Key {
+/// A signing key with its `kid`.
+pub(super) struct OidcKey {
     kid: String,
     pair: EcdsaKeyPair,
 }
 
-impl Key {
+impl OidcKey {
     pub(super) fn new(kid: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         Self { kid: kid.to_owned(), pair }
@@ -32,7 +32,7 @@ impl Key {
         json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": self.kid, "x": x, "y": y})
     }
 
-    /// A token with these claims, signed under a name of a key.
+    /// Returns a token with these claims, signed with this `kid` in the header.
     fn sign(&self, kid: &str, claims: &Value) -> String {
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = encoded(&json!({"alg": "ES256", "kid": kid}));
@@ -42,22 +42,22 @@ impl Key {
     }
 }
 
-/// An issuer and its first key.
-pub(super) struct Issuer {
+/// A running issuer with its first key.
+pub(super) struct OidcIssuer {
     domain: DomainServer,
-    pub(super) key: Key,
+    pub(super) key: OidcKey,
 }
 
-impl Issuer {
+impl OidcIssuer {
     pub(super) async fn start() -> Self {
-        let issuer = Self { domain: DomainServer::start().await, key: Key::new("first") };
-        issuer.has_keys_at(&format!("{}{KEYS}", issuer.url()));
+        let issuer = Self { domain: DomainServer::start().await, key: OidcKey::new("first") };
+        issuer.publish_keys_url(&format!("{}{KEYS}", issuer.url()));
         issuer.publish(&[&issuer.key]);
         issuer
     }
 
-    /// Says that its keys are there.
-    pub(super) fn has_keys_at(&self, url: &str) {
+    /// Publishes the address of its keys.
+    pub(super) fn publish_keys_url(&self, url: &str) {
         let document = json!({
             "issuer": self.url(), "jwks_uri": url, "token_endpoint": format!("{}{TOKEN}", self.url()),
             "authorization_endpoint": format!("{}/authorize", self.url()),
@@ -71,47 +71,47 @@ impl Issuer {
         format!("http://{}", self.domain.name())
     }
 
-    /// Shows these keys and no others.
-    pub(super) fn publish(&self, keys: &[&Key]) {
+    /// Publishes exactly these keys.
+    pub(super) fn publish(&self, keys: &[&OidcKey]) {
         let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
         let document = json!({ "keys": keys }).to_string();
         self.domain.answer(KEYS, "200 OK", &[], document.as_bytes());
     }
 
-    /// Gives this token for a code, whichever.
-    pub(super) fn gives(&self, token: &str) {
+    /// Returns this token for any code from now on.
+    pub(super) fn return_token(&self, token: &str) {
         let document = json!({"id_token": token}).to_string();
         self.domain.answer(TOKEN, "200 OK", &[], document.as_bytes());
     }
 
-    /// Ends the web server. Its port is another's from now on, who hangs up on everybody.
-    pub(super) async fn goes_down(&mut self) {
+    /// Stops the web server. Another server gets its port, and closes every connection.
+    pub(super) async fn stop(&mut self) {
         self.domain = DomainServer::start().await;
     }
 
-    /// How often the keys were asked for.
-    pub(super) fn questions(&self) -> usize {
+    /// Returns the number of requests for the keys.
+    pub(super) fn key_requests(&self) -> usize {
         self.domain.asked().iter().filter(|path| *path == KEYS).count()
     }
 
-    /// What a server is told of this issuer, with changes.
-    pub(super) fn described(&self, changes: &Value) -> Value {
-        described(&self.url(), changes)
+    /// Returns the settings of this issuer, with changes.
+    pub(super) fn issuer_settings(&self, changes: &Value) -> Value {
+        issuer_settings(&self.url(), changes)
     }
 
-    /// A server that trusts this issuer.
+    /// Starts a server that trusts this issuer.
     pub(super) async fn server(&self, options: ServerOptions) -> Server {
-        Server::start(trusting(options, &[self.described(&json!({}))])).await
+        Server::start(with_issuers(options, &[self.issuer_settings(&json!({}))])).await
     }
 
-    /// A token for alice with changes to its claims, of which `null` takes one away. No two are the
-    /// same.
+    /// Returns a token for alice with changes to its claims; `null` removes a claim. No two tokens
+    /// are equal.
     pub(super) fn token(&self, changes: &Value) -> String {
         self.token_by(&self.key, &self.key.kid, changes)
     }
 
-    /// The same, signed by some key under some name.
-    pub(super) fn token_by(&self, key: &Key, kid: &str, changes: &Value) -> String {
+    /// Returns a token that is signed with this key and has this `kid` in its header.
+    pub(super) fn token_by(&self, key: &OidcKey, kid: &str, changes: &Value) -> String {
         let mut claims = json!({
             "iss": self.url(), "sub": "24", "aud": "presence", "iat": seconds(), "exp": seconds() + 300,
             "email": EMAIL, "email_verified": true, "jti": unique(),
@@ -122,22 +122,22 @@ impl Issuer {
     }
 }
 
-/// What a server is told of an issuer, with changes.
-pub(super) fn described(url: &str, changes: &Value) -> Value {
-    let mut described = json!({
+/// Returns the settings of an issuer, with changes.
+pub(super) fn issuer_settings(url: &str, changes: &Value) -> Value {
+    let mut settings = json!({
         "name": "idp", "issuer": url, "client_ids": ["presence"], "algorithms": ["ES256"],
         "email_domains": ["mail.example"],
     });
-    described.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    described
+    settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    settings
 }
 
-/// A server that trusts these issuers.
-pub(super) fn trusting(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
+/// Adds these trusted issuers to the options.
+pub(super) fn with_issuers(options: ServerOptions, issuers: &[Value]) -> ServerOptions {
     options.with("oidc-issuers", json!(issuers))
 }
 
-/// Seconds since 1970 UTC.
+/// Returns the seconds since 1970 UTC.
 #[expect(clippy::disallowed_methods, reason = "the server runs by the same clock")]
 pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()

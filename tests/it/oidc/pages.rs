@@ -1,20 +1,20 @@
-//! Signing in by the page of a provider. What a browser sees of it is in `tests/browser` and
+//! Signing in through the page of a provider. Tests with a browser are in `tests/browser` and
 //! `tests/identity`.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions};
 use serde_json::json;
 
-use super::issuer::{Issuer, trusting};
+use super::issuer::{OidcIssuer, with_issuers};
 
 #[tokio::test]
-async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
-    let issuer = Issuer::start().await;
+async fn an_address_with_invalid_callbacks_is_rate_limited() {
+    let issuer = OidcIssuer::start().await;
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
-    let described = issuer.described(&json!({"sign_in": true}));
-    let server = Server::start(trusting(options, &[described])).await;
+    let described = issuer.issuer_settings(&json!({"sign_in": true}));
+    let server = Server::start(with_issuers(options, &[described])).await;
     let mut refused = 0;
     loop {
         let path = "/sign-in/oidc/idp/callback?code=made-up&state=made-up";
@@ -24,10 +24,10 @@ async fn an_address_that_brings_back_made_up_answers_is_made_to_wait() {
         }
         assert_eq!(answer.status, Errno::InvalidAssertion.http_status(), "{}", answer.text);
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     }
     assert!(refused >= 5, "{refused}");
-    // One bucket for all credentials of an address.
+    // All credentials of an address share one bucket.
     let body = json!({"assertion": "made up"});
     server.call("POST", "/session").json(&body).await.assert_error(Errno::SlowDown);
 }

@@ -1,10 +1,10 @@
-//! What an operator writes, and what is said of it.
+//! The settings of issuers, and the messages about wrong ones.
 
 use presence_tests::{CommandOutput, run};
 use serde_json::json;
 use tempfile::tempdir;
 
-use super::issuer::{Issuer, described};
+use super::issuer::{OidcIssuer, issuer_settings};
 
 const GOOD: &str = r#"
 [[oidc_issuers]]
@@ -41,10 +41,11 @@ async fn issuers_are_tables_of_the_file_and_secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn elsewhere_than_in_the_file_they_are_json() {
+async fn issuers_in_flags_and_the_environment_are_json() {
     let directory = tempdir().unwrap();
     let issuers =
-        json!([described("https://idp.example", &json!({"client_secret": "hush"}))]).to_string();
+        json!([issuer_settings("https://idp.example", &json!({"client_secret": "hush"}))])
+            .to_string();
     let flag = format!("--oidc-issuers={issuers}");
     let by_flag = run(directory.path(), &["config", &flag], &[]).await;
     assert!(by_flag.out.contains("issuer = \"https://idp.example\""), "{by_flag:?}");
@@ -55,7 +56,7 @@ async fn elsewhere_than_in_the_file_they_are_json() {
 }
 
 #[tokio::test]
-async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
+async fn invalid_issuers_are_reported_in_one_line_with_exit_code_2() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("presence.toml");
     for (from, to, wrong) in [
@@ -65,16 +66,16 @@ async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
         ("name = \"google\"", "name = \"accounts\"", "two issuers have this name"),
         ("https://accounts.google.com", "http://accounts.google.com", "issuer must be"),
         ("[\"gmail.com\"]", "[]", "email_domains or subject_domain"),
-        ("[\"gmail.com\"]", "[\"*\"]", "belongs to another issuer"),
+        ("[\"gmail.com\"]", "[\"*\"]", "is also a domain of another issuer"),
         ("[\"gmail.com\"]", "[\"@gmail.com\"]", "email_domains must be"),
         ("max_age_seconds", "algorithms = [\"HS256\"]\nmax_age_seconds", "HS256"),
         ("max_age_seconds = 3600", "max_age_seconds = \"1h\"", "max_age_seconds"),
     ] {
         assert!(GOOD.contains(from), "{from}");
         std::fs::write(&file, GOOD.replacen(from, to, 1)).unwrap();
-        let said = run(directory.path(), &["config", "--config=presence.toml"], &[]).await;
-        said.failed(2, wrong);
-        assert!(!said.err.contains("hush"), "{said:?}");
+        let output = run(directory.path(), &["config", "--config=presence.toml"], &[]).await;
+        output.failed(2, wrong);
+        assert!(!output.err.contains("hush"), "{output:?}");
     }
     std::fs::write(&file, "oidc_issuers = 7").unwrap();
     run(directory.path(), &["--config=presence.toml"], &[]).await.failed(2, "oidc_issuers");
@@ -83,9 +84,10 @@ async fn issuers_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
 }
 
 #[tokio::test]
-async fn plain_http_is_for_issuers_on_this_machine_in_development_mode_only() {
+async fn plain_http_is_allowed_only_for_loopback_issuers_in_development_mode() {
     let directory = tempdir().unwrap();
-    let issuer = |url: &str| format!("--oidc-issuers={}", json!([described(url, &json!({}))]));
+    let issuer =
+        |url: &str| format!("--oidc-issuers={}", json!([issuer_settings(url, &json!({}))]));
     for url in ["http://127.0.0.1:9", "http://localhost:9"] {
         run(directory.path(), &["config", &issuer(url)], &[]).await.failed(2, "https");
         let fine = run(directory.path(), &["config", "--dev", &issuer(url)], &[]).await;
@@ -97,47 +99,50 @@ async fn plain_http_is_for_issuers_on_this_machine_in_development_mode_only() {
 }
 
 #[tokio::test]
-async fn a_check_tells_which_issuers_can_be_reached() {
+async fn a_check_reports_which_issuers_can_be_reached() {
     let directory = tempdir().unwrap();
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let offline = json!({"sign_in": false});
-    let good = format!("--oidc-issuers={}", json!([issuer.described(&offline)]));
-    let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("issuer idp: ok, 1 usable keys"), "{said:?}");
-    let other = issuer.described(&json!({"issuer": format!("{}/", issuer.url())}));
+    let good = format!("--oidc-issuers={}", json!([issuer.issuer_settings(&offline)]));
+    let output = run(directory.path(), &["check", "--dev", &good], &[]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.out.contains("issuer idp: ok, 1 usable keys"), "{output:?}");
+    let other = issuer.issuer_settings(&json!({"issuer": format!("{}/", issuer.url())}));
     let other = format!("--oidc-issuers={}", json!([other]));
-    let said = run(directory.path(), &["check", "--dev", &other], &[]).await;
-    said_of(&said, "issuer idp: its document cannot be read, or is another issuer's");
+    let output = run(directory.path(), &["check", "--dev", &other], &[]).await;
+    assert_failed_with(
+        &output,
+        "issuer idp: the document is invalid, or belongs to another issuer",
+    );
     issuer.publish(&[]);
-    let said = run(directory.path(), &["check", "--dev", &good], &[]).await;
-    said_of(&said, "issuer idp: has no key");
-    let down = described("http://127.0.0.1:1", &json!({"name": "gone"}));
-    let both = format!("--oidc-issuers={}", json!([down, issuer.described(&offline)]));
-    let said = run(directory.path(), &["check", "--dev", &both], &[]).await;
-    said_of(&said, "issuer gone: no connection");
+    let output = run(directory.path(), &["check", "--dev", &good], &[]).await;
+    assert_failed_with(&output, "issuer idp: has no key");
+    let down = issuer_settings("http://127.0.0.1:1", &json!({"name": "gone"}));
+    let both = format!("--oidc-issuers={}", json!([down, issuer.issuer_settings(&offline)]));
+    let output = run(directory.path(), &["check", "--dev", &both], &[]).await;
+    assert_failed_with(&output, "issuer gone: no connection");
 }
 
 #[tokio::test]
-async fn an_issuer_does_not_lead_the_server_into_a_network_that_is_not_public() {
+async fn an_issuer_cannot_make_the_server_contact_a_private_network() {
     let directory = tempdir().unwrap();
-    let issuer = Issuer::start().await;
-    let trusted = json!([issuer.described(&json!({"sign_in": false}))]);
+    let issuer = OidcIssuer::start().await;
+    let trusted = json!([issuer.issuer_settings(&json!({"sign_in": false}))]);
     let trusted = format!("--oidc-issuers={trusted}");
     for (url, why) in [
         ("https://10.0.0.1/keys", "an address that is not public"),
         ("https://169.254.169.254/keys", "an address that is not public"),
         ("http://192.168.0.1/keys", "the address must be https"),
     ] {
-        issuer.has_keys_at(url);
-        let said = run(directory.path(), &["check", "--dev", &trusted], &[]).await;
-        said_of(&said, why);
+        issuer.publish_keys_url(url);
+        let output = run(directory.path(), &["check", "--dev", &trusted], &[]).await;
+        assert_failed_with(&output, why);
     }
 }
 
-/// Makes sure that a check has failed with a line that says this.
+/// Asserts that a check failed with a line that contains this text.
 #[track_caller]
-fn said_of(said: &CommandOutput, text: &str) {
-    assert_eq!((said.code, said.err.lines().count()), (Some(1), 1), "{said:?}");
-    assert!(said.err.contains(text), "{said:?}");
+fn assert_failed_with(output: &CommandOutput, text: &str) {
+    assert_eq!((output.code, output.err.lines().count()), (Some(1), 1), "{output:?}");
+    assert!(output.err.contains(text), "{output:?}");
 }

@@ -1,17 +1,17 @@
-//! Which tokens prove somebody.
+//! The tokens that are accepted.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, email};
 use serde_json::{Value, json};
 
-use super::issuer::{EMAIL, Issuer, Key, trusting};
+use super::issuer::{EMAIL, OidcIssuer, OidcKey, with_issuers};
 
 #[tokio::test]
 async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
-    let wish = json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": issuer.token(&json!({})), "email": EMAIL, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     assert_eq!((&opened["email"], &opened["scope"]), (&json!(EMAIL), &json!("account")));
     let mut device = Socket::device(&server).await;
     device
@@ -22,8 +22,8 @@ async fn a_token_of_a_configured_issuer_opens_a_session_and_another_a_device() {
 }
 
 #[tokio::test]
-async fn a_token_opens_one_thing_as_an_assertion_does() {
-    let issuer = Issuer::start().await;
+async fn a_token_can_be_used_only_once_as_an_assertion() {
+    let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     let post = |token: &str| server.call("POST", "/session").json(&json!({"assertion": token}));
     let (session, device) = (issuer.token(&json!({})), issuer.token(&json!({})));
@@ -42,8 +42,8 @@ async fn a_token_opens_one_thing_as_an_assertion_does() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_for_this_server_or_not_by_this_issuer_is_refused() {
-    let issuer = Issuer::start().await;
+async fn a_token_for_another_server_or_by_another_issuer_is_refused() {
+    let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default()).await;
     let refused = async |what: &str, token: String| {
         let answer = server.call("POST", "/session").json(&json!({"assertion": token})).await;
@@ -61,53 +61,53 @@ async fn a_token_that_is_not_for_this_server_or_not_by_this_issuer_is_refused() 
     ] {
         refused(what, issuer.token(&changes)).await;
     }
-    let forger = Key::new("first");
+    let forger = OidcKey::new("first");
     refused("forged", issuer.token_by(&forger, "first", &json!({}))).await;
 }
 
 #[tokio::test]
-async fn without_issuers_no_token_is_accepted_and_with_them_assertions_still_are() {
-    let issuer = Issuer::start().await;
+async fn tokens_need_a_configured_issuer_and_assertions_still_work_beside_it() {
+    let issuer = OidcIssuer::start().await;
     let none = Server::quick().await;
-    let wish = json!({"assertion": issuer.token(&json!({}))});
-    none.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
-    assert_eq!(issuer.questions(), 0);
+    let body = json!({"assertion": issuer.token(&json!({}))});
+    none.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
+    assert_eq!(issuer.key_requests(), 0);
     let server = issuer.server(ServerOptions::default()).await;
     assert_eq!(server.sign_in("alice").await.email(), email("alice"));
 }
 
 #[tokio::test]
-async fn where_an_issuer_gives_no_email_the_account_is_its_subject() {
-    let issuer = Issuer::start().await;
+async fn without_an_email_the_account_is_the_issuers_subject() {
+    let issuer = OidcIssuer::start().await;
     let by_subject =
-        issuer.described(&json!({"email_domains": [], "subject_domain": "accounts.example"}));
-    let server = Server::start(trusting(ServerOptions::default(), &[by_subject])).await;
+        issuer.issuer_settings(&json!({"email_domains": [], "subject_domain": "accounts.example"}));
+    let server = Server::start(with_issuers(ServerOptions::default(), &[by_subject])).await;
     let token = issuer.token(&json!({"email": Value::Null}));
-    let wish = json!({"assertion": token, "email": "24@accounts.example"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": token, "email": "24@accounts.example"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     assert_eq!(opened["email"], "24@accounts.example");
 }
 
 #[tokio::test]
-async fn two_issuers_share_an_account_only_where_the_operator_gave_both_the_domain() {
-    let (first, second) = (Issuer::start().await, Issuer::start().await);
+async fn two_issuers_share_an_account_only_if_the_operator_gave_both_the_domain() {
+    let (first, second) = (OidcIssuer::start().await, OidcIssuer::start().await);
     let both = [
-        first.described(&json!({})),
-        second.described(&json!({"name": "other", "email_domains": ["other.example"]})),
+        first.issuer_settings(&json!({})),
+        second.issuer_settings(&json!({"name": "other", "email_domains": ["other.example"]})),
     ];
-    let server = Server::start(trusting(ServerOptions::default(), &both)).await;
+    let server = Server::start(with_issuers(ServerOptions::default(), &both)).await;
     let post = |token: String| server.call("POST", "/session").json(&json!({"assertion": token}));
     post(first.token(&json!({}))).await.ok();
     post(second.token(&json!({}))).await.assert_error(Errno::InvalidAssertion);
     post(second.token(&json!({"email": "alice@other.example"}))).await.ok();
-    // Nor does one issuer sign for the other.
+    // A token that is signed with the key of another issuer is refused too.
     let mixed = first.token_by(&second.key, "first", &json!({}));
     post(mixed).await.assert_error(Errno::InvalidAssertion);
 }
 
 #[tokio::test]
 async fn no_email_and_no_token_is_in_the_log() {
-    let issuer = Issuer::start().await;
+    let issuer = OidcIssuer::start().await;
     let server = issuer.server(ServerOptions::default().with("log", "debug")).await;
     let token = issuer.token(&json!({}));
     server.call("POST", "/session").json(&json!({"assertion": token})).await.ok();

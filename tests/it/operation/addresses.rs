@@ -1,4 +1,4 @@
-//! Limits by address, and whose address it is behind a proxy.
+//! Rate limits by address, and the client's address behind a proxy.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 const CLIENT: &str = "x-forwarded-for";
 
-/// Opens sockets until one is refused; gives how many were opened.
-async fn opened(
+/// Opens sockets until one is refused, and returns the number of those opened.
+async fn count_opened(
     server: &Server,
     way: impl Fn(usize) -> SocketRequest,
 ) -> (usize, Option<RejectedUpgrade>) {
@@ -33,14 +33,14 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
         .with("connects-per-second", 3)
         .with("log", "debug");
     let server = Server::start(options).await;
-    let (several, refused) = opened(&server, |number| {
+    let (several, refused) = count_opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"))
     })
     .await;
     assert!(refused.is_none(), "refused after {several}");
-    // What the client made up stands before what the proxy added; another proxy in between does not
-    // hide it.
-    let (few, refused) = opened(&server, |number| {
+    // The address that the client invented stands before the one that the proxy added. Another
+    // proxy in between does not hide it.
+    let (few, refused) = count_opened(&server, |number| {
         SocketRequest::device().header(CLIENT, &format!("192.0.2.{number}, 198.51.100.1, 10.0.0.1"))
     })
     .await;
@@ -52,13 +52,13 @@ async fn behind_a_trusted_proxy_each_client_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_anybody_else_says_of_the_address_is_ignored() {
+async fn forwarding_headers_of_untrusted_clients_are_ignored() {
     for options in
         [ServerOptions::default(), ServerOptions::default().with("trusted-proxies", "10.0.0.0/8")]
     {
         let options = options.with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
-        let (few, refused) = opened(&server, |number| {
+        let (few, refused) = count_opened(&server, |number| {
             let way = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
             way.header("forwarded", &format!("for=203.0.113.{number}"))
         })
@@ -70,28 +70,28 @@ async fn what_anybody_else_says_of_the_address_is_ignored() {
     }
 }
 
-/// With limits that a test reaches, and does not leave by itself while it runs.
-async fn strict() -> Server {
+/// Starts a server with low limits that do not recover during a test.
+async fn start_with_low_limits() -> Server {
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
     Server::start(options).await
 }
 
-fn wait_of(refusal: &Value) -> Duration {
+fn retry_after(refusal: &Value) -> Duration {
     let wait = refusal["retry_after"].as_f64().unwrap();
     assert!(0.0 < wait && wait <= 1.0, "{wait}");
     Duration::from_secs_f64(wait)
 }
 
-/// A key that looks like one, and is none.
+/// Returns a key that is well-formed but wrong.
 fn wrong_key(application: &Application) -> String {
     presence_tests::forged(&application.api_key)
 }
 
 #[tokio::test]
-async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_key_is_not() {
-    let server = strict().await;
+async fn wrong_keys_over_rest_are_rate_limited_by_address_and_a_good_key_is_not() {
+    let server = start_with_low_limits().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (wrong, path) = (wrong_key(&application), format!("/apps/{}/presence", application.appid));
     let (mut refused, begun) = (0, Instant::now());
@@ -102,24 +102,24 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
         }
         answer.assert_error(Errno::InvalidApiKey);
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     };
     assert!(refused >= 5, "{refused}");
     slow_down.assert_error(Errno::SlowDown);
-    wait_of(&slow_down.json());
+    retry_after(&slow_down.json());
     assert_ne!(slow_down.header("retry-after"), "");
     application.call("GET", "/presence").await.ok();
     alice.call("GET", "/grants").await.ok();
-    // The same bucket holds wrong tokens.
+    // Wrong tokens use the same bucket.
     while server.call("GET", "/grants").bearer("made up").await.status != 429 {
         refused += 1;
-        assert!(refused < 50, "nobody minds");
+        assert!(refused < 50, "there is no limit");
     }
-    // Five at once, and then one a second.
+    // Five at once, and then one per second.
     while refused < 7 {
         let answer = server.call("GET", "/grants").bearer("made up").await;
         if answer.status == 429 {
-            tokio::time::sleep(wait_of(&answer.json())).await;
+            tokio::time::sleep(retry_after(&answer.json())).await;
         } else {
             refused += 1;
         }
@@ -128,8 +128,8 @@ async fn an_address_that_tries_wrong_keys_over_rest_is_made_to_wait_and_a_good_k
 }
 
 #[tokio::test]
-async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_looked_at() {
-    let server = strict().await;
+async fn bad_assertions_are_rate_limited_by_address_before_another_is_verified() {
+    let server = start_with_low_limits().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut tried = 0;
     let wait = loop {
@@ -137,36 +137,36 @@ async fn an_address_that_shows_bad_assertions_is_made_to_wait_before_another_is_
         let mut thief = Socket::device(&server).await;
         let refusal = thief.ask(json!({"assertion": "made up", "status": "online"})).await;
         if refusal["errno"] == Errno::SlowDown.number() {
-            break wait_of(&refusal);
+            break retry_after(&refusal);
         }
         assert_eq!(refusal["errno"], Errno::InvalidAssertion.number(), "{refusal}");
         tried += 1;
-        assert!(tried < 50, "nobody minds");
+        assert!(tried < 50, "there is no limit");
     };
     assert!(tried >= 5, "{tried}");
     phone.report("unavailable").await;
-    good_device_is_refused_too(&server).await;
-    let wait = wait.max(good_one_is_refused_too(&server).await);
+    assert_good_device_refused(&server).await;
+    let wait = wait.max(assert_good_assertion_refused(&server).await);
     tokio::time::sleep(wait).await;
     let good = json!({"assertion": server.assertion("bob").await});
-    signs_in_at_last(&server, &good).await;
+    sign_in_after_wait(&server, &good).await;
 }
 
-/// Signs in, and waits for as long as it is told to.
-async fn signs_in_at_last(server: &Server, body: &Value) {
+/// Signs in after waiting as long as the server asks.
+async fn sign_in_after_wait(server: &Server, body: &Value) {
     let begun = Instant::now();
     let mut answer = server.call("POST", "/session").json(body).await;
     while answer.status == 429 {
         assert!(begun.elapsed() < TIMEOUT, "the time to wait is never over");
-        tokio::time::sleep(wait_of(&answer.json())).await;
+        tokio::time::sleep(retry_after(&answer.json())).await;
         answer = server.call("POST", "/session").json(body).await;
     }
     answer.ok();
 }
 
-/// Right after a bad assertion that was one too many, a device with a good one is not even looked
-/// at.
-async fn good_device_is_refused_too(server: &Server) {
+/// Sends one bad assertion too many, and checks that a device with a good one is refused without a
+/// check.
+async fn assert_good_device_refused(server: &Server) {
     for number in 0..20 {
         let good = server.assertion(&format!("device{number}")).await;
         let (mut thief, mut phone) = (Socket::device(server).await, Socket::device(server).await);
@@ -175,36 +175,36 @@ async fn good_device_is_refused_too(server: &Server) {
         if answer["errno"] == Errno::SlowDown.number() {
             return;
         }
-        // On a busy machine the time to wait may have been over by then.
+        // On a busy machine the time to wait may have passed by then.
         assert_eq!(answer["result"], "OK", "{answer}");
     }
     panic!("devices with good ones are looked at all the same");
 }
 
-/// Right after a bad assertion that was one too many, a good one is not even looked at. Gives how
-/// long to wait.
-async fn good_one_is_refused_too(server: &Server) -> Duration {
+/// Sends one bad assertion too many, and checks that a good one is refused without a check. Returns
+/// the time to wait.
+async fn assert_good_assertion_refused(server: &Server) -> Duration {
     for number in 0..20 {
         let good = json!({"assertion": server.assertion(&format!("user{number}")).await});
         server.call("POST", "/session").json(&json!({"assertion": "made up"})).await;
         let answer = server.call("POST", "/session").json(&good).await;
         if answer.status == 429 {
             answer.assert_error(Errno::SlowDown);
-            return wait_of(&answer.json());
+            return retry_after(&answer.json());
         }
-        // On a busy machine the time to wait may have been over by then.
+        // On a busy machine the time to wait may have passed by then.
     }
     panic!("good ones are looked at all the same");
 }
 
 #[tokio::test]
 async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
-    let server = strict().await;
+    let server = start_with_low_limits().await;
     let (application, _, _) = server.application_with("alice").await;
     let wrong = wrong_key(&application);
     let mut tried = 0;
     loop {
-        // Once in a frame, once in the upgrade.
+        // Once in a frame, and once in the upgrade.
         let errno = if tried % 2 == 0 {
             let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
             socket.ask(json!({"action": "auth", "token": wrong})).await["errno"].clone()
@@ -217,7 +217,7 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
         }
         assert_eq!(errno, Errno::InvalidApiKey.number());
         tried += 1;
-        assert!(tried < 50, "nobody minds");
+        assert!(tried < 50, "there is no limit");
     }
     assert!(tried >= 5, "{tried}");
     Socket::app(&server, &application, SocketRequest::app(&application)).await;
@@ -238,9 +238,9 @@ async fn sign_ins_of_one_address_are_counted() {
         calls.join_all().await.into_iter().partition(|(_, answer)| answer.status == 200);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
     refused.iter().for_each(|(_, answer)| answer.assert_error(Errno::SlowDown));
-    // What was refused for its speed was not used up. Another may have come first when its time to
-    // wait was over.
+    // An assertion that was refused by the rate limit can still be used. Another client may have
+    // used the free place when the time to wait was over.
     let (body, answer) = &refused[0];
-    tokio::time::sleep(wait_of(&answer.json())).await;
-    signs_in_at_last(&server, body).await;
+    tokio::time::sleep(retry_after(&answer.json())).await;
+    sign_in_after_wait(&server, body).await;
 }

@@ -1,4 +1,4 @@
-//! Backups: taken while the server is busy, and restored.
+//! Backups: made while the server is busy, and restored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const SENDERS: usize = 8;
-/// So many are answered before the backup begins, and at least so many while it is made.
-const ENOUGH: usize = 100;
+/// The number of answered notifications before the backup begins, and the minimum while it runs.
+const MIN_ANSWERED: usize = 100;
 
-/// What is sent without an end, and the messages that were answered OK.
+/// A sender that never stops, and the messages that were answered OK.
 struct Load {
     application: Application,
     uids: Vec<String>,
@@ -34,7 +34,7 @@ impl Load {
         }
     }
 
-    async fn has_taken(&self, count: usize) -> Vec<String> {
+    async fn wait_for_accepted(&self, count: usize) -> Vec<String> {
         let mut taken = self.taken.subscribe();
         taken.wait_for(|taken| taken.len() >= count).await.unwrap().clone()
     }
@@ -42,7 +42,7 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_holds_every_notification_that_was_answered_before_it() {
-    let server = Server::start(busy()).await;
+    let server = Server::start(without_rate_limits()).await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let (mut users, mut uids) = (Vec::new(), Vec::new());
@@ -58,17 +58,17 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
         let load = Arc::clone(&load);
         senders.spawn(async move { load.send(sender).await });
     }
-    let before = load.has_taken(ENOUGH).await;
-    let said = back_up(&server, "backup.db").await;
+    let before = load.wait_for_accepted(MIN_ANSWERED).await;
+    let output = back_up(&server, "backup.db").await;
     let meanwhile = load.taken.borrow().len() - before.len();
-    // The server goes on: nobody was held up for good, nor refused.
-    load.has_taken(before.len() + meanwhile + ENOUGH).await;
+    // The server continues: no sender is blocked or refused.
+    load.wait_for_accepted(before.len() + meanwhile + MIN_ANSWERED).await;
     load.over.store(true, Ordering::Relaxed);
     while let Some(done) = senders.join_next().await {
         done.unwrap();
     }
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.out.starts_with("backup: backup.db, "), "{said:?}");
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
+    assert!(output.out.starts_with("backup: backup.db, "), "{output:?}");
 
     let mut restored = Server::quick().await;
     assert_eq!(restored.terminate().await, StoppedServer::With(0));
@@ -85,14 +85,14 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     for user in &users {
         let account = restored.call("GET", "/account").bearer(&user.token).await.ok();
         let pending = account["notifications"].as_array().unwrap().clone();
-        held.extend(pending.iter().map(message_of));
+        held.extend(pending.iter().map(message_text));
     }
     let lost: Vec<_> = before.iter().filter(|message| !held.contains(*message)).collect();
     assert!(lost.is_empty(), "answered OK before the backup, and not in it: {lost:?}");
 }
 
 #[tokio::test]
-async fn a_backup_overwrites_nothing_and_says_so_in_one_line() {
+async fn a_backup_overwrites_no_file_and_reports_that_in_one_line() {
     let server = Server::quick().await;
     assert_eq!(back_up(&server, "backup.db").await.code, Some(0));
     let first = std::fs::read(server.database().with_file_name("backup.db")).unwrap();
@@ -108,20 +108,20 @@ async fn a_backup_overwrites_nothing_and_says_so_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_check_tells_the_schema_and_changes_nothing() {
+async fn a_check_reports_the_schema_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["check", "--database=sqlite://presence.db?mode=rwc"];
-    let said = run(directory.path(), &arguments, &[]).await;
-    assert!(said.out.contains("empty; the server creates schema m0"), "{said:?}");
+    let output = run(directory.path(), &arguments, &[]).await;
+    assert!(output.out.contains("empty; the server creates schema m0"), "{output:?}");
     assert!(!directory.path().join("presence.db").exists());
     let server = Server::quick().await;
     let url = format!("--database=sqlite://{}", server.database().display());
-    let said = run(directory.path(), &["check", &url], &[]).await;
-    assert!(said.out.contains("in use by a running server, schema m0"), "{said:?}");
+    let output = run(directory.path(), &["check", &url], &[]).await;
+    assert!(output.out.contains("in use by a running server, schema m0"), "{output:?}");
 }
 
-/// Nobody is slowed down, and the queues hold it all.
-fn busy() -> ServerOptions {
+/// Returns options without rate limits, with queues that hold all notifications.
+fn without_rate_limits() -> ServerOptions {
     ServerOptions::default().with("notify-burst", 1_000_000).with("notify-per-second", 1_000_000)
 }
 
@@ -131,6 +131,6 @@ async fn back_up(server: &Server, to: &str) -> CommandOutput {
     run(server.database().parent().unwrap(), &arguments, &[]).await
 }
 
-fn message_of(notification: &Value) -> String {
+fn message_text(notification: &Value) -> String {
     notification["message"].as_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Settings and commands.
+//! Settings and sub-commands.
 
 use presence_tests::{Server, ServerOptions, Socket, email, run};
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ async fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         ("PRESENCE_NOTIFY_BURST", "22"),
         ("PRESENCE_ACTION_SCHEMES", "[\"myapp\"]"),
     ];
-    let said = run(directory.path(), &["config", "--status-burst", "31"], &environment).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    let output = run(directory.path(), &["config", "--status-burst", "31"], &environment).await;
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
     for line in [
         "status_burst = 31",
         "notify_burst = 22",
@@ -24,14 +24,14 @@ async fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         "sockets_per_user = 20",
         "action_schemes = [\"myapp\"]",
     ] {
-        assert!(said.out.lines().any(|said| said == line), "{line} is not in {}", said.out);
+        assert!(output.out.lines().any(|shown| shown == line), "{line} is not in {}", output.out);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_set_is_as_the_readme_says() {
+async fn settings_without_a_value_have_the_documented_defaults() {
     let directory = tempdir().unwrap();
-    let said = run(directory.path(), &["config"], &[]).await;
+    let output = run(directory.path(), &["config"], &[]).await;
     for line in [
         "dev = false",
         "domain_http = false",
@@ -68,7 +68,7 @@ async fn what_is_not_set_is_as_the_readme_says() {
         "app_queue_seconds = 3600.0",
         "app_queue_updates = 100000",
     ] {
-        assert!(said.out.lines().any(|said| said == line), "{line} is not in {}", said.out);
+        assert!(output.out.lines().any(|shown| shown == line), "{line} is not in {}", output.out);
     }
 }
 
@@ -82,46 +82,47 @@ async fn the_settings_that_are_shown_can_be_used_as_the_file() {
 }
 
 #[tokio::test]
-async fn a_check_looks_at_the_database_and_tells_by_its_exit_code() {
+async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
     let directory = tempdir().unwrap();
     let good = ["check", "--database=sqlite://presence.db?mode=rwc"];
-    let said = run(directory.path(), &good, &[]).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.out.contains("database: ok"), "{said:?}");
+    let output = run(directory.path(), &good, &[]).await;
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
+    assert!(output.out.contains("database: ok"), "{output:?}");
     let bad = ["check", "--database=sqlite://nowhere/presence.db?mode=rwc"];
     run(directory.path(), &bad, &[]).await.failed(1, "does not exist");
 }
 
 #[tokio::test]
-async fn a_check_leaves_a_running_server_alone() {
+async fn a_check_does_not_disturb_a_running_server() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let database = format!("--database=sqlite://{}", server.database().display());
-    let said = run(server.database().parent().unwrap(), &["check", &database], &[]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = run(server.database().parent().unwrap(), &["check", &database], &[]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
     device.report("unavailable").await;
 }
 
 #[tokio::test]
-async fn the_assertion_command_gets_what_a_device_can_introduce_itself_with() {
+async fn the_assertion_command_prints_an_assertion_that_a_device_can_use() {
     let (server, directory) = (Server::quick().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
     let arguments = ["assertion", "--email", &email("alice"), &listen];
-    let said = run(directory.path(), &arguments, &[]).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    let output = run(directory.path(), &arguments, &[]).await;
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
     let mut device = Socket::device(&server).await;
-    let hello = json!({"email": email("alice"), "assertion": said.out.trim(), "status": "online"});
+    let hello =
+        json!({"email": email("alice"), "assertion": output.out.trim(), "status": "online"});
     assert_eq!(device.ask(hello).await, json!({"result": "OK"}));
 }
 
 #[tokio::test]
-async fn the_assertion_command_says_in_one_line_why_there_is_none() {
+async fn the_assertion_command_reports_a_failure_in_one_line() {
     let (server, directory) = (Server::quick().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
-    let stranger = ["assertion", "--email=alice@example.org", &listen];
-    run(directory.path(), &stranger, &[]).await.failed(1, "");
-    let nobody = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
-    run(directory.path(), &nobody, &[]).await.failed(1, "no server answers");
+    let unknown = ["assertion", "--email=alice@example.org", &listen];
+    run(directory.path(), &unknown, &[]).await.failed(1, "");
+    let unreachable = ["assertion", "--email=alice@dev.localhost", "--listen=127.0.0.1:1"];
+    run(directory.path(), &unreachable, &[]).await.failed(1, "no server answers");
     let strict = Server::start(ServerOptions::default().production()).await;
     let listen = format!("--listen={}", strict.address());
     let forbidden = ["assertion", "--email=alice@dev.localhost", &listen];
@@ -129,10 +130,10 @@ async fn the_assertion_command_says_in_one_line_why_there_is_none() {
 }
 
 #[tokio::test]
-async fn the_openapi_command_prints_what_a_server_shows() {
+async fn the_openapi_command_prints_the_document_that_a_server_serves() {
     let (server, directory) = (Server::quick().await, tempdir().unwrap());
-    let said = run(directory.path(), &["openapi"], &[]).await;
-    let printed: Value = serde_json::from_str(&said.out).unwrap();
+    let output = run(directory.path(), &["openapi"], &[]).await;
+    let printed: Value = serde_json::from_str(&output.out).unwrap();
     let shown = server.call("GET", "/openapi.json").await.ok();
     assert_eq!(printed["paths"], shown["paths"]);
 }

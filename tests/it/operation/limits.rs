@@ -1,4 +1,4 @@
-//! Limits that are settings, reached from outside with other values than the defaults.
+//! Limits that are settings, tested with values that are not the defaults.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, TIMEOUT};
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
+async fn the_length_of_an_applications_texts_is_a_setting() {
     let options = ServerOptions::default()
         .with("app-name-characters", 5)
         .with("app-description-characters", 6)
@@ -16,21 +16,21 @@ async fn the_texts_of_an_application_are_as_long_as_the_operator_says() {
     let server = Server::start(options).await;
     let owner = server.sign_in("developer").await;
     let register = |name: &str, domain: &str, description: &str| {
-        let wish = json!({"name": name, "domain": domain, "description": description});
-        owner.call("POST", "/apps").json(&wish)
+        let body = json!({"name": name, "domain": domain, "description": description});
+        owner.call("POST", "/apps").json(&body)
     };
     assert_eq!(register("ééééé", "long.example", "éééééé").await.status, 201);
-    for wish in [
+    for call in [
         register("éééééé", "a.example", ""),
         register("x", "longer.example", ""),
         register("x", "a.example", "ééééééé"),
     ] {
-        wish.await.assert_error(Errno::InvalidField);
+        call.await.assert_error(Errno::InvalidField);
     }
 }
 
 #[tokio::test]
-async fn frames_and_bodies_are_as_large_as_the_operator_says() {
+async fn the_size_of_frames_and_bodies_is_a_setting() {
     let options = ServerOptions::default()
         .with("device-frame-bytes", 300)
         .with("app-frame-bytes", 400)
@@ -39,7 +39,7 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     let (application, alice, _) = server.application_with("alice").await;
     let mut phone = Socket::device(&server).await;
     phone.ask(json!({"token": alice.token, "status": "online"})).await;
-    // Ends with blanks, so that it is a frame like others up to the limit.
+    // Blanks at the end bring a valid frame up to the limit.
     let fill = |frame: &str, size: usize| format!("{frame}{}", " ".repeat(size - frame.len()));
     phone.send_raw(&fill("{\"status\":\"online\"}", 300)).await;
     phone.expect_ok().await;
@@ -53,23 +53,23 @@ async fn frames_and_bodies_are_as_large_as_the_operator_says() {
     assert_eq!(stream.receive().await["result"], "OK");
     stream.send_raw(&fill(query, 401)).await;
     stream.expect_close(CloseCode::TooLarge).await;
-    let wish = |size: usize| {
+    let register = |size: usize| {
         let body = fill("{\"name\":\"x\",\"domain\":\"a.example\"}", size);
         alice.call("POST", "/apps").body("application/json", body)
     };
-    assert_eq!(wish(5_000).await.status, 201);
-    wish(5_001).await.assert_error(Errno::TooLarge);
+    assert_eq!(register(5_000).await.status, 201);
+    register(5_001).await.assert_error(Errno::TooLarge);
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+async fn a_body_without_a_content_length_is_limited_too() {
     let server = Server::start(ServerOptions::default().with("body-bytes", 10_000)).await;
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let head = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
         Transfer-Encoding: chunked\r\n\r\n";
     connection.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("400\r\n{}\r\n", " ".repeat(0x400));
-    // Never said to be the last; the server may answer and close before all is written.
+    // The request has no last chunk. The server may answer and close before all of it is written.
     for _ in 0..1_000 {
         if connection.write_all(chunk.as_bytes()).await.is_err() {
             break;
@@ -83,14 +83,14 @@ async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
 }
 
 #[tokio::test]
-async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
+async fn a_deeply_nested_body_does_no_harm() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     for (body, status) in [
         (deep.clone(), 400),
         (format!("{{\"name\":{deep},\"domain\":\"a.example\"}}"), 400),
-        // What is not known is passed over, however deep it is.
+        // Unknown fields are skipped at any depth.
         (format!("{{\"name\":\"x\",\"domain\":\"a.example\",\"more\":{deep}}}"), 201),
     ] {
         let answer = owner.call("POST", "/apps").body("application/json", body).await;
@@ -100,7 +100,7 @@ async fn a_body_nested_as_deep_as_it_may_be_long_harms_nobody() {
 }
 
 #[tokio::test]
-async fn an_application_has_as_many_sockets_as_the_operator_says() {
+async fn the_number_of_an_applications_sockets_is_a_setting() {
     let server = Server::start(ServerOptions::default().with("sockets-per-app", 2)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut sockets = Vec::new();
@@ -114,7 +114,7 @@ async fn an_application_has_as_many_sockets_as_the_operator_says() {
 }
 
 #[tokio::test]
-async fn an_application_resumes_over_as_many_updates_and_as_long_as_the_operator_says() {
+async fn the_updates_and_the_time_of_a_resumption_are_settings() {
     for (setting, value) in [("app-queue-updates", "3"), ("app-queue-seconds", "0.5")] {
         let options = ServerOptions::default().with(setting, value).with("status-burst", 100);
         let server = Server::start(options).await;

@@ -1,55 +1,58 @@
-//! What the server logs: enough to follow a socket, and nothing that names or lets in anybody.
+//! The server's log: enough to follow a socket, and no personal data or credentials.
 
 use presence_tests::{
     Application, CertificateAuthority, Server, ServerOptions, Socket, SocketRequest, email,
 };
 use serde_json::{Value, json};
 
-/// All that the server's own code logs.
-const EVERYTHING: &str = "info,presence_server=trace,presence_service=trace,presence_store=trace,presence_identity=trace";
+/// The most detailed level of the server's own crates.
+const MOST_DETAILED: &str = "info,presence_server=trace,presence_service=trace,presence_store=trace,presence_identity=trace";
 
 #[tokio::test]
-async fn nothing_that_names_or_lets_in_anybody_is_logged() {
+async fn no_personal_data_and_no_credential_is_logged() {
     let default = "info,poem=warn,sea_orm_migration=warn,sqlx=warn";
-    for (level, format) in
-        [(default, "pretty"), ("debug", "pretty"), (EVERYTHING, "pretty"), (EVERYTHING, "json")]
-    {
+    for (level, format) in [
+        (default, "pretty"),
+        ("debug", "pretty"),
+        (MOST_DETAILED, "pretty"),
+        (MOST_DETAILED, "json"),
+    ] {
         let options = ServerOptions::default().with("log", level).with("log-format", format);
         let mut server = Server::start(options).await;
-        let secrets = live_a_day(&server).await;
+        let secrets = use_all_features(&server).await;
         server.terminate().await;
-        tells_none_of(&server, &secrets);
+        assert_not_logged(&server, &secrets);
     }
 }
 
 #[tokio::test]
-async fn what_is_said_over_tls_is_not_logged_either() {
+async fn no_personal_data_is_logged_over_tls_either() {
     let authority = CertificateAuthority::default();
     let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let options = options.over_tls(&authority).with("failed-credentials-burst", 1);
     let mut server = Server::start(options).await;
-    let mut secrets = live_a_day(&server).await;
+    let mut secrets = use_all_features(&server).await;
     let key = std::fs::read_to_string(authority.key()).unwrap();
-    // A key that cannot be read is told as such, and not shown.
+    // The log says that a key is malformed, and does not show it.
     std::fs::write(authority.key(), key.replace("PRIVATE KEY", "SECRET")).unwrap();
     server.signal("HUP").await;
     server.logs("tls.kept").await;
     server.terminate().await;
     secrets.extend(key.lines().filter(|line| !line.contains("---")).map(str::to_owned));
-    tells_none_of(&server, &secrets);
+    assert_not_logged(&server, &secrets);
 }
 
-fn tells_none_of(server: &Server, secrets: &[String]) {
+fn assert_not_logged(server: &Server, secrets: &[String]) {
     let log = server.log();
-    let told: Vec<_> = secrets.iter().filter(|secret| log.contains(secret.as_str())).collect();
-    assert!(told.is_empty(), "{told:?} was logged:\n{log}");
+    let found: Vec<_> = secrets.iter().filter(|secret| log.contains(secret.as_str())).collect();
+    assert!(found.is_empty(), "{found:?} was logged:\n{log}");
 }
 
 #[tokio::test]
-async fn each_line_for_machines_is_an_object_and_names_its_socket() {
+async fn each_json_log_line_is_an_object_that_names_its_socket() {
     let options = ServerOptions::default().with("log", "debug").with("log-format", "json");
     let mut server = Server::start(options).await;
-    live_a_day(&server).await;
+    use_all_features(&server).await;
     server.terminate().await;
     let lines: Vec<Value> = server
         .log()
@@ -60,14 +63,14 @@ async fn each_line_for_machines_is_an_object_and_names_its_socket() {
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
         assert!(line["level"].is_string() && line["fields"].is_object(), "{line}");
     }
-    let said = |message: &str| {
+    let find_line = |message: &str| {
         let found = lines.iter().find(|line| line["fields"]["message"] == message);
         found.unwrap_or_else(|| panic!("{message} was not logged"))
     };
-    let opened = &said("device.open")["span"];
+    let opened = &find_line("device.open")["span"];
     assert_eq!((&opened["name"], &opened["channel"]), (&json!("socket"), &json!("device")));
     assert!(opened["conn.id"].is_u64() && opened["app.id"].is_null(), "{opened}");
-    let ended = &said("app.end")["span"];
+    let ended = &find_line("app.end")["span"];
     assert_eq!(ended["channel"], "app", "{ended}");
     assert!(ended["conn.id"].is_u64(), "{ended}");
     let app = ended["app.id"].as_str().unwrap_or_else(|| panic!("no Application in {ended}"));
@@ -75,7 +78,7 @@ async fn each_line_for_machines_is_an_object_and_names_its_socket() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_on_a_socket_names_it_at_the_usual_level_too() {
+async fn errors_of_a_socket_name_it_at_the_default_level_too() {
     let mut server = Server::start(ServerOptions::default().with("log", "warn")).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -100,15 +103,15 @@ async fn tables(server: &Server) -> sqlx::SqliteConnection {
     sqlx::ConnectOptions::connect(&options).await.unwrap()
 }
 
-/// Does a little of everything, also what goes wrong; gives what must not be logged.
-async fn live_a_day(server: &Server) -> Vec<String> {
+/// Uses most features, including errors. Returns the texts that must not be logged.
+async fn use_all_features(server: &Server) -> Vec<String> {
     let (application, alice, uid) = server.application_with("alice").await;
     let assertion = server.assertion("alice").await;
     let mut phone = Socket::device(server).await;
     let hello = json!({"email": email("alice"), "assertion": assertion, "status": "online",
         "message": "my private status"});
     assert_eq!(phone.ask(hello.clone()).await, json!({"result": "OK"}));
-    misuse(server, &application, &assertion).await;
+    make_refused_requests(server, &application, &assertion).await;
     let item = json!({"uid": uid, "message": "my private message", "action": ""});
     application.notify(&json!([item])).await.ok();
     phone.receive_until(|frame| frame["notifications"].is_array()).await;
@@ -122,8 +125,8 @@ async fn live_a_day(server: &Server) -> Vec<String> {
     secrets
 }
 
-/// Tries what is refused, with credentials that must not be logged either.
-async fn misuse(server: &Server, application: &Application, assertion: &str) {
+/// Makes requests that are refused, with credentials that must not be logged either.
+async fn make_refused_requests(server: &Server, application: &Application, assertion: &str) {
     let mut thief = Socket::device(server).await;
     let stolen = json!({"email": email("mallory"), "assertion": assertion, "status": "online"});
     assert_eq!(thief.ask(stolen).await["result"], "KO");
@@ -134,16 +137,16 @@ async fn misuse(server: &Server, application: &Application, assertion: &str) {
     server.call("GET", "/apps").bearer(&wrong).await;
     let wrong_auth = json!({"action": "auth", "token": wrong});
     assert_eq!(stream.ask(wrong_auth).await["result"], "KO");
-    knock(server, application, &wrong).await;
+    make_refused_upgrades(server, application, &wrong).await;
     for _ in 0..3 {
         let body = json!({"email": email("mallory"), "assertion": assertion});
         server.call("POST", "/session").json(&body).await;
     }
 }
 
-/// Is refused in the upgrade: for a wrong key, for the origin, and for it again with a proxy's word
-/// that is not believed.
-async fn knock(server: &Server, application: &Application, wrong: &str) {
+/// Is refused in the upgrade: for a wrong key, for the origin, and for the origin again with a
+/// header that only a trusted proxy may set.
+async fn make_refused_upgrades(server: &Server, application: &Application, wrong: &str) {
     for way in [
         SocketRequest::app(application).bearer(wrong),
         SocketRequest::app(application)

@@ -1,4 +1,4 @@
-//! What Prometheus reads, held against what was done.
+//! The metrics, compared with the work that was done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use presence_tests::{
 use serde_json::json;
 use tokio::time::timeout;
 
-/// All samples, by name and labels as they stand.
+/// All samples, by name and labels.
 #[derive(Debug)]
 struct Scrape(BTreeMap<String, f64>);
 
@@ -34,23 +34,23 @@ impl Scrape {
         *self.0.get(name).unwrap_or_else(|| panic!("no {name} in {:#?}", self.0))
     }
 
-    /// Of what is counted.
+    /// Returns the number of observations.
     fn count(&self, name: &str) -> u64 {
         let text = self.get(name).to_string();
         text.parse().unwrap_or_else(|_| panic!("{name} is no count: {text}"))
     }
 }
 
-/// What grew by how much.
+/// Asserts the growth of each sample.
 #[track_caller]
-fn grew(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
+fn assert_growth(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
     let grown: Vec<_> =
         wanted.iter().map(|(name, _)| (*name, after.count(name) - before.count(name))).collect();
     assert_eq!(grown, wanted);
 }
 
-/// An Application's stream, and a device that has connected and said nothing yet.
-struct Scene {
+/// An Application's stream, and a device that has connected and sent nothing yet.
+struct MetricsScenario {
     server: Server,
     application: Application,
     uid: Puid,
@@ -58,7 +58,7 @@ struct Scene {
     phone: Socket,
 }
 
-impl Scene {
+impl MetricsScenario {
     async fn new() -> Self {
         let server = Server::quick().await;
         let (application, _, uid) = server.application_with("alice").await;
@@ -67,9 +67,9 @@ impl Scene {
         Self { server, application, uid, stream, phone }
     }
 
-    /// A device comes, goes to and fro, and is once too fast: 6 frames, of which 5 change
-    /// something.
-    async fn comes(&mut self, assertion: &str) {
+    /// Connects a device and reports statuses, one of them above the rate limit: 6 frames, of which
+    /// 5 change something.
+    async fn connect_device(&mut self, assertion: &str) {
         let hello =
             json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
         self.phone.send(hello).await;
@@ -83,13 +83,13 @@ impl Scene {
         self.phone.expect_error(Errno::SlowDown).await;
     }
 
-    /// 7 notifications in one call and 1 on the channel, all taken by one acknowledgement. Gives in
-    /// how many frames they came.
-    async fn takes_eight(&mut self) -> u64 {
+    /// Sends 7 notifications in one call and 1 on the channel, all acknowledged by one frame.
+    /// Returns the number of frames in which they arrived.
+    async fn receive_eight(&mut self) -> u64 {
         let item = json!({"uid": self.uid, "message": "Hello", "action": ""});
         self.application.notify(&json!(vec![&item; 7])).await.ok();
-        let told = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
-        assert_eq!(told["result"], "OK");
+        let reply = self.stream.ask(json!({"action": "notify", "notifications": [item]})).await;
+        assert_eq!(reply["result"], "OK");
         let (mut ids, mut frames) = (Vec::new(), 0);
         while ids.len() < 8 {
             let heard = self.phone.receive().await;
@@ -104,35 +104,34 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn each_number_is_what_was_done() {
-    let mut scene = Scene::new().await;
-    let stolen = scene.server.assertion("alice").await;
-    let assertion = scene.server.assertion("alice").await;
-    let before = Scrape::of(&scene.server).await;
-    scene.comes(&assertion).await;
-    let frames = scene.takes_eight().await;
-    // Somebody else's assertion, for one's own name.
-    let mut thief = Socket::device(&scene.server).await;
+async fn each_metric_counts_the_work_that_was_done() {
+    let mut scenario = MetricsScenario::new().await;
+    let stolen = scenario.server.assertion("alice").await;
+    let assertion = scenario.server.assertion("alice").await;
+    let before = Scrape::of(&scenario.server).await;
+    scenario.connect_device(&assertion).await;
+    let frames = scenario.receive_eight().await;
+    // An assertion of another user for the own name.
+    let mut thief = Socket::device(&scenario.server).await;
     thief.send(json!({"email": email("mallory"), "assertion": stolen, "status": "online"})).await;
     thief.expect_error(Errno::EmailMismatch).await;
-    let middle = Scrape::of(&scene.server).await;
-    // The device is lost, and offline once its grace time is over.
-    drop((scene.phone, thief));
-    scene.stream.sees(scene.uid, "offline").await;
-    let after = gone(&scene.server).await;
+    let middle = Scrape::of(&scenario.server).await;
+    // The device is lost, and offline when its grace period is over.
+    drop((scenario.phone, thief));
+    scenario.stream.sees(scenario.uid, "offline").await;
+    let after = metrics_without_users(&scenario.server).await;
 
     counters_grew(&before, &after, frames);
-    // Not before the half second that is the grace time here.
+    // Not before half a second, which is the grace period here.
     let waited = after.get("presence_time_to_offline_seconds_sum");
     assert!((0.5..10.0).contains(&waited), "{waited}");
     let grown = |name: &str| after.count(name) - before.count(name);
-    // The notifications, the acknowledgement, the load of the device; and what the housekeeping
-    // asked.
+    // The notifications, the acknowledgement, the load of the device, and the maintenance.
     let commits = grown("presence_commit_requests_count");
     let requests = grown("presence_commit_requests_sum");
     assert!(requests >= 4 && commits >= 2 && requests >= commits, "{requests} in {commits}");
     assert_eq!(grown("presence_commit_seconds_count"), commits);
-    // Everything that the stream said, updates and receipts, is kept for who comes back.
+    // All updates and receipts of the stream are kept for a resumption.
     assert_eq!(grown("presence_stream_depth"), 6 + 8);
     for (name, then, last) in [
         ("presence_connections{channel=\"device\"}", 2, 0),
@@ -161,7 +160,7 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_frames_sent_total{channel=\"app\"}", 1 + 1 + 4 + 1),
         ("presence_updates_total", 1 + 4 + 1),
         ("presence_updates_written_total", 1 + 4 + 1),
-        // One in sixteen, from the first on.
+        // One in sixteen, beginning with the first.
         ("presence_fan_out_seconds_count", 1),
         ("presence_ko_total{errno=\"slow_down\"}", 1),
         ("presence_ko_total{errno=\"email_mismatch\"}", 1),
@@ -177,11 +176,11 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_time_to_offline_seconds_count", 1),
         ("presence_http_answers_total{status=\"4xx\"}", 0),
     ];
-    grew(before, after, &wanted);
+    assert_growth(before, after, &wanted);
 }
 
-/// What is read once no device is connected and no user is left.
-async fn gone(server: &Server) -> Scrape {
+/// Returns the metrics once no device is connected and no user is loaded.
+async fn metrics_without_users(server: &Server) -> Scrape {
     let gone = async {
         loop {
             let scrape = Scrape::of(server).await;
@@ -196,7 +195,7 @@ async fn gone(server: &Server) -> Scrape {
 }
 
 #[tokio::test]
-async fn every_metric_is_described_and_names_nobody() {
+async fn every_metric_is_described_and_has_no_personal_data() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (_stream, _) = Socket::stream(&server, &application).await;
@@ -225,13 +224,13 @@ async fn every_metric_is_described_and_names_nobody() {
     let known = ["channel", "commit", "errno", "le", "outcome", "state", "status", "version"];
     assert!(labels.iter().all(|label| known.contains(label)), "{labels:?}");
     let uid = uid.to_string();
-    for nobody in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
-        assert!(!text.contains(nobody), "{nobody}");
+    for private in ["alice", "developer", "my-phone", "@", &uid, &application.appid, "127.0.0.1"] {
+        assert!(!text.contains(private), "{private}");
     }
 }
 
 #[tokio::test]
-async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
+async fn only_the_operators_own_listener_serves_the_metrics() {
     let options =
         ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
     let mut server = Server::start(options).await;
@@ -248,7 +247,7 @@ async fn the_operator_s_own_listener_has_the_metrics_and_nobody_else() {
     assert_eq!((status, Scrape::parse(&text).count("presence_devices_connected")), (200, 1));
     let elsewhere = url.replace("/metrics", "/__heartbeat__");
     assert_eq!(metrics(&elsewhere).await.0, 404);
-    // Also while the server goes.
+    // The same while the server drains.
     server.signal("TERM").await;
     phone.expect_close(CloseCode::GoingAway).await;
     let (_, text) = metrics(&url).await;
@@ -281,13 +280,13 @@ async fn handshakes_and_certificates_are_counted() {
     tokio::io::AsyncWriteExt::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut rest);
-    // SocketEnd in good order or not.
+    // Both a graceful and an abrupt end are counted.
     let _ = timeout(TIMEOUT, ended).await.unwrap();
     Socket::open(&server, SocketRequest::device()).await;
     server.signal("HUP").await;
     server.logs("tls.reloaded").await;
     let after = Scrape::of(&server).await;
-    grew(
+    assert_growth(
         &before,
         &after,
         &[

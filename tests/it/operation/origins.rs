@@ -1,9 +1,9 @@
-//! Which pages may open sockets.
+//! The origins of pages that may open sockets.
 
 use presence_protocol::Errno;
 use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 
-async fn is_let_in(server: &Server, application: &Application, origin: &str) -> bool {
+async fn is_accepted(server: &Server, application: &Application, origin: &str) -> bool {
     let mut let_in = Vec::new();
     for way in [
         SocketRequest::device(),
@@ -27,8 +27,8 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (own, port) = (server.url(), server.address().port());
-    assert!(is_let_in(&server, &application, &own).await);
-    assert!(is_let_in(&server, &application, &format!("http://localhost:{port}")).await);
+    assert!(is_accepted(&server, &application, &own).await);
+    assert!(is_accepted(&server, &application, &format!("http://localhost:{port}")).await);
     for other in [
         "https://evil.example",
         "null",
@@ -38,32 +38,32 @@ async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
         &format!("{own}.evil.example"),
         &format!("{own}/"),
     ] {
-        assert!(!is_let_in(&server, &application, other).await, "{other}");
+        assert!(!is_accepted(&server, &application, other).await, "{other}");
     }
-    // Two origins are one too many.
+    // Two origins are refused.
     let both =
         SocketRequest::device().header("origin", &own).header("origin", "https://evil.example");
     Socket::try_open(&server, both).await.unwrap_err().assert_error(Errno::Forbidden);
-    // What is no page tells no origin.
+    // A client that is no page sends no origin.
     Socket::device_of(&server, "alice", "phone", "online").await;
 }
 
 #[tokio::test]
-async fn the_operator_lets_pages_of_others_in() {
+async fn the_operator_can_allow_other_origins() {
     let origins = "https://app.example,https://APP.example:8443";
     let server = Server::start(ServerOptions::default().with("allowed-origins", origins)).await;
     let (application, _, _) = server.application_with("alice").await;
-    assert!(is_let_in(&server, &application, "https://app.example").await);
-    assert!(is_let_in(&server, &application, "https://app.example:8443").await);
-    assert!(is_let_in(&server, &application, &server.url()).await);
-    assert!(!is_let_in(&server, &application, "http://app.example").await);
+    assert!(is_accepted(&server, &application, "https://app.example").await);
+    assert!(is_accepted(&server, &application, "https://app.example:8443").await);
+    assert!(is_accepted(&server, &application, &server.url()).await);
+    assert!(!is_accepted(&server, &application, "http://app.example").await);
     let server = Server::start(ServerOptions::default().with("allowed-origins", "*")).await;
     let (application, _, _) = server.application_with("alice").await;
-    assert!(is_let_in(&server, &application, "https://anything.example").await);
+    assert!(is_accepted(&server, &application, "https://anything.example").await);
 }
 
 #[tokio::test]
-async fn in_production_only_the_public_url_is_ones_own() {
+async fn in_production_only_the_public_url_is_the_own_origin() {
     let options =
         ServerOptions::default().production().with("public-url", "https://presence.example");
     let server = Server::start(options).await;

@@ -1,4 +1,4 @@
-//! A server that runs: its health, its mode, and its neighbours.
+//! A running server: its health, its mode, and other servers beside it.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, email};
@@ -7,7 +7,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 #[tokio::test]
-async fn health_and_version_are_told_to_anybody() {
+async fn health_and_version_need_no_credential() {
     let server = Server::quick().await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["database"]), (&json!("ok"), &json!("ok")), "{health}");
@@ -20,7 +20,7 @@ async fn health_and_version_are_told_to_anybody() {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_is_ill_says_so_and_answers_all_the_same() {
+async fn a_server_reports_a_failing_database_and_still_answers() {
     let server = Server::quick().await;
     let options = SqliteConnectOptions::new().filename(server.database());
     let mut tables = options.connect().await.unwrap();
@@ -35,25 +35,25 @@ async fn a_server_whose_database_is_ill_says_so_and_answers_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_container_says_in_a_file_what_runs() {
+async fn the_version_of_a_container_comes_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("version.json");
-    let told = json!({"source": "https://git.example/presence", "version": "1.2.3",
+    let version = json!({"source": "https://git.example/presence", "version": "1.2.3",
         "commit": "0a1b2c3", "build": "https://ci.example/7"});
-    std::fs::write(&file, told.to_string()).unwrap();
+    std::fs::write(&file, version.to_string()).unwrap();
     let server = Server::start(ServerOptions::default().with("version-file", file.display())).await;
-    assert_eq!(server.call("GET", "/__version__").await.ok(), told);
-    // A file that cannot be read is as good as none.
+    assert_eq!(server.call("GET", "/__version__").await.ok(), version);
+    // A file that cannot be read counts as missing.
     std::fs::write(&file, "{").unwrap();
     assert_ne!(server.call("GET", "/__version__").await.ok()["version"], "");
 }
 
 #[tokio::test]
-async fn without_development_mode_nobody_gets_an_assertion() {
+async fn without_development_mode_no_assertion_is_made() {
     let server = Server::start(ServerOptions::default().production()).await;
     assert_eq!(server.call("GET", "/__heartbeat__").await.ok()["development"], false);
-    let wish = json!({"email": email("alice")});
-    server.call("POST", "/dev/assertion").json(&wish).await.assert_error(Errno::NotFound);
+    let body = json!({"email": email("alice")});
+    server.call("POST", "/dev/assertion").json(&body).await.assert_error(Errno::NotFound);
     assert_eq!(server.call("GET", "/dev").await.status, 404);
 }
 
@@ -68,8 +68,8 @@ async fn two_servers_on_two_databases_do_not_disturb_each_other() {
     let mut phone = Socket::device_of(&one, "alice", "phone", "online").await;
     stream.sees(uid, "online").await;
     other_stream.expect_no_stream_frame().await;
-    let stranger = other.call("GET", "/grants").bearer(&alice.token).await;
-    stranger.assert_error(Errno::SessionExpired);
+    let other_user = other.call("GET", "/grants").bearer(&alice.token).await;
+    other_user.assert_error(Errno::SessionExpired);
     let mut tablet = Socket::device(&other).await;
     let assertion = one.assertion("alice").await;
     let elsewhere = json!({"assertion": assertion, "status": "online"});

@@ -1,4 +1,4 @@
-//! A server that stops as asked.
+//! A graceful stop.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
+async fn a_stop_closes_all_sockets_in_time_and_exits_with_0() {
     for (signal, code) in [
         ("TERM", CloseCode::GoingAway),
         ("INT", CloseCode::GoingAway),
@@ -34,20 +34,20 @@ async fn a_stop_tells_all_sockets_to_go_in_time_and_exits_with_0() {
 }
 
 #[tokio::test]
-async fn while_it_stops_who_comes_is_told_so() {
+async fn new_connections_are_refused_during_a_stop() {
     let mut server = Server::start(ServerOptions::default().with("drain-seconds", 3)).await;
     let user = server.sign_in("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal("TERM").await;
     device.expect_close(CloseCode::GoingAway).await;
     user.call("GET", "/grants").await.assert_error(Errno::ShuttingDown);
-    // A load balancer sends nobody here any more.
+    // A load balancer stops sending clients to this server.
     server.call("GET", "/__lbheartbeat__").await.assert_error(Errno::ShuttingDown);
     assert_eq!(server.stopped().await, StoppedServer::With(0));
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_who_says_nothing() {
+async fn a_stop_does_not_wait_for_silent_clients() {
     let mut server = Server::quick().await;
     let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let _stranger = Socket::device(&server).await;
@@ -79,7 +79,7 @@ async fn after_a_stop_everything_is_in_the_one_database_file() {
 }
 
 #[tokio::test]
-async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_order_they_came() {
+async fn sockets_are_closed_in_batches_over_the_drain_time_in_random_order() {
     let mut server = Server::start(ServerOptions::default().with("drain-seconds", 4)).await;
     let mut devices = Vec::new();
     for number in 0..60 {
@@ -88,16 +88,16 @@ async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_or
     }
     server.signal("TERM").await;
     let begun = Instant::now();
-    let mut told = tokio::task::JoinSet::new();
+    let mut closed = tokio::task::JoinSet::new();
     for (number, mut device) in devices.into_iter().enumerate() {
-        told.spawn(async move {
+        closed.spawn(async move {
             device.expect_close(CloseCode::GoingAway).await;
             (begun.elapsed(), number)
         });
     }
-    let mut told = told.join_all().await;
-    told.sort_unstable();
-    let times: Vec<Duration> = told.iter().map(|(time, _)| *time).collect();
+    let mut closed = closed.join_all().await;
+    closed.sort_unstable();
+    let times: Vec<Duration> = closed.iter().map(|(time, _)| *time).collect();
     // Twenty batches, a fifth of a second apart: the first at once, the last at the end.
     assert!(times[59].abs_diff(times[0]) > Duration::from_secs(2), "{times:?}");
     let apart = times
@@ -105,7 +105,7 @@ async fn sockets_are_told_to_go_in_batches_over_the_drain_time_and_not_in_the_or
         .filter(|pair| pair[1].abs_diff(pair[0]) > Duration::from_millis(80))
         .count();
     assert!((8..20).contains(&apart), "{apart} in {times:?}");
-    let order: Vec<usize> = told.iter().map(|(_, number)| *number).collect();
+    let order: Vec<usize> = closed.iter().map(|(_, number)| *number).collect();
     assert!(!order.is_sorted(), "{order:?}");
     assert_eq!(server.stopped().await, StoppedServer::With(0));
 }

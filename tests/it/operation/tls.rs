@@ -1,5 +1,5 @@
-//! A server that speaks TLS by itself: what goes through it, new certificates while it runs, and
-//! who never gets to a request.
+//! A server with TLS of its own: all channels over it, new certificates while it runs, and
+//! handshakes that never end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,36 +21,38 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-fn secure(authority: &CertificateAuthority) -> ServerOptions {
+fn tls_options(authority: &CertificateAuthority) -> ServerOptions {
     ServerOptions::default().over_tls(authority)
 }
 
-async fn greet(server: &Server, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
+async fn connect_tls(server: &Server, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
     timeout(TIMEOUT, TlsConnector::from(config).connect(name, stream)).await.unwrap().unwrap()
 }
 
-/// The certificate that a new connection gets.
-async fn shown(server: &Server) -> CertificateDer<'static> {
-    let stream = greet(server, server.tls().unwrap().client()).await;
+/// Returns the certificate of a new connection.
+async fn current_certificate(server: &Server) -> CertificateDer<'static> {
+    let stream = connect_tls(server, server.tls().unwrap().client()).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
-/// Waits until new connections get a certificate.
-async fn shows(server: &Server, certificate: &CertificateDer<'static>) {
-    let taken = async {
-        while shown(server).await != *certificate {
+/// Waits until new connections get this certificate.
+async fn wait_for_certificate(server: &Server, certificate: &CertificateDer<'static>) {
+    let matches = async {
+        while current_certificate(server).await != *certificate {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(TIMEOUT, taken).await.unwrap_or_else(|_| panic!("not taken: {}", server.log()));
+    timeout(TIMEOUT, matches)
+        .await
+        .unwrap_or_else(|_| panic!("the certificate was not loaded: {}", server.log()));
 }
 
 #[tokio::test]
 async fn both_channels_and_rest_go_over_tls() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority)).await;
+    let server = Server::start(tls_options(&authority)).await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -65,7 +67,7 @@ async fn both_channels_and_rest_go_over_tls() {
 #[tokio::test]
 async fn the_sdk_goes_over_tls_to_the_server_itself() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority)).await;
+    let server = Server::start(tls_options(&authority)).await;
     let alice = server.sign_in("alice").await;
     let url = server.url().parse().unwrap();
     let mut options = DeviceOptions::new(url, "phone".parse().unwrap());
@@ -82,15 +84,15 @@ async fn the_sdk_goes_over_tls_to_the_server_itself() {
 }
 
 #[tokio::test]
-async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
+async fn tls_1_2_and_1_3_are_supported_with_http_1_1() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority)).await;
+    let server = Server::start(tls_options(&authority)).await;
     for (version, known_as) in
         [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
     {
         let mut config = (*authority.client_of(&[version])).clone();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let mut stream = greet(&server, Arc::new(config)).await;
+        let mut stream = connect_tls(&server, Arc::new(config)).await;
         let session = stream.get_ref().1;
         assert_eq!(session.protocol_version(), Some(known_as));
         assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -98,16 +100,16 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_inside() {
             b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
-        // Without a good-bye of TLS, reading to the end would be an error.
+        // Without TLS's `close_notify`, reading to the end would be an error.
         timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn a_browser_s_cookie_is_kept_to_tls() {
+async fn a_browsers_cookie_is_limited_to_tls() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority)).await;
+    let server = Server::start(tls_options(&authority)).await;
     let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
     let answer = server.call("POST", "/session").header("origin", &server.url()).json(&body).await;
     let cookie = answer.header("set-cookie");
@@ -119,18 +121,18 @@ async fn a_browser_s_cookie_is_kept_to_tls() {
 }
 
 #[tokio::test]
-async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
+async fn sighup_loads_the_new_certificate_and_drops_no_connection() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0)).await;
-    let before = shown(&server).await;
+    let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0)).await;
+    let before = current_certificate(&server).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let issued = authority.issue();
     assert_ne!(before, issued);
-    // Nobody looks unasked.
-    assert_eq!(shown(&server).await, before);
+    // The server does not check the files by itself.
+    assert_eq!(current_certificate(&server).await, before);
     server.signal("HUP").await;
     server.logs("tls.reloaded").await;
-    assert_eq!(shown(&server).await, issued);
+    assert_eq!(current_certificate(&server).await, issued);
     phone.report("unavailable").await;
     Socket::device_of(&server, "alice", "tablet", "online").await;
 }
@@ -138,47 +140,48 @@ async fn a_hang_up_brings_the_new_certificate_and_no_connection_is_dropped() {
 #[tokio::test]
 async fn changed_files_are_noticed() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
+    let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0.1)).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let issued = authority.issue();
     server.logs("tls.reloaded").await;
-    assert_eq!(shown(&server).await, issued);
+    assert_eq!(current_certificate(&server).await, issued);
     phone.report("unavailable").await;
 }
 
 #[tokio::test]
 async fn a_change_of_either_file_is_noticed() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
-    let before = shown(&server).await;
+    let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0.1)).await;
+    let before = current_certificate(&server).await;
     let renewed = authority.renew();
     assert_ne!(before, renewed);
-    shows(&server, &renewed).await;
-    // Between the two files the server looks at what does not fit together, and goes on with what
-    // it has.
+    wait_for_certificate(&server, &renewed).await;
+    // Between the two writes the files do not match, and the server keeps the certificate that it
+    // has.
     let (issued, key) = authority.issue_certificate();
     server.logs("tls.kept").await;
-    assert_eq!(shown(&server).await, renewed);
+    assert_eq!(current_certificate(&server).await, renewed);
     std::fs::write(authority.key(), key).unwrap();
-    shows(&server, &issued).await;
+    wait_for_certificate(&server, &issued).await;
 }
 
 #[tokio::test]
-async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_once() {
+async fn an_unusable_new_certificate_leaves_the_old_one_and_is_logged_once() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-reload-seconds", 0.1)).await;
-    let before = shown(&server).await;
+    let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0.1)).await;
+    let before = current_certificate(&server).await;
     let key = std::fs::read(authority.key()).unwrap();
     std::fs::write(authority.certificate(), "-----BEGIN NOTHING-----").unwrap();
     server.logs("tls.kept").await;
-    assert_eq!(shown(&server).await, before);
-    let told = |log: &str| log.lines().filter(|line| line.contains("tls.kept")).count();
-    // Looked at ten times more, and told no more, until somebody asks.
+    assert_eq!(current_certificate(&server).await, before);
+    let count = |log: &str| log.lines().filter(|line| line.contains("tls.kept")).count();
+    // The file is checked about ten more times. The failure is not logged again before the operator
+    // asks for a reload.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(told(&server.log()), 1, "{}", server.log());
+    assert_eq!(count(&server.log()), 1, "{}", server.log());
     server.signal("HUP").await;
     let twice = async {
-        while told(&server.log()) < 2 {
+        while count(&server.log()) < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -189,20 +192,20 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_old_one_and_is_told_on
     std::fs::write(authority.key(), key).unwrap();
     server.signal("HUP").await;
     server.logs("cannot be served with").await;
-    assert_eq!(shown(&server).await, before);
+    assert_eq!(current_certificate(&server).await, before);
     assert_ne!(before, issued);
     let again = authority.issue();
     server.logs("tls.reloaded").await;
-    assert_eq!(shown(&server).await, again);
+    assert_eq!(current_certificate(&server).await, again);
 }
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_one_line() {
     let (authority, other, directory) =
         (CertificateAuthority::default(), CertificateAuthority::default(), tempdir().unwrap());
-    let place = directory.path();
-    std::fs::write(place.join("empty.pem"), "").unwrap();
-    std::fs::write(place.join("text.pem"), "no certificate at all\n").unwrap();
+    let folder = directory.path();
+    std::fs::write(folder.join("empty.pem"), "").unwrap();
+    std::fs::write(folder.join("text.pem"), "no certificate at all\n").unwrap();
     let (certificate, key) = (authority.certificate(), authority.key());
     let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
     let other = other.key();
@@ -220,7 +223,7 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_o
         let (certificate, key) =
             (format!("--tls-certificate={certificate}"), format!("--tls-key={key}"));
         let arguments = ["--listen=127.0.0.1:0", "--log=off", &certificate, &key];
-        run(place, &arguments, &[]).await.failed(2, text);
+        run(folder, &arguments, &[]).await.failed(2, text);
     }
     let plain = [
         "--listen=127.0.0.1:0",
@@ -228,14 +231,14 @@ async fn a_certificate_that_cannot_be_used_ends_the_start_with_exit_code_2_and_o
         &format!("--tls-certificate={certificate}"),
         &format!("--tls-key={key}"),
     ];
-    run(place, &plain, &[]).await.failed(2, "public_url must begin with https");
+    run(folder, &plain, &[]).await.failed(2, "public_url must begin with https");
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_is_not_waited_for() {
+async fn a_handshake_that_never_ends_is_closed() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
-    // Nothing; the head of a record and no more; HTTP where TLS is spoken.
+    let server = Server::start(tls_options(&authority).with("tls-handshake-seconds", 1)).await;
+    // Nothing; the beginning of a TLS record; plain HTTP.
     let beginnings: [&[u8]; 3] = [
         b"",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -259,26 +262,26 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_handshake_byte_by_byte_is_not_waited_for_either() {
+async fn a_handshake_sent_byte_by_byte_is_closed() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("tls-handshake-seconds", 1)).await;
+    let server = Server::start(tls_options(&authority).with("tls-handshake-seconds", 1)).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let dripping = async {
-        // A record of 512 bytes that never comes to its end.
+    let sending = async {
+        // A record of 512 bytes that never becomes complete.
         stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
         while stream.write_all(b"\x00").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(TIMEOUT, dripping).await.unwrap();
+    timeout(TIMEOUT, sending).await.unwrap();
 }
 
 #[tokio::test]
-async fn half_a_request_over_tls_is_not_waited_for() {
+async fn half_a_request_over_tls_is_closed() {
     let authority = CertificateAuthority::default();
-    let server = Server::start(secure(&authority).with("request-seconds", 1)).await;
+    let server = Server::start(tls_options(&authority).with("request-seconds", 1)).await;
     for half in ["", "GET /presence HTTP/1.1\r\nHost: loc"] {
-        let mut stream = greet(&server, authority.client()).await;
+        let mut stream = connect_tls(&server, authority.client()).await;
         stream.write_all(half.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
         let mut rest = Vec::new();
@@ -288,28 +291,29 @@ async fn half_a_request_over_tls_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn silent_sockets_over_tls_are_let_go() {
+async fn silent_sockets_over_tls_are_closed() {
     let authority = CertificateAuthority::default();
-    let options = secure(&authority).with("hello-seconds", 0.3).with("ping-seconds", 0.5);
+    let options = tls_options(&authority).with("hello-seconds", 0.3).with("ping-seconds", 0.5);
     let server = Server::start(options).await;
-    let mut stranger = Socket::device(&server).await;
-    stranger.expect_close(CloseCode::Silent).await;
-    let cutter = presence_tests::FaultProxy::to(&server).await;
+    let mut silent_device = Socket::device(&server).await;
+    silent_device.expect_close(CloseCode::Silent).await;
+    let proxy = presence_tests::FaultProxy::to(&server).await;
     let hello = json!({"status": "online"});
     let mut dead =
-        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
+        Socket::open_authenticated(&server, SocketRequest::device().through(&proxy), "bob", hello)
             .await;
     let bob = server.sign_in("bob").await;
-    cutter.stall();
+    proxy.stall();
     bob.wait_until_lost("default").await;
-    cutter.carry();
+    proxy.carry();
     assert_ne!(dead.ended().await, SocketEnd::Closed(Some(1000)));
 }
 
 #[tokio::test]
 async fn the_limits_of_frames_and_bodies_hold_over_tls() {
     let authority = CertificateAuthority::default();
-    let options = secure(&authority).with("device-frame-bytes", 5_000).with("body-bytes", 5_000);
+    let options =
+        tls_options(&authority).with("device-frame-bytes", 5_000).with("body-bytes", 5_000);
     let server = Server::start(options).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.send_raw(&" ".repeat(5_001)).await;
@@ -319,9 +323,9 @@ async fn the_limits_of_frames_and_bodies_hold_over_tls() {
 }
 
 #[tokio::test]
-async fn a_stop_over_tls_says_good_bye_twice_to_the_channel_and_to_tls() {
+async fn a_stop_over_tls_closes_the_channel_and_then_tls() {
     let authority = CertificateAuthority::default();
-    let mut server = Server::start(secure(&authority).with("drain-seconds", 0.5)).await;
+    let mut server = Server::start(tls_options(&authority).with("drain-seconds", 0.5)).await;
     let mut sockets = Vec::new();
     for number in 0..10 {
         sockets.push(Socket::device_of(&server, &format!("user{number}"), "phone", "online").await);

@@ -1,11 +1,11 @@
-//! Everything held about a user, and erasing it.
+//! The account: everything that is stored about a user, and its deletion.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, Socket, email};
 use serde_json::json;
 
 #[tokio::test]
-async fn everything_held_is_shown() {
+async fn an_account_shows_all_stored_data() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     application.notify(&json!([{"uid": uid, "message": "Hi"}])).await.ok();
@@ -20,7 +20,7 @@ async fn everything_held_is_shown() {
 }
 
 #[tokio::test]
-async fn erasing_an_account_ends_everything_of_it() {
+async fn deleting_an_account_ends_its_sessions_sockets_and_grants() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let own = server.application_named(&alice, "Own").await;
@@ -37,7 +37,7 @@ async fn erasing_an_account_ends_everything_of_it() {
     let refused = application.notify(&json!([{"uid": uid, "message": "x"}])).await.ok();
     assert_eq!(refused["results"][0]["errno"], Errno::UnknownUid.number());
     own.call("GET", "/presence").await.assert_error(Errno::InvalidApiKey);
-    // Who comes back is somebody new.
+    // The same name is a new account afterwards.
     let again = server.sign_in("alice").await;
     let held = again.call("GET", "/account").await.ok();
     assert_eq!((&held["grants"], &held["apps"]), (&json!([]), &json!([])));

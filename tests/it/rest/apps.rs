@@ -1,12 +1,12 @@
-//! Registering, verifying, starting, changing and removing Applications.
+//! Registering, verifying, activating, changing and removing Applications.
 
 use presence_protocol::Errno;
 use presence_tests::{DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
 async fn register(owner: &User, domain: &str) -> Value {
-    let wish = json!({"name": "Chat", "domain": domain, "description": "A test"});
-    let answer = owner.call("POST", "/apps").json(&wish).await;
+    let body = json!({"name": "Chat", "domain": domain, "description": "A test"});
+    let answer = owner.call("POST", "/apps").json(&body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()
 }
@@ -16,7 +16,7 @@ fn path(app: &Value, below: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_application_goes_its_way_in_three_steps() {
+async fn an_application_is_registered_verified_and_activated() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let domain = DomainServer::start().await;
@@ -56,19 +56,21 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     verify().await.assert_error(Errno::DomainNotVerified);
     domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    // A redirect is never followed: it would lead the server wherever the domain's owner likes.
+    // A redirect is never followed, because it would send the server to any address that the
+    // domain's owner chooses.
     let there = format!("http://{}/__presence", elsewhere.name());
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
         domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
         verify().await.assert_error(Errno::DomainNotVerified);
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
-    // Blanks around the key do not count, but a page that does not end soon is not read to its end.
+    // Whitespace around the key is ignored, but a page that does not end soon is not read to its
+    // end.
     let endless = format!("{key}{}", " ".repeat(10_000_000));
     domain.answer("/__presence", "200 OK", &[], endless.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
-    let nobody = register(&owner, "127.0.0.1:1").await;
-    owner.call("POST", &path(&nobody, "/verify")).await.assert_error(Errno::DomainNotVerified);
+    let unreachable = register(&owner, "127.0.0.1:1").await;
+    owner.call("POST", &path(&unreachable, "/verify")).await.assert_error(Errno::DomainNotVerified);
     let unresolvable = register(&owner, "app.invalid").await;
     owner
         .call("POST", &path(&unresolvable, "/verify"))
@@ -77,7 +79,7 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
 }
 
 #[tokio::test]
-async fn what_is_no_public_host_name_cannot_be_registered() {
+async fn only_a_public_host_name_can_be_registered() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let long = format!("{}.example", "a".repeat(64));
@@ -105,42 +107,42 @@ async fn what_is_no_public_host_name_cannot_be_registered() {
         "a.example.",
         "a b.example",
     ] {
-        let wish = json!({"name": "x", "domain": domain});
-        let answer = owner.call("POST", "/apps").json(&wish).await;
+        let body = json!({"name": "x", "domain": domain});
+        let answer = owner.call("POST", "/apps").json(&body).await;
         assert_eq!(answer.json()["errno"], Errno::InvalidField.number(), "{domain}");
     }
 }
 
 #[tokio::test]
-async fn texts_have_their_limits() {
+async fn the_texts_of_an_application_are_limited() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
-    let wish = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
-    let post = |wish: Value| owner.call("POST", "/apps").json(&wish);
-    let longest = wish(&"é".repeat(200), &"é".repeat(2000));
+    let body = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
+    let post = |body: Value| owner.call("POST", "/apps").json(&body);
+    let longest = body(&"é".repeat(200), &"é".repeat(2000));
     assert_eq!(post(longest).await.status, 201);
-    post(wish(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
-    post(wish("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
-    post(wish("", "")).await.assert_error(Errno::InvalidField);
-    post(wish("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
+    post(body(&"é".repeat(201), "")).await.assert_error(Errno::InvalidField);
+    post(body("x", &"é".repeat(2001))).await.assert_error(Errno::InvalidField);
+    post(body("", "")).await.assert_error(Errno::InvalidField);
+    post(body("\u{202e}evil", "")).await.assert_error(Errno::InvalidField);
     post(json!({"domain": "a.example"})).await.assert_error(Errno::MissingField);
     post(json!({"name": "x"})).await.assert_error(Errno::MissingField);
 }
 
 #[tokio::test]
-async fn a_developer_has_so_many_applications_and_no_more() {
+async fn the_applications_of_a_developer_are_limited() {
     let server = Server::start(ServerOptions::default().with("apps-per-developer", 2)).await;
     let owner = server.sign_in("developer").await;
     let first = register(&owner, "a.example").await;
     register(&owner, "b.example").await;
-    let wish = json!({"name": "x", "domain": "c.example"});
-    owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::TooLarge);
+    let body = json!({"name": "x", "domain": "c.example"});
+    owner.call("POST", "/apps").json(&body).await.assert_error(Errno::TooLarge);
     owner.call("DELETE", &path(&first, "")).await.ok();
     register(&owner, "c.example").await;
 }
 
 #[tokio::test]
-async fn an_application_is_its_owners_and_does_not_exist_for_others() {
+async fn an_application_does_not_exist_for_other_developers() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let below = |below: &str| format!("/apps/{}{below}", application.appid);
@@ -168,7 +170,7 @@ async fn an_application_is_its_owners_and_does_not_exist_for_others() {
 }
 
 #[tokio::test]
-async fn a_change_leaves_alone_what_it_does_not_name() {
+async fn a_change_keeps_the_fields_that_it_does_not_name() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let before = application.owner_call("GET", "").await.ok();

@@ -1,13 +1,13 @@
-//! Development mode, and its absence.
+//! Development mode, and a server without it.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, email};
 use serde_json::json;
 
 #[tokio::test]
-async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
+async fn development_mode_makes_assertions_for_users_of_its_own_domain() {
     let server = Server::quick().await;
-    let post = |wish: serde_json::Value| server.call("POST", "/dev/assertion").json(&wish);
+    let post = |body: serde_json::Value| server.call("POST", "/dev/assertion").json(&body);
     let made = post(json!({"email": email("alice")})).await.ok();
     assert_eq!(made["audience"], server.url());
     post(json!({"email": "alice@example.org"})).await.assert_error(Errno::InvalidField);
@@ -25,10 +25,10 @@ async fn development_mode_makes_assertions_for_anybody_of_its_own_domain() {
 }
 
 #[tokio::test]
-async fn any_other_mode_knows_nothing_of_it() {
+async fn outside_development_mode_its_paths_do_not_exist() {
     let server = Server::start(ServerOptions::default().production()).await;
-    let wish = json!({"email": email("alice")});
-    server.call("POST", "/dev/assertion").json(&wish).await.assert_error(Errno::NotFound);
+    let body = json!({"email": email("alice")});
+    server.call("POST", "/dev/assertion").json(&body).await.assert_error(Errno::NotFound);
     server.call("GET", "/dev").await.assert_error(Errno::NotFound);
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!(health["development"], false, "{health}");

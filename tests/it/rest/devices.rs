@@ -1,11 +1,11 @@
-//! What is connected.
+//! The connected devices.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn devices_are_listed_with_what_they_reported() {
+async fn devices_are_listed_with_their_reports() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     assert_eq!(alice.call("GET", "/devices").await.ok(), json!({"devices": []}));
@@ -20,7 +20,7 @@ async fn devices_are_listed_with_what_they_reported() {
 }
 
 #[tokio::test]
-async fn a_device_is_ended_by_its_user_only() {
+async fn only_the_user_can_end_a_device() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;

@@ -1,24 +1,24 @@
-//! Letting an Application see oneself.
+//! Granting an Application access.
 
 use presence_protocol::Errno;
 use presence_tests::{Application, RestResponse, Server, User};
 use serde_json::{Value, json};
 
-async fn grant(user: &User, application: &Application, wish: &Value) -> RestResponse {
-    user.call("POST", &format!("/grant/{}", application.appid)).json(wish).await
+async fn grant(user: &User, application: &Application, body: &Value) -> RestResponse {
+    user.call("POST", &format!("/grant/{}", application.appid)).json(body).await
 }
 
 #[tokio::test]
-async fn a_script_is_answered_with_json_and_the_same_name_each_time() {
+async fn a_script_gets_json_with_the_same_uid_each_time() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let again = grant(&alice, &application, &json!({})).await;
     assert_eq!(again.status, 200);
     assert_eq!(again.json(), json!({"uid": uid, "appid": application.appid}));
     let back = format!("http://{}/back?x=1", application.domain.name());
-    let wish = json!({"redirect": back, "state": "a&b=c é"});
-    let told = grant(&alice, &application, &wish).await.ok();
-    let redirect = told["redirect"].as_str().unwrap();
+    let body = json!({"redirect": back, "state": "a&b=c é"});
+    let granted = grant(&alice, &application, &body).await.ok();
+    let redirect = granted["redirect"].as_str().unwrap();
     let wanted = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
     assert_eq!(redirect, wanted);
     let without_a_body = alice.call("POST", &format!("/grant/{}", application.appid)).await.ok();
@@ -29,7 +29,7 @@ async fn a_script_is_answered_with_json_and_the_same_name_each_time() {
 }
 
 #[tokio::test]
-async fn a_form_is_sent_to_the_redirect() {
+async fn a_form_is_redirected_back() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
@@ -48,12 +48,12 @@ async fn a_form_is_sent_to_the_redirect() {
 }
 
 #[tokio::test]
-async fn a_form_by_cookie_carries_the_token_in_a_field() {
+async fn a_form_by_cookie_needs_the_csrf_token_in_a_field() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let own = server.url();
-    let wish = json!({"assertion": server.assertion("bob").await, "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).header("origin", &own).await;
+    let body = json!({"assertion": server.assertion("bob").await, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).header("origin", &own).await;
     let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
     let csrf = opened.ok()["csrf_token"].as_str().unwrap().to_owned();
     let path = format!("/grant/{}", application.appid);
@@ -89,7 +89,7 @@ async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
 }
 
 #[tokio::test]
-async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
+async fn a_redirect_to_another_domain_is_refused_and_grants_nothing() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
@@ -117,7 +117,7 @@ async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
 }
 
 #[tokio::test]
-async fn only_an_active_application_can_be_granted_by_somebody_who_is_signed_in() {
+async fn a_grant_needs_an_active_application_and_a_session() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let path = format!("/grant/{}", application.appid);

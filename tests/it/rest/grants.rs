@@ -1,11 +1,11 @@
-//! Seeing, pausing and revoking grants.
+//! Listing, pausing and revoking grants.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn grants_are_listed_with_when_each_application_last_looked() {
+async fn grants_are_listed_with_the_last_access_of_each_application() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -28,7 +28,7 @@ async fn grants_are_listed_with_when_each_application_last_looked() {
 }
 
 #[tokio::test]
-async fn a_grant_is_paused_and_revoked_by_its_user_only() {
+async fn only_the_user_can_pause_and_revoke_a_grant() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let path = format!("/grants/{}", application.appid);
@@ -51,7 +51,7 @@ async fn a_grant_is_paused_and_revoked_by_its_user_only() {
 }
 
 #[tokio::test]
-async fn a_revoke_is_answered_only_after_nobody_sees_more() {
+async fn a_revocation_takes_effect_before_it_is_answered() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

@@ -1,11 +1,11 @@
-//! API keys: several at once, so that one can be changed without a gap.
+//! API keys: several at once, so that one can be replaced without an interruption.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
+async fn a_key_is_shown_once_and_can_be_rotated_without_an_interruption() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (id, second) = application.make_key().await;
@@ -30,7 +30,7 @@ async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
 async fn an_application_has_twenty_keys_at_most() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
-    // One was made with the activation.
+    // The activation has made the first key.
     let mut made = Vec::new();
     for _ in 1..20 {
         made.push(application.make_key().await.0);
@@ -41,7 +41,7 @@ async fn an_application_has_twenty_keys_at_most() {
 }
 
 #[tokio::test]
-async fn a_key_opens_its_own_application_only() {
+async fn a_key_is_valid_only_for_its_own_application() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -59,21 +59,21 @@ async fn a_key_opens_its_own_application_only() {
 }
 
 #[tokio::test]
-async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
+async fn a_forged_key_with_a_real_prefix_and_a_valid_checksum_is_refused() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
     let poll = application.call("GET", "/presence").bearer(&forged).await;
     poll.assert_error(Errno::InvalidApiKey);
-    let wish = json!({"notifications": [{"uid": uid, "message": "x"}]});
-    let sent = application.call("POST", "/notifications").json(&wish).bearer(&forged).await;
+    let body = json!({"notifications": [{"uid": uid, "message": "x"}]});
+    let sent = application.call("POST", "/notifications").json(&body).bearer(&forged).await;
     sent.assert_error(Errno::InvalidApiKey);
     let keys = application.owner_call("GET", "/keys").await.ok();
     assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");
 }
 
 #[tokio::test]
-async fn no_key_is_in_the_tables() {
+async fn the_database_contains_no_key() {
     let mut server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     server.terminate().await;

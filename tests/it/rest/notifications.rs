@@ -1,4 +1,4 @@
-//! Sending notifications without a socket: as `notify` on the channel.
+//! Sending notifications without a socket, as `notify` on the channel.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};
@@ -21,7 +21,7 @@ async fn notifications_are_answered_one_by_one_and_delivered() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_wrong_as_a_whole_is_refused_as_a_whole() {
+async fn a_malformed_notify_call_is_refused_as_a_whole() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let many = vec![json!({"uid": uid, "message": "x"}); 501];

@@ -1,11 +1,11 @@
-//! Health, documents, metrics, and what the router itself refuses.
+//! Health, documents, metrics, and requests that the router refuses.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, StoppedServer};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn health_and_version_are_told_to_anybody() {
+async fn health_and_version_need_no_credential() {
     let server = Server::quick().await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["warming_up"]), (&json!("ok"), &json!(false)));
@@ -31,7 +31,7 @@ async fn the_documents_are_served_offline() {
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_refused_in_the_one_form() {
+async fn unknown_paths_and_methods_get_the_common_error_form() {
     let server = Server::quick().await;
     for path in ["/nothing", "/apps/x/y/z", "//", "/docs/../etc/passwd"] {
         let answer = server.call("GET", path).await;
@@ -47,7 +47,7 @@ async fn what_there_is_not_is_refused_in_the_one_form() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_headers_that_keep_browsers_safe() {
+async fn every_response_has_the_security_headers() {
     let server = Server::quick().await;
     for path in ["/", "/docs", "/session", "/nothing", "/__heartbeat__", "/dev"] {
         let answer = server.call("GET", path).await;
@@ -60,7 +60,7 @@ async fn every_answer_carries_the_headers_that_keep_browsers_safe() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_asked_to_stop_ends_with_zero() {
+async fn a_stopped_server_exits_with_0() {
     for signal in ["TERM", "INT", "USR2"] {
         let mut server = Server::quick().await;
         let mut device = Socket::device_of(&server, "alice", "phone", "online").await;

@@ -1,10 +1,10 @@
-//! A page and a channel on one path.
+//! A page and a channel on the same path.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket, SocketRequest};
 
 #[tokio::test]
-async fn an_applications_path_is_a_page_for_people_and_a_channel_for_everybody_else() {
+async fn an_applications_path_serves_a_page_to_browsers_and_the_channel_to_upgrades() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     for path in [format!("/myapps/{}", application.appid), "/myapps/".to_owned()] {

@@ -1,11 +1,11 @@
-//! Polling.
+//! Polling of presence.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn presence_is_polled_by_name_or_page_by_page() {
+async fn presence_is_polled_by_uid_or_page_by_page() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut devices = vec![Socket::device_of(&server, "alice", "phone", "online").await];
@@ -16,10 +16,10 @@ async fn presence_is_polled_by_name_or_page_by_page() {
     }
     let path = format!("/presence?uid={absent}&uid={alice},nonsense");
     let asked = application.call("GET", &path).await.ok();
-    let told = asked["presence"].as_array().unwrap();
-    let statuses: Vec<&Value> = told.iter().map(|entry| &entry["status"]).collect();
+    let entries = asked["presence"].as_array().unwrap();
+    let statuses: Vec<&Value> = entries.iter().map(|entry| &entry["status"]).collect();
     assert_eq!(json!(statuses), json!(["offline", "online", null]));
-    assert_eq!((&told[2]["uid"], &told[2]["errno"]), (&json!("nonsense"), &json!(44)));
+    assert_eq!((&entries[2]["uid"], &entries[2]["errno"]), (&json!("nonsense"), &json!(44)));
     let all = application.call("GET", "/presence").await.ok();
     assert_eq!((all["presence"].as_array().unwrap().len(), &all["next"]), (3, &Value::Null));
     let mut pages = Vec::new();
@@ -34,7 +34,7 @@ async fn presence_is_polled_by_name_or_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_poll_that_asks_for_the_impossible_is_refused() {
+async fn a_poll_with_invalid_parameters_is_refused() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     for query in ["limit=0", "limit=501", "limit=x", "after=nonsense"] {

@@ -1,18 +1,18 @@
-//! What only development mode allows.
+//! Features that exist only in development mode.
 
 use presence_protocol::{Errno, Puid};
 use presence_tests::{Application, DomainServer, Server, ServerOptions, User};
 use serde_json::{Value, json};
 
-/// A server that was set up in development mode, with a further Application for each of some
-/// domains, and goes on without it.
+/// Returns a server that was set up in development mode, with one more Application for each of
+/// these domains, and restarted in production mode.
 async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Vec<Value>) {
     let mut server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut further = Vec::new();
     for domain in domains {
-        let wish = json!({"name": "Further", "domain": domain});
-        further.push(application.owner.call("POST", "/apps").json(&wish).await.ok());
+        let body = json!({"name": "Further", "domain": domain});
+        further.push(application.owner.call("POST", "/apps").json(&body).await.ok());
     }
     server.terminate().await;
     server.change(|options| options.production().with("domain-http", true));
@@ -21,7 +21,7 @@ async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Ve
 }
 
 #[tokio::test]
-async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
+async fn in_production_a_loopback_domain_is_not_contacted() {
     let domain = DomainServer::start().await;
     let domains = [domain.name(), "localhost".to_owned(), "127.0.0.1".to_owned()];
     let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
@@ -42,7 +42,7 @@ async fn this_machine_is_not_asked_for_the_key_of_a_domain() {
 }
 
 #[tokio::test]
-async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
+async fn a_domain_is_contacted_over_tls_unless_the_operator_allows_http() {
     let (mut server, application, _, _, further) = in_production(&["app.invalid"]).await;
     server.terminate().await;
     server.change(|options| options.with("domain-http", false));
@@ -50,23 +50,23 @@ async fn a_domain_is_asked_over_tls_unless_the_operator_says_otherwise() {
     let path = format!("/apps/{}/verify", further[0]["appid"].as_str().unwrap());
     let answer = application.owner.call("POST", &path).await;
     answer.assert_error(Errno::DomainNotVerified);
-    // By plain http it would not even have been looked for.
+    // Over plain HTTP the domain is not even contacted.
     assert!(!answer.text.contains("must be https"), "{}", answer.text);
 }
 
 #[tokio::test]
-async fn no_domain_is_this_machine() {
+async fn in_production_a_loopback_domain_is_refused() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     for domain in ["localhost", "localhost:3000", "127.0.0.1", "127.0.0.1:8080"] {
-        let wish = json!({"name": "x", "domain": domain});
-        application.owner.call("POST", "/apps").json(&wish).await.assert_error(Errno::InvalidField);
+        let body = json!({"name": "x", "domain": domain});
+        application.owner.call("POST", "/apps").json(&body).await.assert_error(Errno::InvalidField);
         let moved = application.owner_call("PATCH", "").json(&json!({"domain": domain})).await;
         moved.assert_error(Errno::InvalidField);
     }
 }
 
 #[tokio::test]
-async fn nobody_is_led_to_where_there_is_no_tls() {
+async fn redirects_without_tls_are_refused() {
     let (_server, application, alice, uid, _) = in_production(&[]).await;
     let redirect = format!("http://{}/back", application.domain.name());
     let path = format!("/grant/{}", application.appid);
@@ -78,7 +78,7 @@ async fn nobody_is_led_to_where_there_is_no_tls() {
 }
 
 #[tokio::test]
-async fn a_key_tells_in_which_mode_it_was_made() {
+async fn the_prefix_of_a_key_names_its_mode() {
     let (_server, application, _, _, _) = in_production(&[]).await;
     assert!(application.api_key.starts_with("prs_test_"));
     let (_, live) = application.make_key().await;
@@ -87,11 +87,11 @@ async fn a_key_tells_in_which_mode_it_was_made() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_kept_to_this_host() {
+async fn over_tls_the_cookie_has_the_host_prefix() {
     let origin = "https://presence.example";
     let server = Server::start(ServerOptions::default().with("public-url", origin)).await;
-    let wish = json!({"assertion": server.assertion("alice").await});
-    let opened = server.call("POST", "/session").json(&wish).header("origin", origin).await;
+    let body = json!({"assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&body).header("origin", origin).await;
     let set = opened.header("set-cookie").to_owned();
     let token = opened.ok()["token"].as_str().unwrap().to_owned();
     assert!(set.starts_with(&format!("__Host-presence={token};")), "{set}");

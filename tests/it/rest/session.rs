@@ -1,13 +1,13 @@
-//! Signing in and out, the cookie, and what a session may do.
+//! Signing in and out, the cookie, and the rights of a session.
 
 use presence_protocol::Errno;
 use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
 use serde_json::{Value, json};
 
-/// Signs in as a page of an origin does; gives the answer and the cookie.
+/// Signs in as a page of an origin. Returns the response and the cookie.
 async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, Option<String>) {
-    let wish = json!({"assertion": server.assertion("alice").await, "scope": "account"});
-    let mut call = server.call("POST", "/session").json(&wish);
+    let body = json!({"assertion": server.assertion("alice").await, "scope": "account"});
+    let mut call = server.call("POST", "/session").json(&body);
     if let Some(origin) = origin {
         call = call.header("origin", origin);
     }
@@ -17,10 +17,10 @@ async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, O
 }
 
 #[tokio::test]
-async fn signing_in_answers_a_token_that_tells_who_one_is() {
+async fn signing_in_returns_a_token_of_the_user() {
     let server = Server::quick().await;
-    let wish = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
-    let opened = server.call("POST", "/session").json(&wish).await;
+    let body = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
+    let opened = server.call("POST", "/session").json(&body).await;
     assert_eq!(opened.header("cache-control"), "no-store");
     let opened = opened.ok();
     assert_eq!(opened["email"], email("alice"));
@@ -35,7 +35,7 @@ async fn signing_in_answers_a_token_that_tells_who_one_is() {
 }
 
 #[tokio::test]
-async fn a_forged_token_that_begins_like_a_real_one_and_adds_up_is_nobodys() {
+async fn a_forged_token_with_a_real_prefix_and_a_valid_checksum_is_refused() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     let forged = forged(&alice.token);
@@ -49,7 +49,7 @@ async fn a_forged_token_that_begins_like_a_real_one_and_adds_up_is_nobodys() {
 }
 
 #[tokio::test]
-async fn an_assertion_that_proves_nothing_or_somebody_else_opens_no_session() {
+async fn an_invalid_assertion_or_one_of_another_user_opens_no_session() {
     let server = Server::quick().await;
     let post = |body: Value| server.call("POST", "/session").json(&body);
     post(json!({"assertion": "x"})).await.assert_error(Errno::InvalidAssertion);
@@ -64,7 +64,7 @@ async fn an_assertion_that_proves_nothing_or_somebody_else_opens_no_session() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused_by_what_is_wrong_with_it() {
+async fn a_body_that_is_no_json_object_is_refused_with_its_error() {
     let server = Server::start(ServerOptions::default().with("body-bytes", 1000)).await;
     let post = |kind: &str, body: &str| server.call("POST", "/session").body(kind, body);
     post("application/json", "nonsense").await.assert_error(Errno::NotJson);
@@ -76,7 +76,7 @@ async fn a_body_that_is_no_json_object_is_refused_by_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
+async fn a_device_session_can_only_read_and_sign_out() {
     let server = Server::quick().await;
     let alice = server.sign_in_for("alice", "device").await;
     for path in ["/session", "/grants", "/devices", "/account"] {
@@ -93,8 +93,8 @@ async fn a_device_session_reads_and_signs_out_and_does_nothing_else() {
         ("GET", "/apps".to_owned()),
     ];
     for (method, path) in writes {
-        let wish = json!({"paused": true, "name": "x", "domain": "a.example"});
-        let answer = alice.call(method, &path).json(&wish).await;
+        let body = json!({"paused": true, "name": "x", "domain": "a.example"});
+        let answer = alice.call(method, &path).json(&body).await;
         answer.assert_error(Errno::Forbidden);
     }
     alice.call("DELETE", "/session").await.ok();
@@ -126,22 +126,22 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let (cookie, csrf) = (cookie.unwrap(), answer.json()["csrf_token"].clone());
     let csrf = csrf.as_str().unwrap();
-    let wish = json!({"name": "New", "domain": "a.example"});
-    let write = || server.call("POST", "/apps").json(&wish).header("cookie", &cookie);
+    let body = json!({"name": "New", "domain": "a.example"});
+    let write = || server.call("POST", "/apps").json(&body).header("cookie", &cookie);
     write().await.assert_error(Errno::Forbidden);
     write().header("origin", &own).await.assert_error(Errno::Forbidden);
     write().header("x-csrf-token", csrf).await.assert_error(Errno::Forbidden);
     let elsewhere = write().header("x-csrf-token", csrf).header("origin", "https://evil.example");
     elsewhere.await.assert_error(Errno::Forbidden);
-    // A browser that tells more than the origin is believed.
-    let told = write().header("x-csrf-token", csrf).header("origin", &own);
-    told.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
+    // Headers that say more than the origin are trusted.
+    let cross_site = write().header("x-csrf-token", csrf).header("origin", &own);
+    cross_site.header("sec-fetch-site", "cross-site").await.assert_error(Errno::Forbidden);
     let (other, _) = sign_in_from(&server, Some(&own)).await;
     let foreign = other.json()["csrf_token"].as_str().unwrap().to_owned();
     let forged = write().header("origin", &own).header("x-csrf-token", &foreign);
     forged.await.assert_error(Errno::Forbidden);
     write().header("origin", &own).header("x-csrf-token", csrf).await.ok();
-    // A bearer token wins over the cookie, and needs neither.
+    // A bearer token takes precedence over the cookie, and needs neither.
     let bob = server.sign_in("bob").await;
     let by_both = write().bearer(&bob.token).await;
     assert_eq!(by_both.status, 201, "{}", by_both.text);
@@ -149,7 +149,7 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
 }
 
 #[tokio::test]
-async fn signing_out_by_cookie_takes_the_cookie_away() {
+async fn signing_out_by_cookie_removes_the_cookie() {
     let server = Server::quick().await;
     let own = server.url();
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
@@ -167,7 +167,7 @@ async fn signing_out_by_cookie_takes_the_cookie_away() {
 }
 
 #[tokio::test]
-async fn sessions_survive_a_restart_and_no_token_is_in_the_tables() {
+async fn sessions_survive_a_restart_and_the_database_contains_no_token() {
     let mut server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     server.kill().await;

@@ -1,4 +1,4 @@
-//! What the channel of a back end does while nothing is wrong.
+//! The channel of a back end without faults.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use presence_client::{
 use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
 
-use super::parts::{BackEnd, Phone, soon, url};
+use super::fixtures::{BackEnd, Phone, url, within_limit};
 
 #[tokio::test]
-async fn a_back_end_sees_who_is_there_and_then_each_change() {
+async fn a_back_end_receives_a_snapshot_and_then_each_change() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
@@ -21,14 +21,14 @@ async fn a_back_end_sees_who_is_there_and_then_each_change() {
     assert_eq!(back_end.map.status(&alice), Status::Unavailable);
     assert_eq!(back_end.map.len(), 1);
     let _second = Socket::device_of(&server, "bob", "phone", "online").await;
-    back_end.sees(bob, Status::Online).await;
+    back_end.wait_for_status(bob, Status::Online).await;
     first.report("online").await;
-    back_end.sees(alice, Status::Online).await;
-    assert!(!back_end.heard_a_gap());
+    back_end.wait_for_status(alice, Status::Online).await;
+    assert!(!back_end.received_gap());
 }
 
 #[tokio::test]
-async fn a_revoke_is_told() {
+async fn a_revocation_is_received() {
     let server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
@@ -49,10 +49,10 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
     let mut phone = Phone::of(&server, "alice").await;
     let mut back_end =
         BackEnd::with(url(&server), &application, |options| options.receipts = true).await;
-    let stranger = presence_client::Puid::from_bits(7);
+    let unknown = presence_client::Puid::from_bits(7);
     let items = vec![
         NewNotification::new(uid, "first"),
-        NewNotification::new(stranger, "nobody"),
+        NewNotification::new(unknown, "nobody"),
         NewNotification {
             ttl: Some(Duration::from_mins(1)),
             ..NewNotification::new(uid, "second")
@@ -66,7 +66,7 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
     let errnos: Vec<_> =
         results.iter().map(|result| result.as_ref().err().map(|ko| ko.errno)).collect();
     assert_eq!(errnos, [None, Some(Errno::UnknownUid), None, Some(Errno::InvalidField)]);
-    let taken = [phone.takes().await, phone.takes().await];
+    let taken = [phone.next_notification().await, phone.next_notification().await];
     let ids: Vec<_> = results.into_iter().flatten().map(|queued| queued.id).collect();
     assert_eq!(taken.map(|notification| notification.id).to_vec(), ids);
     let mut acked = Vec::new();
@@ -80,14 +80,14 @@ async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
 }
 
 #[tokio::test]
-async fn more_notifications_than_a_frame_holds_go_in_several() {
+async fn more_notifications_than_fit_into_a_frame_are_sent_in_several() {
     let options = ServerOptions::default().with("notify-burst", 10_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
     let long = "\u{1f35c}".repeat(512);
     let items = vec![NewNotification::new(uid, long); 1_201];
-    let results = soon("an answer", back_end.channel.notify(items)).await.unwrap();
+    let results = within_limit("an answer", back_end.channel.notify(items)).await.unwrap();
     assert_eq!(results.len(), 1_201);
     assert!(results.iter().all(Result::is_ok));
 }
@@ -114,9 +114,9 @@ async fn a_query_answers_in_order() {
     let (application, _, uid) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let back_end = BackEnd::of(&server, &application).await;
-    let stranger = presence_client::Puid::from_bits(7);
-    let answers = back_end.channel.query(vec![stranger, uid]).await.unwrap();
-    assert_eq!(answers[0], QueryResult::Unknown(stranger.to_string()));
+    let unknown = presence_client::Puid::from_bits(7);
+    let answers = back_end.channel.query(vec![unknown, uid]).await.unwrap();
+    assert_eq!(answers[0], QueryResult::Unknown(unknown.to_string()));
     assert!(
         matches!(&answers[1], QueryResult::Known(presence) if presence.status == Status::Online)
     );
@@ -138,24 +138,24 @@ async fn a_back_end_that_was_stopped_resumes_at_its_cursor() {
     device.report("online").await;
     let mut later =
         BackEnd::with(url(&server), &application, |options| options.cursor = cursor).await;
-    later.sees(uid, Status::Online).await;
-    let snapshots = later.heard.iter().filter(|e| matches!(e, AppServiceEvent::Snapshot(_)));
-    assert_eq!(snapshots.count(), 0, "{:?}", later.heard);
+    later.wait_for_status(uid, Status::Online).await;
+    let snapshots = later.received.iter().filter(|e| matches!(e, AppServiceEvent::Snapshot(_)));
+    assert_eq!(snapshots.count(), 0, "{:?}", later.received);
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_not_tried_again_and_a_right_one_given_later_is() {
+async fn a_wrong_key_is_not_retried_and_a_right_one_set_later_is_used() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut back_end = BackEnd::opening(url(&server), &application, |options| {
+    let mut back_end = BackEnd::open(url(&server), &application, |options| {
         options.api_key = "prs_test_nothing".to_owned().into();
     });
     let asked = back_end.channel.notify_one(NewNotification::new(uid, "Hello"));
-    let refused = soon("an answer", asked).await.unwrap_err();
+    let refused = within_limit("an answer", asked).await.unwrap_err();
     assert_eq!(refused.errno(), Some(Errno::InvalidApiKey));
-    back_end.is(|state| matches!(state, ConnectionState::SignedOut(_))).await;
+    back_end.wait_for_state(|state| matches!(state, ConnectionState::SignedOut(_))).await;
     back_end.channel.set_api_key(application.api_key.clone().into());
-    back_end.is(|state| *state == ConnectionState::Connected).await;
+    back_end.wait_for_state(|state| *state == ConnectionState::Connected).await;
     assert!(back_end.channel.notify_one(NewNotification::new(uid, "Hello")).await.is_ok());
 }
 
@@ -165,20 +165,22 @@ async fn a_deactivated_application_ends_its_channels() {
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     application.deactivate().await;
-    back_end.is(|state| *state == ConnectionState::Ended(EndReason::ApplicationClosed)).await;
+    back_end
+        .wait_for_state(|state| *state == ConnectionState::Ended(EndReason::ApplicationClosed))
+        .await;
     assert!(back_end.receive().await.is_none());
     let ended = back_end.channel.notify_one(NewNotification::new(uid, "Hello")).await;
     assert_eq!(ended.unwrap_err(), Error::Ended(EndReason::ApplicationClosed));
 }
 
 #[tokio::test]
-async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newest() {
+async fn a_back_end_that_does_not_pull_still_gets_replies_and_later_the_newest_state() {
     let options = ServerOptions::default().with("status-burst", 100_000);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut back_end = BackEnd::of(&server, &application).await;
-    back_end.heard.clear();
+    back_end.received.clear();
     for turn in 0..2_000 {
         device.ask(json!({"status": "online", "message": turn.to_string()})).await;
     }
@@ -189,11 +191,11 @@ async fn a_back_end_that_does_not_pull_is_still_answered_and_then_hears_the_newe
     while message(&back_end).as_deref() != Some("1999") {
         back_end.receive().await;
     }
-    assert!(back_end.heard.len() <= 10, "{} events", back_end.heard.len());
+    assert!(back_end.received.len() <= 10, "{} events", back_end.received.len());
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_forgotten_and_harms_no_other() {
+async fn a_dropped_call_does_not_affect_other_calls() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;

@@ -1,5 +1,5 @@
-//! What a device channel does when the network or the server fails: after each fault the last wish
-//! is what Applications see, and no notification is lost or shown twice.
+//! A device channel when the network or the server fails: after each fault Applications see the
+//! last status that was set, and no notification is lost or shown twice.
 
 use std::time::Duration;
 
@@ -7,39 +7,40 @@ use presence_client::{AppVisibility, ConnectionState, DeviceEvent, Error, Status
 use presence_tests::{Application, FaultProxy, Server, ServerOptions, StoppedServer};
 use serde_json::json;
 
-use super::parts::{BackEnd, Phone, Tokens, quick, until, url_of};
+use super::fixtures::{BackEnd, CountingProvider, Phone, poll_until, quick, url_of};
 
-/// Within a grace time that never ends, nobody may notice that a connection broke.
-fn patient() -> ServerOptions {
+/// Returns options with a grace period that never ends, in which a broken connection must not be
+/// seen.
+fn long_grace() -> ServerOptions {
     ServerOptions::default().with("grace-seconds", 3600).with("warm-up-seconds", 5)
 }
 
-/// A phone on a wire, and a back end that watches it.
-struct Scene {
+/// A phone behind a fault proxy, and a back end that watches it.
+struct DeviceScenario {
     server: Server,
-    cutter: FaultProxy,
+    proxy: FaultProxy,
     application: Application,
     uid: presence_client::Puid,
     phone: Phone,
     back_end: BackEnd,
 }
 
-impl Scene {
-    async fn set() -> Self {
-        Self::set_with(patient()).await
+impl DeviceScenario {
+    async fn start() -> Self {
+        Self::start_with(long_grace()).await
     }
 
-    async fn set_with(options: ServerOptions) -> Self {
+    async fn start_with(options: ServerOptions) -> Self {
         let server = Server::start(options).await;
         let (application, _, uid) = server.application_with("alice").await;
-        let cutter = FaultProxy::to(&server).await;
-        let phone = Phone::through(&cutter, &server, "alice").await;
+        let proxy = FaultProxy::to(&server).await;
+        let phone = Phone::through(&proxy, &server, "alice").await;
         let mut back_end = BackEnd::of(&server, &application).await;
-        back_end.sees(uid, Status::Online).await;
-        Self { server, cutter, application, uid, phone, back_end }
+        back_end.wait_for_status(uid, Status::Online).await;
+        Self { server, proxy, application, uid, phone, back_end }
     }
 
-    fn wish(&self, text: &str) {
+    fn set_status(&self, text: &str) {
         let text = StatusText::try_from(text).unwrap();
         self.phone.channel.set_status(Status::Unavailable, Some(text));
     }
@@ -50,17 +51,17 @@ impl Scene {
         self.application.notify(&json!(items)).await.ok();
     }
 
-    /// The last wish is what the Application sees, and the phone takes these notifications, each
-    /// once, and no other.
-    async fn is_well_again(&mut self, text: &str, notifications: &[&str]) {
-        self.phone.is_settled().await;
-        self.back_end.sees(self.uid, Status::Unavailable).await;
+    /// Asserts that the Application sees the last status, and that the phone receives exactly these
+    /// notifications, each once.
+    async fn assert_recovered(&mut self, text: &str, notifications: &[&str]) {
+        self.phone.wait_until_confirmed().await;
+        self.back_end.wait_for_status(self.uid, Status::Unavailable).await;
         let seen = self.application.presence_of(self.uid).await;
         assert_eq!((&seen["status"], &seen["message"]), (&json!("unavailable"), &json!(text)));
         for _ in notifications {
-            self.phone.takes().await;
+            self.phone.next_notification().await;
         }
-        self.phone.is_settled().await;
+        self.phone.wait_until_confirmed().await;
         let more = self.phone.pending();
         assert!(more.iter().all(|event| matches!(event, DeviceEvent::State(_))), "{more:?}");
         let mut taken: Vec<_> = self.phone.notifications.iter().map(|n| &*n.message).collect();
@@ -68,166 +69,166 @@ impl Scene {
         assert_eq!(taken, notifications);
     }
 
-    fn nobody_noticed(&self) {
-        let heard = self.back_end.heard_of(self.uid);
-        assert!(!heard.contains(&Status::Offline), "{heard:?}");
+    fn assert_never_offline(&self) {
+        let received = self.back_end.statuses_of(self.uid);
+        assert!(!received.contains(&Status::Offline), "{received:?}");
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_is_reset_is_not_noticed_by_anybody() {
-    let mut scene = Scene::set().await;
+async fn a_reset_connection_does_not_make_the_user_offline() {
+    let mut scenario = DeviceScenario::start().await;
     for turn in ["1", "2", "3"] {
-        let before = scene.cutter.connections();
-        scene.cutter.reset();
-        scene.wish(turn);
-        scene.notify(&[turn]).await;
-        until("it comes back", async || scene.cutter.connections() > before).await;
-        scene.phone.is_settled().await;
+        let before = scenario.proxy.connections();
+        scenario.proxy.reset();
+        scenario.set_status(turn);
+        scenario.notify(&[turn]).await;
+        poll_until("it comes back", async || scenario.proxy.connections() > before).await;
+        scenario.phone.wait_until_confirmed().await;
     }
-    scene.is_well_again("3", &["1", "2", "3"]).await;
-    scene.nobody_noticed();
+    scenario.assert_recovered("3", &["1", "2", "3"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_a_good_bye_is_not_noticed_by_anybody() {
-    let mut scene = Scene::set().await;
-    scene.cutter.hang_up();
-    scene.wish("after");
-    scene.notify(&["1"]).await;
-    scene.is_well_again("after", &["1"]).await;
-    scene.nobody_noticed();
+async fn a_connection_that_ends_without_a_close_frame_does_not_make_the_user_offline() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.proxy.hang_up();
+    scenario.set_status("after");
+    scenario.notify(&["1"]).await;
+    scenario.assert_recovered("after", &["1"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn a_half_open_connection_is_left() {
-    let mut scene = Scene::set().await;
-    scene.cutter.half_close();
-    scene.wish("after");
-    scene.notify(&["1"]).await;
-    scene.is_well_again("after", &["1"]).await;
-    scene.nobody_noticed();
+async fn a_half_open_connection_is_replaced() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.proxy.half_close();
+    scenario.set_status("after");
+    scenario.notify(&["1"]).await;
+    scenario.assert_recovered("after", &["1"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
 async fn a_connection_that_carries_nothing_is_noticed_within_two_heartbeats() {
-    let mut scene = Scene::set().await;
-    scene.phone.is(|state| *state == ConnectionState::Connected).await;
-    scene.cutter.stall();
+    let mut scenario = DeviceScenario::start().await;
+    scenario.phone.wait_for_state(|state| *state == ConnectionState::Connected).await;
+    scenario.proxy.stall();
     let begun = std::time::Instant::now();
     let waiting = |state: &ConnectionState| matches!(state, ConnectionState::Waiting { .. });
-    let state = scene.phone.is(waiting).await;
+    let state = scenario.phone.wait_for_state(waiting).await;
     assert!(matches!(state, ConnectionState::Waiting { reason: Error::TimedOut, .. }), "{state:?}");
-    // The timers of a busy machine may ring a little late.
+    // The timers of a busy machine may fire a little late.
     assert!(begun.elapsed() <= 2 * quick().heartbeat + Duration::from_secs(2));
-    scene.wish("after");
-    scene.notify(&["1"]).await;
-    scene.cutter.carry();
-    scene.is_well_again("after", &["1"]).await;
-    scene.nobody_noticed();
+    scenario.set_status("after");
+    scenario.notify(&["1"]).await;
+    scenario.proxy.carry();
+    scenario.assert_recovered("after", &["1"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn a_slow_network_is_enough() {
-    let mut scene = Scene::set().await;
-    scene.cutter.throttle();
-    scene.wish("through the slow one");
-    scene.notify(&["1", "2"]).await;
-    scene.is_well_again("through the slow one", &["1", "2"]).await;
-    scene.nobody_noticed();
+async fn a_slow_network_is_sufficient() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.proxy.throttle();
+    scenario.set_status("through the slow one");
+    scenario.notify(&["1", "2"]).await;
+    scenario.assert_recovered("through the slow one", &["1", "2"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn on_another_network_a_dead_connection_is_left_long_before_the_heartbeat() {
-    let server = Server::start(patient()).await;
+async fn after_a_network_change_a_dead_connection_is_replaced_before_the_heartbeat() {
+    let server = Server::start(long_grace()).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let cutter = FaultProxy::to(&server).await;
-    let tokens = Tokens::of(&server, "alice");
-    let mut phone = Phone::with(url_of(&cutter), |options| {
+    let proxy = FaultProxy::to(&server).await;
+    let tokens = CountingProvider::of(&server, "alice");
+    let mut phone = Phone::with(url_of(&proxy), |options| {
         options.credential_provider = Some(tokens);
         options.timing.heartbeat = Duration::from_hours(1);
     });
-    phone.is_settled().await;
-    cutter.stall();
+    phone.wait_until_confirmed().await;
+    proxy.stall();
     phone.channel.set_status(Status::Unavailable, None);
     phone.channel.network_changed();
-    phone.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
-    cutter.carry();
-    phone.is_settled().await;
+    phone.wait_for_state(|state| matches!(state, ConnectionState::Waiting { .. })).await;
+    proxy.carry();
+    phone.wait_until_confirmed().await;
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
-    // A connection that lives is kept.
-    let connections = cutter.connections();
+    // A live connection is kept.
+    let connections = proxy.connections();
     phone.channel.set_app_visibility(AppVisibility::Background);
     phone.channel.set_app_visibility(AppVisibility::Foreground);
     phone.channel.network_changed();
     phone.channel.set_status(Status::Online, None);
-    phone.is_settled().await;
-    // The sign of life has come in time.
+    phone.wait_until_confirmed().await;
+    // The pong arrived in time.
     tokio::time::sleep(2 * quick().probe_timeout).await;
     phone.channel.set_status(Status::Unavailable, None);
-    phone.is_settled().await;
+    phone.wait_until_confirmed().await;
     assert_eq!(
-        (cutter.connections(), phone.channel.state()),
+        (proxy.connections(), phone.channel.state()),
         (connections, ConnectionState::Connected)
     );
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_and_started_again_knows_the_last_wish() {
-    let mut scene = Scene::set().await;
-    scene.notify(&["1"]).await;
-    scene.phone.is_settled().await;
-    scene.server.kill().await;
-    scene.wish("while it was gone");
-    scene.phone.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
-    scene.server.restart_in_place().await;
-    scene.notify(&["2"]).await;
-    scene.is_well_again("while it was gone", &["1", "2"]).await;
-    scene.nobody_noticed();
+async fn a_killed_and_restarted_server_gets_the_last_status() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.notify(&["1"]).await;
+    scenario.phone.wait_until_confirmed().await;
+    scenario.server.kill().await;
+    scenario.set_status("while it was gone");
+    scenario.phone.wait_for_state(|state| matches!(state, ConnectionState::Waiting { .. })).await;
+    scenario.server.restart_in_place().await;
+    scenario.notify(&["2"]).await;
+    scenario.assert_recovered("while it was gone", &["1", "2"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn a_server_that_drains_is_come_back_to() {
-    let mut scene = Scene::set().await;
-    scene.notify(&["1"]).await;
-    assert_eq!(scene.server.terminate().await, StoppedServer::With(0));
-    scene.wish("while it was gone");
-    scene.server.restart_in_place().await;
-    scene.is_well_again("while it was gone", &["1"]).await;
-    scene.nobody_noticed();
+async fn the_device_reconnects_after_a_drain() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.notify(&["1"]).await;
+    assert_eq!(scenario.server.terminate().await, StoppedServer::With(0));
+    scenario.set_status("while it was gone");
+    scenario.server.restart_in_place().await;
+    scenario.assert_recovered("while it was gone", &["1"]).await;
+    scenario.assert_never_offline();
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_by_itself_is_come_back_to() {
-    let mut scene = Scene::set().await;
-    scene.server.signal("USR2").await;
-    scene.server.stopped().await;
-    scene.wish("while it was gone");
-    scene.server.restart_in_place().await;
-    scene.is_well_again("while it was gone", &[]).await;
+async fn the_device_reconnects_after_a_server_restart() {
+    let mut scenario = DeviceScenario::start().await;
+    scenario.server.signal("USR2").await;
+    scenario.server.stopped().await;
+    scenario.set_status("while it was gone");
+    scenario.server.restart_in_place().await;
+    scenario.assert_recovered("while it was gone", &[]).await;
 }
 
 #[tokio::test]
-async fn a_status_refused_for_its_rate_is_said_when_the_time_has_come() {
-    let options = patient().with("status-burst", 1).with("status-per-second", 2);
-    let mut scene = Scene::set_with(options).await;
+async fn a_rate_limited_status_is_sent_when_the_limit_allows_it() {
+    let options = long_grace().with("status-burst", 1).with("status-per-second", 2);
+    let mut scenario = DeviceScenario::start_with(options).await;
     for turn in 0..20 {
-        scene.wish(&turn.to_string());
+        scenario.set_status(&turn.to_string());
         tokio::task::yield_now().await;
     }
-    scene.is_well_again("19", &[]).await;
-    assert_eq!(scene.cutter.connections(), 1);
+    scenario.assert_recovered("19", &[]).await;
+    assert_eq!(scenario.proxy.connections(), 1);
 }
 
 #[tokio::test]
-async fn a_user_with_too_many_sockets_waits_for_room() {
-    let scene = Scene::set_with(patient().with("sockets-per-user", 1)).await;
-    let tokens = Tokens::of(&scene.server, "alice");
-    let mut second = Phone::with(url_of(&scene.cutter), |options| {
+async fn a_user_with_too_many_sockets_retries_until_one_is_free() {
+    let scenario = DeviceScenario::start_with(long_grace().with("sockets-per-user", 1)).await;
+    let tokens = CountingProvider::of(&scenario.server, "alice");
+    let mut second = Phone::with(url_of(&scenario.proxy), |options| {
         options.device = "tablet".parse().unwrap();
         options.credential_provider = Some(tokens);
     });
-    second.is(|state| matches!(state, ConnectionState::Waiting { .. })).await;
-    scene.phone.channel.close().await;
-    second.is_settled().await;
+    second.wait_for_state(|state| matches!(state, ConnectionState::Waiting { .. })).await;
+    scenario.phone.channel.close().await;
+    second.wait_until_confirmed().await;
 }

@@ -1,4 +1,4 @@
-//! What an application's back end does: poll and notify.
+//! The calls of an application's back end: poll and notify.
 
 use std::time::Duration;
 
@@ -11,33 +11,35 @@ fn service(server: &Server, application: &Application) -> AppServiceApi {
     api_of(server).app_service(application.id(), application.api_key.as_str().into())
 }
 
-/// A PUID that nobody has.
-const NOBODY: Puid = Puid::from_bits(7);
+/// An unknown PUID.
+const UNKNOWN_PUID: Puid = Puid::from_bits(7);
 
 #[tokio::test]
-async fn presence_is_asked_for_by_name_in_order_however_many() {
+async fn presence_of_any_number_of_uids_is_returned_in_order() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let service = service(&server, &application);
-    let mut asked = vec![NOBODY; 700];
+    let mut asked = vec![UNKNOWN_PUID; 700];
     asked[499] = alice;
-    let told = service.presence(&asked).await.unwrap();
-    assert_eq!(told.len(), asked.len());
-    for (uid, entry) in asked.into_iter().zip(told) {
+    let entries = service.presence(&asked).await.unwrap();
+    assert_eq!(entries.len(), asked.len());
+    for (uid, entry) in asked.into_iter().zip(entries) {
         match entry {
             QueryResult::Known(presence) => {
                 assert_eq!((presence.uid, uid, presence.status), (alice, alice, Status::Online));
             }
-            QueryResult::Unknown(text) => assert_eq!((text, uid), (NOBODY.to_string(), NOBODY)),
+            QueryResult::Unknown(text) => {
+                assert_eq!((text, uid), (UNKNOWN_PUID.to_string(), UNKNOWN_PUID))
+            }
         }
     }
-    // Not everybody, as the server understands a call that names nobody.
+    // An empty list of uids would otherwise be a request for all users.
     assert_eq!(service.presence(&[]).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn everybody_who_is_there_is_read_page_by_page() {
+async fn all_present_users_are_read_page_by_page() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut wanted = vec![alice];
@@ -85,8 +87,10 @@ async fn each_notification_is_answered_by_itself() {
         ..NewNotification::new(alice, "Hello")
     };
     let long = NewNotification::new(alice, "x".repeat(513));
-    let results =
-        service.notify(vec![hello, NewNotification::new(NOBODY, "Hello"), long]).await.unwrap();
+    let results = service
+        .notify(vec![hello, NewNotification::new(UNKNOWN_PUID, "Hello"), long])
+        .await
+        .unwrap();
     let id = results[0].as_ref().unwrap().id;
     assert_eq!(results[0].as_ref().unwrap().queue_size, 1);
     assert_eq!(results[1].as_ref().unwrap_err().errno, Errno::UnknownUid);
@@ -135,13 +139,13 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
 }
 
 #[tokio::test]
-async fn a_key_that_is_wrong_and_an_application_that_is_stopped_are_told_apart() {
+async fn a_wrong_key_and_an_inactive_application_are_different_errors() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let api = api_of(&server);
     let errno = |key: &str| {
         let service = api.app_service(application.id(), key.into());
-        async move { service.presence(&[NOBODY]).await.unwrap_err().errno() }
+        async move { service.presence(&[UNKNOWN_PUID]).await.unwrap_err().errno() }
     };
     assert_eq!(errno("no key").await, Some(Errno::InvalidApiKey));
     assert_eq!(errno(&alice.token).await, Some(Errno::Forbidden));
@@ -161,7 +165,7 @@ async fn too_many_notifications_are_refused_with_how_long_to_wait() {
             break error;
         }
         sent += 1;
-        assert!(sent < 50, "nobody is refused");
+        assert!(sent < 50, "there is no limit");
     };
     assert_eq!((slowed.errno(), slowed.retryable()), (Some(Errno::SlowDown), true));
     assert!(slowed.retry_after().is_some_and(|wait| !wait.is_zero()), "{slowed:?}");

@@ -1,4 +1,4 @@
-//! What a developer does: Applications and their keys.
+//! The calls of a developer: Applications and their keys.
 
 use presence_client::{
     AppId, ApplicationChange, ApplicationState, Errno, NewApplication, Scope, UnixMillis, UserApi,
@@ -6,7 +6,7 @@ use presence_client::{
 use presence_tests::{DomainServer, Server};
 
 use super::{api_of, sign_in};
-use crate::operator::desk::Desk;
+use crate::operator::operator_session::OperatorSession;
 
 fn chat(domain: &str) -> NewApplication {
     NewApplication {
@@ -16,8 +16,10 @@ fn chat(domain: &str) -> NewApplication {
     }
 }
 
-/// An Application that runs, and its first key.
-async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, DomainServer) {
+/// Returns an active Application, and its first key.
+async fn active_application(
+    developer: &UserApi,
+) -> (AppId, presence_client::SecretString, DomainServer) {
     let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
     domain.show(&registered.domain_key);
@@ -27,7 +29,7 @@ async fn running(developer: &UserApi) -> (AppId, presence_client::SecretString, 
 }
 
 #[tokio::test]
-async fn an_application_is_brought_to_life_and_stopped() {
+async fn an_application_is_activated_and_deactivated() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let domain = DomainServer::start().await;
@@ -55,12 +57,12 @@ async fn an_application_is_brought_to_life_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_developer_is_told_that_the_operator_has_blocked_an_application() {
-    let (server, desk) = Desk::open().await;
+async fn a_developer_sees_that_the_operator_has_blocked_an_application() {
+    let (server, operator) = OperatorSession::start().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
-    let (appid, _, _domain) = running(&developer).await;
+    let (appid, _, _domain) = active_application(&developer).await;
     assert_eq!(developer.application(appid).await.unwrap().blocked_at, None);
-    desk.switch(&server, &appid.to_string(), "block").await;
+    operator.post_switch(&server, &appid.to_string(), "block").await;
     let blocked = developer.application(appid).await.unwrap();
     assert_eq!(blocked.state, ApplicationState::Inactive);
     assert!(blocked.blocked_at.is_some_and(|at| at > blocked.created_at), "{blocked:?}");
@@ -73,7 +75,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
     let server = Server::quick().await;
     let api = api_of(&server);
     let developer = sign_in(&api, "developer", Scope::Account).await;
-    let (appid, _, _domain) = running(&developer).await;
+    let (appid, _, _domain) = active_application(&developer).await;
     let shown = developer.application(appid).await.unwrap();
     assert_eq!(developer.applications().await.unwrap(), std::slice::from_ref(&shown));
     let rename =
@@ -81,18 +83,18 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
     let renamed = developer.change(appid, rename.clone()).await.unwrap();
     assert_eq!((renamed.name.as_str(), &renamed.domain), ("Talk", &shown.domain));
     assert_eq!((renamed.state, &renamed.description), (shown.state, &shown.description));
-    let stranger = sign_in(&api, "stranger", Scope::Account).await;
-    assert_eq!(stranger.applications().await.unwrap(), []);
+    let other_user = sign_in(&api, "stranger", Scope::Account).await;
+    assert_eq!(other_user.applications().await.unwrap(), []);
     for refused in [
-        stranger.application(appid).await.map(|_| ()),
-        stranger.change(appid, rename).await.map(|_| ()),
-        stranger.verify(appid).await.map(|_| ()),
-        stranger.activate(appid).await.map(|_| ()),
-        stranger.deactivate(appid).await.map(|_| ()),
-        stranger.keys(appid).await.map(|_| ()),
-        stranger.create_key(appid).await.map(|_| ()),
-        stranger.delete_key(appid, 1).await,
-        stranger.remove(appid).await,
+        other_user.application(appid).await.map(|_| ()),
+        other_user.change(appid, rename).await.map(|_| ()),
+        other_user.verify(appid).await.map(|_| ()),
+        other_user.activate(appid).await.map(|_| ()),
+        other_user.deactivate(appid).await.map(|_| ()),
+        other_user.keys(appid).await.map(|_| ()),
+        other_user.create_key(appid).await.map(|_| ()),
+        other_user.delete_key(appid, 1).await,
+        other_user.remove(appid).await,
     ] {
         assert_eq!(refused.unwrap_err().errno(), Some(Errno::UnknownApplication));
     }
@@ -101,7 +103,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
 }
 
 #[tokio::test]
-async fn a_wish_that_cannot_be_is_refused_with_what_is_wrong() {
+async fn an_invalid_request_is_refused_with_its_error() {
     let server = Server::quick().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let refused = developer.register(chat("no domain")).await.unwrap_err();
@@ -114,7 +116,7 @@ async fn a_key_is_made_listed_used_and_deleted() {
     let server = Server::quick().await;
     let api = api_of(&server);
     let developer = sign_in(&api, "developer", Scope::Account).await;
-    let (appid, first, _domain) = running(&developer).await;
+    let (appid, first, _domain) = active_application(&developer).await;
     let second = developer.create_key(appid).await.unwrap();
     api.app_service(appid, second.api_key.clone()).presence_page(None, None).await.unwrap();
     let keys = developer.keys(appid).await.unwrap();

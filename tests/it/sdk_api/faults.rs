@@ -1,4 +1,4 @@
-//! Servers that are gone, slow or closing, and connections that died while they lay idle.
+//! Servers that are down, slow or closing, and idle connections that died.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,133 +9,147 @@ use presence_tests::{FaultProxy, Server, TIMEOUT};
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 
-use super::fake::{Fake, Turn, json};
-use super::{api_of, at, hasty, sign_in};
+use super::scripted_server::{ScriptedAction, ScriptedServer, json_response};
+use super::{api_at, api_of, api_with_short_timeout, sign_in};
 
 const SESSION: &str = r#"{"email":"alice@dev.localhost","scope":"account","expires_at":7}"#;
 
-fn session() -> Turn {
-    Turn::Say(json("200 OK", SESSION))
+fn session() -> ScriptedAction {
+    ScriptedAction::Respond(json_response("200 OK", SESSION))
 }
 
-fn user(fake: &Fake) -> UserApi {
-    at(&fake.url()).user("token".into())
+fn user(server: &ScriptedServer) -> UserApi {
+    api_at(&server.url()).user("token".into())
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_cannot_be_reached() {
+async fn a_server_that_is_down_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = at(&url).user("token".into()).session().await.unwrap_err();
+    let error = api_at(&url).user("token".into()).session().await.unwrap_err();
     assert!(matches!(&error, Error::Unreachable(_)), "{error:?}");
     assert!(error.retryable() && error.to_string().contains("refused"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_or_stops_midway_is_not_waited_for_long() {
+async fn a_server_that_never_completes_its_response_times_out() {
     for beginning in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
-        let fake = Fake::start([vec![Turn::FallSilent(beginning.into())]]).await;
+        let server =
+            ScriptedServer::start([vec![ScriptedAction::StopResponding(beginning.into())]]).await;
         let begun = Instant::now();
-        let answered = hasty(&fake.url()).user("token".into()).session().await;
+        let answered = api_with_short_timeout(&server.url()).user("token".into()).session().await;
         assert_eq!(answered, Err(Error::TimedOut), "{beginning}");
         assert!(begun.elapsed() < TIMEOUT, "{beginning}");
-        assert_eq!(fake.connections(), 1, "{beginning}");
+        assert_eq!(server.connections(), 1, "{beginning}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_never_shakes_hands_was_not_reached() {
-    let fake = Fake::start([vec![Turn::FallSilent(Vec::new())]]).await;
+async fn a_server_that_never_completes_the_handshake_is_unreachable() {
+    let server = ScriptedServer::start([vec![ScriptedAction::StopResponding(Vec::new())]]).await;
     let connect_timeout = Duration::from_millis(400);
     let timing = Timing { connect_timeout, ..Timing::default() };
-    let api = at(&fake.url().replace("http:", "https:")).with_timing(&timing);
+    let api = api_at(&server.url().replace("http:", "https:")).with_timing(&timing);
     let error = api.user("token".into()).session().await.unwrap_err();
     assert!(matches!(&error, Error::Unreachable(text) if text.contains("timed out")), "{error:?}");
 }
 
 #[tokio::test]
 async fn calls_one_after_another_share_a_connection() {
-    let fake = Fake::start([vec![session(), session(), session()]]).await;
-    let alice = user(&fake);
+    let server = ScriptedServer::start([vec![session(), session(), session()]]).await;
+    let alice = user(&server);
     for _ in 0..3 {
         alice.clone().session().await.unwrap();
     }
-    assert_eq!(fake.connections(), 1);
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_that_died_idle_fails_no_call_that_may_be_made_twice() {
-    let dying = || vec![session(), Turn::HangUp];
-    let fake = Fake::start([dying(), vec![session()]]).await;
-    let alice = user(&fake);
+async fn a_connection_that_died_idle_fails_no_idempotent_call() {
+    let dying = || vec![session(), ScriptedAction::Close];
+    let server = ScriptedServer::start([dying(), vec![session()]]).await;
+    let alice = user(&server);
     alice.session().await.unwrap();
     alice.session().await.unwrap();
-    assert_eq!((fake.connections(), fake.requests().len()), (2, 3));
+    assert_eq!((server.connections(), server.requests().len()), (2, 3));
 
     let together = Arc::new(Barrier::new(3));
     let one = || {
-        let first = Turn::SayTogether(Arc::clone(&together), json("200 OK", SESSION));
-        vec![first, Turn::HangUp]
+        let first = ScriptedAction::RespondTogether(
+            Arc::clone(&together),
+            json_response("200 OK", SESSION),
+        );
+        vec![first, ScriptedAction::Close]
     };
-    let fake = Fake::start([one(), one(), one(), vec![session()]]).await;
-    let alice = user(&fake);
+    let server = ScriptedServer::start([one(), one(), one(), vec![session()]]).await;
+    let alice = user(&server);
     for result in join_all([alice.session(), alice.session(), alice.session()]).await {
         result.unwrap();
     }
     alice.session().await.unwrap();
-    assert_eq!((fake.connections(), fake.requests().len()), (4, 7));
+    assert_eq!((server.connections(), server.requests().len()), (4, 7));
 }
 
 #[tokio::test]
 async fn notifications_are_sent_again_over_a_dead_connection_with_the_same_keys() {
     let answer = r#"{"result":"OK","queue_size":1,"results":[{"result":"OK","queue_size":1,"id":"0123456789abcdef0123456789abcdef"}]}"#;
     let page = r#"{"presence":[]}"#;
-    let dying = vec![Turn::Say(json("200 OK", page)), Turn::HangUp];
-    let fake = Fake::start([dying, vec![Turn::Say(json("200 OK", answer))]]).await;
-    let service = at(&fake.url()).app_service("0".repeat(32).parse().unwrap(), "key".into());
+    let dying = vec![ScriptedAction::Respond(json_response("200 OK", page)), ScriptedAction::Close];
+    let server = ScriptedServer::start([
+        dying,
+        vec![ScriptedAction::Respond(json_response("200 OK", answer))],
+    ])
+    .await;
+    let service = api_at(&server.url()).app_service("0".repeat(32).parse().unwrap(), "key".into());
     service.presence_page(None, None).await.unwrap();
     let hello = NewNotification::new(Puid::from_bits(1), "Hello");
     assert_eq!(service.notify_one(hello).await.unwrap().queue_size, 1);
-    let requests = fake.requests();
+    let requests = server.requests();
     let body = |request: &str| request.split_once("\r\n\r\n").unwrap().1.to_owned();
     assert!(body(&requests[1]).contains("idempotency_key"), "{requests:?}");
     assert_eq!(body(&requests[1]), body(&requests[2]));
 }
 
 #[tokio::test]
-async fn nothing_else_is_ever_made_twice() {
-    let registered = json("201 Created", "{}");
-    let fake = Fake::start([vec![session(), Turn::HangUp], vec![Turn::Say(registered)]]).await;
-    let alice = user(&fake);
+async fn calls_that_are_not_idempotent_are_never_repeated() {
+    let registered = json_response("201 Created", "{}");
+    let server = ScriptedServer::start([
+        vec![session(), ScriptedAction::Close],
+        vec![ScriptedAction::Respond(registered)],
+    ])
+    .await;
+    let alice = user(&server);
     alice.session().await.unwrap();
     let (name, domain) = ("Chat".to_owned(), "chat.example".to_owned());
-    let wish = NewApplication { name, domain, description: String::new() };
-    let error = alice.register(wish).await.unwrap_err();
+    let application = NewApplication { name, domain, description: String::new() };
+    let error = alice.register(application).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
-    assert_eq!((fake.connections(), fake.requests().len()), (1, 2));
+    assert_eq!((server.connections(), server.requests().len()), (1, 2));
 
-    // A new connection that dies says something about the server, so the application hears of it.
-    let fake = Fake::start([vec![Turn::HangUp], vec![session()]]).await;
-    let error = user(&fake).session().await.unwrap_err();
+    // A new connection that dies is a fault of the server, so the application gets an error.
+    let server = ScriptedServer::start([vec![ScriptedAction::Close], vec![session()]]).await;
+    let error = user(&server).session().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
-    assert_eq!(fake.connections(), 1);
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_harms_no_other() {
-    let fake = Fake::start([vec![Turn::FallSilent(Vec::new())], vec![session()]]).await;
-    let alice = user(&fake);
+async fn a_dropped_rest_call_does_not_affect_others() {
+    let server =
+        ScriptedServer::start([vec![ScriptedAction::StopResponding(Vec::new())], vec![session()]])
+            .await;
+    let alice = user(&server);
     tokio::select! {
         answered = alice.session() => panic!("{answered:?}"),
-        () = asked(&fake) => {}
+        () = wait_for_request(&server) => {}
     }
     alice.session().await.unwrap();
-    assert_eq!(fake.connections(), 2);
+    assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]
-async fn a_restart_of_the_server_between_calls_is_not_noticed() {
+async fn a_restart_of_the_server_between_calls_causes_no_error() {
     let mut server = Server::quick().await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     for kill in [true, false] {
@@ -151,17 +165,17 @@ async fn a_restart_of_the_server_between_calls_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_wire_that_is_cut_in_mid_call_is_an_error_and_the_next_call_works() {
+async fn a_connection_broken_during_a_call_is_an_error_and_the_next_call_works() {
     let server = Server::quick().await;
-    let cutter = FaultProxy::to(&server).await;
+    let proxy = FaultProxy::to(&server).await;
     let token = server.sign_in("alice").await.token;
-    let url = format!("http://{}", cutter.address());
-    let alice = at(&url).user(token.as_str().into());
+    let url = format!("http://{}", proxy.address());
+    let alice = api_at(&url).user(token.as_str().into());
     alice.session().await.unwrap();
-    cutter.stall();
-    let hasty = hasty(&url).user(token.as_str().into());
-    assert_eq!(hasty.session().await, Err(Error::TimedOut));
-    cutter.reset();
+    proxy.stall();
+    let impatient = api_with_short_timeout(&url).user(token.as_str().into());
+    assert_eq!(impatient.session().await, Err(Error::TimedOut));
+    proxy.reset();
     alice.session().await.unwrap();
 }
 
@@ -173,9 +187,9 @@ async fn a_hundred_calls_at_once_are_all_answered() {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
-/// Waits until the first request has come.
-async fn asked(fake: &Fake) {
-    while fake.requests().is_empty() {
+/// Waits until the first request has arrived.
+async fn wait_for_request(server: &ScriptedServer) {
+    while server.requests().is_empty() {
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What is logged and printed holds no secret.
+//! Logs and debug output hold no secrets.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -9,15 +9,15 @@ use secrecy::ExposeSecret;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level};
 
-use super::{api_of, at};
+use super::{api_at, api_of};
 
-/// Where the log goes.
+/// A writer that keeps the log.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.keep(bytes);
+        self.append(bytes);
         Ok(bytes.len())
     }
 
@@ -26,8 +26,8 @@ impl Write for Log {
     }
 }
 
-impl Log {
-    fn keep(&self, bytes: &[u8]) {
+impl CapturedLog {
+    fn append(&self, bytes: &[u8]) {
         self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
@@ -36,13 +36,13 @@ impl Log {
     }
 }
 
-/// All that is logged on this thread from now on, in most detail.
-pub(crate) fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
-    // Beside a second one that lives for ever: while there is one alone, what another thread says
-    // first is switched off for all.
+/// Captures the log of this thread at the most detailed level from now on.
+pub(crate) fn capture_log() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
+    // A second subscriber that lives for ever. With only one, a callsite that another thread
+    // reaches first is disabled for all threads.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
     LazyLock::force(&SECOND);
-    let log = Log::default();
+    let log = CapturedLog::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(Level::TRACE)
@@ -53,11 +53,11 @@ pub(crate) fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
 }
 
 #[tokio::test]
-async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
+async fn neither_the_log_nor_debug_output_holds_a_secret() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let api = api_of(&server);
-    let (log, _logging) = listen();
+    let (log, _logging) = capture_log();
 
     let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
     let signed_in = api.sign_in(assertion.clone(), Scope::Account).await.unwrap();
@@ -68,7 +68,7 @@ async fn neither_the_log_nor_what_is_printed_holds_a_secret() {
     service.notify_one(NewNotification::new(uid, "Hello")).await.unwrap();
     let owner = api.user(application.owner.token.as_str().into());
     let made = owner.create_key(application.id()).await.unwrap();
-    let gone = at("http://127.0.0.1:1").user(signed_in.token.clone());
+    let gone = api_at("http://127.0.0.1:1").user(signed_in.token.clone());
     let unreachable = gone.session().await.unwrap_err();
     let unsendable = api.user("my\nsecret".into()).session().await.unwrap_err();
 

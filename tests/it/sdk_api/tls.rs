@@ -1,4 +1,4 @@
-//! TLS: a proxy in front of the real server, as most servers have one.
+//! A TLS proxy in front of the real server, as most deployments have one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use tokio_rustls::TlsAcceptor;
 
 use super::sign_in;
 
-/// Ends TLS in front of a server.
-pub(crate) struct Proxy {
+/// A proxy that terminates TLS in front of a server.
+pub(crate) struct TlsProxy {
     pub(crate) address: SocketAddr,
     root: Vec<u8>,
     _task: JoinSet<()>,
 }
 
-impl Proxy {
-    /// With a certificate for a name, of an authority of its own.
+impl TlsProxy {
+    /// Starts a proxy with a certificate for this name, signed by an authority of its own.
     pub(crate) async fn to(server: &Server, name: &str) -> Self {
         let (root, config) = certificate(name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -38,7 +38,7 @@ impl Proxy {
         PresenceApi::with_tls(url.parse().unwrap(), tls).unwrap()
     }
 
-    pub(crate) fn trusting(&self) -> Tls {
+    pub(crate) fn tls_options(&self) -> Tls {
         Tls::default().with_root_certificate(self.root.clone())
     }
 }
@@ -63,8 +63,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
     while let Ok((client, _)) = listener.accept().await {
         let acceptor = acceptor.clone();
         connections.spawn(async move {
-            // A client that does not trust us ends the handshake, and any end of a connection is a
-            // good one.
+            // A client that does not trust the proxy ends the handshake. Any end of a connection is
+            // accepted here.
             let Ok(mut client) = acceptor.accept(client).await else { return };
             let mut server = TcpStream::connect(upstream).await.unwrap();
             let _ = copy_bidirectional(&mut client, &mut server).await;
@@ -73,23 +73,23 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
 }
 
 #[tokio::test]
-async fn calls_go_through_tls_that_ones_own_authority_vouches_for() {
+async fn calls_accept_tls_of_a_configured_authority() {
     let server = Server::quick().await;
-    let proxy = Proxy::to(&server, "127.0.0.1").await;
-    let alice = sign_in(&proxy.api(&proxy.trusting()), "alice", Scope::Account).await;
+    let proxy = TlsProxy::to(&server, "127.0.0.1").await;
+    let alice = sign_in(&proxy.api(&proxy.tls_options()), "alice", Scope::Account).await;
     assert_eq!(alice.account().await.unwrap().email, "alice@dev.localhost");
 }
 
 #[tokio::test]
-async fn whom_nobody_vouches_for_is_told_nothing() {
+async fn an_untrusted_server_gets_no_request() {
     let server = Server::quick().await;
-    let proxy = Proxy::to(&server, "127.0.0.1").await;
-    let elsewhere = Proxy::to(&server, "127.0.0.1").await;
-    let misnamed = Proxy::to(&server, "presence.example").await;
+    let proxy = TlsProxy::to(&server, "127.0.0.1").await;
+    let elsewhere = TlsProxy::to(&server, "127.0.0.1").await;
+    let misnamed = TlsProxy::to(&server, "presence.example").await;
     for (api, why) in [
         (proxy.api(&Tls::default()), "UnknownIssuer"),
-        (proxy.api(&elsewhere.trusting()), "BadSignature"),
-        (misnamed.api(&misnamed.trusting()), "not valid for name"),
+        (proxy.api(&elsewhere.tls_options()), "BadSignature"),
+        (misnamed.api(&misnamed.tls_options()), "not valid for name"),
     ] {
         let error = api.user("token".into()).session().await.unwrap_err();
         assert!(matches!(&error, Error::Unreachable(text) if text.contains(why)), "{error:?}");

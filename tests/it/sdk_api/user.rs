@@ -1,4 +1,4 @@
-//! What a user does: sign in and out, grants, devices, account.
+//! The calls of a user: sign in and out, grants, devices, account.
 
 use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText, UnixMillis};
 use presence_protocol::CloseCode;
@@ -29,14 +29,14 @@ async fn a_user_signs_in_sees_the_session_and_signs_out() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_prove_themselves_is_refused() {
+async fn an_invalid_assertion_is_refused() {
     let server = Server::quick().await;
     let api = api_of(&server);
     let errno = |error: Error| error.errno();
     let signed_in = api.sign_in("no~assertion".into(), Scope::Device).await;
     assert_eq!(signed_in.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidAssertion)));
-    let stranger = api.user("no token".into());
-    assert_eq!(stranger.session().await.map_err(errno), Err(Some(Errno::NotAuthenticated)));
+    let other_user = api.user("no token".into());
+    assert_eq!(other_user.session().await.map_err(errno), Err(Some(Errno::NotAuthenticated)));
     let made = api.dev_assertion("alice@elsewhere.example").await;
     assert_eq!(made.map(|_| ()).map_err(errno), Err(Some(Errno::InvalidField)));
     let unsendable = api.user("two\r\nlines".into()).session().await.unwrap_err();
@@ -53,7 +53,7 @@ async fn a_server_that_is_not_in_development_makes_no_assertions() {
 }
 
 #[tokio::test]
-async fn a_session_for_a_device_reads_and_changes_nothing() {
+async fn a_device_session_can_read_and_change_nothing() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let phone = sign_in(&api_of(&server), "alice", Scope::Device).await;
@@ -71,7 +71,7 @@ async fn a_session_for_a_device_reads_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_grant_is_given_seen_paused_resumed_and_revoked() {
+async fn a_grant_is_made_listed_paused_resumed_and_revoked() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
@@ -98,7 +98,7 @@ async fn a_grant_is_given_seen_paused_resumed_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_grant_leads_back_to_the_applications_domain_and_nowhere_else() {
+async fn a_grant_redirects_only_to_the_applications_domain() {
     let server = Server::quick().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
@@ -141,7 +141,7 @@ async fn devices_are_listed_and_ended_whatever_their_names() {
 }
 
 #[tokio::test]
-async fn an_account_shows_all_that_is_held_and_is_erased() {
+async fn an_account_shows_all_stored_data_and_is_deleted() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let items = json!([{"uid": uid, "message": "Your move", "action": "https://chat.example/"}]);

@@ -39,7 +39,7 @@ const CONDITIONAL: [&str; 5] = ["when", "whenever", "once", "while", "as"];
 pub struct Block {
     /// The line of its first words, counted from 1.
     pub line: usize,
-    /// Whether it documents an item or a file.
+    /// A flag: it documents an item or a file.
     pub is_doc: bool,
     /// The words of all lines, without the signs of the comment.
     pub text: String,
@@ -102,7 +102,7 @@ pub fn too_wide(file: &SourceFile) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a comment opens with a clause without a subject, such as "Whose device it is."
+/// Returns true if a comment opens with a clause without a subject, such as "Whose device it is."
 pub fn is_headless(text: &str) -> bool {
     let first: String = text.chars().take_while(|c| c.is_alphabetic()).collect();
     let rest = text.get(first.len()..).unwrap_or_default();

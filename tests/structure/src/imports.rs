@@ -101,7 +101,7 @@ impl Paths<'_> {
     }
 }
 
-/// Whether words that follow each other in a macro can be a path of this crate.
+/// Returns true if words that follow each other in a macro can be a path of this crate.
 fn is_path(segments: &[String]) -> bool {
     segments.first().is_some_and(|first| matches!(first.as_str(), "crate" | "super"))
         && segments.len() > 1

@@ -51,7 +51,7 @@ pub fn crates(package: &Package) -> Vec<Crate> {
         .collect()
 }
 
-/// Whether only tests compile an item.
+/// Returns true if only tests compile an item.
 pub fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

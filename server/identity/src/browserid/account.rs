@@ -1,22 +1,21 @@
-//! What Mozilla accounts say of an account in its certificate: the `fxa-*` claims, each of its own
-//! type (rule 31).
+//! The `fxa-*` claims, which Mozilla accounts put into certificates, and their types (rule 31).
 //!
-//! Only the generation and the verified e-mail mean anything here. The others are for whoever reads
-//! the claims, and may rely on their types.
+//! The server uses only the generation and the verified e-mail. The types of the others are checked
+//! for the readers of the claims.
 
 use serde_json::{Map, Value};
 
 use crate::identity::Reason;
 
-/// Grows when the password changes, in milliseconds.
+/// The claim that grows when the password changes, in milliseconds.
 pub(super) const GENERATION: &str = "fxa-generation";
-/// The address behind the account.
+/// The claim with the e-mail address of the account.
 pub(super) const VERIFIED_EMAIL: &str = "fxa-verifiedEmail";
 
-/// The greatest integer that a double holds exactly, as those who make the claims count.
-const GREATEST: u64 = (1 << 53) - 1;
+/// The greatest integer that a double represents exactly: the issuers use JavaScript.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
 
-/// Whether a value is of the type that a claim has.
+/// A test for the type of a claim.
 type Check = fn(&Value) -> bool;
 
 const CLAIMS: [(&str, Check); 9] = [
@@ -28,21 +27,21 @@ const CLAIMS: [(&str, Check); 9] = [
     (VERIFIED_EMAIL, Value::is_string),
     ("fxa-deviceId", Value::is_string),
     ("fxa-tokenVerified", Value::is_boolean),
-    ("fxa-amr", is_words),
+    ("fxa-amr", is_list_of_strings),
 ];
 
-/// Checks the types of those that are there.
+/// Checks the types of the claims that are present.
 pub(super) fn check(certificate: &Map<String, Value>) -> Result<(), Reason> {
     let fits = CLAIMS.iter().all(|(name, check)| certificate.get(*name).is_none_or(check));
     if fits { Ok(()) } else { Err(Reason::Malformed) }
 }
 
 fn is_count(value: &Value) -> bool {
-    value.as_u64().is_some_and(|count| count <= GREATEST)
+    value.as_u64().is_some_and(|count| count <= MAX_INTEGER)
 }
 
-fn is_words(value: &Value) -> bool {
-    value.as_array().is_some_and(|words| words.iter().all(Value::is_string))
+fn is_list_of_strings(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
 }
 
 #[cfg(test)]
@@ -51,8 +50,9 @@ mod tests {
 
     use super::*;
 
+    /// Holds rule 31.
     #[test]
-    fn each_claim_has_its_type() {
+    fn each_fxa_claim_has_its_type() {
         let good = json!({
             "fxa-generation": 1_767_000_000_000_u64,
             "fxa-keysChangedAt": 0,

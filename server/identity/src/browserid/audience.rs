@@ -1,7 +1,7 @@
-//! Whom an assertion is made for: an origin, compared by scheme, host and port (rule 17).
+//! The audience of an assertion: an origin, compared by scheme, host and port (rule 17).
 //!
-//! Deliberately no URL parser and no patterns: everything that is not plainly an origin is refused,
-//! on our side as on theirs.
+//! There is no URL parser and there are no patterns: every text that is not a bare origin is
+//! rejected, in the settings and in assertions.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -30,19 +30,19 @@ enum Host {
     V6(Ipv6Addr),
 }
 
-/// The text is not a bare origin.
+/// The error for a text that is not a bare origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin: expected something like https://presence.example or http://localhost:8080")]
-pub struct NotAnAudience;
+pub struct InvalidAudience;
 
 impl Audience {
-    /// Reads a bare origin: scheme, lower-case host or address, optionally a port and one closing
-    /// `/`.
+    /// Parses a bare origin: a scheme, a lower-case host or an address, optionally a port and one
+    /// trailing `/`.
     ///
     /// # Errors
-    /// Refuses anything more or less than that.
-    pub fn parse(text: &str) -> Result<Self, NotAnAudience> {
-        Self::read(text).ok_or(NotAnAudience)
+    /// [`InvalidAudience`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, InvalidAudience> {
+        Self::read(text).ok_or(InvalidAudience)
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -61,7 +61,7 @@ impl Audience {
     }
 }
 
-/// Splits at the colon before the port, which an IPv6 address in brackets does not have inside.
+/// Splits the text at the colon before the port. Colons within brackets belong to an IPv6 address.
 fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
     if !authority.starts_with('[') {
         return Some(match authority.split_once(':') {
@@ -93,8 +93,9 @@ impl Host {
 mod tests {
     use super::*;
 
+    /// Holds rule 17.
     #[test]
-    fn default_ports_and_a_closing_slash_make_no_difference() {
+    fn a_default_port_and_a_trailing_slash_do_not_change_an_audience() {
         let plain = Audience::parse("https://presence.example").unwrap();
         assert_eq!(Audience::parse("https://presence.example:443/"), Ok(plain.clone()));
         assert_ne!(Audience::parse("https://presence.example:80"), Ok(plain.clone()));
@@ -102,14 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_audiences_too() {
+    fn an_ip_address_is_an_audience_too() {
         let long = Audience::parse("http://[0:0:0:0:0:0:0:1]:8080").unwrap();
         assert_eq!(Audience::parse("http://[::1]:8080"), Ok(long));
         assert!(Audience::parse("http://127.0.0.1:8080").is_ok());
     }
 
+    /// Holds rule 17 and threat 4.
     #[test]
-    fn what_is_not_an_origin_is_refused() {
+    fn an_audience_that_is_not_a_bare_origin_is_rejected() {
         for text in [
             "",
             "*",
@@ -142,7 +144,7 @@ mod tests {
             "ws://a.example",
             "a.example",
         ] {
-            assert_eq!(Audience::parse(text), Err(NotAnAudience), "{text:?}");
+            assert_eq!(Audience::parse(text), Err(InvalidAudience), "{text:?}");
         }
     }
 }

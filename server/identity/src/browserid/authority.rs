@@ -1,39 +1,40 @@
-//! Which issuer may speak for a domain, and with which keys (rules 20 to 23).
+//! The search for the issuer that may certify e-mails of a domain, and for its keys (rules 20 to
+//! 23).
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::key::PublicKey;
-use super::key_source::{KeySource, NoAnswer, Question};
+use super::key_source::{DocumentQuery, KeySource, LookupError};
 use super::names;
 use super::policy::Policy;
 use super::support_document::SupportDocument;
 use crate::identity::{IdentityError, Reason};
 
-/// Who speaks for a domain, in the end.
+/// The result of discovery: the issuer for a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Authority {
-    /// This host, with these keys.
+    /// The host that certifies e-mails of the domain, with its keys.
     Host { host: String, keys: Arc<[PublicKey]> },
-    /// The domain (or a host that it refers to) wants no certificates.
+    /// The domain, or a host that it delegates to, has disabled certificates.
     Disabled,
-    /// Nobody: there is no document, or it leads nowhere.
+    /// The domain has no document, or its delegation leads to none.
     Absent,
 }
 
-/// The search for who speaks for a domain.
+/// The search for the issuer of a domain.
 #[derive(Clone, Copy)]
-pub(crate) struct Search<'a> {
+pub(crate) struct AuthoritySearch<'a> {
     pub(crate) source: &'a dyn KeySource,
     pub(crate) policy: &'a Policy,
     /// The domain of the e-mail.
     pub(crate) domain: &'a str,
-    /// Where the client is.
+    /// The address of the client.
     pub(crate) client: Option<IpAddr>,
 }
 
-impl Search<'_> {
-    /// The keys of `issuer`, if it may speak for e-mails at the domain.
+impl AuthoritySearch<'_> {
+    /// Returns the keys of `issuer`, if it may certify e-mails of the domain.
     pub(crate) async fn issuer_keys(
         &self,
         issuer: &str,
@@ -54,11 +55,11 @@ impl Search<'_> {
         }
     }
 
-    /// The keys in the document of `issuer` itself, which speaks for whatever domain: so it is
-    /// asked about its own, and not about each domain that a stranger comes up with.
+    /// Returns the keys in the own document of `issuer`, which may certify e-mails of any domain.
+    /// The query names its own domain, so that a client cannot cause one request per domain.
     async fn own_keys(&self, issuer: &str) -> Result<Arc<[PublicKey]>, IdentityError> {
-        let question = Question { host: issuer, domain: issuer, client: self.client };
-        match self.source.document(question).await? {
+        let query = DocumentQuery { host: issuer, domain: issuer, client: self.client };
+        match self.source.document(query).await? {
             Some(SupportDocument::Supported { keys }) => Ok(keys),
             Some(SupportDocument::Delegated { .. } | SupportDocument::Disabled) | None => {
                 Err(Reason::UntrustedIssuer.into())
@@ -66,8 +67,8 @@ impl Search<'_> {
         }
     }
 
-    /// Follows the documents from the domain on to the host that speaks for it.
-    pub(crate) async fn discover(&self) -> Result<Authority, NoAnswer> {
+    /// Follows the delegations from the domain to its issuer.
+    pub(crate) async fn discover(&self) -> Result<Authority, LookupError> {
         let mut visited = Vec::new();
         let mut host = self.domain.to_owned();
         loop {
@@ -79,10 +80,10 @@ impl Search<'_> {
                 None => return Ok(Authority::Absent),
                 Some(SupportDocument::Delegated { authority }) => {
                     visited.push(host);
-                    let leads_on = names::is_host(&authority, self.policy.hosts())
+                    let may_follow = names::is_host(&authority, self.policy.hosts())
                         && !visited.contains(&authority)
                         && visited.len() <= self.policy.max_delegations;
-                    if !leads_on {
+                    if !may_follow {
                         return Ok(Authority::Absent);
                     }
                     host = authority;
@@ -91,9 +92,9 @@ impl Search<'_> {
         }
     }
 
-    async fn document(&self, host: &str) -> Result<Option<SupportDocument>, NoAnswer> {
+    async fn document(&self, host: &str) -> Result<Option<SupportDocument>, LookupError> {
         let Self { domain, client, .. } = *self;
-        self.source.document(Question { host, domain, client }).await
+        self.source.document(DocumentQuery { host, domain, client }).await
     }
 }
 
@@ -104,8 +105,9 @@ mod tests {
     use super::*;
     use crate::browserid::key_source::PinnedKeys;
 
+    /// Holds rule 21 and threat 8.
     #[tokio::test]
-    async fn a_disabled_domain_is_left_to_the_fallback_and_to_nobody_else() {
+    async fn only_the_fallback_certifies_for_a_disabled_domain() {
         let source = PinnedKeys::new()
             .with("off.example", SupportDocument::Disabled)
             .with("fallback.example", supported())
@@ -113,13 +115,14 @@ mod tests {
         let policy = Policy { fallback: Some("fallback.example".to_owned()), ..Policy::default() };
         assert!(issuer_keys(&source, &policy, "fallback.example", "off.example").await.is_ok());
         for issuer in ["other.example", "off.example"] {
-            let refused = issuer_keys(&source, &policy, issuer, "off.example").await;
-            assert_eq!(refused, Err(Reason::UntrustedIssuer.into()), "{issuer}");
+            let rejected = issuer_keys(&source, &policy, issuer, "off.example").await;
+            assert_eq!(rejected, Err(Reason::UntrustedIssuer.into()), "{issuer}");
         }
     }
 
+    /// Holds rule 21 and threat 8.
     #[tokio::test]
-    async fn a_trusted_issuer_speaks_for_every_domain_but_needs_keys_of_its_own() {
+    async fn a_trusted_issuer_certifies_for_every_domain_with_its_own_keys() {
         let source = PinnedKeys::new()
             .with("idp.example", supported())
             .with("mail.example", supported())
@@ -132,21 +135,23 @@ mod tests {
         let policy = Policy { trusted_issuers, ..Policy::default() };
         assert!(issuer_keys(&source, &policy, "idp.example", "mail.example").await.is_ok());
         for issuer in ["lazy.example", "gone.example"] {
-            let refused = issuer_keys(&source, &policy, issuer, "mail.example").await;
-            assert_eq!(refused, Err(Reason::UntrustedIssuer.into()), "{issuer}");
+            let rejected = issuer_keys(&source, &policy, issuer, "mail.example").await;
+            assert_eq!(rejected, Err(Reason::UntrustedIssuer.into()), "{issuer}");
         }
     }
 
+    /// Holds threat 5.
     #[tokio::test]
-    async fn the_fallback_does_not_speak_for_a_domain_that_is_only_down() {
+    async fn the_fallback_does_not_certify_for_a_domain_whose_host_is_down() {
         let policy = Policy { fallback: Some("fallback.example".to_owned()), ..Policy::default() };
-        let outcome = issuer_keys(&Down, &policy, "fallback.example", "mail.example").await;
+        let outcome =
+            issuer_keys(&UnreachableSource, &policy, "fallback.example", "mail.example").await;
         assert_eq!(outcome, Err(IdentityError::Unavailable));
     }
 
     #[tokio::test]
-    async fn who_speaks_for_every_domain_is_asked_once_and_not_for_each_of_them() {
-        let source = Asked::default();
+    async fn a_trusted_issuer_and_the_fallback_are_asked_for_their_own_domain() {
+        let source = RecordingSource::default();
         let policy = Policy {
             trusted_issuers: vec!["idp.example".to_owned()],
             fallback: Some("fallback.example".to_owned()),
@@ -155,33 +160,39 @@ mod tests {
         for issuer in ["idp.example", "fallback.example"] {
             issuer_keys(&source, &policy, issuer, "mail.example").await.unwrap_err();
         }
-        let asked = source.0.lock().unwrap();
+        let queries = source.0.lock().unwrap();
         let expected = [
             "idp.example idp.example",
             "mail.example mail.example",
             "fallback.example fallback.example",
         ];
-        assert_eq!(*asked, expected);
+        assert_eq!(*queries, expected);
     }
 
-    /// Has no documents, and remembers who was asked about which domain.
+    /// A source without documents that records the queries.
     #[derive(Default)]
-    struct Asked(std::sync::Mutex<Vec<String>>);
+    struct RecordingSource(std::sync::Mutex<Vec<String>>);
 
     #[async_trait]
-    impl KeySource for Asked {
-        async fn document(&self, asked: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
-            self.0.lock().unwrap().push(format!("{} {}", asked.host, asked.domain));
+    impl KeySource for RecordingSource {
+        async fn document(
+            &self,
+            queries: DocumentQuery<'_>,
+        ) -> Result<Option<SupportDocument>, LookupError> {
+            self.0.lock().unwrap().push(format!("{} {}", queries.host, queries.domain));
             Ok(None)
         }
     }
 
-    struct Down;
+    struct UnreachableSource;
 
     #[async_trait]
-    impl KeySource for Down {
-        async fn document(&self, _: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
-            Err(NoAnswer::Unreachable)
+    impl KeySource for UnreachableSource {
+        async fn document(
+            &self,
+            _: DocumentQuery<'_>,
+        ) -> Result<Option<SupportDocument>, LookupError> {
+            Err(LookupError::Unreachable)
         }
     }
 
@@ -191,7 +202,7 @@ mod tests {
         issuer: &str,
         domain: &str,
     ) -> Result<Arc<[PublicKey]>, IdentityError> {
-        Search { source, policy, domain, client: None }.issuer_keys(issuer).await
+        AuthoritySearch { source, policy, domain, client: None }.issuer_keys(issuer).await
     }
 
     fn supported() -> SupportDocument {

@@ -1,7 +1,7 @@
-//! The claims of the two halves, read into types (rules 8 to 14).
+//! The claims of the certificate and of the assertion, as types (rules 8 to 14).
 //!
-//! Only shapes are judged here; whether a time is over or a name is one is asked later, in the
-//! order of the rules.
+//! Only the types of the claims are checked here. Times and names are checked later, in the order
+//! that [`super`] gives.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use serde_json::{Map, Value};
 use super::account;
 use crate::identity::Reason;
 
-/// Times from 1973 to 5138: seconds, zero and overflows fall outside.
+/// The accepted times, from 1973 to 5138: times in seconds, zero and overflows are outside.
 const TIMES: std::ops::Range<u64> = 100_000_000_000..100_000_000_000_000;
 
-/// Names that are no claims about the user (rule 14).
+/// The names that are no claims about the user (rule 14).
 const RESERVED: [&str; 10] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "public-key", "pubkey", "principal"];
 
-/// When something is valid.
+/// The period in which a part is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
+pub(crate) struct ValidityPeriod {
     starts_at: Option<UnixMillis>,
-    /// The last millisecond in which it is valid.
+    /// The last millisecond of the period.
     pub(crate) expires_at: UnixMillis,
 }
 
-impl Window {
+impl ValidityPeriod {
     fn read(claims: &Map<String, Value>) -> Result<Self, Reason> {
         let expires_at = time(claims, "exp")?.ok_or(Reason::MissingField)?;
         let starts_at = time(claims, "iat")?.max(time(claims, "nbf")?);
         Ok(Self { starts_at, expires_at })
     }
 
-    /// Whether `now` is inside, by clocks that may be `skew` apart.
+    /// Checks that `now` is in the period, for clocks that differ by at most `skew`.
     pub(crate) fn check(&self, now: UnixMillis, skew: Duration) -> Result<(), Reason> {
         if self.starts_at.is_some_and(|start| start > now + skew) {
             return Err(Reason::NotYetValid);
@@ -55,24 +55,24 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixMillis>, R
     }
 }
 
-/// What the issuer says: this key is that user's.
+/// The claims of the issuer: the user's identity and public key.
 pub(crate) struct Certificate {
     pub(crate) issuer: String,
     pub(crate) principal: String,
-    pub(crate) window: Window,
+    pub(crate) validity: ValidityPeriod,
     pub(crate) public_key: Value,
-    /// `fxa-generation`.
+    /// The claim `fxa-generation`.
     pub(crate) generation: Option<u64>,
-    /// `fxa-verifiedEmail`.
+    /// The claim `fxa-verifiedEmail`.
     pub(crate) verified_email: Option<String>,
-    /// All else that it says about the user.
+    /// All other claims about the user.
     pub(crate) claims: Map<String, Value>,
 }
 
 impl Certificate {
     pub(crate) fn read(mut payload: Map<String, Value>) -> Result<Self, Reason> {
         let issuer = required(&payload, "iss")?;
-        let window = Window::read(&payload)?;
+        let validity = ValidityPeriod::read(&payload)?;
         let principal = principal(&payload)?;
         let public_key = match payload.remove("public-key") {
             Some(key @ Value::Object(_)) => key,
@@ -83,11 +83,12 @@ impl Certificate {
         let generation = payload.get(account::GENERATION).and_then(Value::as_u64);
         let verified_email = optional(&payload, account::VERIFIED_EMAIL)?;
         let claims = idp_claims(payload);
-        Ok(Self { issuer, principal, window, public_key, generation, verified_email, claims })
+        Ok(Self { issuer, principal, validity, public_key, generation, verified_email, claims })
     }
 }
 
-/// `principal.email`, or `sub` where that is absent. A host or an unverified e-mail is nobody.
+/// Returns `principal.email`, or `sub` if that is absent. Other members of `principal`, such as a
+/// host or an unverified e-mail, are no identity.
 fn principal(payload: &Map<String, Value>) -> Result<String, Reason> {
     let email = match payload.get("principal") {
         Some(Value::Object(principal)) => optional(principal, "email")?,
@@ -112,19 +113,19 @@ fn idp_claims(mut payload: Map<String, Value>) -> Map<String, Value> {
     claims
 }
 
-/// What the user says: this is for that site.
+/// The claims of the user: the audience of the assertion.
 pub(crate) struct Assertion {
     pub(crate) audience: String,
-    pub(crate) window: Window,
-    /// All else that the user says.
+    pub(crate) validity: ValidityPeriod,
+    /// All other claims of the user.
     pub(crate) claims: Map<String, Value>,
 }
 
 impl Assertion {
     pub(crate) fn read(payload: Map<String, Value>) -> Result<Self, Reason> {
         let audience = required(&payload, "aud")?;
-        let window = Window::read(&payload)?;
-        Ok(Self { audience, window, claims: unreserved(payload) })
+        let validity = ValidityPeriod::read(&payload)?;
+        Ok(Self { audience, validity, claims: unreserved(payload) })
     }
 }
 
@@ -154,19 +155,16 @@ mod tests {
     const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
     const SKEW: Duration = Duration::from_mins(1);
 
+    /// Holds rules 9 and 10.
     #[test]
-    fn a_window_ends_and_begins_with_the_skew() {
-        let window = |claims: &Value| Window::read(claims.as_object().unwrap()).unwrap();
-        let ending = window(&json!({ "exp": NOW }));
-        assert_eq!(ending.check(NOW + Duration::from_millis(60_000), SKEW), Ok(()));
+    fn a_validity_period_is_extended_by_the_skew_at_both_ends() {
+        let validity = |claims: &Value| ValidityPeriod::read(claims.as_object().unwrap()).unwrap();
+        let ending = validity(&json!({ "exp": NOW }));
+        assert_eq!(ending.check(NOW + Duration::from_mins(1), SKEW), Ok(()));
         assert_eq!(ending.check(NOW + Duration::from_millis(60_001), SKEW), Err(Reason::Expired));
         for name in ["iat", "nbf"] {
-            let beginning = window(&json!({ "exp": NOW + Duration::from_millis(1), name: NOW }));
-            assert_eq!(
-                beginning.check(NOW - Duration::from_millis(60_000), SKEW),
-                Ok(()),
-                "{name}"
-            );
+            let beginning = validity(&json!({ "exp": NOW + Duration::from_millis(1), name: NOW }));
+            assert_eq!(beginning.check(NOW - Duration::from_mins(1), SKEW), Ok(()), "{name}");
             assert_eq!(
                 beginning.check(NOW - Duration::from_millis(60_001), SKEW),
                 Err(Reason::NotYetValid),
@@ -175,6 +173,7 @@ mod tests {
         }
     }
 
+    /// Holds rule 8.
     #[test]
     fn a_time_is_an_integer_in_milliseconds() {
         for time in [
@@ -187,17 +186,21 @@ mod tests {
             json!(u64::MAX),
         ] {
             assert_eq!(
-                Window::read(json!({ "exp": time }).as_object().unwrap()),
+                ValidityPeriod::read(json!({ "exp": time }).as_object().unwrap()),
                 Err(Reason::Malformed),
                 "{time}"
             );
         }
         let with_bad_start = json!({ "exp": NOW, "iat": "now" });
-        assert_eq!(Window::read(with_bad_start.as_object().unwrap()), Err(Reason::Malformed));
+        assert_eq!(
+            ValidityPeriod::read(with_bad_start.as_object().unwrap()),
+            Err(Reason::Malformed)
+        );
     }
 
+    /// Holds rule 13.
     #[test]
-    fn the_principal_is_an_email_or_else_the_subject() {
+    fn the_principal_is_its_email_or_else_the_subject() {
         let principal = |claims: Value| principal(claims.as_object().unwrap());
         assert_eq!(principal(json!({ "sub": "a" })), Ok("a".to_owned()));
         assert_eq!(principal(json!({ "principal": {}, "sub": "a" })), Ok("a".to_owned()));

@@ -1,9 +1,8 @@
-//! Support documents asked from their hosts: `https://HOST/.well-known/browserid?domain=DOMAIN`
+//! Discovery: fetches support documents from `https://HOST/.well-known/browserid?domain=DOMAIN`
 //! (rule 18).
 //!
-//! The host is chosen by whoever made the assertion, so a [`Reach`] says which may be asked at all,
-//! the guarded client refuses what is no public address, and [`Remembered`] bounds how much is
-//! asked.
+//! The client chooses the host, so a [`DiscoveryScope`] limits the hosts, the guarded client
+//! rejects addresses that are not public, and the [`DocumentCache`] limits the number of requests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,98 +11,101 @@ use async_trait::async_trait;
 use presence_core::Clock;
 use url::Url;
 
-use super::key_source::{KeySource, NoAnswer, Question};
+use super::document_cache::{CacheKey, DocumentCache, DocumentFetcher, FetchOutcome};
+use super::key_source::{DocumentQuery, KeySource, LookupError};
 use super::names;
-use super::remembered::{Ask, Place, Remembered, Told};
 use super::support_document::SupportDocument;
-use crate::fetch::{FetchError, Fetched, GuardedClient};
+use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 
-/// Which hosts may be asked.
+/// The hosts that discovery may ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// The hosts that the operator named. They are asked whenever that is due, whatever strangers
-    /// have asked for. Only here may a host of this machine stand (`localhost` and a port, asked by
-    /// plain `http`), and the guarded client must allow it too.
+pub struct DiscoveryScope {
+    /// The hosts that the operator listed. Requests to them are not limited by those to other
+    /// hosts. Only this list may contain `localhost:PORT`, which is asked by plain `http`; the
+    /// guarded client must allow it too.
     pub listed: BTreeSet<String>,
-    /// Whether all other hosts may be asked too.
+    /// Allows all other public hosts too.
     pub open: bool,
 }
 
-impl Reach {
-    fn holds(&self, host: &str) -> bool {
+impl DiscoveryScope {
+    fn contains(&self, host: &str) -> bool {
         self.listed.contains(host) || (self.open && !names::is_local(host))
     }
 }
 
-/// Asks the hosts themselves.
+/// The source that fetches documents from their hosts.
 pub struct Discovery {
-    reach: Reach,
-    remembered: Remembered<Hosts>,
+    scope: DiscoveryScope,
+    cache: DocumentCache<HttpDocumentFetcher>,
 }
 
 impl Discovery {
-    /// Asks through a guarded client, which should allow `https` only. The clock decides how long
-    /// answers are kept.
-    pub fn new(client: GuardedClient, reach: Reach, clock: Arc<dyn Clock>) -> Self {
-        Self { reach, remembered: Remembered::new(Hosts { client }, clock) }
+    /// Creates a source that uses a guarded client, which should allow `https` only. The clock
+    /// decides how long documents are cached.
+    pub fn new(client: GuardedClient, scope: DiscoveryScope, clock: Arc<dyn Clock>) -> Self {
+        Self { scope, cache: DocumentCache::new(HttpDocumentFetcher { client }, clock) }
     }
 }
 
 #[async_trait]
 impl KeySource for Discovery {
-    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
-        let Question { host, domain, client } = question;
-        if !self.reach.holds(host) {
+    async fn document(
+        &self,
+        query: DocumentQuery<'_>,
+    ) -> Result<Option<SupportDocument>, LookupError> {
+        let DocumentQuery { host, domain, client } = query;
+        if !self.scope.contains(host) {
             return Ok(None);
         }
-        let place = Place {
+        let key = CacheKey {
             host: host.to_owned(),
             domain: domain.to_owned(),
-            is_listed: self.reach.listed.contains(host),
+            is_listed: self.scope.listed.contains(host),
         };
-        self.remembered.document(place, client).await
+        self.cache.document(key, client).await
     }
 }
 
-/// The hosts, over the network.
-struct Hosts {
+/// The fetcher over the network.
+struct HttpDocumentFetcher {
     client: GuardedClient,
 }
 
 #[async_trait]
-impl Ask for Hosts {
-    async fn ask(&self, host: &str, domain: &str) -> Told {
+impl DocumentFetcher for HttpDocumentFetcher {
+    async fn fetch(&self, host: &str, domain: &str) -> FetchOutcome {
         let scheme = if names::is_local(host) { "http" } else { "https" };
         let Ok(mut url) = Url::parse(&format!("{scheme}://{host}/.well-known/browserid")) else {
-            return Told::Unreachable;
+            return FetchOutcome::Unreachable;
         };
         url.query_pairs_mut().append_pair("domain", domain);
         match self.client.get(&url).await {
-            // The host answered, though not with a document.
-            Err(FetchError::Redirect | FetchError::TooLarge) => Told::Nothing,
-            // A host in trouble says nothing of whether it has a document.
-            Ok(Fetched { status: 429 | 500.., .. })
+            // The host responded, but not with a document.
+            Err(FetchError::Redirect | FetchError::TooLarge) => FetchOutcome::NoDocument,
+            // After an error of the host it is unknown if it has a document.
+            Ok(FetchedResponse { status: 429 | 500.., .. })
             | Err(
                 FetchError::NotAllowed
                 | FetchError::NotResolvable
                 | FetchError::ForbiddenAddress
                 | FetchError::Timeout
                 | FetchError::Connection,
-            ) => Told::Unreachable,
-            Ok(fetched) => read(fetched).await,
+            ) => FetchOutcome::Unreachable,
+            Ok(fetched) => parse_response(fetched).await,
         }
     }
 }
 
-/// Keys cost arithmetic to read, so strangers' documents are read off the async threads. As few are
-/// read at once as are asked.
-async fn read(fetched: Fetched) -> Told {
+/// Parses a response on a blocking thread, because its keys can cost heavy arithmetic. The limit of
+/// concurrent requests is also the limit of these threads.
+async fn parse_response(fetched: FetchedResponse) -> FetchOutcome {
     let parse = move || {
-        let Fetched { status, content_type, max_age, body } = fetched;
+        let FetchedResponse { status, content_type, max_age, body } = fetched;
         let document = SupportDocument::from_response(status, content_type.as_deref(), &body)?;
-        Some(Told::Document { document, max_age })
+        Some(FetchOutcome::Document { document, max_age })
     };
-    tokio::task::spawn_blocking(parse).await.ok().flatten().unwrap_or(Told::Nothing)
+    tokio::task::spawn_blocking(parse).await.ok().flatten().unwrap_or(FetchOutcome::NoDocument)
 }
 
 #[cfg(test)]
@@ -119,11 +121,11 @@ mod tests {
         GuardOptions { allow_http: false, allow_loopback: true, allow_internal: false };
 
     #[tokio::test]
-    async fn a_host_that_cannot_be_reached_is_not_said_to_have_no_document() {
+    async fn a_host_that_cannot_be_reached_is_not_reported_as_absent() {
         let discovery = discovery(GuardOptions::default(), &[], true);
         for host in ["issuer.invalid", "127.0.0.1"] {
-            let answer = ask(&discovery, host).await;
-            assert_eq!(answer.unwrap_err(), NoAnswer::Unreachable, "{host}");
+            let outcome = ask(&discovery, host).await;
+            assert_eq!(outcome.unwrap_err(), LookupError::Unreachable, "{host}");
         }
     }
 
@@ -133,7 +135,7 @@ mod tests {
         for (listed, open, expected) in [
             (&[host.as_str()][..], false, Some(SupportDocument::Disabled)),
             (&["other.example"], false, None),
-            // A host of this machine must be named even then.
+            // Open discovery does not include loopback hosts.
             (&[], true, None),
         ] {
             let discovery = discovery(LOCAL, listed, open);
@@ -142,18 +144,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listed_host_of_this_machine_is_refused_by_the_guard_where_that_allows_none() {
+    async fn a_listed_loopback_host_is_rejected_if_the_guard_does_not_allow_it() {
         let host = serve("200 OK", r#"{"disabled":true}"#).await;
         let discovery = discovery(GuardOptions::default(), &[host.as_str()], false);
-        assert_eq!(ask(&discovery, &host).await, Err(NoAnswer::Unreachable));
+        assert_eq!(ask(&discovery, &host).await, Err(LookupError::Unreachable));
     }
 
     #[tokio::test]
-    async fn a_host_in_trouble_is_not_said_to_have_no_document() {
+    async fn a_host_with_a_server_error_is_not_reported_as_absent() {
         for (status, expected) in [
-            ("500 Internal Server Error", Err(NoAnswer::Unreachable)),
-            ("503 Service Unavailable", Err(NoAnswer::Unreachable)),
-            ("429 Too Many Requests", Err(NoAnswer::Unreachable)),
+            ("500 Internal Server Error", Err(LookupError::Unreachable)),
+            ("503 Service Unavailable", Err(LookupError::Unreachable)),
+            ("429 Too Many Requests", Err(LookupError::Unreachable)),
             ("302 Found", Ok(None)),
             ("404 Not Found", Ok(None)),
         ] {
@@ -166,14 +168,17 @@ mod tests {
     fn discovery(options: GuardOptions, listed: &[&str], open: bool) -> Discovery {
         let listed = listed.iter().map(|host| (*host).to_owned()).collect();
         let client = GuardedClient::new(options).unwrap();
-        Discovery::new(client, Reach { listed, open }, Arc::<ManualClock>::default())
+        Discovery::new(client, DiscoveryScope { listed, open }, Arc::<ManualClock>::default())
     }
 
-    async fn ask(discovery: &Discovery, host: &str) -> Result<Option<SupportDocument>, NoAnswer> {
-        discovery.document(Question { host, domain: "user.invalid", client: None }).await
+    async fn ask(
+        discovery: &Discovery,
+        host: &str,
+    ) -> Result<Option<SupportDocument>, LookupError> {
+        discovery.document(DocumentQuery { host, domain: "user.invalid", client: None }).await
     }
 
-    /// A host of this machine that gives the same answer to everybody.
+    /// Starts a loopback host that gives the same response to each request.
     #[expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it")]
     async fn serve(status: &'static str, body: &'static str) -> String {
         let listener = TcpListener::bind("localhost:0").await.unwrap();
@@ -184,14 +189,14 @@ mod tests {
                 while !request.ends_with(b"\r\n\r\n") {
                     request.push(peer.read_u8().await.unwrap());
                 }
-                let asked = String::from_utf8(request).unwrap();
-                assert!(asked.starts_with("GET /.well-known/browserid?domain=user.invalid "));
+                let request = String::from_utf8(request).unwrap();
+                assert!(request.starts_with("GET /.well-known/browserid?domain=user.invalid "));
                 let length = body.len();
                 let head = "content-type: application/json\r\nlocation: /x";
-                let answer = format!(
+                let response = format!(
                     "HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
                 );
-                peer.write_all(answer.as_bytes()).await.unwrap();
+                peer.write_all(response.as_bytes()).await.unwrap();
                 let _ = peer.shutdown().await;
             }
         });

@@ -1,6 +1,6 @@
-//! DSA keys and signatures, verifying only.
+//! DSA keys and the verification of their signatures (rules 25, 26 and 28).
 //!
-//! Every number is checked before it meets the arithmetic: a reference verifier loops for ever on a
+//! Every number is checked before any arithmetic with it: a reference verifier loops forever on a
 //! signature with `s` = 0.
 
 use aws_lc_rs::digest;
@@ -8,9 +8,9 @@ use dsa::signature::hazmat::PrehashVerifier as _;
 use dsa::{BoxedUint, Components, Signature, VerifyingKey};
 use num_bigint::BigUint;
 
-use super::key::left_padded;
+use super::padding::left_padded;
 
-/// A DSA key whose numbers fit together.
+/// A DSA key with checked numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DsaKey {
     p: BigUint,
@@ -20,8 +20,8 @@ pub(super) struct DsaKey {
 }
 
 impl DsaKey {
-    /// Checks that `q` divides `p` - 1, and that `g` and `y` are in the group that it makes. The
-    /// caller checked the sizes.
+    /// Creates a key, if `q` divides `p` - 1, and `g` and `y` are in the subgroup of order `q`. The
+    /// caller has checked the sizes.
     pub(super) fn checked([p, q, g, y]: [BigUint; 4]) -> Option<Self> {
         let one = BigUint::from(1_u8);
         let zero = BigUint::ZERO;
@@ -31,7 +31,7 @@ impl DsaKey {
         (whole && in_group(&g) && in_group(&y)).then_some(Self { p, q, g, y })
     }
 
-    /// Whether `signature` (`r` and `s`, one behind the other) is this key's over `signed`.
+    /// Returns true if `signature`, which is `r` followed by `s`, is valid for `signed`.
     pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> bool {
         self.check(signed, signature).is_some()
     }
@@ -67,7 +67,7 @@ impl DsaKey {
     }
 }
 
-/// The number with room for exactly `bits` bits: the crate tells key sizes by the room.
+/// Converts a number to exactly `bits` bits: the crate `dsa` takes the key size from this width.
 fn boxed(number: &BigUint, bits: u64) -> Option<BoxedUint> {
     let length = usize::try_from(bits.div_ceil(8)).ok()?;
     let bytes = left_padded(&number.to_bytes_be(), length)?;
@@ -78,9 +78,10 @@ fn boxed(number: &BigUint, bits: u64) -> Option<BoxedUint> {
 mod tests {
     use super::*;
 
-    /// 23 = 2 * 11 + 1, and 4 and 9 are in the group of order 11.
+    /// The numbers are 23 = 2 * 11 + 1, and 4 and 9, which are in the subgroup of order 11.
+    /// Holds rule 26.
     #[test]
-    fn numbers_that_make_no_group_are_no_key() {
+    fn dsa_numbers_without_a_subgroup_are_rejected() {
         let key = |numbers: [u32; 4]| DsaKey::checked(numbers.map(BigUint::from)).is_some();
         assert!(key([23, 11, 4, 9]));
         assert!(!key([23, 7, 4, 9]), "q does not divide p - 1");

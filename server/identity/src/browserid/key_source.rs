@@ -1,7 +1,7 @@
-//! Where support documents come from.
+//! The sources of support documents.
 //!
-//! Nothing here asks the network: these sources hold what the configuration gave them, or choose
-//! among others.
+//! The sources in this file do not use the network: they contain pinned documents, or choose among
+//! other sources.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,61 +12,65 @@ use async_trait::async_trait;
 use super::support_document::SupportDocument;
 use crate::identity::IdentityError;
 
-/// Whose document is asked for, and why.
+/// A query for the support document of a host.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// The host whose document it is.
+pub struct DocumentQuery<'a> {
+    /// The host of the document.
     pub host: &'a str,
-    /// The domain of the e-mail for whose sake it is asked, which discovery sends along.
+    /// The domain of the e-mail that is verified, which discovery sends with the request.
     pub domain: &'a str,
-    /// Where the client is who presents that e-mail, as far as known.
+    /// The address of the client that presents the e-mail, if known.
     pub client: Option<IpAddr>,
 }
 
-/// Gives the support document of a host.
+/// A source of support documents.
 #[async_trait]
 pub trait KeySource: Send + Sync {
-    /// The document of the host; `None` if it has none, or none that can be understood.
+    /// Returns the document of the host, or `None` if it has none that can be parsed.
     ///
     /// # Errors
-    /// If it cannot be told now. This is not the same as "none": a fallback issuer must not speak
-    /// for a domain only because its own host is down (threat 23).
-    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer>;
+    /// [`LookupError`] if this is unknown now. That is not the same as `None`: the fallback issuer
+    /// must not certify for a domain only because its own host is down (see threat 5 in
+    /// SECURITY.md).
+    async fn document(
+        &self,
+        query: DocumentQuery<'_>,
+    ) -> Result<Option<SupportDocument>, LookupError>;
 }
 
-/// Why a source cannot tell now.
+/// The error of a source that has no result now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
+pub enum LookupError {
     /// The host cannot be reached.
     #[error("the host cannot be reached")]
     Unreachable,
-    /// Too many are asking.
-    #[error("too many are asking")]
+    /// Too many lookups are waiting.
+    #[error("too many lookups are waiting")]
     Busy,
 }
 
-impl From<NoAnswer> for IdentityError {
-    fn from(cause: NoAnswer) -> Self {
+impl From<LookupError> for IdentityError {
+    fn from(cause: LookupError) -> Self {
         match cause {
-            NoAnswer::Unreachable => Self::Unavailable,
-            NoAnswer::Busy => Self::Busy,
+            LookupError::Unreachable => Self::Unavailable,
+            LookupError::Busy => Self::Busy,
         }
     }
 }
 
-/// Documents held in memory. A host that is not held has none.
+/// A source of documents in memory. All other hosts have none.
 #[derive(Debug, Clone, Default)]
 pub struct PinnedKeys {
     documents: BTreeMap<String, SupportDocument>,
 }
 
 impl PinnedKeys {
-    /// Holds nothing yet.
+    /// Creates a source without documents.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Holds `document` for `host`. To let an issuer speak for a domain, hold
+    /// Adds `document` for `host`. To let an issuer certify for a domain, add
     /// [`SupportDocument::Delegated`] for that domain.
     #[must_use]
     pub fn with(mut self, host: impl Into<String>, document: SupportDocument) -> Self {
@@ -77,29 +81,35 @@ impl PinnedKeys {
 
 #[async_trait]
 impl KeySource for PinnedKeys {
-    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
-        Ok(self.documents.get(question.host).cloned())
+    async fn document(
+        &self,
+        query: DocumentQuery<'_>,
+    ) -> Result<Option<SupportDocument>, LookupError> {
+        Ok(self.documents.get(query.host).cloned())
     }
 }
 
-/// Several sources, asked in turn until one has a document.
+/// Several sources in order: the first one that has a document gives the result.
 #[derive(Clone, Default)]
-pub struct FirstOf {
+pub struct KeySourceChain {
     sources: Vec<Arc<dyn KeySource>>,
 }
 
-impl FirstOf {
-    /// Asks `sources` in this order.
+impl KeySourceChain {
+    /// Creates a chain of `sources` in this order.
     pub fn new(sources: Vec<Arc<dyn KeySource>>) -> Self {
         Self { sources }
     }
 }
 
 #[async_trait]
-impl KeySource for FirstOf {
-    async fn document(&self, question: Question<'_>) -> Result<Option<SupportDocument>, NoAnswer> {
+impl KeySource for KeySourceChain {
+    async fn document(
+        &self,
+        query: DocumentQuery<'_>,
+    ) -> Result<Option<SupportDocument>, LookupError> {
         for source in &self.sources {
-            if let Some(document) = source.document(question).await? {
+            if let Some(document) = source.document(query).await? {
                 return Ok(Some(document));
             }
         }
@@ -112,16 +122,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_source_with_a_document_is_believed() {
+    async fn the_first_source_with_a_document_gives_the_result() {
         let first = PinnedKeys::new().with("a.example", SupportDocument::Disabled);
         let other = SupportDocument::Delegated { authority: "c.example".to_owned() };
         let second =
             PinnedKeys::new().with("a.example", other.clone()).with("b.example", other.clone());
-        let source = FirstOf::new(vec![Arc::new(first), Arc::new(second)]);
-        let asked =
-            async |host| source.document(Question { host, domain: host, client: None }).await;
-        assert_eq!(asked("a.example").await, Ok(Some(SupportDocument::Disabled)));
-        assert_eq!(asked("b.example").await, Ok(Some(other)));
-        assert_eq!(asked("c.example").await, Ok(None));
+        let source = KeySourceChain::new(vec![Arc::new(first), Arc::new(second)]);
+        let lookup =
+            async |host| source.document(DocumentQuery { host, domain: host, client: None }).await;
+        assert_eq!(lookup("a.example").await, Ok(Some(SupportDocument::Disabled)));
+        assert_eq!(lookup("b.example").await, Ok(Some(other)));
+        assert_eq!(lookup("c.example").await, Ok(None));
     }
 }

@@ -1,51 +1,51 @@
 //! The syntax of hosts and e-mail addresses (rules 15 and 16).
 //!
-//! Deliberately no URL parser and no folding: a name that is not already in its one form is
-//! refused.
+//! There is no URL parser and no case folding: a name that is not in its canonical form is
+//! rejected.
 
-/// How strict to be about hosts.
+/// The accepted syntax of hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hosts {
-    /// At least two labels, no port: what the public has.
+pub(crate) enum HostSyntax {
+    /// A public host: at least two labels and no port.
     Public,
-    /// A single label and a port are fine too: for development.
+    /// A host for development: a single label and a port are accepted too.
     Local,
 }
 
-/// Whether `text` is a host.
-pub(crate) fn is_host(text: &str, hosts: Hosts) -> bool {
+/// Returns true if `text` is a host.
+pub(crate) fn is_host(text: &str, hosts: HostSyntax) -> bool {
     match hosts {
-        Hosts::Public => is_name(text) && text.contains('.'),
-        Hosts::Local => match text.split_once(':') {
+        HostSyntax::Public => is_name(text) && text.contains('.'),
+        HostSyntax::Local => match text.split_once(':') {
             Some((name, port)) => is_name(name) && is_port(port),
             None => is_name(text),
         },
     }
 }
 
-/// Whether `text` can be named as an issuer: a public host, or in development a port of this
-/// machine.
+/// Returns true if `text` can be the host of an issuer: a public host, or `localhost` with a port
+/// in development.
 pub fn is_issuer_host(text: &str, development: bool) -> bool {
-    let on_this_machine = || {
+    let on_localhost = || {
         let port = text.strip_prefix("localhost:");
         port.is_some_and(is_port)
     };
-    is_host(text, Hosts::Public) || (development && on_this_machine())
+    is_host(text, HostSyntax::Public) || (development && on_localhost())
 }
 
-/// Whether a host is one that only development has: of this machine, or with a port.
+/// Returns true if a host is accepted in development only: `localhost`, or with a port.
 pub(crate) fn is_local(host: &str) -> bool {
     host == "localhost" || host.contains(':')
 }
 
-/// Whether `text` is a port as one writes it: 1 to 65535, no leading zero.
+/// Returns true if `text` is a port: 1 to 65535 without a leading zero.
 pub(crate) fn is_port(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits && !text.starts_with('0') && text.parse::<u16>().is_ok()
 }
 
-/// Whether `text` is made of lower-case LDH labels and cannot be read as an address: no parser
-/// takes a last label that begins with a letter for a number, in whatever notation.
+/// Returns true if `text` consists of lower-case labels of letters, digits and hyphens, and cannot
+/// be an IP address: a last label that begins with a letter is not a number in any notation.
 pub(crate) fn is_name(text: &str) -> bool {
     let last_begins_with_letter = text
         .rsplit('.')
@@ -60,8 +60,8 @@ fn is_label(text: &str) -> bool {
     plain && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// The host of `email`, if that is an address.
-pub(crate) fn email_host(email: &str, hosts: Hosts) -> Option<&str> {
+/// Returns the host of `email`, if that is an e-mail address.
+pub(crate) fn email_host(email: &str, hosts: HostSyntax) -> Option<&str> {
     if !(3..=254).contains(&email.len()) {
         return None;
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_public_host_has_two_plain_labels_and_cannot_be_an_address() {
         for host in ["idp.example", "a.b-c.xn--p1ai", "dev.localhost", "1.2.3.com"] {
-            assert!(is_host(host, Hosts::Public), "{host}");
+            assert!(is_host(host, HostSyntax::Public), "{host}");
         }
         for host in [
             "",
@@ -105,16 +105,17 @@ mod tests {
             "a.example\n",
             "ü.example",
         ] {
-            assert!(!is_host(host, Hosts::Public), "{host:?}");
+            assert!(!is_host(host, HostSyntax::Public), "{host:?}");
         }
-        assert!(!is_host(&format!("{}.example", "a".repeat(64)), Hosts::Public));
-        assert!(!is_host(&format!("{}example", "a.".repeat(126)), Hosts::Public));
+        assert!(!is_host(&format!("{}.example", "a".repeat(64)), HostSyntax::Public));
+        assert!(!is_host(&format!("{}example", "a.".repeat(126)), HostSyntax::Public));
     }
 
+    /// Holds rule 16.
     #[test]
     fn development_also_has_single_labels_and_ports() {
         for host in ["localhost", "localhost:8080", "idp.example", "idp.example:1"] {
-            assert!(is_host(host, Hosts::Local), "{host}");
+            assert!(is_host(host, HostSyntax::Local), "{host}");
         }
         for host in [
             "127.0.0.1",
@@ -124,13 +125,14 @@ mod tests {
             "localhost:65536",
             "a:1:2",
         ] {
-            assert!(!is_host(host, Hosts::Local), "{host}");
+            assert!(!is_host(host, HostSyntax::Local), "{host}");
         }
     }
 
+    /// Holds rule 15.
     #[test]
     fn an_email_has_one_at_sign_and_an_ascii_local_part() {
-        assert_eq!(email_host("Alice.o'b+x@idp.example", Hosts::Public), Some("idp.example"));
+        assert_eq!(email_host("Alice.o'b+x@idp.example", HostSyntax::Public), Some("idp.example"));
         for email in [
             "",
             "@",
@@ -146,8 +148,11 @@ mod tests {
             "a@idp.example:80",
             "\"a\"@idp.example",
         ] {
-            assert_eq!(email_host(email, Hosts::Public), None, "{email:?}");
+            assert_eq!(email_host(email, HostSyntax::Public), None, "{email:?}");
         }
-        assert_eq!(email_host(&format!("{}@idp.example", "a".repeat(65)), Hosts::Public), None);
+        assert_eq!(
+            email_host(&format!("{}@idp.example", "a".repeat(65)), HostSyntax::Public),
+            None
+        );
     }
 }

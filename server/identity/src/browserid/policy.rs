@@ -1,39 +1,39 @@
-//! What is accepted, where the format leaves a choice.
+//! The choices of a verifier that the format leaves open (rule 27).
 //!
-//! The defaults trust nobody: without `trusted_issuers` and `fallback` an issuer speaks only for
-//! the domains whose support documents lead to it. Prefer such documents (pinned ones will do) to
-//! `trusted_issuers`, which hold for every domain.
+//! By default no issuer is trusted: without `trusted_issuers` and `fallback`, an issuer certifies
+//! only for domains whose support documents lead to it. Prefer such documents (pinned, if needed)
+//! to `trusted_issuers`, which apply to every domain.
 
 use std::time::Duration;
 
-use super::key::Algorithm;
-use super::names::Hosts;
+use super::key::BrowserIdAlgorithm;
+use super::names::HostSyntax;
 
-/// The choices of a verifier. `Default` gives the strict ones.
+/// The policy of a verifier. The default is the strictest one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The longest assertion, in bytes.
+    /// The maximum length of an assertion, in bytes.
     pub max_len: usize,
-    /// How far clocks may disagree.
+    /// The maximum difference of clocks.
     pub skew: Duration,
-    /// What issuers may sign with. [`Algorithm::Rs64`] is refused even if listed.
-    pub issuer_algs: Vec<Algorithm>,
-    /// What users may sign with. [`Algorithm::Rs64`] is refused even if listed.
-    pub user_algs: Vec<Algorithm>,
-    /// How often a domain may refer to another one.
+    /// The algorithms of issuers. [`BrowserIdAlgorithm::Rs64`] is rejected even if listed.
+    pub issuer_algs: Vec<BrowserIdAlgorithm>,
+    /// The algorithms of users. [`BrowserIdAlgorithm::Rs64`] is rejected even if listed.
+    pub user_algs: Vec<BrowserIdAlgorithm>,
+    /// The maximum number of delegations in a row.
     pub max_delegations: usize,
-    /// Development only: hosts may be single labels and have ports.
+    /// Accepts hosts of a single label and hosts with a port. For development only.
     pub allow_host_port: bool,
-    /// How deep JSON may be nested (at most 127 in any case).
+    /// The maximum depth of JSON (at most 127 in any case).
     pub max_json_depth: usize,
-    /// Issuers that may speak for every domain. A strong setting.
+    /// The issuers that may certify for every domain.
     pub trusted_issuers: Vec<String>,
     /// The issuer for domains that have no support of their own.
     pub fallback: Option<String>,
-    /// If given, no other issuers are accepted, whatever else is set.
+    /// The only accepted issuers, if given, even if other settings name more.
     pub allowed_issuers: Option<Vec<String>>,
-    /// For certificates of `trusted_issuers`, take `fxa-verifiedEmail` for the e-mail where there
-    /// is one (rule 30).
+    /// Uses `fxa-verifiedEmail` as the e-mail, if it is present in a certificate of
+    /// `trusted_issuers` (rule 30).
     pub fxa_verified_email: bool,
 }
 
@@ -42,8 +42,12 @@ impl Default for Policy {
         Self {
             max_len: 10_240,
             skew: Duration::from_mins(1),
-            issuer_algs: vec![Algorithm::Rs256, Algorithm::Ds256],
-            user_algs: vec![Algorithm::Rs256, Algorithm::Ds256, Algorithm::Ds128],
+            issuer_algs: vec![BrowserIdAlgorithm::Rs256, BrowserIdAlgorithm::Ds256],
+            user_algs: vec![
+                BrowserIdAlgorithm::Rs256,
+                BrowserIdAlgorithm::Ds256,
+                BrowserIdAlgorithm::Ds128,
+            ],
             max_delegations: 5,
             allow_host_port: false,
             max_json_depth: 128,
@@ -56,8 +60,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    pub(crate) fn hosts(&self) -> Hosts {
-        if self.allow_host_port { Hosts::Local } else { Hosts::Public }
+    pub(crate) fn hosts(&self) -> HostSyntax {
+        if self.allow_host_port { HostSyntax::Local } else { HostSyntax::Public }
     }
 
     pub(crate) fn trusts(&self, issuer: &str) -> bool {

@@ -1,44 +1,44 @@
-//! What a host publishes under `/.well-known/browserid` (rules 18 and 19).
+//! The parser of support documents, which hosts publish under `/.well-known/browserid` (rules 18
+//! and 19).
 //!
-//! It reads an answer; it asks nobody. What it does not understand counts as no document at all.
+//! It sends no requests. A document that cannot be parsed counts as absent.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::key::PublicKey;
-use super::names::{self, Hosts};
+use super::names::{self, HostSyntax};
 use crate::strict_json;
 
-/// The most keys of one document that are tried (rule 23).
+/// The maximum number of keys of one document (rule 23).
 const MAX_KEYS: usize = 16;
-/// The longest document, in bytes.
+/// The maximum length of a document, in bytes.
 const MAX_LENGTH: usize = 64 * 1024;
 const MAX_DEPTH: usize = 128;
 
-/// What a host says about its users' certificates.
+/// The support document of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SupportDocument {
-    /// It signs them with one of these keys.
+    /// The host certifies its users with one of these keys.
     Supported {
         /// At least one key, at most 16.
         keys: Arc<[PublicKey]>,
     },
-    /// Another host does.
+    /// Another host certifies the users of this one.
     Delegated {
-        /// That host.
+        /// The other host.
         authority: String,
     },
-    /// It wants none.
+    /// The host has disabled certificates.
     Disabled,
 }
 
 impl SupportDocument {
-    /// Reads an HTTP answer: status 200, `application/json`, at most 64 KiB. `None` if it is no
-    /// support document.
+    /// Parses an HTTP response: status 200, `application/json`, at most 64 KiB. Returns `None` if
+    /// it is not a support document.
     ///
-    /// A document with DSA keys costs some milliseconds each: read those of strangers in
-    /// `spawn_blocking`.
+    /// Each DSA key costs some milliseconds: parse fetched documents in `spawn_blocking`.
     pub fn from_response(status: u16, content_type: Option<&str>, body: &[u8]) -> Option<Self> {
         let media_type = content_type?.split(';').next()?.trim();
         if status != 200 || !media_type.eq_ignore_ascii_case("application/json") {
@@ -47,7 +47,7 @@ impl SupportDocument {
         Self::parse(body)
     }
 
-    /// Reads the text of a document. `None` if it is none.
+    /// Parses the text of a document. Returns `None` if it is not a support document.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -59,7 +59,7 @@ impl SupportDocument {
             Some(_) => return None,
         }
         match document.get("authority") {
-            Some(Value::String(authority)) => names::is_host(authority, Hosts::Local)
+            Some(Value::String(authority)) => names::is_host(authority, HostSyntax::Local)
                 .then(|| Self::Delegated { authority: authority.clone() }),
             Some(_) => None,
             None => Self::supported(&document),
@@ -99,8 +99,9 @@ fn is_for_signatures(key: &Value) -> bool {
 mod tests {
     use super::*;
 
+    /// Holds rule 18.
     #[test]
-    fn the_media_type_may_have_parameters_but_must_be_json() {
+    fn the_media_type_of_a_support_document_is_json_with_any_parameters() {
         let read = |status, media_type| {
             SupportDocument::from_response(status, media_type, br#"{"disabled":true}"#)
         };
@@ -114,8 +115,9 @@ mod tests {
         assert_eq!(read(203, Some("application/json")), None);
     }
 
+    /// Holds rule 19.
     #[test]
-    fn disabled_comes_before_authority() {
+    fn disabled_has_precedence_over_authority() {
         let read = |text: &str| SupportDocument::parse(text.as_bytes());
         assert_eq!(
             read(r#"{"disabled":true,"authority":"b.example"}"#),
@@ -128,8 +130,9 @@ mod tests {
         assert_eq!(read(r#"{"disabled":null,"authority":"b.example"}"#), None);
     }
 
+    /// Holds rule 18.
     #[test]
-    fn a_document_that_is_too_long_is_none() {
+    fn a_support_document_that_is_too_long_is_rejected() {
         let padding = " ".repeat(MAX_LENGTH);
         assert_eq!(
             SupportDocument::parse(format!("{padding}{{\"disabled\":true}}").as_bytes()),

@@ -1,7 +1,7 @@
-//! The test vectors: what is accepted, what is refused, and why.
+//! The test vectors of BrowserID, with their results and reasons.
 //!
-//! They were cross-checked against the two verifiers of 2013. The counts are pinned so that an
-//! emptied list cannot pass.
+//! They were cross-checked against the two verifiers of 2013. The counts are fixed, so that an
+//! empty list cannot pass.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::authority::Authority;
 use super::*;
 
 #[derive(Deserialize)]
-struct File {
+struct BrowserIdVectorFile {
     default_policy: Value,
     reason_codes: Vec<String>,
     vectors: Vec<AssertionVector>,
@@ -34,7 +34,7 @@ struct AssertionVector {
     fallback: Option<String>,
     #[serde(default)]
     policy: PolicyOverlay,
-    expected: Expected,
+    expected: ExpectedAssertion,
 }
 
 #[derive(Deserialize, Default)]
@@ -45,7 +45,7 @@ struct PolicyOverlay {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Expected {
+struct ExpectedAssertion {
     result: String,
     reason: Option<String>,
     email: Option<String>,
@@ -81,7 +81,7 @@ async fn every_assertion_vector_has_its_result_and_reason() {
     let vectors = file().vectors;
     let mut failures = Vec::new();
     for vector in &vectors {
-        let outcome = judge(vector).await;
+        let outcome = verify_vector(vector).await;
         if let Err(difference) = compare(vector, outcome) {
             failures.push(format!("{}: {difference}", vector.name));
         }
@@ -112,16 +112,20 @@ async fn every_support_document_vector_has_its_result() {
         let answers =
             vector.http.iter().filter_map(|(host, answer)| Some((host, document(answer)?)));
         let source =
-            answers.fold(PinnedKeys::new(), |source, (host, found)| source.with(host, found));
+            answers.fold(PinnedKeys::new(), |source, (host, document)| source.with(host, document));
         let policy = Policy::default();
-        let search =
-            Search { source: &source, policy: &policy, domain: &vector.domain, client: None };
-        let found = match search.discover().await.unwrap() {
+        let search = AuthoritySearch {
+            source: &source,
+            policy: &policy,
+            domain: &vector.domain,
+            client: None,
+        };
+        let document = match search.discover().await.unwrap() {
             Authority::Host { host, keys } => format!("supported:{host}:{}", keys.len()),
             Authority::Disabled => "disabled".to_owned(),
             Authority::Absent => "absent".to_owned(),
         };
-        assert_eq!(found, vector.expected, "{}", vector.name);
+        assert_eq!(document, vector.expected, "{}", vector.name);
     }
     assert_eq!(vectors.len(), 22);
 }
@@ -130,17 +134,19 @@ async fn every_support_document_vector_has_its_result() {
 fn every_key_vector_has_its_algorithm() {
     let vectors = file().key_vectors;
     for vector in &vectors {
-        let found = PublicKey::parse(&vector.key).map_or("error", |key| key.algorithm().name());
-        assert_eq!(found, vector.expected, "{}", vector.name);
+        let document = PublicKey::parse(&vector.key).map_or("error", |key| key.algorithm().name());
+        assert_eq!(document, vector.expected, "{}", vector.name);
     }
     assert_eq!(vectors.len(), 13);
 }
 
+/// Holds rules 1 and 27.
 #[test]
-fn the_default_policy_is_that_of_the_vectors() {
+fn the_default_policy_is_the_one_of_the_vectors() {
     let policy = Policy::default();
-    let names =
-        |algorithms: &[Algorithm]| algorithms.iter().map(|one| one.name()).collect::<Vec<_>>();
+    let names = |algorithms: &[BrowserIdAlgorithm]| {
+        algorithms.iter().map(|one| one.name()).collect::<Vec<_>>()
+    };
     let ours = json!({
         "max_len": policy.max_len,
         "skew_ms": u64::try_from(policy.skew.as_millis()).unwrap(),
@@ -153,29 +159,33 @@ fn the_default_policy_is_that_of_the_vectors() {
     assert_eq!(ours, file().default_policy);
 }
 
+/// Holds rule 32 and threat 4.
 #[tokio::test]
-async fn the_digest_is_of_the_signed_texts_and_not_of_the_spelling() {
+async fn two_spellings_of_an_assertion_have_the_same_digest() {
     let mut vector = named("ok-py-rsa-sig-255-bytes");
-    let first = judge(&vector).await.unwrap().identity.digest;
-    let other = judge(&named("ok-py-rs256-rs256")).await.unwrap().identity.digest;
+    let first = verify_vector(&vector).await.unwrap().identity.digest;
+    let other = verify_vector(&named("ok-py-rs256-rs256")).await.unwrap().identity.digest;
     assert_ne!(first, other);
     let respelled = with_zero_before_signature(&vector.assertion);
     assert_ne!(respelled, vector.assertion);
     vector.assertion = respelled;
-    assert_eq!(judge(&vector).await.unwrap().identity.digest, first);
+    assert_eq!(verify_vector(&vector).await.unwrap().identity.digest, first);
 }
 
+/// Holds rule 30.
 #[tokio::test]
-async fn the_address_behind_an_account_counts_only_for_a_trusted_issuer_and_by_choice() {
+async fn the_verified_email_of_an_account_is_used_only_for_trusted_issuers_and_if_set() {
     let vector = named("ok-fxa-style");
     let issuer = "api.accounts.example".to_owned();
     let email = async |trusted: bool, choice: bool| {
         let trusted_issuers = if trusted { vec![issuer.clone()] } else { Vec::new() };
         let policy = Policy { trusted_issuers, fxa_verified_email: choice, ..Policy::default() };
-        let proven =
-            verifier(&vector, policy).prove(&vector.assertion, vector.now_ms, None).await.unwrap();
-        assert_eq!(proven.identity.generation, Some(1_767_000_000_000));
-        proven.identity.email
+        let verified = verifier(&vector, policy)
+            .verify_with_claims(&vector.assertion, vector.now_ms, None)
+            .await
+            .unwrap();
+        assert_eq!(verified.identity.generation, Some(1_767_000_000_000));
+        verified.identity.email
     };
     assert_eq!(email(true, true).await, "alice@mail.example");
     for (trusted, choice) in [(true, false), (false, true), (false, false)] {
@@ -186,8 +196,9 @@ async fn the_address_behind_an_account_counts_only_for_a_trusted_issuer_and_by_c
     }
 }
 
+/// Holds rule 22.
 #[tokio::test]
-async fn an_issuer_that_is_not_allowed_is_refused_whatever_else_is_set() {
+async fn an_issuer_that_is_not_allowed_is_rejected_even_if_it_is_trusted() {
     let vector = named("ok-py-rs256-rs256");
     for (allowed, expected) in
         [("idp.example", None), ("other.example", Some(Reason::UntrustedIssuer.into()))]
@@ -197,45 +208,53 @@ async fn an_issuer_that_is_not_allowed_is_refused_whatever_else_is_set() {
             trusted_issuers: vec!["idp.example".to_owned()],
             ..Policy::default()
         };
-        let outcome = verifier(&vector, policy).prove(&vector.assertion, vector.now_ms, None).await;
+        let outcome = verifier(&vector, policy)
+            .verify_with_claims(&vector.assertion, vector.now_ms, None)
+            .await;
         assert_eq!(outcome.err(), expected, "{allowed}");
     }
 }
 
 #[tokio::test]
-async fn no_cut_of_a_good_assertion_is_accepted_or_panics() {
+async fn a_truncated_assertion_is_rejected() {
     let vector = named("ok-py-rs256-rs256");
     let verifier = verifier(&vector, Policy::default());
     for end in 0..vector.assertion.len() {
         assert!(
-            verifier.prove(&vector.assertion[..end], vector.now_ms, None).await.is_err(),
+            verifier
+                .verify_with_claims(&vector.assertion[..end], vector.now_ms, None)
+                .await
+                .is_err(),
             "{end}"
         );
     }
 }
 
+/// Holds rule 29.
 #[tokio::test]
-async fn no_other_character_anywhere_is_accepted() {
+async fn an_assertion_with_one_changed_character_is_rejected() {
     let vector = named("ok-py-rs256-rs256");
     let verifier = verifier(&vector, Policy::default());
     for at in 0..vector.assertion.len() {
         let other = if vector.assertion.as_bytes()[at] == b'A' { "B" } else { "A" };
         let mut changed = vector.assertion.clone();
         changed.replace_range(at..=at, other);
-        assert!(verifier.prove(&changed, vector.now_ms, None).await.is_err(), "{at}");
+        assert!(verifier.verify_with_claims(&changed, vector.now_ms, None).await.is_err(), "{at}");
     }
 }
 
+/// Holds rule 25.
 #[test]
-fn the_smallest_keys_are_refused_even_if_a_policy_lists_them() {
+fn rsa_512_keys_are_rejected_even_if_the_policy_lists_them() {
     let vectors = file().key_vectors;
     let tiny = vectors.iter().find(|vector| vector.name == "key-rs64-decimal").unwrap();
-    let signed = Signed { alg: "RS64".to_owned(), input: String::new(), signature: vec![0; 64] };
+    let signed =
+        SignedMessage { alg: "RS64".to_owned(), input: String::new(), signature: vec![0; 64] };
     let keys = [PublicKey::parse(&tiny.key).unwrap()];
-    assert_eq!(check_signature(&signed, &keys, &[Algorithm::Rs64]), Err(Reason::WeakKey));
+    assert_eq!(check_signature(&signed, &keys, &[BrowserIdAlgorithm::Rs64]), Err(Reason::WeakKey));
 }
 
-fn file() -> File {
+fn file() -> BrowserIdVectorFile {
     serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap()
 }
 
@@ -243,7 +262,7 @@ fn named(name: &str) -> AssertionVector {
     file().vectors.into_iter().find(|vector| vector.name == name).unwrap()
 }
 
-async fn judge(vector: &AssertionVector) -> Result<Proven, IdentityError> {
+async fn verify_vector(vector: &AssertionVector) -> Result<VerifiedAssertion, IdentityError> {
     let mut policy = Policy {
         trusted_issuers: vector.trusted_issuers.clone(),
         fallback: vector.fallback.clone(),
@@ -252,25 +271,29 @@ async fn judge(vector: &AssertionVector) -> Result<Proven, IdentityError> {
     if let Some(names) = &vector.policy.issuer_algs {
         policy.issuer_algs = names.iter().map(|name| algorithm(name)).collect();
     }
-    let proven = verifier(vector, policy).prove(&vector.assertion, vector.now_ms, None).await?;
-    // The comparison that is the caller's.
+    let verified =
+        verifier(vector, policy).verify_with_claims(&vector.assertion, vector.now_ms, None).await?;
+    // The caller compares the claimed e-mail (rule 30).
     match &vector.claimed_email {
-        Some(claimed) if *claimed != proven.identity.email => Err(Reason::EmailMismatch.into()),
-        Some(_) | None => Ok(proven),
+        Some(claimed) if *claimed != verified.identity.email => Err(Reason::EmailMismatch.into()),
+        Some(_) | None => Ok(verified),
     }
 }
 
-fn compare(vector: &AssertionVector, outcome: Result<Proven, IdentityError>) -> Result<(), String> {
+fn compare(
+    vector: &AssertionVector,
+    outcome: Result<VerifiedAssertion, IdentityError>,
+) -> Result<(), String> {
     let expected = &vector.expected;
     match (expected.result.as_str(), outcome) {
         ("err", Err(IdentityError::Invalid(reason))) => {
-            assert!(file_knows(reason));
+            assert!(is_listed(reason));
             if Some(reason.code()) == expected.reason.as_deref() {
                 return Ok(());
             }
-            Err(format!("refused as {reason}, not as {:?}", expected.reason))
+            Err(format!("rejected as {reason}, not as {:?}", expected.reason))
         }
-        ("ok", Ok(Proven { identity, idp_claims, .. })) => {
+        ("ok", Ok(VerifiedAssertion { identity, idp_claims, .. })) => {
             let same = expected.email.as_ref() == Some(&identity.email)
                 && expected.issuer.as_ref() == Some(&identity.issuer)
                 && expected.expires_ms.is_none_or(|time| time == identity.expires_at)
@@ -286,7 +309,7 @@ fn compare(vector: &AssertionVector, outcome: Result<Proven, IdentityError>) -> 
     }
 }
 
-fn file_knows(reason: Reason) -> bool {
+fn is_listed(reason: Reason) -> bool {
     static CODES: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| file().reason_codes);
     CODES.iter().any(|code| code == reason.code())
@@ -311,15 +334,15 @@ fn document(answer: &Value) -> Option<SupportDocument> {
     )
 }
 
-fn algorithm(name: &str) -> Algorithm {
-    use Algorithm::{Ds128, Ds256, Rs64, Rs128, Rs256};
+fn algorithm(name: &str) -> BrowserIdAlgorithm {
+    use BrowserIdAlgorithm::{Ds128, Ds256, Rs64, Rs128, Rs256};
     [Rs64, Rs128, Rs256, Ds128, Ds256]
         .into_iter()
         .find(|algorithm| algorithm.name() == name)
         .unwrap()
 }
 
-/// The same assertion with the zero byte that its signer dropped from one of the signatures.
+/// Restores the leading zero byte that the signer dropped from a signature of the assertion.
 fn with_zero_before_signature(assertion: &str) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,12 +1,12 @@
-//! Which addresses are public.
+//! The test for public IP addresses (see threat 1 in SECURITY.md).
 //!
-//! IPv4 by a list of what is not; IPv6 by what is, so that every form that hides an IPv4 address
-//! (mapped, compatible, NAT64) is out without being named. A network that reaches the IPv4 world
-//! only by NAT64 therefore cannot fetch from it.
+//! For IPv4, a list of blocks is excluded. For IPv6, only global unicast is included, so that every
+//! form that contains an IPv4 address (mapped, compatible, NAT64) is excluded too. A machine that
+//! reaches IPv4 only by NAT64 therefore cannot fetch from IPv4 hosts.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Blocks that are not public, as address and prefix length.
+/// The IPv4 blocks that are not public, as address and prefix length.
 const NOT_PUBLIC_V4: [([u8; 4], u32); 17] = [
     ([0, 0, 0, 0], 8),          // this network, unspecified
     ([10, 0, 0, 0], 8),         // private
@@ -27,9 +27,10 @@ const NOT_PUBLIC_V4: [([u8; 4], u32); 17] = [
     ([255, 255, 255, 255], 32), // broadcast
 ];
 
-/// The block of IPv6 that is public, but for the ones below.
+/// The IPv6 block that is public, except for the ones below.
 const PUBLIC_V6: ([u16; 8], u32) = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
+/// The IPv6 blocks within [`PUBLIC_V6`] that are not public.
 const NOT_PUBLIC_V6: [([u16; 8], u32); 4] = [
     ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), // protocol assignments: Teredo, benchmarks, ORCHID
     ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), // documentation
@@ -37,7 +38,7 @@ const NOT_PUBLIC_V6: [([u16; 8], u32); 4] = [
     ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), // documentation
 ];
 
-/// Whether `address` belongs to a host on the public internet.
+/// Returns true if `address` is an address on the public internet.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|block| is_in_v4(address, *block)),
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_addresses_are_public() {
+    fn public_addresses_are_recognised() {
         for text in [
             "1.1.1.1",
             "9.9.9.9",
@@ -93,8 +94,9 @@ mod tests {
         }
     }
 
+    /// Holds threat 1.
     #[test]
-    fn everything_else_is_not() {
+    fn internal_and_reserved_addresses_are_not_public() {
         for text in [
             // this network and unspecified
             "0.0.0.0",

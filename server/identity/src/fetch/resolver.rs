@@ -1,7 +1,7 @@
-//! A resolver that gives away only whole answers of public addresses.
+//! A DNS resolver that returns only public addresses.
 //!
-//! One bad address spoils the answer: a name that has both would get a second try with the other
-//! one (DNS rebinding).
+//! It rejects a name if any of its addresses is not public: the client could otherwise try that
+//! address next (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,18 +10,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{GuardOptions, address};
+use super::address;
+use super::options::GuardOptions;
 
-/// The one name that may stand for this machine, where that is allowed.
+/// The only name that may resolve to a loopback address, if that is allowed.
 pub(super) const LOCALHOST: &str = "localhost";
 
-/// Asks for the addresses of a name.
+/// Looks up the addresses of a name.
 #[async_trait]
 pub(super) trait Lookup: Send + Sync {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Asks the system.
+/// The resolver of the operating system.
 pub(super) struct SystemLookup;
 
 #[async_trait]
@@ -32,16 +33,16 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Why a name was not resolved.
+/// The error of resolving a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum ResolveError {
     #[error("the name has no address")]
     NoAddress,
     #[error("the name has an address that is not public")]
     Forbidden,
 }
 
-/// A [`Lookup`] whose answers are vetted.
+/// A [`Lookup`] whose results are checked.
 pub(super) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     options: GuardOptions,
@@ -57,42 +58,45 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let lookup = Arc::clone(&self.lookup);
         let allowed = if self.options.allow_internal {
-            Allowed::All
+            AllowedAddresses::All
         } else if self.options.allow_loopback && name.as_str() == LOCALHOST {
-            Allowed::Loopback
+            AllowedAddresses::Loopback
         } else {
-            Allowed::Public
+            AllowedAddresses::Public
         };
         Box::pin(async move {
-            let found = lookup.lookup(name.as_str()).await.map_err(|_| Refusal::NoAddress)?;
-            let vetted = vet(found, allowed)?;
-            // Port 0 stands for the port of the URL.
+            let found = lookup.lookup(name.as_str()).await.map_err(|_| ResolveError::NoAddress)?;
+            let checked = check_addresses(found, allowed)?;
+            // Port 0 means the port of the URL.
             let addresses: Addrs =
-                Box::new(vetted.into_iter().map(|address| SocketAddr::new(address, 0)));
+                Box::new(checked.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
     }
 }
 
-/// Which addresses a name may have.
+/// The addresses that a name may have.
 #[derive(Debug, Clone, Copy)]
-enum Allowed {
+enum AllowedAddresses {
     Public,
     Loopback,
     All,
 }
 
-/// The answer, if all of it may be connected to.
-fn vet(found: Vec<IpAddr>, allowed: Allowed) -> Result<Vec<IpAddr>, Refusal> {
+/// Returns the addresses, if all of them are allowed.
+fn check_addresses(
+    found: Vec<IpAddr>,
+    allowed: AllowedAddresses,
+) -> Result<Vec<IpAddr>, ResolveError> {
     if found.is_empty() {
-        return Err(Refusal::NoAddress);
+        return Err(ResolveError::NoAddress);
     }
-    let fits = |address: &IpAddr| match allowed {
-        Allowed::Public => address::is_public(*address),
-        Allowed::Loopback => address.is_loopback(),
-        Allowed::All => true,
+    let is_allowed = |address: &IpAddr| match allowed {
+        AllowedAddresses::Public => address::is_public(*address),
+        AllowedAddresses::Loopback => address.is_loopback(),
+        AllowedAddresses::All => true,
     };
-    if found.iter().all(fits) { Ok(found) } else { Err(Refusal::Forbidden) }
+    if found.iter().all(is_allowed) { Ok(found) } else { Err(ResolveError::Forbidden) }
 }
 
 #[cfg(test)]
@@ -100,28 +104,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_address_spoils_the_answer() {
+    fn one_forbidden_address_rejects_the_whole_name() {
         let good: IpAddr = "9.9.9.9".parse().unwrap();
         let bad: IpAddr = "10.0.0.1".parse().unwrap();
-        assert_eq!(vet(vec![good], Allowed::Public), Ok(vec![good]));
-        assert_eq!(vet(vec![good, bad], Allowed::Public), Err(Refusal::Forbidden));
-        assert_eq!(vet(vec![bad, good], Allowed::Public), Err(Refusal::Forbidden));
-        assert_eq!(vet(Vec::new(), Allowed::Public), Err(Refusal::NoAddress));
+        assert_eq!(check_addresses(vec![good], AllowedAddresses::Public), Ok(vec![good]));
+        assert_eq!(
+            check_addresses(vec![good, bad], AllowedAddresses::Public),
+            Err(ResolveError::Forbidden)
+        );
+        assert_eq!(
+            check_addresses(vec![bad, good], AllowedAddresses::Public),
+            Err(ResolveError::Forbidden)
+        );
+        assert_eq!(
+            check_addresses(Vec::new(), AllowedAddresses::Public),
+            Err(ResolveError::NoAddress)
+        );
     }
 
     #[test]
-    fn where_the_operator_chose_the_name_it_may_be_in_a_private_network() {
+    fn a_name_that_the_operator_chose_may_have_private_addresses() {
         let inside: IpAddr = "10.0.0.1".parse().unwrap();
-        assert_eq!(vet(vec![inside], Allowed::All), Ok(vec![inside]));
-        assert_eq!(vet(Vec::new(), Allowed::All), Err(Refusal::NoAddress));
+        assert_eq!(check_addresses(vec![inside], AllowedAddresses::All), Ok(vec![inside]));
+        assert_eq!(
+            check_addresses(Vec::new(), AllowedAddresses::All),
+            Err(ResolveError::NoAddress)
+        );
     }
 
     #[test]
-    fn the_name_of_this_machine_means_this_machine_only() {
+    fn localhost_may_have_only_loopback_addresses() {
         let here: IpAddr = "127.0.0.1".parse().unwrap();
         let there: IpAddr = "9.9.9.9".parse().unwrap();
-        assert_eq!(vet(vec![here], Allowed::Loopback), Ok(vec![here]));
-        assert_eq!(vet(vec![here, there], Allowed::Loopback), Err(Refusal::Forbidden));
-        assert_eq!(vet(vec![here], Allowed::Public), Err(Refusal::Forbidden));
+        assert_eq!(check_addresses(vec![here], AllowedAddresses::Loopback), Ok(vec![here]));
+        assert_eq!(
+            check_addresses(vec![here, there], AllowedAddresses::Loopback),
+            Err(ResolveError::Forbidden)
+        );
+        assert_eq!(
+            check_addresses(vec![here], AllowedAddresses::Public),
+            Err(ResolveError::Forbidden)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The guarded client against a real server on this machine.
+//! The guarded client against a real server on the loopback interface.
 
 use std::io;
 use std::sync::Mutex;
@@ -12,18 +12,18 @@ use super::*;
 const PUBLIC: GuardOptions =
     GuardOptions { allow_http: false, allow_loopback: false, allow_internal: false };
 const LOCAL: GuardOptions = GuardOptions { allow_loopback: true, ..PUBLIC };
-const PATIENCE: Duration = Duration::from_mins(1);
+const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn an_answer_comes_back_as_it_was_sent() {
-    let answer = "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 5\r\n\r\nhello";
-    let fetched = fetch(LOCAL, answer).await.unwrap();
+async fn a_response_is_returned_as_sent() {
+    let response = "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 5\r\n\r\nhello";
+    let fetched = fetch(LOCAL, response).await.unwrap();
     assert_eq!((fetched.status, fetched.body.as_slice()), (404, &b"hello"[..]));
     assert_eq!(fetched.content_type.as_deref(), Some("text/plain; charset=utf-8"));
 }
 
 #[tokio::test]
-async fn an_answer_says_how_long_it_may_be_kept() {
+async fn the_max_age_of_a_response_is_read_from_cache_control() {
     for (header, seconds) in [
         ("", None),
         ("cache-control: public, Max-Age=3600\r\n", Some(3600)),
@@ -35,23 +35,25 @@ async fn an_answer_says_how_long_it_may_be_kept() {
         ("cache-control: max-age=soon\r\n", None),
         ("cache-control: s-maxage=9\r\n", None),
     ] {
-        let answer = format!("HTTP/1.1 200 OK\r\n{header}content-length: 0\r\n\r\n");
-        let fetched = fetch(LOCAL, &answer).await.unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\n{header}content-length: 0\r\n\r\n");
+        let fetched = fetch(LOCAL, &response).await.unwrap();
         assert_eq!(fetched.max_age, seconds.map(Duration::from_secs), "{header}");
     }
 }
 
+/// Holds rule 18.
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let answer =
+        let response =
             format!("HTTP/1.1 {status} Moved\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n");
-        assert_eq!(fetch(LOCAL, &answer).await, Err(FetchError::Redirect), "{status}");
+        assert_eq!(fetch(LOCAL, &response).await, Err(FetchError::Redirect), "{status}");
     }
 }
 
+/// Holds threat 3.
 #[tokio::test]
-async fn a_body_is_counted_whether_its_length_is_announced_or_not() {
+async fn the_size_of_a_body_is_limited_with_and_without_content_length() {
     for (length, fits) in [(65_536, true), (65_537, false)] {
         let body = "x".repeat(length);
         for header in [format!("content-length: {length}\r\n"), String::new()] {
@@ -62,15 +64,17 @@ async fn a_body_is_counted_whether_its_length_is_announced_or_not() {
     }
 }
 
+/// Holds threat 3.
 #[tokio::test]
-async fn a_compressed_body_is_not_unpacked() {
-    let answer = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb";
-    assert_eq!(fetch(LOCAL, answer).await.unwrap().body, b"bomb");
+async fn a_compressed_body_is_not_decompressed() {
+    let response = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nbomb";
+    assert_eq!(fetch(LOCAL, response).await.unwrap().body, b"bomb");
 }
 
+/// Holds threat 3.
 #[tokio::test]
-async fn a_body_that_does_not_end_is_given_up() {
-    let limits = Limits { total: Duration::from_millis(300), ..Limits::default() };
+async fn a_body_that_does_not_end_is_a_timeout() {
+    let limits = FetchLimits { total: Duration::from_millis(300), ..FetchLimits::default() };
     let client = GuardedClient::with_limits(LOCAL, limits).unwrap();
     let (listener, url) = listen().await;
     let server = async {
@@ -79,22 +83,23 @@ async fn a_body_that_does_not_end_is_given_up() {
         std::future::pending::<()>().await;
     };
     let outcome = tokio::select! {
-        outcome = tokio::time::timeout(PATIENCE, client.get(&url)) => outcome.unwrap(),
-        () = server => unreachable!("the server waits for ever"),
+        outcome = tokio::time::timeout(TEST_TIMEOUT, client.get(&url)) => outcome.unwrap(),
+        () = server => unreachable!("the server never ends"),
     };
     assert_eq!(outcome, Err(FetchError::Timeout));
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_failed_connection() {
+async fn a_response_that_is_not_http_is_a_connection_error() {
     assert_eq!(fetch(LOCAL, "220 smtp.example ESMTP\r\n").await, Err(FetchError::Connection));
     let (listener, url) = listen().await;
     drop(listener);
     assert_eq!(GuardedClient::new(LOCAL).unwrap().get(&url).await, Err(FetchError::Connection));
 }
 
+/// Holds threat 1.
 #[tokio::test]
-async fn this_machine_is_refused_unless_it_is_allowed() {
+async fn internal_addresses_are_rejected_in_every_spelling() {
     let client = GuardedClient::new(GuardOptions { allow_http: true, ..PUBLIC }).unwrap();
     for url in [
         "http://127.0.0.1/",
@@ -117,9 +122,10 @@ async fn this_machine_is_refused_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn where_this_machine_is_allowed_the_rest_stays_guarded() {
+async fn with_loopback_allowed_other_internal_addresses_are_rejected() {
     let client =
-        GuardedClient::with_lookup(LOCAL, Limits::default(), Answers::new(&["127.0.0.1"])).unwrap();
+        GuardedClient::with_lookup(LOCAL, FetchLimits::default(), StubLookup::new(&["127.0.0.1"]))
+            .unwrap();
     for (url, expected) in [
         ("https://127.0.0.2/", FetchError::ForbiddenAddress),
         ("https://10.0.0.1/", FetchError::ForbiddenAddress),
@@ -133,11 +139,11 @@ async fn where_this_machine_is_allowed_the_rest_stays_guarded() {
 }
 
 #[tokio::test]
-async fn only_https_on_the_usual_ports_and_without_a_user_is_asked_for() {
-    let lookup = Answers::new(&["9.9.9.9"]);
+async fn only_https_on_standard_ports_without_user_info_is_allowed() {
+    let lookup = StubLookup::new(&["9.9.9.9"]);
     let client = GuardedClient::with_lookup(
         PUBLIC,
-        Limits::default(),
+        FetchLimits::default(),
         Arc::clone(&lookup) as Arc<dyn Lookup>,
     )
     .unwrap();
@@ -158,39 +164,40 @@ async fn only_https_on_the_usual_ports_and_without_a_user_is_asked_for() {
             "{url}"
         );
     }
-    assert!(lookup.asked().is_empty());
+    assert!(lookup.names().is_empty());
 }
 
+/// Holds threat 1.
 #[tokio::test]
-async fn an_answer_of_the_resolver_with_one_bad_address_is_dropped_whole() {
+async fn a_name_with_one_internal_address_is_rejected() {
     for addresses in [
         &["9.9.9.9", "127.0.0.1"][..],
         &["2606:4700::1111", "::1"],
         &["9.9.9.9", "64:ff9b::7f00:1"],
     ] {
-        let lookup = Answers::new(addresses);
+        let lookup = StubLookup::new(addresses);
         let client = GuardedClient::with_lookup(
             PUBLIC,
-            Limits::default(),
+            FetchLimits::default(),
             Arc::clone(&lookup) as Arc<dyn Lookup>,
         )
         .unwrap();
         let outcome = client.get(&Url::parse("https://rebound.example/").unwrap()).await;
         assert_eq!(outcome, Err(FetchError::ForbiddenAddress));
-        assert_eq!(lookup.asked(), ["rebound.example"]);
+        assert_eq!(lookup.names(), ["rebound.example"]);
     }
 }
 
 #[tokio::test]
-async fn where_the_operator_chose_the_address_it_may_be_anywhere_but_not_without_tls() {
+async fn an_address_that_the_operator_chose_may_be_internal_but_needs_tls() {
     let options = GuardOptions { allow_internal: true, ..PUBLIC };
-    let lookup = Answers::new(&["127.0.0.1"]);
-    let client = GuardedClient::with_lookup(options, Limits::default(), lookup).unwrap();
+    let lookup = StubLookup::new(&["127.0.0.1"]);
+    let client = GuardedClient::with_lookup(options, FetchLimits::default(), lookup).unwrap();
     let (listener, url) = listen().await;
     let port = url.port().unwrap();
     drop(listener);
     for url in [format!("https://127.0.0.1:{port}/"), format!("https://sso.example:{port}/")] {
-        // It was tried: nobody listens.
+        // The connection was attempted, and no server listens.
         let outcome = client.get(&Url::parse(&url).unwrap()).await;
         assert_eq!(outcome, Err(FetchError::Connection), "{url}");
     }
@@ -201,7 +208,7 @@ async fn where_the_operator_chose_the_address_it_may_be_anywhere_but_not_without
 }
 
 #[tokio::test]
-async fn a_form_is_posted_and_its_answer_comes_back() {
+async fn a_form_is_posted_and_its_response_returned() {
     let client = GuardedClient::new(LOCAL).unwrap();
     let (listener, url) = listen().await;
     let server = async {
@@ -218,28 +225,32 @@ async fn a_form_is_posted_and_its_answer_comes_back() {
 
 #[tokio::test]
 async fn a_name_without_addresses_cannot_be_resolved() {
-    let client = GuardedClient::with_lookup(PUBLIC, Limits::default(), Answers::new(&[])).unwrap();
-    let outcome = client.get(&Url::parse("https://nobody.example/").unwrap()).await;
+    let client =
+        GuardedClient::with_lookup(PUBLIC, FetchLimits::default(), StubLookup::new(&[])).unwrap();
+    let outcome = client.get(&Url::parse("https://unknown.example/").unwrap()).await;
     assert_eq!(outcome, Err(FetchError::NotResolvable));
 }
 
+/// Holds threat 1.
 #[tokio::test]
-async fn the_connection_goes_to_the_vetted_address() {
+async fn the_connection_goes_to_the_checked_address() {
     let (listener, mut url) = listen().await;
     url.set_host(Some("localhost")).unwrap();
     let client =
-        GuardedClient::with_lookup(LOCAL, Limits::default(), Answers::new(&["127.0.0.1"])).unwrap();
-    let server = answer(&listener, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        GuardedClient::with_lookup(LOCAL, FetchLimits::default(), StubLookup::new(&["127.0.0.1"]))
+            .unwrap();
+    let server = respond(&listener, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let (outcome, ()) = tokio::join!(client.get(&url), server);
     assert_eq!(outcome.unwrap().status, 200);
 }
 
-/// What the client makes of this answer of a server on this machine.
-async fn fetch(options: GuardOptions, text: &str) -> Result<Fetched, FetchError> {
-    let limits = Limits { connect: PATIENCE, total: PATIENCE, ..Limits::default() };
+/// Fetches from a local server that sends this response, and returns the result.
+async fn fetch(options: GuardOptions, text: &str) -> Result<FetchedResponse, FetchError> {
+    let limits =
+        FetchLimits { connect: TEST_TIMEOUT, total: TEST_TIMEOUT, ..FetchLimits::default() };
     let client = GuardedClient::with_limits(options, limits).unwrap();
     let (listener, url) = listen().await;
-    let (outcome, ()) = tokio::join!(client.get(&url), answer(&listener, text));
+    let (outcome, ()) = tokio::join!(client.get(&url), respond(&listener, text));
     outcome
 }
 
@@ -249,9 +260,9 @@ async fn listen() -> (TcpListener, Url) {
     (listener, Url::parse(&url).unwrap())
 }
 
-async fn answer(listener: &TcpListener, text: &str) {
+async fn respond(listener: &TcpListener, text: &str) {
     let mut peer = accept(listener).await;
-    // The client may hang up on what it does not want.
+    // The client may close the connection early.
     let _ = peer.write_all(text.as_bytes()).await;
     let _ = peer.shutdown().await;
 }
@@ -266,27 +277,27 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     peer
 }
 
-/// A resolver that gives the same answer to everything, and remembers what it was asked.
-struct Answers {
+/// A resolver that returns the same addresses for each name, and records the names.
+struct StubLookup {
     addresses: Vec<IpAddr>,
-    asked: Mutex<Vec<String>>,
+    names: Mutex<Vec<String>>,
 }
 
-impl Answers {
+impl StubLookup {
     fn new(addresses: &[&str]) -> Arc<Self> {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Arc::new(Self { addresses, asked: Mutex::default() })
+        Arc::new(Self { addresses, names: Mutex::default() })
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    fn names(&self) -> Vec<String> {
+        self.names.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
-impl Lookup for Answers {
+impl Lookup for StubLookup {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        self.asked.lock().unwrap().push(host.to_owned());
+        self.names.lock().unwrap().push(host.to_owned());
         Ok(self.addresses.clone())
     }
 }

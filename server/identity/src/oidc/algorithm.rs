@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A signature algorithm of RFC 7518 or RFC 8037.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Algorithm {
+pub enum JwsAlgorithm {
     /// RSA with PKCS #1 padding, version 1.5, and SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
@@ -34,8 +34,8 @@ pub enum Algorithm {
     EdDsa,
 }
 
-impl Algorithm {
-    /// All of them.
+impl JwsAlgorithm {
+    /// All supported algorithms.
     pub const ALL: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
@@ -48,7 +48,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// The name in a token's header.
+    /// Returns the value of the header parameter `alg`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",

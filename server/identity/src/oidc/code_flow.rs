@@ -1,8 +1,8 @@
-//! Signs a browser in: sends it to a provider, and makes an identity of what it brings back
+//! The sign-in of a browser: the redirect to a provider, and the verification of the response
 //! (authorization code with PKCE, `state` and `nonce`).
 //!
-//! What must be remembered in between is sealed into `state` and bound to the browser by a secret
-//! that the caller keeps in a cookie.
+//! The data of an unfinished sign-in is encrypted into `state` and bound to the browser by a secret
+//! that the caller stores in a cookie.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -11,73 +11,31 @@ use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded};
 
 use super::Oidc;
+use super::flow_error::FlowError;
 use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
-use super::ticket::{self, Ticket, Tickets};
-use super::token_endpoint::{self, Client, Redemption};
-use crate::identity::{Identity, IdentityError, Reason};
+use super::sign_in_state::{self, SignInState, SignInStates};
+use super::token_endpoint::{self, CodeExchange, OidcClient};
+use crate::identity::Identity;
 
-/// What is asked for: who the user is, and the e-mail.
+/// The requested scope: the user's identity and the e-mail.
 const SCOPE: &str = "openid email";
 
-/// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or
-/// not.
-const AT_ONCE: usize = 32;
+/// The maximum number of concurrent token requests. Any client that begins a sign-in can cause one.
+const MAX_EXCHANGES: usize = 32;
 
-/// Why a browser was not signed in. Holds nothing secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FlowError {
-    /// No such provider, or none for browsers.
-    #[error("no such provider")]
-    UnknownProvider,
-    /// This browser has not begun this sign-in, or too long ago, or finished it already.
-    #[error("not begun by this browser, too old, or finished already")]
-    Stale,
-    /// The user or the provider said no.
-    #[error("the provider said no")]
-    Declined,
-    /// The provider did not take the code.
-    #[error("the provider did not take the code")]
-    CodeRefused,
-    /// The provider does not know this server as a client, or not with this secret.
-    #[error("the provider refuses the client: look at client_ids and client_secret")]
-    ClientRefused,
-    /// The provider answered as another.
-    #[error("the answer is another provider's")]
-    MixedUp,
-    /// The ID token proves nothing.
-    #[error("the ID token is not valid: {0}")]
-    Invalid(Reason),
-    /// The provider cannot be reached.
-    #[error("the provider cannot be reached")]
-    Unavailable,
-    /// Too many are asking.
-    #[error("too many are asking")]
-    Busy,
-}
-
-impl From<IdentityError> for FlowError {
-    fn from(error: IdentityError) -> Self {
-        match error {
-            IdentityError::Invalid(reason) => Self::Invalid(reason),
-            IdentityError::Unavailable => Self::Unavailable,
-            IdentityError::Busy => Self::Busy,
-        }
-    }
-}
-
-/// What a browser brings back from a provider.
+/// The parameters with which a provider redirects a browser back (RFC 6749, section 4.1.2).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct AuthorizationResponse {
     code: Option<String>,
     state: Option<String>,
     iss: Option<String>,
     error: Option<String>,
 }
 
-impl Answer {
-    /// Reads the query. A parameter that comes twice is none.
-    pub fn of_query(query: &str) -> Self {
+impl AuthorizationResponse {
+    /// Parses a query. A repeated parameter counts as absent.
+    pub fn from_query(query: &str) -> Self {
         let one = |wanted: &str| {
             let mut found = form_urlencoded::parse(query.as_bytes())
                 .filter(|(name, _)| name == wanted)
@@ -89,41 +47,40 @@ impl Answer {
     }
 }
 
-/// A browser that is signed in.
+/// The result of a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// Who it is.
+pub struct CompletedSignIn {
+    /// The verified user.
     pub identity: Identity,
-    /// Where it wanted to go.
+    /// The path to which the browser is redirected.
     pub return_path: String,
 }
 
-/// Signs browsers in.
+/// The sign-in of browsers with an authorization code.
 pub struct CodeFlow {
     oidc: Oidc,
-    tickets: Tickets,
-    room: Semaphore,
-    /// Where this server is reached, without a slash at the end.
+    states: SignInStates,
+    exchanges: Semaphore,
+    /// The public origin of this server, without a slash at the end.
     origin: String,
 }
 
 impl CodeFlow {
-    /// The path at which a sign-in begins, followed by the name of a provider; it ends at
+    /// The path of a sign-in, to be followed by the name of a provider. The path of the callback is
     /// `callback` below that.
     pub const PATH: &str = "/sign-in/oidc";
 
-    /// Signs browsers in that reach this server at `origin`.
+    /// Creates the code flow of a server with this public origin.
     ///
     /// # Errors
-    /// If there is no randomness.
+    /// If the operating system provides no random bytes.
     pub fn new(oidc: Oidc, origin: &str) -> Result<Self, FlowError> {
-        let tickets = Tickets::new().map_err(|_| FlowError::Unavailable)?;
-        let room = Semaphore::new(AT_ONCE);
-        Ok(Self { oidc, tickets, room, origin: origin.to_owned() })
+        let states = SignInStates::new().map_err(|_| FlowError::Unavailable)?;
+        let exchanges = Semaphore::new(MAX_EXCHANGES);
+        Ok(Self { oidc, states, exchanges, origin: origin.to_owned() })
     }
 
-    /// The providers that can be chosen from, in the operator's order: the name in addresses, and
-    /// the name for people.
+    /// Returns the offered providers in the configured order: the name in URLs, and the title.
     pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
         let offered = self.oidc.issuers().iter().map(|issuer| issuer.settings());
         offered
@@ -131,19 +88,19 @@ impl CodeFlow {
             .map(|settings| (settings.name.as_str(), settings.title()))
     }
 
-    /// A new secret for a browser's cookie.
+    /// Returns a new secret for a browser's cookie.
     ///
     /// # Errors
-    /// If there is no randomness.
+    /// If the operating system provides no random bytes.
     pub fn browser_secret() -> Result<String, FlowError> {
-        ticket::secret().map_err(|_| FlowError::Unavailable)
+        sign_in_state::random_secret().map_err(|_| FlowError::Unavailable)
     }
 
-    /// Where to send a browser that wants to be signed in by a provider and then to go to
-    /// `return_path`.
+    /// Begins a sign-in that leads to `return_path`. Returns the URL of the provider to which the
+    /// browser is redirected.
     ///
     /// # Errors
-    /// [`FlowError::UnknownProvider`]; or if the provider cannot be reached.
+    /// [`FlowError::UnknownProvider`], or an error if the provider cannot be reached.
     pub async fn begin(
         &self,
         provider: &str,
@@ -153,9 +110,9 @@ impl CodeFlow {
     ) -> Result<Url, FlowError> {
         let issuer = self.issuer(provider)?;
         let metadata = issuer.metadata(now).await?;
-        let ticket = Ticket::new(return_path, now).map_err(|_| FlowError::Unavailable)?;
-        let holder = holder(provider, browser);
-        let state = self.tickets.seal(&ticket, &holder).ok_or(FlowError::Unavailable)?;
+        let sign_in = SignInState::new(return_path, now).map_err(|_| FlowError::Unavailable)?;
+        let binding = binding(provider, browser);
+        let state = self.states.seal(&sign_in, &binding).ok_or(FlowError::Unavailable)?;
         let endpoint = metadata.authorization_endpoint.as_ref().ok_or(FlowError::Unavailable)?;
         let mut url = endpoint.clone();
         url.query_pairs_mut()
@@ -164,8 +121,8 @@ impl CodeFlow {
             .append_pair("redirect_uri", &self.redirect_uri(provider))
             .append_pair("scope", SCOPE)
             .append_pair("state", &state)
-            .append_pair("nonce", &ticket.nonce())
-            .append_pair("code_challenge", &ticket.challenge())
+            .append_pair("nonce", &sign_in.nonce())
+            .append_pair("code_challenge", &sign_in.challenge())
             .append_pair("code_challenge_method", "S256");
         if let Some(seconds) = issuer.settings().max_age_seconds {
             url.query_pairs_mut().append_pair("max_age", &seconds.to_string());
@@ -173,54 +130,54 @@ impl CodeFlow {
         Ok(url)
     }
 
-    /// Makes an identity of what a browser brought back.
+    /// Completes a sign-in: exchanges the code and verifies the ID token.
     ///
     /// # Errors
-    /// As [`FlowError`] says.
+    /// See [`FlowError`].
     pub async fn finish(
         &self,
         provider: &str,
-        answer: &Answer,
+        response: &AuthorizationResponse,
         browser: Option<&str>,
         now: UnixMillis,
-    ) -> Result<Finished, FlowError> {
+    ) -> Result<CompletedSignIn, FlowError> {
         let issuer = self.issuer(provider)?;
-        let (Some(state), Some(browser)) = (&answer.state, browser) else {
+        let (Some(state), Some(browser)) = (&response.state, browser) else {
             return Err(FlowError::Stale);
         };
-        let holder = holder(provider, browser);
-        let ticket = self.tickets.open(state, &holder, now).ok_or(FlowError::Stale)?;
+        let binding = binding(provider, browser);
+        let sign_in = self.states.open(state, &binding, now).ok_or(FlowError::Stale)?;
         let metadata = issuer.metadata(now).await?;
-        check_sender(issuer, &metadata, answer)?;
-        if answer.error.is_some() {
+        check_issuer_parameter(issuer, &metadata, response)?;
+        if response.error.is_some() {
             return Err(FlowError::Declined);
         }
-        let code = answer.code.as_deref().ok_or(FlowError::Declined)?;
-        let redemption = Redemption {
+        let code = response.code.as_deref().ok_or(FlowError::Declined)?;
+        let exchange = CodeExchange {
             code,
             redirect_uri: &self.redirect_uri(provider),
-            verifier: &ticket.verifier(),
+            verifier: &sign_in.verifier(),
         };
-        let token = self.redeem(issuer, &metadata, &redemption).await?;
+        let token = self.exchange_code(issuer, &metadata, &exchange).await?;
         let token = Token::read(&token).map_err(FlowError::Invalid)?;
-        let identity = issuer.verify(token, Some(&ticket.nonce()), now).await?;
-        Ok(Finished { identity, return_path: ticket.return_path })
+        let identity = issuer.verify(token, Some(&sign_in.nonce()), now).await?;
+        Ok(CompletedSignIn { identity, return_path: sign_in.return_path })
     }
 
-    async fn redeem(
+    async fn exchange_code(
         &self,
         issuer: &Issuer,
         metadata: &Metadata,
-        redemption: &Redemption<'_>,
+        exchange: &CodeExchange<'_>,
     ) -> Result<String, FlowError> {
-        let _place = self.room.try_acquire().map_err(|_full| FlowError::Busy)?;
+        let _permit = self.exchanges.try_acquire().map_err(|_full| FlowError::Busy)?;
         let endpoint = metadata.token_endpoint.as_ref().ok_or(FlowError::Unavailable)?;
-        let client = Client {
+        let client = OidcClient {
             id: client_id(issuer),
             secret: issuer.settings().client_secret.as_ref(),
             secret_in_form: metadata.secret_in_form,
         };
-        token_endpoint::redeem(issuer.client(), endpoint, &client, redemption).await
+        token_endpoint::exchange_code(issuer.client(), endpoint, &client, exchange).await
     }
 
     fn issuer(&self, provider: &str) -> Result<&Arc<Issuer>, FlowError> {
@@ -229,17 +186,21 @@ impl CodeFlow {
         self.oidc.issuers().iter().find(offered).ok_or(FlowError::UnknownProvider)
     }
 
-    /// Where the provider sends the browser back to: to be registered there.
+    /// Returns the redirect URI, which the operator registers at the provider.
     fn redirect_uri(&self, provider: &str) -> String {
         format!("{}{}/{provider}/callback", self.origin, Self::PATH)
     }
 }
 
-/// Refuses an answer of another provider (RFC 9207).
-fn check_sender(issuer: &Issuer, metadata: &Metadata, answer: &Answer) -> Result<(), FlowError> {
-    match &answer.iss {
-        Some(iss) if issuer.settings().is_called(iss) => Ok(()),
-        None if !metadata.names_itself => Ok(()),
+/// Rejects a response of another provider (RFC 9207).
+fn check_issuer_parameter(
+    issuer: &Issuer,
+    metadata: &Metadata,
+    response: &AuthorizationResponse,
+) -> Result<(), FlowError> {
+    match &response.iss {
+        Some(iss) if issuer.settings().has_identifier(iss) => Ok(()),
+        None if !metadata.sends_issuer_parameter => Ok(()),
         Some(_) | None => Err(FlowError::MixedUp),
     }
 }
@@ -248,8 +209,8 @@ fn client_id(issuer: &Issuer) -> &str {
     issuer.settings().client_ids.first().map_or("", String::as_str)
 }
 
-/// Whose a ticket is: of this browser, for this provider.
-fn holder(provider: &str, browser: &str) -> String {
+/// Returns the binding of a state: this browser, for this provider.
+fn binding(provider: &str, browser: &str) -> String {
     format!("{provider} {browser}")
 }
 
@@ -258,13 +219,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_comes_twice_is_none() {
-        let answer = Answer::of_query("code=a&state=b&state=c&iss=https%3A%2F%2Fidp.example");
-        let expected = Answer {
+    fn a_repeated_parameter_counts_as_absent() {
+        let response = AuthorizationResponse::from_query(
+            "code=a&state=b&state=c&iss=https%3A%2F%2Fidp.example",
+        );
+        let expected = AuthorizationResponse {
             code: Some("a".to_owned()),
             iss: Some("https://idp.example".to_owned()),
-            ..Answer::default()
+            ..AuthorizationResponse::default()
         };
-        assert_eq!(answer, expected);
+        assert_eq!(response, expected);
     }
 }

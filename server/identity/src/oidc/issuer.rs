@@ -1,4 +1,4 @@
-//! One configured issuer, and the rules by which its tokens are judged.
+//! One configured issuer, and the verification of its tokens.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use url::Url;
 
-use super::algorithm::Algorithm;
-use super::cached::{Cached, Trouble};
+use super::algorithm::JwsAlgorithm;
+use super::cached_document::{CachedIssuerDocument, DocumentError};
 use super::claims::Claims;
-use super::keys::Keys;
+use super::issuer_keys::IssuerKeys;
+use super::key_set_source::{CachedMetadata, KeySetSource};
 use super::metadata::{Metadata, MetadataSource};
-use super::provider::{CachedMetadata, KeySetSource};
 use super::settings::IssuerSettings;
-use crate::browserid::{Hosts, email_host};
+use crate::browserid::{HostSyntax, email_host};
 use crate::fetch::GuardedClient;
 use crate::identity::{Identity, IdentityError, Reason};
-use crate::jws::{Jws, Signed};
+use crate::jws::{Jws, SignedMessage};
 
-/// The longest token, in bytes: as long as an assertion may be.
-const MAX_LEN: usize = 10_240;
-/// How deep the JSON may be nested.
-const DEPTH: usize = 32;
-/// Types of tokens that are not ID tokens, whatever is configured.
-const NEVER: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
+/// The maximum size of a token, in bytes: the same as of an assertion.
+const MAX_TOKEN_BYTES: usize = 10_240;
+/// The maximum nesting depth of the JSON.
+const MAX_JSON_DEPTH: usize = 32;
+/// The types of tokens that are rejected in any configuration: they are not ID tokens.
+const FORBIDDEN_TYPES: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
 
-/// A token taken apart: nothing of it is proven.
+/// A parsed token, not verified yet.
 pub(super) struct Token {
-    signed: Signed,
+    signed: SignedMessage,
     claims: Claims,
     kid: Option<String>,
     typ: Option<String>,
@@ -35,10 +35,10 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn read(slot: &str) -> Result<Self, Reason> {
-        if slot.len() > MAX_LEN {
+        if slot.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TooLarge);
         }
-        let Jws { header, signed, payload } = Jws::parse(slot, DEPTH)?;
+        let Jws { header, signed, payload } = Jws::parse(slot, MAX_JSON_DEPTH)?;
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
             Some(value) => {
@@ -49,7 +49,7 @@ impl Token {
         Ok(Self { signed, claims: Claims::read(&payload)?, kid, typ })
     }
 
-    /// Who the token says has made it.
+    /// Returns the unverified claim `iss`.
     pub(super) fn issuer(&self) -> &str {
         &self.claims.issuer
     }
@@ -60,26 +60,26 @@ pub(super) struct Issuer {
     settings: IssuerSettings,
     client: GuardedClient,
     metadata: Arc<CachedMetadata>,
-    keys: Keys,
+    keys: IssuerKeys,
 }
 
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings, client: GuardedClient) -> Self {
         let source = MetadataSource { client: client.clone(), issuer: settings.issuer.clone() };
-        let metadata = Arc::new(Cached::new(source));
+        let metadata = Arc::new(CachedIssuerDocument::new(source));
         let pinned = settings.jwks_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let source = KeySetSource::new(client.clone(), pinned, Arc::clone(&metadata));
-        Self { settings, client, metadata, keys: Keys::new(Arc::new(source)) }
+        Self { settings, client, metadata, keys: IssuerKeys::new(Arc::new(source)) }
     }
 
-    /// One whose keys come from elsewhere.
+    /// Creates an issuer with another source of keys.
     #[cfg(test)]
     pub(super) fn with_keys(
         settings: IssuerSettings,
-        keys: Arc<dyn super::cached::Source<Document = super::key_set::KeySet>>,
+        keys: Arc<dyn super::cached_document::DocumentSource<Document = super::key_set::KeySet>>,
     ) -> Self {
         let client = GuardedClient::new(crate::fetch::GuardOptions::default()).unwrap();
-        Self { keys: Keys::new(keys), ..Self::new(settings, client) }
+        Self { keys: IssuerKeys::new(keys), ..Self::new(settings, client) }
     }
 
     pub(super) fn settings(&self) -> &IssuerSettings {
@@ -94,37 +94,44 @@ impl Issuer {
         self.metadata.get(now).await
     }
 
-    /// Asks if a document is about to be too old.
+    /// Refreshes the documents that expire soon.
     ///
     /// # Errors
-    /// Why the issuer does not answer.
-    pub(super) async fn tend(&self, now: UnixMillis) -> Result<(), Trouble> {
-        let described = !self.needs_metadata() || self.metadata.tend(now).await;
-        if described && self.keys.tend(now).await { Ok(()) } else { Err(self.trouble()) }
-    }
-
-    /// How many keys can be used.
-    ///
-    /// # Errors
-    /// Why the issuer does not answer.
-    pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, Trouble> {
-        if self.needs_metadata() {
-            self.metadata(now).await.map_err(|_| self.trouble())?;
+    /// If the issuer is down.
+    pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> Result<(), DocumentError> {
+        let has_metadata = !self.needs_metadata() || self.metadata.refresh_if_due(now).await;
+        if has_metadata && self.keys.refresh_if_due(now).await {
+            Ok(())
+        } else {
+            Err(self.last_error())
         }
-        Ok(self.keys.get(now).await.map_err(|_| self.trouble())?.usable())
     }
 
-    /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where
-    /// nobody has said where its keys are.
+    /// Returns the number of usable keys.
+    ///
+    /// # Errors
+    /// If a document of the issuer is not available.
+    pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, DocumentError> {
+        if self.needs_metadata() {
+            self.metadata(now).await.map_err(|_| self.last_error())?;
+        }
+        Ok(self.keys.get(now).await.map_err(|_| self.last_error())?.usable())
+    }
+
+    /// Returns true if the metadata is needed: for the sign-in of browsers, or because the address
+    /// of the keys is not configured.
     fn needs_metadata(&self) -> bool {
         self.settings.sign_in || self.settings.jwks_uri.is_none()
     }
 
-    fn trouble(&self) -> Trouble {
-        self.metadata.trouble().or(self.keys.trouble()).unwrap_or(Trouble::Busy)
+    fn last_error(&self) -> DocumentError {
+        self.metadata.last_error().or(self.keys.last_error()).unwrap_or(DocumentError::Busy)
     }
 
-    /// Verifies a token of this issuer, which must bear `nonce` where one is given.
+    /// Verifies a token of this issuer. If `nonce` is given, the token must contain it.
+    ///
+    /// # Errors
+    /// The first check that failed, or [`IdentityError::Unavailable`] if there are no keys.
     pub(super) async fn verify(
         &self,
         token: Token,
@@ -136,11 +143,11 @@ impl Issuer {
         let email = self.email(&token.claims)?;
         let Token { signed, claims, kid, .. } = token;
         let keys = self.keys.find(kid.as_deref(), algorithm, now).await?;
-        let genuine = keys
+        let is_valid = keys
             .select(kid.as_deref(), algorithm)?
             .iter()
             .any(|key| key.verify(algorithm, signed.input.as_bytes(), &signed.signature));
-        if !genuine {
+        if !is_valid {
             return Err(Reason::BadSignature.into());
         }
         Ok(Identity {
@@ -153,11 +160,11 @@ impl Issuer {
         })
     }
 
-    fn check_header(&self, token: &Token) -> Result<Algorithm, Reason> {
+    fn check_header(&self, token: &Token) -> Result<JwsAlgorithm, Reason> {
         if let Some(typ) = &token.typ {
             let is = |known: &str| typ.eq_ignore_ascii_case(known);
-            let meant = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
-            if !meant || NEVER.into_iter().any(is) {
+            let accepted = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
+            if !accepted || FORBIDDEN_TYPES.into_iter().any(is) {
                 return Err(Reason::WrongType);
             }
         }
@@ -176,7 +183,7 @@ impl Issuer {
         now: UnixMillis,
     ) -> Result<(), Reason> {
         let settings = &self.settings;
-        if !settings.is_called(&claims.issuer) {
+        if !settings.has_identifier(&claims.issuer) {
             return Err(Reason::IssuerMismatch);
         }
         if !claims.audiences.iter().any(|audience| settings.client_ids.contains(audience)) {
@@ -197,23 +204,24 @@ impl Issuer {
         Ok(())
     }
 
-    /// The account: the verified e-mail, or the subject as an address where the issuer gives none.
+    /// Returns the account: the verified e-mail, or an address made of the subject if the issuer
+    /// has a subject domain.
     fn email(&self, claims: &Claims) -> Result<String, Reason> {
         let settings = &self.settings;
         if let Some(domain) = &settings.subject_domain {
             let account = format!("{}@{domain}", claims.subject);
-            email_host(&account, Hosts::Public).ok_or(Reason::InvalidEmail)?;
+            email_host(&account, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
             return Ok(account);
         }
         let email = claims.email.as_deref().ok_or(Reason::MissingField)?;
-        if !settings.believes_verified(claims.email_verified.as_ref()) {
+        if !settings.accepts_verification(claims.email_verified.as_ref()) {
             return Err(Reason::EmailNotVerified);
         }
         let (local, host) = email.split_once('@').ok_or(Reason::InvalidEmail)?;
-        // Hosts have no case, and issuers pass on what their users typed.
+        // Host names are case-insensitive, and issuers pass on the spelling of their users.
         let email = format!("{local}@{}", host.to_ascii_lowercase());
-        let host = email_host(&email, Hosts::Public).ok_or(Reason::InvalidEmail)?;
-        if !settings.speaks_for(host) {
+        let host = email_host(&email, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
+        if !settings.allows_domain(host) {
             return Err(Reason::EmailDomainNotAllowed);
         }
         Ok(email)

@@ -1,18 +1,18 @@
-//! Devices that connect and then are idle. They prove themselves with bearer tokens, so that no
-//! signature is checked: what that costs is a row of its own.
+//! Devices that connect and then are idle. They authenticate with bearer tokens, so that no
+//! signature is checked: sign-ins are a row of their own.
 
 use std::time::Duration;
 
-use crate::crowd::{self, Device, Person};
-use crate::report::{Bar, Finding, Judged, Pair};
+use crate::clients::{self, Device, SignedInUser};
+use crate::report::{Finding, Judged, Pair, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, Sides, cost};
 use crate::system::allow_open_files;
 
-/// How many connect at once.
+/// The number of devices that connect at once.
 const AT_ONCE: usize = 50;
-/// Until what was needed for connecting is given back.
-const REST: Duration = Duration::from_secs(1);
+/// The time until the memory that connecting needed is released.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let total = scale.rounds * scale.arrivals;
@@ -20,34 +20,37 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let mut sides = Sides::start().await;
     let owner = sides.server.sign_in("developer").await;
     let application = sides.server.application(&owner).await;
-    let people = crowd::people(&sides.server, &application, "user", total + AT_ONCE).await;
-    // What signing in has left behind would be room for what is measured.
+    let users = clients::sign_in_users(&sides.server, &application, "user", total + AT_ONCE).await;
+    // Memory that is left from signing in would hide the memory of the devices.
     sides.restart_server().await;
-    let (warm, people) = people.split_at(AT_ONCE);
-    let mut ours = House::open(sides.ours(), warm).await;
+    let (warm, users) = users.split_at(AT_ONCE);
+    let mut ours = ConnectedDevices::open(sides.ours(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
-    for arriving in people.chunks(scale.arrivals) {
-        // Of the floor each round is a process of its own, so that not too many files are open
-        // here.
-        sides.restart_floor().await;
-        let mut floor = House::open(sides.floor("/ack"), warm).await;
-        let (floors, our) = (floor.welcome(arriving).await, ours.welcome(arriving).await);
-        connects.push(Pair::new(floors, our));
-        tokio::time::sleep(REST).await;
-        memory.push(Pair::new(floor.memory_each(), ours.memory_each()));
+    for connecting_users in users.chunks(scale.arrivals) {
+        // The baseline gets a new process in each round, so that this process does not have too
+        // many open files.
+        sides.restart_baseline().await;
+        let mut baseline = ConnectedDevices::open(sides.baseline("/ack"), warm).await;
+        let (baselines, our) = (
+            baseline.connect_all(connecting_users).await,
+            ours.connect_all(connecting_users).await,
+        );
+        connects.push(Pair::new(baselines, our));
+        tokio::time::sleep(SETTLE_TIME).await;
+        memory.push(Pair::new(baseline.memory_each(), ours.memory_each()));
     }
     vec![
         Finding {
             what: "connect, handshake, first status",
             unit: "µs of server CPU",
             rounds: connects,
-            judged: Judged::Ratio(Bar::at_most(4.0, 2.0)),
+            judged: Judged::Ratio(Thresholds::at_most(4.0, 2.0)),
         },
         Finding {
             what: "an idle device with a grant, all connected",
             unit: "KiB of private memory",
             rounds: memory.last().copied().into_iter().collect(),
-            judged: Judged::Ours(Bar::at_most(6.0, 3.0)),
+            judged: Judged::Ours(Thresholds::at_most(6.0, 3.0)),
         },
         Finding {
             what: "an idle device with a grant, as they come",
@@ -58,42 +61,42 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// The devices of one side, which stay.
-struct House {
+/// The devices of one side. They stay connected.
+struct ConnectedDevices {
     side: Side,
     devices: Vec<Device>,
-    /// The memory before they came, in KiB.
+    /// The memory before the devices connected, in KiB.
     before: f64,
 }
 
-impl House {
-    /// A house that has welcomed a few already, so that nothing is done for the first time.
-    async fn open(side: Side, warm: &[Person]) -> Self {
-        let mut house = Self { side, devices: Vec::new(), before: 0.0 };
-        house.welcome(warm).await;
-        tokio::time::sleep(REST).await;
-        house.before = side.process.private_kib();
-        house
+impl ConnectedDevices {
+    /// Connects a few devices first, so that nothing that is measured happens for the first time.
+    async fn open(side: Side, warm: &[SignedInUser]) -> Self {
+        let mut connected = Self { side, devices: Vec::new(), before: 0.0 };
+        connected.connect_all(warm).await;
+        tokio::time::sleep(SETTLE_TIME).await;
+        connected.before = side.process.private_kib();
+        connected
     }
 
-    /// What each arrival costs, in microseconds of CPU.
-    async fn welcome(&mut self, people: &[Person]) -> f64 {
+    /// Connects devices, and returns the CPU time of each, in microseconds.
+    async fn connect_all(&mut self, users: &[SignedInUser]) -> f64 {
         let (side, first) = (self.side, self.devices.len());
         let ((), cost) = cost(side.process, async {
-            for (batch, people) in people.chunks(AT_ONCE).enumerate() {
+            for (batch, users) in users.chunks(AT_ONCE).enumerate() {
                 let first = first + batch * AT_ONCE;
-                let connecting = people
+                let connecting = users
                     .iter()
                     .enumerate()
-                    .map(|(place, person)| Device::connect(side, first + place, person));
+                    .map(|(place, user)| Device::connect(side, first + place, user));
                 self.devices.extend(futures_util::future::join_all(connecting).await);
             }
         })
         .await;
-        cost.micros_each(people.len() as u64)
+        cost.micros_each(users.len() as u64)
     }
 
-    /// What each of those holds that came since the house was opened, in KiB.
+    /// Returns the memory of each device that was connected after the first few, in KiB.
     fn memory_each(&self) -> f64 {
         let since = self.devices.len() - AT_ONCE;
         (self.side.process.private_kib() - self.before) / since as f64

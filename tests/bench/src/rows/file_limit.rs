@@ -1,5 +1,5 @@
-//! A server that may open no more files, while more wait to be accepted: it must neither burn a
-//! core nor forget those it has.
+//! A server that has reached its limit of open files while more connections wait to be accepted. It
+//! must not use a whole core, and must keep serving the connected devices.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use presence_tests::TIMEOUT;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::crowd::{self, Device};
-use crate::report::{Bar, Finding, Judged, Pair};
+use crate::clients::{self, Device};
+use crate::report::{Finding, Judged, Pair, Thresholds};
 use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
 use crate::system::with_open_files;
@@ -19,14 +19,14 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let side = Side::of(&server);
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
-    let people = crowd::people(&server, &application, "user", 2).await;
-    let mut device = Device::connect(side, 0, &people[0]).await;
+    let users = clients::sign_in_users(&server, &application, "user", 2).await;
+    let mut device = Device::connect(side, 0, &users[0]).await;
     let waiting = connect(side.address, scale.files + scale.files / 2).await;
-    // The first that is let in after the limit was reached is told so by nobody: it waits.
-    let newcomer = Device::connect(side, 1, &people[1]);
-    tokio::pin!(newcomer);
-    let shut_out = timeout(scale.round / 2, &mut newcomer).await.is_err();
-    assert!(shut_out, "the server was to be at its limit");
+    // The first connection beyond the limit is not refused: it waits.
+    let late_device = Device::connect(side, 1, &users[1]);
+    tokio::pin!(late_device);
+    let is_waiting = timeout(scale.round / 2, &mut late_device).await.is_err();
+    assert!(is_waiting, "the server must be at its limit");
     let mut rounds = Vec::new();
     for _ in 0..scale.rounds {
         let ((), cost) = cost(side.process, tokio::time::sleep(scale.round)).await;
@@ -34,16 +34,16 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         device.report().await;
     }
     drop(waiting);
-    timeout(TIMEOUT, newcomer).await.unwrap();
+    timeout(TIMEOUT, late_device).await.unwrap();
     vec![Finding {
         what: "a server at its file limit",
         unit: "% of a core",
         rounds,
-        judged: Judged::Ours(Bar::at_most(10.0, 1.0)),
+        judged: Judged::Ours(Thresholds::at_most(10.0, 1.0)),
     }]
 }
 
-/// Connections that say nothing.
+/// Opens connections that send nothing.
 async fn connect(server: SocketAddr, count: u64) -> Vec<TcpStream> {
     let mut waiting = Vec::new();
     for _ in 0..count {

@@ -1,6 +1,6 @@
-//! Notifications that are on disk when they are answered. What is compared is the same server
-//! without group commit: it commits each by itself. Beside it stands bare SQLite with a commit
-//! each: the same rows by as many senders, and nothing else done.
+//! Notifications that are on disk before they are answered. The baseline is the same server without
+//! group commit: it commits each by itself. Bare SQLite with one commit for each row is measured
+//! too: the same rows by as many senders, and nothing else.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,21 +15,21 @@ use sqlx::{Executor, SqlitePool};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
-use crate::crowd::{self, Person};
-use crate::listeners;
-use crate::report::{Bar, Finding, Judged, Pair, p99};
+use crate::clients::{self, SignedInUser};
+use crate::report::{Finding, Judged, Pair, Thresholds, p99};
 use crate::scale::Scale;
 use crate::sides::{Side, cost, start_server, unlimited};
+use crate::subscribers;
 use crate::system::{Half, Process, run_on};
 use crate::wire::{Wire, frame};
 
 const MESSAGE: &str = "Lunch at one? The usual place; bring the plans for the house.";
-/// How many notifications wait for a user before older ones are dropped.
+/// The maximum number of pending notifications of a user, before older ones are dropped.
 const QUEUE: u64 = 100;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
-    let mut each = House::open(unlimited().with("commit-group", 1), scale).await;
-    let mut ours = House::open(unlimited(), scale).await;
+    let mut each = NotifySide::open(unlimited().with("commit-group", 1), scale).await;
+    let mut ours = NotifySide::open(unlimited(), scale).await;
     let directory = tempfile::tempdir().unwrap();
     each.turn(scale.round / 4).await;
     ours.turn(scale.round / 4).await;
@@ -39,17 +39,17 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         let bare = commit_each_apart(&file, scale).await;
         let each = each.turn(scale.round).await;
         let (ours, cost) = cost(ours.process, ours.turn(scale.round)).await;
-        rounds.push(Round { bare, each, ours, micros: cost.micros_each(ours.count) });
+        rounds.push(NotifyRound { bare, each, ours, micros: cost.micros_each(ours.count) });
     }
-    let beside = |value: fn(&Round) -> (f64, f64)| {
-        rounds.iter().map(value).map(|(floor, ours)| Pair::new(floor, ours)).collect()
+    let beside = |value: fn(&NotifyRound) -> (f64, f64)| {
+        rounds.iter().map(value).map(|(baseline, ours)| Pair::new(baseline, ours)).collect()
     };
     vec![
         Finding {
             what: "durable notify, group commit beside a commit each",
             unit: "notifications/s",
             rounds: beside(|round| (round.each.rate(), round.ours.rate())),
-            judged: Judged::Ratio(Bar::at_least(12.0, 30.0)),
+            judged: Judged::Ratio(Thresholds::at_least(12.0, 30.0)),
         },
         Finding {
             what: "durable notify, beside bare SQLite with a commit each",
@@ -61,7 +61,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
             what: "durable notify, p99",
             unit: "ms",
             rounds: beside(|round| (round.each.p99, round.ours.p99)),
-            judged: Judged::Ours(Bar::at_most(100.0, 30.0)),
+            judged: Judged::Ours(Thresholds::at_most(100.0, 30.0)),
         },
         Finding {
             what: "durable notify, CPU",
@@ -72,61 +72,61 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-struct Round {
-    bare: Sent,
-    each: Sent,
-    ours: Sent,
-    /// CPU of ours for each.
+struct NotifyRound {
+    bare: SentBatch,
+    each: SentBatch,
+    ours: SentBatch,
+    /// The server's CPU time for each notification, in microseconds.
     micros: f64,
 }
 
-/// What was sent in a round.
+/// The notifications of a round.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct SentBatch {
     count: u64,
     seconds: f64,
-    /// In milliseconds.
+    /// The 99th percentile of the time until the answer, in milliseconds.
     p99: f64,
 }
 
-impl Sent {
+impl SentBatch {
     fn rate(&self) -> f64 {
         self.count as f64 / self.seconds
     }
 }
 
-/// A server, with sockets of an Application, each with one notification in flight.
-struct House {
+/// A server with sockets of an Application, each with one notification in flight.
+struct NotifySide {
     process: Process,
     _server: Server,
     wires: Vec<(Wire, usize)>,
     frames: Arc<[Vec<u8>]>,
-    /// The most notifications of a round.
+    /// The maximum number of notifications in a round.
     most: u64,
 }
 
-impl House {
+impl NotifySide {
     async fn open(options: ServerOptions, scale: &Scale) -> Self {
         let server = start_server(options).await;
         let owner = server.sign_in("developer").await;
         let application = server.application(&owner).await;
-        let people = crowd::people(&server, &application, "user", scale.receivers).await;
+        let users = clients::sign_in_users(&server, &application, "user", scale.receivers).await;
         let mut wires = Vec::with_capacity(scale.senders);
         for number in 0..scale.senders {
-            let wire = listeners::open(Side::of(&server), number, &application).await;
+            let wire = subscribers::open(Side::of(&server), number, &application).await;
             wires.push((wire, number));
         }
-        let notify = |person: &Person| {
-            let item = json!({"uid": person.uid, "message": MESSAGE, "action": ""});
+        let notify = |user: &SignedInUser| {
+            let item = json!({"uid": user.uid, "message": MESSAGE, "action": ""});
             frame(&json!({"action": "notify", "notifications": [item]}).to_string())
         };
-        let frames = people.iter().map(notify).collect();
-        // Few enough that no queue ever overflows, since dropping is another matter.
+        let frames = users.iter().map(notify).collect();
+        // Below the capacity of the queues, because dropping is not measured here.
         let most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
         Self { process: Side::of(&server).process, _server: server, wires, frames, most }
     }
 
-    async fn turn(&mut self, time: Duration) -> Sent {
+    async fn turn(&mut self, time: Duration) -> SentBatch {
         let (begun, left) = (Instant::now(), Arc::new(AtomicU64::new(self.most)));
         let count = self.wires.len();
         let mut tasks: JoinSet<_> = self
@@ -144,11 +144,11 @@ impl House {
             millis.append(&mut took);
         }
         let seconds = begun.elapsed().as_secs_f64();
-        Sent { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
+        SentBatch { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
     }
 }
 
-/// Whether another one may be sent.
+/// Returns true if another notification may be sent.
 fn may_go_on(until: Instant, left: &AtomicU64) -> bool {
     let one_less = |left: u64| left.checked_sub(1);
     Instant::now() < until
@@ -174,8 +174,8 @@ async fn send(
     (wire, next, millis)
 }
 
-/// Has another process commit each by itself, on the server's half of the machine.
-async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
+/// Runs [`commit_each`] in another process, on the server's half of the machine.
+async fn commit_each_apart(file: &Path, scale: &Scale) -> SentBatch {
     run_on(Half::Server);
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg("commit-each").arg(file);
@@ -183,17 +183,17 @@ async fn commit_each_apart(file: &Path, scale: &Scale) -> Sent {
     let answer = command.output();
     run_on(Half::Generator);
     let answer = answer.await.unwrap();
-    let said = String::from_utf8(answer.stdout).unwrap();
-    let numbers: Vec<f64> = said.split_whitespace().map(|text| text.parse().unwrap()).collect();
+    let stdout = String::from_utf8(answer.stdout).unwrap();
+    let numbers: Vec<f64> = stdout.split_whitespace().map(|text| text.parse().unwrap()).collect();
     let [sent, seconds, p99] = numbers[..] else {
-        panic!("{said}{}", String::from_utf8_lossy(&answer.stderr))
+        panic!("{stdout}{}", String::from_utf8_lossy(&answer.stderr))
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    Sent { count: sent as u64, seconds, p99 }
+    SentBatch { count: sent as u64, seconds, p99 }
 }
 
-/// Commits each row by itself, and prints how many, in how many seconds, and their p99 in
-/// milliseconds.
+/// Commits each row by itself, and prints the number of rows, the seconds, and the 99th percentile
+/// in milliseconds.
 pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
     let time = Duration::from_millis(millis.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -202,13 +202,13 @@ pub(crate) fn commit_each(file: &str, senders: &str, millis: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
+async fn insert_each(file: &str, senders: usize, time: Duration) -> SentBatch {
     let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    // One connection that writes, as SQLite has it.
+    // A single connection, because SQLite allows only one writer.
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     pool.execute(
         "CREATE TABLE notifications (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, \
@@ -227,7 +227,7 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> Sent {
         millis.append(&mut took.unwrap());
     }
     let seconds = begun.elapsed().as_secs_f64();
-    Sent { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
+    SentBatch { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
 }
 
 async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {

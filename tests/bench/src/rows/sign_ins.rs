@@ -1,5 +1,5 @@
-//! Sign-ins with BrowserID: fresh assertions on an open socket, beside the bare checks of the two
-//! signatures that each bears.
+//! Sign-ins with BrowserID: fresh assertions on an open socket, compared with the bare checks of
+//! the two signatures of each assertion.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -37,7 +37,7 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
         let assertions: Vec<String> = (0..scale.arrivals).map(|_| mint()).collect();
         let signed: Vec<[Signed; 2]> = assertions.iter().map(|it| Signed::both(it)).collect();
         let count = assertions.len() as u64;
-        let (genuine, floor) = cost(own, async {
+        let (genuine, baseline) = cost(own, async {
             let genuine = |both: &&[Signed; 2]| {
                 both.iter().zip(&checks).all(|(signed, check)| check.holds(signed))
             };
@@ -51,7 +51,7 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
             }
         })
         .await;
-        rounds.push(Pair::new(floor.per_core_second(count), ours.per_core_second(count)));
+        rounds.push(Pair::new(baseline.per_core_second(count), ours.per_core_second(count)));
     }
     Finding { what, unit: "sign-ins a core second", rounds, judged: Judged::Nothing }
 }
@@ -68,7 +68,7 @@ struct Signed {
 }
 
 impl Signed {
-    /// Those of the certificate and of the assertion.
+    /// Returns the signed parts of the certificate and of the assertion.
     fn both(assertion: &str) -> [Self; 2] {
         let (certificate, assertion) = assertion.split_once('~').unwrap();
         [certificate, assertion].map(|token| {
@@ -78,8 +78,8 @@ impl Signed {
     }
 }
 
-/// What checks a signature, with the numbers of the key. Each assertion brings its own key, so that
-/// setting it up is part of it.
+/// A public key that checks signatures. Each assertion has its own key, so that the setup of the
+/// key is measured too.
 enum Check {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     Dsa { p: BoxedUint, q: BoxedUint, g: BoxedUint, y: BoxedUint },
@@ -121,7 +121,7 @@ impl Check {
     }
 }
 
-/// A big-endian number with room for so many bits.
+/// Returns a big-endian number with this precision.
 fn boxed(bytes: &[u8], bits: u32) -> BoxedUint {
     let wanted = (bits / 8) as usize;
     let padded = [vec![0; wanted - bytes.len()], bytes.to_vec()].concat();

@@ -6,7 +6,7 @@ use presence_client::{
 };
 use presence_tests::Application;
 
-/// A device that is connected and settled.
+/// Opens a device channel, and waits until the server has confirmed its state.
 pub(crate) async fn device(server: &str, token: &str, name: &str) -> (DeviceChannel, DeviceEvents) {
     let mut options = DeviceOptions::new(server.parse().unwrap(), name.parse().unwrap());
     options.credential = Some(Credential::Token(token.into()));
@@ -15,7 +15,7 @@ pub(crate) async fn device(server: &str, token: &str, name: &str) -> (DeviceChan
     (channel, events)
 }
 
-/// A back end that has its snapshot.
+/// Opens a back end's channel, and waits for its snapshot.
 pub(crate) async fn back_end(
     server: &str,
     application: &Application,

@@ -1,5 +1,5 @@
-//! Memory of an idle connection, on the side of the client: each kind in a process of its own, so
-//! that none lives on what another has left.
+//! Memory of an idle connection, on the side of the client. Each kind of client runs in a process
+//! of its own, so that none reuses memory that another has freed.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use presence_client::{DeviceChannel, DeviceEvents};
 use presence_tests::Server;
 use serde_json::json;
 
-use super::bare::Bare;
+use super::bare_client::BareClient;
 use super::channels;
 use crate::report::{Finding, Judged, Pair};
 use crate::scale::Scale;
@@ -25,9 +25,9 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Finding {
             Command::new(program).args(["hold", kind, &address, &token, &sockets]).output().unwrap()
         });
         let output = held.await.unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let wrong = String::from_utf8_lossy(&output.stderr);
-        *kib = said.trim().parse().unwrap_or_else(|_| panic!("{said}{wrong}"));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        *kib = stdout.trim().parse().unwrap_or_else(|_| panic!("{stdout}{stderr}"));
     }
     let [bare, ours] = kib;
     Finding {
@@ -41,29 +41,29 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Finding {
 /// Opens sockets, and prints how much memory each of them takes, in KiB.
 pub(crate) async fn hold(kind: &str, server: &str, token: &str, sockets: &str) {
     let sockets: u32 = sockets.parse().unwrap();
-    let mut held = Held { server, token, bare: Vec::new(), ours: Vec::new() };
+    let mut held = OpenSockets { server, token, bare: Vec::new(), ours: Vec::new() };
     held.open(kind, 0..50).await;
     let before = resident_kib();
     held.open(kind, 50..50 + sockets).await;
     println!("{}", (resident_kib() - before) / f64::from(sockets));
-    // Not closed one by one: the process ends.
+    // The sockets are not closed one by one, because the process ends here.
     std::process::exit(0);
 }
 
-struct Held<'a> {
+struct OpenSockets<'a> {
     server: &'a str,
     token: &'a str,
-    bare: Vec<Bare>,
+    bare: Vec<BareClient>,
     ours: Vec<(DeviceChannel, DeviceEvents)>,
 }
 
-impl Held<'_> {
+impl OpenSockets<'_> {
     async fn open(&mut self, kind: &str, numbers: Range<u32>) {
         for number in numbers {
             let device = format!("{kind}-{number}");
             if kind == "bare" {
                 let address: SocketAddr = self.server.parse().unwrap();
-                let mut socket = Bare::open(address, "/presence", None).await;
+                let mut socket = BareClient::open(address, "/presence", None).await;
                 let hello = json!({"token": self.token, "device": device, "acks": true, "status": "online"});
                 socket.ask(hello.to_string()).await;
                 self.bare.push(socket);

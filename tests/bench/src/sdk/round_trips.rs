@@ -1,4 +1,4 @@
-//! Round trips a second: a status until its OK on the device channel, a query until its answer on
+//! Round trips per second: a status until its OK on the device channel, a query until its answer on
 //! the channel of a back end.
 
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use presence_client::{Puid, Status};
 use presence_tests::{Application, Server, User};
 use serde_json::json;
 
-use super::bare::Bare;
+use super::bare_client::BareClient;
 use super::channels;
 use crate::report::{Finding, Judged, Pair};
 use crate::scale::Scale;
@@ -38,8 +38,8 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// How many times a second something is done.
-async fn a_second(round: Duration, mut round_trip: impl AsyncFnMut(u32)) -> f64 {
+/// Returns the number of round trips per second.
+async fn round_trips_per_second(round: Duration, mut round_trip: impl AsyncFnMut(u32)) -> f64 {
     let begun = Instant::now();
     let mut done = 0;
     while begun.elapsed() < round {
@@ -56,10 +56,10 @@ fn status(turn: u32) -> Status {
 }
 
 async fn bare_device(server: &Server, user: &User, round: Duration) -> f64 {
-    let mut socket = Bare::open(server.address(), "/presence", None).await;
+    let mut socket = BareClient::open(server.address(), "/presence", None).await;
     let hello = json!({"token": user.token, "device": "bare", "acks": true, "status": "online"});
     socket.ask(hello.to_string()).await;
-    a_second(round, async |turn| {
+    round_trips_per_second(round, async |turn| {
         let frame = json!({"id": turn, "status": status(turn)}).to_string();
         assert!(socket.ask(frame).await.contains("\"OK\""));
     })
@@ -68,7 +68,7 @@ async fn bare_device(server: &Server, user: &User, round: Duration) -> f64 {
 
 async fn sdk_device(server: &Server, user: &User, round: Duration) -> f64 {
     let (channel, _events) = channels::device(&server.url(), &user.token, "sdk").await;
-    let rate = a_second(round, async |turn| {
+    let rate = round_trips_per_second(round, async |turn| {
         channel.set_status(status(turn), None);
         channel.confirmed().await.unwrap();
     })
@@ -84,12 +84,12 @@ async fn bare_back_end(
     round: Duration,
 ) -> f64 {
     let path = format!("/myapps/{}", application.appid);
-    let mut socket = Bare::open(server.address(), &path, Some("presence.v1")).await;
+    let mut socket = BareClient::open(server.address(), &path, Some("presence.v1")).await;
     socket.ask(json!({"action": "auth", "token": application.api_key}).to_string()).await;
     assert!(socket.receive().await.contains("snapshot"));
-    a_second(round, async |turn| {
+    round_trips_per_second(round, async |turn| {
         let frame = json!({"action": "query", "id": turn, "uids": [uid]}).to_string();
-        // A grace time that ends may be told in between.
+        // An update may arrive first, if a grace period ends.
         let mut answer = socket.ask(frame).await;
         while !answer.contains("\"query\"") {
             answer = socket.receive().await;
@@ -105,7 +105,7 @@ async fn sdk_back_end(
     round: Duration,
 ) -> f64 {
     let (channel, _events) = channels::back_end(&server.url(), application).await;
-    let rate = a_second(round, async |_| {
+    let rate = round_trips_per_second(round, async |_| {
         channel.query(vec![uid]).await.unwrap();
     })
     .await;

@@ -1,0 +1,173 @@
+//! The state of a sign-in between the redirect to the provider and the callback.
+//!
+//! The server does not store it. The state travels in the parameter `state`, encrypted with a key
+//! that never leaves the process, and is bound to the browser by a secret in a cookie. Unfinished
+//! sign-ins therefore use no memory, and the provider cannot read the return path.
+
+use presence_core::UnixMillis;
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+
+use crate::jws;
+
+/// The maximum time between the redirect and the callback.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// The maximum number of finished sign-ins that are recorded, so that none is finished twice.
+const MAX_FINISHED: u64 = 100_000;
+
+/// The state of one sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SignInState {
+    /// The path to which the browser is redirected after the sign-in.
+    pub(super) return_path: String,
+    /// The secret from which the nonce and the code verifier are derived.
+    seed: String,
+    expires_at: UnixMillis,
+}
+
+impl SignInState {
+    /// Creates the state of a sign-in that begins now.
+    ///
+    /// # Errors
+    /// If the operating system provides no random bytes.
+    pub(super) fn new(return_path: &str, now: UnixMillis) -> Result<Self, Unspecified> {
+        let expires_at = now + LIFETIME;
+        Ok(Self { return_path: return_path.to_owned(), seed: random_secret()?, expires_at })
+    }
+
+    /// Returns the nonce that the ID token must contain.
+    pub(super) fn nonce(&self) -> String {
+        self.derived("nonce")
+    }
+
+    /// Returns the code verifier (PKCE).
+    pub(super) fn verifier(&self) -> String {
+        self.derived("verifier")
+    }
+
+    /// Returns the code challenge: the hash of [`SignInState::verifier`].
+    pub(super) fn challenge(&self) -> String {
+        sha256_base64url(&[self.verifier().as_bytes()])
+    }
+
+    fn derived(&self, purpose: &str) -> String {
+        sha256_base64url(&[purpose.as_bytes(), b":", self.seed.as_bytes()])
+    }
+}
+
+/// The encryption of states, and the record of finished sign-ins.
+pub(super) struct SignInStates {
+    key: RandomizedNonceKey,
+    finished: Cache<String, ()>,
+}
+
+impl SignInStates {
+    pub(super) fn new() -> Result<Self, Unspecified> {
+        let mut key = [0; 32];
+        rand::fill(&mut key)?;
+        let finished = Cache::builder()
+            .max_capacity(MAX_FINISHED)
+            .eviction_policy(EvictionPolicy::lru())
+            // This only frees memory: expiry is checked against the caller's time.
+            .time_to_live(LIFETIME)
+            .build();
+        Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, finished })
+    }
+
+    /// Encrypts a state so that it can be opened only with the same `binding`.
+    pub(super) fn seal(&self, state: &SignInState, binding: &str) -> Option<String> {
+        let mut text = serde_json::to_vec(state).ok()?;
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(binding), &mut text).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &text].concat()))
+    }
+
+    /// Decrypts a state. Returns `None` if it is invalid, has another binding, has expired, or was
+    /// opened before.
+    pub(super) fn open(&self, text: &str, binding: &str, now: UnixMillis) -> Option<SignInState> {
+        let mut sealed = jws::base64url(text)?;
+        let (nonce, sealed) = sealed.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let opened = self.key.open_in_place(nonce, Aad::from(binding), sealed).ok()?;
+        let state: SignInState = serde_json::from_slice(opened).ok()?;
+        let first = self.finished.entry(state.seed.clone()).or_insert(()).is_fresh();
+        (first && now < state.expires_at).then_some(state)
+    }
+}
+
+/// Returns 256 random bits in base64url.
+///
+/// # Errors
+/// If the operating system provides no random bytes.
+pub(super) fn random_secret() -> Result<String, Unspecified> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn sha256_base64url(parts: &[&[u8]]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| hash.update(part));
+    URL_SAFE_NO_PAD.encode(hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> UnixMillis {
+        UnixMillis::new(millis)
+    }
+
+    #[test]
+    fn a_state_is_opened_once_before_it_expires_and_only_with_its_binding() {
+        let states = SignInStates::new().unwrap();
+        let state = SignInState::new("/sidebar", at(1_000)).unwrap();
+        let sealed = || states.seal(&state, "idp alice").unwrap();
+        let first = sealed();
+        assert_eq!(states.open(&first, "idp mallory", at(1_000)), None);
+        assert_eq!(states.open(&first, "other alice", at(1_000)), None);
+        assert_eq!(states.open(&first, "idp alice", at(1_000)), Some(state.clone()));
+        assert_eq!(states.open(&first, "idp alice", at(1_000)), None);
+        assert_eq!(states.open(&sealed(), "idp alice", at(1_000)), None);
+        let late = SignInState::new("/", at(0)).unwrap();
+        let sealed = states.seal(&late, "idp alice").unwrap();
+        assert_eq!(states.open(&sealed, "idp alice", at(0) + LIFETIME), None);
+    }
+
+    #[test]
+    fn a_state_is_unreadable_and_cannot_be_forged_or_changed() {
+        let (states, other) = (SignInStates::new().unwrap(), SignInStates::new().unwrap());
+        let state = SignInState::new("/grant/secret-application", at(0)).unwrap();
+        let sealed = states.seal(&state, "a").unwrap();
+        let bytes = jws::base64url(&sealed).unwrap();
+        assert!(!bytes.windows(6).any(|part| part == b"secret"));
+        assert_eq!(other.open(&sealed, "a", at(0)), None);
+        for text in ["", "AAAA", "%", &sealed[..20]] {
+            assert_eq!(states.open(text, "a", at(0)), None, "{text}");
+        }
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            let opened = states.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0));
+            assert_eq!(opened, None, "{index}");
+        }
+        assert_eq!(states.open(&sealed, "a", at(0)), Some(state));
+    }
+
+    #[test]
+    fn the_challenge_is_the_hash_of_the_verifier_and_the_nonce_differs_from_it() {
+        let state = SignInState::new("/", at(0)).unwrap();
+        assert_eq!(state.challenge(), sha256_base64url(&[state.verifier().as_bytes()]));
+        assert_ne!(state.nonce(), state.verifier());
+        assert_eq!(state.verifier().len(), 43);
+    }
+}
