@@ -1,4 +1,4 @@
-//! Builds the verifier of BrowserID assertions from the settings.
+//! The verifier of BrowserID assertions as configured.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) fn verifier(
     clock: Arc<dyn Clock>,
 ) -> Result<BrowserId, SetUpError> {
     let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
-    // Comes first, so that no host is asked about its domain.
+    // The development issuer is first, so that no host is contacted about its domain.
     sources.extend(dev_issuer.map(|issuer| Arc::new(issuer.key_source()) as Arc<dyn KeySource>));
     if let Some(discovery) = discovery(settings, clock)? {
         sources.push(Arc::new(discovery));
@@ -35,7 +35,7 @@ pub(crate) fn verifier(
     Ok(BrowserId::new(Arc::new(KeySourceChain::new(sources)), audiences, policy(settings)))
 }
 
-/// Returns the source that asks hosts for their keys, or `None` if the settings turn it off.
+/// Returns the source that fetches the keys of hosts, or `None` if the settings disable it.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_loopback_host_is_asked_only_in_development_mode() {
+    async fn a_loopback_host_is_contacted_only_in_development_mode() {
         let listener = TcpListener::bind("localhost:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
@@ -96,7 +96,11 @@ mod tests {
         let discovery = discovery(&settings, clock).unwrap().unwrap();
         let question = DocumentQuery { host: &host, domain: &host, client: None };
         assert_eq!(discovery.document(question).await, Err(LookupError::Unreachable));
-        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was asked");
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock,
+            "the host was contacted"
+        );
     }
 
     #[test]

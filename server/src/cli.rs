@@ -21,7 +21,7 @@ use crate::settings::{Flags, Settings};
 use crate::tls::Tls;
 use crate::{http, logging};
 
-/// Presence tells an application that a person is reachable, because that person said so.
+/// Presence shows applications whether a user is reachable, if the user has allowed it.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Cli {
@@ -49,7 +49,7 @@ enum Command {
         /// The e-mail, of any user at dev.localhost.
         #[arg(long)]
         email: String,
-        /// The server that the assertion is for, if it is not the one that is asked.
+        /// The server that the assertion is for, if it is not the one that creates it.
         #[arg(long)]
         audience: Option<String>,
     },
@@ -65,7 +65,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the arguments. Prints help or the error itself.
+    /// Reads the arguments. Prints the help, or the error in one line.
     ///
     /// # Errors
     ///
@@ -171,20 +171,20 @@ async fn assertion(
     if let (Some(audience), Some(fields)) = (audience, body.as_object_mut()) {
         fields.insert("audience".to_owned(), audience.into());
     }
-    let answer = reqwest::Client::new()
+    let response = reqwest::Client::new()
         .post(url.as_str())
         .header("content-type", "application/json")
         .body(body.to_string())
         .send()
         .await
         .map_err(|_| failure(format!("no server answers at {url}: start one with --dev")))?;
-    let text = answer.text().await.map_err(failure)?;
-    let answer: serde_json::Value =
-        serde_json::from_str(&text).map_err(|_| failure("the answer is not JSON"))?;
-    match (answer.get("assertion"), answer.get("error")) {
+    let text = response.text().await.map_err(failure)?;
+    let response: serde_json::Value =
+        serde_json::from_str(&text).map_err(|_| failure("the response is not JSON"))?;
+    match (response.get("assertion"), response.get("error")) {
         (Some(serde_json::Value::String(assertion)), _) => print(assertion),
         (_, Some(serde_json::Value::String(error))) => return Err(failure(error)),
-        _ => return Err(failure("the answer holds no assertion")),
+        _ => return Err(failure("the response contains no assertion")),
     }
     Ok(())
 }

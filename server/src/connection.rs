@@ -1,9 +1,10 @@
-//! Serves HTTP/1.1 on accepted connections: hyper speaks the protocol, and a poem endpoint answers.
+//! Serves HTTP/1.1 on accepted connections: hyper implements the protocol, and a poem endpoint
+//! handles the requests.
 //!
 //! A WebSocket gets back the connection as it was accepted, without the layers that hyper needs.
 //!
 //! The modules in reading order: the listener ([`listener`]), the deadlines of a connection that is
-//! not a WebSocket ([`deadline`]), and its bytes, plain or by TLS ([`transport`]).
+//! not a WebSocket ([`deadline`]), and its bytes, plain or over TLS ([`transport`]).
 
 pub(crate) mod listener;
 
@@ -89,11 +90,11 @@ async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
         () = stopping.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
-    // The peer has been answered or is gone; an error tells nothing more.
+    // The peer has its response or is gone, so an error is of no use.
     let _ = connection.await;
 }
 
-/// The connection of a request that asks for an upgrade, once the request is answered.
+/// The connection of a request for an upgrade. It is available after the response was sent.
 #[derive(Clone)]
 pub(crate) struct PendingUpgrade(OnUpgrade);
 
@@ -105,7 +106,7 @@ pub(crate) struct UpgradedConnection {
 }
 
 impl PendingUpgrade {
-    /// Waits for the answer to be sent. `None` if the connection was lost before.
+    /// Waits until the response was sent. Returns `None` if the connection was lost before.
     pub(crate) async fn complete(self) -> Option<UpgradedConnection> {
         let upgraded = self.0.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<DeadlineStream>>().ok()?;

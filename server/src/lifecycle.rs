@@ -95,7 +95,7 @@ impl RunningServer {
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &settings.database,
             verifier: Arc::new(verifier),
-            fetch: setup::domain_client(&settings)?,
+            domain_client: setup::domain_client(&settings)?,
             clock,
             settings: settings.service_settings(),
         })
@@ -186,9 +186,9 @@ impl RunningServer {
         let timers_stop = CancellationToken::new();
         let (timers, timers_stopped) = (Arc::clone(&sockets), timers_stop.clone());
         tasks.spawn(async move { timers.run_timers(timers_stopped).await });
-        let measured = Arc::clone(&sockets);
+        let metered_sockets = Arc::clone(&sockets);
         let metrics = Arc::new(make_sync(move |request: Request| {
-            routes::metrics(request.method(), &exporter, &measured)
+            routes::metrics(request.method(), &exporter, &metered_sockets)
         }));
         let timeouts = settings.connection_timeouts();
         let with_timeouts = |listener, tls| {
@@ -228,7 +228,7 @@ impl RunningServer {
     }
 }
 
-/// Starts the regular work of the service and of the metrics, until `stop`.
+/// Starts the periodic maintenance of the service and of the metrics, until `stop`.
 fn spawn_maintenance(
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -246,17 +246,17 @@ async fn drain(
     stop_request: impl Future<Output = StopReason>,
     stop: CancellationToken,
     sockets: &SocketRegistry,
-    over: Duration,
+    duration: Duration,
 ) {
     let close_code = match stop_request.await {
         StopReason::Shutdown => CloseCode::GoingAway,
         StopReason::Restart => CloseCode::Restart,
     };
     tracing::info!("stopping: sockets are being closed");
-    // Grace times stop here, so that a device that the server closes does not become offline: it
-    // connects again to the next process.
+    // No grace time ends from here on, so that a device whose socket the server closes does not
+    // become offline: it reconnects to the next process.
     stop.cancel();
-    if !sockets.drain(close_code, over, STOP_TIMEOUT).await {
+    if !sockets.drain(close_code, duration, STOP_TIMEOUT).await {
         warn_of_open_sockets();
     }
 }
@@ -274,7 +274,7 @@ async fn finish(tasks: &TaskTracker, closing: impl Future<Output = Result<(), St
     let problem = match tokio::time::timeout(STOP_TIMEOUT, ending).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => with_causes(&error),
-        Err(_) => "not in time".to_owned(),
+        Err(_) => "timed out".to_owned(),
     };
-    tracing::warn!(problem, "the writer or the database did not end");
+    tracing::warn!(problem, "the writer or the database did not stop properly");
 }

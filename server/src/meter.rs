@@ -155,12 +155,12 @@ pub(crate) fn count_error(errno: Errno) {
 }
 
 /// Counts a response over HTTP, including an upgrade to a socket, and records its time.
-pub(crate) fn record_response(status: StatusCode, took: Duration) {
+pub(crate) fn record_response(status: StatusCode, elapsed: Duration) {
     let class = usize::from(status.as_u16() / 100).saturating_sub(1);
     if let Some(counter) = METER.responses.get(class) {
         counter.increment(1);
     }
-    METER.response_seconds.record(took.as_secs_f64());
+    METER.response_seconds.record(elapsed.as_secs_f64());
 }
 
 /// Counts a TLS handshake.
@@ -207,7 +207,7 @@ impl MetricsExporter {
         }
     }
 
-    /// Returns all metrics; gauges are read now.
+    /// Returns all metrics, with the current values of the gauges.
     pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
         presence.update_gauges();
         METER.draining.set(f64::from(u8::from(is_draining)));

@@ -1,5 +1,5 @@
-//! Builds what OpenID Connect needs from the settings: the verifier, the sign-in of browsers, and
-//! the task that keeps the issuers' documents fresh.
+//! OpenID Connect as configured: the verifier, the sign-in of browsers, and the task that refreshes
+//! the issuers' documents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::settings::Settings;
 
-/// The interval of the checks whether a document of an issuer is about to expire.
+/// The interval of the checks for documents that expire soon.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Returns the verifier of ID tokens, or `None` if no issuers are configured.
@@ -28,11 +28,11 @@ pub(crate) fn verifier(settings: &Settings) -> Result<Option<Oidc>, SetUpError> 
     Oidc::new(issuers, settings.dev).map(Some)
 }
 
-/// Returns the sign-in of browsers that reach the server at this URL.
+/// Returns the code flow of a server with this public URL.
 ///
 /// # Errors
 ///
-/// If the operating system gives no random bytes.
+/// If the operating system provides no random bytes.
 pub(crate) fn code_flow(
     oidc: Option<&Oidc>,
     public_url: &Url,
@@ -41,8 +41,8 @@ pub(crate) fn code_flow(
     oidc.map(|oidc| CodeFlow::new(oidc.clone(), &origin)).transpose()
 }
 
-/// Keeps the issuers' documents fresh until `stop`, so that no sign-in waits for them, and logs
-/// which issuers do not answer.
+/// Refreshes the issuers' documents until `stop`, so that no sign-in waits for a request, and logs
+/// the issuers that become unreachable or reachable.
 pub(crate) async fn refresh_documents(
     oidc: Oidc,
     presence: Arc<PresenceService>,

@@ -1,7 +1,7 @@
 //! TLS: a certificate and its key from files, which are reloaded while the server runs.
 //!
-//! A connection keeps the certificate that it began with. If new files cannot be used, the server
-//! keeps the old certificate, and logs that once.
+//! A connection keeps the certificate that it began with. If the new files are not valid, the server
+//! keeps the old certificate, and logs this once.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -37,8 +37,8 @@ struct FileContents {
 pub(crate) struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    /// The files at the last check, whether they could be used or not.
-    checked: Mutex<FileContents>,
+    /// The contents of the files at the last check, valid or not.
+    last_checked: Mutex<FileContents>,
 }
 
 impl Tls {
@@ -50,7 +50,7 @@ impl Tls {
     pub(crate) fn load(files: TlsFiles) -> Result<Self, String> {
         let contents = files.read()?;
         let config = RwLock::new(Arc::new(files.config(&contents)?));
-        Ok(Self { files, config, checked: Mutex::new(contents) })
+        Ok(Self { files, config, last_checked: Mutex::new(contents) })
     }
 
     /// Returns an acceptor with the current certificate.
@@ -88,7 +88,7 @@ impl Tls {
     /// Loads the certificate from the files.
     fn reload(&self, reload: Reload) {
         let reloaded = self.files.read().and_then(|contents| {
-            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut checked = self.last_checked.lock().unwrap_or_else(PoisonError::into_inner);
             if reload == Reload::IfChanged && checked.is_same(&contents) {
                 return Ok(false);
             }
@@ -129,7 +129,7 @@ fn report_kept(problem: &str) {
 enum Reload {
     /// Only if the files have changed since the last check.
     IfChanged,
-    /// In any case, at the request of an administrator.
+    /// In any case, at the request of the operator.
     Requested,
 }
 

@@ -1,4 +1,4 @@
-//! The clock that everything in the server asks for the time, and monotonic time.
+//! The clock of the server, which tests replace, and the type of monotonic times.
 //!
 //! Wall-clock time is [`UnixMillis`]: it can jump, and is for what clients, tables and pages see.
 //! Monotonic time is [`Steady`]: it never goes back, and is for deadlines inside the process.
@@ -56,7 +56,7 @@ pub trait Clock: Send + Sync {
 pub struct Steady(u64);
 
 impl Steady {
-    /// The time at which a clock has run for `elapsed`.
+    /// Returns the time at which a clock has run for `elapsed`.
     pub fn from_start(elapsed: Duration) -> Self {
         Self(whole_nanos(elapsed))
     }
@@ -103,7 +103,7 @@ mod manual {
     pub struct ManualClock(Mutex<(UnixMillis, Steady)>);
 
     impl ManualClock {
-        /// A clock that shows this wall-clock time, and the monotonic time zero.
+        /// Creates a clock with this wall-clock time, and the monotonic time zero.
         pub const fn new(now: UnixMillis) -> Self {
             Self(Mutex::new((now, Steady(0))))
         }

@@ -1,4 +1,4 @@
-//! The phases of a device connection. It starts with a frame that must carry a proof; once this was
+//! The phases of a device connection. The first frame must carry a proof; once the proof was
 //! checked, the device is authenticated until its session ends.
 
 use std::time::Duration;

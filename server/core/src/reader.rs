@@ -54,14 +54,14 @@ pub struct Page {
     pub up_to: Option<u64>,
 }
 
-/// The frames that a reader gets in addition to the log.
-enum Initial {
+/// The updates that a reader gets before or beside the log.
+enum Preamble {
     /// A snapshot, once the server has warmed up.
     Snapshot {
         gap: bool,
     },
-    /// The offline ones of these users, once the server has warmed up. A plain reader gets them if
-    /// it has not had an update of them before.
+    /// The updates of those of these users who are offline, once the server has warmed up. A plain
+    /// reader gets them for users of whom it has not read an update before.
     Offline(Vec<Puid>),
     Done,
 }
@@ -71,7 +71,7 @@ pub struct Reader {
     format: WireFormat,
     /// The position up to which everything was read.
     position: u64,
-    initial: Initial,
+    preamble: Preamble,
     /// Updates that were read and are not on a page yet.
     updates: VecDeque<PresenceUpdate>,
     /// Receipts that were read and are not on a page yet.
@@ -85,26 +85,26 @@ impl Reader {
     /// snapshot.
     pub fn paged(stream: &Stream, cursor: Option<&str>, receipts: bool) -> Self {
         let resumed = cursor.and_then(|cursor| stream.position(cursor));
-        let initial = match resumed {
-            Some(_) => Initial::Done,
-            None => Initial::Snapshot { gap: cursor.is_some() },
+        let preamble = match resumed {
+            Some(_) => Preamble::Done,
+            None => Preamble::Snapshot { gap: cursor.is_some() },
         };
-        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), initial)
+        Self::new(WireFormat::Paged { receipts }, resumed.unwrap_or(stream.head()), preamble)
     }
 
     /// Creates a reader of the protocol of 2013. It gets the users who are not offline, then the
     /// offline ones among `users`.
     pub fn plain(stream: &Stream, users: Vec<Puid>) -> Self {
-        let mut reader = Self::new(WireFormat::Plain, stream.head(), Initial::Offline(users));
+        let mut reader = Self::new(WireFormat::Plain, stream.head(), Preamble::Offline(users));
         reader.updates = stream.visible_after(None).cloned().collect();
         reader
     }
 
-    fn new(format: WireFormat, position: u64, initial: Initial) -> Self {
+    fn new(format: WireFormat, position: u64, preamble: Preamble) -> Self {
         Self {
             format,
             position,
-            initial,
+            preamble,
             updates: VecDeque::new(),
             receipts: VecDeque::new(),
             in_snapshot: false,
@@ -112,7 +112,7 @@ impl Reader {
         }
     }
 
-    /// The format in which the socket is served.
+    /// Returns the format in which the socket is served.
     pub fn format(&self) -> WireFormat {
         self.format
     }
@@ -120,8 +120,8 @@ impl Reader {
     /// Returns the position of the reader if it gets nothing but the log next. Readers with the
     /// same format and position get the same bytes.
     pub fn shared_position(&self) -> Option<u64> {
-        let is_initialised = matches!(self.initial, Initial::Done);
-        (is_initialised && self.has_sent_all()).then_some(self.position)
+        let is_initialised = matches!(self.preamble, Preamble::Done);
+        (is_initialised && self.is_drained()).then_some(self.position)
     }
 
     /// Moves the reader forward after it got the bytes of another reader.
@@ -131,28 +131,28 @@ impl Reader {
 
     /// Returns the next page. During warm-up a snapshot is delayed, and changes are not.
     pub fn next(&mut self, stream: &Stream, warming_up: bool) -> ReadOutcome {
-        if self.has_sent_all() {
-            if self.position < stream.floor() && !self.restarts_with_snapshot() {
+        if self.is_drained() {
+            if self.position < stream.floor() && !self.try_restart_with_snapshot() {
                 return ReadOutcome::TooSlow;
             }
             self.read(stream, warming_up);
         }
-        if self.has_sent_all() && !self.in_snapshot {
+        if self.is_drained() && !self.in_snapshot {
             return ReadOutcome::Nothing;
         }
         ReadOutcome::Page(self.next_page())
     }
 
-    fn has_sent_all(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.updates.is_empty() && self.receipts.is_empty()
     }
 
-    /// Lets a reader that has missed entries start again. Returns false if its format does not
-    /// allow this.
-    fn restarts_with_snapshot(&mut self) -> bool {
+    /// Restarts a reader that has missed entries with a snapshot. Returns false if its format does
+    /// not allow this.
+    fn try_restart_with_snapshot(&mut self) -> bool {
         match self.format {
             WireFormat::Paged { receipts: false } => {
-                self.initial = Initial::Snapshot { gap: true };
+                self.preamble = Preamble::Snapshot { gap: true };
                 true
             }
             WireFormat::Paged { receipts: true } | WireFormat::Plain => false,
@@ -160,10 +160,10 @@ impl Reader {
     }
 
     fn read(&mut self, stream: &Stream, warming_up: bool) {
-        if let Initial::Snapshot { gap } = self.initial
+        if let Preamble::Snapshot { gap } = self.preamble
             && !warming_up
         {
-            self.initial = Initial::Done;
+            self.preamble = Preamble::Done;
             self.updates = stream.visible_after(None).cloned().collect();
             self.read_receipts(stream);
             (self.in_snapshot, self.gap) = (true, gap);
@@ -171,13 +171,13 @@ impl Reader {
             return;
         }
         self.read_log(stream);
-        if let Initial::Offline(users) = &mut self.initial
+        if let Preamble::Offline(users) = &mut self.preamble
             && !warming_up
             && self.updates.is_empty()
         {
             let latest = std::mem::take(users).into_iter().map(|uid| stream.latest(uid));
             self.updates = latest.filter(|update| update.status == Status::Offline).collect();
-            self.initial = Initial::Done;
+            self.preamble = Preamble::Done;
         }
     }
 
@@ -189,7 +189,7 @@ impl Reader {
         } else {
             self.coalesced_updates(stream)
         };
-        if let Initial::Offline(users) = &mut self.initial {
+        if let Preamble::Offline(users) = &mut self.preamble {
             let updated: HashSet<Puid> = self.updates.iter().map(|update| update.uid).collect();
             users.retain(|uid| !updated.contains(uid));
         }
@@ -197,8 +197,8 @@ impl Reader {
         self.position = stream.head();
     }
 
-    /// Returns the latest update of each user after the position, in order. A user who is again
-    /// what the reader last got is left out.
+    /// Returns the latest update of each user after the position, in order. Leaves out a user whose
+    /// view is again the one that the reader got last.
     fn coalesced_updates(&self, stream: &Stream) -> VecDeque<PresenceUpdate> {
         let mut last_sent: HashMap<Puid, &View> = HashMap::new();
         let mut latest: HashMap<Puid, u64> = HashMap::new();
@@ -240,17 +240,17 @@ impl Reader {
         let count = self.updates.len().min(MAX_PAGE_ITEMS);
         let presence: Vec<PresenceUpdate> = self.updates.drain(..count).collect();
         // Receipts follow all updates, so that no receipt comes before its user is visible.
-        let free = if self.updates.is_empty() {
+        let free_items = if self.updates.is_empty() {
             MAX_PAGE_ITEMS - presence.len().min(MAX_PAGE_ITEMS - 1)
         } else {
             0
         };
-        let count = self.receipts.len().min(free);
+        let count = self.receipts.len().min(free_items);
         let receipts: Vec<Receipt> = self.receipts.drain(..count).collect();
-        let is_last = self.has_sent_all();
+        let is_last = self.is_drained();
         let snapshot = self.in_snapshot;
         self.in_snapshot = snapshot && !is_last;
-        let is_complete = is_last && !matches!(self.initial, Initial::Snapshot { .. });
+        let is_complete = is_last && !matches!(self.preamble, Preamble::Snapshot { .. });
         Page {
             snapshot,
             gap: std::mem::take(&mut self.gap),

@@ -30,7 +30,7 @@ pub struct ViewChange {
 }
 
 /// The time for which the visibility of a lost device is remembered after its grace time.
-const VISIBILITY_KEPT: Duration = Duration::from_hours(1);
+const VISIBILITY_RETENTION: Duration = Duration::from_hours(1);
 /// The maximum number of devices that are remembered for a user without being connected.
 const MAX_REMEMBERED: usize = 20;
 
@@ -60,15 +60,15 @@ impl<H> Roster<H> {
     ///
     /// # Errors
     ///
-    /// [`TooManyDevices`] if `most` other devices are connected.
+    /// [`TooManyDevices`] if `limit` other devices are connected.
     pub fn connect(
         &mut self,
         new: NewConnection<'_, H>,
-        most: usize,
+        limit: usize,
     ) -> Result<Option<H>, TooManyDevices> {
         let NewConnection { id: ConnectionId { device: name, number }, handle, now } = new;
         let others = self.devices.iter().filter(|d| d.is_connected() && d.name != *name).count();
-        if others >= most {
+        if others >= limit {
             return Err(TooManyDevices);
         }
         let Some(device) = self.devices.iter_mut().find(|d| d.name == *name) else {
@@ -122,7 +122,8 @@ impl<H> Roster<H> {
         Ok(())
     }
 
-    /// Removes a connection.
+    /// Removes a connection. A cleanly closed one takes its device with it; a lost one leaves the
+    /// device in its grace time.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl<H> Roster<H> {
     /// Ends the grace times that are over. Returns the next deadline.
     pub fn tick(&mut self, now: Steady, changes: &mut Vec<ViewChange>) -> Option<Steady> {
         for device in &mut self.devices {
-            device.tick(now, VISIBILITY_KEPT);
+            device.tick(now, VISIBILITY_RETENTION);
         }
         self.devices.retain(|d| !d.is_expired(now));
         self.update_views(changes);
@@ -230,16 +231,17 @@ impl<H> Roster<H> {
     }
 
     fn update_views(&mut self, changes: &mut Vec<ViewChange>) {
-        for granted in &mut self.grants {
-            let view = merged_view(&self.devices, &granted.grant);
-            if *view != granted.view {
-                granted.view = view.clone();
-                let Grant { app, puid, .. } = granted.grant;
+        for grant_view in &mut self.grants {
+            let view = merged_view(&self.devices, &grant_view.grant);
+            if *view != grant_view.view {
+                grant_view.view = view.clone();
+                let Grant { app, puid, .. } = grant_view.grant;
                 changes.push(ViewChange { app, puid, view: view.clone() });
             }
         }
     }
 
+    /// Removes the devices beyond the maximum that are remembered, the oldest first.
     fn remove_surplus(&mut self) {
         let not_connected = self.devices.iter().filter(|d| !d.is_connected()).count();
         for _ in MAX_REMEMBERED..not_connected {
@@ -250,7 +252,8 @@ impl<H> Roster<H> {
     }
 }
 
-/// Returns the best of what the devices show. Among equals the last report counts.
+/// Returns the view of the most available device. Among devices with the same status, the last
+/// report counts.
 fn merged_view<'a, H>(devices: &'a [Device<H>], grant: &Grant) -> &'a View {
     static OFFLINE: View = View { status: Status::Offline, text: None };
     if grant.paused {

@@ -1,4 +1,4 @@
-//! A part of the users, with the deadlines of their devices.
+//! A shard: the rosters of a part of the users, with the deadlines of their devices.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -43,8 +43,8 @@ impl<H> Shard<H> {
         }
     }
 
-    /// Ends the grace times that are over. Returns how late each of those was that changed what an
-    /// Application sees.
+    /// Ends the grace times that are over. Returns the delay after each deadline at which the view of
+    /// an Application changed.
     pub fn tick(&mut self, now: Steady, changes: &mut Vec<ViewChange>) -> Vec<Duration> {
         let mut delays = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {

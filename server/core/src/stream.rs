@@ -13,7 +13,7 @@ use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
 
 use crate::view::View;
 
-/// The part of the past that a stream keeps for readers that resume.
+/// The part of the log that a stream keeps for readers that resume.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// The maximum number of log entries.
@@ -113,17 +113,17 @@ impl Stream {
         self.active
     }
 
-    /// The position of the newest log entry.
+    /// Returns the position of the newest log entry.
     pub fn head(&self) -> u64 {
         self.head
     }
 
-    /// The oldest position from which all later entries are still in the log.
+    /// Returns the oldest position from which all later entries are still in the log.
     pub fn floor(&self) -> u64 {
         self.head - self.log.len() as u64
     }
 
-    /// The number of entries in the log.
+    /// Returns the number of entries in the log.
     pub fn log_len(&self) -> usize {
         self.log.len()
     }
@@ -288,7 +288,7 @@ impl Stream {
     }
 }
 
-/// The update of a user without one in this epoch: offline since its start.
+/// Returns the update of a user who has none in this epoch: offline since the start of the epoch.
 fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,
@@ -300,7 +300,8 @@ fn initial_update(puid: Puid, base_version: u64) -> PresenceUpdate {
     }
 }
 
-/// Applications get whole seconds, since finer times would let two of them link their PUIDs.
+/// Creates an update. Its time is in whole seconds, since finer times would let two Applications
+/// link their PUIDs.
 fn next_update(puid: Puid, view: View, version: u64, now: UnixMillis) -> PresenceUpdate {
     PresenceUpdate {
         uid: puid,

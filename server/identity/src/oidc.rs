@@ -1,16 +1,16 @@
 //! OpenID Connect: ID tokens of configured issuers.
 //!
-//! An issuer is believed only if the operator named it, for the clients and the e-mail domains that
-//! the operator named. The token's own `iss` chooses among them and nothing in a token ever says
-//! where to fetch a key. The checks are in one fixed order, cheap and offline first, so that a
-//! stranger reaches neither the network nor a signature check with a token that could not pass
-//! anyway.
+//! An issuer is trusted only if it is configured, and only for the configured clients and e-mail
+//! domains. The claim `iss` selects among the configured issuers; nothing in a token determines
+//! where a key is fetched. The checks run in a fixed order, cheap and offline checks first, so that
+//! an invalid token causes neither a network request nor a signature check.
 //!
-//! [`Oidc`] verifies tokens that devices bring; [`CodeFlow`] gets one for a browser (authorization
-//! code with PKCE). Deliberately without symmetric algorithms, encrypted tokens, dynamic
-//! registration, implicit flow and userinfo.
+//! [`Oidc`] verifies tokens that devices present; [`CodeFlow`] obtains a token for a browser
+//! (authorization code with PKCE). Symmetric algorithms, encrypted tokens, dynamic registration,
+//! the implicit flow and the userinfo endpoint are not supported on purpose.
 
 mod code_flow;
+mod flow_error;
 mod token_endpoint;
 
 mod issuer;
@@ -42,28 +42,30 @@ use async_trait::async_trait;
 
 pub use self::algorithm::JwsAlgorithm;
 pub use self::cached_document::DocumentError;
-pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn, FlowError};
+pub use self::code_flow::{AuthorizationResponse, CodeFlow, CompletedSignIn};
+pub use self::flow_error::FlowError;
 pub use self::settings::{ClientSecret, IssuerSettings, validate_issuers};
 
 use self::issuer::{Issuer, Token};
 use crate::fetch::{FetchLimits, GuardOptions, GuardedClient, SetUpError};
 use crate::identity::{Identity, IdentityError, Reason, Verifier};
 
-/// How much time and room a question to an issuer has.
+/// The limits of a request to an issuer.
 const FETCH_LIMITS: FetchLimits = FetchLimits {
     connect: std::time::Duration::from_secs(3),
     total: std::time::Duration::from_secs(8),
     body: 256 * 1024,
 };
 
-/// Verifies ID tokens of the configured issuers. Clones share what is remembered of the issuers.
+/// The verifier of ID tokens of the configured issuers. Clones share the cached documents.
 #[derive(Clone)]
 pub struct Oidc {
     issuers: Arc<[Arc<Issuer>]>,
 }
 
 impl Oidc {
-    /// Believes these issuers. `development` allows `http` on loopback addresses.
+    /// Creates a verifier that trusts these issuers. `development` allows `http` on loopback
+    /// addresses.
     ///
     /// # Errors
     /// If TLS cannot be set up.
@@ -83,21 +85,20 @@ impl Oidc {
         Ok(Self { issuers })
     }
 
-    /// Asks the issuers again whose documents are about to be too old, so that no sign-in has to
-    /// wait for that. To be called every some seconds; the names of the issuers that do not answer
-    /// come back, and why they do not.
+    /// Refreshes the documents that expire soon, so that no sign-in waits for a request. Meant to
+    /// be called every few seconds. Returns the names of the unreachable issuers with the errors.
     pub async fn refresh_if_due(&self, now: UnixMillis) -> Vec<(&str, DocumentError)> {
-        let mut silent = Vec::new();
+        let mut unreachable = Vec::new();
         for issuer in self.issuers.iter() {
             if let Err(error) = issuer.refresh_if_due(now).await {
-                silent.push((issuer.settings().name.as_str(), error));
+                unreachable.push((issuer.settings().name.as_str(), error));
             }
         }
-        silent
+        unreachable
     }
 
-    /// Whether each issuer can be reached and has keys: the name of the issuer, and how many keys
-    /// can be used, or why none.
+    /// Checks each issuer. Returns its name with the number of usable keys, or with the error if it
+    /// cannot be reached.
     pub async fn check(&self, now: UnixMillis) -> Vec<(&str, Result<usize, DocumentError>)> {
         let mut answers = Vec::new();
         for issuer in self.issuers.iter() {
@@ -106,7 +107,7 @@ impl Oidc {
         answers
     }
 
-    /// The issuers, for the flow that gets a browser its token.
+    /// Returns the issuers, for the code flow.
     fn issuers(&self) -> &[Arc<Issuer>] {
         &self.issuers
     }
@@ -116,8 +117,8 @@ impl Oidc {
 impl Verifier for Oidc {
     async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
         let token = Token::read(slot)?;
-        let speaks = |issuer: &&Arc<Issuer>| issuer.settings().has_identifier(token.issuer());
-        let issuer = self.issuers.iter().find(speaks).ok_or(Reason::IssuerMismatch)?;
+        let matches = |issuer: &&Arc<Issuer>| issuer.settings().has_identifier(token.issuer());
+        let issuer = self.issuers.iter().find(matches).ok_or(Reason::IssuerMismatch)?;
         issuer.verify(token, None, now).await
     }
 }
@@ -130,25 +131,25 @@ mod tests {
     use crate::fetch::FetchError;
 
     #[tokio::test]
-    async fn an_issuer_is_public_unless_the_operator_says_that_it_is_not() {
+    async fn an_internal_issuer_is_reached_only_if_configured_as_internal() {
         const FORBIDDEN: DocumentError = DocumentError::Fetch(FetchError::ForbiddenAddress);
         const PORT: DocumentError = DocumentError::Fetch(FetchError::NotAllowed);
-        const NOBODY: DocumentError = DocumentError::Fetch(FetchError::Connection);
-        // On port 1 nobody listens.
+        const REFUSED_CONNECTION: DocumentError = DocumentError::Fetch(FetchError::Connection);
+        // No process listens on port 1.
         for (issuer, internal, development, expected) in [
             ("https://127.0.0.1", false, false, FORBIDDEN),
             ("https://localhost", false, false, FORBIDDEN),
             ("https://10.0.0.1", false, false, FORBIDDEN),
             ("https://10.0.0.1", false, true, FORBIDDEN),
             ("https://127.0.0.1:1", false, false, PORT),
-            ("https://127.0.0.1:1", false, true, NOBODY),
-            ("https://127.0.0.1:1", true, false, NOBODY),
+            ("https://127.0.0.1:1", false, true, REFUSED_CONNECTION),
+            ("https://127.0.0.1:1", true, false, REFUSED_CONNECTION),
         ] {
-            let described = json!({
+            let settings = json!({
                 "name": "idp", "issuer": issuer, "client_ids": ["me"], "internal": internal,
                 "email_domains": ["mail.example"],
             });
-            let settings = [serde_json::from_value(described).unwrap()];
+            let settings = [serde_json::from_value(settings).unwrap()];
             validate_issuers(&settings, development).unwrap();
             let answers = Oidc::new(&settings, development).unwrap();
             let answers = answers.check(UnixMillis::default()).await;

@@ -1,22 +1,15 @@
-//! Hostile input for everything that reads what strangers send: assertions, support documents,
-//! keys, audiences.
+//! Fuzz tests of the parsers of untrusted input: assertions, support documents, keys, audiences.
 //!
-//! It starts from a corpus (the test vectors and the files in `fuzz/corpus`), and changes it by
-//! rng of a fixed seed, for a fixed number of rounds, so that it ends and fails the same way each
-//! time. For a longer search with other rng:
+//! The inputs are mutations of a corpus: the test vectors and the files in `fuzz/corpus`. The seed
+//! and the number of rounds are fixed, so each run is the same. A longer run with another seed:
 //!
 //! ```sh
 //! FUZZ_SEED=7 FUZZ_ROUNDS=1000000 cargo test --release -p presence-identity --test fuzz
 //! ```
 //!
-//! What must hold of every input: no panic, an answer in time, and nothing accepted that nobody
-//! signed.
+//! Promised for every input: no panic, a result in time, and no acceptance of unsigned input.
 #![cfg(feature = "browserid-dsa")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 #[path = "fuzz/corpus.rs"]
 mod corpus;
@@ -37,20 +30,20 @@ use serde_json::Value;
 use corpus::{CorpusVector, files, vectors};
 use mutation::SeededRng;
 
-/// How long one input may take, on a very slow machine.
+/// The time limit of one input, on a very slow machine.
 const INPUT_TIMEOUT: Duration = Duration::from_mins(1);
 
-#[expect(clippy::disallowed_methods, reason = "how long to search is the wish of who runs it")]
-fn rounds(usual: u64) -> u64 {
-    std::env::var("FUZZ_ROUNDS").map_or(usual, |text| text.parse().unwrap())
+#[expect(clippy::disallowed_methods, reason = "the environment selects the number of rounds")]
+fn rounds(default: u64) -> u64 {
+    std::env::var("FUZZ_ROUNDS").map_or(default, |text| text.parse().unwrap())
 }
 
-#[expect(clippy::disallowed_methods, reason = "where to search is the wish of who runs it")]
-fn rng() -> SeededRng {
+#[expect(clippy::disallowed_methods, reason = "the environment selects the seed")]
+fn seeded_rng() -> SeededRng {
     SeededRng::new(std::env::var("FUZZ_SEED").map_or(1, |text| text.parse().unwrap()))
 }
 
-/// Panics on other threads, which the server turns into refusals.
+/// The number of panics, also of those on other threads, which the server reports as rejections.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 fn count_panics() {
@@ -61,7 +54,7 @@ fn count_panics() {
     }));
 }
 
-/// What was signed by those who may, as signed texts.
+/// The signing inputs that an accepted key has signed.
 #[derive(Default)]
 struct SignedInputs {
     certificates: HashSet<String>,
@@ -69,11 +62,11 @@ struct SignedInputs {
 }
 
 impl SignedInputs {
-    fn of(vectors: &[CorpusVector]) -> Self {
+    fn from_vectors(vectors: &[CorpusVector]) -> Self {
         let mut signed = Self::default();
         for (certificate, assertion) in vectors
             .iter()
-            .filter(|vector| vector.is_genuine())
+            .filter(|vector| vector.has_valid_signatures())
             .filter_map(|v| signing_inputs(&v.assertion))
         {
             signed.certificates.insert(certificate);
@@ -82,14 +75,14 @@ impl SignedInputs {
         signed
     }
 
-    fn holds(&self, slot: &str) -> bool {
+    fn contains(&self, slot: &str) -> bool {
         signing_inputs(slot).is_some_and(|(certificate, assertion)| {
             self.certificates.contains(&certificate) && self.assertions.contains(&assertion)
         })
     }
 }
 
-/// The signed texts of an assertion with one certificate.
+/// Returns the signing inputs of an assertion with one certificate.
 fn signing_inputs(slot: &str) -> Option<(String, String)> {
     let (certificate, assertion) = slot.split_once('~')?;
     let input = |token: &str| Some(token.rsplit_once('.')?.0.to_owned());
@@ -113,27 +106,28 @@ fn verifier(vector: &CorpusVector) -> Dispatcher {
 }
 
 #[tokio::test]
-async fn no_text_is_accepted_that_nobody_signed_and_none_panics_or_hangs() {
+async fn no_unsigned_assertion_is_accepted_and_no_input_panics_or_hangs() {
     count_panics();
     let vectors = vectors();
-    let signed = SignedInputs::of(&vectors);
+    let signed = SignedInputs::from_vectors(&vectors);
     let verifiers: Vec<Dispatcher> = vectors.iter().map(verifier).collect();
     let pool: Vec<String> = vectors.iter().map(|vector| vector.assertion.clone()).collect();
     let raw = files("slot-");
-    let mut rng = rng();
+    let mut rng = seeded_rng();
     let mut accepted = 0_u64;
     for round in 0..rounds(30_000) {
-        let place = rng.below(vectors.len());
+        let index = rng.below(vectors.len());
         let slot = match rng.below(10) {
             0 => mutation::text(&mut rng, &raw),
-            1 => pool[place].clone(),
-            _ => mutation::assertion(&mut rng, &pool[place], &pool),
+            1 => pool[index].clone(),
+            _ => mutation::assertion(&mut rng, &pool[index], &pool),
         };
-        let verifying = verifiers[place].verify(&slot, vectors[place].now_ms);
+        let verifying = verifiers[index].verify(&slot, vectors[index].now_ms);
         let outcome = tokio::time::timeout(INPUT_TIMEOUT, verifying).await;
-        let outcome = outcome.unwrap_or_else(|_| panic!("round {round} takes too long: {slot}"));
+        let outcome =
+            outcome.unwrap_or_else(|_| panic!("round {round} exceeds the time limit: {slot}"));
         if outcome.is_ok() {
-            assert!(signed.holds(&slot), "round {round}: nobody signed {slot}");
+            assert!(signed.contains(&slot), "round {round}: accepted without a signature: {slot}");
             accepted += 1;
         }
         assert_eq!(PANICS.load(Ordering::Relaxed), 0, "round {round} panics: {slot}");
@@ -142,12 +136,12 @@ async fn no_text_is_accepted_that_nobody_signed_and_none_panics_or_hangs() {
 }
 
 #[test]
-fn no_support_document_and_no_key_panics_and_a_document_is_strict_json_with_few_keys() {
+fn no_support_document_or_key_panics_and_a_document_is_strict_json_with_at_most_16_keys() {
     let mut documents = files("document-");
     for vector in vectors() {
         documents.extend(vector.issuer_keys.values().map(|found| found.to_string().into_bytes()));
     }
-    let (mut rng, mut read) = (rng(), 0_u64);
+    let (mut rng, mut read) = (seeded_rng(), 0_u64);
     for round in 0..rounds(30_000) {
         let text = mutation::json(&mut rng, &documents);
         let found = SupportDocument::from_response(200, Some("application/json"), &text);
@@ -167,9 +161,9 @@ fn no_support_document_and_no_key_panics_and_a_document_is_strict_json_with_few_
 }
 
 #[test]
-fn no_audience_panics_and_what_is_one_has_one_form_but_for_port_and_slash() {
+fn no_audience_panics_and_a_trailing_slash_does_not_change_an_audience() {
     let texts = files("audience-");
-    let mut rng = rng();
+    let mut rng = seeded_rng();
     for round in 0..rounds(50_000) {
         let text = mutation::text(&mut rng, &texts);
         if let Ok(audience) = Audience::parse(&text) {

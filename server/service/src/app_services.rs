@@ -17,7 +17,7 @@ use crate::hub::{Hub, Subscription, Topic};
 use crate::secret::{self, SecretKind};
 use crate::socket_waker::SocketWaker;
 
-/// The number of PUIDs that are read at a time if all of an Application are needed.
+/// The number of PUIDs that one query reads, if all of an Application are needed.
 const PUIDS_PER_PAGE: u64 = 5_000;
 /// The maximum number of updates of one page of a poll.
 pub const MAX_POLL_PAGE: usize = 500;
@@ -28,7 +28,7 @@ pub const MAX_POLL_PAGE: usize = 500;
 pub struct AuthenticatedAppService {
     /// The Application.
     pub app: AppId,
-    key: i64,
+    key_id: i64,
     topic: Arc<Topic>,
 }
 
@@ -45,13 +45,13 @@ pub enum RequestedApplication {
 
 /// The form in which an AppService reads its stream.
 pub enum SubscribeMode {
-    /// Single updates, as the first version of the protocol.
+    /// Single updates, as in the protocol of 2013.
     Plain,
     /// Batches with cursors, `presence.v1`.
     Paged {
         /// The cursor to resume at.
         cursor: Option<String>,
-        /// The choice to get receipts too.
+        /// Set if the AppService gets receipts.
         receipts: bool,
     },
 }
@@ -141,7 +141,7 @@ impl AppServices {
         self.attempts.count(client, CredentialKind::Secret, open).await
     }
 
-    /// Returns the presence of users, in the order in which they are named.
+    /// Returns the presence of users, in the order of `uids`.
     ///
     /// # Errors
     ///
@@ -155,14 +155,14 @@ impl AppServices {
         let live = self.store.live_puids(service.app, &known).await.map_err(from_store)?;
         let live: HashSet<Puid> = live.into_iter().collect();
         service.topic.record_access(self.clock.now());
-        let answer = |uid: Result<Puid, String>| match uid {
+        let result = |uid: Result<Puid, String>| match uid {
             Ok(uid) if live.contains(&uid) => {
                 QueryResult::Known(service.topic.read(|stream| stream.latest(uid)))
             }
             Ok(uid) => QueryResult::Unknown(uid.to_string()),
             Err(text) => QueryResult::Unknown(text),
         };
-        Ok(uids.into_iter().map(answer).collect())
+        Ok(uids.into_iter().map(result).collect())
     }
 
     /// Returns a page of the users whom an Application may see and who are not offline. A page has
@@ -213,7 +213,7 @@ impl AppServices {
         if let Err(error) = self.store.touch_key(key.id, now).await {
             tracing::debug!(%error, "the use of a key could not be recorded");
         }
-        Ok(AuthenticatedAppService { app: app.id, key: key.id, topic })
+        Ok(AuthenticatedAppService { app: app.id, key_id: key.id, topic })
     }
 
     async fn open_stream(
@@ -222,16 +222,16 @@ impl AppServices {
         mode: SubscribeMode,
         waker: Arc<SocketWaker>,
     ) -> Result<Subscription, ApiError> {
-        let (topic, key, limit) = (&service.topic, service.key, self.max_sockets);
-        // The age of a cursor must count, and not the time of the last maintenance.
+        let (topic, key_id, limit) = (&service.topic, service.key_id, self.max_sockets);
+        // Whether a cursor is too old must not depend on when maintenance ran last.
         topic.prune(self.clock.now());
         let subscribed = match mode {
             SubscribeMode::Plain => {
                 let users = self.all_puids(service.app).await?;
-                topic.subscribe(key, waker, limit, |stream| Reader::plain(stream, users))
+                topic.subscribe(key_id, waker, limit, |stream| Reader::plain(stream, users))
             }
             SubscribeMode::Paged { cursor, receipts } => {
-                topic.subscribe(key, waker, limit, |stream| {
+                topic.subscribe(key_id, waker, limit, |stream| {
                     Reader::paged(stream, cursor.as_deref(), receipts)
                 })
             }

@@ -216,13 +216,13 @@ impl Applications {
     ) -> Result<(), ApiError> {
         let limits = self.settings.texts;
         if let Some(name) = name {
-            rules::display_text("name", name, limits.name, false)?;
+            rules::check_display_text("name", name, limits.name, false)?;
         }
         if let Some(domain) = domain {
-            rules::domain(domain, limits.domain, self.settings.development)?;
+            rules::check_domain(domain, limits.domain, self.settings.development)?;
         }
         description.map_or(Ok(()), |text| {
-            rules::display_text("description", text, limits.description, true)
+            rules::check_display_text("description", text, limits.description, true)
         })
     }
 }

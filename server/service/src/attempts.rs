@@ -3,7 +3,7 @@
 //!
 //! Other clients behind the same address notice little of it: open sockets stay open, and a valid
 //! token or key is still accepted, since it is cheap to look up. Only an assertion, which is
-//! expensive to verify, is not looked at before the wait is over.
+//! expensive to verify, is not verified before the wait is over.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -214,10 +214,10 @@ impl Devices {
             .hub
             .connect(checked.user(), device.clone(), Arc::clone(&mailbox))
             .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
-        self.presence_flag.persist_arrival().await;
+        self.presence_flag.persist_first_connection().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
         // An erasure between the check and the registration did not find this connection.
-        if !loaded.is_there {
+        if !loaded.user_exists {
             return Err(Errno::SessionExpired.into());
         }
         Ok(Registered { connection, mailbox, loaded })

@@ -143,7 +143,7 @@ impl Grants {
     ) -> Result<Option<String>, ApiError> {
         let Some(url) = &target.redirect else { return Ok(None) };
         let state = target.state.as_deref();
-        let url = rules::redirect(url, &app.domain, self.development, uid, state)?;
+        let url = rules::redirect_url(url, &app.domain, self.development, uid, state)?;
         Ok(Some(url.into()))
     }
 }

@@ -38,8 +38,8 @@ pub struct HubLimits {
     pub grace: Duration,
     /// The maximum number of connected devices of a user.
     pub sockets_per_user: usize,
-    /// The part of the past that an Application can resume.
-    pub kept: Retention,
+    /// The part of the past over which an Application can resume its stream.
+    pub retention: Retention,
 }
 
 /// The hub.
@@ -50,7 +50,7 @@ pub struct Hub {
     topics: Topics,
     last_connection: AtomicU64,
     devices: AtomicUsize,
-    warm_at: Steady,
+    warm_up_ends_at: Steady,
     warmed_up: AtomicBool,
     meters: HubMeters,
 }
@@ -66,16 +66,21 @@ pub struct DeviceConnection {
 
 impl Hub {
     /// Creates the hub of a new epoch, which warms up until a monotonic time.
-    pub fn new(clock: Arc<dyn Clock>, limits: HubLimits, epoch: u64, warm_at: Steady) -> Self {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        limits: HubLimits,
+        epoch: u64,
+        warm_up_ends_at: Steady,
+    ) -> Self {
         Self {
-            warmed_up: AtomicBool::new(warm_at <= clock.steady()),
-            topics: Topics::new(Arc::clone(&clock), epoch, limits.kept),
+            warmed_up: AtomicBool::new(warm_up_ends_at <= clock.steady()),
+            topics: Topics::new(Arc::clone(&clock), epoch, limits.retention),
             clock,
             limits,
             shards: Shards::new(),
             last_connection: AtomicU64::new(0),
             devices: AtomicUsize::new(0),
-            warm_at,
+            warm_up_ends_at,
             meters: HubMeters::default(),
         }
     }
@@ -92,11 +97,11 @@ impl Hub {
         mailbox: Arc<Mailbox>,
     ) -> Result<DeviceConnection, TooManyDevices> {
         let number = ConnectionNumber(self.last_connection.fetch_add(1, Ordering::Relaxed) + 1);
-        let (now, most) = (self.clock.now(), self.limits.sockets_per_user);
+        let (now, limit) = (self.clock.now(), self.limits.sockets_per_user);
         let replaced = self.with_shard(user, |shard, _| {
             let id = ConnectionId { device: &device, number };
             let new = NewConnection { id, handle: mailbox, now };
-            let connected = shard.get_or_create(user).connect(new, most);
+            let connected = shard.get_or_create(user).connect(new, limit);
             shard.remove_if_empty(user);
             connected
         })?;
@@ -120,7 +125,7 @@ impl Hub {
         });
     }
 
-    /// Ends a grant: the PUID is never used again.
+    /// Ends a grant for good: its PUID is never used again.
     pub fn revoke(&self, app: AppId, puid: Puid) {
         self.topics.revoke(app, puid);
     }
@@ -161,8 +166,8 @@ impl Hub {
         });
     }
 
-    /// Appends a receipt to the stream of an Application. It is final: the store has no row of the
-    /// notification any more.
+    /// Appends a receipt to the stream of an Application. It is final: the store no
+    /// longer has a row of the notification.
     pub fn append_receipt(&self, app: AppId, receipt: Receipt) {
         self.meters.count_receipt(receipt.state);
         self.topics.append_receipt(app, receipt);
@@ -174,9 +179,9 @@ impl Hub {
         self.topics.note_taken(app, puid);
     }
 
-    /// Takes at most `most` requested releases of grants that are visible now.
-    pub(crate) fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
-        self.topics.take_releases(most)
+    /// Takes at most `limit` requested releases of grants that are visible now.
+    pub(crate) fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
+        self.topics.take_releases(limit)
     }
 
     /// Requests releases again that could not be committed.
@@ -240,12 +245,12 @@ impl Hub {
     }
 
     /// Closes the connections of a user that depend on the session with this digest.
-    pub fn end_session(&self, user: UserId, digest: &[u8; 32]) {
-        self.close_connections(user, |mailbox| mailbox.is_of_session(digest));
+    pub fn close_connections_of_session(&self, user: UserId, digest: &[u8; 32]) {
+        self.close_connections(user, |mailbox| mailbox.depends_on_session(digest));
     }
 
     /// Closes the connections of a user that depend on a proof of an older generation, except one.
-    pub fn end_older(
+    pub fn close_outdated_connections(
         &self,
         user: UserId,
         generation: &CredentialGeneration,
@@ -253,7 +258,7 @@ impl Hub {
     ) {
         let is_excepted = |mailbox| except.is_some_and(|except| std::ptr::eq(except, mailbox));
         self.close_connections(user, |mailbox| {
-            mailbox.is_older_than(generation) && !is_excepted(mailbox)
+            mailbox.has_older_generation_than(generation) && !is_excepted(mailbox)
         });
     }
 
@@ -274,7 +279,7 @@ impl Hub {
         for delay in self.shards.tick(now, |changes| self.publish(changes)) {
             self.meters.record_time_to_offline(self.limits.grace + delay);
         }
-        if now >= self.warm_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
+        if now >= self.warm_up_ends_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
             self.topics().iter().for_each(|(_, topic)| topic.wake_all());
         }
     }
@@ -316,7 +321,7 @@ impl Hub {
 }
 
 impl DeviceConnection {
-    /// The user of the device.
+    /// Returns the user of the device.
     pub fn user(&self) -> UserId {
         self.user
     }

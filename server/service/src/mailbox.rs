@@ -101,12 +101,12 @@ impl Mailbox {
     }
 
     /// Returns true if the proof with this digest opened the connection or renewed it last.
-    pub fn is_of_session(&self, digest: &[u8; 32]) -> bool {
+    pub fn depends_on_session(&self, digest: &[u8; 32]) -> bool {
         self.session == *digest || self.renewal().digest.as_deref() == Some(digest)
     }
 
     /// Returns true if the newest proof has an older generation.
-    pub fn is_older_than(&self, generation: &CredentialGeneration) -> bool {
+    pub fn has_older_generation_than(&self, generation: &CredentialGeneration) -> bool {
         self.renewal().generation.as_ref().is_some_and(|own| own.is_older_than(generation))
     }
 
@@ -156,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_of_the_session_that_opened_it_and_of_the_one_that_renewed_it_last() {
+    fn a_connection_depends_on_the_session_that_opened_it_and_on_the_one_that_renewed_it_last() {
         let mailbox = Mailbox::new(Arc::default(), [1; 32]);
         mailbox.renew([2; 32]);
         mailbox.renew([3; 32]);
-        let of = [1, 2, 3].map(|n| mailbox.is_of_session(&[n; 32]));
+        let of = [1, 2, 3].map(|n| mailbox.depends_on_session(&[n; 32]));
         assert_eq!(of, [true, false, true]);
     }
 
@@ -168,11 +168,11 @@ mod tests {
     fn a_connection_is_older_than_a_newer_generation_of_the_same_issuer() {
         let of = |issuer: &str, number| CredentialGeneration { issuer: issuer.into(), number };
         let mailbox = Mailbox::new(Arc::default(), [1; 32]);
-        assert!(!mailbox.is_older_than(&of("idp.example", 9)));
+        assert!(!mailbox.has_older_generation_than(&of("idp.example", 9)));
         mailbox.set_generation(&of("idp.example", 5));
-        assert!(mailbox.is_older_than(&of("idp.example", 6)));
-        assert!(!mailbox.is_older_than(&of("idp.example", 5)));
-        assert!(!mailbox.is_older_than(&of("other.example", 6)));
+        assert!(mailbox.has_older_generation_than(&of("idp.example", 6)));
+        assert!(!mailbox.has_older_generation_than(&of("idp.example", 5)));
+        assert!(!mailbox.has_older_generation_than(&of("other.example", 6)));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The work that the passing of time asks for: ends of grace times, expiry, and the removal of what
-//! is old.
+//! Periodic maintenance: ends grace times, expires notifications, and removes old data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,18 +31,18 @@ impl Maintenance {
         Self { store, writer, hub, clock, presence_flag }
     }
 
-    /// Runs until it is stopped. The hub and the database are maintained independently, since the
-    /// database may be slow. Once a minute, `prune` is called too.
+    /// Runs until `stop`. The hub and the database are maintained independently, since the database
+    /// may be slow. Calls `prune` once a minute.
     pub(crate) async fn run(&self, stop: &CancellationToken, prune: impl Fn()) {
         tokio::join!(self.maintain_hub(stop), self.maintain_database(stop, prune));
     }
 
     async fn maintain_hub(&self, stop: &CancellationToken) {
-        let mut often = every(Duration::from_millis(100));
+        let mut ticks = every(Duration::from_millis(100));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = often.tick() => self.hub.tick(),
+                _ = ticks.tick() => self.hub.tick(),
             }
         }
     }
@@ -60,7 +59,7 @@ impl Maintenance {
                 }
                 _ = each_minute.tick() => {
                     prune();
-                    self.remove_old().await;
+                    self.remove_expired().await;
                 }
             }
         }
@@ -73,8 +72,8 @@ impl Maintenance {
         }
     }
 
-    /// Removes what is older than the retention from the streams and from the database.
-    async fn remove_old(&self) {
+    /// Removes log entries that are too old from the streams, and expired rows from the database.
+    async fn remove_expired(&self) {
         let now = self.clock.now();
         for (app, topic) in self.hub.topics() {
             topic.prune(now);
@@ -114,8 +113,8 @@ mod tests {
         let url = format!("sqlite://{}/t.db?mode=rwc", directory.display());
         let store = Store::open(&url, clock.now()).await.unwrap();
         let limits = HubLimits::from(&testing::settings());
-        let warm_at = clock.steady();
-        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
+        let warm_up_ends_at = clock.steady();
+        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at));
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, _task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let flag = Arc::new(PresenceFlag::new(store.clone()));
@@ -147,11 +146,11 @@ mod tests {
         connection.report(View::new(Status::Online, None), None);
 
         clock.advance(HOUR);
-        maintenance.remove_old().await;
+        maintenance.remove_expired().await;
         assert_eq!(topic.read(Stream::log_len), 1);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_some());
         clock.advance(MILLISECOND);
-        maintenance.remove_old().await;
+        maintenance.remove_expired().await;
         assert_eq!(topic.read(Stream::log_len), 0);
         assert!(store.session(&[1; 32], NOW).await.unwrap().is_none());
     }

@@ -171,7 +171,7 @@ pub(crate) struct ServiceMeters {
 }
 
 /// The values of the gauges, which are only computed when the metrics are read.
-pub(crate) struct Levels {
+pub(crate) struct GaugeValues {
     /// The number of open device connections.
     pub(crate) devices: usize,
     /// The number of open sockets of AppServices.
@@ -201,17 +201,17 @@ impl Default for ServiceMeters {
 
 impl ServiceMeters {
     /// Sets all gauges.
-    pub(crate) fn set(&self, levels: &Levels) {
+    pub(crate) fn set(&self, values: &GaugeValues) {
         let pairs = [
-            (&self.devices, levels.devices),
-            (&self.app_sockets, levels.app_sockets),
-            (&self.users, levels.users),
-            (&self.writer, levels.writer),
-            (&self.mailboxes, levels.mailboxes),
-            (&self.streams, levels.streams),
+            (&self.devices, values.devices),
+            (&self.app_sockets, values.app_sockets),
+            (&self.users, values.users),
+            (&self.writer, values.writer),
+            (&self.mailboxes, values.mailboxes),
+            (&self.streams, values.streams),
         ];
-        for (gauge, level) in pairs {
-            gauge.set(as_f64(level));
+        for (gauge, value) in pairs {
+            gauge.set(as_f64(value));
         }
     }
 }

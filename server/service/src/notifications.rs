@@ -81,7 +81,7 @@ impl Notifications {
 
     fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, ApiError> {
         let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
-        rules::action(&action, self.settings.development, &self.settings.action_schemes)?;
+        rules::check_action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rate.check(&(app, uid))?;
         let id = notification_id(self.clock.now(), rand::random());
         Ok(NewNotification { id, puid: uid, message, action, ttl, idempotency_key })

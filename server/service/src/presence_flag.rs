@@ -1,4 +1,4 @@
-//! The row of the database that tells the next run whether devices were connected.
+//! Stores for the next run of the server whether devices are connected.
 
 use presence_store::{Store, StoreError};
 use tokio::sync::Mutex;
@@ -8,7 +8,7 @@ use crate::errors::or_logged;
 /// The flag that devices are connected. A run after a crash waits for them if it is set.
 pub(crate) struct PresenceFlag {
     store: Store,
-    /// The value that this run has written last.
+    /// The value that this run wrote last.
     written: Mutex<Option<bool>>,
 }
 
@@ -20,7 +20,7 @@ impl PresenceFlag {
 
     /// Sets the flag before the first device is shown as connected. Devices that connect during the
     /// write do not wait for it.
-    pub(crate) async fn persist_arrival(&self) {
+    pub(crate) async fn persist_first_connection(&self) {
         if let Ok(mut written) = self.written.try_lock()
             && *written != Some(true)
         {
@@ -38,7 +38,7 @@ impl PresenceFlag {
 
     async fn write(&self, connected: bool, written: &mut Option<bool>) {
         let stored: Result<(), StoreError> = self.store.set_devices_connected(connected).await;
-        if or_logged("connected devices could not be noted", stored).is_some() {
+        if or_logged("the flag of connected devices could not be written", stored).is_some() {
             *written = Some(connected);
         }
     }

@@ -1,8 +1,9 @@
 //! Checks the proofs of users: assertions, and tokens on device connections.
 //!
-//! What a proof opens must be found by whoever revokes that proof. So a proof is checked, what it
-//! opens is registered, and the proof is checked again: a revocation before the registration is
-//! seen by the second check, and a later one finds what was registered. [`CheckedProof`] is between
+//! A revocation of a proof must also end the sessions and connections that the proof opens. So a
+//! proof is checked, the session or connection is registered, and the proof is checked again: the
+//! second check sees a revocation before the registration, and a later one finds what was
+//! registered. [`CheckedProof`] is between
 //! the two checks; only [`ProofVerifier::confirm`] makes a [`VerifiedProof`] of it.
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::settings::ServiceSettings;
 use crate::tickets::Tickets;
 use crate::used_assertions::{Purpose, UsedAssertions};
 
-/// A proof that is valid, before what it opens was checked again.
+/// A proof that was checked once, before the session or connection that it opens is registered.
 #[must_use = "what was registered for this proof must be confirmed"]
 pub(crate) struct CheckedProof {
     user: UserId,
@@ -60,7 +61,7 @@ impl CheckedProof {
     }
 }
 
-/// A proof that was valid before and after what it opens was registered.
+/// A proof that was valid before and after its session or connection was registered.
 #[derive(Debug)]
 pub struct VerifiedProof {
     email: Email,
@@ -202,8 +203,7 @@ impl ProofVerifier {
         Ok(checked)
     }
 
-    /// Checks a proof again, once what it opens is registered and can be found by whoever revokes
-    /// it.
+    /// Checks a proof again, after the session or connection that it opens was registered.
     ///
     /// # Errors
     ///
@@ -308,8 +308,10 @@ impl ProofVerifier {
             GenerationOutcome::Outdated => return Err(Errno::InvalidAssertion.into()),
             GenerationOutcome::Unchanged => {}
             GenerationOutcome::Raised(sessions) => {
-                sessions.iter().for_each(|digest| self.hub.end_session(user, digest));
-                self.hub.end_older(user, generation, renewed);
+                sessions
+                    .iter()
+                    .for_each(|digest| self.hub.close_connections_of_session(user, digest));
+                self.hub.close_outdated_connections(user, generation, renewed);
             }
         }
         Ok(())
@@ -333,117 +335,4 @@ fn check_email(claimed: Option<&str>, verified: &Email) -> Result<(), ApiError> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::ready;
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::path::Path;
-    use std::time::Duration;
-
-    use presence_core::{ManualClock, Scope};
-    use presence_identity::Dispatcher;
-
-    use super::*;
-    use crate::hub::HubLimits;
-    use crate::testing;
-
-    const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
-    const HOUR: Duration = Duration::from_hours(1);
-    const DEVICE: &str = "phone";
-
-    /// A verifier on a database with one user.
-    struct Fixture {
-        store: Store,
-        verifier: ProofVerifier,
-        user: UserId,
-    }
-
-    impl Fixture {
-        async fn open(directory: &Path) -> Self {
-            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
-            let url = format!("sqlite://{}/t.db?mode=rwc", directory.display());
-            let store = Store::open(&url, NOW).await.unwrap();
-            let settings = Arc::new(testing::settings());
-            let limits = HubLimits::from(settings.as_ref());
-            let hub = Hub::new(Arc::clone(&clock), limits, store.epoch(), clock.steady());
-            let email = Email::parse("alice@mail.example").unwrap();
-            let user = store.find_or_create_user(&email, NOW).await.unwrap();
-            let (dispatcher, hub) = (Arc::new(Dispatcher::new()), Arc::new(hub));
-            let verifier = ProofVerifier::new(dispatcher, store.clone(), hub, clock, settings);
-            Self { store, verifier, user }
-        }
-
-        /// Inserts a session and returns its token.
-        async fn insert_session(&self) -> String {
-            use secrecy::ExposeSecret;
-            let token = secret::generate(SecretKind::Token).expose_secret().to_owned();
-            let session = Session {
-                digest: secret::sha256(&token),
-                user: self.user,
-                scope: Scope::Device,
-                created_at: NOW,
-                expires_at: NOW + HOUR,
-                generation: None,
-            };
-            self.store.insert_session(&session).await.unwrap();
-            token
-        }
-
-        async fn check(&self, token: &str) -> Result<CheckedProof, ApiError> {
-            let (proof, device) = (Proof::Token(token.to_owned()), DEVICE.parse().unwrap());
-            let credentials = DeviceCredentials { proof: &proof, email: None, device: &device };
-            self.verifier.check_device(&attempt().await, &credentials, None).await
-        }
-    }
-
-    async fn attempt() -> Attempt {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
-        let counter = AttemptCounter::new(&testing::settings(), &clock);
-        let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let counted =
-            counter.count(client, CredentialKind::Secret, |attempt| ready(Ok(attempt))).await;
-        counted.map_err(|error| error.errno).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_session_that_ends_after_the_check_is_not_confirmed() {
-        let directory = tempfile::tempdir().unwrap();
-        let fixture = Fixture::open(directory.path()).await;
-        let token = fixture.insert_session().await;
-        let checked = fixture.check(&token).await.unwrap();
-        fixture.store.delete_session(&secret::sha256(&token)).await.unwrap();
-        let error = fixture.verifier.confirm(checked).await.unwrap_err();
-        assert_eq!(error.errno, Errno::SessionExpired);
-    }
-
-    /// Holds rule 31 of server/identity/RULES.md.
-    #[tokio::test]
-    async fn an_assertion_with_outdated_credentials_is_not_confirmed() {
-        let directory = tempfile::tempdir().unwrap();
-        let fixture = Fixture::open(directory.path()).await;
-        let generation = |number| CredentialGeneration { issuer: "idp.example".into(), number };
-        let checked = CheckedProof {
-            user: fixture.user,
-            email: Email::parse("alice@mail.example").unwrap(),
-            expires_at: NOW + HOUR,
-            digest: [1; 32],
-            generation: Some(generation(1)),
-            is_session: false,
-        };
-        fixture.verifier.bump_generation(&checked, None).await.unwrap();
-        fixture.store.record_generation(fixture.user, &generation(2)).await.unwrap();
-        let error = fixture.verifier.confirm(checked).await.unwrap_err();
-        assert_eq!(error.errno, Errno::InvalidAssertion);
-    }
-
-    #[tokio::test]
-    async fn a_ticket_is_checked_and_confirmed_as_its_session() {
-        let directory = tempfile::tempdir().unwrap();
-        let fixture = Fixture::open(directory.path()).await;
-        let digest = secret::sha256(&fixture.insert_session().await);
-        let ticket = fixture.verifier.tickets().issue(digest, NOW);
-        let ticket = secrecy::ExposeSecret::expose_secret(&ticket);
-        let checked = fixture.check(ticket).await.unwrap();
-        assert_eq!(fixture.verifier.confirm(checked).await.unwrap().digest(), digest);
-        assert!(fixture.check(ticket).await.is_err(), "a ticket is valid once");
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use presence_protocol::{ApiError, Errno, Puid};
 use url::{Host, Url};
 
 /// The maximum length of a host name, in characters.
-const HOST_CHARS: usize = 253;
+const MAX_HOST_CHARS: usize = 253;
 /// The query field of a redirect that holds the PUID.
 const UID_FIELD: &str = "Presence-UID";
 
@@ -16,42 +16,41 @@ const UID_FIELD: &str = "Presence-UID";
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn domain(text: &str, chars: usize, development: bool) -> Result<(), ApiError> {
+pub fn check_domain(text: &str, chars: usize, development: bool) -> Result<(), ApiError> {
     if text.len() > chars {
-        let wanted = format_args!("domain must be a host name of at most {chars} characters");
-        return Err(ApiError::detailed(Errno::InvalidField, wanted));
+        let expected = format_args!("domain must be a host name of at most {chars} characters");
+        return Err(ApiError::detailed(Errno::InvalidField, expected));
     }
     if is_host_name(text) || (development && is_loopback(text)) {
         return Ok(());
     }
-    let wanted = "domain must be a lower-case host name such as app.example.org, without scheme, port or path";
-    Err(ApiError::detailed(Errno::InvalidField, wanted))
+    let expected = "domain must be a lower-case host name such as app.example.org, without scheme, port or path";
+    Err(ApiError::detailed(Errno::InvalidField, expected))
 }
 
 fn is_host_name(text: &str) -> bool {
-    let label = |label: &str| {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_label = |label: &str| {
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         (1..=63).contains(&label.len())
-            && label.bytes().all(plain)
+            && label.bytes().all(is_allowed)
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     let labels: Vec<&str> = text.split('.').collect();
-    // A name whose last label begins with a letter cannot be read as an address, in whatever
-    // notation.
+    // A name whose last label begins with a letter is no IP address in any notation.
     let last_begins_with_letter =
         labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
-    text.len() <= HOST_CHARS
+    text.len() <= MAX_HOST_CHARS
         && labels.len() >= 2
-        && labels.into_iter().all(label)
+        && labels.into_iter().all(is_label)
         && last_begins_with_letter
 }
 
 /// Returns true if a domain is a loopback host, which only development mode allows.
 pub fn is_loopback(domain: &str) -> bool {
     let (host, port) = domain.split_once(':').unwrap_or((domain, "80"));
-    let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
-    matches!(host, "localhost" | "127.0.0.1") && plain && port.parse::<u16>().is_ok()
+    let is_decimal = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+    matches!(host, "localhost" | "127.0.0.1") && is_decimal && port.parse::<u16>().is_ok()
 }
 
 /// Checks a name or a description: at most `chars` characters, none that disturbs the display, and
@@ -60,19 +59,19 @@ pub fn is_loopback(domain: &str) -> bool {
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn display_text(
+pub fn check_display_text(
     field: &str,
     text: &str,
     chars: usize,
     may_be_empty: bool,
 ) -> Result<(), ApiError> {
     let too_long = text.chars().nth(chars).is_some();
-    let disturbing = |c: char| disturbs_display(c) && c != '\n';
-    if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(disturbing) {
-        let wanted = format!(
+    let is_disturbing = |c: char| disturbs_display(c) && c != '\n';
+    if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(is_disturbing) {
+        let expected = format!(
             "{field} must be a text of at most {chars} characters, without control characters"
         );
-        return Err(ApiError::detailed(Errno::InvalidField, wanted));
+        return Err(ApiError::detailed(Errno::InvalidField, expected));
     }
     Ok(())
 }
@@ -83,7 +82,7 @@ pub fn display_text(
 /// # Errors
 ///
 /// `invalid_field`.
-pub fn action(text: &str, development: bool, schemes: &[String]) -> Result<(), ApiError> {
+pub fn check_action(text: &str, development: bool, schemes: &[String]) -> Result<(), ApiError> {
     if text.is_empty() || is_action(text, development, schemes) {
         return Ok(());
     }
@@ -109,7 +108,7 @@ fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
 /// # Errors
 ///
 /// `redirect_not_allowed`.
-pub fn redirect(
+pub fn redirect_url(
     target: &str,
     domain: &str,
     development: bool,
@@ -163,7 +162,7 @@ mod tests {
     #[test]
     fn a_domain_is_a_host_name_and_nothing_else() {
         for good in ["app.example.org", "xn--bcher-kva.example", "a.b"] {
-            assert!(domain(good, HOST_CHARS, false).is_ok(), "{good}");
+            assert!(check_domain(good, MAX_HOST_CHARS, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -183,22 +182,22 @@ mod tests {
             "example.com.",
             "bücher.example",
         ] {
-            assert!(domain(bad, HOST_CHARS, false).is_err(), "{bad}");
+            assert!(check_domain(bad, MAX_HOST_CHARS, false).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_domain_is_not_longer_than_its_limit() {
         let longest = format!("{}.example", "a".repeat(10));
-        assert!(domain(&longest, longest.len(), false).is_ok());
-        let error = domain(&longest, longest.len() - 1, false).unwrap_err();
+        assert!(check_domain(&longest, longest.len(), false).is_ok());
+        let error = check_domain(&longest, longest.len() - 1, false).unwrap_err();
         assert!(error.to_json(None).contains("at most 17 characters"), "{}", error.to_json(None));
     }
 
     #[test]
     fn development_mode_allows_loopback_domains_with_ports() {
         for good in ["localhost", "localhost:3000", "127.0.0.1:8000"] {
-            assert!(domain(good, HOST_CHARS, true).is_ok(), "{good}");
+            assert!(check_domain(good, MAX_HOST_CHARS, true).is_ok(), "{good}");
         }
         for bad in [
             "localhost:0",
@@ -209,7 +208,7 @@ mod tests {
             "localhost:+80",
             "localhost:080",
         ] {
-            assert!(domain(bad, HOST_CHARS, true).is_err(), "{bad}");
+            assert!(check_domain(bad, MAX_HOST_CHARS, true).is_err(), "{bad}");
         }
     }
 
@@ -217,7 +216,7 @@ mod tests {
     fn only_actions_that_are_safe_to_open_are_accepted() {
         let schemes = ["myapp".to_owned(), "javascript".to_owned()];
         for good in ["", "https://a.example/x?y#z", "myapp://chat/7"] {
-            assert!(action(good, false, &schemes).is_ok(), "{good}");
+            assert!(check_action(good, false, &schemes).is_ok(), "{good}");
         }
         for bad in [
             "javascript:alert(1)",
@@ -234,15 +233,15 @@ mod tests {
             "HTTPS://",
             "http://localhost:1",
         ] {
-            assert!(action(bad, false, &schemes).is_err(), "{bad}");
+            assert!(check_action(bad, false, &schemes).is_err(), "{bad}");
         }
-        assert!(action("http://localhost:3000/x", true, &[]).is_ok());
-        assert!(action("http://a.example", true, &[]).is_err());
+        assert!(check_action("http://localhost:3000/x", true, &[]).is_ok());
+        assert!(check_action("http://a.example", true, &[]).is_err());
     }
 
     #[test]
     fn a_redirect_is_on_exactly_the_verified_domain() {
-        let to = |target: &str| redirect(target, "app.example", false, None, None);
+        let to = |target: &str| redirect_url(target, "app.example", false, None, None);
         assert!(to("https://app.example/back?x=1").is_ok());
         assert!(to("https://app.example:443/").is_ok());
         for bad in [
@@ -266,9 +265,11 @@ mod tests {
     #[test]
     fn the_puid_and_the_state_are_percent_encoded() {
         let uid = Puid::from_bits(1);
-        let url = redirect("https://a.b/c?d=e", "a.b", false, Some(uid), Some("x&y=z")).unwrap();
+        let url =
+            redirect_url("https://a.b/c?d=e", "a.b", false, Some(uid), Some("x&y=z")).unwrap();
         assert_eq!(url.as_str(), format!("https://a.b/c?d=e&Presence-UID={uid}&state=x%26y%3Dz"));
-        let url = redirect("http://localhost:3000/", "localhost:3000", true, None, None).unwrap();
+        let url =
+            redirect_url("http://localhost:3000/", "localhost:3000", true, None, None).unwrap();
         assert_eq!(url.as_str(), "http://localhost:3000/");
     }
 }

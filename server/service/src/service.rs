@@ -1,4 +1,4 @@
-//! The service as a whole: makes the subjects and hands out each of them.
+//! The service as a whole: creates its parts, one for each subject, and gives access to them.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::grants::Grants;
 use crate::hub::{Hub, HubLimits};
 use crate::hub_notifier::HubNotifier;
 use crate::maintenance::Maintenance;
-use crate::meters::{Levels, ServiceMeters};
+use crate::meters::{GaugeValues, ServiceMeters};
 use crate::notifications::Notifications;
 use crate::operator::Operator;
 use crate::presence_flag::PresenceFlag;
@@ -40,8 +40,8 @@ pub struct ServiceParts<'a> {
     pub database: &'a str,
     /// The verifier of assertions.
     pub verifier: Arc<dyn Verifier>,
-    /// The HTTP client for addresses that others chose.
-    pub fetch: GuardedClient,
+    /// The HTTP client that fetches the domain keys of Applications.
+    pub domain_client: GuardedClient,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The limits and the mode.
@@ -50,11 +50,7 @@ pub struct ServiceParts<'a> {
 
 /// The Presence service.
 pub struct PresenceService {
-    store: Store,
-    writer: Writer,
-    hub: Arc<Hub>,
-    clock: Arc<dyn Clock>,
-    settings: Arc<ServiceSettings>,
+    shared: SharedParts,
     connect_rate: KeyedRateLimiter<IpAddr>,
     attempts: Arc<AttemptCounter>,
     sessions: Sessions,
@@ -71,13 +67,47 @@ pub struct PresenceService {
     meters: ServiceMeters,
 }
 
-/// The parts that most subjects use.
+/// The parts that most others use.
 struct SharedParts {
     store: Store,
     writer: Writer,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
+}
+
+impl SharedParts {
+    fn database(&self) -> (Store, Writer) {
+        (self.store.clone(), self.writer.clone())
+    }
+
+    fn hub(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    fn settings(&self) -> Arc<ServiceSettings> {
+        Arc::clone(&self.settings)
+    }
+
+    fn proofs(&self, verifier: Arc<dyn Verifier>) -> CountedProofs {
+        let (hub, clock, settings) = (self.hub(), self.clock(), self.settings());
+        let verifier = ProofVerifier::new(verifier, self.store.clone(), hub, clock, settings);
+        let attempts = Arc::new(AttemptCounter::new(&self.settings, &self.clock));
+        CountedProofs { attempts, verifier: Arc::new(verifier) }
+    }
+
+    fn devices(&self, proofs: CountedProofs, presence_flag: Arc<PresenceFlag>) -> Devices {
+        let rate = KeyedRateLimiter::new(self.settings.status_rate, self.clock());
+        Devices::new(self.writer.clone(), self.hub(), proofs, presence_flag, rate)
+    }
+
+    fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {
+        Maintenance::new(self.database(), self.hub(), self.clock(), presence_flag)
+    }
 }
 
 impl PresenceService {
@@ -88,82 +118,64 @@ impl PresenceService {
     ///
     /// The reason why the database cannot be used.
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
-        let ServiceParts { database, verifier, fetch, clock, settings } = parts;
+        let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
         let store = Store::open(database, clock.now()).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
-        let warm_at = clock.steady() + warm_up;
+        let warm_up_ends_at = clock.steady() + warm_up;
         let limits = HubLimits::from(&settings);
-        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_at));
+        let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at));
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let task = task.in_groups_of(settings.commit_group);
         let shared = SharedParts { store, writer, hub, clock, settings: Arc::new(settings) };
-        Ok((Arc::new(Self::new(shared, verifier, fetch)), task))
+        Ok((Arc::new(Self::new(shared, verifier, domain_client)), task))
     }
 
-    fn new(shared: SharedParts, verifier: Arc<dyn Verifier>, fetch: GuardedClient) -> Self {
-        let SharedParts { store, writer, hub, clock, settings } = shared;
-        let (shared_hub, shared_clock) = (|| Arc::clone(&hub), || Arc::clone(&clock));
-        let shared_settings = || Arc::clone(&settings);
-        let database = || (store.clone(), writer.clone());
-        let verifier = ProofVerifier::new(
-            verifier,
-            store.clone(),
-            shared_hub(),
-            shared_clock(),
-            shared_settings(),
-        );
-        let attempts = Arc::new(AttemptCounter::new(&settings, &clock));
-        let proofs =
-            CountedProofs { attempts: Arc::clone(&attempts), verifier: Arc::new(verifier) };
-        let presence_flag = Arc::new(PresenceFlag::new(store.clone()));
-        let status_rate = KeyedRateLimiter::new(settings.status_rate, shared_clock());
-        let activation = Arc::new(ActivationLock::new(shared_hub()));
-        let keys = Arc::new(ApiKeys::new(store.clone(), shared_hub(), shared_clock(), &settings));
+    fn new(shared: SharedParts, verifier: Arc<dyn Verifier>, domain_client: GuardedClient) -> Self {
+        let (store, settings) = (|| shared.store.clone(), &shared.settings);
+        let proofs = shared.proofs(verifier);
+        let attempts = Arc::clone(&proofs.attempts);
+        let presence_flag = Arc::new(PresenceFlag::new(store()));
+        let activation = Arc::new(ActivationLock::new(shared.hub()));
+        let keys = Arc::new(ApiKeys::new(store(), shared.hub(), shared.clock(), settings));
         Self {
-            connect_rate: KeyedRateLimiter::new(settings.connect_rate, shared_clock()),
+            connect_rate: KeyedRateLimiter::new(settings.connect_rate, shared.clock()),
             sessions: Sessions::new(
-                store.clone(),
-                shared_hub(),
-                shared_clock(),
+                store(),
+                shared.hub(),
+                shared.clock(),
                 proofs.clone(),
-                shared_settings(),
+                shared.settings(),
             ),
-            devices: Devices::new(
-                writer.clone(),
-                shared_hub(),
-                proofs,
-                Arc::clone(&presence_flag),
-                status_rate,
-            ),
-            accounts: Accounts::new(store.clone(), writer.clone()),
-            grants: Grants::new(database(), shared_hub(), shared_clock(), &settings),
+            devices: shared.devices(proofs, Arc::clone(&presence_flag)),
+            accounts: Accounts::new(store(), shared.writer.clone()),
+            grants: Grants::new(shared.database(), shared.hub(), shared.clock(), settings),
             applications: Applications::new(
-                database(),
-                shared_clock(),
+                shared.database(),
+                shared.clock(),
                 Arc::clone(&activation),
                 Arc::clone(&keys),
-                shared_settings(),
+                shared.settings(),
             ),
             api_keys: keys,
-            domains: Domains::new(store.clone(), fetch, shared_clock(), &settings),
+            domains: Domains::new(store(), domain_client, shared.clock(), settings),
             app_services: AppServices::new(
-                store.clone(),
-                shared_hub(),
-                shared_clock(),
+                store(),
+                shared.hub(),
+                shared.clock(),
                 Arc::clone(&attempts),
                 settings.sockets_per_app,
             ),
-            notifications: Notifications::new(writer.clone(), shared_clock(), shared_settings()),
-            operator: Operator::new(store.clone(), shared_hub(), shared_clock(), activation),
-            maintenance: Maintenance::new(database(), shared_hub(), shared_clock(), presence_flag),
+            notifications: Notifications::new(
+                shared.writer.clone(),
+                shared.clock(),
+                shared.settings(),
+            ),
+            operator: Operator::new(store(), shared.hub(), shared.clock(), activation),
+            maintenance: shared.maintenance(presence_flag),
             meters: ServiceMeters::default(),
-            store,
-            writer,
-            hub,
-            clock,
-            settings,
             attempts,
+            shared,
         }
     }
 
@@ -219,22 +231,22 @@ impl PresenceService {
 
     /// Returns the limits and the mode.
     pub fn settings(&self) -> &ServiceSettings {
-        &self.settings
+        &self.shared.settings
     }
 
     /// Returns the injected clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
+        Arc::clone(&self.shared.clock)
     }
 
     /// Returns the wall-clock time.
     pub fn now(&self) -> UnixMillis {
-        self.clock.now()
+        self.shared.clock.now()
     }
 
     /// Returns the monotonic time.
     pub fn steady(&self) -> Steady {
-        self.clock.steady()
+        self.shared.clock.steady()
     }
 
     /// Counts a new socket of an address.
@@ -251,12 +263,12 @@ impl PresenceService {
 
     /// Returns true while devices of an earlier run may still reconnect.
     pub fn is_warming_up(&self) -> bool {
-        self.hub.is_warming_up()
+        self.shared.hub.is_warming_up()
     }
 
     /// Returns the number of open device connections.
     pub fn connected_devices(&self) -> usize {
-        self.hub.connected_devices()
+        self.shared.hub.connected_devices()
     }
 
     /// Runs the maintenance until it is stopped.
@@ -266,13 +278,13 @@ impl PresenceService {
 
     /// Updates the metrics that are only computed when they are read.
     pub fn update_gauges(&self) {
-        let topics = self.hub.topics();
-        let (users, mailboxes) = self.hub.users_and_mailboxes();
-        self.meters.set(&Levels {
-            devices: self.hub.connected_devices(),
+        let topics = self.shared.hub.topics();
+        let (users, mailboxes) = self.shared.hub.users_and_mailboxes();
+        self.meters.set(&GaugeValues {
+            devices: self.shared.hub.connected_devices(),
             app_sockets: topics.iter().map(|(_, topic)| topic.sockets()).sum(),
             users,
-            writer: self.writer.waiting(),
+            writer: self.shared.writer.waiting(),
             mailboxes,
             streams: topics.iter().map(|(_, topic)| topic.read(Stream::log_len)).sum(),
         });
@@ -284,13 +296,13 @@ impl PresenceService {
     ///
     /// The error of the database.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+        self.shared.store.ping().await
     }
 
     /// Returns the future that closes the connections of the database, so that its file is
     /// complete. It is awaited last, after the service is dropped and its writer has ended.
     pub fn close_database(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
-        let store = self.store.clone();
+        let store = self.shared.store.clone();
         async move { store.close().await }
     }
 
@@ -327,7 +339,7 @@ impl From<&ServiceSettings> for HubLimits {
         Self {
             grace: settings.grace,
             sockets_per_user: settings.sockets_per_user,
-            kept: settings.retention,
+            retention: settings.retention,
         }
     }
 }

@@ -143,7 +143,7 @@ impl Sessions {
     /// `storage_unavailable`.
     pub async fn close(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
         self.store.delete_session(&holder.digest).await.map_err(from_store)?;
-        self.hub.end_session(holder.user, &holder.digest);
+        self.hub.close_connections_of_session(holder.user, &holder.digest);
         Ok(())
     }
 

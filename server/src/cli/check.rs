@@ -1,4 +1,5 @@
-//! The command `check`: whether the database, the certificate and the issuers can be used.
+//! The command `check`, which checks that the database, the certificate and the issuers can be
+//! used.
 
 use std::sync::Arc;
 
@@ -35,8 +36,8 @@ async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
     // The settings name no host if discovery is off.
     let Some(discovery) = discovery else { return Ok(()) };
     for issuer in &settings.browserid_hosts() {
-        let question = DocumentQuery { host: issuer, domain: issuer, client: None };
-        let problem = match discovery.document(question).await {
+        let query = DocumentQuery { host: issuer, domain: issuer, client: None };
+        let problem = match discovery.document(query).await {
             Ok(Some(_)) => None,
             Ok(None) => Some("has no support document".to_owned()),
             Err(error) => Some(error.to_string()),
@@ -53,8 +54,8 @@ async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
 async fn check_oidc(settings: &Settings) -> Result<(), CommandError> {
     let Some(oidc) = oidc::verifier(settings).map_err(failure)? else { return Ok(()) };
     let mut problems = Vec::new();
-    for (name, answer) in oidc.check(SystemClock::default().now()).await {
-        match answer {
+    for (name, result) in oidc.check(SystemClock::default().now()).await {
+        match result {
             Ok(0) => problems.push(format!("issuer {name}: has no key that can be used")),
             Ok(keys) => print(&format!("issuer {name}: ok, {keys} usable keys")),
             Err(error) => problems.push(format!("issuer {name}: {error}")),

@@ -20,7 +20,7 @@ use crate::socket::registry::SocketRegistry;
 pub(crate) struct ConnectionTimeouts {
     /// The time for the TLS handshake.
     pub(crate) handshake: Duration,
-    /// The time for the first request, until its answer begins.
+    /// The time for the first request, until its response begins.
     pub(crate) first_request: Duration,
     /// The time for each later request, including the pause before it.
     pub(crate) keep_alive: Duration,
@@ -35,7 +35,7 @@ pub(crate) struct DeadlineStream {
     /// The time for the first request, while the handshake is still under way.
     first_request: Option<Duration>,
     keep_alive: Duration,
-    /// The timer is set and has not fired.
+    /// Set while a timer is scheduled that has not fired.
     is_scheduled: bool,
 }
 

@@ -17,8 +17,8 @@ use crate::tls::Tls;
 
 /// The maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// The pause after an error of `accept`, such as the file limit, which a retry at once would only
-/// meet again.
+/// The pause after an error of `accept`. An immediate retry would fail again, for example at the
+/// limit of open files.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Binds an address.
@@ -57,7 +57,7 @@ impl ConnectionListener {
     ///
     /// # Errors
     ///
-    /// An error of the operating system, if it cannot tell the listener's address.
+    /// An error of the operating system, if it cannot report the listener's address.
     pub(crate) fn new(
         listener: TcpListener,
         sockets: Arc<SocketRegistry>,

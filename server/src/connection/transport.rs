@@ -1,4 +1,4 @@
-//! The bytes of a connection: plain, or by TLS. The first read or write does the TLS handshake.
+//! The bytes of a connection, plain or over TLS. The first read or write does the TLS handshake.
 
 use std::io::{Error, ErrorKind, IoSlice, Result, Write};
 use std::pin::Pin;
@@ -106,7 +106,7 @@ impl AsyncWrite for Transport {
 }
 
 impl Drop for Transport {
-    /// Sends TLS's `close_notify`, if the socket takes it without waiting. Without it, a client
+    /// Sends the `close_notify` of TLS, if the socket accepts it without blocking. Without it, a client
     /// cannot tell the end of the stream from a truncation.
     fn drop(&mut self) {
         if let Self::Tls(stream) = self {
@@ -117,7 +117,7 @@ impl Drop for Transport {
     }
 }
 
-/// Writes as many bytes as the socket takes without waiting.
+/// Writes as many bytes as the socket accepts without blocking.
 struct NonBlockingWriter<'a>(&'a TcpStream);
 
 impl Write for NonBlockingWriter<'_> {

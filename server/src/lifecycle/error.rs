@@ -9,7 +9,7 @@ use std::iter;
 #[error("{0}")]
 pub struct StartError(pub(super) String);
 
-/// Makes a start error of any other, without its causes.
+/// Makes a start error of any other error, without its causes.
 pub(super) fn start_error(error: impl Display) -> StartError {
     StartError(error.to_string())
 }

@@ -20,7 +20,7 @@ use crate::web;
 /// The path of the metrics in the text format of Prometheus.
 pub(super) const METRICS: &str = "/metrics";
 
-/// The delay before a retry, in seconds, that a server that is stopping asks of its clients.
+/// The delay before a retry, in seconds, in the replies of a server that is stopping.
 const RETRY_AFTER_STOP: f64 = 1.0;
 
 /// Returns all routes. `metrics` is `None` if the metrics are served on an address of their own.
@@ -40,13 +40,13 @@ pub(super) fn endpoint(
             &sockets,
             |sockets, request| async move { upgrade::device(&sockets, &request) },
         );
-    let calls: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
-    let app_socket = web::page_or_socket(&calls, app_socket);
+    let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
+    let app_socket = web::page_or_socket(&http_routes, app_socket);
     let mut routes = Route::new()
         .at("/presence", device_socket)
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
-        .nest_no_strip("/", calls);
+        .nest_no_strip("/", http_routes);
     if let Some(metrics) = metrics {
         routes = routes.at(METRICS, metrics);
     }
@@ -71,7 +71,7 @@ fn is_served_while_draining(uri: &Uri) -> bool {
     [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-/// Answers a request for the metrics.
+/// Responds to a request for the metrics.
 pub(super) fn metrics(
     method: &Method,
     exporter: &MetricsExporter,
@@ -95,8 +95,8 @@ where
 {
     let sockets = Arc::clone(sockets);
     let endpoint = make(move |request| {
-        let answer = upgrade(Arc::clone(&sockets), request);
-        async move { answer.await.unwrap_or_else(|error| http::error_response(&error)) }
+        let response = upgrade(Arc::clone(&sockets), request);
+        async move { response.await.unwrap_or_else(|error| http::error_response(&error)) }
     });
     Arc::new(ToDynEndpoint(endpoint.map_to_response()))
 }

@@ -18,9 +18,9 @@ use crate::tls::TlsFiles;
 
 impl Settings {
     /// Returns the URL by which clients reach a server that listens on this address.
-    pub fn public_url(&self, listening: SocketAddr) -> Option<Url> {
+    pub fn public_url(&self, listen_address: SocketAddr) -> Option<Url> {
         if self.public_url.is_empty() {
-            Url::parse(&format!("{}://{listening}", self.scheme())).ok()
+            Url::parse(&format!("{}://{listen_address}", self.scheme())).ok()
         } else {
             origin(&self.public_url)
         }

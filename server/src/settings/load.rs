@@ -42,10 +42,10 @@ fn describe(error: &figment::Error) -> String {
         Kind::UnknownVariant(given, known) => {
             format!("{name} must be one of {}, not {given}", known.join(", "))
         }
-        Kind::InvalidType(given, wanted) | Kind::InvalidValue(given, wanted) => {
-            format!("{name} must be {}, not {}", type_in_words(wanted), value_in_words(given))
+        Kind::InvalidType(given, expected) | Kind::InvalidValue(given, expected) => {
+            format!("{name} must be {}, not {}", describe_type(expected), describe_value(given))
         }
-        Kind::Message(text) => in_one_line(text),
+        Kind::Message(text) => to_single_line(text),
         Kind::InvalidLength(..)
         | Kind::MissingField(_)
         | Kind::DuplicateField(_)
@@ -54,13 +54,13 @@ fn describe(error: &figment::Error) -> String {
         | Kind::Unsupported(_)
         | Kind::UnsupportedKey(..) => format!("{name}: {}", error.kind),
     };
-    let source = error.metadata.as_ref().map(|metadata| source_in_words(metadata, &name));
+    let source = error.metadata.as_ref().map(|metadata| describe_source(metadata, &name));
     format!("{problem}{}", source.unwrap_or_default())
 }
 
 /// Names the file or the environment variable of a value. The parser of the command line reports
 /// wrong flags itself.
-fn source_in_words(metadata: &Metadata, name: &str) -> String {
+fn describe_source(metadata: &Metadata, name: &str) -> String {
     if let Some(Source::File(path)) = &metadata.source {
         return format!(" (in {})", path.display());
     }
@@ -70,8 +70,8 @@ fn source_in_words(metadata: &Metadata, name: &str) -> String {
     String::new()
 }
 
-fn type_in_words(wanted: &str) -> &str {
-    match wanted {
+fn describe_type(expected: &str) -> &str {
+    match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number",
         "f64" => "a number",
         "a boolean" | "bool" => "true or false",
@@ -80,15 +80,15 @@ fn type_in_words(wanted: &str) -> &str {
     }
 }
 
-fn value_in_words(given: &Actual) -> String {
+fn describe_value(given: &Actual) -> String {
     if let Actual::Str(text) = given { format!("{text:?}") } else { given.to_string() }
 }
 
 /// Joins the lines of a parser's error: its place, the text there, and the problem. Leaves out the
 /// lines that only draw markers.
-fn in_one_line(text: &str) -> String {
-    let is_drawn = |line: &&str| line.trim_matches(['|', ' ', '^']).is_empty();
-    let lines = text.lines().map(str::trim).filter(|line| !is_drawn(line));
+fn to_single_line(text: &str) -> String {
+    let is_marker = |line: &&str| line.trim_matches(['|', ' ', '^']).is_empty();
+    let lines = text.lines().map(str::trim).filter(|line| !is_marker(line));
     lines
         .map(|line| line.split_once(" | ").map_or(line, |(_, shown)| shown.trim()))
         .collect::<Vec<_>>()

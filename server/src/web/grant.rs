@@ -61,7 +61,7 @@ pub(super) async fn show(
     let app = presence.grants().find_application(appid).await?;
     let GrantQuery { redirect, state, id } = query;
     let (redirect, id) = (non_empty(redirect), non_empty(id));
-    rules::display_text("id", id.as_deref().unwrap_or_default(), MAX_ID_CHARS, true)?;
+    rules::check_display_text("id", id.as_deref().unwrap_or_default(), MAX_ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
     let target = RedirectTarget { redirect: redirect.clone(), state: None };
     let origin = presence.grants().decline(appid, &target).await?.and_then(|url| origin(&url));

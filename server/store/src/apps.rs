@@ -111,8 +111,8 @@ impl Store {
         changes: AppChanges,
     ) -> Result<Option<App>, StoreError> {
         let mut row = <app::ActiveModel as Default>::default();
-        set(&mut row.name, changes.name);
-        set(&mut row.description, changes.description);
+        set_if_some(&mut row.name, changes.name);
+        set_if_some(&mut row.description, changes.description);
         if let Some(new) = changes.domain {
             row.domain = ActiveValue::Set(new.domain);
             row.domain_key = ActiveValue::Set(new.domain_key);
@@ -167,14 +167,14 @@ impl Store {
     pub async fn find_apps(&self, text: &str, limit: u64) -> Result<Vec<App>, StoreError> {
         let text = text.to_lowercase();
         let pattern = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-        let holds = |column: app::Column| {
+        let contains = |column: app::Column| {
             let pattern = LikeExpr::new(format!("%{pattern}%")).escape('\\');
             Expr::expr(Func::lower(column.into_expr())).like(pattern)
         };
         let found = Condition::any()
             .add(app::Column::Id.eq(&*text))
-            .add(holds(app::Column::Name))
-            .add(holds(app::Column::Domain));
+            .add(contains(app::Column::Name))
+            .add(contains(app::Column::Domain));
         let rows = app::Entity::find()
             .filter(found)
             .order_by_desc(app::Column::CreatedAt)
@@ -220,7 +220,7 @@ impl Store {
     }
 }
 
-fn set(column: &mut ActiveValue<String>, change: Option<String>) {
+fn set_if_some(column: &mut ActiveValue<String>, change: Option<String>) {
     if let Some(text) = change {
         *column = ActiveValue::Set(text);
     }

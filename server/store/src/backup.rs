@@ -80,7 +80,7 @@ impl PartialBackup {
 
     async fn check_and_keep(self) -> Result<u64, StoreError> {
         let Self { file, directory, to } = self;
-        let copy = DatabaseFile::of_file(file.path(), BUSY_TIMEOUT).open_read_only().await?;
+        let copy = DatabaseFile::at_path(file.path(), BUSY_TIMEOUT).open_read_only().await?;
         let sound = is_sound(&copy).await;
         copy.close_by_ref().await?;
         if !sound? {

@@ -30,7 +30,7 @@ const CACHE_SIZE: &str = "-8192";
 /// of the time.
 const CHECKPOINT_PAGES: &str = "8000";
 
-/// The place of the statement journal, with which SQLite can undo a statement of many rows alone.
+/// The place of the statement journal, with which SQLite can undo a single statement of many rows.
 /// By default a journal beyond 64 KiB goes into a file, which took a fifth of the time of a large
 /// group.
 const STATEMENT_JOURNAL: &str = "MEMORY";
@@ -63,8 +63,8 @@ impl DatabaseFile {
         Ok(Self { url: url.to_owned(), path, busy_timeout })
     }
 
-    /// A file of any name, for [`DatabaseFile::open_read_only`].
-    pub(crate) fn of_file(path: &Path, busy_timeout: Duration) -> Self {
+    /// Returns the file at a path of any form, for [`DatabaseFile::open_read_only`].
+    pub(crate) fn at_path(path: &Path, busy_timeout: Duration) -> Self {
         Self { url: "sqlite:".to_owned(), path: path.to_owned(), busy_timeout }
     }
 
@@ -100,7 +100,7 @@ impl DatabaseFile {
         Database::connect(options).await.map_err(|error| self.explain(error.into()))
     }
 
-    /// Opens a connection that reads beside a running server and cannot change anything.
+    /// Opens a connection that only reads, also while a server runs.
     pub(crate) async fn open_read_only(&self) -> Result<DatabaseConnection, StoreError> {
         let (path, busy_timeout) = (self.path.clone(), self.busy_timeout);
         let mut options = self.options(1);
@@ -148,8 +148,8 @@ impl DatabaseFile {
         StoreError::Missing(self.path.clone())
     }
 
-    /// Makes sure that this server is the only one. The system releases the lock when the process
-    /// ends, however it ends.
+    /// Takes the lock that only one server can hold. The system releases it at the end of the
+    /// process, also after a crash.
     ///
     /// # Errors
     ///
@@ -177,8 +177,8 @@ impl DatabaseFile {
             // transaction as open: such a connection is not used again.
             .map_sqlx_sqlite_pool_opts(|pool| {
                 pool.before_acquire(|connection, _| {
-                    let sound = !connection.is_in_transaction();
-                    Box::pin(async move { Ok(sound) })
+                    let is_reusable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_reusable) })
                 })
             });
         options

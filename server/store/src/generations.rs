@@ -40,8 +40,8 @@ impl Store {
         }
         let transaction = self.begin_writing().await?;
         // Read again, since another device may have been faster.
-        let known = greatest(&transaction, user, &given.issuer).await?;
-        if let Some(outcome) = compare(known, given) {
+        let recorded = greatest(&transaction, user, &given.issuer).await?;
+        if let Some(outcome) = compare(recorded, given) {
             return Ok(outcome);
         }
         generation::Entity::insert(generation::ActiveModel {
@@ -56,9 +56,9 @@ impl Store {
         )
         .exec_without_returning(&transaction)
         .await?;
-        let ended = end_older_sessions(&transaction, user, given).await?;
+        let deleted = delete_older_sessions(&transaction, user, given).await?;
         transaction.commit().await?;
-        Ok(GenerationOutcome::Raised(ended))
+        Ok(GenerationOutcome::Raised(deleted))
     }
 
     /// Returns the greatest generation that an issuer has given for a user.
@@ -76,10 +76,10 @@ impl Store {
 }
 
 /// Returns the outcome if nothing has to be written.
-fn compare(known: Option<u64>, given: &CredentialGeneration) -> Option<GenerationOutcome> {
-    match known {
-        Some(known) if known > given.number => Some(GenerationOutcome::Outdated),
-        Some(known) if known == given.number => Some(GenerationOutcome::Unchanged),
+fn compare(recorded: Option<u64>, given: &CredentialGeneration) -> Option<GenerationOutcome> {
+    match recorded {
+        Some(recorded) if recorded > given.number => Some(GenerationOutcome::Outdated),
+        Some(recorded) if recorded == given.number => Some(GenerationOutcome::Unchanged),
         Some(_) | None => None,
     }
 }
@@ -93,7 +93,7 @@ async fn greatest<C: ConnectionTrait>(
     row.map(|row| number_from_column("generations", row.generation)).transpose()
 }
 
-async fn end_older_sessions<C: ConnectionTrait>(
+async fn delete_older_sessions<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     given: &CredentialGeneration,

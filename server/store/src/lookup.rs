@@ -1,8 +1,8 @@
 //! Batched lookups of sessions: the lookups of many devices that connect at once share a few
 //! statements.
 //!
-//! There is no task: the first caller finds the results for all that wait, and the next one those
-//! for the callers that came meanwhile. If a caller is dropped during its work, the others repeat
+//! There is no task: the first caller runs the statements for all waiting callers, and the next one
+//! for those that came in the meantime. If a caller is dropped while it runs them, the others repeat
 //! their requests.
 
 use std::collections::HashMap;
@@ -40,7 +40,8 @@ struct LookupRequest {
 #[derive(Default)]
 pub(crate) struct SessionLookup {
     waiting: Mutex<Vec<LookupRequest>>,
-    turn: tokio::sync::Mutex<()>,
+    /// The lock of the caller that runs the statements.
+    runner: tokio::sync::Mutex<()>,
 }
 
 impl SessionLookup {
@@ -53,16 +54,16 @@ impl SessionLookup {
         db: &DatabaseConnection,
     ) -> LookupResult {
         loop {
-            let (reply, answer) = oneshot::channel();
+            let (reply, result) = oneshot::channel();
             self.with(|waiting| waiting.push(LookupRequest { digest, reply }));
-            let turn = self.turn.lock().await;
+            let runner = self.runner.lock().await;
             let requests = self.with(std::mem::take);
             if !requests.is_empty() {
                 reply_to_all(requests, now, db).await;
             }
-            drop(turn);
-            if let Ok(answer) = answer.await {
-                return answer;
+            drop(runner);
+            if let Ok(result) = result.await {
+                return result;
             }
         }
     }
@@ -78,13 +79,13 @@ async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &Databa
     digests.dedup();
     let found = sessions(&digests, now, db).await;
     for LookupRequest { digest, reply } in requests {
-        let answer = match &found {
+        let result = match &found {
             Ok(found) => Ok(found.get(&digest).cloned()),
             // Only the lookup of a corrupt row must fail.
             Err(_) => sessions(&[digest], now, db).await.map(|mut found| found.remove(&digest)),
         };
         // The caller may be gone.
-        reply.send(answer).ok();
+        reply.send(result).ok();
     }
 }
 

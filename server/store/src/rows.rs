@@ -48,7 +48,7 @@ impl NotificationState {
         }
     }
 
-    fn of_code(code: i32) -> Option<Self> {
+    fn from_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Pending),
             1 => Some(Self::Taken(Settlement::Delivered)),
@@ -150,7 +150,7 @@ impl TryFrom<NotificationHeaderRow> for NotificationHeader {
             app: id("notifications", &row.app_id)?,
             puid: id("notifications", &row.puid)?,
             user: UserId(row.user_id),
-            state: NotificationState::of_code(row.state)
+            state: NotificationState::from_code(row.state)
                 .ok_or(StoreError::CorruptRow("notifications"))?,
         })
     }
@@ -253,12 +253,12 @@ impl TryFrom<session::Model> for Session {
 /// Returns the state of an Application: a blocked one is never active, while the table keeps the
 /// state that its developer has chosen.
 pub(crate) fn app_state(
-    word: &str,
+    name: &str,
     blocked_at: Option<i64>,
 ) -> Result<ApplicationState, StoreError> {
-    let state = ApplicationState::from_name(word).ok_or(StoreError::CorruptRow("apps"))?;
-    let is_stopped = state == ApplicationState::Active && blocked_at.is_some();
-    Ok(if is_stopped { ApplicationState::Inactive } else { state })
+    let state = ApplicationState::from_name(name).ok_or(StoreError::CorruptRow("apps"))?;
+    let is_blocked = state == ApplicationState::Active && blocked_at.is_some();
+    Ok(if is_blocked { ApplicationState::Inactive } else { state })
 }
 
 pub(crate) fn email(text: &str) -> Result<Email, StoreError> {

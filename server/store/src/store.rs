@@ -17,7 +17,8 @@ use crate::lookup::SessionLookup;
 use crate::migration;
 use crate::tables::meta;
 
-const ONLY_ROW: i32 = 1;
+/// The id of the only row of the table `meta`.
+const META_ROW_ID: i32 = 1;
 
 /// The open database. Clones share it.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Store {
     pub async fn set_devices_connected(&self, connected: bool) -> Result<(), StoreError> {
         meta::Entity::update_many()
             .col_expr(meta::Column::DevicesConnected, connected.into())
-            .filter(meta::Column::Id.eq(ONLY_ROW))
+            .filter(meta::Column::Id.eq(META_ROW_ID))
             .exec(self.write())
             .await?;
         Ok(())
@@ -138,12 +139,12 @@ pub(crate) async fn begin_immediate(
 /// must always grow.
 async fn begin_epoch(db: &DatabaseConnection, now: UnixMillis) -> Result<(u64, bool), StoreError> {
     let transaction = begin_immediate(db).await?;
-    let last = meta::Entity::find_by_id(ONLY_ROW).one(&transaction).await?;
+    let last = meta::Entity::find_by_id(META_ROW_ID).one(&transaction).await?;
     let after_last = last.as_ref().map_or(1, |row| row.epoch.saturating_add(1));
     let epoch = i64::try_from(now.as_secs()).unwrap_or(i64::MAX).max(after_last);
     let had_devices = last.is_some_and(|row| row.devices_connected);
     meta::Entity::insert(meta::ActiveModel {
-        id: ActiveValue::Set(ONLY_ROW),
+        id: ActiveValue::Set(META_ROW_ID),
         epoch: ActiveValue::Set(epoch),
         devices_connected: ActiveValue::Set(had_devices),
     })

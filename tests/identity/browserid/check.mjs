@@ -1,5 +1,5 @@
-// browserid-crypto and browserid-local-verify: the assertions of the one against the server, the
-// development issuer's against the other.
+// Interoperability with browserid-crypto, whose assertions are checked against the server, and with
+// browserid-local-verify, which checks the assertions of the development issuer.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -25,7 +25,7 @@ const generate = promisify(jwcrypto.generateKeypair);
 const certify = promisify(jwcrypto.cert.sign);
 const sign = promisify(jwcrypto.assertion.sign);
 
-/** Runs a server in development mode for the time of some work. */
+/** Runs `work` with a server in development mode. */
 async function withServer(flags, work) {
   const directory = mkdtempSync(join(tmpdir(), "presence-"));
   const child = spawn(binary, ["--dev", "--listen=127.0.0.1:0", "--log=error", ...flags], {
@@ -34,9 +34,9 @@ async function withServer(flags, work) {
   });
   try {
     const [line] = await once(createInterface(child.stdout), "line");
-    const greeting = "Presence is listening on ";
-    assert(line.startsWith(greeting), `the server did not start: it said ${line}`);
-    await work(line.slice(greeting.length));
+    const prefix = "Presence is listening on ";
+    assert(line.startsWith(prefix), `the server did not start: ${line}`);
+    await work(line.slice(prefix.length));
   } finally {
     child.kill();
     if (child.exitCode === null) await once(child, "exit");
@@ -46,13 +46,13 @@ async function withServer(flags, work) {
 
 const post = async (url, body) => {
   const headers = { "content-type": "application/json" };
-  const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-  return answer.json();
+  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+  return response.json();
 };
 
 const session = (url, assertion) => post(`${url}/session`, { assertion });
 
-/** Presents an assertion on a device's socket. */
+/** Presents an assertion on the socket of a device. */
 async function device(url, assertion) {
   const socket = new WebSocket(`${url.replace("http", "ws")}/presence`);
   try {
@@ -65,7 +65,7 @@ async function device(url, assertion) {
   }
 }
 
-/** An issuer on a loopback port that publishes a key. */
+/** Starts an issuer on a loopback port with a published key. */
 async function issuer(key) {
   const document = {
     authentication: "/auth",
@@ -73,15 +73,15 @@ async function issuer(key) {
     "public-key": key.publicKey.toSimpleObject(),
   };
   const server = createServer((request, response) => {
-    const found = request.url.startsWith("/.well-known/browserid?domain=");
-    response.writeHead(found ? 200 : 404, { "content-type": "application/json" });
-    response.end(JSON.stringify(found ? document : {}));
+    const isDocument = request.url.startsWith("/.well-known/browserid?domain=");
+    response.writeHead(isDocument ? 200 : 404, { "content-type": "application/json" });
+    response.end(JSON.stringify(isDocument ? document : {}));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   server.unref();
   const host = `localhost:${server.address().port}`;
-  const mint = async (name, audience, user, lifetime = 600_000) => {
+  const createAssertion = async (name, audience, user, lifetime = 600_000) => {
     const expiresAt = new Date(Date.now() + lifetime);
     const issuedAt = new Date(Date.now() - 10_000 + Math.min(lifetime, 0));
     const principal = { email: `${name}@${host}` };
@@ -94,10 +94,10 @@ async function issuer(key) {
     const assertion = await sign({ nonce: String(Math.random()) }, { audience, expiresAt }, user.secretKey);
     return jwcrypto.cert.bundle([certificate], assertion);
   };
-  return { host, mint };
+  return { host, createAssertion };
 }
 
-/** The same assertion with each of its six parts changed in the middle, one after the other. */
+/** Yields the assertion six times, each time with another part changed in the middle. */
 function* tampered(assertion) {
   const parts = assertion.split(/[.~]/);
   for (const n of parts.keys()) {
@@ -109,16 +109,16 @@ function* tampered(assertion) {
   }
 }
 
-async function theirAssertionsAreAccepted(issuerKey, userKey, ...flags) {
-  const { host, mint } = await issuer(issuerKey);
+async function checkLibraryAssertions(issuerKey, userKey, ...flags) {
+  const { host, createAssertion } = await issuer(issuerKey);
   await withServer([`--browserid-issuers=${host}`, ...flags], async (url) => {
-    assert.equal((await session(url, await mint("alice", url, userKey))).email, `alice@${host}`);
-    assert.deepEqual(await device(url, await mint("alice", url, userKey)), { result: "OK" });
-    const good = await mint("alice", url, userKey);
+    assert.equal((await session(url, await createAssertion("alice", url, userKey))).email, `alice@${host}`);
+    assert.deepEqual(await device(url, await createAssertion("alice", url, userKey)), { result: "OK" });
+    const good = await createAssertion("alice", url, userKey);
     const bad = [
       ...tampered(good),
-      await mint("alice", "http://elsewhere.example", userKey),
-      await mint("alice", url, userKey, -120_000),
+      await createAssertion("alice", "http://elsewhere.example", userKey),
+      await createAssertion("alice", url, userKey, -120_000),
       `${good.split("~")[0]}~${good}`,
     ];
     for (const assertion of bad) {
@@ -128,22 +128,22 @@ async function theirAssertionsAreAccepted(issuerKey, userKey, ...flags) {
   });
 }
 
-async function ourAssertionsAreAccepted() {
+async function checkServerAssertions() {
   await withServer([], async (url) => {
     const verifier = new BrowserID({
       audience: url,
-      httpRequest: async (domain, path, answer) => {
+      httpRequest: async (domain, path, callback) => {
         assert.equal(domain, "dev.localhost");
-        const found = await fetch(url + path);
-        const headers = { "content-type": found.headers.get("content-type") };
-        answer(null, found.status, headers, await found.text());
+        const response = await fetch(url + path);
+        const headers = { "content-type": response.headers.get("content-type") };
+        callback(null, response.status, headers, await response.text());
       },
     });
     const verify = promisify(verifier.verify.bind(verifier));
     const { assertion } = await post(`${url}/dev/assertion`, { email: "alice@dev.localhost" });
-    const found = await verify({ assertion });
-    assert.equal(found.email, "alice@dev.localhost");
-    assert.equal(found.issuer, "dev.localhost");
+    const verified = await verify({ assertion });
+    assert.equal(verified.email, "alice@dev.localhost");
+    assert.equal(verified.issuer, "dev.localhost");
     for (const bad of tampered(assertion)) await assert.rejects(verify({ assertion: bad }));
   });
 }
@@ -152,8 +152,8 @@ const [rs256, ds128] = await Promise.all([
   generate({ algorithm: "RS", keysize: 256 }),
   generate({ algorithm: "DS", keysize: 128 }),
 ]);
-await theirAssertionsAreAccepted(rs256, await generate({ algorithm: "RS", keysize: 256 }));
-await theirAssertionsAreAccepted(rs256, ds128);
-await theirAssertionsAreAccepted(ds128, ds128, "--browserid-legacy-issuers");
-await ourAssertionsAreAccepted();
-console.log("browserid-crypto: its assertions are accepted here, and ours by browserid-local-verify");
+await checkLibraryAssertions(rs256, await generate({ algorithm: "RS", keysize: 256 }));
+await checkLibraryAssertions(rs256, ds128);
+await checkLibraryAssertions(ds128, ds128, "--browserid-legacy-issuers");
+await checkServerAssertions();
+console.log("browserid-crypto and browserid-local-verify: assertions are accepted in both directions");

@@ -1,4 +1,5 @@
-"""PyBrowserID on both sides: its assertions against the server, the development issuer's against its verifier."""
+"""Interoperability with PyBrowserID: its assertions against the server, and the assertions of the
+development issuer against its verifier."""
 
 import sys
 import threading
@@ -13,14 +14,14 @@ from browserid.utils import encode_json_bytes
 from browserid.verifiers.local import LocalVerifier
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from presence import Server
+from presence_server import Server
 
 INVALID_ASSERTION = 34
 EMAIL_MISMATCH = 35
 
 
 def rsa_keypair():
-    """A new key as PyBrowserID holds them: the public half, and what signs."""
+    """Generates a key pair in the format of PyBrowserID: the public key and the signing key."""
     numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
     public = {
         "algorithm": "RS",
@@ -31,7 +32,7 @@ def rsa_keypair():
 
 
 class Issuer:
-    """An issuer on a loopback port that publishes a key."""
+    """An issuer on a loopback port with a published key."""
 
     def __init__(self, keypair):
         self.keypair = keypair
@@ -39,11 +40,11 @@ class Issuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                found = self.path.startswith("/.well-known/browserid?domain=")
-                self.send_response(200 if found else 404)
+                is_document = self.path.startswith("/.well-known/browserid?domain=")
+                self.send_response(200 if is_document else 404)
                 self.send_header("content-type", "application/json")
                 self.end_headers()
-                self.wfile.write(document if found else b"{}")
+                self.wfile.write(document if is_document else b"{}")
 
             def log_message(self, *_):
                 pass
@@ -52,7 +53,7 @@ class Issuer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.host = f"localhost:{self.server.server_port}"
 
-    def mint(self, name, audience, user_keypair, **changes):
+    def create_assertion(self, name, audience, user_keypair, **changes):
         return make_assertion(
             f"{name}@{self.host}",
             audience,
@@ -71,7 +72,7 @@ def encode_document(public_key):
 
 
 def tampered(assertion):
-    """The same assertion with each of its six parts changed in the middle, one after the other."""
+    """Yields the assertion six times, each time with another part changed in the middle."""
     parts = assertion.replace("~", ".").split(".")
     for n in range(len(parts)):
         changed = list(parts)
@@ -81,63 +82,63 @@ def tampered(assertion):
         yield ".".join(changed[:3]) + "~" + ".".join(changed[3:])
 
 
-def is_refused(answer, errno):
-    assert answer.get("errno") == errno, f"errno {errno} was expected, not {answer}"
+def expect_errno(reply, errno):
+    assert reply.get("errno") == errno, f"expected errno {errno}, got {reply}"
 
 
-def their_assertions_are_accepted(binary, issuer_keypair, user_keypair, *flags):
+def check_library_assertions(binary, issuer_keypair, user_keypair, *flags):
     issuer = Issuer(issuer_keypair)
     with Server(binary, f"--browserid-issuers={issuer.host}", *flags) as server:
-        opened = server.session(issuer.mint("alice", server.url, user_keypair))
+        opened = server.session(issuer.create_assertion("alice", server.url, user_keypair))
         assert opened.get("email") == f"alice@{issuer.host}", opened
-        answer = server.device(issuer.mint("alice", server.url, user_keypair))
-        assert answer == {"result": "OK"}, answer
+        reply = server.device(issuer.create_assertion("alice", server.url, user_keypair))
+        assert reply == {"result": "OK"}, reply
 
-        good = issuer.mint("alice", server.url, user_keypair)
+        good = issuer.create_assertion("alice", server.url, user_keypair)
         for bad in tampered(good):
-            is_refused(server.session(bad), INVALID_ASSERTION)
-            is_refused(server.device(bad), INVALID_ASSERTION)
+            expect_errno(server.session(bad), INVALID_ASSERTION)
+            expect_errno(server.device(bad), INVALID_ASSERTION)
         past = int((time.time() - 120) * 1000)
         for bad in (
-            issuer.mint("alice", "http://elsewhere.example", user_keypair),
-            issuer.mint("alice", server.url, user_keypair, exp=past),
-            issuer.mint("alice", server.url, user_keypair, assertion_sig=b"signature"),
-            issuer.mint("alice", server.url, user_keypair, certificate_sig=b"signature"),
-            issuer.mint("alice", server.url, user_keypair, new_style=False),
+            issuer.create_assertion("alice", "http://elsewhere.example", user_keypair),
+            issuer.create_assertion("alice", server.url, user_keypair, exp=past),
+            issuer.create_assertion("alice", server.url, user_keypair, assertion_sig=b"signature"),
+            issuer.create_assertion("alice", server.url, user_keypair, certificate_sig=b"signature"),
+            issuer.create_assertion("alice", server.url, user_keypair, new_style=False),
             "~".join([good.split("~")[0], good]),
         ):
-            is_refused(server.session(bad), INVALID_ASSERTION)
-            is_refused(server.device(bad), INVALID_ASSERTION)
+            expect_errno(server.session(bad), INVALID_ASSERTION)
+            expect_errno(server.device(bad), INVALID_ASSERTION)
         claimed = server.post("/session", {"assertion": good, "email": f"bob@{issuer.host}"})
-        is_refused(claimed, EMAIL_MISMATCH)
+        expect_errno(claimed, EMAIL_MISMATCH)
 
 
-def many_signatures_are_accepted(binary, issuer_keypair, user_keypair):
-    """One RSA signature in 256 begins with a zero byte, which PyBrowserID leaves away."""
+def check_short_signatures(binary, issuer_keypair, user_keypair):
+    """Checks RSA signatures with a leading zero byte, which PyBrowserID omits: one in 256."""
     issuer = Issuer(issuer_keypair)
-    short = issuer.mint("alice", "x", user_keypair)
+    short = issuer.create_assertion("alice", "x", user_keypair)
     with Server(binary, f"--browserid-issuers={issuer.host}") as server:
         for n in range(20_000):
-            short = issuer.mint("alice", server.url, user_keypair, user_claims={"n": n})
+            short = issuer.create_assertion("alice", server.url, user_keypair, user_claims={"n": n})
             if any(len(token.rsplit(".", 1)[1]) < 342 for token in short.split("~")):
                 break
         else:
-            raise AssertionError("no short signature came up")
+            raise AssertionError("no short signature was generated")
         opened = server.session(short)
         assert opened.get("email") == f"alice@{issuer.host}", opened
 
 
-def our_assertions_are_accepted(binary):
+def check_server_assertions(binary):
     with Server(binary) as server:
         document = server.get("/.well-known/browserid")
         documents = SupportDocumentManager()
         documents.cache["dev.localhost"] = (None, document)
         verifier = LocalVerifier([server.url], trusted_secondaries=(), supportdocs=documents)
-        made = server.post("/dev/assertion", {"email": "alice@dev.localhost"})
-        found = verifier.verify(made["assertion"])
-        assert found["email"] == "alice@dev.localhost", found
-        assert found["issuer"] == "dev.localhost", found
-        for bad in list(tampered(made["assertion"])):
+        created = server.post("/dev/assertion", {"email": "alice@dev.localhost"})
+        verified = verifier.verify(created["assertion"])
+        assert verified["email"] == "alice@dev.localhost", verified
+        assert verified["issuer"] == "dev.localhost", verified
+        for bad in list(tampered(created["assertion"])):
             try:
                 verifier.verify(bad)
             except (ValueError, browserid.errors.Error):
@@ -147,14 +148,14 @@ def our_assertions_are_accepted(binary):
 
 def main(binary):
     rs256, ds128 = rsa_keypair(), get_keypair("alice")
-    their_assertions_are_accepted(binary, rs256, rsa_keypair())
-    their_assertions_are_accepted(binary, rs256, ds128)
-    their_assertions_are_accepted(
+    check_library_assertions(binary, rs256, rsa_keypair())
+    check_library_assertions(binary, rs256, ds128)
+    check_library_assertions(
         binary, get_keypair("issuer"), ds128, "--browserid-legacy-issuers"
     )
-    many_signatures_are_accepted(binary, rs256, rsa_keypair())
-    our_assertions_are_accepted(binary)
-    print("PyBrowserID: its assertions are accepted here, and ours there")
+    check_short_signatures(binary, rs256, rsa_keypair())
+    check_server_assertions(binary)
+    print("PyBrowserID: assertions are accepted in both directions")
 
 
 main(sys.argv[1])

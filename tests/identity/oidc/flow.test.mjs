@@ -1,4 +1,4 @@
-// A browser signs in, with a provider that can be made to misbehave.
+// Sign-in of a browser with a mock provider that can be made to misbehave.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ const jose = await tool("jose");
 const EMAIL = "alice@mail.example";
 const SECRET = "a secret: 100 % & more";
 
-/** A provider, and a server that trusts it. `provider.claims` go into its tokens. */
+/** Starts a provider and a server that trusts it. Its tokens contain `provider.claims`. */
 async function startScenario(t, changes = {}) {
   const provider = new OAuth2Server();
   await provider.issuer.keys.generate("RS256", { kid: "first" });
@@ -42,33 +42,33 @@ async function startScenario(t, changes = {}) {
 
 const start = (server, back = "/docs") => `${server.url}/sign-in/oidc/mock?return=${encodeURIComponent(back)}`;
 
-/** Goes to the provider and as far as the way back, which is given and not yet taken. */
+/** Visits the provider. Returns the callback URL without visiting it. */
 async function callbackUrl(server, browser, back) {
-  const there = Browser.target(await browser.request(start(server, back)));
-  return Browser.target(await browser.request(there));
+  const authorizeUrl = Browser.target(await browser.request(start(server, back)));
+  return Browser.target(await browser.request(authorizeUrl));
 }
 
 async function expectError(server, browser, url, status, errno) {
-  const answer = await browser.request(url);
-  const page = await answer.text();
-  assert.equal(answer.status, status, page);
+  const response = await browser.request(url);
+  const page = await response.text();
+  assert.equal(response.status, status, page);
   assert.match(page, new RegExp(`Error ${errno} `));
-  assert.match(answer.headers.get("content-type"), /^text\/html/);
+  assert.match(response.headers.get("content-type"), /^text\/html/);
   assert.equal(await browser.session(server), null);
   return page;
 }
 
-test("a browser is signed in by the provider and goes where it wanted to go", async (t) => {
+test("a browser is signed in by the provider and is redirected to the requested path", async (t) => {
   const { provider, server } = await startScenario(t);
   const browser = new Browser();
   const list = await (await browser.request(`${server.url}/sign-in?return=/docs`)).text();
   assert.match(list, /href="\/sign-in\/oidc\/mock\?return=%2Fdocs"[^>]*>[^<]*Mock &#(38|x26);/);
   const begun = await browser.request(start(server));
   assert.equal(begun.headers.get("referrer-policy"), "no-referrer");
-  const asked = new URL(Browser.target(begun)).searchParams;
-  assert.deepEqual([asked.get("response_type"), asked.get("code_challenge_method")], ["code", "S256"]);
-  assert.equal(asked.get("redirect_uri"), `${server.url}/sign-in/oidc/mock/callback`);
-  assert.ok(asked.get("scope").split(" ").includes("openid"));
+  const parameters = new URL(Browser.target(begun)).searchParams;
+  assert.deepEqual([parameters.get("response_type"), parameters.get("code_challenge_method")], ["code", "S256"]);
+  assert.equal(parameters.get("redirect_uri"), `${server.url}/sign-in/oidc/mock/callback`);
+  assert.ok(parameters.get("scope").split(" ").includes("openid"));
   const done = await browser.visit(start(server));
   assert.equal(new URL(done.url).pathname, "/docs");
   const session = await browser.session(server);
@@ -78,7 +78,7 @@ test("a browser is signed in by the provider and goes where it wanted to go", as
   assert.deepEqual([form.client_id, form.code_verifier.length], ["presence", 43]);
 });
 
-test("the session is the same as one that was opened with the token itself", async (t) => {
+test("a session of the code flow equals a session that was opened with a token", async (t) => {
   const { provider, server } = await startScenario(t);
   const browser = new Browser();
   await browser.visit(start(server));
@@ -92,7 +92,7 @@ test("the session is the same as one that was opened with the token itself", asy
   assert.deepEqual([json.email, json.scope], [byBrowser.email, byBrowser.scope]);
 });
 
-test("a client with a secret shows it in the header, and nobody else sees it", async (t) => {
+test("a client secret is sent in the header and does not appear in the log", async (t) => {
   const { provider, server } = await startScenario(t, { client_secret: SECRET });
   const browser = new Browser();
   const done = await browser.visit(start(server));
@@ -102,11 +102,11 @@ test("a client with a secret shows it in the header, and nobody else sees it", a
   const decoded = new URLSearchParams(`secret=${secret}`).get("secret");
   assert.deepEqual([id, decoded, form.client_secret], ["presence", SECRET, undefined]);
   for (const hidden of [SECRET, EMAIL, form.code, form.code_verifier]) {
-    assert.ok(!server.log.includes(hidden), "the log holds a secret");
+    assert.ok(!server.log.includes(hidden), "the log contains a secret");
   }
 });
 
-test("only paths of this server are returned to", async (t) => {
+test("a browser is redirected only to paths of this server", async (t) => {
   const { server } = await startScenario(t);
   for (const elsewhere of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\tb", `/${"x".repeat(3000)}`]) {
     const browser = new Browser();
@@ -115,12 +115,12 @@ test("only paths of this server are returned to", async (t) => {
   }
 });
 
-test("a second browser cannot finish what the first has begun, nor anybody twice", async (t) => {
+test("a sign-in is finished only once and only by the browser that began it", async (t) => {
   const { server } = await startScenario(t);
   const [alice, mallory] = [new Browser(), new Browser()];
   const url = await callbackUrl(server, alice);
   await expectError(server, mallory, url, 401, 34);
-  // Also one that has begun a sign-in of its own.
+  // The same holds for a browser with an unfinished sign-in of its own.
   const other = await callbackUrl(server, mallory);
   await expectError(server, mallory, url, 401, 34);
   Browser.target(await alice.request(url));
@@ -130,7 +130,7 @@ test("a second browser cannot finish what the first has begun, nor anybody twice
   await expectError(server, new Browser(), other, 401, 34);
 });
 
-test("two tabs of one browser do not hinder each other", async (t) => {
+test("two tabs of one browser can sign in at the same time", async (t) => {
   const { server } = await startScenario(t);
   const browser = new Browser();
   const [first, second] = [await callbackUrl(server, browser, "/docs"), await callbackUrl(server, browser, "/")];
@@ -138,7 +138,7 @@ test("two tabs of one browser do not hinder each other", async (t) => {
   assert.equal(Browser.target(await browser.request(first)), `${server.url}/docs`);
 });
 
-test("a changed or missing state is refused", async (t) => {
+test("a changed or missing state is rejected", async (t) => {
   const { server, provider } = await startScenario(t);
   const browser = new Browser();
   const url = new URL(await callbackUrl(server, browser));
@@ -155,19 +155,19 @@ test("a changed or missing state is refused", async (t) => {
   assert.deepEqual(provider.requests, []);
 });
 
-test("an answer of another provider is refused", async (t) => {
+test("a response of another provider is rejected", async (t) => {
   const { server, provider } = await startScenario(t);
   const browser = new Browser();
   const url = new URL(await callbackUrl(server, browser));
   url.searchParams.set("iss", "https://evil.example");
   await expectError(server, browser, url.href, 401, 34);
   assert.deepEqual(provider.requests, []);
-  const fine = new URL(await callbackUrl(server, browser));
-  fine.searchParams.set("iss", provider.issuer.url);
-  assert.equal(Browser.target(await browser.request(fine.href)), `${server.url}/docs`);
+  const valid = new URL(await callbackUrl(server, browser));
+  valid.searchParams.set("iss", provider.issuer.url);
+  assert.equal(Browser.target(await browser.request(valid.href)), `${server.url}/docs`);
 });
 
-test("who says no at the provider is not signed in", async (t) => {
+test("a user who declines at the provider is not signed in", async (t) => {
   const { server } = await startScenario(t);
   const browser = new Browser();
   const url = new URL(await callbackUrl(server, browser));
@@ -186,7 +186,7 @@ for (const [what, claims] of [
   ["another issuer", { iss: "https://evil.example" }],
   ["an end in the past", { exp: Math.floor(Date.now() / 1000) - 600 }],
 ]) {
-  test(`a token with ${what} signs nobody in`, async (t) => {
+  test(`a token with ${what} is rejected`, async (t) => {
     const { provider, server } = await startScenario(t);
     Object.assign(provider.claims, claims);
     const browser = new Browser();
@@ -194,7 +194,7 @@ for (const [what, claims] of [
   });
 }
 
-test("a token that another key has signed under the name of the right one signs nobody in", async (t) => {
+test("a token that another key has signed with the identifier of a published key is rejected", async (t) => {
   const { provider, server } = await startScenario(t);
   const { privateKey } = await jose.generateKeyPair("RS256");
   const forged = [];
@@ -202,8 +202,7 @@ test("a token that another key has signed under the name of the right one signs 
     forged.push(jose.decodeJwt(body.id_token));
   });
   const browser = new Browser();
-  // The answer is made before it can be awaited, so the forger signs what the first sign-in would
-  // have got.
+  // The first sign-in yields the claims, which the test then signs with another key.
   const url = await callbackUrl(server, browser);
   const { nonce } = Object.fromEntries(new URL(Browser.target(await browser.request(start(server)))).searchParams);
   assert.ok(nonce);
@@ -212,16 +211,16 @@ test("a token that another key has signed under the name of the right one signs 
   const token = await new jose.SignJWT({ ...forged[0] }).setProtectedHeader({ alg: "RS256", kid: "first" }).sign(privateKey);
   const { json } = await server.signIn(token, EMAIL);
   assert.equal(json.errno, 34);
-  // And in the flow: a provider whose answers are signed by a key that it does not publish.
+  // In the code flow, the provider responds with a token that an unpublished key has signed.
   const second = new Browser();
-  const there = new URL(Browser.target(await second.request(start(server))));
-  const claims = { ...forged[0], nonce: there.searchParams.get("nonce") };
+  const authorizeUrl = new URL(Browser.target(await second.request(start(server))));
+  const claims = { ...forged[0], nonce: authorizeUrl.searchParams.get("nonce") };
   const withNonce = await new jose.SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "first" }).sign(privateKey);
   provider.service.once(Events.BeforeResponse, (response) => (response.body.id_token = withNonce));
-  await expectError(server, second, Browser.target(await second.request(there.href)), 401, 34);
+  await expectError(server, second, Browser.target(await second.request(authorizeUrl.href)), 401, 34);
 });
 
-test("a code that the provider refuses signs nobody in", async (t) => {
+test("a code that the provider rejects is rejected", async (t) => {
   const { provider, server } = await startScenario(t);
   const browser = new Browser();
   provider.service.once(Events.BeforeResponse, (response) => {
@@ -231,7 +230,7 @@ test("a code that the provider refuses signs nobody in", async (t) => {
   await expectError(server, browser, await callbackUrl(server, browser), 401, 34);
 });
 
-test("a client that the provider refuses is the operator's trouble, and in the log", async (t) => {
+test("rejected client credentials are reported in the log", async (t) => {
   const { provider, server } = await startScenario(t);
   const browser = new Browser();
   provider.service.once(Events.BeforeResponse, (response) => {
@@ -242,7 +241,7 @@ test("a client that the provider refuses is the operator's trouble, and in the l
   assert.match(server.log, /client_secret/);
 });
 
-test("a provider that is down is said to be down, before and after the visit there", async (t) => {
+test("an unavailable provider is reported at the start and at the callback", async (t) => {
   const { provider, server } = await startScenario(t);
   const browser = new Browser();
   const url = await callbackUrl(server, browser);
@@ -255,12 +254,12 @@ test("a provider that is down is said to be down, before and after the visit the
   await expectError(unknown, browser, start(unknown), 503, 31);
 });
 
-test("a provider that is not configured is not there", async (t) => {
+test("a provider that is not configured is not found", async (t) => {
   const { server } = await startScenario(t);
   const browser = new Browser();
   for (const path of ["/sign-in/oidc/other", "/sign-in/oidc/other/callback?state=x", "/sign-in/oidc/"]) {
-    const answer = await browser.request(server.url + path);
-    assert.equal(answer.status, 404, path);
+    const response = await browser.request(server.url + path);
+    assert.equal(response.status, 404, path);
   }
   const posted = await fetch(start(server), { method: "POST" });
   assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);

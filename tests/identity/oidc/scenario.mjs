@@ -1,4 +1,4 @@
-// The real server with issuers of a test, a browser that keeps cookies, and a device.
+// Fixtures of the OpenID Connect tests: a server with issuers, and a browser with cookies.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -13,24 +13,24 @@ import { pathToFileURL } from "node:url";
 
 const require = createRequire(join(process.env.PRESENCE_OIDC_TOOLS, "tools.cjs"));
 
-/** Imports one of the tools, which lie in the target directory. */
+/** Imports a package from the target directory. */
 export const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
 
 const { default: WebSocket } = await tool("ws");
 
-/** How long a test waits for what must come, in milliseconds. Nothing waits for it in a passing test. */
+/** The time limit of an awaited event, in milliseconds. A passing test does not reach it. */
 const TIMEOUT_MS = 30_000;
 
-/** A promise, or a failure that says what did not come. */
+/** Awaits a promise, and fails with the name of the event at the time limit. */
 export function withTimeout(promise, what) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), TIMEOUT_MS);
+  const timeout = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`timed out: ${what}`)), TIMEOUT_MS);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
-/** A web server on loopback that answers by `handler`; gives its port. It ends with the test. */
+/** Starts a web server on loopback that stops with the test. Returns its port. */
 export async function serve(t, handler) {
   const server = createServer(handler);
   server.listen(0, "127.0.0.1");
@@ -42,8 +42,8 @@ export async function serve(t, handler) {
   return server.address().port;
 }
 
-/** A settings file with these issuers. */
-function settings(issuers) {
+/** Returns the text of a settings file with these issuers. */
+function settingsFile(issuers) {
   const table = (issuer) =>
     ["[[oidc_issuers]]", ...Object.entries(issuer).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)].join("\n");
   return issuers.map(table).join("\n\n");
@@ -54,25 +54,25 @@ export class ScenarioServer {
   url = "";
   log = "";
 
-  /** Starts one with issuers, each as a table of the settings file; it ends with the test. */
+  /** Starts a server with these tables of issuers that stops with the test. */
   static async start(t, issuers, flags = {}) {
     const server = new ScenarioServer();
     const directory = await mkdtemp(join(tmpdir(), "presence-oidc-"));
     const config = join(directory, "presence.toml");
-    await writeFile(config, settings(issuers));
-    const given = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    await writeFile(config, settingsFile(issuers));
+    const extraFlags = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const database = `sqlite://${join(directory, "presence.db")}?mode=rwc`;
-    const all = ["--dev", "--listen=127.0.0.1:0", `--config=${config}`, `--database=${database}`, "--drain-seconds=0.2", "--status-burst=100", ...given];
-    const child = spawn(process.env.PRESENCE_TEST_SERVER, all, {
+    const args = ["--dev", "--listen=127.0.0.1:0", `--config=${config}`, `--database=${database}`, "--drain-seconds=0.2", "--status-burst=100", ...extraFlags];
+    const child = spawn(process.env.PRESENCE_TEST_SERVER, args, {
       cwd: directory,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, PRESENCE_LOG: "debug" },
     });
     child.stderr.setEncoding("utf8").on("data", (text) => (server.log += text));
-    const gone = once(child, "exit");
+    const exited = once(child, "exit");
     t.after(async () => {
       child.kill("SIGKILL");
-      await gone;
+      await exited;
       await rm(directory, { recursive: true, force: true });
     });
     const [line] = await withTimeout(once(createInterface({ input: child.stdout }), "line"), "the line with the address");
@@ -80,22 +80,22 @@ export class ScenarioServer {
     return server;
   }
 
-  /** Signs in over the API with a token; gives the status and the JSON. */
+  /** Signs in over REST with a token. Returns the status and the JSON. */
   async signIn(assertion, email) {
     const body = JSON.stringify({ assertion, email, scope: "account" });
     const headers = { "content-type": "application/json" };
-    const answer = await fetch(`${this.url}/session`, { method: "POST", headers, body });
-    return { status: answer.status, json: await answer.json() };
+    const response = await fetch(`${this.url}/session`, { method: "POST", headers, body });
+    return { status: response.status, json: await response.json() };
   }
 
-  /** Introduces a device with a token, on a socket of its own; gives what it hears. */
+  /** Authenticates a device with a token on a new socket. Returns the reply. */
   async device(assertion, email) {
     const socket = new WebSocket(`${this.url.replace("http", "ws")}/presence`);
     try {
       await withTimeout(once(socket, "open"), "the socket");
-      const heard = once(socket, "message");
+      const reply = once(socket, "message");
       socket.send(JSON.stringify({ assertion, email, status: "online" }));
-      const [data] = await withTimeout(heard, "a reply");
+      const [data] = await withTimeout(reply, "a reply");
       return JSON.parse(data);
     } finally {
       socket.terminate();
@@ -103,58 +103,58 @@ export class ScenarioServer {
   }
 }
 
-/** A browser: keeps cookies by host, and follows redirects one at a time. */
+/** A browser that stores cookies by host and follows redirects. */
 export class Browser {
   #cookies = new Map();
 
-  /** The cookies of a host. */
+  /** Returns the cookies of a host. */
   cookies(host) {
     return this.#cookies.get(host) ?? new Map();
   }
 
-  /** One request; gives the answer. */
+  /** Sends one request without following redirects. */
   async request(url, { method = "GET", form } = {}) {
     const { hostname } = new URL(url);
-    const kept = [...this.cookies(hostname)].map(([name, value]) => `${name}=${value}`).join("; ");
-    const headers = { accept: "text/html", ...(kept && { cookie: kept }), ...(form && { "content-type": "application/x-www-form-urlencoded" }) };
+    const cookieHeader = [...this.cookies(hostname)].map(([name, value]) => `${name}=${value}`).join("; ");
+    const headers = { accept: "text/html", ...(cookieHeader && { cookie: cookieHeader }), ...(form && { "content-type": "application/x-www-form-urlencoded" }) };
     const body = form && new URLSearchParams(form).toString();
-    const answer = await fetch(url, { method, headers, body, redirect: "manual" });
-    for (const line of answer.headers.getSetCookie()) this.#keep(hostname, line);
-    return answer;
+    const response = await fetch(url, { method, headers, body, redirect: "manual" });
+    for (const line of response.headers.getSetCookie()) this.#store(hostname, line);
+    return response;
   }
 
-  #keep(hostname, line) {
+  #store(hostname, line) {
     const [pair, ...attributes] = line.split(";").map((part) => part.trim());
     const [name, ...value] = pair.split("=");
     const cookies = new Map(this.cookies(hostname));
-    const gone = attributes.some((attribute) => /^max-age=0$/i.test(attribute) || /^expires=thu, 01 jan 1970/i.test(attribute));
-    if (gone) cookies.delete(name);
+    const expired = attributes.some((attribute) => /^max-age=0$/i.test(attribute) || /^expires=thu, 01 jan 1970/i.test(attribute));
+    if (expired) cookies.delete(name);
     else cookies.set(name, value.join("="));
     this.#cookies.set(hostname, cookies);
   }
 
-  /** Where an answer sends the browser. */
-  static target(answer) {
-    assert.ok([302, 303].includes(answer.status), `${answer.status} ${answer.url}`);
-    return new URL(answer.headers.get("location"), answer.url).href;
+  /** Returns the target of a redirect. */
+  static target(response) {
+    assert.ok([302, 303].includes(response.status), `${response.status} ${response.url}`);
+    return new URL(response.headers.get("location"), response.url).href;
   }
 
-  /** Asks and follows redirects until there is a page; gives it. */
+  /** Sends a request and follows redirects. Returns the final response. */
   async visit(url, options) {
-    let answer = await this.request(url, options);
-    for (let hops = 0; answer.status === 302 || answer.status === 303; hops += 1) {
-      assert.ok(hops < 20, "redirects for ever");
-      answer = await this.request(Browser.target(answer));
+    let response = await this.request(url, options);
+    for (let redirects = 0; response.status === 302 || response.status === 303; redirects += 1) {
+      assert.ok(redirects < 20, "too many redirects");
+      response = await this.request(Browser.target(response));
     }
-    return answer;
+    return response;
   }
 
-  /** Whether this browser is signed in to a server, and as whom. */
+  /** Returns the session of this browser, or null if it is not signed in. */
   async session(server) {
     const { hostname } = new URL(server.url);
     const cookie = this.cookies(hostname).get("presence");
     if (!cookie) return null;
-    const answer = await fetch(`${server.url}/session`, { headers: { cookie: `presence=${cookie}` } });
-    return answer.ok ? answer.json() : null;
+    const response = await fetch(`${server.url}/session`, { headers: { cookie: `presence=${cookie}` } });
+    return response.ok ? response.json() : null;
   }
 }

@@ -1,4 +1,4 @@
-// Makes keys and ID tokens with jose: as tokens.py does with PyJWT.
+// Keys and ID tokens of the library jose. tokens.py does the same with PyJWT.
 
 import { tool } from "./scenario.mjs";
 
@@ -23,8 +23,8 @@ export async function createTokens(claims) {
   tokens["not verified"] = await sign("RS256", { email_verified: "false" });
   tokens["of another domain"] = await sign("RS256", { email: "alice@elsewhere.example" });
   tokens["of another issuer"] = await sign("RS256", { iss: "https://evil.example" });
-  tokens["for two, asked for by a stranger"] = await sign("RS256", { aud: [claims.aud, "another"], azp: "another" });
-  tokens["signed with a password"] = await new jose.SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "RS256" }).sign(Buffer.from("0123456789abcdef".repeat(4)));
+  tokens["for two, requested by an unauthorized party"] = await sign("RS256", { aud: [claims.aud, "another"], azp: "another" });
+  tokens["signed with a symmetric key"] = await new jose.SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "RS256" }).sign(Buffer.from("0123456789abcdef".repeat(4)));
   tokens["a logout token"] = await sign("RS256", {}, { typ: "logout+jwt" });
   const jwks = { keys: [] };
   for (const [kid, { publicKey }] of Object.entries(keys)) jwks.keys.push({ ...(await jose.exportJWK(publicKey)), kid, use: "sig" });

@@ -1,6 +1,7 @@
-"""Makes keys and ID tokens with PyJWT.
+"""Keys and ID tokens of the library PyJWT.
 
-Reads {"claims": {…}} and prints {"jwks": {…}, "tokens": {name: token}}: a good token for each algorithm, and bad ones.
+Reads {"claims": {…}} and prints {"jwks": {…}, "tokens": {name: token}}: two valid tokens for each
+algorithm, and invalid ones.
 """
 
 import json
@@ -26,14 +27,14 @@ KEYS = {
 }
 
 
-def public(name: str, key) -> dict:
+def public_jwk(name: str, key) -> dict:
     jwk = get_default_algorithms()[name].to_jwk(key.public_key(), as_dict=True)
     jwk.pop("key_ops", None)
     return {**jwk, "kid": name, "use": "sig"}
 
 
 def token(name: str, **changes) -> str:
-    # No two tokens are the same, since each opens one thing only.
+    # Each token is unique because it can be used only once.
     claims = {**CLAIMS, "jti": f"{name} {changes} {len(TOKENS)}", **changes}
     return jwt.encode(claims, KEYS[name], algorithm=name, headers={"kid": name})
 
@@ -48,8 +49,8 @@ TOKENS["not verified"] = token("RS256", email_verified=False)
 TOKENS["of another domain"] = token("RS256", email="alice@elsewhere.example")
 TOKENS["of another issuer"] = token("RS256", iss="https://evil.example")
 TOKENS["unsigned"] = jwt.encode(CLAIMS, None, algorithm="none", headers={"kid": "RS256"}) + "AA"
-TOKENS["signed with a password"] = jwt.encode(CLAIMS, "0123456789abcdef" * 4, algorithm="HS256", headers={"kid": "RS256"})
-TOKENS["under another name"] = jwt.encode(CLAIMS, RSA, algorithm="RS256", headers={"kid": "ES256"})
+TOKENS["signed with a symmetric key"] = jwt.encode(CLAIMS, "0123456789abcdef" * 4, algorithm="HS256", headers={"kid": "RS256"})
+TOKENS["with another key identifier"] = jwt.encode(CLAIMS, RSA, algorithm="RS256", headers={"kid": "ES256"})
 TOKENS["an access token"] = jwt.encode(CLAIMS, RSA, algorithm="RS256", headers={"kid": "RS256", "typ": "at+jwt"})
 
-json.dump({"jwks": {"keys": [public(name, key) for name, key in KEYS.items()]}, "tokens": TOKENS}, sys.stdout)
+json.dump({"jwks": {"keys": [public_jwk(name, key) for name, key in KEYS.items()]}, "tokens": TOKENS}, sys.stdout)

@@ -1,4 +1,4 @@
-// ID tokens that others' libraries have made, brought by devices and scripts.
+// ID tokens of third-party libraries, presented by devices and over REST.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -12,25 +12,25 @@ const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 
 function createTokensWithPyJwt(claims) {
   const python = join(process.env.PRESENCE_OIDC_TOOLS, "python/bin/python");
-  const made = spawnSync(python, [join(import.meta.dirname, "tokens.py")], { input: JSON.stringify({ claims }), encoding: "utf8" });
-  assert.equal(made.status, 0, made.stderr);
-  return JSON.parse(made.stdout);
+  const result = spawnSync(python, [join(import.meta.dirname, "tokens.py")], { input: JSON.stringify({ claims }), encoding: "utf8" });
+  assert.equal(result.status, 0, result.stderr);
+  return JSON.parse(result.stdout);
 }
 
-/** An issuer whose keys and tokens a library has made, and a server that trusts it. */
+/** Starts an issuer with keys and tokens of a library, and a server that trusts it. */
 async function startScenario(t, library) {
-  let made;
-  const port = await serve(t, (_, response) => response.end(JSON.stringify(made.jwks)));
+  let issued;
+  const port = await serve(t, (_, response) => response.end(JSON.stringify(issued.jwks)));
   const iss = `http://localhost:${port}`;
   const iat = Math.floor(Date.now() / 1000);
-  made = await library({ iss, sub: "24", aud: "presence", iat, exp: iat + 3600, email: EMAIL, email_verified: true });
+  issued = await library({ iss, sub: "24", aud: "presence", iat, exp: iat + 3600, email: EMAIL, email_verified: true });
   const server = await ScenarioServer.start(t, [
     { name: "library", issuer: iss, jwks_uri: `${iss}/keys`, client_ids: ["presence"], email_domains: ["mail.example"], algorithms: ALGORITHMS },
   ]);
-  return { server, tokens: made.tokens };
+  return { server, tokens: issued.tokens };
 }
 
-/** The same token with one bit of a part changed, which then still decodes. */
+/** Returns the token with one bit changed in a part, which can still be decoded. */
 function tampered(token, part) {
   const parts = token.split(".");
   const bytes = Buffer.from(parts[part], "base64url");
@@ -40,7 +40,7 @@ function tampered(token, part) {
 }
 
 for (const [name, library] of [["PyJWT", createTokensWithPyJwt], ["jose", createTokens]]) {
-  test(`good tokens of ${name} are accepted in every algorithm, over REST and on a socket`, async (t) => {
+  test(`valid tokens of ${name} are accepted with every algorithm, over REST and on a socket`, async (t) => {
     const { server, tokens } = await startScenario(t, library);
     for (const algorithm of ALGORITHMS) {
       const { status, json } = await server.signIn(tokens[`session ${algorithm}`], EMAIL);
@@ -49,7 +49,7 @@ for (const [name, library] of [["PyJWT", createTokensWithPyJwt], ["jose", create
     }
   });
 
-  test(`tampered tokens of ${name} and tokens for something else are refused`, async (t) => {
+  test(`tampered tokens of ${name} and tokens for another purpose are rejected`, async (t) => {
     const { server, tokens } = await startScenario(t, library);
     const bad = Object.fromEntries(Object.entries(tokens).filter(([kind]) => !/^(session|device) /.test(kind)));
     for (const part of [0, 1, 2]) {
@@ -63,11 +63,11 @@ for (const [name, library] of [["PyJWT", createTokensWithPyJwt], ["jose", create
       assert.deepEqual([status, json.errno], [401, 34], kind);
       assert.equal((await server.device(token, EMAIL)).errno, 34, kind);
     }
-    // None of them has used up the good ones.
+    // The rejected tokens do not invalidate the valid ones.
     assert.equal((await server.signIn(tokens["session RS256"], EMAIL)).status, 200);
   });
 
-  test(`a token of ${name} opens one thing only, and only for its own e-mail`, async (t) => {
+  test(`a token of ${name} can be used only once and only for its own e-mail`, async (t) => {
     const { server, tokens } = await startScenario(t, library);
     const token = tokens["session RS256"];
     assert.equal((await server.signIn(token, "bob@mail.example")).json.errno, 35);

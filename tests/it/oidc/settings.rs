@@ -66,7 +66,7 @@ async fn invalid_issuers_are_reported_in_one_line_with_exit_code_2() {
         ("name = \"google\"", "name = \"accounts\"", "two issuers have this name"),
         ("https://accounts.google.com", "http://accounts.google.com", "issuer must be"),
         ("[\"gmail.com\"]", "[]", "email_domains or subject_domain"),
-        ("[\"gmail.com\"]", "[\"*\"]", "belongs to another issuer"),
+        ("[\"gmail.com\"]", "[\"*\"]", "is also a domain of another issuer"),
         ("[\"gmail.com\"]", "[\"@gmail.com\"]", "email_domains must be"),
         ("max_age_seconds", "algorithms = [\"HS256\"]\nmax_age_seconds", "HS256"),
         ("max_age_seconds = 3600", "max_age_seconds = \"1h\"", "max_age_seconds"),
@@ -110,7 +110,10 @@ async fn a_check_reports_which_issuers_can_be_reached() {
     let other = issuer.issuer_settings(&json!({"issuer": format!("{}/", issuer.url())}));
     let other = format!("--oidc-issuers={}", json!([other]));
     let output = run(directory.path(), &["check", "--dev", &other], &[]).await;
-    assert_failed_with(&output, "issuer idp: its document cannot be read, or is another issuer's");
+    assert_failed_with(
+        &output,
+        "issuer idp: the document is invalid, or belongs to another issuer",
+    );
     issuer.publish(&[]);
     let output = run(directory.path(), &["check", "--dev", &good], &[]).await;
     assert_failed_with(&output, "issuer idp: has no key");

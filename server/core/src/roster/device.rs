@@ -51,7 +51,7 @@ pub(super) struct Device<H> {
     pub(super) since: UnixMillis,
     /// The last report that was for all Applications.
     general: Option<Report>,
-    /// The last report that was for a single Application.
+    /// The last report for each Application that a report has named.
     targeted: Vec<(AppId, Report)>,
     visibility: Option<Visibility>,
 }
@@ -102,13 +102,13 @@ impl<H> Device<H> {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Steady, visibility_kept: Duration) {
+    pub(super) fn tick(&mut self, now: Steady, visibility_retention: Duration) {
         if let DeviceState::InGrace { until } = self.state
             && until <= now
         {
             self.general = None;
             self.targeted.clear();
-            self.state = DeviceState::Absent { until: until + visibility_kept };
+            self.state = DeviceState::Absent { until: until + visibility_retention };
         }
     }
 

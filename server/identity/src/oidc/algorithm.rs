@@ -35,7 +35,7 @@ pub enum JwsAlgorithm {
 }
 
 impl JwsAlgorithm {
-    /// All of them.
+    /// All supported algorithms.
     pub const ALL: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
@@ -48,7 +48,7 @@ impl JwsAlgorithm {
         Self::EdDsa,
     ];
 
-    /// The name in a token's header.
+    /// Returns the value of the header parameter `alg`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",

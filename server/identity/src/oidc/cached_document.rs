@@ -1,8 +1,8 @@
-//! One document of one issuer, remembered.
+//! A cache of one document of one issuer.
 //!
-//! Fresh for as long as the issuer says, within bounds; stale ones serve while the issuer is down.
-//! One question is under way at a time, few may wait for it, and an issuer that did not answer is
-//! left in peace for a while: so a crowd neither piles up here nor falls upon the issuer.
+//! A document is fresh for the time that the issuer states, within bounds. A stale document is used
+//! while the issuer is down. At most one request is in flight, a limited number of callers wait for
+//! it, and a failed request is not repeated for some time. This bounds the load on both sides.
 
 use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,86 +15,86 @@ use tokio::sync::{MutexGuard as AsyncGuard, SemaphorePermit};
 use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 use crate::identity::IdentityError;
 
-/// How long a document is fresh where the issuer does not say.
+/// The time for which a document is fresh if the issuer states none.
 const DEFAULT_FRESH: Duration = Duration::from_hours(1);
-/// The shortest and the longest time that is believed.
+/// The minimum and the maximum time for which a document is fresh.
 const FRESH_BOUNDS: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
-/// How long a document that is not fresh any more serves while the issuer is down.
+/// The time for which a stale document is used while the issuer is down.
 const STALE_FOR: Duration = Duration::from_hours(24);
-/// How long an issuer that did not answer is not fetches again.
+/// The delay after a failed request before the next one.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
-/// How many may wait for the question that is under way.
+/// The maximum number of callers that wait for the request in flight.
 const MAX_WAITING: usize = 64;
 
-/// Asks an issuer for a document.
+/// A source of documents.
 #[async_trait]
 pub(super) trait DocumentSource: Send + Sync {
-    /// What the document says.
+    /// The parsed document.
     type Document: Send + Sync;
 
-    /// The document, and for how long the issuer says that it is fresh.
+    /// Fetches the document.
     ///
     /// # Errors
-    /// Why there is none now.
+    /// If the document cannot be fetched or parsed.
     async fn fetch(
         &self,
         now: UnixMillis,
     ) -> Result<FetchedDocument<Self::Document>, DocumentError>;
 }
 
-/// Why an issuer gave no document: for its operator or ours, not for a stranger.
+/// The reason why a document of an issuer is not available. Meant for operators, not for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// It could not be fetches.
+    /// The request failed.
     #[error("{0}")]
     Fetch(#[from] FetchError),
-    /// It answered with another status than 200.
-    #[error("it answered with the status {0}")]
+    /// The status of the response is not 200.
+    #[error("the issuer responded with status {0}")]
     Status(u16),
-    /// What it answered is not the document of this issuer.
-    #[error("its document cannot be read, or is another issuer's")]
+    /// The response is not a valid document of this issuer.
+    #[error("the document is invalid, or belongs to another issuer")]
     Unreadable,
-    /// Too many are asking.
-    #[error("too many are asking")]
+    /// Too many requests are waiting.
+    #[error("too many requests are waiting")]
     Busy,
 }
 
-/// A document that an issuer gave.
+/// A fetched document with the lifetime that the issuer states.
 pub(super) struct FetchedDocument<T> {
     pub(super) document: T,
     pub(super) max_age: Option<Duration>,
 }
 
 /// The document of a [`DocumentSource`].
-pub(super) struct CachedDocument<S: DocumentSource> {
+pub(super) struct CachedIssuerDocument<S: DocumentSource> {
     source: S,
     state: Mutex<CacheState<S::Document>>,
-    /// CacheEntry by whoever asks.
+    /// The lock that the caller holds while it fetches.
     fetching: AsyncMutex<()>,
     waiting: Semaphore,
 }
 
 struct CacheState<T> {
-    entry: Option<CacheEntry<T>>,
-    /// When the source failed last, unless it has answered since.
+    entry: Option<StoredDocument<T>>,
+    /// The time and the error of the last request, if it failed.
     failed: Option<(UnixMillis, DocumentError)>,
-    /// How often the source has answered or failed.
+    /// The number of completed requests.
     fetches: u64,
 }
 
-struct CacheEntry<T> {
+struct StoredDocument<T> {
     document: Arc<T>,
     since: UnixMillis,
     fresh_for: Duration,
 }
 
-/// The right to ask.
+/// The permit to send a request.
 pub(super) struct FetchPermit<'a> {
     _waiting: SemaphorePermit<'a>,
     _permit: AsyncGuard<'a, ()>,
 }
 
-impl<S: DocumentSource> CachedDocument<S> {
+impl<S: DocumentSource> CachedIssuerDocument<S> {
     pub(super) fn new(source: S) -> Self {
         let state = CacheState { entry: None, failed: None, fetches: 0 };
         Self {
@@ -105,11 +105,11 @@ impl<S: DocumentSource> CachedDocument<S> {
         }
     }
 
-    /// The document: a fresh one, or a stale one where the issuer is down.
+    /// Returns the document: a fresh one, or a stale one if the issuer is down.
     ///
     /// # Errors
-    /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many are
-    /// waiting for it.
+    /// [`IdentityError::Unavailable`] if there is none, [`IdentityError::Busy`] if too many callers
+    /// are waiting for it.
     pub(super) async fn get(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
         if let Some(fresh) = self.entry_within(now, |entry| entry.fresh_for) {
             return Ok(fresh);
@@ -120,63 +120,64 @@ impl<S: DocumentSource> CachedDocument<S> {
         self.current(now)
     }
 
-    /// What is entry, fresh or stale.
+    /// Returns the cached document, fresh or stale.
     ///
     /// # Errors
-    /// [`IdentityError::Unavailable`] if nothing is.
+    /// [`IdentityError::Unavailable`] if no document is cached.
     pub(super) fn current(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
         self.entry_within(now, |entry| entry.fresh_for.saturating_add(STALE_FOR))
             .ok_or(IdentityError::Unavailable)
     }
 
-    /// Asks if the document has lived four fifths of its time. False if the issuer is down.
+    /// Refreshes a document that has reached four fifths of its lifetime. Returns false if the
+    /// issuer is down.
     pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> bool {
         if self.entry_within(now, |entry| entry.fresh_for / 5 * 4).is_none()
             && !self.is_backing_off(now)
         {
-            // A full queue means that somebody else asks.
+            // If the queue is full, another caller is fetching.
             let _ = self.refresh(now).await;
         }
         !self.is_backing_off(now)
     }
 
-    /// Whether the issuer did not answer lately.
+    /// Returns true for some time after a failed request.
     pub(super) fn is_backing_off(&self, now: UnixMillis) -> bool {
         self.state().failed.is_some_and(|(failed_at, _)| now - failed_at < RETRY_AFTER)
     }
 
-    /// Why the issuer did not answer when it was fetches last.
+    /// Returns the error of the last request, if it failed.
     pub(super) fn last_error(&self) -> Option<DocumentError> {
         self.state().failed.map(|(_, error)| error)
     }
 
-    /// Waits for a question that is under way, and then for one's own permit.
+    /// Waits for the request in flight and returns the permit for the next one.
     ///
     /// # Errors
-    /// [`IdentityError::Busy`] if too many wait.
+    /// [`IdentityError::Busy`] if too many callers wait.
     pub(super) async fn acquire(&self) -> Result<FetchPermit<'_>, IdentityError> {
         let waiting = self.waiting.try_acquire().map_err(|_full| IdentityError::Busy)?;
         Ok(FetchPermit { _waiting: waiting, _permit: self.fetching.lock().await })
     }
 
-    /// Asks the issuer.
+    /// Fetches the document and stores the outcome.
     pub(super) async fn fetch(&self, _permit: &FetchPermit<'_>, now: UnixMillis) {
-        let answer = self.source.fetch(now).await;
+        let outcome = self.source.fetch(now).await;
         let mut state = self.state();
         state.fetches += 1;
-        match answer {
+        match outcome {
             Ok(FetchedDocument { document, max_age }) => {
                 let (shortest, longest) = FRESH_BOUNDS;
                 let fresh_for = max_age.unwrap_or(DEFAULT_FRESH).clamp(shortest, longest);
                 state.entry =
-                    Some(CacheEntry { document: Arc::new(document), since: now, fresh_for });
+                    Some(StoredDocument { document: Arc::new(document), since: now, fresh_for });
                 state.failed = None;
             }
             Err(error) => state.failed = Some((now, error)),
         }
     }
 
-    /// Asks, or waits for another who does.
+    /// Fetches the document, or waits for another caller that is fetching it.
     async fn refresh(&self, now: UnixMillis) -> Result<(), IdentityError> {
         let before = self.state().fetches;
         let permit = self.acquire().await?;
@@ -189,12 +190,12 @@ impl<S: DocumentSource> CachedDocument<S> {
     fn entry_within(
         &self,
         now: UnixMillis,
-        limit: impl Fn(&CacheEntry<S::Document>) -> Duration,
+        limit: impl Fn(&StoredDocument<S::Document>) -> Duration,
     ) -> Option<Arc<S::Document>> {
         let state = self.state();
         let entry = state.entry.as_ref()?;
-        let young = now - entry.since < limit(entry);
-        young.then(|| Arc::clone(&entry.document))
+        let within = now - entry.since < limit(entry);
+        within.then(|| Arc::clone(&entry.document))
     }
 
     fn state(&self) -> MutexGuard<'_, CacheState<S::Document>> {
@@ -202,10 +203,10 @@ impl<S: DocumentSource> CachedDocument<S> {
     }
 }
 
-/// Gets a JSON document of an issuer.
+/// Fetches and parses a JSON document of an issuer.
 ///
 /// # Errors
-/// If it cannot be had, or `read` cannot read it.
+/// If the request fails, or `read` rejects the document.
 pub(super) async fn fetch<T>(
     client: &GuardedClient,
     url: &url::Url,
@@ -236,13 +237,13 @@ mod tests {
         UnixMillis::default() + time
     }
 
-    /// Counts the fetches, and fails from a certain one on.
+    /// A source that counts the requests and can be made to fail.
     #[derive(Default)]
     struct Counter {
         fetches: AtomicU64,
         down: std::sync::atomic::AtomicBool,
         max_age: Option<Duration>,
-        /// Where it is there, an answer waits for it.
+        /// If set, a response waits for it.
         gate: Option<Notify>,
     }
 
@@ -262,43 +263,43 @@ mod tests {
         }
     }
 
-    fn document(answer: Result<Arc<u64>, IdentityError>) -> Result<u64, IdentityError> {
-        answer.map(|number| *number)
+    fn document(outcome: Result<Arc<u64>, IdentityError>) -> Result<u64, IdentityError> {
+        outcome.map(|number| *number)
     }
 
     #[tokio::test]
-    async fn a_document_is_fresh_for_as_long_as_the_issuer_says_within_bounds() {
+    async fn a_document_is_fresh_for_the_time_that_the_issuer_states_within_bounds() {
         for (max_age, fresh) in [
             (None, HOUR),
             (Some(Duration::ZERO), 5 * MINUTE),
             (Some(2 * HOUR), 2 * HOUR),
             (Some(1000 * HOUR), 24 * HOUR),
         ] {
-            let cached = CachedDocument::new(Counter { max_age, ..Counter::default() });
+            let cached = CachedIssuerDocument::new(Counter { max_age, ..Counter::default() });
             assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
-            assert_eq!(document(cached.get(at(fresh - MILLISECOND)).await), Ok(1), "{max_age:?}");
+            assert_eq!(document(cached.get(at(fresh) - MILLISECOND).await), Ok(1), "{max_age:?}");
             assert_eq!(document(cached.get(at(fresh)).await), Ok(2), "{max_age:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_stale_document_serves_a_day_while_the_issuer_is_down_and_not_longer() {
-        let cached = CachedDocument::new(Counter::default());
+    async fn a_stale_document_is_used_for_one_day_while_the_issuer_is_down() {
+        let cached = CachedIssuerDocument::new(Counter::default());
         assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
         cached.source.down.store(true, Ordering::SeqCst);
         assert_eq!(document(cached.get(at(HOUR)).await), Ok(1));
-        assert_eq!(document(cached.get(at(25 * HOUR - MILLISECOND)).await), Ok(1));
+        assert_eq!(document(cached.get(at(25 * HOUR) - MILLISECOND).await), Ok(1));
         assert_eq!(document(cached.get(at(25 * HOUR)).await), Err(IdentityError::Unavailable));
         cached.source.down.store(false, Ordering::SeqCst);
         assert_eq!(document(cached.get(at(26 * HOUR)).await), Ok(4));
     }
 
     #[tokio::test]
-    async fn an_issuer_that_is_down_is_asked_again_only_after_a_rest() {
-        let cached = CachedDocument::new(Counter::default());
+    async fn a_failed_request_is_repeated_only_after_a_delay() {
+        let cached = CachedIssuerDocument::new(Counter::default());
         cached.source.down.store(true, Ordering::SeqCst);
-        for now in [Duration::ZERO, MILLISECOND, RETRY_AFTER - MILLISECOND] {
-            assert_eq!(document(cached.get(at(now)).await), Err(IdentityError::Unavailable));
+        for now in [at(Duration::ZERO), at(MILLISECOND), at(RETRY_AFTER) - MILLISECOND] {
+            assert_eq!(document(cached.get(now).await), Err(IdentityError::Unavailable));
         }
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
         assert_eq!(document(cached.get(at(RETRY_AFTER)).await), Err(IdentityError::Unavailable));
@@ -306,10 +307,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_renewed_before_it_is_too_old() {
-        let cached = CachedDocument::new(Counter::default());
+    async fn a_document_is_refreshed_before_it_expires() {
+        let cached = CachedIssuerDocument::new(Counter::default());
         assert!(cached.refresh_if_due(at(Duration::ZERO)).await);
-        assert!(cached.refresh_if_due(at(48 * MINUTE - MILLISECOND)).await);
+        assert!(cached.refresh_if_due(at(48 * MINUTE) - MILLISECOND).await);
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
         assert!(cached.refresh_if_due(at(48 * MINUTE)).await);
         assert_eq!(document(cached.get(at(48 * MINUTE)).await), Ok(2));
@@ -318,19 +319,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_crowd_asks_once_and_who_finds_no_room_is_told_so_at_once() {
+    async fn concurrent_callers_share_one_request_and_excess_callers_fail_as_busy() {
         let cached =
-            CachedDocument::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
+            CachedIssuerDocument::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
         let one = || async { document(cached.get(at(Duration::ZERO)).await) };
-        let crowd = join_all((0..MAX_WAITING).map(|_| one()));
+        let callers = join_all((0..MAX_WAITING).map(|_| one()));
         let late = async {
-            let refused = one().await;
+            let outcome = one().await;
             cached.source.gate.as_ref().unwrap().notify_one();
-            refused
+            outcome
         };
-        let (crowd, late) = tokio::join!(crowd, late);
+        let (callers, late) = tokio::join!(callers, late);
         assert_eq!(late, Err(IdentityError::Busy));
-        assert_eq!(crowd, vec![Ok(1); MAX_WAITING]);
+        assert_eq!(callers, vec![Ok(1); MAX_WAITING]);
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
     }
 }

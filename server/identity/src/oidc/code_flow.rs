@@ -1,8 +1,8 @@
-//! Signs a browser in: sends it to a provider, and makes an identity of what it brings back
+//! The sign-in of a browser: the redirect to a provider, and the verification of the response
 //! (authorization code with PKCE, `state` and `nonce`).
 //!
-//! What must be remembered in between is sealed into `state` and bound to the browser by a secret
-//! that the caller keeps in a cookie.
+//! The data of an unfinished sign-in is encrypted into `state` and bound to the browser by a secret
+//! that the caller stores in a cookie.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -11,62 +11,20 @@ use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded};
 
 use super::Oidc;
+use super::flow_error::FlowError;
 use super::issuer::{Issuer, Token};
 use super::metadata::Metadata;
 use super::sign_in_state::{self, SignInState, SignInStates};
 use super::token_endpoint::{self, CodeExchange, OidcClient};
-use crate::identity::{Identity, IdentityError, Reason};
+use crate::identity::Identity;
 
-/// What is asked for: who the user is, and the e-mail.
+/// The requested scope: the user's identity and the e-mail.
 const SCOPE: &str = "openid email";
 
-/// How many codes are redeemed at once. Whoever begins a sign-in can have a code redeemed, good or
-/// not.
+/// The maximum number of concurrent token requests. Any client that begins a sign-in can cause one.
 const MAX_EXCHANGES: usize = 32;
 
-/// Why a browser was not signed in. Holds nothing secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FlowError {
-    /// No such provider, or none for browsers.
-    #[error("no such provider")]
-    UnknownProvider,
-    /// This browser has not begun this sign-in, or too long ago, or finished it already.
-    #[error("not begun by this browser, too old, or finished already")]
-    Stale,
-    /// The user or the provider said no.
-    #[error("the provider said no")]
-    Declined,
-    /// The provider did not take the code.
-    #[error("the provider did not take the code")]
-    CodeRefused,
-    /// The provider does not know this server as a client, or not with this secret.
-    #[error("the provider refuses the client: look at client_ids and client_secret")]
-    ClientRefused,
-    /// The provider answered as another.
-    #[error("the response is another provider's")]
-    MixedUp,
-    /// The ID token proves nothing.
-    #[error("the ID token is not valid: {0}")]
-    Invalid(Reason),
-    /// The provider cannot be reached.
-    #[error("the provider cannot be reached")]
-    Unavailable,
-    /// Too many are asking.
-    #[error("too many are asking")]
-    Busy,
-}
-
-impl From<IdentityError> for FlowError {
-    fn from(error: IdentityError) -> Self {
-        match error {
-            IdentityError::Invalid(reason) => Self::Invalid(reason),
-            IdentityError::Unavailable => Self::Unavailable,
-            IdentityError::Busy => Self::Busy,
-        }
-    }
-}
-
-/// What a browser brings back from a provider.
+/// The parameters with which a provider redirects a browser back (RFC 6749, section 4.1.2).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct AuthorizationResponse {
     code: Option<String>,
@@ -76,7 +34,7 @@ pub struct AuthorizationResponse {
 }
 
 impl AuthorizationResponse {
-    /// Reads the query. A parameter that comes twice is none.
+    /// Parses a query. A repeated parameter counts as absent.
     pub fn from_query(query: &str) -> Self {
         let one = |wanted: &str| {
             let mut found = form_urlencoded::parse(query.as_bytes())
@@ -89,41 +47,40 @@ impl AuthorizationResponse {
     }
 }
 
-/// A browser that is signed in.
+/// The result of a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletedSignIn {
-    /// Who it is.
+    /// The verified user.
     pub identity: Identity,
-    /// Where it wanted to go.
+    /// The path to which the browser is redirected.
     pub return_path: String,
 }
 
-/// Signs browsers in.
+/// The sign-in of browsers with an authorization code.
 pub struct CodeFlow {
     oidc: Oidc,
     states: SignInStates,
     exchanges: Semaphore,
-    /// Where this server is reached, without a slash at the end.
+    /// The public origin of this server, without a slash at the end.
     origin: String,
 }
 
 impl CodeFlow {
-    /// The path at which a sign-in begins, followed by the name of a provider; it ends at
+    /// The path of a sign-in, to be followed by the name of a provider. The path of the callback is
     /// `callback` below that.
     pub const PATH: &str = "/sign-in/oidc";
 
-    /// Signs browsers in that reach this server at `origin`.
+    /// Creates the code flow of a server with this public origin.
     ///
     /// # Errors
-    /// If there is no randomness.
+    /// If the operating system provides no random bytes.
     pub fn new(oidc: Oidc, origin: &str) -> Result<Self, FlowError> {
         let states = SignInStates::new().map_err(|_| FlowError::Unavailable)?;
         let exchanges = Semaphore::new(MAX_EXCHANGES);
         Ok(Self { oidc, states, exchanges, origin: origin.to_owned() })
     }
 
-    /// The providers that can be chosen from, in the operator's order: the name in addresses, and
-    /// the name for people.
+    /// Returns the offered providers in the configured order: the name in URLs, and the title.
     pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
         let offered = self.oidc.issuers().iter().map(|issuer| issuer.settings());
         offered
@@ -131,19 +88,19 @@ impl CodeFlow {
             .map(|settings| (settings.name.as_str(), settings.title()))
     }
 
-    /// A new secret for a browser's cookie.
+    /// Returns a new secret for a browser's cookie.
     ///
     /// # Errors
-    /// If there is no randomness.
+    /// If the operating system provides no random bytes.
     pub fn browser_secret() -> Result<String, FlowError> {
         sign_in_state::random_secret().map_err(|_| FlowError::Unavailable)
     }
 
-    /// Where to send a browser that wants to be signed in by a provider and then to go to
-    /// `return_path`.
+    /// Begins a sign-in that leads to `return_path`. Returns the URL of the provider to which the
+    /// browser is redirected.
     ///
     /// # Errors
-    /// [`FlowError::UnknownProvider`]; or if the provider cannot be reached.
+    /// [`FlowError::UnknownProvider`], or an error if the provider cannot be reached.
     pub async fn begin(
         &self,
         provider: &str,
@@ -173,10 +130,10 @@ impl CodeFlow {
         Ok(url)
     }
 
-    /// Makes an identity of what a browser brought back.
+    /// Completes a sign-in: exchanges the code and verifies the ID token.
     ///
     /// # Errors
-    /// As [`FlowError`] says.
+    /// See [`FlowError`].
     pub async fn finish(
         &self,
         provider: &str,
@@ -229,13 +186,13 @@ impl CodeFlow {
         self.oidc.issuers().iter().find(offered).ok_or(FlowError::UnknownProvider)
     }
 
-    /// Where the provider sends the browser back to: to be registered there.
+    /// Returns the redirect URI, which the operator registers at the provider.
     fn redirect_uri(&self, provider: &str) -> String {
         format!("{}{}/{provider}/callback", self.origin, Self::PATH)
     }
 }
 
-/// Refuses an response of another provider (RFC 9207).
+/// Rejects a response of another provider (RFC 9207).
 fn check_issuer_parameter(
     issuer: &Issuer,
     metadata: &Metadata,
@@ -252,7 +209,7 @@ fn client_id(issuer: &Issuer) -> &str {
     issuer.settings().client_ids.first().map_or("", String::as_str)
 }
 
-/// Whose a sign_in is: of this browser, for this provider.
+/// Returns the binding of a state: this browser, for this provider.
 fn binding(provider: &str, browser: &str) -> String {
     format!("{provider} {browser}")
 }
@@ -262,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_comes_twice_is_none() {
+    fn a_repeated_parameter_counts_as_absent() {
         let response = AuthorizationResponse::from_query(
             "code=a&state=b&state=c&iss=https%3A%2F%2Fidp.example",
         );

@@ -1,4 +1,4 @@
-//! One configured issuer, and the rules by which its tokens are judged.
+//! One configured issuer, and the verification of its tokens.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use url::Url;
 
 use super::algorithm::JwsAlgorithm;
-use super::cached_document::{CachedDocument, DocumentError};
+use super::cached_document::{CachedIssuerDocument, DocumentError};
 use super::claims::Claims;
 use super::issuer_keys::IssuerKeys;
 use super::key_set_source::{CachedMetadata, KeySetSource};
@@ -18,14 +18,14 @@ use crate::fetch::GuardedClient;
 use crate::identity::{Identity, IdentityError, Reason};
 use crate::jws::{Jws, SignedMessage};
 
-/// The longest token, in bytes: as long as an assertion may be.
+/// The maximum size of a token, in bytes: the same as of an assertion.
 const MAX_TOKEN_BYTES: usize = 10_240;
-/// How deep the JSON may be nested.
+/// The maximum nesting depth of the JSON.
 const MAX_JSON_DEPTH: usize = 32;
-/// Types of tokens that are not ID tokens, whatever is configured.
+/// The types of tokens that are rejected in any configuration: they are not ID tokens.
 const FORBIDDEN_TYPES: [&str; 4] = ["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"];
 
-/// A token taken apart: nothing of it is proven.
+/// A parsed token, not verified yet.
 pub(super) struct Token {
     signed: SignedMessage,
     claims: Claims,
@@ -49,7 +49,7 @@ impl Token {
         Ok(Self { signed, claims: Claims::read(&payload)?, kid, typ })
     }
 
-    /// Who the token says has made it.
+    /// Returns the unverified claim `iss`.
     pub(super) fn issuer(&self) -> &str {
         &self.claims.issuer
     }
@@ -66,13 +66,13 @@ pub(super) struct Issuer {
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings, client: GuardedClient) -> Self {
         let source = MetadataSource { client: client.clone(), issuer: settings.issuer.clone() };
-        let metadata = Arc::new(CachedDocument::new(source));
+        let metadata = Arc::new(CachedIssuerDocument::new(source));
         let pinned = settings.jwks_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let source = KeySetSource::new(client.clone(), pinned, Arc::clone(&metadata));
         Self { settings, client, metadata, keys: IssuerKeys::new(Arc::new(source)) }
     }
 
-    /// One whose keys come from elsewhere.
+    /// Creates an issuer with another source of keys.
     #[cfg(test)]
     pub(super) fn with_keys(
         settings: IssuerSettings,
@@ -94,23 +94,23 @@ impl Issuer {
         self.metadata.get(now).await
     }
 
-    /// Asks if a document is about to be too old.
+    /// Refreshes the documents that expire soon.
     ///
     /// # Errors
-    /// Why the issuer does not answer.
+    /// If the issuer is down.
     pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> Result<(), DocumentError> {
-        let described = !self.needs_metadata() || self.metadata.refresh_if_due(now).await;
-        if described && self.keys.refresh_if_due(now).await {
+        let has_metadata = !self.needs_metadata() || self.metadata.refresh_if_due(now).await;
+        if has_metadata && self.keys.refresh_if_due(now).await {
             Ok(())
         } else {
             Err(self.last_error())
         }
     }
 
-    /// How many keys can be used.
+    /// Returns the number of usable keys.
     ///
     /// # Errors
-    /// Why the issuer does not answer.
+    /// If a document of the issuer is not available.
     pub(super) async fn usable_keys(&self, now: UnixMillis) -> Result<usize, DocumentError> {
         if self.needs_metadata() {
             self.metadata(now).await.map_err(|_| self.last_error())?;
@@ -118,8 +118,8 @@ impl Issuer {
         Ok(self.keys.get(now).await.map_err(|_| self.last_error())?.usable())
     }
 
-    /// Whether what the issuer says of itself is needed: for the sign-in of browsers, and where
-    /// nobody has said where its keys are.
+    /// Returns true if the metadata is needed: for the sign-in of browsers, or because the address
+    /// of the keys is not configured.
     fn needs_metadata(&self) -> bool {
         self.settings.sign_in || self.settings.jwks_uri.is_none()
     }
@@ -128,7 +128,10 @@ impl Issuer {
         self.metadata.last_error().or(self.keys.last_error()).unwrap_or(DocumentError::Busy)
     }
 
-    /// Verifies a token of this issuer, which must bear `nonce` where one is given.
+    /// Verifies a token of this issuer. If `nonce` is given, the token must contain it.
+    ///
+    /// # Errors
+    /// The first check that failed, or [`IdentityError::Unavailable`] if there are no keys.
     pub(super) async fn verify(
         &self,
         token: Token,
@@ -160,8 +163,8 @@ impl Issuer {
     fn check_header(&self, token: &Token) -> Result<JwsAlgorithm, Reason> {
         if let Some(typ) = &token.typ {
             let is = |known: &str| typ.eq_ignore_ascii_case(known);
-            let meant = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
-            if !meant || FORBIDDEN_TYPES.into_iter().any(is) {
+            let accepted = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
+            if !accepted || FORBIDDEN_TYPES.into_iter().any(is) {
                 return Err(Reason::WrongType);
             }
         }
@@ -201,7 +204,8 @@ impl Issuer {
         Ok(())
     }
 
-    /// The account: the verified e-mail, or the subject as an address where the issuer gives none.
+    /// Returns the account: the verified e-mail, or an address made of the subject if the issuer
+    /// has a subject domain.
     fn email(&self, claims: &Claims) -> Result<String, Reason> {
         let settings = &self.settings;
         if let Some(domain) = &settings.subject_domain {
@@ -214,7 +218,7 @@ impl Issuer {
             return Err(Reason::EmailNotVerified);
         }
         let (local, host) = email.split_once('@').ok_or(Reason::InvalidEmail)?;
-        // Hosts have no case, and issuers pass on what their users typed.
+        // Host names are case-insensitive, and issuers pass on the spelling of their users.
         let email = format!("{local}@{}", host.to_ascii_lowercase());
         let host = email_host(&email, HostSyntax::Public).ok_or(Reason::InvalidEmail)?;
         if !settings.allows_domain(host) {

@@ -1,8 +1,8 @@
-//! The keys of one issuer, and the care that is taken with names of keys that it does not know.
+//! The cached keys of one issuer, and the refresh for unknown key identifiers.
 //!
-//! A token with an unknown `kid` may be the first after a rotation, so the issuer is fetches once
-//! more; but whoever makes up names must not permit this server into a load on the issuer. So: one
-//! such question a minute, and names that were fetches for in vain are remembered.
+//! A token with an unknown `kid` may be the first one after a key rotation, so the keys are fetched
+//! again. Made-up identifiers must not cause load on the issuer, so there is at most one such
+//! request per minute, and identifiers that remained unknown are recorded.
 
 use presence_core::UnixMillis;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,17 +13,19 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::algorithm::JwsAlgorithm;
-use super::cached_document::{CachedDocument, DocumentError, DocumentSource, FetchedDocument};
+use super::cached_document::{
+    CachedIssuerDocument, DocumentError, DocumentSource, FetchedDocument,
+};
 use super::key_set::KeySet;
 use crate::identity::{IdentityError, Reason};
 
-/// How long between two questions because of an unknown name, and how long a name is known to be
-/// unknown.
+/// The interval between two requests for unknown identifiers, and the time for which an identifier
+/// is recorded as unknown.
 const UNKNOWN_KID_INTERVAL: Duration = Duration::from_mins(1);
-/// How many unknown names are remembered.
+/// The maximum number of recorded unknown identifiers.
 const MAX_UNKNOWN_KIDS: u64 = 1_000;
 
-/// Where the keys come from, whatever it is.
+/// A shared source of keys.
 struct SharedSource(Arc<dyn DocumentSource<Document = KeySet>>);
 
 #[async_trait]
@@ -37,10 +39,10 @@ impl DocumentSource for SharedSource {
 
 /// The keys of one issuer.
 pub(super) struct IssuerKeys {
-    cached: CachedDocument<SharedSource>,
-    /// Names that the issuer did not know, and when that was.
+    cached: CachedIssuerDocument<SharedSource>,
+    /// The identifiers that the issuer does not have, each with the time of the request.
     unknown_kids: Cache<String, UnixMillis>,
-    /// When the issuer was last fetches because of a name.
+    /// The time of the last request for an unknown identifier.
     refreshed_at: Mutex<Option<UnixMillis>>,
 }
 
@@ -51,23 +53,23 @@ impl IssuerKeys {
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self {
-            cached: CachedDocument::new(SharedSource(source)),
+            cached: CachedIssuerDocument::new(SharedSource(source)),
             unknown_kids,
             refreshed_at: Mutex::default(),
         }
     }
 
-    /// Asks if the keys are about to be too old. False if the issuer is down.
+    /// Refreshes the keys if they expire soon. Returns false if the issuer is down.
     pub(super) async fn refresh_if_due(&self, now: UnixMillis) -> bool {
         self.cached.refresh_if_due(now).await
     }
 
-    /// Why the issuer did not answer when it was fetches last.
+    /// Returns the error of the last request, if it failed.
     pub(super) fn last_error(&self) -> Option<DocumentError> {
         self.cached.last_error()
     }
 
-    /// The keys.
+    /// Returns the key set.
     ///
     /// # Errors
     /// If the issuer cannot be reached.
@@ -75,10 +77,10 @@ impl IssuerKeys {
         self.cached.get(now).await
     }
 
-    /// A set in which there are keys to try for a token with this header.
+    /// Returns a key set with candidate keys for a token with this header.
     ///
     /// # Errors
-    /// [`Reason::UnknownKid`] or [`Reason::KeyNotUsable`]; or if it cannot be told now.
+    /// [`Reason::UnknownKid`], [`Reason::KeyNotUsable`], or an error if the issuer is unavailable.
     pub(super) async fn find(
         &self,
         kid: Option<&str>,
@@ -95,7 +97,7 @@ impl IssuerKeys {
         }
     }
 
-    /// Asks the issuer whether it has a key of this name by now, if it may be fetches.
+    /// Fetches the keys again for an unknown identifier, if the interval permits.
     async fn refresh_for_kid(
         &self,
         kid: &str,
@@ -106,7 +108,7 @@ impl IssuerKeys {
         if self.unknown_kids.get(kid).is_some_and(is_recent) {
             return Err(Reason::UnknownKid.into());
         }
-        // Whoever asks just now may ask for the same name.
+        // The request in flight may already return this key.
         let permit = self.cached.acquire().await?;
         let known = |keys: Arc<KeySet>| match keys.select(Some(kid), algorithm).err() {
             None => Some(Ok(keys)),
@@ -131,7 +133,7 @@ impl IssuerKeys {
         Err(Reason::UnknownKid.into())
     }
 
-    /// Whether the issuer may be fetches because of a name; if so, it is counted as fetches.
+    /// Returns true and records the time if a request for an unknown identifier is permitted.
     fn reserve_refresh(&self, now: UnixMillis) -> bool {
         let mut refreshed_at = self.refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         let paused = refreshed_at.is_some_and(|at| now - at < UNKNOWN_KID_INTERVAL);
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
     use crate::oidc::test_signer::TestSigner;
 
-    /// An issuer whose fake keys can be changed.
+    /// An issuer with changeable keys.
     #[derive(Default)]
     struct FakeIssuer {
         keys: Mutex<Option<Vec<Value>>>,
@@ -189,7 +191,7 @@ mod tests {
     const UNKNOWN: Result<(), IdentityError> = Err(IdentityError::Invalid(Reason::UnknownKid));
 
     #[tokio::test]
-    async fn a_new_key_is_found_by_one_question_and_an_old_one_ends_with_its_time() {
+    async fn a_new_key_is_found_with_one_request_and_a_removed_key_is_used_until_it_expires() {
         let (fake, keys) = issuer(&["a"]);
         assert_eq!(find(&keys, "a", 0).await, Ok(()));
         publish(&fake, &["a", "b"]);
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn made_up_names_cost_the_issuer_one_question_a_minute() {
+    async fn unknown_key_identifiers_cause_at_most_one_request_per_minute() {
         let (fake, keys) = issuer(&["a"]);
         for now in 0..1_000 {
             assert_eq!(find(&keys, &format!("made-up-{now}"), now).await, UNKNOWN);
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(fake.fetches.load(Ordering::SeqCst), 2);
         assert_eq!(find(&keys, "made-up", 60_000).await, UNKNOWN);
         assert_eq!(fake.fetches.load(Ordering::SeqCst), 3);
-        // The same name again is not even worth that question.
+        // The same identifier causes no request at all.
         assert_eq!(find(&keys, "made-up", 119_999).await, UNKNOWN);
         assert_eq!(fake.fetches.load(Ordering::SeqCst), 3);
         publish(&fake, &["a", "made-up"]);
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whether_a_key_is_unknown_cannot_be_told_while_the_issuer_is_down() {
+    async fn an_unknown_key_is_unavailable_rather_than_invalid_while_the_issuer_is_down() {
         let (fake, keys) = issuer(&["a"]);
         assert_eq!(find(&keys, "a", 0).await, Ok(()));
         *fake.keys.lock().unwrap() = None;

@@ -1,4 +1,4 @@
-//! The keys of one issuer (JWK Set), and which of them a token may be verified with.
+//! The key set of one issuer (JWK Set), and the selection of keys for a token.
 
 use serde_json::{Map, Value};
 
@@ -7,27 +7,27 @@ use super::public_key::IssuerKey;
 use crate::identity::Reason;
 use crate::strict_json;
 
-/// The most keys of a set. A longer one is no set.
+/// The maximum number of keys in a set. A longer set is rejected.
 const MAX_KEYS: usize = 100;
-/// How deep the JSON may be nested.
+/// The maximum nesting depth of the JSON.
 const MAX_JSON_DEPTH: usize = 16;
 
-/// The keys of one issuer. Names of keys mean nothing beyond it.
+/// The keys of one issuer. Key identifiers are unique only within an issuer.
 #[derive(Default)]
 pub(super) struct KeySet {
     keys: Vec<PublishedKey>,
 }
 
-/// A published key, also one that cannot be used: its name is taken all the same.
+/// An entry of the set. The key identifier of an unusable key is kept as well.
 struct PublishedKey {
     kid: Option<String>,
-    /// The only algorithm, where the issuer says so.
+    /// The only algorithm of the key, if the issuer names one.
     algorithm: Option<String>,
     key: Option<IssuerKey>,
 }
 
 impl KeySet {
-    /// Reads a set; `None` if it is none. A key in it that cannot be read is left out.
+    /// Parses a set. Returns `None` if it is invalid. A key that cannot be parsed is unusable.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let document = strict_json::object(text, MAX_JSON_DEPTH)?;
         let Some(Value::Array(keys)) = document.get("keys") else { return None };
@@ -35,22 +35,26 @@ impl KeySet {
             return None;
         }
         Some(Self {
-            keys: keys.iter().filter_map(Value::as_object).map(PublishedKey::of).collect(),
+            keys: keys.iter().filter_map(Value::as_object).map(PublishedKey::parse).collect(),
         })
     }
 
-    /// How many keys can be used.
+    /// Returns the number of usable keys.
     pub(super) fn usable(&self) -> usize {
         self.keys.iter().filter(|published| published.key.is_some()).count()
     }
 
-    /// The keys to try: those of this name, or, where the token names none, the only one that fits.
+    /// Returns the candidate keys: those with this identifier or, if the token has no identifier,
+    /// the only key that supports the algorithm.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownKid`] or [`Reason::KeyNotUsable`].
     pub(super) fn select(
         &self,
         kid: Option<&str>,
         algorithm: JwsAlgorithm,
     ) -> Result<Vec<&IssuerKey>, Reason> {
-        let fitting = |published: &&PublishedKey| published.key_for(algorithm).is_some();
+        let supports = |published: &&PublishedKey| published.key_for(algorithm).is_some();
         let Some(kid) = kid else {
             let mut keys = self.keys.iter().filter_map(|published| published.key_for(algorithm));
             return match (keys.next(), keys.next()) {
@@ -63,7 +67,7 @@ impl KeySet {
         if named.is_empty() {
             return Err(Reason::UnknownKid);
         }
-        if !named.iter().any(fitting) {
+        if !named.iter().any(supports) {
             return Err(Reason::KeyNotUsable);
         }
         Ok(named.into_iter().filter_map(|published| published.key_for(algorithm)).collect())
@@ -71,7 +75,7 @@ impl KeySet {
 }
 
 impl PublishedKey {
-    fn of(jwk: &Map<String, Value>) -> Self {
+    fn parse(jwk: &Map<String, Value>) -> Self {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str).map(str::to_owned);
         let algorithm_is_text = jwk.get("alg").is_none_or(Value::is_string);
         let key = if algorithm_is_text { IssuerKey::read(jwk) } else { None };
@@ -79,7 +83,7 @@ impl PublishedKey {
     }
 
     fn key_for(&self, algorithm: JwsAlgorithm) -> Option<&IssuerKey> {
-        let meant = self.algorithm.as_deref().is_none_or(|name| name == algorithm.name());
-        self.key.as_ref().filter(|key| meant && key.supports(algorithm))
+        let allowed = self.algorithm.as_deref().is_none_or(|name| name == algorithm.name());
+        self.key.as_ref().filter(|key| allowed && key.supports(algorithm))
     }
 }

@@ -1,4 +1,4 @@
-//! The documents of one issuer: what it says of itself, and its keys.
+//! The source of an issuer's key set.
 
 use presence_core::UnixMillis;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::cached_document::{
-    self, CachedDocument, DocumentError, DocumentSource, FetchedDocument,
+    self, CachedIssuerDocument, DocumentError, DocumentSource, FetchedDocument,
 };
 use super::key_set::KeySet;
 use super::metadata::MetadataSource;
 use crate::fetch::GuardedClient;
 
-/// What an issuer says of itself, remembered.
-pub(super) type CachedMetadata = CachedDocument<MetadataSource>;
+/// The cached metadata of an issuer.
+pub(super) type CachedMetadata = CachedIssuerDocument<MetadataSource>;
 
-/// Asks the issuer for its keys: where the operator says, or where the issuer says itself.
+/// Fetches the key set from the configured address or from the address in the metadata.
 pub(super) struct KeySetSource {
     client: GuardedClient,
     pinned: Option<Url>,

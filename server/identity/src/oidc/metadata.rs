@@ -1,4 +1,4 @@
-//! What an issuer says of itself: `<issuer>/.well-known/openid-configuration`.
+//! The metadata of an issuer: `<issuer>/.well-known/openid-configuration`.
 
 use async_trait::async_trait;
 use presence_core::UnixMillis;
@@ -9,23 +9,23 @@ use super::cached_document::{self, DocumentError, DocumentSource, FetchedDocumen
 use crate::fetch::GuardedClient;
 use crate::strict_json;
 
-/// How deep the JSON may be nested.
+/// The maximum nesting depth of the JSON.
 const MAX_JSON_DEPTH: usize = 16;
 
-/// The members of the document that are looked at.
+/// The members of the document that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) jwks_uri: Url,
     pub(super) authorization_endpoint: Option<Url>,
     pub(super) token_endpoint: Option<Url>,
-    /// Whether the token endpoint wants the secret in the form, since it does not know the header.
+    /// Indicates that the token endpoint supports the secret in the form only, not in the header.
     pub(super) secret_in_form: bool,
-    /// Whether the issuer says who it is when it sends the browser back (RFC 9207).
+    /// Indicates that the authorization response contains the issuer (RFC 9207).
     pub(super) sends_issuer_parameter: bool,
 }
 
 impl Metadata {
-    /// Reads the document of `issuer`; `None` if it is none, or another's.
+    /// Parses the document of `issuer`. Returns `None` if it is invalid or names another issuer.
     pub(super) fn read(text: &[u8], issuer: &str) -> Option<Self> {
         let document = strict_json::object(text, MAX_JSON_DEPTH)?;
         let url = |name: &str| Url::parse(document.get(name)?.as_str()?).ok();
@@ -33,7 +33,7 @@ impl Metadata {
             return None;
         }
         let methods = document.get("token_endpoint_auth_methods_supported");
-        let knows = |wanted: &str| match methods {
+        let supports = |wanted: &str| match methods {
             Some(Value::Array(methods)) => methods.iter().any(|method| method == wanted),
             Some(_) | None => false,
         };
@@ -42,13 +42,13 @@ impl Metadata {
             jwks_uri: url("jwks_uri")?,
             authorization_endpoint: url("authorization_endpoint"),
             token_endpoint: url("token_endpoint"),
-            secret_in_form: knows("client_secret_post") && !knows("client_secret_basic"),
+            secret_in_form: supports("client_secret_post") && !supports("client_secret_basic"),
             sends_issuer_parameter: sends_issuer_parameter == Some(&Value::Bool(true)),
         })
     }
 }
 
-/// Asks the issuer.
+/// The source of an issuer's metadata.
 pub(super) struct MetadataSource {
     pub(super) client: GuardedClient,
     pub(super) issuer: String,
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::unwrap_in_result, reason = "what the test itself has made is an object")]
+    #[expect(clippy::unwrap_in_result, reason = "the value that the test creates is an object")]
     fn read(changes: &Value) -> Option<Metadata> {
         let mut document = json!({
             "issuer": "https://idp.example/",
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_only_for_the_issuer_whose_name_is_in_it() {
+    fn a_document_that_names_another_issuer_is_rejected() {
         assert!(read(&json!({})).is_some());
         for other in ["https://idp.example", "https://evil.example/", ""] {
             assert_eq!(read(&json!({ "issuer": other })), None, "{other}");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_goes_into_the_form_only_where_the_header_is_not_known() {
+    fn the_secret_is_sent_in_the_form_only_if_the_header_is_not_supported() {
         let in_form = |methods: Value| {
             read(&json!({ "token_endpoint_auth_methods_supported": methods }))
                 .unwrap()

@@ -1,8 +1,8 @@
-//! Public keys as issuers publish them (JWK, RFC 7517), and what they verify.
+//! Public keys as issuers publish them (JWK, RFC 7517), and signature verification with them.
 //!
-//! A key that was read is sound and strong enough: RSA of 2048 bits or more, P-256, P-384, Ed25519.
-//! Anything else is no key here, above all no `oct`: a symmetric key in a public document would let
-//! everybody sign.
+//! A parsed key is valid and strong enough: RSA of 2048 bits or more, P-256, P-384, Ed25519. All
+//! other types are rejected, `oct` in particular: with a symmetric key in a public document every
+//! reader of the document could sign.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
@@ -16,14 +16,14 @@ use serde_json::{Map, Value};
 use super::algorithm::JwsAlgorithm;
 use crate::jws;
 
-/// The sizes of RSA moduli that are read, in bytes: 2048 to 8192 bits.
+/// The accepted sizes of RSA moduli, in bytes: 2048 to 8192 bits.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
-/// The longest RSA exponent, in bytes.
+/// The maximum size of an RSA exponent, in bytes.
 const MAX_EXPONENT_BYTES: usize = 5;
 
 /// A public key of an issuer.
 pub(super) enum IssuerKey {
-    /// Modulus and exponent, big-endian without leading zeros.
+    /// The modulus and the exponent, big-endian without leading zeros.
     Rsa(PublicKeyComponents<Vec<u8>>),
     P256(ParsedPublicKey),
     P384(ParsedPublicKey),
@@ -31,7 +31,7 @@ pub(super) enum IssuerKey {
 }
 
 impl IssuerKey {
-    /// Reads a key that may verify signatures.
+    /// Parses a JWK. Returns `None` if it is not a supported key for verifying signatures.
     pub(super) fn read(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if !may_verify(jwk) {
@@ -53,7 +53,7 @@ impl IssuerKey {
         }
     }
 
-    /// Whether this kind of key is one for `algorithm`.
+    /// Returns true if this type of key supports `algorithm`.
     pub(super) fn supports(&self, algorithm: JwsAlgorithm) -> bool {
         match self {
             Self::Rsa(_) => rsa_parameters(algorithm).is_some(),
@@ -63,7 +63,7 @@ impl IssuerKey {
         }
     }
 
-    /// Whether `signature` is this key's over `signed`, by `algorithm`.
+    /// Returns true if `signature` is a valid signature over `signed` by this key.
     pub(super) fn verify(&self, algorithm: JwsAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Rsa(key) => rsa_parameters(algorithm)
@@ -75,7 +75,7 @@ impl IssuerKey {
     }
 }
 
-/// Whether `use` and `key_ops`, where they are there, say so.
+/// Returns true if `use` and `key_ops`, where present, allow verification.
 fn may_verify(jwk: &Map<String, Value>) -> bool {
     let purpose = jwk.get("use").is_none_or(|purpose| purpose == "sig");
     let operations = match jwk.get("key_ops") {
@@ -100,7 +100,7 @@ fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// An uncompressed point, checked to be on the curve.
+/// Parses a point, which must be on the curve.
 fn point(
     algorithm: &'static dyn VerificationAlgorithm,
     size: usize,

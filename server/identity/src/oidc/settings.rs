@@ -1,4 +1,4 @@
-//! What an operator says of an issuer.
+//! The settings of an issuer.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,61 +10,61 @@ use url::{Host, Url};
 use super::algorithm::JwsAlgorithm;
 use crate::browserid::{HostSyntax, email_host};
 
-/// Stands for every e-mail domain.
+/// The wildcard for every e-mail domain.
 const ANY_DOMAIN: &str = "*";
 
-/// An issuer of ID tokens, as the operator describes it.
+/// The configuration of an issuer of ID tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own in the file")]
 pub struct IssuerSettings {
-    /// The name in this server's own addresses, such as `google`: 1 to 32 of `a-z 0-9 -`.
+    /// The name in this server's URLs, such as `google`: 1 to 32 of `a-z 0-9 -`.
     pub name: String,
-    /// The name on the button of the sign-in page. Empty: as `name`.
+    /// The name on the button of the sign-in page. If empty, `name` is shown.
     #[serde(default)]
     pub title: String,
-    /// The issuer exactly as it names itself in `iss`: a URL.
+    /// The issuer, a URL, exactly as in the claim `iss`.
     pub issuer: String,
-    /// Further spellings of `iss` that the same issuer uses.
+    /// Other values of `iss` that the same issuer uses.
     #[serde(default)]
     pub issuer_aliases: Vec<String>,
-    /// The clients whose tokens are accepted (`aud`). The first one signs browsers in.
+    /// The clients whose tokens are accepted (`aud`). The first one is used to sign browsers in.
     pub client_ids: Vec<String>,
-    /// Further clients that may have asked for a token made for one of `client_ids` (`azp`).
+    /// Other clients that may request a token for one of `client_ids` (`azp`).
     #[serde(default)]
     pub authorized_parties: Vec<String>,
-    /// The secret of the first client, where it has one.
+    /// The secret of the first client, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<ClientSecret>,
     /// The algorithms that the issuer may sign with.
     #[serde(default = "default_algorithms")]
     pub algorithms: Vec<JwsAlgorithm>,
-    /// The domains of the e-mails that this issuer is believed for, or `*` for every one.
+    /// The e-mail domains for which this issuer is trusted, or `*` for every domain.
     #[serde(default)]
     pub email_domains: Vec<String>,
-    /// Whether a token must say that the e-mail is verified.
+    /// Indicates that a token must state that the e-mail is verified.
     #[serde(default = "default_true")]
     pub require_email_verified: bool,
-    /// Whether the text `"true"` says so too, beside the value `true`.
+    /// Indicates that the string `"true"` is accepted as well as the value `true`.
     #[serde(default)]
     pub email_verified_as_text: bool,
-    /// Where it is given, an account is `<sub>@<subject_domain>` and no e-mail is looked at: for
-    /// issuers that give none.
+    /// If given, an account is `<sub>@<subject_domain>` and the e-mail is ignored: for issuers that
+    /// provide no e-mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_domain: Option<String>,
-    /// How long ago a user may have proved to the issuer who they are, in seconds.
+    /// The maximum time since the user authenticated at the issuer, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
-    /// Types of tokens (`typ`) that are accepted beside `JWT`.
+    /// The types of tokens (`typ`) that are accepted in addition to `JWT`.
     #[serde(default)]
     pub token_types: Vec<String>,
-    /// Where the keys are. Not given: where the issuer's own document says.
+    /// The URL of the keys. If not given, it is taken from the issuer's metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// Whether the sign-in page offers this issuer.
+    /// Indicates that the sign-in page offers this issuer.
     #[serde(default = "default_true")]
     pub sign_in: bool,
-    /// Whether the issuer is in a private network, or on a port of its own.
+    /// Indicates that the issuer may be in a private network and use any port.
     #[serde(default)]
     pub internal: bool,
 }
@@ -78,22 +78,22 @@ fn default_algorithms() -> Vec<JwsAlgorithm> {
 }
 
 impl IssuerSettings {
-    /// The name on the button of the sign-in page.
+    /// Returns the name on the button of the sign-in page.
     pub fn title(&self) -> &str {
         if self.title.is_empty() { &self.name } else { &self.title }
     }
 
-    /// Whether `iss` is this issuer's, byte for byte.
+    /// Returns true if `iss` equals the issuer or one of its aliases, byte for byte.
     pub(super) fn has_identifier(&self, iss: &str) -> bool {
         self.issuer == iss || self.issuer_aliases.iter().any(|alias| alias == iss)
     }
 
-    /// Whether this issuer is believed for e-mails of a domain.
+    /// Returns true if this issuer is trusted for e-mails of a domain.
     pub(super) fn allows_domain(&self, domain: &str) -> bool {
         self.email_domains.iter().any(|one| one == ANY_DOMAIN || one == domain)
     }
 
-    /// Whether `email_verified` says enough.
+    /// Returns true if the value of `email_verified` is accepted.
     pub(super) fn accepts_verification(&self, claim: Option<&Value>) -> bool {
         match claim {
             Some(Value::Bool(verified)) => *verified || !self.require_email_verified,
@@ -108,13 +108,13 @@ impl IssuerSettings {
         self.max_age_seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// What cannot be about these settings alone.
+    /// Returns the first invalid field of this issuer, if any.
     fn problem(&self, development: bool) -> Option<&'static str> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_url = |text: &str| is_issuer_url(text, development);
         let is_domain =
             |text: &String| email_host(&format!("a@{text}"), HostSyntax::Public).is_some();
-        let no_text = |texts: &[String]| texts.iter().any(String::is_empty);
+        let any_empty = |texts: &[String]| texts.iter().any(String::is_empty);
         let named = (1..=32).contains(&self.name.len()) && self.name.bytes().all(plain);
         let checks = [
             (named, "name must be 1 to 32 characters of a-z, 0-9 and -"),
@@ -124,9 +124,9 @@ impl IssuerSettings {
             ),
             (self.jwks_uri.as_deref().is_none_or(is_url), "jwks_uri must be an https URL"),
             (!self.client_ids.is_empty(), "client_ids must name at least one client"),
-            (!no_text(&self.client_ids), "client_ids must not hold an empty text"),
-            (!no_text(&self.issuer_aliases), "issuer_aliases must not hold an empty text"),
-            (!self.algorithms.is_empty(), "algorithms must name at least one"),
+            (!any_empty(&self.client_ids), "client_ids must not contain an empty string"),
+            (!any_empty(&self.issuer_aliases), "issuer_aliases must not contain an empty string"),
+            (!self.algorithms.is_empty(), "algorithms must not be empty"),
             (
                 self.email_domains.iter().all(|domain| domain == ANY_DOMAIN || is_domain(domain)),
                 "email_domains must be domains in lower case, or \"*\"",
@@ -144,7 +144,7 @@ impl IssuerSettings {
     }
 }
 
-/// An address: `https`, or `http` on loopback in development mode.
+/// Returns true for an `https` URL, and in development mode for `http` on a loopback address.
 fn is_issuer_url(text: &str, development: bool) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let loopback = match url.host() {
@@ -158,13 +158,13 @@ fn is_issuer_url(text: &str, development: bool) -> bool {
     scheme && bare && url.has_host()
 }
 
-/// Looks whether the settings of all issuers can be, alone and together.
+/// Checks the settings of each issuer, and of all issuers together.
 ///
 /// # Errors
-/// What cannot be, in one line that names the issuer.
+/// The first problem, in one line that names the issuer.
 pub fn validate_issuers(issuers: &[IssuerSettings], development: bool) -> Result<(), String> {
-    for (place, issuer) in issuers.iter().enumerate() {
-        let before = || issuers.iter().take(place);
+    for (index, issuer) in issuers.iter().enumerate() {
+        let before = || issuers.iter().take(index);
         let fail = |problem: &str| Err(format!("{:?}: {problem}", issuer.name));
         if let Some(problem) = issuer.problem(development) {
             return fail(problem);
@@ -174,7 +174,7 @@ pub fn validate_issuers(issuers: &[IssuerSettings], development: bool) -> Result
         }
         let names = || issuer.issuer_aliases.iter().chain([&issuer.issuer]);
         if before().any(|other| names().any(|name| other.has_identifier(name))) {
-            return fail("the issuer is described twice");
+            return fail("the issuer is configured twice");
         }
         let others = || issuers.iter().filter(|other| other.name != issuer.name);
         let Some(domain) = &issuer.subject_domain else { continue };
@@ -183,25 +183,25 @@ pub fn validate_issuers(issuers: &[IssuerSettings], development: bool) -> Result
         };
         if others().any(claims) {
             return fail(
-                "subject_domain belongs to another issuer too, which could pass for its users",
+                "subject_domain is also a domain of another issuer, which could impersonate its users",
             );
         }
     }
     Ok(())
 }
 
-/// The secret of a client. `Debug` does not show it.
+/// The secret of a client. `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientSecret(String);
 
 impl ClientSecret {
-    /// What stands in its place where it is shown.
+    /// Returns the placeholder that is displayed instead of a secret.
     pub fn hidden() -> Self {
         Self("***".to_owned())
     }
 
-    /// The secret itself.
+    /// Returns the secret itself.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

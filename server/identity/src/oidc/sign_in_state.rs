@@ -1,8 +1,8 @@
-//! What must be remembered between sending a browser to a provider and getting it back.
+//! The state of a sign-in between the redirect to the provider and the callback.
 //!
-//! It is not kept here but travels as the `state` of the flow, sealed with a key that never leaves
-//! the process, and is bound to the browser by a secret in its cookie. So nobody can fill a store
-//! with flows that they never finish, and the provider cannot read where the user is going.
+//! The server does not store it. The state travels in the parameter `state`, encrypted with a key
+//! that never leaves the process, and is bound to the browser by a secret in a cookie. Unfinished
+//! sign-ins therefore use no memory, and the provider cannot read the return path.
 
 use presence_core::UnixMillis;
 use std::time::Duration;
@@ -19,39 +19,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::jws;
 
-/// How long a user may take at the provider.
+/// The maximum time between the redirect and the callback.
 const LIFETIME: Duration = Duration::from_mins(10);
-/// How many finished flows are remembered, so that none is finished twice.
+/// The maximum number of finished sign-ins that are recorded, so that none is finished twice.
 const MAX_FINISHED: u64 = 100_000;
 
-/// What is remembered of one flow.
+/// The state of one sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SignInState {
-    /// Where the browser goes at the end.
+    /// The path to which the browser is redirected after the sign-in.
     pub(super) return_path: String,
-    /// What `nonce` and the verifier of the code are made from.
+    /// The secret from which the nonce and the code verifier are derived.
     seed: String,
     expires_at: UnixMillis,
 }
 
 impl SignInState {
-    /// One for a flow that begins now.
+    /// Creates the state of a sign-in that begins now.
+    ///
+    /// # Errors
+    /// If the operating system provides no random bytes.
     pub(super) fn new(return_path: &str, now: UnixMillis) -> Result<Self, Unspecified> {
         let expires_at = now + LIFETIME;
         Ok(Self { return_path: return_path.to_owned(), seed: random_secret()?, expires_at })
     }
 
-    /// What the ID token must bear.
+    /// Returns the nonce that the ID token must contain.
     pub(super) fn nonce(&self) -> String {
         self.derived("nonce")
     }
 
-    /// What proves that the code is redeemed by whoever asked for it (PKCE).
+    /// Returns the code verifier (PKCE).
     pub(super) fn verifier(&self) -> String {
         self.derived("verifier")
     }
 
-    /// What the provider is shown of [`SignInState::verifier`].
+    /// Returns the code challenge: the hash of [`SignInState::verifier`].
     pub(super) fn challenge(&self) -> String {
         sha256_base64url(&[self.verifier().as_bytes()])
     }
@@ -61,7 +64,7 @@ impl SignInState {
     }
 }
 
-/// Seals states and opens them once.
+/// The encryption of states, and the record of finished sign-ins.
 pub(super) struct SignInStates {
     key: RandomizedNonceKey,
     finished: Cache<String, ()>,
@@ -74,20 +77,21 @@ impl SignInStates {
         let finished = Cache::builder()
             .max_capacity(MAX_FINISHED)
             .eviction_policy(EvictionPolicy::lru())
-            // Only frees memory: whether a state is too old is decided by the caller's time.
+            // This only frees memory: expiry is checked against the caller's time.
             .time_to_live(LIFETIME)
             .build();
         Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, finished })
     }
 
-    /// The state as a text that only `binding` can use.
+    /// Encrypts a state so that it can be opened only with the same `binding`.
     pub(super) fn seal(&self, state: &SignInState, binding: &str) -> Option<String> {
         let mut text = serde_json::to_vec(state).ok()?;
         let nonce = self.key.seal_in_place_append_tag(Aad::from(binding), &mut text).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &text].concat()))
     }
 
-    /// The state in a text, if it is `binding`'s, is not too old, and was not opened before.
+    /// Decrypts a state. Returns `None` if it is invalid, has another binding, has expired, or was
+    /// opened before.
     pub(super) fn open(&self, text: &str, binding: &str, now: UnixMillis) -> Option<SignInState> {
         let mut sealed = jws::base64url(text)?;
         let (nonce, sealed) = sealed.split_at_mut_checked(NONCE_LEN)?;
@@ -99,7 +103,10 @@ impl SignInStates {
     }
 }
 
-/// 256 random bits as a text.
+/// Returns 256 random bits in base64url.
+///
+/// # Errors
+/// If the operating system provides no random bytes.
 pub(super) fn random_secret() -> Result<String, Unspecified> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes)?;
@@ -121,15 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_opened_once_in_time_and_by_its_holder() {
+    fn a_state_is_opened_once_before_it_expires_and_only_with_its_binding() {
         let states = SignInStates::new().unwrap();
         let state = SignInState::new("/sidebar", at(1_000)).unwrap();
         let sealed = || states.seal(&state, "idp alice").unwrap();
-        let mine = sealed();
-        assert_eq!(states.open(&mine, "idp mallory", at(1_000)), None);
-        assert_eq!(states.open(&mine, "other alice", at(1_000)), None);
-        assert_eq!(states.open(&mine, "idp alice", at(1_000)), Some(state.clone()));
-        assert_eq!(states.open(&mine, "idp alice", at(1_000)), None);
+        let first = sealed();
+        assert_eq!(states.open(&first, "idp mallory", at(1_000)), None);
+        assert_eq!(states.open(&first, "other alice", at(1_000)), None);
+        assert_eq!(states.open(&first, "idp alice", at(1_000)), Some(state.clone()));
+        assert_eq!(states.open(&first, "idp alice", at(1_000)), None);
         assert_eq!(states.open(&sealed(), "idp alice", at(1_000)), None);
         let late = SignInState::new("/", at(0)).unwrap();
         let sealed = states.seal(&late, "idp alice").unwrap();
@@ -137,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_says_nothing_and_cannot_be_made_up_or_changed() {
+    fn a_state_is_unreadable_and_cannot_be_forged_or_changed() {
         let (states, other) = (SignInStates::new().unwrap(), SignInStates::new().unwrap());
         let state = SignInState::new("/grant/secret-application", at(0)).unwrap();
         let sealed = states.seal(&state, "a").unwrap();
@@ -147,17 +154,17 @@ mod tests {
         for text in ["", "AAAA", "%", &sealed[..20]] {
             assert_eq!(states.open(text, "a", at(0)), None, "{text}");
         }
-        for place in 0..bytes.len() {
+        for index in 0..bytes.len() {
             let mut changed = bytes.clone();
-            changed[place] ^= 1;
+            changed[index] ^= 1;
             let opened = states.open(&URL_SAFE_NO_PAD.encode(changed), "a", at(0));
-            assert_eq!(opened, None, "{place}");
+            assert_eq!(opened, None, "{index}");
         }
         assert_eq!(states.open(&sealed, "a", at(0)), Some(state));
     }
 
     #[test]
-    fn the_challenge_is_the_hash_of_the_verifier_and_the_nonce_is_another_secret() {
+    fn the_challenge_is_the_hash_of_the_verifier_and_the_nonce_differs_from_it() {
         let state = SignInState::new("/", at(0)).unwrap();
         assert_eq!(state.challenge(), sha256_base64url(&[state.verifier().as_bytes()]));
         assert_ne!(state.nonce(), state.verifier());

@@ -1,34 +1,37 @@
-//! Redeems a code for an ID token (RFC 6749, section 4.1.3, with RFC 7636).
+//! The exchange of a code for an ID token (RFC 6749, section 4.1.3, with RFC 7636).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::code_flow::FlowError;
+use super::flow_error::FlowError;
 use super::settings::ClientSecret;
 use crate::fetch::{FetchedResponse, GuardedClient};
 use crate::strict_json;
 
-/// How deep the JSON of an answer may be nested.
+/// The maximum nesting depth of the JSON of a response.
 const MAX_JSON_DEPTH: usize = 16;
 
-/// A code, and what proves whose it is.
+/// The parameters of a token request.
 pub(super) struct CodeExchange<'a> {
     pub(super) code: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) verifier: &'a str,
 }
 
-/// The client that redeems codes.
+/// This server as a client of the issuer.
 pub(super) struct OidcClient<'a> {
     pub(super) id: &'a str,
     pub(super) secret: Option<&'a ClientSecret>,
-    /// Whether the secret goes into the form rather than into a header.
+    /// Indicates that the secret is sent in the form rather than in a header.
     pub(super) secret_in_form: bool,
 }
 
-/// The ID token that the endpoint gives for a code.
+/// Exchanges a code for an ID token.
+///
+/// # Errors
+/// If the endpoint cannot be reached or rejects the request.
 pub(super) async fn exchange_code(
     http: &GuardedClient,
     endpoint: &Url,
@@ -64,15 +67,16 @@ fn request(client: &OidcClient<'_>, exchange: &CodeExchange<'_>) -> (String, Opt
     (form.finish(), authorization)
 }
 
-/// The header of a client with a secret: both are form-encoded before they are joined.
+/// Returns the `Authorization` header of a client with a secret. The identifier and the secret are
+/// form-encoded before they are joined.
 fn basic_authorization(id: &str, secret: &str) -> String {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret))))
 }
 
 fn read(fetched: &FetchedResponse) -> Result<String, FlowError> {
-    let answer = strict_json::object(&fetched.body, MAX_JSON_DEPTH);
-    let text = |name: &str| answer.as_ref()?.get(name).and_then(Value::as_str);
+    let response = strict_json::object(&fetched.body, MAX_JSON_DEPTH);
+    let text = |name: &str| response.as_ref()?.get(name).and_then(Value::as_str);
     match (fetched.status, text("id_token"), text("error")) {
         (200, Some(token), _) => Ok(token.to_owned()),
         (400..=499, _, Some("invalid_client" | "unauthorized_client")) | (401, _, _) => {
@@ -95,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_into_the_header_and_only_where_that_is_not_known_into_the_form() {
+    fn a_secret_is_sent_in_the_header_or_in_the_form_if_that_is_required() {
         let secret = secret();
         let client =
             |secret_in_form| OidcClient { id: "me", secret: Some(&secret), secret_in_form };
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_a_secret_says_who_it_is() {
+    fn a_client_without_a_secret_sends_its_identifier() {
         let client = OidcClient { id: "me", secret: None, secret_in_form: false };
         let (form, header) = request(&client, &EXCHANGE);
         assert_eq!(header, None);
@@ -120,18 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_token_or_says_whose_fault_it_is() {
+    fn a_response_is_a_token_or_an_error_of_the_code_the_client_or_the_provider() {
         let read = |status, body: &str| {
             let body = body.as_bytes().to_vec();
             read(&FetchedResponse { status, content_type: None, max_age: None, body })
         };
         assert_eq!(read(200, r#"{"id_token":"t"}"#), Ok("t".to_owned()));
-        let refused = Err(FlowError::CodeRefused);
-        assert_eq!(read(400, r#"{"error":"invalid_grant"}"#), refused);
-        assert_eq!(read(400, "nonsense"), refused);
-        let not_us = Err(FlowError::ClientRefused);
-        assert_eq!(read(400, r#"{"error":"invalid_client"}"#), not_us);
-        assert_eq!(read(401, ""), not_us);
+        let code_refused = Err(FlowError::CodeRefused);
+        assert_eq!(read(400, r#"{"error":"invalid_grant"}"#), code_refused);
+        assert_eq!(read(400, "nonsense"), code_refused);
+        let client_refused = Err(FlowError::ClientRefused);
+        assert_eq!(read(400, r#"{"error":"invalid_client"}"#), client_refused);
+        assert_eq!(read(401, ""), client_refused);
         for (status, body) in [(200, "{}"), (200, ""), (500, "{}"), (503, r#"{"id_token":"t"}"#)] {
             assert_eq!(read(status, body), Err(FlowError::Unavailable), "{status} {body}");
         }

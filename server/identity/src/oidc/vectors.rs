@@ -1,7 +1,7 @@
-//! The test vectors, and the rules that they do not show.
+//! Tests with the vectors of ID tokens, and of rules that the vectors do not cover.
 //!
-//! The vectors were cross-checked against `PyJWT` and `jose`. Their count is pinned so that an
-//! emptied list cannot pass.
+//! The vectors were cross-checked against `PyJWT` and `jose`. Their number is fixed so that an
+//! empty list fails.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ struct ExpectedResult {
     email: Option<String>,
 }
 
-/// IssuerKeys that never change.
+/// A source of constant keys.
 struct PinnedKeySet(Value);
 
 #[async_trait]
@@ -67,7 +67,7 @@ impl DocumentSource for PinnedKeySet {
 }
 
 #[tokio::test]
-async fn every_vector_has_its_result_and_reason() {
+async fn every_vector_has_the_expected_result_and_reason() {
     let VectorFile { vectors } =
         serde_json::from_str(include_str!("../../vectors/oidc.json")).unwrap();
     let mut failures = Vec::new();
@@ -123,8 +123,8 @@ async fn verify(
 const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
 const ISSUER: &str = "https://idp.example";
 
-/// What becomes of a good token whose header, claims, issuer's settings and published key are
-/// changed.
+/// Verifies a valid token after changes to its header, its claims, the issuer's settings and the
+/// published key.
 async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
     let with = |mut value: Value, part: &str| {
         if let Some(changes) = changes[part].as_object() {
@@ -157,43 +157,43 @@ async fn account(changes: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_email_counts_where_the_issuer_has_verified_it() {
+async fn an_email_is_accepted_only_if_the_issuer_has_verified_it() {
     assert_eq!(account(json!({})).await, "alice@mail.example");
     let claim = |claim: Value| json!({ "claims": { "email_verified": claim } });
     for claim in [json!(null), json!(false), json!("true"), json!(1)] {
         assert_reason(json!({ "claims": { "email_verified": claim } }), Reason::EmailNotVerified)
             .await;
     }
-    let mut by_text = claim(json!("true"));
-    by_text["settings"] = json!({ "email_verified_as_text": true });
-    assert_eq!(account(by_text).await, "alice@mail.example");
-    let mut unasked = claim(json!(null));
-    unasked["settings"] = json!({ "require_email_verified": false });
-    assert_eq!(account(unasked).await, "alice@mail.example");
+    let mut as_text = claim(json!("true"));
+    as_text["settings"] = json!({ "email_verified_as_text": true });
+    assert_eq!(account(as_text).await, "alice@mail.example");
+    let mut not_required = claim(json!(null));
+    not_required["settings"] = json!({ "require_email_verified": false });
+    assert_eq!(account(not_required).await, "alice@mail.example");
 }
 
 #[tokio::test]
-async fn an_issuer_speaks_for_its_own_domains_only() {
+async fn an_issuer_is_trusted_for_its_own_domains_only() {
     let email = |email: &str| json!({ "claims": { "email": email } });
     assert_eq!(account(email("Alice@MAIL.example")).await, "Alice@mail.example");
     for foreign in ["alice@other.example", "alice@sub.mail.example", "alice@xmail.example"] {
         assert_reason(email(foreign), Reason::EmailDomainNotAllowed).await;
     }
-    for nobody in ["alice", "@mail.example", "a@b@mail.example", "ä@mail.example", ""] {
-        assert_reason(email(nobody), Reason::InvalidEmail).await;
+    for invalid in ["alice", "@mail.example", "a@b@mail.example", "ä@mail.example", ""] {
+        assert_reason(email(invalid), Reason::InvalidEmail).await;
     }
     assert_reason(json!({ "claims": { "email": null } }), Reason::MissingField).await;
-    let mut anybody = email("alice@other.example");
-    anybody["settings"] = json!({ "email_domains": ["*"] });
-    assert_eq!(account(anybody).await, "alice@other.example");
+    let mut wildcard = email("alice@other.example");
+    wildcard["settings"] = json!({ "email_domains": ["*"] });
+    assert_eq!(account(wildcard).await, "alice@other.example");
 }
 
 #[tokio::test]
-async fn where_the_issuer_gives_no_email_the_account_is_its_subject() {
+async fn the_account_is_the_subject_if_a_subject_domain_is_configured() {
     let by_subject = json!({ "email_domains": null, "subject_domain": "accounts.example" });
     let with = |claims: Value| json!({ "settings": by_subject, "claims": claims });
     assert_eq!(account(with(json!({ "email": null }))).await, "24/7@accounts.example");
-    // An e-mail that is there all the same is not looked at.
+    // An e-mail in the token is ignored.
     assert_eq!(account(with(json!({ "email": "x" }))).await, "24/7@accounts.example");
     for subject in ["a b", "a@b", "ü", &"x".repeat(65)] {
         assert_reason(with(json!({ "sub": subject })), Reason::InvalidEmail).await;
@@ -201,7 +201,7 @@ async fn where_the_issuer_gives_no_email_the_account_is_its_subject() {
 }
 
 #[tokio::test]
-async fn another_client_must_be_allowed_to_have_asked() {
+async fn another_requesting_client_must_be_an_authorized_party() {
     let azp = |azp: Value, parties: Value| json!({ "claims": { "azp": azp }, "settings": { "authorized_parties": parties } });
     assert_reason(azp(json!("phone"), json!([])), Reason::AzpMismatch).await;
     assert!(changed(&azp(json!("phone"), json!(["phone"]))).await.is_ok());
@@ -211,7 +211,7 @@ async fn another_client_must_be_allowed_to_have_asked() {
 }
 
 #[tokio::test]
-async fn only_a_listed_spelling_of_the_issuer_is_the_issuer() {
+async fn only_the_configured_aliases_of_an_issuer_are_accepted() {
     let short = |aliases: Value| json!({ "claims": { "iss": "idp.example" }, "settings": { "issuer_aliases": aliases } });
     assert_reason(short(json!([])), Reason::IssuerMismatch).await;
     let identity = changed(&short(json!(["idp.example"]))).await.unwrap();
@@ -219,7 +219,7 @@ async fn only_a_listed_spelling_of_the_issuer_is_the_issuer() {
 }
 
 #[tokio::test]
-async fn a_key_is_used_for_what_it_was_published_for() {
+async fn a_key_is_used_only_for_its_published_purpose() {
     for key in [
         json!({ "use": "enc" }),
         json!({ "key_ops": ["sign"] }),
@@ -240,9 +240,9 @@ async fn a_key_is_used_for_what_it_was_published_for() {
 }
 
 #[tokio::test]
-async fn a_token_without_the_name_of_a_key_is_for_an_issuer_with_one_key() {
-    let nameless = json!({ "header": { "kid": null } });
-    assert!(changed(&nameless).await.is_ok());
+async fn a_token_without_a_key_identifier_requires_an_issuer_with_one_key() {
+    let without_kid = json!({ "header": { "kid": null } });
+    assert!(changed(&without_kid).await.is_ok());
     let (first, second) = (TestSigner::p256("a"), TestSigner::p256("b"));
     let settings = json!({
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
@@ -256,10 +256,10 @@ async fn a_token_without_the_name_of_a_key_is_for_an_issuer_with_one_key() {
 }
 
 #[tokio::test]
-async fn a_type_is_accepted_only_where_it_is_listed_and_some_never() {
+async fn a_type_is_accepted_only_if_configured_and_some_types_never() {
     let typ = |typ: &str| json!({ "header": { "typ": typ }, "settings": { "token_types": ["id+jwt", "at+jwt"] } });
-    for fine in ["JWT", "jwt", "ID+JWT"] {
-        assert!(changed(&typ(fine)).await.is_ok(), "{fine}");
+    for accepted in ["JWT", "jwt", "ID+JWT"] {
+        assert!(changed(&typ(accepted)).await.is_ok(), "{accepted}");
     }
     for wrong in ["at+jwt", "AT+JWT", "dpop+jwt", "secevent+jwt", "x"] {
         assert_reason(typ(wrong), Reason::WrongType).await;
@@ -267,7 +267,7 @@ async fn a_type_is_accepted_only_where_it_is_listed_and_some_never() {
 }
 
 #[tokio::test]
-async fn how_long_ago_the_user_was_there_is_asked_where_the_operator_says() {
+async fn the_authentication_time_is_checked_if_a_maximum_age_is_configured() {
     let at = |auth_time: Value| json!({ "claims": { "auth_time": auth_time }, "settings": { "max_age_seconds": 3600 } });
     assert_reason(at(json!(null)), Reason::MissingField).await;
     assert_reason(at(json!(NOW.as_secs() - 3661)), Reason::Expired).await;
@@ -275,7 +275,7 @@ async fn how_long_ago_the_user_was_there_is_asked_where_the_operator_says() {
 }
 
 #[tokio::test]
-async fn a_token_for_a_sign_in_bears_its_nonce() {
+async fn a_token_for_a_sign_in_must_contain_its_nonce() {
     let signer = TestSigner::p256("k");
     let settings = json!({
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
@@ -285,18 +285,18 @@ async fn a_token_for_a_sign_in_bears_its_nonce() {
     let keys = Arc::new(PinnedKeySet(json!({ "keys": [signer.jwk()] })));
     let issuer = Issuer::with_keys(settings, keys);
     let seconds = NOW.as_secs();
-    for (nonce, fits) in [(json!("n"), true), (json!("m"), false), (Value::Null, false)] {
+    for (nonce, matches) in [(json!("n"), true), (json!("m"), false), (Value::Null, false)] {
         let mut claims = json!({ "iss": ISSUER, "sub": "s", "aud": "me", "iat": seconds, "exp": seconds + 9, "email": "a@b.example", "nonce": nonce });
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         let token = Token::read(&signer.token(&json!({ "kid": "k" }), &claims)).unwrap();
         let outcome = issuer.verify(token, Some("n"), NOW).await.map(drop);
-        let expected = if fits { Ok(()) } else { Err(Reason::NonceMismatch.into()) };
+        let expected = if matches { Ok(()) } else { Err(Reason::NonceMismatch.into()) };
         assert_eq!(outcome, expected, "{nonce}");
     }
 }
 
 #[tokio::test]
-async fn no_cut_and_no_other_character_of_a_good_token_is_accepted() {
+async fn a_truncated_or_changed_token_is_rejected() {
     let signer = TestSigner::p256("k");
     let settings = json!({
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
@@ -319,14 +319,14 @@ async fn no_cut_and_no_other_character_of_a_good_token_is_accepted() {
 }
 
 #[test]
-fn issuers_that_cannot_be_are_told_by_name() {
-    let described = |changes: Value| -> IssuerSettings {
+fn an_invalid_issuer_is_reported_with_the_problem() {
+    let settings = |changes: Value| -> IssuerSettings {
         let mut settings = json!({ "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "email_domains": ["a.example"] });
         settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         serde_json::from_value(settings).unwrap()
     };
-    let good = described(json!({}));
+    let good = settings(json!({}));
     assert_eq!(validate_issuers(std::slice::from_ref(&good), false), Ok(()));
     for (changes, problem) in [
         (json!({ "name": "My IdP" }), "name must"),
@@ -345,21 +345,21 @@ fn issuers_that_cannot_be_are_told_by_name() {
         (json!({ "subject_domain": "a.example" }), "either"),
         (json!({ "email_domains": null, "subject_domain": "a@b" }), "subject_domain must"),
     ] {
-        let told = validate_issuers(&[described(changes.clone())], false).unwrap_err();
-        assert!(told.contains(problem), "{changes}: {told}");
+        let error = validate_issuers(&[settings(changes.clone())], false).unwrap_err();
+        assert!(error.contains(problem), "{changes}: {error}");
     }
     assert_eq!(
-        validate_issuers(&[described(json!({ "issuer": "http://localhost:1" }))], true),
+        validate_issuers(&[settings(json!({ "issuer": "http://localhost:1" }))], true),
         Ok(())
     );
-    let twice = [good.clone(), described(json!({ "issuer": "https://b.example" }))];
+    let twice = [good.clone(), settings(json!({ "issuer": "https://b.example" }))];
     assert!(validate_issuers(&twice, false).unwrap_err().contains("this name"));
-    let twice = [good.clone(), described(json!({ "name": "b" }))];
-    assert!(validate_issuers(&twice, false).unwrap_err().contains("described twice"));
-    let by_subject = described(json!({
+    let twice = [good.clone(), settings(json!({ "name": "b" }))];
+    assert!(validate_issuers(&twice, false).unwrap_err().contains("configured twice"));
+    let by_subject = settings(json!({
         "name": "b", "issuer": "https://b.example", "email_domains": null, "subject_domain": "a.example",
     }));
     for both in [[good.clone(), by_subject.clone()], [by_subject, good]] {
-        assert!(validate_issuers(&both, false).unwrap_err().contains("belongs to another"));
+        assert!(validate_issuers(&both, false).unwrap_err().contains("domain of another"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the search starts from.
+//! The corpus of the fuzz tests.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ struct CorpusFile {
     vectors: Vec<CorpusVector>,
 }
 
-/// A test vector: an assertion and whom it is put to.
+/// A test vector: an assertion and the configuration of its verifier.
 #[derive(Deserialize)]
 pub(crate) struct CorpusVector {
     pub(crate) assertion: String,
@@ -30,29 +30,29 @@ struct CorpusExpectation {
 }
 
 impl CorpusVector {
-    /// Whether those who may have signed it, so that only what they say is wrong, if anything.
-    pub(crate) fn is_genuine(&self) -> bool {
+    /// Returns true if the signatures are valid, so that at most the signed claims are wrong.
+    pub(crate) fn has_valid_signatures(&self) -> bool {
         let reason = self.expected.reason.as_deref();
         !matches!(reason, Some("bad_signature" | "alg_mismatch" | "bad_key"))
     }
 }
 
-/// All vectors of assertions.
+/// Returns all vectors of assertions.
 pub(crate) fn vectors() -> Vec<CorpusVector> {
     let file: CorpusFile =
         serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap();
     file.vectors
 }
 
-/// The files whose names begin so, in the order of their names.
-pub(crate) fn files(beginning: &str) -> Vec<Vec<u8>> {
+/// Returns the corpus files with this name prefix, sorted by name.
+pub(crate) fn files(prefix: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     let mut paths: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(beginning))
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix))
         .collect();
     paths.sort();
-    assert!(!paths.is_empty(), "no {beginning}* in the corpus");
+    assert!(!paths.is_empty(), "no {prefix}* in the corpus");
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }

@@ -1,10 +1,10 @@
-//! Changes that lead somewhere: inside the decoded parts of a token, with words that the readers
-//! know.
+//! Mutations that reach deep into the parsers: inside the decoded parts of a token, and with words
+//! that the parsers recognize.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
+/// A reproducible random number generator (`SplitMix64`).
 pub(crate) struct SeededRng(u64);
 
 impl SeededRng {
@@ -20,17 +20,17 @@ impl SeededRng {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below a limit, which must not be 0.
+    /// Returns a number below a limit, which must not be 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
+    fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
     }
 }
 
-/// Words that the readers of JSON, keys, times and names know.
+/// The words that the parsers of JSON, keys, times and names recognize.
 const WORDS: [&[u8]; 36] = [
     b"{",
     b"}",
@@ -70,18 +70,18 @@ const WORDS: [&[u8]; 36] = [
     b"https://",
 ];
 
-/// Changes some bytes.
-fn bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
+/// Changes a few bytes.
+fn mutate_bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
     for _ in 0..=rng.below(3) {
         let at = rng.below(text.len() + 1);
         let end = (at + rng.below(12)).min(text.len());
         match rng.below(6) {
             0 => drop(text.drain(at..end)),
-            1 => drop(text.splice(at..at, rng.pick(&WORDS).iter().copied())),
-            2 => drop(text.splice(at..end, rng.pick(&WORDS).iter().copied())),
+            1 => drop(text.splice(at..at, rng.choose(&WORDS).iter().copied())),
+            2 => drop(text.splice(at..end, rng.choose(&WORDS).iter().copied())),
             3 => {
-                let again = text[at..end].to_vec();
-                text.splice(at..at, again);
+                let copy = text[at..end].to_vec();
+                text.splice(at..at, copy);
             }
             4 => text.truncate(at),
             _ => {
@@ -93,23 +93,24 @@ fn bytes(rng: &mut SeededRng, text: &mut Vec<u8>) {
     }
 }
 
-/// A text of the corpus, changed.
+/// Returns a text of the corpus with changes.
 pub(crate) fn text(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> String {
-    let mut text = rng.pick(corpus).clone();
-    bytes(rng, &mut text);
+    let mut text = rng.choose(corpus).clone();
+    mutate_bytes(rng, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A JSON text of the corpus, changed or not.
+/// Returns a JSON text of the corpus with or without changes.
 pub(crate) fn json(rng: &mut SeededRng, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut text = rng.pick(corpus).clone();
+    let mut text = rng.choose(corpus).clone();
     if rng.below(8) > 0 {
-        bytes(rng, &mut text);
+        mutate_bytes(rng, &mut text);
     }
     text
 }
 
-/// An assertion with some part changed: as text, inside its decoding, or for a part of another one.
+/// Returns an assertion with one change: in the text of a part, in a decoded part, or with a part
+/// of another assertion.
 pub(crate) fn assertion(rng: &mut SeededRng, from: &str, pool: &[String]) -> String {
     let mut tokens: Vec<Vec<String>> = split_tokens(from);
     let token = rng.below(tokens.len());
@@ -120,15 +121,15 @@ pub(crate) fn assertion(rng: &mut SeededRng, from: &str, pool: &[String]) -> Str
     match rng.below(8) {
         0 => tokens.push(other),
         1 => tokens[token] = other,
-        2 => tokens[token][part].clone_from(rng.pick(&other)),
+        2 => tokens[token][part].clone_from(rng.choose(&other)),
         3 => {
             let mut text = std::mem::take(&mut tokens[token][part]).into_bytes();
-            bytes(rng, &mut text);
+            mutate_bytes(rng, &mut text);
             tokens[token][part] = String::from_utf8_lossy(&text).into_owned();
         }
         _ => {
             let mut inside = URL_SAFE_NO_PAD.decode(&tokens[token][part]).unwrap_or_default();
-            bytes(rng, &mut inside);
+            mutate_bytes(rng, &mut inside);
             tokens[token][part] = URL_SAFE_NO_PAD.encode(inside);
         }
     }

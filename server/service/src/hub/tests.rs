@@ -17,8 +17,8 @@ struct HubFixture {
 impl HubFixture {
     fn new(warm_up: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UnixMillis::new(1_000_000_000)));
-        let kept = Retention { entries: 100, age: Duration::from_hours(1) };
-        let limits = HubLimits { grace: Duration::from_secs(10), sockets_per_user: 20, kept };
+        let retention = Retention { entries: 100, age: Duration::from_hours(1) };
+        let limits = HubLimits { grace: Duration::from_secs(10), sockets_per_user: 20, retention };
         let shared = Arc::<ManualClock>::clone(&clock);
         let hub = Arc::new(Hub::new(shared, limits, 1_000_000, clock.steady() + warm_up));
         hub.topic(APP, ApplicationState::Active);

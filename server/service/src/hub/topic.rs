@@ -21,24 +21,25 @@ pub struct Topic {
 struct Inner {
     stream: Stream,
     sockets: Vec<SubscribedSocket>,
-    /// The number of sockets that were ever opened, from which each gets its number.
-    opened: u64,
+    /// The number of the socket that was subscribed last.
+    last_number: u64,
     shared: Option<SharedFrames>,
     last_access: Option<UnixMillis>,
-    /// The time of the last change of the stream.
-    changed_at: Stopwatch,
-    /// The number of times that news was passed to a socket.
-    passed: u32,
+    /// The time since the last change of the stream.
+    since_change: Stopwatch,
+    /// The number of reads of changes so far, from which a sample is measured.
+    change_reads: u32,
     meters: TopicMeters,
 }
 
 struct SubscribedSocket {
     number: u64,
-    key: i64,
+    key_id: i64,
     waker: Arc<SocketWaker>,
 }
 
-/// The frames of the range that was read last, so that sockets without lag share their bytes.
+/// The frames of the range of the log that was read last, so that sockets without lag share their
+/// bytes.
 struct SharedFrames {
     format: WireFormat,
     from: u64,
@@ -47,8 +48,8 @@ struct SharedFrames {
     updates: usize,
 }
 
-/// The sampling of fan-out times: one in so many is measured, since measuring costs time.
-const SAMPLING: u32 = 16;
+/// Only one in this many fan-out times is measured, since measuring costs time.
+const SAMPLING_INTERVAL: u32 = 16;
 
 /// The Application has too many open sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,11 +62,11 @@ impl Topic {
             inner: Mutex::new(Inner {
                 stream,
                 sockets: Vec::new(),
-                opened: 0,
+                last_number: 0,
                 shared: None,
                 last_access: None,
-                changed_at: Stopwatch::start(),
-                passed: 0,
+                since_change: Stopwatch::start(),
+                change_reads: 0,
                 meters,
             }),
         }
@@ -92,30 +93,31 @@ impl Topic {
     ///
     /// # Errors
     ///
-    /// [`TooManySockets`] if `most` sockets are open.
+    /// [`TooManySockets`] if `limit` sockets are open.
     pub fn subscribe(
         self: &Arc<Self>,
-        key: i64,
+        key_id: i64,
         waker: Arc<SocketWaker>,
-        most: usize,
+        limit: usize,
         open: impl FnOnce(&Stream) -> Reader,
     ) -> Result<Subscription, TooManySockets> {
         self.with(|inner| {
-            if inner.sockets.len() >= most {
+            if inner.sockets.len() >= limit {
                 return Err(TooManySockets);
             }
-            inner.opened += 1;
-            let number = inner.opened;
-            inner.sockets.push(SubscribedSocket { number, key, waker });
+            inner.last_number += 1;
+            let number = inner.last_number;
+            inner.sockets.push(SubscribedSocket { number, key_id, waker });
             let reader = open(&inner.stream);
             Ok(Subscription { topic: Arc::clone(self), number, reader })
         })
     }
 
     /// Closes the sockets of one API key, or of all.
-    pub fn close(&self, key: Option<i64>, code: CloseCode) {
+    pub fn close(&self, key_id: Option<i64>, code: CloseCode) {
         self.with(|inner| {
-            let is_of_key = |socket: &&SubscribedSocket| key.is_none_or(|key| socket.key == key);
+            let is_of_key =
+                |socket: &&SubscribedSocket| key_id.is_none_or(|id| socket.key_id == id);
             inner.sockets.iter().filter(is_of_key).for_each(|socket| socket.waker.close(code));
         });
     }
@@ -177,20 +179,21 @@ impl Drop for Subscription {
 
 impl Inner {
     fn wake_all(&mut self) {
-        self.changed_at = Stopwatch::start();
+        self.since_change = Stopwatch::start();
         self.sockets.iter().for_each(|socket| socket.waker.wake());
     }
 
-    /// Counts updates that are passed to a socket, and samples the age of news.
-    fn count(&mut self, updates: usize, is_news: bool) {
+    /// Counts updates that a socket reads. If they are changes rather than a snapshot or a backlog,
+    /// samples the time since the change.
+    fn record_read(&mut self, updates: usize, is_change: bool) {
         self.meters.written.increment(updates as u64);
-        if !is_news {
+        if !is_change {
             return;
         }
-        if self.passed.is_multiple_of(SAMPLING) {
-            self.meters.fan_out_seconds.record(self.changed_at.elapsed().as_secs_f64());
+        if self.change_reads.is_multiple_of(SAMPLING_INTERVAL) {
+            self.meters.fan_out_seconds.record(self.since_change.elapsed().as_secs_f64());
         }
-        self.passed = self.passed.wrapping_add(1);
+        self.change_reads = self.change_reads.wrapping_add(1);
     }
 }
 
@@ -205,7 +208,7 @@ fn next_frames(
     {
         reader.skip_to(to);
         let (frames, updates) = (shared.frames.clone(), shared.updates);
-        inner.count(updates, true);
+        inner.record_read(updates, true);
         return Ok(frames);
     }
     let (frames, updates) = match reader.next(&inner.stream, warming_up) {
@@ -213,8 +216,8 @@ fn next_frames(
         ReadOutcome::TooSlow => return Err(CloseCode::TooSlowOrTooFast),
         ReadOutcome::Page(page) => (frames(format, &page, &inner.stream), page.presence.len()),
     };
-    // Only pages of news count for the fan-out time: others have waited for their reader.
-    inner.count(updates, from.is_some());
+    // Only changes count for the fan-out time: other pages have waited for their reader.
+    inner.record_read(updates, from.is_some());
     if let Some(from) = from
         && reader.shared_position() == Some(to)
     {
@@ -261,9 +264,9 @@ mod tests {
         Arc::new(Topic::new(Stream::new(1, 1_000, true, retention), TopicMeters::default()))
     }
 
-    fn subscribe(topic: &Arc<Topic>, key: i64, waker: &Arc<SocketWaker>) -> Subscription {
+    fn subscribe(topic: &Arc<Topic>, key_id: i64, waker: &Arc<SocketWaker>) -> Subscription {
         let open = |stream: &Stream| Reader::paged(stream, None, false);
-        topic.subscribe(key, Arc::clone(waker), 10, open).unwrap()
+        topic.subscribe(key_id, Arc::clone(waker), 10, open).unwrap()
     }
 
     #[test]
@@ -294,7 +297,7 @@ mod tests {
     fn only_the_sockets_of_a_removed_key_are_closed() {
         let (topic, wakers) = (topic(), [Arc::default(), Arc::default()]);
         let _sockets: Vec<_> =
-            (0..).zip(&wakers).map(|(key, waker)| subscribe(&topic, key, waker)).collect();
+            (0..).zip(&wakers).map(|(key_id, waker)| subscribe(&topic, key_id, waker)).collect();
         topic.close(Some(1), CloseCode::ApplicationClosed);
         assert_eq!(wakers[0].closing(), None);
         assert_eq!(wakers[1].closing(), Some(CloseCode::ApplicationClosed));

@@ -110,10 +110,10 @@ impl Topics {
         }
     }
 
-    /// Takes at most `most` requested releases of grants that are visible now.
-    pub(super) fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
+    /// Takes at most `limit` requested releases of grants that are visible now.
+    pub(super) fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
         let mut taken = Vec::new();
-        while taken.len() < most
+        while taken.len() < limit
             && let Some((app, puid)) = self.releases.pop()
         {
             let topic = self.find(app);
@@ -121,7 +121,7 @@ impl Topics {
                 taken.push((app, puid));
             }
         }
-        if taken.len() == most {
+        if taken.len() == limit {
             self.releases.signal_rest();
         }
         taken

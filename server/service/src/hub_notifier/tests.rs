@@ -17,7 +17,7 @@ const APP: AppId = AppId::from_bits(1);
 const PUID: Puid = Puid::from_bits(2);
 
 /// A server without sockets: a user with a grant for one Application.
-struct Fixture {
+struct NotifierFixture {
     directory: TempDir,
     store: Store,
     hub: Arc<Hub>,
@@ -59,8 +59,8 @@ impl CommitHook for HideBeforeCommit {
 
 fn hub(store: &Store) -> Arc<Hub> {
     let clock = Arc::new(ManualClock::new(NOW));
-    let kept = Retention { entries: 100, age: Duration::from_hours(1) };
-    let limits = HubLimits { grace: Duration::ZERO, sockets_per_user: 9, kept };
+    let retention = Retention { entries: 100, age: Duration::from_hours(1) };
+    let limits = HubLimits { grace: Duration::ZERO, sockets_per_user: 9, retention };
     let steady = clock.steady();
     Arc::new(Hub::new(clock, limits, store.epoch(), steady))
 }
@@ -69,7 +69,7 @@ fn online() -> View {
     View::new(Status::Online, None)
 }
 
-impl Fixture {
+impl NotifierFixture {
     async fn new() -> Self {
         Self::open(tempfile::tempdir().unwrap()).await
     }
@@ -186,7 +186,7 @@ fn app(owner: UserId) -> App {
 
 #[tokio::test]
 async fn a_visible_users_receipt_comes_with_the_commit() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     connection.report(online(), None);
     let mut subscription = fixture.subscribe();
@@ -198,7 +198,7 @@ async fn a_visible_users_receipt_comes_with_the_commit() {
 
 #[tokio::test]
 async fn a_user_who_hides_between_settlement_and_commit_loses_no_receipt() {
-    let mut fixture = Fixture::new().await;
+    let mut fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     connection.report(online(), None);
     let mut subscription = fixture.subscribe();
@@ -211,7 +211,7 @@ async fn a_user_who_hides_between_settlement_and_commit_loses_no_receipt() {
 
 #[tokio::test]
 async fn a_hidden_users_receipt_waits_as_a_row_until_the_application_sees_the_user() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     let mut subscription = fixture.subscribe();
     fixture.notify_and_ack(1).await;
@@ -224,7 +224,7 @@ async fn a_hidden_users_receipt_waits_as_a_row_until_the_application_sees_the_us
 
 #[tokio::test]
 async fn a_release_needs_no_further_request() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     let mut subscription = fixture.subscribe();
     fixture.notify_and_ack(1).await;
@@ -240,7 +240,7 @@ async fn a_release_needs_no_further_request() {
 
 #[tokio::test]
 async fn an_activation_releases_receipts_without_a_change_of_the_user() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     connection.report(online(), None);
     fixture.hub.set_active(APP, false);
@@ -253,7 +253,7 @@ async fn an_activation_releases_receipts_without_a_change_of_the_user() {
 
 #[tokio::test]
 async fn a_crash_before_the_release_loses_no_receipt() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     fixture.notify_and_ack(1).await;
     drop(connection);
@@ -268,7 +268,7 @@ async fn a_crash_before_the_release_loses_no_receipt() {
 
 #[tokio::test]
 async fn a_release_is_not_committed_if_the_user_is_hidden_again_before_it() {
-    let fixture = Fixture::new().await;
+    let fixture = NotifierFixture::new().await;
     let connection = fixture.connect().await;
     let mut subscription = fixture.subscribe();
     fixture.notify_and_ack(1).await;

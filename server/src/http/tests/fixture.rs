@@ -50,7 +50,7 @@ impl Server {
         let (service, writer) = PresenceService::open(ServiceParts {
             database: &database,
             verifier: Arc::new(Dispatcher::new().with_browserid(Arc::new(browserid))),
-            fetch: GuardedClient::new(options).unwrap(),
+            domain_client: GuardedClient::new(options).unwrap(),
             clock: Arc::new(SystemClock::default()),
             settings: settings.service_settings(),
         })

@@ -56,19 +56,20 @@ impl Draft {
         };
         if wanted.name.is_empty() {
             self.name.reject("Enter a name. Your users see it on every notification.");
-        } else if rules::display_text("name", &wanted.name, limits.name, false).is_err() {
+        } else if rules::check_display_text("name", &wanted.name, limits.name, false).is_err() {
             self.name.reject(invalid_text(limits.name));
         }
         if wanted.domain.is_empty() {
             self.domain.reject("Enter the domain of your website, such as chess.example.org.");
-        } else if rules::domain(&wanted.domain, limits.domain, settings.development).is_err() {
+        } else if rules::check_domain(&wanted.domain, limits.domain, settings.development).is_err()
+        {
             self.domain.reject(
                 "This is not a domain name. Enter it like chess.example.org, without a port or \
                  a path.",
             );
         }
         let described = &wanted.description;
-        if rules::display_text("description", described, limits.description, true).is_err() {
+        if rules::check_display_text("description", described, limits.description, true).is_err() {
             self.description.reject(invalid_text(limits.description));
         }
         let fields = [&self.name, &self.domain, &self.description];

@@ -43,10 +43,10 @@ async fn a_queue_keeps_the_order_of_acceptance() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     // The ids decrease, so that the order cannot come from them.
-    let answers: Vec<_> =
+    let replies: Vec<_> =
         (0..50).map(|n| fixture.writer.notify(APP, vec![item(100 - n, puid)])).collect();
-    for answer in answers {
-        answer.await.unwrap()[0].as_ref().unwrap();
+    for reply in replies {
+        reply.await.unwrap()[0].as_ref().unwrap();
     }
     let expected: Vec<_> = (0..50).map(|n| id(100 - n)).collect();
     assert_eq!(fixture.pending(alice).await, expected);
@@ -57,10 +57,10 @@ async fn each_item_has_its_own_result() {
     let fixture = Fixture::new().await;
     let (_, alice) = fixture.user_with_grant("alice", 1).await;
     let (_, bob) = fixture.user_with_grant("bob", 2).await;
-    let stranger = Puid::from_bits(3);
-    let answers = fixture.notify(vec![item(1, alice), item(2, stranger), item(3, bob)]).await;
-    assert!(answers[0].is_ok() && answers[2].is_ok());
-    assert_eq!(answers[1], Err(NotifyError::UnknownUid));
+    let unknown = Puid::from_bits(3);
+    let replies = fixture.notify(vec![item(1, alice), item(2, unknown), item(3, bob)]).await;
+    assert!(replies[0].is_ok() && replies[2].is_ok());
+    assert_eq!(replies[1], Err(NotifyError::UnknownUid));
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn the_uid_of_another_application_is_unknown() {
     let (_, puid) = fixture.user_with_grant("alice", 1).await;
     let other = AppId::from_bits(0xb);
     fixture.app(other, fixture.user("owner").await).await;
-    let answers = fixture.writer.notify(other, vec![item(1, puid)]).await.unwrap();
-    assert_eq!(answers, [Err(NotifyError::UnknownUid)]);
+    let replies = fixture.writer.notify(other, vec![item(1, puid)]).await.unwrap();
+    assert_eq!(replies, [Err(NotifyError::UnknownUid)]);
 }
 
 #[tokio::test]
@@ -95,14 +95,14 @@ async fn a_batch_larger_than_the_queue_leaves_its_newest_items() {
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     fixture.queue(1, puid).await;
     fixture.take_events();
-    let answers = fixture.notify((2..=150).map(|n| item(n, puid)).collect()).await;
-    let sizes: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().queue_size).collect();
+    let replies = fixture.notify((2..=150).map(|n| item(n, puid)).collect()).await;
+    let sizes: Vec<_> = replies.iter().map(|reply| reply.as_ref().unwrap().queue_size).collect();
     assert_eq!(sizes[0], 2);
     assert_eq!(sizes[148], 100);
     assert_eq!(fixture.pending(alice).await, (51..=150).map(id).collect::<Vec<_>>());
     let events = fixture.take_events();
     assert_eq!(
-        events.iter().filter(|done| matches!(done, CommittedEvent::Queued(_))).count(),
+        events.iter().filter(|event| matches!(event, CommittedEvent::Queued(_))).count(),
         QUEUE_ITEMS
     );
     let dropped: Vec<_> = events.iter().filter_map(receipt).collect();
@@ -134,8 +134,8 @@ async fn a_live_notification_goes_to_a_connected_device_and_to_no_later_one() {
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     fixture.queue(1, puid).await;
     fixture.take_events();
-    let answers = fixture.notify(vec![live(2, puid)]).await;
-    assert_eq!(answers[0].as_ref().unwrap().queue_size, 2);
+    let replies = fixture.notify(vec![live(2, puid)]).await;
+    assert_eq!(replies[0].as_ref().unwrap().queue_size, 2);
     let events = fixture.take_events();
     assert!(
         matches!(events.as_slice(), [CommittedEvent::Queued(queued)] if queued.id == id(2)),
@@ -167,14 +167,14 @@ async fn a_live_notification_without_a_visible_device_is_dropped_with_the_same_r
         fixture.take_events();
         let mut sent = live(2, puid);
         sent.idempotency_key = Some("k".to_owned());
-        let answers = fixture.notify(vec![sent.clone()]).await;
-        let answer = answers[0].as_ref().unwrap();
-        assert_eq!((answer.id, answer.queue_size), (id(2), 1), "{visibility:?}");
+        let replies = fixture.notify(vec![sent.clone()]).await;
+        let reply = replies[0].as_ref().unwrap();
+        assert_eq!((reply.id, reply.queue_size), (id(2), 1), "{visibility:?}");
         assert_eq!(fixture.receipts(), [(id(2), Dropped)]);
         assert_eq!(fixture.pending(alice).await, [id(1)]);
 
         sent.id = id(3);
-        assert_eq!(fixture.notify(vec![sent]).await, answers, "the key is remembered");
+        assert_eq!(fixture.notify(vec![sent]).await, replies, "the key is remembered");
         assert!(fixture.take_events().is_empty());
     }
 }
@@ -214,8 +214,8 @@ async fn another_body_under_the_same_key_is_refused() {
     let other_action =
         NewNotification { action: "https://x.example".to_owned(), ..keyed(2, puid, "hi") };
     let other_ttl = NewNotification { ttl: 7, ..keyed(3, puid, "hi") };
-    let answers = fixture.notify(vec![keyed(4, puid, "ho"), other_action, other_ttl]).await;
-    assert_eq!(answers, vec![Err(NotifyError::IdempotencyMismatch); 3]);
+    let replies = fixture.notify(vec![keyed(4, puid, "ho"), other_action, other_ttl]).await;
+    assert_eq!(replies, vec![Err(NotifyError::IdempotencyMismatch); 3]);
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn keys_apply_within_a_batch_and_to_one_uid_only() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     let (bob, other) = fixture.user_with_grant("bob", 2).await;
-    let answers = fixture
+    let replies = fixture
         .notify(vec![
             keyed(1, puid, "hi"),
             keyed(2, puid, "hi"),
@@ -231,8 +231,8 @@ async fn keys_apply_within_a_batch_and_to_one_uid_only() {
             keyed(4, other, "ho"),
         ])
         .await;
-    assert_eq!(answers[1], answers[0]);
-    assert_eq!(answers[2], Err(NotifyError::IdempotencyMismatch));
+    assert_eq!(replies[1], replies[0]);
+    assert_eq!(replies[2], Err(NotifyError::IdempotencyMismatch));
     assert_eq!(fixture.pending(alice).await, [id(1)]);
     assert_eq!(fixture.pending(bob).await, [id(4)]);
 }

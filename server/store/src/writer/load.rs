@@ -21,7 +21,7 @@ use crate::tables::{grant, notification};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadedUser {
     /// Set if the user exists.
-    pub is_there: bool,
+    pub user_exists: bool,
     /// The grants.
     pub grants: GrantSet,
     /// The states of the Applications of these grants.
@@ -71,7 +71,7 @@ async fn read_grants(
 ) -> Result<(), StoreError> {
     for row in UserGrantRow::of_users(users, txn.db).await? {
         let draft = drafts.entry(row.user()).or_default();
-        (draft.loaded.is_there, draft.loaded.grants.revision) = (true, row.revision);
+        (draft.loaded.user_exists, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
         draft.loaded.apps.push((grant.app, row.app_state()?));

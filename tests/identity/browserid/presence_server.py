@@ -1,4 +1,4 @@
-"""A running server of the check, and the two doors at which assertions are presented."""
+"""A running server, and the two interfaces that accept assertions: REST and the socket."""
 
 import json
 import subprocess
@@ -8,11 +8,11 @@ import urllib.request
 
 from websockets.sync.client import connect
 
-GREETING = "Presence is listening on "
+LISTENING_PREFIX = "Presence is listening on "
 
 
 class Server:
-    """A server in development mode on a free port, with an empty database. It ends with the block."""
+    """A server in development mode with an empty database, which stops with the context."""
 
     def __init__(self, binary, *flags):
         self.command = [binary, "--dev", "--listen=127.0.0.1:0", "--log=error", *flags]
@@ -23,8 +23,8 @@ class Server:
             self.command, cwd=self.directory.name, stdout=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline().strip()
-        assert line.startswith(GREETING), f"the server did not start: it said {line!r}"
-        self.url = line.removeprefix(GREETING)
+        assert line.startswith(LISTENING_PREFIX), f"the server did not start: {line!r}"
+        self.url = line.removeprefix(LISTENING_PREFIX)
         return self
 
     def __exit__(self, *_):
@@ -39,26 +39,26 @@ class Server:
             data=json.dumps(body).encode(),
             headers={"content-type": "application/json"},
         )
-        return self._answer(request)
+        return self._send(request)
 
     def get(self, path):
-        return self._answer(self.url + path)
+        return self._send(self.url + path)
 
     @staticmethod
-    def _answer(request):
+    def _send(request):
         try:
-            with urllib.request.urlopen(request) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return json.load(refused)
+            with urllib.request.urlopen(request) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return json.load(error)
 
     def session(self, assertion):
-        """Presents an assertion at `POST /session`."""
+        """Presents an assertion to `POST /session`."""
         return self.post("/session", {"assertion": assertion})
 
     def device(self, assertion):
-        """Presents an assertion on a device's socket."""
+        """Presents an assertion on the socket of a device."""
         with connect(self.url.replace("http", "ws", 1) + "/presence") as socket:
             socket.send(json.dumps({"assertion": assertion, "status": "online"}))
             return json.loads(socket.recv(timeout=30))
