@@ -60,7 +60,7 @@ pub(super) struct GrantView {
     name: String,
     /// The Application's domain.
     domain: String,
-    /// True if the user has paused the grant.
+    /// Tells if the user has paused the grant.
     paused: bool,
     /// The time at which the user gave the grant.
     granted_at: u64,
@@ -105,7 +105,7 @@ impl From<GrantedApp> for GrantView {
 #[derive(Object)]
 #[oai(example)]
 struct PauseGrant {
-    /// True to pause, false to resume. A paused user is offline for the Application.
+    /// The new state: true pauses, false resumes. A paused user is offline for the Application.
     paused: bool,
 }
 
