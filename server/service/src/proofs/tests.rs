@@ -65,8 +65,8 @@ async fn attempt() -> Attempt {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
     let counter = AttemptCounter::new(&testing::settings(), &clock);
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let counted = counter.count(client, CredentialKind::Secret, |attempt| ready(Ok(attempt))).await;
-    counted.map_err(|error| error.errno).unwrap()
+    let result = counter.count(client, CredentialKind::Secret, |attempt| ready(Ok(attempt))).await;
+    result.map_err(|error| error.errno).unwrap()
 }
 
 #[tokio::test]
