@@ -1,7 +1,7 @@
 //! TLS: a certificate and its key from files, which are reloaded while the server runs.
 //!
-//! A connection keeps the certificate that it began with. If the new files are not valid, the server
-//! keeps the old certificate, and logs this once.
+//! A connection keeps the certificate that it began with. If the new files are not valid, the
+//! server keeps the old certificate, and logs this once.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -43,8 +43,8 @@ impl<H> Shard<H> {
         }
     }
 
-    /// Ends the grace times that are over. Returns the delay after each deadline at which the view of
-    /// an Application changed.
+    /// Ends the grace times that are over. Returns the delay after each deadline at which the view
+    /// of an Application changed.
     pub fn tick(&mut self, now: Steady, changes: &mut Vec<ViewChange>) -> Vec<Duration> {
         let mut delays = Vec::new();
         while let Some(Reverse((at, user))) = self.deadlines.peek().copied() {

@@ -223,7 +223,7 @@ impl AppServices {
         waker: Arc<SocketWaker>,
     ) -> Result<Subscription, ApiError> {
         let (topic, key_id, limit) = (&service.topic, service.key_id, self.max_sockets);
-        // Whether a cursor is too old must not depend on when maintenance ran last.
+        // The age limit of cursors must not depend on when maintenance ran last.
         topic.prune(self.clock.now());
         let subscribed = match mode {
             SubscribeMode::Plain => {

@@ -2,8 +2,8 @@
 //! statements.
 //!
 //! There is no task: the first caller runs the statements for all waiting callers, and the next one
-//! for those that came in the meantime. If a caller is dropped while it runs them, the others repeat
-//! their requests.
+//! for those that came in the meantime. If a caller is dropped while it runs them, the others
+//! repeat their requests.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What a proof opens is confirmed only while the proof is valid.
+//! Tests that a proof is confirmed only while it is valid.
 
 use std::future::ready;
 use std::net::{IpAddr, Ipv4Addr};
