@@ -92,8 +92,8 @@ impl Devices {
             let registered = self.register(&checked, credentials.device, waker).await?;
             let Registered { connection, mailbox, loaded } = registered;
             let proof = self.proofs.verifier.confirm(checked).await?;
-            self.hub.set_grants(connection.user(), loaded.grants, &loaded.apps);
-            loaded.taken.into_iter().for_each(|(app, puid)| self.hub.note_taken(app, puid));
+            let user = connection.user();
+            self.hub.apply_load(user, loaded.grants, &loaded.apps, &loaded.taken);
             let newer = mailbox.take_unloaded(&loaded.pending, loaded.up_to);
             let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
             if let CommandOutcome::Settling(reply) = self.apply(&connection, command) {

@@ -125,6 +125,19 @@ impl Hub {
         });
     }
 
+    /// Applies the data that a new connection of a user has loaded: the grants, the states of their
+    /// Applications, and the grants with taken notifications.
+    pub fn apply_load(
+        &self,
+        user: UserId,
+        set: GrantSet,
+        stored: &[(AppId, ApplicationState)],
+        taken: &[(AppId, Puid)],
+    ) {
+        self.set_grants(user, set, stored);
+        taken.iter().for_each(|(app, puid)| self.note_taken(*app, *puid));
+    }
+
     /// Ends a grant for good: its PUID is never used again.
     pub fn revoke(&self, app: AppId, puid: Puid) {
         self.topics.revoke(app, puid);

@@ -286,7 +286,7 @@ impl ProofVerifier {
         let Identity { issuer, email, expires_at, digest, generation, .. } = identity;
         let email = Email::parse(&email).ok_or(Errno::InvalidAssertion)?;
         check_email(claimed_email, &email)?;
-        self.used.claim(digest, purpose, expires_at)?;
+        self.used.claim(digest, &purpose, expires_at)?;
         let user = self.store.find_or_create_user(&email, self.clock.now()).await;
         let user = user.map_err(from_store)?;
         let issuer = issuer.into_boxed_str();

@@ -48,12 +48,12 @@ impl UsedAssertions {
     pub(crate) fn claim(
         &self,
         digest: [u8; 32],
-        purpose: Purpose,
+        purpose: &Purpose,
         expires_at: UnixMillis,
     ) -> Result<(), ApiError> {
         let used = UsedAssertion { purpose: purpose.clone(), expires_at };
         let entry = self.0.entry(digest).or_insert(used);
-        let is_device_again = purpose != Purpose::Session && entry.value().purpose == purpose;
+        let is_device_again = *purpose != Purpose::Session && entry.value().purpose == *purpose;
         if entry.is_fresh() || is_device_again {
             return Ok(());
         }
@@ -86,13 +86,13 @@ mod tests {
         let clock = ManualClock::new(UnixMillis::new(1_000));
         let (used, end) = (UsedAssertions::new(Arc::new(clock)), UnixMillis::new(2_000));
         let device = |name: &str| Purpose::Device(name.parse().unwrap());
-        assert!(used.claim([1; 32], device("phone"), end).is_ok());
-        assert!(used.claim([1; 32], device("phone"), end).is_ok());
+        assert!(used.claim([1; 32], &device("phone"), end).is_ok());
+        assert!(used.claim([1; 32], &device("phone"), end).is_ok());
         for other in [device("laptop"), Purpose::Session] {
-            let error = used.claim([1; 32], other, end).unwrap_err();
+            let error = used.claim([1; 32], &other, end).unwrap_err();
             assert_eq!(error.errno, Errno::InvalidAssertion);
         }
-        assert!(used.claim([2; 32], Purpose::Session, end).is_ok());
-        assert!(used.claim([2; 32], Purpose::Session, end).is_err());
+        assert!(used.claim([2; 32], &Purpose::Session, end).is_ok());
+        assert!(used.claim([2; 32], &Purpose::Session, end).is_err());
     }
 }

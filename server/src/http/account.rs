@@ -51,7 +51,7 @@ struct DeviceView {
     status: StatusName,
     /// The status text.
     message: Option<String>,
-    /// True if the device is connected. If not, its presence is kept for a grace time.
+    /// Tells if the device is connected. If not, its presence is kept for a grace time.
     connected: bool,
     /// The time at which the device connected.
     since: u64,

@@ -28,11 +28,11 @@ declared_errors! {
 impl AppServiceApi {
     /// Poll presence.
     ///
-    /// With `uid`, returns the present status of each of these users, in order. An unknown `uid` is
-    /// an entry with errno 44. Without `uid`, returns all users who are not offline, in pages: repeat
-    /// the call with `after` set to `next` until there is no `next`. While `warming_up` is true,
-    /// devices of an earlier run of the server may still reconnect, so a missing user may not be
-    /// offline.
+    /// With `uid`, returns the present status of each of these users, in order. An unknown `uid`
+    /// is an entry with errno 44. Without `uid`, returns all users who are not offline, in pages:
+    /// repeat the call with `after` set to `next` until there is no `next`. While `warming_up` is
+    /// true, devices of an earlier run of the server may still reconnect, so a missing user may
+    /// not be offline.
     #[expect(clippy::too_many_arguments, reason = "each is one parameter of the call")]
     #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
     async fn poll(

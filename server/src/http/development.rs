@@ -191,8 +191,8 @@ impl Example for SupportDocument {
 impl DevelopmentApi {
     /// Make an assertion.
     ///
-    /// The server's own issuer signs it, and the server checks it like any other. This call exists in
-    /// development mode only.
+    /// The server's own issuer signs it, and the server checks it like any other. This call exists
+    /// in development mode only.
     #[oai(path = "/dev/assertion", method = "post", operation_id = "make_dev_assertion")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn assertion(
@@ -207,8 +207,8 @@ impl DevelopmentApi {
 
     /// Show the development issuer's support document.
     ///
-    /// It has the public key with which other verifiers check assertions of `dev.localhost`. This call
-    /// exists in development mode only.
+    /// It has the public key with which other verifiers check assertions of `dev.localhost`. This
+    /// call exists in development mode only.
     #[oai(
         path = "/.well-known/browserid",
         method = "get",

@@ -8,10 +8,10 @@ use presence_protocol::{CloseCode, Errno, RetryAdvice};
 const HEAD: &str = "\
 # Errors and close codes
 
-Made from the registries in `client-sdk/protocol`; `UPDATE=1 cargo test -p presence-server` writes it again.
+Generated from the registries in `client-sdk/protocol`. `UPDATE=1 cargo test -p presence-server` updates this file.
 
-Every refusal, on both channels and in REST answers, is `{\"result\":\"KO\",\"errno\":N,\"error\":\"text\"}`, with `retry_after` in
-seconds where waiting helps. Numbers never change their meaning; texts may.
+Every error reply, on both channels and in REST, is `{\"result\":\"KO\",\"errno\":N,\"error\":\"text\"}`, with `retry_after` in
+seconds if waiting helps. The numbers never change their meaning; the texts may.
 
 | errno | name | HTTP | try again | meaning |
 | --- | --- | --- | --- | --- |
@@ -20,9 +20,9 @@ seconds where waiting helps. Numbers never change their meaning; texts may.
 const CLOSE_HEAD: &str = "
 ## Close codes
 
-Why the server closed a WebSocket, and whether a client comes back by itself.
+The codes with which a WebSocket is closed. A client may reconnect by itself if the third column says so.
 
-| code | reason | come back | meaning |
+| code | reason | reconnect | meaning |
 | --- | --- | --- | --- |
 ";
 
@@ -45,7 +45,7 @@ pub fn errors_markdown() -> String {
 
 fn retry(retry: RetryAdvice) -> &'static str {
     match retry {
-        RetryAdvice::AfterCorrection => "after mending the call",
+        RetryAdvice::AfterCorrection => "after correcting the call",
         RetryAdvice::AfterWaiting => "after waiting",
         RetryAdvice::Never => "never",
     }

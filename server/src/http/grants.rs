@@ -60,7 +60,7 @@ pub(super) struct GrantView {
     name: String,
     /// The Application's domain.
     domain: String,
-    /// True if the user has paused the grant.
+    /// Tells if the user has paused the grant.
     paused: bool,
     /// The time at which the user gave the grant.
     granted_at: u64,
@@ -105,7 +105,7 @@ impl From<GrantedApp> for GrantView {
 #[derive(Object)]
 #[oai(example)]
 struct PauseGrant {
-    /// True to pause, false to resume. A paused user is offline for the Application.
+    /// The new state: true pauses, false resumes. A paused user is offline for the Application.
     paused: bool,
 }
 
@@ -125,10 +125,10 @@ impl FromFields for PauseGrant {
 impl GrantsApi {
     /// Let an Application see my presence.
     ///
-    /// A repeated call returns the same `uid`; after a revocation it returns a new one. The redirect
-    /// must be on exactly the Application's verified domain. JSON is answered with 200. A form is
-    /// answered with 303 to the redirect, with `Presence-UID` in its query if the decision was yes;
-    /// without a redirect, with a page.
+    /// A repeated call returns the same `uid`; after a revocation it returns a new one. The
+    /// redirect must be on exactly the Application's verified domain. JSON is answered with 200. A
+    /// form is answered with 303 to the redirect, with `Presence-UID` in its query if the decision
+    /// was yes; without a redirect, with a page.
     #[oai(path = "/grant/:appid", method = "post", operation_id = "grant_application")]
     async fn grant(
         &self,
@@ -178,8 +178,8 @@ impl GrantsApi {
 
     /// Revoke a grant.
     ///
-    /// This ends the `uid`, and removes the Application's waiting notifications. The response is sent
-    /// once the Application can no longer see the user.
+    /// This ends the `uid`, and removes the Application's waiting notifications. The response is
+    /// sent once the Application can no longer see the user.
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
     async fn revoke(
         &self,

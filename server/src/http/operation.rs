@@ -19,9 +19,9 @@ struct Health {
     status: String,
     /// `ok`, or `error`.
     database: String,
-    /// True while devices of an earlier run of the server may still reconnect.
+    /// Tells if devices of an earlier run of the server may still reconnect.
     warming_up: bool,
-    /// True if the server is in development mode.
+    /// Tells if the server is in development mode.
     development: bool,
 }
 

@@ -131,8 +131,8 @@ impl Example for SessionView {
 impl SessionApi {
     /// Sign in.
     ///
-    /// Returns the token of a new session. A browser on a page of this server's own origin also gets
-    /// it as a cookie.
+    /// Returns the token of a new session. A browser on a page of this server's own origin also
+    /// gets it as a cookie.
     #[oai(path = "/session", method = "post", operation_id = "create_session")]
     async fn create(
         &self,

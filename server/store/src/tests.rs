@@ -8,6 +8,7 @@ mod generations;
 mod notify;
 mod open;
 mod records;
+mod release;
 mod schemas;
 mod settle;
 mod targets;

@@ -193,8 +193,8 @@ fn the_revocation_of_an_offline_user_is_sent() {
     let mut reader = Reader::paged(&stream, None, false);
     let _ = reader.next(&stream, false);
     stream.revoke(UID, UnixMillis::default());
-    let told = page(reader.next(&stream, false));
-    assert!(told.presence[0].revoked && told.presence[0].status == Status::Offline);
+    let revocation = page(reader.next(&stream, false));
+    assert!(revocation.presence[0].revoked && revocation.presence[0].status == Status::Offline);
 }
 
 #[test]

@@ -165,13 +165,13 @@ impl TestHub {
     /// Sets the visibility of a device. Returns false if the connection was replaced.
     pub(crate) fn set_visibility(&mut self, connection: ConnectionKey, apps: &[usize]) -> bool {
         let (device, mut changes) = (device_name(connection.device), vec![]);
-        let changed = self.shard.get_mut(user_id(connection.user)).is_some_and(|roster| {
+        let is_current = self.shard.get_mut(user_id(connection.user)).is_some_and(|roster| {
             roster
                 .set_visibility(connection_id(&device, connection), ids(apps), &mut changes)
                 .is_ok()
         });
         self.publish(changes);
-        changed
+        is_current
     }
 
     /// Ends a connection. Returns false if it was replaced.
@@ -288,11 +288,11 @@ impl TestHub {
             let stream = &mut self.topics[usize::try_from(app.bits()).unwrap()].stream;
             let before = stream.head();
             let known = stream.latest(puid);
-            let changes = (known.status, known.message) != (view.status, view.text.clone());
+            let differs = (known.status, known.message) != (view.status, view.text.clone());
             let published = stream.publish(puid, view.clone(), now);
-            let changed = published.changed;
-            assert_eq!(changed, stream.head() > before, "sockets are woken if there is an entry");
-            assert!(changes || !changed, "2: a stream appends only changes");
+            let appended = published.changed;
+            assert_eq!(appended, stream.head() > before, "sockets are woken if there is an entry");
+            assert!(differs || !appended, "2: a stream appends only changes");
             assert!(!stream.publish(puid, view, now).changed, "2: a repetition is not appended");
             if published.release_due {
                 self.request_release(usize::try_from(app.bits()).unwrap(), puid);

@@ -76,7 +76,7 @@ impl ModelDevice {
             let named = visible_to.as_ref().map(|visible_to| visible_to.contains(&uid));
             match (command, named) {
                 (DeviceCommand::SetVisibility, _) => {
-                    (hidden, reported_after_hiding) = (named != Some(true), None)
+                    (hidden, reported_after_hiding) = (named != Some(true), None);
                 }
                 (DeviceCommand::SetStatus(_), Some(false)) => {}
                 (DeviceCommand::SetStatus(status), None) => latest = Some((status.clone(), *order)),

@@ -133,7 +133,7 @@ impl Simulation {
                 self.change(user % users, app % apps, *change, *late);
             }
             Step::DeliverLateGrants { user, which } => {
-                self.deliver_late_grants(user % users, *which)
+                self.deliver_late_grants(user % users, *which);
             }
             Step::SetActive { app, active } => {
                 self.active[app % apps] = *active;
@@ -149,7 +149,7 @@ impl Simulation {
                 }
                 self.tick();
             }
-            Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state)?,
+            Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state),
             Step::BeginGroup => self.begin_group()?,
             Step::EndGroup { commits } => self.end_group(*commits),
             Step::OpenSocket { client, with_cursor } => self.open_if_closed(*client, *with_cursor),

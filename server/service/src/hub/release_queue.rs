@@ -21,7 +21,7 @@ impl ReleaseQueue {
         self.signal.notify_one();
     }
 
-    /// Adds a release without waking the writer, which takes it with its next group.
+    /// Adds a release without waking the writer, which takes it with its next group that writes.
     pub(super) fn retry_later(&self, app: AppId, puid: Puid) {
         self.with(|grants| grants.push_back((app, puid)));
     }
@@ -29,13 +29,6 @@ impl ReleaseQueue {
     /// Takes the oldest release.
     pub(super) fn pop(&self) -> Option<(AppId, Puid)> {
         self.with(VecDeque::pop_front)
-    }
-
-    /// Wakes the writer again if there is something left to take.
-    pub(super) fn signal_rest(&self) {
-        if self.with(|grants| !grants.is_empty()) {
-            self.signal.notify_one();
-        }
     }
 
     /// Returns the signal that wakes the writer.

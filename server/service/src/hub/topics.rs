@@ -20,7 +20,7 @@ pub(super) struct Topics {
     clock: Arc<dyn Clock>,
     epoch: u64,
     retention: Retention,
-    topics: RwLock<HashMap<AppId, Arc<Topic>>>,
+    by_app: RwLock<HashMap<AppId, Arc<Topic>>>,
     releases: ReleaseQueue,
     meters: TopicMeters,
 }
@@ -31,14 +31,14 @@ impl Topics {
             clock,
             epoch,
             retention,
-            topics: RwLock::default(),
+            by_app: RwLock::default(),
             releases: ReleaseQueue::default(),
             meters: TopicMeters::default(),
         }
     }
 
     pub(super) fn find(&self, app: AppId) -> Option<Arc<Topic>> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(&app).map(Arc::clone)
+        self.by_app.read().unwrap_or_else(PoisonError::into_inner).get(&app).map(Arc::clone)
     }
 
     /// Returns the topic of an Application. A new one starts in the state that the store holds.
@@ -46,7 +46,7 @@ impl Topics {
         if let Some(topic) = self.find(app) {
             return topic;
         }
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = self.by_app.write().unwrap_or_else(PoisonError::into_inner);
         let topic = topics.entry(app).or_insert_with(|| {
             let is_active = stored == ApplicationState::Active;
             let stream = Stream::new(rand::random(), self.epoch, is_active, self.retention);
@@ -56,13 +56,13 @@ impl Topics {
     }
 
     pub(super) fn all(&self) -> Vec<(AppId, Arc<Topic>)> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics = self.by_app.read().unwrap_or_else(PoisonError::into_inner);
         topics.iter().map(|(app, topic)| (*app, Arc::clone(topic))).collect()
     }
 
     /// Returns those grants that their Applications see now.
     pub(super) fn retain_visible(&self, grants: impl Iterator<Item = (AppId, Puid)>) -> Vec<Puid> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics = self.by_app.read().unwrap_or_else(PoisonError::into_inner);
         let is_visible = |(app, puid): &(AppId, Puid)| {
             topics.get(app).is_some_and(|topic| topic.read(|stream| stream.is_visible(*puid)))
         };
@@ -120,9 +120,6 @@ impl Topics {
             if topic.is_some_and(|topic| topic.change(|stream| stream.start_release(puid))) {
                 taken.push((app, puid));
             }
-        }
-        if taken.len() == limit {
-            self.releases.signal_rest();
         }
         taken
     }

@@ -127,8 +127,7 @@ impl NotifierFixture {
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [0; 32]));
         let connection = self.hub.connect(self.user, DeviceName::default(), mailbox).unwrap();
         let loaded = self.writer.load(self.user).await.unwrap();
-        self.hub.set_grants(self.user, loaded.grants, &loaded.apps);
-        loaded.taken.iter().for_each(|(app, puid)| self.hub.note_taken(*app, *puid));
+        self.hub.apply_load(self.user, loaded.grants, &loaded.apps, &loaded.taken);
         connection
     }
 

@@ -16,7 +16,7 @@ pub(super) struct PollAnswer {
     pub(super) presence: Vec<PresenceView>,
     /// The start of the next page, if there is one.
     pub(super) next: Option<Id>,
-    /// True while devices of an earlier run of the server may still reconnect; absent otherwise.
+    /// Tells if devices of an earlier run of the server may still reconnect; absent otherwise.
     pub(super) warming_up: Option<bool>,
 }
 

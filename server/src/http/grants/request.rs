@@ -19,8 +19,8 @@ use crate::http::error_response::ErrorResponse;
 struct GrantJson {
     /// A page on the Application's verified domain.
     redirect: Option<String>,
-    /// A value that the Application gets back unchanged, in the field `state` of the redirect's query.
-    /// It should bind the answer to the browser that asked.
+    /// A value that the Application gets back unchanged, in the field `state` of the redirect's
+    /// query. It should bind the answer to the browser that asked.
     state: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::fixture::Server;
 
 #[tokio::test]
-async fn an_application_is_registered_verified_and_started() {
+async fn an_application_is_registered_verified_and_activated() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let other = server.sign_in("other@dev.localhost", "account").await;
@@ -90,7 +90,7 @@ async fn presence_is_polled_by_uid_or_all() {
 }
 
 #[tokio::test]
-async fn notifications_are_taken_or_refused_one_by_one() {
+async fn each_notification_is_accepted_or_refused_on_its_own() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let (app, key) = server.active_app(&token).await;

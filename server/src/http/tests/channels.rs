@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http::documents::ASYNCAPI;
 use crate::http::errors_markdown;
 
-/// A message with the channel it is on, and whether the server hears it.
+/// A message with the channel it is on, and its direction.
 struct Message {
     name: String,
     on_device_channel: bool,
@@ -51,7 +51,7 @@ fn messages(document: &Value) -> Vec<Message> {
 }
 
 #[test]
-fn the_protocol_reads_every_example_as_the_message_it_stands_for() {
+fn every_example_is_parsed_as_its_own_message() {
     let document = document();
     let messages = messages(&document);
     let mut read = 0;
@@ -68,10 +68,10 @@ fn the_protocol_reads_every_example_as_the_message_it_stands_for() {
             read += 1;
         }
     }
-    assert!(read >= 20, "where have the examples gone? {read} are left");
+    assert!(read >= 20, "only {read} examples were found");
     let named: BTreeSet<&str> = messages.iter().map(|message| message.name.as_str()).collect();
     let all = document["components"]["messages"].as_object().unwrap();
-    assert_eq!(named, all.keys().map(String::as_str).collect(), "a message that nobody says");
+    assert_eq!(named, all.keys().map(String::as_str).collect(), "a message that no operation uses");
 }
 
 fn from_device(example: &str) -> &'static str {
@@ -126,7 +126,7 @@ fn to_app(example: &str, wanted: &str) -> &'static str {
     }
 }
 
-/// The text that was written, where it holds the same as the example.
+/// Returns the written text, and checks that it has the same content as the example.
 fn reordered(example: &str, written: &str) -> String {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     assert_eq!(read(example), read(written));
@@ -134,7 +134,7 @@ fn reordered(example: &str, written: &str) -> String {
 }
 
 #[test]
-fn no_example_has_a_field_that_its_schema_does_not_know() {
+fn examples_have_only_fields_of_their_schema() {
     let document = document();
     for (name, message) in document["components"]["messages"].as_object().unwrap() {
         for example in message["examples"].as_array().unwrap() {
@@ -170,8 +170,8 @@ fn alternatives<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
 }
 
 #[test]
-fn an_example_of_a_refusal_says_what_the_registry_says() {
-    fn look(value: &Value) -> usize {
+fn error_examples_have_the_texts_of_the_registry() {
+    fn check_errors(value: &Value) -> usize {
         let refusal = value["errno"].as_u64().map(|number| {
             let errno = u16::try_from(number).ok().and_then(Errno::from_number);
             let errno = errno.unwrap_or_else(|| panic!("no such error: {value}"));
@@ -179,9 +179,9 @@ fn an_example_of_a_refusal_says_what_the_registry_says() {
         });
         let inside = value.as_object().into_iter().flat_map(|fields| fields.values());
         let inside = inside.chain(value.as_array().into_iter().flatten());
-        usize::from(refusal.is_some()) + inside.map(look).sum::<usize>()
+        usize::from(refusal.is_some()) + inside.map(check_errors).sum::<usize>()
     }
-    assert!(look(&document()["components"]["messages"]) >= 4);
+    assert!(check_errors(&document()["components"]["messages"]) >= 4);
 }
 
 /// The cells of a table's rows, by the number in the first column.
@@ -195,7 +195,7 @@ fn rows(text: &str, heading: &str) -> BTreeMap<u16, Vec<String>> {
 }
 
 #[test]
-fn the_document_says_of_errors_and_close_codes_what_the_registries_say() {
+fn the_tables_of_errors_and_close_codes_match_the_registries() {
     /// The errors that only REST uses.
     const REST_ONLY: [Errno; 4] = [
         Errno::UnsupportedMediaType,

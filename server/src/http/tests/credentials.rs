@@ -8,7 +8,7 @@ use super::fixture::Server;
 const NOBODY: &str = "00000000000000000000000000000000";
 
 #[tokio::test]
-async fn each_call_asks_for_its_kind_of_credential() {
+async fn each_call_requires_its_kind_of_credential() {
     let server = Server::development().await;
     let account = server.sign_in("dev@dev.localhost", "account").await;
     let (app, key) = server.active_app(&account).await;
@@ -138,7 +138,7 @@ async fn only_a_page_of_the_same_origin_gets_a_cookie() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_kept_to_this_host() {
+async fn over_tls_the_cookie_has_the_host_prefix() {
     let server = Server::at("https://presence.example", false).await;
     let body = json!({ "assertion": server.assertion("alice@dev.localhost") });
     let answer = server.post("/session").header("origin", &server.origin).json(&body).send().await;
@@ -164,7 +164,7 @@ async fn an_assertion_opens_one_session() {
 }
 
 #[tokio::test]
-async fn what_is_erased_is_gone_with_its_cookie() {
+async fn erasing_an_account_clears_its_cookie() {
     let server = Server::development().await;
     let token = server.sign_in("alice@dev.localhost", "account").await;
     let session = server.get("/session").cookie(&token).send().await.json();

@@ -27,7 +27,7 @@ fn is_text(value: &Value) -> bool {
 }
 
 #[test]
-fn every_call_says_what_it_is_and_who_may_make_it() {
+fn every_call_has_a_description_and_its_security() {
     let mut ids = BTreeSet::new();
     walk(|name, call| {
         assert!(is_text(&call["summary"]), "{name} has no summary");
@@ -86,7 +86,7 @@ fn every_body_has_an_example() {
 }
 
 #[test]
-fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
+fn every_response_is_described_and_every_errno_has_an_example() {
     let known: BTreeMap<&str, Errno> = Errno::ALL.iter().map(|one| (one.name(), *one)).collect();
     walk(|name, call| {
         for (status, answer) in call["responses"].as_object().unwrap() {
@@ -117,7 +117,7 @@ fn every_answer_is_described_and_every_refusal_has_an_example_by_its_errno() {
 }
 
 #[test]
-fn every_call_may_fail_and_knows_its_methods() {
+fn every_call_documents_internal_and_method_errors() {
     walk(|name, call| {
         let answers = &call["responses"];
         assert!(answers["405"]["headers"]["Allow"].is_object(), "{name}");

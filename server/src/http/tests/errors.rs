@@ -10,7 +10,7 @@ use super::fixture::{BODY_LIMIT, Server};
 use crate::http::document;
 
 #[tokio::test]
-async fn a_body_is_refused_by_what_is_wrong_with_it() {
+async fn each_kind_of_invalid_body_has_its_errno() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let call = || server.post("/apps").bearer(&token);
@@ -58,7 +58,7 @@ async fn a_refusal_names_the_field() {
 }
 
 #[tokio::test]
-async fn a_body_is_counted_while_it_is_read() {
+async fn a_body_over_the_limit_is_refused_while_it_is_read() {
     let server = Server::development().await;
     let big = json!({ "assertion": "a".repeat(BODY_LIMIT) });
     assert_eq!(server.post("/session").json(&big).errno().await, 14);
@@ -93,7 +93,7 @@ async fn no_operation_reads_a_body_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn the_routers_refusals_have_the_same_form() {
+async fn errors_of_the_router_have_the_same_format() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     for path in ["/nowhere", "/session/", "/apps/a/b/c", "/docs/../x", "/docs/nothing.js"] {
@@ -112,7 +112,7 @@ async fn the_routers_refusals_have_the_same_form() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_how_to_go_on() {
+async fn an_error_has_the_headers_for_a_retry() {
     let server = Server::development().await;
     let answer = server.get("/account").send().await;
     assert_eq!(answer.status, 401);
@@ -129,7 +129,7 @@ async fn a_refusal_says_how_to_go_on() {
             break answer;
         }
         tried += 1;
-        assert!(tried < 50, "nobody minds");
+        assert!(tried < 50, "the attempts are not limited");
     };
     assert_eq!(slow.status, 429);
     assert_eq!(slow.header("retry-after"), "1");
@@ -137,7 +137,7 @@ async fn a_refusal_says_how_to_go_on() {
 }
 
 #[tokio::test]
-async fn nothing_is_for_pages_of_other_origins() {
+async fn every_response_has_the_security_headers_and_no_cors() {
     let server = Server::development().await;
     for path in ["/", "/openapi.json", "/session", "/nowhere", "/__heartbeat__", "/docs"] {
         let answer = server.get(path).header("origin", "http://evil.example").send().await;

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::http::{document, errors_markdown};
 
 #[test]
-fn the_openapi_file_is_the_document() {
+fn the_openapi_file_is_up_to_date() {
     check("presence.json", &document());
 }
 
 #[test]
-fn the_errors_page_is_the_registries() {
+fn the_errors_page_is_up_to_date() {
     check("errors.md", &errors_markdown());
 }
 
@@ -43,13 +43,19 @@ fn the_document_says_which_fields_may_be_null() {
     assert_eq!(field("Session", "csrf_token")["nullable"], Value::Null);
 }
 
-#[expect(clippy::disallowed_methods, reason = "whether to write the file is the developer's wish")]
-fn check(name: &str, said: &str) {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an environment variable of the developer selects the update"
+)]
+fn check(name: &str, generated: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi").join(name);
-    if std::env::var("UPDATE").is_ok_and(|wish| wish == "1") {
-        std::fs::write(&path, said).unwrap();
+    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, generated).unwrap();
         return;
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == said, "openapi/{name} is stale: run UPDATE=1 cargo test -p presence-server");
+    assert!(
+        written == generated,
+        "openapi/{name} is stale: run UPDATE=1 cargo test -p presence-server"
+    );
 }

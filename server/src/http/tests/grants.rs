@@ -6,7 +6,7 @@ use serde_json::json;
 use super::fixture::Server;
 
 #[tokio::test]
-async fn json_is_answered_with_json_and_a_form_with_a_redirect() {
+async fn json_gets_json_and_a_form_gets_a_redirect() {
     let server = Server::development().await;
     let developer = server.sign_in("dev@dev.localhost", "account").await;
     let alice = server.sign_in("alice@dev.localhost", "account").await;
@@ -61,7 +61,7 @@ async fn a_form_without_a_redirect_gets_a_page_that_shows_the_name_as_text() {
 }
 
 #[tokio::test]
-async fn a_form_carries_the_token_of_the_session_in_a_field() {
+async fn a_form_carries_the_csrf_token_in_a_field() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let (app, _) = server.active_app(&token).await;
@@ -96,7 +96,7 @@ async fn a_json_grant_by_cookie_needs_the_csrf_token() {
 }
 
 #[tokio::test]
-async fn a_redirect_elsewhere_is_refused_and_grants_nothing() {
+async fn a_redirect_to_another_domain_is_refused_without_a_grant() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let (app, _) = server.active_app(&token).await;

@@ -1,5 +1,5 @@
-//! Promises that hold for every page: the tests read the list of pages, so that a new page cannot be
-//! forgotten.
+//! Promises that hold for every page: the tests read the list of pages, so that a new page cannot
+//! be forgotten.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fixture::Server;
 
 #[tokio::test]
-async fn the_docs_load_nothing_from_elsewhere() {
+async fn the_docs_load_nothing_from_other_origins() {
     let server = Server::development().await;
     for page in ["/docs", "/docs/channels", "/docs/errors"] {
         let page = server.get(page).send().await;
@@ -51,7 +51,7 @@ async fn both_documents_are_served() {
 }
 
 #[tokio::test]
-async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
+async fn assertions_are_made_only_in_development_mode() {
     let server = Server::development().await;
     assert!(server.get("/").send().await.text.contains("href=\"/dev\""));
     let call = |body: serde_json::Value| server.post("/dev/assertion").json(&body);
@@ -85,7 +85,7 @@ async fn development_mode_makes_assertions_and_other_modes_do_not_know_it() {
 }
 
 #[tokio::test]
-async fn health_and_version_are_told_to_anybody() {
+async fn health_and_version_need_no_credential() {
     let server = Server::development().await;
     let expected =
         json!({ "status": "ok", "database": "ok", "warming_up": false, "development": true });

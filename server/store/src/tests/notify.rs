@@ -243,7 +243,7 @@ async fn a_key_expires_after_a_day() {
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     let day = |bits| NewNotification { ttl: 2_592_000, ..keyed(bits, puid, "hi") };
     fixture.notify(vec![day(1)]).await[0].as_ref().unwrap();
-    fixture.advance(24 * HOUR - Duration::from_millis(1));
+    fixture.advance(Duration::from_millis(24 * 3_600_000 - 1));
     assert_eq!(fixture.notify(vec![day(2)]).await[0].as_ref().unwrap().id, id(1));
     fixture.advance(Duration::from_millis(1));
     assert_eq!(fixture.notify(vec![day(3)]).await[0].as_ref().unwrap().id, id(3));

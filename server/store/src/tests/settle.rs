@@ -119,6 +119,7 @@ async fn a_release_that_cannot_be_committed_is_given_back() {
     assert_eq!(fixture.failed_releases(), [(APP, puid)]);
     assert!(fixture.take_events().is_empty());
     fixture.sql("PRAGMA query_only = OFF").await;
+    fixture.writer.expire().await.unwrap();
     fixture.release(puid).await;
     assert_eq!(fixture.receipts(), [(id(1), Acked)]);
     assert!(fixture.failed_releases().is_empty());

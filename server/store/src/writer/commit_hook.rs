@@ -17,11 +17,12 @@ pub trait CommitHook: Send + Sync + 'static {
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool;
 
     /// Takes at most `most` of the grants whose taken notifications are to be released. Each of
-    /// them is visible at the moment of this call.
+    /// them is visible at the moment of this call. If it returns `most`, the writer calls it again
+    /// after the commit.
     fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)>;
 
     /// Gives releases back that could not be committed. The writer tries them again with its next
-    /// group, not earlier.
+    /// group that writes, not earlier.
     fn releases_failed(&self, grants: Vec<(AppId, Puid)>);
 
     /// Returns the signal that there are releases to take.

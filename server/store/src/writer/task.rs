@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::Arc;
 
 use presence_core::Clock;
-use presence_protocol::Puid;
+use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
@@ -21,6 +21,8 @@ use crate::store::Store;
 const GROUP: usize = 1000;
 /// About the maximum number of rows in a transaction.
 const GROUP_ROWS: usize = 5000;
+/// The maximum number of grants that are released in a transaction. Each may have a full queue.
+const MAX_RELEASES: usize = 100;
 /// The maximum number of times that the sockets' tasks run before a group is closed.
 const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
@@ -40,6 +42,10 @@ pub struct WriterTask {
     targets: Targets,
     /// The size of the last group, zero if it failed.
     last_group: usize,
+    /// Set if the last group took as many releases as it may, so that there may be more.
+    more_releases: bool,
+    /// Set if the last release failed. The next one waits for a group that writes.
+    release_failed: bool,
 }
 
 impl WriterTask {
@@ -49,8 +55,18 @@ impl WriterTask {
         hook: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let targets = Targets::default();
-        Self { store, inbox, hook, clock, max_group: GROUP, last_seq: None, targets, last_group: 0 }
+        Self {
+            store,
+            inbox,
+            hook,
+            clock,
+            max_group: GROUP,
+            last_seq: None,
+            targets: Targets::default(),
+            last_group: 0,
+            more_releases: false,
+            release_failed: false,
+        }
     }
 
     /// Sets the maximum number of requests in a transaction. With fewer, replies come sooner, and
@@ -63,12 +79,16 @@ impl WriterTask {
     /// Runs until all handles are dropped. No failure of the database ends it.
     pub async fn run(mut self) {
         loop {
-            let first = tokio::select! {
-                request = self.inbox.recv() => match request {
-                    Some(request) => Some(request),
-                    None => return,
-                },
-                () = self.hook.release_signal().notified() => None,
+            let first = if self.more_releases {
+                None
+            } else {
+                tokio::select! {
+                    op = self.inbox.recv() => match op {
+                        Some(op) => Some(op),
+                        None => return,
+                    },
+                    () = self.hook.release_signal().notified() => None,
+                }
             };
             self.yield_for_batching().await;
             let group = self.gather(first);
@@ -100,21 +120,39 @@ impl WriterTask {
     /// Returns the next group. Releases come first, so that receipts keep the order in which the
     /// notifications were taken.
     fn gather(&mut self, first: Option<WriteOp>) -> Vec<WriteOp> {
-        let releases = self.hook.take_releases(self.max_group);
-        let releases = (!releases.is_empty()).then_some(WriteOp::Release(releases));
-        let mut group: Vec<WriteOp> = releases.into_iter().chain(first).collect();
+        let mut group: Vec<WriteOp> = first.into_iter().collect();
         let mut weight: usize = group.iter().map(WriteOp::weight).sum();
         while group.len() < self.max_group && weight < GROUP_ROWS {
             let Ok(next) = self.inbox.try_recv() else { break };
             weight += next.weight();
             group.push(next);
         }
+        let releases = self.take_releases(&group);
+        if !releases.is_empty() {
+            group.insert(0, WriteOp::Release(releases));
+        }
         group
+    }
+
+    /// Takes the releases of the next group. After a failure they wait for a group that writes
+    /// anyway: so the writer does not repeat them all the time, and loads do not fail with them.
+    fn take_releases(&mut self, group: &[WriteOp]) -> Vec<(AppId, Puid)> {
+        self.more_releases = false;
+        if self.release_failed && group.iter().all(WriteOp::is_read_only) {
+            return Vec::new();
+        }
+        let most = self.max_group.min(MAX_RELEASES);
+        let releases = self.hook.take_releases(most);
+        self.more_releases = releases.len() >= most;
+        releases
     }
 
     async fn serve(&mut self, mut group: Vec<WriteOp>) {
         let result = self.try_commit(&mut group).await;
         self.last_group = if result.is_ok() { group.len() } else { 0 };
+        if result.is_ok() && !group.iter().all(WriteOp::is_read_only) {
+            self.release_failed = false;
+        }
         match result {
             Err(error) if group.len() > 1 => self.serve_one_by_one(group, &error).await,
             result => {
@@ -149,8 +187,12 @@ impl WriterTask {
         log_failure(error, failed, of);
     }
 
-    fn complete(&self, op: WriteOp, result: Result<(), StoreError>) {
+    fn complete(&mut self, op: WriteOp, result: Result<(), StoreError>) {
+        if matches!(op, WriteOp::Release(_)) {
+            self.release_failed = result.is_err();
+        }
         if let Some(grants) = op.complete(result) {
+            self.more_releases = false;
             self.hook.releases_failed(grants);
         }
     }

@@ -52,7 +52,7 @@ impl Simulation {
             match self.hub.next(app, reader, self.warming_up) {
                 NextFrame::Nothing => return client.handle_nothing(&expected).map_err(with_client),
                 NextFrame::Frame(frame) => {
-                    client.handle_frame(&frame, &expected).map_err(with_client)?
+                    client.handle_frame(&frame, &expected).map_err(with_client)?;
                 }
                 NextFrame::TooSlow => {
                     client.handle_too_slow(&expected).map_err(with_client)?;

@@ -9,10 +9,10 @@ use crate::model::Uid;
 
 impl Simulation {
     /// Submits a settlement, or ends a notification in another way.
-    pub(super) fn receipt(&mut self, user: usize, app: usize, state: ReceiptState) -> CheckResult {
+    pub(super) fn receipt(&mut self, user: usize, app: usize, state: ReceiptState) {
         let Some(grant) = self.stored_grants[user].grants.iter().find(|grant| grant.app == app)
         else {
-            return Ok(());
+            return;
         };
         let uid = grant.uid;
         match state {
@@ -30,7 +30,6 @@ impl Simulation {
                 self.append_receipt(app, receipt);
             }
         }
-        Ok(())
     }
 
     pub(super) fn new_receipt(&mut self, uid: Uid, state: ReceiptState) -> Receipt {
