@@ -31,7 +31,6 @@ struct DevelopmentPage {
 }
 
 /// Shows the page.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show(visitor: Visitor) -> PageResult {
     if visitor.context().dev_issuer.is_none() {
         return Err(Errno::NotFound.into());
@@ -40,7 +39,6 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 }
 
 /// Makes assertions for an e-mail address.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn make_assertions(form: AnonymousForm) -> PageResult {
     let visitor = form.visitor();
     let email = form.fields().required("email")?;

@@ -63,7 +63,6 @@ impl DocumentTab {
 }
 
 /// Shows the REST API.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show_rest(visitor: Visitor) -> PageResult {
     let layout = visitor.layout("The REST API", Section::Unlisted);
     let page = RestPage { layout, current: DocumentTab::Rest };
@@ -71,7 +70,6 @@ pub(super) async fn show_rest(visitor: Visitor) -> PageResult {
 }
 
 /// Shows both channels.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show_channels(visitor: Visitor) -> PageResult {
     static DOCUMENT: LazyLock<ChannelsDocument> = LazyLock::new(ChannelsDocument::read);
     let layout = visitor.layout("The channels", Section::Unlisted);
@@ -80,7 +78,6 @@ pub(super) async fn show_channels(visitor: Visitor) -> PageResult {
 }
 
 /// Shows the errors and the close codes.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show_errors(visitor: Visitor) -> PageResult {
     static TEXT: LazyLock<String> = LazyLock::new(|| markdown::html(&http::errors_markdown()));
     let layout = visitor.layout("Errors and close codes", Section::Unlisted);
@@ -103,7 +100,6 @@ static VIEWER: LazyLock<[(&str, &str, Bytes); 2]> = LazyLock::new(|| {
 });
 
 /// Returns a file of the viewer.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn viewer_file(_: Public, Path(name): Path<String>) -> PageResult {
     let found = VIEWER.iter().find(|(known, ..)| *known == name);
     let (_, media_type, content) = found.ok_or(Errno::NotFound)?;

@@ -14,7 +14,6 @@ struct HomePage {
 }
 
 /// Shows the start page.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show(visitor: Visitor) -> PageResult {
     let layout = visitor.layout("Your status, on your terms", Section::Home);
     Ok(visitor.show(&HomePage { layout }))

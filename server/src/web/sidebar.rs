@@ -108,7 +108,6 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
 }
 
 /// Returns a ticket, with which the script of the page opens its socket.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn ticket(form: UserForm) -> PageResult {
     let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
     let ticket = form.service().sessions().issue_ticket(caller);
@@ -133,7 +132,6 @@ pub(super) async fn revoke(form: UserForm) -> PageResult {
 }
 
 /// Disconnects a device.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn end_device(form: UserForm) -> PageResult {
     let device: DeviceName = form.parse("device")?;
     let ended = form.service().devices().end(form.me(), &device);

@@ -73,7 +73,6 @@ fn page(visitor: &Visitor, return_path: LocalPath) -> SignInPage {
 }
 
 /// Shows the page.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show(visitor: Visitor, Query(query): Query<SignInQuery>) -> PageResult {
     let return_path = query.return_path().unwrap_or_else(|| LocalPath::fixed(DEFAULT_PATH));
     Ok(visitor.show(&page(&visitor, return_path)))

@@ -36,7 +36,6 @@ pub(super) async fn list(signed_in: SignedIn) -> PageResult {
 }
 
 /// Shows an empty registration form.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn new(signed_in: SignedIn) -> PageResult {
     Ok(signed_in.show(&page(&signed_in, Draft::default())))
 }

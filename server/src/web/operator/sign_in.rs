@@ -26,7 +26,6 @@ struct FiguresPage {
 }
 
 /// Shows the status of the server, or a form to sign in.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn show(operator: OperatorVisitor) -> PageResult {
     let OperatorVisitor { visitor, session } = operator;
     let Some(session) = session else {
@@ -38,7 +37,6 @@ pub(super) async fn show(operator: OperatorVisitor) -> PageResult {
 }
 
 /// Signs the operator in by the token.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn sign_in(
     form: AnonymousForm,
     ClientAddress(client): ClientAddress,
@@ -66,7 +64,6 @@ pub(super) async fn sign_in(
 }
 
 /// Signs the operator out.
-#[expect(clippy::unused_async, reason = "page handlers are async")]
 pub(super) async fn sign_out(form: OperatorForm) -> PageResult {
     let cookie = form.session().sign_out()?;
     let path = LocalPath::fixed("/admin");
