@@ -223,11 +223,7 @@ impl AppServices {
         waker: Arc<SocketWaker>,
     ) -> Result<Subscription, ApiError> {
         let (topic, key_id, limit) = (&service.topic, service.key_id, self.max_sockets);
-<<<<<<< HEAD
         // The age limit of a cursor must not depend on when maintenance ran last.
-=======
-        // The age limit of cursors must not depend on when maintenance ran last.
->>>>>>> http-2
         topic.prune(self.clock.now());
         let subscribed = match mode {
             SubscribeMode::Plain => {

@@ -106,13 +106,8 @@ impl AsyncWrite for Transport {
 }
 
 impl Drop for Transport {
-<<<<<<< HEAD
     /// Sends the `close_notify` of TLS, if the socket accepts it without blocking. Without it, a
     /// client cannot tell the end of the stream from a truncation.
-=======
-    /// Sends the `close_notify` of TLS, if the socket accepts it without blocking.
-    /// Otherwise a client cannot tell the end of the stream from a truncation.
->>>>>>> http-2
     fn drop(&mut self) {
         if let Self::Tls(stream) = self {
             let (stream, session) = stream.get_mut();

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 //! A check of a proof is confirmed only while the proof is valid.
-=======
-//! Tests that a proof is confirmed only while it is valid.
->>>>>>> http-2
 
 use std::future::ready;
 use std::net::{IpAddr, Ipv4Addr};

@@ -19,11 +19,7 @@ pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 
-<<<<<<< HEAD
 /// The view that the Application has of a user.
-=======
-/// The visibility of a user to the Application.
->>>>>>> core-2
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TestVisibility {
     /// The user is offline.
