@@ -71,3 +71,19 @@ fn no_modules_import_each_other_in_a_circle() {
     let circles = crates.iter().flat_map(imports::import_circles);
     assert_none(circles.map(|circle| circle.join(" <-> ")));
 }
+
+#[test]
+fn each_test_that_the_readme_of_the_tests_names_exists() {
+    let readme = std::fs::read_to_string(root().join("tests/README.md")).unwrap();
+    let (_, table) = readme.split_once("## Promises and their tests").unwrap();
+    let rust: Vec<SourceFile> =
+        files().into_iter().filter(|file| file.extension() == "rs").collect();
+    let names: Vec<&str> =
+        table.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let is_missing = |name: &&&str| {
+        let definition = format!("fn {name}(");
+        !rust.iter().any(|file| file.text.contains(&definition))
+    };
+    assert_none(names.iter().filter(is_missing));
+}
