@@ -1,4 +1,4 @@
-//! The AppService Presence Channel, point by point.
+//! Tests of the AppService Presence Channel.
 
 mod auth;
 mod endings;

@@ -1,8 +1,8 @@
 //! Invalid input and a failing disk: well-behaved clients are served as before.
 
 mod frames;
-mod idlers;
-mod peers;
+mod idle_connections;
+mod slow_readers;
 mod start;
 mod storage;
 
@@ -10,19 +10,19 @@ use presence_protocol::Puid;
 use presence_tests::{Application, Server, ServerOptions, Socket, User};
 use serde_json::{Value, json};
 
-/// A server on which somebody is about to misbehave, with some who do not: Alice's device and an
-/// AppService; and Bob, who is away while a message waits for him.
-struct Scene {
+/// A server with clients that behave well while a test sends bad input: a device of Alice and an
+/// AppService. Bob is offline, and a notification waits for him.
+struct BadInputFixture {
     server: Server,
     application: Application,
     alice: Puid,
     bob: (User, Puid),
-    witness: Socket,
+    observer: Socket,
     stream: Socket,
     rounds: usize,
 }
 
-impl Scene {
+impl BadInputFixture {
     async fn new() -> Self {
         Self::with(ServerOptions::default()).await
     }
@@ -39,42 +39,42 @@ impl Scene {
         let bob = server.sign_in("bob").await;
         let bob = (bob.clone(), bob.grant(&application).await);
         let (stream, _) = Socket::stream(&server, &application).await;
-        let witness = Socket::device_of(&server, "alice", "witness", "offline").await;
-        let mut scene = Self { server, application, alice, bob, witness, stream, rounds: 0 };
-        assert_eq!(scene.send_to(scene.bob.1, "first").await["result"], "OK");
-        scene.all_is_well().await;
-        scene
+        let observer = Socket::device_of(&server, "alice", "observer", "offline").await;
+        let mut fixture = Self { server, application, alice, bob, observer, stream, rounds: 0 };
+        assert_eq!(fixture.send_to(fixture.bob.1, "first").await["result"], "OK");
+        fixture.check_service().await;
+        fixture
     }
 
-    /// Presence is told, and messages come through.
-    async fn all_is_well(&mut self) {
-        self.presence_goes_on().await;
+    /// Checks that presence is published and that notifications arrive.
+    async fn check_service(&mut self) {
+        self.check_presence().await;
         let message = format!("message {}", self.rounds);
         assert_eq!(self.send_to(self.alice, &message).await["result"], "OK");
-        let heard = self.witness.receive().await;
-        assert_eq!(heard["notifications"][0]["message"], *message, "{heard}");
+        let received = self.observer.receive().await;
+        assert_eq!(received["notifications"][0]["message"], *message, "{received}");
     }
 
-    async fn presence_goes_on(&mut self) {
+    async fn check_presence(&mut self) {
         self.rounds += 1;
         let text = format!("round {}", self.rounds);
-        self.witness.send(json!({"status": "online", "message": text})).await;
-        self.witness.expect_ok().await;
-        let update = self.stream.sees(self.alice, "online").await;
+        self.observer.send(json!({"status": "online", "message": text})).await;
+        self.observer.expect_ok().await;
+        let update = self.stream.expect_status(self.alice, "online").await;
         assert_eq!(update["message"], *text);
     }
 
-    /// Sends a message, and gives the result of this one item.
+    /// Sends a notification, and returns the result of this item.
     async fn send_to(&self, uid: Puid, message: &str) -> Value {
         let item = json!({"uid": uid, "message": message, "action": ""});
         self.application.notify(&json!([item])).await.json()["results"][0].clone()
     }
 
-    /// Checks that the notifications for Bob are unchanged.
-    async fn nothing_is_lost(&mut self) {
+    /// Checks that the notification for Bob is still queued, and no other.
+    async fn check_queued_notification(&mut self) {
         let mut bob = Socket::device_of(&self.server, "bob", "phone", "offline").await;
-        let heard = bob.receive().await;
-        assert_eq!(heard["notifications"][0]["message"], "first", "{heard}");
+        let received = bob.receive().await;
+        assert_eq!(received["notifications"][0]["message"], "first", "{received}");
         bob.expect_no_frame().await;
     }
 }

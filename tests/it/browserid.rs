@@ -1,18 +1,18 @@
 //! Assertions of BrowserID issuers, against issuers that the tests run.
 
 mod endings;
-mod generations;
+mod flood;
 mod issuers;
-mod storm;
+mod password_changes;
 
 use presence_tests::{Issuer, Server, ServerOptions};
 
-/// A server that asks an issuer.
+/// Starts a server that accepts an issuer.
 async fn server_of(issuer: &Issuer) -> Server {
     Server::start(ServerOptions::default().with("browserid-issuers", issuer.host())).await
 }
 
-/// Returns the number of proofs that were verified, with any outcome.
+/// Returns the number of verified proofs, with any outcome.
 async fn sign_ins(server: &Server) -> u64 {
     let metrics = server.call("GET", "/metrics").await.text;
     let lines = metrics.lines().filter(|line| line.starts_with("presence_sign_ins_total{"));

@@ -1,6 +1,6 @@
-//! The Device Presence Channel, point by point.
+//! Tests of the Device Presence Channel.
 
-mod early;
+mod early_frames;
 mod endings;
 mod frames;
 mod limits;

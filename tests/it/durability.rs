@@ -1,8 +1,8 @@
-//! "Nothing answered OK and not yet settled is missing, nothing acknowledged comes back": under
-//! kills at any moment, with the ledger kept in this process, which lives on.
+//! Accepted notifications are not lost and acknowledged ones do not return while the server is
+//! killed at random moments. The test process records what the server has answered.
 
 mod ledger;
-mod people;
+mod load_user;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,71 +13,74 @@ use presence_tests::{Application, SeededRng, Server, ServerOptions, StoppedServe
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use ledger::Sums;
-use people::{Person, Run};
+use ledger::Totals;
+use load_user::{LoadUser, Run};
 
 /// The number of concurrent senders.
-const PEOPLE: usize = 64;
+const USERS: usize = 64;
 const KILLS: usize = 200;
-/// The minimum number of answered notifications, so that the kills had something to lose.
+/// The minimum number of answered notifications, so that the kills can lose something.
 const ANSWERS: usize = 10 * KILLS;
-/// A whole queue: to commit so many takes longer than to kill, so that an OK that came before the
-/// commit would be found out.
+/// A full queue. A commit of so many takes longer than a kill, so that a reply before the commit
+/// would be detected.
 const AT_ONCE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_ok_survives_two_hundred_kills_and_what_was_acknowledged_stays_away() {
+async fn no_accepted_notification_is_lost_and_no_acknowledged_one_returns_over_200_kills() {
     let seed = SeededRng::seed();
-    tell(&format!("seed {seed}"));
-    let (begun, mut dice) = (Instant::now(), SeededRng::new(seed));
-    let mut crowd = Crowd::gather().await;
+    print(&format!("seed {seed}"));
+    let (started_at, mut rng) = (Instant::now(), SeededRng::new(seed));
+    let mut load = LoadTest::start().await;
     let mut kill = 0;
-    // On a busy machine less happens between two kills, and it takes more of them.
-    while kill < KILLS || crowd.sums().answered <= ANSWERS && kill < 5 * KILLS {
+    // A slow machine does less between two kills and needs more of them.
+    while kill < KILLS || load.totals().answered <= ANSWERS && kill < 5 * KILLS {
         kill += 1;
-        let tasks = crowd.set_out(kill, &mut dice);
-        if dice.chance(90) {
-            crowd.run.has_answered(1).await;
+        let tasks = load.start_users(kill, &mut rng);
+        if rng.chance(90) {
+            load.run.wait_for_answers(1).await;
         }
-        // The kill must hit requests in progress, so its moment is random.
-        sleep(Duration::from_millis(u64::try_from(dice.between(20, 300)).unwrap())).await;
-        crowd.run.end();
-        crowd.server.kill().await;
+        // The moment is random, so that the kill interrupts requests.
+        sleep(Duration::from_millis(u64::try_from(rng.between(20, 300)).unwrap())).await;
+        load.run.announce_end();
+        load.server.kill().await;
         join(tasks).await;
-        crowd.server.restart().await;
+        load.server.restart().await;
     }
-    crowd.settle_everything(kill + 1).await;
-    let sums = crowd.sums();
-    let seconds = begun.elapsed().as_secs();
-    tell(&format!("{kill} kills under {PEOPLE} senders in {seconds} s: {sums:?}"));
-    assert!(sums.answered > ANSWERS && sums.again > KILLS, "too little happened: {sums:?}");
+    load.settle_everything(kill + 1).await;
+    let totals = load.totals();
+    let seconds = started_at.elapsed().as_secs();
+    print(&format!("{kill} kills under {USERS} senders in {seconds} s: {totals:?}"));
+    assert!(
+        totals.answered > ANSWERS && totals.repeated > KILLS,
+        "too little happened: {totals:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_as_asked_under_load_loses_nothing_and_exits_with_0() {
+async fn a_graceful_stop_under_load_loses_nothing_and_exits_with_0() {
     let seed = SeededRng::seed();
-    tell(&format!("seed {seed}"));
-    let mut dice = SeededRng::new(seed);
-    let mut crowd = Crowd::gather().await;
+    print(&format!("seed {seed}"));
+    let mut rng = SeededRng::new(seed);
+    let mut load = LoadTest::start().await;
     for stop in 1..=5 {
-        let tasks = crowd.set_out(stop, &mut dice);
-        crowd.run.has_answered(dice.between(1, 300)).await;
-        crowd.run.end();
-        assert_eq!(crowd.server.terminate().await, StoppedServer::With(0));
+        let tasks = load.start_users(stop, &mut rng);
+        load.run.wait_for_answers(rng.between(1, 300)).await;
+        load.run.announce_end();
+        assert_eq!(load.server.terminate().await, StoppedServer::With(0));
         join(tasks).await;
-        crowd.server.restart().await;
+        load.server.restart().await;
     }
-    crowd.settle_everything(6).await;
-    let sums = crowd.sums();
-    tell(&format!("5 stops under {PEOPLE} senders: {sums:?}"));
-    assert!(sums.answered > 100, "too little happened: {sums:?}");
+    load.settle_everything(6).await;
+    let totals = load.totals();
+    print(&format!("5 stops under {USERS} senders: {totals:?}"));
+    assert!(totals.answered > 100, "too little happened: {totals:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ok_survives_a_kill_the_moment_after() {
+async fn an_accepted_notification_survives_an_immediate_kill() {
     let mut server = Server::start(options()).await;
     let (application, user, uid) = server.application_with("alice").await;
-    let alice = Arc::new(Person::new(user.name, uid.to_string(), user.token));
+    let alice = Arc::new(LoadUser::new(user.name, uid.to_string(), user.token));
     for number in 1..=20 {
         let run = run(&server, &application, number);
         alice.send_some(&run, AT_ONCE, number % 2 == 0).await;
@@ -86,75 +89,77 @@ async fn an_ok_survives_a_kill_the_moment_after() {
         let run = self::run(&server, &application, number);
         alice.drain(&run).await;
     }
-    let sums = alice.ledger().sums();
+    let totals = alice.ledger().totals();
     let all = 20 * AT_ONCE;
-    assert_eq!((sums.answered, sums.settled, sums.again), (all, all, 0));
+    assert_eq!((totals.answered, totals.settled, totals.repeated), (all, all, 0));
 }
 
-/// The server with everybody who uses it.
-struct Crowd {
+/// A server under load, with its users.
+struct LoadTest {
     server: Server,
     application: Application,
-    people: Vec<Arc<Person>>,
+    load_user: Vec<Arc<LoadUser>>,
     run: Arc<Run>,
 }
 
-impl Crowd {
-    async fn gather() -> Self {
+impl LoadTest {
+    async fn start() -> Self {
         let server = Server::start(options()).await;
         let owner = server.sign_in("developer").await;
         let application = server.application(&owner).await;
-        let mut people = Vec::new();
-        for number in 0..PEOPLE {
+        let mut load_user = Vec::new();
+        for number in 0..USERS {
             let user = server.sign_in(&format!("user{number}")).await;
             let uid = user.grant(&application).await.to_string();
-            people.push(Arc::new(Person::new(user.name, uid, user.token)));
+            load_user.push(Arc::new(LoadUser::new(user.name, uid, user.token)));
         }
         let run = run(&server, &application, 0);
-        Self { server, application, people, run }
+        Self { server, application, load_user, run }
     }
 
-    /// Starts all senders. Most have a device that listens, at once or a little later.
-    fn set_out(&mut self, number: usize, dice: &mut SeededRng) -> JoinSet<()> {
+    /// Starts all senders. Most of them also have a device that receives, at once or a little
+    /// later.
+    fn start_users(&mut self, number: usize, rng: &mut SeededRng) -> JoinSet<()> {
         self.run = run(&self.server, &self.application, number);
         let mut tasks = JoinSet::new();
-        for person in &self.people {
-            let (person, run) = (Arc::clone(person), Arc::clone(&self.run));
-            tasks.spawn(Arc::clone(&person).send_until_the_end(Arc::clone(&run), dice.another()));
-            if dice.chance(66) {
-                tasks.spawn(person.listen_until_the_end(run, dice.another()));
+        for user in &self.load_user {
+            let (user, run) = (Arc::clone(user), Arc::clone(&self.run));
+            tasks.spawn(Arc::clone(&user).send_until_the_end(Arc::clone(&run), rng.another()));
+            if rng.chance(66) {
+                tasks.spawn(user.receive_until_the_end(run, rng.another()));
             }
         }
         tasks
     }
 
-    /// The last run: what was left unanswered is asked again, everything is taken, and the ledgers
-    /// are closed.
+    /// Repeats unanswered requests, receives everything, and checks the ledgers at the end.
     async fn settle_everything(&mut self, number: usize) {
         self.run = run(&self.server, &self.application, number);
         let mut tasks = JoinSet::new();
-        for person in &self.people {
-            let (person, run) = (Arc::clone(person), Arc::clone(&self.run));
+        for user in &self.load_user {
+            let (user, run) = (Arc::clone(user), Arc::clone(&self.run));
             tasks.spawn(async move {
-                person.retry(&run).await;
-                person.drain(&run).await;
+                user.retry(&run).await;
+                user.drain(&run).await;
             });
         }
         join(tasks).await;
         let mut ids = HashSet::new();
-        for person in &self.people {
-            for id in person.ledger().close() {
+        for user in &self.load_user {
+            for id in user.ledger().close() {
                 assert!(ids.insert(id.to_owned()), "the id {id} names two items");
             }
         }
     }
 
-    fn sums(&self) -> Sums {
-        self.people.iter().map(|person| person.ledger().sums()).fold(Sums::default(), |a, b| Sums {
-            answered: a.answered + b.answered,
-            settled: a.settled + b.settled,
-            void: a.void + b.void,
-            again: a.again + b.again,
+    fn totals(&self) -> Totals {
+        self.load_user.iter().map(|user| user.ledger().totals()).fold(Totals::default(), |a, b| {
+            Totals {
+                answered: a.answered + b.answered,
+                settled: a.settled + b.settled,
+                dropped: a.dropped + b.dropped,
+                repeated: a.repeated + b.repeated,
+            }
         })
     }
 }
@@ -183,10 +188,10 @@ async fn join(mut tasks: JoinSet<()>) {
             }
         }
     };
-    timeout(3 * TIMEOUT, all).await.unwrap_or_else(|_| panic!("somebody hangs"));
+    timeout(3 * TIMEOUT, all).await.unwrap_or_else(|_| panic!("a client does not end"));
 }
 
-#[expect(clippy::print_stdout, reason = "the seed and the figures of a run")]
-fn tell(line: &str) {
+#[expect(clippy::print_stdout, reason = "the seed and the totals of a run")]
+fn print(line: &str) {
     println!("durability: {line}");
 }

@@ -1,13 +1,13 @@
-//! The allowed imports between the crates of the workspace: a table that is compared with cargo's
-//! metadata.
+//! The allowed dependencies between the crates of the workspace, compared with the metadata of
+//! cargo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Our crates and the ones of ours that each uses.
-const OURS: [(&str, &[&str]); 12] = [
+/// The crates of the workspace, with the workspace crates that each depends on.
+const WORKSPACE: [(&str, &[&str]); 12] = [
     ("presence-protocol", &[]),
     ("presence-client", &["presence-protocol"]),
     ("presence-bindings", &["presence-client"]),
@@ -28,19 +28,18 @@ const OURS: [(&str, &[&str]); 12] = [
     ("presence-bench", &["presence-client", "presence-tests"]),
 ];
 
-/// Crates that use nothing of others but these.
-const ALL_OF_OTHERS: [(&str, &[&str]); 2] = [
+/// Workspace crates whose external dependencies are exactly these.
+const EXTERNAL: [(&str, &[&str]); 2] = [
     ("presence-protocol", &["serde", "serde_json", "thiserror"]),
     ("presence-core", &["thiserror"]),
 ];
 
-/// Crates of others that only these of ours use.
+/// External crates that only these workspace crates may use.
 const ONLY_IN: [(&str, &[&str]); 12] = [
     ("askama", &["presence-server"]),
     ("sea-orm", &["presence-store"]),
     ("sea-orm-migration", &["presence-store"]),
-    // The chat room is a web server of its own, and the library is compiled for the server in any
-    // case.
+    // The chat room is a web server itself, and the library is compiled for the server anyway.
     ("poem", &["presence-examples", "presence-server"]),
     ("poem-openapi", &["presence-server"]),
     (
@@ -56,9 +55,9 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
 ];
 
 #[test]
-fn our_crates_use_each_other_in_one_direction() {
+fn workspace_crates_depend_on_each_other_as_listed() {
     let uses = uses();
-    for (name, wanted) in OURS {
+    for (name, wanted) in WORKSPACE {
         let ours: BTreeSet<&str> = uses[name]
             .iter()
             .map(String::as_str)
@@ -69,9 +68,9 @@ fn our_crates_use_each_other_in_one_direction() {
 }
 
 #[test]
-fn the_crates_at_the_bottom_use_next_to_nothing() {
+fn the_lowest_crates_have_only_the_listed_external_dependencies() {
     let uses = uses();
-    for (name, wanted) in ALL_OF_OTHERS {
+    for (name, wanted) in EXTERNAL {
         let others: BTreeSet<&str> = uses[name]
             .iter()
             .map(String::as_str)
@@ -82,18 +81,18 @@ fn the_crates_at_the_bottom_use_next_to_nothing() {
 }
 
 #[test]
-fn what_belongs_to_one_room_is_used_there_only() {
+fn restricted_external_crates_are_used_only_where_listed() {
     let uses = uses();
-    for (crate_of_others, rooms) in ONLY_IN {
+    for (external, users) in ONLY_IN {
         for (name, used) in &uses {
             let allowed =
-                rooms.contains(&name.as_str()) || !OURS.iter().any(|(ours, _)| ours == name);
-            assert!(allowed || !used.contains(crate_of_others), "{name} uses {crate_of_others}");
+                users.contains(&name.as_str()) || !WORKSPACE.iter().any(|(ours, _)| ours == name);
+            assert!(allowed || !used.contains(external), "{name} uses {external}");
         }
     }
 }
 
-/// The normal dependencies of each crate of the workspace.
+/// Returns the normal dependencies of each crate of the workspace.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])

@@ -1,4 +1,5 @@
-//! Whole-system tests: each is a sentence about what somebody outside can see.
+//! Whole-system tests against the real server binary. The name of each test states what the server
+//! promises to its clients.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -126,7 +126,7 @@ impl ModelRun {
                 _ => {
                     self.proxy.stall();
                     sleep(Duration::from_millis(20)).await;
-                    self.proxy.carry();
+                    self.proxy.resume_traffic();
                 }
             }
             self.shared.record_fault();
@@ -199,7 +199,7 @@ fn options() -> ServerOptions {
         .with("log", "warn")
 }
 
-#[expect(clippy::print_stdout, reason = "the seed and the figures of a run")]
+#[expect(clippy::print_stdout, reason = "the seed and the totals of a run")]
 fn print_line(line: &str) {
     println!("model-based test: {line}");
 }

@@ -1,4 +1,4 @@
-//! The way of a live notification from an AppService to a person's devices.
+//! The delivery of live notifications from an AppService to the devices of a user.
 
 mod delivery;
 mod queue;
@@ -8,27 +8,27 @@ use presence_tests::{Application, Server, ServerOptions, Socket, SocketRequest};
 use serde_json::{Value, json};
 
 async fn server() -> Server {
-    Server::start(lively()).await
+    Server::start(unlimited_rates()).await
 }
 
-fn lively() -> ServerOptions {
+fn unlimited_rates() -> ServerOptions {
     ServerOptions::default().with("notify-burst", 1000).with("status-burst", 1000)
 }
 
-/// Sends one notification and gives its id.
+/// Sends a notification with a `ttl` of a minute, and returns its id.
 async fn send(application: &Application, uid: Puid, message: &str) -> String {
     send_for(application, uid, message, 60).await
 }
 
-/// Sends one that waits for at most so many seconds.
+/// Sends a notification with a `ttl` in seconds, and returns its id.
 async fn send_for(application: &Application, uid: Puid, message: &str, ttl: u32) -> String {
     let item = json!({"uid": uid, "message": message, "action": "", "ttl": ttl});
     let reply = application.notify(&json!([item])).await.ok();
     reply["results"][0]["id"].as_str().unwrap_or_else(|| panic!("refused: {reply}")).to_owned()
 }
 
-/// A device that acknowledges.
-async fn acking(server: &Server, name: &str, device: &str) -> Socket {
+/// Opens a socket of a device that acknowledges notifications.
+async fn device_with_acks(server: &Server, name: &str, device: &str) -> Socket {
     let hello = json!({"status": "online", "device": device, "acks": true});
     Socket::open_authenticated(server, SocketRequest::device(), name, hello).await
 }
@@ -38,8 +38,8 @@ async fn acknowledge(device: &mut Socket, ids: &[&str]) {
     device.expect_ok().await;
 }
 
-/// A field of each notification of the next frame.
-async fn heard(device: &mut Socket, field: &str) -> Vec<String> {
+/// Returns a field of each notification of the next frame.
+async fn receive_field(device: &mut Socket, field: &str) -> Vec<String> {
     let frame = device.receive().await;
     let list = frame["notifications"].as_array().unwrap_or_else(|| panic!("no list: {frame}"));
     list.iter().map(|item: &Value| item[field].as_str().unwrap().to_owned()).collect()

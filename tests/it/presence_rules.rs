@@ -8,12 +8,12 @@ mod visibility;
 
 use presence_tests::ServerOptions;
 
-/// Devices may speak as often as a test wants.
-fn lively() -> ServerOptions {
+/// Returns options with a high limit for status updates.
+fn unlimited_rates() -> ServerOptions {
     ServerOptions::default().with("status-burst", 1000)
 }
 
-/// The same with a grace time that no test waits for: what is seen was not waited for.
-fn patient() -> ServerOptions {
-    lively().with("grace-seconds", 600)
+/// Returns the same options with a grace time that is too long to cause an update.
+fn long_grace_time() -> ServerOptions {
+    unlimited_rates().with("grace-seconds", 600)
 }

@@ -1,4 +1,4 @@
-//! The README is true: its walk is done to the letter.
+//! Runs the walkthrough of the README as it is written.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,28 +9,28 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// A block to type, and the lines that must then be seen, `…` standing for anything.
+/// A block of commands, and the lines that it must print. `…` matches any text.
 struct Step {
-    typed: String,
-    seen: Vec<String>,
+    input: String,
+    output: Vec<String>,
 }
 
 #[tokio::test]
-async fn the_walk_in_the_readme_works_to_the_letter() {
+async fn the_walkthrough_in_the_readme_works_as_written() {
     let server = Server::start(ServerOptions::default()).await;
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let steps = walk(&readme);
-    assert!(steps.len() >= 6, "the walk is not where it was");
+    let steps = steps_of(&readme);
+    assert!(steps.len() >= 6, "the walkthrough was not found");
     let site = free_port().to_string();
     let mut terminal = Terminal::open();
     for step in steps {
         let address = server.url().trim_end_matches('/').to_owned();
-        let typed = step.typed.replace("http://127.0.0.1:8080", &address).replace("9090", &site);
-        terminal.type_in(&typed).await;
-        terminal.shows(step.seen).await;
+        let input = step.input.replace("http://127.0.0.1:8080", &address).replace("9090", &site);
+        terminal.write(&input).await;
+        terminal.wait_for_lines(step.output).await;
     }
-    terminal.type_in("kill %1 %2 %3; exit\n").await;
+    terminal.write("kill %1 %2 %3; exit\n").await;
     timeout(TIMEOUT, terminal.shell.wait()).await.unwrap().unwrap();
 }
 
@@ -38,24 +38,24 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The blocks behind `<!-- walk -->`, each with the block of text that follows it at once.
-fn walk(readme: &str) -> Vec<Step> {
+/// Returns the blocks after `<!-- walk -->`, each with the text block that follows it directly.
+fn steps_of(readme: &str) -> Vec<Step> {
     let block = |text: &str| text.split_once("\n```").unwrap().0.to_owned() + "\n";
     readme
         .split("<!-- walk -->\n```sh\n")
         .skip(1)
         .map(|rest| {
             let (_, after) = rest.split_once("\n```").unwrap();
-            let seen = after.strip_prefix("\n```text\n").map(block).unwrap_or_default();
-            Step { typed: block(rest), seen: seen.lines().map(str::to_owned).collect() }
+            let output = after.strip_prefix("\n```text\n").map(block).unwrap_or_default();
+            Step { input: block(rest), output: output.lines().map(str::to_owned).collect() }
         })
         .collect()
 }
 
 struct Terminal {
     shell: Child,
-    keyboard: ChildStdin,
-    screen: Lines<BufReader<ChildStdout>>,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
     _home: TempDir,
 }
 
@@ -72,25 +72,25 @@ impl Terminal {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let keyboard = shell.stdin.take().unwrap();
-        let screen = BufReader::new(shell.stdout.take().unwrap()).lines();
-        Self { shell, keyboard, screen, _home: home }
+        let stdin = shell.stdin.take().unwrap();
+        let stdout = BufReader::new(shell.stdout.take().unwrap()).lines();
+        Self { shell, stdin, stdout, _home: home }
     }
 
-    async fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).await.unwrap();
+    async fn write(&mut self, text: &str) {
+        self.stdin.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Waits until all these lines were seen, in whatever order, since several programs write.
-    async fn shows(&mut self, mut wanted: Vec<String>) {
-        let mut seen = Vec::new();
+    /// Waits until all these lines were printed, in any order, because several programs write.
+    async fn wait_for_lines(&mut self, mut wanted: Vec<String>) {
+        let mut output = Vec::new();
         while !wanted.is_empty() {
-            let line = timeout(TIMEOUT, self.screen.next_line()).await;
+            let line = timeout(TIMEOUT, self.stdout.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
-                panic!("not seen: {wanted:#?}, but: {seen:#?}");
+                panic!("not printed: {wanted:#?}, but: {output:#?}");
             };
-            wanted.retain(|pattern| !is_like(&line, pattern));
-            seen.push(line);
+            wanted.retain(|pattern| !matches_pattern(&line, pattern));
+            output.push(line);
         }
     }
 }
@@ -99,7 +99,7 @@ fn path_with(first: &Path) -> String {
     format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", first.display())
 }
 
-fn is_like(line: &str, pattern: &str) -> bool {
+fn matches_pattern(line: &str, pattern: &str) -> bool {
     let mut rest = line;
     for part in pattern.split('…') {
         let Some(place) = rest.find(part) else { return false };

@@ -1,5 +1,5 @@
-//! Every error and every close code of the registries can be reached from outside. The matches have
-//! no wildcard: a new entry needs a scenario.
+//! Scenarios that cause every error and every close code of the registries. The matches have no
+//! wildcard, so that a new entry needs a scenario.
 
 mod close_codes;
 mod errors;

@@ -1,4 +1,4 @@
-//! The scenario for tests that are not written in Rust does what it says.
+//! Tests of `presence-scenario`, the server for tests that are not written in Rust.
 
 use std::process::Stdio;
 
@@ -13,28 +13,28 @@ use tokio::time::timeout;
 async fn a_scenario_server_makes_users_and_applications_that_can_use_each_other() {
     let mut scenario = ScenarioProcess::open();
     scenario.start().await;
-    let made = scenario.asks(json!({"do": "application", "name": "Chat"})).await;
+    let made = scenario.run(json!({"do": "application", "name": "Chat"})).await;
     let appid = made["appid"].as_str().unwrap();
     assert!(made["api_key"].as_str().unwrap().starts_with("prs_"), "{made}");
     let alice = json!({"do": "grant", "name": "alice", "appid": appid});
-    let uid = scenario.asks(alice.clone()).await["uid"].clone();
-    assert_eq!(scenario.asks(alice).await["uid"], uid);
+    let uid = scenario.run(alice.clone()).await["uid"].clone();
+    assert_eq!(scenario.run(alice).await["uid"], uid);
     let sent = json!({"do": "notify", "appid": appid, "uid": uid, "message": "Lunch?"});
-    assert!(scenario.asks(sent.clone()).await["id"].is_string());
-    let seen = scenario.asks(json!({"do": "presence", "appid": appid, "uid": uid})).await;
+    assert!(scenario.run(sent.clone()).await["id"].is_string());
+    let seen = scenario.run(json!({"do": "presence", "appid": appid, "uid": uid})).await;
     assert_eq!(seen["status"], "offline", "{seen}");
     for paused in [true, false] {
         let pause = json!({"do": "pause", "name": "alice", "appid": appid, "paused": paused});
-        assert_eq!(scenario.asks(pause).await, json!({}));
+        assert_eq!(scenario.run(pause).await, json!({}));
     }
     let revoke = json!({"do": "revoke", "name": "alice", "appid": appid});
-    assert_eq!(scenario.asks(revoke).await, json!({}));
-    assert!(scenario.asks(sent).await["error"].as_str().unwrap().contains("44"));
+    assert_eq!(scenario.run(revoke).await, json!({}));
+    assert!(scenario.run(sent).await["error"].as_str().unwrap().contains("44"));
     let old = made["api_key"].clone();
-    let new = scenario.asks(json!({"do": "new_key", "appid": appid, "only": true})).await;
+    let new = scenario.run(json!({"do": "new_key", "appid": appid, "only": true})).await;
     assert_ne!(new["api_key"], old);
     for switch in ["deactivate", "activate"] {
-        assert_eq!(scenario.asks(json!({"do": switch, "appid": appid})).await, json!({}));
+        assert_eq!(scenario.run(json!({"do": switch, "appid": appid})).await, json!({}));
     }
 }
 
@@ -43,44 +43,44 @@ async fn a_scenario_server_signs_users_in_and_out() {
     let mut scenario = ScenarioProcess::open();
     scenario.start().await;
     let asked = json!({"do": "assertion", "name": "alice"});
-    assert!(scenario.asks(asked).await["assertion"].as_str().unwrap().contains('.'));
+    assert!(scenario.run(asked).await["assertion"].as_str().unwrap().contains('.'));
     let sign_in = json!({"do": "sign_in", "name": "alice", "scope": "device"});
-    assert!(scenario.asks(sign_in).await["token"].is_string());
+    assert!(scenario.run(sign_in).await["token"].is_string());
     let sign_out = json!({"do": "sign_out", "name": "alice"});
-    assert_eq!(scenario.asks(sign_out.clone()).await, json!({}));
-    assert_eq!(scenario.asks(sign_out).await, json!({"error": "alice is not signed in"}));
+    assert_eq!(scenario.run(sign_out.clone()).await, json!({}));
+    assert_eq!(scenario.run(sign_out).await, json!({"error": "alice is not signed in"}));
     let end = json!({"do": "end_device", "name": "alice", "device": "phone"});
-    assert!(scenario.asks(end).await["error"].is_string(), "there is no such device");
+    assert!(scenario.run(end).await["error"].is_string(), "there is no such device");
 }
 
 #[tokio::test]
 async fn a_scenario_server_restarts_at_the_same_address_and_keeps_its_fixtures() {
     let mut scenario = ScenarioProcess::open();
     let url = scenario.start().await;
-    let made = scenario.asks(json!({"do": "application", "name": "Chat"})).await;
-    assert_eq!(scenario.asks(json!({"do": "drain"})).await["url"], url);
-    assert_eq!(scenario.asks(json!({"do": "kill"})).await, json!({}));
+    let made = scenario.run(json!({"do": "application", "name": "Chat"})).await;
+    assert_eq!(scenario.run(json!({"do": "drain"})).await["url"], url);
+    assert_eq!(scenario.run(json!({"do": "kill"})).await, json!({}));
     let asked = json!({"do": "assertion", "name": "alice"});
-    assert_eq!(scenario.asks(asked).await, json!({"error": "no server runs"}));
-    assert_eq!(scenario.asks(json!({"do": "restart"})).await["url"], url);
-    assert_eq!(scenario.asks(json!({"do": "restart"})).await, json!({"error": "the server runs"}));
+    assert_eq!(scenario.run(asked).await, json!({"error": "no server runs"}));
+    assert_eq!(scenario.run(json!({"do": "restart"})).await["url"], url);
+    assert_eq!(scenario.run(json!({"do": "restart"})).await, json!({"error": "the server runs"}));
     let granted = json!({"do": "grant", "name": "alice", "appid": made["appid"]});
-    assert!(scenario.asks(granted).await["uid"].is_string());
+    assert!(scenario.run(granted).await["uid"].is_string());
 }
 
 #[tokio::test]
-async fn a_command_that_cannot_be_done_gets_an_error_and_the_next_is_served() {
+async fn a_failed_command_gets_an_error_and_the_next_one_is_served() {
     let mut scenario = ScenarioProcess::open();
-    let starts_never = json!({"do": "start", "flags": {"no-such-flag": 1}});
-    for wrong in [json!("kill"), json!({"do": "fly"}), json!({"do": "kill"}), starts_never] {
-        let answer = scenario.asks(wrong.clone()).await;
+    let invalid_start = json!({"do": "start", "flags": {"no-such-flag": 1}});
+    for wrong in [json!("kill"), json!({"do": "fly"}), json!({"do": "kill"}), invalid_start] {
+        let answer = scenario.run(wrong.clone()).await;
         assert!(!answer["error"].as_str().unwrap().is_empty(), "{wrong}: {answer}");
     }
     scenario.start().await;
 }
 
 #[tokio::test]
-async fn the_end_of_the_input_ends_the_scenario_server_and_its_server() {
+async fn the_end_of_the_input_stops_the_scenario_program_and_its_server() {
     let mut scenario = ScenarioProcess::open();
     let url = scenario.start().await;
     let ScenarioProcess { input, mut process, .. } = scenario;
@@ -88,7 +88,7 @@ async fn the_end_of_the_input_ends_the_scenario_server_and_its_server() {
     let ended = timeout(TIMEOUT, process.wait()).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
     let address = url.as_str().unwrap().trim_start_matches("http://").to_owned();
-    // Killed, but not awaited: the kernel may need a moment.
+    // The server was killed and not awaited, so its port may stay open for a moment.
     let gone = async { while TcpStream::connect(&address).await.is_ok() {} };
     timeout(TIMEOUT, gone).await.unwrap();
 }
@@ -115,16 +115,16 @@ impl ScenarioProcess {
 
     async fn start(&mut self) -> Value {
         let flags = json!({"session-seconds": "60", "grace-seconds": 1});
-        let url = self.asks(json!({"do": "start", "flags": flags})).await["url"].clone();
+        let url = self.run(json!({"do": "start", "flags": flags})).await["url"].clone();
         assert!(url.as_str().unwrap().starts_with("http://127.0.0.1:"), "{url}");
         url
     }
 
-    async fn asks(&mut self, command: Value) -> Value {
+    async fn run(&mut self, command: Value) -> Value {
         self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         let line = timeout(4 * TIMEOUT, self.output.next_line()).await;
         let line = line.unwrap_or_else(|_| panic!("no answer to {command}")).unwrap();
-        let line = line.unwrap_or_else(|| panic!("the scenario ended at {command}"));
+        let line = line.unwrap_or_else(|| panic!("the scenario server ended at {command}"));
         serde_json::from_str(&line).unwrap()
     }
 }

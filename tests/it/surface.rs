@@ -6,13 +6,13 @@ use std::process::Command;
 
 use public_api::Builder;
 
-/// Set to rewrite the list.
+/// The environment variable that rewrites the list.
 const UPDATE: &str = "UPDATE";
 
 #[test]
-fn the_public_surface_of_the_sdk_is_the_one_that_is_checked_in() {
+fn the_public_api_of_the_sdk_matches_the_checked_in_list() {
     let listed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client-sdk/surface.txt");
-    let api = Builder::from_rustdoc_json(described("presence-client"))
+    let api = Builder::from_rustdoc_json(rustdoc_json("presence-client"))
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
         .omit_auto_derived_impls(true)
@@ -28,18 +28,18 @@ fn the_public_surface_of_the_sdk_is_the_one_that_is_checked_in() {
     let gone: Vec<_> = wanted.lines().filter(|w| !surface.lines().any(|line| line == *w)).collect();
     assert!(
         surface == wanted,
-        "the surface has changed; new: {new:#?}, gone: {gone:#?}. Where that is meant, run the test with {UPDATE}=1"
+        "the surface has changed; new: {new:#?}, gone: {gone:#?}. If that is intended, run the test with {UPDATE}=1"
     );
 }
 
 /// Returns the JSON that rustdoc writes for a package. The format is not stable, but the toolchain
 /// is pinned. The target directory is a separate one, because the variable that allows this format
 /// would cause everything else to be compiled again.
-fn described(package: &str) -> PathBuf {
+fn rustdoc_json(package: &str) -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let target = program.ancestors().nth(3).unwrap().join("surface");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let described = Command::new(cargo)
+    let rustdoc_json = Command::new(cargo)
         .args(["rustdoc", "--quiet", "--locked", "--lib", "--package", package, "--target-dir"])
         .arg(&target)
         .args(["--", "-Z", "unstable-options", "--output-format", "json"])
@@ -47,7 +47,7 @@ fn described(package: &str) -> PathBuf {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&described.stderr);
-    assert!(described.status.success(), "{package} cannot be described:\n{said}");
+    let stderr = String::from_utf8_lossy(&rustdoc_json.stderr);
+    assert!(rustdoc_json.status.success(), "{package} cannot be documented:\n{stderr}");
     target.join("doc").join(format!("{}.json", package.replace('-', "_")))
 }

@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 
-/// An authority, and the two files that a server is given.
+/// A certificate authority, and the certificate and key files of a server.
 #[derive(Debug, Clone)]
 pub struct CertificateAuthority {
     inner: Arc<Inner>,
@@ -52,21 +52,21 @@ impl CertificateAuthority {
         self.inner.directory.path().join("key.pem")
     }
 
-    /// Puts a new certificate and a new key into the files, and gives the certificate.
+    /// Writes a new certificate and a new key into the files, and returns the certificate.
     pub fn issue(&self) -> CertificateDer<'static> {
         let (certificate, key) = self.issue_certificate();
         std::fs::write(self.key(), key).unwrap();
         certificate
     }
 
-    /// Puts the certificate of a new key into its file, and gives both: the key has yet to be put
-    /// into the other file.
+    /// Writes a certificate for a new key into the certificate file, and returns both. The key file
+    /// still holds the old key.
     pub fn issue_certificate(&self) -> (CertificateDer<'static>, String) {
         let key = KeyPair::generate().unwrap();
         (self.certify(&key), key.serialize_pem())
     }
 
-    /// Puts a new certificate of the same key into its file, and gives it.
+    /// Writes a new certificate for the same key into its file, and returns it.
     pub fn renew(&self) -> CertificateDer<'static> {
         let key = std::fs::read_to_string(self.key()).unwrap();
         self.certify(&KeyPair::from_pem(&key).unwrap())
@@ -80,17 +80,17 @@ impl CertificateAuthority {
         leaf.der().clone()
     }
 
-    /// The authority's own certificate.
+    /// Returns the authority's own certificate.
     pub fn root(&self) -> &CertificateDer<'static> {
         &self.inner.root
     }
 
-    /// A client that trusts nobody else.
+    /// Returns the configuration of a client that trusts only this authority.
     pub fn client(&self) -> Arc<ClientConfig> {
         self.client_of(&[&TLS13, &TLS12])
     }
 
-    /// The same, of these versions of TLS only.
+    /// Returns the same configuration for the given TLS versions only.
     pub fn client_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.inner.root.clone()).unwrap();

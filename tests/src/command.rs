@@ -1,4 +1,4 @@
-//! The server's binary as a command that ends by itself.
+//! Runs the server's binary as a command that ends by itself.
 
 use std::path::Path;
 
@@ -10,16 +10,17 @@ use crate::{TIMEOUT, binary};
 /// The output and the exit code of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandOutput {
-    /// The exit code; `None` where a signal ended it.
+    /// The exit code; `None` if a signal ended the command.
     pub code: Option<i32>,
-    /// Its stdout.
+    /// The text on standard output.
     pub out: String,
-    /// Its stderr.
+    /// The text on standard error.
     pub err: String,
 }
 
 impl CommandOutput {
-    /// Makes sure that it failed with an exit code and a single line on stderr that holds a text.
+    /// Checks that the command failed with this exit code and a single line on standard error that
+    /// contains the text.
     #[track_caller]
     pub fn failed(&self, code: i32, text: &str) {
         assert_eq!((self.code, self.err.lines().count()), (Some(code), 1), "{self:?}");

@@ -9,10 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The path at which a domain shows its key.
+/// The path at which a domain publishes its key.
 const PROOF: &str = "/__presence";
 
-/// A loopback web server: shows pages, and remembers who asked for what. Dropping it ends it.
+/// A loopback web server that serves fixed responses and records the requested paths. It stops when
+/// it is dropped.
 #[derive(Debug)]
 pub struct DomainServer {
     address: SocketAddr,
@@ -22,15 +23,15 @@ pub struct DomainServer {
 
 #[derive(Debug, Default)]
 struct DomainState {
-    /// Whole HTTP answers by path.
+    /// Complete HTTP responses by path.
     answers: Mutex<HashMap<String, Vec<u8>>>,
-    asked: Mutex<Vec<String>>,
-    /// True while answers are held back.
+    requested_paths: Mutex<Vec<String>>,
+    /// True while responses are delayed.
     held: watch::Sender<bool>,
 }
 
 impl DomainServer {
-    /// Starts one without any page.
+    /// Starts a server without any page.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -40,17 +41,17 @@ impl DomainServer {
         Self { address, shared, _task: task }
     }
 
-    /// The domain, as it is registered: with its port.
+    /// Returns the domain with its port, as an Application registers it.
     pub fn name(&self) -> String {
         self.address.to_string()
     }
 
-    /// Shows a key at `/__presence`.
-    pub fn show(&self, key: &str) {
+    /// Publishes a key at `/__presence`.
+    pub fn publish_key(&self, key: &str) {
         self.answer(PROOF, "200 OK", &[], key.as_bytes());
     }
 
-    /// Answers a path from now on.
+    /// Sets the response for a path.
     pub fn answer(&self, path: &str, status: &str, headers: &[(&str, &str)], body: &[u8]) {
         let lines: Vec<_> = headers
             .iter()
@@ -70,19 +71,19 @@ impl DomainServer {
         self.shared.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
-    /// Answers nobody from now on, until it is let go.
+    /// Delays all responses until [`DomainServer::release`].
     pub fn hold(&self) {
         self.shared.held.send_replace(true);
     }
 
-    /// Answers again, those who wait too.
+    /// Sends delayed responses, and responds at once again.
     pub fn release(&self) {
         self.shared.held.send_replace(false);
     }
 
-    /// The paths that were asked for, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.shared.asked.lock().unwrap().clone()
+    /// Returns the requested paths, in order.
+    pub fn requested_paths(&self) -> Vec<String> {
+        self.shared.requested_paths.lock().unwrap().clone()
     }
 }
 
@@ -108,24 +109,24 @@ async fn answer(mut stream: TcpStream, shared: Arc<DomainState>) {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    // Reads the body too: data that is unread when a connection closes would cut off the answer.
+    // The body is read too, because a connection that closes with unread data resets the response.
     let mut body = vec![0; length_in(&head)];
     if stream.read_exact(&mut body).await.is_err() {
         return;
     }
     let answer = {
         let answers = shared.answers.lock().unwrap();
-        // An answer that was given without a query is for all queries.
+        // A response for a path without a query is used for all queries.
         let plain = path.split('?').next().unwrap_or_default();
         answers.get(&path).or_else(|| answers.get(plain)).cloned()
     };
-    shared.asked.lock().unwrap().push(path);
+    shared.requested_paths.lock().unwrap().push(path);
     if shared.held.subscribe().wait_for(|held| !held).await.is_err() {
         return;
     }
     let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let answer = answer.unwrap_or_else(|| missing.to_vec());
-    // The client may be gone already.
+    // The client may have closed the connection.
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;
 }

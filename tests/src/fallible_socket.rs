@@ -1,5 +1,5 @@
-//! A WebSocket client for tests in which connections break: whatever it does says whether the
-//! connection still stood.
+//! A WebSocket client for tests that break connections: every operation returns whether the
+//! connection still exists.
 
 use std::net::SocketAddr;
 
@@ -18,19 +18,19 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::{SocketEnd, TIMEOUT};
 
-/// An open socket. Dropping it cuts it without a good-bye.
+/// An open socket. Dropping it cuts the connection without a close frame.
 #[derive(Debug)]
 pub struct FallibleSocket {
     stream: WebSocketStream<TcpStream>,
 }
 
 impl FallibleSocket {
-    /// Opens a socket at a path, in `presence.v1` where that is wished.
+    /// Opens a socket at a path, with the subprotocol `presence.v1` if `v1` is true.
     ///
     /// # Errors
     ///
-    /// Where the connection broke before the upgrade was answered. One that is refused counts as
-    /// closed with the HTTP status.
+    /// Returns an error if the connection broke before the upgrade was answered. A refused upgrade
+    /// counts as closed with the HTTP status.
     pub async fn open(address: SocketAddr, path: &str, v1: bool) -> Result<Self, SocketEnd> {
         let stream = TcpStream::connect(address).await.map_err(|_| SocketEnd::Lost)?;
         stream.set_nodelay(true).map_err(|_| SocketEnd::Lost)?;
@@ -54,16 +54,16 @@ impl FallibleSocket {
     ///
     /// # Errors
     ///
-    /// Where the connection is broken.
-    pub async fn say(&mut self, frame: &Value) -> Result<(), SocketEnd> {
+    /// Returns an error if the connection is broken.
+    pub async fn send(&mut self, frame: &Value) -> Result<(), SocketEnd> {
         self.stream.send(Message::text(frame.to_string())).await.map_err(|_| SocketEnd::Lost)
     }
 
-    /// Sends many frames, and only then lets them go.
+    /// Queues all frames, and then flushes them together.
     ///
     /// # Errors
     ///
-    /// Where the connection is broken.
+    /// Returns an error if the connection is broken.
     pub async fn send_all(&mut self, frames: &[Value]) -> Result<(), SocketEnd> {
         for frame in frames {
             let message = Message::text(frame.to_string());
@@ -72,11 +72,11 @@ impl FallibleSocket {
         self.stream.flush().await.map_err(|_| SocketEnd::Lost)
     }
 
-    /// The next frame, however long it takes.
+    /// Returns the next frame, without a time limit.
     ///
     /// # Errors
     ///
-    /// Where the socket has ended.
+    /// Returns an error if the socket has ended.
     pub async fn receive(&mut self) -> Result<Value, SocketEnd> {
         loop {
             match self.stream.next().await {
@@ -85,7 +85,7 @@ impl FallibleSocket {
                     return Ok(frame.unwrap_or_else(|_| panic!("not JSON: {text}")));
                 }
                 Some(Ok(Message::Close(frame))) => {
-                    // Without this the answer to the server's good-bye would never go out.
+                    // The flush sends the reply to the server's close frame.
                     let _ = self.stream.flush().await;
                     return Err(SocketEnd::Closed(frame.map(|frame| frame.code.into())));
                 }
@@ -96,17 +96,17 @@ impl FallibleSocket {
         }
     }
 
-    /// The next frame, which must come soon, or the end.
+    /// Returns the next frame, within [`TIMEOUT`].
     ///
     /// # Errors
     ///
-    /// Where the socket has ended.
+    /// Returns an error if the socket has ended.
     pub async fn receive_soon(&mut self) -> Result<Value, SocketEnd> {
-        let heard = timeout(TIMEOUT, self.receive()).await;
-        heard.unwrap_or_else(|_| panic!("a frame was awaited for {TIMEOUT:?}"))
+        let received = timeout(TIMEOUT, self.receive()).await;
+        received.unwrap_or_else(|_| panic!("no frame arrived in {TIMEOUT:?}"))
     }
 
-    /// Says good-bye in good order, and waits until the server has ended the connection.
+    /// Closes the socket with a close frame, and waits until the server has ended the connection.
     pub async fn close(mut self) {
         let frame = CloseFrame { code: Code::Normal, reason: "".into() };
         let ended = async {
@@ -114,6 +114,8 @@ impl FallibleSocket {
                 while let Some(Ok(_)) = self.stream.next().await {}
             }
         };
-        timeout(TIMEOUT, ended).await.unwrap_or_else(|_| panic!("the good-bye was not answered"));
+        timeout(TIMEOUT, ended)
+            .await
+            .unwrap_or_else(|_| panic!("the close frame was not answered"));
     }
 }

@@ -1,4 +1,5 @@
-//! A wire between a test and the server that can be stalled, half closed and cut.
+//! A TCP proxy between a test and the server that can stall, throttle, half close and cut
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,47 +16,47 @@ use crate::Server;
 /// The behaviour of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProxyMode {
-    /// Carries bytes both ways.
-    Carry,
-    /// Carries nothing, and ends nothing: as when a phone leaves the range.
+    /// Forwards bytes in both directions.
+    Forward,
+    /// Forwards nothing and keeps the connections open, as if a phone had lost its network.
     Stall,
-    /// Carries a few bytes at a time, late: as at the edge of a network.
+    /// Forwards a few bytes at a time with a delay, like a slow network.
     Throttle,
-    /// Resets both ends (RST).
+    /// Resets both connections (RST).
     Reset,
-    /// Ends both ends in TCP's good order (FIN), without any WebSocket's good-bye.
+    /// Closes both connections (FIN), without a WebSocket close frame.
     HangUp,
-    /// Tells the server that the client sends no more; still carries what the server says.
+    /// Closes the direction to the server, and still forwards bytes from the server.
     HalfClose,
 }
 
-/// The number of bytes that a throttled proxy carries at once.
-const A_FEW_BYTES: usize = 64;
-/// The delay for each part of a throttled connection.
-const A_MOMENT: Duration = Duration::from_millis(5);
+/// The maximum number of bytes that a throttled proxy forwards at once.
+const THROTTLED_BYTES: usize = 64;
+/// The delay after each part on a throttled connection.
+const THROTTLE_DELAY: Duration = Duration::from_millis(5);
 
-/// A TCP proxy. Orders reach the connections that are open; later ones are carried, but for a stall
-/// and a throttle, which last.
+/// A TCP proxy. A new mode applies to open connections. Later connections are forwarded, and only a
+/// stall and a throttle apply to them too.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
     upstream: Arc<Mutex<SocketAddr>>,
-    orders: watch::Sender<ProxyMode>,
+    mode: watch::Sender<ProxyMode>,
     connections: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
 impl FaultProxy {
-    /// A wire to a server.
+    /// Starts a proxy to a server.
     pub async fn to(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Arc::new(Mutex::new(server.address()));
-        let (orders, heard) = watch::channel(ProxyMode::Carry);
+        let (mode, receiver) = watch::channel(ProxyMode::Forward);
         let connections = Arc::<AtomicUsize>::default();
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, Arc::clone(&upstream), heard, Arc::clone(&connections)));
-        Self { address, upstream, orders, connections, _task: task }
+        task.spawn(accept(listener, Arc::clone(&upstream), receiver, Arc::clone(&connections)));
+        Self { address, upstream, mode, connections, _task: task }
     }
 
     /// Returns the address for clients.
@@ -63,79 +64,79 @@ impl FaultProxy {
         self.address
     }
 
-    /// Returns the number of connections opened through it so far.
+    /// Returns the number of connections that were opened through the proxy.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Leads new connections to where a server is now.
+    /// Forwards new connections to the current address of a server.
     pub fn forward_to(&self, server: &Server) {
         *self.upstream.lock().unwrap() = server.address();
     }
 
-    /// Carries nothing until [`FaultProxy::carry`].
+    /// Forwards nothing until [`FaultProxy::resume_traffic`].
     pub fn stall(&self) {
-        self.orders.send_replace(ProxyMode::Stall);
+        self.mode.send_replace(ProxyMode::Stall);
     }
 
-    /// Carries a few bytes at a time until [`FaultProxy::carry`].
+    /// Forwards a few bytes at a time until [`FaultProxy::resume_traffic`].
     pub fn throttle(&self) {
-        self.orders.send_replace(ProxyMode::Throttle);
+        self.mode.send_replace(ProxyMode::Throttle);
     }
 
-    /// Carries on after a stall or a throttle.
-    pub fn carry(&self) {
-        self.orders.send_replace(ProxyMode::Carry);
+    /// Forwards bytes again after a stall or a throttle.
+    pub fn resume_traffic(&self) {
+        self.mode.send_replace(ProxyMode::Forward);
     }
 
     /// Resets all connections.
     pub fn reset(&self) {
-        self.orders.send_replace(ProxyMode::Reset);
+        self.mode.send_replace(ProxyMode::Reset);
     }
 
-    /// Ends all connections without a good-bye.
+    /// Closes all connections without a close frame.
     pub fn hang_up(&self) {
-        self.orders.send_replace(ProxyMode::HangUp);
+        self.mode.send_replace(ProxyMode::HangUp);
     }
 
-    /// Tells the server that clients send no more.
+    /// Closes the direction from clients to the server.
     pub fn half_close(&self) {
-        self.orders.send_replace(ProxyMode::HalfClose);
+        self.mode.send_replace(ProxyMode::HalfClose);
     }
 }
 
 async fn accept(
     listener: TcpListener,
     upstream: Arc<Mutex<SocketAddr>>,
-    orders: watch::Receiver<ProxyMode>,
+    mode: watch::Receiver<ProxyMode>,
     count: Arc<AtomicUsize>,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         count.fetch_add(1, Ordering::SeqCst);
         let upstream = *upstream.lock().unwrap();
-        connections.spawn(carry(client, upstream, orders.clone()));
+        connections.spawn(forward(client, upstream, mode.clone()));
     }
 }
 
-async fn carry(
+async fn forward(
     mut client: TcpStream,
     upstream: SocketAddr,
-    mut orders: watch::Receiver<ProxyMode>,
+    mut mode: watch::Receiver<ProxyMode>,
 ) {
     let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let first = *orders.borrow_and_update();
+    let first = *mode.borrow_and_update();
     let (mut stalled, mut throttled) = (first == ProxyMode::Stall, first == ProxyMode::Throttle);
     let (mut up, mut down) = (true, true);
     let (mut to_server, mut to_client) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     while up || down {
         tokio::select! {
-            changed = orders.changed() => {
-                let order = *orders.borrow_and_update();
-                match order {
+            changed = mode.changed() => {
+                let new_mode = *mode.borrow_and_update();
+                match new_mode {
                     _ if changed.is_err() => return,
-                    ProxyMode::Carry => (stalled, throttled) = (false, false),
+                    ProxyMode::Forward => (stalled, throttled) = (false, false),
                     ProxyMode::Stall => stalled = true,
                     ProxyMode::Throttle => (stalled, throttled) = (false, true),
                     ProxyMode::HangUp => return,
@@ -150,25 +151,26 @@ async fn carry(
                 }
             }
             read = client.read(part(&mut to_server, throttled)), if up && !stalled => {
-                up = pass(&to_server, read, &mut server).await;
+                up = copy(&to_server, read, &mut server).await;
             }
             read = server.read(part(&mut to_client, throttled)), if down && !stalled => {
-                down = pass(&to_client, read, &mut client).await;
+                down = copy(&to_client, read, &mut client).await;
             }
         }
         if throttled {
-            tokio::time::sleep(A_MOMENT).await;
+            tokio::time::sleep(THROTTLE_DELAY).await;
         }
     }
 }
 
 fn part(buffer: &mut [u8], throttled: bool) -> &mut [u8] {
-    let size = if throttled { A_FEW_BYTES } else { buffer.len() };
+    let size = if throttled { THROTTLED_BYTES } else { buffer.len() };
     buffer.get_mut(..size).unwrap_or_default()
 }
 
-/// Passes on what was read; at its end, says so. False where this direction is over.
-async fn pass(buffer: &[u8], read: std::io::Result<usize>, to: &mut TcpStream) -> bool {
+/// Forwards the bytes that were read, or the end of the stream. Returns false if this direction has
+/// ended.
+async fn copy(buffer: &[u8], read: std::io::Result<usize>, to: &mut TcpStream) -> bool {
     match read {
         Ok(bytes) if bytes > 0 => {
             to.write_all(buffer.get(..bytes).unwrap_or_default()).await.is_ok()

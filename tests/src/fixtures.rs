@@ -11,7 +11,7 @@ use crate::domain::DomainServer;
 use crate::json::text_of;
 use crate::rest::{RestCall, RestClient, RestResponse};
 
-/// The e-mail of somebody of `dev.localhost`; a whole e-mail is left as it is.
+/// Returns the e-mail address of a user of `dev.localhost`, or the name itself if it is an address.
 pub fn email(name: &str) -> String {
     if name.contains('@') { name.to_owned() } else { format!("{name}@dev.localhost") }
 }
@@ -19,7 +19,7 @@ pub fn email(name: &str) -> String {
 /// A user who is signed in.
 #[derive(Debug, Clone)]
 pub struct User {
-    /// The name before the `@`.
+    /// The part of the e-mail address before the `@`.
     pub name: String,
     /// The bearer token of the session.
     pub token: String,
@@ -31,17 +31,17 @@ impl User {
         Self { name: name.to_owned(), token, rest }
     }
 
-    /// The e-mail.
+    /// Returns the e-mail address.
     pub fn email(&self) -> String {
         email(&self.name)
     }
 
-    /// A call with the user's token.
+    /// Returns a REST call with the user's token.
     pub fn call(&self, method: &str, path: &str) -> RestCall {
         self.rest.call(method, path).bearer(&self.token)
     }
 
-    /// Lets an Application see the user.
+    /// Grants the presence of the user to an Application, and returns the PUID.
     pub async fn grant(&self, application: &Application) -> Puid {
         let path = format!("/grant/{}", application.appid);
         let answer = self.call("POST", &path).json(&json!({})).await;
@@ -54,8 +54,8 @@ impl User {
         self.call("PATCH", &path).json(&json!({"paused": paused})).await.ok();
     }
 
-    /// Waits until the server knows that a device is not connected any more, and keeps it for its
-    /// grace time.
+    /// Waits until the server has noticed that a device is disconnected and keeps it for its grace
+    /// time.
     pub async fn wait_until_lost(&self, device: &str) {
         let lost = async {
             loop {
@@ -79,10 +79,10 @@ impl User {
     }
 }
 
-/// An active Application with its domain, its owner and a key.
+/// An active Application with its domain, its owner and an API key.
 #[derive(Debug)]
 pub struct Application {
-    /// The id.
+    /// The id of the Application.
     pub appid: String,
     /// The first API key.
     pub api_key: String,
@@ -90,43 +90,43 @@ pub struct Application {
     pub name: String,
     /// The domain's web server.
     pub domain: DomainServer,
-    /// The developer.
+    /// The developer who owns it.
     pub owner: User,
 }
 
 impl Application {
     pub(crate) async fn make(owner: &User, name: &str, domain: DomainServer) -> Self {
-        let wish = json!({"name": name, "domain": domain.name(), "description": "A test"});
-        let registered = owner.call("POST", "/apps").json(&wish).await.ok();
+        let body = json!({"name": name, "domain": domain.name(), "description": "A test"});
+        let registered = owner.call("POST", "/apps").json(&body).await.ok();
         let appid = text_of(&registered, "appid");
-        domain.show(&text_of(&registered, "domain_key"));
+        domain.publish_key(&text_of(&registered, "domain_key"));
         owner.call("POST", &format!("/apps/{appid}/verify")).await.ok();
         let activated = owner.call("POST", &format!("/apps/{appid}/activate")).await.ok();
         let api_key = text_of(&activated, "api_key");
         Self { appid, api_key, name: name.to_owned(), domain, owner: owner.clone() }
     }
 
-    /// A call of the owner on this Application, such as `POST` and `/deactivate`.
+    /// Returns a REST call of the owner on this Application, such as `POST` and `/deactivate`.
     pub fn owner_call(&self, method: &str, below: &str) -> RestCall {
         self.owner.call(method, &format!("/apps/{}{below}", self.appid))
     }
 
-    /// A call of the AppService on this Application, such as `GET` and `/presence`.
+    /// Returns a REST call of the AppService on this Application, such as `GET` and `/presence`.
     pub fn call(&self, method: &str, below: &str) -> RestCall {
         self.owner.rest.call(method, &format!("/apps/{}{below}", self.appid)).bearer(&self.api_key)
     }
 
-    /// Stops it.
+    /// Deactivates the Application.
     pub async fn deactivate(&self) {
         self.owner_call("POST", "/deactivate").await.ok();
     }
 
-    /// Starts it again.
+    /// Activates the Application.
     pub async fn activate(&self) {
         self.owner_call("POST", "/activate").await.ok();
     }
 
-    /// Makes a further key: its id and the key.
+    /// Makes another API key, and returns its id and the key.
     pub async fn make_key(&self) -> (Value, String) {
         let made = self.owner_call("POST", "/keys").await.ok();
         (made["id"].clone(), text_of(&made, "api_key"))

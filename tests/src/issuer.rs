@@ -1,4 +1,4 @@
-//! A BrowserID issuer on a loopback port, which certifies whatever a test wants.
+//! A BrowserID issuer on a loopback port, which certifies whatever a test needs.
 
 mod key;
 
@@ -9,28 +9,28 @@ use serde_json::{Value, json};
 use crate::DomainServer;
 pub use key::Key;
 
-/// The path of an issuer's keys.
+/// The path of an issuer's support document.
 const DOCUMENT: &str = "/.well-known/browserid";
 
-/// A loopback issuer that publishes its key, and mints assertions. Its name is `localhost` with its
-/// port, which a server asks for keys only in development mode and only where it is listed.
+/// A loopback issuer that publishes its key and mints assertions. Its name is `localhost` with its
+/// port. A server asks it for keys only in development mode, and only if it is listed.
 #[derive(Debug)]
 pub struct Issuer {
-    /// Its web server.
+    /// The web server of the issuer.
     pub domain: DomainServer,
-    /// With what it certifies.
+    /// The key that signs certificates.
     pub key: Key,
-    /// With what its users sign.
+    /// The key of its users, which signs assertions.
     pub user_key: Key,
 }
 
 impl Issuer {
-    /// An issuer with RSA keys, as are those of its users.
+    /// Starts an issuer with RSA keys for itself and its users.
     pub async fn start() -> Self {
         Self::with_keys(Key::rsa(), Key::rsa()).await
     }
 
-    /// An issuer with these keys.
+    /// Starts an issuer with the given keys.
     pub async fn with_keys(key: Key, user_key: Key) -> Self {
         let domain = DomainServer::start().await;
         let issuer = Self { domain, key, user_key };
@@ -42,29 +42,29 @@ impl Issuer {
         issuer
     }
 
-    /// Its host, as a server lists it.
+    /// Returns the host of the issuer, as the settings of a server list it.
     pub fn host(&self) -> String {
         self.domain.name().replace("127.0.0.1", "localhost")
     }
 
-    /// The e-mail of one of its own users.
+    /// Returns the e-mail address of a user of the issuer.
     pub fn email(&self, name: &str) -> String {
         format!("{name}@{}", self.host())
     }
 
-    /// Shows another support document from now on.
+    /// Publishes another support document.
     pub fn publish(&self, document: &Value) {
         let kind = [("content-type", "application/json")];
         self.domain.answer(DOCUMENT, "200 OK", &kind, document.to_string().as_bytes());
     }
 
-    /// An assertion of one of its users for an audience, valid for ten minutes.
+    /// Returns an assertion of a user for an audience, which is valid for ten minutes.
     pub fn assertion(&self, name: &str, audience: &str) -> String {
         self.mint(name, audience, |_, _| ())
     }
 
-    /// The same, with the claims of the certificate and of the assertion changed before they are
-    /// signed.
+    /// Returns such an assertion, with the claims of the certificate and of the assertion changed
+    /// before they are signed.
     pub fn mint(
         &self,
         name: &str,
@@ -80,15 +80,15 @@ impl Issuer {
             "principal": {"email": self.email(name)},
             "public-key": self.user_key.public(),
         });
-        // The nonce makes two assertions of the same millisecond different.
+        // The nonce distinguishes two assertions of the same millisecond.
         let mut assertion = json!({"aud": audience, "exp": expires_at, "nonce": key::nonce()});
         change(&mut certificate, &mut assertion);
         format!("{}~{}", self.key.sign(&certificate), self.user_key.sign(&assertion))
     }
 }
 
-/// The time, in milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the server under test asks this machine too")]
+/// Returns the current time in milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the server under test uses the same clock")]
 pub fn now() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())
 }

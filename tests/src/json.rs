@@ -1,4 +1,4 @@
-//! Reads fields of JSON answers.
+//! Reads fields of JSON replies.
 
 use serde_json::Value;
 

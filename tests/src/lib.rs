@@ -1,15 +1,15 @@
-//! The tools of the whole-system tests: the real binary on a free port with a database of its own,
+//! The harness of the whole-system tests: the real binary on a free port with its own database,
 //! users and Applications made through the real API, sockets that receive with a time limit, and a
 //! proxy that breaks connections.
 //!
-//! Nothing here knows the server's code: what a test learns, it learned from outside. What goes
-//! wrong is a panic with the story so far, since only tests call this.
+//! The harness uses only the public interfaces of the server. A failure is a panic with the frames
+//! and logs so far, because only tests call this crate.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test panics if it cannot continue"
 )]
 
 mod authority;
@@ -43,6 +43,6 @@ pub use socket::{RejectedUpgrade, Socket, SocketEnd, SocketRequest, uid_of};
 
 use std::time::Duration;
 
-/// The time limit for every expected event. It is long, because a busy machine is no failure; a
+/// The time limit for every expected event. It is long because a slow machine is no failure, and a
 /// passing test does not wait for it.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

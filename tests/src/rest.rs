@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::{CertificateAuthority, TIMEOUT};
 
-/// Longer than the server ever makes anybody wait.
+/// The time limit of a request, which is longer than any delay of the server.
 const LONGEST: Duration = Duration::from_mins(1);
 /// The pause between two repetitions of a request.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The REST API of a server, also after it was started again elsewhere. Follows no redirect and
+/// The REST API of a server, which follows a restart to another address. It follows no redirect and
 /// keeps no cookies.
 #[derive(Debug, Clone)]
 pub struct RestClient {
@@ -39,7 +39,7 @@ impl RestClient {
         Self { client, address, scheme: if tls.is_some() { "https" } else { "http" } }
     }
 
-    /// A call. Await it to have it made.
+    /// Returns a call, which is made when it is awaited.
     pub fn call(&self, method: &str, path: &str) -> RestCall {
         let url = format!("{}://{}{path}", self.scheme, self.address.lock().unwrap());
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -47,7 +47,7 @@ impl RestClient {
     }
 }
 
-/// A call that is being made ready. Awaiting it makes it.
+/// A REST call, which is made when it is awaited.
 #[derive(Debug)]
 pub struct RestCall {
     request: RequestBuilder,
@@ -55,13 +55,13 @@ pub struct RestCall {
 }
 
 impl RestCall {
-    /// With a session's token or an API key.
+    /// Adds a bearer credential: the token of a session or an API key.
     #[must_use]
     pub fn bearer(self, credential: &str) -> Self {
         self.header("authorization", &format!("Bearer {credential}"))
     }
 
-    /// With a header; one of the same name is replaced.
+    /// Sets a header, and replaces one of the same name.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -69,13 +69,13 @@ impl RestCall {
         self
     }
 
-    /// With a JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
-    /// With a form, as a browser posts it.
+    /// Sets a form as the body, as a browser posts it.
     #[must_use]
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
         let encoded: Vec<String> = fields
@@ -85,7 +85,7 @@ impl RestCall {
         self.body("application/x-www-form-urlencoded", encoded.join("&"))
     }
 
-    /// With any body.
+    /// Sets any body.
     #[must_use]
     pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.request = self.request.body(body.into());
@@ -93,8 +93,7 @@ impl RestCall {
     }
 }
 
-/// Makes a call again and again until it is refused, since nobody is told that what allows it has
-/// ended; gives the refusal.
+/// Repeats a call until it is refused, and returns the refusal.
 pub async fn wait_until_refused(call: impl Fn() -> RestCall) -> RestResponse {
     let refused = async {
         loop {
@@ -116,7 +115,7 @@ impl IntoFuture for RestCall {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let response = self.request.headers(self.headers).send().await;
-            let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}"));
+            let response = response.unwrap_or_else(|error| panic!("no response: {error:?}"));
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await.unwrap();
             RestResponse { status, headers, text }
@@ -124,7 +123,7 @@ impl IntoFuture for RestCall {
     }
 }
 
-/// An answer.
+/// The response to a REST call.
 #[derive(Debug)]
 pub struct RestResponse {
     /// The HTTP status.
@@ -136,31 +135,31 @@ pub struct RestResponse {
 }
 
 impl RestResponse {
-    /// The body as JSON; `null` where it is none.
+    /// Returns the body as JSON, or `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 
-    /// The body of a call that succeeded.
+    /// Returns the body of a call that succeeded.
     #[track_caller]
     pub fn ok(&self) -> Value {
         assert!((200..300).contains(&self.status), "refused: {} {}", self.status, self.text);
         self.json()
     }
 
-    /// A header as text; empty where it is not there.
+    /// Returns a header as text, which is empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs
-    /// to it.
+    /// Checks that the response is an error object with this errno, with the HTTP status of that
+    /// errno.
     #[track_caller]
     pub fn assert_error(&self, errno: Errno) {
         let body = self.json();
-        let said = (self.status, body["result"].as_str(), body["errno"].as_u64());
+        let actual = (self.status, body["result"].as_str(), body["errno"].as_u64());
         let wanted = (errno.http_status(), Some("KO"), Some(u64::from(errno.number())));
-        assert_eq!(said, wanted, "{}", self.text);
+        assert_eq!(actual, wanted, "{}", self.text);
         assert!(body["error"].is_string(), "{}", self.text);
     }
 }

@@ -1,23 +1,23 @@
-//! Seeded chance: the same seed makes the same choices.
+//! A seeded random number generator, for runs that can be repeated.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Repeats a run where it is set in the environment.
+/// The environment variable with the seed of a run to repeat.
 const GIVEN: &str = "PRESENCE_TEST_SEED";
 
-/// A small generator of choices (`SplitMix64`). Not for secrets.
+/// A small random number generator (`SplitMix64`). It is not suitable for secrets.
 #[derive(Debug, Clone)]
 pub struct SeededRng {
     state: u64,
 }
 
 impl SeededRng {
-    /// The dice of a seed.
+    /// Makes a generator with a seed.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// The seed that the environment gives, else a fresh one.
+    /// Returns the seed of the environment variable, or a random one.
     pub fn seed() -> u64 {
         let given = std::env::var_os(GIVEN).and_then(|seed| seed.to_str()?.parse().ok());
         given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
@@ -29,13 +29,13 @@ impl SeededRng {
         Self { state: self.next() }
     }
 
-    /// A number below a bound, which must not be 0.
+    /// Returns a number below a bound, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap();
         usize::try_from(self.next() % bound).unwrap()
     }
 
-    /// A number from the first to the last.
+    /// Returns a number in the inclusive range.
     pub fn between(&mut self, first: usize, last: usize) -> usize {
         first + self.below(last - first + 1)
     }
@@ -45,7 +45,7 @@ impl SeededRng {
         self.below(100) < percent
     }
 
-    /// One of several, of which there must be some.
+    /// Returns one of several items, of which there must be at least one.
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         let place = self.below(among.len());
         among.get(place).unwrap()

@@ -18,11 +18,11 @@ use crate::fixtures::{Application, User, email};
 use crate::rest::{RestCall, RestClient};
 use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary};
 
-/// The beginning of the line that names the address.
-const GREETING: &str = "Presence is listening on ";
+/// The prefix of the line that contains the address.
+const LISTENING_PREFIX: &str = "Presence is listening on ";
 
 /// The options of a server. The default is development mode with short times: a grace time and a
-/// warm-up of half a second, a drain time of a fifth of a second.
+/// warm-up of 0.5 seconds, and a drain time of 0.2 seconds.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     flags: Vec<(String, String)>,
@@ -51,13 +51,13 @@ impl ServerOptions {
         self
     }
 
-    /// Leaves development mode away.
+    /// Starts the server without development mode.
     #[must_use]
     pub fn production(self) -> Self {
         Self { production: true, ..self }
     }
 
-    /// Speaks TLS, with the files of an authority.
+    /// Serves TLS with the files of an authority.
     #[must_use]
     pub fn over_tls(self, authority: &CertificateAuthority) -> Self {
         let (certificate, key) = (authority.certificate(), authority.key());
@@ -66,8 +66,8 @@ impl ServerOptions {
         Self { tls: Some(authority.clone()), ..with_files }
     }
 
-    /// No file may grow over so many blocks of 1024 bytes, the database's neither; a write beyond
-    /// fails, and kills nobody.
+    /// Limits the size of each file, the database included, to a number of blocks of 1024 bytes. A
+    /// write beyond the limit fails with an error.
     #[must_use]
     pub fn files_of_at_most(self, blocks: u64) -> Self {
         Self { file_limit: Some(blocks), ..self }
@@ -89,7 +89,7 @@ impl From<ExitStatus> for StoppedServer {
     }
 }
 
-/// A running server. Dropping it kills it; where the test has failed, what it logged is printed.
+/// A running server. Dropping it kills it, and prints its log if the test has failed.
 pub struct Server {
     options: ServerOptions,
     directory: Arc<TempDir>,
@@ -98,7 +98,7 @@ pub struct Server {
     rest: RestClient,
 }
 
-/// A process with its stdout, which stays open so that it can always print.
+/// A process with its standard output, which stays open so that the process can always print.
 struct Process {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
@@ -119,12 +119,12 @@ impl Server {
         Self::start(ServerOptions::default()).await
     }
 
-    /// Returns the address on which it listens, or listened last.
+    /// Returns the current address, or the last one.
     pub fn address(&self) -> SocketAddr {
         *self.address.lock().unwrap()
     }
 
-    /// Its URL, without a slash at the end: the audience of assertions.
+    /// Returns the URL without a trailing slash, which is the audience of assertions.
     pub fn url(&self) -> String {
         let scheme = if self.tls().is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address())
@@ -135,15 +135,15 @@ impl Server {
         self.options.tls.as_ref()
     }
 
-    /// The next line of its stdout.
-    pub async fn says(&mut self) -> String {
+    /// Returns the next line of standard output.
+    pub async fn next_stdout_line(&mut self) -> String {
         let process = self.process.as_mut().unwrap_or_else(|| panic!("the server does not run"));
         let line = timeout(TIMEOUT, process.stdout.next_line()).await;
-        line.unwrap_or_else(|_| panic!("the server says no more")).unwrap().unwrap_or_default()
+        line.unwrap_or_else(|_| panic!("the server prints no more")).unwrap().unwrap_or_default()
     }
 
-    /// Waits until it has logged a text, and gives the whole log.
-    pub async fn logs(&self, text: &str) -> String {
+    /// Waits until the log contains a text, and returns the whole log.
+    pub async fn wait_for_log(&self, text: &str) -> String {
         let logged = async {
             loop {
                 let log = self.log();
@@ -157,28 +157,28 @@ impl Server {
         log.unwrap_or_else(|_| panic!("{text:?} is not logged: {}", self.log()))
     }
 
-    /// The SQLite file.
+    /// Returns the path of the SQLite file.
     pub fn database(&self) -> PathBuf {
         self.directory.path().join("presence.db")
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.running().child.id().unwrap()
     }
 
-    /// Returns its log so far, over all its runs.
+    /// Returns the log of all runs so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_of(&self.directory)).unwrap_or_default()
     }
 
-    /// Kills it: no destructor runs, nothing is flushed.
+    /// Kills the server: no destructor runs, and nothing is flushed.
     pub async fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.child.kill().await.unwrap();
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends `TERM`, and waits until the server has stopped.
     pub async fn terminate(&mut self) -> StoppedServer {
         self.signal("TERM").await;
         self.stopped().await
@@ -187,13 +187,13 @@ impl Server {
     /// Sends it a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let number = self.pid().to_string();
-        // The shell's own `kill`, since not every system has one beside it.
+        // The shell has a `kill` of its own, and some systems have no other.
         let script = ["-c", "kill -s \"$0\" \"$1\"", name, &number];
         let sent = Command::new("sh").args(script).status().await.unwrap();
         assert!(sent.success(), "the signal {name} could not be sent");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the server has stopped.
     pub async fn stopped(&mut self) -> StoppedServer {
         let mut process = self.process.take().unwrap();
         let within = 3 * TIMEOUT;
@@ -204,64 +204,64 @@ impl Server {
             .into()
     }
 
-    /// Starts it again after it has ended, on the same database and another free port.
+    /// Restarts a stopped server, with the same database on another free port.
     pub async fn restart(&mut self) {
         self.run_again(0).await;
     }
 
-    /// Starts it again after it has ended, on the same database and the same port.
+    /// Restarts a stopped server, with the same database on the same port.
     pub async fn restart_in_place(&mut self) {
         self.run_again(self.address().port()).await;
     }
 
-    /// Changes how it is started the next time.
+    /// Changes the options of the next start.
     pub fn change(&mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) {
         self.options = change(self.options.clone());
     }
 
-    /// The REST API.
+    /// Returns the client of the REST API.
     pub fn rest(&self) -> &RestClient {
         &self.rest
     }
 
-    /// A REST call without any credential.
+    /// Returns a REST call without any credential.
     pub fn call(&self, method: &str, path: &str) -> RestCall {
         self.rest.call(method, path)
     }
 
-    /// An assertion for somebody of `dev.localhost`, or for a whole e-mail.
+    /// Returns an assertion for a user of `dev.localhost`, or for an e-mail address.
     pub async fn assertion(&self, name: &str) -> String {
         let answer = self.call("POST", "/dev/assertion").json(&json!({"email": email(name)})).await;
         let assertion = answer.ok()["assertion"].as_str().map(str::to_owned);
         assertion.unwrap_or_else(|| panic!("no assertion in {answer:?}"))
     }
 
-    /// Signs somebody in, with a session that may do everything.
+    /// Signs a user in, with a session of the scope `account`.
     pub async fn sign_in(&self, name: &str) -> User {
         self.sign_in_for(name, "account").await
     }
 
-    /// Signs somebody in with a scope.
+    /// Signs a user in, with a session of the given scope.
     pub async fn sign_in_for(&self, name: &str, scope: &str) -> User {
         let assertion = self.assertion(name).await;
-        let wish = json!({"assertion": assertion, "scope": scope});
-        let answer = self.call("POST", "/session").json(&wish).await;
+        let body = json!({"assertion": assertion, "scope": scope});
+        let answer = self.call("POST", "/session").json(&body).await;
         let token = answer.ok()["token"].as_str().unwrap().to_owned();
         User::new(name, token, self.rest.clone())
     }
 
-    /// An active Application of a developer, with a domain of its own and its first key.
+    /// Makes an active Application with its own domain and its first API key.
     pub async fn application(&self, owner: &User) -> Application {
         self.application_named(owner, "Chat").await
     }
 
-    /// The same with a name.
+    /// Makes an active Application with a name.
     pub async fn application_named(&self, owner: &User, name: &str) -> Application {
         let domain = DomainServer::start().await;
         Application::make(owner, name, domain).await
     }
 
-    /// A developer's Application and somebody who granted it: what most tests begin with.
+    /// Makes an Application of a developer, and a user who granted it: the setup of most tests.
     pub async fn application_with(&self, name: &str) -> (Application, User, Puid) {
         let owner = self.sign_in("developer").await;
         let application = self.application(&owner).await;
@@ -283,7 +283,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    #[expect(clippy::print_stderr, reason = "what a server said explains why a test failed")]
+    #[expect(clippy::print_stderr, reason = "the log of the server explains the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the server logged:\n{}", self.log());
@@ -292,7 +292,7 @@ impl Drop for Server {
 }
 
 impl Application {
-    /// Its id, as the protocol's own type.
+    /// Returns the id in the type of the protocol.
     pub fn id(&self) -> AppId {
         self.appid.parse().unwrap()
     }
@@ -315,13 +315,13 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = timeout(3 * TIMEOUT, stdout.next_line()).await;
     let line =
-        first.unwrap_or_else(|_| panic!("the server says nothing")).unwrap().unwrap_or_default();
+        first.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default();
     // A public URL, if there is one, follows after a comma.
-    let url = line.strip_prefix(GREETING).and_then(|rest| rest.split(',').next());
+    let url = line.strip_prefix(LISTENING_PREFIX).and_then(|rest| rest.split(',').next());
     let address = url.and_then(|url| url.split_once("://")?.1.parse().ok());
     let address = address.unwrap_or_else(|| {
         let log = std::fs::read_to_string(log_of(directory)).unwrap_or_default();
-        panic!("the server did not start: it said {line:?} and logged:\n{log}")
+        panic!("the server did not start: it printed {line:?} and logged:\n{log}")
     });
     (Process { child, stdout }, address)
 }
@@ -329,8 +329,8 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
 fn command(file_limit: Option<u64>) -> Command {
     let Some(blocks) = file_limit else { return Command::new(binary::server_binary()) };
     let mut shell = Command::new("bash");
-    // Ignored signals stay ignored over `exec`, so a write over the limit fails where it would have
-    // killed.
+    // An ignored signal stays ignored over `exec`, so that a write over the limit fails and does
+    // not kill the process.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     shell.args(["-c", &script]).arg(binary::server_binary());
     shell

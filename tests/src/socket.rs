@@ -35,54 +35,55 @@ pub struct SocketRequest {
 }
 
 impl SocketRequest {
-    /// The Device Presence Channel.
+    /// Returns a request for the Device Presence Channel.
     pub fn device() -> Self {
         Self::to("/presence")
     }
 
-    /// The AppService Presence Channel of an Application, as in 2013.
+    /// Returns a request for the AppService Presence Channel of an Application, without a
+    /// subprotocol.
     pub fn app(application: &Application) -> Self {
         Self::to(&format!("/myapps/{}", application.appid))
     }
 
-    /// Any path, with or without a query.
+    /// Returns a request for any path, with or without a query.
     pub fn to(path: &str) -> Self {
         Self { path: path.to_owned(), headers: Vec::new(), through: None, receive_buffer: None }
     }
 
-    /// Asks for `presence.v1`.
+    /// Offers the subprotocol `presence.v1`.
     #[must_use]
     pub fn v1(self) -> Self {
         self.header("sec-websocket-protocol", SUBPROTOCOL)
     }
 
-    /// With a credential in the upgrade request.
+    /// Adds a bearer credential to the upgrade request.
     #[must_use]
     pub fn bearer(self, credential: &str) -> Self {
         self.header("authorization", &format!("Bearer {credential}"))
     }
 
-    /// With a header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// With a query.
+    /// Adds a query.
     #[must_use]
     pub fn query(mut self, query: &str) -> Self {
         self.path = format!("{}?{query}", self.path);
         self
     }
 
-    /// Through a wire that can be cut.
+    /// Connects through a proxy.
     #[must_use]
     pub fn through(self, fault_proxy: &FaultProxy) -> Self {
         Self { through: Some(fault_proxy.address()), ..self }
     }
 
-    /// With a small receive buffer, so that a client that does not read is felt early.
+    /// Uses a small receive buffer, so that the server soon notices a client that does not read.
     #[must_use]
     pub fn small_receive_buffer(self) -> Self {
         Self { receive_buffer: Some(4096), ..self }
@@ -98,80 +99,84 @@ impl SocketRequest {
     }
 }
 
-/// Plain or by TLS.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
+/// A plain or TLS connection.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
 
-impl<W: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Wire for W {}
+impl<W: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> ByteStream for W {}
 
-async fn secured(stream: TcpStream, authority: &CertificateAuthority) -> TlsStream<TcpStream> {
+async fn connect_tls(stream: TcpStream, authority: &CertificateAuthority) -> TlsStream<TcpStream> {
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let greeting = TlsConnector::from(authority.client()).connect(name, stream);
-    let open_authenticated = timeout(TIMEOUT, greeting).await;
-    open_authenticated.unwrap_or_else(|_| panic!("the TLS handshake does not end")).unwrap()
+    let handshake = TlsConnector::from(authority.client()).connect(name, stream);
+    let connected = timeout(TIMEOUT, handshake).await;
+    connected.unwrap_or_else(|_| panic!("the TLS handshake does not end")).unwrap()
 }
 
-/// An upgrade that was refused: the HTTP status and the body.
+/// A refused upgrade: the HTTP status and the body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RejectedUpgrade {
     /// The HTTP status.
     pub status: u16,
-    /// The body as JSON; `null` where it is none.
+    /// The body as JSON, or `null` if it is not JSON.
     pub body: Value,
 }
 
 impl RejectedUpgrade {
-    /// Makes sure that it is the one error object with this errno, and the HTTP status that belongs
-    /// to it.
+    /// Checks that the body is an error object with this errno, and that the HTTP status is that of
+    /// the errno.
     #[track_caller]
     pub fn assert_error(&self, errno: Errno) {
         assert_eq!(self.status, errno.http_status(), "{}", self.body);
-        assert_ko(&self.body, errno);
+        assert_error_frame(&self.body, errno);
     }
 }
 
 /// The end of a socket, as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketEnd {
-    /// With a close frame that bore this code, or none.
+    /// The server sent a close frame, with this code or with none.
     Closed(Option<u16>),
-    /// Without a close frame.
+    /// The connection ended without a close frame.
     Lost,
 }
 
-/// An open socket. Pings are answered whenever it is read. Dropping it cuts it without a good-bye.
+/// An open socket. It answers pings whenever it is read. Dropping it cuts the connection without a
+/// close frame.
 #[derive(Debug)]
 pub struct Socket {
-    stream: WebSocketStream<Box<dyn Wire>>,
+    stream: WebSocketStream<Box<dyn ByteStream>>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
     /// The frames received so far, for the message of a failing test.
-    heard: Vec<String>,
+    received: Vec<String>,
     marks: u64,
 }
 
 impl Socket {
     /// Opens a socket.
-    pub async fn open(server: &Server, way: SocketRequest) -> Self {
-        match Self::try_open(server, way).await {
+    pub async fn open(server: &Server, upgrade: SocketRequest) -> Self {
+        match Self::try_open(server, upgrade).await {
             Ok(socket) => socket,
             Err(refused) => panic!("the upgrade was refused: {} {}", refused.status, refused.body),
         }
     }
 
-    /// Opens a socket where the server may refuse the upgrade.
-    pub async fn try_open(server: &Server, way: SocketRequest) -> Result<Self, RejectedUpgrade> {
-        let address = way.through.unwrap_or(server.address());
+    /// Opens a socket, and returns a refused upgrade as an error.
+    pub async fn try_open(
+        server: &Server,
+        upgrade: SocketRequest,
+    ) -> Result<Self, RejectedUpgrade> {
+        let address = upgrade.through.unwrap_or(server.address());
         let tcp = TcpSocket::new_v4().unwrap();
-        if let Some(bytes) = way.receive_buffer {
+        if let Some(bytes) = upgrade.receive_buffer {
             tcp.set_recv_buffer_size(bytes).unwrap();
         }
         let stream = tcp.connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let stream: Box<dyn Wire> = match server.tls() {
-            Some(authority) => Box::new(secured(stream, authority).await),
+        let stream: Box<dyn ByteStream> = match server.tls() {
+            Some(authority) => Box::new(connect_tls(stream, authority).await),
             None => Box::new(stream),
         };
-        let opening = timeout(TIMEOUT, client_async(way.request(address), stream)).await;
+        let opening = timeout(TIMEOUT, client_async(upgrade.request(address), stream)).await;
         match opening.unwrap_or_else(|_| panic!("the upgrade was not answered")) {
             Ok((stream, response)) => Ok(Self::new(stream, &response)),
             Err(Error::Http(response)) => Err(RejectedUpgrade {
@@ -183,25 +188,25 @@ impl Socket {
         }
     }
 
-    /// Opens a Device Presence Channel, and says nothing yet.
+    /// Opens a Device Presence Channel, and sends nothing.
     pub async fn device(server: &Server) -> Self {
         Self::open(server, SocketRequest::device()).await
     }
 
-    /// A device of somebody that is known and has reported a status, with its OK heard.
+    /// Opens an authenticated socket of a device that has reported a status, and receives the OK.
     pub async fn device_of(server: &Server, name: &str, device: &str, status: &str) -> Self {
         let hello = json!({"device": device, "status": status});
         Self::open_authenticated(server, SocketRequest::device(), name, hello).await
     }
 
-    /// The same, by a way and with a first frame of one's own, to which the assertion is added.
+    /// Opens such a socket with the given request and first frame, to which an assertion is added.
     pub async fn open_authenticated(
         server: &Server,
-        way: SocketRequest,
+        upgrade: SocketRequest,
         name: &str,
         mut hello: Value,
     ) -> Self {
-        let mut socket = Self::open(server, way).await;
+        let mut socket = Self::open(server, upgrade).await;
         hello["email"] = email(name).into();
         hello["assertion"] = server.assertion(name).await.into();
         socket.send(hello).await;
@@ -209,19 +214,20 @@ impl Socket {
         socket
     }
 
-    /// An AppService's socket that is authenticated, with the OK heard and nothing else.
-    pub async fn app(server: &Server, application: &Application, way: SocketRequest) -> Self {
-        Self::app_with(server, application, way, json!({})).await
+    /// Opens an authenticated socket of an AppService, and receives only the OK.
+    pub async fn app(server: &Server, application: &Application, upgrade: SocketRequest) -> Self {
+        Self::app_with(server, application, upgrade, json!({})).await
     }
 
-    /// The same with further fields of the `auth`, such as `cursor` and `receipts`.
+    /// Opens such a socket with further fields of the `auth` frame, such as `cursor` and
+    /// `receipts`.
     pub async fn app_with(
         server: &Server,
         application: &Application,
-        way: SocketRequest,
+        upgrade: SocketRequest,
         mut auth: Value,
     ) -> Self {
-        let mut socket = Self::open(server, way).await;
+        let mut socket = Self::open(server, upgrade).await;
         auth["action"] = "auth".into();
         auth["token"] = application.api_key.clone().into();
         socket.send(auth).await;
@@ -229,8 +235,8 @@ impl Socket {
         socket
     }
 
-    /// An AppService's socket in `presence.v1`, with its first snapshot, which must be a single
-    /// page.
+    /// Opens an AppService's socket with `presence.v1`, and returns it with its snapshot, which
+    /// must have a single page.
     pub async fn stream(server: &Server, application: &Application) -> (Self, Value) {
         let mut socket = Self::app(server, application, SocketRequest::app(application).v1()).await;
         let snapshot = socket.receive().await;
@@ -239,10 +245,10 @@ impl Socket {
         (socket, snapshot)
     }
 
-    fn new(stream: WebSocketStream<Box<dyn Wire>>, response: &Response) -> Self {
+    fn new(stream: WebSocketStream<Box<dyn ByteStream>>, response: &Response) -> Self {
         let subprotocol = response.headers().get("sec-websocket-protocol");
         let subprotocol = subprotocol.map(|value| value.to_str().unwrap().to_owned());
-        Self { stream, subprotocol, heard: Vec::new(), marks: 0 }
+        Self { stream, subprotocol, received: Vec::new(), marks: 0 }
     }
 
     /// Sends a frame.
@@ -260,7 +266,7 @@ impl Socket {
         self.send_message(Message::Binary(Bytes::copy_from_slice(bytes))).await;
     }
 
-    /// Sends many frames, and only then lets them go.
+    /// Queues all frames, and then flushes them together.
     pub async fn send_all(&mut self, frames: impl IntoIterator<Item = Value>) {
         for frame in frames {
             self.stream.feed(Message::text(frame.to_string())).await.unwrap();
@@ -268,7 +274,7 @@ impl Socket {
         self.stream.flush().await.unwrap();
     }
 
-    /// Writes bytes past the WebSocket, such as a frame that no library would make.
+    /// Writes raw bytes into the connection, such as a frame that no library would make.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         let wire = self.stream.get_mut();
         wire.write_all(bytes).await.unwrap();
@@ -277,24 +283,28 @@ impl Socket {
 
     async fn send_message(&mut self, message: Message) {
         let sent = self.stream.send(message).await;
-        sent.unwrap_or_else(|error| panic!("cannot send: {error}; heard so far: {:?}", self.heard));
+        sent.unwrap_or_else(|error| {
+            panic!("cannot send: {error}; received so far: {:?}", self.received)
+        });
     }
 
-    /// The next text frame, as it stands.
+    /// Returns the next text frame.
     pub async fn receive_text(&mut self) -> String {
         match self.next_within(TIMEOUT).await {
             Ok(text) => text,
-            Err(ended) => panic!("a frame was awaited: {ended:?}; heard so far: {:?}", self.heard),
+            Err(ended) => {
+                panic!("no frame arrived: {ended:?}; received so far: {:?}", self.received)
+            }
         }
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     pub async fn receive(&mut self) -> Value {
         let text = self.receive_text().await;
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
     }
 
-    /// The first frame that is what was asked for; those before it are thrown away.
+    /// Returns the first frame that matches, and discards those before it.
     pub async fn receive_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let frame = self.receive().await;
@@ -304,33 +314,33 @@ impl Socket {
         }
     }
 
-    /// Makes sure that the next frame is exactly `{"result":"OK"}`.
+    /// Checks that the next frame is exactly `{"result":"OK"}`.
     pub async fn expect_ok(&mut self) {
         assert_eq!(self.receive_text().await, r#"{"result":"OK"}"#);
     }
 
-    /// Makes sure that the next frame is a refusal with this errno, and gives it.
+    /// Checks that the next frame is an error with this errno, and returns the frame.
     pub async fn expect_error(&mut self, errno: Errno) -> Value {
         let frame = self.receive().await;
-        assert_ko(&frame, errno);
+        assert_error_frame(&frame, errno);
         frame
     }
 
-    /// Sends a frame and gives the next that is heard.
+    /// Sends a frame, and returns the next frame that arrives.
     pub async fn ask(&mut self, frame: Value) -> Value {
         self.send(frame).await;
         self.receive().await
     }
 
-    /// Reports a status and hears the OK.
+    /// Reports a status, and receives the OK.
     pub async fn report(&mut self, status: &str) {
         self.send(json!({"status": status})).await;
         self.expect_ok().await;
     }
 
-    /// Makes sure that a device's socket has nothing more to say now: a frame is sent, and its
-    /// reply is the next that is heard. An acknowledgement of nothing serves, since it changes
-    /// nothing and counts against no rate.
+    /// Checks that no frame is pending on a device's socket: sends an acknowledgement without ids,
+    /// which has no effect and does not count against the rate, and expects its reply as the next
+    /// frame.
     pub async fn expect_no_frame(&mut self) {
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
@@ -338,14 +348,14 @@ impl Socket {
         assert_eq!(self.receive().await, json!({"result": "OK", "id": mark}));
     }
 
-    /// The same for an AppService's socket. What the server was told on another socket, and has
-    /// answered there, has gone out before this reply.
+    /// Checks that no frame is pending on an AppService's socket. Effects of frames that the server
+    /// has answered on other sockets are sent before this reply.
     pub async fn expect_no_stream_frame(&mut self) {
         let passed = self.frames_until_now().await;
-        assert!(passed.is_empty(), "nothing was awaited: {passed:?}");
+        assert!(passed.is_empty(), "unexpected frames: {passed:?}");
     }
 
-    /// All frames of an AppService's socket up to now.
+    /// Returns all frames that an AppService's socket has received up to now.
     pub async fn frames_until_now(&mut self) -> Vec<Value> {
         self.marks += 1;
         let mark = format!("mark-{}", self.marks);
@@ -360,26 +370,26 @@ impl Socket {
         }
     }
 
-    /// The next update of an AppService's socket, in either form. One that comes in a batch must
-    /// come alone.
+    /// Returns the next update of an AppService's socket, with or without the subprotocol. A batch
+    /// must contain exactly one update.
     pub async fn update(&mut self) -> Value {
         let frame = self.receive().await;
         match frame["presence"].as_array().map(Vec::as_slice) {
             None if frame["uid"].is_string() => frame,
             Some([update]) => update.clone(),
-            Some(_) | None => panic!("one update was awaited, not {frame}"),
+            Some(_) | None => panic!("one update was expected, not {frame}"),
         }
     }
 
-    /// Makes sure that the next update says this of somebody.
-    pub async fn sees(&mut self, uid: Puid, status: &str) -> Value {
+    /// Checks that the next update reports this status of a user, and returns the update.
+    pub async fn expect_status(&mut self, uid: Puid, status: &str) -> Value {
         let update = self.update().await;
-        let said = (update["uid"].as_str(), update["status"].as_str());
-        assert_eq!(said, (Some(uid.to_string().as_str()), Some(status)), "{update}");
+        let actual = (update["uid"].as_str(), update["status"].as_str());
+        assert_eq!(actual, (Some(uid.to_string().as_str()), Some(status)), "{update}");
         update
     }
 
-    /// Waits until the server has ended this socket; frames on the way are thrown away.
+    /// Waits until the server has ended this socket, and discards frames before that.
     pub async fn ended(&mut self) -> SocketEnd {
         loop {
             if let Err(ended) = self.next_within(2 * TIMEOUT).await {
@@ -388,23 +398,23 @@ impl Socket {
         }
     }
 
-    /// Makes sure that the server closes this socket with a code.
+    /// Checks that the server closes this socket with a code.
     pub async fn expect_close(&mut self, code: CloseCode) {
         let ended = self.ended().await;
-        assert_eq!(ended, SocketEnd::Closed(Some(code.number())), "heard: {:?}", self.heard);
+        assert_eq!(ended, SocketEnd::Closed(Some(code.number())), "received: {:?}", self.received);
     }
 
-    /// Makes sure that after the good-bye the connection itself ends in good order, by TLS too.
+    /// Checks that the connection itself ends cleanly after the close frame, also with TLS.
     pub async fn expect_clean_end(&mut self) {
         let next = timeout(TIMEOUT, self.stream.next()).await;
         match next.unwrap_or_else(|_| panic!("the connection does not end")) {
             None | Some(Err(Error::ConnectionClosed)) => {}
-            other => panic!("the connection did not end in good order: {other:?}"),
+            other => panic!("the connection did not end cleanly: {other:?}"),
         }
     }
 
-    /// The code with which the server closed, or `None` for a close frame without one or a lost
-    /// connection.
+    /// Returns the close code of the server, or `None` if there is no code or the connection was
+    /// lost.
     pub async fn closed(&mut self) -> Option<u16> {
         match self.ended().await {
             SocketEnd::Closed(code) => code,
@@ -412,21 +422,21 @@ impl Socket {
         }
     }
 
-    /// Says good-bye with a code, or without one as a browser does.
+    /// Sends a close frame with a code, or without one as a browser does.
     pub async fn send_close(&mut self, code: Option<u16>) {
         let frame = code.map(|code| CloseFrame { code: Code::from(code), reason: "".into() });
-        // After the server's own good-bye there is nothing to say.
+        // After a close frame of the server, this send fails.
         let _ = self.stream.close(frame).await;
     }
 
-    /// Says good-bye and waits for the answer.
+    /// Closes the socket, and waits for the reply.
     pub async fn close(mut self, code: Option<u16>) {
         self.send_close(code).await;
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
-    /// Returns the next text frame or the end within a time, or `None`. To check that something
-    /// does *not* happen prefer [`Socket::expect_no_frame`], which waits for no time.
+    /// Returns the next text frame or the end of the socket, or `None` after the given time. Prefer
+    /// [`Socket::expect_no_frame`] to check that nothing arrives, because it does not wait.
     pub async fn within(&mut self, time: Duration) -> Option<Result<Value, SocketEnd>> {
         let text = timeout(time, self.next()).await.ok()?;
         Some(text.map(|text| serde_json::from_str(&text).unwrap()))
@@ -434,14 +444,16 @@ impl Socket {
 
     async fn next_within(&mut self, time: Duration) -> Result<String, SocketEnd> {
         let next = timeout(time, self.next()).await;
-        next.unwrap_or_else(|_| panic!("nothing came in {time:?}; heard so far: {:?}", self.heard))
+        next.unwrap_or_else(|_| {
+            panic!("nothing arrived in {time:?}; received so far: {:?}", self.received)
+        })
     }
 
     async fn next(&mut self) -> Result<String, SocketEnd> {
         loop {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
-                    self.heard.push(text.to_string());
+                    self.received.push(text.to_string());
                     return Ok(text.to_string());
                 }
                 Some(Ok(Message::Close(frame))) => {
@@ -456,7 +468,7 @@ impl Socket {
     }
 }
 
-/// The uid in an update.
+/// Returns the PUID of an update.
 pub fn uid_of(update: &Value) -> Puid {
     update["uid"]
         .as_str()
@@ -465,8 +477,8 @@ pub fn uid_of(update: &Value) -> Puid {
 }
 
 #[track_caller]
-fn assert_ko(frame: &Value, errno: Errno) {
-    let said = (frame["result"].as_str(), frame["errno"].as_u64());
-    assert_eq!(said, (Some("KO"), Some(u64::from(errno.number()))), "{frame}");
+fn assert_error_frame(frame: &Value, errno: Errno) {
+    let actual = (frame["result"].as_str(), frame["errno"].as_u64());
+    assert_eq!(actual, (Some("KO"), Some(u64::from(errno.number()))), "{frame}");
     assert!(frame["error"].is_string(), "{frame}");
 }

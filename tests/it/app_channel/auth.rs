@@ -5,7 +5,7 @@ use presence_tests::{Server, ServerOptions, Socket, SocketRequest, forged};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_key_is_taken_in_each_of_its_forms() {
+async fn an_api_key_is_accepted_in_each_form() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let key = &application.api_key;
@@ -24,36 +24,36 @@ async fn the_key_is_taken_in_each_of_its_forms() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_bears_the_key_is_authenticated_all_the_same() {
+async fn an_upgrade_with_a_bearer_key_authenticates_the_socket() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
-    let way = SocketRequest::app(&application).v1().bearer(&application.api_key);
-    let mut socket = Socket::open(&server, way.clone()).await;
+    let request = SocketRequest::app(&application).v1().bearer(&application.api_key);
+    let mut socket = Socket::open(&server, request.clone()).await;
     assert_eq!(socket.receive_text().await, r#"{"action":"auth","result":"OK"}"#);
     let snapshot = socket.receive().await;
     assert_eq!(snapshot["snapshot"], true, "{snapshot}");
     let cursor = snapshot["cursor"].as_str().unwrap();
 
-    let way = way.query(&format!("cursor={cursor}&receipts=true"));
-    let mut resumed = Socket::open(&server, way).await;
+    let request = request.query(&format!("cursor={cursor}&receipts=true"));
+    let mut resumed = Socket::open(&server, request).await;
     assert_eq!(resumed.receive().await["action"], "auth");
     resumed.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
-async fn an_upgrade_that_bears_a_wrong_key_is_refused() {
+async fn an_upgrade_with_a_wrong_bearer_key_is_refused() {
     let server = Server::quick().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     for wrong in ["nonsense", &other.api_key, &alice.token] {
-        let way = SocketRequest::app(&application).bearer(wrong);
-        let refused = Socket::try_open(&server, way).await.unwrap_err();
+        let request = SocketRequest::app(&application).bearer(wrong);
+        let refused = Socket::try_open(&server, request).await.unwrap_err();
         refused.assert_error(Errno::InvalidApiKey);
     }
 }
 
 #[tokio::test]
-async fn nothing_is_taken_before_the_key() {
+async fn a_request_before_authentication_is_refused() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
@@ -69,14 +69,14 @@ async fn nothing_is_taken_before_the_key() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_and_an_unknown_application_look_the_same() {
+async fn a_wrong_key_and_an_unknown_application_get_the_same_error() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let unknown = "/myapps/0123456789abcdef0123456789abcdef";
     let wrong_key = format!("{}x", application.api_key);
     let mut answers: Vec<String> = Vec::new();
-    for (way, key) in [
+    for (request, key) in [
         (SocketRequest::app(&application), wrong_key.as_str()),
         (SocketRequest::app(&application), "nonsense"),
         (SocketRequest::app(&application), &other.api_key),
@@ -84,7 +84,7 @@ async fn a_wrong_key_and_an_unknown_application_look_the_same() {
         (SocketRequest::to("/myapps/no-id"), &application.api_key),
         (SocketRequest::to("/myapps/"), &wrong_key),
     ] {
-        let mut socket = Socket::open(&server, way).await;
+        let mut socket = Socket::open(&server, request).await;
         socket.send(json!({"action": "auth", "token": key})).await;
         answers.push(socket.receive_text().await);
         socket.expect_close(CloseCode::NotAuthorised).await;
@@ -94,19 +94,19 @@ async fn a_wrong_key_and_an_unknown_application_look_the_same() {
 }
 
 #[tokio::test]
-async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
+async fn a_forged_key_with_a_valid_checksum_is_refused() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
-    for way in [SocketRequest::app(&application), SocketRequest::to("/myapps/")] {
-        let mut socket = Socket::open(&server, way.clone()).await;
+    for request in [SocketRequest::app(&application), SocketRequest::to("/myapps/")] {
+        let mut socket = Socket::open(&server, request.clone()).await;
         socket.send(json!({"action": "auth", "token": forged})).await;
         socket.expect_error(Errno::InvalidApiKey).await;
         socket.expect_close(CloseCode::NotAuthorised).await;
-        let refused = Socket::try_open(&server, way.bearer(&forged)).await.unwrap_err();
+        let refused = Socket::try_open(&server, request.bearer(&forged)).await.unwrap_err();
         refused.assert_error(Errno::InvalidApiKey);
     }
-    // Also where the real one has opened the socket.
+    // A forged key is refused also on a socket that the real key opened.
     let (mut socket, _) = Socket::stream(&server, &application).await;
     socket.send(json!({"action": "auth", "token": forged})).await;
     socket.expect_error(Errno::InvalidApiKey).await;
@@ -114,19 +114,19 @@ async fn a_forged_key_that_begins_like_a_real_one_and_adds_up_opens_nothing() {
 }
 
 #[tokio::test]
-async fn without_an_application_in_the_path_the_key_names_it() {
+async fn the_key_identifies_the_application_if_the_path_does_not() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut socket = Socket::app(&server, &application, SocketRequest::to("/myapps/")).await;
-    socket.sees(uid, "offline").await;
-    let way = SocketRequest::to("/myapps/").bearer(&application.api_key);
-    let mut socket = Socket::open(&server, way).await;
+    socket.expect_status(uid, "offline").await;
+    let request = SocketRequest::to("/myapps/").bearer(&application.api_key);
+    let mut socket = Socket::open(&server, request).await;
     assert_eq!(socket.receive().await["result"], "OK");
-    socket.sees(uid, "offline").await;
+    socket.expect_status(uid, "offline").await;
 }
 
 #[tokio::test]
-async fn who_says_nothing_after_connecting_is_closed() {
+async fn a_socket_without_a_first_frame_is_closed() {
     let server = Server::start(ServerOptions::default().with("hello-seconds", 0.3)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
@@ -134,35 +134,35 @@ async fn who_says_nothing_after_connecting_is_closed() {
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_active_is_not_served() {
+async fn an_inactive_application_is_refused() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     application.deactivate().await;
     let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
     socket.send(json!({"action": "auth", "token": application.api_key})).await;
     socket.expect_error(Errno::ApplicationNotActive).await;
-    let way = SocketRequest::app(&application).bearer(&application.api_key);
-    let refused = Socket::try_open(&server, way).await.unwrap_err();
+    let request = SocketRequest::app(&application).bearer(&application.api_key);
+    let refused = Socket::try_open(&server, request).await.unwrap_err();
     refused.assert_error(Errno::ApplicationNotActive);
     application.activate().await;
     Socket::app(&server, &application, SocketRequest::app(&application)).await;
 }
 
 #[tokio::test]
-async fn the_subprotocol_is_chosen_only_where_it_is_offered() {
+async fn the_subprotocol_is_used_only_if_the_client_offers_it() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let plain = Socket::open(&server, SocketRequest::app(&application)).await;
     assert_eq!(plain.subprotocol, None);
-    let way =
+    let request =
         SocketRequest::app(&application).header("sec-websocket-protocol", "chat, presence.v1");
-    let mut socket = Socket::app(&server, &application, way).await;
+    let mut socket = Socket::app(&server, &application, request).await;
     assert_eq!(socket.subprotocol.as_deref(), Some("presence.v1"));
     assert_eq!(socket.receive().await["snapshot"], true);
 }
 
 #[tokio::test]
-async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
+async fn an_invalid_frame_gets_an_error_and_the_socket_stays_open() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
@@ -191,7 +191,7 @@ async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_the_connection() {
+async fn binary_invalid_utf8_and_oversized_frames_close_the_connection() {
     let options = ServerOptions::default().with("app-frame-bytes", 2000);
     let server = Server::start(options).await;
     let (application, _, _) = server.application_with("alice").await;

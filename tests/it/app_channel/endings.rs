@@ -11,7 +11,7 @@ async fn deactivating_an_application_closes_its_sockets() {
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
-    plain.sees(alice, "online").await;
+    plain.expect_status(alice, "online").await;
     application.deactivate().await;
     stream.expect_close(CloseCode::ApplicationClosed).await;
     plain.expect_close(CloseCode::ApplicationClosed).await;
@@ -36,23 +36,23 @@ async fn removing_an_application_closes_its_sockets() {
 }
 
 #[tokio::test]
-async fn deleting_a_key_closes_its_sockets_only() {
+async fn deleting_a_key_closes_only_the_sockets_of_that_key() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (id, second_key) = application.make_key().await;
-    let way = SocketRequest::app(&application).v1().bearer(&second_key);
-    let mut second = Socket::open(&server, way).await;
+    let request = SocketRequest::app(&application).v1().bearer(&second_key);
+    let mut second = Socket::open(&server, request).await;
     assert_eq!(second.receive().await["result"], "OK");
     let (mut first, _) = Socket::stream(&server, &application).await;
     application.owner_call("DELETE", &format!("/keys/{id}")).await.ok();
     second.expect_close(CloseCode::ApplicationClosed).await;
     first.expect_no_stream_frame().await;
-    let way = SocketRequest::app(&application).bearer(&second_key);
-    Socket::try_open(&server, way).await.unwrap_err().assert_error(Errno::InvalidApiKey);
+    let request = SocketRequest::app(&application).bearer(&second_key);
+    Socket::try_open(&server, request).await.unwrap_err().assert_error(Errno::InvalidApiKey);
 }
 
 #[tokio::test]
-async fn changing_the_domain_stops_the_application_until_it_is_verified_again() {
+async fn a_changed_domain_deactivates_the_application_until_it_is_verified_again() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

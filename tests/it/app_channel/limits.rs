@@ -1,4 +1,4 @@
-//! The limits of an Application's sockets: their number, and the data that may stay unread.
+//! The limits of an Application's sockets: their number, and the amount of unread data.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use presence_tests::{Server, ServerOptions, Socket, SocketEnd, SocketRequest, TI
 use serde_json::json;
 
 #[tokio::test]
-async fn one_socket_too_many_is_refused_and_asked_to_come_back_later() {
+async fn a_socket_above_the_limit_of_an_application_is_refused_with_retry_after() {
     let server = Server::start(ServerOptions::default().with("sockets-per-app", 2)).await;
     let (application, _, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let (first, _) = Socket::stream(&server, &application).await;
     let (mut second, _) = Socket::stream(&server, &application).await;
-    let way = SocketRequest::app(&application).bearer(&application.api_key);
+    let request = SocketRequest::app(&application).bearer(&application.api_key);
     for by_frame in [true, false] {
-        let way = if by_frame { SocketRequest::app(&application) } else { way.clone() };
-        let mut third = Socket::open(&server, way).await;
+        let request = if by_frame { SocketRequest::app(&application) } else { request.clone() };
+        let mut third = Socket::open(&server, request).await;
         if by_frame {
             third.send(json!({"action": "auth", "token": application.api_key})).await;
         }
@@ -30,11 +30,11 @@ async fn one_socket_too_many_is_refused_and_asked_to_come_back_later() {
     Socket::stream(&server, &application).await;
 }
 
-/// Changes a user's status more often than the log of an Application holds, while the buffers to a
-/// socket that reads little fill.
+/// Changes a user's status more often than the log of an Application can store, which also fills
+/// the buffers of a slow reader.
 async fn flood(server: &Server) {
     let mut device = Socket::device_of(server, "alice", "phone", "online").await;
-    // A long text fills them sooner.
+    // A long text fills the buffers sooner.
     let padding = "\u{1d11e}".repeat(120);
     for part in 0..40 {
         let text = |n: usize| format!("{} {padding}", part * 100 + n);
@@ -46,35 +46,36 @@ async fn flood(server: &Server) {
 }
 
 #[tokio::test]
-async fn who_lets_what_is_written_wait_too_long_loses_the_connection() {
+async fn a_reader_that_exceeds_the_write_deadline_is_disconnected() {
     let options = ServerOptions::default().with("write-seconds", 1).with("sockets-per-app", 1);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = json!({"status": "online", "message": "\u{1d11e}".repeat(128)});
     let _device =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
-    let way = SocketRequest::app(&application).v1();
-    let mut lazy = Socket::app(&server, &application, way.clone().small_receive_buffer()).await;
-    // The answers are more than all buffers between the two take.
+    let request = SocketRequest::app(&application).v1();
+    let mut slow_reader =
+        Socket::app(&server, &application, request.clone().small_receive_buffer()).await;
+    // The replies exceed all buffers between the server and the client.
     let query = json!({"action": "query", "uids": vec![uid; 500]});
-    lazy.send_all(vec![query; 50]).await;
-    // A free place shows that the socket has ended. The socket itself cannot show it without being
-    // read.
+    slow_reader.send_all(vec![query; 50]).await;
+    // The test does not read the slow socket, so it cannot see its end there. With a limit of one
+    // socket, a new one is accepted only after the slow one has ended.
     let begun = Instant::now();
     loop {
-        let mut next = Socket::open(&server, way.clone().bearer(&application.api_key)).await;
+        let mut next = Socket::open(&server, request.clone().bearer(&application.api_key)).await;
         if next.receive().await["result"] == "OK" {
             break;
         }
-        assert!(begun.elapsed() < TIMEOUT, "nobody minds");
+        assert!(begun.elapsed() < TIMEOUT, "the socket was not closed in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let (ended, told) = (lazy.ended().await, CloseCode::TooSlowOrTooFast.number());
-    assert!(ended == SocketEnd::Closed(Some(told)) || ended == SocketEnd::Lost, "{ended:?}");
+    let (ended, expected) = (slow_reader.ended().await, CloseCode::TooSlowOrTooFast.number());
+    assert!(ended == SocketEnd::Closed(Some(expected)) || ended == SocketEnd::Lost, "{ended:?}");
 }
 
 #[tokio::test]
-async fn receipts_that_are_not_read_are_never_left_out_but_end_the_connection() {
+async fn too_many_unread_receipts_close_the_connection_and_none_is_skipped() {
     let options = ServerOptions::default()
         .with("status-burst", 1_000_000)
         // The write deadline is too long to end the connection.
@@ -82,14 +83,14 @@ async fn receipts_that_are_not_read_are_never_left_out_but_end_the_connection() 
         .with("app-queue-updates", 50);
     let server = Server::start(options).await;
     let (application, _, _) = server.application_with("alice").await;
-    let way = SocketRequest::app(&application).v1().small_receive_buffer();
+    let request = SocketRequest::app(&application).v1().small_receive_buffer();
     let auth = json!({"receipts": true});
-    let mut lazy = Socket::app_with(&server, &application, way, auth.clone()).await;
-    let snapshot = lazy.receive().await;
+    let mut slow_reader = Socket::app_with(&server, &application, request, auth.clone()).await;
+    let snapshot = slow_reader.receive().await;
     for _ in 0..3 {
         flood(&server).await;
     }
-    lazy.expect_close(CloseCode::TooSlowOrTooFast).await;
+    slow_reader.expect_close(CloseCode::TooSlowOrTooFast).await;
     let auth = json!({"receipts": true, "cursor": snapshot["cursor"]});
     let mut back =
         Socket::app_with(&server, &application, SocketRequest::app(&application).v1(), auth).await;

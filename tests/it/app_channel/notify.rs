@@ -14,36 +14,36 @@ fn notify(items: impl Into<Value>) -> Value {
     json!({"action": "notify", "notifications": items.into()})
 }
 
-/// The errno of each entry of a reply, zero for OK.
+/// Returns the errno of each entry of a reply, which is 0 for OK.
 fn errnos(reply: &Value) -> Vec<u64> {
     let results = reply["results"].as_array().unwrap_or_else(|| panic!("no results: {reply}"));
     results.iter().map(|result| result["errno"].as_u64().unwrap_or(0)).collect()
 }
 
 #[tokio::test]
-async fn the_form_of_2013_is_answered_in_its_form() {
+async fn the_single_form_of_notify_gets_a_single_reply() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
-    plain.sees(uid, "offline").await;
+    plain.expect_status(uid, "offline").await;
     let reply =
         plain.ask(json!({"action": "notify", "target": uid, "message": "Hello", "id": 9})).await;
-    let said = (&reply["action"], &reply["result"], &reply["queue_size"], &reply["id"]);
-    assert_eq!(said, (&json!("notify"), &json!("OK"), &json!(1), &json!(9)), "{reply}");
+    let actual = (&reply["action"], &reply["result"], &reply["queue_size"], &reply["id"]);
+    assert_eq!(actual, (&json!("notify"), &json!("OK"), &json!(1), &json!(9)), "{reply}");
     plain.send(json!({"action": "notify", "target": "nonsense", "message": "Hello"})).await;
     plain.expect_error(Errno::UnknownUid).await;
     plain.send(json!({"action": "notify", "target": uid})).await;
     plain.expect_error(Errno::MissingField).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.receive().await;
-    let list = heard["notifications"].as_array().unwrap();
-    assert_eq!(list.len(), 1, "{heard}");
+    let received = device.receive().await;
+    let list = received["notifications"].as_array().unwrap();
+    assert_eq!(list.len(), 1, "{received}");
     let (message, source) = (&list[0]["message"], &list[0]["source"]);
-    assert_eq!((message, source), (&json!("Hello"), &json!("Chat")), "{heard}");
+    assert_eq!((message, source), (&json!("Hello"), &json!("Chat")), "{received}");
 }
 
 #[tokio::test]
-async fn each_item_is_answered_in_order_and_by_itself() {
+async fn each_notification_gets_its_own_result_in_order() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
@@ -74,7 +74,7 @@ async fn each_item_is_answered_in_order_and_by_itself() {
 }
 
 #[tokio::test]
-async fn texts_are_counted_in_characters_and_refused_rather_than_cut() {
+async fn text_limits_count_characters_and_longer_texts_are_refused() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -87,13 +87,13 @@ async fn texts_are_counted_in_characters_and_refused_rather_than_cut() {
     ]);
     assert_eq!(errnos(&stream.ask(notify(items)).await), [0, 12, 12]);
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.receive().await;
-    assert_eq!(heard["notifications"][0]["message"], longest);
-    assert_eq!(heard["notifications"][0]["action"], url(512));
+    let received = device.receive().await;
+    assert_eq!(received["notifications"][0]["message"], longest);
+    assert_eq!(received["notifications"][0]["action"], url(512));
 }
 
 #[tokio::test]
-async fn a_frame_holds_at_most_five_hundred_items() {
+async fn a_notify_frame_has_at_most_500_items() {
     let server = Server::start(ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -105,7 +105,7 @@ async fn a_frame_holds_at_most_five_hundred_items() {
 }
 
 #[tokio::test]
-async fn a_ttl_is_in_whole_seconds_up_to_thirty_days() {
+async fn a_ttl_is_a_whole_number_of_seconds_up_to_30_days() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -120,8 +120,8 @@ async fn a_ttl_is_in_whole_seconds_up_to_thirty_days() {
 }
 
 #[tokio::test]
-async fn an_action_is_safe_to_open_or_refused() {
-    // Some are refused even where somebody has allowed them.
+async fn an_action_with_an_unsafe_scheme_is_refused() {
+    // Some schemes are refused even if the settings allow them.
     let schemes = "myapp,javascript,data,file,vbscript";
     let server = Server::start(ServerOptions::default().with("action-schemes", schemes)).await;
     let (application, _, uid) = server.application_with("alice").await;
@@ -163,25 +163,28 @@ async fn an_action_is_safe_to_open_or_refused() {
 }
 
 #[tokio::test]
-async fn the_source_is_the_applications_name_whatever_the_sender_says() {
+async fn the_source_is_always_the_name_of_the_application() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let forged = json!({"uid": uid, "message": "x", "source": "Bank", "appid": "bank", "id": "mine", "sent_at": 1});
     stream.ask(notify(json!([forged]))).await;
-    let heard = device.receive().await;
-    let told = &heard["notifications"][0];
-    assert_eq!((&told["source"], &told["appid"]), (&json!("Chat"), &json!(application.appid)));
-    assert_ne!(told["id"], "mine");
-    assert!(told["sent_at"].as_u64().unwrap() > 1_600_000_000_000, "{heard}");
-    let mut names: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    let received = device.receive().await;
+    let notification = &received["notifications"][0];
+    assert_eq!(
+        (&notification["source"], &notification["appid"]),
+        (&json!("Chat"), &json!(application.appid))
+    );
+    assert_ne!(notification["id"], "mine");
+    assert!(notification["sent_at"].as_u64().unwrap() > 1_600_000_000_000, "{received}");
+    let mut names: Vec<_> = notification.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["action", "appid", "id", "message", "sent_at", "source"]);
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_is_answered_as_the_first_time_and_queued_once() {
+async fn a_repeated_idempotency_key_gets_the_first_reply_and_is_queued_once() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bobs = server.sign_in("bob").await.grant(&application).await;
@@ -199,16 +202,16 @@ async fn the_same_idempotency_key_is_answered_as_the_first_time_and_queued_once(
     let other_body = stream.ask(notify(json!([keyed(alice, "other")]))).await;
     assert_eq!(errnos(&other_body), [12]);
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let heard = device.receive().await;
-    assert_eq!(heard["notifications"].as_array().unwrap().len(), 2, "{heard}");
-    // Also after it was taken.
+    let received = device.receive().await;
+    assert_eq!(received["notifications"].as_array().unwrap().len(), 2, "{received}");
+    // The key is remembered also after the notification was settled.
     let again = application.notify(&json!([keyed(alice, "one")])).await.ok();
     assert_eq!(again["results"][0]["id"], first["results"][0]["id"]);
     device.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_remembered_under_its_idempotency_key() {
+async fn an_error_is_not_remembered_for_its_idempotency_key() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -222,7 +225,7 @@ async fn a_refusal_is_not_remembered_under_its_idempotency_key() {
 }
 
 #[tokio::test]
-async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
+async fn the_notification_rate_is_limited_for_each_user() {
     let options = ServerOptions::default().with("notify-burst", 5).with("notify-per-second", 1);
     let server = Server::start(options).await;
     let (application, _, alice) = server.application_with("alice").await;
@@ -238,12 +241,12 @@ async fn too_many_to_one_user_are_told_to_slow_down_and_others_are_not() {
     stream.expect_no_stream_frame().await;
     tokio::time::sleep(Duration::from_secs_f64(wait)).await;
     assert_eq!(errnos(&stream.ask(notify(vec![item(alice, "x")])).await), [0]);
-    // Five at once, and the sixth not before a second is over.
+    // The burst is five, so the sixth notification is refused for at least a second.
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
-async fn who_goes_on_too_fast_is_closed_in_either_form() {
+async fn repeated_rate_violations_close_the_socket_in_both_forms() {
     let options = ServerOptions::default().with("notify-burst", 5).with("notify-per-second", 1);
     let server = Server::start(options).await;
     let (application, _, uid) = server.application_with("alice").await;
@@ -257,7 +260,7 @@ async fn who_goes_on_too_fast_is_closed_in_either_form() {
 }
 
 #[tokio::test]
-async fn replies_come_in_the_order_of_the_frames() {
+async fn replies_arrive_in_the_order_of_the_requests() {
     let server = Server::start(ServerOptions::default().with("notify-burst", 1000)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

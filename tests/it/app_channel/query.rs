@@ -1,11 +1,11 @@
-//! Asking for statuses.
+//! Queries for the present statuses of users.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, Socket};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_query_is_answered_in_order_and_each_by_itself() {
+async fn a_query_returns_one_entry_for_each_puid_in_order() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -26,13 +26,13 @@ async fn a_query_is_answered_in_order_and_each_by_itself() {
     let uids = json!([carols, alice, elsewhere, revoked, "nonsense", alice]);
     let reply = stream.ask(json!({"action": "query", "uids": uids, "id": 1})).await;
     assert_eq!((&reply["action"], &reply["result"]), (&json!("query"), &json!("OK")), "{reply}");
-    let told = reply["presence"].as_array().unwrap();
-    let asked: Vec<&Value> = told.iter().map(|entry| &entry["uid"]).collect();
+    let entries = reply["presence"].as_array().unwrap();
+    let asked: Vec<&Value> = entries.iter().map(|entry| &entry["uid"]).collect();
     assert_eq!(json!(asked), uids);
-    let statuses: Vec<&Value> = told.iter().map(|entry| &entry["status"]).collect();
+    let statuses: Vec<&Value> = entries.iter().map(|entry| &entry["status"]).collect();
     assert_eq!(json!(statuses), json!(["offline", "online", null, null, null, "online"]));
-    assert_eq!(told[1]["message"], "Hi");
-    for unknown in &told[2..5] {
+    assert_eq!(entries[1]["message"], "Hi");
+    for unknown in &entries[2..5] {
         assert_eq!(
             (&unknown["result"], &unknown["errno"]),
             (&json!("KO"), &json!(44)),
@@ -42,7 +42,7 @@ async fn a_query_is_answered_in_order_and_each_by_itself() {
 }
 
 #[tokio::test]
-async fn a_query_asks_for_at_most_five_hundred() {
+async fn a_query_has_at_most_500_puids() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

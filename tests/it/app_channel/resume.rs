@@ -11,7 +11,7 @@ async fn resume(server: &Server, application: &Application, cursor: &Value) -> S
 }
 
 #[tokio::test]
-async fn a_resume_replays_what_was_missed_and_nothing_else() {
+async fn a_resume_replays_exactly_the_missed_updates() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
@@ -23,25 +23,25 @@ async fn a_resume_replays_what_was_missed_and_nothing_else() {
     let mut resumed = resume(&server, &application, &snapshot["cursor"]).await;
     let missed = resumed.receive().await;
     assert_eq!((&missed["snapshot"], &missed["gap"]), (&Value::Null, &Value::Null), "{missed}");
-    let told: Vec<_> = missed["presence"].as_array().unwrap().iter().collect();
-    assert_eq!(told.len(), 2, "{missed}");
+    let updates: Vec<_> = missed["presence"].as_array().unwrap().iter().collect();
+    assert_eq!(updates.len(), 2, "{missed}");
     assert_eq!(
-        (told[0]["uid"].as_str(), &told[0]["status"]),
+        (updates[0]["uid"].as_str(), &updates[0]["status"]),
         (Some(&*alice.to_string()), &json!("unavailable"))
     );
     assert_eq!(
-        (told[1]["uid"].as_str(), &told[1]["status"]),
+        (updates[1]["uid"].as_str(), &updates[1]["status"]),
         (Some(&*bob.to_string()), &json!("online"))
     );
     let mut caught_up = resume(&server, &application, &missed["cursor"]).await;
     caught_up.expect_no_stream_frame().await;
     device.report("online").await;
-    caught_up.sees(alice, "online").await;
-    resumed.sees(alice, "online").await;
+    caught_up.expect_status(alice, "online").await;
+    resumed.expect_status(alice, "online").await;
 }
 
 #[tokio::test]
-async fn a_user_who_went_and_came_back_meanwhile_is_not_told_of() {
+async fn a_resume_merges_a_status_that_changed_and_changed_back() {
     let server = Server::quick().await;
     let (application, _, _) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -53,12 +53,12 @@ async fn a_user_who_went_and_came_back_meanwhile_is_not_told_of() {
     let frames = resumed.frames_until_now().await;
     let updates: Vec<_> =
         frames.iter().filter_map(|frame| frame["presence"].as_array()).flatten().collect();
-    // At most the present status again; never the one in between.
+    // The resumed stream may contain the present status, and never the intermediate one.
     assert!(updates.iter().all(|update| update["status"] == "online"), "{frames:?}");
 }
 
 #[tokio::test]
-async fn a_foreign_cursor_and_a_nonsense_one_are_answered_with_a_gap_and_a_snapshot() {
+async fn an_invalid_cursor_and_one_of_another_application_give_a_gap_and_a_snapshot() {
     let server = Server::quick().await;
     let (application, _, alice) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -70,14 +70,14 @@ async fn a_foreign_cursor_and_a_nonsense_one_are_answered_with_a_gap_and_a_snaps
     for cursor in [foreign["cursor"].as_str().unwrap(), "nonsense", "", "é", &longer] {
         let mut resumed = resume(&server, &application, &json!(cursor)).await;
         let frame = resumed.receive().await;
-        let said = (&frame["gap"], &frame["snapshot"]);
-        assert_eq!(said, (&json!(true), &json!(true)), "{cursor}: {frame}");
+        let actual = (&frame["gap"], &frame["snapshot"]);
+        assert_eq!(actual, (&json!(true), &json!(true)), "{cursor}: {frame}");
         assert_eq!(frame["presence"][0]["uid"], alice.to_string());
     }
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_too_old_is_answered_with_a_gap() {
+async fn a_cursor_beyond_the_kept_updates_gives_a_gap() {
     let options = ServerOptions::default().with("app-queue-updates", 3).with("status-burst", 100);
     let server = Server::start(options).await;
     let (application, _, _) = server.application_with("alice").await;
@@ -96,8 +96,7 @@ async fn a_cursor_that_is_too_old_is_answered_with_a_gap() {
 }
 
 #[tokio::test]
-async fn a_cursor_from_before_what_is_kept_is_answered_with_a_gap_and_one_that_missed_nothing_is_not()
- {
+async fn a_cursor_that_is_too_old_gives_a_gap_unless_nothing_was_missed() {
     let server = Server::start(ServerOptions::default().with("app-queue-seconds", 3)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -107,7 +106,7 @@ async fn a_cursor_from_before_what_is_kept_is_answered_with_a_gap_and_one_that_m
     let mut in_time = resume(&server, &application, &snapshot["cursor"]).await;
     let missed = in_time.receive().await;
     assert_eq!((&missed["gap"], &missed["snapshot"]), (&Value::Null, &Value::Null), "{missed}");
-    // Nothing but time makes a cursor too old.
+    // The cursor becomes too old only with time.
     tokio::time::sleep(Duration::from_millis(3_100)).await;
     let mut late = resume(&server, &application, &snapshot["cursor"]).await;
     let frame = late.receive().await;
@@ -118,12 +117,12 @@ async fn a_cursor_from_before_what_is_kept_is_answered_with_a_gap_and_one_that_m
 }
 
 #[tokio::test]
-async fn a_cursor_of_an_earlier_run_is_answered_with_a_gap_and_versions_go_on_growing() {
+async fn after_a_restart_an_old_cursor_gives_a_gap_and_versions_continue_to_grow() {
     let mut server = Server::start(ServerOptions::default().with("warm-up-seconds", 0)).await;
     let (application, _, alice) = server.application_with("alice").await;
     let (mut stream, snapshot) = Socket::stream(&server, &application).await;
     let device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let before = stream.sees(alice, "online").await;
+    let before = stream.expect_status(alice, "online").await;
     device.close(None).await;
     server.terminate().await;
     server.restart().await;
@@ -131,6 +130,6 @@ async fn a_cursor_of_an_earlier_run_is_answered_with_a_gap_and_versions_go_on_gr
     let frame = resumed.receive().await;
     assert_eq!((&frame["gap"], &frame["snapshot"]), (&json!(true), &json!(true)), "{frame}");
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let after = resumed.sees(alice, "online").await;
+    let after = resumed.expect_status(alice, "online").await;
     assert!(after["version"].as_u64() > before["version"].as_u64(), "{before} {after}");
 }

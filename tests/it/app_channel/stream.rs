@@ -1,4 +1,4 @@
-//! The updates that an AppService receives, in both forms.
+//! The updates that an AppService receives, with and without the subprotocol.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, uid_of};
 use serde_json::{Value, json};
 
-fn lively() -> ServerOptions {
+fn unlimited_rates() -> ServerOptions {
     ServerOptions::default().with("status-burst", 1_000_000).with("connects-per-second", 1_000_000)
 }
 
@@ -17,32 +17,32 @@ fn fields(update: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_plain_reader_hears_one_update_a_frame_and_first_of_everybody() {
-    let server = Server::start(lively()).await;
+async fn without_the_subprotocol_each_frame_has_one_update_and_all_granted_users_come_first() {
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let hello = json!({"status": "online", "message": "At lunch"});
     let mut device =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
-    let seen = plain.sees(alice, "online").await;
+    let seen = plain.expect_status(alice, "online").await;
     assert_eq!(fields(&seen), ["message", "since", "status", "uid", "version"]);
     assert_eq!(seen["message"], "At lunch");
     assert_eq!(seen["since"].as_u64().unwrap() % 1000, 0, "{seen}");
-    let absent = plain.sees(bob, "offline").await;
+    let absent = plain.expect_status(bob, "offline").await;
     assert_eq!(fields(&absent), ["since", "status", "uid", "version"]);
     device.report("unavailable").await;
-    let later = plain.sees(alice, "unavailable").await;
+    let later = plain.expect_status(alice, "unavailable").await;
     assert!(later["version"].as_u64() > seen["version"].as_u64(), "{later}");
     device.close(None).await;
-    let gone = plain.sees(alice, "offline").await;
+    let gone = plain.expect_status(alice, "offline").await;
     assert!(gone["version"].as_u64() > later["version"].as_u64(), "{gone}");
     plain.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
-async fn a_paged_reader_hears_a_snapshot_of_those_who_are_there_then_batches() {
-    let server = Server::start(lively()).await;
+async fn with_the_subprotocol_a_snapshot_of_present_users_comes_before_the_batches() {
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "unavailable").await;
@@ -58,9 +58,9 @@ async fn a_paged_reader_hears_a_snapshot_of_those_who_are_there_then_batches() {
     assert_eq!(fields(&batch["presence"][0]), ["since", "status", "uid", "version"]);
     device.report("unavailable").await;
     stream.expect_no_stream_frame().await;
-    // Also of somebody who was there, a later snapshot says nothing.
+    // A later snapshot contains no users who are offline.
     device.close(None).await;
-    stream.sees(alice, "offline").await;
+    stream.expect_status(alice, "offline").await;
     let (_later, snapshot) = Socket::stream(&server, &application).await;
     assert_eq!(snapshot["presence"], json!([batch["presence"][0]]));
     let polled = application.call("GET", "/presence").await.ok();
@@ -68,54 +68,54 @@ async fn a_paged_reader_hears_a_snapshot_of_those_who_are_there_then_batches() {
 }
 
 #[tokio::test]
-async fn all_sockets_of_an_application_hear_everything_and_others_nothing() {
-    let server = Server::start(lively()).await;
+async fn every_socket_of_an_application_gets_all_of_its_updates_and_no_others() {
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, alice) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let (mut other_stream, _) = Socket::stream(&server, &other).await;
     let (mut first, _) = Socket::stream(&server, &application).await;
     let (mut second, _) = Socket::stream(&server, &application).await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
-    plain.sees(alice, "offline").await;
+    plain.expect_status(alice, "offline").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for status in ["online", "unavailable"] {
         device.report(status).await;
-        let seen = first.sees(alice, status).await;
-        assert_eq!(second.sees(alice, status).await, seen);
-        assert_eq!(plain.sees(alice, status).await, seen);
+        let seen = first.expect_status(alice, status).await;
+        assert_eq!(second.expect_status(alice, status).await, seen);
+        assert_eq!(plain.expect_status(alice, status).await, seen);
     }
     other_stream.expect_no_stream_frame().await;
 }
 
 #[tokio::test]
-async fn a_revoked_user_is_told_of_once_more_and_never_again() {
-    let server = Server::start(lively()).await;
+async fn a_revoked_grant_is_reported_once_and_then_no_more_updates_follow() {
+    let server = Server::start(unlimited_rates()).await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
-    plain.sees(uid, "offline").await;
+    plain.expect_status(uid, "offline").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
-    plain.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
+    plain.expect_status(uid, "online").await;
     alice.revoke(&application).await;
     for socket in [&mut stream, &mut plain] {
-        let last = socket.sees(uid, "offline").await;
+        let last = socket.expect_status(uid, "offline").await;
         assert_eq!(last["revoked"], true, "{last}");
     }
     device.report("unavailable").await;
     stream.expect_no_stream_frame().await;
     let again = alice.grant(&application).await;
     assert_ne!(again, uid);
-    stream.sees(again, "unavailable").await;
-    plain.sees(again, "unavailable").await;
-    // The end of a grant of an offline user shows only that the PUID is dead.
+    stream.expect_status(again, "unavailable").await;
+    plain.expect_status(again, "unavailable").await;
+    // The revocation of a grant of an offline user publishes only that the PUID is invalid.
     device.close(None).await;
-    stream.sees(again, "offline").await;
+    stream.expect_status(again, "offline").await;
     alice.revoke(&application).await;
-    assert_eq!(stream.sees(again, "offline").await["revoked"], true);
+    assert_eq!(stream.expect_status(again, "offline").await["revoked"], true);
 }
 
-/// All updates up to the one that says `unavailable`.
+/// Returns all updates up to the one with the status `unavailable`.
 async fn updates_to_the_end(stream: &mut Socket) -> Vec<Value> {
     let mut updates: Vec<Value> = Vec::new();
     while updates.last().is_none_or(|last| last["status"] != "unavailable") {
@@ -129,15 +129,15 @@ async fn updates_to_the_end(stream: &mut Socket) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
+async fn a_slow_reader_gets_only_the_newest_status_of_each_user() {
     const FLIPS: usize = 2_000;
-    let server = Server::start(lively().with("write-seconds", 60)).await;
+    let server = Server::start(unlimited_rates().with("write-seconds", 60)).await;
     let (application, _, uid) = server.application_with("alice").await;
-    let way = SocketRequest::app(&application).small_receive_buffer();
-    let mut plain = Socket::app(&server, &application, way.clone()).await;
-    let mut paged = Socket::app(&server, &application, way.v1()).await;
+    let request = SocketRequest::app(&application).small_receive_buffer();
+    let mut plain = Socket::app(&server, &application, request.clone()).await;
+    let mut paged = Socket::app(&server, &application, request.v1()).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    // Until the buffers between server and readers are full; a long text fills them sooner.
+    // The loop fills the buffers between the server and the readers. A long text fills them sooner.
     let padding = "𝄞".repeat(120);
     for part in 0..FLIPS / 100 {
         let text = |n: usize| format!("{} {padding}", part * 100 + n);
@@ -157,11 +157,11 @@ async fn a_reader_that_lags_gets_the_newest_of_each_user_and_no_backlog() {
 }
 
 #[tokio::test]
-async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
+async fn all_pages_of_a_snapshot_show_the_same_moment() {
     const USERS: usize = 501;
-    // Pings are off: the first devices do not read before the last is connected, which takes a busy
-    // machine more than a minute.
-    let server = Server::start(lively().with("ping-seconds", 600)).await;
+    // Pings are off, because the first devices do not read until the last one is connected, which
+    // can take more than a minute.
+    let server = Server::start(unlimited_rates().with("ping-seconds", 600)).await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let mut devices = Vec::new();
@@ -173,8 +173,8 @@ async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
         device.expect_ok().await;
         devices.push(device);
     }
-    let way = SocketRequest::app(&application).v1();
-    let mut stream = Socket::app(&server, &application, way).await;
+    let request = SocketRequest::app(&application).v1();
+    let mut stream = Socket::app(&server, &application, request).await;
     let first = stream.receive().await;
     assert_eq!(fields(&first), ["more", "presence", "snapshot"]);
     assert_eq!(first["more"], true);
@@ -188,7 +188,7 @@ async fn a_snapshot_of_more_than_a_page_is_one_cut_and_says_where_it_goes_on() {
         .map(|update| (uid_of(update).to_string(), update))
         .collect();
     assert_eq!(all.len(), USERS);
-    // The poll pages too.
+    // The REST call returns pages too.
     let page = application.call("GET", "/presence").await.ok();
     assert_eq!(page["presence"].as_array().unwrap().len(), 500);
     let next = page["next"].as_str().unwrap();

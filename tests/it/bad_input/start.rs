@@ -12,7 +12,7 @@ async fn start_on(directory: &Path, database: &str) -> CommandOutput {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_told_in_one_line() {
+async fn an_unusable_database_stops_the_start_with_one_line() {
     let directory = tempdir().unwrap();
     let place = directory.path();
     std::fs::write(place.join("text.db"), "This is no database. ".repeat(500)).unwrap();
@@ -26,27 +26,27 @@ async fn a_database_that_cannot_be_used_is_told_in_one_line() {
         ("mysql://localhost/presence", "must look like"),
         ("postgres://alice:secret@localhost/presence", "not supported"),
     ] {
-        let said = start_on(place, database).await;
-        said.failed(1, text);
-        assert!(!said.err.contains("secret"), "{said:?}");
+        let output = start_on(place, database).await;
+        output.failed(1, text);
+        assert!(!output.err.contains("secret"), "{output:?}");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_may_only_be_read_is_told_in_one_line() {
+async fn a_read_only_database_stops_the_start_with_one_line() {
     let mut server = Server::quick().await;
     server.terminate().await;
     let database = server.database();
     let mut permissions = std::fs::metadata(&database).unwrap().permissions();
     permissions.set_readonly(true);
     std::fs::set_permissions(&database, permissions).unwrap();
-    // A root user may write into read-only files, so the URL forbids it.
+    // The URL is read-only too, because root may write into read-only files.
     let url = format!("sqlite://{}?mode=ro", database.display());
     start_on(database.parent().unwrap(), &url).await.failed(1, "cannot be written");
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_server_is_left_alone() {
+async fn a_database_of_a_newer_server_is_refused_and_not_changed() {
     let mut server = Server::quick().await;
     server.sign_in("alice").await;
     server.terminate().await;
@@ -58,35 +58,35 @@ async fn a_database_of_a_newer_server_is_left_alone() {
     sqlx::Connection::close(tables).await.unwrap();
     let before = std::fs::read(&database).unwrap();
     let url = format!("sqlite://{}?mode=rwc", database.display());
-    let said = start_on(database.parent().unwrap(), &url).await;
-    said.failed(1, "newer than this server");
-    assert!(said.err.contains("m9999_far_ahead"), "{said:?}");
+    let output = start_on(database.parent().unwrap(), &url).await;
+    output.failed(1, "newer than this server");
+    assert!(output.err.contains("m9999_far_ahead"), "{output:?}");
     assert!(std::fs::read(&database).unwrap() == before, "the file was changed");
 }
 
 #[tokio::test]
-async fn a_database_that_another_server_uses_is_left_to_it() {
+async fn a_database_in_use_by_another_server_is_refused() {
     let mut server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let url = format!("sqlite://{}?mode=rwc", server.database().display());
     let directory = server.database().parent().unwrap().to_owned();
     start_on(&directory, &url).await.failed(1, "in use by another server");
     device.report("unavailable").await;
-    // Also one that was killed has let go of it.
+    // A killed server releases the database too.
     server.kill().await;
     server.restart().await;
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_told_in_one_line() {
+async fn a_port_in_use_stops_the_start_with_one_line() {
     let (server, directory) = (Server::quick().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
-    let said = run(directory.path(), &[&listen, "--log=off"], &[]).await;
-    said.failed(1, &server.address().to_string());
+    let output = run(directory.path(), &[&listen, "--log=off"], &[]).await;
+    output.failed(1, &server.address().to_string());
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
+async fn invalid_settings_are_reported_in_one_line_with_exit_code_2() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("presence.toml");
     for (text, wrong) in [
@@ -121,11 +121,11 @@ async fn settings_that_cannot_be_are_told_in_one_line_and_with_exit_code_2() {
 }
 
 #[tokio::test]
-async fn arguments_that_cannot_be_end_with_exit_code_2() {
+async fn invalid_arguments_give_exit_code_2() {
     let directory = tempdir().unwrap();
     for arguments in [&["--colour"][..], &["dance"], &["--listen", "here"], &["assertion"]] {
-        let said = run(directory.path(), arguments, &[]).await;
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+        let output = run(directory.path(), arguments, &[]).await;
+        assert_eq!((output.code, output.out.as_str()), (Some(2), ""), "{output:?}");
+        assert_eq!(output.err.lines().count(), 1, "{output:?}");
     }
 }

@@ -1,14 +1,14 @@
-//! Disks and databases that fail while the server runs.
+//! A full disk and a locked database while the server runs.
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 
-use super::Scene;
+use super::BadInputFixture;
 
 #[tokio::test]
-async fn on_a_full_disk_messages_are_refused_presence_goes_on_and_no_ok_is_lost() {
+async fn on_a_full_disk_notifications_are_refused_presence_continues_and_no_ok_is_lost() {
     let mut server = Server::quick().await;
     let (application, alice, uid) = server.application_with("alice").await;
     assert_eq!(server.terminate().await, StoppedServer::With(0));
@@ -34,39 +34,39 @@ async fn on_a_full_disk_messages_are_refused_presence_goes_on_and_no_ok_is_lost(
     let mut phone = Socket::device(&server).await;
     let hello = json!({"token": alice.token, "status": "online", "acks": true});
     assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     phone.receive_until(|frame| frame["notifications"].is_array()).await;
     phone.report("unavailable").await;
-    stream.sees(uid, "unavailable").await;
+    stream.expect_status(uid, "unavailable").await;
     drop((phone, stream));
     server.kill().await;
     server.change(|_| ServerOptions::default());
     server.restart().await;
     let mut phone = Socket::device_of(&server, "alice", "tablet", "online").await;
-    let heard = phone.receive().await;
-    let messages = heard["notifications"].as_array().unwrap().iter();
+    let received = phone.receive().await;
+    let messages = received["notifications"].as_array().unwrap().iter();
     let messages: Vec<_> = messages.map(|item| item["message"].as_str().unwrap()).collect();
     assert_eq!(messages, taken);
 }
 
 #[tokio::test]
-async fn while_another_process_holds_the_database_messages_are_refused_and_afterwards_not() {
-    let mut scene = Scene::new().await;
-    let url = format!("sqlite://{}", scene.server.database().display());
+async fn notifications_are_refused_only_while_another_process_locks_the_database() {
+    let mut fixture = BadInputFixture::new().await;
+    let url = format!("sqlite://{}", fixture.server.database().display());
     let other = Database::connect(url).await.unwrap();
     let holding = other.begin().await.unwrap();
     holding.execute_unprepared("UPDATE meta SET epoch = epoch").await.unwrap();
-    let refused = scene.send_to(scene.alice, "too early").await;
+    let refused = fixture.send_to(fixture.alice, "too early").await;
     assert_eq!(refused["errno"], Errno::StorageUnavailable.number(), "{refused}");
-    scene.presence_goes_on().await;
-    let mut phone = Socket::device(&scene.server).await;
-    let hello = json!({"token": scene.bob.0.token, "status": "online", "acks": true});
+    fixture.check_presence().await;
+    let mut phone = Socket::device(&fixture.server).await;
+    let hello = json!({"token": fixture.bob.0.token, "status": "online", "acks": true});
     assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
     assert_eq!(phone.receive().await["notifications"][0]["message"], "first");
-    scene.stream.sees(scene.bob.1, "online").await;
+    fixture.stream.expect_status(fixture.bob.1, "online").await;
     phone.close(None).await;
-    scene.stream.sees(scene.bob.1, "offline").await;
+    fixture.stream.expect_status(fixture.bob.1, "offline").await;
     holding.rollback().await.unwrap();
-    scene.all_is_well().await;
-    scene.nothing_is_lost().await;
+    fixture.check_service().await;
+    fixture.check_queued_notification().await;
 }

@@ -4,17 +4,17 @@ use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Server, ServerOptions, Socket, now};
 use serde_json::{Value, json};
 
-/// A server on which a socket goes with the assertion that opened it.
-async fn strict(issuer: &Issuer) -> Server {
+/// Starts a server on which a socket ends with the assertion that opened it.
+async fn start_with_short_sessions(issuer: &Issuer) -> Server {
     let options = ServerOptions::default().with("browserid-issuers", issuer.host());
     let options = options.with("session-ends-with-assertion", true).with("status-burst", 100);
     Server::start(options).await
 }
 
 #[tokio::test]
-async fn a_socket_ends_with_whichever_of_certificate_and_assertion_is_over_first() {
+async fn a_socket_ends_when_the_certificate_or_the_assertion_expires() {
     let issuer = Issuer::start().await;
-    let server = strict(&issuer).await;
+    let server = start_with_short_sessions(&issuer).await;
     let sooner = |claims: &mut Value| claims["exp"] = (now() + 30_000).into();
     for which in ["certificate", "assertion"] {
         let assertion = issuer.mint("alice", &server.url(), |certificate, assertion| {
@@ -23,16 +23,16 @@ async fn a_socket_ends_with_whichever_of_certificate_and_assertion_is_over_first
         let mut device = Socket::device(&server).await;
         device.send(json!({"assertion": assertion, "status": "online"})).await;
         device.expect_ok().await;
-        // Told at once, since less than a minute is left.
+        // The announcement comes at once, because less than a minute is left.
         let left = device.receive().await["expires_in"].as_u64().unwrap();
         assert!((1..=30).contains(&left), "{which}: {left}");
     }
 }
 
 #[tokio::test]
-async fn a_fresh_assertion_renews_a_socket_of_the_same_user_until_its_own_end() {
+async fn a_fresh_assertion_renews_a_socket_until_that_assertion_expires() {
     let issuer = Issuer::start().await;
-    let server = strict(&issuer).await;
+    let server = start_with_short_sessions(&issuer).await;
     let mint = |seconds: u64| {
         issuer.mint("alice", &server.url(), |_, assertion| {
             assertion["exp"] = (now() + seconds * 1000).into();
@@ -46,7 +46,7 @@ async fn a_fresh_assertion_renews_a_socket_of_the_same_user_until_its_own_end() 
     device.send(hello(mint(500))).await;
     device.expect_ok().await;
     device.expect_no_frame().await;
-    // A shorter one counts too: it is what holds the socket open from now on.
+    // An earlier end counts too, because the newest assertion determines the end of the socket.
     device.send(hello(mint(40))).await;
     device.expect_ok().await;
     let left = device.receive().await["expires_in"].as_u64().unwrap();
@@ -57,10 +57,10 @@ async fn a_fresh_assertion_renews_a_socket_of_the_same_user_until_its_own_end() 
 }
 
 #[tokio::test]
-async fn an_assertion_that_is_over_opens_nothing() {
+async fn an_expired_assertion_is_refused() {
     let issuer = Issuer::start().await;
     let server = super::server_of(&issuer).await;
-    // Beyond what clocks may differ.
+    // The difference is larger than the tolerance for clocks.
     let past = now() - 70_000;
     for which in ["certificate", "assertion"] {
         let assertion = issuer.mint("alice", &server.url(), |certificate, assertion| {
@@ -68,13 +68,13 @@ async fn an_assertion_that_is_over_opens_nothing() {
             claims["exp"] = past.into();
             claims["iat"] = (past - 1000).into();
         });
-        let wish = json!({"assertion": assertion});
-        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
+        let body = json!({"assertion": assertion});
+        server.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
     }
 }
 
 #[tokio::test]
-async fn a_device_that_is_ended_elsewhere_is_closed_while_the_other_goes_on() {
+async fn ending_a_device_over_rest_closes_its_socket_and_no_other() {
     let issuer = Issuer::start().await;
     let server = super::server_of(&issuer).await;
     let open = async |device: &str| {
@@ -85,8 +85,8 @@ async fn a_device_that_is_ended_elsewhere_is_closed_while_the_other_goes_on() {
         socket
     };
     let (mut phone, mut laptop) = (open("phone").await, open("laptop").await);
-    let wish = json!({"assertion": issuer.assertion("alice", &server.url()), "scope": "account"});
-    let opened = server.call("POST", "/session").json(&wish).await.ok();
+    let body = json!({"assertion": issuer.assertion("alice", &server.url()), "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).await.ok();
     let token = opened["token"].as_str().unwrap();
     server.call("DELETE", "/devices/phone").bearer(token).await.ok();
     phone.expect_close(CloseCode::EndedByUser).await;
@@ -97,7 +97,7 @@ async fn a_device_that_is_ended_elsewhere_is_closed_while_the_other_goes_on() {
 }
 
 #[tokio::test]
-async fn a_socket_that_was_renewed_with_a_token_ends_with_that_session() {
+async fn a_socket_renewed_with_a_token_ends_with_the_session_of_the_token() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let alice = server.sign_in("alice").await;

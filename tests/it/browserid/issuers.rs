@@ -1,4 +1,4 @@
-//! The domains that an issuer may speak for.
+//! The domains for which an issuer may certify users.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Key, Server, ServerOptions, Socket, run};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::server_of;
 
-/// The options of a server that asks these issuers.
-fn asking(issuers: &[&Issuer]) -> ServerOptions {
+/// Returns the options of a server that accepts these issuers.
+fn options_for(issuers: &[&Issuer]) -> ServerOptions {
     let hosts: Vec<String> = issuers.iter().map(|issuer| issuer.host()).collect();
     ServerOptions::default().with("browserid-issuers", hosts.join(","))
 }
@@ -19,16 +19,16 @@ async fn present(server: &Server, assertion: &str) -> Value {
 }
 
 #[track_caller]
-fn is_refused(answer: &Value, errno: Errno) {
+fn assert_refused(answer: &Value, errno: Errno) {
     assert_eq!(answer["errno"], errno.number(), "{answer}");
 }
 
-/// An assertion with one character of some part changed, the signature of that part too.
+/// Returns an assertion with one changed character in a part, which can be the signature.
 fn tampered(assertion: &str, part: usize) -> String {
     let separators = ['.', '.', '~', '.', '.'];
     let mut parts: Vec<String> = assertion.split(['.', '~']).map(str::to_owned).collect();
     let text = &mut parts[part];
-    // Not the last character, of which some bits may be spare.
+    // The last character is not changed, because some of its bits may be unused.
     let at = text.len() / 2;
     let other = if &text[at..=at] == "A" { "B" } else { "A" };
     text.replace_range(at..=at, other);
@@ -41,59 +41,64 @@ fn tampered(assertion: &str, part: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_listed_issuer_is_believed_about_its_own_users_at_both_doors_and_with_both_kinds_of_keys()
-{
+async fn a_listed_issuer_certifies_its_own_users_over_rest_and_sockets_with_both_key_types() {
     for user_key in [Key::rsa(), Key::dsa()] {
         let issuer = Issuer::with_keys(Key::rsa(), user_key).await;
         let server = server_of(&issuer).await;
         let assertion = issuer.assertion("alice", &server.url());
-        let wish = json!({"assertion": assertion, "email": issuer.email("alice")});
-        let opened = server.call("POST", "/session").json(&wish).await.ok();
+        let body = json!({"assertion": assertion, "email": issuer.email("alice")});
+        let opened = server.call("POST", "/session").json(&body).await.ok();
         assert_eq!(opened["email"], issuer.email("alice"));
         let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
         assert_eq!(answer, json!({"result": "OK"}));
-        // It was asked once, for all of them.
+        // The issuer was asked once for all assertions.
         let domain = issuer.host().replace(':', "%3A");
-        assert_eq!(issuer.domain.asked(), [format!("/.well-known/browserid?domain={domain}")]);
+        assert_eq!(
+            issuer.domain.requested_paths(),
+            [format!("/.well-known/browserid?domain={domain}")]
+        );
     }
 }
 
 #[tokio::test]
-async fn no_part_of_an_assertion_can_be_changed() {
+async fn an_assertion_with_any_changed_part_is_refused() {
     let issuer = Issuer::with_keys(Key::rsa(), Key::dsa()).await;
     let server = server_of(&issuer).await;
     let assertion = issuer.assertion("alice", &server.url());
     for part in 0..6 {
-        let wish = json!({"assertion": tampered(&assertion, part)});
-        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
-        is_refused(&present(&server, &tampered(&assertion, part)).await, Errno::InvalidAssertion);
+        let body = json!({"assertion": tampered(&assertion, part)});
+        server.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
+        assert_refused(
+            &present(&server, &tampered(&assertion, part)).await,
+            Errno::InvalidAssertion,
+        );
     }
     server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
 }
 
 #[tokio::test]
-async fn an_issuer_speaks_for_nobody_elses_users() {
+async fn an_issuer_cannot_certify_users_of_other_domains() {
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
-    let server = Server::start(asking(&[&issuer, &other])).await;
+    let server = Server::start(options_for(&[&issuer, &other])).await;
     let of_other = issuer.mint("alice", &server.url(), |certificate, _| {
         certificate["principal"]["email"] = other.email("alice").into();
     });
-    is_refused(&present(&server, &of_other).await, Errno::InvalidAssertion);
+    assert_refused(&present(&server, &of_other).await, Errno::InvalidAssertion);
     let pretended = issuer.mint("alice", &server.url(), |certificate, _| {
         certificate["principal"]["email"] = other.email("alice").into();
         certificate["iss"] = other.host().into();
     });
-    // Both have the same key here, so that it is the name that counts.
+    // Both issuers have the same key, so only the name of the issuer decides.
     assert_eq!(present(&server, &pretended).await, json!({"result": "OK"}));
     let of_development = issuer.mint("alice", &server.url(), |certificate, _| {
         certificate["principal"]["email"] = "alice@dev.localhost".into();
         certificate["iss"] = "dev.localhost".into();
     });
-    is_refused(&present(&server, &of_development).await, Errno::InvalidAssertion);
+    assert_refused(&present(&server, &of_development).await, Errno::InvalidAssertion);
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_listed_is_not_asked() {
+async fn an_unlisted_issuer_is_not_contacted() {
     let issuer = Issuer::start().await;
     for options in [
         ServerOptions::default(),
@@ -102,42 +107,42 @@ async fn a_host_that_is_not_listed_is_not_asked() {
     ] {
         let server = Server::start(options).await;
         let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
-        is_refused(&answer, Errno::InvalidAssertion);
+        assert_refused(&answer, Errno::InvalidAssertion);
     }
-    assert_eq!(issuer.domain.asked(), Vec::<String>::new());
+    assert_eq!(issuer.domain.requested_paths(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_issuer_on_this_machine_is_for_development_only() {
+async fn a_loopback_issuer_is_accepted_in_development_mode_only() {
     let directory = tempfile::tempdir().unwrap();
     for flag in ["--browserid-issuers", "--browserid-trusted-issuers", "--browserid-fallback"] {
         let arguments = ["--listen=127.0.0.1:0", flag, "localhost:8000"];
-        let said = run(directory.path(), &arguments, &[]).await;
-        said.failed(2, "only in development mode");
+        let output = run(directory.path(), &arguments, &[]).await;
+        output.failed(2, "only in development mode");
     }
-    let said = run(directory.path(), &["--dev", "--browserid-issuers=10.0.0.1:80"], &[]).await;
-    said.failed(2, "must be host names");
+    let output = run(directory.path(), &["--dev", "--browserid-issuers=10.0.0.1:80"], &[]).await;
+    output.failed(2, "must be host names");
 }
 
 #[tokio::test]
-async fn a_domain_may_leave_it_to_another_host() {
+async fn a_domain_can_delegate_to_another_host() {
     let (domain, issuer) = (Issuer::start().await, Issuer::start().await);
     domain.publish(&json!({"authority": issuer.host()}));
-    let server = Server::start(asking(&[&domain, &issuer])).await;
+    let server = Server::start(options_for(&[&domain, &issuer])).await;
     let assertion = issuer.mint("alice", &server.url(), |certificate, _| {
         certificate["principal"]["email"] = domain.email("alice").into();
     });
     assert_eq!(present(&server, &assertion).await, json!({"result": "OK"}));
-    // And to nobody who is not listed.
+    // A domain cannot delegate to an issuer that is not listed.
     let server = server_of(&domain).await;
     let assertion = issuer.mint("alice", &server.url(), |certificate, _| {
         certificate["principal"]["email"] = domain.email("alice").into();
     });
-    is_refused(&present(&server, &assertion).await, Errno::InvalidAssertion);
+    assert_refused(&present(&server, &assertion).await, Errno::InvalidAssertion);
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_is_told_as_such_and_who_needs_it_is_to_come_back_later() {
+async fn an_unavailable_issuer_gives_a_retryable_error() {
     let issuer = Issuer::start().await;
     issuer.domain.answer("/.well-known/browserid", "503 Service Unavailable", &[], b"");
     let server = server_of(&issuer).await;
@@ -148,15 +153,19 @@ async fn an_issuer_that_is_down_is_told_as_such_and_who_needs_it_is_to_come_back
         let refusal = device.expect_error(Errno::IdentityUnavailable).await;
         assert!(refusal["retry_after"].as_f64() > Some(0.0), "{refusal}");
     }
-    // Not "not authorised", after which no client would try that assertion again.
+    // The close code 4003 would keep clients from trying the same assertion again.
     device.expect_close(CloseCode::TryAgainLater).await;
-    let wish = json!({"assertion": issuer.assertion("alice", &server.url())});
-    server.call("POST", "/session").json(&wish).await.assert_error(Errno::IdentityUnavailable);
-    assert_eq!(issuer.domain.asked().len(), 1, "it is left alone for a while");
+    let body = json!({"assertion": issuer.assertion("alice", &server.url())});
+    server.call("POST", "/session").json(&body).await.assert_error(Errno::IdentityUnavailable);
+    assert_eq!(
+        issuer.domain.requested_paths().len(),
+        1,
+        "an unavailable issuer is asked again too soon"
+    );
 }
 
 #[tokio::test]
-async fn a_trusted_issuer_speaks_for_every_domain_and_by_choice_for_the_email_behind_an_account() {
+async fn a_trusted_issuer_certifies_for_every_domain_and_optionally_for_the_email_of_an_account() {
     let issuer = Issuer::start().await;
     let trusting = ServerOptions::default().with("browserid-trusted-issuers", issuer.host());
     let mint = |server: &Server| {
@@ -170,17 +179,17 @@ async fn a_trusted_issuer_speaks_for_every_domain_and_by_choice_for_the_email_be
         let opened = server.call("POST", "/session").json(&json!({"assertion": mint(&server)}));
         assert_eq!(opened.await.ok()["email"], email);
     }
-    // One that is only listed is not.
+    // An issuer that is only listed is not trusted for other domains.
     let server = server_of(&issuer).await;
-    is_refused(&present(&server, &mint(&server)).await, Errno::InvalidAssertion);
+    assert_refused(&present(&server, &mint(&server)).await, Errno::InvalidAssertion);
 }
 
 #[tokio::test]
-async fn the_fallback_speaks_for_a_domain_that_wants_no_certificates_and_for_no_other() {
+async fn the_fallback_issuer_certifies_only_for_domains_that_disabled_their_own() {
     let (issuer, disabled, primary) =
         (Issuer::start().await, Issuer::start().await, Issuer::start().await);
     disabled.publish(&json!({"disabled": true}));
-    let options = asking(&[&disabled, &primary]).with("browserid-fallback", issuer.host());
+    let options = options_for(&[&disabled, &primary]).with("browserid-fallback", issuer.host());
     let server = Server::start(options).await;
     for (domain, expected) in [(&disabled, None), (&primary, Some(Errno::InvalidAssertion))] {
         let assertion = issuer.mint("alice", &server.url(), |certificate, _| {
@@ -192,39 +201,39 @@ async fn the_fallback_speaks_for_a_domain_that_wants_no_certificates_and_for_no_
 }
 
 #[tokio::test]
-async fn where_the_issuers_are_restricted_no_other_counts() {
+async fn restricted_issuers_exclude_all_others() {
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
-    let options = asking(&[&issuer, &other]).with("browserid-allowed-issuers", issuer.host());
+    let options = options_for(&[&issuer, &other]).with("browserid-allowed-issuers", issuer.host());
     let server = Server::start(options).await;
     let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
     assert_eq!(answer, json!({"result": "OK"}));
     let answer = present(&server, &other.assertion("alice", &server.url())).await;
-    is_refused(&answer, Errno::InvalidAssertion);
-    assert_eq!(other.domain.asked(), Vec::<String>::new());
+    assert_refused(&answer, Errno::InvalidAssertion);
+    assert_eq!(other.domain.requested_paths(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_weak_key_needs_the_switch() {
+async fn a_weak_issuer_key_is_accepted_only_with_its_setting() {
     let issuer = Issuer::with_keys(Key::dsa(), Key::rsa()).await;
     let server = server_of(&issuer).await;
     let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
-    is_refused(&answer, Errno::InvalidAssertion);
-    let options = asking(&[&issuer]).with("browserid-legacy-issuers", true);
+    assert_refused(&answer, Errno::InvalidAssertion);
+    let options = options_for(&[&issuer]).with("browserid-legacy-issuers", true);
     let server = Server::start(options).await;
     let answer = present(&server, &issuer.assertion("alice", &server.url())).await;
     assert_eq!(answer, json!({"result": "OK"}));
 }
 
 #[tokio::test]
-async fn the_issuers_can_be_checked_beforehand() {
+async fn the_check_command_reports_whether_the_issuers_can_be_reached() {
     let issuer = Issuer::start().await;
     let directory = tempfile::tempdir().unwrap();
     let host = issuer.host();
     let arguments = ["check", "--dev", "--browserid-issuers", &host];
-    let said = run(directory.path(), &arguments, &[]).await;
-    assert!(said.out.contains(&format!("issuer {host}: ok")), "{said:?}");
+    let output = run(directory.path(), &arguments, &[]).await;
+    assert!(output.out.contains(&format!("issuer {host}: ok")), "{output:?}");
     issuer.domain.answer("/.well-known/browserid", "404 Not Found", &[], b"");
-    let said = run(directory.path(), &arguments, &[]).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains(&format!("issuer {host}: has no support document")), "{said:?}");
+    let output = run(directory.path(), &arguments, &[]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.err.contains(&format!("issuer {host}: has no support document")), "{output:?}");
 }

@@ -1,4 +1,4 @@
-//! The frames of a device and their replies, byte for byte.
+//! The frames of a device and their exact replies.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email};
@@ -9,7 +9,7 @@ async fn server() -> Server {
 }
 
 #[tokio::test]
-async fn the_first_frame_of_the_seed_is_answered_to_the_letter() {
+async fn the_first_documented_frame_gets_exactly_the_documented_reply() {
     let server = server().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
@@ -22,7 +22,7 @@ async fn the_first_frame_of_the_seed_is_answered_to_the_letter() {
 }
 
 #[tokio::test]
-async fn an_assertion_that_is_none_is_refused_to_the_letter_and_another_may_follow() {
+async fn an_invalid_assertion_gets_exactly_the_documented_error_and_a_valid_one_may_follow() {
     let server = server().await;
     let mut device = Socket::device(&server).await;
     device
@@ -36,7 +36,7 @@ async fn an_assertion_that_is_none_is_refused_to_the_letter_and_another_may_foll
 }
 
 #[tokio::test]
-async fn the_type_and_the_email_may_be_given_or_left_out() {
+async fn the_type_and_the_email_are_optional() {
     let server = server().await;
     for (n, hello) in [json!({"type": "status"}), json!({}), json!({"email": email("alice")})]
         .into_iter()
@@ -53,7 +53,7 @@ async fn the_type_and_the_email_may_be_given_or_left_out() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_ignored_but_for_a_type() {
+async fn unknown_fields_are_ignored_and_unknown_types_are_refused() {
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let of_2013 =
@@ -65,7 +65,7 @@ async fn what_is_not_known_is_ignored_but_for_a_type() {
 }
 
 #[tokio::test]
-async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
+async fn an_invalid_frame_gets_an_error_and_the_socket_stays_open() {
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let too_many: Vec<String> = (0..1001).map(|n| format!("app-{n}")).collect();
@@ -96,7 +96,7 @@ async fn a_faulty_frame_is_refused_with_its_reason_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_is_repeated_as_it_was_given_also_by_a_refusal() {
+async fn a_reply_and_an_error_repeat_the_id_unchanged() {
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for id in ["7", "-7", r#""a \"b\" é""#, r#""""#, "123456789012345678901234567890"] {
@@ -111,7 +111,7 @@ async fn an_id_is_repeated_as_it_was_given_also_by_a_refusal() {
 }
 
 #[tokio::test]
-async fn replies_come_in_the_order_of_the_frames() {
+async fn replies_arrive_in_the_order_of_the_requests() {
     let server = server().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
@@ -133,7 +133,7 @@ async fn replies_come_in_the_order_of_the_frames() {
 }
 
 #[tokio::test]
-async fn a_status_text_is_short_and_cannot_disturb_its_display() {
+async fn a_status_text_is_limited_in_length_and_has_no_control_characters() {
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for good in ["", "At lunch 🍜", "שלום", &"é".repeat(128)] {
@@ -147,7 +147,7 @@ async fn a_status_text_is_short_and_cannot_disturb_its_display() {
 }
 
 #[tokio::test]
-async fn a_device_has_a_plain_name() {
+async fn a_device_name_has_a_limited_length_and_character_set() {
     let server = server().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
@@ -161,7 +161,7 @@ async fn a_device_has_a_plain_name() {
 }
 
 #[tokio::test]
-async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_the_connection() {
+async fn binary_invalid_utf8_and_oversized_frames_close_the_connection() {
     let server = server().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     device.send_binary(b"{}").await;
@@ -184,7 +184,7 @@ async fn a_binary_frame_and_one_that_is_not_utf8_and_one_that_is_too_large_end_t
 }
 
 #[tokio::test]
-async fn the_first_frame_may_set_the_visibility_so_that_nothing_leaks() {
+async fn a_visibility_in_the_first_frame_applies_before_the_first_status() {
     let server = server().await;
     let (chat, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&chat.owner, "Other").await;
@@ -196,7 +196,7 @@ async fn the_first_frame_may_set_the_visibility_so_that_nothing_leaks() {
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
     stream.expect_no_stream_frame().await;
     device.report("online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     other_stream.expect_no_stream_frame().await;
     assert_eq!(other.presence_of(hidden).await["status"], "offline");
 }

@@ -7,7 +7,7 @@ use presence_tests::{FaultProxy, Server, ServerOptions, Socket, SocketEnd, Socke
 use serde_json::json;
 
 #[tokio::test]
-async fn a_device_that_is_too_fast_is_told_how_long_to_wait_and_its_update_is_not_applied() {
+async fn a_throttled_device_gets_retry_after_and_its_update_is_not_applied() {
     let server = Server::quick().await;
     let (application, _, uid) = server.application_with("alice").await;
     let begun = Instant::now();
@@ -24,13 +24,13 @@ async fn a_device_that_is_too_fast_is_told_how_long_to_wait_and_its_update_is_no
     device.expect_no_frame().await;
     assert_eq!(device.within(Duration::from_secs_f64(wait)).await, None);
     device.report("unavailable").await;
-    // Five at once, and the sixth not before a second is over.
+    // The burst is five, so the sixth update is refused for at least a second.
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
 }
 
 #[tokio::test]
-async fn acknowledgements_are_free() {
+async fn acknowledgements_do_not_count_against_the_rate() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..30 {
@@ -39,7 +39,7 @@ async fn acknowledgements_are_free() {
 }
 
 #[tokio::test]
-async fn a_reconnect_does_not_refill_the_bucket_and_another_device_has_its_own() {
+async fn a_reconnect_does_not_reset_the_rate_and_each_device_has_its_own() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..4 {
@@ -58,7 +58,7 @@ async fn a_reconnect_does_not_refill_the_bucket_and_another_device_has_its_own()
 }
 
 #[tokio::test]
-async fn a_device_that_goes_on_too_fast_is_closed() {
+async fn repeated_rate_violations_close_the_device() {
     let server = Server::quick().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     device.send_all((0..60).map(|id| json!({"status": "online", "id": id}))).await;
@@ -77,7 +77,7 @@ async fn a_device_that_goes_on_too_fast_is_closed() {
 }
 
 #[tokio::test]
-async fn the_twenty_first_device_of_a_user_is_refused_and_asked_to_come_back_later() {
+async fn the_21st_device_of_a_user_is_refused_with_retry_after() {
     let server = Server::quick().await;
     let mut devices = Vec::new();
     for n in 0..20 {
@@ -91,23 +91,23 @@ async fn the_twenty_first_device_of_a_user_is_refused_and_asked_to_come_back_lat
     let refusal = one_more.expect_error(Errno::TooManyConnections).await;
     assert!(refusal["retry_after"].as_f64().unwrap() > 0.0, "{refusal}");
     one_more.expect_close(CloseCode::TryAgainLater).await;
-    // A device that replaces itself is no further one.
+    // A device that replaces its own connection does not count as another device.
     Socket::device_of(&server, "alice", "device-0", "online").await;
     devices[0].expect_close(CloseCode::Replaced).await;
     Socket::device_of(&server, "bob", "device-0", "online").await;
 }
 
 #[tokio::test]
-async fn an_address_that_opens_too_many_sockets_at_once_is_asked_to_wait() {
+async fn an_address_that_opens_too_many_sockets_gets_retry_after() {
     let server = Server::start(ServerOptions::default().with("connects-per-second", 3)).await;
     let (application, _, _) = server.application_with("alice").await;
     let mut sockets = Vec::new();
     let refused = loop {
-        assert!(sockets.len() < 50, "nobody is refused");
-        // Both channels draw on the same bucket.
+        assert!(sockets.len() < 50, "no socket is refused");
+        // Both channels share the limit of an address.
         let even = sockets.len().is_multiple_of(2);
-        let way = if even { SocketRequest::device() } else { SocketRequest::app(&application) };
-        match Socket::try_open(&server, way).await {
+        let request = if even { SocketRequest::device() } else { SocketRequest::app(&application) };
+        match Socket::try_open(&server, request).await {
             Ok(socket) => sockets.push(socket),
             Err(refused) => break refused,
         }
@@ -121,39 +121,43 @@ async fn an_address_that_opens_too_many_sockets_at_once_is_asked_to_wait() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_after_connecting_is_closed() {
+async fn a_socket_without_a_first_frame_is_closed() {
     let server = Server::start(ServerOptions::default().with("hello-seconds", 0.3)).await;
     let mut device = Socket::device(&server).await;
     device.expect_close(CloseCode::Silent).await;
 }
 
 #[tokio::test]
-async fn a_silent_device_that_answers_pings_stays_and_one_that_does_not_is_dead() {
+async fn a_silent_device_stays_connected_only_if_it_answers_pings() {
     let server = Server::start(ServerOptions::default().with("ping-seconds", 0.3)).await;
     let (application, bob, uid) = server.application_with("bob").await;
     let alices = server.sign_in("alice").await.grant(&application).await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let cutter = FaultProxy::to(&server).await;
+    let fault_proxy = FaultProxy::to(&server).await;
     let mut alive = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(alices, "online").await;
+    stream.expect_status(alices, "online").await;
     let hello = json!({"status": "online"});
-    let mut dead =
-        Socket::open_authenticated(&server, SocketRequest::device().through(&cutter), "bob", hello)
-            .await;
-    stream.sees(uid, "online").await;
-    // All answer pings for a while, as sockets do that are read.
+    let mut dead = Socket::open_authenticated(
+        &server,
+        SocketRequest::device().through(&fault_proxy),
+        "bob",
+        hello,
+    )
+    .await;
+    stream.expect_status(uid, "online").await;
+    // All sockets answer pings for a while, because they are read.
     let second = Duration::from_secs(1);
-    let said = tokio::join!(alive.within(second), dead.within(second), stream.within(second));
-    assert_eq!(said, (None, None, None));
+    let actual = tokio::join!(alive.within(second), dead.within(second), stream.within(second));
+    assert_eq!(actual, (None, None, None));
     dead.expect_no_frame().await;
-    cutter.stall();
+    fault_proxy.stall();
     let seen = tokio::select! {
-        seen = stream.sees(uid, "offline") => seen,
-        _ = alive.ended() => unreachable!("the device that reads was let go"),
+        seen = stream.expect_status(uid, "offline") => seen,
+        _ = alive.ended() => unreachable!("the device that answers pings was closed"),
     };
     assert_eq!(seen["message"], serde_json::Value::Null);
     let devices = bob.call("GET", "/devices").await.ok();
     assert_eq!(devices["devices"], json!([]), "{devices}");
-    cutter.carry();
+    fault_proxy.resume_traffic();
     assert_ne!(dead.ended().await, SocketEnd::Closed(Some(1000)));
 }

@@ -5,7 +5,7 @@ use presence_tests::{Server, ServerOptions, Socket, SocketRequest, email, forged
 use serde_json::json;
 
 #[tokio::test]
-async fn nothing_is_taken_before_a_proof() {
+async fn a_frame_before_authentication_is_refused() {
     let server = Server::quick().await;
     let mut device = Socket::device(&server).await;
     for frame in [
@@ -18,7 +18,7 @@ async fn nothing_is_taken_before_a_proof() {
 }
 
 #[tokio::test]
-async fn the_email_must_be_the_verified_one_and_stay_the_same() {
+async fn the_email_must_match_the_assertion_and_cannot_change() {
     let server = Server::quick().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
@@ -36,7 +36,7 @@ async fn the_email_must_be_the_verified_one_and_stay_the_same() {
 }
 
 #[tokio::test]
-async fn the_same_assertion_serves_its_socket_and_its_device_and_nobody_else() {
+async fn an_assertion_is_reusable_only_for_the_same_device() {
     let server = Server::quick().await;
     let assertion = server.assertion("alice").await;
     let hello =
@@ -58,7 +58,7 @@ async fn the_same_assertion_serves_its_socket_and_its_device_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_assertion_that_opened_a_session_opens_no_socket() {
+async fn an_assertion_used_for_a_session_cannot_open_a_socket() {
     let server = Server::quick().await;
     let assertion = server.assertion("alice").await;
     server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
@@ -70,15 +70,15 @@ async fn an_assertion_that_opened_a_session_opens_no_socket() {
 #[tokio::test]
 async fn an_assertion_for_another_audience_is_refused() {
     let server = Server::quick().await;
-    let wish = json!({"email": email("alice"), "audience": "http://presence.example"});
-    let answer = server.call("POST", "/dev/assertion").json(&wish).await.ok();
+    let body = json!({"email": email("alice"), "audience": "http://presence.example"});
+    let answer = server.call("POST", "/dev/assertion").json(&body).await.ok();
     let mut device = Socket::device(&server).await;
     device.send(json!({"assertion": answer["assertion"], "status": "online"})).await;
     device.expect_error(Errno::InvalidAssertion).await;
 }
 
 #[tokio::test]
-async fn a_bearer_token_may_stand_in_the_place_of_the_assertion() {
+async fn a_bearer_token_can_replace_the_assertion() {
     let server = Server::quick().await;
     let alice = server.sign_in_for("alice", "device").await;
     let mut device = Socket::device(&server).await;
@@ -91,7 +91,7 @@ async fn a_bearer_token_may_stand_in_the_place_of_the_assertion() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_none_is_refused() {
+async fn an_invalid_token_is_refused() {
     let server = Server::quick().await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"token": "prt_nonsense", "status": "online"})).await;
@@ -102,7 +102,7 @@ async fn a_token_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
+async fn a_socket_that_sends_frames_without_authentication_is_closed_with_4003() {
     let server = Server::start(ServerOptions::default().with("hello-seconds", 0.5)).await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"status": "online"})).await;
@@ -111,7 +111,7 @@ async fn who_speaks_and_does_not_prove_who_it_is_is_closed_as_such() {
 }
 
 #[tokio::test]
-async fn the_third_proof_in_vain_ends_the_connection() {
+async fn the_third_invalid_proof_closes_the_connection() {
     // The deadline for the first frame is too long to end it.
     let server = Server::start(ServerOptions::default().with("hello-seconds", 600)).await;
     let mut device = Socket::device(&server).await;
@@ -123,18 +123,18 @@ async fn the_third_proof_in_vain_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_cookie_opens_no_socket() {
+async fn a_cookie_does_not_authenticate_a_socket() {
     let server = Server::quick().await;
     let alice = server.sign_in("alice").await;
     let cookie = format!("presence={0}; __Host-presence={0}", alice.token);
-    let way = SocketRequest::device().header("cookie", &cookie).bearer(&alice.token);
-    let mut device = Socket::open(&server, way).await;
+    let request = SocketRequest::device().header("cookie", &cookie).bearer(&alice.token);
+    let mut device = Socket::open(&server, request).await;
     device.send(json!({"status": "online"})).await;
     device.expect_error(Errno::NotAuthenticated).await;
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_sockets_of_that_session_only() {
+async fn signing_out_closes_only_the_sockets_of_that_session() {
     let server = Server::quick().await;
     let (here, there) = (server.sign_in("alice").await, server.sign_in("alice").await);
     let mut devices = Vec::new();

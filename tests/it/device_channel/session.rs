@@ -1,4 +1,4 @@
-//! The lifetime of a device's socket after its proof.
+//! The lifetime of the session of a device's socket.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,17 @@ use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Server, ServerOptions, Socket, TIMEOUT};
 use serde_json::{Value, json};
 
-/// Sends acknowledgements, which cost nothing, until one is not answered with OK; gives what it was
-/// answered with.
+/// Sends acknowledgements, which do not count against the rate, until one is refused, and returns
+/// the refusal.
 async fn first_refusal(device: &mut Socket) -> Value {
     let begun = Instant::now();
     loop {
-        assert!(begun.elapsed() < TIMEOUT, "nothing is refused");
+        assert!(begun.elapsed() < TIMEOUT, "no frame is refused");
         let reply = device.ask(json!({"type": "ack", "ids": [], "id": "probe"})).await;
         if reply["id"] == "probe" && reply["result"] != "OK" {
             return reply;
         }
-        // The pace of the probes; nothing is expected in between.
+        // The interval of the acknowledgements. Nothing is expected in between.
         device.within(Duration::from_millis(50)).await;
     }
 }
@@ -27,7 +27,7 @@ async fn short_session() -> Server {
 }
 
 #[tokio::test]
-async fn a_session_is_announced_to_end_then_frames_are_refused_then_the_socket_is_closed() {
+async fn an_expiring_session_is_announced_then_frames_are_refused_then_the_socket_is_closed() {
     let server = short_session().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     assert_eq!(device.receive().await, json!({"expires_in": 1}));
@@ -37,13 +37,13 @@ async fn a_session_is_announced_to_end_then_frames_are_refused_then_the_socket_i
     device.send(json!({"status": "unavailable"})).await;
     device.expect_error(Errno::SessionExpired).await;
     device.expect_close(CloseCode::NotAuthorised).await;
-    // Ten seconds, less what the first refusal may have been late.
+    // The limit is ten seconds, less the possible delay of the first refusal.
     let renewable = refused_at.elapsed();
     assert!(renewable > Duration::from_secs(8), "{renewable:?}");
 }
 
 #[tokio::test]
-async fn a_minute_before_the_end_is_told_to_the_second() {
+async fn the_end_of_a_session_is_announced_60_seconds_before() {
     let server = Server::start(ServerOptions::default().with("session-seconds", 61)).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     assert_eq!(device.receive_text().await, r#"{"expires_in":60}"#);
@@ -55,18 +55,18 @@ async fn a_fresh_assertion_renews_a_session_without_a_reconnect_even_after_its_e
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     device.receive_until(|frame| frame["expires_in"].is_u64()).await;
     first_refusal(&mut device).await;
     let fresh = server.assertion("alice").await;
     device.send(json!({"assertion": fresh, "status": "unavailable"})).await;
     device.receive_until(|frame| frame["result"] == "OK").await;
-    stream.sees(uid, "unavailable").await;
+    stream.expect_status(uid, "unavailable").await;
     device.receive_until(|frame| frame["expires_in"].is_u64()).await;
 }
 
 #[tokio::test]
-async fn a_session_is_not_renewed_by_the_assertion_that_opened_it_nor_by_another_users() {
+async fn a_session_is_not_renewed_by_a_used_assertion_or_one_of_another_user() {
     let server = short_session().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;

@@ -1,67 +1,67 @@
-//! A record, kept outside of the server, of the notifications to one user and of their outcomes.
+//! A record of the notifications to one user and of their states, kept outside of the server.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The known state of an item.
+/// The state of a notification, as far as the client knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Sent in a run of the server, and not answered: it may be queued or not.
-    Asked { run: usize },
-    /// Answered OK: it must come until it is acknowledged.
+enum ItemState {
+    /// It was sent in this run of the server, and not answered. It may be queued.
+    Sent { run: usize },
+    /// It was accepted with OK. It must arrive until it is acknowledged.
     Queued,
-    /// Its acknowledgement was sent and not answered: it may come again or not.
+    /// Its acknowledgement was sent, and not answered. It may arrive again.
     Acking,
-    /// Its acknowledgement was answered OK: it must not come again.
+    /// Its acknowledgement was answered with OK. It must not arrive again.
     Settled,
-    /// It was refused, or was asked for and not queued: it must never come.
-    Void,
+    /// It was refused, or lost without a reply. It must never arrive.
+    Dropped,
 }
 
 #[derive(Debug)]
 struct Item {
     key: Option<String>,
-    /// The server's id, from an answer or from a device, whichever was first.
+    /// The id that the server gave, in the first reply or delivery.
     id: Option<String>,
     answered: bool,
-    /// Asked for again in a later run than its first.
+    /// True if it was sent again in a later run.
     retried: bool,
-    heard: usize,
-    fate: Fate,
+    received: usize,
+    state: ItemState,
 }
 
-/// One user's items, numbered in the order in which they were sent.
+/// The notifications of one user, numbered in the order of sending.
 #[derive(Debug)]
 pub(super) struct Ledger {
     user: String,
     items: Vec<Item>,
-    /// Those that may still come.
+    /// The notifications that may still arrive.
     open: BTreeSet<usize>,
-    /// Those with a key that were answered.
+    /// The answered notifications with an idempotency key.
     keyed: Vec<usize>,
 }
 
-/// The items that one connection of a device has received.
+/// The notifications that one connection of a device has received.
 #[derive(Debug, Default)]
-pub(super) struct Hearing {
-    /// The items that must arrive when it connects.
-    must: BTreeSet<usize>,
-    /// The items that may have been lost before it connected: those that do not arrive first will
-    /// not arrive later.
-    doubtful: BTreeSet<usize>,
+pub(super) struct DeviceLog {
+    /// The notifications that must arrive when the device connects.
+    required: BTreeSet<usize>,
+    /// The notifications that may have been lost before the device connected. If they do not arrive
+    /// at first, they never arrive.
+    uncertain: BTreeSet<usize>,
     last: Option<usize>,
-    /// The items that it received and did not acknowledge.
-    pub(super) taken: BTreeSet<usize>,
+    /// The notifications that the device received and did not acknowledge.
+    pub(super) received: BTreeSet<usize>,
 }
 
-/// Sums over a ledger.
+/// Totals of a ledger.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Sums {
+pub(super) struct Totals {
     pub(super) answered: usize,
     pub(super) settled: usize,
-    pub(super) void: usize,
-    pub(super) again: usize,
+    pub(super) dropped: usize,
+    pub(super) repeated: usize,
 }
 
 impl Ledger {
@@ -70,161 +70,168 @@ impl Ledger {
         Self { user: user.to_owned(), items, open, keyed }
     }
 
-    /// Returns the number of items that may still arrive.
+    /// Returns the number of notifications that may still arrive.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// An item is about to be sent.
-    pub(super) fn ask(&mut self, run: usize, with_key: bool) -> usize {
+    /// Adds a notification that is about to be sent, and returns its number.
+    pub(super) fn add(&mut self, run: usize, with_key: bool) -> usize {
         let number = self.items.len();
         let key = with_key.then(|| format!("key-{number}"));
-        let fate = Fate::Asked { run };
-        self.items.push(Item { key, id: None, answered: false, retried: false, heard: 0, fate });
+        let state = ItemState::Sent { run };
+        self.items.push(Item {
+            key,
+            id: None,
+            answered: false,
+            retried: false,
+            received: 0,
+            state,
+        });
         self.open.insert(number);
         number
     }
 
-    /// Returns the request for an item, the same each time.
+    /// Returns the message and the idempotency key of a notification, which are always the same.
     pub(super) fn body(&self, number: usize) -> (String, Option<&str>) {
         (format!("{}:{number}", self.user), self.items[number].key.as_deref())
     }
 
-    /// Returns the items that an earlier run left unanswered and that can be sent again.
-    pub(super) fn retry_in(&mut self, run: usize) -> Vec<usize> {
+    /// Returns the notifications that an earlier run left unanswered and that can be sent again.
+    pub(super) fn items_to_retry(&mut self, run: usize) -> Vec<usize> {
         let keyed = |number: &usize| {
             let item = &self.items[*number];
-            item.key.is_some() && !item.answered && item.fate != Fate::Void
+            item.key.is_some() && !item.answered && item.state != ItemState::Dropped
         };
         let retried: Vec<usize> = self.open.iter().copied().filter(keyed).collect();
         for number in &retried {
             let item = &mut self.items[*number];
             item.retried = true;
-            if let Fate::Asked { run: asked } = &mut item.fate {
+            if let ItemState::Sent { run: asked } = &mut item.state {
                 *asked = run;
             }
         }
         retried
     }
 
-    /// Those with a key that were answered already.
+    /// Returns the answered notifications with an idempotency key.
     pub(super) fn keyed(&self) -> &[usize] {
         &self.keyed
     }
 
-    /// An item was answered OK.
+    /// Records that a notification was answered with OK.
     pub(super) fn accepted(&mut self, number: usize, id: &str) {
-        self.is(number, id);
+        self.set_id(number, id);
         let item = &mut self.items[number];
-        if let Fate::Asked { .. } = item.fate {
-            item.fate = Fate::Queued;
+        if let ItemState::Sent { .. } = item.state {
+            item.state = ItemState::Queued;
         }
         if !std::mem::replace(&mut item.answered, true) && item.key.is_some() {
             self.keyed.push(number);
         }
     }
 
-    /// An item was refused, since the server stops. That says nothing of what an earlier request
-    /// may have queued.
+    /// Records that a stopping server refused a notification. An earlier request may have queued
+    /// it.
     pub(super) fn refused(&mut self, number: usize) {
         let item = &self.items[number];
-        if matches!(item.fate, Fate::Asked { .. }) && !item.retried {
-            self.settle(number, Fate::Void);
+        if matches!(item.state, ItemState::Sent { .. }) && !item.retried {
+            self.settle(number, ItemState::Dropped);
         }
     }
 
-    /// A device is about to connect in a run.
-    pub(super) fn listen(&self, run: usize) -> Hearing {
+    /// Returns the expectations of a device that is about to connect in a run.
+    pub(super) fn connect(&self, run: usize) -> DeviceLog {
         let with = |wanted: &dyn Fn(&Item) -> bool| {
             self.open.iter().copied().filter(|number| wanted(&self.items[*number])).collect()
         };
-        let lost = |item: &Item| match item.fate {
-            Fate::Asked { run: asked } => asked < run && item.key.is_none(),
-            Fate::Acking => true,
-            Fate::Queued | Fate::Settled | Fate::Void => false,
+        let lost = |item: &Item| match item.state {
+            ItemState::Sent { run: asked } => asked < run && item.key.is_none(),
+            ItemState::Acking => true,
+            ItemState::Queued | ItemState::Settled | ItemState::Dropped => false,
         };
-        Hearing {
-            must: with(&|item| item.fate == Fate::Queued),
-            doubtful: with(&lost),
-            ..Hearing::default()
+        DeviceLog {
+            required: with(&|item| item.state == ItemState::Queued),
+            uncertain: with(&lost),
+            ..DeviceLog::default()
         }
     }
 
-    /// A device has heard a frame of notifications.
-    pub(super) fn heard(&mut self, hearing: &mut Hearing, frame: &Value) {
+    /// Records a frame of notifications that a device has received.
+    pub(super) fn received(&mut self, log: &mut DeviceLog, frame: &Value) {
         let items = frame["notifications"].as_array();
-        let items = items.unwrap_or_else(|| panic!("notifications were awaited, not {frame}"));
+        let items = items.unwrap_or_else(|| panic!("notifications were expected, not {frame}"));
         for item in items {
             let number = self.number_of(item);
-            assert!(hearing.last < Some(number), "{number} came after {:?}: {frame}", hearing.last);
-            hearing.last = Some(number);
-            self.is(number, item["id"].as_str().unwrap());
+            assert!(log.last < Some(number), "{number} came after {:?}: {frame}", log.last);
+            log.last = Some(number);
+            self.set_id(number, item["id"].as_str().unwrap());
             let known = &mut self.items[number];
-            let settled = matches!(known.fate, Fate::Settled | Fate::Void);
-            assert!(!settled, "{item} came though it is {:?}", known.fate);
-            known.heard += 1;
-            hearing.must.remove(&number);
-            hearing.doubtful.remove(&number);
-            hearing.taken.insert(number);
+            let settled = matches!(known.state, ItemState::Settled | ItemState::Dropped);
+            assert!(!settled, "{item} arrived although its state is {:?}", known.state);
+            known.received += 1;
+            log.required.remove(&number);
+            log.uncertain.remove(&number);
+            log.received.insert(number);
         }
     }
 
-    /// Checks that every pending item arrived in the first frame.
-    pub(super) fn all_must_have_come(&self, hearing: &Hearing) {
-        let missing: Vec<_> = hearing.must.iter().map(|n| (n, &self.items[*n])).collect();
+    /// Checks that every queued notification arrived in the first frame.
+    pub(super) fn assert_all_arrived(&self, log: &DeviceLog) {
+        let missing: Vec<_> = log.required.iter().map(|n| (n, &self.items[*n])).collect();
         assert!(missing.is_empty(), "answered OK and missing for {}: {missing:?}", self.user);
     }
 
-    /// Marks the doubtful items that did not arrive as lost.
-    pub(super) fn resolve(&mut self, hearing: &mut Hearing) {
-        for number in std::mem::take(&mut hearing.doubtful) {
-            let acked = self.items[number].fate == Fate::Acking;
-            self.settle(number, if acked { Fate::Settled } else { Fate::Void });
+    /// Marks the uncertain notifications that did not arrive as lost.
+    pub(super) fn resolve(&mut self, log: &mut DeviceLog) {
+        for number in std::mem::take(&mut log.uncertain) {
+            let acked = self.items[number].state == ItemState::Acking;
+            self.settle(number, if acked { ItemState::Settled } else { ItemState::Dropped });
         }
     }
 
-    /// A device is about to acknowledge some; their ids.
+    /// Records that a device is about to acknowledge notifications, and returns their ids.
     pub(super) fn acking(&mut self, numbers: &[usize]) -> Vec<String> {
         let mut ack = |number: &usize| {
             let item = &mut self.items[*number];
-            item.fate = Fate::Acking;
+            item.state = ItemState::Acking;
             item.id.clone().unwrap()
         };
         numbers.iter().map(&mut ack).collect()
     }
 
-    /// The acknowledgement was answered OK.
+    /// Records that an acknowledgement was answered with OK.
     pub(super) fn acked(&mut self, numbers: &[usize]) {
-        numbers.iter().for_each(|number| self.settle(*number, Fate::Settled));
+        numbers.iter().for_each(|number| self.settle(*number, ItemState::Settled));
     }
 
-    /// At the end: nothing is open, and what was answered OK was heard. Gives the ids.
+    /// Checks that nothing is open and that every accepted notification arrived. Returns the ids.
     pub(super) fn close(&self) -> Vec<&str> {
         assert!(self.open.is_empty(), "{} has open items: {:?}", self.user, self.open);
         for (number, item) in self.items.iter().enumerate() {
-            let lost = item.answered && item.heard == 0;
-            assert!(!lost, "{} never got {number}: {item:?}", self.user);
+            let lost = item.answered && item.received == 0;
+            assert!(!lost, "{} never received {number}: {item:?}", self.user);
         }
         self.items.iter().filter_map(|item| item.id.as_deref()).collect()
     }
 
-    pub(super) fn sums(&self) -> Sums {
+    pub(super) fn totals(&self) -> Totals {
         let count = |wanted: &dyn Fn(&&Item) -> bool| self.items.iter().filter(wanted).count();
-        Sums {
+        Totals {
             answered: count(&|item| item.answered),
-            settled: count(&|item| item.fate == Fate::Settled),
-            void: count(&|item| item.fate == Fate::Void),
-            again: self.items.iter().map(|item| item.heard.saturating_sub(1)).sum(),
+            settled: count(&|item| item.state == ItemState::Settled),
+            dropped: count(&|item| item.state == ItemState::Dropped),
+            repeated: self.items.iter().map(|item| item.received.saturating_sub(1)).sum(),
         }
     }
 
-    fn settle(&mut self, number: usize, fate: Fate) {
-        self.items[number].fate = fate;
+    fn settle(&mut self, number: usize, state: ItemState) {
+        self.items[number].state = state;
         self.open.remove(&number);
     }
 
-    /// An item has one id, whoever tells it, and however often.
-    fn is(&mut self, number: usize, id: &str) {
+    /// Records the id of a notification, and checks that it never changes.
+    fn set_id(&mut self, number: usize, id: &str) {
         let known = self.items[number].id.get_or_insert_with(|| id.to_owned());
         assert_eq!(known, id, "{}:{number} has two ids", self.user);
     }
@@ -233,6 +240,6 @@ impl Ledger {
         let message = item["message"].as_str().unwrap_or_default();
         let number = message.strip_prefix(&self.user).and_then(|rest| rest.strip_prefix(':'));
         let number = number.and_then(|number| number.parse().ok());
-        number.unwrap_or_else(|| panic!("{} got what is not theirs: {item}", self.user))
+        number.unwrap_or_else(|| panic!("{} got a notification of another user: {item}", self.user))
     }
 }

@@ -156,7 +156,7 @@ impl SimulatedUser {
         self.devices[index].proxy.stall();
         let frames = self.some_frames(index, true);
         socket.send_all(&frames).await.unwrap();
-        self.devices[index].proxy.carry();
+        self.devices[index].proxy.resume_traffic();
         self.expect_all_ok(&mut socket, frames.len()).await;
         self.devices[index].socket = Some(socket);
         self.shared.record_fault();

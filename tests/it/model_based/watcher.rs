@@ -103,7 +103,7 @@ impl Watcher {
                     changed.unwrap();
                     let mark = *requested.borrow_and_update();
                     let query = json!({"action": "query", "uids": [], "id": mark});
-                    if let Err(ended) = socket.say(&query).await {
+                    if let Err(ended) = socket.send(&query).await {
                         return ended;
                     }
                 }
@@ -115,7 +115,7 @@ impl Watcher {
         let mut socket =
             FallibleSocket::open(self.address, &self.path, self.kind != WatcherKind::Plain).await?;
         let auth = json!({"action": "auth", "token": self.api_key, "cursor": cursor});
-        socket.say(&auth).await?;
+        socket.send(&auth).await?;
         let answer = socket.receive().await?;
         assert_eq!(answer, json!({"action": "auth", "result": "OK"}));
         Ok(socket)

@@ -3,10 +3,10 @@
 use presence_tests::{FaultProxy, Socket, SocketRequest};
 use serde_json::{Value, json};
 
-use super::{acking, acknowledge, heard, send, server};
+use super::{acknowledge, device_with_acks, receive_field, send, server};
 
 #[tokio::test]
-async fn all_connected_devices_get_it_at_once_whatever_their_status_and_later_ones_do_not() {
+async fn every_connected_device_gets_a_notification_and_later_devices_do_not() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut devices = Vec::new();
@@ -15,20 +15,20 @@ async fn all_connected_devices_get_it_at_once_whatever_their_status_and_later_on
     }
     let id = send(&application, uid, "Hi").await;
     for device in &mut devices {
-        assert_eq!(heard(device, "id").await, [id.as_str()]);
+        assert_eq!(receive_field(device, "id").await, [id.as_str()]);
     }
     let mut later = Socket::device_of(&server, "alice", "later", "online").await;
     later.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn without_acknowledgements_the_first_write_settles_it() {
+async fn without_acks_the_first_write_settles_a_notification() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
     send(&application, uid, "Hi").await;
     let mut first = Socket::device_of(&server, "alice", "phone", "online").await;
     first.receive().await;
-    let mut second = acking(&server, "alice", "tablet").await;
+    let mut second = device_with_acks(&server, "alice", "tablet").await;
     second.expect_no_frame().await;
     first.close(None).await;
     let mut again = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -36,75 +36,75 @@ async fn without_acknowledgements_the_first_write_settles_it() {
 }
 
 #[tokio::test]
-async fn with_acknowledgements_it_stays_until_one_comes_and_keeps_its_id() {
+async fn with_acks_a_notification_is_resent_with_the_same_id_until_acknowledged() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut phone = acking(&server, "alice", "phone").await;
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
     let first = send(&application, uid, "one").await;
     let second = send(&application, uid, "two").await;
     phone.receive_until(|frame| frame.to_string().contains(&second)).await;
     phone.close(None).await;
-    let mut phone = acking(&server, "alice", "phone").await;
-    assert_eq!(heard(&mut phone, "id").await, [first.as_str(), second.as_str()]);
-    let mut tablet = acking(&server, "alice", "tablet").await;
-    assert_eq!(heard(&mut tablet, "id").await, [first.as_str(), second.as_str()]);
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut phone, "id").await, [first.as_str(), second.as_str()]);
+    let mut tablet = device_with_acks(&server, "alice", "tablet").await;
+    assert_eq!(receive_field(&mut tablet, "id").await, [first.as_str(), second.as_str()]);
     acknowledge(&mut tablet, &[&first]).await;
     phone.close(None).await;
-    let mut phone = acking(&server, "alice", "phone").await;
-    assert_eq!(heard(&mut phone, "id").await, [second.as_str()]);
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut phone, "id").await, [second.as_str()]);
     acknowledge(&mut phone, &[&second, &first, "unknown"]).await;
-    let mut third = acking(&server, "alice", "third").await;
+    let mut third = device_with_acks(&server, "alice", "third").await;
     third.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn a_device_without_acknowledgements_settles_it_for_those_with() {
+async fn a_device_without_acks_settles_a_notification_for_all_devices() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut with = acking(&server, "alice", "with").await;
+    let mut with = device_with_acks(&server, "alice", "with").await;
     let mut without = Socket::device_of(&server, "alice", "without", "online").await;
     let id = send(&application, uid, "Hi").await;
-    assert_eq!(heard(&mut with, "id").await, [id.as_str()]);
-    assert_eq!(heard(&mut without, "id").await, [id.as_str()]);
+    assert_eq!(receive_field(&mut with, "id").await, [id.as_str()]);
+    assert_eq!(receive_field(&mut without, "id").await, [id.as_str()]);
     without.expect_no_frame().await;
-    let mut third = acking(&server, "alice", "third").await;
+    let mut third = device_with_acks(&server, "alice", "third").await;
     third.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn nobody_acknowledges_for_somebody_else() {
+async fn a_user_cannot_acknowledge_notifications_of_another_user() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
     let id = send(&application, uid, "Hi").await;
-    let mut bob = acking(&server, "bob", "phone").await;
+    let mut bob = device_with_acks(&server, "bob", "phone").await;
     acknowledge(&mut bob, &[&id]).await;
-    let mut alice = acking(&server, "alice", "phone").await;
-    assert_eq!(heard(&mut alice, "id").await, [id]);
+    let mut alice = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut alice, "id").await, [id]);
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_on_a_dying_connection_comes_again_to_who_acknowledges() {
+async fn a_notification_written_to_a_lost_connection_is_resent_to_a_device_with_acks() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let cutter = FaultProxy::to(&server).await;
+    let fault_proxy = FaultProxy::to(&server).await;
     let hello = || json!({"status": "online", "device": "phone", "acks": true});
-    let way = || SocketRequest::device().through(&cutter);
-    let _lost = Socket::open_authenticated(&server, way(), "alice", hello()).await;
-    cutter.stall();
+    let request = || SocketRequest::device().through(&fault_proxy);
+    let _lost = Socket::open_authenticated(&server, request(), "alice", hello()).await;
+    fault_proxy.stall();
     let first = send(&application, uid, "one").await;
-    cutter.reset();
+    fault_proxy.reset();
     let second = send(&application, uid, "two").await;
-    let mut phone = Socket::open_authenticated(&server, way(), "alice", hello()).await;
-    let mut ids = heard(&mut phone, "id").await;
+    let mut phone = Socket::open_authenticated(&server, request(), "alice", hello()).await;
+    let mut ids = receive_field(&mut phone, "id").await;
     while ids.len() < 2 {
-        ids.extend(heard(&mut phone, "id").await);
+        ids.extend(receive_field(&mut phone, "id").await);
     }
     assert_eq!(ids, [first, second]);
     phone.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn nothing_is_lost_or_doubled_while_a_device_comes_and_goes() {
+async fn no_notification_is_lost_or_repeated_while_a_device_reconnects() {
     const SENT: usize = 90;
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
@@ -120,7 +120,7 @@ async fn nothing_is_lost_or_doubled_while_a_device_comes_and_goes() {
     let hearing = async {
         let mut messages: Vec<usize> = Vec::new();
         while messages.len() < SENT {
-            let mut phone = acking(&server, "alice", "phone").await;
+            let mut phone = device_with_acks(&server, "alice", "phone").await;
             let mut taken = 0;
             while taken < 3 && messages.len() < SENT {
                 let frame = phone.receive().await;

@@ -3,10 +3,12 @@
 use presence_tests::{Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
-use super::{acking, acknowledge, heard, lively, send, send_for, server};
+use super::{
+    acknowledge, device_with_acks, receive_field, send, send_for, server, unlimited_rates,
+};
 
 #[tokio::test]
-async fn everything_pending_comes_in_one_frame_after_the_first_ok_in_the_order_of_sending() {
+async fn pending_notifications_arrive_in_one_frame_in_order_after_the_first_ok() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -32,7 +34,7 @@ async fn everything_pending_comes_in_one_frame_after_the_first_ok_in_the_order_o
 }
 
 #[tokio::test]
-async fn a_queue_holds_a_hundred_and_drops_the_oldest_and_each_application_has_its_own() {
+async fn each_application_has_a_queue_of_100_that_drops_the_oldest() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -52,66 +54,68 @@ async fn a_queue_holds_a_hundred_and_drops_the_oldest_and_each_application_has_i
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut wanted = vec!["other".to_owned()];
     wanted.extend((5..105).map(|n: u32| n.to_string()));
-    assert_eq!(heard(&mut phone, "message").await, wanted);
+    assert_eq!(receive_field(&mut phone, "message").await, wanted);
 }
 
 #[tokio::test]
-async fn what_expires_is_not_delivered() {
+async fn an_expired_notification_is_not_delivered() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let way = SocketRequest::app(&application).v1();
-    let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
+    let request = SocketRequest::app(&application).v1();
+    let mut stream =
+        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
     let short = send_for(&application, uid, "short", 1).await;
     let long = send_for(&application, uid, "long", 60).await;
-    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
-    assert_eq!(told["receipts"][0]["id"], short.as_str(), "{told}");
+    let frame = stream.receive_until(|frame| frame["receipts"].is_array()).await;
+    assert_eq!(frame["receipts"][0]["id"], short.as_str(), "{frame}");
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    assert_eq!(heard(&mut phone, "id").await, [long]);
+    assert_eq!(receive_field(&mut phone, "id").await, [long]);
 }
 
 #[tokio::test]
-async fn for_now_only_is_delivered_to_who_is_connected_and_queued_for_nobody() {
+async fn a_notification_with_ttl_0_is_delivered_to_connected_devices_and_never_queued() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    send_for(&application, uid, "nobody there", 0).await;
+    send_for(&application, uid, "not connected", 0).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.expect_no_frame().await;
-    let id = send_for(&application, uid, "there", 0).await;
-    assert_eq!(heard(&mut phone, "id").await, [id]);
+    let id = send_for(&application, uid, "connected", 0).await;
+    assert_eq!(receive_field(&mut phone, "id").await, [id]);
 }
 
 #[tokio::test]
-async fn for_now_only_does_not_wait_for_a_device_that_comes_later() {
+async fn a_notification_with_ttl_0_is_not_kept_for_a_later_device() {
     let server = server().await;
     let (application, _, uid) = server.application_with("alice").await;
-    let mut phone = acking(&server, "alice", "phone").await;
-    let id = send_for(&application, uid, "there", 0).await;
-    assert_eq!(heard(&mut phone, "id").await, [id.as_str()]);
-    // The phone has not acknowledged it yet.
-    let mut tablet = acking(&server, "alice", "tablet").await;
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    let id = send_for(&application, uid, "connected", 0).await;
+    assert_eq!(receive_field(&mut phone, "id").await, [id.as_str()]);
+    // The notification is not acknowledged yet.
+    let mut tablet = device_with_acks(&server, "alice", "tablet").await;
     tablet.expect_no_frame().await;
     acknowledge(&mut phone, &[&id]).await;
 }
 
 #[tokio::test]
-async fn for_now_only_is_dropped_where_the_connection_was_just_lost() {
-    let server = Server::start(lively().with("grace-seconds", 600)).await;
+async fn a_notification_with_ttl_0_is_dropped_for_a_lost_connection() {
+    let server = Server::start(unlimited_rates().with("grace-seconds", 600)).await;
     let (application, alice, uid) = server.application_with("alice").await;
-    let way = SocketRequest::app(&application).v1();
-    let mut stream = Socket::app_with(&server, &application, way, json!({"receipts": true})).await;
+    let request = SocketRequest::app(&application).v1();
+    let mut stream =
+        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
     drop(Socket::device_of(&server, "alice", "phone", "online").await);
     alice.wait_until_lost("phone").await;
-    // The Application still sees her.
+    // The Application still sees the user online.
     assert_eq!(application.presence_of(uid).await["status"], "online");
-    let id = send_for(&application, uid, "nobody there", 0).await;
-    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
-    assert_eq!(told["receipts"], json!([{"id": id, "uid": uid, "state": "dropped"}]), "{told}");
+    let id = send_for(&application, uid, "not connected", 0).await;
+    let frame = stream.receive_until(|frame| frame["receipts"].is_array()).await;
+    assert_eq!(frame["receipts"], json!([{"id": id, "uid": uid, "state": "dropped"}]), "{frame}");
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     phone.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn a_paused_grant_holds_its_queue_until_it_is_resumed() {
+async fn a_paused_grant_keeps_its_queue_until_it_is_resumed() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -119,19 +123,19 @@ async fn a_paused_grant_holds_its_queue_until_it_is_resumed() {
     let first = send(&application, uid, "held").await;
     let second = send(&application, uid, "held too").await;
     phone.expect_no_frame().await;
-    let mut tablet = acking(&server, "alice", "tablet").await;
+    let mut tablet = device_with_acks(&server, "alice", "tablet").await;
     tablet.expect_no_frame().await;
     alice.pause(&application, false).await;
-    let mut ids = heard(&mut phone, "id").await;
+    let mut ids = receive_field(&mut phone, "id").await;
     while ids.len() < 2 {
-        ids.extend(heard(&mut phone, "id").await);
+        ids.extend(receive_field(&mut phone, "id").await);
     }
     assert_eq!(ids, [first, second]);
     phone.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn a_revoked_grant_empties_its_queue_and_no_other() {
+async fn a_revoked_grant_empties_only_its_own_queue() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
@@ -143,13 +147,13 @@ async fn a_revoked_grant_empties_its_queue_and_no_other() {
     assert_eq!(refused["results"][0]["errno"], 44, "{refused}");
     alice.grant(&application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    assert_eq!(heard(&mut phone, "id").await, [kept]);
+    assert_eq!(receive_field(&mut phone, "id").await, [kept]);
     phone.expect_no_frame().await;
 }
 
 #[tokio::test]
-async fn what_waits_survives_a_restart_and_a_crash() {
-    let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
+async fn queued_notifications_survive_a_restart_and_a_crash() {
+    let mut server = Server::start(unlimited_rates().with("warm-up-seconds", 0)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let first = send(&application, uid, "one").await;
     server.terminate().await;
@@ -157,17 +161,17 @@ async fn what_waits_survives_a_restart_and_a_crash() {
     let second = send(&application, uid, "two").await;
     server.kill().await;
     server.restart().await;
-    let mut phone = acking(&server, "alice", "phone").await;
-    assert_eq!(heard(&mut phone, "id").await, [first.clone(), second.clone()]);
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut phone, "id").await, [first.clone(), second.clone()]);
     acknowledge(&mut phone, &[&first]).await;
     server.kill().await;
     server.restart().await;
-    let mut phone = acking(&server, "alice", "phone").await;
-    assert_eq!(heard(&mut phone, "id").await, [second]);
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut phone, "id").await, [second]);
 }
 
 #[tokio::test]
-async fn what_waits_is_shown_to_its_user_only() {
+async fn queued_notifications_are_visible_only_to_their_user() {
     let server = server().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let id = send(&application, uid, "for alice").await;

@@ -91,7 +91,7 @@ impl OidcIssuer {
 
     /// Returns the number of requests for the keys.
     pub(super) fn key_requests(&self) -> usize {
-        self.domain.asked().iter().filter(|path| *path == KEYS).count()
+        self.domain.requested_paths().iter().filter(|path| *path == KEYS).count()
     }
 
     /// Returns the settings of this issuer, with changes.

@@ -122,12 +122,12 @@ async fn the_updates_and_the_time_of_a_resumption_are_settings() {
         let (mut stream, snapshot) = Socket::stream(&server, &application).await;
         let cursor = snapshot["cursor"].clone();
         let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-        stream.sees(uid, "online").await;
+        stream.expect_status(uid, "online").await;
         for _ in 0..2 {
             phone.report("unavailable").await;
-            stream.sees(uid, "unavailable").await;
+            stream.expect_status(uid, "unavailable").await;
             phone.report("online").await;
-            stream.sees(uid, "online").await;
+            stream.expect_status(uid, "online").await;
         }
         drop(stream);
         let resumed = async || -> Value {

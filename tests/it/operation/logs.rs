@@ -36,7 +36,7 @@ async fn no_personal_data_is_logged_over_tls_either() {
     // The log says that a key is malformed, and does not show it.
     std::fs::write(authority.key(), key.replace("PRIVATE KEY", "SECRET")).unwrap();
     server.signal("HUP").await;
-    server.logs("tls.kept").await;
+    server.wait_for_log("tls.kept").await;
     server.terminate().await;
     secrets.extend(key.lines().filter(|line| !line.contains("---")).map(str::to_owned));
     assert_not_logged(&server, &secrets);

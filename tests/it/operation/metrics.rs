@@ -74,10 +74,10 @@ impl MetricsScenario {
             json!({"assertion": assertion, "status": "online", "device": "phone", "acks": true});
         self.phone.send(hello).await;
         self.phone.expect_ok().await;
-        self.stream.sees(self.uid, "online").await;
+        self.stream.expect_status(self.uid, "online").await;
         for status in ["unavailable", "online", "unavailable", "online"] {
             self.phone.report(status).await;
-            self.stream.sees(self.uid, status).await;
+            self.stream.expect_status(self.uid, status).await;
         }
         self.phone.send(json!({"status": "unavailable"})).await;
         self.phone.expect_error(Errno::SlowDown).await;
@@ -118,7 +118,7 @@ async fn each_metric_counts_the_work_that_was_done() {
     let middle = Scrape::of(&scenario.server).await;
     // The device is lost, and offline when its grace period is over.
     drop((scenario.phone, thief));
-    scenario.stream.sees(scenario.uid, "offline").await;
+    scenario.stream.expect_status(scenario.uid, "offline").await;
     let after = metrics_without_users(&scenario.server).await;
 
     counters_grew(&before, &after, frames);
@@ -234,7 +234,7 @@ async fn only_the_operators_own_listener_serves_the_metrics() {
     let options =
         ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
     let mut server = Server::start(options).await;
-    let line = server.says().await;
+    let line = server.next_stdout_line().await;
     let url = line.strip_prefix("Metrics are on ").unwrap_or_else(|| panic!("{line}")).to_owned();
     server.call("GET", "/metrics").await.assert_error(Errno::NotFound);
     let metrics = async |url: &str| {
@@ -284,7 +284,7 @@ async fn handshakes_and_certificates_are_counted() {
     let _ = timeout(TIMEOUT, ended).await.unwrap();
     Socket::open(&server, SocketRequest::device()).await;
     server.signal("HUP").await;
-    server.logs("tls.reloaded").await;
+    server.wait_for_log("tls.reloaded").await;
     let after = Scrape::of(&server).await;
     assert_growth(
         &before,

@@ -66,7 +66,7 @@ async fn two_servers_on_two_databases_do_not_disturb_each_other() {
     let (mut stream, _) = Socket::stream(&one, &chat).await;
     let (mut other_stream, _) = Socket::stream(&other, &chess).await;
     let mut phone = Socket::device_of(&one, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     other_stream.expect_no_stream_frame().await;
     let other_user = other.call("GET", "/grants").bearer(&alice.token).await;
     other_user.assert_error(Errno::SessionExpired);

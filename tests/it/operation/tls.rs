@@ -56,12 +56,12 @@ async fn both_channels_and_rest_go_over_tls() {
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     application.notify(&json!([{"uid": uid, "message": "Hello", "action": ""}])).await.ok();
     assert_eq!(phone.receive().await["notifications"][0]["message"], "Hello");
     assert_eq!(alice.call("GET", "/account").await.ok()["email"], email("alice"));
     phone.close(None).await;
-    stream.sees(uid, "offline").await;
+    stream.expect_status(uid, "offline").await;
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn sighup_loads_the_new_certificate_and_drops_no_connection() {
     // The server does not check the files by itself.
     assert_eq!(current_certificate(&server).await, before);
     server.signal("HUP").await;
-    server.logs("tls.reloaded").await;
+    server.wait_for_log("tls.reloaded").await;
     assert_eq!(current_certificate(&server).await, issued);
     phone.report("unavailable").await;
     Socket::device_of(&server, "alice", "tablet", "online").await;
@@ -143,7 +143,7 @@ async fn changed_files_are_noticed() {
     let server = Server::start(tls_options(&authority).with("tls-reload-seconds", 0.1)).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let issued = authority.issue();
-    server.logs("tls.reloaded").await;
+    server.wait_for_log("tls.reloaded").await;
     assert_eq!(current_certificate(&server).await, issued);
     phone.report("unavailable").await;
 }
@@ -159,7 +159,7 @@ async fn a_change_of_either_file_is_noticed() {
     // Between the two writes the files do not match, and the server keeps the certificate that it
     // has.
     let (issued, key) = authority.issue_certificate();
-    server.logs("tls.kept").await;
+    server.wait_for_log("tls.kept").await;
     assert_eq!(current_certificate(&server).await, renewed);
     std::fs::write(authority.key(), key).unwrap();
     wait_for_certificate(&server, &issued).await;
@@ -172,7 +172,7 @@ async fn an_unusable_new_certificate_leaves_the_old_one_and_is_logged_once() {
     let before = current_certificate(&server).await;
     let key = std::fs::read(authority.key()).unwrap();
     std::fs::write(authority.certificate(), "-----BEGIN NOTHING-----").unwrap();
-    server.logs("tls.kept").await;
+    server.wait_for_log("tls.kept").await;
     assert_eq!(current_certificate(&server).await, before);
     let count = |log: &str| log.lines().filter(|line| line.contains("tls.kept")).count();
     // The file is checked about ten more times. The failure is not logged again before the operator
@@ -191,11 +191,11 @@ async fn an_unusable_new_certificate_leaves_the_old_one_and_is_logged_once() {
     let issued = authority.issue();
     std::fs::write(authority.key(), key).unwrap();
     server.signal("HUP").await;
-    server.logs("cannot be served with").await;
+    server.wait_for_log("cannot be served with").await;
     assert_eq!(current_certificate(&server).await, before);
     assert_ne!(before, issued);
     let again = authority.issue();
-    server.logs("tls.reloaded").await;
+    server.wait_for_log("tls.reloaded").await;
     assert_eq!(current_certificate(&server).await, again);
 }
 
@@ -305,7 +305,7 @@ async fn silent_sockets_over_tls_are_closed() {
     let bob = server.sign_in("bob").await;
     proxy.stall();
     bob.wait_until_lost("default").await;
-    proxy.carry();
+    proxy.resume_traffic();
     assert_ne!(dead.ended().await, SocketEnd::Closed(Some(1000)));
 }
 

@@ -69,7 +69,7 @@ async fn changing_the_domain_does_not_end_the_block() {
     let elsewhere = presence_tests::DomainServer::start().await;
     let changed = application.owner_call("PATCH", "").json(&json!({"domain": elsewhere.name()}));
     let changed = changed.await.ok();
-    elsewhere.show(changed["domain_key"].as_str().unwrap());
+    elsewhere.publish_key(changed["domain_key"].as_str().unwrap());
     assert_eq!(application.owner_call("POST", "/verify").await.ok()["state"], "verified");
     application.owner_call("POST", "/activate").await.assert_error(Errno::ApplicationNotActive);
 }

@@ -1,14 +1,15 @@
-//! Receipts and answers must not show who hides.
+//! Receipts and replies do not reveal which users hide.
 
 use presence_protocol::Puid;
 use presence_tests::{Application, Server, Socket, SocketRequest};
 use serde_json::{Value, json};
 
-use super::lively;
+use super::unlimited_rates;
 
 async fn stream_with_receipts(server: &Server, application: &Application) -> Socket {
-    let way = SocketRequest::app(application).v1();
-    let mut stream = Socket::app_with(server, application, way, json!({"receipts": true})).await;
+    let request = SocketRequest::app(application).v1();
+    let mut stream =
+        Socket::app_with(server, application, request, json!({"receipts": true})).await;
     assert_eq!(stream.receive().await["snapshot"], true);
     stream
 }
@@ -19,7 +20,7 @@ async fn notify(application: &Application, uid: Puid, ttl: u32) -> Value {
     reply["results"][0].clone()
 }
 
-/// The receipts among frames, in the order of the stream.
+/// Returns the receipts in the frames, in order.
 fn receipts(frames: &[Value]) -> Vec<(Value, Value)> {
     let all = frames.iter().filter_map(|frame| frame["receipts"].as_array()).flatten();
     all.map(|receipt| (receipt["id"].clone(), receipt["state"].clone())).collect()
@@ -27,7 +28,7 @@ fn receipts(frames: &[Value]) -> Vec<(Value, Value)> {
 
 #[tokio::test]
 async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
-    let server = Server::start(lively()).await;
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
@@ -39,8 +40,8 @@ async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     phone.send(json!({"type": "ack", "ids": [first["id"]]})).await;
     phone.expect_ok().await;
     stream.expect_no_stream_frame().await;
-    // A notification that was taken while hidden still counts: the size of the queue must not
-    // differ.
+    // A notification that was settled while the user hides still counts, so that `queue_size` does
+    // not reveal it.
     let second = notify(&application, uid, 60).await;
     assert_eq!(second["queue_size"], 2);
     phone.receive().await;
@@ -50,22 +51,22 @@ async fn a_hidden_users_receipts_are_withheld_until_they_are_seen_again() {
     stream.expect_no_stream_frame().await;
     phone.send(json!({"type": "visibility", "application_ids": [application.appid]})).await;
     phone.expect_ok().await;
-    stream.sees(uid, "online").await;
-    let mut told = Vec::new();
-    while told.len() < 2 {
-        told.extend(receipts(&[stream.receive().await]));
+    stream.expect_status(uid, "online").await;
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        received.extend(receipts(&[stream.receive().await]));
     }
-    told.sort_by_key(|(id, _)| *id == second["id"]);
+    received.sort_by_key(|(id, _)| *id == second["id"]);
     assert_eq!(
-        told,
+        received,
         [(first["id"].clone(), json!("acked")), (second["id"].clone(), json!("acked"))]
     );
     assert_eq!(notify(&application, uid, 60).await["queue_size"], 1);
 }
 
 #[tokio::test]
-async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
-    let server = Server::start(lively()).await;
+async fn a_notification_with_ttl_0_is_dropped_alike_for_a_hidden_and_an_absent_user() {
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, absent) = server.application_with("absent").await;
     let mut uids = vec![absent];
     let mut devices = Vec::new();
@@ -86,10 +87,13 @@ async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
     for uid in uids {
         let mut answer = notify(&application, uid, 0).await;
         let id = answer["id"].take();
-        let told = receipts(&stream.frames_until_now().await);
+        let received = receipts(&stream.frames_until_now().await);
         answers.push((
             answer,
-            told.into_iter().map(|(told, state)| (told == id, state)).collect::<Vec<_>>(),
+            received
+                .into_iter()
+                .map(|(received, state)| (received == id, state))
+                .collect::<Vec<_>>(),
         ));
     }
     assert_eq!(answers[0].0["result"], "OK");
@@ -98,14 +102,14 @@ async fn for_now_only_is_dropped_for_a_hiding_user_just_as_for_an_absent_one() {
         device.expect_no_frame().await;
     }
     let mut seen = Socket::device_of(&server, "absent", "phone", "online").await;
-    stream.sees(absent, "online").await;
+    stream.expect_status(absent, "online").await;
     let answer = notify(&application, absent, 0).await;
     assert_eq!(seen.receive().await["notifications"][0]["id"], answer["id"]);
 }
 
 #[tokio::test]
 async fn withheld_receipts_survive_a_restart() {
-    let mut server = Server::start(lively().with("warm-up-seconds", 0)).await;
+    let mut server = Server::start(unlimited_rates().with("warm-up-seconds", 0)).await;
     let (application, _, uid) = server.application_with("alice").await;
     let hello = || json!({"type": "visibility", "application_ids": [], "acks": true});
     let mut phone =
@@ -123,7 +127,7 @@ async fn withheld_receipts_survive_a_restart() {
     stream.expect_no_stream_frame().await;
     phone.close(None).await;
     let _phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
-    let told = stream.receive_until(|frame| frame["receipts"].is_array()).await;
-    assert_eq!(receipts(&[told]), [(sent["id"].clone(), json!("acked"))]);
+    stream.expect_status(uid, "online").await;
+    let received = stream.receive_until(|frame| frame["receipts"].is_array()).await;
+    assert_eq!(receipts(&[received]), [(sent["id"].clone(), json!("acked"))]);
 }

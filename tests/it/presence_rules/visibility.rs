@@ -4,10 +4,10 @@ use presence_protocol::Puid;
 use presence_tests::{Application, Server, Socket, SocketRequest, User};
 use serde_json::{Value, json};
 
-use super::lively;
+use super::unlimited_rates;
 
-/// Two Applications that alice granted, each with its stream and her name for it.
-struct Two {
+/// Two Applications with a grant of Alice, with their streams and PUIDs.
+struct TwoApplications {
     server: Server,
     alice: User,
     apps: [Application; 2],
@@ -15,23 +15,23 @@ struct Two {
     streams: [Socket; 2],
 }
 
-async fn two(server: Server) -> Two {
+async fn two(server: Server) -> TwoApplications {
     let (one, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&one.owner, "Other").await;
     let uids = [uid, alice.grant(&other).await];
     let (one_stream, _) = Socket::stream(&server, &one).await;
     let (other_stream, _) = Socket::stream(&server, &other).await;
-    Two { server, alice, apps: [one, other], uids, streams: [one_stream, other_stream] }
+    TwoApplications { server, alice, apps: [one, other], uids, streams: [one_stream, other_stream] }
 }
 
-impl Two {
-    async fn both_see(&mut self, status: &str) {
+impl TwoApplications {
+    async fn expect_both(&mut self, status: &str) {
         for (stream, uid) in self.streams.iter_mut().zip(self.uids) {
-            stream.sees(uid, status).await;
+            stream.expect_status(uid, status).await;
         }
     }
 
-    async fn nobody_sees_more(&mut self) {
+    async fn expect_no_more_updates(&mut self) {
         for stream in &mut self.streams {
             stream.expect_no_stream_frame().await;
         }
@@ -39,138 +39,138 @@ impl Two {
 }
 
 #[tokio::test]
-async fn a_paused_grant_shows_offline_once_then_silence_then_the_present_status() {
-    let mut two = two(Server::start(lively()).await).await;
+async fn a_paused_grant_gives_one_offline_and_the_present_status_when_resumed() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
     let hello = json!({"status": "online", "message": "Hi"});
     let mut phone =
         Socket::open_authenticated(&two.server, SocketRequest::device(), "alice", hello).await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     two.alice.pause(&two.apps[0], true).await;
-    let paused = two.streams[0].sees(two.uids[0], "offline").await;
+    let paused = two.streams[0].expect_status(two.uids[0], "offline").await;
     assert_eq!(paused["message"], Value::Null, "{paused}");
     phone.report("unavailable").await;
     phone.send(json!({"status": "online", "message": "Back"})).await;
     phone.expect_ok().await;
-    two.streams[1].sees(two.uids[1], "unavailable").await;
-    two.streams[1].sees(two.uids[1], "online").await;
+    two.streams[1].expect_status(two.uids[1], "unavailable").await;
+    two.streams[1].expect_status(two.uids[1], "online").await;
     two.alice.pause(&two.apps[0], true).await;
-    two.nobody_sees_more().await;
+    two.expect_no_more_updates().await;
     let polled = two.apps[0].presence_of(two.uids[0]).await;
     assert_eq!((&polled["status"], &polled["message"]), (&json!("offline"), &Value::Null));
     assert_eq!(polled["since"], paused["since"]);
     two.alice.pause(&two.apps[0], false).await;
-    let resumed = two.streams[0].sees(two.uids[0], "online").await;
+    let resumed = two.streams[0].expect_status(two.uids[0], "online").await;
     assert_eq!(resumed["message"], "Back", "{resumed}");
-    two.nobody_sees_more().await;
+    two.expect_no_more_updates().await;
 }
 
 #[tokio::test]
-async fn pausing_while_offline_tells_nobody_anything() {
-    let mut two = two(Server::start(lively()).await).await;
+async fn pausing_an_offline_user_publishes_nothing() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
     two.alice.pause(&two.apps[0], true).await;
     let _phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.streams[1].sees(two.uids[1], "online").await;
-    two.nobody_sees_more().await;
+    two.streams[1].expect_status(two.uids[1], "online").await;
+    two.expect_no_more_updates().await;
     two.alice.pause(&two.apps[0], false).await;
-    two.streams[0].sees(two.uids[0], "online").await;
+    two.streams[0].expect_status(two.uids[0], "online").await;
 }
 
 #[tokio::test]
-async fn an_empty_visibility_hides_a_device_from_everyone_and_other_devices_stay_seen() {
-    let mut two = two(Server::start(lively()).await).await;
+async fn an_empty_visibility_hides_only_that_device() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     phone.send(json!({"type": "visibility", "application_ids": []})).await;
     phone.expect_ok().await;
-    two.both_see("offline").await;
+    two.expect_both("offline").await;
     phone.report("unavailable").await;
-    two.nobody_sees_more().await;
+    two.expect_no_more_updates().await;
     let mut tablet = Socket::device_of(&two.server, "alice", "tablet", "unavailable").await;
-    two.both_see("unavailable").await;
+    two.expect_both("unavailable").await;
     tablet.report("offline").await;
-    two.both_see("offline").await;
+    two.expect_both("offline").await;
     let names: Vec<&str> = two.apps.iter().map(|app| app.appid.as_str()).collect();
     phone.send(json!({"type": "visibility", "application_ids": names})).await;
     phone.expect_ok().await;
-    two.both_see("unavailable").await;
+    two.expect_both("unavailable").await;
 }
 
 #[tokio::test]
 async fn a_visibility_is_applied_at_once_and_only_narrows() {
-    let mut two = two(Server::start(lively()).await).await;
-    let stranger = two.server.application_named(&two.apps[0].owner, "Stranger").await;
-    let (mut stranger_stream, _) = Socket::stream(&two.server, &stranger).await;
+    let mut two = two(Server::start(unlimited_rates()).await).await;
+    let ungranted = two.server.application_named(&two.apps[0].owner, "Ungranted").await;
+    let (mut ungranted_stream, _) = Socket::stream(&two.server, &ungranted).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     let list =
-        json!([two.apps[1].appid, stranger.appid, "unknown", "0123456789abcdef0123456789abcdef"]);
+        json!([two.apps[1].appid, ungranted.appid, "unknown", "0123456789abcdef0123456789abcdef"]);
     phone.send(json!({"type": "visibility", "application_ids": list})).await;
     phone.expect_ok().await;
-    two.streams[0].sees(two.uids[0], "offline").await;
+    two.streams[0].expect_status(two.uids[0], "offline").await;
     phone.report("unavailable").await;
-    two.streams[1].sees(two.uids[1], "unavailable").await;
-    two.nobody_sees_more().await;
-    // The list named the stranger before the grant was made: the grant is not in it.
-    let uid = two.alice.grant(&stranger).await;
-    stranger_stream.expect_no_stream_frame().await;
-    assert_eq!(stranger.presence_of(uid).await["status"], "offline");
+    two.streams[1].expect_status(two.uids[1], "unavailable").await;
+    two.expect_no_more_updates().await;
+    // The list was sent before the grant, so the grant is not part of it.
+    let uid = two.alice.grant(&ungranted).await;
+    ungranted_stream.expect_no_stream_frame().await;
+    assert_eq!(ungranted.presence_of(uid).await["status"], "offline");
 }
 
 #[tokio::test]
-async fn an_update_for_some_leaves_the_others_with_the_last_status() {
-    let mut two = two(Server::start(lively()).await).await;
+async fn an_update_for_named_applications_leaves_the_last_status_for_the_others() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     let only = json!({"status": "unavailable", "application_ids": [two.apps[0].appid]});
     phone.send(only).await;
     phone.expect_ok().await;
-    two.streams[0].sees(two.uids[0], "unavailable").await;
-    two.nobody_sees_more().await;
+    two.streams[0].expect_status(two.uids[0], "unavailable").await;
+    two.expect_no_more_updates().await;
     assert_eq!(two.apps[1].presence_of(two.uids[1]).await["status"], "online");
     phone.send(json!({"status": "offline", "application_ids": []})).await;
     phone.expect_ok().await;
-    two.nobody_sees_more().await;
+    two.expect_no_more_updates().await;
     phone.report("offline").await;
-    two.both_see("offline").await;
+    two.expect_both("offline").await;
     phone
         .send(json!({"status": "online", "application_ids": [two.apps[1].appid, "unknown"]}))
         .await;
     phone.expect_ok().await;
-    two.streams[1].sees(two.uids[1], "online").await;
-    two.nobody_sees_more().await;
-    // A clean close ends all of it.
+    two.streams[1].expect_status(two.uids[1], "online").await;
+    two.expect_no_more_updates().await;
+    // A clean close ends the status for all Applications.
     phone.close(None).await;
-    two.streams[1].sees(two.uids[1], "offline").await;
-    two.nobody_sees_more().await;
+    two.streams[1].expect_status(two.uids[1], "offline").await;
+    two.expect_no_more_updates().await;
 }
 
 #[tokio::test]
-async fn a_visibility_outlives_a_grace_time_but_not_a_clean_close() {
-    let mut two = two(Server::start(lively().with("grace-seconds", 0.3)).await).await;
+async fn a_visibility_is_kept_over_a_grace_time_and_not_over_a_clean_close() {
+    let mut two = two(Server::start(unlimited_rates().with("grace-seconds", 0.3)).await).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     phone.send(json!({"type": "visibility", "application_ids": [two.apps[0].appid]})).await;
     phone.expect_ok().await;
-    two.streams[1].sees(two.uids[1], "offline").await;
+    two.streams[1].expect_status(two.uids[1], "offline").await;
     drop(phone);
-    two.streams[0].sees(two.uids[0], "offline").await;
+    two.streams[0].expect_status(two.uids[0], "offline").await;
     let phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.streams[0].sees(two.uids[0], "online").await;
-    two.nobody_sees_more().await;
+    two.streams[0].expect_status(two.uids[0], "online").await;
+    two.expect_no_more_updates().await;
     phone.close(Some(1000)).await;
-    two.streams[0].sees(two.uids[0], "offline").await;
+    two.streams[0].expect_status(two.uids[0], "offline").await;
     let _phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
 }
 
 #[tokio::test]
-async fn a_stopped_application_is_told_what_it_missed_only_by_the_present_status() {
-    let mut two = two(Server::start(lively()).await).await;
+async fn a_reactivated_application_gets_only_the_present_statuses() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;
-    two.both_see("online").await;
+    two.expect_both("online").await;
     two.apps[0].deactivate().await;
     phone.report("unavailable").await;
-    two.streams[1].sees(two.uids[1], "unavailable").await;
+    two.streams[1].expect_status(two.uids[1], "unavailable").await;
     two.apps[0].activate().await;
     let (mut stream, snapshot) = Socket::stream(&two.server, &two.apps[0]).await;
     assert_eq!(snapshot["presence"][0]["status"], "unavailable", "{snapshot}");
@@ -179,7 +179,7 @@ async fn a_stopped_application_is_told_what_it_missed_only_by_the_present_status
 
 #[tokio::test]
 async fn paused_hidden_and_offline_look_alike() {
-    let server = Server::start(lively()).await;
+    let server = Server::start(unlimited_rates()).await;
     let (application, _, absent) = server.application_with("absent").await;
     let mut uids = vec![absent];
     let mut devices = Vec::new();
@@ -199,17 +199,17 @@ async fn paused_hidden_and_offline_look_alike() {
     let (mut stream, snapshot) = Socket::stream(&server, &application).await;
     assert_eq!(snapshot["presence"], json!([]));
     let reply = stream.ask(json!({"action": "query", "uids": uids})).await;
-    let told = reply["presence"].as_array().unwrap();
-    for (entry, uid) in told.iter().zip(&uids) {
+    let entries = reply["presence"].as_array().unwrap();
+    for (entry, uid) in entries.iter().zip(&uids) {
         let mut alike = entry.clone();
         assert_eq!(alike["uid"], uid.to_string());
-        alike["uid"] = told[0]["uid"].clone();
-        assert_eq!(alike, told[0]);
+        alike["uid"] = entries[0]["uid"].clone();
+        assert_eq!(alike, entries[0]);
     }
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     for _ in &uids {
         let update = plain.receive().await;
         assert_eq!(update["status"], "offline", "{update}");
-        assert_eq!(update["version"], told[0]["version"], "{update}");
+        assert_eq!(update["version"], entries[0]["version"], "{update}");
     }
 }

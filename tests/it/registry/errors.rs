@@ -1,4 +1,4 @@
-//! One scenario an error.
+//! One scenario for each error.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -11,26 +11,26 @@ use super::scenario::RegistryScenario;
 
 #[tokio::test]
 async fn every_error_can_be_reached_from_outside() {
-    let scenario = RegistryScenario::plain().await;
+    let scenario = RegistryScenario::new().await;
     join_all(Errno::ALL.iter().map(|errno| reach(&scenario, *errno))).await;
 }
 
-/// Scenarios that change what others need have a scenario of their own.
+/// Causes an error. Scenarios that would disturb others have a server of their own.
 #[expect(
     clippy::too_many_lines,
     clippy::cognitive_complexity,
-    reason = "one arm an entry of the registry"
+    reason = "one arm for each entry of the registry"
 )]
 async fn reach(scenario: &RegistryScenario, errno: Errno) {
     let RegistryScenario { server, application, alice, uid } = scenario;
     match errno {
-        Errno::NotJson => scenario.device_is_refused("online", errno).await,
-        Errno::MissingField => scenario.device_is_refused("{}", errno).await,
-        Errno::InvalidField => scenario.device_is_refused(r#"{"status":"away"}"#, errno).await,
-        Errno::UnknownType => scenario.device_is_refused(r#"{"type":"dance"}"#, errno).await,
+        Errno::NotJson => scenario.expect_frame_error("online", errno).await,
+        Errno::MissingField => scenario.expect_frame_error("{}", errno).await,
+        Errno::InvalidField => scenario.expect_frame_error(r#"{"status":"away"}"#, errno).await,
+        Errno::UnknownType => scenario.expect_frame_error(r#"{"type":"dance"}"#, errno).await,
         Errno::TooLarge => {
-            let way = SocketRequest::to("/myapps/").bearer(&application.api_key).v1();
-            let mut stream = Socket::open(server, way).await;
+            let request = SocketRequest::to("/myapps/").bearer(&application.api_key).v1();
+            let mut stream = Socket::open(server, request).await;
             stream.send(json!({"action": "query", "uids": vec![uid; 501]})).await;
             let refusal = stream.receive_until(|frame| frame["result"] == "KO").await;
             assert_eq!(refusal["errno"], errno.number(), "{refusal}");
@@ -50,13 +50,13 @@ async fn reach(scenario: &RegistryScenario, errno: Errno) {
         Errno::SessionExpired => session_expired().await,
         Errno::InvalidAssertion => {
             scenario
-                .stranger_is_refused(json!({"assertion": "x", "status": "online"}), errno)
+                .expect_first_frame_error(json!({"assertion": "x", "status": "online"}), errno)
                 .await;
         }
         Errno::EmailMismatch => {
             let mut hello = scenario.hello("phone").await;
             hello["email"] = email("bob").into();
-            scenario.stranger_is_refused(hello, errno).await;
+            scenario.expect_first_frame_error(hello, errno).await;
         }
         Errno::UnknownApplication => {
             let nowhere = "/apps/0123456789abcdef0123456789abcdef";
@@ -66,13 +66,13 @@ async fn reach(scenario: &RegistryScenario, errno: Errno) {
             application.call("GET", "/presence").bearer("prs_x").await.assert_error(errno);
         }
         Errno::ApplicationNotActive => {
-            let other = server.application_named(alice, "StoppedServer").await;
+            let other = server.application_named(alice, "Stopped").await;
             other.deactivate().await;
             other.call("GET", "/presence").await.assert_error(errno);
         }
         Errno::DomainNotVerified => {
-            let wish = json!({"name": "New", "domain": "localhost:1"});
-            let made = alice.call("POST", "/apps").json(&wish).await.ok();
+            let body = json!({"name": "New", "domain": "localhost:1"});
+            let made = alice.call("POST", "/apps").json(&body).await.ok();
             let path = format!("/apps/{}/activate", made["appid"].as_str().unwrap());
             alice.call("POST", &path).await.assert_error(errno);
         }
@@ -84,9 +84,9 @@ async fn reach(scenario: &RegistryScenario, errno: Errno) {
             server.call("GET", "/session").bearer(&application.api_key).await.assert_error(errno);
         }
         Errno::RedirectNotAllowed => {
-            let wish = json!({"redirect": "https://elsewhere.example/"});
+            let body = json!({"redirect": "https://elsewhere.example/"});
             let path = format!("/grant/{}", application.appid);
-            alice.call("POST", &path).json(&wish).await.assert_error(errno);
+            alice.call("POST", &path).json(&body).await.assert_error(errno);
         }
         Errno::NotFound => server.call("GET", "/nothing").await.assert_error(errno),
         Errno::MethodNotAllowed => server.call("PUT", "/session").await.assert_error(errno),
@@ -98,22 +98,22 @@ async fn reach(scenario: &RegistryScenario, errno: Errno) {
 
 async fn too_many_connections() {
     let scenario =
-        RegistryScenario::set(ServerOptions::default().with("sockets-per-user", 1)).await;
+        RegistryScenario::with(ServerOptions::default().with("sockets-per-user", 1)).await;
     let _first = scenario.device("phone").await;
     let hello = scenario.hello("tablet").await;
-    scenario.stranger_is_refused(hello, Errno::TooManyConnections).await;
+    scenario.expect_first_frame_error(hello, Errno::TooManyConnections).await;
 }
 
 async fn identity_unavailable() {
     let scenario =
-        RegistryScenario::set(ServerOptions::default().with("browserid-issuers", "idp.invalid"))
+        RegistryScenario::with(ServerOptions::default().with("browserid-issuers", "idp.invalid"))
             .await;
     let assertion = unresolvable(&scenario).await;
     let body = json!({"assertion": assertion});
     let refused = scenario.server.call("POST", "/session").json(&body).await;
     refused.assert_error(Errno::IdentityUnavailable);
     let hello = json!({"assertion": assertion, "status": "online"});
-    scenario.stranger_is_refused(hello, Errno::IdentityUnavailable).await;
+    scenario.expect_first_frame_error(hello, Errno::IdentityUnavailable).await;
 }
 
 async fn session_expired() {
@@ -123,17 +123,17 @@ async fn session_expired() {
     refused.assert_error(Errno::SessionExpired);
 }
 
-/// A row that no server wrote.
+/// Causes an error with a row that the server did not write.
 async fn internal() {
-    let scenario = RegistryScenario::plain().await;
+    let scenario = RegistryScenario::new().await;
     let nonsense = "UPDATE users SET email = 'nonsense' WHERE email LIKE 'alice@%'";
     sqlx::query(nonsense).execute(&mut scenario.tables().await).await.unwrap();
     scenario.alice.call("GET", "/session").await.assert_error(Errno::Internal);
 }
 
-/// Another process holds the tables.
+/// Causes an error while another process locks the tables.
 async fn storage_unavailable() {
-    let scenario = RegistryScenario::plain().await;
+    let scenario = RegistryScenario::new().await;
     let assertion = scenario.server.assertion("carol").await;
     let mut tables = scenario.tables().await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut tables).await.unwrap();
@@ -156,11 +156,11 @@ async fn shutting_down() {
     assert_ne!(answer.header("retry-after"), "");
 }
 
-/// An assertion that would be valid, by an issuer that is allowed and cannot be resolved. The
-/// issuer is asked for its keys before any signature is looked at.
+/// Returns an assertion of an allowed issuer whose host cannot be resolved. The server asks the
+/// issuer for its keys before it checks any signature.
 async fn unresolvable(scenario: &RegistryScenario) -> String {
-    let wish = json!({"email": email("alice")});
-    let made = scenario.server.call("POST", "/dev/assertion").json(&wish).await.ok();
+    let body = json!({"email": email("alice")});
+    let made = scenario.server.call("POST", "/dev/assertion").json(&body).await.ok();
     let (audience, expires_at) = (&made["audience"], &made["expires_at"]);
     let signed = |payload: Value| {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
@@ -172,7 +172,7 @@ async fn unresolvable(scenario: &RegistryScenario) -> String {
         "iss": "idp.invalid",
         "exp": expires_at,
         "public-key": key,
-        "principal": {"email": "somebody@idp.invalid"},
+        "principal": {"email": "user@idp.invalid"},
     });
     let assertion = json!({"aud": audience, "exp": expires_at});
     format!("{}~{}", signed(certificate), signed(assertion))

@@ -14,43 +14,43 @@ pub(super) struct RegistryScenario {
 }
 
 impl RegistryScenario {
-    pub(super) async fn set(options: ServerOptions) -> Self {
+    pub(super) async fn with(options: ServerOptions) -> Self {
         let server = Server::start(options).await;
         let (application, alice, uid) = server.application_with("alice").await;
         Self { server, application, alice, uid }
     }
 
-    pub(super) async fn plain() -> Self {
-        Self::set(ServerOptions::default()).await
+    pub(super) async fn new() -> Self {
+        Self::with(ServerOptions::default()).await
     }
 
-    /// A device of alice that is known.
+    /// Opens an authenticated socket of a device of Alice.
     pub(super) async fn device(&self, name: &str) -> Socket {
         Socket::device_of(&self.server, "alice", name, "online").await
     }
 
-    /// Checks the refusal of a frame from an authenticated device.
-    pub(super) async fn device_is_refused(&self, frame: &str, errno: Errno) {
+    /// Checks the error for a frame of an authenticated device.
+    pub(super) async fn expect_frame_error(&self, frame: &str, errno: Errno) {
         let name = format!("refused-with-{}", errno.number());
         let mut device = self.device(&name).await;
         device.send_raw(frame).await;
         device.expect_error(errno).await;
     }
 
-    /// Checks the refusal of a first frame from a device that is not authenticated.
-    pub(super) async fn stranger_is_refused(&self, frame: Value, errno: Errno) {
+    /// Checks the error for the first frame of a device.
+    pub(super) async fn expect_first_frame_error(&self, frame: Value, errno: Errno) {
         let mut device = Socket::device(&self.server).await;
         device.send(frame).await;
         device.expect_error(errno).await;
     }
 
-    /// A first frame with a fresh assertion.
+    /// Returns a first frame with a fresh assertion.
     pub(super) async fn hello(&self, device: &str) -> Value {
         let assertion = self.server.assertion("alice").await;
         json!({"assertion": assertion, "status": "online", "device": device})
     }
 
-    /// The server's tables, opened behind its back.
+    /// Opens the tables of the running server.
     pub(super) async fn tables(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.server.database()).connect().await.unwrap()
     }

@@ -27,7 +27,7 @@ async fn deleting_an_account_ends_its_sessions_sockets_and_grants() {
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let (mut own_stream, _) = Socket::stream(&server, &own).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     alice.call("DELETE", "/account").await.ok();
     phone.expect_close(CloseCode::EndedByUser).await;
     own_stream.expect_close(CloseCode::ApplicationClosed).await;

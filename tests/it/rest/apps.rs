@@ -24,10 +24,10 @@ async fn an_application_is_registered_verified_and_activated() {
     assert_eq!(app["state"], "registered");
     owner.call("POST", &path(&app, "/activate")).await.assert_error(Errno::DomainNotVerified);
     owner.call("POST", &path(&app, "/keys")).await.assert_error(Errno::DomainNotVerified);
-    domain.show(&format!("  {}\n", app["domain_key"].as_str().unwrap()));
+    domain.publish_key(&format!("  {}\n", app["domain_key"].as_str().unwrap()));
     let verified = owner.call("POST", &path(&app, "/verify")).await.ok();
     assert_eq!(verified["state"], "verified");
-    assert_eq!(domain.asked(), ["/__presence"]);
+    assert_eq!(domain.requested_paths(), ["/__presence"]);
     let active = owner.call("POST", &path(&app, "/activate")).await.ok();
     assert_eq!(active["state"], "active");
     assert!(active["api_key"].is_string());
@@ -47,12 +47,12 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
     let (domain, elsewhere) = (DomainServer::start().await, DomainServer::start().await);
     let app = register(&owner, &domain.name()).await;
     let key = app["domain_key"].as_str().unwrap();
-    elsewhere.show(key);
+    elsewhere.publish_key(key);
     let verify = || owner.call("POST", &path(&app, "/verify"));
     verify().await.assert_error(Errno::DomainNotVerified);
-    domain.show("another key");
+    domain.publish_key("another key");
     verify().await.assert_error(Errno::DomainNotVerified);
-    domain.show(&format!("{key}x"));
+    domain.publish_key(&format!("{key}x"));
     verify().await.assert_error(Errno::DomainNotVerified);
     domain.answer("/__presence", "404 Not Found", &[], key.as_bytes());
     verify().await.assert_error(Errno::DomainNotVerified);
@@ -63,7 +63,7 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
         domain.answer("/__presence", status, &[("location", &there)], key.as_bytes());
         verify().await.assert_error(Errno::DomainNotVerified);
     }
-    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+    assert_eq!(elsewhere.requested_paths(), Vec::<String>::new());
     // Whitespace around the key is ignored, but a page that does not end soon is not read to its
     // end.
     let endless = format!("{key}{}", " ".repeat(10_000_000));

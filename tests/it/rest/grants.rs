@@ -56,7 +56,7 @@ async fn a_revocation_takes_effect_before_it_is_answered() {
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
-    stream.sees(uid, "online").await;
+    stream.expect_status(uid, "online").await;
     alice.revoke(&application).await;
     device.report("unavailable").await;
     let frames = stream.frames_until_now().await;

@@ -27,14 +27,14 @@ async fn in_production_a_loopback_domain_is_not_contacted() {
     let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
     let (_server, application, _, _, further) = in_production(&domains).await;
     let verify = async |app: &Value| {
-        domain.show(app["domain_key"].as_str().unwrap());
+        domain.publish_key(app["domain_key"].as_str().unwrap());
         let path = format!("/apps/{}/verify", app["appid"].as_str().unwrap());
         let answer = application.owner.call("POST", &path).await;
         answer.assert_error(Errno::DomainNotVerified);
         answer.text
     };
     verify(&further[0]).await;
-    assert_eq!(domain.asked(), Vec::<String>::new());
+    assert_eq!(domain.requested_paths(), Vec::<String>::new());
     for app in &further[1..] {
         let text = verify(app).await;
         assert!(text.contains("an address that is not public"), "{text}");

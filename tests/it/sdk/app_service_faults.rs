@@ -63,7 +63,7 @@ async fn a_stalled_connection_is_replaced_and_resumed() {
         .wait_for_state(|state| matches!(state, ConnectionState::Waiting { .. }))
         .await;
     assert!(!scenario.back_end.map.is_live());
-    scenario.proxy.carry();
+    scenario.proxy.resume_traffic();
     scenario.back_end.wait_for_status(scenario.uid, Status::Unavailable).await;
     assert!(scenario.back_end.map.is_live() && !scenario.back_end.received_gap());
 }

@@ -123,7 +123,7 @@ async fn a_connection_that_carries_nothing_is_noticed_within_two_heartbeats() {
     assert!(begun.elapsed() <= 2 * quick().heartbeat + Duration::from_secs(2));
     scenario.set_status("after");
     scenario.notify(&["1"]).await;
-    scenario.proxy.carry();
+    scenario.proxy.resume_traffic();
     scenario.assert_recovered("after", &["1"]).await;
     scenario.assert_never_offline();
 }
@@ -153,7 +153,7 @@ async fn after_a_network_change_a_dead_connection_is_replaced_before_the_heartbe
     phone.channel.set_status(Status::Unavailable, None);
     phone.channel.network_changed();
     phone.wait_for_state(|state| matches!(state, ConnectionState::Waiting { .. })).await;
-    proxy.carry();
+    proxy.resume_traffic();
     phone.wait_until_confirmed().await;
     assert_eq!(application.presence_of(uid).await["status"], "unavailable");
     // A live connection is kept.

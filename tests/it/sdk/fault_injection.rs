@@ -24,7 +24,7 @@ fn inject_fault(rng: &mut SeededRng, proxies: [&FaultProxy; 2]) {
         2 => proxy.half_close(),
         3 => proxy.stall(),
         4 => proxy.throttle(),
-        _ => proxy.carry(),
+        _ => proxy.resume_traffic(),
     }
 }
 
@@ -81,8 +81,8 @@ async fn under_random_faults_the_last_status_arrives_and_no_notification_is_lost
         calls.spawn(async move { channel.notify_one(item).await });
         sleep(Duration::from_millis(rng.between(0, 150) as u64)).await;
     }
-    phone_proxy.carry();
-    back_end_proxy.carry();
+    phone_proxy.resume_traffic();
+    back_end_proxy.resume_traffic();
     phone.channel.set_status(Status::Unavailable, Some(StatusText::try_from("the end").unwrap()));
 
     let mut queued = HashSet::new();

@@ -22,7 +22,7 @@ async fn active_application(
 ) -> (AppId, presence_client::SecretString, DomainServer) {
     let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
-    domain.show(&registered.domain_key);
+    domain.publish_key(&registered.domain_key);
     developer.verify(registered.appid).await.unwrap();
     let activated = developer.activate(registered.appid).await.unwrap();
     (registered.appid, activated.api_key.unwrap(), domain)
@@ -45,7 +45,7 @@ async fn an_application_is_activated_and_deactivated() {
     assert_eq!(unproven.errno(), Some(Errno::DomainNotVerified));
     let unproven = developer.activate(appid).await.unwrap_err();
     assert_eq!(unproven.errno(), Some(Errno::DomainNotVerified));
-    domain.show(&registered.domain_key);
+    domain.publish_key(&registered.domain_key);
     assert_eq!(developer.verify(appid).await.unwrap().state, ApplicationState::Verified);
     let activated = developer.activate(appid).await.unwrap();
     assert_eq!(activated.state, ApplicationState::Active);

@@ -1,7 +1,7 @@
-//! The little of `websocat` that the README's walk uses: `-n [--protocol P] [-H HEADER] URL`. Each
-//! line of standard input is sent as a frame, each frame is printed as a line, and the end of the
-//! input does not close the socket.
-#![expect(clippy::print_stdout, reason = "printing frames is what it is for")]
+//! The subset of `websocat` that the walkthrough in the README uses: `-n [--protocol P] [-H HEADER]
+//! URL`. Each line of standard input is sent as a frame, each received frame is printed as a line,
+//! and the end of the input does not close the socket.
+#![expect(clippy::print_stdout, reason = "the program prints frames")]
 
 use std::error::Error;
 

@@ -23,7 +23,7 @@
 //! | `{"do":"revoke","name":"alice","appid":"…"}` | `{}` |
 //! | `{"do":"notify","appid":"…","uid":"…","message":"Lunch?","action":""}` | `{"id"}` |
 //! | `{"do":"presence","appid":"…","uid":"…"}`: its view | `{"uid","status",…}` |
-#![expect(clippy::print_stdout, reason = "answering is what it is for")]
+#![expect(clippy::print_stdout, reason = "the program answers on standard output")]
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -113,9 +113,9 @@ fn developer() -> String {
     "developer".to_owned()
 }
 
-/// The server and who was made on it.
+/// The server, and the users and Applications that were made on it.
 #[derive(Default)]
-struct ScenarioServer {
+struct ScenarioState {
     server: Option<Server>,
     running: bool,
     signed_in: HashMap<String, User>,
@@ -127,10 +127,10 @@ async fn main() {
     // A panic of the harness becomes an answer.
     std::panic::set_hook(Box::new(|_| {}));
     let mut lines = lines();
-    let mut server = ScenarioServer::default();
+    let mut server = ScenarioState::default();
     while let Some(line) = lines.recv().await {
-        let obeyed = AssertUnwindSafe(server.obey(&line)).catch_unwind().await;
-        let answer = obeyed.unwrap_or_else(|panic| Err(said(panic.as_ref())));
+        let executed = AssertUnwindSafe(server.execute(&line)).catch_unwind().await;
+        let answer = executed.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
         let answer = answer.unwrap_or_else(|error| json!({ "error": error }));
         println!("{answer}");
         if std::io::stdout().flush().is_err() {
@@ -139,7 +139,7 @@ async fn main() {
     }
 }
 
-/// The lines of standard input, which only a thread can wait for.
+/// Returns the lines of standard input, which a thread reads because the read blocks.
 fn lines() -> mpsc::Receiver<String> {
     let (read, lines) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -152,15 +152,15 @@ fn lines() -> mpsc::Receiver<String> {
     lines
 }
 
-/// The text of a panic.
-fn said(panic: &(dyn Any + Send)) -> String {
+/// Returns the text of a panic.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default()
 }
 
-impl ScenarioServer {
-    #[expect(clippy::cognitive_complexity, reason = "a table: one line a command")]
-    async fn obey(&mut self, line: &str) -> Result<Value, String> {
+impl ScenarioState {
+    #[expect(clippy::cognitive_complexity, reason = "a table with one line for each command")]
+    async fn execute(&mut self, line: &str) -> Result<Value, String> {
         let command = serde_json::from_str(line).map_err(|error| error.to_string())?;
         match command {
             Command::Start { flags } => self.start(flags).await,
@@ -174,21 +174,21 @@ impl ScenarioServer {
             Command::SignOut { name } => self.sign_out(&name).await,
             Command::EndDevice { name, device } => self.end_device(&name, &device).await,
             Command::Application { name, owner } => self.application(&name, &owner).await,
-            Command::Activate { appid } => self.switch(&appid, "/activate").await,
-            Command::Deactivate { appid } => self.switch(&appid, "/deactivate").await,
+            Command::Activate { appid } => self.change_state(&appid, "/activate").await,
+            Command::Deactivate { appid } => self.change_state(&appid, "/deactivate").await,
             Command::NewKey { appid, only } => self.new_key(&appid, only).await,
             Command::Grant { name, appid } => {
                 let user = self.server()?.sign_in(&name).await;
-                Ok(json!({ "uid": user.grant(self.known(&appid)?).await }))
+                Ok(json!({ "uid": user.grant(self.find_application(&appid)?).await }))
             }
             Command::Pause { name, appid, paused } => {
                 let user = self.server()?.sign_in(&name).await;
-                user.pause(self.known(&appid)?, paused).await;
+                user.pause(self.find_application(&appid)?, paused).await;
                 Ok(json!({}))
             }
             Command::Revoke { name, appid } => {
                 let user = self.server()?.sign_in(&name).await;
-                user.revoke(self.known(&appid)?).await;
+                user.revoke(self.find_application(&appid)?).await;
                 Ok(json!({}))
             }
             Command::Notify { appid, uid, message, action } => {
@@ -197,7 +197,7 @@ impl ScenarioServer {
             }
             Command::Presence { appid, uid } => {
                 self.server()?;
-                Ok(self.known(&appid)?.presence_of(uid).await)
+                Ok(self.find_application(&appid)?.presence_of(uid).await)
             }
         }
     }
@@ -205,7 +205,7 @@ impl ScenarioServer {
     async fn start(&mut self, flags: BTreeMap<String, Value>) -> Result<Value, String> {
         *self = Self::default();
         let options = flags.into_iter().fold(ServerOptions::default(), |options, (flag, value)| {
-            // A text is meant as it is, without the quotes of JSON.
+            // A text value is used without the quotes of JSON.
             options.with(&flag, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         });
         self.server = Some(Server::start(options).await);
@@ -216,7 +216,7 @@ impl ScenarioServer {
     async fn kill(&mut self) -> Result<Value, String> {
         self.server()?;
         self.running = false;
-        self.any_server()?.kill().await;
+        self.stopped_or_running_server()?.kill().await;
         Ok(json!({}))
     }
 
@@ -224,7 +224,7 @@ impl ScenarioServer {
         if self.running {
             return Err("the server runs".to_owned());
         }
-        self.any_server()?.restart_in_place().await;
+        self.stopped_or_running_server()?.restart_in_place().await;
         self.running = true;
         self.url()
     }
@@ -232,7 +232,7 @@ impl ScenarioServer {
     async fn drain(&mut self) -> Result<Value, String> {
         self.server()?;
         self.running = false;
-        let stopped = self.any_server()?.terminate().await;
+        let stopped = self.stopped_or_running_server()?.terminate().await;
         if stopped != StoppedServer::With(0) {
             return Err(format!("the server did not stop in order: {stopped:?}"));
         }
@@ -268,13 +268,13 @@ impl ScenarioServer {
         Ok(answer)
     }
 
-    async fn switch(&mut self, appid: &str, to: &str) -> Result<Value, String> {
-        self.owned(appid).await?.owner_call("POST", to).await.ok();
+    async fn change_state(&mut self, appid: &str, to: &str) -> Result<Value, String> {
+        self.with_fresh_session(appid).await?.owner_call("POST", to).await.ok();
         Ok(json!({}))
     }
 
     async fn new_key(&mut self, appid: &str, only: bool) -> Result<Value, String> {
-        let application = self.owned(appid).await?;
+        let application = self.with_fresh_session(appid).await?;
         let old = application.owner_call("GET", "/keys").await.ok();
         let (_, api_key) = application.make_key().await;
         let ids = old.get("keys").and_then(Value::as_array).filter(|_| only);
@@ -287,7 +287,7 @@ impl ScenarioServer {
 
     async fn notify(&self, appid: &str, item: &Value) -> Result<Value, String> {
         self.server()?;
-        let answer = self.known(appid)?.notify(&json!([item])).await.ok();
+        let answer = self.find_application(appid)?.notify(&json!([item])).await.ok();
         let result = answer.pointer("/results/0").cloned().unwrap_or_default();
         match result.get("id") {
             Some(id) => Ok(json!({ "id": id })),
@@ -295,13 +295,13 @@ impl ScenarioServer {
         }
     }
 
-    /// The server, which must run.
+    /// Returns the running server.
     fn server(&self) -> Result<&Server, String> {
         self.server.as_ref().filter(|_| self.running).ok_or_else(|| "no server runs".to_owned())
     }
 
-    /// The server, whether it runs or not.
-    fn any_server(&mut self) -> Result<&mut Server, String> {
+    /// Returns the server, whether it runs or not.
+    fn stopped_or_running_server(&mut self) -> Result<&mut Server, String> {
         self.server.as_mut().ok_or_else(|| "no server was started".to_owned())
     }
 
@@ -309,13 +309,13 @@ impl ScenarioServer {
         Ok(json!({ "url": self.server()?.url() }))
     }
 
-    fn known(&self, appid: &str) -> Result<&Application, String> {
+    fn find_application(&self, appid: &str) -> Result<&Application, String> {
         self.applications.get(appid).ok_or_else(|| format!("no Application {appid} was made here"))
     }
 
-    /// An Application whose owner has just signed in, since sessions may be short.
-    async fn owned(&mut self, appid: &str) -> Result<&mut Application, String> {
-        let owner = self.server()?.sign_in(&self.known(appid)?.owner.name).await;
+    /// Returns an Application with a fresh session of its owner, because sessions may be short.
+    async fn with_fresh_session(&mut self, appid: &str) -> Result<&mut Application, String> {
+        let owner = self.server()?.sign_in(&self.find_application(appid)?.owner.name).await;
         let application = self.applications.get_mut(appid);
         let application = application.ok_or_else(|| "the Application is gone".to_owned())?;
         application.owner = owner;

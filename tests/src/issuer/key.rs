@@ -1,5 +1,5 @@
-//! Key pairs, and tokens signed with them. DSA is computed here with big numbers, and so by other
-//! code than the server's.
+//! Key pairs, and tokens signed with them. DSA is computed here with big integers, independently of
+//! the code of the server.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 /// A key pair.
 #[derive(Debug, Clone)]
 pub enum Key {
-    /// RSA of 2048 bits, which signs as RS256.
+    /// RSA with 2048 bits, which signs as RS256.
     Rsa(Arc<RsaKeyPair>),
-    /// DSA of 1024 bits, which signs as DS128.
+    /// DSA with 1024 bits, which signs as DS128.
     Dsa(Arc<Dsa>),
 }
 
@@ -32,15 +32,15 @@ pub struct Dsa {
 }
 
 impl Key {
-    /// An RSA key pair, made once a process: making one takes its time.
+    /// Returns an RSA key pair that is generated once for each process, because that is slow.
     pub fn rsa() -> Self {
         static MADE: LazyLock<Arc<RsaKeyPair>> =
             LazyLock::new(|| Arc::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()));
         Self::Rsa(Arc::clone(&MADE))
     }
 
-    /// A new DSA key pair, in the group of the FIPS 186-3 test vectors that nearly all clients
-    /// used.
+    /// Generates a DSA key pair in the group of the FIPS 186-3 test vectors, which nearly all
+    /// clients used.
     #[expect(clippy::many_single_char_names, reason = "the letters of the standard")]
     pub fn dsa() -> Self {
         let number = |digits: &str| BigUint::parse_bytes(digits.as_bytes(), 16).unwrap();
@@ -50,13 +50,13 @@ impl Key {
         Self::Dsa(Arc::new(Dsa { p, q, g, y, x }))
     }
 
-    /// The public half, as certificates and support documents hold it.
+    /// Returns the public key, as certificates and support documents contain it.
     pub fn public(&self) -> Value {
         match self {
             Self::Rsa(pair) => {
                 let der = pair.public_key().as_ref();
-                // A sequence of the modulus, of 257 bytes with the zero before it, and the
-                // exponent, of 3.
+                // A DER sequence of the modulus (257 bytes with the leading zero) and the exponent
+                // (3 bytes).
                 let (modulus, exponent) = (&der[8..265], &der[267..]);
                 let decimal = |bytes: &[u8]| BigUint::from_bytes_be(bytes).to_string();
                 json!({"algorithm": "RS", "n": decimal(modulus), "e": decimal(exponent)})
@@ -74,7 +74,7 @@ impl Key {
         }
     }
 
-    /// A token with these claims.
+    /// Returns a signed token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         let algorithm = match self {
             Self::Rsa(_) => "RS256",
@@ -111,20 +111,20 @@ impl Dsa {
     }
 }
 
-/// A number as 20 bytes.
+/// Returns a number as 20 bytes.
 fn twenty(number: &BigUint) -> Vec<u8> {
     let bytes = number.to_bytes_be();
     [vec![0; 20 - bytes.len()], bytes].concat()
 }
 
-/// A random number from 1 up to a limit.
+/// Returns a random number from 1 up to a limit.
 fn below(limit: &BigUint) -> BigUint {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     BigUint::from_bytes_be(&bytes) % (limit - 1_u8) + 1_u8
 }
 
-/// A random text.
+/// Returns a random text.
 pub(super) fn nonce() -> String {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();

@@ -76,14 +76,32 @@ fn no_modules_import_each_other_in_a_circle() {
 fn each_test_that_the_readme_of_the_tests_names_exists() {
     let readme = std::fs::read_to_string(root().join("tests/README.md")).unwrap();
     let (_, table) = readme.split_once("## Promises and their tests").unwrap();
-    let rust: Vec<SourceFile> =
-        files().into_iter().filter(|file| file.extension() == "rs").collect();
-    let names: Vec<&str> =
-        table.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2).collect();
-    assert!(names.len() > 20, "{names:?}");
-    let is_missing = |name: &&&str| {
-        let definition = format!("fn {name}(");
-        !rust.iter().any(|file| file.text.contains(&definition))
+    let files = files();
+    let rust: Vec<&SourceFile> = files.iter().filter(|file| file.extension() == "rs").collect();
+    let paths: Vec<&str> =
+        table.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    assert!(paths.len() > 100, "{paths:?}");
+    let is_missing = |path: &&&str| {
+        let (module, name) = path.rsplit_once("::").unwrap();
+        !rust.iter().any(|file| is_in_module(file, module) && defines_test(&file.text, name))
     };
-    assert_none(names.iter().filter(is_missing));
+    assert_none(paths.iter().filter(is_missing));
+}
+
+/// Returns true if the path of a file ends with the last two parts of a module path.
+fn is_in_module(file: &SourceFile, module: &str) -> bool {
+    let parts: Vec<&str> = module.rsplit("::").take(2).collect();
+    let path = file.path.trim_end_matches(".rs").rsplit('/');
+    let mut path = path.filter(|part| *part != "src");
+    parts.iter().all(|part| path.next() == Some(part))
+}
+
+/// Returns true if a text has a function of this name with a test attribute before it.
+fn defines_test(text: &str, name: &str) -> bool {
+    let definition = format!("fn {name}(");
+    text.match_indices(&definition).any(|(start, _)| {
+        let before = text.get(..start).unwrap_or_default();
+        let attributes = before.rsplit_once("\n\n").map_or(before, |(_, last)| last);
+        attributes.contains("#[test]") || attributes.contains("#[tokio::test")
+    })
 }

@@ -1,4 +1,4 @@
-//! A password change ends what was opened before it.
+//! A password change ends earlier sessions and sockets.
 
 use presence_protocol::{CloseCode, Errno};
 use presence_tests::{Issuer, Server, Socket};
@@ -32,7 +32,7 @@ async fn open_by_token(server: &Server, device: &str, token: &str) -> Socket {
 }
 
 #[tokio::test]
-async fn a_sign_in_after_a_password_change_ends_the_sessions_and_sockets_of_before() {
+async fn a_sign_in_after_a_password_change_ends_earlier_sessions_and_sockets() {
     let issuer = Issuer::start().await;
     let server = server_of(&issuer).await;
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
@@ -54,7 +54,7 @@ async fn a_sign_in_after_a_password_change_ends_the_sessions_and_sockets_of_befo
 }
 
 #[tokio::test]
-async fn a_new_session_ends_them_too() {
+async fn a_new_session_after_a_password_change_ends_earlier_sessions_and_sockets() {
     let issuer = Issuer::start().await;
     let server = server_of(&issuer).await;
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
@@ -64,26 +64,26 @@ async fn a_new_session_ends_them_too() {
 }
 
 #[tokio::test]
-async fn an_assertion_of_before_a_password_change_is_refused_over_a_restart_too() {
+async fn an_assertion_from_before_a_password_change_is_refused_also_after_a_restart() {
     let issuer = Issuer::start().await;
     let mut server = server_of(&issuer).await;
     sign_in(&server, mint(&issuer, &server, 5)).await;
     sign_in(&server, mint(&issuer, &server, 5)).await;
     for _ in 0..2 {
-        let wish = json!({"assertion": mint(&issuer, &server, 4)});
-        server.call("POST", "/session").json(&wish).await.assert_error(Errno::InvalidAssertion);
+        let body = json!({"assertion": mint(&issuer, &server, 4)});
+        server.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
         let mut device = Socket::device(&server).await;
         device.send(json!({"assertion": mint(&issuer, &server, 4), "status": "online"})).await;
         device.expect_error(Errno::InvalidAssertion).await;
         server.terminate().await;
         server.restart().await;
     }
-    // An issuer that does not count generations locks no user out.
+    // An assertion of an issuer without generations is still accepted.
     sign_in(&server, issuer.assertion("alice", &server.url())).await;
 }
 
 #[tokio::test]
-async fn a_socket_that_is_renewed_after_a_password_change_stays_and_the_others_go() {
+async fn a_socket_renewed_after_a_password_change_stays_open_and_the_others_are_closed() {
     let issuer = Issuer::start().await;
     let server = server_of(&issuer).await;
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
@@ -92,7 +92,7 @@ async fn a_socket_that_is_renewed_after_a_password_change_stays_and_the_others_g
     phone.expect_ok().await;
     tablet.expect_close(CloseCode::NotAuthorised).await;
     phone.expect_no_frame().await;
-    // It is of the new generation now, and an old assertion renews it no more.
+    // The socket has the new generation, and an older assertion does not renew it.
     phone.send(json!({"assertion": mint(&issuer, &server, 1), "status": "online"})).await;
     phone.expect_error(Errno::InvalidAssertion).await;
     open(&server, "laptop", mint(&issuer, &server, 3)).await;

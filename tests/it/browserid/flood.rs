@@ -6,26 +6,26 @@ use serde_json::json;
 
 use super::{server_of, sign_ins};
 
-/// More than may wait for a verification and for an issuer.
-const STORM: usize = 300;
+/// The number of assertions, which exceeds the queues for verifications and for issuers.
+const FLOOD_SIZE: usize = 300;
 
-/// A server with room for a storm, and a known user in the middle of it.
-async fn stage(issuer: &Issuer) -> (Server, Socket) {
+/// Starts a server with high limits, and connects a user.
+async fn start_server(issuer: &Issuer) -> (Server, Socket) {
     let options = ServerOptions::default()
         .with("browserid-issuers", issuer.host())
         .with("connects-per-second", 10_000)
         .with("status-burst", 10_000)
         .with("hello-seconds", 600);
     let server = Server::start(options).await;
-    let known = Socket::device_of(&server, "known", "phone", "online").await;
-    (server, known)
+    let connected = Socket::device_of(&server, "known", "phone", "online").await;
+    (server, connected)
 }
 
-/// Opens the sockets and mints the assertions first, so that all of these come at once; each is of
-/// a user of its own.
-async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
+/// Opens the sockets and mints the assertions, each of another user, and then sends all of them at
+/// once.
+async fn start_flood(server: &Server, issuer: &Issuer) -> Vec<Socket> {
     let (mut sockets, mut frames) = (Vec::new(), Vec::new());
-    for n in 0..STORM {
+    for n in 0..FLOOD_SIZE {
         sockets.push(Socket::device(server).await);
         let assertion = issuer.assertion(&format!("user{n}"), &server.url());
         frames.push(json!({"assertion": assertion, "status": "online"}));
@@ -36,7 +36,7 @@ async fn unleash(server: &Server, issuer: &Issuer) -> Vec<Socket> {
     sockets
 }
 
-/// Counts the replies: the number of OKs, and of each errno that tells how long to wait.
+/// Counts the replies: the number of OKs, and of each errno with a `retry_after`.
 async fn outcomes(sockets: &mut [Socket]) -> (usize, usize, usize) {
     let (mut ok, mut slow_down, mut unavailable) = (0, 0, 0);
     for socket in sockets {
@@ -58,7 +58,7 @@ async fn outcomes(sockets: &mut [Socket]) -> (usize, usize, usize) {
 }
 
 #[tokio::test]
-async fn the_same_assertion_on_the_same_socket_is_verified_once() {
+async fn a_repeated_assertion_on_the_same_socket_is_verified_once() {
     let issuer = Issuer::start().await;
     let server = server_of(&issuer).await;
     let mut device = Socket::device(&server).await;
@@ -76,36 +76,36 @@ async fn the_same_assertion_on_the_same_socket_is_verified_once() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_hangs_holds_up_only_so_many_and_no_known_user() {
+async fn a_hanging_issuer_blocks_a_bounded_number_of_clients_and_no_connected_user() {
     let issuer = Issuer::start().await;
     issuer.domain.hold();
-    let (server, mut known) = stage(&issuer).await;
-    let mut storm = unleash(&server, &issuer).await;
-    // The issuer says nothing yet, so that whoever waits for it waits now.
+    let (server, mut connected) = start_server(&issuer).await;
+    let mut flood = start_flood(&server, &issuer).await;
+    // The issuer does not respond yet, so that its clients wait now.
     for status in ["unavailable", "online"].iter().cycle().take(50) {
-        known.report(status).await;
+        connected.report(status).await;
     }
-    assert!(issuer.domain.asked().len() <= 1, "one question at a time");
+    assert!(issuer.domain.requested_paths().len() <= 1, "more than one request");
     issuer.domain.release();
-    let (ok, slow_down, unavailable) = outcomes(&mut storm).await;
-    assert_eq!(ok + slow_down + unavailable, STORM);
-    assert!(slow_down + unavailable > 0, "nobody was sent away");
-    known.report("unavailable").await;
+    let (ok, slow_down, unavailable) = outcomes(&mut flood).await;
+    assert_eq!(ok + slow_down + unavailable, FLOOD_SIZE);
+    assert!(slow_down + unavailable > 0, "no assertion was refused");
+    connected.report("unavailable").await;
 }
 
 #[tokio::test]
-async fn a_storm_of_heavy_assertions_is_sent_away_beyond_a_queue_and_holds_up_no_known_user() {
+async fn a_flood_of_expensive_assertions_is_refused_beyond_a_queue_and_delays_no_connected_user() {
     let issuer = Issuer::with_keys(Key::rsa(), Key::dsa()).await;
-    let (server, mut known) = stage(&issuer).await;
+    let (server, mut connected) = start_server(&issuer).await;
     let before = sign_ins(&server).await;
-    let mut storm = unleash(&server, &issuer).await;
+    let mut flood = start_flood(&server, &issuer).await;
     for status in ["unavailable", "online"].iter().cycle().take(50) {
-        known.report(status).await;
+        connected.report(status).await;
     }
-    let (ok, slow_down, unavailable) = outcomes(&mut storm).await;
-    assert_eq!((ok + slow_down, unavailable), (STORM, 0));
+    let (ok, slow_down, unavailable) = outcomes(&mut flood).await;
+    assert_eq!((ok + slow_down, unavailable), (FLOOD_SIZE, 0));
     assert!(ok > 0 && slow_down > 0, "{ok} {slow_down}");
-    assert_eq!(sign_ins(&server).await - before, STORM as u64);
+    assert_eq!(sign_ins(&server).await - before, FLOOD_SIZE as u64);
     // After the flood, a new device is accepted again.
     let mut late = Socket::device(&server).await;
     let assertion = issuer.assertion("late", &server.url());

@@ -1,4 +1,4 @@
-//! The senders and the devices that live through the kills.
+//! The senders and the devices of a user, which continue over the kills.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::ledger::{Hearing, Ledger};
+use super::ledger::{DeviceLog, Ledger};
 
-/// The most that one user leaves open, so that no queue of a hundred gives way.
-const MOST: usize = 48;
-/// The most items of one request.
+/// The maximum number of open notifications of a user, which is less than a queue holds.
+const MAX_OPEN: usize = 48;
+/// The maximum number of notifications in one request.
 const BATCH: usize = 5;
 
-/// A user with the ledger of what was sent to them.
-pub(super) struct Person {
+/// A user with the ledger of their notifications.
+pub(super) struct LoadUser {
     name: String,
     uid: String,
     token: String,
     ledger: Mutex<Ledger>,
-    /// Something was acknowledged, so that there may be room again.
-    room: Notify,
+    /// Signals that a notification was acknowledged and another can be sent.
+    capacity: Notify,
 }
 
 /// One run of the server.
@@ -33,7 +33,8 @@ pub(super) struct Run {
     appid: String,
     api_key: String,
     http: reqwest::Client,
-    /// It is being ended: from here on connections may break, and requests may be refused.
+    /// True when the test ends the run. From then on connections may break and requests may be
+    /// refused.
     ending: watch::Sender<bool>,
     /// The number of answered requests.
     answers: watch::Sender<usize>,
@@ -50,92 +51,92 @@ impl Run {
         Self { number, address, appid, api_key, http, ending, answers }
     }
 
-    /// The server is about to be ended.
-    pub(super) fn end(&self) {
+    /// Records that the test is about to end the server.
+    pub(super) fn announce_end(&self) {
         self.ending.send_replace(true);
     }
 
-    /// Waits until so many requests were answered.
-    pub(super) async fn has_answered(&self, count: usize) {
+    /// Waits until a number of requests were answered.
+    pub(super) async fn wait_for_answers(&self, count: usize) {
         let mut answers = self.answers.subscribe();
         let enough = timeout(TIMEOUT, answers.wait_for(|answers| *answers >= count)).await;
-        drop(enough.unwrap_or_else(|_| panic!("nobody is answered in run {}", self.number)));
+        drop(enough.unwrap_or_else(|_| panic!("no request is answered in run {}", self.number)));
     }
 
     fn is_ending(&self) -> bool {
         *self.ending.borrow()
     }
 
-    fn lost(&self, error: &reqwest::Error) -> SocketEnd {
-        self.may_break("a sender over REST", error);
+    fn connection_lost(&self, error: &reqwest::Error) -> SocketEnd {
+        self.assert_ending("a sender over REST", error);
         SocketEnd::Lost
     }
 
-    fn may_break(&self, who: &str, what: &dyn std::fmt::Debug) {
-        assert!(self.is_ending(), "{who}: nobody has ended run {}, and yet: {what:?}", self.number);
+    fn assert_ending(&self, who: &str, what: &dyn std::fmt::Debug) {
+        assert!(self.is_ending(), "{who}: unexpected in run {}: {what:?}", self.number);
     }
 }
 
-impl Person {
+impl LoadUser {
     pub(super) fn new(name: String, uid: String, token: String) -> Self {
         let ledger = Mutex::new(Ledger::new(&name));
-        Self { name, uid, token, ledger, room: Notify::new() }
+        Self { name, uid, token, ledger, capacity: Notify::new() }
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap()
     }
 
-    /// Sends until the server is gone: first again what was left unanswered.
-    pub(super) async fn send_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: SeededRng) {
-        if let Err(ended) = self.send(&run, &mut dice).await {
-            run.may_break(&self.name, &ended);
+    /// Sends until the server has ended, beginning with the unanswered notifications.
+    pub(super) async fn send_until_the_end(self: Arc<Self>, run: Arc<Run>, mut rng: SeededRng) {
+        if let Err(ended) = self.send(&run, &mut rng).await {
+            run.assert_ending(&self.name, &ended);
         }
     }
 
-    /// Sends again what was left unanswered, and waits for the answers.
+    /// Sends the unanswered notifications again, and waits for the replies.
     pub(super) async fn retry(&self, run: &Run) {
-        let items = self.ledger().retry_in(run.number);
+        let items = self.ledger().items_to_retry(run.number);
         if !items.is_empty() {
             self.send_items(run, &mut None, &items).await.unwrap();
         }
     }
 
-    /// Sends some items at once and hears their OK.
+    /// Sends a number of notifications at once, and receives their OK.
     pub(super) async fn send_some(&self, run: &Run, count: usize, by_socket: bool) {
         let mut socket = if by_socket { Some(app_socket(run).await.unwrap()) } else { None };
-        let items: Vec<usize> = (0..count).map(|_| self.ledger().ask(run.number, false)).collect();
+        let items: Vec<usize> = (0..count).map(|_| self.ledger().add(run.number, false)).collect();
         self.send_items(run, &mut socket, &items).await.unwrap();
     }
 
-    async fn send(&self, run: &Run, dice: &mut SeededRng) -> Result<(), SocketEnd> {
-        let mut socket = if dice.chance(50) { Some(app_socket(run).await?) } else { None };
+    async fn send(&self, run: &Run, rng: &mut SeededRng) -> Result<(), SocketEnd> {
+        let mut socket = if rng.chance(50) { Some(app_socket(run).await?) } else { None };
         let mut ending = run.ending.subscribe();
-        let mut items = self.ledger().retry_in(run.number);
-        items.extend(self.some_answered_before(dice));
+        let mut items = self.ledger().items_to_retry(run.number);
+        items.extend(self.pick_answered(rng));
         loop {
             if !items.is_empty() {
                 self.send_items(run, &mut socket, &items).await?;
             }
-            while self.ledger().open() + BATCH > MOST {
+            while self.ledger().open() + BATCH > MAX_OPEN {
                 tokio::select! {
-                    () = self.room.notified() => {}
+                    () = self.capacity.notified() => {}
                     _ = ending.wait_for(|ending| *ending) => return Ok(()),
                 }
             }
             if run.is_ending() {
                 return Ok(());
             }
-            let count = dice.between(1, BATCH);
+            let count = rng.between(1, BATCH);
             let mut ledger = self.ledger();
-            items = (0..count).map(|_| ledger.ask(run.number, dice.chance(40))).collect();
+            items = (0..count).map(|_| ledger.add(run.number, rng.chance(40))).collect();
         }
     }
 
-    fn some_answered_before(&self, dice: &mut SeededRng) -> Option<usize> {
+    fn pick_answered(&self, rng: &mut SeededRng) -> Option<usize> {
         let ledger = self.ledger();
         let keyed = ledger.keyed();
-        (!keyed.is_empty() && dice.chance(50)).then(|| *dice.pick(keyed))
+        (!keyed.is_empty() && rng.chance(50)).then(|| *rng.pick(keyed))
     }
 
     async fn send_items(
@@ -144,14 +145,14 @@ impl Person {
         socket: &mut Option<FallibleSocket>,
         items: &[usize],
     ) -> Result<(), SocketEnd> {
-        let wire: Vec<Value> = items.iter().map(|number| self.on_the_wire(*number)).collect();
+        let wire: Vec<Value> = items.iter().map(|number| self.item_json(*number)).collect();
         let answer = match socket {
             None => over_rest(run, wire).await?,
             Some(socket) => over_socket(socket, wire).await?,
         };
         if answer["results"].is_null() {
-            // After the end of the server, another process may have its port.
-            run.may_break(&self.name, &answer);
+            // After the end of the server, another process may use its port.
+            run.assert_ending(&self.name, &answer);
             if answer["errno"] == Errno::ShuttingDown.number() {
                 items.iter().for_each(|number| self.ledger().refused(*number));
             }
@@ -167,7 +168,7 @@ impl Person {
         Ok(())
     }
 
-    fn on_the_wire(&self, number: usize) -> Value {
+    fn item_json(&self, number: usize) -> Value {
         let ledger = self.ledger();
         let (message, key) = ledger.body(number);
         let mut item = json!({"uid": self.uid, "message": message, "action": ""});
@@ -177,38 +178,39 @@ impl Person {
         item
     }
 
-    /// Takes notifications until the server is gone, and acknowledges some.
-    pub(super) async fn listen_until_the_end(self: Arc<Self>, run: Arc<Run>, mut dice: SeededRng) {
-        let heard = async {
-            let mut hearing = self.ledger().listen(run.number);
-            let mut device = self.connect(&run, &mut hearing).await?;
+    /// Receives notifications until the server has ended, and acknowledges some.
+    pub(super) async fn receive_until_the_end(self: Arc<Self>, run: Arc<Run>, mut rng: SeededRng) {
+        let received = async {
+            let mut log = self.ledger().connect(run.number);
+            let mut device = self.connect(&run, &mut log).await?;
             loop {
-                if !hearing.taken.is_empty() && dice.chance(90) {
-                    let some = |_: &usize| dice.chance(85);
-                    let numbers: Vec<usize> = hearing.taken.iter().copied().filter(some).collect();
-                    self.acknowledge(&mut device, &mut hearing, &numbers).await?;
+                if !log.received.is_empty() && rng.chance(90) {
+                    let some = |_: &usize| rng.chance(85);
+                    let numbers: Vec<usize> = log.received.iter().copied().filter(some).collect();
+                    self.acknowledge(&mut device, &mut log, &numbers).await?;
                 }
                 let frame = device.receive().await?;
-                self.ledger().heard(&mut hearing, &frame);
+                self.ledger().received(&mut log, &frame);
             }
         };
-        let heard: Result<(), SocketEnd> = heard.await;
-        run.may_break(&self.name, &heard);
+        let received: Result<(), SocketEnd> = received.await;
+        run.assert_ending(&self.name, &received);
     }
 
-    /// Takes everything that is pending and acknowledges it; then nothing comes any more.
+    /// Receives and acknowledges everything that is queued, and checks that nothing arrives
+    /// afterwards.
     pub(super) async fn drain(&self, run: &Run) {
         for _ in 0..2 {
-            let mut hearing = self.ledger().listen(run.number);
-            let mut device = self.connect(run, &mut hearing).await.unwrap();
-            let numbers: Vec<usize> = hearing.taken.iter().copied().collect();
-            self.acknowledge(&mut device, &mut hearing, &numbers).await.unwrap();
+            let mut log = self.ledger().connect(run.number);
+            let mut device = self.connect(run, &mut log).await.unwrap();
+            let numbers: Vec<usize> = log.received.iter().copied().collect();
+            self.acknowledge(&mut device, &mut log, &numbers).await.unwrap();
             device.close().await;
         }
     }
 
-    /// Connects, and hears all that is pending.
-    async fn connect(&self, run: &Run, hearing: &mut Hearing) -> Result<FallibleSocket, SocketEnd> {
+    /// Connects, and receives everything that is queued.
+    async fn connect(&self, run: &Run, log: &mut DeviceLog) -> Result<FallibleSocket, SocketEnd> {
         let mut device = FallibleSocket::open(run.address, "/presence", false).await?;
         let hello =
             json!({"token": self.token, "device": "phone", "status": "online", "acks": true});
@@ -216,7 +218,7 @@ impl Person {
         device.send_all(&[hello, mark]).await?;
         let first = device.receive_soon().await?;
         if first != json!({"result": "OK"}) {
-            run.may_break(&self.name, &first);
+            run.assert_ending(&self.name, &first);
             return Err(SocketEnd::Lost);
         }
         let mut frames = 0;
@@ -225,40 +227,40 @@ impl Person {
             if frame["id"] == "all" {
                 break;
             }
-            self.ledger().heard(hearing, &frame);
+            self.ledger().received(log, &frame);
             if frames == 0 {
-                self.ledger().all_must_have_come(hearing);
+                self.ledger().assert_all_arrived(log);
             }
             frames += 1;
         }
         let mut ledger = self.ledger();
-        ledger.all_must_have_come(hearing);
-        ledger.resolve(hearing);
+        ledger.assert_all_arrived(log);
+        ledger.resolve(log);
         Ok(device)
     }
 
     async fn acknowledge(
         &self,
         device: &mut FallibleSocket,
-        hearing: &mut Hearing,
+        log: &mut DeviceLog,
         numbers: &[usize],
     ) -> Result<(), SocketEnd> {
         if numbers.is_empty() {
             return Ok(());
         }
-        hearing.taken.retain(|number| !numbers.contains(number));
+        log.received.retain(|number| !numbers.contains(number));
         let ids = self.ledger().acking(numbers);
-        device.say(&json!({"type": "ack", "ids": ids, "id": "taken"})).await?;
+        device.send(&json!({"type": "ack", "ids": ids, "id": "taken"})).await?;
         loop {
             let frame = device.receive_soon().await?;
             if frame["id"] == "taken" {
                 assert_eq!(frame["result"], "OK", "{frame}");
                 break;
             }
-            self.ledger().heard(hearing, &frame);
+            self.ledger().received(log, &frame);
         }
         self.ledger().acked(numbers);
-        self.room.notify_one();
+        self.capacity.notify_one();
         Ok(())
     }
 }
@@ -266,10 +268,10 @@ impl Person {
 async fn app_socket(run: &Run) -> Result<FallibleSocket, SocketEnd> {
     let mut socket =
         FallibleSocket::open(run.address, &format!("/myapps/{}", run.appid), true).await?;
-    socket.say(&json!({"action": "auth", "token": run.api_key})).await?;
+    socket.send(&json!({"action": "auth", "token": run.api_key})).await?;
     let answer = socket.receive_soon().await?;
     if answer != json!({"action": "auth", "result": "OK"}) {
-        run.may_break("an AppService", &answer);
+        run.assert_ending("an AppService", &answer);
         return Err(SocketEnd::Lost);
     }
     Ok(socket)
@@ -285,11 +287,11 @@ async fn over_socket(
         frame["target"] = frame["uid"].take();
     }
     frame["action"] = "notify".into();
-    socket.say(&frame).await?;
+    socket.send(&frame).await?;
     loop {
-        let heard = socket.receive_soon().await?;
-        if heard["action"] == "notify" || heard["result"] == "KO" {
-            return Ok(heard);
+        let received = socket.receive_soon().await?;
+        if received["action"] == "notify" || received["result"] == "KO" {
+            return Ok(received);
         }
     }
 }
@@ -300,8 +302,12 @@ async fn over_rest(run: &Run, items: Vec<Value>) -> Result<Value, SocketEnd> {
     let request = run.http.post(url).bearer_auth(&run.api_key).body(body);
     let answer = async {
         let answer = request.header("content-type", "application/json").send().await;
-        answer.map_err(|error| run.lost(&error))?.text().await.map_err(|error| run.lost(&error))
+        answer
+            .map_err(|error| run.connection_lost(&error))?
+            .text()
+            .await
+            .map_err(|error| run.connection_lost(&error))
     };
-    let text = timeout(TIMEOUT, answer).await.unwrap_or_else(|_| panic!("no answer"))?;
+    let text = timeout(TIMEOUT, answer).await.unwrap_or_else(|_| panic!("no response"))?;
     serde_json::from_str(&text).map_err(|_| SocketEnd::Lost)
 }
