@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use presence_protocol::Puid;
 use presence_protocol::app::NotifyItem;
-use presence_protocol::limits::TTL_SECONDS;
+use presence_protocol::limits::MAX_TTL_SECONDS;
 
 /// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl NewNotification {
             uid: self.uid,
             message: self.message,
             action: self.action,
-            ttl: self.ttl.map_or(TTL_SECONDS, whole_seconds),
+            ttl: self.ttl.map_or(MAX_TTL_SECONDS, whole_seconds),
             idempotency_key: Some(self.idempotency_key.unwrap_or_else(random_key)),
         }
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_part_of_a_second_is_rounded_up() {
         for (ttl, seconds) in [
-            (None, TTL_SECONDS),
+            (None, MAX_TTL_SECONDS),
             (Some(Duration::ZERO), 0),
             (Some(Duration::from_millis(1)), 1),
             (Some(Duration::from_mins(1)), 60),

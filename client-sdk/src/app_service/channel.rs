@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use presence_protocol::app::{QueryResult, QueuedNotification};
-use presence_protocol::limits::BATCH_ITEMS;
+use presence_protocol::limits::MAX_BATCH_ITEMS;
 use presence_protocol::{ApiError, Puid};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -103,7 +103,7 @@ impl AppServiceChannel {
     /// Those of [`notify`](Self::notify).
     pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<QueryResult>, Error> {
         let mut presence = Vec::new();
-        for chunk in uids.chunks(BATCH_ITEMS) {
+        for chunk in uids.chunks(MAX_BATCH_ITEMS) {
             match self.request(PendingRequest::Query(chunk.to_vec())).await? {
                 Reply::Query(part) => presence.extend(part),
                 Reply::Notify(_) => return Err(mismatched_reply()),

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn only_refusals_that_are_temporary_are_retried_and_not_before_the_given_wait() {
         for errno in Errno::ALL {
-            let refused = Disconnect::Refused(ApiError::from(*errno).after(7.0));
+            let refused = Disconnect::Refused(ApiError::from(*errno).with_retry_after(7.0));
             let waits = errno.retry_advice() == RetryAdvice::AfterWaiting;
             match refused.next_step() {
                 NextStep::Retry { at_least, .. } => {

@@ -263,7 +263,7 @@ impl ProtocolState for DeviceProtocol {
         let id = self.next_id;
         self.next_id += 1;
         self.in_flight = Some(SentFrame { id, content, auth: frame_auth });
-        Some(DeviceRequest { id: Some(RequestId::number(id)), auth, command }.to_json())
+        Some(DeviceRequest { id: Some(RequestId::from_number(id)), auth, command }.to_json())
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     fn refuse(&mut self, error: impl Into<ApiError>) -> Result<(), Disconnect> {
-        let reply = error.into().to_json(Some(&RequestId::number(self.last_id())));
+        let reply = error.into().to_json(Some(&RequestId::from_number(self.last_id())));
         self.receive(&reply)
     }
 
@@ -283,7 +283,7 @@ fn a_renewal_that_fails_temporarily_is_tried_again() {
     let mut fixture = Fixture::accepted();
     fixture.protocol.set_credential(assertion("second"));
     fixture.sent();
-    fixture.refuse(ApiError::from(Errno::IdentityUnavailable).after(2.0)).unwrap();
+    fixture.refuse(ApiError::from(Errno::IdentityUnavailable).with_retry_after(2.0)).unwrap();
     assert!(fixture.next().is_none());
     fixture.now += Duration::from_secs(2);
     assert_eq!(proof(&fixture.sent()), Some("second"));
@@ -363,7 +363,9 @@ fn a_server_that_is_busy_at_the_first_frame_is_tried_again_after_the_requested_w
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("first")));
     fixture.open();
     fixture.sent();
-    let Err(reason) = fixture.refuse(ApiError::from(Errno::TooManyConnections).after(9.0)) else {
+    let Err(reason) =
+        fixture.refuse(ApiError::from(Errno::TooManyConnections).with_retry_after(9.0))
+    else {
         panic!("the socket is dropped")
     };
     let NextStep::Retry { at_least, .. } = fixture.protocol.handle_disconnect(reason) else {
