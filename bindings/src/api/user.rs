@@ -76,7 +76,7 @@ impl UserApi {
     /// Those of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
     /// Application.
     #[uniffi::method(default(state = None, cancel = None))]
-    pub async fn grant_and_return(
+    pub async fn grant_with_redirect(
         &self,
         appid: String,
         redirect: String,
@@ -84,7 +84,7 @@ impl UserApi {
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<CreatedGrant, PresenceError> {
         let appid = application_id(&appid)?;
-        let call = self.api.grant_and_return(appid, &redirect, state.as_deref());
+        let call = self.api.grant_with_redirect(appid, &redirect, state.as_deref());
         Ok(runtime::wait(cancel, call).await?.into())
     }
 

@@ -16,7 +16,7 @@ pub(super) fn chunks(items: Vec<NotifyItem>) -> Vec<Vec<NotifyItem>> {
         bytes += size;
         match chunks.last_mut() {
             Some(chunk) if chunk.len() < MAX_BATCH_ITEMS && bytes <= MAX_TEXT_BYTES => {
-                chunk.push(item)
+                chunk.push(item);
             }
             Some(_) | None => {
                 chunks.push(vec![item]);

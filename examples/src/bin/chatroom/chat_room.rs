@@ -217,8 +217,8 @@ impl ChatRoom {
     pub(crate) fn apply(&self, event: &AppServiceEvent) -> Option<String> {
         self.change(|state| {
             for change in state.users.apply(event) {
-                if change.now.revoked {
-                    state.remove_uid(change.now.uid);
+                if change.after.revoked {
+                    state.remove_uid(change.after.uid);
                 }
             }
             if let AppServiceEvent::Receipts(event) = event {

@@ -15,7 +15,7 @@ import kotlinx.coroutines.launch
  * ```
  * val map = PresenceMap()
  * service.events.collect { event ->
- *     map.apply(event).forEach { println("${it.now.uid} is ${it.now.status}") }
+ *     map.apply(event).forEach { println("${it.after.uid} is ${it.after.status}") }
  * }
  * ```
  *
