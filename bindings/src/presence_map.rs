@@ -7,7 +7,7 @@ use presence_client::{Snapshot, Updates};
 use crate::app_service::AppServiceEvent;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::presence::{PresenceStatus, PresenceUpdate, id};
+use crate::presence::{PresenceStatus, PresenceUpdate, parse_id};
 use crate::state::ConnectionState;
 
 /// A change that an event made to a presence map.
@@ -80,7 +80,7 @@ impl PresenceMap {
     ///
     /// `InvalidArgument` if `uid` is not a PUID.
     pub fn get(&self, uid: String) -> Result<Option<PresenceUpdate>, PresenceError> {
-        let uid = id(&uid, "uid")?;
+        let uid = parse_id(&uid, "uid")?;
         Ok(self.with(|map| map.get(&uid).cloned()).map(Into::into))
     }
 
@@ -90,7 +90,7 @@ impl PresenceMap {
     ///
     /// `InvalidArgument` if `uid` is not a PUID.
     pub fn status(&self, uid: String) -> Result<PresenceStatus, PresenceError> {
-        let uid = id(&uid, "uid")?;
+        let uid = parse_id(&uid, "uid")?;
         Ok(self.with(|map| map.status(&uid)).into())
     }
 

@@ -8,7 +8,7 @@ use super::session::SessionInfo;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::presence::id;
+use crate::presence::parse_id;
 use crate::runtime;
 
 /// The calls of a user, made with the token of a session.
@@ -160,7 +160,7 @@ impl UserApi {
         device: String,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<(), PresenceError> {
-        let device = id(&device, "device")?;
+        let device = parse_id(&device, "device")?;
         runtime::wait(cancel, self.api.end_device(&device)).await
     }
 
