@@ -8,11 +8,11 @@ use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::inbox::{Inbox, Source};
 use crate::live::LiveObject;
-use crate::notify::{NewNotification, NotifyBatch, NotifyOutcome, QueryResult, QueuedNotification};
-use crate::presence::{PresenceUpdate, id, ids};
+use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
+use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 use crate::secret::Secret;
-use crate::state::{ChannelTiming, ConnectionState, timing, tls};
+use crate::state::{ChannelTiming, ConnectionState, to_timing, to_tls};
 
 /// The options of the channel of a back end.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -43,12 +43,12 @@ impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
 
     fn try_from(options: AppServiceOptions) -> Result<Self, PresenceError> {
         let server: ServerUrl = options.server.parse()?;
-        let application = id(&options.application, "application")?;
+        let application = parse_id(&options.application, "application")?;
         let mut converted = Self::new(server, application, options.api_key.text());
         converted.cursor = options.cursor;
         converted.receipts = options.receipts;
-        converted.timing = timing(options.timing)?;
-        converted.tls = tls(options.root_certificates);
+        converted.timing = to_timing(options.timing)?;
+        converted.tls = to_tls(options.root_certificates);
         Ok(converted)
     }
 }
@@ -70,13 +70,13 @@ pub enum ReceiptState {
 
 impl From<presence_client::ReceiptState> for ReceiptState {
     fn from(state: presence_client::ReceiptState) -> Self {
-        use presence_client::ReceiptState as Given;
+        use presence_client::ReceiptState as Sdk;
         match state {
-            Given::Delivered => Self::Delivered,
-            Given::Acked => Self::Acknowledged,
-            Given::Expired => Self::Expired,
-            Given::Dropped => Self::Dropped,
-            Given::Revoked => Self::Revoked,
+            Sdk::Delivered => Self::Delivered,
+            Sdk::Acked => Self::Acknowledged,
+            Sdk::Expired => Self::Expired,
+            Sdk::Dropped => Self::Dropped,
+            Sdk::Revoked => Self::Revoked,
         }
     }
 }
@@ -139,19 +139,19 @@ pub enum AppServiceEvent {
 impl AppServiceEvent {
     /// Converts an event of the SDK. Returns `None` for an event that this crate does not know.
     fn from_sdk(event: presence_client::AppServiceEvent) -> Option<Self> {
-        use presence_client::AppServiceEvent as Given;
+        use presence_client::AppServiceEvent as Sdk;
         match event {
-            Given::State(state) => Some(Self::State { state: state.into() }),
-            Given::Snapshot(snapshot) => Some(Self::Snapshot {
+            Sdk::State(state) => Some(Self::State { state: state.into() }),
+            Sdk::Snapshot(snapshot) => Some(Self::Snapshot {
                 presence: snapshot.presence.into_iter().map(Into::into).collect(),
                 gap: snapshot.gap,
                 cursor: snapshot.cursor,
             }),
-            Given::Updates(updates) => Some(Self::Updates {
+            Sdk::Updates(updates) => Some(Self::Updates {
                 presence: updates.presence.into_iter().map(Into::into).collect(),
                 cursor: updates.cursor,
             }),
-            Given::Receipts(receipts) => Some(Self::Receipts {
+            Sdk::Receipts(receipts) => Some(Self::Receipts {
                 receipts: receipts.receipts.into_iter().map(Into::into).collect(),
                 lost: receipts.lost,
             }),
@@ -251,16 +251,16 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// `Refused` if the server refuses the call, `TimedOut` if the server does not answer in time,
+    /// `Refused` if the server refuses the call, `TimedOut` if the server does not reply in time,
     /// `Ended` if the channel has ended, `Cancelled` if the token was cancelled.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<NotifyOutcome>, PresenceError> {
+    ) -> Result<Vec<NotifyResult>, PresenceError> {
         let (batch, items) = NotifyBatch::new(items);
-        Ok(batch.outcomes(runtime::wait(cancel, self.channel.notify(items)).await?))
+        Ok(batch.results(runtime::wait(cancel, self.channel.notify(items)).await?))
     }
 
     /// Sends one live notification.
@@ -289,7 +289,7 @@ impl AppServiceChannel {
         uids: Vec<String>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<QueryResult>, PresenceError> {
-        let uids = ids(&uids, "uid")?;
+        let uids = parse_ids(&uids, "uid")?;
         let results = runtime::wait(cancel, self.channel.query(uids)).await?;
         Ok(results.into_iter().map(Into::into).collect())
     }
@@ -312,8 +312,8 @@ impl AppServiceChannel {
     }
 
     /// Starts to close the channel, and does not wait until it is closed.
-    pub fn end(&self) {
-        runtime::start(self.channel.close());
+    pub fn start_shutdown(&self) {
+        runtime::poll_once(self.channel.close());
     }
 
     /// Closes the channel, and waits until it is closed.

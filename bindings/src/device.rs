@@ -8,10 +8,12 @@ use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::inbox::{Inbox, Source};
 use crate::live::LiveObject;
-use crate::presence::{PresenceStatus, id, ids, milliseconds, status_text};
+use crate::presence::{PresenceStatus, parse_id, parse_ids, parse_status_text, signed_millis};
 use crate::runtime;
 use crate::secret::Credential;
-use crate::state::{AppVisibility, ChannelTiming, ConnectionState, CredentialReason, timing, tls};
+use crate::state::{
+    AppVisibility, ChannelTiming, ConnectionState, CredentialReason, to_timing, to_tls,
+};
 
 /// The options of a device channel.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -46,15 +48,15 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
 
     fn try_from(options: DeviceOptions) -> Result<Self, PresenceError> {
         let server: ServerUrl = options.server.parse()?;
-        let device = id(&options.device, "device")?;
+        let device = parse_id(&options.device, "device")?;
         let visibility = options.visibility.as_deref();
         let mut converted = Self::new(server, device);
         converted.credential = options.credential.map(Into::into);
         converted.status = options.status.map_or(converted.status, Into::into);
-        converted.message = status_text(options.message)?;
-        converted.visibility = visibility.map(|list| ids(list, "visibility")).transpose()?;
-        converted.timing = timing(options.timing)?;
-        converted.tls = tls(options.root_certificates);
+        converted.message = parse_status_text(options.message)?;
+        converted.visibility = visibility.map(|list| parse_ids(list, "visibility")).transpose()?;
+        converted.timing = to_timing(options.timing)?;
+        converted.tls = to_tls(options.root_certificates);
         Ok(converted)
     }
 }
@@ -84,7 +86,7 @@ impl From<presence_client::LiveNotification> for LiveNotification {
             action: notification.action,
             appid: notification.appid.to_string(),
             id: notification.id.to_string(),
-            sent_at_ms: milliseconds(notification.sent_at),
+            sent_at_ms: signed_millis(notification.sent_at),
         }
     }
 }
@@ -239,7 +241,7 @@ impl DeviceChannel {
         status: PresenceStatus,
         message: Option<String>,
     ) -> Result<(), PresenceError> {
-        self.channel.set_status(status.into(), status_text(message)?);
+        self.channel.set_status(status.into(), parse_status_text(message)?);
         Ok(())
     }
 
@@ -251,7 +253,7 @@ impl DeviceChannel {
     ///
     /// `InvalidArgument` if one of them is not a valid id.
     pub fn set_visibility(&self, applications: Vec<String>) -> Result<(), PresenceError> {
-        self.channel.set_visibility(ids(&applications, "applications")?);
+        self.channel.set_visibility(parse_ids(&applications, "applications")?);
         Ok(())
     }
 
@@ -274,7 +276,7 @@ impl DeviceChannel {
     ///
     /// `InvalidArgument` if it is not a valid id.
     pub fn acknowledge(&self, id: String) -> Result<(), PresenceError> {
-        self.channel.acknowledge(crate::presence::id(&id, "id")?);
+        self.channel.acknowledge(parse_id(&id, "id")?);
         Ok(())
     }
 
@@ -296,8 +298,8 @@ impl DeviceChannel {
     }
 
     /// Starts to close the channel, and does not wait until it is closed.
-    pub fn end(&self) {
-        runtime::start(self.channel.close());
+    pub fn start_shutdown(&self) {
+        runtime::poll_once(self.channel.close());
     }
 
     /// Closes the channel, and waits until it is closed. The presence of this device ends at once.

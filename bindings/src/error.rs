@@ -88,9 +88,9 @@ pub enum PresenceError {
         errno: PresenceErrno,
         /// The number of the entry.
         code: u16,
-        /// The text for people.
+        /// The description, for people.
         reason: String,
-        /// The time to wait before the next try, in seconds, if the server gave one.
+        /// The time to wait before the next attempt, in seconds, if the server gave one.
         retry_after_seconds: Option<f64>,
         /// Is true if the same call may succeed later.
         retryable: bool,
@@ -99,12 +99,12 @@ pub enum PresenceError {
     /// other side is no Presence server. A later call may succeed.
     #[error("the server cannot be reached: {reason}")]
     Unreachable {
-        /// The text for people.
+        /// The description, for people.
         reason: String,
     },
-    /// The server did not answer in time. It may have carried out the request. A later call may
+    /// The server did not reply in time. It may have carried out the request. A later call may
     /// succeed.
-    #[error("the server did not answer in time")]
+    #[error("the server did not reply in time")]
     TimedOut,
     /// The channel has ended.
     #[error("the channel has ended")]
@@ -115,13 +115,13 @@ pub enum PresenceError {
     /// An argument is invalid. Nothing was sent.
     #[error("{reason}")]
     InvalidArgument {
-        /// The text for people.
+        /// The description, for people.
         reason: String,
     },
     /// The server sent something that the protocol does not allow, or this device failed.
     #[error("unexpected error: {reason}")]
     Unexpected {
-        /// The text for people.
+        /// The description, for people.
         reason: String,
     },
     /// The cancel token of the call was cancelled.
@@ -183,20 +183,20 @@ pub enum EndReason {
     ApplicationClosed,
     /// Server and client do not understand each other. A reconnect would not help.
     Incompatible {
-        /// The text for people.
+        /// The description, for people.
         reason: String,
     },
 }
 
 impl From<presence_client::EndReason> for EndReason {
     fn from(reason: presence_client::EndReason) -> Self {
-        use presence_client::EndReason as Given;
+        use presence_client::EndReason as Sdk;
         match reason {
-            Given::Closed => Self::Closed,
-            Given::Replaced => Self::Replaced,
-            Given::EndedByUser => Self::EndedByUser,
-            Given::ApplicationClosed => Self::ApplicationClosed,
-            Given::Incompatible(reason) => Self::Incompatible { reason },
+            Sdk::Closed => Self::Closed,
+            Sdk::Replaced => Self::Replaced,
+            Sdk::EndedByUser => Self::EndedByUser,
+            Sdk::ApplicationClosed => Self::ApplicationClosed,
+            Sdk::Incompatible(reason) => Self::Incompatible { reason },
             other => Self::Incompatible { reason: other.to_string() },
         }
     }

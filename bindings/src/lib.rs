@@ -38,7 +38,7 @@ pub use device::{
 pub use error::{EndReason, PresenceErrno, PresenceError};
 pub use live::debug_live_objects;
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
-pub use notify::{NewNotification, NotifyOutcome, QueryResult, QueuedNotification};
+pub use notify::{NewNotification, NotifyResult, QueryResult, QueuedNotification};
 pub use presence::{PresenceStatus, PresenceUpdate};
 pub use presence_map::{PresenceChange, PresenceMap};
 pub use secret::{Credential, Secret};

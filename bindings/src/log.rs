@@ -15,7 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use crate::error::PresenceError;
 
 /// The maximum number of lines that wait for the app.
-const QUEUE: usize = 256;
+const MAX_QUEUED_LINES: usize = 256;
 
 /// The severity of a log line, and the least severity that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, uniffi::Enum)]
@@ -68,7 +68,7 @@ pub trait LogSink: Send + Sync {
 ///
 /// # Errors
 ///
-/// `Unexpected` if other code in this process already receives the log of Rust code.
+/// `Unexpected` if other code in this process already receives the log.
 #[uniffi::export]
 pub fn set_log_sink(sink: Option<Arc<dyn LogSink>>, level: LogLevel) -> Result<(), PresenceError> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
@@ -84,9 +84,12 @@ static SINK: RwLock<Option<Arc<dyn LogSink>>> = RwLock::new(None);
 static ENABLED_LEVELS: AtomicU8 = AtomicU8::new(0);
 
 fn install() -> Result<(), String> {
-    let (lines, queue) = mpsc::sync_channel(QUEUE);
-    let dispatcher =
-        Arc::new(Dispatcher { lines, dropped: AtomicU64::new(0), spans: AtomicU64::new(1) });
+    let (sender, queue) = mpsc::sync_channel(MAX_QUEUED_LINES);
+    let dispatcher = Arc::new(Dispatcher {
+        sender,
+        dropped: AtomicU64::new(0),
+        next_span_id: AtomicU64::new(1),
+    });
     tracing::subscriber::set_global_default(Arc::clone(&dispatcher))
         .map_err(|error| error.to_string())?;
     std::thread::Builder::new()
@@ -112,9 +115,9 @@ fn deliver(queue: &Receiver<LogLine>, dropped: &AtomicU64) {
 
 /// The subscriber of `tracing`. It puts each line into the queue.
 struct Dispatcher {
-    lines: SyncSender<LogLine>,
+    sender: SyncSender<LogLine>,
     dropped: AtomicU64,
-    spans: AtomicU64,
+    next_span_id: AtomicU64,
 }
 
 impl Subscriber for Dispatcher {
@@ -136,13 +139,13 @@ impl Subscriber for Dispatcher {
             target: event.metadata().target().to_owned(),
             text: text.message + &text.fields,
         };
-        if self.lines.try_send(line).is_err() {
+        if self.sender.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed).max(1))
+        Id::from_u64(self.next_span_id.fetch_add(1, Ordering::Relaxed).max(1))
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use presence_client::ApiError;
 
 use crate::error::PresenceError;
-use crate::presence::{PresenceUpdate, id};
+use crate::presence::{PresenceUpdate, parse_id};
 
 /// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -34,7 +34,7 @@ impl TryFrom<NewNotification> for presence_client::NewNotification {
 
     fn try_from(item: NewNotification) -> Result<Self, PresenceError> {
         Ok(Self {
-            uid: id(&item.uid, "uid")?,
+            uid: parse_id(&item.uid, "uid")?,
             message: item.message,
             action: item.action,
             ttl: item.ttl_seconds.map(|seconds| Duration::from_secs(seconds.into())),
@@ -60,7 +60,7 @@ impl From<presence_client::QueuedNotification> for QueuedNotification {
 
 /// The result for one notification of several.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
-pub enum NotifyOutcome {
+pub enum NotifyResult {
     /// The server has stored the notification. A crash of the server does not lose it.
     Queued {
         /// The queued notification.
@@ -73,7 +73,7 @@ pub enum NotifyOutcome {
     },
 }
 
-/// The notifications of one call. Items with an invalid `uid` are not sent, but have an outcome
+/// The notifications of one call. Items with an invalid `uid` are not sent, but have a result
 /// too.
 pub(crate) struct NotifyBatch {
     /// The error of each item that was not sent, in the order of the items.
@@ -93,22 +93,22 @@ impl NotifyBatch {
         (Self { unsent }, sendable)
     }
 
-    /// Returns the outcomes in the order of the items, given the results of the items that were
+    /// Returns the results in the order of the items, given the replies for the items that were
     /// sent.
-    pub(crate) fn outcomes(
+    pub(crate) fn results(
         self,
-        results: Vec<Result<presence_client::QueuedNotification, ApiError>>,
-    ) -> Vec<NotifyOutcome> {
-        let mut results = results.into_iter();
-        let outcomes = self.unsent.into_iter().filter_map(|unsent| match unsent {
-            Some(reason) => Some(NotifyOutcome::NotQueued { reason }),
-            None => results.next().map(NotifyOutcome::from),
+        replies: Vec<Result<presence_client::QueuedNotification, ApiError>>,
+    ) -> Vec<NotifyResult> {
+        let mut replies = replies.into_iter();
+        let results = self.unsent.into_iter().filter_map(|unsent| match unsent {
+            Some(reason) => Some(NotifyResult::NotQueued { reason }),
+            None => replies.next().map(NotifyResult::from),
         });
-        outcomes.collect()
+        results.collect()
     }
 }
 
-impl From<Result<presence_client::QueuedNotification, ApiError>> for NotifyOutcome {
+impl From<Result<presence_client::QueuedNotification, ApiError>> for NotifyResult {
     fn from(result: Result<presence_client::QueuedNotification, ApiError>) -> Self {
         match result {
             Ok(queued) => Self::Queued { queued: queued.into() },
@@ -134,10 +134,10 @@ pub enum QueryResult {
 
 impl From<presence_client::QueryResult> for QueryResult {
     fn from(result: presence_client::QueryResult) -> Self {
-        use presence_client::QueryResult as Given;
+        use presence_client::QueryResult as Sdk;
         match result {
-            Given::Known(presence) => Self::Known { presence: presence.into() },
-            Given::Unknown(uid) => Self::Unknown { uid },
+            Sdk::Known(presence) => Self::Known { presence: presence.into() },
+            Sdk::Unknown(uid) => Self::Unknown { uid },
         }
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_item_of_a_batch_has_its_own_outcome_in_order() {
+    fn each_item_of_a_batch_has_its_own_result_in_order() {
         let item = |uid: &str| NewNotification {
             uid: uid.to_owned(),
             message: "Lunch?".to_owned(),
@@ -163,12 +163,12 @@ mod tests {
         let queued =
             presence_client::QueuedNotification { id: NotificationId::from_bits(7), queue_size: 1 };
         let refused = ApiError::from(Errno::UnknownUid);
-        let outcomes = batch.outcomes(vec![Ok(queued.clone()), Err(refused.clone())]);
+        let results = batch.results(vec![Ok(queued.clone()), Err(refused.clone())]);
         let expected = [
-            NotifyOutcome::Queued { queued: queued.into() },
-            NotifyOutcome::NotQueued { reason: PresenceError::argument("uid is not a valid id") },
-            NotifyOutcome::NotQueued { reason: refused.into() },
+            NotifyResult::Queued { queued: queued.into() },
+            NotifyResult::NotQueued { reason: PresenceError::argument("uid is not a valid id") },
+            NotifyResult::NotQueued { reason: refused.into() },
         ];
-        assert_eq!(outcomes, expected);
+        assert_eq!(results, expected);
     }
 }

@@ -58,7 +58,7 @@ impl From<presence_client::PresenceUpdate> for PresenceUpdate {
             uid: presence.uid.to_string(),
             status: presence.status.into(),
             version: presence.version,
-            since_ms: milliseconds(presence.since),
+            since_ms: signed_millis(presence.since),
             message: presence.message.map(String::from),
             revoked: presence.revoked,
         }
@@ -70,36 +70,36 @@ impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
 
     fn try_from(presence: PresenceUpdate) -> Result<Self, PresenceError> {
         Ok(Self {
-            uid: id(&presence.uid, "uid")?,
+            uid: parse_id(&presence.uid, "uid")?,
             status: presence.status.into(),
             version: presence.version,
             since: UnixMillis::new(u64::try_from(presence.since_ms).unwrap_or(0)),
-            message: status_text(presence.message)?,
+            message: parse_status_text(presence.message)?,
             revoked: presence.revoked,
         })
     }
 }
 
-/// Converts a time. Both languages use signed integers for times.
-pub(crate) fn milliseconds(time: UnixMillis) -> i64 {
+/// Returns a time as signed milliseconds, since both languages use signed integers.
+pub(crate) fn signed_millis(time: UnixMillis) -> i64 {
     i64::try_from(time.get()).unwrap_or(i64::MAX)
 }
 
 /// Parses an id. `name` is the name of the argument, for the error.
-pub(crate) fn id<Id: std::str::FromStr>(text: &str, name: &str) -> Result<Id, PresenceError> {
+pub(crate) fn parse_id<Id: std::str::FromStr>(text: &str, name: &str) -> Result<Id, PresenceError> {
     text.parse().map_err(|_| PresenceError::argument(format!("{name} is not a valid id")))
 }
 
 /// Parses several ids. `name` is the name of the argument, for the error.
-pub(crate) fn ids<Id: std::str::FromStr>(
+pub(crate) fn parse_ids<Id: std::str::FromStr>(
     texts: &[String],
     name: &str,
 ) -> Result<Vec<Id>, PresenceError> {
-    texts.iter().map(|text| id(text, name)).collect()
+    texts.iter().map(|text| parse_id(text, name)).collect()
 }
 
 /// Parses a status text. An empty text is no text.
-pub(crate) fn status_text(text: Option<String>) -> Result<Option<StatusText>, PresenceError> {
+pub(crate) fn parse_status_text(text: Option<String>) -> Result<Option<StatusText>, PresenceError> {
     text.filter(|text| !text.is_empty())
         .map(StatusText::try_from)
         .transpose()
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn an_empty_status_text_is_none_and_an_invalid_one_is_refused() {
-        assert_eq!(status_text(Some(String::new())), Ok(None));
-        let refused = status_text(Some("a\nb".to_owned()));
+        assert_eq!(parse_status_text(Some(String::new())), Ok(None));
+        let refused = parse_status_text(Some("a\nb".to_owned()));
         assert!(matches!(refused, Err(PresenceError::InvalidArgument { .. })), "{refused:?}");
     }
 }

@@ -7,7 +7,7 @@ use presence_client::{Snapshot, Updates};
 use crate::app_service::AppServiceEvent;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::presence::{PresenceStatus, PresenceUpdate, id};
+use crate::presence::{PresenceStatus, PresenceUpdate, parse_id};
 use crate::state::ConnectionState;
 
 /// A change that an event made to a presence map.
@@ -17,12 +17,12 @@ pub struct PresenceChange {
     pub before: Option<PresenceUpdate>,
     /// The presence after the change. If the user went offline during a gap, the true version and
     /// time are not known, and this is `offline` with the version and time from before.
-    pub now: PresenceUpdate,
+    pub after: PresenceUpdate,
 }
 
 impl From<presence_client::PresenceChange> for PresenceChange {
     fn from(change: presence_client::PresenceChange) -> Self {
-        Self { before: change.before.map(Into::into), now: change.now.into() }
+        Self { before: change.before.map(Into::into), after: change.after.into() }
     }
 }
 
@@ -80,7 +80,7 @@ impl PresenceMap {
     ///
     /// `InvalidArgument` if `uid` is not a PUID.
     pub fn get(&self, uid: String) -> Result<Option<PresenceUpdate>, PresenceError> {
-        let uid = id(&uid, "uid")?;
+        let uid = parse_id(&uid, "uid")?;
         Ok(self.with(|map| map.get(&uid).cloned()).map(Into::into))
     }
 
@@ -90,7 +90,7 @@ impl PresenceMap {
     ///
     /// `InvalidArgument` if `uid` is not a PUID.
     pub fn status(&self, uid: String) -> Result<PresenceStatus, PresenceError> {
-        let uid = id(&uid, "uid")?;
+        let uid = parse_id(&uid, "uid")?;
         Ok(self.with(|map| map.status(&uid)).into())
     }
 
@@ -149,7 +149,7 @@ mod tests {
         };
         let presence = vec![online.clone()];
         let changes = map.apply(AppServiceEvent::Snapshot { presence, gap: false, cursor: None });
-        assert_eq!(changes, Ok(vec![PresenceChange { before: None, now: online.clone() }]));
+        assert_eq!(changes, Ok(vec![PresenceChange { before: None, after: online.clone() }]));
         assert_eq!(map.get(uid.clone()), Ok(Some(online)));
         assert!(map.is_live() && map.count() == 1 && map.all().len() == 1);
 

@@ -70,6 +70,6 @@ pub(crate) async fn infallible<T>(future: impl Future<Output = T>) -> Result<T, 
 }
 
 /// Polls a future once, which starts its work, and then drops it.
-pub(crate) fn start(future: impl Future<Output = ()>) {
+pub(crate) fn poll_once(future: impl Future<Output = ()>) {
     let _poll = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
 }

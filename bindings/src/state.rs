@@ -42,16 +42,16 @@ pub enum ConnectionState {
 
 impl From<presence_client::ConnectionState> for ConnectionState {
     fn from(state: presence_client::ConnectionState) -> Self {
-        use presence_client::ConnectionState as Given;
+        use presence_client::ConnectionState as Sdk;
         match state {
-            Given::Connecting { attempt } => Self::Connecting { attempt },
-            Given::Connected => Self::Connected,
-            Given::Waiting { reason, retry_in } => {
+            Sdk::Connecting { attempt } => Self::Connecting { attempt },
+            Sdk::Connected => Self::Connected,
+            Sdk::Waiting { reason, retry_in } => {
                 Self::Waiting { reason: reason.into(), retry_in_seconds: retry_in.as_secs_f64() }
             }
-            Given::CredentialWanted(reason) => Self::CredentialWanted { reason: reason.into() },
-            Given::SignedOut(error) => Self::SignedOut { reason: error.into() },
-            Given::Ended(reason) => Self::Ended { reason: reason.into() },
+            Sdk::CredentialWanted(reason) => Self::CredentialWanted { reason: reason.into() },
+            Sdk::SignedOut(error) => Self::SignedOut { reason: error.into() },
+            Sdk::Ended(reason) => Self::Ended { reason: reason.into() },
             other => Self::Waiting {
                 reason: PresenceError::Unexpected { reason: format!("{other:?}") },
                 retry_in_seconds: 0.0,
@@ -124,11 +124,11 @@ pub enum CredentialReason {
 
 impl From<presence_client::CredentialReason> for CredentialReason {
     fn from(reason: presence_client::CredentialReason) -> Self {
-        use presence_client::CredentialReason as Given;
+        use presence_client::CredentialReason as Sdk;
         match reason {
-            Given::First => Self::First,
-            Given::Expiring { within } => Self::Expiring { within_seconds: within.as_secs_f64() },
-            Given::Expired => Self::Expired,
+            Sdk::First => Self::First,
+            Sdk::Expiring { within } => Self::Expiring { within_seconds: within.as_secs_f64() },
+            Sdk::Expired => Self::Expired,
         }
     }
 }
@@ -184,7 +184,7 @@ pub struct ChannelTiming {
 }
 
 /// Returns the time limits that the app has set, and the defaults of the SDK for the others.
-pub(crate) fn timing(given: Option<ChannelTiming>) -> Result<Timing, PresenceError> {
+pub(crate) fn to_timing(given: Option<ChannelTiming>) -> Result<Timing, PresenceError> {
     let default = Timing::default();
     let Some(given) = given else { return Ok(default) };
     Ok(Timing {
@@ -206,7 +206,7 @@ fn duration_or(seconds: Option<f64>, default: Duration) -> Result<Duration, Pres
 }
 
 /// Returns the TLS settings: the default certificate authorities and these, each in DER.
-pub(crate) fn tls(root_certificates: Vec<Vec<u8>>) -> Tls {
+pub(crate) fn to_tls(root_certificates: Vec<Vec<u8>>) -> Tls {
     root_certificates.into_iter().fold(Tls::default(), Tls::with_root_certificate)
 }
 
@@ -218,15 +218,15 @@ mod tests {
     fn a_time_that_is_left_out_has_the_default_of_the_sdk() {
         let given = ChannelTiming { heartbeat: Some(0.25), ..ChannelTiming::default() };
         let expected = Timing { heartbeat: Duration::from_millis(250), ..Timing::default() };
-        assert_eq!(timing(Some(given)), Ok(expected));
-        assert_eq!(timing(None), Ok(Timing::default()));
+        assert_eq!(to_timing(Some(given)), Ok(expected));
+        assert_eq!(to_timing(None), Ok(Timing::default()));
     }
 
     #[test]
     fn a_negative_or_infinite_time_is_refused() {
         for seconds in [-1.0, f64::NAN, f64::INFINITY] {
             let given = ChannelTiming { heartbeat: Some(seconds), ..ChannelTiming::default() };
-            let refused = timing(Some(given));
+            let refused = to_timing(Some(given));
             assert!(matches!(refused, Err(PresenceError::InvalidArgument { .. })), "{seconds}");
         }
     }

@@ -40,27 +40,28 @@ impl Connector {
     }
 
     /// Connects to the host of a URL, with TLS for `wss` and `https`.
-    pub(crate) async fn connect(mut self, url: Uri) -> Result<NetStream, Unreachable> {
-        let secure = matches!(url.scheme_str(), Some("wss" | "https"));
+    pub(crate) async fn connect(mut self, url: Uri) -> Result<NetStream, TransportError> {
+        let uses_tls = matches!(url.scheme_str(), Some("wss" | "https"));
         let host = url.host().unwrap_or_default().to_owned();
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let at_port = format!("http://{host}:{port}/").parse().map_err(Unreachable::new)?;
-        let tcp = self.tcp.call(at_port).await.map_err(Unreachable::new)?.into_inner();
-        if !secure {
+        let port = url.port_u16().unwrap_or(if uses_tls { 443 } else { 80 });
+        let tcp_url = format!("http://{host}:{port}/").parse().map_err(TransportError::new)?;
+        let tcp = self.tcp.call(tcp_url).await.map_err(TransportError::new)?.into_inner();
+        if !uses_tls {
             return Ok(NetStream::Plain(tcp));
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
-        let tls = TlsConnector::from(self.tls).connect(name.map_err(Unreachable::new)?, tcp).await;
-        Ok(NetStream::Tls(Box::new(tls.map_err(Unreachable::new)?)))
+        let tls =
+            TlsConnector::from(self.tls).connect(name.map_err(TransportError::new)?, tcp).await;
+        Ok(NetStream::Tls(Box::new(tls.map_err(TransportError::new)?)))
     }
 }
 
 /// The reason for which there is no connection, in one line with all causes.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unreachable(String);
+pub(crate) struct TransportError(String);
 
-impl Unreachable {
+impl TransportError {
     pub(crate) fn new(error: impl std::error::Error) -> Self {
         let mut line = error.to_string();
         let mut cause = error.source();
@@ -75,18 +76,18 @@ impl Unreachable {
     }
 }
 
-impl From<Unreachable> for Error {
-    fn from(unreachable: Unreachable) -> Self {
-        Self::Unreachable(unreachable.0)
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        Self::Unreachable(error.0)
     }
 }
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<NetStream>;
-    type Error = Unreachable;
-    type Future = BoxFuture<'static, Result<TokioIo<NetStream>, Unreachable>>;
+    type Error = TransportError;
+    type Future = BoxFuture<'static, Result<TokioIo<NetStream>, TransportError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use presence_protocol::Puid;
 use presence_protocol::app::NotifyItem;
-use presence_protocol::limits::TTL_SECONDS;
+use presence_protocol::limits::MAX_TTL_SECONDS;
 
 /// A live notification to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +16,14 @@ pub struct NewNotification {
     /// The URL to open, or empty. The URL is `https`, or an app link whose scheme the operator of
     /// the server allows. At most 512 characters.
     pub action: String,
-    /// The time for which the notification may wait, at most 30 days; `None` means 30 days. Parts
-    /// of a second count as a whole one. Zero means that it is dropped unless a device is connected
-    /// now.
+    /// The time for which the notification may wait, at most 30 days; `None` means 30 days. A
+    /// fraction of a second is rounded up. Zero means that it is dropped unless a device is
+    /// connected now.
     pub ttl: Option<Duration>,
     /// The idempotency key, at most 128 characters. A further notification with the same key for
     /// the same user within 24 hours gets the same result, and is not queued again. If it is
-    /// `None`, the SDK makes a random key for each call, so that a repeated frame does not queue
-    /// the notification twice.
+    /// `None`, the SDK generates a random key for each call, so that a repeated frame does not
+    /// queue the notification twice.
     pub idempotency_key: Option<String>,
 }
 
@@ -40,19 +40,19 @@ impl NewNotification {
             uid: self.uid,
             message: self.message,
             action: self.action,
-            ttl: self.ttl.map_or(TTL_SECONDS, whole_seconds),
-            idempotency_key: Some(self.idempotency_key.unwrap_or_else(random_key)),
+            ttl: self.ttl.map_or(MAX_TTL_SECONDS, seconds_rounded_up),
+            idempotency_key: Some(self.idempotency_key.unwrap_or_else(random_idempotency_key)),
         }
     }
 }
 
 /// Returns the seconds, rounded up, because zero has a special meaning.
-fn whole_seconds(ttl: Duration) -> u32 {
-    let part = u64::from(ttl.subsec_nanos() > 0);
-    u32::try_from(ttl.as_secs().saturating_add(part)).unwrap_or(u32::MAX)
+fn seconds_rounded_up(ttl: Duration) -> u32 {
+    let fraction = u64::from(ttl.subsec_nanos() > 0);
+    u32::try_from(ttl.as_secs().saturating_add(fraction)).unwrap_or(u32::MAX)
 }
 
-fn random_key() -> String {
+fn random_idempotency_key() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_part_of_a_second_is_rounded_up() {
         for (ttl, seconds) in [
-            (None, TTL_SECONDS),
+            (None, MAX_TTL_SECONDS),
             (Some(Duration::ZERO), 0),
             (Some(Duration::from_millis(1)), 1),
             (Some(Duration::from_mins(1)), 60),

@@ -29,9 +29,9 @@ pub fn assertions(api: PresenceApi, email: String) -> impl CredentialProvider {
             let assertion = api.dev_assertion(&email).await;
             // Every failure is temporary, because there is no sign-out without an identity
             // provider.
-            let unavailable =
+            let to_unavailable =
                 |error: presence_client::Error| CredentialError::Unavailable(error.to_string());
-            assertion.map(Credential::Assertion).map_err(unavailable)
+            assertion.map(Credential::Assertion).map_err(to_unavailable)
         }
     }
 }
@@ -43,8 +43,8 @@ pub fn assertions(api: PresenceApi, email: String) -> impl CredentialProvider {
 /// If the server is not in development mode, or cannot be reached.
 pub async fn sign_in(api: &PresenceApi, email: &str) -> Result<UserApi, presence_client::Error> {
     let assertion = api.dev_assertion(email).await?;
-    let signed_in = api.sign_in(assertion, Scope::Account).await?;
-    Ok(api.user(signed_in.token))
+    let session = api.sign_in(assertion, Scope::Account).await?;
+    Ok(api.user(session.token))
 }
 
 /// Grants an Application permission to see a user, as the user would do on the grant page of the
@@ -75,14 +75,14 @@ pub async fn application(
         return Ok(application);
     }
     // A web server that runs until the domain is verified.
-    let domain = TcpListener::bind(listen).into_acceptor().await?;
-    let address = address(&domain)?.to_string();
-    let (sender, key) = watch::channel(String::new());
-    let pages = Route::new().at("/__presence", make_sync(move |_| key.borrow().clone()));
-    let show = |key: String| drop(sender.send_replace(key));
+    let acceptor = TcpListener::bind(listen).into_acceptor().await?;
+    let address = address(&acceptor)?.to_string();
+    let (sender, domain_key) = watch::channel(String::new());
+    let pages = Route::new().at("/__presence", make_sync(move |_| domain_key.borrow().clone()));
+    let publish = |key: String| drop(sender.send_replace(key));
     tokio::select! {
-        registered = register(api, name, &address, show) => registered,
-        stopped = Server::new_with_acceptor(domain).run(pages) => {
+        registered = register(api, name, &address, publish) => registered,
+        stopped = Server::new_with_acceptor(acceptor).run(pages) => {
             stopped?;
             Err("the web server of the domain has stopped".into())
         }
@@ -100,7 +100,7 @@ pub fn address(acceptor: &impl Acceptor) -> Result<SocketAddr, Box<dyn Error>> {
     address.ok_or_else(|| "not a TCP listener".into())
 }
 
-/// Registers, verifies and activates an Application. `show` publishes the given key at
+/// Registers, verifies and activates an Application. `publish` shows the domain key at
 /// `/__presence` of the domain, where the server reads it.
 ///
 /// # Errors
@@ -110,7 +110,7 @@ pub async fn register(
     api: &PresenceApi,
     name: &str,
     domain: &str,
-    show: impl FnOnce(String),
+    publish: impl FnOnce(String),
 ) -> Result<Application, Box<dyn Error>> {
     let developer = sign_in(api, "developer@dev.localhost").await?;
     let application = NewApplication {
@@ -119,7 +119,7 @@ pub async fn register(
         description: "An example of the Presence SDK".to_owned(),
     };
     let registered = developer.register(application).await?;
-    show(registered.domain_key);
+    publish(registered.domain_key);
     developer.verify(registered.appid).await?;
     let activated = developer.activate(registered.appid).await?;
     let api_key = activated.api_key.ok_or("the Application was activated before")?;

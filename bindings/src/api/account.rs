@@ -1,7 +1,7 @@
 //! The records of an account: grants, devices and pending notifications.
 
 use super::application::{ApplicationInfo, ApplicationState};
-use crate::presence::{PresenceStatus, milliseconds};
+use crate::presence::{PresenceStatus, signed_millis};
 
 /// A grant that was created.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -54,8 +54,8 @@ impl From<presence_client::Grant> for GrantInfo {
             name: grant.name,
             domain: grant.domain,
             paused: grant.paused,
-            granted_at_ms: milliseconds(grant.granted_at),
-            last_accessed_at_ms: grant.last_accessed_at.map(milliseconds),
+            granted_at_ms: signed_millis(grant.granted_at),
+            last_accessed_at_ms: grant.last_accessed_at.map(signed_millis),
             state: grant.state.into(),
         }
     }
@@ -83,7 +83,7 @@ impl From<presence_client::Device> for DeviceInfo {
             status: device.status.into(),
             message: device.message.map(String::from),
             connected: device.connected,
-            since_ms: milliseconds(device.since),
+            since_ms: signed_millis(device.since),
         }
     }
 }
@@ -115,8 +115,8 @@ impl From<presence_client::PendingNotification> for PendingNotification {
             source: notification.source,
             message: notification.message,
             action: notification.action,
-            sent_at_ms: milliseconds(notification.sent_at),
-            expires_at_ms: milliseconds(notification.expires_at),
+            sent_at_ms: signed_millis(notification.sent_at),
+            expires_at_ms: signed_millis(notification.expires_at),
         }
     }
 }
@@ -144,7 +144,7 @@ impl From<presence_client::Account> for AccountInfo {
     fn from(account: presence_client::Account) -> Self {
         Self {
             email: account.email,
-            created_at_ms: milliseconds(account.created_at),
+            created_at_ms: signed_millis(account.created_at),
             sessions: account.sessions,
             grants: account.grants.into_iter().map(Into::into).collect(),
             applications: account.applications.into_iter().map(Into::into).collect(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::notify::{NewNotification, NotifyBatch, NotifyOutcome, QueryResult, QueuedNotification};
-use crate::presence::{PresenceUpdate, id, ids};
+use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
+use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 
 /// A page of the list of users who are not offline.
@@ -50,7 +50,7 @@ impl AppServiceApi {
         uids: Vec<String>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Vec<QueryResult>, PresenceError> {
-        let uids = ids(&uids, "uid")?;
+        let uids = parse_ids(&uids, "uid")?;
         let presence = runtime::wait(cancel, self.api.presence(&uids)).await?;
         Ok(presence.into_iter().map(Into::into).collect())
     }
@@ -69,7 +69,7 @@ impl AppServiceApi {
         limit: Option<u32>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<PresencePage, PresenceError> {
-        let after = after.map(|after| id(&after, "after")).transpose()?;
+        let after = after.map(|after| parse_id(&after, "after")).transpose()?;
         let page = runtime::wait(cancel, self.api.presence_page(after, limit)).await?;
         Ok(PresencePage {
             presence: page.presence.into_iter().map(Into::into).collect(),
@@ -91,9 +91,9 @@ impl AppServiceApi {
         &self,
         items: Vec<NewNotification>,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Vec<NotifyOutcome>, PresenceError> {
+    ) -> Result<Vec<NotifyResult>, PresenceError> {
         let (batch, items) = NotifyBatch::new(items);
-        Ok(batch.outcomes(runtime::wait(cancel, self.api.notify(items)).await?))
+        Ok(batch.results(runtime::wait(cancel, self.api.notify(items)).await?))
     }
 
     /// Sends one live notification.

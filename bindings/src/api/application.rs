@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence_client::AppId;
 
 use crate::error::PresenceError;
-use crate::presence::{id, milliseconds};
+use crate::presence::{parse_id, signed_millis};
 use crate::secret::Secret;
 
 /// An Application to register.
@@ -84,8 +84,8 @@ impl From<presence_client::Application> for ApplicationInfo {
             description: application.description,
             state: application.state.into(),
             domain_key: application.domain_key,
-            created_at_ms: milliseconds(application.created_at),
-            blocked_at_ms: application.blocked_at.map(milliseconds),
+            created_at_ms: signed_millis(application.created_at),
+            blocked_at_ms: application.blocked_at.map(signed_millis),
         }
     }
 }
@@ -143,8 +143,8 @@ impl From<presence_client::ApiKeyInfo> for ApiKeyInfo {
         Self {
             id: key.id,
             prefix: key.prefix,
-            created_at_ms: milliseconds(key.created_at),
-            last_used_at_ms: key.last_used_at.map(milliseconds),
+            created_at_ms: signed_millis(key.created_at),
+            last_used_at_ms: key.last_used_at.map(signed_millis),
         }
     }
 }
@@ -168,12 +168,12 @@ impl From<presence_client::CreatedApiKey> for CreatedApiKey {
             id: key.id,
             api_key: Secret::from_secret(key.api_key),
             prefix: key.prefix,
-            created_at_ms: milliseconds(key.created_at),
+            created_at_ms: signed_millis(key.created_at),
         }
     }
 }
 
 /// Parses the id of an Application.
 pub(super) fn application_id(text: &str) -> Result<AppId, PresenceError> {
-    id(text, "appid")
+    parse_id(text, "appid")
 }

@@ -10,7 +10,7 @@ use super::user::UserApi;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::presence::id;
+use crate::presence::parse_id;
 use crate::runtime;
 use crate::secret::Secret;
 use crate::state::{self, ChannelTiming};
@@ -41,8 +41,9 @@ impl PresenceApi {
         root_certificates: Vec<Vec<u8>>,
     ) -> Result<Arc<Self>, PresenceError> {
         let server: ServerUrl = server.parse()?;
-        let api = presence_client::PresenceApi::with_tls(server, &state::tls(root_certificates))?;
-        let api = api.with_timing(&state::timing(timing)?);
+        let api =
+            presence_client::PresenceApi::with_tls(server, &state::to_tls(root_certificates))?;
+        let api = api.with_timing(&state::to_timing(timing)?);
         Ok(Arc::new(Self { api, _live: LiveObject::new() }))
     }
 
@@ -66,7 +67,7 @@ impl PresenceApi {
         application: String,
         api_key: Arc<Secret>,
     ) -> Result<Arc<AppServiceApi>, PresenceError> {
-        let application = id(&application, "application")?;
+        let application = parse_id(&application, "application")?;
         Ok(AppServiceApi::from_sdk(self.api.app_service(application, api_key.text())))
     }
 

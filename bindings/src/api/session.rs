@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence_client::Scope;
 
-use crate::presence::milliseconds;
+use crate::presence::signed_millis;
 use crate::secret::Secret;
 
 /// The scope of a session: what it allows.
@@ -57,7 +57,7 @@ impl From<presence_client::CreatedSession> for CreatedSession {
             token: Secret::from_secret(session.token),
             email: session.email,
             scope: session.scope.into(),
-            expires_at_ms: milliseconds(session.expires_at),
+            expires_at_ms: signed_millis(session.expires_at),
         }
     }
 }
@@ -78,7 +78,7 @@ impl From<presence_client::Session> for SessionInfo {
         Self {
             email: session.email,
             scope: session.scope.into(),
-            expires_at_ms: milliseconds(session.expires_at),
+            expires_at_ms: signed_millis(session.expires_at),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::session::SessionInfo;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
 use crate::live::LiveObject;
-use crate::presence::id;
+use crate::presence::parse_id;
 use crate::runtime;
 
 /// The calls of a user, made with the token of a session.
@@ -76,7 +76,7 @@ impl UserApi {
     /// Those of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
     /// Application.
     #[uniffi::method(default(state = None, cancel = None))]
-    pub async fn grant_and_return(
+    pub async fn grant_with_redirect(
         &self,
         appid: String,
         redirect: String,
@@ -84,7 +84,7 @@ impl UserApi {
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<CreatedGrant, PresenceError> {
         let appid = application_id(&appid)?;
-        let call = self.api.grant_and_return(appid, &redirect, state.as_deref());
+        let call = self.api.grant_with_redirect(appid, &redirect, state.as_deref());
         Ok(runtime::wait(cancel, call).await?.into())
     }
 
@@ -160,7 +160,7 @@ impl UserApi {
         device: String,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<(), PresenceError> {
-        let device = id(&device, "device")?;
+        let device = parse_id(&device, "device")?;
         runtime::wait(cancel, self.api.end_device(&device)).await
     }
 

@@ -8,8 +8,10 @@ use crate::errno::Errno;
 use crate::error::{ApiError, RejectedRequest};
 use crate::field::{self, RawField};
 use crate::id::{NotificationId, Puid};
-use crate::limits::{BATCH_ITEMS, IDEMPOTENCY_KEY_CHARS, NOTIFICATION_CHARS, TTL_SECONDS};
-use crate::presence::{PresenceUpdate, disturbs_display};
+use crate::limits::{
+    MAX_BATCH_ITEMS, MAX_IDEMPOTENCY_KEY_CHARS, MAX_NOTIFICATION_CHARS, MAX_TTL_SECONDS,
+};
+use crate::presence::{PresenceUpdate, affects_display};
 use crate::request::RequestId;
 
 /// The WebSocket subprotocol of batched, resumable updates.
@@ -31,10 +33,10 @@ pub enum AppServiceCommand {
     Auth(AppServiceAuth),
     /// Sends live notifications. The reply is a list of results.
     Notify(Vec<Result<NotifyItem, ApiError>>),
-    /// Sends one live notification, in the form of the first Presence documents. An error in it
+    /// Sends one live notification, in the format of 2013. An error in it
     /// refuses the frame.
     NotifyOne(NotifyItem),
-    /// Reads the present statuses. An entry that is not a valid PUID is kept as text.
+    /// Reads the current presence of users. An entry that is not a valid PUID is kept as text.
     Query(Vec<Result<Puid, String>>),
 }
 
@@ -110,15 +112,15 @@ struct RawAppServiceRequest<'a> {
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
 pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
-    let raw: RawAppServiceRequest<'_> = field::object(text).map_err(|error| (error, None))?;
+    let raw: RawAppServiceRequest<'_> = field::parse_object(text).map_err(|error| (error, None))?;
     let id = field::request_id(raw.id).map_err(|error| (error, None))?;
-    match command(&raw) {
+    match parse_command(&raw) {
         Ok(command) => Ok(AppServiceRequest { id, command }),
         Err(error) => Err((error, id)),
     }
 }
 
-fn command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
+fn parse_command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
     let action: Option<String> = field::optional("action", raw.action, "a text")?;
     match action.as_deref() {
         Some("auth") => auth(raw, raw.token.or(raw.key)),
@@ -141,28 +143,31 @@ fn auth(raw: &RawAppServiceRequest<'_>, key: RawField<'_>) -> Result<AppServiceC
 fn notify(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
     let Some(list) = raw.notifications else {
         let Some(target) = raw.target else { return Err(field::missing("notifications")) };
-        return single(raw, target).map(AppServiceCommand::NotifyOne);
+        return parse_single_item(raw, target).map(AppServiceCommand::NotifyOne);
     };
-    items(list.get()).map(AppServiceCommand::Notify)
+    parse_items(list.get()).map(AppServiceCommand::Notify)
 }
 
-/// Parses the list of a `notify`, each item by itself.
+/// Parses the list of a `notify`, each item separately.
 ///
 /// # Errors
 ///
 /// `invalid_field` if it is not a list, `too_large` if it has more than 500 items.
-pub fn items(json: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiError> {
+pub fn parse_items(json: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiError> {
     let items: Vec<&RawValue> = serde_json::from_str(json)
         .map_err(|_| field::invalid("notifications", "a list of objects"))?;
-    if items.len() > BATCH_ITEMS {
-        let detail = format_args!("notifications holds at most {BATCH_ITEMS}");
+    if items.len() > MAX_BATCH_ITEMS {
+        let detail = format_args!("notifications holds at most {MAX_BATCH_ITEMS}");
         return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
-    Ok(items.iter().map(|raw| item(&field::object(raw.get())?)).collect())
+    Ok(items.iter().map(|raw| parse_item(&field::parse_object(raw.get())?)).collect())
 }
 
-fn single(raw: &RawAppServiceRequest<'_>, target: &RawValue) -> Result<NotifyItem, ApiError> {
-    item(&RawNotifyItem {
+fn parse_single_item(
+    raw: &RawAppServiceRequest<'_>,
+    target: &RawValue,
+) -> Result<NotifyItem, ApiError> {
+    parse_item(&RawNotifyItem {
         uid: Some(target),
         message: raw.message,
         action: None,
@@ -171,14 +176,14 @@ fn single(raw: &RawAppServiceRequest<'_>, target: &RawValue) -> Result<NotifyIte
     })
 }
 
-fn item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
+fn parse_item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
     let uid: String = field::required("uid", raw.uid, "a text")?;
-    let message = field::bounded_text("message", raw.message, NOTIFICATION_CHARS)?
+    let message = field::bounded_text("message", raw.message, MAX_NOTIFICATION_CHARS)?
         .ok_or_else(|| field::missing("message"))?;
-    let action = field::bounded_text("action", raw.action, NOTIFICATION_CHARS)?;
+    let action = field::bounded_text("action", raw.action, MAX_NOTIFICATION_CHARS)?;
     let ttl: Option<u32> = field::optional("ttl", raw.ttl, "whole seconds, 0 to 2592000")?;
-    let ttl = ttl.unwrap_or(TTL_SECONDS);
-    if ttl > TTL_SECONDS {
+    let ttl = ttl.unwrap_or(MAX_TTL_SECONDS);
+    if ttl > MAX_TTL_SECONDS {
         return Err(field::invalid("ttl", "whole seconds, 0 to 2592000"));
     }
     Ok(NotifyItem {
@@ -191,9 +196,9 @@ fn item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
 }
 
 fn idempotency_key(raw: RawField<'_>) -> Result<Option<String>, ApiError> {
-    let key = field::bounded_text("idempotency_key", raw, IDEMPOTENCY_KEY_CHARS)?;
+    let key = field::bounded_text("idempotency_key", raw, MAX_IDEMPOTENCY_KEY_CHARS)?;
     match key {
-        Some(key) if key.is_empty() || key.chars().any(disturbs_display) => {
+        Some(key) if key.is_empty() || key.chars().any(affects_display) => {
             Err(field::invalid("idempotency_key", "1 to 128 characters without control characters"))
         }
         key => Ok(key),
@@ -202,10 +207,10 @@ fn idempotency_key(raw: RawField<'_>) -> Result<Option<String>, ApiError> {
 
 fn query(raw: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
     let uids: Vec<String> = field::required("uids", raw, "a list of texts")?;
-    if uids.len() > BATCH_ITEMS {
+    if uids.len() > MAX_BATCH_ITEMS {
         return Err(ApiError::detailed(
             Errno::TooLarge,
-            format_args!("uids holds at most {BATCH_ITEMS}"),
+            format_args!("uids holds at most {MAX_BATCH_ITEMS}"),
         ));
     }
     Ok(AppServiceCommand::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))
@@ -255,7 +260,7 @@ impl Serialize for NotifyResult<'_> {
                 map.serialize_entry("queue_size", &queued.queue_size)?;
                 map.serialize_entry("id", &queued.id)?;
             }
-            Err(error) => error.entries(&mut map)?,
+            Err(error) => error.serialize_entries(&mut map)?,
         }
         map.end()
     }
@@ -277,7 +282,7 @@ impl Serialize for QueryResult {
             Self::Unknown(uid) => {
                 let mut map = serializer.serialize_map(None)?;
                 map.serialize_entry("uid", uid)?;
-                ApiError::from(Errno::UnknownUid).entries(&mut map)?;
+                ApiError::from(Errno::UnknownUid).serialize_entries(&mut map)?;
                 map.end()
             }
         }
@@ -350,7 +355,7 @@ impl StreamFrameRef<'_> {
     }
 }
 
-/// Returns a frame with one update, in the form of the first Presence documents.
+/// Returns a frame with one update, in the format of 2013.
 pub fn single_update(update: &PresenceUpdate) -> String {
     to_json(update)
 }

@@ -14,7 +14,7 @@ pub enum ReconnectAdvice {
 }
 
 macro_rules! registry {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $back:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $reason:literal, $advice:ident;)+) => {
         /// One entry of the registry of close codes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
@@ -42,14 +42,14 @@ macro_rules! registry {
             /// Returns the reason in the close frame.
             pub const fn reason(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $name,)+
+                    $(Self::$variant => $reason,)+
                 }
             }
 
             /// Returns the advice to the client.
             pub const fn reconnect_advice(self) -> ReconnectAdvice {
                 match self {
-                    $(Self::$variant => ReconnectAdvice::$back,)+
+                    $(Self::$variant => ReconnectAdvice::$advice,)+
                 }
             }
 

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::error::{ApiError, RejectedRequest};
 use crate::field::{self, RawField};
 use crate::id::{AppId, DeviceName, NotificationId};
-use crate::limits::{ACK_IDS, APPLICATION_IDS};
+use crate::limits::{MAX_ACK_IDS, MAX_APPLICATION_IDS};
 use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
 use crate::time::UnixMillis;
@@ -105,9 +105,9 @@ pub fn parse(text: &str) -> Result<DeviceRequest, RejectedRequest> {
 }
 
 fn parse_fields(text: &str) -> Result<DeviceRequest, RejectedRequest> {
-    let raw: RawDeviceRequest<'_> = field::object(text).map_err(|error| (error, None))?;
+    let raw: RawDeviceRequest<'_> = field::parse_object(text).map_err(|error| (error, None))?;
     let id = field::request_id(raw.id).map_err(|error| (error, None))?;
-    match read(&raw) {
+    match parse_command(&raw) {
         Ok((auth, command)) => Ok(DeviceRequest { id, auth, command }),
         Err(error) => Err((error, id)),
     }
@@ -124,8 +124,8 @@ struct PlainStatus<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-/// Parses a plain status. Returns `None` for any other frame and for an invalid one, which is then
-/// parsed field by field to find the error.
+/// Parses a plain status in one step. Returns `None` for any other frame and for an invalid one,
+/// which is then parsed field by field to find the error.
 fn parse_plain(text: &str) -> Option<DeviceRequest> {
     if !text.starts_with('{') {
         return None;
@@ -142,23 +142,23 @@ fn parse_plain(text: &str) -> Option<DeviceRequest> {
     })
 }
 
-fn read(raw: &RawDeviceRequest<'_>) -> Result<(DeviceAuth, DeviceCommand), ApiError> {
+fn parse_command(raw: &RawDeviceRequest<'_>) -> Result<(DeviceAuth, DeviceCommand), ApiError> {
     let kind: Option<String> = field::optional("type", raw.r#type, "a text")?;
     let command = match kind.as_deref() {
-        None | Some("status") => DeviceCommand::Status(report(raw)?),
+        None | Some("status") => DeviceCommand::Status(parse_report(raw)?),
         Some("visibility") => DeviceCommand::Visibility(
             application_ids(raw.application_ids)?
                 .ok_or_else(|| field::missing("application_ids"))?,
         ),
         Some("ack") => DeviceCommand::Ack(
-            field::known_ids("ids", raw.ids, ACK_IDS)?.ok_or_else(|| field::missing("ids"))?,
+            field::valid_ids("ids", raw.ids, MAX_ACK_IDS)?.ok_or_else(|| field::missing("ids"))?,
         ),
         Some(_) => return Err(Errno::UnknownType.into()),
     };
     Ok((auth(raw)?, command))
 }
 
-fn report(raw: &RawDeviceRequest<'_>) -> Result<StatusReport, ApiError> {
+fn parse_report(raw: &RawDeviceRequest<'_>) -> Result<StatusReport, ApiError> {
     Ok(StatusReport {
         status: field::required("status", raw.status, "online, offline or unavailable")?,
         message: status_text(raw.message)?,
@@ -177,7 +177,7 @@ fn status_text(raw: RawField<'_>) -> Result<Option<StatusText>, ApiError> {
 }
 
 fn application_ids(raw: RawField<'_>) -> Result<Option<Vec<AppId>>, ApiError> {
-    field::known_ids("application_ids", raw, APPLICATION_IDS)
+    field::valid_ids("application_ids", raw, MAX_APPLICATION_IDS)
 }
 
 fn auth(raw: &RawDeviceRequest<'_>) -> Result<DeviceAuth, ApiError> {

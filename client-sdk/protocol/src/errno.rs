@@ -16,7 +16,7 @@ pub enum RetryAdvice {
 }
 
 macro_rules! registry {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $http:literal, $retry:ident, $text:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $http:literal, $advice:ident, $text:literal;)+) => {
         /// One entry of the registry of errors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
@@ -58,7 +58,7 @@ macro_rules! registry {
             /// Returns the advice to the client.
             pub const fn retry_advice(self) -> RetryAdvice {
                 match self {
-                    $(Self::$variant => RetryAdvice::$retry,)+
+                    $(Self::$variant => RetryAdvice::$advice,)+
                 }
             }
 

@@ -18,24 +18,24 @@ pub struct ApiError {
     pub errno: Errno,
     /// The text for people. It never holds a secret or an e-mail address.
     pub text: Cow<'static, str>,
-    /// The seconds to wait before the next attempt, if waiting helps.
+    /// The seconds to wait before the next attempt, if the call may succeed later.
     pub retry_after: Option<f64>,
 }
 
 impl ApiError {
-    /// Returns an error with the text of the entry and a detail, such as the name of the field.
+    /// Creates an error with the text of the registry and a detail, such as the name of the field.
     pub fn detailed(errno: Errno, detail: impl fmt::Display) -> Self {
         Self { errno, text: Cow::Owned(format!("{}: {detail}", errno.text())), retry_after: None }
     }
 
-    /// Returns `slow_down` with the seconds to wait.
+    /// Creates a `slow_down` error with the seconds to wait.
     pub fn slow_down(retry_after: f64) -> Self {
-        Self::from(Errno::SlowDown).after(retry_after)
+        Self::from(Errno::SlowDown).with_retry_after(retry_after)
     }
 
     /// Sets the seconds to wait.
     #[must_use]
-    pub fn after(self, seconds: f64) -> Self {
+    pub fn with_retry_after(self, seconds: f64) -> Self {
         Self { retry_after: Some((seconds * 1000.0).ceil() / 1000.0), ..self }
     }
 
@@ -45,7 +45,7 @@ impl ApiError {
             .unwrap_or_else(|_| r#"{"result":"KO","errno":50,"error":"Internal error"}"#.to_owned())
     }
 
-    pub(crate) fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    pub(crate) fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("result", "KO")?;
         map.serialize_entry("errno", &self.errno.number())?;
         map.serialize_entry("error", &self.text)?;
@@ -70,7 +70,7 @@ struct ErrorReply<'a> {
 impl Serialize for ErrorReply<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.error.entries(&mut map)?;
+        self.error.serialize_entries(&mut map)?;
         if let Some(id) = self.id {
             map.serialize_entry("id", id)?;
         }
@@ -99,7 +99,7 @@ impl RawReply {
     }
 
     /// Returns the `id` of the request, if it is a number.
-    pub fn number(&self) -> Option<u64> {
+    pub fn numeric_id(&self) -> Option<u64> {
         self.id.as_ref().and_then(serde_json::Value::as_u64)
     }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_has_the_form_of_the_first_presence_documents() {
+    fn an_error_has_the_format_of_2013() {
         let error = ApiError::from(Errno::InvalidAssertion);
         assert_eq!(
             error.to_json(None),

@@ -13,7 +13,7 @@ use crate::request::RequestId;
 pub(crate) type RawField<'a> = Option<&'a RawValue>;
 
 /// Parses a frame into its raw fields.
-pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
+pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
     if !text.trim_start().starts_with('{') {
         return Err(Errno::NotJson.into());
     }
@@ -74,7 +74,7 @@ pub(crate) fn bounded_text(
 }
 
 /// Reads an optional list of ids. Invalid ids are left out, like unknown ones.
-pub(crate) fn known_ids<T: FromStr>(
+pub(crate) fn valid_ids<T: FromStr>(
     name: &str,
     raw: RawField<'_>,
     max: usize,

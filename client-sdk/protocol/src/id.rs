@@ -94,7 +94,7 @@ pub struct DeviceName(Box<str>);
 
 impl DeviceName {
     /// The maximum number of characters.
-    pub const MAX: usize = 64;
+    pub const MAX_CHARS: usize = 64;
 
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
@@ -121,7 +121,7 @@ impl FromStr for DeviceName {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let is_valid =
             text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if !is_valid || !(1..=Self::MAX).contains(&text.len()) {
+        if !is_valid || !(1..=Self::MAX_CHARS).contains(&text.len()) {
             return Err(InvalidId);
         }
         Ok(Self(text.into()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Puid;
-use crate::limits::STATUS_TEXT_CHARS;
+use crate::limits::MAX_STATUS_TEXT_CHARS;
 use crate::time::UnixMillis;
 
 /// A status, in ascending order.
@@ -44,8 +44,8 @@ impl TryFrom<&str> for StatusText {
     type Error = InvalidStatusText;
 
     fn try_from(text: &str) -> Result<Self, InvalidStatusText> {
-        let too_long = text.chars().nth(STATUS_TEXT_CHARS).is_some();
-        if too_long || text.chars().any(disturbs_display) {
+        let too_long = text.chars().nth(MAX_STATUS_TEXT_CHARS).is_some();
+        if too_long || text.chars().any(affects_display) {
             return Err(InvalidStatusText);
         }
         Ok(Self(text.into()))
@@ -68,7 +68,7 @@ impl From<StatusText> for String {
 
 /// Returns true if a character can change how a line is displayed: controls, line and paragraph
 /// separators, and the bidirectional embeddings, overrides and isolates of Unicode UAX #9.
-pub fn disturbs_display(c: char) -> bool {
+pub fn affects_display(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_has_the_form_of_the_first_presence_documents() {
+    fn an_update_has_the_format_of_2013() {
         let update = PresenceUpdate {
             uid: Puid::from_bits(1),
             status: Status::Online,

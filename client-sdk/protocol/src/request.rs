@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::limits::REQUEST_ID_BYTES;
+use crate::limits::MAX_REQUEST_ID_BYTES;
 
 /// The `id` of a request: a string or an integer, kept exactly as it was written.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ impl RequestId {
     /// Parses the JSON text of an id. Returns `None` unless it is a string or an integer of at most
     /// 128 bytes.
     pub fn parse(json: &str) -> Option<Self> {
-        if json.len() > REQUEST_ID_BYTES {
+        if json.len() > MAX_REQUEST_ID_BYTES {
             return None;
         }
         let is_text = json.starts_with('"') && serde_json::from_str::<String>(json).is_ok();
@@ -26,8 +26,8 @@ impl RequestId {
 }
 
 impl RequestId {
-    /// Returns a number as an id.
-    pub fn number(number: u64) -> Self {
+    /// Creates an id from a number.
+    pub fn from_number(number: u64) -> Self {
         // The digits of a number are JSON.
         Self(RawValue::from_string(number.to_string()).unwrap_or_default())
     }

@@ -93,7 +93,7 @@ impl Sub<Duration> for UnixMillis {
 impl Sub for UnixMillis {
     type Output = Duration;
 
-    /// Returns the time from `earlier` to this, zero if `earlier` is later.
+    /// Returns the duration since `earlier`, zero if `earlier` is later.
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

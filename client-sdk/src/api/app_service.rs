@@ -46,7 +46,7 @@ impl AppServiceApi {
         Self { http, application, key }
     }
 
-    /// Returns the present statuses of users, in order. More than a few hundred are read in several
+    /// Returns the current presence of users, in order. More than a few hundred are read in several
     /// calls. For a moment after a restart of the server all users may appear offline: see
     /// [`PresencePage::warming_up`].
     ///

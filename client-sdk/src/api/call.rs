@@ -110,11 +110,11 @@ impl RestCall {
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = server.rest(&format!("{}{}", self.path(), self.query))?;
-        self.fill(request.headers_mut())?;
+        self.set_headers(request.headers_mut())?;
         Ok(request)
     }
 
-    fn fill(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+    fn set_headers(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, AGENT);
         if self.body.is_some() {
@@ -144,11 +144,11 @@ impl RestCall {
 /// Encodes every byte except the unreserved ones and those of `kept`. A text of dots alone is
 /// encoded too, because it would change the path.
 fn percent_encoded(text: &str, kept: &[u8]) -> String {
-    let dots = text.bytes().all(|b| b == b'.');
+    let is_only_dots = text.bytes().all(|b| b == b'.');
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) || kept.contains(&byte);
-        if plain || (byte == b'.' && !dots) {
+        if plain || (byte == b'.' && !is_only_dots) {
             encoded.push(char::from(byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn path_parameters_fill_the_path_in_order_and_cannot_change_it() {
-        for (param, wanted) in [
+        for (param, expected) in [
             ("phone-1.work_a~", "phone-1.work_a~"),
             ("a/../b?c#d%e f", "a%2F..%2Fb%3Fc%23d%25e%20f"),
             ("..", "%2E%2E"),
@@ -177,8 +177,8 @@ mod tests {
         ] {
             let call = RestCall::delete("/apps/{appid}/keys/{id}").path_param(AppId::from_bits(1));
             let request = call.path_param(param).request(&server()).unwrap();
-            let wanted = format!("/below/apps/00000000000000000000000000000001/keys/{wanted}");
-            assert_eq!(request.uri().path(), wanted);
+            let expected = format!("/below/apps/00000000000000000000000000000001/keys/{expected}");
+            assert_eq!(request.uri().path(), expected);
         }
     }
 

@@ -66,7 +66,7 @@ impl UserApi {
     ///
     /// [`Error::Refused`] with `unknown_application` (40).
     pub async fn remove(&self, application: AppId) -> Result<(), Error> {
-        self.call_without_reply(RestCall::delete("/apps/{appid}").path_param(application)).await
+        self.call_for_empty_reply(RestCall::delete("/apps/{appid}").path_param(application)).await
     }
 
     /// Asks the server to check that the domain of an Application serves its key at `/__presence`.
@@ -130,6 +130,6 @@ impl UserApi {
     /// [`Error::Refused`] with `not_found` (47) if there is no such key.
     pub async fn delete_key(&self, application: AppId, id: i64) -> Result<(), Error> {
         let call = RestCall::delete("/apps/{appid}/keys/{id}").path_param(application);
-        self.call_without_reply(call.path_param(id)).await
+        self.call_for_empty_reply(call.path_param(id)).await
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::error::Error;
-use crate::net::{Connector, Unreachable};
+use crate::net::{Connector, TransportError};
 use crate::server_url::ServerUrl;
 use crate::timing::Timing;
 
@@ -85,7 +85,7 @@ impl HttpClient {
             .await
             .map_err(|error| ExchangeFailure::in_body(&*error))?;
         if let Some(usage) = head.extensions.get::<Usage>() {
-            usage.record();
+            usage.mark_used();
         }
         Ok(RestResponse::new(&head, body.to_bytes().into()))
     }
@@ -100,8 +100,8 @@ struct ExchangeFailure {
 
 impl ExchangeFailure {
     fn new(error: &hyper_util::client::legacy::Error) -> Self {
-        let is_stale = error.connect_info().is_some_and(Usage::was_recorded);
-        Self { error: Unreachable::new(error).into(), is_stale }
+        let is_stale = error.connect_info().is_some_and(Usage::was_used);
+        Self { error: TransportError::new(error).into(), is_stale }
     }
 
     fn in_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use crate::net::{Connector, NetStream, Unreachable};
+use crate::net::{Connector, NetStream, TransportError};
 
 /// A connector with a time limit.
 #[derive(Clone)]
@@ -33,43 +33,43 @@ impl StreamConnector {
 
 impl Service<Uri> for StreamConnector {
     type Response = TokioIo<TrackedStream>;
-    type Error = Unreachable;
-    type Future = BoxFuture<'static, Result<TokioIo<TrackedStream>, Unreachable>>;
+    type Error = TransportError;
+    type Future = BoxFuture<'static, Result<TokioIo<TrackedStream>, TransportError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let connecting = timeout(self.timeout, self.connector.clone().connect(url));
         Box::pin(async {
-            let late = |_| Unreachable::new(io::Error::from(io::ErrorKind::TimedOut));
-            let stream = connecting.await.map_err(late)??;
+            let timed_out = |_| TransportError::new(io::Error::from(io::ErrorKind::TimedOut));
+            let stream = connecting.await.map_err(timed_out)??;
             Ok(TokioIo::new(TrackedStream { stream, usage: Usage::default() }))
         })
     }
 }
 
-/// The record whether a connection has carried a call. If one that has fails, it was probably
+/// The flag that a connection has carried a call. If such a connection fails, it was probably
 /// closed while it was idle.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Usage(Arc<AtomicBool>);
 
 impl Usage {
     /// Records that the connection has carried a call.
-    pub(super) fn record(&self) {
+    pub(super) fn mark_used(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// Returns true if the connection has carried a call.
-    pub(super) fn was_recorded(connected: &Connected) -> bool {
+    pub(super) fn was_used(connected: &Connected) -> bool {
         let mut extensions = http::Extensions::new();
         connected.get_extras(&mut extensions);
         extensions.get::<Self>().is_some_and(|usage| usage.0.load(Ordering::Relaxed))
     }
 }
 
-/// A connection with its record.
+/// A connection with its usage flag.
 pub(super) struct TrackedStream {
     stream: NetStream,
     usage: Usage,

@@ -139,7 +139,7 @@ impl UserApi {
     }
 
     /// Makes a call whose reply has no content.
-    pub(super) async fn call_without_reply(&self, call: RestCall) -> Result<(), Error> {
+    pub(super) async fn call_for_empty_reply(&self, call: RestCall) -> Result<(), Error> {
         self.call::<EmptyReply>(call).await.map(|_| ())
     }
 
@@ -158,7 +158,7 @@ impl UserApi {
     ///
     /// Those of every call.
     pub async fn sign_out(&self) -> Result<(), Error> {
-        self.call_without_reply(RestCall::delete("/session")).await
+        self.call_for_empty_reply(RestCall::delete("/session")).await
     }
 
     /// Allows an Application to see the user's presence. A repeated call returns the same `uid`;
@@ -180,7 +180,7 @@ impl UserApi {
     ///
     /// Those of [`UserApi::grant`], and `redirect_not_allowed` (46) if the page is not on the
     /// Application's domain.
-    pub async fn grant_and_return(
+    pub async fn grant_with_redirect(
         &self,
         application: AppId,
         redirect: &str,
@@ -241,7 +241,7 @@ impl UserApi {
     ///
     /// [`Error::Refused`] with `unknown_application` (40) if there is no such grant.
     pub async fn revoke(&self, application: AppId) -> Result<(), Error> {
-        self.call_without_reply(RestCall::delete("/grants/{appid}").path_param(application)).await
+        self.call_for_empty_reply(RestCall::delete("/grants/{appid}").path_param(application)).await
     }
 
     /// Returns the devices that are connected, or were connected a moment ago.
@@ -263,7 +263,7 @@ impl UserApi {
     ///
     /// [`Error::Refused`] with `not_found` (47) if no such device is connected.
     pub async fn end_device(&self, device: &DeviceName) -> Result<(), Error> {
-        self.call_without_reply(RestCall::delete("/devices/{device}").path_param(device)).await
+        self.call_for_empty_reply(RestCall::delete("/devices/{device}").path_param(device)).await
     }
 
     /// Returns all data that the server stores about the user.
@@ -282,7 +282,7 @@ impl UserApi {
     ///
     /// Those of every call.
     pub async fn erase_account(&self) -> Result<(), Error> {
-        self.call_without_reply(RestCall::delete("/account")).await
+        self.call_for_empty_reply(RestCall::delete("/account")).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use presence_protocol::app::{QueryResult, QueuedNotification};
-use presence_protocol::limits::BATCH_ITEMS;
+use presence_protocol::limits::MAX_BATCH_ITEMS;
 use presence_protocol::{ApiError, Puid};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -96,14 +96,14 @@ impl AppServiceChannel {
         only.map_err(Error::Refused)
     }
 
-    /// Returns the present statuses of users, one entry for each, in order.
+    /// Returns the current presence of users, one entry for each, in order.
     ///
     /// # Errors
     ///
     /// Those of [`notify`](Self::notify).
     pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<QueryResult>, Error> {
         let mut presence = Vec::new();
-        for chunk in uids.chunks(BATCH_ITEMS) {
+        for chunk in uids.chunks(MAX_BATCH_ITEMS) {
             match self.request(PendingRequest::Query(chunk.to_vec())).await? {
                 Reply::Query(part) => presence.extend(part),
                 Reply::Notify(_) => return Err(mismatched_reply()),
@@ -112,7 +112,7 @@ impl AppServiceChannel {
         Ok(presence)
     }
 
-    /// Sets the API key for the next connection. If the server refused the present key, the
+    /// Sets the API key for the next connection. If the server refused the current key, the
     /// channel reconnects at once.
     pub fn set_api_key(&self, api_key: SecretString) {
         self.handle.update_from_app(|protocol| protocol.set_api_key(api_key));
@@ -186,7 +186,7 @@ impl AppServiceEvents {
     /// Waits for the next event. Returns `None` after the end. Cancel-safe: dropping the future
     /// loses nothing.
     pub async fn next(&mut self) -> Option<AppServiceEvent> {
-        self.shared.wait_in_app(AppServiceProtocol::pull).await.event()
+        self.shared.wait_from_app(AppServiceProtocol::pull).await.event()
     }
 
     /// Returns the events as a stream.

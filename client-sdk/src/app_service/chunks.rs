@@ -1,7 +1,7 @@
 //! The division of a long list of notifications into frames that the server accepts.
 
 use presence_protocol::app::NotifyItem;
-use presence_protocol::limits::BATCH_ITEMS;
+use presence_protocol::limits::MAX_BATCH_ITEMS;
 
 /// The maximum number of text bytes in a frame. The server accepts frames of 1 MiB, and JSON may
 /// need six bytes for a byte of text.
@@ -15,7 +15,9 @@ pub(super) fn chunks(items: Vec<NotifyItem>) -> Vec<Vec<NotifyItem>> {
         let size = size(&item);
         bytes += size;
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < BATCH_ITEMS && bytes <= MAX_TEXT_BYTES => chunk.push(item),
+            Some(chunk) if chunk.len() < MAX_BATCH_ITEMS && bytes <= MAX_TEXT_BYTES => {
+                chunk.push(item);
+            }
             Some(_) | None => {
                 chunks.push(vec![item]);
                 bytes = size;
@@ -55,7 +57,7 @@ mod tests {
         for text in worst {
             for chunk in chunks(vec![item(text.clone()); 1_200]) {
                 assert!(notify(u64::MAX, &chunk).len() <= 1 << 20);
-                assert!(chunk.len() <= BATCH_ITEMS);
+                assert!(chunk.len() <= MAX_BATCH_ITEMS);
             }
         }
     }

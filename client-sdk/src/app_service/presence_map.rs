@@ -1,4 +1,4 @@
-//! The present statuses of an Application's users, kept in memory.
+//! The current presence of the users of an Application, kept in memory.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub struct PresenceChange {
     pub before: Option<PresenceUpdate>,
     /// The new presence. If the user went offline within a gap, it is `offline` with the version
     /// and time of the earlier presence, since the true ones are not known.
-    pub now: PresenceUpdate,
+    pub after: PresenceUpdate,
 }
 
 impl PresenceMap {
@@ -86,41 +86,41 @@ impl PresenceMap {
         self.is_live
     }
 
-    fn update(&mut self, now: &PresenceUpdate) -> Option<PresenceChange> {
-        let before = self.users.get(&now.uid).cloned();
-        if before.as_ref().is_some_and(|before| before.version >= now.version) {
+    fn update(&mut self, after: &PresenceUpdate) -> Option<PresenceChange> {
+        let before = self.users.get(&after.uid).cloned();
+        if before.as_ref().is_some_and(|before| before.version >= after.version) {
             return None;
         }
-        if now.status == Status::Offline {
-            self.users.remove(&now.uid);
+        if after.status == Status::Offline {
+            self.users.remove(&after.uid);
         } else {
-            self.users.insert(now.uid, now.clone());
+            self.users.insert(after.uid, after.clone());
         }
         let is_same = match &before {
-            Some(before) => before.status == now.status && before.message == now.message,
-            None => now.status == Status::Offline,
+            Some(before) => before.status == after.status && before.message == after.message,
+            None => after.status == Status::Offline,
         };
-        (!is_same || now.revoked).then(|| PresenceChange { before, now: now.clone() })
+        (!is_same || after.revoked).then(|| PresenceChange { before, after: after.clone() })
     }
 
     fn replace(&mut self, snapshot: &[PresenceUpdate]) -> Vec<PresenceChange> {
         let mut earlier = std::mem::take(&mut self.users);
         let mut changes = Vec::new();
-        for now in snapshot {
-            let before = earlier.remove(&now.uid);
-            let is_same = before
-                .as_ref()
-                .is_some_and(|before| before.status == now.status && before.message == now.message);
-            if now.status != Status::Offline {
-                self.users.insert(now.uid, now.clone());
+        for after in snapshot {
+            let before = earlier.remove(&after.uid);
+            let is_same = before.as_ref().is_some_and(|before| {
+                before.status == after.status && before.message == after.message
+            });
+            if after.status != Status::Offline {
+                self.users.insert(after.uid, after.clone());
             }
-            if !is_same && (before.is_some() || now.status != Status::Offline) {
-                changes.push(PresenceChange { before, now: now.clone() });
+            if !is_same && (before.is_some() || after.status != Status::Offline) {
+                changes.push(PresenceChange { before, after: after.clone() });
             }
         }
         changes.extend(earlier.into_values().map(|before| {
-            let now = PresenceUpdate { status: Status::Offline, message: None, ..before.clone() };
-            PresenceChange { before: Some(before), now }
+            let after = PresenceUpdate { status: Status::Offline, message: None, ..before.clone() };
+            PresenceChange { before: Some(before), after }
         }));
         changes
     }
@@ -157,23 +157,24 @@ mod tests {
         let mut map = PresenceMap::new();
         let online = presence(1, Status::Online, 1);
         let changes = map.apply(&updates(std::slice::from_ref(&online)));
-        assert_eq!(changes, [PresenceChange { before: None, now: online.clone() }]);
+        assert_eq!(changes, [PresenceChange { before: None, after: online.clone() }]);
         assert!(map.apply(&updates(std::slice::from_ref(&online))).is_empty());
         let offline = presence(1, Status::Offline, 2);
         let changes = map.apply(&updates(std::slice::from_ref(&offline)));
-        assert_eq!(changes, [PresenceChange { before: Some(online), now: offline }]);
+        assert_eq!(changes, [PresenceChange { before: Some(online), after: offline }]);
         assert!(map.is_empty() && map.status(&Puid::from_bits(1)) == Status::Offline);
     }
 
     #[test]
     fn a_user_who_is_absent_from_a_snapshot_is_offline() {
         let mut map = PresenceMap::new();
-        let (stays, goes) = (presence(1, Status::Online, 5), presence(2, Status::Unavailable, 5));
-        map.apply(&snapshot(&[stays.clone(), goes.clone()], false));
-        let changes = map.apply(&snapshot(&[stays], true));
+        let (remains, absent) =
+            (presence(1, Status::Online, 5), presence(2, Status::Unavailable, 5));
+        map.apply(&snapshot(&[remains.clone(), absent.clone()], false));
+        let changes = map.apply(&snapshot(&[remains], true));
         assert_eq!((changes.len(), map.len()), (1, 1));
-        assert_eq!(changes[0].before, Some(goes));
-        assert_eq!(changes[0].now.status, Status::Offline);
+        assert_eq!(changes[0].before, Some(absent));
+        assert_eq!(changes[0].after.status, Status::Offline);
     }
 
     #[test]

@@ -36,7 +36,7 @@ enum ApiKey {
     Refused(ApiError),
 }
 
-/// The phase of the present socket.
+/// The phase of the current socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AppServicePhase {
     /// The key has to be sent.
@@ -73,7 +73,7 @@ impl AppServiceProtocol {
     ///
     /// # Errors
     ///
-    /// Returns the reason if no request can get a reply at present.
+    /// Returns the reason if no request can get a reply at the moment.
     pub(super) fn requests(&mut self) -> Result<&mut Requests, Error> {
         match (&self.state, &self.api_key) {
             (ConnectionState::Ended(end), _) => Err(Error::Ended(end.clone())),
@@ -175,7 +175,7 @@ impl ProtocolState for AppServiceProtocol {
             Disconnect::Closed(_)
             | Disconnect::Failed(_)
             | Disconnect::ProtocolViolation(_)
-            | Disconnect::Replaced => Errno::InvalidApiKey.into(),
+            | Disconnect::ReconnectRequested => Errno::InvalidApiKey.into(),
         };
         self.requests.fail_all(&Error::Refused(error.clone()));
         self.api_key = ApiKey::Refused(error.clone());

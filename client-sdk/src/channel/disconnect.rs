@@ -21,7 +21,7 @@ pub(crate) enum Disconnect {
     /// The server sent a frame that does not follow the protocol.
     ProtocolViolation(String),
     /// This side dropped the socket in order to open another one.
-    Replaced,
+    ReconnectRequested,
 }
 
 /// The step that follows a [`Disconnect`].
@@ -42,7 +42,7 @@ impl Disconnect {
     pub(crate) fn next_step(self) -> NextStep {
         match self {
             Self::Closed(None) => retry(unreachable("the connection was closed"), None),
-            Self::Closed(Some((code, reason))) => after_close(code, &reason),
+            Self::Closed(Some((code, reason))) => step_after_close(code, &reason),
             Self::Refused(error) if error.errno.retry_advice() == RetryAdvice::AfterWaiting => {
                 let at_least = retry_after(&error);
                 retry(Error::Refused(error), at_least)
@@ -50,7 +50,7 @@ impl Disconnect {
             Self::Refused(error) => NextStep::End(EndReason::Incompatible(error.to_string())),
             Self::Failed(error) => retry(error, None),
             Self::ProtocolViolation(text) => NextStep::End(EndReason::Incompatible(text)),
-            Self::Replaced => NextStep::Reconnect,
+            Self::ReconnectRequested => NextStep::Reconnect,
         }
     }
 
@@ -68,14 +68,15 @@ impl Disconnect {
                     | Errno::InvalidApiKey
                     | Errno::Forbidden
             ),
-            Self::Closed(None) | Self::Failed(_) | Self::ProtocolViolation(_) | Self::Replaced => {
-                false
-            }
+            Self::Closed(None)
+            | Self::Failed(_)
+            | Self::ProtocolViolation(_)
+            | Self::ReconnectRequested => false,
         }
     }
 }
 
-fn after_close(number: u16, reason: &str) -> NextStep {
+fn step_after_close(number: u16, reason: &str) -> NextStep {
     let reason = format!("the server closed the connection: {number} {reason}");
     let Some(code) = CloseCode::from_number(number) else {
         return retry(unreachable(&reason), None);
@@ -107,36 +108,37 @@ fn unreachable(reason: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn after(code: CloseCode) -> NextStep {
+    fn next_step_after(code: CloseCode) -> NextStep {
         Disconnect::Closed(Some((code.number(), String::new()))).next_step()
     }
 
     #[test]
     fn the_reconnect_advice_of_every_close_code_is_followed() {
         for code in CloseCode::ALL {
-            let reconnects = matches!(after(*code), NextStep::Retry { .. });
+            let reconnects = matches!(next_step_after(*code), NextStep::Retry { .. });
             let advice = code.reconnect_advice();
-            let may = matches!(advice, ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff);
-            assert_eq!(reconnects, may, "{code:?}");
+            let expected =
+                matches!(advice, ReconnectAdvice::WithJitter | ReconnectAdvice::WithBackoff);
+            assert_eq!(reconnects, expected, "{code:?}");
         }
-        assert_eq!(after(CloseCode::Replaced), NextStep::End(EndReason::Replaced));
-        assert_eq!(after(CloseCode::EndedByUser), NextStep::End(EndReason::EndedByUser));
+        assert_eq!(next_step_after(CloseCode::Replaced), NextStep::End(EndReason::Replaced));
+        assert_eq!(next_step_after(CloseCode::EndedByUser), NextStep::End(EndReason::EndedByUser));
         assert_eq!(
-            after(CloseCode::ApplicationClosed),
+            next_step_after(CloseCode::ApplicationClosed),
             NextStep::End(EndReason::ApplicationClosed)
         );
     }
 
     #[test]
-    fn only_refusals_that_are_temporary_are_retried_and_not_before_the_given_wait() {
+    fn only_refusals_that_are_temporary_are_retried_and_not_before_the_requested_wait() {
         for errno in Errno::ALL {
-            let refused = Disconnect::Refused(ApiError::from(*errno).after(7.0));
-            let waits = errno.retry_advice() == RetryAdvice::AfterWaiting;
+            let refused = Disconnect::Refused(ApiError::from(*errno).with_retry_after(7.0));
+            let is_temporary = errno.retry_advice() == RetryAdvice::AfterWaiting;
             match refused.next_step() {
                 NextStep::Retry { at_least, .. } => {
-                    assert!(waits && at_least == Some(Duration::from_secs(7)), "{errno}");
+                    assert!(is_temporary && at_least == Some(Duration::from_secs(7)), "{errno}");
                 }
-                NextStep::End(_) => assert!(!waits, "{errno}"),
+                NextStep::End(_) => assert!(!is_temporary, "{errno}"),
                 NextStep::Reconnect | NextStep::AwaitCredential(_) => panic!("{errno}"),
             }
         }

@@ -47,7 +47,7 @@ pub(crate) trait ProtocolState: Send + 'static {
     /// Returns the state of the channel.
     fn state(&self) -> &ConnectionState;
 
-    /// Sets the state of the channel. Returns false if it is the present one.
+    /// Sets the state of the channel. Returns false if it is the current one.
     fn set_state(&mut self, state: ConnectionState) -> bool;
 }
 

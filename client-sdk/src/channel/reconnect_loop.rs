@@ -65,7 +65,7 @@ enum AttemptEnd {
 
 /// The result of a wait that the application can interrupt.
 #[derive(PartialEq, Eq)]
-enum Interruptible {
+enum WaitResult {
     Elapsed,
     CloseRequested,
 }
@@ -93,7 +93,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
 
     /// Connects, and runs the socket until it ends.
     async fn attempt(&mut self) -> AttemptEnd {
-        if self.wait_for_credential().await == Interruptible::CloseRequested {
+        if self.wait_for_credential().await == WaitResult::CloseRequested {
             return AttemptEnd::CloseRequested;
         }
         let socket = match self.connect().await {
@@ -122,41 +122,41 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
             self.backoff.reset();
         }
         match self.shared.with(|protocol| protocol.handle_disconnect(reason)) {
-            NextStep::Reconnect => self.delay_unless(was_stable),
+            NextStep::Reconnect => self.delay_unless_stable(was_stable),
             NextStep::AwaitCredential(state) => {
                 if matches!(state, ConnectionState::CredentialWanted(_)) {
-                    self.delay_unless(was_stable);
+                    self.delay_unless_stable(was_stable);
                 }
                 self.shared.set_connection_state(state);
             }
             NextStep::End(end) => return Some(end),
             NextStep::Retry { reason, at_least } => {
                 let wait = self.backoff.after_failure(at_least);
-                let paused = self.pause(reason, wait, at_least).await;
-                return (paused == Interruptible::CloseRequested).then_some(EndReason::Closed);
+                let result = self.wait_before_retry(reason, wait, at_least).await;
+                return (result == WaitResult::CloseRequested).then_some(EndReason::Closed);
             }
         }
         None
     }
 
     /// Delays the next attempt, unless the connection that was lost had been stable.
-    fn delay_unless(&mut self, was_stable: bool) {
+    fn delay_unless_stable(&mut self, was_stable: bool) {
         if !was_stable {
             self.not_before = Some(Instant::now() + self.backoff.after_failure(None));
         }
     }
 
-    async fn wait_for_credential(&self) -> Interruptible {
+    async fn wait_for_credential(&self) -> WaitResult {
         let ready = async {
             if let Some(not_before) = self.not_before {
                 sleep_until(not_before).await;
             }
             let has_credential = |protocol: &mut P| protocol.has_credential().then_some(());
-            self.shared.wait_in_task(has_credential).await;
+            self.shared.wait_from_task(has_credential).await;
         };
         tokio::select! {
-            () = ready => Interruptible::Elapsed,
-            () = self.close_requested() => Interruptible::CloseRequested,
+            () = ready => WaitResult::Elapsed,
+            () = self.close_requested() => WaitResult::CloseRequested,
         }
     }
 
@@ -179,21 +179,21 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
 
     /// Waits before the next attempt. A hint shortens the wait, but not below the wait that the
     /// server requested.
-    async fn pause(
+    async fn wait_before_retry(
         &self,
         reason: Error,
         wait: Duration,
         at_least: Option<Duration>,
-    ) -> Interruptible {
+    ) -> WaitResult {
         let start = Instant::now();
         let mut until = start + wait;
         self.shared.take_hint();
         self.shared.set_connection_state(ConnectionState::Waiting { reason, retry_in: wait });
         let earliest = start + at_least.unwrap_or_default();
         tokio::select! {
-            () = sleep_until(until) => return Interruptible::Elapsed,
+            () = sleep_until(until) => return WaitResult::Elapsed,
             interruption = self.interruption() => match interruption {
-                Interruption::CloseRequested => return Interruptible::CloseRequested,
+                Interruption::CloseRequested => return WaitResult::CloseRequested,
                 Interruption::Hint => {
                     let soon = Instant::now() + self.backoff.after_hint();
                     until = until.min(soon.max(earliest));
@@ -202,18 +202,18 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
         }
         // Only the first hint counts: many hints would make a busy loop.
         tokio::select! {
-            () = sleep_until(until) => Interruptible::Elapsed,
-            () = self.close_requested() => Interruptible::CloseRequested,
+            () = sleep_until(until) => WaitResult::Elapsed,
+            () = self.close_requested() => WaitResult::CloseRequested,
         }
     }
 
     async fn close_requested(&self) {
-        self.shared.wait_in_task(|_| self.shared.is_closing().then_some(())).await;
+        self.shared.wait_from_task(|_| self.shared.is_closing().then_some(())).await;
     }
 
     async fn interruption(&self) -> Interruption {
         self.shared
-            .wait_in_task(|_| match (self.shared.is_closing(), self.shared.take_hint()) {
+            .wait_from_task(|_| match (self.shared.is_closing(), self.shared.take_hint()) {
                 (true, _) => Some(Interruption::CloseRequested),
                 (false, true) => Some(Interruption::Hint),
                 (false, false) => None,

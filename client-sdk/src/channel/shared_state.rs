@@ -14,9 +14,11 @@ use crate::state::{AppVisibility, ConnectionState};
 /// the task and one for the application.
 pub(crate) struct SharedState<P> {
     protocol: Mutex<P>,
-    for_task: Notify,
-    for_application: Notify,
+    task_notify: Notify,
+    app_notify: Notify,
     closing: AtomicBool,
+    /// Set by a hint: the network or the visibility of the app has changed, so the connection is
+    /// checked now, or the next attempt starts soon.
     hinted: AtomicBool,
     background: AtomicBool,
 }
@@ -25,8 +27,8 @@ impl<P: ProtocolState> SharedState<P> {
     pub(crate) fn new(protocol: P) -> Arc<Self> {
         Arc::new(Self {
             protocol: Mutex::new(protocol),
-            for_task: Notify::new(),
-            for_application: Notify::new(),
+            task_notify: Notify::new(),
+            app_notify: Notify::new(),
             closing: AtomicBool::new(false),
             hinted: AtomicBool::new(false),
             background: AtomicBool::new(false),
@@ -43,7 +45,7 @@ impl<P: ProtocolState> SharedState<P> {
     /// Changes the state on behalf of the task, and notifies the application.
     pub(crate) fn update_from_task<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
         let result = self.with(change);
-        self.for_application.notify_waiters();
+        self.app_notify.notify_waiters();
         result
     }
 
@@ -64,23 +66,23 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Waits, on behalf of the application, until `take` returns a value. Cancel-safe: nothing is
     /// awaited between taking the value and returning it.
-    pub(crate) async fn wait_in_app<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
-        self.wait(&self.for_application, take).await
+    pub(crate) async fn wait_from_app<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+        self.wait(&self.app_notify, take).await
     }
 
     /// Waits, on behalf of the task, until `take` returns a value.
-    pub(crate) async fn wait_in_task<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
-        self.wait(&self.for_task, take).await
+    pub(crate) async fn wait_from_task<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+        self.wait(&self.task_notify, take).await
     }
 
     /// Returns a future that resolves at the next change by the application.
     pub(crate) fn app_update(&self) -> Notified<'_> {
-        self.for_task.notified()
+        self.task_notify.notified()
     }
 
     /// Wakes the task without a change.
     pub(crate) fn wake_task(&self) {
-        self.for_task.notify_waiters();
+        self.task_notify.notify_waiters();
     }
 
     async fn wait<R>(&self, notify: &Notify, mut take: impl FnMut(&mut P) -> Option<R>) -> R {
@@ -113,7 +115,7 @@ impl<P: ProtocolState> SharedState<P> {
         self.wake_task();
     }
 
-    /// Returns true if there was a hint since the last call.
+    /// Returns true if there was a hint since the last call of this function.
     pub(crate) fn take_hint(&self) -> bool {
         self.hinted.swap(false, Ordering::AcqRel)
     }
@@ -138,7 +140,7 @@ impl<P: ProtocolState> SharedState<P> {
         &self,
         known: &ConnectionState,
     ) -> Option<ConnectionState> {
-        self.wait_in_app(|protocol| {
+        self.wait_from_app(|protocol| {
             let state = protocol.state();
             let has_changed = state != known;
             let is_over = matches!(state, ConnectionState::Ended(_));
@@ -149,7 +151,7 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Waits until the channel has ended.
     pub(crate) async fn wait_until_ended(&self) -> EndReason {
-        self.wait_in_app(|protocol| match protocol.state() {
+        self.wait_from_app(|protocol| match protocol.state() {
             ConnectionState::Ended(reason) => Some(reason.clone()),
             ConnectionState::Connecting { .. }
             | ConnectionState::Connected

@@ -9,7 +9,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::disconnect::Disconnect;
 use crate::error::Error;
-use crate::net::{Connector, NetStream, Unreachable};
+use crate::net::{Connector, NetStream, TransportError};
 use crate::server_url::ServerUrl;
 
 /// An open WebSocket.
@@ -37,23 +37,23 @@ pub(crate) async fn open(
     let url = server.socket(path).map_err(Disconnect::Failed)?;
     let connected = connector.connect(url.clone()).await;
     let stream = connected.map_err(|error| Disconnect::Failed(error.into()))?;
-    let mut request = url.into_client_request().map_err(|error| failed(&error))?;
+    let mut request = url.into_client_request().map_err(|error| transport_failure(&error))?;
     if let Some(subprotocol) = subprotocol {
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
     match client_async_with_config(request, stream, Some(config())).await {
         Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(response)) => Err(refused(&response)),
-        Err(error) => Err(failed(&error)),
+        Err(WsError::Http(response)) => Err(upgrade_refusal(&response)),
+        Err(error) => Err(transport_failure(&error)),
     }
 }
 
-fn failed(error: &WsError) -> Disconnect {
-    Disconnect::Failed(Unreachable::new(error).into())
+fn transport_failure(error: &WsError) -> Disconnect {
+    Disconnect::Failed(TransportError::new(error).into())
 }
 
 /// Reads a response that is no upgrade: an error of the Presence server, or the page of a proxy.
-fn refused(response: &Response<Option<Vec<u8>>>) -> Disconnect {
+fn upgrade_refusal(response: &Response<Option<Vec<u8>>>) -> Disconnect {
     let error = response
         .body()
         .as_deref()

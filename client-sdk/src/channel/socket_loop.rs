@@ -13,7 +13,7 @@ use super::protocol_state::ProtocolState;
 use super::shared_state::SharedState;
 use super::socket::Socket;
 use crate::error::Error;
-use crate::net::Unreachable;
+use crate::net::TransportError;
 use crate::state::ConnectionState;
 use crate::timing::Timing;
 
@@ -57,12 +57,12 @@ pub(crate) enum SocketEnd {
 }
 
 /// The reason for which the loop stops.
-enum Stop {
+enum StopReason {
     CloseRequested,
     Disconnected(Disconnect),
 }
 
-impl From<Disconnect> for Stop {
+impl From<Disconnect> for StopReason {
     fn from(reason: Disconnect) -> Self {
         Self::Disconnected(reason)
     }
@@ -83,12 +83,12 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
             }
         };
         match stop {
-            Stop::CloseRequested => {
+            StopReason::CloseRequested => {
                 self.close().await;
                 SocketEnd::CloseRequested
             }
             // Without a close frame, so that the server keeps the presence for its grace time.
-            Stop::Disconnected(reason) => {
+            StopReason::Disconnected(reason) => {
                 let authenticated_for = match self.phase {
                     Phase::Authenticating { .. } => Duration::ZERO,
                     Phase::Authenticated { since } => since.elapsed(),
@@ -99,7 +99,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     }
 
     /// Sends what is due, then waits for the next message, change or deadline.
-    async fn step(&mut self) -> Result<(), Stop> {
+    async fn step(&mut self) -> Result<(), StopReason> {
         let shared = self.shared;
         let app_update = shared.app_update();
         tokio::pin!(app_update);
@@ -107,7 +107,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         app_update.as_mut().enable();
         self.send_due().await?;
         if self.shared.is_closing() {
-            return Err(Stop::CloseRequested);
+            return Err(StopReason::CloseRequested);
         }
         let next_deadline = self.next_deadline();
         tokio::select! {
@@ -121,13 +121,13 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     async fn send_due(&mut self) -> Result<(), Disconnect> {
         let now = Instant::now();
         if self.shared.with(P::take_reconnect_request) {
-            return Err(Disconnect::Replaced);
+            return Err(Disconnect::ReconnectRequested);
         }
         self.ping_if_due(now).await?;
         while let Some(frame) = self.shared.with(|protocol| protocol.poll_outgoing(now)) {
             self.send(Message::text(frame)).await?;
         }
-        written(timeout(self.timing.connect_timeout, self.socket.flush()).await)
+        write_result(timeout(self.timing.connect_timeout, self.socket.flush()).await)
     }
 
     /// Sends a ping after a hint or after a silence of one heartbeat.
@@ -144,7 +144,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Disconnect> {
-        written(timeout(self.timing.connect_timeout, self.socket.feed(message)).await)
+        write_result(timeout(self.timing.connect_timeout, self.socket.feed(message)).await)
     }
 
     /// Handles a message and all others that have arrived already, before any reply is sent.
@@ -156,7 +156,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         loop {
             let message = match next {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(failed(&error)),
+                Some(Err(error)) => return Err(transport_failure(&error)),
                 None => return Err(Disconnect::Closed(None)),
             };
             self.handle_message(message)?;
@@ -260,14 +260,14 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
     }
 }
 
-fn written<E>(result: Result<Result<(), WsError>, E>) -> Result<(), Disconnect> {
+fn write_result<E>(result: Result<Result<(), WsError>, E>) -> Result<(), Disconnect> {
     match result {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed(&error)),
+        Ok(Err(error)) => Err(transport_failure(&error)),
         Err(_) => Err(Disconnect::Failed(Error::TimedOut)),
     }
 }
 
-fn failed(error: &WsError) -> Disconnect {
-    Disconnect::Failed(Unreachable::new(error).into())
+fn transport_failure(error: &WsError) -> Disconnect {
+    Disconnect::Failed(TransportError::new(error).into())
 }

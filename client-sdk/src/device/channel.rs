@@ -76,7 +76,7 @@ impl DeviceChannel {
     ///
     /// [`Error::Refused`] if the server refuses one of them, [`Error::Ended`].
     pub async fn confirmed(&self) -> Result<(), Error> {
-        self.handle.wait_in_app(DeviceProtocol::take_confirmation).await
+        self.handle.wait_from_app(DeviceProtocol::take_confirmation).await
     }
 
     /// Acknowledges a notification, so that the server deletes it.

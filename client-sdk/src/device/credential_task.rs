@@ -1,4 +1,4 @@
-//! The task that asks the credential provider whenever the channel needs a credential.
+//! The task that calls the credential provider whenever the channel needs a credential.
 
 use std::sync::Arc;
 
@@ -17,20 +17,21 @@ pub(super) async fn run(
     jitter: Jitter,
 ) {
     let mut backoff = Backoff::new(timing, jitter);
-    let mut given_at: Option<Instant> = None;
+    let mut last_set_at: Option<Instant> = None;
     loop {
-        let reason = shared.wait_in_app(|protocol| protocol.credential_request()).await;
-        if let (CredentialReason::Expiring { within }, Some(given_at)) = (reason, given_at)
-            && given_at.elapsed() < within
+        let reason = shared.wait_from_app(|protocol| protocol.credential_request()).await;
+        if let (CredentialReason::Expiring { within }, Some(last_set_at)) = (reason, last_set_at)
+            && last_set_at.elapsed() < within
         {
-            // The session is shorter than the notice before its end. Do not renew it all the time.
+            // The server announces the end earlier than the session lasts. The wait keeps the
+            // session from being renewed without a break.
             sleep(within / 2).await;
         }
-        match ask(shared, provider, reason).await {
+        match request_credential(shared, provider, reason).await {
             None => {}
             Some(Ok(credential)) => {
                 backoff.reset();
-                given_at = Some(Instant::now());
+                last_set_at = Some(Instant::now());
                 shared.update_from_app(|protocol| protocol.set_credential(credential));
             }
             Some(Err(CredentialError::SignedOut)) => {
@@ -41,8 +42,8 @@ pub(super) async fn run(
     }
 }
 
-/// Asks the provider. Returns `None` if the application gives a credential first.
-async fn ask(
+/// Requests a credential from the provider. Returns `None` if the application sets one first.
+async fn request_credential(
     shared: &SharedState<DeviceProtocol>,
     provider: &Arc<dyn CredentialProvider>,
     reason: CredentialReason,
@@ -51,12 +52,12 @@ async fn ask(
         None => Some(()),
         Some(_) => None,
     };
-    let answer = tokio::select! {
-        answer = provider.credential(reason) => answer,
-        () = shared.wait_in_app(no_request) => return None,
+    let result = tokio::select! {
+        result = provider.credential(reason) => result,
+        () = shared.wait_from_app(no_request) => return None,
     };
-    if let Err(error) = &answer {
+    if let Err(error) = &result {
         tracing::info!(%error, "the credential provider has no credential");
     }
-    Some(answer)
+    Some(result)
 }

@@ -1,4 +1,4 @@
-//! The credentials of a device channel: the present one, and a fresh one that replaces it.
+//! The credentials of a device channel: the current one, and a fresh one that replaces it.
 
 use presence_protocol::device::{DeviceAuth, Proof};
 use presence_protocol::{ApiError, DeviceName, Errno};
@@ -10,7 +10,7 @@ use crate::credential::Credential;
 /// The credentials of a device channel.
 pub(super) struct DeviceCredentials {
     current: Option<CurrentCredential>,
-    /// A fresh credential. The present one stays until the server has accepted this one.
+    /// A fresh credential. The current one stays until the server has accepted this one.
     fresh: Option<Credential>,
     /// The error with which the server refused a fresh credential on the open socket.
     renewal_error: Option<ApiError>,
@@ -51,21 +51,21 @@ impl DeviceCredentials {
         self.renewal_error = None;
     }
 
-    /// Replaces the present credential by the fresh one, if there is one.
+    /// Replaces the current credential by the fresh one, if there is one.
     pub(super) fn use_fresh(&mut self) {
         if let Some(fresh) = self.fresh.take() {
             self.current = Some(CurrentCredential::new(fresh));
         }
     }
 
-    /// Records that the server has accepted the present credential.
+    /// Records that the server has accepted the current credential.
     pub(super) fn accept(&mut self) {
         if let Some(current) = &mut self.current {
             current.was_accepted = true;
         }
     }
 
-    /// Records that the server has refused the fresh credential, and keeps the present one.
+    /// Records that the server has refused the fresh credential, and keeps the current one.
     pub(super) fn reject_fresh(&mut self, error: ApiError) {
         self.fresh = None;
         self.renewal_error = Some(error);
@@ -76,7 +76,7 @@ impl DeviceCredentials {
         self.renewal_error = Some(error);
     }
 
-    /// Drops the present credential after a disconnect that it has caused.
+    /// Drops the current credential after a disconnect that it has caused.
     pub(super) fn reject(&mut self, disconnect: Disconnect) -> Rejection {
         if self.has_fresh() {
             return Rejection::FreshAvailable;

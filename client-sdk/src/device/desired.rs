@@ -15,12 +15,12 @@ struct Desired<T> {
     /// The number of times the value was set.
     revision: u64,
     /// The revision that the server has confirmed or refused, if any on this socket.
-    settled: Option<u64>,
+    resolved: Option<u64>,
 }
 
 impl<T> Desired<T> {
     fn new(value: T) -> Self {
-        Self { value, revision: 1, settled: None }
+        Self { value, revision: 1, resolved: None }
     }
 
     fn set(&mut self, value: T) {
@@ -28,8 +28,8 @@ impl<T> Desired<T> {
         self.revision += 1;
     }
 
-    fn is_settled(&self) -> bool {
-        self.settled == Some(self.revision)
+    fn is_resolved(&self) -> bool {
+        self.resolved == Some(self.revision)
     }
 }
 
@@ -81,29 +81,29 @@ impl DesiredState {
 
     /// Resets the confirmations, since a new socket has none.
     pub(super) fn reset(&mut self) {
-        self.status.settled = None;
+        self.status.resolved = None;
         if let Some(visibility) = &mut self.visibility {
-            visibility.settled = None;
+            visibility.resolved = None;
         }
     }
 
     /// Returns true if the server has confirmed or refused everything.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_resolved(&self) -> bool {
         self.acks.is_empty()
-            && self.status.is_settled()
-            && self.visibility.as_ref().is_none_or(Desired::is_settled)
+            && self.status.is_resolved()
+            && self.visibility.as_ref().is_none_or(Desired::is_resolved)
     }
 
     /// Returns the next command to send. The visibility comes before the status, so that no
     /// Application sees a status that it should not see.
     pub(super) fn next(&mut self) -> Option<(DeviceCommand, Sent)> {
         if let Some(visibility) = &self.visibility
-            && !visibility.is_settled()
+            && !visibility.is_resolved()
         {
             let command = DeviceCommand::Visibility(visibility.value.clone());
             return Some((command, Sent::Visibility(visibility.revision)));
         }
-        if !self.status.is_settled() {
+        if !self.status.is_resolved() {
             return Some(self.status_command());
         }
         if self.acks.is_empty() {
@@ -121,12 +121,12 @@ impl DesiredState {
     }
 
     /// Records that the server has confirmed a frame, or refused it for good.
-    pub(super) fn settle(&mut self, sent: &Sent) {
+    pub(super) fn resolve(&mut self, sent: &Sent) {
         match sent {
-            Sent::Status(revision) => self.status.settled = Some(*revision),
+            Sent::Status(revision) => self.status.resolved = Some(*revision),
             Sent::Visibility(revision) => {
                 if let Some(visibility) = &mut self.visibility {
-                    visibility.settled = Some(*revision);
+                    visibility.resolved = Some(*revision);
                 }
             }
             Sent::Acks(_) => {}

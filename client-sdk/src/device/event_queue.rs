@@ -11,7 +11,7 @@ use crate::credential::CredentialReason;
 use crate::state::ConnectionState;
 
 /// The maximum number of notifications that wait for the application. Further ones are left on
-/// the server, and fetched once there is room.
+/// the server, and fetched once the queue is empty.
 const MAX_WAITING: usize = 1_000;
 /// The maximum number of notifications that are remembered, so that none is delivered twice.
 const MAX_REMEMBERED: usize = 10_000;
@@ -37,7 +37,7 @@ pub(super) enum Added {
     Duplicate,
     /// The application has acknowledged it, and the server does not know that yet.
     Acknowledged,
-    /// There is no room, so the notification is left on the server.
+    /// The queue is full, so the notification is left on the server.
     Deferred,
 }
 
@@ -80,8 +80,8 @@ impl DeviceEventQueue {
         self.seen.insert(id, true);
     }
 
-    /// Returns true, once, if notifications were left on the server and there is room again.
-    pub(super) fn take_room(&mut self) -> bool {
+    /// Returns true, once, if notifications were left on the server and the queue is empty.
+    pub(super) fn take_refetch_request(&mut self) -> bool {
         self.has_deferred && self.waiting.is_empty() && std::mem::take(&mut self.has_deferred)
     }
 
@@ -201,9 +201,9 @@ mod tests {
             assert_eq!(queue.add(notification(id)), Added::Queued);
         }
         assert_eq!(queue.add(notification(9_999)), Added::Deferred);
-        assert!(!queue.take_room());
+        assert!(!queue.take_refetch_request());
         while queue.pull().is_some() {}
-        assert!(queue.take_room() && !queue.take_room());
+        assert!(queue.take_refetch_request() && !queue.take_refetch_request());
         assert_eq!(queue.add(notification(9_999)), Added::Queued);
     }
 

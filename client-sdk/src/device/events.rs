@@ -27,7 +27,7 @@ impl DeviceEvents {
     /// loses nothing.
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         loop {
-            let event = self.shared.wait_in_app(DeviceProtocol::pull).await.event();
+            let event = self.shared.wait_from_app(DeviceProtocol::pull).await.event();
             fetch_deferred(&self.shared);
             match event {
                 Some(DeviceEvent::CredentialWanted(_)) if !self.reports_requests => {}
@@ -59,7 +59,7 @@ impl fmt::Debug for DeviceEvents {
 }
 
 /// Wakes the task of the channel if notifications were left on the server, so that it fetches
-/// them once there is room.
+/// them once the queue is empty.
 fn fetch_deferred(shared: &SharedState<DeviceProtocol>) {
     if shared.with(|protocol| protocol.has_deferred()) {
         shared.wake_task();
@@ -75,7 +75,7 @@ impl Notifications {
     /// Waits for the next notification. Returns `None` after the end of the channel. Cancel-safe:
     /// dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<LiveNotification> {
-        let pulled = self.shared.wait_in_app(DeviceProtocol::pull_notification).await;
+        let pulled = self.shared.wait_from_app(DeviceProtocol::pull_notification).await;
         fetch_deferred(&self.shared);
         pulled.event()
     }
@@ -98,7 +98,7 @@ impl CredentialRequests {
     /// the end of the channel. A newer request replaces one that was not pulled, and a credential
     /// removes it. Cancel-safe.
     pub async fn next(&mut self) -> Option<CredentialReason> {
-        self.shared.wait_in_app(DeviceProtocol::pull_credential_request).await.event()
+        self.shared.wait_from_app(DeviceProtocol::pull_credential_request).await.event()
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct DeviceProtocol {
     next_id: u64,
 }
 
-/// The phase of the present socket.
+/// The phase of the current socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DevicePhase {
     /// The next frame carries the credential, until one such frame is accepted.
@@ -58,8 +58,8 @@ struct SentFrame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FrameAuth {
     None,
-    /// The present credential, on a socket that is not authenticated.
-    Present,
+    /// The current credential, on a socket that is not authenticated.
+    Current,
     /// The fresh credential.
     Fresh,
 }
@@ -113,7 +113,7 @@ impl DeviceProtocol {
         self.events.pull_credential_request()
     }
 
-    /// Returns true if notifications were left on the server for want of room.
+    /// Returns true if notifications were left on the server because the queue was full.
     pub(super) fn has_deferred(&self) -> bool {
         self.events.has_deferred()
     }
@@ -127,7 +127,7 @@ impl DeviceProtocol {
             return Some(Err(Error::Refused(error)));
         }
         let is_confirmed =
-            self.is_authenticated() && self.in_flight.is_none() && self.desired.is_settled();
+            self.is_authenticated() && self.in_flight.is_none() && self.desired.is_resolved();
         is_confirmed.then_some(Ok(()))
     }
 
@@ -159,11 +159,11 @@ impl DeviceProtocol {
 
     fn handle_ok(&mut self, id: Option<u64>) {
         let Some(frame) = self.in_flight.take_if(|frame| Some(frame.id) == id) else { return };
-        self.desired.settle(&frame.content);
+        self.desired.resolve(&frame.content);
         self.phase = DevicePhase::Authenticated;
         match frame.auth {
             FrameAuth::None => {}
-            FrameAuth::Present => self.credentials.accept(),
+            FrameAuth::Current => self.credentials.accept(),
             FrameAuth::Fresh => {
                 self.credentials.use_fresh();
                 self.credentials.accept();
@@ -193,7 +193,7 @@ impl DeviceProtocol {
             self.delayed_until = Some(now + DEFAULT_RETRY_WAIT);
             self.desired.requeue(frame.content);
         } else {
-            self.desired.settle(&frame.content);
+            self.desired.resolve(&frame.content);
             self.refused = Some(error);
         }
         Ok(())
@@ -216,7 +216,7 @@ impl DeviceProtocol {
         } else if self.is_authenticated() {
             FrameAuth::None
         } else {
-            FrameAuth::Present
+            FrameAuth::Current
         }
     }
 }
@@ -254,16 +254,16 @@ impl ProtocolState for DeviceProtocol {
         let frame_auth = self.next_auth();
         let (command, content) = match frame_auth {
             FrameAuth::Fresh => self.desired.status_command(),
-            FrameAuth::None | FrameAuth::Present => self.desired.next()?,
+            FrameAuth::None | FrameAuth::Current => self.desired.next()?,
         };
         let auth = match frame_auth {
             FrameAuth::None => DeviceAuth::default(),
-            FrameAuth::Present | FrameAuth::Fresh => self.credentials.auth(&self.device),
+            FrameAuth::Current | FrameAuth::Fresh => self.credentials.auth(&self.device),
         };
         let id = self.next_id;
         self.next_id += 1;
         self.in_flight = Some(SentFrame { id, content, auth: frame_auth });
-        Some(DeviceRequest { id: Some(RequestId::number(id)), auth, command }.to_json())
+        Some(DeviceRequest { id: Some(RequestId::from_number(id)), auth, command }.to_json())
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -271,7 +271,7 @@ impl ProtocolState for DeviceProtocol {
     }
 
     fn take_reconnect_request(&mut self) -> bool {
-        self.is_authenticated() && self.events.take_room()
+        self.is_authenticated() && self.events.take_refetch_request()
     }
 
     fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {

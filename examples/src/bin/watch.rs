@@ -36,10 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn describe(change: &PresenceChange) -> String {
-    let now = &change.now;
-    if now.revoked {
-        return format!("{} has revoked the grant", now.uid);
+    let after = &change.after;
+    if after.revoked {
+        return format!("{} has revoked the grant", after.uid);
     }
-    let text = now.message.as_ref().map(StatusText::as_str).unwrap_or_default();
-    format!("{} is {:?} {text}", now.uid, now.status).trim_end().to_owned()
+    let text = after.message.as_ref().map(StatusText::as_str).unwrap_or_default();
+    format!("{} is {:?} {text}", after.uid, after.status).trim_end().to_owned()
 }

@@ -236,7 +236,7 @@ impl AppServices {
                 })
             }
         };
-        subscribed.map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))
+        subscribed.map_err(|_| ApiError::from(Errno::TooManyConnections).with_retry_after(1.0))
     }
 
     async fn all_puids(&self, app: AppId) -> Result<Vec<Puid>, ApiError> {

@@ -213,7 +213,7 @@ impl Devices {
         let connection = self
             .hub
             .connect(checked.user(), device.clone(), Arc::clone(&mailbox))
-            .map_err(|_| ApiError::from(Errno::TooManyConnections).after(1.0))?;
+            .map_err(|_| ApiError::from(Errno::TooManyConnections).with_retry_after(1.0))?;
         self.presence_flag.persist_first_connection().await;
         let loaded = self.writer.load(checked.user()).await.map_err(from_store)?;
         // An erasure between the check and the registration did not find this connection.

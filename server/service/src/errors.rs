@@ -16,7 +16,7 @@ pub(crate) fn from_store(error: StoreError) -> ApiError {
     if matches!(error, StoreError::CorruptRow(_)) {
         return Errno::Internal.into();
     }
-    ApiError::from(Errno::StorageUnavailable).after(STORE_RETRY)
+    ApiError::from(Errno::StorageUnavailable).with_retry_after(STORE_RETRY)
 }
 
 /// Converts an error of the verification of an assertion.
@@ -25,7 +25,7 @@ pub(crate) fn from_identity(error: IdentityError) -> ApiError {
     match error {
         IdentityError::Invalid(_) => Errno::InvalidAssertion.into(),
         IdentityError::Unavailable => {
-            ApiError::from(Errno::IdentityUnavailable).after(ISSUER_RETRY)
+            ApiError::from(Errno::IdentityUnavailable).with_retry_after(ISSUER_RETRY)
         }
         IdentityError::Busy => ApiError::slow_down(1.0),
     }

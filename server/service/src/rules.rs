@@ -1,7 +1,7 @@
 //! Rules for texts that others display or follow: names, domains, redirects, and the actions of
 //! notifications.
 
-use presence_protocol::presence::disturbs_display;
+use presence_protocol::presence::affects_display;
 use presence_protocol::{ApiError, Errno, Puid};
 use url::{Host, Url};
 
@@ -66,7 +66,7 @@ pub fn check_display_text(
     may_be_empty: bool,
 ) -> Result<(), ApiError> {
     let too_long = text.chars().nth(chars).is_some();
-    let is_disturbing = |c: char| disturbs_display(c) && c != '\n';
+    let is_disturbing = |c: char| affects_display(c) && c != '\n';
     if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(is_disturbing) {
         let expected = format!(
             "{field} must be a text of at most {chars} characters, without control characters"
@@ -91,7 +91,7 @@ pub fn check_action(text: &str, development: bool, schemes: &[String]) -> Result
 
 fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    if text.chars().any(|c| c.is_whitespace() || disturbs_display(c)) || has_user_info(&url) {
+    if text.chars().any(|c| c.is_whitespace() || affects_display(c)) || has_user_info(&url) {
         return false;
     }
     match url.scheme() {

@@ -257,7 +257,7 @@ impl PresenceService {
     pub fn check_connect_rate(&self, address: IpAddr) -> Result<(), ApiError> {
         self.connect_rate.check(&rate_limited_address(address)).map_err(|slow_down| {
             let error = ApiError::from(Errno::TooManyConnections);
-            slow_down.retry_after.map_or(error.clone(), |seconds| error.after(seconds))
+            slow_down.retry_after.map_or(error.clone(), |seconds| error.with_retry_after(seconds))
         })
     }
 

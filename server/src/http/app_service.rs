@@ -5,7 +5,7 @@ mod views;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use presence_protocol::limits::BATCH_ITEMS;
+use presence_protocol::limits::MAX_BATCH_ITEMS;
 use presence_protocol::{ApiError, Errno, Puid};
 use presence_service::app_services::MAX_POLL_PAGE;
 
@@ -90,11 +90,11 @@ fn uids(given: &[String]) -> Result<Vec<Result<Puid, String>>, ApiError> {
     let texts = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let uids: Vec<_> = texts
         .filter(|text| !text.is_empty())
-        .take(BATCH_ITEMS + 1)
+        .take(MAX_BATCH_ITEMS + 1)
         .map(|text| text.parse().map_err(|_| text.to_owned()))
         .collect();
-    if uids.len() > BATCH_ITEMS {
-        let detail = format_args!("uid is given at most {BATCH_ITEMS} times");
+    if uids.len() > MAX_BATCH_ITEMS {
+        let detail = format_args!("uid is given at most {MAX_BATCH_ITEMS} times");
         return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
     Ok(uids)

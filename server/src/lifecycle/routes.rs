@@ -56,7 +56,9 @@ pub(super) fn endpoint(
         let started = Stopwatch::start();
         async move {
             let response = if is_refused {
-                http::error_response(&ApiError::from(Errno::ShuttingDown).after(RETRY_AFTER_STOP))
+                http::error_response(
+                    &ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP),
+                )
             } else {
                 next.call(request).await?.into_response()
             };

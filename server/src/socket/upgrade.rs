@@ -83,7 +83,7 @@ impl Handshake {
     /// Checks the request before any work is done for it.
     fn check(sockets: &SocketRegistry, request: &Request) -> Result<Self, ApiError> {
         if sockets.is_draining() {
-            return Err(ApiError::from(Errno::ShuttingDown).after(1.0));
+            return Err(ApiError::from(Errno::ShuttingDown).with_retry_after(1.0));
         }
         if request.method() != Method::GET {
             return Err(Errno::MethodNotAllowed.into());

@@ -104,12 +104,12 @@ async fn a_grant_redirects_only_to_the_applications_domain() {
     let application = server.application(&owner).await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     let page = format!("http://{}/back", application.domain.name());
-    let given = alice.grant_and_return(application.id(), &page, Some("a b&c")).await.unwrap();
+    let given = alice.grant_with_redirect(application.id(), &page, Some("a b&c")).await.unwrap();
     let (uid, redirect) = (given.uid, given.redirect.unwrap());
     let query = redirect.strip_prefix(&format!("{page}?")).unwrap();
     assert!(query.contains(&format!("Presence-UID={uid}")), "{redirect}");
     assert!(query.contains("state=a+b%26c") || query.contains("state=a%20b%26c"), "{redirect}");
-    let refused = alice.grant_and_return(application.id(), "https://evil.example/", None).await;
+    let refused = alice.grant_with_redirect(application.id(), "https://evil.example/", None).await;
     assert_eq!(refused.unwrap_err().errno(), Some(Errno::RedirectNotAllowed));
     let unknown = alice.grant("0123456789abcdef0123456789abcdef".parse().unwrap()).await;
     assert_eq!(unknown.unwrap_err().errno(), Some(Errno::UnknownApplication));

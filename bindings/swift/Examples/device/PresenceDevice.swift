@@ -37,7 +37,7 @@ enum PresenceDevice {
         [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
-            source.setEventHandler { channel.end() }
+            source.setEventHandler { channel.startShutdown() }
             source.resume()
             return source
         }
@@ -51,7 +51,7 @@ enum PresenceDevice {
                     "not connected: \(reason.localizedDescription) Next attempt in \(seconds.rounded()) s.")
             case .signedOut(let reason):
                 printLine("signed out: \(reason.localizedDescription)")
-                channel.end()
+                channel.startShutdown()
             default:
                 printLine("\(state)")
             }
@@ -67,7 +67,7 @@ enum PresenceDevice {
                 channel.setCredential(credential: .assertion(assertion: assertion))
             } catch {
                 printLine("no assertion: \(error.localizedDescription)")
-                channel.end()
+                channel.startShutdown()
             }
         }
     }

@@ -21,7 +21,7 @@ extension AppServiceChannel {
     /// Closes the channel, and waits until it is closed. If the task is cancelled, the channel is
     /// closed all the same.
     public func close() async {
-        end()
+        startShutdown()
         try? await cancellable { try await self.shutdown(cancel: $0) }
     }
 }

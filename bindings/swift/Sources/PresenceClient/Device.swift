@@ -38,7 +38,7 @@ extension DeviceChannel {
     /// Closes the channel, and waits until it is closed. The presence of this device ends at once.
     /// If the task is cancelled, the channel is closed all the same.
     public func close() async {
-        end()
+        startShutdown()
         try? await cancellable { try await self.shutdown(cancel: $0) }
     }
 }

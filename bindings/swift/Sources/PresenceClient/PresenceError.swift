@@ -7,7 +7,7 @@ extension PresenceError: LocalizedError {
         case .Refused(_, let code, let reason, _, _):
             "The server refused the request: \(reason) (\(code))."
         case .Unreachable(let reason): "The server cannot be reached: \(reason)."
-        case .TimedOut: "The server did not answer in time."
+        case .TimedOut: "The server did not reply in time."
         case .Ended(let reason): "The channel has ended: \(reason.text)."
         case .InvalidArgument(let reason): "\(reason)."
         case .Unexpected(let reason): "Unexpected error: \(reason)."
@@ -31,7 +31,7 @@ extension PresenceError {
         if case .Refused(let errno, _, _, _, _) = self { errno } else { nil }
     }
 
-    /// The time to wait before the next try, in seconds, if the server gave one.
+    /// The time to wait before the next attempt, in seconds, if the server gave one.
     public var retryAfter: Double? {
         if case .Refused(_, _, _, let seconds, _) = self { seconds } else { nil }
     }

@@ -20,7 +20,7 @@ extension AllTests.AppServiceTests {
         let snapshot = try await service.events.first { event in
             if case .snapshot = event { event } else { nil }
         }
-        #expect(try map.apply(event: snapshot).map(\.now.uid) == [alice])
+        #expect(try map.apply(event: snapshot).map(\.after.uid) == [alice])
         #expect(map.isLive())
 
         try device.setStatus(status: .unavailable, message: "busy")
@@ -29,7 +29,7 @@ extension AllTests.AppServiceTests {
         }
         let changes = try map.apply(event: update)
         #expect(changes.map(\.before?.status) == [.online])
-        #expect(changes.map(\.now.status) == [.unavailable])
+        #expect(changes.map(\.after.status) == [.unavailable])
         #expect(try map.get(uid: alice)?.message == "busy")
 
         let results = try await within { try await service.query(uids: [alice, bob]) }

@@ -50,13 +50,13 @@ extension AllTests.ConcurrencyTests {
 
     @Test("that waits for a reply ends when it is cancelled")
     func cancelledCalls() async throws {
-        let silence = try SilentServer()
-        let api = try PresenceApi(server: silence.url)
+        let silentServer = try SilentServer()
+        let api = try PresenceApi(server: silentServer.url)
         let service = try AppServiceChannel.open(
             options: AppServiceOptions(
-                server: silence.url, application: String(repeating: "0", count: 32), apiKey: Secret(text: "key")))
+                server: silentServer.url, application: String(repeating: "0", count: 32), apiKey: Secret(text: "key")))
         let device = try DeviceChannel.open(
-            options: DeviceOptions(server: silence.url, device: "phone", credential: .token("token")))
+            options: DeviceOptions(server: silentServer.url, device: "phone", credential: .token("token")))
         let uid = String(repeating: "0", count: 32)
         let user = api.user(token: Secret(text: "token"))
         let calls: [@Sendable () async throws -> Void] = [
@@ -77,18 +77,18 @@ extension AllTests.ConcurrencyTests {
         let server = try await TestServer.start()
         let channel = try await server.device("alice")
         try await channel.waitUntilConnected()
-        var turns = 0
+        var steps = 0
         let loop = Task { @MainActor in
-            for await state in channel.states where state == .ended(reason: .closed) { turns += 1000 }
+            for await state in channel.states where state == .ended(reason: .closed) { steps += 1000 }
         }
         // The loop waits on this actor, which runs other work meanwhile.
         for _ in 1...100 {
             await Task.yield()
-            turns += 1
+            steps += 1
         }
         await channel.close()
         try await within { await loop.value }
-        #expect(turns == 1100)
+        #expect(steps == 1100)
     }
 
     @Test("leaves no object alive")

@@ -217,7 +217,8 @@ extension AllTests.DeviceTests {
         try await server.kill()
         let channel = try DeviceChannel.open(
             options: DeviceOptions(
-                server: server.url, device: "phone", credential: .token("unused-token"), timing: fast))
+                server: server.url, device: "phone", credential: .token("unused-token"),
+                timing: fastReconnects))
         guard case .waiting(.Unreachable(let reason), _) = try await channel.waitForState(\.isWaiting) else {
             Issue.record("it waits for another reason")
             return

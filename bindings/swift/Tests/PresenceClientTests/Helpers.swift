@@ -16,20 +16,20 @@ struct SequenceEnded: Error {}
 func within<Value: Sendable>(
     _ seconds: Double = 30, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
-    let (values, value) = AsyncThrowingStream<Value, any Error>.makeStream()
-    let working = Task {
+    let (values, continuation) = AsyncThrowingStream<Value, any Error>.makeStream()
+    let workTask = Task {
         do {
-            value.yield(try await work())
+            continuation.yield(try await work())
         } catch {
-            value.finish(throwing: error)
+            continuation.finish(throwing: error)
         }
     }
     let timer = Task {
         try await Task.sleep(nanoseconds: UInt64(seconds * 1e9))
-        value.finish(throwing: TimeLimitExceeded())
+        continuation.finish(throwing: TimeLimitExceeded())
     }
     defer {
-        working.cancel()
+        workTask.cancel()
         timer.cancel()
     }
     for try await value in values { return value }
@@ -156,8 +156,8 @@ extension ConnectionState {
     }
 }
 
-/// Reconnects fast.
-let fast = ChannelTiming(backoffFloor: 0.05, backoffCeiling: 0.2)
+/// The time limits of a channel that reconnects fast.
+let fastReconnects = ChannelTiming(backoffFloor: 0.05, backoffCeiling: 0.2)
 
 extension TestServer {
     /// Opens a channel for a device of a user, with the token of a session, which survives a
@@ -169,7 +169,7 @@ extension TestServer {
     /// Opens a channel for a device.
     func open(_ device: String, with credential: Credential) throws -> DeviceChannel {
         try DeviceChannel.open(
-            options: DeviceOptions(server: url, device: device, credential: credential, timing: fast))
+            options: DeviceOptions(server: url, device: device, credential: credential, timing: fastReconnects))
     }
 
     /// Opens the channel of the back end of an Application.
@@ -179,6 +179,6 @@ extension TestServer {
         try AppServiceChannel.open(
             options: AppServiceOptions(
                 server: url, application: application.appid, apiKey: Secret(text: application.apiKey), cursor: cursor,
-                receipts: receipts, timing: fast))
+                receipts: receipts, timing: fastReconnects))
     }
 }

@@ -83,8 +83,8 @@ final class TestServer: @unchecked Sendable {
 
     /// Registers and activates an Application.
     func application(_ name: String) async throws -> Application {
-        let made = try await send(["do": "application", "name": name])
-        return Application(appid: try required(made.appid), apiKey: try required(made.api_key))
+        let reply = try await send(["do": "application", "name": name])
+        return Application(appid: try required(reply.appid), apiKey: try required(reply.api_key))
     }
 
     /// Grants the Application permission to see the user, and returns the PUID.
@@ -110,9 +110,9 @@ final class TestServer: @unchecked Sendable {
     /// Returns the presence of the user for the Application: `online`, or with a text
     /// `online: at lunch`.
     func presence(_ application: Application, _ uid: String) async throws -> String {
-        let now = try await send(["do": "presence", "appid": application.appid, "uid": uid])
-        let status = try required(now.status)
-        return now.message.map { "\(status): \($0)" } ?? status
+        let reply = try await send(["do": "presence", "appid": application.appid, "uid": uid])
+        let status = try required(reply.status)
+        return reply.message.map { "\(status): \($0)" } ?? status
     }
 
     /// Deactivates the Application.

@@ -13,11 +13,11 @@ use crate::presence::PresenceUpdate;
 pub enum ServerToAppService {
     /// The key was accepted.
     AuthOk,
-    /// The result of each notification of a request.
+    /// The result of each notification of a request, and the numeric id of the request.
     Notified(Vec<Result<QueuedNotification, ApiError>>, Option<u64>),
-    /// The results of a query.
+    /// The results of a query, and the numeric id of the request.
     Queried(Vec<QueryResult>, Option<u64>),
-    /// The error of a request.
+    /// The error of a request, and the numeric id of the request.
     Error(ApiError, Option<u64>),
     /// A frame of the stream.
     Stream(StreamFrame),
@@ -63,7 +63,7 @@ pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> 
     Ok(match (raw.result, raw.action.as_deref()) {
         (Some("KO"), _) => {
             let reply: RawReply = serde_json::from_str(text)?;
-            let id = reply.number();
+            let id = reply.numeric_id();
             reply
                 .into_error()
                 .map_or(ServerToAppService::Unknown, |error| ServerToAppService::Error(error, id))
@@ -107,7 +107,7 @@ impl From<RawNotifyResult> for Result<QueuedNotification, ApiError> {
 fn notified(reply: NotifyReply) -> ServerToAppService {
     ServerToAppService::Notified(
         reply.results.into_iter().map(Into::into).collect(),
-        reply.reply.number(),
+        reply.reply.numeric_id(),
     )
 }
 
@@ -134,9 +134,9 @@ impl TryFrom<Box<serde_json::value::RawValue>> for RawQueryResult {
             uid: String,
             result: Option<String>,
         }
-        let asked: QueryResultKind = serde_json::from_str(raw.get())?;
-        Ok(Self(match asked.result.as_deref() {
-            Some("KO") => QueryResult::Unknown(asked.uid),
+        let entry: QueryResultKind = serde_json::from_str(raw.get())?;
+        Ok(Self(match entry.result.as_deref() {
+            Some("KO") => QueryResult::Unknown(entry.uid),
             Some(_) | None => QueryResult::Known(serde_json::from_str(raw.get())?),
         }))
     }
@@ -151,7 +151,7 @@ impl From<RawQueryResult> for QueryResult {
 fn queried(reply: QueryReply) -> ServerToAppService {
     ServerToAppService::Queried(
         reply.presence.into_iter().map(Into::into).collect(),
-        reply.reply.number(),
+        reply.reply.numeric_id(),
     )
 }
 
@@ -164,7 +164,7 @@ impl Serialize for NotifyItem {
             message: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
             action: &'a str,
-            #[serde(skip_serializing_if = "is_longest")]
+            #[serde(skip_serializing_if = "is_default_ttl")]
             ttl: u32,
             #[serde(skip_serializing_if = "Option::is_none")]
             idempotency_key: Option<&'a str>,
@@ -181,8 +181,8 @@ impl Serialize for NotifyItem {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_longest(ttl: &u32) -> bool {
-    *ttl == crate::limits::TTL_SECONDS
+fn is_default_ttl(ttl: &u32) -> bool {
+    *ttl == crate::limits::MAX_TTL_SECONDS
 }
 
 /// Returns the frame that authenticates an AppService.
@@ -216,7 +216,7 @@ pub fn notify(id: u64, notifications: &[NotifyItem]) -> String {
     super::to_json(&NotifyJson { action: "notify", id, notifications })
 }
 
-/// Returns the frame that reads present statuses.
+/// Returns the frame that reads the current presence of users.
 pub fn query(id: u64, uids: &[Puid]) -> String {
     #[derive(Serialize)]
     struct QueryJson<'a> {
@@ -250,21 +250,24 @@ mod tests {
 
     #[test]
     fn frames_that_the_server_writes_are_parsed() {
-        let id = RequestId::number(7);
+        let id = RequestId::from_number(7);
         let queued = QueuedNotification { id: NotificationId::from_bits(4), queue_size: 5 };
         let results = vec![Ok(queued), Err(Errno::UnknownUid.into())];
-        let answers =
+        let query_results =
             vec![QueryResult::Known(presence()), QueryResult::Unknown("no-such-user".to_owned())];
         let error = ApiError::slow_down(0.5);
-        for (written, meant) in [
+        for (written, expected) in [
             (auth_ok(None), ServerToAppService::AuthOk),
             (notify_ok(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
-            (query_ok(Some(&id), &answers), ServerToAppService::Queried(answers, Some(7))),
+            (
+                query_ok(Some(&id), &query_results),
+                ServerToAppService::Queried(query_results, Some(7)),
+            ),
             (error.to_json(Some(&id)), ServerToAppService::Error(error, Some(7))),
             (r#"{"action":"unknown","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),
             (r#"{"unknown":true}"#.to_owned(), ServerToAppService::Unknown),
         ] {
-            assert_eq!(parse_frame(&written).unwrap(), meant, "{written}");
+            assert_eq!(parse_frame(&written).unwrap(), expected, "{written}");
         }
     }
 
@@ -296,7 +299,7 @@ mod tests {
             more: true,
         };
         let ServerToAppService::Stream(read) = parse_frame(&written.to_json()).unwrap() else {
-            panic!("no batch")
+            panic!("not a stream frame")
         };
         assert_eq!((read.snapshot, read.gap, read.more), (true, true, true));
         assert_eq!((read.presence, read.receipts), (vec![presence], vec![receipt]));
@@ -314,27 +317,27 @@ mod tests {
         };
         let items = [
             item(0, "https://chat.example/", Some("k")),
-            item(crate::limits::TTL_SECONDS, "", None),
+            item(crate::limits::MAX_TTL_SECONDS, "", None),
         ];
-        let meant = AppServiceRequest {
-            id: Some(RequestId::number(1)),
+        let expected = AppServiceRequest {
+            id: Some(RequestId::from_number(1)),
             command: AppServiceCommand::Notify(items.iter().cloned().map(Ok).collect()),
         };
-        assert!(parse(&notify(1, &items)).unwrap() == meant);
-        let asked = AppServiceAuth {
+        assert!(parse(&notify(1, &items)).unwrap() == expected);
+        let credentials = AppServiceAuth {
             key: Some("k".to_owned()),
             cursor: Some("c".to_owned()),
             receipts: true,
         };
-        let written = auth(&asked);
+        let written = auth(&credentials);
         assert!(
             parse(&written).unwrap()
-                == AppServiceRequest { id: None, command: AppServiceCommand::Auth(asked) }
+                == AppServiceRequest { id: None, command: AppServiceCommand::Auth(credentials) }
         );
-        let meant = AppServiceRequest {
-            id: Some(RequestId::number(2)),
+        let expected = AppServiceRequest {
+            id: Some(RequestId::from_number(2)),
             command: AppServiceCommand::Query(vec![Ok(Puid::from_bits(3))]),
         };
-        assert!(parse(&query(2, &[Puid::from_bits(3)])).unwrap() == meant);
+        assert!(parse(&query(2, &[Puid::from_bits(3)])).unwrap() == expected);
     }
 }

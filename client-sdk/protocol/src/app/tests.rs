@@ -11,12 +11,14 @@ fn errno_of(text: &str) -> Errno {
 fn item(text: &str) -> Result<NotifyItem, ApiError> {
     let frame = format!(r#"{{"action":"notify","notifications":[{text}]}}"#);
     let request = parse(&frame).map_err(|(error, _)| error)?;
-    let AppServiceCommand::Notify(mut items) = request.command else { panic!("not a batch") };
+    let AppServiceCommand::Notify(mut items) = request.command else {
+        panic!("not a list of notifications")
+    };
     items.remove(0)
 }
 
 #[test]
-fn both_forms_of_auth_are_parsed() {
+fn both_formats_of_auth_are_parsed() {
     for text in [r#"{"action":"auth","token":"k"}"#, r#"{"key":"k"}"#] {
         let AppServiceCommand::Auth(auth) = parse(text).unwrap().command else { panic!("{text}") };
         assert_eq!(auth.key.as_deref(), Some("k"));
@@ -30,12 +32,15 @@ fn both_forms_of_auth_are_parsed() {
 }
 
 #[test]
-fn the_single_form_of_the_first_presence_documents_is_parsed() {
+fn a_notify_in_the_format_of_2013_is_parsed() {
     let text = format!(r#"{{"action":"notify","target":"{UID}","message":"hi","source":"x"}}"#);
     let AppServiceCommand::NotifyOne(item) = parse(&text).unwrap().command else {
-        panic!("not single")
+        panic!("not a single notification")
     };
-    assert_eq!((item.message.as_str(), item.action.as_str(), item.ttl), ("hi", "", TTL_SECONDS));
+    assert_eq!(
+        (item.message.as_str(), item.action.as_str(), item.ttl),
+        ("hi", "", MAX_TTL_SECONDS)
+    );
 }
 
 #[test]
@@ -44,7 +49,7 @@ fn an_invalid_item_does_not_affect_the_others() {
         r#"{{"action":"notify","notifications":[{{"uid":"{UID}","message":"a"}},{{"uid":"{UID}"}},7]}}"#
     );
     let AppServiceCommand::Notify(items) = parse(&text).unwrap().command else {
-        panic!("not a batch")
+        panic!("not a list of notifications")
     };
     assert!(items[0].is_ok());
     assert_eq!(items[1].as_ref().unwrap_err().errno, Errno::MissingField);
@@ -53,9 +58,12 @@ fn an_invalid_item_does_not_affect_the_others() {
 
 #[test]
 fn messages_are_counted_in_characters_and_never_truncated() {
-    let fits = "é".repeat(512);
-    assert_eq!(item(&format!(r#"{{"uid":"{UID}","message":"{fits}"}}"#)).unwrap().message, fits);
-    let error = item(&format!(r#"{{"uid":"{UID}","message":"{fits}é"}}"#)).unwrap_err();
+    let longest = "é".repeat(512);
+    assert_eq!(
+        item(&format!(r#"{{"uid":"{UID}","message":"{longest}"}}"#)).unwrap().message,
+        longest
+    );
+    let error = item(&format!(r#"{{"uid":"{UID}","message":"{longest}é"}}"#)).unwrap_err();
     assert_eq!(error.errno, Errno::InvalidField);
 }
 
@@ -81,12 +89,12 @@ fn each_error_of_a_frame_has_its_errno() {
     assert_eq!(errno_of(r#"{"action":"query"}"#), Errno::MissingField);
     assert_eq!(errno_of(r#"{"action":"unknown"}"#), Errno::UnknownType);
     assert_eq!(errno_of(r#"{"action":"query","uids":"x"}"#), Errno::InvalidField);
-    let many = serde_json::to_string(&vec![UID; BATCH_ITEMS + 1]).unwrap();
-    assert_eq!(errno_of(&format!(r#"{{"action":"query","uids":{many}}}"#)), Errno::TooLarge);
+    let too_many = serde_json::to_string(&vec![UID; MAX_BATCH_ITEMS + 1]).unwrap();
+    assert_eq!(errno_of(&format!(r#"{{"action":"query","uids":{too_many}}}"#)), Errno::TooLarge);
 }
 
 #[test]
-fn replies_have_the_form_of_the_wire_contract() {
+fn replies_have_the_documented_format() {
     assert_eq!(auth_ok(None), r#"{"action":"auth","result":"OK"}"#);
     let results = [
         Ok(QueuedNotification { id: NotificationId::from_bits(1), queue_size: 2 }),
@@ -104,13 +112,13 @@ fn replies_have_the_form_of_the_wire_contract() {
 
 #[test]
 fn an_empty_snapshot_is_marked_as_a_snapshot() {
-    let batch = StreamFrameRef {
+    let frame = StreamFrameRef {
         snapshot: true,
         presence: Some(vec![]),
         cursor: Some("c"),
         ..StreamFrameRef::default()
     };
-    assert_eq!(batch.to_json(), r#"{"snapshot":true,"presence":[],"cursor":"c"}"#);
+    assert_eq!(frame.to_json(), r#"{"snapshot":true,"presence":[],"cursor":"c"}"#);
 }
 
 proptest! {

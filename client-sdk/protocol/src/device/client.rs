@@ -11,9 +11,9 @@ use crate::request::RequestId;
 /// A frame from the server to a device.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerToDevice {
-    /// The acceptance of a request, with its `id` if that was a number.
+    /// The acceptance of a request, with the `id` of the request if that is a number.
     Ok(Option<u64>),
-    /// The error of a request.
+    /// The error of a request, and the numeric id of the request.
     Error(ApiError, Option<u64>),
     /// Live notifications.
     Notifications(Vec<LiveNotification>),
@@ -38,7 +38,7 @@ struct RawServerFrame {
 /// The text is not JSON of a known form.
 pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
     let raw: RawServerFrame = serde_json::from_str(text)?;
-    let id = raw.reply.number();
+    let id = raw.reply.numeric_id();
     Ok(match (raw.reply.is_ok(), raw.notifications, raw.expires_in) {
         (Some(true), ..) => ServerToDevice::Ok(id),
         (Some(false), ..) => raw
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn frames_that_the_server_writes_are_parsed() {
-        let id = RequestId::number(7);
+        let id = RequestId::from_number(7);
         let notification = LiveNotification {
             source: "Chat".to_owned(),
             message: "Hello".to_owned(),
@@ -137,7 +137,7 @@ mod tests {
             sent_at: UnixMillis::new(3),
         };
         let error = ApiError::slow_down(0.5);
-        for (written, meant) in [
+        for (written, expected) in [
             (super::super::OK.to_owned(), ServerToDevice::Ok(None)),
             (super::super::ok(Some(&id)).into_owned(), ServerToDevice::Ok(Some(7))),
             (error.to_json(Some(&id)), ServerToDevice::Error(error, Some(7))),
@@ -151,7 +151,7 @@ mod tests {
                 ServerToDevice::Notifications(vec![notification.clone()]),
             ),
         ] {
-            assert_eq!(parse_frame(&written).unwrap(), meant, "{written}");
+            assert_eq!(parse_frame(&written).unwrap(), expected, "{written}");
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
             (auth(), DeviceCommand::Visibility(vec![])),
             (DeviceAuth::default(), DeviceCommand::Ack(vec![NotificationId::from_bits(1)])),
         ] {
-            let request = DeviceRequest { id: Some(RequestId::number(1)), auth, command };
+            let request = DeviceRequest { id: Some(RequestId::from_number(1)), auth, command };
             let read = super::super::parse(&request.to_json()).unwrap();
             assert!(read == request, "{}", request.to_json());
         }

@@ -7,7 +7,7 @@ fn errno_of(text: &str) -> Errno {
 }
 
 #[test]
-fn the_status_frame_of_the_first_presence_documents_is_parsed() {
+fn the_status_frame_of_2013_is_parsed() {
     let request = parse(r#"{"email":"a@b.example","assertion":"x~y","status":"online"}"#).unwrap();
     assert_eq!(request.auth.email.as_deref(), Some("a@b.example"));
     assert!(request.auth.proof == Some(Proof::Assertion("x~y".to_owned())));
@@ -60,8 +60,8 @@ fn each_error_has_its_errno() {
     assert_eq!(errno_of(r#"{"status":"online","id":{}}"#), Errno::InvalidField);
     assert_eq!(errno_of(r#"{"status":"online","acks":"yes"}"#), Errno::InvalidField);
     assert_eq!(errno_of(r#"{"type":"unknown"}"#), Errno::UnknownType);
-    let many = serde_json::to_string(&vec!["x"; ACK_IDS + 1]).unwrap();
-    assert_eq!(errno_of(&format!(r#"{{"type":"ack","ids":{many}}}"#)), Errno::TooLarge);
+    let too_many = serde_json::to_string(&vec!["x"; MAX_ACK_IDS + 1]).unwrap();
+    assert_eq!(errno_of(&format!(r#"{{"type":"ack","ids":{too_many}}}"#)), Errno::TooLarge);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_rejected_request_has_its_id_if_that_could_be_read() {
 }
 
 #[test]
-fn replies_have_the_form_of_the_first_presence_documents() {
+fn replies_have_the_format_of_2013() {
     assert_eq!(ok(None), r#"{"result":"OK"}"#);
     assert_eq!(ok(RequestId::parse("3").as_ref()), r#"{"result":"OK","id":3}"#);
     let item = LiveNotification {

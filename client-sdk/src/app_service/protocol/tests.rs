@@ -59,7 +59,7 @@ fn a_request_without_a_reply_is_sent_again_unchanged_on_the_next_socket() {
     protocol.handle_frame(&auth_ok(None), Instant::now()).unwrap();
     assert_eq!(protocol.poll_outgoing(Instant::now()), Some(sent));
     let queued = QueuedNotification { id: NotificationId::from_bits(3), queue_size: 1 };
-    let reply = notify_ok(Some(&RequestId::number(1)), &[Ok(queued.clone())]);
+    let reply = notify_ok(Some(&RequestId::from_number(1)), &[Ok(queued.clone())]);
     protocol.handle_frame(&reply, Instant::now()).unwrap();
     let Ok(Ok(Reply::Notify(results))) = receiver.try_recv() else { panic!("no reply") };
     assert_eq!(results, [Ok(queued)]);
@@ -71,8 +71,8 @@ fn a_request_that_has_to_wait_is_sent_again_after_the_wait() {
     let (id, _reply) = protocol.requests().unwrap().add(PendingRequest::Query(vec![]));
     let now = Instant::now();
     let sent = protocol.poll_outgoing(now);
-    let error = ApiError::from(Errno::StorageUnavailable).after(2.0);
-    protocol.handle_frame(&error.to_json(Some(&RequestId::number(id))), now).unwrap();
+    let error = ApiError::from(Errno::StorageUnavailable).with_retry_after(2.0);
+    protocol.handle_frame(&error.to_json(Some(&RequestId::from_number(id))), now).unwrap();
     assert!(protocol.poll_outgoing(now).is_none());
     assert_eq!(protocol.next_deadline(), Some(now + Duration::from_secs(2)));
     assert_eq!(protocol.poll_outgoing(now + Duration::from_secs(2)), sent);
@@ -83,7 +83,7 @@ fn a_refused_request_gets_its_error_and_a_removed_one_is_not_sent() {
     let mut protocol = accepted();
     let (_, mut receiver) = protocol.requests().unwrap().add(PendingRequest::Query(vec![]));
     protocol.poll_outgoing(Instant::now()).unwrap();
-    let error = ApiError::from(Errno::TooLarge).to_json(Some(&RequestId::number(1)));
+    let error = ApiError::from(Errno::TooLarge).to_json(Some(&RequestId::from_number(1)));
     protocol.handle_frame(&error, Instant::now()).unwrap();
     assert!(matches!(receiver.try_recv(), Ok(Err(Error::Refused(_)))));
     let (id, _reply) = protocol.requests().unwrap().add(PendingRequest::Query(vec![]));

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::end_reason::EndReason;
 
-/// A device protocol with a fixed clock, whose frames the test reads and answers.
+/// A device protocol with a fixed clock, whose frames the test reads and replies to.
 struct Fixture {
     protocol: DeviceProtocol,
     now: Instant,
@@ -19,10 +19,10 @@ fn assertion(text: &str) -> Credential {
 
 impl Fixture {
     /// Returns a device that is connected and authenticated.
-    fn accepted() -> Self {
+    fn authenticated() -> Self {
         let mut fixture = Self::with(|options| options.credential = Some(assertion("first")));
         fixture.open();
-        fixture.sent();
+        fixture.expect_frame();
         fixture.ok();
         assert!(fixture.protocol.is_authenticated());
         fixture
@@ -44,8 +44,8 @@ impl Fixture {
         Some(parse(&frame).unwrap())
     }
 
-    fn sent(&mut self) -> DeviceRequest {
-        self.next().expect("a frame is due")
+    fn expect_frame(&mut self) -> DeviceRequest {
+        self.next().expect("a frame should be due")
     }
 
     fn receive(&mut self, frame: &str) -> Result<(), Disconnect> {
@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     fn refuse(&mut self, error: impl Into<ApiError>) -> Result<(), Disconnect> {
-        let reply = error.into().to_json(Some(&RequestId::number(self.last_id())));
+        let reply = error.into().to_json(Some(&RequestId::from_number(self.last_id())));
         self.receive(&reply)
     }
 
@@ -112,28 +112,28 @@ fn proof(request: &DeviceRequest) -> Option<&str> {
 fn only_the_first_frame_carries_the_credential() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("first")));
     fixture.open();
-    let first = fixture.sent();
+    let first = fixture.expect_frame();
     assert_eq!((proof(&first), status(&first)), (Some("first"), Some((Status::Online, None))));
     assert_eq!(first.auth.acks, Some(true));
     assert!(fixture.next().is_none() && fixture.protocol.take_confirmation().is_none());
     fixture.ok();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
-    let second = fixture.sent();
+    let second = fixture.expect_frame();
     assert_eq!((proof(&second), status(&second)), (None, Some((Status::Unavailable, None))));
 }
 
 #[test]
 fn of_many_changes_while_a_frame_is_in_flight_only_the_last_is_sent() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
-    fixture.sent();
-    for turn in 0..100 {
-        let text = StatusText::try_from(turn.to_string()).unwrap();
+    fixture.expect_frame();
+    for number in 0..100 {
+        let text = StatusText::try_from(number.to_string()).unwrap();
         fixture.protocol.desired().set_status(Status::Online, Some(text));
     }
     assert!(fixture.next().is_none());
     fixture.ok();
-    assert_eq!(status(&fixture.sent()), Some((Status::Online, Some("99"))));
+    assert_eq!(status(&fixture.expect_frame()), Some((Status::Online, Some("99"))));
     assert!(fixture.protocol.take_confirmation().is_none());
     fixture.ok();
     assert!(fixture.next().is_none() && fixture.protocol.take_confirmation() == Some(Ok(())));
@@ -141,40 +141,40 @@ fn of_many_changes_while_a_frame_is_in_flight_only_the_last_is_sent() {
 
 #[test]
 fn after_a_reconnect_the_visibility_is_sent_before_the_status() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.desired().set_visibility(vec![AppId::from_bits(7)]);
-    assert!(matches!(fixture.sent().command, DeviceCommand::Visibility(_)));
+    assert!(matches!(fixture.expect_frame().command, DeviceCommand::Visibility(_)));
     fixture.ok();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
-    fixture.sent();
+    fixture.expect_frame();
     fixture.ok();
     assert!(matches!(fixture.disconnect(CloseCode::GoingAway), NextStep::Retry { .. }));
     fixture.open();
-    let first = fixture.sent();
+    let first = fixture.expect_frame();
     assert_eq!(first.command, DeviceCommand::Visibility(vec![AppId::from_bits(7)]));
     assert_eq!(proof(&first), Some("first"));
     fixture.ok();
-    assert_eq!(status(&fixture.sent()), Some((Status::Unavailable, None)));
+    assert_eq!(status(&fixture.expect_frame()), Some((Status::Unavailable, None)));
 }
 
 #[test]
 fn a_device_that_has_to_slow_down_sends_its_last_status_after_the_wait() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
-    fixture.sent();
+    fixture.expect_frame();
     fixture.refuse(ApiError::slow_down(0.5)).unwrap();
     assert!(fixture.next().is_none());
     assert_eq!(fixture.protocol.next_deadline(), Some(fixture.now + Duration::from_millis(500)));
     fixture.protocol.desired().set_status(Status::Offline, None);
     fixture.now += Duration::from_millis(500);
-    assert_eq!(status(&fixture.sent()), Some((Status::Offline, None)));
+    assert_eq!(status(&fixture.expect_frame()), Some((Status::Offline, None)));
 }
 
 #[test]
 fn a_status_that_the_server_refuses_is_reported_once_and_not_sent_again() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
-    fixture.sent();
+    fixture.expect_frame();
     fixture.refuse(Errno::InvalidField).unwrap();
     assert!(fixture.next().is_none());
     let refused = fixture.protocol.take_confirmation();
@@ -185,52 +185,63 @@ fn a_status_that_the_server_refuses_is_reported_once_and_not_sent_again() {
 
 #[test]
 fn a_notification_is_delivered_once_and_acknowledged_by_the_application() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.notify(5);
     assert_eq!(fixture.notifications(), [5]);
     assert!(fixture.next().is_none());
     // The server sends it again after a reconnect, and it is not delivered again.
     fixture.disconnect(CloseCode::GoingAway);
     fixture.open();
-    fixture.sent();
+    fixture.expect_frame();
     fixture.ok();
     fixture.notify(5);
     assert!(fixture.notifications().is_empty());
     fixture.protocol.acknowledge(NotificationId::from_bits(5));
-    assert_eq!(fixture.sent().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
+    assert_eq!(
+        fixture.expect_frame().command,
+        DeviceCommand::Ack(vec![NotificationId::from_bits(5)])
+    );
     assert!(fixture.protocol.take_confirmation().is_none());
 }
 
 #[test]
 fn an_acknowledgement_without_a_reply_is_sent_again_on_the_next_socket() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.notify(5);
     fixture.notifications();
     fixture.protocol.acknowledge(NotificationId::from_bits(5));
-    fixture.sent();
+    fixture.expect_frame();
     fixture.disconnect(CloseCode::GoingAway);
     fixture.open();
-    fixture.sent();
+    fixture.expect_frame();
     fixture.ok();
-    assert_eq!(fixture.sent().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
+    assert_eq!(
+        fixture.expect_frame().command,
+        DeviceCommand::Ack(vec![NotificationId::from_bits(5)])
+    );
     fixture.ok();
     assert_eq!(fixture.protocol.take_confirmation(), Some(Ok(())));
     // The server sends it once more: it is acknowledged again, and not delivered.
     fixture.notify(5);
     assert!(fixture.notifications().is_empty());
-    assert_eq!(fixture.sent().command, DeviceCommand::Ack(vec![NotificationId::from_bits(5)]));
+    assert_eq!(
+        fixture.expect_frame().command,
+        DeviceCommand::Ack(vec![NotificationId::from_bits(5)])
+    );
 }
 
 #[test]
 fn many_acknowledgements_fit_into_frames_that_the_server_accepts() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     for id in 0..1_000 {
         fixture.protocol.acknowledge(NotificationId::from_bits(id));
     }
     let mut count = 0;
     while let Some(frame) = fixture.protocol.poll_outgoing(fixture.now) {
         assert!(frame.len() <= 16 << 10);
-        let DeviceCommand::Ack(ids) = parse(&frame).unwrap().command else { panic!("no ack") };
+        let DeviceCommand::Ack(ids) = parse(&frame).unwrap().command else {
+            panic!("not an acknowledgement")
+        };
         count += ids.len();
         fixture.ok();
     }
@@ -249,19 +260,19 @@ fn a_state_is_not_reported_twice_in_a_row() {
 }
 
 #[test]
-fn a_device_without_a_credential_asks_for_one_and_then_connects() {
+fn a_device_without_a_credential_requests_one_and_then_connects() {
     let mut fixture = Fixture::with(|_| ());
     assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::First));
     assert!(!fixture.protocol.has_credential());
     fixture.protocol.set_credential(assertion("given"));
     assert!(fixture.protocol.has_credential() && fixture.protocol.credential_request().is_none());
     fixture.open();
-    assert_eq!(proof(&fixture.sent()), Some("given"));
+    assert_eq!(proof(&fixture.expect_frame()), Some("given"));
 }
 
 #[test]
 fn a_session_is_renewed_on_the_same_socket() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.receive(&presence_protocol::device::expires_in(60)).unwrap();
     assert_eq!(
         fixture.protocol.credential_request(),
@@ -269,38 +280,38 @@ fn a_session_is_renewed_on_the_same_socket() {
     );
     assert!(fixture.next().is_none());
     fixture.protocol.set_credential(assertion("second"));
-    let renewal = fixture.sent();
+    let renewal = fixture.expect_frame();
     assert_eq!((proof(&renewal), status(&renewal)), (Some("second"), Some((Status::Online, None))));
     fixture.ok();
     assert!(fixture.protocol.is_authenticated() && fixture.protocol.credential_request().is_none());
     fixture.disconnect(CloseCode::GoingAway);
     fixture.open();
-    assert_eq!(proof(&fixture.sent()), Some("second"));
+    assert_eq!(proof(&fixture.expect_frame()), Some("second"));
 }
 
 #[test]
 fn a_renewal_that_fails_temporarily_is_tried_again() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.set_credential(assertion("second"));
-    fixture.sent();
-    fixture.refuse(ApiError::from(Errno::IdentityUnavailable).after(2.0)).unwrap();
+    fixture.expect_frame();
+    fixture.refuse(ApiError::from(Errno::IdentityUnavailable).with_retry_after(2.0)).unwrap();
     assert!(fixture.next().is_none());
     fixture.now += Duration::from_secs(2);
-    assert_eq!(proof(&fixture.sent()), Some("second"));
+    assert_eq!(proof(&fixture.expect_frame()), Some("second"));
 }
 
 #[test]
 fn a_fresh_credential_is_requested_if_an_accepted_one_is_refused_later() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.disconnect(CloseCode::GoingAway);
     fixture.open();
-    fixture.sent();
+    fixture.expect_frame();
     let Err(reason) = fixture.refuse(Errno::InvalidAssertion) else {
-        panic!("the socket is dropped")
+        panic!("the error should end the socket")
     };
     let next_step = fixture.protocol.handle_disconnect(reason);
-    let wanted = ConnectionState::CredentialWanted(CredentialReason::Expired);
-    assert_eq!(next_step, NextStep::AwaitCredential(wanted));
+    let state = ConnectionState::CredentialWanted(CredentialReason::Expired);
+    assert_eq!(next_step, NextStep::AwaitCredential(state));
     assert!(!fixture.protocol.has_credential());
     assert_eq!(fixture.protocol.credential_request(), Some(CredentialReason::Expired));
 }
@@ -309,14 +320,14 @@ fn a_fresh_credential_is_requested_if_an_accepted_one_is_refused_later() {
 fn a_fresh_credential_that_is_refused_is_never_tried_again() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("bad")));
     fixture.open();
-    fixture.sent();
+    fixture.expect_frame();
     let Err(reason) = fixture.refuse(Errno::InvalidAssertion) else {
-        panic!("the socket is dropped")
+        panic!("the error should end the socket")
     };
     let NextStep::AwaitCredential(ConnectionState::SignedOut(error)) =
         fixture.protocol.handle_disconnect(reason)
     else {
-        panic!("another credential is needed")
+        panic!("another credential should be needed")
     };
     assert_eq!(error.errno, Errno::InvalidAssertion);
     assert!(!fixture.protocol.has_credential() && fixture.protocol.credential_request().is_none());
@@ -326,9 +337,9 @@ fn a_fresh_credential_that_is_refused_is_never_tried_again() {
 
 #[test]
 fn after_a_refused_renewal_the_session_goes_on_to_its_end_and_the_user_is_signed_out() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.set_credential(assertion("bad"));
-    fixture.sent();
+    fixture.expect_frame();
     fixture.refuse(Errno::InvalidAssertion).unwrap();
     assert!(fixture.protocol.is_authenticated() && fixture.next().is_none());
     let next_step = fixture.disconnect(CloseCode::NotAuthorised);
@@ -340,34 +351,36 @@ fn after_a_refused_renewal_the_session_goes_on_to_its_end_and_the_user_is_signed
 
 #[test]
 fn a_refused_renewal_keeps_the_credential_that_is_still_valid() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.set_credential(assertion("bad"));
-    fixture.sent();
+    fixture.expect_frame();
     fixture.refuse(Errno::InvalidAssertion).unwrap();
     fixture.disconnect(CloseCode::Restart);
     fixture.open();
-    assert_eq!(proof(&fixture.sent()), Some("first"));
+    assert_eq!(proof(&fixture.expect_frame()), Some("first"));
 }
 
 #[test]
-fn a_credential_that_is_given_as_the_session_ends_is_tried_at_once() {
-    let mut fixture = Fixture::accepted();
+fn a_credential_that_is_set_as_the_session_ends_is_tried_at_once() {
+    let mut fixture = Fixture::authenticated();
     fixture.protocol.set_credential(assertion("second"));
     assert_eq!(fixture.disconnect(CloseCode::NotAuthorised), NextStep::Reconnect);
     fixture.open();
-    assert_eq!(proof(&fixture.sent()), Some("second"));
+    assert_eq!(proof(&fixture.expect_frame()), Some("second"));
 }
 
 #[test]
 fn a_server_that_is_busy_at_the_first_frame_is_tried_again_after_the_requested_wait() {
     let mut fixture = Fixture::with(|options| options.credential = Some(assertion("first")));
     fixture.open();
-    fixture.sent();
-    let Err(reason) = fixture.refuse(ApiError::from(Errno::TooManyConnections).after(9.0)) else {
-        panic!("the socket is dropped")
+    fixture.expect_frame();
+    let Err(reason) =
+        fixture.refuse(ApiError::from(Errno::TooManyConnections).with_retry_after(9.0))
+    else {
+        panic!("the error should end the socket")
     };
     let NextStep::Retry { at_least, .. } = fixture.protocol.handle_disconnect(reason) else {
-        panic!("it reconnects")
+        panic!("the channel should reconnect")
     };
     assert_eq!(at_least, Some(Duration::from_secs(9)));
     assert!(fixture.protocol.has_credential());
@@ -375,16 +388,16 @@ fn a_server_that_is_busy_at_the_first_frame_is_tried_again_after_the_requested_w
 
 #[test]
 fn a_device_that_was_replaced_or_ended_by_its_user_does_not_reconnect() {
-    let end = |code| Fixture::accepted().disconnect(code);
-    assert_eq!(end(CloseCode::Replaced), NextStep::End(EndReason::Replaced));
-    assert_eq!(end(CloseCode::EndedByUser), NextStep::End(EndReason::EndedByUser));
+    let next_step_after = |code| Fixture::authenticated().disconnect(code);
+    assert_eq!(next_step_after(CloseCode::Replaced), NextStep::End(EndReason::Replaced));
+    assert_eq!(next_step_after(CloseCode::EndedByUser), NextStep::End(EndReason::EndedByUser));
 }
 
 #[test]
 fn an_invalid_frame_ends_the_channel_and_an_unknown_one_does_not() {
-    let mut fixture = Fixture::accepted();
+    let mut fixture = Fixture::authenticated();
     fixture.receive(r#"{"unknown":true}"#).unwrap();
-    let Err(reason) = fixture.receive("<html>") else { panic!("an invalid frame") };
+    let Err(reason) = fixture.receive("<html>") else { panic!("the frame should be invalid") };
     assert!(matches!(
         fixture.protocol.handle_disconnect(reason),
         NextStep::End(EndReason::Incompatible(_))
@@ -392,7 +405,7 @@ fn an_invalid_frame_ends_the_channel_and_an_unknown_one_does_not() {
 }
 
 #[test]
-fn the_user_is_signed_out_if_the_credential_provider_says_so() {
+fn the_user_is_signed_out_if_the_credential_provider_reports_it() {
     let mut fixture = Fixture::with(|_| ());
     fixture.protocol.sign_out();
     assert!(matches!(fixture.protocol.state(), ConnectionState::SignedOut(_)));

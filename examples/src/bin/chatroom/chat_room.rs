@@ -44,9 +44,9 @@ pub(crate) enum ChatRoomError {
     /// There is no such member, or they do not share their presence.
     #[error("This member cannot be pinged.")]
     NotPingable,
-    /// The result does not belong to the last request of this member.
+    /// The `state` of a grant result is not that of the last request of this member.
     #[error("This link is not valid any more. Please try again from the chat room.")]
-    WrongState,
+    InvalidGrantState,
 }
 
 /// The chat room.
@@ -54,7 +54,7 @@ pub(crate) struct ChatRoom {
     state: Mutex<RoomState>,
     changed: watch::Sender<()>,
     started: Instant,
-    /// A random name, unique to this run. Idempotency keys contain it.
+    /// A random text that differs in each run. Idempotency keys contain it.
     run_id: String,
 }
 
@@ -117,8 +117,8 @@ impl ChatRoom {
     pub(crate) fn join(&self, name: &str) -> Result<String, ChatRoomError> {
         let name = valid_text(name, 24).ok_or(ChatRoomError::InvalidName)?;
         self.change(|state| {
-            let same = |member: &Member| member.name.to_lowercase() == name.to_lowercase();
-            if state.members.iter().any(same) {
+            let has_same_name = |member: &Member| member.name.to_lowercase() == name.to_lowercase();
+            if state.members.iter().any(has_same_name) {
                 return Err(ChatRoomError::NameTaken);
             }
             if state.members.len() >= MAX_MEMBERS {
@@ -163,10 +163,10 @@ impl ChatRoom {
     ) -> Result<(), ChatRoomError> {
         self.change(|state| {
             let Some(requested) = state.members.get_mut(member) else {
-                return Err(ChatRoomError::WrongState);
+                return Err(ChatRoomError::InvalidGrantState);
             };
             if requested.grant_state.take().is_none_or(|expected| expected != grant_state) {
-                return Err(ChatRoomError::WrongState);
+                return Err(ChatRoomError::InvalidGrantState);
             }
             if let Some(uid) = uid {
                 // A user who joins twice is only the member who joined last.
@@ -217,8 +217,8 @@ impl ChatRoom {
     pub(crate) fn apply(&self, event: &AppServiceEvent) -> Option<String> {
         self.change(|state| {
             for change in state.users.apply(event) {
-                if change.now.revoked {
-                    state.remove_uid(change.now.uid);
+                if change.after.revoked {
+                    state.remove_uid(change.after.uid);
                 }
             }
             if let AppServiceEvent::Receipts(event) = event {
@@ -260,9 +260,9 @@ impl ChatRoom {
     }
 
     fn change<T>(&self, work: impl FnOnce(&mut RoomState) -> T) -> T {
-        let done = self.with(work);
+        let result = self.with(work);
         self.changed.send_replace(());
-        done
+        result
     }
 }
 
@@ -340,8 +340,8 @@ fn random_token() -> String {
     reason = "the only clock of the chat room, for the times in the log"
 )]
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

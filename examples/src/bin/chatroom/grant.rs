@@ -5,7 +5,7 @@ use presence_client::{AppId, ServerUrl};
 use url::Url;
 
 /// The path of the page to which the server sends the user back.
-pub(crate) const RETURN_PATH: &str = "/back";
+pub(crate) const GRANT_RESULT_PATH: &str = "/back";
 
 /// A link to the grant page.
 pub(crate) struct GrantLink<'a> {
@@ -27,7 +27,7 @@ impl GrantLink<'_> {
         let path = format!("{}/grant/{}", base.trim_end_matches('/'), self.appid);
         let mut url = Url::parse(&path)?;
         url.query_pairs_mut()
-            .append_pair("redirect", &format!("{}{RETURN_PATH}", self.chatroom))
+            .append_pair("redirect", &format!("{}{GRANT_RESULT_PATH}", self.chatroom))
             .append_pair("state", self.state)
             .append_pair("id", self.name);
         Ok(url.into())

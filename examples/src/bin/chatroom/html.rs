@@ -66,8 +66,8 @@ pub(crate) fn parts(view: &RoomView) -> [(&'static str, String); 4] {
     } else {
         "Not connected to the Presence server. The list may be out of date."
     };
-    let is_hidden = view.members.iter().any(|member| member.is_you && !member.shares);
-    let share = if is_hidden {
+    let can_share = view.members.iter().any(|member| member.is_you && !member.shares);
+    let share = if can_share {
         "<div class=notice><p>The chat room cannot see whether you can be reached.</p>\
          <a class=button href=/share>Allow it</a></div>"
     } else {
@@ -77,7 +77,7 @@ pub(crate) fn parts(view: &RoomView) -> [(&'static str, String); 4] {
 }
 
 fn member(member: &MemberView) -> String {
-    let (class, words) = match member.availability {
+    let (class, description) = match member.availability {
         Availability::Here => ("here", "in the chat room"),
         Availability::Away(Status::Online) => ("online", "can be reached"),
         Availability::Away(Status::Unavailable) => ("unavailable", "does not want to be disturbed"),
@@ -101,7 +101,7 @@ fn member(member: &MemberView) -> String {
     };
     format!(
         "<li id=m{id} class={class}><span class=dot aria-hidden=true></span>\
-         <div><b><bdi>{name}</bdi></b>{you}<p>{words}{text}</p></div>{ping}</li>",
+         <div><b><bdi>{name}</bdi></b>{you}<p>{description}{text}</p></div>{ping}</li>",
         id = member.id,
         name = escape(&member.name),
     )

@@ -14,13 +14,14 @@ use presence_client::{AppId, AppServiceChannel, Puid, ServerUrl};
 use serde::Deserialize;
 
 use crate::chat_room::{ChatRoom, ChatRoomError, MemberId};
-use crate::grant::{GrantLink, RETURN_PATH};
+use crate::grant::{GRANT_RESULT_PATH, GrantLink};
 use crate::{html, presence, updates};
 
 /// The content security policy: everything is loaded from the chat room, and no other site can show
 /// it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The name of the cookie that identifies a member.
 const COOKIE: &str = "chatroom";
 /// The maximum size of a request body, in bytes.
 const MAX_BODY_BYTES: usize = 8 * 1024;
@@ -43,7 +44,7 @@ pub(crate) fn routes(site: Site) -> impl Endpoint {
         .at("/", get(home))
         .at("/join", post(join.with(limited())))
         .at("/share", get(share))
-        .at(RETURN_PATH, get(back))
+        .at(GRANT_RESULT_PATH, get(grant_result))
         .at("/messages", post(send_message.with(limited())))
         .at("/ping", post(ping.with(limited())))
         .at("/events", get(events))
@@ -65,8 +66,8 @@ pub(crate) fn routes(site: Site) -> impl Endpoint {
 /// Refuses a form that the page of another site has posted.
 async fn check_origin(request: Request) -> poem::Result<Request> {
     let host = request.header(header::HOST).unwrap_or_default();
-    let own = |origin: &str| origin.split_once("://").is_some_and(|(_, origin)| origin == host);
-    if request.method() == Method::POST && !request.header(header::ORIGIN).is_none_or(own) {
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, origin)| origin == host);
+    if request.method() == Method::POST && !request.header(header::ORIGIN).is_none_or(is_own) {
         let text = "This request did not come from the page of the chat room.".to_owned();
         return Err(ErrorPage(StatusCode::FORBIDDEN, text).into());
     }
@@ -86,7 +87,7 @@ pub(crate) struct CurrentMember {
 impl<'a> FromRequest<'a> for CurrentMember {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let room = request.data::<Site>().map(|site| &site.room);
-        let member = room.zip(cookie(request)).and_then(|(room, key)| room.member(key));
+        let member = room.zip(cookie(request)).and_then(|(room, cookie)| room.member(cookie));
         let text = || "You are not a member of the chat room. Please join again.".to_owned();
         let (id, name) = member.ok_or_else(|| ErrorPage(StatusCode::UNAUTHORIZED, text()))?;
         Ok(Self { id, name })
@@ -130,7 +131,7 @@ fn redirect(url: &str) -> Response {
 
 #[handler]
 fn home(Data(site): Data<&Site>, request: &Request) -> Html<String> {
-    let member = cookie(request).and_then(|key| site.room.member(key));
+    let member = cookie(request).and_then(|cookie| site.room.member(cookie));
     Html(member.map_or_else(html::join, |(id, _)| html::chatroom(&site.room.view(id))))
 }
 
@@ -144,8 +145,8 @@ fn join(
     Data(site): Data<&Site>,
     Form(JoinForm { name }): Form<JoinForm>,
 ) -> Result<Response, ErrorPage> {
-    let key = site.room.join(&name)?;
-    let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
+    let cookie_value = site.room.join(&name)?;
+    let cookie = format!("{COOKIE}={cookie_value}; Path=/; HttpOnly; SameSite=Lax");
     Ok(redirect("/").with_header(header::SET_COOKIE, cookie).into_response())
 }
 
@@ -178,7 +179,7 @@ struct GrantResult {
 }
 
 #[handler]
-fn back(
+fn grant_result(
     Data(site): Data<&Site>,
     CurrentMember { id, .. }: CurrentMember,
     Query(GrantResult { uid, state }): Query<GrantResult>,

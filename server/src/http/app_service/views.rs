@@ -137,7 +137,7 @@ impl Notify {
 impl FromFields for Notify {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         let missing = || ApiError::detailed(Errno::MissingField, "notifications");
-        let items = app::items(fields.raw("notifications").ok_or_else(missing)?)?;
+        let items = app::parse_items(fields.raw("notifications").ok_or_else(missing)?)?;
         Ok(Self { notifications: Vec::new(), items })
     }
 }

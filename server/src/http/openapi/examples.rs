@@ -51,7 +51,8 @@ fn of_error(errno: Errno) -> Value {
         (Errno::ShuttingDown, 1.0),
     ];
     let wait = wait.into_iter().find(|(known, _)| *known == errno);
-    let error = wait.map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).after(seconds));
+    let error = wait
+        .map_or(errno.into(), |(errno, seconds)| ApiError::from(errno).with_retry_after(seconds));
     serde_json::from_str(&error.to_json(None)).unwrap_or_default()
 }
 

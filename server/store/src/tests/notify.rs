@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use presence_core::model::Settlement;
 use presence_protocol::app::ReceiptState::{Dropped, Expired};
-use presence_protocol::limits::QUEUE_ITEMS;
+use presence_protocol::limits::MAX_QUEUE_ITEMS;
 use presence_protocol::{AppId, Puid};
 
 use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
@@ -103,7 +103,7 @@ async fn a_batch_larger_than_the_queue_leaves_its_newest_items() {
     let events = fixture.take_events();
     assert_eq!(
         events.iter().filter(|event| matches!(event, CommittedEvent::Queued(_))).count(),
-        QUEUE_ITEMS
+        MAX_QUEUE_ITEMS
     );
     let dropped: Vec<_> = events.iter().filter_map(receipt).collect();
     assert_eq!(dropped, (1..=50).map(|n| (id(n), Dropped)).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use presence_core::UnixMillis;
 use presence_core::model::Notification;
 use presence_protocol::app::QueuedNotification;
-use presence_protocol::limits::QUEUE_ITEMS;
+use presence_protocol::limits::MAX_QUEUE_ITEMS;
 use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
@@ -92,7 +92,7 @@ pub(super) async fn notify(
         let mut accept = |item| context.accept(txn, &mut plan, (*app, item, reachable.as_slice()));
         request.output = Some(items.iter().map(&mut accept).collect());
     }
-    let is_over_limit = |target: &&Target| target.rows > QUEUE_ITEMS;
+    let is_over_limit = |target: &&Target| target.rows > MAX_QUEUE_ITEMS;
     let targets = puids.iter().filter_map(|puid| txn.targets.get(puid));
     let over_limit = targets.filter(is_over_limit).map(|target| target.grant).collect();
     plan.write(txn, over_limit).await
@@ -203,7 +203,7 @@ impl AcceptedItem<'_> {
             let row = NewRow { notification, grant: target.grant, live_only };
             plan.add(Outcome::Queued(row, target.paused));
         }
-        let queue_size = u32::try_from(target.rows.min(QUEUE_ITEMS)).unwrap_or(u32::MAX);
+        let queue_size = u32::try_from(target.rows.min(MAX_QUEUE_ITEMS)).unwrap_or(u32::MAX);
         QueuedNotification { id: item.id, queue_size }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use presence_core::model::Notification;
 use presence_protocol::NotificationId;
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
-use presence_protocol::limits::{IDEMPOTENCY_SECONDS, QUEUE_ITEMS};
+use presence_protocol::limits::{IDEMPOTENCY_KEY_SECONDS, MAX_QUEUE_ITEMS};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, SubQueryStatement,
 };
@@ -183,7 +183,7 @@ fn newest_evicted() -> SelectStatement {
         )
         .order_by((newer, notification::Column::Seq), Order::Desc)
         .limit(1)
-        .offset(QUEUE_ITEMS as u64)
+        .offset(MAX_QUEUE_ITEMS as u64)
         .take()
 }
 
@@ -192,7 +192,7 @@ async fn insert_keys(
     txn: &WriteTxn<'_>,
     keys: Vec<(i64, String, IdempotentReply)>,
 ) -> Result<(), StoreError> {
-    let expires_at = time_to_column(txn.now + Duration::from_secs(IDEMPOTENCY_SECONDS));
+    let expires_at = time_to_column(txn.now + Duration::from_secs(IDEMPOTENCY_KEY_SECONDS));
     let rows: Vec<_> = keys
         .into_iter()
         .map(|(grant, key, reply)| idempotency::ActiveModel {

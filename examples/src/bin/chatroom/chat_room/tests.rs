@@ -3,18 +3,21 @@ use presence_client::{PresenceUpdate, ReceiptState, Receipts, UnixMillis, Update
 use super::*;
 
 #[test]
-fn a_grant_result_is_accepted_once_and_only_from_the_member_who_was_sent() {
+fn a_grant_result_is_accepted_once_and_only_for_the_member_who_requested_it() {
     let (room, alice, bob) = room_with_alice_and_bob();
     let state = room.start_grant(alice);
     room.start_grant(bob);
-    assert_eq!(room.finish_grant(bob, &state, Some(uid(1))), Err(ChatRoomError::WrongState));
+    assert_eq!(room.finish_grant(bob, &state, Some(uid(1))), Err(ChatRoomError::InvalidGrantState));
     assert_eq!(room.finish_grant(alice, &state, Some(uid(1))), Ok(()));
-    assert_eq!(room.finish_grant(alice, &state, Some(uid(2))), Err(ChatRoomError::WrongState));
+    assert_eq!(
+        room.finish_grant(alice, &state, Some(uid(2))),
+        Err(ChatRoomError::InvalidGrantState)
+    );
     assert!(view_of(&room, alice).shares && !view_of(&room, bob).shares);
 }
 
 #[test]
-fn a_user_is_only_the_member_who_shared_last() {
+fn a_user_who_joined_twice_is_only_the_member_who_shared_last() {
     let (room, alice, bob) = room_with_alice_and_bob();
     share(&room, alice, 1);
     share(&room, bob, 1);

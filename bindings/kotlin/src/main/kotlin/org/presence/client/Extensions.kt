@@ -22,7 +22,7 @@ public val PresenceException.isRetryable: Boolean
         -> false
     }
 
-/** The time to wait before the next try, if the server gave one. */
+/** The time to wait before the next attempt, if the server gave one. */
 public val PresenceException.retryAfter: Duration?
     get() = (this as? PresenceException.Refused)?.retryAfterSeconds?.seconds
 

@@ -15,7 +15,7 @@ import kotlinx.coroutines.launch
  * ```
  * val map = PresenceMap()
  * service.events.collect { event ->
- *     map.apply(event).forEach { println("${it.now.uid} is ${it.now.status}") }
+ *     map.apply(event).forEach { println("${it.after.uid} is ${it.after.status}") }
  * }
  * ```
  *
@@ -26,10 +26,10 @@ public class PresenceAppService internal constructor(
     private val channel: AppServiceChannel,
     scope: CoroutineScope,
 ) : AutoCloseable {
-    private val states = MutableStateFlow(channel.state())
+    private val mutableState = MutableStateFlow(channel.state())
 
     /** The connection state. It is up to date whether or not [events] is collected. */
-    public val state: StateFlow<ConnectionState> = states.asStateFlow()
+    public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
 
     /**
      * The events: states, snapshots, updates and receipts, in order. An event is pulled from the
@@ -37,7 +37,7 @@ public class PresenceAppService internal constructor(
      * newest of each user. Several collectors share the events: each event goes to one of them.
      */
     public val events: Flow<AppServiceEvent> =
-        PulledFlow({ unlessClosed { channel.nextEvent() } }) {
+        PulledFlow({ nullIfClosed { channel.nextEvent() } }) {
             channel.confirmEvent(it.number)
             it.event
         }
@@ -46,9 +46,9 @@ public class PresenceAppService internal constructor(
 
     init {
         watcher.invokeOnCompletion {
-            channel.end()
-            if (states.value !is ConnectionState.Ended) {
-                states.value = ConnectionState.Ended(EndReason.Closed)
+            channel.startShutdown()
+            if (mutableState.value !is ConnectionState.Ended) {
+                mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
         }
     }
@@ -57,11 +57,11 @@ public class PresenceAppService internal constructor(
      * Sends live notifications, and returns the result for each, in order. The call continues after
      * a reconnect, and queues nothing twice.
      *
-     * @throws PresenceException.TimedOut if the server does not answer in time
+     * @throws PresenceException.TimedOut if the server does not reply in time
      * @throws PresenceException.Ended if the channel has ended
      * @throws PresenceException.Refused if the server refuses the call
      */
-    public suspend fun notify(items: List<NewNotification>): List<NotifyOutcome> =
+    public suspend fun notify(items: List<NewNotification>): List<NotifyResult> =
         channel.notify(items)
 
     /**
@@ -107,7 +107,7 @@ public class PresenceAppService internal constructor(
     }
 
     private suspend fun watchState() {
-        while (true) states.value = channel.nextState(states.value) ?: return
+        while (true) mutableState.value = channel.nextState(mutableState.value) ?: return
     }
 
     public companion object {

@@ -53,15 +53,15 @@ public class PresenceDevice internal constructor(
     private val provider: CredentialProvider?,
     scope: CoroutineScope,
 ) : AutoCloseable {
-    private val states = MutableStateFlow(channel.state())
+    private val mutableState = MutableStateFlow(channel.state())
     private val requests: Flow<CredentialReason> =
-        PulledFlow({ unlessClosed { channel.nextCredentialRequest() } }) {
+        PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }) {
             channel.confirmCredentialRequest(it.number)
             it.reason
         }
 
     /** The connection state. */
-    public val state: StateFlow<ConnectionState> = states.asStateFlow()
+    public val state: StateFlow<ConnectionState> = mutableState.asStateFlow()
 
     /**
      * The live notifications, in order. A notification is pulled from the SDK when a collector is
@@ -70,7 +70,7 @@ public class PresenceDevice internal constructor(
      * it is delivered again after a restart of the app.
      */
     public val notifications: Flow<LiveNotification> =
-        PulledFlow({ unlessClosed { channel.nextNotification() } }) {
+        PulledFlow({ nullIfClosed { channel.nextNotification() } }) {
             channel.confirmNotification(it.number)
             it.notification
         }
@@ -82,13 +82,13 @@ public class PresenceDevice internal constructor(
     public val credentialRequests: Flow<CredentialReason> =
         if (provider == null) requests else emptyFlow()
 
-    private val watcher = scope.launch(Dispatchers.Default) { watch() }
+    private val watcher = scope.launch(Dispatchers.Default) { watchState() }
 
     init {
         watcher.invokeOnCompletion {
-            channel.end()
-            if (states.value !is ConnectionState.Ended) {
-                states.value = ConnectionState.Ended(EndReason.Closed)
+            channel.startShutdown()
+            if (mutableState.value !is ConnectionState.Ended) {
+                mutableState.value = ConnectionState.Ended(EndReason.Closed)
             }
         }
     }
@@ -176,18 +176,20 @@ public class PresenceDevice internal constructor(
         watcher.invokeOnCompletion { channel.close() }
     }
 
-    private suspend fun watch() = coroutineScope {
-        val serving = provider?.let { launch { serve(it) } }
-        while (true) states.value = channel.nextState(states.value) ?: break
-        serving?.cancel()
+    private suspend fun watchState() = coroutineScope {
+        val providing = provider?.let { launch { provideCredentials(it) } }
+        while (true) mutableState.value = channel.nextState(mutableState.value) ?: break
+        providing?.cancel()
         Unit
     }
 
     /**
-     * Answers each request for a credential. A newer request cancels the answer to an older one.
+     * Provides a credential for each request. A newer request cancels the call for an older one.
      */
-    private suspend fun serve(provider: CredentialProvider) = requests.collectLatest { reason ->
-        var wait = FIRST_WAIT
+    private suspend fun provideCredentials(
+        provider: CredentialProvider,
+    ) = requests.collectLatest { reason ->
+        var wait = MIN_BACKOFF
         while (true) {
             try {
                 channel.setCredential(provider.credential(reason))
@@ -198,18 +200,18 @@ public class PresenceDevice internal constructor(
                 break
             } catch (_: Exception) {
                 delay(wait * Random.nextDouble())
-                wait = minOf(wait * 2, LONGEST_WAIT)
+                wait = minOf(wait * 2, MAX_BACKOFF)
             }
         }
     }
 
     public companion object {
-        private val FIRST_WAIT: Duration = 2.seconds
-        private val LONGEST_WAIT: Duration = 60.seconds
+        private val MIN_BACKOFF: Duration = 2.seconds
+        private val MAX_BACKOFF: Duration = 60.seconds
 
         /**
          * Opens the channel of a device. It connects in the background as soon as it has a
-         * credential: that of the options, otherwise one of [credentials].
+         * credential: that of the options, otherwise one of [credentialProvider].
          *
          * It is closed when [scope] is cancelled. An open channel keeps its scope from completing.
          *
@@ -218,7 +220,7 @@ public class PresenceDevice internal constructor(
         public fun open(
             scope: CoroutineScope,
             options: DeviceOptions,
-            credentials: CredentialProvider? = null,
-        ): PresenceDevice = PresenceDevice(DeviceChannel.open(options), credentials, scope)
+            credentialProvider: CredentialProvider? = null,
+        ): PresenceDevice = PresenceDevice(DeviceChannel.open(options), credentialProvider, scope)
     }
 }

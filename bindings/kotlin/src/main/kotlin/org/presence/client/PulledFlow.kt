@@ -41,7 +41,7 @@ internal class PulledFlow<Numbered : Any, Item : Any>(
 }
 
 /** Makes a call to a channel, and returns null if the app has closed the channel. */
-internal suspend fun <Result> unlessClosed(call: suspend () -> Result?): Result? =
+internal suspend fun <Result> nullIfClosed(call: suspend () -> Result?): Result? =
     try {
         call()
     } catch (cancelled: CancellationException) {

@@ -69,11 +69,11 @@ class NotificationTest {
             NewNotification(uid, "good too", ttlSeconds = 60u, idempotencyKey = "once"),
             NewNotification(uid, "good too", ttlSeconds = 60u, idempotencyKey = "once"),
         )
-        val outcomes = service.notify(items)
-        val queued = outcomes.map { (it as? NotifyOutcome.Queued)?.queued }
+        val results = service.notify(items)
+        val queued = results.map { (it as? NotifyResult.Queued)?.queued }
         assertEquals(listOf(true, false, false, false, true, true), queued.map { it != null })
         assertEquals(queued[4]?.id, queued[5]?.id)
-        val reasons = outcomes.filterIsInstance<NotifyOutcome.NotQueued>().map { it.reason }
+        val reasons = results.filterIsInstance<NotifyResult.NotQueued>().map { it.reason }
         assertIs<PresenceException.InvalidArgument>(reasons[0])
         assertEquals(PresenceErrno.UNKNOWN_UID, assertIs<PresenceException.Refused>(reasons[1]).errno)
         assertEquals(12u, assertIs<PresenceException.Refused>(reasons[2]).code.toUInt())

@@ -56,8 +56,8 @@ class StateTest {
     }
 }
 
-/** The calls for the state of a fake channel. */
-private class StateCalls {
+/** The calls of `state` and `nextState` of a fake channel. */
+private class FakeStateCalls {
     private val waiting = Channel<Pair<ConnectionState?, CompletableDeferred<ConnectionState?>>>()
     var stateCalls = 0
         private set
@@ -73,7 +73,7 @@ private class StateCalls {
         return reply.await()
     }
 
-    /** Answers calls of `nextState`, and checks that each answer is the state at once. */
+    /** Replies to calls of `nextState`, and checks that each reply is the state at once. */
     suspend fun checkChanges(state: StateFlow<ConnectionState>) {
         var known: ConnectionState = ConnectionState.Connecting(1u)
         val changes = listOf(ConnectionState.Connected, ConnectionState.Connecting(2u), ConnectionState.Connected)
@@ -88,18 +88,18 @@ private class StateCalls {
 }
 
 private class FakeAppServiceChannel : AppServiceChannel(NoHandle) {
-    val calls = StateCalls()
+    val calls = FakeStateCalls()
 
     override fun state() = calls.state()
 
     override suspend fun nextState(known: ConnectionState?, cancel: CancelToken?) =
         calls.nextState(known)
 
-    override fun end() = Unit
+    override fun startShutdown() = Unit
 }
 
 private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChannel(NoHandle) {
-    val calls = StateCalls()
+    val calls = FakeStateCalls()
     val requests = Channel<CredentialReason>(1)
     val credentials = Channel<Credential>(1)
     var pulls = 0
@@ -128,5 +128,5 @@ private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChan
         credentials.trySend(credential)
     }
 
-    override fun end() = Unit
+    override fun startShutdown() = Unit
 }
