@@ -24,13 +24,14 @@ async fn the_walkthrough_in_the_readme_works_as_written() {
     assert!(steps.len() >= 6, "the walkthrough was not found");
     let site = free_port().to_string();
     let mut terminal = Terminal::open();
+    terminal.write("trap 'kill $(jobs -p)' EXIT\n").await;
     for step in steps {
         let address = server.url().trim_end_matches('/').to_owned();
         let input = step.input.replace("http://127.0.0.1:8080", &address).replace("9090", &site);
         terminal.write(&input).await;
         terminal.wait_for_lines(step.output).await;
     }
-    terminal.write("kill %1 %2 %3; exit\n").await;
+    terminal.write("exit\n").await;
     timeout(TIMEOUT, terminal.shell.wait()).await.unwrap().unwrap();
 }
 
@@ -52,6 +53,8 @@ fn steps_of(readme: &str) -> Vec<Step> {
         .collect()
 }
 
+/// A shell. It is not killed at its drop, because the programs that it started would go on; the end of
+/// its input ends it, and its trap ends them.
 struct Terminal {
     shell: Child,
     stdin: ChildStdin,
@@ -69,7 +72,6 @@ impl Terminal {
             .env("PATH", path_with(home.path()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let stdin = shell.stdin.take().unwrap();

@@ -87,12 +87,27 @@ async fn the_end_of_the_input_stops_the_scenario_program_and_its_server() {
     drop(input);
     let ended = timeout(TIMEOUT, process.wait()).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
-    let address = url.as_str().unwrap().trim_start_matches("http://").to_owned();
-    // The server was killed and not awaited, so its port may stay open for a moment.
-    let gone = async { while TcpStream::connect(&address).await.is_ok() {} };
-    timeout(TIMEOUT, gone).await.unwrap();
+    expect_port_to_close(&url).await;
 }
 
+#[tokio::test]
+async fn a_test_that_ends_early_leaves_no_server_behind() {
+    let mut scenario = ScenarioProcess::open();
+    let url = scenario.start().await;
+    drop(scenario);
+    expect_port_to_close(&url).await;
+}
+
+/// Waits until the server at a URL accepts no connection. The server is killed and not awaited, so
+/// its port may stay open for a moment.
+async fn expect_port_to_close(url: &Value) {
+    let address = url.as_str().unwrap().trim_start_matches("http://");
+    let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+    timeout(TIMEOUT, closed).await.unwrap();
+}
+
+/// A running scenario program. It is not killed at its drop, because its server would go on; the
+/// end of its input ends both.
 struct ScenarioProcess {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
@@ -105,7 +120,6 @@ impl ScenarioProcess {
             .env("PRESENCE_TEST_SERVER", server_binary())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let input = process.stdin.take().unwrap();
