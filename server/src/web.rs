@@ -6,7 +6,7 @@
 //!    `layout` (see `home.rs`). Everything is escaped, nothing is inline, and files come from
 //!    `server/assets` (list a new one in `page/assets.rs`).
 //! 2. Write a handler whose first argument says who may see the page: a [`Visitor`] (anybody), a
-//!    [`SignedIn`] (others are sent to sign in and come back) or an operator. It returns
+//!    [`SignedIn`] (others are sent to sign in and return afterwards) or an operator. It returns
 //!    `visitor.show(&page)`. An error becomes the page of that error.
 //! 3. A form posts `csrf_token` (`layout.csrf_token()`) to a handler whose first argument is a form
 //!    that was verified. The handler returns a redirect with a `Notice`, so that a reload sends

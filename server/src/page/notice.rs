@@ -1,6 +1,6 @@
 //! Notices: the result of an action, shown once on the next page. A cookie carries the notice over
-//! the redirect that follows a form. It holds a name and never a text, so that nobody can make the
-//! page show a text of their own.
+//! the redirect that follows a form. It holds a name and never a text, so that no link can make the
+//! page show a text of its own.
 
 /// The result that a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

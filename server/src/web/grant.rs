@@ -44,7 +44,7 @@ struct GrantPage {
     state: String,
     /// The origin to which the answer redirects.
     origin: Option<String>,
-    /// The path that signs another user in and comes back to this page.
+    /// The path that signs another user in and returns to this page.
     sign_in_path: LocalPath,
 }
 

@@ -11,7 +11,7 @@ use crate::page::LocalPath;
 
 use super::page_routes::{FromPageRequest, PageAccess, PageError};
 
-/// The access to what is the same for everybody: no session is looked up.
+/// The access to a page that is the same for all visitors: no session is read.
 pub(super) struct Public;
 
 impl FromPageRequest for Public {

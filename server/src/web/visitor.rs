@@ -38,7 +38,7 @@ impl Visitor {
         }
     }
 
-    /// Returns the visitor with a session that was looked up already.
+    /// Returns the visitor with a session that was already read.
     pub(super) fn new(
         request: &Request,
         context: Arc<ServerContext>,
@@ -126,7 +126,7 @@ fn is_signed_out(errno: Errno) -> bool {
     matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
 }
 
-/// A visitor who is signed in. Any other visitor is sent to the sign-in page, and comes back.
+/// A visitor who is signed in. Any other visitor is sent to the sign-in page, and returns afterwards.
 pub(crate) struct SignedIn {
     visitor: Visitor,
     caller: AuthenticatedUser,

@@ -1,5 +1,5 @@
 //! The baseline: the smallest servers on bare tokio-tungstenite that do what is compared, with read
-//! buffers of 4 KiB. They authenticate nobody, check nothing and store nothing. They run in a
+//! buffers of 4 KiB. They authenticate no user, check nothing and store nothing. They run in a
 //! process of their own, so that their CPU time is measured separately.
 //!
 //! - `/ack` answers every text.

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_gate_is_told_and_a_value_at_the_bar_is_enough() {
+    fn a_missed_gate_is_reported_and_a_value_equal_to_it_meets_it() {
         let bar = Judged::Ratio(Thresholds::at_least(0.75, 0.9));
         for (ours, verdict) in [(0.9, Verdict::Aim), (0.75, Verdict::Gate), (0.74, Verdict::Missed)]
         {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_floor_of_nothing_no_ratio_is_told() {
+    fn no_ratio_is_reported_for_a_baseline_of_zero() {
         assert!(finding(&[(0.0, 3.0)], Judged::Nothing).line().contains("| 3.00 | – |"));
         assert!(finding(&[(2.0, 3.0)], Judged::Nothing).line().contains("| 1.50 |"));
     }

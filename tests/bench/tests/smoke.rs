@@ -24,7 +24,7 @@ const WHAT: [&str; 19] = [
     "10 statuses at once → 10 sockets, the last, p99",
     "many users → one socket",
     "many users → one socket, by the clock",
-    "many users → one socket, told of what was said",
+    "many users → one socket, reported updates that arrive",
     "backlog at the end",
     "durable notify, group commit beside a commit each",
     "durable notify, beside bare SQLite with a commit each",

@@ -117,7 +117,7 @@ async fn no_notification_is_lost_or_repeated_while_a_device_reconnects() {
             stream.receive_until(|frame| frame["action"] == "notify").await;
         }
     };
-    let hearing = async {
+    let receiving = async {
         let mut messages: Vec<usize> = Vec::new();
         while messages.len() < SENT {
             let mut phone = device_with_acks(&server, "alice", "phone").await;
@@ -135,6 +135,6 @@ async fn no_notification_is_lost_or_repeated_while_a_device_reconnects() {
         }
         messages
     };
-    let ((), messages) = tokio::join!(sending, hearing);
+    let ((), messages) = tokio::join!(sending, receiving);
     assert_eq!(messages, (0..SENT).collect::<Vec<_>>());
 }

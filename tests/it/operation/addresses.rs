@@ -124,7 +124,7 @@ async fn wrong_keys_over_rest_are_rate_limited_by_address_and_a_good_key_is_not(
             refused += 1;
         }
     }
-    assert!(begun.elapsed() >= Duration::from_secs(refused - 5), "{refused} were looked at");
+    assert!(begun.elapsed() >= Duration::from_secs(refused - 5), "{refused} were verified");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn assert_good_device_refused(server: &Server) {
         // On a busy machine the time to wait may have passed by then.
         assert_eq!(answer["result"], "OK", "{answer}");
     }
-    panic!("devices with good ones are looked at all the same");
+    panic!("assertions of devices are verified although the address is limited");
 }
 
 /// Sends one bad assertion too many, and checks that a good one is refused without a check. Returns
@@ -194,7 +194,7 @@ async fn assert_good_assertion_refused(server: &Server) -> Duration {
         }
         // On a busy machine the time to wait may have passed by then.
     }
-    panic!("good ones are looked at all the same");
+    panic!("assertions are verified although the address is limited");
 }
 
 #[tokio::test]

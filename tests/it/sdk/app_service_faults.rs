@@ -80,7 +80,7 @@ async fn after_a_restart_of_the_server_a_gap_is_reported_and_the_map_is_correct(
     let bob = scenario.server.sign_in("bob").await.grant(&scenario.application).await;
     let _bob = Socket::device_of(&scenario.server, "bob", "phone", "online").await;
     scenario.back_end.wait_for_status(bob, Status::Online).await;
-    // Alice's device has not come back.
+    // Alice's device has not reconnected.
     scenario.back_end.wait_for_status(scenario.uid, Status::Offline).await;
     assert!(scenario.back_end.received_gap());
 }

@@ -83,7 +83,7 @@ async fn a_reset_connection_does_not_make_the_user_offline() {
         scenario.proxy.reset();
         scenario.set_status(turn);
         scenario.notify(&[turn]).await;
-        poll_until("it comes back", async || scenario.proxy.connections() > before).await;
+        poll_until("it reconnects", async || scenario.proxy.connections() > before).await;
         scenario.phone.wait_until_confirmed().await;
     }
     scenario.assert_recovered("3", &["1", "2", "3"]).await;

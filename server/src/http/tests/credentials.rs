@@ -87,8 +87,8 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
         .header("origin", origin)
         .header("x-csrf-token", &csrf.chars().rev().collect::<String>());
     assert_eq!(wrong.errno().await, 45);
-    let told = write().header("origin", origin).header("x-csrf-token", csrf);
-    assert_eq!(told.header("sec-fetch-site", "cross-site").errno().await, 45);
+    let cross_site = write().header("origin", origin).header("x-csrf-token", csrf);
+    assert_eq!(cross_site.header("sec-fetch-site", "cross-site").errno().await, 45);
     let right = write().header("origin", origin).header("x-csrf-token", csrf);
     assert_eq!(right.errno().await, 0);
 }

@@ -1,4 +1,4 @@
-//! Every refusal is the one error object, whoever refuses.
+//! Every refusal is the same error object, whichever layer refuses.
 
 use bytes::Bytes;
 use futures_util::stream;

@@ -79,7 +79,7 @@ impl Server {
         ISSUER.assertion(email, &self.origin, now, DevIssuer::DEFAULT_LIFETIME).unwrap()
     }
 
-    /// A session of somebody, without a cookie.
+    /// A session of a user, without a cookie.
     pub(super) async fn sign_in(&self, email: &str, scope: &str) -> String {
         let body = json!({ "assertion": self.assertion(email), "scope": scope });
         let answer = self.post("/session").json(&body).send().await;
@@ -101,7 +101,7 @@ impl Server {
         (appid, active.json()["api_key"].as_str().unwrap().to_owned())
     }
 
-    /// A domain on loopback that shows what it is told to.
+    /// A domain on loopback that serves the given verification file.
     pub(super) async fn domain(&self) -> (String, tokio::sync::watch::Sender<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let domain = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());

@@ -22,9 +22,9 @@ async fn json_gets_json_and_a_form_gets_a_redirect() {
     assert_eq!(bare.header("referrer-policy"), "no-referrer");
 
     let body = json!({ "redirect": back, "state": "s&t" });
-    let told = server.post(&path).bearer(&alice).json(&body).send().await;
+    let created = server.post(&path).bearer(&alice).json(&body).send().await;
     let expected = format!("{back}&Presence-UID={uid}&state=s%26t");
-    assert_eq!(told.json(), json!({ "uid": uid, "appid": app, "redirect": expected }));
+    assert_eq!(created.json(), json!({ "uid": uid, "appid": app, "redirect": expected }));
 
     let form = |fields: &str| {
         let redirect: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();

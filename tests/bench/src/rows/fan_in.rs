@@ -45,7 +45,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
             judged: Judged::Nothing,
         },
         Finding {
-            what: "many users → one socket, told of what was said",
+            what: "many users → one socket, reported updates that arrive",
             unit: "%",
             rounds: pairs(&|round| 100.0 * round.received as f64 / round.reported as f64),
             judged: Judged::Nothing,
