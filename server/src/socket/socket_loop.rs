@@ -1,5 +1,5 @@
 //! The loop that owns a socket: it writes what the protocol sends, reads frames, flushes once, and
-//! acts on deadlines.
+//! acts on deadlines. It is the same over any stream of bytes; tests run it over memory.
 //!
 //! It never waits for its peer: a socket that cannot go on is polled again when its waker fires.
 
@@ -13,7 +13,7 @@ use futures_util::{Sink, Stream};
 use presence_core::Steady;
 use presence_protocol::CloseCode;
 use presence_service::SocketWaker;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -25,6 +25,9 @@ use super::protocol_state::{Authentication, Outgoing, ProtocolState};
 use super::registry::{Registration, SocketRegistry};
 use crate::connection::transport::Transport;
 
+#[cfg(test)]
+mod tests;
+
 /// The maximum number of frames that one socket reads before others are polled.
 const MAX_FRAMES_PER_POLL: usize = 64;
 /// The number of unflushed bytes from which no more frames are taken from the protocol.
@@ -33,8 +36,8 @@ const MAX_UNFLUSHED: usize = 64 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A socket with the state of its protocol.
-pub(crate) struct SocketLoop<P> {
-    socket: WebSocketStream<Transport>,
+pub(crate) struct SocketLoop<P, S = Transport> {
+    socket: WebSocketStream<S>,
     protocol: P,
     waker: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
@@ -61,16 +64,16 @@ struct Closing {
 }
 
 /// The end of a socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SocketEnd {
     /// The peer closed it in good order.
     Clean,
     Lost,
 }
 
-impl<P: ProtocolState> SocketLoop<P> {
+impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S> {
     pub(crate) fn new(
-        socket: WebSocketStream<Transport>,
+        socket: WebSocketStream<S>,
         protocol: P,
         waker: Arc<SocketWaker>,
         sockets: Arc<SocketRegistry>,

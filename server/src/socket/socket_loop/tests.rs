@@ -1,0 +1,322 @@
+//! The socket loop over memory, with a scripted protocol and a clock that the test drives.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use presence_core::ManualClock;
+use presence_identity::Dispatcher;
+use presence_identity::fetch::{GuardOptions, GuardedClient};
+use presence_service::{PresenceService, ServiceParts};
+use tempfile::TempDir;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::*;
+use crate::meter::Channel;
+use crate::settings::Settings;
+use crate::socket::origins::AllowedOrigins;
+use crate::socket::registry::SocketLimits;
+
+const FRAME_LIMIT: usize = 256;
+/// The number of bytes that wait in memory for a peer that does not read.
+const MEMORY: usize = 4096;
+const LIMITS: SocketLimits = SocketLimits {
+    device_frame: FRAME_LIMIT,
+    app_frame: FRAME_LIMIT,
+    hello: Duration::from_secs(10),
+    ping: Duration::from_secs(30),
+    write: Duration::from_secs(5),
+};
+const INSTANT: Duration = Duration::from_millis(1);
+
+/// A protocol that answers each text with `reply: TEXT`, and records its calls.
+struct ScriptedProtocol(Arc<Mutex<Script>>);
+
+struct Script {
+    outgoing: VecDeque<Outgoing>,
+    authentication: Authentication,
+    is_busy: bool,
+    flushes: usize,
+    cancellations: usize,
+    ended_clean: Option<bool>,
+}
+
+impl ScriptedProtocol {
+    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl ProtocolState for ScriptedProtocol {
+    const CHANNEL: Channel = Channel::Device;
+
+    fn can_handle_frame(&self) -> bool {
+        !self.script().is_busy
+    }
+
+    fn handle_frame(&mut self, text: &str) {
+        let reply = Outgoing::Text(format!("reply: {text}").into());
+        self.script().outgoing.push_back(reply);
+    }
+
+    fn handle_wake(&mut self) {}
+
+    fn poll_work(&mut self, _: &mut Context<'_>) {}
+
+    fn cancel_pending(&mut self) {
+        self.script().cancellations += 1;
+    }
+
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
+        self.script().outgoing.pop_front()
+    }
+
+    fn handle_flushed(&mut self) {
+        self.script().flushes += 1;
+    }
+
+    fn handle_time(&mut self) -> Option<Duration> {
+        None
+    }
+
+    fn authentication(&self) -> Authentication {
+        self.script().authentication
+    }
+
+    fn end(self, clean: bool) {
+        self.script().ended_clean = Some(clean);
+    }
+}
+
+/// A socket loop, and the other end of its stream.
+struct Fixture {
+    socket: SocketLoop<ScriptedProtocol, DuplexStream>,
+    peer: WebSocketStream<DuplexStream>,
+    script: Arc<Mutex<Script>>,
+    clock: Arc<ManualClock>,
+    _directory: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let clock = Arc::<ManualClock>::default();
+        let (sockets, directory) = registry(Arc::clone(&clock)).await;
+        let (stream, peer) = tokio::io::duplex(MEMORY);
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(FRAME_LIMIT))
+            .max_frame_size(Some(FRAME_LIMIT));
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let peer = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
+        let script = Arc::new(Mutex::new(Script {
+            outgoing: VecDeque::new(),
+            authentication: Authentication::Complete(None),
+            is_busy: false,
+            flushes: 0,
+            cancellations: 0,
+            ended_clean: None,
+        }));
+        let protocol = ScriptedProtocol(Arc::clone(&script));
+        let socket = SocketLoop::new(stream, protocol, Arc::default(), sockets, 1);
+        Self { socket, peer, script, clock, _directory: directory }
+    }
+
+    /// Polls the loop once.
+    fn poll(&mut self) -> Poll<SocketEnd> {
+        self.socket.poll(&mut Context::from_waker(std::task::Waker::noop()))
+    }
+
+    fn send(&mut self, message: Message) {
+        self.peer.send(message).now_or_never().unwrap().unwrap();
+    }
+
+    /// Returns the frame that the peer can read, if there is one.
+    fn received(&mut self) -> Option<Message> {
+        self.peer.next().now_or_never().map(|read| read.unwrap().unwrap())
+    }
+
+    /// Checks that the peer gets a close frame with a code, and nothing before it.
+    fn expect_close(&mut self, code: CloseCode) {
+        let received = self.received();
+        let Some(Message::Close(Some(frame))) = received else { panic!("{received:?}") };
+        assert_eq!(u16::from(frame.code), code.number());
+        assert_eq!(self.script().cancellations, 1);
+    }
+
+    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+}
+
+async fn registry(clock: Arc<ManualClock>) -> (Arc<SocketRegistry>, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings::default();
+    let (service, _) = PresenceService::open(ServiceParts {
+        database: &format!("sqlite://{}/t.db?mode=rwc", directory.path().display()),
+        verifier: Arc::new(Dispatcher::new()),
+        domain_client: GuardedClient::new(GuardOptions::default()).unwrap(),
+        clock,
+        settings: settings.service_settings(),
+    })
+    .await
+    .unwrap();
+    let origins = AllowedOrigins::new(Vec::new(), &settings);
+    (Arc::new(SocketRegistry::new(service, LIMITS, origins)), directory)
+}
+
+#[tokio::test]
+async fn each_frame_is_answered_and_one_poll_flushes_once() {
+    let mut fixture = Fixture::new().await;
+    for text in ["a", "b"] {
+        fixture.send(Message::text(text));
+    }
+    assert_eq!(fixture.poll(), Poll::Pending);
+    for reply in ["reply: a", "reply: b"] {
+        assert_eq!(fixture.received(), Some(Message::text(reply)));
+    }
+    assert_eq!(fixture.received(), None);
+    assert_eq!(fixture.script().flushes, 1);
+}
+
+#[tokio::test]
+async fn no_frame_is_read_while_the_protocol_is_busy() {
+    let mut fixture = Fixture::new().await;
+    fixture.script().is_busy = true;
+    fixture.send(Message::text("a"));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.received(), None);
+    fixture.script().is_busy = false;
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.received(), Some(Message::text("reply: a")));
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_authenticate_in_time_is_closed_with_the_code_of_its_channel() {
+    let mut fixture = Fixture::new().await;
+    fixture.script().authentication = Authentication::Missing(CloseCode::Silent);
+    fixture.clock.advance(LIMITS.hello - INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.received(), None);
+    fixture.clock.advance(INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    // The close frame is flushed by the poll that follows the wake-up.
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::Silent);
+}
+
+#[tokio::test]
+async fn an_authenticated_peer_has_no_deadline() {
+    let mut fixture = Fixture::new().await;
+    fixture.clock.advance(LIMITS.hello);
+    for _ in 0..2 {
+        assert_eq!(fixture.poll(), Poll::Pending);
+    }
+    assert_eq!(fixture.received(), None);
+}
+
+#[tokio::test]
+async fn a_binary_frame_closes_the_socket() {
+    let mut fixture = Fixture::new().await;
+    fixture.send(Message::binary(vec![1]));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::Unsupported);
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_limit_closes_the_socket_and_the_rest_is_discarded() {
+    let mut fixture = Fixture::new().await;
+    fixture.send(Message::text("x".repeat(FRAME_LIMIT)));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert!(fixture.received().is_some_and(|frame| frame.is_text()));
+    fixture.send(Message::text("x".repeat(FRAME_LIMIT + 1)));
+    fixture.send(Message::text("after"));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::TooLarge);
+    assert!(fixture.script().outgoing.is_empty(), "the frame after it was handled");
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_closes_the_socket() {
+    let mut fixture = Fixture::new().await;
+    // A final text frame of one byte, masked with zeros.
+    let frame = [0x81, 0x81, 0, 0, 0, 0, 0xff];
+    fixture.peer.get_mut().write_all(&frame).now_or_never().unwrap().unwrap();
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::InvalidUtf8);
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_pinged_after_one_interval_and_lost_after_two() {
+    let mut fixture = Fixture::new().await;
+    fixture.clock.advance(LIMITS.ping);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.received(), Some(Message::Ping(Bytes::new())));
+    fixture.clock.advance(LIMITS.ping - INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.clock.advance(INSTANT);
+    assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
+}
+
+#[tokio::test]
+async fn a_stop_closes_the_socket_with_its_code_and_does_not_wait_for_a_silent_peer() {
+    let mut fixture = Fixture::new().await;
+    fixture.socket.waker.close(CloseCode::GoingAway);
+    fixture.send(Message::text("too late"));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::GoingAway);
+    fixture.script().outgoing.push_back(Outgoing::Text(Bytes::from_static(b"late")));
+    fixture.clock.advance(CLOSE_TIMEOUT - INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.clock.advance(INSTANT);
+    assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
+    assert_eq!(fixture.script().outgoing.len(), 1, "a frame was sent after the close frame");
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_is_closed_after_the_write_limit() {
+    let mut fixture = Fixture::new().await;
+    let frame = Bytes::from("x".repeat(2 * MEMORY));
+    fixture.script().outgoing.push_back(Outgoing::Text(frame));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.script().flushes, 0);
+    fixture.clock.advance(LIMITS.write - INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.script().cancellations, 0);
+    fixture.clock.advance(INSTANT);
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert_eq!(fixture.script().cancellations, 1);
+    fixture.clock.advance(CLOSE_TIMEOUT);
+    assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
+}
+
+#[tokio::test]
+async fn the_protocol_learns_whether_the_peer_closed_in_order() {
+    let codes = [(None, true), (Some(1000), true), (Some(1001), true), (Some(1002), false)];
+    for (code, clean) in codes {
+        let mut fixture = Fixture::new().await;
+        let frame = code.map(|code: u16| CloseFrame { code: code.into(), reason: "".into() });
+        fixture.send(Message::Close(frame));
+        assert_eq!(ended_clean(fixture).await, Some(clean), "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_vanishes_is_lost() {
+    let Fixture { socket, peer, script, clock, _directory } = Fixture::new().await;
+    drop(peer);
+    let waker = Arc::default();
+    let registration = socket.sockets.register(&waker);
+    socket.run(registration).await;
+    assert_eq!(script.lock().unwrap().ended_clean, Some(false));
+    drop(clock);
+}
+
+/// Runs the loop until it ends, and returns what the protocol learned about the end.
+async fn ended_clean(fixture: Fixture) -> Option<bool> {
+    let Fixture { socket, peer: _peer, script, _directory, .. } = fixture;
+    let registration = socket.sockets.register(&socket.waker);
+    socket.run(registration).await;
+    let ended = script.lock().unwrap().ended_clean;
+    ended
+}
