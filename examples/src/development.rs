@@ -61,7 +61,7 @@ pub async fn grant(
     Ok(sign_in(api, email).await?.grant(application).await?.uid)
 }
 
-/// Returns the Application of the settings, otherwise registers a new one.
+/// Returns the Application of the settings, or registers a new one if they name none.
 ///
 /// # Errors
 ///

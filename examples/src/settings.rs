@@ -34,7 +34,7 @@ pub fn application() -> Result<Option<Application>, Box<dyn Error>> {
 /// # Errors
 ///
 /// If it is not an address with a port.
-pub fn chatroom() -> Result<SocketAddr, Box<dyn Error>> {
+pub fn chatroom_address() -> Result<SocketAddr, Box<dyn Error>> {
     Ok(read("CHATROOM_LISTEN").as_deref().unwrap_or("127.0.0.1:9090").parse()?)
 }
 

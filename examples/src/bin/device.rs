@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Some(DeviceEvent::State(state)) => println!("{state:?}"),
                 Some(DeviceEvent::Notification(notification)) => {
                     println!("{}: {} {}", notification.source, notification.message, notification.action);
-                    // Acknowledged last: after a crash it is delivered again.
+                    // The acknowledgement comes last: after a crash the server delivers again.
                     device.acknowledge(notification.id);
                 }
                 Some(_) => {}

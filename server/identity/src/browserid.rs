@@ -5,7 +5,7 @@
 //!
 //! The checks have a fixed order, cheap and offline first: size, syntax, claims, audience, times,
 //! names, issuer, discovery, certificate signature, user key, assertion signature. An assertion
-//! that fails an early check causes no request and no heavy arithmetic.
+//! that fails an early check causes no request and no expensive arithmetic.
 //!
 //! Certificate chains and formats that were never deployed are not supported. Keys come from a
 //! [`KeySource`].
@@ -157,25 +157,25 @@ impl BrowserId {
         keys: Arc<[PublicKey]>,
     ) -> Result<(), IdentityError> {
         let allowed = self.policy.issuer_algs.clone();
-        let is_heavy = BrowserIdAlgorithm::is_dsa_name(&certificate_message.alg);
+        let is_expensive = BrowserIdAlgorithm::is_dsa_name(&certificate_message.alg);
         let work = move || check_signature(&certificate_message, &keys, &allowed);
-        Ok(if is_heavy { self.cpu_pool.run(work).await? } else { work() }?)
+        Ok(if is_expensive { self.cpu_pool.run(work).await? } else { work() }?)
     }
 
     /// Checks the signature of the user with the certified key. This comes after the signature of
-    /// the issuer (rule 29), because parsing the key can be heavy work.
+    /// the issuer (rule 29), because parsing the key can be expensive.
     async fn check_assertion_signature(
         &self,
         assertion_message: SignedMessage,
         key: &Value,
     ) -> Result<(), IdentityError> {
         let (allowed, key) = (self.policy.user_algs.clone(), key.clone());
-        let is_heavy = key::claims_dsa(&key);
+        let is_expensive = key::declares_dsa(&key);
         let work = move || {
             let key = PublicKey::parse(&key).map_err(|_| Reason::BadKey)?;
             check_signature(&assertion_message, &[key], &allowed)
         };
-        Ok(if is_heavy { self.cpu_pool.run(work).await? } else { work() }?)
+        Ok(if is_expensive { self.cpu_pool.run(work).await? } else { work() }?)
     }
 
     /// Returns the principal, or the verified e-mail of the account if the policy uses that for
@@ -221,9 +221,9 @@ impl UnverifiedAssertion {
         if proof.len() > policy.max_len {
             return Err(Reason::TooLarge);
         }
-        let plain =
+        let has_only_allowed_characters =
             proof.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
-        if proof.is_empty() || !plain {
+        if proof.is_empty() || !has_only_allowed_characters {
             return Err(Reason::Malformed);
         }
         let (certificate, assertion) = proof.split_once('~').ok_or(Reason::NoCertificate)?;

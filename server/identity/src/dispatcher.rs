@@ -120,7 +120,7 @@ mod tests {
 
     #[async_trait]
     impl Verifier for StubVerifier {
-        async fn verify(&self, _slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
+        async fn verify(&self, _proof: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
             Ok(Identity {
                 issuer: self.0.to_owned(),
                 subject: String::new(),

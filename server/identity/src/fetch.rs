@@ -1,4 +1,4 @@
-//! A guarded HTTP client for addresses that others chose, which does not reach internal networks
+//! A guarded HTTP client for URLs from untrusted sources, which does not reach internal networks
 //! (see threats 1 to 3 in SECURITY.md).
 //!
 //! All addresses of a name are checked, and the connection goes to a checked address, so a name
@@ -50,8 +50,8 @@ impl fmt::Debug for FetchedResponse {
     }
 }
 
-/// The error of a request: precise enough for the owner of the address, too coarse to explore a
-/// network with.
+/// The error of a request. One variant covers all failures of the connection, TLS and HTTP, so that
+/// the errors are of little use to explore a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The scheme, port, user name or host of the URL is not allowed.
@@ -64,10 +64,10 @@ pub enum FetchError {
     #[error("the host has an address that is not public")]
     ForbiddenAddress,
     /// The time limit is exceeded.
-    #[error("the host did not answer in time")]
+    #[error("the host did not respond in time")]
     Timeout,
     /// The response is a redirect.
-    #[error("the host answered with a redirect, which is not followed")]
+    #[error("the host responded with a redirect, which is not followed")]
     Redirect,
     /// The body is longer than the limit.
     #[error("the response is too long")]
@@ -82,7 +82,7 @@ pub enum FetchError {
 #[error("cannot set up the HTTP client")]
 pub struct SetUpError(#[source] reqwest::Error);
 
-/// An HTTP client for addresses that others chose.
+/// An HTTP client for URLs from untrusted sources.
 #[derive(Debug, Clone)]
 pub struct GuardedClient {
     client: Client,
@@ -136,7 +136,7 @@ impl GuardedClient {
     /// # Errors
     /// [`FetchError`] if there is no response, or if it is a redirect. Other statuses are no error.
     pub async fn get(&self, url: &Url) -> Result<FetchedResponse, FetchError> {
-        self.check(url)?;
+        self.check_url(url)?;
         self.fetch(self.client.get(url.clone())).await
     }
 
@@ -150,7 +150,7 @@ impl GuardedClient {
         form: String,
         authorization: Option<&str>,
     ) -> Result<FetchedResponse, FetchError> {
-        self.check(url)?;
+        self.check_url(url)?;
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, JSON);
         let request = match authorization {
             Some(value) => request.header(AUTHORIZATION, value),
@@ -160,7 +160,7 @@ impl GuardedClient {
     }
 
     /// Checks the URL. An IP address in it is checked here, because it does not reach the resolver.
-    fn check(&self, url: &Url) -> Result<(), FetchError> {
+    fn check_url(&self, url: &Url) -> Result<(), FetchError> {
         let host = url.host().ok_or(FetchError::NotAllowed)?;
         let port = url.port_or_known_default().ok_or(FetchError::NotAllowed)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -206,11 +206,11 @@ impl GuardedClient {
             .map(str::to_owned);
         let max_age = max_age(response.headers());
         let status = response.status().as_u16();
-        Ok(FetchedResponse { status, content_type, max_age, body: self.body(response).await? })
+        Ok(FetchedResponse { status, content_type, max_age, body: self.read_body(response).await? })
     }
 
     /// Reads the body and counts its bytes: the announced length is not trusted.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, FetchError> {
+    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, FetchError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| fetch_error(&error))? {
             if chunk.len() > self.limits.body.saturating_sub(body.len()) {
@@ -228,8 +228,9 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         let values = headers.get_all(CACHE_CONTROL).into_iter();
         values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
     };
-    let named = |name: &str| directives().any(|text| text.trim().eq_ignore_ascii_case(name));
-    if named("no-store") || named("no-cache") {
+    let has_directive =
+        |name: &str| directives().any(|text| text.trim().eq_ignore_ascii_case(name));
+    if has_directive("no-store") || has_directive("no-cache") {
         return Some(Duration::ZERO);
     }
     let seconds = directives().find_map(|text| {

@@ -133,7 +133,7 @@ pub enum Reason {
     UnknownKid,
     /// The issuer may not certify this e-mail.
     UntrustedIssuer,
-    /// The key is sound, but too weak for the policy.
+    /// The key is valid, but too weak for the policy.
     WeakKey,
     /// The type of the token is not accepted.
     WrongType,
@@ -192,8 +192,8 @@ mod tests {
             digest: [7; 32],
             generation: None,
         };
-        let shown = format!("{identity:?}");
-        assert!(shown.contains("idp.example") && !shown.contains("alice"), "{shown}");
+        let output = format!("{identity:?}");
+        assert!(output.contains("idp.example") && !output.contains("alice"), "{output}");
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl Oidc {
 
 #[async_trait]
 impl Verifier for Oidc {
-    async fn verify(&self, slot: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
-        let token = Token::read(slot)?;
+    async fn verify(&self, proof: &str, now: UnixMillis) -> Result<Identity, IdentityError> {
+        let token = Token::read(proof)?;
         let matches = |issuer: &&Arc<Issuer>| issuer.settings().has_identifier(token.issuer());
         let issuer = self.issuers.iter().find(matches).ok_or(Reason::IssuerMismatch)?;
         issuer.verify(token, None, now).await

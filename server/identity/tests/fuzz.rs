@@ -75,16 +75,16 @@ impl SignedInputs {
         signed
     }
 
-    fn contains(&self, slot: &str) -> bool {
-        signing_inputs(slot).is_some_and(|(certificate, assertion)| {
+    fn contains(&self, proof: &str) -> bool {
+        signing_inputs(proof).is_some_and(|(certificate, assertion)| {
             self.certificates.contains(&certificate) && self.assertions.contains(&assertion)
         })
     }
 }
 
 /// Returns the signing inputs of an assertion with one certificate.
-fn signing_inputs(slot: &str) -> Option<(String, String)> {
-    let (certificate, assertion) = slot.split_once('~')?;
+fn signing_inputs(proof: &str) -> Option<(String, String)> {
+    let (certificate, assertion) = proof.split_once('~')?;
     let input = |token: &str| Some(token.rsplit_once('.')?.0.to_owned());
     Some((input(certificate)?, input(assertion)?))
 }
@@ -117,20 +117,23 @@ async fn no_unsigned_assertion_is_accepted_and_no_input_panics_or_hangs() {
     let mut accepted = 0_u64;
     for round in 0..rounds(30_000) {
         let index = rng.below(vectors.len());
-        let slot = match rng.below(10) {
+        let proof = match rng.below(10) {
             0 => mutation::text(&mut rng, &raw),
             1 => pool[index].clone(),
             _ => mutation::assertion(&mut rng, &pool[index], &pool),
         };
-        let verifying = verifiers[index].verify(&slot, vectors[index].now_ms);
+        let verifying = verifiers[index].verify(&proof, vectors[index].now_ms);
         let outcome = tokio::time::timeout(INPUT_TIMEOUT, verifying).await;
         let outcome =
-            outcome.unwrap_or_else(|_| panic!("round {round} exceeds the time limit: {slot}"));
+            outcome.unwrap_or_else(|_| panic!("round {round} exceeds the time limit: {proof}"));
         if outcome.is_ok() {
-            assert!(signed.contains(&slot), "round {round}: accepted without a signature: {slot}");
+            assert!(
+                signed.contains(&proof),
+                "round {round}: accepted without a signature: {proof}"
+            );
             accepted += 1;
         }
-        assert_eq!(PANICS.load(Ordering::Relaxed), 0, "round {round} panics: {slot}");
+        assert_eq!(PANICS.load(Ordering::Relaxed), 0, "round {round} panics: {proof}");
     }
     assert!(accepted > 0, "no genuine assertion was among the inputs");
 }

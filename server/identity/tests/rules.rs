@@ -81,7 +81,7 @@ fn names<'a>(item: &'a str, label: &str) -> Vec<&'a str> {
     rest[..end.unwrap_or(rest.len())].split('`').skip(1).step_by(2).collect()
 }
 
-/// Returns the text of a source without line breaks and comment signs.
+/// Returns the text of a source without line breaks and comment markers.
 fn joined(text: &str) -> String {
     let lines = text.lines().map(|line| line.trim().trim_start_matches(['/', '!']).trim());
     lines.collect::<Vec<_>>().join(" ")
@@ -90,7 +90,8 @@ fn joined(text: &str) -> String {
 /// Returns the numbers after `word` or its plural, such as 5, 6 and 7 in "rules 5 to 7".
 fn cited(text: &str, word: &str) -> BTreeSet<u32> {
     let plural = format!("{word}s");
-    let clean = |token: &str| token.trim_matches(|sign: char| !sign.is_alphanumeric()).to_owned();
+    let clean =
+        |token: &str| token.trim_matches(|character: char| !character.is_alphanumeric()).to_owned();
     let tokens: Vec<String> = text.split_whitespace().map(clean).collect();
     let mut numbers = BTreeSet::new();
     for (index, _) in

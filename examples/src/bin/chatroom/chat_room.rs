@@ -21,7 +21,7 @@ const MAX_LOG_ENTRIES: usize = 200;
 /// The maximum number of open pages of a member.
 const MAX_PAGES: u32 = 20;
 /// The time in seconds within which two pings from one member to another count as one.
-const PING_INTERVAL: u64 = 10;
+const PING_INTERVAL_SECONDS: u64 = 10;
 
 /// The reason why the chat room refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +97,7 @@ pub(crate) struct OpenPage {
 
 impl Drop for OpenPage {
     fn drop(&mut self) {
-        self.room.change(|state| {
+        self.room.change_state(|state| {
             if let Some(member) = state.members.get_mut(self.member) {
                 member.pages = member.pages.saturating_sub(1);
             }
@@ -116,7 +116,7 @@ impl ChatRoom {
     /// Adds a member, and returns the value of their cookie.
     pub(crate) fn join(&self, name: &str) -> Result<String, ChatRoomError> {
         let name = valid_text(name, 24).ok_or(ChatRoomError::InvalidName)?;
-        self.change(|state| {
+        self.change_state(|state| {
             let has_same_name = |member: &Member| member.name.to_lowercase() == name.to_lowercase();
             if state.members.iter().any(has_same_name) {
                 return Err(ChatRoomError::NameTaken);
@@ -134,7 +134,7 @@ impl ChatRoom {
 
     /// Returns the member with this cookie, and their name.
     pub(crate) fn member(&self, cookie: &str) -> Option<(MemberId, String)> {
-        self.with(|state| {
+        self.with_state(|state| {
             let mut members = state.members.iter().enumerate();
             let (id, member) = members.find(|(_, member)| member.cookie == cookie)?;
             Some((id, member.name.clone()))
@@ -145,7 +145,7 @@ impl ChatRoom {
     /// the result to the member.
     pub(crate) fn start_grant(&self, member: MemberId) -> String {
         let grant_state = random_token();
-        self.with(|state| {
+        self.with_state(|state| {
             if let Some(member) = state.members.get_mut(member) {
                 member.grant_state = Some(grant_state.clone());
             }
@@ -161,7 +161,7 @@ impl ChatRoom {
         grant_state: &str,
         uid: Option<Puid>,
     ) -> Result<(), ChatRoomError> {
-        self.change(|state| {
+        self.change_state(|state| {
             let Some(requested) = state.members.get_mut(member) else {
                 return Err(ChatRoomError::InvalidGrantState);
             };
@@ -169,7 +169,7 @@ impl ChatRoom {
                 return Err(ChatRoomError::InvalidGrantState);
             }
             if let Some(uid) = uid {
-                // A user who joins twice is only the member who joined last.
+                // A user who has joined twice is shown only as the member who shared last.
                 state.remove_uid(uid);
                 if let Some(member) = state.members.get_mut(member) {
                     member.uid = Some(uid);
@@ -182,7 +182,7 @@ impl ChatRoom {
     /// Adds a message of a member.
     pub(crate) fn add_message(&self, member: MemberId, text: &str) -> Result<(), ChatRoomError> {
         let text = valid_text(text, 500).ok_or(ChatRoomError::InvalidMessage)?;
-        self.change(|state| {
+        self.change_state(|state| {
             let author = state.name_of(member);
             state.add_entry(author, LogEvent::Message(text));
         });
@@ -191,8 +191,8 @@ impl ChatRoom {
 
     /// Returns the ping to send from one member to another.
     pub(crate) fn ping(&self, from: MemberId, to: MemberId) -> Result<Ping, ChatRoomError> {
-        let interval = self.started.elapsed().as_secs() / PING_INTERVAL;
-        self.with(|state| {
+        let interval = self.started.elapsed().as_secs() / PING_INTERVAL_SECONDS;
+        self.with_state(|state| {
             let uid = state.members.get(to).and_then(|member| member.uid);
             let uid = uid.filter(|_| from != to).ok_or(ChatRoomError::NotPingable)?;
             let idempotency_key = format!("{}-{from}-{to}-{interval}", self.run_id);
@@ -202,7 +202,7 @@ impl ChatRoom {
 
     /// Adds a ping that was sent.
     pub(crate) fn add_ping(&self, from: MemberId, to: MemberId, id: NotificationId) {
-        self.change(|state| {
+        self.change_state(|state| {
             if state.log.iter().any(|entry| entry.is_ping(id)) {
                 return;
             }
@@ -215,7 +215,7 @@ impl ChatRoom {
 
     /// Applies an event of the channel. Returns the reason if the channel has ended.
     pub(crate) fn apply(&self, event: &AppServiceEvent) -> Option<String> {
-        self.change(|state| {
+        self.change_state(|state| {
             for change in state.users.apply(event) {
                 if change.after.revoked {
                     state.remove_uid(change.after.uid);
@@ -231,7 +231,7 @@ impl ChatRoom {
 
     /// Opens a page of a member.
     pub(crate) fn open_page(self: &Arc<Self>, member: MemberId) -> Result<OpenPage, ChatRoomError> {
-        self.change(|state| {
+        self.change_state(|state| {
             let found = state.members.get_mut(member).filter(|member| member.pages < MAX_PAGES);
             found.ok_or(ChatRoomError::TooManyPages)?.pages += 1;
             Ok(OpenPage { room: Arc::clone(self), member })
@@ -245,7 +245,7 @@ impl ChatRoom {
 
     /// Returns the chat room as a member sees it.
     pub(crate) fn view(&self, viewer: MemberId) -> RoomView {
-        self.with(|state| {
+        self.with_state(|state| {
             let members = state.members.iter().enumerate();
             let mut members: Vec<_> =
                 members.map(|(id, member)| state.member_view(id, member, id == viewer)).collect();
@@ -255,12 +255,12 @@ impl ChatRoom {
         })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut RoomState) -> T) -> T {
+    fn with_state<T>(&self, work: impl FnOnce(&mut RoomState) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<T>(&self, work: impl FnOnce(&mut RoomState) -> T) -> T {
-        let result = self.with(work);
+    fn change_state<T>(&self, work: impl FnOnce(&mut RoomState) -> T) -> T {
+        let result = self.with_state(work);
         self.changed.send_replace(());
         result
     }
@@ -271,11 +271,11 @@ impl RoomState {
         let presence = member.uid.and_then(|uid| self.users.get(&uid));
         let text = presence.and_then(|presence| presence.message.as_ref());
         let availability = match member.uid {
-            _ if member.pages > 0 => Availability::Here,
+            _ if member.pages > 0 => Availability::PageOpen,
             None => Availability::Unknown,
-            Some(_) => {
-                Availability::Away(presence.map_or(Status::Offline, |presence| presence.status))
-            }
+            Some(_) => Availability::PageClosed(
+                presence.map_or(Status::Offline, |presence| presence.status),
+            ),
         };
         MemberView {
             id,
@@ -294,7 +294,7 @@ impl RoomState {
     /// Removes the PUID from the member who has it.
     fn remove_uid(&mut self, uid: Puid) {
         for member in &mut self.members {
-            member.uid = member.uid.filter(|known| *known != uid);
+            member.uid = member.uid.filter(|current| *current != uid);
         }
     }
 

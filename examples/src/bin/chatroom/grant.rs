@@ -13,7 +13,7 @@ pub(crate) struct GrantLink<'a> {
     pub(crate) appid: AppId,
     /// The URL of the chat room, without a slash at the end. It must be on the verified domain of
     /// the Application.
-    pub(crate) chatroom: &'a str,
+    pub(crate) chatroom_url: &'a str,
     /// A random value, which the server returns unchanged.
     pub(crate) state: &'a str,
     /// The name of the user in the chat room. The grant page shows it.
@@ -27,7 +27,7 @@ impl GrantLink<'_> {
         let path = format!("{}/grant/{}", base.trim_end_matches('/'), self.appid);
         let mut url = Url::parse(&path)?;
         url.query_pairs_mut()
-            .append_pair("redirect", &format!("{}{GRANT_RESULT_PATH}", self.chatroom))
+            .append_pair("redirect", &format!("{}{GRANT_RESULT_PATH}", self.chatroom_url))
             .append_pair("state", self.state)
             .append_pair("id", self.name);
         Ok(url.into())
@@ -45,7 +45,7 @@ mod tests {
         let link = GrantLink {
             server: &server,
             appid,
-            chatroom: "https://chat.example",
+            chatroom_url: "https://chat.example",
             state: "s",
             name: "A&B=é",
         };

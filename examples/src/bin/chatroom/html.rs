@@ -78,10 +78,12 @@ pub(crate) fn parts(view: &RoomView) -> [(&'static str, String); 4] {
 
 fn member(member: &MemberView) -> String {
     let (class, description) = match member.availability {
-        Availability::Here => ("here", "in the chat room"),
-        Availability::Away(Status::Online) => ("online", "can be reached"),
-        Availability::Away(Status::Unavailable) => ("unavailable", "does not want to be disturbed"),
-        Availability::Away(Status::Offline) => ("offline", "cannot be reached"),
+        Availability::PageOpen => ("here", "in the chat room"),
+        Availability::PageClosed(Status::Online) => ("online", "can be reached"),
+        Availability::PageClosed(Status::Unavailable) => {
+            ("unavailable", "does not want to be disturbed")
+        }
+        Availability::PageClosed(Status::Offline) => ("offline", "cannot be reached"),
         Availability::Unknown => ("unknown", "not shared"),
     };
     let you = if member.is_you { " <small>you</small>" } else { "" };
@@ -89,7 +91,7 @@ fn member(member: &MemberView) -> String {
         "" => String::new(),
         text => format!(" · <bdi>{}</bdi>", escape(text)),
     };
-    let ping = if member.shares && !member.is_you && member.availability != Availability::Here {
+    let ping = if member.shares && !member.is_you && member.availability != Availability::PageOpen {
         format!(
             "<form method=post action=/ping data-live><input type=hidden name=member value={}>\
              <button aria-label=\"Ping {}\">Ping</button></form>",

@@ -24,7 +24,7 @@ use crate::pages::Site;
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "prints the URL of the page")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (server, listen) = (settings::server()?, settings::chatroom()?);
+    let (server, listen) = (settings::server()?, settings::chatroom_address()?);
     let api = PresenceApi::new(server.clone())?;
     let (appid, api_key) = development::application(&api, "Chat room", listen).await?;
 

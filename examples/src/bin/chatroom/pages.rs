@@ -19,10 +19,10 @@ use crate::{html, presence, updates};
 
 /// The content security policy: everything is loaded from the chat room, and no other site can show
 /// it in a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The name of the cookie that identifies a member.
-const COOKIE: &str = "chatroom";
+const COOKIE_NAME: &str = "chatroom";
 /// The maximum size of a request body, in bytes.
 const MAX_BODY_BYTES: usize = 8 * 1024;
 
@@ -55,7 +55,7 @@ pub(crate) fn routes(site: Site) -> impl Endpoint {
         .data(site)
         .with(
             SetHeader::new()
-                .overriding(header::CONTENT_SECURITY_POLICY, POLICY)
+                .overriding(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)
                 .overriding(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
                 // With `no-referrer` the forms of the page would be sent without an origin.
                 .overriding(header::REFERRER_POLICY, "same-origin")
@@ -98,7 +98,7 @@ fn cookie(request: &Request) -> Option<&str> {
     let cookies = request.headers().get_all(header::COOKIE).iter();
     let mut pairs =
         cookies.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// An error, shown as a page.
@@ -146,7 +146,7 @@ fn join(
     Form(JoinForm { name }): Form<JoinForm>,
 ) -> Result<Response, ErrorPage> {
     let cookie_value = site.room.join(&name)?;
-    let cookie = format!("{COOKIE}={cookie_value}; Path=/; HttpOnly; SameSite=Lax");
+    let cookie = format!("{COOKIE_NAME}={cookie_value}; Path=/; HttpOnly; SameSite=Lax");
     Ok(redirect("/").with_header(header::SET_COOKIE, cookie).into_response())
 }
 
@@ -160,7 +160,7 @@ fn share(
     let link = GrantLink {
         server: &site.server,
         appid: site.appid,
-        chatroom: &site.url,
+        chatroom_url: &site.url,
         state: &state,
         name: &name,
     };

@@ -24,10 +24,10 @@ pub(crate) async fn apply_events(mut events: AppServiceEvents, room: &ChatRoom) 
 pub(crate) async fn send_ping(
     channel: &AppServiceChannel,
     Ping { from, uid, idempotency_key }: Ping,
-    chatroom: &str,
+    chatroom_url: &str,
 ) -> Result<QueuedNotification, Error> {
     let mut ping = NewNotification::new(uid, format!("{from} is in the chat room and pings you"));
-    ping.action = format!("{chatroom}/");
+    ping.action = format!("{chatroom_url}/");
     ping.ttl = Some(PING_TTL);
     // A double click sends two pings with the same key, of which the server queues one.
     ping.idempotency_key = Some(idempotency_key);

@@ -127,14 +127,17 @@ mod tests {
             .with("idp.example", supported())
             .with("mail.example", supported())
             .with(
-                "lazy.example",
+                "delegating.example",
                 SupportDocument::Delegated { authority: "idp.example".to_owned() },
             );
-        let trusted_issuers =
-            vec!["idp.example".to_owned(), "lazy.example".to_owned(), "gone.example".to_owned()];
+        let trusted_issuers = vec![
+            "idp.example".to_owned(),
+            "delegating.example".to_owned(),
+            "absent.example".to_owned(),
+        ];
         let policy = Policy { trusted_issuers, ..Policy::default() };
         assert!(issuer_keys(&source, &policy, "idp.example", "mail.example").await.is_ok());
-        for issuer in ["lazy.example", "gone.example"] {
+        for issuer in ["delegating.example", "absent.example"] {
             let rejected = issuer_keys(&source, &policy, issuer, "mail.example").await;
             assert_eq!(rejected, Err(Reason::UntrustedIssuer.into()), "{issuer}");
         }
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trusted_issuer_and_the_fallback_are_asked_for_their_own_domain() {
+    async fn keys_of_a_trusted_issuer_and_the_fallback_are_requested_with_their_own_domain() {
         let source = RecordingSource::default();
         let policy = Policy {
             trusted_issuers: vec!["idp.example".to_owned()],
@@ -177,9 +180,9 @@ mod tests {
     impl KeySource for RecordingSource {
         async fn document(
             &self,
-            queries: DocumentQuery<'_>,
+            query: DocumentQuery<'_>,
         ) -> Result<Option<SupportDocument>, LookupError> {
-            self.0.lock().unwrap().push(format!("{} {}", queries.host, queries.domain));
+            self.0.lock().unwrap().push(format!("{} {}", query.host, query.domain));
             Ok(None)
         }
     }

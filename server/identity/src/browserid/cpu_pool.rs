@@ -1,4 +1,4 @@
-//! A bounded pool for heavy arithmetic: few workers, a short queue, and an error beyond that (see
+//! A bounded pool for expensive arithmetic: few workers, a short queue, and an error beyond that (see
 //! threat 6 in SECURITY.md).
 
 use std::num::NonZero;
@@ -56,7 +56,7 @@ impl CpuPool {
             drop(permits);
             result
         };
-        // Only a key with unsound numbers can make the arithmetic panic.
+        // Only a key with invalid numbers can make the arithmetic panic.
         tokio::task::spawn_blocking(job).await.map_err(|_panic| Reason::BadKey.into())
     }
 }

@@ -21,7 +21,7 @@ use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiscoveryScope {
     /// The hosts that the operator listed. Requests to them are not limited by those to other
-    /// hosts. Only this list may contain `localhost:PORT`, which is asked by plain `http`; the
+    /// hosts. Only this list may contain `localhost:PORT`, which is fetched over plain `http`; the
     /// guarded client must allow it too.
     pub listed: BTreeSet<String>,
     /// Allows all other public hosts too.
@@ -97,8 +97,8 @@ impl DocumentFetcher for HttpDocumentFetcher {
     }
 }
 
-/// Parses a response on a blocking thread, because its keys can cost heavy arithmetic. The limit of
-/// concurrent requests is also the limit of these threads.
+/// Parses a response on a blocking thread, because its keys can need expensive arithmetic. The limit
+/// of concurrent requests is also the limit of these threads.
 async fn parse_response(fetched: FetchedResponse) -> FetchOutcome {
     let parse = move || {
         let FetchedResponse { status, content_type, max_age, body } = fetched;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_listed_hosts_are_asked_unless_discovery_is_open() {
+    async fn requests_go_only_to_listed_hosts_unless_discovery_is_open() {
         let host = serve("200 OK", r#"{"disabled":true}"#).await;
         for (listed, open, expected) in [
             (&[host.as_str()][..], false, Some(SupportDocument::Disabled)),

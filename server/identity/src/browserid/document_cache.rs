@@ -1,5 +1,5 @@
-//! The bounded cache of support documents, which limits how often hosts are asked (see threats 2
-//! and 5 in SECURITY.md).
+//! The bounded cache of support documents, which limits the requests to hosts (see threats 2 and 5
+//! in SECURITY.md).
 //!
 //! A document is fresh for as long as its host allows, within bounds. It is fetched again before
 //! that time is over, and still used if its host is down. A missing document is cached too. At most
@@ -28,21 +28,21 @@ const MAX_REQUESTS: usize = 16;
 /// listed ones.
 const MAX_WAITERS: usize = 256;
 
-/// The time that a document is fresh if its host does not give one.
-const FRESH: Duration = Duration::from_hours(1);
-const MIN_FRESH: Duration = Duration::from_mins(5);
-const MAX_FRESH: Duration = Duration::from_hours(24);
+/// The time for which a document is fresh if its host does not give one.
+const DEFAULT_FRESHNESS: Duration = Duration::from_hours(1);
+const MIN_FRESHNESS: Duration = Duration::from_mins(5);
+const MAX_FRESHNESS: Duration = Duration::from_hours(24);
 /// The time after that in which a document is still used while its host is down. The fallback
 /// issuer does not certify for the domain until it is over.
-const STALE: Duration = Duration::from_hours(24);
+const STALE_IF_ERROR: Duration = Duration::from_hours(24);
 
-/// The pause before a host without a document is asked again.
-const PAUSE_ABSENT: Duration = Duration::from_mins(10);
-/// The pause before a host that cannot be reached is asked again.
-const PAUSE_UNREACHABLE: Duration = Duration::from_mins(5);
-/// The first pause of a listed host, which doubles each time up to [`PAUSE_UNREACHABLE`]: it is
-/// shorter because the operator waits for that host.
-const PAUSE_LISTED: Duration = Duration::from_secs(10);
+/// The delay before the next request to a host without a document.
+const ABSENT_RETRY_DELAY: Duration = Duration::from_mins(10);
+/// The delay before the next request to a host that cannot be reached.
+const UNREACHABLE_RETRY_DELAY: Duration = Duration::from_mins(5);
+/// The first delay for a listed host. It doubles each time up to [`UNREACHABLE_RETRY_DELAY`]. It
+/// is shorter because the operator waits for that host.
+const LISTED_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 type LookupResult = Result<Option<SupportDocument>, LookupError>;
 
@@ -56,7 +56,7 @@ pub(super) trait DocumentFetcher: Send + Sync + 'static {
 /// The outcome of one request to a host.
 #[derive(Debug, Clone)]
 pub(super) enum FetchOutcome {
-    /// A document, and the time that it may be kept if the host gives one.
+    /// A document, and the time for which it may be cached if the host gives one.
     Document { document: SupportDocument, max_age: Option<Duration> },
     /// A response that is no support document.
     NoDocument,
@@ -96,7 +96,7 @@ impl<F: DocumentFetcher> DocumentCache<F> {
         let entries = Cache::builder()
             .max_capacity(CAPACITY)
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_idle(MAX_FRESH + STALE);
+            .time_to_idle(MAX_FRESHNESS + STALE_IF_ERROR);
         Self {
             fetcher: Arc::new(fetcher),
             entries: entries.build(),
@@ -116,8 +116,8 @@ impl<F: DocumentFetcher> DocumentCache<F> {
         let (entry, permit) = if let Some(entry) = self.entries.get(&key) {
             (entry, None)
         } else {
-            // The permit comes first, so that a client cannot fill the cache with more hosts than
-            // may be asked.
+            // The permit comes first, so that the cache gets no entry for a host to which no
+            // request is permitted.
             let permit = self.acquire_permit(&key, client)?;
             (self.entries.get_with(key.clone(), Arc::default), Some(permit))
         };
@@ -210,17 +210,17 @@ struct TimedDocument {
     stale_until: Steady,
 }
 
-/// The last request, if it brought no document.
+/// The last request, if it returned no document.
 struct FetchFailure {
-    /// The time from which the host may be asked again.
+    /// The time from which the next request to the host is permitted.
     retry_at: Steady,
     /// The number of earlier failures in a row.
-    previous: u32,
+    previous_failures: u32,
     /// Set if the host gave a response that is no document.
     responded: bool,
 }
 
-/// The result of looking at an entry.
+/// The result of a lookup in an entry.
 enum CacheLookup {
     Cached { result: LookupResult, refresh: bool },
     Fetch,
@@ -239,31 +239,32 @@ impl SupportDocumentEntry {
         if may_fetch {
             return CacheLookup::Fetch;
         }
-        CacheLookup::Cached { result: state.without_fetch(now), refresh: false }
+        CacheLookup::Cached { result: state.result_without_fetch(now), refresh: false }
     }
 
     fn record(&self, outcome: FetchOutcome, is_listed: bool, now: Steady) -> LookupResult {
         let mut state = self.state();
         let responded = match outcome {
             FetchOutcome::Document { document, max_age } => {
-                let fresh = max_age.unwrap_or(FRESH).clamp(MIN_FRESH, MAX_FRESH);
+                let fresh =
+                    max_age.unwrap_or(DEFAULT_FRESHNESS).clamp(MIN_FRESHNESS, MAX_FRESHNESS);
                 state.failure = None;
                 state.document = Some(TimedDocument {
                     document: document.clone(),
                     refresh_at: now + fresh * 4 / 5,
                     fresh_until: now + fresh,
-                    stale_until: now + fresh + STALE,
+                    stale_until: now + fresh + STALE_IF_ERROR,
                 });
                 return Ok(Some(document));
             }
             FetchOutcome::NoDocument => true,
             FetchOutcome::Unreachable => false,
         };
-        let previous =
-            state.failure.as_ref().map_or(0, |failure| failure.previous.saturating_add(1));
-        let retry_at = now + retry_pause(responded, previous, is_listed);
-        state.failure = Some(FetchFailure { retry_at, previous, responded });
-        state.without_fetch(now)
+        let previous_failures =
+            state.failure.as_ref().map_or(0, |failure| failure.previous_failures.saturating_add(1));
+        let retry_at = now + retry_delay(responded, previous_failures, is_listed);
+        state.failure = Some(FetchFailure { retry_at, previous_failures, responded });
+        state.result_without_fetch(now)
     }
 
     fn state(&self) -> MutexGuard<'_, EntryState> {
@@ -272,8 +273,8 @@ impl SupportDocumentEntry {
 }
 
 impl EntryState {
-    /// Returns the result while the host must not be asked.
-    fn without_fetch(&self, now: Steady) -> LookupResult {
+    /// Returns the result while no request to the host is permitted.
+    fn result_without_fetch(&self, now: Steady) -> LookupResult {
         let cached = self.document.as_ref().filter(|cached| now < cached.stale_until);
         let responded = self.failure.as_ref().is_some_and(|failure| failure.responded);
         match cached {
@@ -288,14 +289,14 @@ impl EntryState {
     }
 }
 
-/// Returns the pause before a host is asked again.
-fn retry_pause(responded: bool, previous: u32, is_listed: bool) -> Duration {
+/// Returns the delay before the next request to a host.
+fn retry_delay(responded: bool, previous_failures: u32, is_listed: bool) -> Duration {
     match (is_listed, responded) {
-        (true, _) => {
-            PAUSE_LISTED.saturating_mul(2_u32.saturating_pow(previous)).min(PAUSE_UNREACHABLE)
-        }
-        (false, true) => PAUSE_ABSENT,
-        (false, false) => PAUSE_UNREACHABLE,
+        (true, _) => LISTED_RETRY_DELAY
+            .saturating_mul(2_u32.saturating_pow(previous_failures))
+            .min(UNREACHABLE_RETRY_DELAY),
+        (false, true) => ABSENT_RETRY_DELAY,
+        (false, false) => UNREACHABLE_RETRY_DELAY,
     }
 }
 

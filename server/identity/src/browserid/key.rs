@@ -1,7 +1,7 @@
 //! Public keys of certificates and support documents (rules 24 to 26), and the verification of
 //! signatures with them (rule 28).
 //!
-//! A parsed key is sound; the policy decides if it is strong enough. Parsing a DSA key and
+//! A parsed key is valid; the policy decides if it is strong enough. Parsing a DSA key and
 //! verifying with it take some milliseconds each: run both on blocking threads.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -20,7 +20,7 @@ const MAX_DIGITS: usize = 700;
 /// A signature algorithm of BrowserID: a family of keys and a security level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BrowserIdAlgorithm {
-    /// RSA 512. It is known only to be rejected.
+    /// RSA 512. It is always rejected.
     Rs64,
     /// RSA 1024 with SHA-256.
     Rs128,
@@ -44,7 +44,7 @@ impl BrowserIdAlgorithm {
         }
     }
 
-    /// Returns true if `name` is that of a DSA algorithm, so that verifying is heavy work.
+    /// Returns true if `name` is that of a DSA algorithm, so that verifying is expensive.
     pub(crate) fn is_dsa_name(name: &str) -> bool {
         name.starts_with("DS")
     }
@@ -81,7 +81,7 @@ impl PublicKey {
 
     fn read(value: &Value) -> Option<Self> {
         let members = value.as_object()?;
-        let numbers = KeyNumbers { members, jwk: members.contains_key("kty") };
+        let numbers = KeyNumbers { members, is_jwk: members.contains_key("kty") };
         match family(members)? {
             KeyFamily::Rsa => Self::rsa(&numbers.rsa("n")?, &numbers.rsa("e")?),
             KeyFamily::Dsa => Self::dsa(&numbers),
@@ -150,20 +150,20 @@ enum KeyFamily {
     Dsa,
 }
 
-/// Returns true if `key` claims to be a DSA key, so that parsing it is heavy work.
-pub(crate) fn claims_dsa(key: &Value) -> bool {
+/// Returns true if `key` declares that it is a DSA key, so that parsing it is expensive.
+pub(crate) fn declares_dsa(key: &Value) -> bool {
     key.as_object().and_then(family) == Some(KeyFamily::Dsa)
 }
 
 /// Returns the family from `algorithm` or `kty`. If both are present, they must agree.
 fn family(members: &Map<String, Value>) -> Option<KeyFamily> {
-    let named = |name: &str| match members.get(name)?.as_str() {
+    let family_of = |name: &str| match members.get(name)?.as_str() {
         Some("RS" | "RSA") => Some(Ok(KeyFamily::Rsa)),
         Some("DS" | "DSA") => Some(Ok(KeyFamily::Dsa)),
         Some(_) | None => Some(Err(InvalidKey)),
     };
-    let first = named("algorithm").or_else(|| named("kty"))?.ok()?;
-    let agrees = named("kty").is_none_or(|second| second == Ok(first));
+    let first = family_of("algorithm").or_else(|| family_of("kty"))?.ok()?;
+    let agrees = family_of("kty").is_none_or(|second| second == Ok(first));
     agrees.then_some(first)
 }
 
@@ -171,7 +171,7 @@ fn family(members: &Map<String, Value>) -> Option<KeyFamily> {
 /// text.
 struct KeyNumbers<'a> {
     members: &'a Map<String, Value>,
-    jwk: bool,
+    is_jwk: bool,
 }
 
 impl KeyNumbers<'_> {
@@ -189,12 +189,12 @@ impl KeyNumbers<'_> {
         if text.is_empty() || text.len() > MAX_DIGITS {
             return None;
         }
-        if self.jwk {
+        if self.is_jwk {
             return Some(BigUint::from_bytes_be(&jws::base64url(text)?));
         }
         // The parser also accepts a sign and underscores.
-        let plain = text.chars().all(|digit| digit.is_digit(radix));
-        if plain { BigUint::parse_bytes(text.as_bytes(), radix) } else { None }
+        let is_plain = text.chars().all(|digit| digit.is_digit(radix));
+        if is_plain { BigUint::parse_bytes(text.as_bytes(), radix) } else { None }
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
     fn a_key_number_is_plain_digits_of_limited_length() {
         let number = |text: &str| {
             let value = serde_json::json!({ "n": text });
-            KeyNumbers { members: value.as_object().unwrap(), jwk: false }.number("n", 10)
+            KeyNumbers { members: value.as_object().unwrap(), is_jwk: false }.number("n", 10)
         };
         assert_eq!(number("65537"), Some(BigUint::from(65_537_u32)));
         for text in ["", "+1", "-1", "1_000", " 1", "1.0", "ff", "٣"] {

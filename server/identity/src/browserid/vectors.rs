@@ -162,9 +162,9 @@ fn the_default_policy_is_the_one_of_the_vectors() {
 /// Holds rule 32 and threat 4.
 #[tokio::test]
 async fn two_spellings_of_an_assertion_have_the_same_digest() {
-    let mut vector = named("ok-py-rsa-sig-255-bytes");
+    let mut vector = vector_named("ok-py-rsa-sig-255-bytes");
     let first = verify_vector(&vector).await.unwrap().identity.digest;
-    let other = verify_vector(&named("ok-py-rs256-rs256")).await.unwrap().identity.digest;
+    let other = verify_vector(&vector_named("ok-py-rs256-rs256")).await.unwrap().identity.digest;
     assert_ne!(first, other);
     let respelled = with_zero_before_signature(&vector.assertion);
     assert_ne!(respelled, vector.assertion);
@@ -175,7 +175,7 @@ async fn two_spellings_of_an_assertion_have_the_same_digest() {
 /// Holds rule 30.
 #[tokio::test]
 async fn the_verified_email_of_an_account_is_used_only_for_trusted_issuers_and_if_set() {
-    let vector = named("ok-fxa-style");
+    let vector = vector_named("ok-fxa-style");
     let issuer = "api.accounts.example".to_owned();
     let email = async |trusted: bool, choice: bool| {
         let trusted_issuers = if trusted { vec![issuer.clone()] } else { Vec::new() };
@@ -199,7 +199,7 @@ async fn the_verified_email_of_an_account_is_used_only_for_trusted_issuers_and_i
 /// Holds rule 22.
 #[tokio::test]
 async fn an_issuer_that_is_not_allowed_is_rejected_even_if_it_is_trusted() {
-    let vector = named("ok-py-rs256-rs256");
+    let vector = vector_named("ok-py-rs256-rs256");
     for (allowed, expected) in
         [("idp.example", None), ("other.example", Some(Reason::UntrustedIssuer.into()))]
     {
@@ -217,7 +217,7 @@ async fn an_issuer_that_is_not_allowed_is_rejected_even_if_it_is_trusted() {
 
 #[tokio::test]
 async fn a_truncated_assertion_is_rejected() {
-    let vector = named("ok-py-rs256-rs256");
+    let vector = vector_named("ok-py-rs256-rs256");
     let verifier = verifier(&vector, Policy::default());
     for end in 0..vector.assertion.len() {
         assert!(
@@ -233,7 +233,7 @@ async fn a_truncated_assertion_is_rejected() {
 /// Holds rule 29.
 #[tokio::test]
 async fn an_assertion_with_one_changed_character_is_rejected() {
-    let vector = named("ok-py-rs256-rs256");
+    let vector = vector_named("ok-py-rs256-rs256");
     let verifier = verifier(&vector, Policy::default());
     for at in 0..vector.assertion.len() {
         let other = if vector.assertion.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -258,7 +258,7 @@ fn file() -> BrowserIdVectorFile {
     serde_json::from_str(include_str!("../../vectors/browserid.json")).unwrap()
 }
 
-fn named(name: &str) -> AssertionVector {
+fn vector_named(name: &str) -> AssertionVector {
     file().vectors.into_iter().find(|vector| vector.name == name).unwrap()
 }
 

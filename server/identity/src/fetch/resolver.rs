@@ -105,15 +105,15 @@ mod tests {
 
     #[test]
     fn one_forbidden_address_rejects_the_whole_name() {
-        let good: IpAddr = "9.9.9.9".parse().unwrap();
-        let bad: IpAddr = "10.0.0.1".parse().unwrap();
-        assert_eq!(check_addresses(vec![good], AllowedAddresses::Public), Ok(vec![good]));
+        let public: IpAddr = "9.9.9.9".parse().unwrap();
+        let internal: IpAddr = "10.0.0.1".parse().unwrap();
+        assert_eq!(check_addresses(vec![public], AllowedAddresses::Public), Ok(vec![public]));
         assert_eq!(
-            check_addresses(vec![good, bad], AllowedAddresses::Public),
+            check_addresses(vec![public, internal], AllowedAddresses::Public),
             Err(ResolveError::Forbidden)
         );
         assert_eq!(
-            check_addresses(vec![bad, good], AllowedAddresses::Public),
+            check_addresses(vec![internal, public], AllowedAddresses::Public),
             Err(ResolveError::Forbidden)
         );
         assert_eq!(

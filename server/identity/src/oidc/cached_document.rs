@@ -16,15 +16,15 @@ use crate::fetch::{FetchError, FetchedResponse, GuardedClient};
 use crate::identity::IdentityError;
 
 /// The time for which a document is fresh if the issuer states none.
-const DEFAULT_FRESH: Duration = Duration::from_hours(1);
+const DEFAULT_FRESHNESS: Duration = Duration::from_hours(1);
 /// The minimum and the maximum time for which a document is fresh.
-const FRESH_BOUNDS: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
+const FRESHNESS_BOUNDS: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
 /// The time for which a stale document is used while the issuer is down.
-const STALE_FOR: Duration = Duration::from_hours(24);
+const STALE_IF_ERROR: Duration = Duration::from_hours(24);
 /// The delay after a failed request before the next one.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 /// The maximum number of callers that wait for the request in flight.
-const MAX_WAITING: usize = 64;
+const MAX_WAITERS: usize = 64;
 
 /// A source of documents.
 #[async_trait]
@@ -71,37 +71,37 @@ pub(super) struct CachedIssuerDocument<S: DocumentSource> {
     state: Mutex<CacheState<S::Document>>,
     /// The lock that the caller holds while it fetches.
     fetching: AsyncMutex<()>,
-    waiting: Semaphore,
+    waiters: Semaphore,
 }
 
 struct CacheState<T> {
     entry: Option<StoredDocument<T>>,
     /// The time and the error of the last request, if it failed.
-    failed: Option<(UnixMillis, DocumentError)>,
+    last_failure: Option<(UnixMillis, DocumentError)>,
     /// The number of completed requests.
     fetches: u64,
 }
 
 struct StoredDocument<T> {
     document: Arc<T>,
-    since: UnixMillis,
+    stored_at: UnixMillis,
     fresh_for: Duration,
 }
 
 /// The permit to send a request.
 pub(super) struct FetchPermit<'a> {
-    _waiting: SemaphorePermit<'a>,
-    _permit: AsyncGuard<'a, ()>,
+    _waiter: SemaphorePermit<'a>,
+    _fetching: AsyncGuard<'a, ()>,
 }
 
 impl<S: DocumentSource> CachedIssuerDocument<S> {
     pub(super) fn new(source: S) -> Self {
-        let state = CacheState { entry: None, failed: None, fetches: 0 };
+        let state = CacheState { entry: None, last_failure: None, fetches: 0 };
         Self {
             source,
             state: Mutex::new(state),
             fetching: AsyncMutex::default(),
-            waiting: Semaphore::new(MAX_WAITING),
+            waiters: Semaphore::new(MAX_WAITERS),
         }
     }
 
@@ -125,7 +125,7 @@ impl<S: DocumentSource> CachedIssuerDocument<S> {
     /// # Errors
     /// [`IdentityError::Unavailable`] if no document is cached.
     pub(super) fn current(&self, now: UnixMillis) -> Result<Arc<S::Document>, IdentityError> {
-        self.entry_within(now, |entry| entry.fresh_for.saturating_add(STALE_FOR))
+        self.entry_within(now, |entry| entry.fresh_for.saturating_add(STALE_IF_ERROR))
             .ok_or(IdentityError::Unavailable)
     }
 
@@ -143,12 +143,12 @@ impl<S: DocumentSource> CachedIssuerDocument<S> {
 
     /// Returns true for some time after a failed request.
     pub(super) fn is_backing_off(&self, now: UnixMillis) -> bool {
-        self.state().failed.is_some_and(|(failed_at, _)| now - failed_at < RETRY_AFTER)
+        self.state().last_failure.is_some_and(|(failed_at, _)| now - failed_at < RETRY_DELAY)
     }
 
     /// Returns the error of the last request, if it failed.
     pub(super) fn last_error(&self) -> Option<DocumentError> {
-        self.state().failed.map(|(_, error)| error)
+        self.state().last_failure.map(|(_, error)| error)
     }
 
     /// Waits for the request in flight and returns the permit for the next one.
@@ -156,8 +156,8 @@ impl<S: DocumentSource> CachedIssuerDocument<S> {
     /// # Errors
     /// [`IdentityError::Busy`] if too many callers wait.
     pub(super) async fn acquire(&self) -> Result<FetchPermit<'_>, IdentityError> {
-        let waiting = self.waiting.try_acquire().map_err(|_full| IdentityError::Busy)?;
-        Ok(FetchPermit { _waiting: waiting, _permit: self.fetching.lock().await })
+        let waiter = self.waiters.try_acquire().map_err(|_full| IdentityError::Busy)?;
+        Ok(FetchPermit { _waiter: waiter, _fetching: self.fetching.lock().await })
     }
 
     /// Fetches the document and stores the outcome.
@@ -167,13 +167,16 @@ impl<S: DocumentSource> CachedIssuerDocument<S> {
         state.fetches += 1;
         match outcome {
             Ok(FetchedDocument { document, max_age }) => {
-                let (shortest, longest) = FRESH_BOUNDS;
-                let fresh_for = max_age.unwrap_or(DEFAULT_FRESH).clamp(shortest, longest);
-                state.entry =
-                    Some(StoredDocument { document: Arc::new(document), since: now, fresh_for });
-                state.failed = None;
+                let (shortest, longest) = FRESHNESS_BOUNDS;
+                let fresh_for = max_age.unwrap_or(DEFAULT_FRESHNESS).clamp(shortest, longest);
+                state.entry = Some(StoredDocument {
+                    document: Arc::new(document),
+                    stored_at: now,
+                    fresh_for,
+                });
+                state.last_failure = None;
             }
-            Err(error) => state.failed = Some((now, error)),
+            Err(error) => state.last_failure = Some((now, error)),
         }
     }
 
@@ -194,7 +197,7 @@ impl<S: DocumentSource> CachedIssuerDocument<S> {
     ) -> Option<Arc<S::Document>> {
         let state = self.state();
         let entry = state.entry.as_ref()?;
-        let within = now - entry.since < limit(entry);
+        let within = now - entry.stored_at < limit(entry);
         within.then(|| Arc::clone(&entry.document))
     }
 
@@ -239,24 +242,24 @@ mod tests {
 
     /// A source that counts the requests and can be made to fail.
     #[derive(Default)]
-    struct Counter {
+    struct CountingSource {
         fetches: AtomicU64,
-        down: std::sync::atomic::AtomicBool,
+        is_down: std::sync::atomic::AtomicBool,
         max_age: Option<Duration>,
         /// If set, a response waits for it.
-        gate: Option<Notify>,
+        release: Option<Notify>,
     }
 
     #[async_trait]
-    impl DocumentSource for Counter {
+    impl DocumentSource for CountingSource {
         type Document = u64;
 
         async fn fetch(&self, _now: UnixMillis) -> Result<FetchedDocument<u64>, DocumentError> {
             let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
-            if let Some(gate) = &self.gate {
-                gate.notified().await;
+            if let Some(release) = &self.release {
+                release.notified().await;
             }
-            if self.down.load(Ordering::SeqCst) {
+            if self.is_down.load(Ordering::SeqCst) {
                 return Err(DocumentError::Status(503));
             }
             Ok(FetchedDocument { document: number, max_age: self.max_age })
@@ -275,7 +278,8 @@ mod tests {
             (Some(2 * HOUR), 2 * HOUR),
             (Some(1000 * HOUR), 24 * HOUR),
         ] {
-            let cached = CachedIssuerDocument::new(Counter { max_age, ..Counter::default() });
+            let cached =
+                CachedIssuerDocument::new(CountingSource { max_age, ..CountingSource::default() });
             assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
             assert_eq!(document(cached.get(at(fresh) - MILLISECOND).await), Ok(1), "{max_age:?}");
             assert_eq!(document(cached.get(at(fresh)).await), Ok(2), "{max_age:?}");
@@ -284,54 +288,56 @@ mod tests {
 
     #[tokio::test]
     async fn a_stale_document_is_used_for_one_day_while_the_issuer_is_down() {
-        let cached = CachedIssuerDocument::new(Counter::default());
+        let cached = CachedIssuerDocument::new(CountingSource::default());
         assert_eq!(document(cached.get(at(Duration::ZERO)).await), Ok(1));
-        cached.source.down.store(true, Ordering::SeqCst);
+        cached.source.is_down.store(true, Ordering::SeqCst);
         assert_eq!(document(cached.get(at(HOUR)).await), Ok(1));
         assert_eq!(document(cached.get(at(25 * HOUR) - MILLISECOND).await), Ok(1));
         assert_eq!(document(cached.get(at(25 * HOUR)).await), Err(IdentityError::Unavailable));
-        cached.source.down.store(false, Ordering::SeqCst);
+        cached.source.is_down.store(false, Ordering::SeqCst);
         assert_eq!(document(cached.get(at(26 * HOUR)).await), Ok(4));
     }
 
     #[tokio::test]
     async fn a_failed_request_is_repeated_only_after_a_delay() {
-        let cached = CachedIssuerDocument::new(Counter::default());
-        cached.source.down.store(true, Ordering::SeqCst);
-        for now in [at(Duration::ZERO), at(MILLISECOND), at(RETRY_AFTER) - MILLISECOND] {
+        let cached = CachedIssuerDocument::new(CountingSource::default());
+        cached.source.is_down.store(true, Ordering::SeqCst);
+        for now in [at(Duration::ZERO), at(MILLISECOND), at(RETRY_DELAY) - MILLISECOND] {
             assert_eq!(document(cached.get(now).await), Err(IdentityError::Unavailable));
         }
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
-        assert_eq!(document(cached.get(at(RETRY_AFTER)).await), Err(IdentityError::Unavailable));
+        assert_eq!(document(cached.get(at(RETRY_DELAY)).await), Err(IdentityError::Unavailable));
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn a_document_is_refreshed_before_it_expires() {
-        let cached = CachedIssuerDocument::new(Counter::default());
+        let cached = CachedIssuerDocument::new(CountingSource::default());
         assert!(cached.refresh_if_due(at(Duration::ZERO)).await);
         assert!(cached.refresh_if_due(at(48 * MINUTE) - MILLISECOND).await);
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
         assert!(cached.refresh_if_due(at(48 * MINUTE)).await);
         assert_eq!(document(cached.get(at(48 * MINUTE)).await), Ok(2));
-        cached.source.down.store(true, Ordering::SeqCst);
+        cached.source.is_down.store(true, Ordering::SeqCst);
         assert!(!cached.refresh_if_due(at(100 * MINUTE)).await);
     }
 
     #[tokio::test]
     async fn concurrent_callers_share_one_request_and_excess_callers_fail_as_busy() {
-        let cached =
-            CachedIssuerDocument::new(Counter { gate: Some(Notify::new()), ..Counter::default() });
+        let cached = CachedIssuerDocument::new(CountingSource {
+            release: Some(Notify::new()),
+            ..CountingSource::default()
+        });
         let one = || async { document(cached.get(at(Duration::ZERO)).await) };
-        let callers = join_all((0..MAX_WAITING).map(|_| one()));
-        let late = async {
+        let callers = join_all((0..MAX_WAITERS).map(|_| one()));
+        let excess = async {
             let outcome = one().await;
-            cached.source.gate.as_ref().unwrap().notify_one();
+            cached.source.release.as_ref().unwrap().notify_one();
             outcome
         };
-        let (callers, late) = tokio::join!(callers, late);
-        assert_eq!(late, Err(IdentityError::Busy));
-        assert_eq!(callers, vec![Ok(1); MAX_WAITING]);
+        let (callers, excess) = tokio::join!(callers, excess);
+        assert_eq!(excess, Err(IdentityError::Busy));
+        assert_eq!(callers, vec![Ok(1); MAX_WAITERS]);
         assert_eq!(cached.source.fetches.load(Ordering::SeqCst), 1);
     }
 }

@@ -36,14 +36,19 @@ pub struct AuthorizationResponse {
 impl AuthorizationResponse {
     /// Parses a query. A repeated parameter counts as absent.
     pub fn from_query(query: &str) -> Self {
-        let one = |wanted: &str| {
+        let single = |parameter: &str| {
             let mut found = form_urlencoded::parse(query.as_bytes())
-                .filter(|(name, _)| name == wanted)
+                .filter(|(name, _)| name == parameter)
                 .map(|(_, value)| value.into_owned());
             let first = found.next();
             if found.next().is_some() { None } else { first }
         };
-        Self { code: one("code"), state: one("state"), iss: one("iss"), error: one("error") }
+        Self {
+            code: single("code"),
+            state: single("state"),
+            iss: single("iss"),
+            error: single("error"),
+        }
     }
 }
 
@@ -66,8 +71,8 @@ pub struct CodeFlow {
 }
 
 impl CodeFlow {
-    /// The path of a sign-in, to be followed by the name of a provider. The path of the callback is
-    /// `callback` below that.
+    /// The prefix of all paths of sign-ins: `PATH/<provider>` begins one, and
+    /// `PATH/<provider>/callback` completes it.
     pub const PATH: &str = "/sign-in/oidc";
 
     /// Creates the code flow of a server with this public origin.

@@ -34,11 +34,11 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn read(slot: &str) -> Result<Self, Reason> {
-        if slot.len() > MAX_TOKEN_BYTES {
+    pub(super) fn read(token: &str) -> Result<Self, Reason> {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TooLarge);
         }
-        let Jws { header, signed, payload } = Jws::parse(slot, MAX_JSON_DEPTH)?;
+        let Jws { header, signed, payload } = Jws::parse(token, MAX_JSON_DEPTH)?;
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
             Some(value) => {
@@ -162,8 +162,8 @@ impl Issuer {
 
     fn check_header(&self, token: &Token) -> Result<JwsAlgorithm, Reason> {
         if let Some(typ) = &token.typ {
-            let is = |known: &str| typ.eq_ignore_ascii_case(known);
-            let accepted = is("JWT") || self.settings.token_types.iter().any(|known| is(known));
+            let is = |name: &str| typ.eq_ignore_ascii_case(name);
+            let accepted = is("JWT") || self.settings.token_types.iter().any(|name| is(name));
             if !accepted || FORBIDDEN_TYPES.into_iter().any(is) {
                 return Err(Reason::WrongType);
             }

@@ -43,7 +43,7 @@ pub(super) struct IssuerKeys {
     /// The identifiers that the issuer does not have, each with the time of the request.
     unknown_kids: Cache<String, UnixMillis>,
     /// The time of the last request for an unknown identifier.
-    refreshed_at: Mutex<Option<UnixMillis>>,
+    last_kid_refresh: Mutex<Option<UnixMillis>>,
 }
 
 impl IssuerKeys {
@@ -55,7 +55,7 @@ impl IssuerKeys {
         Self {
             cached: CachedIssuerDocument::new(SharedSource(source)),
             unknown_kids,
-            refreshed_at: Mutex::default(),
+            last_kid_refresh: Mutex::default(),
         }
     }
 
@@ -110,17 +110,17 @@ impl IssuerKeys {
         }
         // The request in flight may already return this key.
         let permit = self.cached.acquire().await?;
-        let known = |keys: Arc<KeySet>| match keys.select(Some(kid), algorithm).err() {
+        let select_known = |keys: Arc<KeySet>| match keys.select(Some(kid), algorithm).err() {
             None => Some(Ok(keys)),
             Some(Reason::UnknownKid) => None,
             Some(reason) => Some(Err(reason.into())),
         };
-        if let Some(found) = self.cached.current(now).ok().and_then(known) {
+        if let Some(found) = self.cached.current(now).ok().and_then(select_known) {
             return found;
         }
         if self.reserve_refresh(now) {
             self.cached.fetch(&permit, now).await;
-            if let Some(found) = self.cached.current(now).ok().and_then(known) {
+            if let Some(found) = self.cached.current(now).ok().and_then(select_known) {
                 return found;
             }
             if !self.cached.is_backing_off(now) {
@@ -135,12 +135,13 @@ impl IssuerKeys {
 
     /// Returns true and records the time if a request for an unknown identifier is permitted.
     fn reserve_refresh(&self, now: UnixMillis) -> bool {
-        let mut refreshed_at = self.refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let paused = refreshed_at.is_some_and(|at| now - at < UNKNOWN_KID_INTERVAL);
-        if paused || self.cached.is_backing_off(now) {
+        let mut last_kid_refresh =
+            self.last_kid_refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_too_soon = last_kid_refresh.is_some_and(|at| now - at < UNKNOWN_KID_INTERVAL);
+        if is_too_soon || self.cached.is_backing_off(now) {
             return false;
         }
-        *refreshed_at = Some(now);
+        *last_kid_refresh = Some(now);
         true
     }
 }

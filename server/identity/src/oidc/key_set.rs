@@ -62,15 +62,15 @@ impl KeySet {
                 _ => Err(Reason::UnknownKid),
             };
         };
-        let named: Vec<&PublishedKey> =
+        let matching: Vec<&PublishedKey> =
             self.keys.iter().filter(|published| published.kid.as_deref() == Some(kid)).collect();
-        if named.is_empty() {
+        if matching.is_empty() {
             return Err(Reason::UnknownKid);
         }
-        if !named.iter().any(supports) {
+        if !matching.iter().any(supports) {
             return Err(Reason::KeyNotUsable);
         }
-        Ok(named.into_iter().filter_map(|published| published.key_for(algorithm)).collect())
+        Ok(matching.into_iter().filter_map(|published| published.key_for(algorithm)).collect())
     }
 }
 

@@ -33,8 +33,8 @@ impl Metadata {
             return None;
         }
         let methods = document.get("token_endpoint_auth_methods_supported");
-        let supports = |wanted: &str| match methods {
-            Some(Value::Array(methods)) => methods.iter().any(|method| method == wanted),
+        let supports = |name: &str| match methods {
+            Some(Value::Array(methods)) => methods.iter().any(|method| method == name),
             Some(_) | None => false,
         };
         let sends_issuer_parameter = document.get("authorization_response_iss_parameter_supported");

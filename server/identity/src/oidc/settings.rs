@@ -110,14 +110,16 @@ impl IssuerSettings {
 
     /// Returns the first invalid field of this issuer, if any.
     fn problem(&self, development: bool) -> Option<&'static str> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_url = |text: &str| is_issuer_url(text, development);
         let is_domain =
             |text: &String| email_host(&format!("a@{text}"), HostSyntax::Public).is_some();
         let any_empty = |texts: &[String]| texts.iter().any(String::is_empty);
-        let named = (1..=32).contains(&self.name.len()) && self.name.bytes().all(plain);
+        let is_valid_name =
+            (1..=32).contains(&self.name.len()) && self.name.bytes().all(is_allowed);
         let checks = [
-            (named, "name must be 1 to 32 characters of a-z, 0-9 and -"),
+            (is_valid_name, "name must be 1 to 32 characters of a-z, 0-9 and -"),
             (
                 is_url(&self.issuer) && !self.issuer.contains('?'),
                 "issuer must be an https URL without query and fragment",

@@ -26,10 +26,12 @@ impl TestSigner {
         json!({ "kty": "EC", "crv": "P-256", "kid": self.kid, "x": number(&point[1..33]), "y": number(&point[33..]) })
     }
 
-    /// Signs a token with these claims and this header, to which `alg` is added.
+    /// Signs a token with these claims and this header, to which `alg` is added if it is absent.
     pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
         let mut header = header.clone();
-        header["alg"] = json!("ES256");
+        if header.get("alg").is_none() {
+            header["alg"] = json!("ES256");
+        }
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let input = format!("{}.{}", encoded(&header), encoded(claims));
         let signature = self.pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();

@@ -96,7 +96,7 @@ async fn every_vector_has_the_expected_result_and_reason() {
 
 async fn verify_vector(vector: &TokenVector) -> Result<Identity, IdentityError> {
     let config = &vector.config;
-    let described = json!({
+    let settings_json = json!({
         "name": "idp",
         "issuer": config.issuer,
         "client_ids": config.audiences,
@@ -105,16 +105,16 @@ async fn verify_vector(vector: &TokenVector) -> Result<Identity, IdentityError> 
         "require_email_verified": config.require_email_verified,
         "authorized_parties": config.allowed_azp,
     });
-    verify(&described, &vector.jwks, &vector.token, UnixMillis::from_secs(vector.now_s)).await
+    verify(&settings_json, &vector.jwks, &vector.token, UnixMillis::from_secs(vector.now_s)).await
 }
 
 async fn verify(
-    described: &Value,
+    settings_json: &Value,
     jwks: &Value,
     token: &str,
     now: UnixMillis,
 ) -> Result<Identity, IdentityError> {
-    let settings: IssuerSettings = serde_json::from_value(described.clone()).unwrap();
+    let settings: IssuerSettings = serde_json::from_value(settings_json.clone()).unwrap();
     validate_issuers(std::slice::from_ref(&settings), false).unwrap();
     let issuer = Issuer::with_keys(settings, Arc::new(PinnedKeySet(jwks.clone())));
     Oidc { issuers: Arc::new([Arc::new(issuer)]) }.verify(token, now).await
@@ -125,7 +125,7 @@ const ISSUER: &str = "https://idp.example";
 
 /// Verifies a valid token after changes to its header, its claims, the issuer's settings and the
 /// published key.
-async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
+async fn verify_changed(changes: &Value) -> Result<Identity, IdentityError> {
     let with = |mut value: Value, part: &str| {
         if let Some(changes) = changes[part].as_object() {
             value.as_object_mut().unwrap().extend(changes.clone());
@@ -149,17 +149,17 @@ async fn changed(changes: &Value) -> Result<Identity, IdentityError> {
 }
 
 async fn assert_reason(changes: Value, reason: Reason) {
-    assert_eq!(changed(&changes).await, Err(reason.into()), "{changes}");
+    assert_eq!(verify_changed(&changes).await, Err(reason.into()), "{changes}");
 }
 
-async fn account(changes: Value) -> String {
-    changed(&changes).await.unwrap_or_else(|error| panic!("{changes}: {error}")).email
+async fn verified_email(changes: Value) -> String {
+    verify_changed(&changes).await.unwrap_or_else(|error| panic!("{changes}: {error}")).email
 }
 
 /// Holds rule 39.
 #[tokio::test]
 async fn an_email_is_accepted_only_if_the_issuer_has_verified_it() {
-    assert_eq!(account(json!({})).await, "alice@mail.example");
+    assert_eq!(verified_email(json!({})).await, "alice@mail.example");
     let claim = |claim: Value| json!({ "claims": { "email_verified": claim } });
     for claim in [json!(null), json!(false), json!("true"), json!(1)] {
         assert_reason(json!({ "claims": { "email_verified": claim } }), Reason::EmailNotVerified)
@@ -167,17 +167,17 @@ async fn an_email_is_accepted_only_if_the_issuer_has_verified_it() {
     }
     let mut as_text = claim(json!("true"));
     as_text["settings"] = json!({ "email_verified_as_text": true });
-    assert_eq!(account(as_text).await, "alice@mail.example");
+    assert_eq!(verified_email(as_text).await, "alice@mail.example");
     let mut not_required = claim(json!(null));
     not_required["settings"] = json!({ "require_email_verified": false });
-    assert_eq!(account(not_required).await, "alice@mail.example");
+    assert_eq!(verified_email(not_required).await, "alice@mail.example");
 }
 
 /// Holds rule 39.
 #[tokio::test]
 async fn an_issuer_is_trusted_for_its_own_domains_only() {
     let email = |email: &str| json!({ "claims": { "email": email } });
-    assert_eq!(account(email("Alice@MAIL.example")).await, "Alice@mail.example");
+    assert_eq!(verified_email(email("Alice@MAIL.example")).await, "Alice@mail.example");
     for foreign in ["alice@other.example", "alice@sub.mail.example", "alice@xmail.example"] {
         assert_reason(email(foreign), Reason::EmailDomainNotAllowed).await;
     }
@@ -187,7 +187,7 @@ async fn an_issuer_is_trusted_for_its_own_domains_only() {
     assert_reason(json!({ "claims": { "email": null } }), Reason::MissingField).await;
     let mut wildcard = email("alice@other.example");
     wildcard["settings"] = json!({ "email_domains": ["*"] });
-    assert_eq!(account(wildcard).await, "alice@other.example");
+    assert_eq!(verified_email(wildcard).await, "alice@other.example");
 }
 
 /// Holds rule 40.
@@ -195,9 +195,9 @@ async fn an_issuer_is_trusted_for_its_own_domains_only() {
 async fn the_account_is_the_subject_if_a_subject_domain_is_configured() {
     let by_subject = json!({ "email_domains": null, "subject_domain": "accounts.example" });
     let with = |claims: Value| json!({ "settings": by_subject, "claims": claims });
-    assert_eq!(account(with(json!({ "email": null }))).await, "24/7@accounts.example");
+    assert_eq!(verified_email(with(json!({ "email": null }))).await, "24/7@accounts.example");
     // An e-mail in the token is ignored.
-    assert_eq!(account(with(json!({ "email": "x" }))).await, "24/7@accounts.example");
+    assert_eq!(verified_email(with(json!({ "email": "x" }))).await, "24/7@accounts.example");
     for subject in ["a b", "a@b", "ü", &"x".repeat(65)] {
         assert_reason(with(json!({ "sub": subject })), Reason::InvalidEmail).await;
     }
@@ -208,8 +208,8 @@ async fn the_account_is_the_subject_if_a_subject_domain_is_configured() {
 async fn another_requesting_client_must_be_an_authorized_party() {
     let azp = |azp: Value, parties: Value| json!({ "claims": { "azp": azp }, "settings": { "authorized_parties": parties } });
     assert_reason(azp(json!("phone"), json!([])), Reason::AzpMismatch).await;
-    assert!(changed(&azp(json!("phone"), json!(["phone"]))).await.is_ok());
-    assert!(changed(&azp(json!("me"), json!([]))).await.is_ok());
+    assert!(verify_changed(&azp(json!("phone"), json!(["phone"]))).await.is_ok());
+    assert!(verify_changed(&azp(json!("me"), json!([]))).await.is_ok());
     let two = json!({ "claims": { "aud": ["me", "api"] } });
     assert_reason(two, Reason::AzpMismatch).await;
 }
@@ -219,7 +219,7 @@ async fn another_requesting_client_must_be_an_authorized_party() {
 async fn only_the_configured_aliases_of_an_issuer_are_accepted() {
     let short = |aliases: Value| json!({ "claims": { "iss": "idp.example" }, "settings": { "issuer_aliases": aliases } });
     assert_reason(short(json!([])), Reason::IssuerMismatch).await;
-    let identity = changed(&short(json!(["idp.example"]))).await.unwrap();
+    let identity = verify_changed(&short(json!(["idp.example"]))).await.unwrap();
     assert_eq!(identity.issuer, ISSUER);
 }
 
@@ -241,7 +241,7 @@ async fn a_key_is_used_only_for_its_published_purpose() {
     for key in
         [json!({ "use": "sig" }), json!({ "key_ops": ["verify"] }), json!({ "alg": "ES256" })]
     {
-        assert!(changed(&json!({ "key": key })).await.is_ok(), "{key}");
+        assert!(verify_changed(&json!({ "key": key })).await.is_ok(), "{key}");
     }
 }
 
@@ -249,7 +249,7 @@ async fn a_key_is_used_only_for_its_published_purpose() {
 #[tokio::test]
 async fn a_token_without_a_key_identifier_requires_an_issuer_with_one_key() {
     let without_kid = json!({ "header": { "kid": null } });
-    assert!(changed(&without_kid).await.is_ok());
+    assert!(verify_changed(&without_kid).await.is_ok());
     let (first, second) = (TestSigner::p256("a"), TestSigner::p256("b"));
     let settings = json!({
         "name": "idp", "issuer": ISSUER, "client_ids": ["me"], "algorithms": ["ES256"],
@@ -262,12 +262,34 @@ async fn a_token_without_a_key_identifier_requires_an_issuer_with_one_key() {
     assert_eq!(outcome, Err(Reason::UnknownKid.into()));
 }
 
+/// Holds rule 35.
+#[tokio::test]
+async fn an_algorithm_is_accepted_only_if_the_issuer_lists_it_and_the_key_permits_it() {
+    let both = json!(["ES256", "ES384"]);
+    for (header, listed, key, expected) in [
+        ("ES256", &both, json!(null), Ok(())),
+        ("ES256", &both, json!("ES256"), Ok(())),
+        ("ES256", &json!(["ES384"]), json!(null), Err(Reason::AlgNotAllowed)),
+        ("HS256", &both, json!(null), Err(Reason::AlgNotAllowed)),
+        ("none", &both, json!(null), Err(Reason::AlgNotAllowed)),
+        ("ES256", &both, json!("ES384"), Err(Reason::KeyNotUsable)),
+    ] {
+        let changes = json!({ "header": { "alg": header }, "settings": { "algorithms": listed }, "key": { "alg": key } });
+        let outcome = verify_changed(&changes).await.map(drop);
+        assert_eq!(outcome, expected.map_err(IdentityError::from), "{changes}");
+    }
+    // The settings cannot list a symmetric algorithm or `none`.
+    for name in ["HS256", "HS384", "HS512", "none"] {
+        assert!(serde_json::from_value::<JwsAlgorithm>(json!(name)).is_err(), "{name}");
+    }
+}
+
 /// Holds rule 36.
 #[tokio::test]
 async fn a_type_is_accepted_only_if_configured_and_some_types_never() {
     let typ = |typ: &str| json!({ "header": { "typ": typ }, "settings": { "token_types": ["id+jwt", "at+jwt"] } });
     for accepted in ["JWT", "jwt", "ID+JWT"] {
-        assert!(changed(&typ(accepted)).await.is_ok(), "{accepted}");
+        assert!(verify_changed(&typ(accepted)).await.is_ok(), "{accepted}");
     }
     for wrong in ["at+jwt", "AT+JWT", "dpop+jwt", "secevent+jwt", "x"] {
         assert_reason(typ(wrong), Reason::WrongType).await;
@@ -279,7 +301,7 @@ async fn the_authentication_time_is_checked_if_a_maximum_age_is_configured() {
     let at = |auth_time: Value| json!({ "claims": { "auth_time": auth_time }, "settings": { "max_age_seconds": 3600 } });
     assert_reason(at(json!(null)), Reason::MissingField).await;
     assert_reason(at(json!(NOW.as_secs() - 3661)), Reason::Expired).await;
-    assert!(changed(&at(json!(NOW.as_secs() - 3600))).await.is_ok());
+    assert!(verify_changed(&at(json!(NOW.as_secs() - 3600))).await.is_ok());
 }
 
 /// Holds rule 41.
@@ -335,8 +357,8 @@ fn an_invalid_issuer_is_reported_with_the_problem() {
         settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         serde_json::from_value(settings).unwrap()
     };
-    let good = settings(json!({}));
-    assert_eq!(validate_issuers(std::slice::from_ref(&good), false), Ok(()));
+    let valid = settings(json!({}));
+    assert_eq!(validate_issuers(std::slice::from_ref(&valid), false), Ok(()));
     for (changes, problem) in [
         (json!({ "name": "My IdP" }), "name must"),
         (json!({ "issuer": "idp.example" }), "issuer must"),
@@ -361,14 +383,14 @@ fn an_invalid_issuer_is_reported_with_the_problem() {
         validate_issuers(&[settings(json!({ "issuer": "http://localhost:1" }))], true),
         Ok(())
     );
-    let twice = [good.clone(), settings(json!({ "issuer": "https://b.example" }))];
+    let twice = [valid.clone(), settings(json!({ "issuer": "https://b.example" }))];
     assert!(validate_issuers(&twice, false).unwrap_err().contains("this name"));
-    let twice = [good.clone(), settings(json!({ "name": "b" }))];
+    let twice = [valid.clone(), settings(json!({ "name": "b" }))];
     assert!(validate_issuers(&twice, false).unwrap_err().contains("configured twice"));
     let by_subject = settings(json!({
         "name": "b", "issuer": "https://b.example", "email_domains": null, "subject_domain": "a.example",
     }));
-    for both in [[good.clone(), by_subject.clone()], [by_subject, good]] {
+    for both in [[valid.clone(), by_subject.clone()], [by_subject, valid]] {
         assert!(validate_issuers(&both, false).unwrap_err().contains("domain of another"));
     }
 }

@@ -25,18 +25,18 @@ fn a_user_who_joined_twice_is_only_the_member_who_shared_last() {
 }
 
 #[test]
-fn a_member_is_here_with_an_open_page_and_otherwise_has_their_presence() {
+fn a_member_with_an_open_page_is_in_the_room_and_others_are_shown_with_their_presence() {
     let (room, alice, _) = room_with_alice_and_bob();
     let room = Arc::new(room);
     assert_eq!(view_of(&room, alice).availability, Availability::Unknown);
     share(&room, alice, 1);
-    assert_eq!(view_of(&room, alice).availability, Availability::Away(Status::Offline));
+    assert_eq!(view_of(&room, alice).availability, Availability::PageClosed(Status::Offline));
     room.apply(&update(Status::Online, false));
-    assert_eq!(view_of(&room, alice).availability, Availability::Away(Status::Online));
+    assert_eq!(view_of(&room, alice).availability, Availability::PageClosed(Status::Online));
     let page = room.open_page(alice).unwrap();
-    assert_eq!(view_of(&room, alice).availability, Availability::Here);
+    assert_eq!(view_of(&room, alice).availability, Availability::PageOpen);
     drop(page);
-    assert_eq!(view_of(&room, alice).availability, Availability::Away(Status::Online));
+    assert_eq!(view_of(&room, alice).availability, Availability::PageClosed(Status::Online));
     room.apply(&update(Status::Offline, true));
     assert_eq!(view_of(&room, alice).availability, Availability::Unknown);
     assert!(room.ping(1, alice).is_err(), "a member whose grant was revoked cannot be pinged");

@@ -38,9 +38,9 @@ impl LogEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Availability {
     /// The member has the page open.
-    Here,
+    PageOpen,
     /// The member has closed the page, and shares their presence.
-    Away(Status),
+    PageClosed(Status),
     /// The member has closed the page, and does not share their presence.
     Unknown,
 }

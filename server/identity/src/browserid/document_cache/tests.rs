@@ -161,7 +161,7 @@ async fn a_disabled_domain_without_a_document_is_reported_as_absent() {
 }
 
 #[tokio::test]
-async fn a_host_without_a_document_is_not_asked_again_before_a_pause() {
+async fn the_next_request_to_a_host_without_a_document_comes_after_a_delay() {
     for (outcome, result, pause) in [
         (FetchOutcome::NoDocument, Ok(None), 10 * MINUTE),
         (FetchOutcome::Unreachable, Err(LookupError::Unreachable), 5 * MINUTE),
@@ -177,7 +177,7 @@ async fn a_host_without_a_document_is_not_asked_again_before_a_pause() {
 }
 
 #[tokio::test]
-async fn a_listed_host_is_asked_again_after_pauses_that_double() {
+async fn requests_to_a_listed_host_are_repeated_after_delays_that_double() {
     let fixture = CacheFixture::new([]);
     let ask = async || fixture.cache.document(key("idp.example", true), CLIENT).await;
     for pause in [10, 20, 40, 80, 160, 300, 300] {
