@@ -53,8 +53,8 @@ fn steps_of(readme: &str) -> Vec<Step> {
         .collect()
 }
 
-/// A shell. It is not killed at its drop, because the programs that it started would go on; the end of
-/// its input ends it, and its trap ends them.
+/// A shell. It is not killed at its drop, because the programs that it started would go on; the end
+/// of its input ends it, and its trap ends them.
 struct Terminal {
     shell: Child,
     stdin: ChildStdin,

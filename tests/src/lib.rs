@@ -26,6 +26,7 @@ mod rest;
 mod seeded_rng;
 mod server;
 mod socket;
+mod socket_request;
 
 pub use authority::CertificateAuthority;
 pub use binary::{example_binary, server_binary};
@@ -39,7 +40,8 @@ pub use issuer::{Issuer, Key, now};
 pub use rest::{RestCall, RestClient, RestResponse, wait_until_refused};
 pub use seeded_rng::SeededRng;
 pub use server::{Server, ServerOptions, StoppedServer};
-pub use socket::{RejectedUpgrade, Socket, SocketEnd, SocketRequest, uid_of};
+pub use socket::{Socket, SocketEnd, uid_of};
+pub use socket_request::{RejectedUpgrade, SocketRequest};
 
 use std::time::Duration;
 

@@ -126,7 +126,8 @@ fn is_signed_out(errno: Errno) -> bool {
     matches!(errno, Errno::NotAuthenticated | Errno::SessionExpired | Errno::Forbidden)
 }
 
-/// A visitor who is signed in. Any other visitor is sent to the sign-in page, and returns afterwards.
+/// A visitor who is signed in. Any other visitor is sent to the sign-in page, and returns
+/// afterwards.
 pub(crate) struct SignedIn {
     visitor: Visitor,
     caller: AuthenticatedUser,
