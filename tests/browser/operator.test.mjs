@@ -101,8 +101,8 @@ test("an operator blocks an application, and its developer sees the block", asyn
   await page.getByRole("button", { name: "Find" }).click();
   await page.getByText("No application matches").waitFor();
   await checkPage(page, "operator-none");
-  for (const wanted of [chat.appid, "IMG SRC", chat.domain.host]) {
-    await page.getByLabel("Find by ID, name or domain").fill(wanted);
+  for (const expected of [chat.appid, "IMG SRC", chat.domain.host]) {
+    await page.getByLabel("Find by ID, name or domain").fill(expected);
     await page.getByRole("button", { name: "Find" }).click();
     await page.getByRole("heading", { name }).waitFor();
   }

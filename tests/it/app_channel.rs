@@ -1,7 +1,7 @@
 //! Tests of the AppService Presence Channel.
 
 mod auth;
-mod endings;
+mod closing;
 mod limits;
 mod notify;
 mod query;

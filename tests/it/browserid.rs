@@ -1,6 +1,6 @@
 //! Assertions of BrowserID issuers, against issuers that the tests run.
 
-mod endings;
+mod expiry;
 mod flood;
 mod issuers;
 mod password_changes;

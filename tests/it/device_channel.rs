@@ -1,7 +1,7 @@
 //! Tests of the Device Presence Channel.
 
+mod closing;
 mod early_frames;
-mod endings;
 mod frames;
 mod limits;
 mod proof;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn the_back_end_prints_what_the_device_reports() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let key =
@@ -35,7 +35,7 @@ async fn the_back_end_prints_what_the_device_reports() {
 
 #[tokio::test]
 async fn a_notification_waits_for_the_device_and_its_receipt_is_printed() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let arguments = ["bob", "Lunch?", "https://chat.example/lunch"];
     let mut notify = Example::start(&server, "notify", &arguments, &[]);
     notify.wait_for("1 waiting").await;

@@ -57,26 +57,26 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
 #[test]
 fn workspace_crates_depend_on_each_other_as_listed() {
     let uses = uses();
-    for (name, wanted) in WORKSPACE {
+    for (name, expected) in WORKSPACE {
         let ours: BTreeSet<&str> = uses[name]
             .iter()
             .map(String::as_str)
             .filter(|used| used.starts_with("presence-"))
             .collect();
-        assert_eq!(ours, wanted.iter().copied().collect(), "{name}");
+        assert_eq!(ours, expected.iter().copied().collect(), "{name}");
     }
 }
 
 #[test]
 fn the_lowest_crates_have_only_the_listed_external_dependencies() {
     let uses = uses();
-    for (name, wanted) in EXTERNAL {
+    for (name, expected) in EXTERNAL {
         let others: BTreeSet<&str> = uses[name]
             .iter()
             .map(String::as_str)
             .filter(|used| !used.starts_with("presence-"))
             .collect();
-        assert_eq!(others, wanted.iter().copied().collect(), "{name}");
+        assert_eq!(others, expected.iter().copied().collect(), "{name}");
     }
 }
 

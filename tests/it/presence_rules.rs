@@ -1,6 +1,6 @@
 //! The views of a user that Applications receive.
 
-mod endings;
+mod going_offline;
 mod merging;
 mod privacy;
 mod restart;

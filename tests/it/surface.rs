@@ -23,11 +23,13 @@ fn the_public_api_of_the_sdk_matches_the_checked_in_list() {
     if std::env::var_os(UPDATE).is_some() {
         std::fs::write(&listed, &surface).unwrap();
     }
-    let wanted = std::fs::read_to_string(&listed).unwrap_or_default();
-    let new: Vec<_> = surface.lines().filter(|line| !wanted.lines().any(|w| w == *line)).collect();
-    let gone: Vec<_> = wanted.lines().filter(|w| !surface.lines().any(|line| line == *w)).collect();
+    let expected = std::fs::read_to_string(&listed).unwrap_or_default();
+    let new: Vec<_> =
+        surface.lines().filter(|line| !expected.lines().any(|w| w == *line)).collect();
+    let gone: Vec<_> =
+        expected.lines().filter(|w| !surface.lines().any(|line| line == *w)).collect();
     assert!(
-        surface == wanted,
+        surface == expected,
         "the surface has changed; new: {new:#?}, gone: {gone:#?}. If that is intended, run the test with {UPDATE}=1"
     );
 }

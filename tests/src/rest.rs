@@ -158,8 +158,8 @@ impl RestResponse {
     pub fn assert_error(&self, errno: Errno) {
         let body = self.json();
         let actual = (self.status, body["result"].as_str(), body["errno"].as_u64());
-        let wanted = (errno.http_status(), Some("KO"), Some(u64::from(errno.number())));
-        assert_eq!(actual, wanted, "{}", self.text);
+        let expected = (errno.http_status(), Some("KO"), Some(u64::from(errno.number())));
+        assert_eq!(actual, expected, "{}", self.text);
         assert!(body["error"].is_string(), "{}", self.text);
     }
 }

@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// Starts a server with the short times of [`ServerOptions::default`].
-    pub async fn quick() -> Self {
+    pub async fn start_default() -> Self {
         Self::start(ServerOptions::default()).await
     }
 

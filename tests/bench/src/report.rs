@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_meets_no_bar() {
+    fn a_row_without_a_measurement_meets_no_bar() {
         let nothing = finding(&[], Judged::Ours(Thresholds::at_most(2.0, 1.0)));
         assert_eq!(nothing.verdict().1, Verdict::Missed);
     }

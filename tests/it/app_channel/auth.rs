@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn an_api_key_is_accepted_in_each_form() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let key = &application.api_key;
     for auth in [
@@ -25,7 +25,7 @@ async fn an_api_key_is_accepted_in_each_form() {
 
 #[tokio::test]
 async fn an_upgrade_with_a_bearer_key_authenticates_the_socket() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let request = SocketRequest::app(&application).v1().bearer(&application.api_key);
     let mut socket = Socket::open(&server, request.clone()).await;
@@ -42,7 +42,7 @@ async fn an_upgrade_with_a_bearer_key_authenticates_the_socket() {
 
 #[tokio::test]
 async fn an_upgrade_with_a_wrong_bearer_key_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     for wrong in ["nonsense", &other.api_key, &alice.token] {
@@ -54,7 +54,7 @@ async fn an_upgrade_with_a_wrong_bearer_key_is_refused() {
 
 #[tokio::test]
 async fn a_request_before_authentication_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
     let item = json!({"uid": uid, "message": "x", "action": ""});
@@ -70,7 +70,7 @@ async fn a_request_before_authentication_is_refused() {
 
 #[tokio::test]
 async fn a_wrong_key_and_an_unknown_application_get_the_same_error() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let unknown = "/myapps/0123456789abcdef0123456789abcdef";
@@ -95,7 +95,7 @@ async fn a_wrong_key_and_an_unknown_application_get_the_same_error() {
 
 #[tokio::test]
 async fn a_forged_key_with_a_valid_checksum_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
     for request in [SocketRequest::app(&application), SocketRequest::to("/myapps/")] {
@@ -115,7 +115,7 @@ async fn a_forged_key_with_a_valid_checksum_is_refused() {
 
 #[tokio::test]
 async fn the_key_identifies_the_application_if_the_path_does_not() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut socket = Socket::app(&server, &application, SocketRequest::to("/myapps/")).await;
     socket.expect_status(uid, "offline").await;
@@ -135,7 +135,7 @@ async fn a_socket_without_a_first_frame_is_closed() {
 
 #[tokio::test]
 async fn an_inactive_application_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     application.deactivate().await;
     let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
@@ -150,7 +150,7 @@ async fn an_inactive_application_is_refused() {
 
 #[tokio::test]
 async fn the_subprotocol_is_used_only_if_the_client_offers_it() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let plain = Socket::open(&server, SocketRequest::app(&application)).await;
     assert_eq!(plain.subprotocol, None);
@@ -163,7 +163,7 @@ async fn the_subprotocol_is_used_only_if_the_client_offers_it() {
 
 #[tokio::test]
 async fn an_invalid_frame_gets_an_error_and_the_socket_stays_open() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let (mut socket, _) = Socket::stream(&server, &application).await;
     for (text, errno) in [

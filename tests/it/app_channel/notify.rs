@@ -22,7 +22,7 @@ fn errnos(reply: &Value) -> Vec<u64> {
 
 #[tokio::test]
 async fn the_single_form_of_notify_gets_a_single_reply() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut plain = Socket::app(&server, &application, SocketRequest::app(&application)).await;
     plain.expect_status(uid, "offline").await;
@@ -44,7 +44,7 @@ async fn the_single_form_of_notify_gets_a_single_reply() {
 
 #[tokio::test]
 async fn each_notification_gets_its_own_result_in_order() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
     let bobs = bob.grant(&application).await;
@@ -75,7 +75,7 @@ async fn each_notification_gets_its_own_result_in_order() {
 
 #[tokio::test]
 async fn text_limits_count_characters_and_longer_texts_are_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let longest = "𝄞".repeat(512);
@@ -106,7 +106,7 @@ async fn a_notify_frame_has_at_most_500_items() {
 
 #[tokio::test]
 async fn a_ttl_is_a_whole_number_of_seconds_up_to_30_days() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let ttls = [json!(0), json!(1), json!(2_592_000), json!(null)];
@@ -164,7 +164,7 @@ async fn an_action_with_an_unsafe_scheme_is_refused() {
 
 #[tokio::test]
 async fn the_source_is_always_the_name_of_the_application() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -185,7 +185,7 @@ async fn the_source_is_always_the_name_of_the_application() {
 
 #[tokio::test]
 async fn a_repeated_idempotency_key_gets_the_first_reply_and_is_queued_once() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bobs = server.sign_in("bob").await.grant(&application).await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -212,7 +212,7 @@ async fn a_repeated_idempotency_key_gets_the_first_reply_and_is_queued_once() {
 
 #[tokio::test]
 async fn an_error_is_not_remembered_for_its_idempotency_key() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let keyed = |action: &str| json!({"uid": uid, "message": "x", "action": action, "idempotency_key": "k"});

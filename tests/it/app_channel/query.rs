@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_query_returns_one_entry_for_each_puid_in_order() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let carol = server.sign_in("carol").await;
@@ -43,7 +43,7 @@ async fn a_query_returns_one_entry_for_each_puid_in_order() {
 
 #[tokio::test]
 async fn a_query_has_at_most_500_puids() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let reply = stream.ask(json!({"action": "query", "uids": vec![alice; 500]})).await;

@@ -30,7 +30,7 @@ async fn expect_receipt(stream: &mut Socket, id: &str, uid: Puid, state: &str) {
 
 #[tokio::test]
 async fn a_receipt_reports_how_a_notification_was_settled() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let mut without_acks = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -58,7 +58,7 @@ async fn a_receipt_reports_how_a_notification_was_settled() {
 
 #[tokio::test]
 async fn a_receipt_reports_a_notification_that_was_not_delivered() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut stream = stream_with_receipts(&server, &application).await;
     let with_ttl_0 = send(&application, uid, json!({"ttl": 0})).await;
@@ -94,7 +94,7 @@ async fn a_full_queue_gives_a_dropped_receipt_for_its_oldest_notification() {
 
 #[tokio::test]
 async fn receipts_are_sent_only_to_sockets_that_request_them() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut without, _) = Socket::stream(&server, &application).await;
@@ -116,7 +116,7 @@ async fn receipts_are_sent_only_to_sockets_that_request_them() {
 
 #[tokio::test]
 async fn a_resume_replays_missed_receipts() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (stream, snapshot) = Socket::stream(&server, &application).await;

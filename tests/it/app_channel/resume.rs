@@ -12,7 +12,7 @@ async fn resume(server: &Server, application: &Application, cursor: &Value) -> S
 
 #[tokio::test]
 async fn a_resume_replays_exactly_the_missed_updates() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -42,7 +42,7 @@ async fn a_resume_replays_exactly_the_missed_updates() {
 
 #[tokio::test]
 async fn a_resume_merges_a_status_that_changed_and_changed_back() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (stream, snapshot) = Socket::stream(&server, &application).await;
@@ -59,7 +59,7 @@ async fn a_resume_merges_a_status_that_changed_and_changed_back() {
 
 #[tokio::test]
 async fn an_invalid_cursor_and_one_of_another_application_give_a_gap_and_a_snapshot() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     let (_other_stream, foreign) = Socket::stream(&server, &other).await;

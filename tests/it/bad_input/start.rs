@@ -34,7 +34,7 @@ async fn an_unusable_database_stops_the_start_with_one_line() {
 
 #[tokio::test]
 async fn a_read_only_database_stops_the_start_with_one_line() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     server.terminate().await;
     let database = server.database();
     let mut permissions = std::fs::metadata(&database).unwrap().permissions();
@@ -47,7 +47,7 @@ async fn a_read_only_database_stops_the_start_with_one_line() {
 
 #[tokio::test]
 async fn a_database_of_a_newer_server_is_refused_and_not_changed() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     server.sign_in("alice").await;
     server.terminate().await;
     let database = server.database();
@@ -66,7 +66,7 @@ async fn a_database_of_a_newer_server_is_refused_and_not_changed() {
 
 #[tokio::test]
 async fn a_database_in_use_by_another_server_is_refused() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let url = format!("sqlite://{}?mode=rwc", server.database().display());
     let directory = server.database().parent().unwrap().to_owned();
@@ -79,7 +79,7 @@ async fn a_database_in_use_by_another_server_is_refused() {
 
 #[tokio::test]
 async fn a_port_in_use_stops_the_start_with_one_line() {
-    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let (server, directory) = (Server::start_default().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
     let output = run(directory.path(), &[&listen, "--log=off"], &[]).await;
     output.failed(1, &server.address().to_string());

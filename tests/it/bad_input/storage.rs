@@ -9,7 +9,7 @@ use super::BadInputFixture;
 
 #[tokio::test]
 async fn on_a_full_disk_notifications_are_refused_presence_continues_and_no_ok_is_lost() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     assert_eq!(server.terminate().await, StoppedServer::With(0));
     let blocks = std::fs::metadata(server.database()).unwrap().len() / 1024 + 128;

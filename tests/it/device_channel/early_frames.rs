@@ -12,11 +12,11 @@ fn frame(text: &str) -> Vec<u8> {
     [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
-fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+fn read_until(stream: &mut TcpStream, expected: &str) -> String {
     let (mut received, mut scratch) = (Vec::new(), [0; 256]);
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
-        if text.contains(wanted) {
+        if text.contains(expected) {
             return text;
         }
         let read = stream.read(&mut scratch).unwrap();
@@ -27,7 +27,7 @@ fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
 
 #[tokio::test]
 async fn frames_sent_with_the_upgrade_request_and_after_it_are_received() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let address = server.address();
     let client = move || {
         let mut stream = TcpStream::connect(address).unwrap();

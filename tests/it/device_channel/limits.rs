@@ -8,7 +8,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_throttled_device_gets_retry_after_and_its_update_is_not_applied() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let begun = Instant::now();
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -31,7 +31,7 @@ async fn a_throttled_device_gets_retry_after_and_its_update_is_not_applied() {
 
 #[tokio::test]
 async fn acknowledgements_do_not_count_against_the_rate() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..30 {
         device.expect_no_frame().await;
@@ -40,7 +40,7 @@ async fn acknowledgements_do_not_count_against_the_rate() {
 
 #[tokio::test]
 async fn a_reconnect_does_not_reset_the_rate_and_each_device_has_its_own() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     for _ in 0..4 {
         device.report("online").await;
@@ -59,7 +59,7 @@ async fn a_reconnect_does_not_reset_the_rate_and_each_device_has_its_own() {
 
 #[tokio::test]
 async fn repeated_rate_violations_close_the_device() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     device.send_all((0..60).map(|id| json!({"status": "online", "id": id}))).await;
     let mut refusals = 0;
@@ -78,7 +78,7 @@ async fn repeated_rate_violations_close_the_device() {
 
 #[tokio::test]
 async fn the_21st_device_of_a_user_is_refused_with_retry_after() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut devices = Vec::new();
     for n in 0..20 {
         let name = format!("device-{n}");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_frame_before_authentication_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device(&server).await;
     for frame in [
         json!({"status": "online", "email": email("alice")}),
@@ -19,7 +19,7 @@ async fn a_frame_before_authentication_is_refused() {
 
 #[tokio::test]
 async fn the_email_must_match_the_assertion_and_cannot_change() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
     let hello = |email: &str| json!({"email": email, "assertion": assertion, "status": "online"});
@@ -37,7 +37,7 @@ async fn the_email_must_match_the_assertion_and_cannot_change() {
 
 #[tokio::test]
 async fn an_assertion_is_reusable_only_for_the_same_device() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let assertion = server.assertion("alice").await;
     let hello =
         |device: &str| json!({"assertion": assertion, "status": "online", "device": device});
@@ -59,7 +59,7 @@ async fn an_assertion_is_reusable_only_for_the_same_device() {
 
 #[tokio::test]
 async fn an_assertion_used_for_a_session_cannot_open_a_socket() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let assertion = server.assertion("alice").await;
     server.call("POST", "/session").json(&json!({"assertion": assertion})).await.ok();
     let mut device = Socket::device(&server).await;
@@ -69,7 +69,7 @@ async fn an_assertion_used_for_a_session_cannot_open_a_socket() {
 
 #[tokio::test]
 async fn an_assertion_for_another_audience_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let body = json!({"email": email("alice"), "audience": "http://presence.example"});
     let answer = server.call("POST", "/dev/assertion").json(&body).await.ok();
     let mut device = Socket::device(&server).await;
@@ -79,7 +79,7 @@ async fn an_assertion_for_another_audience_is_refused() {
 
 #[tokio::test]
 async fn a_bearer_token_can_replace_the_assertion() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in_for("alice", "device").await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"email": email("bob"), "token": alice.token, "status": "online"})).await;
@@ -92,7 +92,7 @@ async fn a_bearer_token_can_replace_the_assertion() {
 
 #[tokio::test]
 async fn an_invalid_token_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device(&server).await;
     device.send(json!({"token": "prt_nonsense", "status": "online"})).await;
     device.expect_error(Errno::InvalidAssertion).await;
@@ -124,7 +124,7 @@ async fn the_third_invalid_proof_closes_the_connection() {
 
 #[tokio::test]
 async fn a_cookie_does_not_authenticate_a_socket() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     let cookie = format!("presence={0}; __Host-presence={0}", alice.token);
     let request = SocketRequest::device().header("cookie", &cookie).bearer(&alice.token);
@@ -135,7 +135,7 @@ async fn a_cookie_does_not_authenticate_a_socket() {
 
 #[tokio::test]
 async fn signing_out_closes_only_the_sockets_of_that_session() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (here, there) = (server.sign_in("alice").await, server.sign_in("alice").await);
     let mut devices = Vec::new();
     for (user, name) in [(&here, "phone"), (&there, "tablet")] {

@@ -142,8 +142,8 @@ impl Ledger {
 
     /// Returns the expectations of a device that is about to connect in a run.
     pub(super) fn connect(&self, run: usize) -> DeviceLog {
-        let with = |wanted: &dyn Fn(&Item) -> bool| {
-            self.open.iter().copied().filter(|number| wanted(&self.items[*number])).collect()
+        let with = |condition: &dyn Fn(&Item) -> bool| {
+            self.open.iter().copied().filter(|number| condition(&self.items[*number])).collect()
         };
         let lost = |item: &Item| match item.state {
             ItemState::Sent { run: asked } => asked < run && item.key.is_none(),
@@ -216,7 +216,8 @@ impl Ledger {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        let count = |wanted: &dyn Fn(&&Item) -> bool| self.items.iter().filter(wanted).count();
+        let count =
+            |condition: &dyn Fn(&&Item) -> bool| self.items.iter().filter(condition).count();
         Totals {
             answered: count(&|item| item.answered),
             settled: count(&|item| item.state == ItemState::Settled),

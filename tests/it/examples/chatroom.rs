@@ -13,7 +13,7 @@ use super::Example;
 
 #[tokio::test]
 async fn a_member_with_a_closed_page_and_a_device_can_be_reached_and_pinged() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let room = ChatRoom::start(&server).await;
     let (alice, bob) = (room.join("Alice").await, room.join("Bob").await);
     alice.share_presence(&server, "alice").await;
@@ -45,7 +45,7 @@ async fn a_member_with_a_closed_page_and_a_device_can_be_reached_and_pinged() {
 
 #[tokio::test]
 async fn a_grant_result_counts_once_and_only_for_the_member_who_was_sent() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let room = ChatRoom::start(&server).await;
     let (alice, mallory) = (room.join("Alice").await, room.join("Mallory").await);
     assert!(alice.page().await.contains("cannot see whether you can be reached"));
@@ -67,7 +67,7 @@ async fn a_grant_result_counts_once_and_only_for_the_member_who_was_sent() {
 
 #[tokio::test]
 async fn messages_are_escaped_and_other_sites_cannot_send_forms() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let room = ChatRoom::start(&server).await;
     let alice = room.join("<i>Alice</i>").await;
     alice.post("/messages", &[("text", "<script>alert(1)</script>")]).await.redirects_to("/");

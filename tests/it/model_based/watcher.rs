@@ -58,9 +58,9 @@ impl Watcher {
     }
 
     /// Waits until the received state matches. Returns false if it does not in time.
-    pub(super) async fn wait_until(&self, wanted: impl Fn(&ObservedState) -> bool) -> bool {
+    pub(super) async fn wait_until(&self, condition: impl Fn(&ObservedState) -> bool) -> bool {
         let mut frames = self.frames.subscribe();
-        timeout(TIMEOUT, frames.wait_for(|_| self.with_observed(&wanted))).await.is_ok()
+        timeout(TIMEOUT, frames.wait_for(|_| self.with_observed(&condition))).await.is_ok()
     }
 
     /// Waits until all updates in flight have arrived.

@@ -49,12 +49,12 @@ async fn each_application_has_a_queue_of_100_that_drops_the_oldest() {
         .iter()
         .map(|item| item["queue_size"].as_u64().unwrap())
         .collect();
-    let wanted: Vec<u64> = (1..=105).map(|n: u64| n.min(100)).collect();
-    assert_eq!(sizes, wanted);
+    let expected: Vec<u64> = (1..=105).map(|n: u64| n.min(100)).collect();
+    assert_eq!(sizes, expected);
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    let mut wanted = vec!["other".to_owned()];
-    wanted.extend((5..105).map(|n: u32| n.to_string()));
-    assert_eq!(receive_field(&mut phone, "message").await, wanted);
+    let mut expected = vec!["other".to_owned()];
+    expected.extend((5..105).map(|n: u32| n.to_string()));
+    assert_eq!(receive_field(&mut phone, "message").await, expected);
 }
 
 #[tokio::test]

@@ -18,12 +18,12 @@ async fn begin_sign_in(server: &Server) -> PendingSignIn {
     let redirect = server.call("GET", "/sign-in/oidc/idp?return=/docs").await;
     assert_eq!(redirect.status, 303, "{}", redirect.text);
     let url = Url::parse(redirect.header("location")).unwrap();
-    let parameter = |wanted: &str| {
-        let (_, value) = url.query_pairs().find(|(name, _)| name == wanted).unwrap();
+    let query_value = |parameter: &str| {
+        let (_, value) = url.query_pairs().find(|(name, _)| name == parameter).unwrap();
         value.into_owned()
     };
     let cookie = redirect.header("set-cookie").split(';').next().unwrap().to_owned();
-    PendingSignIn { cookie, state: parameter("state"), nonce: parameter("nonce") }
+    PendingSignIn { cookie, state: query_value("state"), nonce: query_value("nonce") }
 }
 
 /// Follows the redirect back from the issuer.
@@ -94,7 +94,7 @@ async fn over_tls_the_cookie_has_the_host_prefix() {
     let answer = server.call("GET", "/sign-in/oidc/idp").await;
     let set = answer.header("set-cookie");
     assert!(set.starts_with("__Host-presence-sign-in="), "{set}");
-    for wanted in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
-        assert!(set.split("; ").any(|part| part == wanted), "{set}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(set.split("; ").any(|part| part == attribute), "{set}");
     }
 }

@@ -13,8 +13,8 @@ async fn an_address_with_invalid_callbacks_is_rate_limited() {
     let options = ServerOptions::default()
         .with("failed-credentials-burst", 5)
         .with("failed-credentials-per-second", 1);
-    let described = issuer.issuer_settings(&json!({"sign_in": true}));
-    let server = Server::start(with_issuers(options, &[described])).await;
+    let settings = issuer.issuer_settings(&json!({"sign_in": true}));
+    let server = Server::start(with_issuers(options, &[settings])).await;
     let mut refused = 0;
     loop {
         let path = "/sign-in/oidc/idp/callback?code=made-up&state=made-up";

@@ -68,7 +68,7 @@ async fn a_token_for_another_server_or_by_another_issuer_is_refused() {
 #[tokio::test]
 async fn tokens_need_a_configured_issuer_and_assertions_still_work_beside_it() {
     let issuer = OidcIssuer::start().await;
-    let none = Server::quick().await;
+    let none = Server::start_default().await;
     let body = json!({"assertion": issuer.token(&json!({}))});
     none.call("POST", "/session").json(&body).await.assert_error(Errno::InvalidAssertion);
     assert_eq!(issuer.key_requests(), 0);

@@ -70,7 +70,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
     assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{output:?}");
     assert!(output.out.starts_with("backup: backup.db, "), "{output:?}");
 
-    let mut restored = Server::quick().await;
+    let mut restored = Server::start_default().await;
     assert_eq!(restored.terminate().await, StoppedServer::With(0));
     std::fs::copy(server.database().with_file_name("backup.db"), restored.database()).unwrap();
     let url = format!("--database=sqlite://{}", restored.database().display());
@@ -93,7 +93,7 @@ async fn a_backup_under_load_holds_every_notification_that_was_answered_before_i
 
 #[tokio::test]
 async fn a_backup_overwrites_no_file_and_reports_that_in_one_line() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     assert_eq!(back_up(&server, "backup.db").await.code, Some(0));
     let first = std::fs::read(server.database().with_file_name("backup.db")).unwrap();
     server.sign_in("alice").await;
@@ -114,7 +114,7 @@ async fn a_check_reports_the_schema_and_changes_nothing() {
     let output = run(directory.path(), &arguments, &[]).await;
     assert!(output.out.contains("empty; the server creates schema m0"), "{output:?}");
     assert!(!directory.path().join("presence.db").exists());
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let url = format!("--database=sqlite://{}", server.database().display());
     let output = run(directory.path(), &["check", &url], &[]).await;
     assert!(output.out.contains("in use by a running server, schema m0"), "{output:?}");

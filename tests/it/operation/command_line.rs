@@ -94,7 +94,7 @@ async fn a_check_reads_the_database_and_reports_by_its_exit_code() {
 
 #[tokio::test]
 async fn a_check_does_not_disturb_a_running_server() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let database = format!("--database=sqlite://{}", server.database().display());
     let output = run(server.database().parent().unwrap(), &["check", &database], &[]).await;
@@ -104,7 +104,7 @@ async fn a_check_does_not_disturb_a_running_server() {
 
 #[tokio::test]
 async fn the_assertion_command_prints_an_assertion_that_a_device_can_use() {
-    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let (server, directory) = (Server::start_default().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
     let arguments = ["assertion", "--email", &email("alice"), &listen];
     let output = run(directory.path(), &arguments, &[]).await;
@@ -117,7 +117,7 @@ async fn the_assertion_command_prints_an_assertion_that_a_device_can_use() {
 
 #[tokio::test]
 async fn the_assertion_command_reports_a_failure_in_one_line() {
-    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let (server, directory) = (Server::start_default().await, tempdir().unwrap());
     let listen = format!("--listen={}", server.address());
     let unknown = ["assertion", "--email=alice@example.org", &listen];
     run(directory.path(), &unknown, &[]).await.failed(1, "");
@@ -131,7 +131,7 @@ async fn the_assertion_command_reports_a_failure_in_one_line() {
 
 #[tokio::test]
 async fn the_openapi_command_prints_the_document_that_a_server_serves() {
-    let (server, directory) = (Server::quick().await, tempdir().unwrap());
+    let (server, directory) = (Server::start_default().await, tempdir().unwrap());
     let output = run(directory.path(), &["openapi"], &[]).await;
     let printed: Value = serde_json::from_str(&output.out).unwrap();
     let shown = server.call("GET", "/openapi.json").await.ok();

@@ -84,7 +84,7 @@ async fn a_body_without_a_content_length_is_limited_too() {
 
 #[tokio::test]
 async fn a_deeply_nested_body_does_no_harm() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     for (body, status) in [

@@ -43,10 +43,10 @@ impl Scrape {
 
 /// Asserts the growth of each sample.
 #[track_caller]
-fn assert_growth(before: &Scrape, after: &Scrape, wanted: &[(&str, u64)]) {
+fn assert_growth(before: &Scrape, after: &Scrape, expected: &[(&str, u64)]) {
     let grown: Vec<_> =
-        wanted.iter().map(|(name, _)| (*name, after.count(name) - before.count(name))).collect();
-    assert_eq!(grown, wanted);
+        expected.iter().map(|(name, _)| (*name, after.count(name) - before.count(name))).collect();
+    assert_eq!(grown, expected);
 }
 
 /// An Application's stream, and a device that has connected and sent nothing yet.
@@ -60,7 +60,7 @@ struct MetricsScenario {
 
 impl MetricsScenario {
     async fn new() -> Self {
-        let server = Server::quick().await;
+        let server = Server::start_default().await;
         let (application, _, uid) = server.application_with("alice").await;
         let (stream, _) = Socket::stream(&server, &application).await;
         let phone = Socket::device(&server).await;
@@ -148,7 +148,7 @@ async fn each_metric_counts_the_work_that_was_done() {
 }
 
 fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
-    let wanted = [
+    let expected = [
         ("presence_connections_opened_total{channel=\"device\"}", 1),
         ("presence_connections_opened_total{channel=\"app\"}", 0),
         ("presence_frames_received_total{channel=\"device\"}", 6 + 1 + 1),
@@ -176,7 +176,7 @@ fn counters_grew(before: &Scrape, after: &Scrape, frames: u64) {
         ("presence_time_to_offline_seconds_count", 1),
         ("presence_http_answers_total{status=\"4xx\"}", 0),
     ];
-    assert_growth(before, after, &wanted);
+    assert_growth(before, after, &expected);
 }
 
 /// Returns the metrics once no device is connected and no user is loaded.
@@ -196,7 +196,7 @@ async fn metrics_without_users(server: &Server) -> Scrape {
 
 #[tokio::test]
 async fn every_metric_is_described_and_has_no_personal_data() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let (_stream, _) = Socket::stream(&server, &application).await;
     let _phone = Socket::device_of(&server, "alice", "my-phone", "online").await;
@@ -207,8 +207,8 @@ async fn every_metric_is_described_and_has_no_personal_data() {
         .map(|line| line.split(['{', ' ']).next().unwrap())
         .collect();
     for name in names {
-        let endings = ["_bucket", "_sum", "_count"];
-        let family = endings.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let suffixes = ["_bucket", "_sum", "_count"];
+        let family = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
         let has = |word: &str| {
             text.contains(&format!("# {word} {family} "))
                 || text.contains(&format!("# {word} {name} "))

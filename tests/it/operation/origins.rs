@@ -24,7 +24,7 @@ async fn is_accepted(server: &Server, application: &Application, origin: &str) -
 
 #[tokio::test]
 async fn pages_of_this_server_may_open_sockets_and_others_may_not() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let (own, port) = (server.url(), server.address().port());
     assert!(is_accepted(&server, &application, &own).await);

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 #[tokio::test]
 async fn health_and_version_need_no_credential() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["database"]), (&json!("ok"), &json!("ok")), "{health}");
     assert_eq!(health["development"], true);
@@ -21,7 +21,7 @@ async fn health_and_version_need_no_credential() {
 
 #[tokio::test]
 async fn a_server_reports_a_failing_database_and_still_answers() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let options = SqliteConnectOptions::new().filename(server.database());
     let mut tables = options.connect().await.unwrap();
     sqlx::query("ALTER TABLE meta RENAME TO lost").execute(&mut tables).await.unwrap();
@@ -59,7 +59,7 @@ async fn without_development_mode_no_assertion_is_made() {
 
 #[tokio::test]
 async fn two_servers_on_two_databases_do_not_disturb_each_other() {
-    let (one, other) = (Server::quick().await, Server::quick().await);
+    let (one, other) = (Server::start_default().await, Server::start_default().await);
     let (chat, alice, uid) = one.application_with("alice").await;
     let (chess, _, other_uid) = other.application_with("alice").await;
     assert_ne!(uid, other_uid);

@@ -48,7 +48,7 @@ async fn new_connections_are_refused_during_a_stop() {
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_silent_clients() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let _stranger = Socket::device(&server).await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
@@ -59,7 +59,7 @@ async fn a_stop_does_not_wait_for_silent_clients() {
 
 #[tokio::test]
 async fn after_a_stop_everything_is_in_the_one_database_file() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     application.notify(&json!([{"uid": uid, "message": "Keep me", "action": ""}])).await.ok();
     assert_eq!(server.terminate().await, StoppedServer::With(0));

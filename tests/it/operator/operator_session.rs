@@ -38,8 +38,8 @@ impl OperatorSession {
     pub(crate) async fn sign_in(server: &Server, token: &str) -> Self {
         let answer = try_sign_in(server, token).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/admin"), "{}", answer.text);
-        let wanted = ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"];
-        let cookie = set_cookie(&answer, "presence-operator", &wanted);
+        let expected = ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3600"];
+        let cookie = set_cookie(&answer, "presence-operator", &expected);
         Self { origin: server.url(), cookie, token: token.to_owned() }
     }
 
@@ -81,8 +81,8 @@ pub(crate) fn set_cookie(answer: &RestResponse, name: &str, attributes: &[&str])
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
     let named = |cookie: &&&str| cookie.starts_with(&format!("{name}="));
     let cookie = cookies.iter().find(named).unwrap_or_else(|| panic!("{cookies:?}"));
-    for wanted in attributes {
-        assert!(cookie.split("; ").any(|part| part == *wanted), "{cookie}");
+    for expected in attributes {
+        assert!(cookie.split("; ").any(|part| part == *expected), "{cookie}");
     }
     cookie.split(';').next().unwrap().to_owned()
 }

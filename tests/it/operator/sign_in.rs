@@ -8,7 +8,7 @@ use super::operator_session::{OperatorSession, make_token, set_cookie, try_sign_
 
 #[tokio::test]
 async fn without_an_operator_the_pages_do_not_exist() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let block = format!("/admin/applications/{}/block", "0".repeat(32));
     for (method, path) in [
         ("GET", "/admin"),
@@ -51,8 +51,8 @@ async fn over_tls_the_cookie_has_the_host_prefix() {
     let server = Server::start(options).await;
     let signed_in = server.call("POST", "/admin/sign-in").header("origin", origin);
     let signed_in = signed_in.form(&[("token", &token)]).await;
-    let wanted = ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"];
-    let cookie = set_cookie(&signed_in, "__Host-presence-operator", &wanted);
+    let expected = ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"];
+    let cookie = set_cookie(&signed_in, "__Host-presence-operator", &expected);
     server.call("GET", "/admin/figures").header("cookie", &cookie).await.ok();
 }
 

@@ -91,7 +91,7 @@ async fn throttled_device(scenario: &RegistryScenario) -> Socket {
 }
 
 async fn stopped_by_signal(signal: &str, code: CloseCode) {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal(signal).await;
     device.expect_close(code).await;

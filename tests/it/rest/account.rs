@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn an_account_shows_all_stored_data() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     application.notify(&json!([{"uid": uid, "message": "Hi"}])).await.ok();
     let own = server.application_named(&alice, "Own").await;
@@ -21,7 +21,7 @@ async fn an_account_shows_all_stored_data() {
 
 #[tokio::test]
 async fn deleting_an_account_ends_its_sessions_sockets_and_grants() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let own = server.application_named(&alice, "Own").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;

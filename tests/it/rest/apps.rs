@@ -17,7 +17,7 @@ fn path(app: &Value, below: &str) -> String {
 
 #[tokio::test]
 async fn an_application_is_registered_verified_and_activated() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let domain = DomainServer::start().await;
     let app = register(&owner, &domain.name()).await;
@@ -80,7 +80,7 @@ async fn a_domain_that_does_not_show_the_key_is_not_verified() {
 
 #[tokio::test]
 async fn only_a_public_host_name_can_be_registered() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let long = format!("{}.example", "a".repeat(64));
     for domain in [
@@ -115,7 +115,7 @@ async fn only_a_public_host_name_can_be_registered() {
 
 #[tokio::test]
 async fn the_texts_of_an_application_are_limited() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let body = |name: &str, description: &str| json!({"name": name, "domain": "a.example", "description": description});
     let post = |body: Value| owner.call("POST", "/apps").json(&body);
@@ -143,7 +143,7 @@ async fn the_applications_of_a_developer_are_limited() {
 
 #[tokio::test]
 async fn an_application_does_not_exist_for_other_developers() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let below = |below: &str| format!("/apps/{}{below}", application.appid);
     for (method, path) in [
@@ -171,17 +171,17 @@ async fn an_application_does_not_exist_for_other_developers() {
 
 #[tokio::test]
 async fn a_change_keeps_the_fields_that_it_does_not_name() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let before = application.owner_call("GET", "").await.ok();
     let change = json!({"name": "Renamed"});
     let after = application.owner_call("PATCH", "").json(&change).await.ok();
-    let mut wanted = before.clone();
-    wanted["name"] = "Renamed".into();
-    assert_eq!(after, wanted);
+    let mut expected = before.clone();
+    expected["name"] = "Renamed".into();
+    assert_eq!(after, expected);
     let same_domain = json!({"domain": application.domain.name()});
     let after = application.owner_call("PATCH", "").json(&same_domain).await.ok();
-    assert_eq!(after, wanted);
+    assert_eq!(after, expected);
     let moved =
         application.owner_call("PATCH", "").json(&json!({"domain": "b.example"})).await.ok();
     assert_eq!(moved["state"], "registered");

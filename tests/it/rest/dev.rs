@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn development_mode_makes_assertions_for_users_of_its_own_domain() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let post = |body: serde_json::Value| server.call("POST", "/dev/assertion").json(&body);
     let made = post(json!({"email": email("alice")})).await.ok();
     assert_eq!(made["audience"], server.url());
@@ -32,7 +32,7 @@ async fn outside_development_mode_its_paths_do_not_exist() {
     server.call("GET", "/dev").await.assert_error(Errno::NotFound);
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!(health["development"], false, "{health}");
-    let development = Server::quick().await;
+    let development = Server::start_default().await;
     let assertion = development.assertion("alice").await;
     let refused = server.call("POST", "/session").json(&json!({"assertion": assertion})).await;
     refused.assert_error(Errno::InvalidAssertion);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn devices_are_listed_with_their_reports() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     assert_eq!(alice.call("GET", "/devices").await.ok(), json!({"devices": []}));
     let hello = json!({"status": "unavailable", "message": "Busy", "device": "phone"});
@@ -21,7 +21,7 @@ async fn devices_are_listed_with_their_reports() {
 
 #[tokio::test]
 async fn only_the_user_can_end_a_device() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     let bob = server.sign_in("bob").await;

@@ -10,7 +10,7 @@ async fn grant(user: &User, application: &Application, body: &Value) -> RestResp
 
 #[tokio::test]
 async fn a_script_gets_json_with_the_same_uid_each_time() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let again = grant(&alice, &application, &json!({})).await;
     assert_eq!(again.status, 200);
@@ -19,8 +19,8 @@ async fn a_script_gets_json_with_the_same_uid_each_time() {
     let body = json!({"redirect": back, "state": "a&b=c é"});
     let granted = grant(&alice, &application, &body).await.ok();
     let redirect = granted["redirect"].as_str().unwrap();
-    let wanted = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
-    assert_eq!(redirect, wanted);
+    let expected = format!("{back}&Presence-UID={uid}&state=a%26b%3Dc+%C3%A9");
+    assert_eq!(redirect, expected);
     let without_a_body = alice.call("POST", &format!("/grant/{}", application.appid)).await.ok();
     assert_eq!(without_a_body["uid"], uid.to_string());
     alice.revoke(&application).await;
@@ -30,7 +30,7 @@ async fn a_script_gets_json_with_the_same_uid_each_time() {
 
 #[tokio::test]
 async fn a_form_is_redirected_back() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
     let back = format!("http://{}/back", application.domain.name());
@@ -42,14 +42,14 @@ async fn a_form_is_redirected_back() {
     let fields = [("redirect", back.as_str()), ("state", "s")];
     let yes = bob.call("POST", &path).form(&fields).await;
     let uid = bob.call("GET", "/grants").await.ok()["grants"][0]["uid"].clone();
-    let wanted = format!("{back}?Presence-UID={}&state=s", uid.as_str().unwrap());
-    assert_eq!((yes.status, yes.header("location")), (303, wanted.as_str()));
+    let expected = format!("{back}?Presence-UID={}&state=s", uid.as_str().unwrap());
+    assert_eq!((yes.status, yes.header("location")), (303, expected.as_str()));
     assert_eq!(yes.header("referrer-policy"), "no-referrer");
 }
 
 #[tokio::test]
 async fn a_form_by_cookie_needs_the_csrf_token_in_a_field() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let own = server.url();
     let body = json!({"assertion": server.assertion("bob").await, "scope": "account"});
@@ -69,7 +69,7 @@ async fn a_form_by_cookie_needs_the_csrf_token_in_a_field() {
 
 #[tokio::test]
 async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
     let path = format!("/grant/{}", application.appid);
@@ -90,7 +90,7 @@ async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
 
 #[tokio::test]
 async fn a_redirect_to_another_domain_is_refused_and_grants_nothing() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await;
     let domain = application.domain.name();
@@ -118,7 +118,7 @@ async fn a_redirect_to_another_domain_is_refused_and_grants_nothing() {
 
 #[tokio::test]
 async fn a_grant_needs_an_active_application_and_a_session() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let path = format!("/grant/{}", application.appid);
     server.call("POST", &path).json(&json!({})).await.assert_error(Errno::NotAuthenticated);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn grants_are_listed_with_the_last_access_of_each_application() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     alice.grant(&other).await;
@@ -29,7 +29,7 @@ async fn grants_are_listed_with_the_last_access_of_each_application() {
 
 #[tokio::test]
 async fn only_the_user_can_pause_and_revoke_a_grant() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let path = format!("/grants/{}", application.appid);
     let paused = alice.call("PATCH", &path).json(&json!({"paused": true})).await.ok();
@@ -52,7 +52,7 @@ async fn only_the_user_can_pause_and_revoke_a_grant() {
 
 #[tokio::test]
 async fn a_revocation_takes_effect_before_it_is_answered() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;

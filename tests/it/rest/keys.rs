@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_key_is_shown_once_and_can_be_rotated_without_an_interruption() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let (id, second) = application.make_key().await;
     application.call("GET", "/presence").await.ok();
@@ -28,7 +28,7 @@ async fn a_key_is_shown_once_and_can_be_rotated_without_an_interruption() {
 
 #[tokio::test]
 async fn an_application_has_twenty_keys_at_most() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     // The activation has made the first key.
     let mut made = Vec::new();
@@ -42,7 +42,7 @@ async fn an_application_has_twenty_keys_at_most() {
 
 #[tokio::test]
 async fn a_key_is_valid_only_for_its_own_application() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let other = server.application_named(&application.owner, "Other").await;
     application
@@ -60,7 +60,7 @@ async fn a_key_is_valid_only_for_its_own_application() {
 
 #[tokio::test]
 async fn a_forged_key_with_a_real_prefix_and_a_valid_checksum_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let forged = forged(&application.api_key);
     let poll = application.call("GET", "/presence").bearer(&forged).await;
@@ -74,7 +74,7 @@ async fn a_forged_key_with_a_real_prefix_and_a_valid_checksum_is_refused() {
 
 #[tokio::test]
 async fn the_database_contains_no_key() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     server.terminate().await;
     let file = std::fs::read(server.database()).unwrap();

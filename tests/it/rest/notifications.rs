@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn notifications_are_answered_one_by_one_and_delivered() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let items = json!([{"uid": uid, "message": "Hi", "action": "https://a.example/"}, {"uid": "x", "message": "x"}, {"uid": uid}]);
@@ -22,7 +22,7 @@ async fn notifications_are_answered_one_by_one_and_delivered() {
 
 #[tokio::test]
 async fn a_malformed_notify_call_is_refused_as_a_whole() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let many = vec![json!({"uid": uid, "message": "x"}); 501];
     application.notify(&json!(many)).await.assert_error(Errno::TooLarge);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn health_and_version_need_no_credential() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["warming_up"]), (&json!("ok"), &json!(false)));
     assert_eq!(server.call("GET", "/__lbheartbeat__").await.status, 200);
@@ -20,7 +20,7 @@ async fn health_and_version_need_no_credential() {
 
 #[tokio::test]
 async fn the_documents_are_served_offline() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let openapi: Value = server.call("GET", "/openapi.json").await.ok();
     assert!(openapi["paths"]["/session"].is_object());
     let asyncapi = server.call("GET", "/asyncapi.yaml").await;
@@ -32,7 +32,7 @@ async fn the_documents_are_served_offline() {
 
 #[tokio::test]
 async fn unknown_paths_and_methods_get_the_common_error_form() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     for path in ["/nothing", "/apps/x/y/z", "//", "/docs/../etc/passwd"] {
         let answer = server.call("GET", path).await;
         assert_eq!(answer.json()["errno"], Errno::NotFound.number(), "{path}: {}", answer.text);
@@ -48,7 +48,7 @@ async fn unknown_paths_and_methods_get_the_common_error_form() {
 
 #[tokio::test]
 async fn every_response_has_the_security_headers() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     for path in ["/", "/docs", "/session", "/nothing", "/__heartbeat__", "/dev"] {
         let answer = server.call("GET", path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
@@ -62,7 +62,7 @@ async fn every_response_has_the_security_headers() {
 #[tokio::test]
 async fn a_stopped_server_exits_with_0() {
     for signal in ["TERM", "INT", "USR2"] {
-        let mut server = Server::quick().await;
+        let mut server = Server::start_default().await;
         let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
         server.signal(signal).await;
         let code = device.closed().await;

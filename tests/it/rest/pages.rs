@@ -5,7 +5,7 @@ use presence_tests::{Server, Socket, SocketRequest};
 
 #[tokio::test]
 async fn an_applications_path_serves_a_page_to_browsers_and_the_channel_to_upgrades() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     for path in [format!("/myapps/{}", application.appid), "/myapps/".to_owned()] {
         let page = server.call("GET", &path).header("accept", "text/html,*/*;q=0.8").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn presence_is_polled_by_uid_or_page_by_page() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut devices = vec![Socket::device_of(&server, "alice", "phone", "online").await];
     let absent = server.sign_in("absent").await.grant(&application).await;
@@ -35,7 +35,7 @@ async fn presence_is_polled_by_uid_or_page_by_page() {
 
 #[tokio::test]
 async fn a_poll_with_invalid_parameters_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     for query in ["limit=0", "limit=501", "limit=x", "after=nonsense"] {
         let answer = application.call("GET", &format!("/presence?{query}")).await;

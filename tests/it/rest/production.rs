@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// Returns a server that was set up in development mode, with one more Application for each of
 /// these domains, and restarted in production mode.
 async fn in_production(domains: &[&str]) -> (Server, Application, User, Puid, Vec<Value>) {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut further = Vec::new();
     for domain in domains {
@@ -95,8 +95,8 @@ async fn over_tls_the_cookie_has_the_host_prefix() {
     let set = opened.header("set-cookie").to_owned();
     let token = opened.ok()["token"].as_str().unwrap().to_owned();
     assert!(set.starts_with(&format!("__Host-presence={token};")), "{set}");
-    for wanted in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
-        assert!(set.split("; ").any(|part| part == wanted), "{set}");
+    for expected in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(set.split("; ").any(|part| part == expected), "{set}");
     }
     let known =
         async |cookie: String| server.call("GET", "/session").header("cookie", &cookie).await;

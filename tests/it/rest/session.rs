@@ -18,7 +18,7 @@ async fn sign_in_from(server: &Server, origin: Option<&str>) -> (RestResponse, O
 
 #[tokio::test]
 async fn signing_in_returns_a_token_of_the_user() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let body = json!({"email": email("alice"), "assertion": server.assertion("alice").await});
     let opened = server.call("POST", "/session").json(&body).await;
     assert_eq!(opened.header("cache-control"), "no-store");
@@ -36,7 +36,7 @@ async fn signing_in_returns_a_token_of_the_user() {
 
 #[tokio::test]
 async fn a_forged_token_with_a_real_prefix_and_a_valid_checksum_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     let forged = forged(&alice.token);
     for (method, path) in [("GET", "/session"), ("GET", "/grants"), ("DELETE", "/account")] {
@@ -50,7 +50,7 @@ async fn a_forged_token_with_a_real_prefix_and_a_valid_checksum_is_refused() {
 
 #[tokio::test]
 async fn an_invalid_assertion_or_one_of_another_user_opens_no_session() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let post = |body: Value| server.call("POST", "/session").json(&body);
     post(json!({"assertion": "x"})).await.assert_error(Errno::InvalidAssertion);
     post(json!({})).await.assert_error(Errno::MissingField);
@@ -77,7 +77,7 @@ async fn a_body_that_is_no_json_object_is_refused_with_its_error() {
 
 #[tokio::test]
 async fn a_device_session_can_only_read_and_sign_out() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in_for("alice", "device").await;
     for path in ["/session", "/grants", "/devices", "/account"] {
         alice.call("GET", path).await.ok();
@@ -102,7 +102,7 @@ async fn a_device_session_can_only_read_and_sign_out() {
 
 #[tokio::test]
 async fn only_a_page_of_the_same_origin_gets_a_cookie() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let own = server.url();
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let set = answer.header("set-cookie");
@@ -121,7 +121,7 @@ async fn only_a_page_of_the_same_origin_gets_a_cookie() {
 
 #[tokio::test]
 async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let own = server.url();
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let (cookie, csrf) = (cookie.unwrap(), answer.json()["csrf_token"].clone());
@@ -150,7 +150,7 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
 
 #[tokio::test]
 async fn signing_out_by_cookie_removes_the_cookie() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let own = server.url();
     let (answer, cookie) = sign_in_from(&server, Some(&own)).await;
     let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
@@ -168,7 +168,7 @@ async fn signing_out_by_cookie_removes_the_cookie() {
 
 #[tokio::test]
 async fn sessions_survive_a_restart_and_the_database_contains_no_token() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     server.kill().await;
     let file = std::fs::read(server.database()).unwrap();

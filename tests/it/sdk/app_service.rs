@@ -13,7 +13,7 @@ use super::fixtures::{BackEnd, Phone, url, within_limit};
 
 #[tokio::test]
 async fn a_back_end_receives_a_snapshot_and_then_each_change() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let bob = server.sign_in("bob").await.grant(&application).await;
     let mut first = Socket::device_of(&server, "alice", "phone", "unavailable").await;
@@ -29,7 +29,7 @@ async fn a_back_end_receives_a_snapshot_and_then_each_change() {
 
 #[tokio::test]
 async fn a_revocation_is_received() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     alice.revoke(&application).await;
@@ -44,7 +44,7 @@ async fn a_revocation_is_received() {
 
 #[tokio::test]
 async fn notifications_are_answered_one_by_one_and_their_receipts_come() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
     let mut back_end =
@@ -94,7 +94,7 @@ async fn more_notifications_than_fit_into_a_frame_are_sent_in_several() {
 
 #[tokio::test]
 async fn an_idempotency_key_is_kept() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
     let item = NewNotification {
@@ -110,7 +110,7 @@ async fn an_idempotency_key_is_kept() {
 
 #[tokio::test]
 async fn a_query_answers_in_order() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let back_end = BackEnd::of(&server, &application).await;
@@ -124,7 +124,7 @@ async fn a_query_answers_in_order() {
 
 #[tokio::test]
 async fn a_back_end_that_was_stopped_resumes_at_its_cursor() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut back_end = BackEnd::of(&server, &application).await;
@@ -145,7 +145,7 @@ async fn a_back_end_that_was_stopped_resumes_at_its_cursor() {
 
 #[tokio::test]
 async fn a_wrong_key_is_not_retried_and_a_right_one_set_later_is_used() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::open(url(&server), &application, |options| {
         options.api_key = "prs_test_nothing".to_owned().into();
@@ -161,7 +161,7 @@ async fn a_wrong_key_is_not_retried_and_a_right_one_set_later_is_used() {
 
 #[tokio::test]
 async fn a_deactivated_application_ends_its_channels() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     application.deactivate().await;
@@ -196,7 +196,7 @@ async fn a_back_end_that_does_not_pull_still_gets_replies_and_later_the_newest_s
 
 #[tokio::test]
 async fn a_dropped_call_does_not_affect_other_calls() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let back_end = BackEnd::of(&server, &application).await;
     for _ in 0..200 {

@@ -42,8 +42,8 @@ async fn a_broken_connection_is_resumed_where_it_was() {
             _ => scenario.proxy.half_close(),
         }
         scenario.device.report(status).await;
-        let wanted = if status == "online" { Status::Online } else { Status::Unavailable };
-        scenario.back_end.wait_for_status(scenario.uid, wanted).await;
+        let expected = if status == "online" { Status::Online } else { Status::Unavailable };
+        scenario.back_end.wait_for_status(scenario.uid, expected).await;
     }
     let snapshots = scenario
         .back_end

@@ -11,7 +11,7 @@ use super::fixtures::{BackEnd, CountingProvider, Phone, poll_until, url, within_
 
 #[tokio::test]
 async fn a_status_with_its_text_reaches_the_application() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut back_end = BackEnd::of(&server, &application).await;
     let phone = Phone::of(&server, "alice").await;
@@ -24,7 +24,7 @@ async fn a_status_with_its_text_reaches_the_application() {
 
 #[tokio::test]
 async fn a_visibility_hides_the_device_from_the_others() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (seeing, alice, uid) = server.application_with("alice").await;
     let other = server.application_named(&seeing.owner, "Other").await;
     let elsewhere = alice.grant(&other).await;
@@ -44,7 +44,7 @@ async fn a_visibility_hides_the_device_from_the_others() {
 
 #[tokio::test]
 async fn only_an_acknowledged_notification_is_not_delivered_again() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
     for message in ["taken", "left"] {
@@ -82,7 +82,7 @@ async fn a_closed_channel_ends_the_presence_at_once_and_a_dropped_one_too() {
 
 #[tokio::test]
 async fn a_dropped_channel_leaves_no_task_or_socket() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let assertion = server.assertion("alice").await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
@@ -101,7 +101,7 @@ async fn a_dropped_channel_leaves_no_task_or_socket() {
 
 #[tokio::test]
 async fn a_newer_connection_of_the_same_device_ends_the_older_one() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut older = Phone::of(&server, "alice").await;
     let newer = Phone::of(&server, "alice").await;
     older.wait_for_state(|state| *state == ConnectionState::Ended(EndReason::Replaced)).await;
@@ -113,7 +113,7 @@ async fn a_newer_connection_of_the_same_device_ends_the_older_one() {
 
 #[tokio::test]
 async fn a_device_ended_by_its_user_does_not_reconnect() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     let mut phone = Phone::of(&server, "alice").await;
     alice.call("DELETE", "/devices/phone").await.ok();
@@ -167,7 +167,7 @@ async fn a_session_that_expires_requests_a_credential_and_continues_with_it() {
 
 #[tokio::test]
 async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     let mut phone = Phone::with(url(&server), |options| {
         options.credential = Some(Credential::Token(alice.token.clone().into()));
@@ -187,7 +187,7 @@ async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
 
 #[tokio::test]
 async fn the_last_of_many_rate_limited_statuses_is_sent() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let phone = Phone::of(&server, "alice").await;
     for turn in 0..12 {

@@ -7,7 +7,7 @@ use presence_client::{AppVisibility, ConnectionState, DeviceEvent, Error, Status
 use presence_tests::{Application, FaultProxy, Server, ServerOptions, StoppedServer};
 use serde_json::json;
 
-use super::fixtures::{BackEnd, CountingProvider, Phone, poll_until, quick, url_of};
+use super::fixtures::{BackEnd, CountingProvider, Phone, poll_until, short_timing, url_of};
 
 /// Returns options with a grace period that never ends, in which a broken connection must not be
 /// seen.
@@ -120,7 +120,7 @@ async fn a_connection_that_carries_nothing_is_noticed_within_two_heartbeats() {
     let state = scenario.phone.wait_for_state(waiting).await;
     assert!(matches!(state, ConnectionState::Waiting { reason: Error::TimedOut, .. }), "{state:?}");
     // The timers of a busy machine may fire a little late.
-    assert!(begun.elapsed() <= 2 * quick().heartbeat + Duration::from_secs(2));
+    assert!(begun.elapsed() <= 2 * short_timing().heartbeat + Duration::from_secs(2));
     scenario.set_status("after");
     scenario.notify(&["1"]).await;
     scenario.proxy.resume_traffic();
@@ -164,7 +164,7 @@ async fn after_a_network_change_a_dead_connection_is_replaced_before_the_heartbe
     phone.channel.set_status(Status::Online, None);
     phone.wait_until_confirmed().await;
     // The pong arrived in time.
-    tokio::time::sleep(2 * quick().probe_timeout).await;
+    tokio::time::sleep(2 * short_timing().probe_timeout).await;
     phone.channel.set_status(Status::Unavailable, None);
     phone.wait_until_confirmed().await;
     assert_eq!(

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 /// Returns short delays for what has to wait, and long limits for what must not time out on a busy
 /// machine.
-pub(crate) fn quick() -> Timing {
+pub(crate) fn short_timing() -> Timing {
     Timing {
         backoff_floor: Duration::from_millis(20),
         backoff_ceiling: Duration::from_millis(200),
@@ -102,7 +102,7 @@ impl Phone {
 
     pub(crate) fn with(server: ServerUrl, change: impl FnOnce(&mut DeviceOptions)) -> Self {
         let mut options = DeviceOptions::new(server, "phone".parse().unwrap());
-        options.timing = quick();
+        options.timing = short_timing();
         change(&mut options);
         let (channel, events) = DeviceChannel::open(options).unwrap();
         let (states, notifications) = (Vec::new(), Vec::new());
@@ -133,11 +133,11 @@ impl Phone {
     /// Receives until the channel is in a state.
     pub(crate) async fn wait_for_state(
         &mut self,
-        wanted: impl Fn(&ConnectionState) -> bool,
+        condition: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
         loop {
             match self.receive().await {
-                Some(DeviceEvent::State(state)) if wanted(&state) => return state,
+                Some(DeviceEvent::State(state)) if condition(&state) => return state,
                 Some(_) => {}
                 None => panic!("the channel ended; its states were {:?}", self.states),
             }
@@ -199,7 +199,7 @@ impl BackEnd {
     ) -> Self {
         let key = application.api_key.clone().into();
         let mut options = AppServiceOptions::new(server, application.id(), key);
-        options.timing = quick();
+        options.timing = short_timing();
         change(&mut options);
         let (channel, events) = AppServiceChannel::open(options).unwrap();
         Self { channel, events, map: PresenceMap::new(), received: Vec::new() }
@@ -229,11 +229,11 @@ impl BackEnd {
     /// Receives until the channel is in a state.
     pub(crate) async fn wait_for_state(
         &mut self,
-        wanted: impl Fn(&ConnectionState) -> bool,
+        condition: impl Fn(&ConnectionState) -> bool,
     ) -> ConnectionState {
         loop {
             match self.receive().await {
-                Some(AppServiceEvent::State(state)) if wanted(&state) => return state,
+                Some(AppServiceEvent::State(state)) if condition(&state) => return state,
                 Some(_) => {}
                 None => panic!("the channel ended"),
             }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::fixtures::{Phone, quick, within_limit};
+use super::fixtures::{Phone, short_timing, within_limit};
 
 /// A listener in place of the server that records the connection attempts.
 struct AttemptRecorder {
@@ -90,7 +90,7 @@ async fn the_time_between_two_attempts_is_at_least_the_announced_wait() {
     while waits.len() < 12 {
         let Some(DeviceEvent::State(state)) = phone.receive().await else { panic!("no state") };
         if let ConnectionState::Waiting { retry_in, .. } = state {
-            assert!(retry_in <= quick().backoff_ceiling);
+            assert!(retry_in <= short_timing().backoff_ceiling);
             waits.push(retry_in);
         }
     }
@@ -148,7 +148,7 @@ async fn a_refused_key_is_used_once() {
     let server = format!("http://{}", host.address).parse().unwrap();
     let key = "key".to_owned().into();
     let mut options = AppServiceOptions::new(server, AppId::from_bits(1), key);
-    options.timing = quick();
+    options.timing = short_timing();
     let (channel, mut events) = AppServiceChannel::open(options).unwrap();
     loop {
         let event = within_limit("an event", events.next()).await;

@@ -13,7 +13,7 @@ fn secure_url(proxy: &TlsProxy) -> presence_client::ServerUrl {
 
 #[tokio::test]
 async fn both_channels_accept_tls_of_a_configured_authority() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let tokens = CountingProvider::of(&server, "alice");
@@ -32,7 +32,7 @@ async fn both_channels_accept_tls_of_a_configured_authority() {
 
 #[tokio::test]
 async fn an_untrusted_server_gets_no_credential() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let mut phone = Phone::with(secure_url(&proxy), |options| {
         options.credential = Some(Credential::Token("t".into()));
@@ -48,7 +48,7 @@ async fn an_untrusted_server_gets_no_credential() {
 
 #[tokio::test]
 async fn the_log_of_the_channels_holds_no_secret_and_no_message() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, uid) = server.application_with("alice").await;
     // A log callsite that another thread reaches first while the log is open would not be recorded,
     // so each is reached once before.

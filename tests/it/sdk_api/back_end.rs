@@ -16,7 +16,7 @@ const UNKNOWN_PUID: Puid = Puid::from_bits(7);
 
 #[tokio::test]
 async fn presence_of_any_number_of_uids_is_returned_in_order() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let service = service(&server, &application);
@@ -40,15 +40,15 @@ async fn presence_of_any_number_of_uids_is_returned_in_order() {
 
 #[tokio::test]
 async fn all_present_users_are_read_page_by_page() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
-    let mut wanted = vec![alice];
+    let mut expected = vec![alice];
     let mut devices = vec![Socket::device_of(&server, "alice", "phone", "online").await];
     for name in ["bob", "carol"] {
-        wanted.push(server.sign_in(name).await.grant(&application).await);
+        expected.push(server.sign_in(name).await.grant(&application).await);
         devices.push(Socket::device_of(&server, name, "phone", "online").await);
     }
-    wanted.sort_unstable();
+    expected.sort_unstable();
     let service = service(&server, &application);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
@@ -61,7 +61,7 @@ async fn all_present_users_are_read_page_by_page() {
         }
     }
     seen.sort_unstable();
-    assert_eq!(seen, wanted);
+    assert_eq!(seen, expected);
     let refused = service.presence_page(None, Some(0)).await.unwrap_err();
     assert_eq!(refused.errno(), Some(Errno::InvalidField));
 }
@@ -78,7 +78,7 @@ async fn a_page_says_that_the_server_is_warming_up() {
 
 #[tokio::test]
 async fn each_notification_is_answered_by_itself() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let service = service(&server, &application);
@@ -106,7 +106,7 @@ async fn each_notification_is_answered_by_itself() {
 
 #[tokio::test]
 async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice_user, alice) = server.application_with("alice").await;
     let service = service(&server, &application);
     let keyed = NewNotification {
@@ -140,7 +140,7 @@ async fn a_notification_with_a_key_is_queued_once_and_one_for_now_does_not_wait(
 
 #[tokio::test]
 async fn a_wrong_key_and_an_inactive_application_are_different_errors() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let api = api_of(&server);
     let errno = |key: &str| {

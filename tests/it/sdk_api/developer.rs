@@ -30,7 +30,7 @@ async fn active_application(
 
 #[tokio::test]
 async fn an_application_is_activated_and_deactivated() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let domain = DomainServer::start().await;
     let registered = developer.register(chat(&domain.name())).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_developer_sees_that_the_operator_has_blocked_an_application() {
 
 #[tokio::test]
 async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let api = api_of(&server);
     let developer = sign_in(&api, "developer", Scope::Account).await;
     let (appid, _, _domain) = active_application(&developer).await;
@@ -104,7 +104,7 @@ async fn applications_are_listed_changed_and_removed_by_their_developer_only() {
 
 #[tokio::test]
 async fn an_invalid_request_is_refused_with_its_error() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let developer = sign_in(&api_of(&server), "developer", Scope::Account).await;
     let refused = developer.register(chat("no domain")).await.unwrap_err();
     assert_eq!(refused.errno(), Some(Errno::InvalidField));
@@ -113,7 +113,7 @@ async fn an_invalid_request_is_refused_with_its_error() {
 
 #[tokio::test]
 async fn a_key_is_made_listed_used_and_deleted() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let api = api_of(&server);
     let developer = sign_in(&api, "developer", Scope::Account).await;
     let (appid, first, _domain) = active_application(&developer).await;

@@ -150,7 +150,7 @@ async fn a_dropped_rest_call_does_not_affect_others() {
 
 #[tokio::test]
 async fn a_restart_of_the_server_between_calls_causes_no_error() {
-    let mut server = Server::quick().await;
+    let mut server = Server::start_default().await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     for kill in [true, false] {
         let before = alice.session().await.unwrap();
@@ -166,7 +166,7 @@ async fn a_restart_of_the_server_between_calls_causes_no_error() {
 
 #[tokio::test]
 async fn a_connection_broken_during_a_call_is_an_error_and_the_next_call_works() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let proxy = FaultProxy::to(&server).await;
     let token = server.sign_in("alice").await.token;
     let url = format!("http://{}", proxy.address());
@@ -181,7 +181,7 @@ async fn a_connection_broken_during_a_call_is_an_error_and_the_next_call_works()
 
 #[tokio::test]
 async fn a_hundred_calls_at_once_are_all_answered() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     let answers = join_all((0..100).map(|_| alice.session())).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");

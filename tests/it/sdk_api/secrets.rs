@@ -54,7 +54,7 @@ pub(crate) fn capture_log() -> (CapturedLog, tracing::subscriber::DefaultGuard) 
 
 #[tokio::test]
 async fn neither_the_log_nor_debug_output_holds_a_secret() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let api = api_of(&server);
     let (log, _logging) = capture_log();

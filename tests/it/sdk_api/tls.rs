@@ -74,7 +74,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAd
 
 #[tokio::test]
 async fn calls_accept_tls_of_a_configured_authority() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let alice = sign_in(&proxy.api(&proxy.tls_options()), "alice", Scope::Account).await;
     assert_eq!(alice.account().await.unwrap().email, "alice@dev.localhost");
@@ -82,7 +82,7 @@ async fn calls_accept_tls_of_a_configured_authority() {
 
 #[tokio::test]
 async fn an_untrusted_server_gets_no_request() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let proxy = TlsProxy::to(&server, "127.0.0.1").await;
     let elsewhere = TlsProxy::to(&server, "127.0.0.1").await;
     let misnamed = TlsProxy::to(&server, "presence.example").await;

@@ -9,7 +9,7 @@ use super::{api_of, sign_in};
 
 #[tokio::test]
 async fn a_user_signs_in_sees_the_session_and_signs_out() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let api = api_of(&server);
     let assertion = api.dev_assertion("alice@dev.localhost").await.unwrap();
     let signed_in = api.sign_in(assertion.clone(), Scope::Account).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_user_signs_in_sees_the_session_and_signs_out() {
 
 #[tokio::test]
 async fn an_invalid_assertion_is_refused() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let api = api_of(&server);
     let errno = |error: Error| error.errno();
     let signed_in = api.sign_in("no~assertion".into(), Scope::Device).await;
@@ -54,7 +54,7 @@ async fn a_server_that_is_not_in_development_makes_no_assertions() {
 
 #[tokio::test]
 async fn a_device_session_can_read_and_change_nothing() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let phone = sign_in(&api_of(&server), "alice", Scope::Device).await;
     assert_eq!(phone.session().await.unwrap().scope, Scope::Device);
@@ -72,7 +72,7 @@ async fn a_device_session_can_read_and_change_nothing() {
 
 #[tokio::test]
 async fn a_grant_is_made_listed_paused_resumed_and_revoked() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
@@ -99,7 +99,7 @@ async fn a_grant_is_made_listed_paused_resumed_and_revoked() {
 
 #[tokio::test]
 async fn a_grant_redirects_only_to_the_applications_domain() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let owner = server.sign_in("developer").await;
     let application = server.application(&owner).await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
@@ -121,7 +121,7 @@ async fn a_grant_redirects_only_to_the_applications_domain() {
 
 #[tokio::test]
 async fn devices_are_listed_and_ended_whatever_their_names() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let alice = sign_in(&api_of(&server), "alice", Scope::Account).await;
     assert_eq!(alice.devices().await.unwrap(), []);
     for name in ["Pixel_9.work-1", ".."] {
@@ -142,7 +142,7 @@ async fn devices_are_listed_and_ended_whatever_their_names() {
 
 #[tokio::test]
 async fn an_account_shows_all_stored_data_and_is_deleted() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let items = json!([{"uid": uid, "message": "Your move", "action": "https://chat.example/"}]);
     application.notify(&items).await.ok();

@@ -98,7 +98,7 @@ async fn ending_a_device_over_rest_closes_its_socket_and_no_other() {
 
 #[tokio::test]
 async fn a_socket_renewed_with_a_token_ends_with_the_session_of_the_token() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let alice = server.sign_in("alice").await;
     device.send(json!({"token": alice.token, "status": "online"})).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn deactivating_an_application_closes_its_sockets() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
@@ -22,7 +22,7 @@ async fn deactivating_an_application_closes_its_sockets() {
 
 #[tokio::test]
 async fn removing_an_application_closes_its_sockets() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, alice, _) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     application.owner_call("DELETE", "").await.ok();
@@ -37,7 +37,7 @@ async fn removing_an_application_closes_its_sockets() {
 
 #[tokio::test]
 async fn deleting_a_key_closes_only_the_sockets_of_that_key() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let (id, second_key) = application.make_key().await;
     let request = SocketRequest::app(&application).v1().bearer(&second_key);
@@ -53,7 +53,7 @@ async fn deleting_a_key_closes_only_the_sockets_of_that_key() {
 
 #[tokio::test]
 async fn a_changed_domain_deactivates_the_application_until_it_is_verified_again() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let (application, _, _) = server.application_with("alice").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
     let change = json!({"name": "Renamed"});

@@ -23,7 +23,7 @@ async fn a_newer_connection_of_a_device_replaces_the_older_one_without_a_gap() {
 
 #[tokio::test]
 async fn two_devices_without_a_name_replace_each_other_and_named_ones_do_not() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let unnamed = || json!({"status": "online"});
     let mut first =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", unnamed()).await;
@@ -38,7 +38,7 @@ async fn two_devices_without_a_name_replace_each_other_and_named_ones_do_not() {
 
 #[tokio::test]
 async fn devices_of_two_users_with_the_same_name_are_independent() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut alice = Socket::device_of(&server, "alice", "phone", "online").await;
     let _bob = Socket::device_of(&server, "bob", "phone", "online").await;
     alice.expect_no_frame().await;
@@ -46,7 +46,7 @@ async fn devices_of_two_users_with_the_same_name_are_independent() {
 
 #[tokio::test]
 async fn an_unauthenticated_connection_replaces_no_device() {
-    let server = Server::quick().await;
+    let server = Server::start_default().await;
     let mut older = Socket::device_of(&server, "alice", "phone", "online").await;
     let mut unauthenticated = Socket::device(&server).await;
     let hello = json!({"email": "alice@dev.localhost", "assertion": "x", "status": "online", "device": "phone"});
