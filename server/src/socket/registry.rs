@@ -1,4 +1,4 @@
-//! The state that all sockets share: the service, the limits, the timers, and the register of open
+//! The state that all sockets share: the service, the limits, the timers, and the open
 //! sockets, from which they are drained.
 
 use std::collections::HashMap;
