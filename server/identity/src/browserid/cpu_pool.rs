@@ -1,5 +1,5 @@
-//! A bounded pool for expensive arithmetic: few workers, a short queue, and an error beyond that (see
-//! threat 6 in SECURITY.md).
+//! A bounded pool for expensive arithmetic: few workers, a short queue, and an error beyond that
+//! (see threat 6 in SECURITY.md).
 
 use std::num::NonZero;
 use std::sync::Arc;

@@ -97,8 +97,8 @@ impl DocumentFetcher for HttpDocumentFetcher {
     }
 }
 
-/// Parses a response on a blocking thread, because its keys can need expensive arithmetic. The limit
-/// of concurrent requests is also the limit of these threads.
+/// Parses a response on a blocking thread, because its keys can need expensive arithmetic. The
+/// limit of concurrent requests is also the limit of these threads.
 async fn parse_response(fetched: FetchedResponse) -> FetchOutcome {
     let parse = move || {
         let FetchedResponse { status, content_type, max_age, body } = fetched;
