@@ -5,10 +5,10 @@ use std::sync::Arc;
 use presence_client::{AppServiceEvents, Receipt, ServerUrl};
 
 use crate::cancel::CancelToken;
+use crate::confirmed_source::{ConfirmedSource, Source};
 use crate::error::PresenceError;
-use crate::inbox::{Inbox, Source};
-use crate::live::LiveObject;
 use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
+use crate::object_count::CountedObject;
 use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 use crate::secret::Secret;
@@ -56,7 +56,7 @@ impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
 /// The final state of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum ReceiptState {
-    /// Sent to a device that does not acknowledge notifications.
+    /// Written to a device that does not acknowledge notifications.
     Delivered,
     /// Acknowledged by a device.
     Acknowledged,
@@ -189,8 +189,8 @@ impl Source for AppServiceEvents {
 #[derive(uniffi::Object)]
 pub struct AppServiceChannel {
     channel: presence_client::AppServiceChannel,
-    events: Inbox<AppServiceEvents>,
-    _live: LiveObject,
+    events: ConfirmedSource<AppServiceEvents>,
+    _counted: CountedObject,
 }
 
 #[uniffi::export]
@@ -205,12 +205,16 @@ impl AppServiceChannel {
         let options = options.try_into()?;
         let opened = runtime::call(|| presence_client::AppServiceChannel::open(options));
         let (channel, events) = opened?;
-        Ok(Arc::new(Self { channel, events: Inbox::new(events), _live: LiveObject::new() }))
+        Ok(Arc::new(Self {
+            channel,
+            events: ConfirmedSource::new(events),
+            _counted: CountedObject::new(),
+        }))
     }
 
     /// Waits for the next event; none after the end of the channel. The same event is returned
     /// again until `confirm_event` is called with its number, so a cancelled call loses nothing.
-    /// For one caller at a time.
+    /// Only one caller may wait at a time.
     ///
     /// # Errors
     ///
@@ -267,7 +271,7 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// Those of `notify`, and `Refused` if the notification was not queued.
+    /// The errors of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,
@@ -282,7 +286,7 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// Those of `notify`, and `InvalidArgument` if one of them is not a PUID.
+    /// The errors of `notify`, and `InvalidArgument` if one of them is not a PUID.
     #[uniffi::method(default(cancel = None))]
     pub async fn query(
         &self,

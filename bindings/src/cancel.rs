@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 
 /// Cancels calls that wait. In Kotlin a cancelled coroutine cancels its call, and no token is
 /// needed. In Swift a cancelled task does not: pass a token to the call, and cancel the token.
 #[derive(Debug, uniffi::Object)]
 pub struct CancelToken {
     token: CancellationToken,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 impl CancelToken {
@@ -25,11 +25,11 @@ impl CancelToken {
     /// Creates a token that is not cancelled.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { token: CancellationToken::new(), _live: LiveObject::new() })
+        Arc::new(Self { token: CancellationToken::new(), _counted: CountedObject::new() })
     }
 
     /// Ends every call that waits with this token, now and later: they fail with `Cancelled`. A
-    /// request that such a call has already sent is not taken back. No event is lost.
+    /// request that such a call has already sent is not undone. No event is lost.
     pub fn cancel(&self) {
         self.token.cancel();
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use presence_client::{CredentialRequests, Notifications, ServerUrl};
 
 use crate::cancel::CancelToken;
+use crate::confirmed_source::{ConfirmedSource, Source};
 use crate::error::PresenceError;
-use crate::inbox::{Inbox, Source};
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 use crate::presence::{PresenceStatus, parse_id, parse_ids, parse_status_text, signed_millis};
 use crate::runtime;
 use crate::secret::Credential;
@@ -133,9 +133,9 @@ impl Source for CredentialRequests {
 #[derive(uniffi::Object)]
 pub struct DeviceChannel {
     channel: presence_client::DeviceChannel,
-    notifications: Inbox<Notifications>,
-    credential_requests: Inbox<CredentialRequests>,
-    _live: LiveObject,
+    notifications: ConfirmedSource<Notifications>,
+    credential_requests: ConfirmedSource<CredentialRequests>,
+    _counted: CountedObject,
 }
 
 #[uniffi::export]
@@ -152,18 +152,18 @@ impl DeviceChannel {
         let (notifications, credential_requests) = events.split();
         Ok(Arc::new(Self {
             channel,
-            notifications: Inbox::new(notifications),
-            credential_requests: Inbox::new(credential_requests),
-            _live: LiveObject::new(),
+            notifications: ConfirmedSource::new(notifications),
+            credential_requests: ConfirmedSource::new(credential_requests),
+            _counted: CountedObject::new(),
         }))
     }
 
     /// Waits for the next live notification; none after the end of the channel. The same
     /// notification is returned again until `confirm_notification` is called with its number, so a
-    /// cancelled call loses nothing. For one caller at a time.
+    /// cancelled call loses nothing. Only one caller may wait at a time.
     ///
-    /// Notifications that the app does not pull wait, a bounded number in memory and the others
-    /// with the server.
+    /// Notifications that the app has not pulled wait: a bounded number in memory, and the others
+    /// on the server.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl DeviceChannel {
 
     /// Waits until the channel needs a credential, and returns the reason; none after the end of
     /// the channel. The same request is returned again until `confirm_credential_request` is called
-    /// with its number, so a cancelled call loses nothing. For one caller at a time.
+    /// with its number, so a cancelled call loses nothing. Only one caller may wait at a time.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The one error of this library, and the reasons for which a channel ends.
+//! The error type of this library, and the reasons for which a channel ends.
 
 use presence_client::{ApiError, Errno, Error};
 
@@ -36,7 +36,7 @@ errnos! {
     UnknownType,
     /// The body, the frame or the list in it is larger than allowed.
     TooLarge,
-    /// The body is of a media type that the call does not take.
+    /// The call does not accept the media type of the body.
     UnsupportedMediaType,
     /// Too many calls; wait `retry_after` seconds.
     SlowDown,
@@ -48,9 +48,9 @@ errnos! {
     IdentityUnavailable,
     /// The session has ended; a fresh assertion renews it.
     SessionExpired,
-    /// The assertion is not valid, or was used elsewhere.
+    /// The assertion is not valid, or was used for another session or device.
     InvalidAssertion,
-    /// The assertion proves another e-mail than the one given.
+    /// The assertion is for another e-mail address than the given one.
     EmailMismatch,
     /// There is no such Application, or it belongs to another user.
     UnknownApplication,
@@ -66,13 +66,13 @@ errnos! {
     Forbidden,
     /// The redirect is not on the Application's verified domain.
     RedirectNotAllowed,
-    /// There is no such path or thing.
+    /// There is no such path or resource.
     NotFound,
-    /// The path does not know this method.
+    /// The path does not support this method.
     MethodNotAllowed,
     /// The server failed.
     Internal,
-    /// The server cannot store it now.
+    /// The server cannot store data now.
     StorageUnavailable,
     /// The server is shutting down.
     ShuttingDown,
@@ -131,7 +131,7 @@ pub enum PresenceError {
 
 impl PresenceError {
     /// Creates an `InvalidArgument`.
-    pub(crate) fn argument(reason: impl Into<String>) -> Self {
+    pub(crate) fn invalid_argument(reason: impl Into<String>) -> Self {
         Self::InvalidArgument { reason: reason.into() }
     }
 }

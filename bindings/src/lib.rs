@@ -1,7 +1,7 @@
 //! The client SDK of Presence for Kotlin and Swift: objects and flat records over
 //! `presence-client`, exported by uniffi.
 //!
-//! The crate holds no rule of the product. The app pulls events, and can cancel every call that
+//! The crate has no logic of its own. The app pulls events, and can cancel every call that
 //! waits. The log is the only thing that calls into the app. Hand-written code wraps the generated
 //! code: [Kotlin](../kotlin) with `Flow`, [Swift](../swift) with `AsyncSequence`.
 #![expect(clippy::needless_pass_by_value, reason = "arguments from another language are owned")]
@@ -9,12 +9,12 @@
 mod api;
 mod app_service;
 mod cancel;
+mod confirmed_source;
 mod device;
 mod error;
-mod inbox;
-mod live;
 mod log;
 mod notify;
+mod object_count;
 mod presence;
 mod presence_map;
 mod runtime;
@@ -36,9 +36,9 @@ pub use device::{
     DeviceChannel, DeviceOptions, LiveNotification, NumberedCredentialRequest, NumberedNotification,
 };
 pub use error::{EndReason, PresenceErrno, PresenceError};
-pub use live::debug_live_objects;
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
 pub use notify::{NewNotification, NotifyResult, QueryResult, QueuedNotification};
+pub use object_count::debug_live_objects;
 pub use presence::{PresenceStatus, PresenceUpdate};
 pub use presence_map::{PresenceChange, PresenceMap};
 pub use secret::{Credential, Secret};

@@ -63,7 +63,7 @@ pub trait LogSink: Send + Sync {
     fn log(&self, line: LogLine) -> Result<(), PresenceError>;
 }
 
-/// Sends the log of the SDK to this sink from now on, instead of the sink before. Without a sink,
+/// Sends the log of the SDK to this sink from now on, in place of the earlier one. Without a sink,
 /// the log is dropped. Lines less severe than `level` are not logged.
 ///
 /// # Errors
@@ -85,16 +85,16 @@ static ENABLED_LEVELS: AtomicU8 = AtomicU8::new(0);
 
 fn install() -> Result<(), String> {
     let (sender, queue) = mpsc::sync_channel(MAX_QUEUED_LINES);
-    let dispatcher = Arc::new(Dispatcher {
+    let subscriber = Arc::new(QueueingSubscriber {
         sender,
         dropped: AtomicU64::new(0),
         next_span_id: AtomicU64::new(1),
     });
-    tracing::subscriber::set_global_default(Arc::clone(&dispatcher))
+    tracing::subscriber::set_global_default(Arc::clone(&subscriber))
         .map_err(|error| error.to_string())?;
     std::thread::Builder::new()
         .name("presence-log".to_owned())
-        .spawn(move || deliver(&queue, &dispatcher.dropped))
+        .spawn(move || deliver(&queue, &subscriber.dropped))
         .map_err(|error| error.to_string())?;
     Ok(())
 }
@@ -114,13 +114,13 @@ fn deliver(queue: &Receiver<LogLine>, dropped: &AtomicU64) {
 }
 
 /// The subscriber of `tracing`. It puts each line into the queue.
-struct Dispatcher {
+struct QueueingSubscriber {
     sender: SyncSender<LogLine>,
     dropped: AtomicU64,
     next_span_id: AtomicU64,
 }
 
-impl Subscriber for Dispatcher {
+impl Subscriber for QueueingSubscriber {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("presence_")
             && (LogLevel::from(*metadata.level()) as u8) < ENABLED_LEVELS.load(Ordering::Relaxed)

@@ -166,7 +166,9 @@ mod tests {
         let results = batch.results(vec![Ok(queued.clone()), Err(refused.clone())]);
         let expected = [
             NotifyResult::Queued { queued: queued.into() },
-            NotifyResult::NotQueued { reason: PresenceError::argument("uid is not a valid id") },
+            NotifyResult::NotQueued {
+                reason: PresenceError::invalid_argument("uid is not a valid id"),
+            },
             NotifyResult::NotQueued { reason: refused.into() },
         ];
         assert_eq!(results, expected);

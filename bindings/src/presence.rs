@@ -44,7 +44,7 @@ pub struct PresenceUpdate {
     pub status: PresenceStatus,
     /// The version. It grows with every change of this user.
     pub version: u64,
-    /// The time of the change, rounded to whole seconds: milliseconds since 1970 UTC.
+    /// The time of the change, rounded down to a whole second: milliseconds since 1970 UTC.
     pub since_ms: i64,
     /// The status text.
     pub message: Option<String>,
@@ -87,7 +87,7 @@ pub(crate) fn signed_millis(time: UnixMillis) -> i64 {
 
 /// Parses an id. `name` is the name of the argument, for the error.
 pub(crate) fn parse_id<Id: std::str::FromStr>(text: &str, name: &str) -> Result<Id, PresenceError> {
-    text.parse().map_err(|_| PresenceError::argument(format!("{name} is not a valid id")))
+    text.parse().map_err(|_| PresenceError::invalid_argument(format!("{name} is not a valid id")))
 }
 
 /// Parses several ids. `name` is the name of the argument, for the error.
@@ -100,10 +100,9 @@ pub(crate) fn parse_ids<Id: std::str::FromStr>(
 
 /// Parses a status text. An empty text is no text.
 pub(crate) fn parse_status_text(text: Option<String>) -> Result<Option<StatusText>, PresenceError> {
-    text.filter(|text| !text.is_empty())
-        .map(StatusText::try_from)
-        .transpose()
-        .map_err(|error| PresenceError::argument(format!("the status text must be {error}")))
+    text.filter(|text| !text.is_empty()).map(StatusText::try_from).transpose().map_err(|error| {
+        PresenceError::invalid_argument(format!("the status text must be {error}"))
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_presence_update_is_converted_to_the_app_and_back() {
+    fn an_exported_presence_update_is_converted_back_unchanged() {
         let update = presence_client::PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
             status: Status::Unavailable,

@@ -6,7 +6,7 @@ use presence_client::{Snapshot, Updates};
 
 use crate::app_service::AppServiceEvent;
 use crate::error::PresenceError;
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 use crate::presence::{PresenceStatus, PresenceUpdate, parse_id};
 use crate::state::ConnectionState;
 
@@ -16,7 +16,7 @@ pub struct PresenceChange {
     /// The presence before the change; none if the user was offline or unknown.
     pub before: Option<PresenceUpdate>,
     /// The presence after the change. If the user went offline during a gap, the true version and
-    /// time are not known, and this is `offline` with the version and time from before.
+    /// time are not known, and this is `offline` with the version and time of the earlier presence.
     pub after: PresenceUpdate,
 }
 
@@ -32,7 +32,7 @@ impl From<presence_client::PresenceChange> for PresenceChange {
 #[derive(Debug, uniffi::Object)]
 pub struct PresenceMap {
     map: Mutex<presence_client::PresenceMap>,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 impl PresenceMap {
@@ -46,7 +46,7 @@ impl PresenceMap {
     /// Creates an empty map, in which all users are offline.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { map: Mutex::default(), _live: LiveObject::new() })
+        Arc::new(Self { map: Mutex::default(), _counted: CountedObject::new() })
     }
 
     /// Applies an event, and returns the changes: different statuses or status texts, and revoked
@@ -105,7 +105,7 @@ impl PresenceMap {
     }
 
     /// Returns true if the map is up to date: a snapshot or update has arrived since the channel
-    /// was last connected. Otherwise the map shows the presence from before.
+    /// was last connected. Otherwise the map shows the earlier presence.
     pub fn is_live(&self) -> bool {
         self.with(|map| map.is_live())
     }

@@ -1,7 +1,7 @@
 //! The threads of this library: one small runtime per process, created when it is first needed.
 //!
-//! The app's own executor polls the futures inside this runtime. Their timers and sockets live on
-//! the runtime's threads, and no thread of the app ever waits.
+//! The app's own executor polls the futures inside this runtime. Their timers and sockets belong to
+//! the runtime's threads, so no thread of the app blocks.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -64,12 +64,12 @@ pub(crate) async fn wait<T, E: Into<PresenceError>>(
     }
 }
 
-/// Makes a future that cannot fail acceptable to [`wait`].
+/// Wraps the output of a future that cannot fail in `Ok`, for [`wait`].
 pub(crate) async fn infallible<T>(future: impl Future<Output = T>) -> Result<T, PresenceError> {
     Ok(future.await)
 }
 
-/// Polls a future once, which starts its work, and then drops it.
+/// Polls a future once, so that its work starts, and then drops it.
 pub(crate) fn poll_once(future: impl Future<Output = ()>) {
     let _poll = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
 }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use presence_client::SecretString;
 use secrecy::ExposeSecret;
 
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 
 /// A secret text. No log and no `toString` shows it, and its memory is erased when it is freed.
 #[derive(Debug, uniffi::Object)]
 pub struct Secret {
     text: SecretString,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 impl Secret {
     pub(crate) fn from_secret(text: SecretString) -> Arc<Self> {
-        Arc::new(Self { text, _live: LiveObject::new() })
+        Arc::new(Self { text, _counted: CountedObject::new() })
     }
 
     pub(crate) fn text(&self) -> SecretString {
@@ -39,7 +39,7 @@ impl Secret {
     }
 }
 
-/// A proof of who the user is.
+/// A proof of the identity of the user.
 #[derive(Debug, Clone, uniffi::Enum)]
 pub enum Credential {
     /// An identity assertion for this server.

@@ -201,7 +201,7 @@ pub(crate) fn to_timing(given: Option<ChannelTiming>) -> Result<Timing, Presence
 fn duration_or(seconds: Option<f64>, default: Duration) -> Result<Duration, PresenceError> {
     let Some(seconds) = seconds else { return Ok(default) };
     Duration::try_from_secs_f64(seconds).map_err(|error| {
-        PresenceError::argument(format!("{seconds} seconds is not a valid time: {error}"))
+        PresenceError::invalid_argument(format!("{seconds} seconds is not a valid time: {error}"))
     })
 }
 

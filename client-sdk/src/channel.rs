@@ -1,8 +1,8 @@
 //! The parts that both channels share: one task that connects, exchanges frames and reconnects.
 //!
-//! The frames themselves are the subject of a [`ProtocolState`], which does no input or output.
-//! [`reconnect_loop`] opens sockets, [`socket_loop`] owns one socket, and [`shared_state`] is what
-//! the task and the handles of the application share.
+//! A [`ProtocolState`] parses and creates the frames, without input or output. [`reconnect_loop`]
+//! opens sockets, [`socket_loop`] owns one socket, and [`shared_state`] holds the state that the
+//! task and the handles of the application share.
 
 mod backoff;
 mod disconnect;

@@ -58,7 +58,7 @@ pub trait CredentialProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`CredentialError`] says whether the channel asks again.
+    /// [`CredentialError`] determines whether the channel asks again.
     fn credential(
         &self,
         reason: CredentialReason,

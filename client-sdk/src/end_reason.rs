@@ -12,7 +12,7 @@ pub enum EndReason {
     Replaced,
     /// The user ended this device, or deleted the account: close code 4005.
     EndedByUser,
-    /// The Application was deactivated or removed, or its key was revoked: close code 4004.
+    /// The Application was deactivated or removed, or its API key was revoked: close code 4004.
     ApplicationClosed,
     /// Server and client do not understand each other, so that a reconnect would not help.
     Incompatible(String),
@@ -25,7 +25,7 @@ impl fmt::Display for EndReason {
             Self::Replaced => "a newer connection of the same device has replaced it",
             Self::EndedByUser => "the user ended this device",
             Self::ApplicationClosed => {
-                "the application was deactivated or removed, or its key was revoked"
+                "the application was deactivated or removed, or its API key was revoked"
             }
             Self::Incompatible(reason) => reason,
         })

@@ -13,8 +13,8 @@ pub enum Error {
     /// The server refused the call, with an entry of the registry of errors.
     #[error("{0}")]
     Refused(ApiError),
-    /// There was no connection to the server: the name, the network or TLS failed, or another
-    /// server answered.
+    /// There was no connection to the server: the host name, the network or TLS failed, or
+    /// the other side is no Presence server.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
     /// No reply came in time. The server may have carried out the call.
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_retryable_if_the_registry_says_so_or_the_server_did_not_reply() {
+    fn an_error_is_retryable_if_the_registry_allows_it_or_the_server_did_not_reply() {
         assert!(Error::from(ApiError::slow_down(0.5)).retryable());
         assert!(Error::from(ApiError::from(Errno::ShuttingDown)).retryable());
         assert!(Error::Unreachable("reset".to_owned()).retryable() && Error::TimedOut.retryable());

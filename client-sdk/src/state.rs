@@ -35,12 +35,12 @@ pub enum ConnectionState {
     Ended(EndReason),
 }
 
-/// The visibility of a phone app to the user.
+/// The visibility of a phone app to its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppVisibility {
-    /// The app is in front of the user. The channel checks the connection at once, and shortens
+    /// The app is visible to its user. The channel checks the connection at once, and shortens
     /// a wait for the next attempt.
     Foreground,
-    /// The app is not in front of the user. The channel sends half as many pings.
+    /// The app is not visible to its user. The channel sends half as many pings.
     Background,
 }

@@ -7,15 +7,15 @@ use crate::error::Error;
 /// The time limits of a channel. The defaults suit phones and back ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// The limit of the wait before the first reconnect; by default 1 s. It doubles with each
+    /// The maximum wait before the first reconnect; by default 1 s. It doubles with each
     /// failure, and the wait is a random part of it (full jitter).
     pub backoff_floor: Duration,
     /// The maximum wait before an attempt, unless the server asks for more; by default 60 s.
     pub backoff_ceiling: Duration,
-    /// The duration of a connection after which earlier failures are forgotten; by default 30 s.
+    /// The time for which a connection must last before the backoff starts again; by default 30 s.
     pub stable_after: Duration,
-    /// The silence of the server after which a ping is sent; by default 30 s. After twice as long
-    /// the connection is lost.
+    /// The time without a frame from the server after which a ping is sent; by default 30 s. After
+    /// twice this time the connection counts as lost.
     pub heartbeat: Duration,
     /// The time limit of connecting, with the handshakes and the first reply; by default 10 s.
     pub connect_timeout: Duration,
@@ -26,9 +26,9 @@ pub struct Timing {
     pub probe_timeout: Duration,
 }
 
-/// The minimum of a time limit, so that no loop is busy.
+/// The minimum of a time limit. It prevents busy loops.
 const MIN: Duration = Duration::from_millis(1);
-/// The maximum of a time limit, so that no deadline overflows.
+/// The maximum of a time limit. It prevents overflows of deadlines.
 const MAX: Duration = Duration::from_hours(24 * 365);
 
 impl Timing {

@@ -52,7 +52,7 @@ pub async fn sign_in(api: &PresenceApi, email: &str) -> Result<UserApi, presence
 ///
 /// # Errors
 ///
-/// Those of [`sign_in`], and if there is no such Application.
+/// The errors of [`sign_in`], and if there is no such Application.
 pub async fn grant(
     api: &PresenceApi,
     email: &str,
@@ -65,7 +65,7 @@ pub async fn grant(
 ///
 /// # Errors
 ///
-/// Those of [`settings::application`] and [`register`].
+/// The errors of [`settings::application`] and [`register`].
 pub async fn application(
     api: &PresenceApi,
     name: &str,
@@ -105,7 +105,7 @@ pub fn address(acceptor: &impl Acceptor) -> Result<SocketAddr, Box<dyn Error>> {
 ///
 /// # Errors
 ///
-/// Those of [`sign_in`], and if the server does not find the key on the domain.
+/// The errors of [`sign_in`], and if the server does not find the key on the domain.
 pub async fn register(
     api: &PresenceApi,
     name: &str,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
-use crate::live::LiveObject;
 use crate::notify::{NewNotification, NotifyBatch, NotifyResult, QueryResult, QueuedNotification};
+use crate::object_count::CountedObject;
 use crate::presence::{PresenceUpdate, parse_id, parse_ids};
 use crate::runtime;
 
@@ -28,12 +28,12 @@ pub struct PresencePage {
 #[derive(Debug, uniffi::Object)]
 pub struct AppServiceApi {
     api: presence_client::AppServiceApi,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 impl AppServiceApi {
     pub(super) fn from_sdk(api: presence_client::AppServiceApi) -> Arc<Self> {
-        Arc::new(Self { api, _live: LiveObject::new() })
+        Arc::new(Self { api, _counted: CountedObject::new() })
     }
 }
 
@@ -43,7 +43,8 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call, and `InvalidArgument` if one of them is not a PUID.
+    /// The errors of every call: see `AppServiceApi`. Also `InvalidArgument` if one of them is not
+    /// a PUID.
     #[uniffi::method(default(cancel = None))]
     pub async fn presence(
         &self,
@@ -61,7 +62,7 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `AppServiceApi`.
     #[uniffi::method(default(after = None, limit = None, cancel = None))]
     pub async fn presence_page(
         &self,
@@ -83,9 +84,9 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call. After an error none was queued, except that after `TimedOut`,
-    /// `Unreachable` and `Cancelled` some may have been. Give each notification an idempotency key
-    /// to send it again without the risk of queueing it twice.
+    /// The errors of every call: see `AppServiceApi`. After an error no notification was queued,
+    /// except that after `TimedOut`, `Unreachable` and `Cancelled` some may have been. Give each
+    /// notification an idempotency key to send it again without the risk of queueing it twice.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify(
         &self,
@@ -100,7 +101,7 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of `notify`, and `Refused` if the notification was not queued.
+    /// The errors of `notify`, and `Refused` if the notification was not queued.
     #[uniffi::method(default(cancel = None))]
     pub async fn notify_one(
         &self,

@@ -35,7 +35,7 @@ pub enum ApplicationState {
     Verified,
     /// The Application is active: it sees its users.
     Active,
-    /// The domain is verified, and the Application was deresult.
+    /// The domain is verified, and the Application was deactivated.
     Inactive,
     /// A state that is newer than this library.
     Unknown,

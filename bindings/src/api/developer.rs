@@ -34,7 +34,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn applications(
         &self,

@@ -9,7 +9,7 @@ use super::session::{CreatedSession, SessionScope};
 use super::user::UserApi;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 use crate::presence::parse_id;
 use crate::runtime;
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ use crate::state::{self, ChannelTiming};
 #[derive(Debug, uniffi::Object)]
 pub struct PresenceApi {
     api: presence_client::PresenceApi,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 #[uniffi::export]
@@ -44,7 +44,7 @@ impl PresenceApi {
         let api =
             presence_client::PresenceApi::with_tls(server, &state::to_tls(root_certificates))?;
         let api = api.with_timing(&state::to_timing(timing)?);
-        Ok(Arc::new(Self { api, _live: LiveObject::new() }))
+        Ok(Arc::new(Self { api, _counted: CountedObject::new() }))
     }
 
     /// Returns the URL of the server.

@@ -7,7 +7,7 @@ use super::application::application_id;
 use super::session::SessionInfo;
 use crate::cancel::CancelToken;
 use crate::error::PresenceError;
-use crate::live::LiveObject;
+use crate::object_count::CountedObject;
 use crate::presence::parse_id;
 use crate::runtime;
 
@@ -18,12 +18,12 @@ use crate::runtime;
 #[derive(Debug, uniffi::Object)]
 pub struct UserApi {
     pub(super) api: presence_client::UserApi,
-    _live: LiveObject,
+    _counted: CountedObject,
 }
 
 impl UserApi {
     pub(super) fn from_sdk(api: presence_client::UserApi) -> Arc<Self> {
-        Arc::new(Self { api, _live: LiveObject::new() })
+        Arc::new(Self { api, _counted: CountedObject::new() })
     }
 }
 
@@ -33,7 +33,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn session(
         &self,
@@ -46,7 +46,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn sign_out(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), PresenceError> {
         runtime::wait(cancel, self.api.sign_out()).await
@@ -73,7 +73,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
+    /// The errors of `grant`, and `RedirectNotAllowed` (46) if the page is not on the domain of the
     /// Application.
     #[uniffi::method(default(state = None, cancel = None))]
     pub async fn grant_with_redirect(
@@ -92,7 +92,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn grants(
         &self,
@@ -139,7 +139,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn devices(
         &self,
@@ -168,7 +168,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn account(
         &self,
@@ -182,7 +182,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see `UserApi`.
     #[uniffi::method(default(cancel = None))]
     pub async fn erase_account(
         &self,

@@ -33,8 +33,8 @@ pub enum AppServiceCommand {
     Auth(AppServiceAuth),
     /// Sends live notifications. The reply is a list of results.
     Notify(Vec<Result<NotifyItem, ApiError>>),
-    /// Sends one live notification, in the format of 2013. An error in it
-    /// refuses the frame.
+    /// Sends one live notification, in the format of 2013. The whole frame is refused if it is
+    /// invalid.
     NotifyOne(NotifyItem),
     /// Reads the current presence of users. An entry that is not a valid PUID is kept as text.
     Query(Vec<Result<Puid, String>>),
@@ -58,7 +58,7 @@ pub struct AppServiceAuth {
     pub key: Option<String>,
     /// The cursor at which to resume.
     pub cursor: Option<String>,
-    /// Set if the server sends receipts.
+    /// Set if the server is to send receipts.
     pub receipts: bool,
 }
 
@@ -71,10 +71,11 @@ pub struct NotifyItem {
     pub message: String,
     /// The URL to open, or empty.
     pub action: String,
-    /// The seconds for which it may wait; 0 means that it is dropped unless a device is connected
-    /// now.
+    /// The number of seconds for which it may wait for a device. With 0 it is dropped unless a
+    /// device is connected now.
     pub ttl: u32,
-    /// The idempotency key: the same key within 24 hours gets the result of the first time.
+    /// The idempotency key. A second notification with the same key for the same user within 24
+    /// hours gets the result of the first one.
     pub idempotency_key: Option<String>,
 }
 
@@ -121,7 +122,7 @@ pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
 }
 
 fn parse_command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
-    let action: Option<String> = field::optional("action", raw.action, "a text")?;
+    let action: Option<String> = field::optional("action", raw.action, "a string")?;
     match action.as_deref() {
         Some("auth") => auth(raw, raw.token.or(raw.key)),
         Some("notify") => notify(raw),
@@ -134,8 +135,8 @@ fn parse_command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, Ap
 
 fn auth(raw: &RawAppServiceRequest<'_>, key: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
     Ok(AppServiceCommand::Auth(AppServiceAuth {
-        key: field::optional("token", key, "a text")?,
-        cursor: field::optional("cursor", raw.cursor, "a text")?,
+        key: field::optional("token", key, "a string")?,
+        cursor: field::optional("cursor", raw.cursor, "a string")?,
         receipts: field::optional("receipts", raw.receipts, "true or false")?.unwrap_or(false),
     }))
 }
@@ -157,7 +158,7 @@ pub fn parse_items(json: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiE
     let items: Vec<&RawValue> = serde_json::from_str(json)
         .map_err(|_| field::invalid("notifications", "a list of objects"))?;
     if items.len() > MAX_BATCH_ITEMS {
-        let detail = format_args!("notifications holds at most {MAX_BATCH_ITEMS}");
+        let detail = format_args!("notifications may have at most {MAX_BATCH_ITEMS} items");
         return Err(ApiError::detailed(Errno::TooLarge, detail));
     }
     Ok(items.iter().map(|raw| parse_item(&field::parse_object(raw.get())?)).collect())
@@ -177,14 +178,15 @@ fn parse_single_item(
 }
 
 fn parse_item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
-    let uid: String = field::required("uid", raw.uid, "a text")?;
+    let uid: String = field::required("uid", raw.uid, "a string")?;
     let message = field::bounded_text("message", raw.message, MAX_NOTIFICATION_CHARS)?
         .ok_or_else(|| field::missing("message"))?;
     let action = field::bounded_text("action", raw.action, MAX_NOTIFICATION_CHARS)?;
-    let ttl: Option<u32> = field::optional("ttl", raw.ttl, "whole seconds, 0 to 2592000")?;
+    let ttl: Option<u32> =
+        field::optional("ttl", raw.ttl, "a whole number of seconds from 0 to 2592000")?;
     let ttl = ttl.unwrap_or(MAX_TTL_SECONDS);
     if ttl > MAX_TTL_SECONDS {
-        return Err(field::invalid("ttl", "whole seconds, 0 to 2592000"));
+        return Err(field::invalid("ttl", "a whole number of seconds from 0 to 2592000"));
     }
     Ok(NotifyItem {
         uid: uid.parse().map_err(|_| ApiError::from(Errno::UnknownUid))?,
@@ -206,11 +208,11 @@ fn idempotency_key(raw: RawField<'_>) -> Result<Option<String>, ApiError> {
 }
 
 fn query(raw: RawField<'_>) -> Result<AppServiceCommand, ApiError> {
-    let uids: Vec<String> = field::required("uids", raw, "a list of texts")?;
+    let uids: Vec<String> = field::required("uids", raw, "a list of strings")?;
     if uids.len() > MAX_BATCH_ITEMS {
         return Err(ApiError::detailed(
             Errno::TooLarge,
-            format_args!("uids holds at most {MAX_BATCH_ITEMS}"),
+            format_args!("uids may have at most {MAX_BATCH_ITEMS} items"),
         ));
     }
     Ok(AppServiceCommand::Query(uids.into_iter().map(|uid| uid.parse().map_err(|_| uid)).collect()))

@@ -66,7 +66,7 @@ macro_rules! registry {
 registry! {
     /// The connection ended normally.
     Normal = 1000, "normal", Never;
-    /// The server shuts down, or the client leaves.
+    /// The server shuts down, or the client goes away.
     GoingAway = 1001, "going_away", WithJitter;
     /// A binary frame was sent.
     Unsupported = 1003, "binary_not_supported", Never;
@@ -82,9 +82,9 @@ registry! {
     Replaced = 4001, "replaced", Never;
     /// No frame arrived in time after connecting.
     Silent = 4002, "silent", WithJitter;
-    /// The client is not authorised, or not any more.
+    /// The client is not authorised, or is no longer authorised.
     NotAuthorised = 4003, "not_authorised", WithNewCredential;
-    /// The Application was deactivated or removed, or its key revoked.
+    /// The Application was deactivated or removed, or its API key was revoked.
     ApplicationClosed = 4004, "application_closed", Never;
     /// The user ended this device, or deleted the account.
     EndedByUser = 4005, "ended_by_user", Never;

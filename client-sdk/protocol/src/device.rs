@@ -143,7 +143,7 @@ fn parse_plain(text: &str) -> Option<DeviceRequest> {
 }
 
 fn parse_command(raw: &RawDeviceRequest<'_>) -> Result<(DeviceAuth, DeviceCommand), ApiError> {
-    let kind: Option<String> = field::optional("type", raw.r#type, "a text")?;
+    let kind: Option<String> = field::optional("type", raw.r#type, "a string")?;
     let command = match kind.as_deref() {
         None | Some("status") => DeviceCommand::Status(parse_report(raw)?),
         Some("visibility") => DeviceCommand::Visibility(
@@ -167,7 +167,7 @@ fn parse_report(raw: &RawDeviceRequest<'_>) -> Result<StatusReport, ApiError> {
 }
 
 fn status_text(raw: RawField<'_>) -> Result<Option<StatusText>, ApiError> {
-    let text: Option<String> = field::optional("message", raw, "a text")?;
+    let text: Option<String> = field::optional("message", raw, "a string")?;
     match text.as_deref() {
         None | Some("") => Ok(None),
         Some(text) => {
@@ -181,37 +181,37 @@ fn application_ids(raw: RawField<'_>) -> Result<Option<Vec<AppId>>, ApiError> {
 }
 
 fn auth(raw: &RawDeviceRequest<'_>) -> Result<DeviceAuth, ApiError> {
-    let assertion: Option<String> = field::optional("assertion", raw.assertion, "a text")?;
+    let assertion: Option<String> = field::optional("assertion", raw.assertion, "a string")?;
     // Clients of 2013 send a `token` of their own with the assertion. It has no meaning.
     let proof = match assertion {
         Some(assertion) => Some(Proof::Assertion(assertion)),
-        None => field::optional("token", raw.token, "a text").unwrap_or(None).map(Proof::Token),
+        None => field::optional("token", raw.token, "a string").unwrap_or(None).map(Proof::Token),
     };
     Ok(DeviceAuth {
-        email: field::optional("email", raw.email, "a text")?,
+        email: field::optional("email", raw.email, "a string")?,
         proof,
-        device: field::optional("device", raw.device, "1 to 64 of A-Z a-z 0-9 . _ -")?,
+        device: field::optional("device", raw.device, "1 to 64 characters of A-Z a-z 0-9 . _ -")?,
         acks: field::optional("acks", raw.acks, "true or false")?,
     })
 }
 
-/// The reply to a request that was accepted.
+/// The reply to an accepted request without an `id`.
 pub const OK: &str = r#"{"result":"OK"}"#;
 
-/// Returns the reply to a request that was accepted, with its `id`.
+/// Returns the reply to an accepted request, with the `id` of the request if it has one.
 pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
     #[derive(Serialize)]
-    struct Ok<'a> {
+    struct OkReply<'a> {
         result: &'static str,
         id: &'a RequestId,
     }
     match id {
         None => OK.into(),
-        Some(id) => to_json(&Ok { result: "OK", id }).into(),
+        Some(id) => to_json(&OkReply { result: "OK", id }).into(),
     }
 }
 
-/// A live notification, as a device gets it.
+/// A live notification, as a device receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveNotification {
     /// The name of the Application, set by the server.
@@ -231,10 +231,10 @@ pub struct LiveNotification {
 /// Returns the frame with notifications.
 pub fn notifications<'a>(items: impl IntoIterator<Item = &'a LiveNotification>) -> String {
     #[derive(Serialize)]
-    struct Frame<'a> {
+    struct NotificationsFrame<'a> {
         notifications: Vec<&'a LiveNotification>,
     }
-    to_json(&Frame { notifications: items.into_iter().collect() })
+    to_json(&NotificationsFrame { notifications: items.into_iter().collect() })
 }
 
 /// Returns the frame that announces the end of the session in a number of seconds.

@@ -90,7 +90,7 @@ registry! {
     UnknownType = 13, "unknown_type", 400, AfterCorrection, "Unknown type";
     /// The body, the frame or the list in it is larger than allowed.
     TooLarge = 14, "too_large", 413, AfterCorrection, "Too large";
-    /// The body is of a media type that the call does not take.
+    /// The call does not accept the media type of the body.
     UnsupportedMediaType = 15, "unsupported_media_type", 415, AfterCorrection, "Unsupported media type";
     /// Too many calls; wait `retry_after` seconds.
     SlowDown = 20, "slow_down", 429, AfterWaiting, "Slow down";
@@ -102,9 +102,9 @@ registry! {
     IdentityUnavailable = 31, "identity_unavailable", 503, AfterWaiting, "The identity issuer cannot be reached";
     /// The session has ended; a fresh assertion renews it.
     SessionExpired = 32, "session_expired", 401, AfterCorrection, "The session has ended";
-    /// The assertion is not valid, or was used elsewhere.
+    /// The assertion is not valid, or was used for another session or device.
     InvalidAssertion = 34, "invalid_assertion", 401, AfterCorrection, "Invalid assertion";
-    /// The assertion proves another e-mail than the one given.
+    /// The assertion is for another e-mail address than the given one.
     EmailMismatch = 35, "email_mismatch", 401, AfterCorrection, "The assertion is for another e-mail";
     /// There is no such Application, or it belongs to another user.
     UnknownApplication = 40, "unknown_application", 404, Never, "Unknown application";
@@ -120,13 +120,13 @@ registry! {
     Forbidden = 45, "forbidden", 403, Never, "Forbidden";
     /// The redirect is not on the Application's verified domain.
     RedirectNotAllowed = 46, "redirect_not_allowed", 400, AfterCorrection, "The redirect is not on the application's domain";
-    /// There is no such path or thing.
+    /// There is no such path or resource.
     NotFound = 47, "not_found", 404, Never, "Not found";
-    /// The path does not know this method.
+    /// The path does not support this method.
     MethodNotAllowed = 48, "method_not_allowed", 405, Never, "Method not allowed";
     /// The server failed.
     Internal = 50, "internal", 500, AfterWaiting, "Internal error";
-    /// The server cannot store it now.
+    /// The server cannot store data now.
     StorageUnavailable = 51, "storage_unavailable", 503, AfterWaiting, "Storage is unavailable";
     /// The server is shutting down.
     ShuttingDown = 52, "shutting_down", 503, AfterWaiting, "The server is shutting down";

@@ -18,7 +18,7 @@ pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, A
         return Err(Errno::NotJson.into());
     }
     serde_json::from_str(text).map_err(|error| {
-        // The only data error of a struct of raw optional fields is a field given twice.
+        // The only data error of a struct of raw optional fields is a repeated field.
         let errno = if error.is_data() { Errno::InvalidField } else { Errno::NotJson };
         ApiError::detailed(errno, error)
     })
@@ -57,13 +57,13 @@ pub(crate) fn required<'a, T: Deserialize<'a>>(
     optional(name, raw, expected)?.ok_or_else(|| missing(name))
 }
 
-/// Reads an optional text of at most `chars` characters.
+/// Reads an optional string of at most `chars` characters.
 pub(crate) fn bounded_text(
     name: &str,
     raw: RawField<'_>,
     chars: usize,
 ) -> Result<Option<String>, ApiError> {
-    let expected = format!("a text of at most {chars} characters");
+    let expected = format!("a string of at most {chars} characters");
     let text: Option<String> = optional(name, raw, &expected)?;
     match text {
         Some(text) if text.chars().nth(chars).is_some() || text.contains('\0') => {
@@ -79,12 +79,12 @@ pub(crate) fn valid_ids<T: FromStr>(
     raw: RawField<'_>,
     max: usize,
 ) -> Result<Option<Vec<T>>, ApiError> {
-    let texts: Option<Vec<String>> = optional(name, raw, "a list of texts")?;
+    let texts: Option<Vec<String>> = optional(name, raw, "a list of strings")?;
     let Some(texts) = texts else { return Ok(None) };
     if texts.len() > max {
         return Err(ApiError::detailed(
             Errno::TooLarge,
-            format_args!("{name} holds at most {max}"),
+            format_args!("{name} may have at most {max} items"),
         ));
     }
     Ok(Some(texts.iter().filter_map(|text| text.parse().ok()).collect()))

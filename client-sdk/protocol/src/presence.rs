@@ -8,16 +8,16 @@ use crate::id::Puid;
 use crate::limits::MAX_STATUS_TEXT_CHARS;
 use crate::time::UnixMillis;
 
-/// A status, in ascending order.
+/// A status. `Offline` is less than `Unavailable`, and that is less than `Online`.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The user cannot be reached, or does not want to be visible.
+    /// The user cannot be reached, or is hidden.
     #[default]
     Offline,
-    /// The user can be reached, and prefers not to be.
+    /// The user can be reached, but does not want to be disturbed.
     Unavailable,
     /// The user can be reached.
     Online,
@@ -30,7 +30,7 @@ pub struct StatusText(Arc<str>);
 
 /// The error for a text that is not a valid status text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("at most 128 characters, without control or bidirectional-override characters")]
+#[error("a string of at most 128 characters, without control or bidirectional-override characters")]
 pub struct InvalidStatusText;
 
 impl StatusText {
@@ -66,8 +66,9 @@ impl From<StatusText> for String {
     }
 }
 
-/// Returns true if a character can change how a line is displayed: controls, line and paragraph
-/// separators, and the bidirectional embeddings, overrides and isolates of Unicode UAX #9.
+/// Returns true if a character can change how a line is displayed: control characters, line
+/// and paragraph separators, and the bidirectional embeddings, overrides and isolates of Unicode
+/// UAX #9.
 pub fn affects_display(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -84,7 +85,7 @@ pub struct PresenceUpdate {
     /// The version of this user's presence. It grows with every change, also over restarts. An
     /// update with a version that is not greater is to be ignored.
     pub version: u64,
-    /// The time of the change, in whole seconds.
+    /// The time of the change, rounded down to a whole second.
     pub since: UnixMillis,
     /// The status text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

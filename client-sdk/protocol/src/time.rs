@@ -1,4 +1,4 @@
-//! Wall-clock time, as frames, tables and REST bodies carry it.
+//! Wall-clock time in frames, tables and REST bodies.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A wall-clock time in milliseconds since 1970 UTC. On the wire it is the plain number.
 ///
-/// A time and a [`Duration`] give a time, two times give a duration, and nothing else is defined.
-/// All arithmetic saturates.
+/// A [`Duration`] can be added and subtracted, and the difference of two times is a [`Duration`].
+/// There is no other arithmetic. All arithmetic saturates.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,12 +42,12 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMillis(u64);
 
 impl UnixMillis {
-    /// The time that is `millis` milliseconds after the start of 1970 UTC.
+    /// Returns the time that is `millis` milliseconds after the start of 1970 UTC.
     pub const fn new(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The time that is `seconds` seconds after the start of 1970 UTC.
+    /// Returns the time that is `seconds` seconds after the start of 1970 UTC.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_saturates_at_both_ends() {
+    fn arithmetic_saturates_at_the_minimum_and_the_maximum() {
         let (first, last) = (UnixMillis::new(0), UnixMillis::new(u64::MAX));
         assert_eq!(first - Duration::from_secs(1), first);
         assert_eq!(last + Duration::MAX, last);

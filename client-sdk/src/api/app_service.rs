@@ -52,7 +52,8 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call. An unknown PUID is no error: it has its own entry.
+    /// The errors of every call: see [`AppServiceApi`]. An unknown PUID is no error: it has its own
+    /// entry.
     pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<QueryResult>, Error> {
         #[derive(Deserialize)]
         struct PresenceReply {
@@ -77,7 +78,7 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`AppServiceApi`].
     pub async fn presence_page(
         &self,
         after: Option<Puid>,
@@ -98,9 +99,9 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of every call. No notification was queued then, except that after
-    /// [`Error::TimedOut`] and [`Error::Unreachable`] this is not known. Notifications with an
-    /// idempotency key can be sent again without being queued twice.
+    /// The errors of every call: see [`AppServiceApi`]. After an error no notification was queued,
+    /// except that after [`Error::TimedOut`] and [`Error::Unreachable`] some may have been.
+    /// Notifications with an idempotency key can be sent again without being queued twice.
     pub async fn notify(
         &self,
         items: Vec<NewNotification>,
@@ -129,7 +130,8 @@ impl AppServiceApi {
     ///
     /// # Errors
     ///
-    /// Those of [`AppServiceApi::notify`], and [`Error::Refused`] if this notification was refused.
+    /// The errors of [`AppServiceApi::notify`], and [`Error::Refused`] if this notification was not
+    /// queued.
     pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let mut results = self.notify(vec![item]).await?;
         let no_result = || Error::Unexpected("the notification has no result".to_owned());

@@ -29,7 +29,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn applications(&self) -> Result<Vec<Application>, Error> {
         #[derive(Deserialize)]
         struct ApplicationList {

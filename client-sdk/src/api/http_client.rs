@@ -67,7 +67,7 @@ impl HttpClient {
     }
 
     async fn exchange(&self, call: &RestCall) -> Result<RestResponse, Error> {
-        // Each attempt before the last one uses up an idle connection.
+        // Each attempt before the last one may remove one stale idle connection from the pool.
         for _ in 0..MAX_IDLE_CONNECTIONS {
             match self.send(call.request(&self.server)?).await {
                 Err(failure) if failure.is_stale && call.is_idempotent() => {}
@@ -94,7 +94,7 @@ impl HttpClient {
 /// An exchange that failed.
 struct ExchangeFailure {
     error: Error,
-    /// Set if the connection was kept from an earlier call and no part of a response arrived.
+    /// Set if the connection was reused from an earlier call and no part of a response arrived.
     is_stale: bool,
 }
 

@@ -27,11 +27,11 @@ pub struct UserApi {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct CreatedGrant {
-    /// The id of the user for this Application.
+    /// The PUID: the id of the user for this Application.
     pub uid: Puid,
     /// The Application.
     pub appid: AppId,
-    /// The URL to which the user is redirected, if the call asked for one.
+    /// The URL to which the user is redirected, if a redirect was requested.
     pub redirect: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub struct CreatedGrant {
 pub struct Grant {
     /// The Application.
     pub appid: AppId,
-    /// The id of the user for this Application.
+    /// The PUID: the id of the user for this Application.
     pub uid: Puid,
     /// The name of the Application.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct Grant {
     pub state: ApplicationState,
 }
 
-/// A device that is connected, or was connected a moment ago.
+/// A device that is connected, or is in its grace time after a lost connection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Device {
@@ -90,7 +90,7 @@ pub struct Account {
     /// The user's own Applications.
     #[serde(rename = "apps")]
     pub applications: Vec<Application>,
-    /// The connected devices.
+    /// The devices that are connected, or are in their grace time.
     pub devices: Vec<Device>,
     /// The notifications that wait for a device.
     pub notifications: Vec<PendingNotification>,
@@ -147,7 +147,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn session(&self) -> Result<Session, Error> {
         self.call(RestCall::get("/session")).await
     }
@@ -156,7 +156,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn sign_out(&self) -> Result<(), Error> {
         self.call_for_empty_reply(RestCall::delete("/session")).await
     }
@@ -178,7 +178,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of [`UserApi::grant`], and `redirect_not_allowed` (46) if the page is not on the
+    /// The errors of [`UserApi::grant`], and `redirect_not_allowed` (46) if the page is not on the
     /// Application's domain.
     pub async fn grant_with_redirect(
         &self,
@@ -210,7 +210,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn grants(&self) -> Result<Vec<Grant>, Error> {
         #[derive(Deserialize)]
         struct GrantList {
@@ -244,11 +244,11 @@ impl UserApi {
         self.call_for_empty_reply(RestCall::delete("/grants/{appid}").path_param(application)).await
     }
 
-    /// Returns the devices that are connected, or were connected a moment ago.
+    /// Returns the devices that are connected, or are in their grace time.
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         #[derive(Deserialize)]
         struct DeviceList {
@@ -270,7 +270,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn account(&self) -> Result<Account, Error> {
         self.call(RestCall::get("/account")).await
     }
@@ -280,7 +280,7 @@ impl UserApi {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// The errors of every call: see [`UserApi`].
     pub async fn erase_account(&self) -> Result<(), Error> {
         self.call_for_empty_reply(RestCall::delete("/account")).await
     }

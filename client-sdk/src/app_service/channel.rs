@@ -88,19 +88,19 @@ impl AppServiceChannel {
     ///
     /// # Errors
     ///
-    /// Those of [`notify`](Self::notify), and [`Error::Refused`] if this notification was not
+    /// The errors of [`notify`](Self::notify), and [`Error::Refused`] if this notification was not
     /// queued.
     pub async fn notify_one(&self, item: NewNotification) -> Result<QueuedNotification, Error> {
         let results = self.notify(vec![item]).await?;
-        let only = results.into_iter().next().ok_or_else(mismatched_reply)?;
-        only.map_err(Error::Refused)
+        let result = results.into_iter().next().ok_or_else(mismatched_reply)?;
+        result.map_err(Error::Refused)
     }
 
     /// Returns the current presence of users, one entry for each, in order.
     ///
     /// # Errors
     ///
-    /// Those of [`notify`](Self::notify).
+    /// The errors of [`notify`](Self::notify).
     pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<QueryResult>, Error> {
         let mut presence = Vec::new();
         for chunk in uids.chunks(MAX_BATCH_ITEMS) {
@@ -115,7 +115,7 @@ impl AppServiceChannel {
     /// Sets the API key for the next connection. If the server refused the current key, the
     /// channel reconnects at once.
     pub fn set_api_key(&self, api_key: SecretString) {
-        self.handle.update_from_app(|protocol| protocol.set_api_key(api_key));
+        self.handle.update_as_app(|protocol| protocol.set_api_key(api_key));
     }
 
     /// Returns the state of the channel.
@@ -145,7 +145,7 @@ impl AppServiceChannel {
         let replied = async {
             // The semaphore is never closed.
             let _permit = self.permits.acquire().await.map_err(|_| Error::TimedOut)?;
-            let (id, reply) = self.handle.update_from_app(|protocol| {
+            let (id, reply) = self.handle.update_as_app(|protocol| {
                 protocol.requests().map(|requests| requests.add(request))
             })?;
             let _guard = RequestGuard { handle: &self.handle, id };
@@ -186,7 +186,7 @@ impl AppServiceEvents {
     /// Waits for the next event. Returns `None` after the end. Cancel-safe: dropping the future
     /// loses nothing.
     pub async fn next(&mut self) -> Option<AppServiceEvent> {
-        self.shared.wait_from_app(AppServiceProtocol::pull).await.event()
+        self.shared.wait_as_app(AppServiceProtocol::pull).await.event()
     }
 
     /// Returns the events as a stream.

@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn a_chunk_of_the_longest_notifications_fits_into_the_largest_frame() {
-        let worst = ["\u{1}".repeat(512), "🍜".repeat(512), "\"".repeat(512)];
-        for text in worst {
+        let longest = ["\u{1}".repeat(512), "🍜".repeat(512), "\"".repeat(512)];
+        for text in longest {
             for chunk in chunks(vec![item(text.clone()); 1_200]) {
                 assert!(notify(u64::MAX, &chunk).len() <= 1 << 20);
                 assert!(chunk.len() <= MAX_BATCH_ITEMS);
@@ -66,9 +66,9 @@ mod tests {
         #[test]
         fn every_item_is_kept_in_order(sizes in proptest::collection::vec(0..3_000_usize, 0..1_300)) {
             let items: Vec<_> = sizes.iter().map(|size| item("x".repeat(*size))).collect();
-            let cut = chunks(items.clone());
-            prop_assert!(cut.iter().all(|chunk| !chunk.is_empty()));
-            prop_assert_eq!(cut.concat(), items);
+            let chunks = chunks(items.clone());
+            prop_assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
+            prop_assert_eq!(chunks.concat(), items);
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct AppServiceOptions {
     /// The cursor at which an earlier channel of this Application stopped. The server replays
     /// what has happened since, for up to an hour.
     pub cursor: Option<String>,
-    /// Set if the channel delivers receipts.
+    /// Set if the channel is to deliver receipts.
     pub receipts: bool,
     /// The time limits.
     pub timing: Timing,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::timing::Timing;
 
-/// The source of the random part of a wait: returns a number from 0 to 1. Tests hand in their own.
+/// The source of the random part of a wait: returns a number from 0 to 1. Tests pass their own.
 pub(crate) type Jitter = fn() -> f64;
 
 /// The wait after each of several failures in a row.
@@ -36,7 +36,7 @@ impl Backoff {
         self.floor.min(self.ceiling).mul_f64((self.jitter)())
     }
 
-    /// Forgets the failures.
+    /// Resets the number of failures.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }

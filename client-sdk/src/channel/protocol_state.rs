@@ -29,7 +29,7 @@ pub(crate) trait ProtocolState: Send + 'static {
     /// Returns the time at which a delayed frame becomes due.
     fn next_deadline(&self) -> Option<Instant>;
 
-    /// Returns true if this socket is to be replaced by another one.
+    /// Returns true, once, if this socket is to be replaced by another one.
     fn take_reconnect_request(&mut self) -> bool {
         false
     }

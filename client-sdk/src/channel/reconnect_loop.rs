@@ -152,7 +152,7 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
                 sleep_until(not_before).await;
             }
             let has_credential = |protocol: &mut P| protocol.has_credential().then_some(());
-            self.shared.wait_from_task(has_credential).await;
+            self.shared.wait_as_task(has_credential).await;
         };
         tokio::select! {
             () = ready => WaitResult::Elapsed,
@@ -208,12 +208,12 @@ impl<P: ProtocolState> ReconnectLoop<'_, P> {
     }
 
     async fn close_requested(&self) {
-        self.shared.wait_from_task(|_| self.shared.is_closing().then_some(())).await;
+        self.shared.wait_as_task(|_| self.shared.is_closing().then_some(())).await;
     }
 
     async fn interruption(&self) -> Interruption {
         self.shared
-            .wait_from_task(|_| match (self.shared.is_closing(), self.shared.take_hint()) {
+            .wait_as_task(|_| match (self.shared.is_closing(), self.shared.take_hint()) {
                 (true, _) => Some(Interruption::CloseRequested),
                 (false, true) => Some(Interruption::Hint),
                 (false, false) => None,

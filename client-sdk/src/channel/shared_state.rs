@@ -36,14 +36,14 @@ impl<P: ProtocolState> SharedState<P> {
     }
 
     /// Changes the state on behalf of the application, and notifies the task.
-    pub(crate) fn update_from_app<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
+    pub(crate) fn update_as_app<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
         let result = self.with(change);
         self.wake_task();
         result
     }
 
     /// Changes the state on behalf of the task, and notifies the application.
-    pub(crate) fn update_from_task<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
+    pub(crate) fn update_as_task<R>(&self, change: impl FnOnce(&mut P) -> R) -> R {
         let result = self.with(change);
         self.app_notify.notify_waiters();
         result
@@ -51,7 +51,7 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Sets the state of the channel on behalf of the task, and logs a change.
     pub(crate) fn set_connection_state(&self, state: ConnectionState) {
-        self.update_from_task(|protocol| {
+        self.update_as_task(|protocol| {
             if protocol.set_state(state) {
                 tracing::debug!(state = ?protocol.state(), "the state of the channel has changed");
             }
@@ -66,12 +66,12 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Waits, on behalf of the application, until `take` returns a value. Cancel-safe: nothing is
     /// awaited between taking the value and returning it.
-    pub(crate) async fn wait_from_app<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+    pub(crate) async fn wait_as_app<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
         self.wait(&self.app_notify, take).await
     }
 
     /// Waits, on behalf of the task, until `take` returns a value.
-    pub(crate) async fn wait_from_task<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
+    pub(crate) async fn wait_as_task<R>(&self, take: impl FnMut(&mut P) -> Option<R>) -> R {
         self.wait(&self.task_notify, take).await
     }
 
@@ -140,7 +140,7 @@ impl<P: ProtocolState> SharedState<P> {
         &self,
         known: &ConnectionState,
     ) -> Option<ConnectionState> {
-        self.wait_from_app(|protocol| {
+        self.wait_as_app(|protocol| {
             let state = protocol.state();
             let has_changed = state != known;
             let is_over = matches!(state, ConnectionState::Ended(_));
@@ -151,7 +151,7 @@ impl<P: ProtocolState> SharedState<P> {
 
     /// Waits until the channel has ended.
     pub(crate) async fn wait_until_ended(&self) -> EndReason {
-        self.wait_from_app(|protocol| match protocol.state() {
+        self.wait_as_app(|protocol| match protocol.state() {
             ConnectionState::Ended(reason) => Some(reason.clone()),
             ConnectionState::Connecting { .. }
             | ConnectionState::Connected

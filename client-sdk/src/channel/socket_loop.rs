@@ -20,8 +20,8 @@ use crate::timing::Timing;
 /// The time limit of the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The loop that owns a socket: it sends what the protocol state has to send, hands it what
-/// arrives, and checks that the server is alive.
+/// The loop that owns a socket: it sends the frames of the protocol state, passes received frames
+/// to it, and checks that the server still responds.
 pub(crate) struct SocketLoop<'a, P> {
     socket: Socket,
     shared: &'a SharedState<P>,
@@ -39,7 +39,7 @@ enum Phase {
     Authenticated { since: Instant },
 }
 
-/// The last sign of life of the server.
+/// The last message of the server, or the ping that waits for one.
 #[derive(Clone, Copy)]
 enum Liveness {
     /// The server sent a message at this time, and no ping is pending.
@@ -130,7 +130,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         write_result(timeout(self.timing.connect_timeout, self.socket.flush()).await)
     }
 
-    /// Sends a ping after a hint or after a silence of one heartbeat.
+    /// Sends a ping after a hint, or if nothing has arrived for one heartbeat.
     async fn ping_if_due(&mut self, now: Instant) -> Result<(), Disconnect> {
         let is_hinted = self.shared.take_hint();
         let probe_deadline = match self.liveness {
@@ -179,11 +179,11 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
         }
     }
 
-    /// Hands a frame to the protocol state. The first reply that accepts the credential sets the
+    /// Passes a frame to the protocol state. The first reply that accepts the credential sets the
     /// state of the channel under the same lock.
     fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
         let was_authenticated = matches!(self.phase, Phase::Authenticated { .. });
-        let is_authenticated = self.shared.update_from_task(|protocol| {
+        let is_authenticated = self.shared.update_as_task(|protocol| {
             protocol.handle_frame(text, now)?;
             let is_authenticated = protocol.is_authenticated();
             if is_authenticated && !was_authenticated {

@@ -38,8 +38,8 @@ impl DeviceChannel {
         let runtime = runtime()?;
         let shared = SharedState::new(DeviceProtocol::new(&mut options));
         let handle = ChannelHandle::new(Arc::clone(&shared));
-        let reports_requests = options.credential_provider.is_none();
-        let events = DeviceEvents::new(Arc::clone(&shared), reports_requests);
+        let reports_credential_requests = options.credential_provider.is_none();
+        let events = DeviceEvents::new(Arc::clone(&shared), reports_credential_requests);
         let span = tracing::info_span!("presence.device", device = options.device.as_str());
         let DeviceOptions { server, timing, credential_provider, .. } = options;
         let task = async move {
@@ -58,15 +58,15 @@ impl DeviceChannel {
     }
 
     /// Sets the status. It is sent as soon as there is a connection, and again after each
-    /// reconnect. Of several calls, the last one counts.
+    /// reconnect. If it is set several times before that, only the last one is sent.
     pub fn set_status(&self, status: Status, message: Option<StatusText>) {
-        self.handle.update_from_app(|protocol| protocol.desired().set_status(status, message));
+        self.handle.update_as_app(|protocol| protocol.desired().set_status(status, message));
     }
 
     /// Sets the only Applications that see this device from now on. An empty list hides it from
     /// all. The list can only narrow the user's grants, and is kept over reconnects.
     pub fn set_visibility(&self, applications: Vec<AppId>) {
-        self.handle.update_from_app(|protocol| protocol.desired().set_visibility(applications));
+        self.handle.update_as_app(|protocol| protocol.desired().set_visibility(applications));
     }
 
     /// Waits until the server has confirmed the status, the visibility and all acknowledgements.
@@ -76,18 +76,18 @@ impl DeviceChannel {
     ///
     /// [`Error::Refused`] if the server refuses one of them, [`Error::Ended`].
     pub async fn confirmed(&self) -> Result<(), Error> {
-        self.handle.wait_from_app(DeviceProtocol::take_confirmation).await
+        self.handle.wait_as_app(DeviceProtocol::take_confirmation).await
     }
 
     /// Acknowledges a notification, so that the server deletes it.
     pub fn acknowledge(&self, id: NotificationId) {
-        self.handle.update_from_app(|protocol| protocol.acknowledge(id));
+        self.handle.update_as_app(|protocol| protocol.acknowledge(id));
     }
 
     /// Gives the channel a fresh credential: after a request for one, to sign in again, or to
     /// renew the session early.
     pub fn set_credential(&self, credential: Credential) {
-        self.handle.update_from_app(|protocol| protocol.set_credential(credential));
+        self.handle.update_as_app(|protocol| protocol.set_credential(credential));
     }
 
     /// Returns the state of the channel.

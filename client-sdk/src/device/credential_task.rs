@@ -19,12 +19,12 @@ pub(super) async fn run(
     let mut backoff = Backoff::new(timing, jitter);
     let mut last_set_at: Option<Instant> = None;
     loop {
-        let reason = shared.wait_from_app(|protocol| protocol.credential_request()).await;
+        let reason = shared.wait_as_app(|protocol| protocol.credential_request()).await;
         if let (CredentialReason::Expiring { within }, Some(last_set_at)) = (reason, last_set_at)
             && last_set_at.elapsed() < within
         {
-            // The server announces the end earlier than the session lasts. The wait keeps the
-            // session from being renewed without a break.
+            // A session that is shorter than the notice is announced as ending at once. The wait
+            // keeps it from being renewed without a pause.
             sleep(within / 2).await;
         }
         match request_credential(shared, provider, reason).await {
@@ -32,10 +32,10 @@ pub(super) async fn run(
             Some(Ok(credential)) => {
                 backoff.reset();
                 last_set_at = Some(Instant::now());
-                shared.update_from_app(|protocol| protocol.set_credential(credential));
+                shared.update_as_app(|protocol| protocol.set_credential(credential));
             }
             Some(Err(CredentialError::SignedOut)) => {
-                shared.update_from_task(DeviceProtocol::sign_out);
+                shared.update_as_task(DeviceProtocol::sign_out);
             }
             Some(Err(CredentialError::Unavailable(_))) => sleep(backoff.after_failure(None)).await,
         }
@@ -54,7 +54,7 @@ async fn request_credential(
     };
     let result = tokio::select! {
         result = provider.credential(reason) => result,
-        () = shared.wait_from_app(no_request) => return None,
+        () = shared.wait_as_app(no_request) => return None,
     };
     if let Err(error) = &result {
         tracing::info!(%error, "the credential provider has no credential");

@@ -21,8 +21,8 @@ struct CurrentCredential {
     was_accepted: bool,
 }
 
-/// The consequence of a rejected credential.
-pub(super) enum Rejection {
+/// The step after a refused credential.
+pub(super) enum RefusedCredential {
     /// A fresh credential is at hand, and was not tried yet.
     FreshAvailable,
     /// The credential was accepted before, so that a fresh one is likely to be accepted.
@@ -66,7 +66,7 @@ impl DeviceCredentials {
     }
 
     /// Records that the server has refused the fresh credential, and keeps the current one.
-    pub(super) fn reject_fresh(&mut self, error: ApiError) {
+    pub(super) fn drop_fresh(&mut self, error: ApiError) {
         self.fresh = None;
         self.renewal_error = Some(error);
     }
@@ -77,15 +77,17 @@ impl DeviceCredentials {
     }
 
     /// Drops the current credential after a disconnect that it has caused.
-    pub(super) fn reject(&mut self, disconnect: Disconnect) -> Rejection {
+    pub(super) fn drop_refused(&mut self, disconnect: Disconnect) -> RefusedCredential {
         if self.has_fresh() {
-            return Rejection::FreshAvailable;
+            return RefusedCredential::FreshAvailable;
         }
         let was_accepted = self.current.take().is_some_and(|current| current.was_accepted);
         match (self.renewal_error.take(), disconnect) {
-            (None, _) if was_accepted => Rejection::Expired,
-            (Some(error), _) | (None, Disconnect::Refused(error)) => Rejection::Invalid(error),
-            (None, _) => Rejection::Invalid(Errno::NotAuthenticated.into()),
+            (None, _) if was_accepted => RefusedCredential::Expired,
+            (Some(error), _) | (None, Disconnect::Refused(error)) => {
+                RefusedCredential::Invalid(error)
+            }
+            (None, _) => RefusedCredential::Invalid(Errno::NotAuthenticated.into()),
         }
     }
 

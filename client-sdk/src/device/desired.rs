@@ -35,7 +35,7 @@ impl<T> Desired<T> {
 
 /// The content of a frame that was sent and has no reply yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum SentContent {
     /// A revision of the status.
     Status(u64),
     /// A revision of the visibility.
@@ -79,7 +79,8 @@ impl DesiredState {
         }
     }
 
-    /// Resets the confirmations, since a new socket has none.
+    /// Marks the status and the visibility as unconfirmed, since they are sent again on a new
+    /// socket.
     pub(super) fn reset(&mut self) {
         self.status.resolved = None;
         if let Some(visibility) = &mut self.visibility {
@@ -96,12 +97,12 @@ impl DesiredState {
 
     /// Returns the next command to send. The visibility comes before the status, so that no
     /// Application sees a status that it should not see.
-    pub(super) fn next(&mut self) -> Option<(DeviceCommand, Sent)> {
+    pub(super) fn next(&mut self) -> Option<(DeviceCommand, SentContent)> {
         if let Some(visibility) = &self.visibility
             && !visibility.is_resolved()
         {
             let command = DeviceCommand::Visibility(visibility.value.clone());
-            return Some((command, Sent::Visibility(visibility.revision)));
+            return Some((command, SentContent::Visibility(visibility.revision)));
         }
         if !self.status.is_resolved() {
             return Some(self.status_command());
@@ -110,32 +111,32 @@ impl DesiredState {
             return None;
         }
         let ids: Vec<_> = self.acks.drain(..self.acks.len().min(MAX_ACKS_PER_FRAME)).collect();
-        Some((DeviceCommand::Ack(ids.clone()), Sent::Acks(ids)))
+        Some((DeviceCommand::Ack(ids.clone()), SentContent::Acks(ids)))
     }
 
     /// Returns the command that reports the desired status.
-    pub(super) fn status_command(&self) -> (DeviceCommand, Sent) {
+    pub(super) fn status_command(&self) -> (DeviceCommand, SentContent) {
         let (status, message) = self.status.value.clone();
         let report = StatusReport { status, message, application_ids: None };
-        (DeviceCommand::Status(report), Sent::Status(self.status.revision))
+        (DeviceCommand::Status(report), SentContent::Status(self.status.revision))
     }
 
     /// Records that the server has confirmed a frame, or refused it for good.
-    pub(super) fn resolve(&mut self, sent: &Sent) {
+    pub(super) fn resolve(&mut self, sent: &SentContent) {
         match sent {
-            Sent::Status(revision) => self.status.resolved = Some(*revision),
-            Sent::Visibility(revision) => {
+            SentContent::Status(revision) => self.status.resolved = Some(*revision),
+            SentContent::Visibility(revision) => {
                 if let Some(visibility) = &mut self.visibility {
                     visibility.resolved = Some(*revision);
                 }
             }
-            Sent::Acks(_) => {}
+            SentContent::Acks(_) => {}
         }
     }
 
     /// Queues the content of a frame again that was lost or has to wait.
-    pub(super) fn requeue(&mut self, sent: Sent) {
-        if let Sent::Acks(ids) = sent {
+    pub(super) fn requeue(&mut self, sent: SentContent) {
+        if let SentContent::Acks(ids) = sent {
             ids.into_iter().for_each(|id| self.acknowledge(id));
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct DeviceEventQueue {
 
 /// The result of adding a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Added {
+pub(super) enum AddResult {
     /// The notification was queued.
     Queued,
     /// The notification was queued before, and the application has not acknowledged it.
@@ -61,19 +61,19 @@ impl DeviceEventQueue {
         self.credential_request = reason;
     }
 
-    pub(super) fn add(&mut self, notification: LiveNotification) -> Added {
+    pub(super) fn add(&mut self, notification: LiveNotification) -> AddResult {
         match self.seen.is_acknowledged(notification.id) {
-            Some(true) => return Added::Acknowledged,
-            Some(false) => return Added::Duplicate,
+            Some(true) => return AddResult::Acknowledged,
+            Some(false) => return AddResult::Duplicate,
             None => {}
         }
         if self.waiting.len() >= MAX_WAITING {
             self.has_deferred = true;
-            return Added::Deferred;
+            return AddResult::Deferred;
         }
         self.seen.insert(notification.id, false);
         self.waiting.push_back(notification);
-        Added::Queued
+        AddResult::Queued
     }
 
     pub(super) fn acknowledge(&mut self, id: NotificationId) {
@@ -133,7 +133,8 @@ impl DeviceEventQueue {
     }
 }
 
-/// The most recent notifications, each with the mark whether the application has acknowledged it.
+/// The most recent notifications, each with a flag that is true if the application has
+/// acknowledged it.
 #[derive(Debug, Default)]
 struct SeenNotifications {
     acknowledged: HashMap<NotificationId, bool>,
@@ -185,26 +186,26 @@ mod tests {
     #[test]
     fn a_notification_is_delivered_once_whether_or_not_it_was_acknowledged() {
         let mut queue = queue();
-        assert_eq!(queue.add(notification(1)), Added::Queued);
-        assert_eq!(queue.add(notification(1)), Added::Duplicate);
+        assert_eq!(queue.add(notification(1)), AddResult::Queued);
+        assert_eq!(queue.add(notification(1)), AddResult::Duplicate);
         assert!(matches!(queue.pull(), Some(Pulled::Event(DeviceEvent::Notification(_)))));
-        assert_eq!(queue.add(notification(1)), Added::Duplicate);
+        assert_eq!(queue.add(notification(1)), AddResult::Duplicate);
         queue.acknowledge(NotificationId::from_bits(1));
-        assert_eq!(queue.add(notification(1)), Added::Acknowledged);
+        assert_eq!(queue.add(notification(1)), AddResult::Acknowledged);
         assert_eq!(queue.pull(), None);
     }
 
     #[test]
-    fn notifications_without_room_are_left_on_the_server_and_fetched_later() {
+    fn notifications_that_do_not_fit_are_left_on_the_server_and_fetched_later() {
         let mut queue = queue();
         for id in 0..MAX_WAITING as u128 {
-            assert_eq!(queue.add(notification(id)), Added::Queued);
+            assert_eq!(queue.add(notification(id)), AddResult::Queued);
         }
-        assert_eq!(queue.add(notification(9_999)), Added::Deferred);
+        assert_eq!(queue.add(notification(9_999)), AddResult::Deferred);
         assert!(!queue.take_refetch_request());
         while queue.pull().is_some() {}
         assert!(queue.take_refetch_request() && !queue.take_refetch_request());
-        assert_eq!(queue.add(notification(9_999)), Added::Queued);
+        assert_eq!(queue.add(notification(9_999)), AddResult::Queued);
     }
 
     #[test]
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!(queue.pull(), Some(Pulled::End));
         assert_eq!(queue.pull(), Some(Pulled::End));
     }
+
     #[test]
     fn each_kind_of_event_can_be_pulled_without_the_others() {
         let mut queue = DeviceEventQueue::new(ConnectionState::Connected);

@@ -15,22 +15,25 @@ use crate::credential::CredentialReason;
 pub struct DeviceEvents {
     shared: Arc<SharedState<DeviceProtocol>>,
     /// Set if the application, and not a credential provider, answers requests for credentials.
-    reports_requests: bool,
+    reports_credential_requests: bool,
 }
 
 impl DeviceEvents {
-    pub(super) fn new(shared: Arc<SharedState<DeviceProtocol>>, reports_requests: bool) -> Self {
-        Self { shared, reports_requests }
+    pub(super) fn new(
+        shared: Arc<SharedState<DeviceProtocol>>,
+        reports_credential_requests: bool,
+    ) -> Self {
+        Self { shared, reports_credential_requests }
     }
 
     /// Waits for the next event. Returns `None` after the end. Cancel-safe: dropping the future
     /// loses nothing.
     pub async fn next(&mut self) -> Option<DeviceEvent> {
         loop {
-            let event = self.shared.wait_from_app(DeviceProtocol::pull).await.event();
-            fetch_deferred(&self.shared);
+            let event = self.shared.wait_as_app(DeviceProtocol::pull).await.event();
+            wake_if_deferred(&self.shared);
             match event {
-                Some(DeviceEvent::CredentialWanted(_)) if !self.reports_requests => {}
+                Some(DeviceEvent::CredentialWanted(_)) if !self.reports_credential_requests => {}
                 event => return event,
             }
         }
@@ -58,9 +61,9 @@ impl fmt::Debug for DeviceEvents {
     }
 }
 
-/// Wakes the task of the channel if notifications were left on the server, so that it fetches
-/// them once the queue is empty.
-fn fetch_deferred(shared: &SharedState<DeviceProtocol>) {
+/// Wakes the task of the channel if notifications were left on the server. It fetches them once
+/// the queue is empty.
+fn wake_if_deferred(shared: &SharedState<DeviceProtocol>) {
     if shared.with(|protocol| protocol.has_deferred()) {
         shared.wake_task();
     }
@@ -75,8 +78,8 @@ impl Notifications {
     /// Waits for the next notification. Returns `None` after the end of the channel. Cancel-safe:
     /// dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<LiveNotification> {
-        let pulled = self.shared.wait_from_app(DeviceProtocol::pull_notification).await;
-        fetch_deferred(&self.shared);
+        let pulled = self.shared.wait_as_app(DeviceProtocol::pull_notification).await;
+        wake_if_deferred(&self.shared);
         pulled.event()
     }
 }
@@ -98,7 +101,7 @@ impl CredentialRequests {
     /// the end of the channel. A newer request replaces one that was not pulled, and a credential
     /// removes it. Cancel-safe.
     pub async fn next(&mut self) -> Option<CredentialReason> {
-        self.shared.wait_from_app(DeviceProtocol::pull_credential_request).await.event()
+        self.shared.wait_as_app(DeviceProtocol::pull_credential_request).await.event()
     }
 }
 

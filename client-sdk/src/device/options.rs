@@ -15,7 +15,8 @@ use crate::tls::Tls;
 pub struct DeviceOptions {
     /// The server.
     pub server: ServerUrl,
-    /// The name of this device. Two devices of one user with the same name replace each other.
+    /// The name of this device. If two devices of one user have the same name, the newer connection
+    /// replaces the older one.
     pub device: DeviceName,
     /// The first credential, if the application has one already.
     pub credential: Option<Credential>,
@@ -26,7 +27,7 @@ pub struct DeviceOptions {
     pub status: Status,
     /// The first status text.
     pub message: Option<StatusText>,
-    /// The only Applications that see this device; `None` means all that the user has granted it.
+    /// The only Applications that see this device; `None` means all that have a grant of the user.
     pub visibility: Option<Vec<AppId>>,
     /// The time limits.
     pub timing: Timing,
@@ -35,7 +36,7 @@ pub struct DeviceOptions {
 }
 
 impl DeviceOptions {
-    /// Returns the options of a device that is online and visible to all granted Applications.
+    /// Returns the options of a device that is online and visible to all Applications with a grant.
     pub fn new(server: ServerUrl, device: DeviceName) -> Self {
         Self {
             server,

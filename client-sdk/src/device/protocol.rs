@@ -7,10 +7,10 @@ use presence_protocol::device::{DeviceAuth, DeviceRequest, LiveNotification};
 use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RequestId, RetryAdvice};
 use tokio::time::Instant;
 
-use super::credentials::{DeviceCredentials, Rejection};
-use super::desired::{DesiredState, Sent};
+use super::credentials::{DeviceCredentials, RefusedCredential};
+use super::desired::{DesiredState, SentContent};
 use super::event::DeviceEvent;
-use super::event_queue::{Added, DeviceEventQueue};
+use super::event_queue::{AddResult, DeviceEventQueue};
 use super::options::DeviceOptions;
 use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled};
 use crate::credential::{Credential, CredentialReason};
@@ -50,7 +50,7 @@ enum DevicePhase {
 #[derive(Debug)]
 struct SentFrame {
     id: u64,
-    content: Sent,
+    content: SentContent,
     auth: FrameAuth,
 }
 
@@ -90,7 +90,7 @@ impl DeviceProtocol {
         }
     }
 
-    /// Returns the desired state for a change, which makes an earlier refusal irrelevant.
+    /// Returns the desired state, to change it. An earlier refusal is not reported any more.
     pub(super) fn desired(&mut self) -> &mut DesiredState {
         self.refused = None;
         &mut self.desired
@@ -187,7 +187,7 @@ impl DeviceProtocol {
             self.delayed_until = Some(now + retry_after(&error).unwrap_or(DEFAULT_RETRY_WAIT));
             self.desired.requeue(frame.content);
         } else if frame.auth == FrameAuth::Fresh {
-            self.credentials.reject_fresh(error);
+            self.credentials.drop_fresh(error);
         } else if error.errno == Errno::SessionExpired {
             self.set_credential_request(Some(CredentialReason::Expired));
             self.delayed_until = Some(now + DEFAULT_RETRY_WAIT);
@@ -203,8 +203,8 @@ impl DeviceProtocol {
         for notification in notifications {
             let id = notification.id;
             match self.events.add(notification) {
-                Added::Acknowledged => self.desired.acknowledge(id),
-                Added::Queued | Added::Duplicate | Added::Deferred => {}
+                AddResult::Acknowledged => self.desired.acknowledge(id),
+                AddResult::Queued | AddResult::Duplicate | AddResult::Deferred => {}
             }
         }
     }
@@ -298,14 +298,14 @@ impl ProtocolState for DeviceProtocol {
         if !disconnect.is_caused_by_credential() {
             return disconnect.next_step();
         }
-        match self.credentials.reject(disconnect) {
-            Rejection::FreshAvailable => NextStep::Reconnect,
-            Rejection::Expired => {
+        match self.credentials.drop_refused(disconnect) {
+            RefusedCredential::FreshAvailable => NextStep::Reconnect,
+            RefusedCredential::Expired => {
                 let reason = CredentialReason::Expired;
                 self.set_credential_request(Some(reason));
                 NextStep::AwaitCredential(ConnectionState::CredentialWanted(reason))
             }
-            Rejection::Invalid(error) => {
+            RefusedCredential::Invalid(error) => {
                 self.set_credential_request(None);
                 NextStep::AwaitCredential(ConnectionState::SignedOut(error))
             }

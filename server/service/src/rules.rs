@@ -69,7 +69,7 @@ pub fn check_display_text(
     let is_disturbing = |c: char| affects_display(c) && c != '\n';
     if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(is_disturbing) {
         let expected = format!(
-            "{field} must be a text of at most {chars} characters, without control characters"
+            "{field} must be a string of at most {chars} characters, without control characters"
         );
         return Err(ApiError::detailed(Errno::InvalidField, expected));
     }

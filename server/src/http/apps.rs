@@ -78,9 +78,9 @@ impl Example for RegisterApplication {
 impl FromFields for RegisterApplication {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
-            name: fields.required("name", "a text")?,
-            domain: fields.required("domain", "a text")?,
-            description: fields.optional("description", "a text")?,
+            name: fields.required("name", "a string")?,
+            domain: fields.required("domain", "a string")?,
+            description: fields.optional("description", "a string")?,
         })
     }
 }
@@ -120,9 +120,9 @@ impl Example for ChangeApplication {
 impl FromFields for ChangeApplication {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
-            name: fields.optional("name", "a text")?,
-            domain: fields.optional("domain", "a text")?,
-            description: fields.optional("description", "a text")?,
+            name: fields.optional("name", "a string")?,
+            domain: fields.optional("domain", "a string")?,
+            description: fields.optional("description", "a string")?,
         })
     }
 }

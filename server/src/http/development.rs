@@ -104,8 +104,8 @@ impl Example for AssertionRequest {
 impl FromFields for AssertionRequest {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
-            email: fields.required("email", "a text")?,
-            audience: fields.optional("audience", "a text")?,
+            email: fields.required("email", "a string")?,
+            audience: fields.optional("audience", "a string")?,
         })
     }
 }

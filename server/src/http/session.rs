@@ -66,8 +66,8 @@ impl FromFields for SignIn {
                 .ok_or_else(|| super::body::invalid("scope", wanted))
         };
         Ok(Self {
-            email: fields.optional("email", "a text")?,
-            assertion: fields.required("assertion", "a text")?,
+            email: fields.optional("email", "a string")?,
+            assertion: fields.required("assertion", "a string")?,
             scope: scope.map(known).transpose()?,
         })
     }

@@ -217,7 +217,7 @@ async fn a_phone_that_does_not_pull_for_a_while_loses_no_notification() {
         options.timing.heartbeat = std::time::Duration::from_hours(1);
     });
     phone.wait_until_confirmed().await;
-    // More than fit into the application's inbox at once: the rest stays on the server.
+    // More than fit into the event queue of the SDK at once: the rest stays on the server.
     for number in 0..13 {
         let application = server.application_named(&owner, &format!("App {number}")).await;
         let uid = alice.grant(&application).await;

@@ -36,7 +36,7 @@ public struct ChannelSequence<Element: Sendable>: AsyncSequence, AsyncIteratorPr
 public struct ConnectionStates: AsyncSequence, Sendable {
     let next: @Sendable (_ known: ConnectionState?) async throws -> ConnectionState?
 
-    /// Begins with the current state.
+    /// Returns an iterator that begins with the current state.
     public func makeAsyncIterator() -> Iterator { Iterator(pull: next) }
 
     /// The states that follow the last one that was returned.

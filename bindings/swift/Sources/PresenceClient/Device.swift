@@ -6,8 +6,8 @@ extension DeviceChannel {
         }
     }
 
-    /// The live notifications. Those that no loop has asked for wait, and if many wait, with the
-    /// server.
+    /// The live notifications. Until a loop asks for a notification, it waits in the SDK, or on the
+    /// server if many wait.
     public var notifications: ChannelSequence<LiveNotification> {
         ChannelSequence {
             let next = try await cancellable { try await self.nextNotification(cancel: $0) }

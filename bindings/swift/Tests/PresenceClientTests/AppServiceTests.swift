@@ -33,8 +33,8 @@ extension AllTests.AppServiceTests {
         #expect(try map.get(uid: alice)?.message == "busy")
 
         let results = try await within { try await service.query(uids: [alice, bob]) }
-        let statuses = results.map { outcome in
-            if case .known(let presence) = outcome { presence.status } else { nil as PresenceStatus? }
+        let statuses = results.map { result in
+            if case .known(let presence) = result { presence.status } else { nil as PresenceStatus? }
         }
         #expect(statuses == [.unavailable, .offline])
 
@@ -50,7 +50,7 @@ extension AllTests.AppServiceTests {
         let alice = try await server.grant("alice", chat)
         let service = try server.appService(chat)
         let unknownUid = String(repeating: "0", count: 32)
-        let outcomes = try await within {
+        let results = try await within {
             try await service.notify(items: [
                 NewNotification(uid: alice, message: "one", idempotencyKey: "key"),
                 NewNotification(uid: unknownUid, message: "two"),
@@ -59,18 +59,18 @@ extension AllTests.AppServiceTests {
                 NewNotification(uid: alice, message: "one", idempotencyKey: "key"),
             ])
         }
-        try #require(outcomes.count == 5)
-        guard case .queued(let first) = outcomes[0] else {
-            Issue.record("not queued: \(outcomes[0])")
+        try #require(results.count == 5)
+        guard case .queued(let first) = results[0] else {
+            Issue.record("not queued: \(results[0])")
             return
         }
-        #expect(outcomes[4] == .queued(queued: first))
-        let refusals = outcomes[1...3].map { outcome in
-            if case .notQueued(let reason) = outcome { reason } else { nil as PresenceError? }
+        #expect(results[4] == .queued(queued: first))
+        let refusals = results[1...3].map { result in
+            if case .notQueued(let reason) = result { reason } else { nil as PresenceError? }
         }
         #expect(refusals[0]?.errno == .unknownUid)
         guard case .InvalidArgument = refusals[1] else {
-            Issue.record("sent in spite of an invalid uid: \(outcomes[2])")
+            Issue.record("sent in spite of an invalid uid: \(results[2])")
             return
         }
         #expect(refusals[2]?.errno == .invalidField)

@@ -141,7 +141,7 @@ final class SilentServer: Sendable {
                     && getsockname(descriptor, address, &size) == 0
             }
         }
-        guard listens else { throw TestServer.Failed(reason: "no port is available") }
+        guard listens else { throw TestServer.ScenarioError(reason: "no port is available") }
         url = "http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
         self.descriptor = descriptor
     }

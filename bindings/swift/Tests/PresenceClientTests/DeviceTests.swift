@@ -220,7 +220,7 @@ extension AllTests.DeviceTests {
                 server: server.url, device: "phone", credential: .token("unused-token"),
                 timing: fastReconnects))
         guard case .waiting(.Unreachable(let reason), _) = try await channel.waitForState(\.isWaiting) else {
-            Issue.record("it waits for another reason")
+            Issue.record("the channel waits for another reason")
             return
         }
         #expect(!reason.contains("unused-token"))

@@ -6,7 +6,7 @@ import Testing
 /// alive in the process.
 @Suite(.serialized) enum AllTests {}
 
-/// A step took too long.
+/// A step exceeded its time limit.
 struct TimeLimitExceeded: Error {}
 
 /// The sequence ended before the expected element.

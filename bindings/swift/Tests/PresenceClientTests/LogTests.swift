@@ -6,7 +6,7 @@ extension AllTests {
     @Suite("The log") struct LogTests {}
 }
 
-/// A sink that keeps the lines.
+/// A sink that collects the lines.
 private final class LineCollector: LogSink, @unchecked Sendable {
     private let lock = NSLock()
     private var lines: [LogLine] = []

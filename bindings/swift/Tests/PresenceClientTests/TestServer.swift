@@ -19,7 +19,7 @@ final class TestServer: @unchecked Sendable {
     }
 
     /// A command failed, or the program has ended.
-    struct Failed: Error {
+    struct ScenarioError: Error {
         let reason: String
     }
 
@@ -35,14 +35,14 @@ final class TestServer: @unchecked Sendable {
     private let process = Process()
     private let commands = Pipe()
     private let replies = Pipe()
-    private var unread = Data()
+    private var buffer = Data()
     /// Reading a reply blocks a thread, which must not be one of the few threads of Swift.
     private let queue = DispatchQueue(label: "presence-scenario")
 
     private init() throws {
         let environment = ProcessInfo.processInfo.environment
         guard let program = environment["PRESENCE_SCENARIO"] else {
-            throw Failed(reason: "PRESENCE_SCENARIO is not the path of presence-scenario")
+            throw ScenarioError(reason: "PRESENCE_SCENARIO is not the path of presence-scenario")
         }
         process.executableURL = URL(fileURLWithPath: program)
         process.standardInput = commands
@@ -121,7 +121,7 @@ final class TestServer: @unchecked Sendable {
     }
 
     private func required(_ field: String?) throws -> String {
-        guard let field else { throw Failed(reason: "a field is missing in the reply") }
+        guard let field else { throw ScenarioError(reason: "a field is missing in the reply") }
         return field
     }
 
@@ -136,21 +136,21 @@ final class TestServer: @unchecked Sendable {
                     })
             }
         }
-        if let error = reply.error { throw Failed(reason: error) }
+        if let error = reply.error { throw ScenarioError(reason: error) }
         return reply
     }
 
     /// Reads the next line of the program. Only called on the queue.
     private func line() throws -> Data {
         while true {
-            if let end = unread.firstIndex(of: UInt8(ascii: "\n")) {
-                let line = unread[..<end]
-                unread = Data(unread[unread.index(after: end)...])
+            if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = buffer[..<end]
+                buffer = Data(buffer[buffer.index(after: end)...])
                 return Data(line)
             }
             let more = replies.fileHandleForReading.availableData
-            if more.isEmpty { throw Failed(reason: "presence-scenario has ended") }
-            unread += more
+            if more.isEmpty { throw ScenarioError(reason: "presence-scenario has ended") }
+            buffer += more
         }
     }
 }
@@ -160,9 +160,9 @@ extension Process {
     /// that starts it, and the worker threads of Swift block most signals.
     func runUnmasked() throws {
         var before = sigset_t()
-        var none = sigset_t()
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, &before)
+        var empty = sigset_t()
+        sigemptyset(&empty)
+        pthread_sigmask(SIG_SETMASK, &empty, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try run()
     }

@@ -57,7 +57,7 @@ struct RawFrameKind<'a> {
 ///
 /// # Errors
 ///
-/// The text is not JSON of a known form.
+/// Returns an error if the text is not JSON of a known form.
 pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> {
     let raw: RawFrameKind<'_> = serde_json::from_str(text)?;
     Ok(match (raw.result, raw.action.as_deref()) {
@@ -83,7 +83,7 @@ struct NotifyReply {
     #[serde(default)]
     results: Vec<RawNotifyResult>,
     #[serde(flatten)]
-    reply: RawReply,
+    envelope: RawReply,
 }
 
 /// An entry of the `results` of a `notify`, as it is read.
@@ -92,14 +92,14 @@ pub struct RawNotifyResult {
     id: Option<NotificationId>,
     queue_size: Option<u32>,
     #[serde(flatten)]
-    refusal: RawReply,
+    envelope: RawReply,
 }
 
 impl From<RawNotifyResult> for Result<QueuedNotification, ApiError> {
     fn from(raw: RawNotifyResult) -> Self {
         match (raw.id, raw.queue_size) {
             (Some(id), Some(queue_size)) => Ok(QueuedNotification { id, queue_size }),
-            _ => Err(raw.refusal.into_error().unwrap_or_else(|| Errno::Internal.into())),
+            _ => Err(raw.envelope.into_error().unwrap_or_else(|| Errno::Internal.into())),
         }
     }
 }
@@ -107,7 +107,7 @@ impl From<RawNotifyResult> for Result<QueuedNotification, ApiError> {
 fn notified(reply: NotifyReply) -> ServerToAppService {
     ServerToAppService::Notified(
         reply.results.into_iter().map(Into::into).collect(),
-        reply.reply.numeric_id(),
+        reply.envelope.numeric_id(),
     )
 }
 
@@ -116,11 +116,11 @@ struct QueryReply {
     #[serde(default)]
     presence: Vec<RawQueryResult>,
     #[serde(flatten)]
-    reply: RawReply,
+    envelope: RawReply,
 }
 
 /// An entry of the reply to a query, as it is read. An entry that is neither a presence nor an
-/// error cannot be read, so that no user is taken for unknown by mistake.
+/// error makes the whole frame invalid, so that no user counts as unknown by mistake.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Box<serde_json::value::RawValue>")]
 pub struct RawQueryResult(QueryResult);
@@ -151,7 +151,7 @@ impl From<RawQueryResult> for QueryResult {
 fn queried(reply: QueryReply) -> ServerToAppService {
     ServerToAppService::Queried(
         reply.presence.into_iter().map(Into::into).collect(),
-        reply.reply.numeric_id(),
+        reply.envelope.numeric_id(),
     )
 }
 

@@ -57,7 +57,7 @@ fn an_invalid_item_does_not_affect_the_others() {
 }
 
 #[test]
-fn messages_are_counted_in_characters_and_never_truncated() {
+fn the_length_of_a_message_is_counted_in_characters_and_no_message_is_truncated() {
     let longest = "é".repeat(512);
     assert_eq!(
         item(&format!(r#"{{"uid":"{UID}","message":"{longest}"}}"#)).unwrap().message,

@@ -35,7 +35,7 @@ struct RawServerFrame {
 ///
 /// # Errors
 ///
-/// The text is not JSON of a known form.
+/// Returns an error if the text is not JSON of a known form.
 pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
     let raw: RawServerFrame = serde_json::from_str(text)?;
     let id = raw.reply.numeric_id();
@@ -86,7 +86,7 @@ impl DeviceRequest {
             Some(Proof::Token(token)) => (None, Some(token.as_str())),
             None => (None, None),
         };
-        let mut written = DeviceRequestJson {
+        let mut json = DeviceRequestJson {
             id: self.id.as_ref(),
             r#type: None,
             email: auth.email.as_deref(),
@@ -101,20 +101,20 @@ impl DeviceRequest {
         };
         match &self.command {
             DeviceCommand::Status(report) => {
-                written.status = Some(report.status);
-                written.message = report.message.as_ref();
-                written.application_ids = report.application_ids.as_deref();
+                json.status = Some(report.status);
+                json.message = report.message.as_ref();
+                json.application_ids = report.application_ids.as_deref();
             }
             DeviceCommand::Visibility(applications) => {
-                written.r#type = Some("visibility");
-                written.application_ids = Some(applications);
+                json.r#type = Some("visibility");
+                json.application_ids = Some(applications);
             }
             DeviceCommand::Ack(ids) => {
-                written.r#type = Some("ack");
-                written.ids = Some(ids);
+                json.r#type = Some("ack");
+                json.ids = Some(ids);
             }
         }
-        super::to_json(&written)
+        super::to_json(&json)
     }
 }
 

@@ -14,7 +14,7 @@ fn protocol() -> AppServiceProtocol {
     AppServiceProtocol::new(&options)
 }
 
-fn accepted() -> AppServiceProtocol {
+fn authenticated() -> AppServiceProtocol {
     let mut protocol = protocol();
     protocol.handle_open();
     protocol.poll_outgoing(Instant::now()).unwrap();
@@ -49,7 +49,7 @@ fn the_first_frame_has_the_key_and_the_cursor_and_requests_wait_for_its_reply() 
 
 #[test]
 fn a_request_without_a_reply_is_sent_again_unchanged_on_the_next_socket() {
-    let mut protocol = accepted();
+    let mut protocol = authenticated();
     let (_, mut receiver) = protocol.requests().unwrap().add(notification());
     let sent = protocol.poll_outgoing(Instant::now()).unwrap();
     assert!(protocol.poll_outgoing(Instant::now()).is_none());
@@ -67,7 +67,7 @@ fn a_request_without_a_reply_is_sent_again_unchanged_on_the_next_socket() {
 
 #[test]
 fn a_request_that_has_to_wait_is_sent_again_after_the_wait() {
-    let mut protocol = accepted();
+    let mut protocol = authenticated();
     let (id, _reply) = protocol.requests().unwrap().add(PendingRequest::Query(vec![]));
     let now = Instant::now();
     let sent = protocol.poll_outgoing(now);
@@ -80,7 +80,7 @@ fn a_request_that_has_to_wait_is_sent_again_after_the_wait() {
 
 #[test]
 fn a_refused_request_gets_its_error_and_a_removed_one_is_not_sent() {
-    let mut protocol = accepted();
+    let mut protocol = authenticated();
     let (_, mut receiver) = protocol.requests().unwrap().add(PendingRequest::Query(vec![]));
     protocol.poll_outgoing(Instant::now()).unwrap();
     let error = ApiError::from(Errno::TooLarge).to_json(Some(&RequestId::from_number(1)));
@@ -113,7 +113,7 @@ fn a_refused_key_is_not_tried_again_and_pending_requests_fail() {
 
 #[test]
 fn all_requests_fail_when_the_channel_ends() {
-    let mut protocol = accepted();
+    let mut protocol = authenticated();
     let (_, mut receiver) = protocol.requests().unwrap().add(notification());
     let NextStep::End(end) = disconnect(&mut protocol, CloseCode::ApplicationClosed) else {
         panic!("the channel goes on")

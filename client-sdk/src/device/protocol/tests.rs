@@ -123,7 +123,7 @@ fn only_the_first_frame_carries_the_credential() {
 }
 
 #[test]
-fn of_many_changes_while_a_frame_is_in_flight_only_the_last_is_sent() {
+fn only_the_last_of_the_changes_made_while_a_frame_is_in_flight_is_sent() {
     let mut fixture = Fixture::authenticated();
     fixture.protocol.desired().set_status(Status::Unavailable, None);
     fixture.expect_frame();

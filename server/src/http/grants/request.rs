@@ -35,7 +35,7 @@ impl FromFields for GrantJson {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             redirect: fields.optional("redirect", "a URL")?,
-            state: fields.optional("state", "a text")?,
+            state: fields.optional("state", "a string")?,
         })
     }
 }

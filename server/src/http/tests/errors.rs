@@ -49,7 +49,7 @@ async fn a_refusal_names_the_field() {
     let server = Server::development().await;
     let answer = server.post("/session").json(&json!({ "assertion": 5 })).send().await;
     let expected =
-        r#"{"result":"KO","errno":12,"error":"A field is not valid: assertion must be a text"}"#;
+        r#"{"result":"KO","errno":12,"error":"A field is not valid: assertion must be a string"}"#;
     assert_eq!(answer.text, expected);
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
     let answer =

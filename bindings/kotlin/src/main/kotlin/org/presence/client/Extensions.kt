@@ -30,6 +30,6 @@ public val PresenceException.retryAfter: Duration?
 public val LiveNotification.sentAt: Instant
     get() = Instant.ofEpochMilli(sentAtMs)
 
-/** The time of the change, rounded to whole seconds. */
+/** The time of the change, rounded down to a whole second. */
 public val PresenceUpdate.since: Instant
     get() = Instant.ofEpochMilli(sinceMs)

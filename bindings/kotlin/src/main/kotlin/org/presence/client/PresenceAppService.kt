@@ -19,7 +19,7 @@ import kotlinx.coroutines.launch
  * }
  * ```
  *
- * It lives until it is closed, its scope is cancelled, or the server ends it. Then [state] is
+ * It stays open until it is closed, its scope is cancelled, or the server ends it. Then [state] is
  * [ConnectionState.Ended] and [events] completes.
  */
 public class PresenceAppService internal constructor(
@@ -33,8 +33,9 @@ public class PresenceAppService internal constructor(
 
     /**
      * The events: states, snapshots, updates and receipts, in order. An event is pulled from the
-     * SDK when a collector is ready for it. Until then it waits in the SDK, of the updates only the
-     * newest of each user. Several collectors share the events: each event goes to one of them.
+     * SDK when a collector is ready for it. Until then it waits in the SDK. If several updates of a
+     * user wait, only the newest is delivered. Several collectors share the events: each event goes
+     * to one of them.
      */
     public val events: Flow<AppServiceEvent> =
         PulledFlow({ nullIfClosed { channel.nextEvent() } }) {
@@ -90,7 +91,7 @@ public class PresenceAppService internal constructor(
      */
     public fun networkChanged(): Unit = channel.networkChanged()
 
-    /** Closes the channel, and waits until it is closed. Do not call anything else after it. */
+    /** Closes the channel, and waits until it is closed. Make no other call after it. */
     public suspend fun shutdown() {
         try {
             channel.shutdown()
@@ -100,7 +101,7 @@ public class PresenceAppService internal constructor(
         watcher.join()
     }
 
-    /** Closes the channel without waiting. Do not call anything else after it. */
+    /** Closes the channel without waiting. Make no other call after it. */
     override fun close() {
         watcher.cancel()
         watcher.invokeOnCompletion { channel.close() }

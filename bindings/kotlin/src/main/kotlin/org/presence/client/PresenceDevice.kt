@@ -45,7 +45,7 @@ public class SignedOutException(message: String = "the user is signed out") : Ex
  * }
  * ```
  *
- * It lives until it is closed, its scope is cancelled, or the server ends it. Then [state] is
+ * It stays open until it is closed, its scope is cancelled, or the server ends it. Then [state] is
  * [ConnectionState.Ended] and [notifications] completes.
  */
 public class PresenceDevice internal constructor(
@@ -65,9 +65,9 @@ public class PresenceDevice internal constructor(
 
     /**
      * The live notifications, in order. A notification is pulled from the SDK when a collector is
-     * ready for it. Until then it waits in the SDK, and if many wait, with the server. Several
-     * collectors share the notifications: each goes to one of them. [acknowledge] each, otherwise
-     * it is delivered again after a restart of the app.
+     * ready for it. Until then it waits in the SDK, or on the server if many wait. Several
+     * collectors share the notifications: each goes to one of them. Call [acknowledge] for each,
+     * otherwise it is delivered again after a restart of the app.
      */
     public val notifications: Flow<LiveNotification> =
         PulledFlow({ nullIfClosed { channel.nextNotification() } }) {
@@ -156,7 +156,7 @@ public class PresenceDevice internal constructor(
 
     /**
      * Closes the channel, and waits until it is closed. The presence of this device has ended then.
-     * Do not call anything else after it.
+     * Make no other call after it.
      */
     public suspend fun shutdown() {
         try {
@@ -168,8 +168,8 @@ public class PresenceDevice internal constructor(
     }
 
     /**
-     * Closes the channel without waiting. The presence of this device ends at once. Do not call
-     * anything else after it.
+     * Closes the channel without waiting. The presence of this device ends at once. Make no other
+     * call after it.
      */
     override fun close() {
         watcher.cancel()

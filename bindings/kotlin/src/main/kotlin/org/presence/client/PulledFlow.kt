@@ -27,12 +27,12 @@ internal class PulledFlow<Numbered : Any, Item : Any>(
     private val next: suspend () -> Numbered?,
     private val confirm: (Numbered) -> Item,
 ) : Flow<Item> {
-    private val pulling = Mutex()
+    private val pullLock = Mutex()
 
     override suspend fun collect(collector: FlowCollector<Item>) {
         while (true) {
             currentCoroutineContext().ensureActive()
-            val item = pulling.withLock { pull() } ?: return
+            val item = pullLock.withLock { pull() } ?: return
             collector.emit(item)
         }
     }

@@ -63,7 +63,7 @@ class ApiTest {
     }
 
     @Test
-    fun `each kind of error tells whether a retry can help`() = withTestServer { server ->
+    fun `each kind of error shows whether a retry can help`() = withTestServer { server ->
         val app = server.application()
         val api = PresenceApi(server.url)
         val refused = assertFailsWith<PresenceException.Refused> {

@@ -59,14 +59,14 @@ class DeviceTest {
     @Test
     fun `a short session is renewed again and again without a reconnect`() = withTestServer("session-seconds" to 2) { server ->
         var requests = 0
-        val renewedThrice = CompletableDeferred<Unit>()
+        val renewedThreeTimes = CompletableDeferred<Unit>()
         val device = PresenceDevice.open(this, server.device("alice", credential = null)) { reason ->
             requests += 1
             if (requests == 1) assertEquals(CredentialReason.First, reason)
-            if (requests == 4) renewedThrice.complete(Unit)
+            if (requests == 4) renewedThreeTimes.complete(Unit)
             server.credential("alice")
         }
-        withTimeout(TIMEOUT) { renewedThrice.await() }
+        withTimeout(TIMEOUT) { renewedThreeTimes.await() }
         device.connected()
         device.confirmed()
         device.shutdown()

@@ -62,7 +62,7 @@ class PulledFlowTest {
         }
 
     @Test
-    fun `a cancelled wait takes no item`() = runBlocking<Unit> {
+    fun `a collector that is cancelled while it waits pulls no item`() = runBlocking<Unit> {
         val source = Source(last = 1, available = CompletableDeferred())
         val collecting = launch { source.flow.collect {} }
         yield()
@@ -77,7 +77,7 @@ class PulledFlowTest {
         assertFailsWith<PresenceException.TimedOut> { flow.toList() }
     }
 
-    /** A source as the channels are: it returns an item again until the item is confirmed. */
+    /** A source like a channel: it returns an item again until the item is confirmed. */
     private class Source(
         private val last: Int,
         val available: CompletableDeferred<Unit> = CompletableDeferred(Unit),

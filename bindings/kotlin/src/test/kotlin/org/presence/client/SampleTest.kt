@@ -4,7 +4,7 @@ import java.util.concurrent.TimeUnit
 import kotlin.test.Test
 import kotlin.test.assertEquals
 
-/** The sample for phone developers. */
+/** The sample of a device on the command line. */
 class SampleTest {
     @Test
     fun `the sample reports its status, prints notifications and closes its channel`() = withTestServer { server ->

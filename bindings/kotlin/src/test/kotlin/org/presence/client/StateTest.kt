@@ -10,7 +10,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 
-/** The connection state, with channels that count the calls. */
+/** The connection state of fake channels that count the calls. */
 class StateTest {
     @Test
     fun `a back end sees each state from one call, without polling`() = runBlocking<Unit> {
@@ -73,7 +73,7 @@ private class FakeStateCalls {
         return reply.await()
     }
 
-    /** Replies to calls of `nextState`, and checks that each reply is the state at once. */
+    /** Replies to calls of `nextState`, and checks that each reply becomes the state at once. */
     suspend fun checkChanges(state: StateFlow<ConnectionState>) {
         var known: ConnectionState = ConnectionState.Connecting(1u)
         val changes = listOf(ConnectionState.Connected, ConnectionState.Connecting(2u), ConnectionState.Connected)

@@ -17,8 +17,8 @@ pub(crate) trait Source: Send {
     fn next(&mut self) -> impl Future<Output = Option<Self::Item>> + Send;
 }
 
-/// The items of one source, returned one at a time.
-pub(crate) struct Inbox<S: Source> {
+/// A source whose items are returned one at a time, each again until it is confirmed.
+pub(crate) struct ConfirmedSource<S: Source> {
     source: sync::Mutex<Option<S>>,
     unconfirmed: Mutex<Unconfirmed<S::Item>>,
 }
@@ -31,7 +31,7 @@ struct Unconfirmed<T> {
     item: Option<T>,
 }
 
-impl<S: Source> Inbox<S> {
+impl<S: Source> ConfirmedSource<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
             source: sync::Mutex::new(Some(source)),
@@ -92,56 +92,56 @@ mod tests {
         }
     }
 
-    fn inbox(items: &[u8]) -> Inbox<mpsc::Receiver<u8>> {
+    fn confirmed_source(items: &[u8]) -> ConfirmedSource<mpsc::Receiver<u8>> {
         let (sender, receiver) = mpsc::channel(8);
         for item in items {
             sender.try_send(*item).unwrap();
         }
-        Inbox::new(receiver)
+        ConfirmedSource::new(receiver)
     }
 
     #[tokio::test]
     async fn an_item_is_returned_again_until_it_is_confirmed() {
-        let inbox = inbox(b"ab");
-        assert_eq!(inbox.next().await, Some((1, b'a')));
-        assert_eq!(inbox.next().await, Some((1, b'a')));
-        inbox.confirm(1);
-        assert_eq!(inbox.next().await, Some((2, b'b')));
+        let source = confirmed_source(b"ab");
+        assert_eq!(source.next().await, Some((1, b'a')));
+        assert_eq!(source.next().await, Some((1, b'a')));
+        source.confirm(1);
+        assert_eq!(source.next().await, Some((2, b'b')));
     }
 
     #[tokio::test]
     async fn an_old_or_unknown_number_confirms_nothing() {
-        let inbox = inbox(b"ab");
-        assert_eq!(inbox.next().await, Some((1, b'a')));
-        inbox.confirm(1);
-        assert_eq!(inbox.next().await, Some((2, b'b')));
+        let source = confirmed_source(b"ab");
+        assert_eq!(source.next().await, Some((1, b'a')));
+        source.confirm(1);
+        assert_eq!(source.next().await, Some((2, b'b')));
         for number in [0, 1, 3] {
-            inbox.confirm(number);
-            assert_eq!(inbox.next().await, Some((2, b'b')));
+            source.confirm(number);
+            assert_eq!(source.next().await, Some((2, b'b')));
         }
     }
 
     #[tokio::test]
     async fn the_last_item_must_be_confirmed_before_the_end_is_returned() {
-        let inbox = inbox(b"a");
-        assert_eq!(inbox.next().await, Some((1, b'a')));
-        assert_eq!(inbox.next().await, Some((1, b'a')));
-        inbox.confirm(1);
-        assert_eq!(inbox.next().await, None);
-        assert_eq!(inbox.next().await, None);
+        let source = confirmed_source(b"a");
+        assert_eq!(source.next().await, Some((1, b'a')));
+        assert_eq!(source.next().await, Some((1, b'a')));
+        source.confirm(1);
+        assert_eq!(source.next().await, None);
+        assert_eq!(source.next().await, None);
     }
 
     #[tokio::test]
     async fn a_cancelled_call_loses_no_item() {
         let (sender, receiver) = mpsc::channel(8);
-        let inbox = Inbox::new(receiver);
+        let source = ConfirmedSource::new(receiver);
         for item in 0..100 {
             // Polled once and dropped, before and after the item is there.
-            let _ = poll_once(inbox.next()).await;
+            let _ = poll_once(source.next()).await;
             sender.try_send(item).unwrap();
-            let _ = poll_once(inbox.next()).await;
-            assert_eq!(inbox.next().await, Some((u64::from(item) + 1, item)));
-            inbox.confirm(u64::from(item) + 1);
+            let _ = poll_once(source.next()).await;
+            assert_eq!(source.next().await, Some((u64::from(item) + 1, item)));
+            source.confirm(u64::from(item) + 1);
         }
     }
 
