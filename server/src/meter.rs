@@ -208,10 +208,10 @@ impl MetricsExporter {
     }
 
     /// Returns all metrics, with the current values of the gauges.
-    pub(crate) fn render(&self, presence: &PresenceService, is_draining: bool) -> String {
-        presence.update_gauges();
+    pub(crate) fn render(&self, service: &PresenceService, is_draining: bool) -> String {
+        service.update_gauges();
         METER.draining.set(f64::from(u8::from(is_draining)));
-        METER.warming_up.set(f64::from(u8::from(presence.is_warming_up())));
+        METER.warming_up.set(f64::from(u8::from(service.is_warming_up())));
         self.0.run_upkeep();
         self.0.render()
     }

@@ -45,7 +45,7 @@ pub(crate) fn code_flow(
 /// the issuers that become unreachable or reachable.
 pub(crate) async fn refresh_documents(
     oidc: Oidc,
-    presence: Arc<PresenceService>,
+    service: Arc<PresenceService>,
     stop: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(REFRESH_INTERVAL);
@@ -53,7 +53,7 @@ pub(crate) async fn refresh_documents(
     loop {
         let refreshed = async {
             ticks.tick().await;
-            oidc.refresh_if_due(presence.now()).await
+            oidc.refresh_if_due(service.now()).await
         };
         let failed = tokio::select! {
             () = stop.cancelled() => return,

@@ -112,9 +112,9 @@ impl AuthenticatedRequest {
                 (None, Some(token)) => (token, true),
                 (None, None) => return Err(Errno::NotAuthenticated.into()),
             };
-        let presence = &context.service;
+        let service = &context.service;
         let from = client_address::of(request);
-        let caller = presence.sessions().authenticate(&token, from).await?;
+        let caller = service.sessions().authenticate(&token, from).await?;
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -219,9 +219,9 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         // The router names the parameter itself, so it is read from the path: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
-        let (presence, from) = (&context.service, client_address::of(request));
+        let (service, from) = (&context.service, client_address::of(request));
         let app = RequestedApplication::Id(app);
-        let checked = presence.app_services().authenticate(app, key, from).await;
+        let checked = service.app_services().authenticate(app, key, from).await;
         Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
     }
 }

@@ -67,14 +67,14 @@ impl OperationApi {
         &self,
         request: RequestContext,
     ) -> Result<Heartbeat, OperationError<NoErrors>> {
-        let presence = &request.context.service;
-        let answered = presence.ping().await.is_ok();
+        let service = &request.context.service;
+        let answered = service.ping().await.is_ok();
         let word = if answered { "ok" } else { "error" };
         let health = Json(Health {
             status: word.to_owned(),
             database: word.to_owned(),
-            warming_up: presence.is_warming_up(),
-            development: presence.settings().development,
+            warming_up: service.is_warming_up(),
+            development: service.settings().development,
         });
         Ok(if answered { Heartbeat::Healthy(health) } else { Heartbeat::Unhealthy(health) })
     }

@@ -144,11 +144,11 @@ impl SessionApi {
             Some(ScopeName::Account) => Scope::Account,
             Some(ScopeName::Device) | None => Scope::Device,
         };
-        let presence = &request.context.service;
+        let service = &request.context.service;
         let client = request.client;
-        let opened = presence.sessions().open(&assertion, email.as_deref(), scope, client).await?;
+        let opened = service.sessions().open(&assertion, email.as_deref(), scope, client).await?;
         let (token, caller) = (opened.token.expose_secret(), opened.holder);
-        let seconds = (caller.expires_at - presence.now()).as_secs();
+        let seconds = (caller.expires_at - service.now()).as_secs();
         let answer = Response::new(Json(SessionOpened {
             token: token.to_owned(),
             email: caller.email.as_str().to_owned(),

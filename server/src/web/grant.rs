@@ -56,19 +56,19 @@ pub(super) async fn show(
     Query(query): Query<GrantQuery>,
     PathAndQuery(here): PathAndQuery,
 ) -> PageResult {
-    let presence = visitor.service();
+    let service = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
-    let app = presence.grants().find_application(appid).await?;
+    let app = service.grants().find_application(appid).await?;
     let GrantQuery { redirect, state, id } = query;
     let (redirect, id) = (non_empty(redirect), non_empty(id));
     rules::check_display_text("id", id.as_deref().unwrap_or_default(), MAX_ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
     let target = RedirectTarget { redirect: redirect.clone(), state: None };
-    let origin = presence.grants().decline(appid, &target).await?.and_then(|url| origin(&url));
+    let origin = service.grants().decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
         return Ok(PageResponse::see_other(&LocalPath::sign_in(&here)));
     };
-    let grants = presence.grants().list(caller.user).await?;
+    let grants = service.grants().list(caller.user).await?;
     let known = grants.into_iter().find(|granted| granted.grant.app == appid);
     let policy = origin.as_deref().map_or_else(ContentPolicy::page, ContentPolicy::redirecting_to);
     let page = GrantPage {

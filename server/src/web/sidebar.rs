@@ -97,11 +97,11 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
     let Some(me) = visitor.caller().map(|caller| caller.user) else {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
-    let presence = visitor.service();
-    let grants = presence.grants().list(me).await?;
+    let service = visitor.service();
+    let grants = service.grants().list(me).await?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
-        presence.devices().list(me).into_iter().map(DeviceRow::from).collect();
+        service.devices().list(me).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
     let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
     Ok(visitor.show(&SidebarPage { layout, grants, devices, visible_status }))

@@ -194,7 +194,7 @@ async fn no_frame_is_read_while_the_protocol_is_busy() {
 async fn a_peer_that_does_not_authenticate_in_time_is_closed_with_the_code_of_its_channel() {
     let mut fixture = Fixture::new().await;
     fixture.script().authentication = Authentication::Missing(CloseCode::Silent);
-    fixture.clock.advance(LIMITS.hello - INSTANT);
+    fixture.clock.advance(LIMITS.hello.saturating_sub(INSTANT));
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.received(), None);
     fixture.clock.advance(INSTANT);
@@ -252,7 +252,7 @@ async fn a_silent_peer_is_pinged_after_one_interval_and_lost_after_two() {
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.received(), Some(Message::Ping(Bytes::new())));
-    fixture.clock.advance(LIMITS.ping - INSTANT);
+    fixture.clock.advance(LIMITS.ping.saturating_sub(INSTANT));
     assert_eq!(fixture.poll(), Poll::Pending);
     fixture.clock.advance(INSTANT);
     assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
@@ -266,7 +266,7 @@ async fn a_stop_closes_the_socket_with_its_code_and_does_not_wait_for_a_silent_p
     assert_eq!(fixture.poll(), Poll::Pending);
     fixture.expect_close(CloseCode::GoingAway);
     fixture.script().outgoing.push_back(Outgoing::Text(Bytes::from_static(b"late")));
-    fixture.clock.advance(CLOSE_TIMEOUT - INSTANT);
+    fixture.clock.advance(CLOSE_TIMEOUT.saturating_sub(INSTANT));
     assert_eq!(fixture.poll(), Poll::Pending);
     fixture.clock.advance(INSTANT);
     assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
@@ -280,7 +280,7 @@ async fn a_peer_that_reads_nothing_is_closed_after_the_write_limit() {
     fixture.script().outgoing.push_back(Outgoing::Text(frame));
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.script().flushes, 0);
-    fixture.clock.advance(LIMITS.write - INSTANT);
+    fixture.clock.advance(LIMITS.write.saturating_sub(INSTANT));
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.script().cancellations, 0);
     fixture.clock.advance(INSTANT);
@@ -317,6 +317,5 @@ async fn ended_clean(fixture: Fixture) -> Option<bool> {
     let Fixture { socket, peer: _peer, script, _directory, .. } = fixture;
     let registration = socket.sockets.register(&socket.waker);
     socket.run(registration).await;
-    let ended = script.lock().unwrap().ended_clean;
-    ended
+    script.lock().unwrap().ended_clean
 }

@@ -53,11 +53,11 @@ impl ApplicationPage {
         app: App,
         result: FormResult,
     ) -> Result<Self, ErrorResponse> {
-        let presence = visitor.service();
-        let keys = presence.api_keys().list(owner, app.id).await?;
-        let grants = presence.applications().count_grants(owner, app.id).await?;
+        let service = visitor.service();
+        let keys = service.api_keys().list(owner, app.id).await?;
+        let grants = service.applications().count_grants(owner, app.id).await?;
         let proof_url =
-            presence.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
+            service.domains().proof_url(&app.domain).map(String::from).unwrap_or_default();
         let app_origin = proof_url.strip_suffix(DOMAIN_PROOF_PATH).unwrap_or_default().to_owned();
         let origin = visitor.context().origin();
         let redirect = format!("{app_origin}/welcome");

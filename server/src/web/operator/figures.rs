@@ -38,17 +38,17 @@ struct DatabaseFigures {
 
 /// Returns the figures.
 pub(super) async fn figures(OperatorCall(operator): OperatorCall) -> PageResult {
-    let presence = operator.service();
+    let service = operator.service();
     let begun = Stopwatch::start();
-    let answers = presence.ping().await.is_ok();
+    let answers = service.ping().await.is_ok();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let console = operator.console()?;
     let text = console.metrics();
     let metrics = Exposition::of(&text);
     let figures = Figures {
-        at: presence.now(),
+        at: service.now(),
         version: env!("CARGO_PKG_VERSION"),
-        warming_up: presence.is_warming_up(),
+        warming_up: service.is_warming_up(),
         draining: console.is_draining(),
         database: DatabaseFigures { answers, milliseconds },
         levels: levels(&metrics),
