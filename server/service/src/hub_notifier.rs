@@ -24,8 +24,8 @@ impl CommitHook for HubNotifier {
         self.0.is_visible(app, puid) && self.0.is_connected(user)
     }
 
-    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
-        self.0.take_releases(most)
+    fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
+        self.0.take_releases(limit)
     }
 
     fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {

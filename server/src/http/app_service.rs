@@ -57,9 +57,8 @@ impl AppServiceApi {
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
-        let most =
-            limit.0.map_or(MAX_POLL_PAGE, |most| usize::try_from(most).unwrap_or(MAX_POLL_PAGE));
-        let page = presence.app_services().poll(service, after, most);
+        let limit = limit.0.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_POLL_PAGE);
+        let page = presence.app_services().poll(service, after, limit);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }

@@ -40,8 +40,8 @@ impl CommitHook for HideBeforeCommit {
         self.0.is_reachable(app, puid, user)
     }
 
-    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
-        self.0.take_releases(most)
+    fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
+        self.0.take_releases(limit)
     }
 
     fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {

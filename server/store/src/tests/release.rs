@@ -31,9 +31,9 @@ impl CommitHook for ReleaseHook {
         false
     }
 
-    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)> {
+    fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
         let mut queue = self.queue.lock().unwrap();
-        let size = queue.len().min(most);
+        let size = queue.len().min(limit);
         if size > 0 {
             self.batches.lock().unwrap().push(size);
         }

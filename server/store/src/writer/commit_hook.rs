@@ -16,10 +16,10 @@ pub trait CommitHook: Send + Sync + 'static {
     /// Returns true if an Application sees the user and a device is connected.
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool;
 
-    /// Takes at most `most` of the grants whose taken notifications are to be released. Each of
-    /// them is visible at the moment of this call. If it returns `most`, the writer calls it again
+    /// Takes at most `limit` of the grants whose taken notifications are to be released. Each of
+    /// them is visible at the moment of this call. If it returns `limit`, the writer calls it again
     /// after the commit.
-    fn take_releases(&self, most: usize) -> Vec<(AppId, Puid)>;
+    fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)>;
 
     /// Gives releases back that could not be committed. The writer tries them again with its next
     /// group that writes, not earlier.

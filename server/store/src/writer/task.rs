@@ -72,8 +72,8 @@ impl WriterTask {
     /// Sets the maximum number of requests in a transaction. With fewer, replies come sooner, and
     /// all together take longer.
     #[must_use]
-    pub fn in_groups_of(self, most: usize) -> Self {
-        Self { max_group: most.max(1), ..self }
+    pub fn in_groups_of(self, limit: usize) -> Self {
+        Self { max_group: limit.max(1), ..self }
     }
 
     /// Runs until all handles are dropped. No failure of the database ends it.
@@ -141,9 +141,9 @@ impl WriterTask {
         if self.release_failed && group.iter().all(WriteOp::is_read_only) {
             return Vec::new();
         }
-        let most = self.max_group.min(MAX_RELEASES);
-        let releases = self.hook.take_releases(most);
-        self.more_releases = releases.len() >= most;
+        let limit = self.max_group.min(MAX_RELEASES);
+        let releases = self.hook.take_releases(limit);
+        self.more_releases = releases.len() >= limit;
         releases
     }
 
