@@ -94,8 +94,8 @@ mod tests {
             Settings { browserid_issuers: vec![host.clone()], dev: false, ..Settings::default() };
         let clock = Arc::<ManualClock>::default();
         let discovery = discovery(&settings, clock).unwrap().unwrap();
-        let question = DocumentQuery { host: &host, domain: &host, client: None };
-        assert_eq!(discovery.document(question).await, Err(LookupError::Unreachable));
+        let query = DocumentQuery { host: &host, domain: &host, client: None };
+        assert_eq!(discovery.document(query).await, Err(LookupError::Unreachable));
         assert_eq!(
             listener.accept().unwrap_err().kind(),
             ErrorKind::WouldBlock,

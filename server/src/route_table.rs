@@ -69,9 +69,9 @@ impl RouteTable {
                 root = root.method(method, endpoint);
                 continue;
             }
-            let known = paths.iter().position(|(known, _)| *known == path);
-            let before = known.map(|place| paths.remove(place).1).unwrap_or_default();
-            paths.push((path, before.method(method, endpoint)));
+            let position = paths.iter().position(|(listed, _)| *listed == path);
+            let methods = position.map(|index| paths.remove(index).1).unwrap_or_default();
+            paths.push((path, methods.method(method, endpoint)));
         }
         let route =
             paths.into_iter().fold(Route::new(), |route, (path, methods)| route.at(path, methods));

@@ -84,14 +84,14 @@ impl Terminal {
     }
 
     /// Waits until all these lines were printed, in any order, because several programs write.
-    async fn wait_for_lines(&mut self, mut wanted: Vec<String>) {
+    async fn wait_for_lines(&mut self, mut expected: Vec<String>) {
         let mut output = Vec::new();
-        while !wanted.is_empty() {
+        while !expected.is_empty() {
             let line = timeout(TIMEOUT, self.stdout.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
-                panic!("not printed: {wanted:#?}, but: {output:#?}");
+                panic!("not printed: {expected:#?}, but: {output:#?}");
             };
-            wanted.retain(|pattern| !matches_pattern(&line, pattern));
+            expected.retain(|pattern| !matches_pattern(&line, pattern));
             output.push(line);
         }
     }

@@ -174,10 +174,10 @@ impl Socket {
     }
 
     /// Returns the first frame that matches, and discards those before it.
-    pub async fn receive_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn receive_until(&mut self, expected: impl Fn(&Value) -> bool) -> Value {
         loop {
             let frame = self.receive().await;
-            if wanted(&frame) {
+            if expected(&frame) {
                 return frame;
             }
         }

@@ -195,7 +195,7 @@ impl AppServices {
         let candidates = self.store.keys_by_prefix(prefix).await.map_err(from_store)?;
         let is_requested = |id: AppId| match app {
             RequestedApplication::OfKey => true,
-            RequestedApplication::Id(wanted) => wanted == id,
+            RequestedApplication::Id(requested) => requested == id,
             RequestedApplication::Unknown => false,
         };
         let key = candidates

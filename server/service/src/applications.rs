@@ -61,8 +61,12 @@ impl Applications {
     /// # Errors
     ///
     /// `invalid_field`, `too_large` if the developer has too many, `storage_unavailable`.
-    pub async fn register(&self, owner: UserId, wanted: Registration) -> Result<App, ApiError> {
-        let Registration { name, domain, description } = wanted;
+    pub async fn register(
+        &self,
+        owner: UserId,
+        registration: Registration,
+    ) -> Result<App, ApiError> {
+        let Registration { name, domain, description } = registration;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
         let count = self.store.count_apps_of(owner).await.map_err(from_store)?;
         let limit = self.settings.apps_per_developer;

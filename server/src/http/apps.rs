@@ -238,8 +238,9 @@ impl AppsApi {
         body: JsonBody<RegisterApplication>,
     ) -> Result<Registered, OperationError<RegisterErrors>> {
         let RegisterApplication { name, domain, description } = body.0;
-        let wanted = Registration { name, domain, description: description.unwrap_or_default() };
-        let app = user.service().applications().register(user.caller.user, wanted).await?;
+        let registration =
+            Registration { name, domain, description: description.unwrap_or_default() };
+        let app = user.service().applications().register(user.caller.user, registration).await?;
         let location = format!("/apps/{}", app.id);
         Ok(Registered::Created(Json(app.into()), location))
     }

@@ -93,23 +93,23 @@ fn media_type(request: &Request) -> Option<String> {
 pub(super) struct Fields<'a>(HashMap<String, &'a RawValue>);
 
 impl Fields<'_> {
-    /// Returns a required field. `wanted` describes a valid value, for the error.
+    /// Returns a required field. `expected` describes a valid value, for the error.
     pub(super) fn required<'a, T: Deserialize<'a>>(
         &'a self,
         name: &str,
-        wanted: &str,
+        expected: &str,
     ) -> Result<T, ApiError> {
-        self.optional(name, wanted)?.ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
+        self.optional(name, expected)?.ok_or_else(|| ApiError::detailed(Errno::MissingField, name))
     }
 
-    /// Returns an optional field. `wanted` describes a valid value, for the error.
+    /// Returns an optional field. `expected` describes a valid value, for the error.
     pub(super) fn optional<'a, T: Deserialize<'a>>(
         &'a self,
         name: &str,
-        wanted: &str,
+        expected: &str,
     ) -> Result<Option<T>, ApiError> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, wanted))
+        serde_json::from_str(raw).map(Some).map_err(|_| invalid(name, expected))
     }
 
     /// Returns the JSON text of a field.
@@ -119,6 +119,6 @@ impl Fields<'_> {
 }
 
 /// Returns `InvalidField` with the wording of the channels.
-pub(super) fn invalid(name: &str, wanted: &str) -> ApiError {
-    ApiError::detailed(Errno::InvalidField, format_args!("{name} must be {wanted}"))
+pub(super) fn invalid(name: &str, expected: &str) -> ApiError {
+    ApiError::detailed(Errno::InvalidField, format_args!("{name} must be {expected}"))
 }

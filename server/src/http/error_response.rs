@@ -25,7 +25,7 @@ impl ErrorResponse {
     }
 
     /// Returns the error.
-    pub(crate) fn ko(&self) -> &ApiError {
+    pub(crate) fn api_error(&self) -> &ApiError {
         &self.0
     }
 
@@ -37,13 +37,13 @@ impl ErrorResponse {
 
     /// Returns the response to a client of the API.
     pub(super) fn response(&self) -> Response {
-        let ko = &self.0;
-        crate::meter::count_error(ko.errno);
+        let error = &self.0;
+        crate::meter::count_error(error.errno);
         let mut response = Response::builder()
             .status(self.status())
             .content_type("application/json; charset=utf-8")
-            .body(ko.to_json(None));
-        if let Some(seconds) = ko.retry_after {
+            .body(error.to_json(None));
+        if let Some(seconds) = error.retry_after {
             let seconds = format!("{:.0}", seconds.ceil().max(1.0));
             if let Ok(value) = HeaderValue::from_str(&seconds) {
                 response.headers_mut().insert(header::RETRY_AFTER, value);
@@ -58,8 +58,8 @@ impl ErrorResponse {
 }
 
 impl From<ApiError> for ErrorResponse {
-    fn from(ko: ApiError) -> Self {
-        Self(ko)
+    fn from(error: ApiError) -> Self {
+        Self(error)
     }
 }
 

@@ -103,7 +103,7 @@ fn fits(template: &str, path: &str) -> bool {
     loop {
         match (template.next(), path.next()) {
             (None, None) => return true,
-            (Some(wanted), Some(given)) if wanted.starts_with('{') || wanted == given => {}
+            (Some(expected), Some(given)) if expected.starts_with('{') || expected == given => {}
             _ => return false,
         }
     }

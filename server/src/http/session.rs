@@ -58,12 +58,12 @@ impl Example for SignIn {
 
 impl FromFields for SignIn {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        let wanted = "device or account";
-        let scope: Option<String> = fields.optional("scope", wanted)?;
+        let expected = "device or account";
+        let scope: Option<String> = fields.optional("scope", expected)?;
         let known = |name: String| {
             Scope::from_name(&name)
                 .map(ScopeName::from)
-                .ok_or_else(|| super::body::invalid("scope", wanted))
+                .ok_or_else(|| super::body::invalid("scope", expected))
         };
         Ok(Self {
             email: fields.optional("email", "a string")?,

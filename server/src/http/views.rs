@@ -52,12 +52,12 @@ pub(super) struct ErrorView {
 }
 
 impl From<&ApiError> for ErrorView {
-    fn from(ko: &ApiError) -> Self {
+    fn from(error: &ApiError) -> Self {
         Self {
             result: "KO".to_owned(),
-            errno: ko.errno.number(),
-            error: ko.text.clone().into_owned(),
-            retry_after: ko.retry_after,
+            errno: error.errno.number(),
+            error: error.text.clone().into_owned(),
+            retry_after: error.retry_after,
         }
     }
 }

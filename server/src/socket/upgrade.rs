@@ -142,13 +142,13 @@ impl Handshake {
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {
-    let has = |name: header::HeaderName, wanted: &str| {
+    let has = |name: header::HeaderName, token: &str| {
         headers
             .get_all(name)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .any(|value| value.trim().eq_ignore_ascii_case(wanted))
+            .any(|value| value.trim().eq_ignore_ascii_case(token))
     };
     has(header::CONNECTION, "upgrade")
         && has(header::UPGRADE, "websocket")

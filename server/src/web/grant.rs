@@ -93,8 +93,8 @@ fn non_empty(text: Option<String>) -> Option<String> {
 /// Checks that a form can carry the state unchanged, which it cannot with line breaks.
 fn check_state(state: &str) -> Result<(), ApiError> {
     if state.contains(char::is_control) {
-        let wanted = "state must be a string without control characters";
-        return Err(ApiError::detailed(Errno::InvalidField, wanted));
+        let expected = "state must be a string without control characters";
+        return Err(ApiError::detailed(Errno::InvalidField, expected));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::page_routes::PageResult;
 use super::request_parts::{ClientAddress, SignInQuery};
 use super::visitor::Visitor;
 
-/// The page to show after signing in, unless the visitor wanted to see another one.
+/// The page to show after signing in, unless the visitor requested another one.
 pub(super) const DEFAULT_PATH: &str = "/sidebar";
 
 /// An identity provider.

@@ -33,7 +33,9 @@ impl Visitor {
         let RequestContext { context, .. } = RequestContext::of(request)?;
         match AuthenticatedRequest::of(request).await {
             Ok(user) => Ok(Self::new(request, context, Some(user))),
-            Err(error) if is_signed_out(error.ko().errno) => Ok(Self::new(request, context, None)),
+            Err(error) if is_signed_out(error.api_error().errno) => {
+                Ok(Self::new(request, context, None))
+            }
             Err(error) => Err(error),
         }
     }

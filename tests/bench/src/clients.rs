@@ -44,7 +44,7 @@ pub(crate) async fn sign_in_users(
 pub(crate) struct Device {
     wire: Wire,
     frames: [Vec<u8>; 2],
-    turn: usize,
+    round: usize,
 }
 
 impl Device {
@@ -53,7 +53,7 @@ impl Device {
         let wire = Wire::open(side.address, side.devices, number, "").await;
         let hello = json!({"token": user.token, "device": "bench", "status": "online"});
         let frames = ["unavailable", "online"].map(|it| frame(&json!({"status": it}).to_string()));
-        let mut device = Self { wire, frames, turn: 0 };
+        let mut device = Self { wire, frames, round: 0 };
         device.wire.send(&frame(&hello.to_string())).await;
         device.expect_ok().await;
         device
@@ -67,8 +67,8 @@ impl Device {
 
     /// Reports the other status.
     pub(crate) async fn send(&mut self) {
-        self.wire.send(&self.frames[self.turn % 2]).await;
-        self.turn += 1;
+        self.wire.send(&self.frames[self.round % 2]).await;
+        self.round += 1;
     }
 
     /// Sends a frame with this text, and waits for the OK.

@@ -10,20 +10,20 @@ pub(crate) struct Pair {
     /// The value of the baseline, if there is one.
     pub(crate) baseline: Option<f64>,
     /// The value of the measured server or client.
-    pub(crate) ours: f64,
+    pub(crate) measured: f64,
 }
 
 impl Pair {
-    pub(crate) fn new(baseline: f64, ours: f64) -> Self {
-        Self { baseline: Some(baseline), ours }
+    pub(crate) fn new(baseline: f64, measured: f64) -> Self {
+        Self { baseline: Some(baseline), measured }
     }
 
-    pub(crate) fn alone(ours: f64) -> Self {
-        Self { baseline: None, ours }
+    pub(crate) fn alone(measured: f64) -> Self {
+        Self { baseline: None, measured }
     }
 
     fn ratio(self) -> Option<f64> {
-        self.baseline.map(|baseline| self.ours / baseline)
+        self.baseline.map(|baseline| self.measured / baseline)
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) enum Judged {
     /// The median of the ratios of the measured values to the baseline.
     Ratio(Thresholds),
     /// The median of the measured values.
-    Ours(Thresholds),
+    Measured(Thresholds),
     /// None: the row only explains the others.
     Nothing,
 }
@@ -92,8 +92,8 @@ impl Finding {
         median(self.rounds.iter().filter_map(|pair| pair.baseline))
     }
 
-    pub(crate) fn ours(&self) -> f64 {
-        median(self.rounds.iter().map(|pair| pair.ours)).unwrap_or(f64::NAN)
+    pub(crate) fn measured(&self) -> f64 {
+        median(self.rounds.iter().map(|pair| pair.measured)).unwrap_or(f64::NAN)
     }
 
     /// Returns the median of the rounds' ratios, which is not the ratio of the medians.
@@ -102,17 +102,17 @@ impl Finding {
     }
 
     fn verdict(&self) -> (Option<Thresholds>, Verdict) {
-        let (bar, value) = match self.judged {
-            Judged::Ratio(bar) => (bar, self.ratio().unwrap_or(f64::NAN)),
-            Judged::Ours(bar) => (bar, self.ours()),
+        let (thresholds, value) = match self.judged {
+            Judged::Ratio(thresholds) => (thresholds, self.ratio().unwrap_or(f64::NAN)),
+            Judged::Measured(thresholds) => (thresholds, self.measured()),
             Judged::Nothing => return (None, Verdict::None),
         };
-        let verdict = match (bar.aim.allows(value), bar.gate.allows(value)) {
+        let verdict = match (thresholds.aim.allows(value), thresholds.gate.allows(value)) {
             (true, _) => Verdict::Aim,
             (false, true) => Verdict::Gate,
             (false, false) => Verdict::Missed,
         };
-        (Some(bar), verdict)
+        (Some(thresholds), verdict)
     }
 
     pub(crate) fn print_rounds(&self) {
@@ -121,21 +121,21 @@ impl Finding {
             match (pair.baseline, pair.ratio()) {
                 (Some(baseline), Some(ratio)) => {
                     println!(
-                        "  floor {:>10}   ours {:>10}   ratio {ratio:.2}",
+                        "  baseline {:>10}   measured {:>10}   ratio {ratio:.2}",
                         short(baseline),
-                        short(pair.ours)
+                        short(pair.measured)
                     );
                 }
-                _ => println!("  ours {:>10}", short(pair.ours)),
+                _ => println!("  measured {:>10}", short(pair.measured)),
             }
         }
     }
 
     fn line(&self) -> String {
-        let (bar, verdict) = self.verdict();
+        let (thresholds, verdict) = self.verdict();
         let judged = match self.judged {
             Judged::Ratio(_) => "ratio ",
-            Judged::Ours(_) | Judged::Nothing => "",
+            Judged::Measured(_) | Judged::Nothing => "",
         };
         let side = |limit: Option<Limit>| {
             limit.map_or("–".to_owned(), |limit| format!("{judged}{}", limit.text()))
@@ -145,35 +145,35 @@ impl Finding {
             self.what,
             self.unit,
             self.baseline().map_or("–".to_owned(), short),
-            short(self.ours()),
+            short(self.measured()),
             // A baseline of zero has no ratio.
             self.ratio()
                 .filter(|ratio| ratio.is_finite())
                 .map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
-            side(bar.map(|bar| bar.gate)),
-            side(bar.map(|bar| bar.aim)),
+            side(thresholds.map(|thresholds| thresholds.gate)),
+            side(thresholds.map(|thresholds| thresholds.aim)),
             verdict.text()
         )
     }
 
     fn to_json(&self) -> Value {
-        let (bar, verdict) = self.verdict();
+        let (thresholds, verdict) = self.verdict();
         let judged = match self.judged {
             Judged::Ratio(_) => "ratio",
-            Judged::Ours(_) => "ours",
+            Judged::Measured(_) => "measured",
             Judged::Nothing => "nothing",
         };
         json!({
             "what": self.what,
             "unit": self.unit,
-            "floor": self.rounds.iter().map(|pair| pair.baseline).collect::<Vec<_>>(),
-            "ours": self.rounds.iter().map(|pair| pair.ours).collect::<Vec<_>>(),
+            "baseline": self.rounds.iter().map(|pair| pair.baseline).collect::<Vec<_>>(),
+            "measured": self.rounds.iter().map(|pair| pair.measured).collect::<Vec<_>>(),
             "floor_median": self.baseline(),
-            "ours_median": self.ours(),
+            "ours_median": self.measured(),
             "ratio": self.ratio(),
             "judged": judged,
-            "gate": bar.map(|bar| bar.gate.text()),
-            "aim": bar.map(|bar| bar.aim.text()),
+            "gate": thresholds.map(|thresholds| thresholds.gate.text()),
+            "aim": thresholds.map(|thresholds| thresholds.aim.text()),
             "verdict": verdict.text(),
         })
     }
@@ -219,7 +219,7 @@ impl Report {
     }
 
     pub(crate) fn print_table(&self) {
-        println!("\n| what | unit | floor | ours | ratio | gate | aim | verdict |");
+        println!("\n| what | unit | baseline | measured | ratio | gate | aim | verdict |");
         println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
         for finding in &self.findings {
             println!("{}", finding.line());
@@ -266,14 +266,15 @@ mod tests {
     use super::*;
 
     fn finding(rounds: &[(f64, f64)], judged: Judged) -> Finding {
-        let rounds = rounds.iter().map(|(floor, ours)| Pair::new(*floor, *ours)).collect();
+        let rounds =
+            rounds.iter().map(|(baseline, measured)| Pair::new(*baseline, *measured)).collect();
         Finding { what: "something", unit: "µs", rounds, judged }
     }
 
     #[test]
     fn the_ratio_is_the_median_of_the_rounds_and_not_of_their_medians() {
         let finding = finding(&[(1.0, 2.0), (10.0, 10.0), (4.0, 12.0)], Judged::Nothing);
-        assert_eq!((finding.baseline(), finding.ours()), (Some(4.0), 10.0));
+        assert_eq!((finding.baseline(), finding.measured()), (Some(4.0), 10.0));
         assert_eq!(finding.ratio(), Some(2.0));
     }
 
@@ -292,13 +293,14 @@ mod tests {
 
     #[test]
     fn a_missed_gate_is_reported_and_a_value_equal_to_it_meets_it() {
-        let bar = Judged::Ratio(Thresholds::at_least(0.75, 0.9));
-        for (ours, verdict) in [(0.9, Verdict::Aim), (0.75, Verdict::Gate), (0.74, Verdict::Missed)]
+        let thresholds = Judged::Ratio(Thresholds::at_least(0.75, 0.9));
+        for (measured, verdict) in
+            [(0.9, Verdict::Aim), (0.75, Verdict::Gate), (0.74, Verdict::Missed)]
         {
-            assert_eq!(finding(&[(1.0, ours)], bar).verdict().1, verdict);
+            assert_eq!(finding(&[(1.0, measured)], thresholds).verdict().1, verdict);
         }
         let mut report = Report::default();
-        report.add(finding(&[(1.0, 3.0)], Judged::Ours(Thresholds::at_most(2.0, 1.0))));
+        report.add(finding(&[(1.0, 3.0)], Judged::Measured(Thresholds::at_most(2.0, 1.0))));
         report.add(finding(&[(1.0, 3.0)], Judged::Nothing));
         assert_eq!(report.missed_gates(), ["something"]);
     }
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_row_without_a_measurement_meets_no_bar() {
-        let nothing = finding(&[], Judged::Ours(Thresholds::at_most(2.0, 1.0)));
+        let nothing = finding(&[], Judged::Measured(Thresholds::at_most(2.0, 1.0)));
         assert_eq!(nothing.verdict().1, Verdict::Missed);
     }
 }

@@ -43,7 +43,7 @@ impl Sides {
         Self { server, baseline: Baseline::start().await }
     }
 
-    pub(crate) fn ours(&self) -> Side {
+    pub(crate) fn measured(&self) -> Side {
         Side::of(&self.server)
     }
 

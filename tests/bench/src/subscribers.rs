@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct UpdateCounters {
     received: AtomicU64,
-    wanted: AtomicU64,
+    expected: AtomicU64,
     reached: Notify,
     /// The number of frames that contained the mark.
     marked: AtomicU64,
@@ -71,12 +71,12 @@ impl Subscribers {
 
     /// Sets the number of further updates that [`wait`](Self::wait) waits for.
     pub(crate) fn expect(&self, further: u64) {
-        self.counters.wanted.store(self.received() + further, Ordering::Relaxed);
+        self.counters.expected.store(self.received() + further, Ordering::Relaxed);
     }
 
     /// Waits until the expected updates were received.
     pub(crate) async fn wait(&self) {
-        while self.received() < self.counters.wanted.load(Ordering::Relaxed) {
+        while self.received() < self.counters.expected.load(Ordering::Relaxed) {
             self.counters.reached.notified().await;
         }
     }
@@ -118,8 +118,8 @@ async fn listen(mut wire: Wire, counters: Arc<UpdateCounters>, mark: &'static st
             counters.marked.fetch_add(1, Ordering::Relaxed);
         }
         let before = counters.received.fetch_add(further, Ordering::Relaxed);
-        let wanted = counters.wanted.load(Ordering::Relaxed);
-        if (before..before + further).contains(&wanted.saturating_sub(1)) {
+        let expected = counters.expected.load(Ordering::Relaxed);
+        if (before..before + further).contains(&expected.saturating_sub(1)) {
             counters.reached.notify_one();
         }
     }

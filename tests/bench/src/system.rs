@@ -76,13 +76,13 @@ fn online() -> usize {
 }
 
 /// Raises the limit of open files for this process and those that it starts.
-pub(crate) fn allow_open_files(wanted: u64) {
+pub(crate) fn allow_open_files(needed: u64) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    if soft >= wanted {
+    if soft >= needed {
         return;
     }
-    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).unwrap_or_else(|error| {
-        panic!("{wanted} open files are needed, and the limit is {hard}: {error}")
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).unwrap_or_else(|error| {
+        panic!("{needed} open files are needed, and the limit is {hard}: {error}")
     });
 }
 

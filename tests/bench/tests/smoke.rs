@@ -64,17 +64,24 @@ fn every_row_is_measured_and_its_medians_and_ratios_are_those_of_its_rounds() {
     let whats: Vec<&str> = findings.iter().map(|it| it["what"].as_str().unwrap()).collect();
     assert_eq!(whats, WHAT);
     for finding in findings {
-        let (what, ours) = (finding["what"].as_str().unwrap(), numbers(&finding["ours"]));
-        assert!(!ours.is_empty() && is_near(&finding["ours_median"], middle(&ours)), "{finding}");
+        let (what, measured) = (finding["what"].as_str().unwrap(), numbers(&finding["measured"]));
+        assert!(
+            !measured.is_empty() && is_near(&finding["ours_median"], middle(&measured)),
+            "{finding}"
+        );
         // A backlog may be zero, and a few devices may fit into memory that was free already. All
         // other values are positive.
         let may_be_none = what.starts_with("backlog") || what.starts_with("an idle device");
-        assert!(may_be_none || ours.iter().all(|value| *value > 0.0), "{finding}");
-        let floor = numbers(&finding["floor"]);
-        if floor.is_empty() {
+        assert!(may_be_none || measured.iter().all(|value| *value > 0.0), "{finding}");
+        let baseline = numbers(&finding["baseline"]);
+        if baseline.is_empty() {
             continue;
         }
-        let ratios: Vec<f64> = ours.iter().zip(&floor).map(|(ours, floor)| ours / floor).collect();
+        let ratios: Vec<f64> = measured
+            .iter()
+            .zip(&baseline)
+            .map(|(measured, baseline)| measured / baseline)
+            .collect();
         if ratios.iter().all(|ratio| ratio.is_finite()) {
             assert!(is_near(&finding["ratio"], middle(&ratios)), "{finding}");
         }

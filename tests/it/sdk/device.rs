@@ -181,8 +181,8 @@ async fn a_bearer_token_opens_a_channel_and_signing_out_ends_it() {
         .await;
     phone.channel.set_credential(Credential::Token(alice.token.clone().into()));
     let state = phone.wait_for_state(|state| matches!(state, ConnectionState::SignedOut(_))).await;
-    let ConnectionState::SignedOut(ko) = state else { unreachable!() };
-    assert!([Errno::SessionExpired, Errno::NotAuthenticated].contains(&ko.errno), "{ko:?}");
+    let ConnectionState::SignedOut(error) = state else { unreachable!() };
+    assert!([Errno::SessionExpired, Errno::NotAuthenticated].contains(&error.errno), "{error:?}");
 }
 
 #[tokio::test]

@@ -214,14 +214,14 @@ impl Notified {
 
 impl From<&Result<QueuedNotification, ApiError>> for NotifyResult {
     fn from(result: &Result<QueuedNotification, ApiError>) -> Self {
-        let (queued, ko) = (result.as_ref().ok(), result.as_ref().err());
+        let (queued, error) = (result.as_ref().ok(), result.as_ref().err());
         Self {
             result: if queued.is_some() { "OK" } else { "KO" }.to_owned(),
             id: queued.map(|queued| Id::new(queued.id)),
             queue_size: queued.map(|queued| queued.queue_size),
-            errno: ko.map(|ko| ko.errno.number()),
-            error: ko.map(|ko| ko.text.clone().into_owned()),
-            retry_after: ko.and_then(|ko| ko.retry_after),
+            errno: error.map(|error| error.errno.number()),
+            error: error.map(|error| error.text.clone().into_owned()),
+            retry_after: error.and_then(|error| error.retry_after),
         }
     }
 }

@@ -108,9 +108,9 @@ fn from_app(example: &str) -> &'static str {
     }
 }
 
-fn to_app(example: &str, wanted: &str) -> &'static str {
+fn to_app(example: &str, expected: &str) -> &'static str {
     // Messages without a subprotocol are for clients of 2013; the SDK does not read them.
-    if wanted == "update" {
+    if expected == "update" {
         let update: PresenceUpdate = serde_json::from_str(example).unwrap();
         assert_eq!(app::single_update(&update), reordered(example, &app::single_update(&update)));
         return "update";
@@ -214,8 +214,8 @@ fn the_tables_of_errors_and_close_codes_match_the_registries() {
         assert_eq!(name, errno.name());
         let rest_only = REST_ONLY.contains(errno);
         // It may say more than the registry, in the same sentence too.
-        let wanted = errno.meaning().trim().trim_end_matches('.');
-        assert!(meaning.starts_with(if rest_only { "REST only" } else { wanted }), "{meaning}");
+        let expected = errno.meaning().trim().trim_end_matches('.');
+        assert!(meaning.starts_with(if rest_only { "REST only" } else { expected }), "{meaning}");
     }
     let of_page = rows(&page, "## Close codes\n");
     let swapped = |cells: Vec<String>| [0, 1, 3, 2].map(|place| cells[place].clone());

@@ -107,8 +107,8 @@ fn every_response_is_described_and_every_errno_has_an_example() {
                 assert_eq!(errno.http_status().to_string(), *status, "{name}: {errno:?}");
                 assert!(description.contains(&format!("{number} `{}`", errno.name())), "{name}");
                 assert!(is_text(&example["summary"]), "{name} {status}");
-                let ko: RawReply = serde_json::from_value(value.clone()).unwrap();
-                assert_eq!(ko.into_error().unwrap().errno, errno, "{name} {status}: {value}");
+                let error: RawReply = serde_json::from_value(value.clone()).unwrap();
+                assert_eq!(error.into_error().unwrap().errno, errno, "{name} {status}: {value}");
                 refusals += 1;
             }
             assert_eq!(description.matches("- ").count(), refusals, "{name} {status}");

@@ -19,12 +19,13 @@ fn the_errors_page_is_up_to_date() {
 #[test]
 fn the_document_says_which_credentials_a_call_takes() {
     let document: Value = serde_json::from_str(&document()).unwrap();
-    let wanted = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
-    assert_eq!(wanted("/session", "post"), json!([]));
-    assert_eq!(wanted("/apps", "get"), json!([{ "session": [] }, { "session_cookie": [] }]));
+    let security_of =
+        |path: &str, method: &str| document["paths"][path][method]["security"].clone();
+    assert_eq!(security_of("/session", "post"), json!([]));
+    assert_eq!(security_of("/apps", "get"), json!([{ "session": [] }, { "session_cookie": [] }]));
     let with_token = json!([{ "session": [] }, { "session_cookie": [], "csrf_token": [] }]);
-    assert_eq!(wanted("/apps", "post"), with_token);
-    assert_eq!(wanted("/apps/{appid}/presence", "get"), json!([{ "api_key": [] }]));
+    assert_eq!(security_of("/apps", "post"), with_token);
+    assert_eq!(security_of("/apps/{appid}/presence", "get"), json!([{ "api_key": [] }]));
 }
 
 #[test]

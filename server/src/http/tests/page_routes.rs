@@ -12,10 +12,10 @@ use crate::web;
 use super::fixture::Server;
 
 /// Returns the paths of all pages with a method, with a value for each parameter.
-fn paths(wanted: &Method) -> Vec<String> {
+fn paths(method: &Method) -> Vec<String> {
     let fallback = Arc::new(ToDynEndpoint(make_sync(|_| Response::default())));
     let listed = web::pages(fallback).methods().into_iter();
-    let paths = listed.filter(|(_, method)| method == wanted);
+    let paths = listed.filter(|(_, listed)| listed == method);
     paths.map(|(path, _)| path.replace("{appid}", &"0".repeat(32)).replace("{key}", "1")).collect()
 }
 
@@ -31,14 +31,14 @@ async fn no_form_is_accepted_from_another_site() {
         let form = format!("csrf_token={token}&email=alice%40dev.localhost&name=alice");
         let call = || server.post(&path).cookie(&cookie).form(&form);
         // Without a configured operator the operator's pages do not exist.
-        let wanted = if path.starts_with("/admin/applications") || path == "/admin/sign-out" {
+        let expected = if path.starts_with("/admin/applications") || path == "/admin/sign-out" {
             47
         } else {
             45
         };
-        assert_eq!(call().errno().await, wanted, "{path} without an origin");
+        assert_eq!(call().errno().await, expected, "{path} without an origin");
         let foreign = call().header("origin", "https://evil.example");
-        assert_eq!(foreign.errno().await, wanted, "{path} from another origin");
+        assert_eq!(foreign.errno().await, expected, "{path} from another origin");
     }
 }
 

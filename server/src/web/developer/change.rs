@@ -33,14 +33,14 @@ pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> Page
 pub(super) async fn change(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
     let before = form.service().applications().find(form.me(), app).await?;
     let mut draft = Draft::of_form(form.fields());
-    let Some(wanted) = draft.validate(form.service().settings()) else {
+    let Some(registration) = draft.validate(form.service().settings()) else {
         let page = page(form.visitor(), before.into(), draft);
         return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     };
     let change = ApplicationChanges {
-        name: Some(wanted.name),
-        domain: Some(wanted.domain),
-        description: Some(wanted.description),
+        name: Some(registration.name),
+        domain: Some(registration.domain),
+        description: Some(registration.description),
     };
     let after = form.service().applications().update(form.me(), before.id, change).await?;
     let has_moved = after.domain != before.domain;

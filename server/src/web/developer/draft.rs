@@ -49,31 +49,34 @@ impl Draft {
     /// the field.
     pub(super) fn validate(&mut self, settings: &ServiceSettings) -> Option<Registration> {
         let limits = settings.texts;
-        let wanted = Registration {
+        let registration = Registration {
             name: self.name.text.clone(),
             domain: host(&self.domain.text),
             description: self.description.text.clone(),
         };
-        if wanted.name.is_empty() {
+        if registration.name.is_empty() {
             self.name.reject("Enter a name. Your users see it on every notification.");
-        } else if rules::check_display_text("name", &wanted.name, limits.name, false).is_err() {
+        } else if rules::check_display_text("name", &registration.name, limits.name, false).is_err()
+        {
             self.name.reject(invalid_text(limits.name));
         }
-        if wanted.domain.is_empty() {
+        if registration.domain.is_empty() {
             self.domain.reject("Enter the domain of your website, such as chess.example.org.");
-        } else if rules::check_domain(&wanted.domain, limits.domain, settings.development).is_err()
+        } else if rules::check_domain(&registration.domain, limits.domain, settings.development)
+            .is_err()
         {
             self.domain.reject(
                 "This is not a domain name. Enter it like chess.example.org, without a port or \
                  a path.",
             );
         }
-        let described = &wanted.description;
-        if rules::check_display_text("description", described, limits.description, true).is_err() {
+        let description = &registration.description;
+        if rules::check_display_text("description", description, limits.description, true).is_err()
+        {
             self.description.reject(invalid_text(limits.description));
         }
         let fields = [&self.name, &self.domain, &self.description];
-        fields.iter().all(|field| field.problem.is_none()).then_some(wanted)
+        fields.iter().all(|field| field.problem.is_none()).then_some(registration)
     }
 }
 

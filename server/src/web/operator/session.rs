@@ -103,7 +103,7 @@ impl FromPageRequest for OperatorVisitor {
         let visitor = Visitor::of(request).await?;
         let session = match OperatorSession::of(request) {
             Ok(session) => Some(session),
-            Err(error) if error.ko().errno == Errno::NotAuthenticated => None,
+            Err(error) if error.api_error().errno == Errno::NotAuthenticated => None,
             Err(error) => return Err(error.into()),
         };
         Ok(Self { visitor, session })
@@ -128,7 +128,7 @@ impl FromPageRequest for Operator {
 /// Returns the session that a request carries, or a redirect to the page to sign in.
 fn session_or_sign_in(request: &Request) -> Result<OperatorSession, PageError> {
     OperatorSession::of(request).map_err(|error| {
-        if error.ko().errno == Errno::NotAuthenticated {
+        if error.api_error().errno == Errno::NotAuthenticated {
             PageResponse::see_other(&LocalPath::fixed("/admin")).into()
         } else {
             error.into()

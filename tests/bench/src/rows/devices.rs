@@ -24,7 +24,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     // Memory that is left from signing in would hide the memory of the devices.
     sides.restart_server().await;
     let (warm, users) = users.split_at(AT_ONCE);
-    let mut ours = ConnectedDevices::open(sides.ours(), warm).await;
+    let mut measured = ConnectedDevices::open(sides.measured(), warm).await;
     let (mut connects, mut memory) = (Vec::new(), Vec::new());
     for connecting_users in users.chunks(scale.arrivals) {
         // The baseline gets a new process in each round, so that this process does not have too
@@ -33,11 +33,11 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         let mut baseline = ConnectedDevices::open(sides.baseline("/ack"), warm).await;
         let (baselines, our) = (
             baseline.connect_all(connecting_users).await,
-            ours.connect_all(connecting_users).await,
+            measured.connect_all(connecting_users).await,
         );
         connects.push(Pair::new(baselines, our));
         tokio::time::sleep(SETTLE_TIME).await;
-        memory.push(Pair::new(baseline.memory_each(), ours.memory_each()));
+        memory.push(Pair::new(baseline.memory_each(), measured.memory_each()));
     }
     vec![
         Finding {
@@ -50,7 +50,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
             what: "an idle device with a grant, all connected",
             unit: "KiB of private memory",
             rounds: memory.last().copied().into_iter().collect(),
-            judged: Judged::Ours(Thresholds::at_most(6.0, 3.0)),
+            judged: Judged::Measured(Thresholds::at_most(6.0, 3.0)),
         },
         Finding {
             what: "an idle device with a grant, as they come",

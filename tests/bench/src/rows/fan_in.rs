@@ -22,13 +22,16 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let users =
         clients::sign_in_users(&sides.server, &application, "user", scale.connections + 1).await;
     let mut baseline = FanInSide::open(sides.baseline("/publish"), &users, &application).await;
-    let mut ours = FanInSide::open(sides.ours(), &users, &application).await;
+    let mut measured = FanInSide::open(sides.measured(), &users, &application).await;
     let mut rounds = Vec::new();
     for _ in 0..scale.rounds {
-        rounds.push((baseline.run_round(scale.round).await, ours.run_round(scale.round).await));
+        rounds.push((baseline.run_round(scale.round).await, measured.run_round(scale.round).await));
     }
     let pairs = |value: &dyn Fn(&FanInRound) -> f64| -> Vec<Pair> {
-        rounds.iter().map(|(baseline, ours)| Pair::new(value(baseline), value(ours))).collect()
+        rounds
+            .iter()
+            .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
+            .collect()
     };
     let users = scale.connections as f64;
     vec![
@@ -54,7 +57,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
             what: "backlog at the end",
             unit: "updates a user",
             rounds: pairs(&|round| round.backlog as f64 / users),
-            judged: Judged::Ours(Thresholds::at_most(2.0, 1.0)),
+            judged: Judged::Measured(Thresholds::at_most(2.0, 1.0)),
         },
     ]
 }

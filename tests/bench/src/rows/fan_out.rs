@@ -21,23 +21,26 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let application = sides.server.application(&owner).await;
     let users = clients::sign_in_users(&sides.server, &application, "user", BURST).await;
     let mut baseline = FanOutSide::open(sides.baseline("/publish"), &users).await;
-    let mut ours = FanOutSide::open(sides.ours(), &users).await;
+    let mut measured = FanOutSide::open(sides.measured(), &users).await;
 
-    for side in [&mut baseline, &mut ours] {
+    for side in [&mut baseline, &mut measured] {
         side.subscribers.grow_to(SMALL, &application, "nothing").await;
     }
     let small =
-        measure_both(&mut baseline, &mut ours, (SMALL, 2 * scale.turns), scale.rounds).await;
-    for side in [&mut baseline, &mut ours] {
+        measure_both(&mut baseline, &mut measured, (SMALL, 2 * scale.turns), scale.rounds).await;
+    for side in [&mut baseline, &mut measured] {
         side.subscribers.grow_to(scale.sockets, &application, "nothing").await;
     }
-    let single = measure_both(&mut baseline, &mut ours, (1, scale.turns), scale.rounds).await;
+    let single = measure_both(&mut baseline, &mut measured, (1, scale.turns), scale.rounds).await;
     let burst =
-        measure_both(&mut baseline, &mut ours, (BURST, scale.turns / 2), scale.rounds).await;
+        measure_both(&mut baseline, &mut measured, (BURST, scale.turns / 2), scale.rounds).await;
 
     let pairs =
         |rounds: &[(FanOutRound, FanOutRound)], value: fn(&FanOutRound) -> f64| -> Vec<Pair> {
-            rounds.iter().map(|(baseline, ours)| Pair::new(value(baseline), value(ours))).collect()
+            rounds
+                .iter()
+                .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
+                .collect()
         };
     vec![
         Finding {
@@ -56,13 +59,13 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
             what: "20 statuses at once → 100 sockets",
             unit: "µs of server CPU a delivery",
             rounds: pairs(&burst, |round| round.cost.micros_each(round.deliveries)),
-            judged: Judged::Ours(Thresholds::at_most(1.0, 0.5)),
+            judged: Judged::Measured(Thresholds::at_most(1.0, 0.5)),
         },
         Finding {
             what: "10 statuses at once → 10 sockets, the last, p99",
             unit: "ms",
             rounds: pairs(&small, |round| round.p99),
-            judged: Judged::Ours(Thresholds::at_most(5.0, 1.0)),
+            judged: Judged::Measured(Thresholds::at_most(5.0, 1.0)),
         },
     ]
 }
@@ -70,13 +73,14 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 /// Measures rounds of both sides with this number of users at once and of turns in a round.
 async fn measure_both(
     baseline: &mut FanOutSide,
-    ours: &mut FanOutSide,
+    measured: &mut FanOutSide,
     (users, turns): (usize, usize),
     rounds: usize,
 ) -> Vec<(FanOutRound, FanOutRound)> {
     let mut found = Vec::new();
     for _ in 0..rounds {
-        found.push((baseline.run_round(users, turns).await, ours.run_round(users, turns).await));
+        found
+            .push((baseline.run_round(users, turns).await, measured.run_round(users, turns).await));
     }
     found
 }
@@ -91,7 +95,7 @@ struct FanOutSide {
 struct FanOutRound {
     deliveries: u64,
     cost: Cost,
-    /// The 99th percentile of the time until the last delivery of a turn, in milliseconds.
+    /// The 99th percentile of the time until the last delivery of a step, in milliseconds.
     p99: f64,
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         what: "a server at its file limit",
         unit: "% of a core",
         rounds,
-        judged: Judged::Ours(Thresholds::at_most(10.0, 1.0)),
+        judged: Judged::Measured(Thresholds::at_most(10.0, 1.0)),
     }]
 }
 

@@ -29,39 +29,39 @@ const QUEUE: u64 = 100;
 
 pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let mut each = NotifySide::open(unlimited().with("commit-group", 1), scale).await;
-    let mut ours = NotifySide::open(unlimited(), scale).await;
+    let mut measured = NotifySide::open(unlimited(), scale).await;
     let directory = tempfile::tempdir().unwrap();
-    each.turn(scale.round / 4).await;
-    ours.turn(scale.round / 4).await;
+    each.send_for(scale.round / 4).await;
+    measured.send_for(scale.round / 4).await;
     let mut rounds = Vec::new();
     for round in 0..scale.rounds {
         let file = directory.path().join(format!("{round}.db"));
         let bare = commit_each_apart(&file, scale).await;
-        let each = each.turn(scale.round).await;
-        let (ours, cost) = cost(ours.process, ours.turn(scale.round)).await;
-        rounds.push(NotifyRound { bare, each, ours, micros: cost.micros_each(ours.count) });
+        let each = each.send_for(scale.round).await;
+        let (measured, cost) = cost(measured.process, measured.send_for(scale.round)).await;
+        rounds.push(NotifyRound { bare, each, measured, micros: cost.micros_each(measured.count) });
     }
     let beside = |value: fn(&NotifyRound) -> (f64, f64)| {
-        rounds.iter().map(value).map(|(baseline, ours)| Pair::new(baseline, ours)).collect()
+        rounds.iter().map(value).map(|(baseline, measured)| Pair::new(baseline, measured)).collect()
     };
     vec![
         Finding {
             what: "durable notify, group commit beside a commit each",
             unit: "notifications/s",
-            rounds: beside(|round| (round.each.rate(), round.ours.rate())),
+            rounds: beside(|round| (round.each.rate(), round.measured.rate())),
             judged: Judged::Ratio(Thresholds::at_least(12.0, 30.0)),
         },
         Finding {
             what: "durable notify, beside bare SQLite with a commit each",
             unit: "notifications/s",
-            rounds: beside(|round| (round.bare.rate(), round.ours.rate())),
+            rounds: beside(|round| (round.bare.rate(), round.measured.rate())),
             judged: Judged::Nothing,
         },
         Finding {
             what: "durable notify, p99",
             unit: "ms",
-            rounds: beside(|round| (round.each.p99, round.ours.p99)),
-            judged: Judged::Ours(Thresholds::at_most(100.0, 30.0)),
+            rounds: beside(|round| (round.each.p99, round.measured.p99)),
+            judged: Judged::Measured(Thresholds::at_most(100.0, 30.0)),
         },
         Finding {
             what: "durable notify, CPU",
@@ -75,7 +75,7 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
 struct NotifyRound {
     bare: SentBatch,
     each: SentBatch,
-    ours: SentBatch,
+    measured: SentBatch,
     /// The server's CPU time for each notification, in microseconds.
     micros: f64,
 }
@@ -102,7 +102,7 @@ struct NotifySide {
     wires: Vec<(Wire, usize)>,
     frames: Arc<[Vec<u8>]>,
     /// The maximum number of notifications in a round.
-    most: u64,
+    limit: u64,
 }
 
 impl NotifySide {
@@ -122,12 +122,12 @@ impl NotifySide {
         };
         let frames = users.iter().map(notify).collect();
         // Below the capacity of the queues, because dropping is not measured here.
-        let most = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
-        Self { process: Side::of(&server).process, _server: server, wires, frames, most }
+        let limit = QUEUE * scale.receivers as u64 / (scale.rounds as u64 + 1) * 9 / 10;
+        Self { process: Side::of(&server).process, _server: server, wires, frames, limit }
     }
 
-    async fn turn(&mut self, time: Duration) -> SentBatch {
-        let (begun, left) = (Instant::now(), Arc::new(AtomicU64::new(self.most)));
+    async fn send_for(&mut self, time: Duration) -> SentBatch {
+        let (begun, left) = (Instant::now(), Arc::new(AtomicU64::new(self.limit)));
         let count = self.wires.len();
         let mut tasks: JoinSet<_> = self
             .wires

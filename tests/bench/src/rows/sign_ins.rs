@@ -45,13 +45,13 @@ async fn sign_ins(what: &'static str, user_key: Key, scale: &Scale) -> Finding {
         })
         .await;
         assert_eq!(genuine, assertions.len());
-        let ((), ours) = cost(process, async {
+        let ((), measured) = cost(process, async {
             for assertion in assertions {
                 sign_in(&mut device, assertion).await;
             }
         })
         .await;
-        rounds.push(Pair::new(baseline.per_core_second(count), ours.per_core_second(count)));
+        rounds.push(Pair::new(baseline.per_core_second(count), measured.per_core_second(count)));
     }
     Finding { what, unit: "sign-ins a core second", rounds, judged: Judged::Nothing }
 }
@@ -123,7 +123,7 @@ impl Check {
 
 /// Returns a big-endian number with this precision.
 fn boxed(bytes: &[u8], bits: u32) -> BoxedUint {
-    let wanted = (bits / 8) as usize;
-    let padded = [vec![0; wanted - bytes.len()], bytes.to_vec()].concat();
+    let length = (bits / 8) as usize;
+    let padded = [vec![0; length - bytes.len()], bytes.to_vec()].concat();
     BoxedUint::from_be_slice(&padded, bits).unwrap()
 }

@@ -16,16 +16,19 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     let users =
         clients::sign_in_users(&sides.server, &application, "user", scale.connections).await;
     let mut baseline = StatusSide::open(sides.baseline("/ack"), &users).await;
-    let mut ours = StatusSide::open(sides.ours(), &users).await;
+    let mut measured = StatusSide::open(sides.measured(), &users).await;
     // A first round that is not counted.
     baseline.run_round(scale.round / 4).await;
-    ours.run_round(scale.round / 4).await;
+    measured.run_round(scale.round / 4).await;
     let mut rounds = Vec::new();
     for _ in 0..scale.rounds {
-        rounds.push((baseline.run_round(scale.round).await, ours.run_round(scale.round).await));
+        rounds.push((baseline.run_round(scale.round).await, measured.run_round(scale.round).await));
     }
     let pairs = |value: fn(&StatusRound) -> f64| {
-        rounds.iter().map(|(baseline, ours)| Pair::new(value(baseline), value(ours))).collect()
+        rounds
+            .iter()
+            .map(|(baseline, measured)| Pair::new(value(baseline), value(measured)))
+            .collect()
     };
     vec![
         Finding {

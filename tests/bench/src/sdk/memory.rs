@@ -29,11 +29,11 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Finding {
         let stderr = String::from_utf8_lossy(&output.stderr);
         *kib = stdout.trim().parse().unwrap_or_else(|_| panic!("{stdout}{stderr}"));
     }
-    let [bare, ours] = kib;
+    let [bare, measured] = kib;
     Finding {
         what: "SDK: an idle device connection beside a bare one",
         unit: "KiB of the client's memory",
-        rounds: vec![Pair::new(bare, ours)],
+        rounds: vec![Pair::new(bare, measured)],
         judged: Judged::Nothing,
     }
 }
@@ -41,7 +41,7 @@ pub(crate) async fn measure(server: &Server, scale: &Scale) -> Finding {
 /// Opens sockets, and prints how much memory each of them takes, in KiB.
 pub(crate) async fn hold(kind: &str, server: &str, token: &str, sockets: &str) {
     let sockets: u32 = sockets.parse().unwrap();
-    let mut held = OpenSockets { server, token, bare: Vec::new(), ours: Vec::new() };
+    let mut held = OpenSockets { server, token, bare: Vec::new(), measured: Vec::new() };
     held.open(kind, 0..50).await;
     let before = resident_kib();
     held.open(kind, 50..50 + sockets).await;
@@ -54,7 +54,7 @@ struct OpenSockets<'a> {
     server: &'a str,
     token: &'a str,
     bare: Vec<BareClient>,
-    ours: Vec<(DeviceChannel, DeviceEvents)>,
+    measured: Vec<(DeviceChannel, DeviceEvents)>,
 }
 
 impl OpenSockets<'_> {
@@ -68,7 +68,7 @@ impl OpenSockets<'_> {
                 socket.ask(hello.to_string()).await;
                 self.bare.push(socket);
             } else {
-                self.ours.push(channels::device(self.server, self.token, &device).await);
+                self.measured.push(channels::device(self.server, self.token, &device).await);
             }
         }
     }

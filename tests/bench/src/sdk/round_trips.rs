@@ -51,16 +51,16 @@ async fn round_trips_per_second(round: Duration, mut round_trip: impl AsyncFnMut
     f64::from(done) / begun.elapsed().as_secs_f64()
 }
 
-fn status(turn: u32) -> Status {
-    if turn.is_multiple_of(2) { Status::Unavailable } else { Status::Online }
+fn status(number: u32) -> Status {
+    if number.is_multiple_of(2) { Status::Unavailable } else { Status::Online }
 }
 
 async fn bare_device(server: &Server, user: &User, round: Duration) -> f64 {
     let mut socket = BareClient::open(server.address(), "/presence", None).await;
     let hello = json!({"token": user.token, "device": "bare", "acks": true, "status": "online"});
     socket.ask(hello.to_string()).await;
-    round_trips_per_second(round, async |turn| {
-        let frame = json!({"id": turn, "status": status(turn)}).to_string();
+    round_trips_per_second(round, async |number| {
+        let frame = json!({"id": number, "status": status(number)}).to_string();
         assert!(socket.ask(frame).await.contains("\"OK\""));
     })
     .await
@@ -68,8 +68,8 @@ async fn bare_device(server: &Server, user: &User, round: Duration) -> f64 {
 
 async fn sdk_device(server: &Server, user: &User, round: Duration) -> f64 {
     let (channel, _events) = channels::device(&server.url(), &user.token, "sdk").await;
-    let rate = round_trips_per_second(round, async |turn| {
-        channel.set_status(status(turn), None);
+    let rate = round_trips_per_second(round, async |number| {
+        channel.set_status(status(number), None);
         channel.confirmed().await.unwrap();
     })
     .await;
@@ -87,8 +87,8 @@ async fn bare_back_end(
     let mut socket = BareClient::open(server.address(), &path, Some("presence.v1")).await;
     socket.ask(json!({"action": "auth", "token": application.api_key}).to_string()).await;
     assert!(socket.receive().await.contains("snapshot"));
-    round_trips_per_second(round, async |turn| {
-        let frame = json!({"action": "query", "id": turn, "uids": [uid]}).to_string();
+    round_trips_per_second(round, async |number| {
+        let frame = json!({"action": "query", "id": number, "uids": [uid]}).to_string();
         // An update may arrive first, if a grace period ends.
         let mut answer = socket.ask(frame).await;
         while !answer.contains("\"query\"") {
