@@ -14,8 +14,8 @@ pub(crate) struct Scale {
     pub(crate) arrivals: usize,
     /// The number of sockets of the Application that receive one status.
     pub(crate) sockets: usize,
-    /// The number of fan-out turns in a round.
-    pub(crate) turns: usize,
+    /// The number of fan-out steps in a round.
+    pub(crate) steps: usize,
     /// The number of concurrent senders of notifications.
     pub(crate) senders: usize,
     /// The number of users who receive notifications. Each can have a hundred pending.
@@ -35,7 +35,7 @@ impl Scale {
             connections: 100,
             arrivals: 2_000,
             sockets: 100,
-            turns: 400,
+            steps: 400,
             senders: 256,
             receivers: 1_000,
             files: 256,
@@ -51,7 +51,7 @@ impl Scale {
             connections: 5,
             arrivals: 20,
             sockets: 5,
-            turns: 5,
+            steps: 5,
             senders: 8,
             receivers: 20,
             files: 64,

@@ -92,8 +92,8 @@ async fn too_many_unread_receipts_close_the_connection_and_none_is_skipped() {
     }
     slow_reader.expect_close(CloseCode::TooSlowOrTooFast).await;
     let auth = json!({"receipts": true, "cursor": snapshot["cursor"]});
-    let mut back =
+    let mut reconnected =
         Socket::app_with(&server, &application, SocketRequest::app(&application).v1(), auth).await;
-    let frame = back.receive().await;
+    let frame = reconnected.receive().await;
     assert_eq!((&frame["gap"], &frame["snapshot"]), (&json!(true), &json!(true)), "{frame}");
 }

@@ -38,19 +38,19 @@ async fn a_sign_in_after_a_password_change_ends_earlier_sessions_and_sockets() {
     let mut phone = open(&server, "phone", mint(&issuer, &server, 1)).await;
     let token = sign_in(&server, mint(&issuer, &server, 1)).await;
     let mut tablet = open_by_token(&server, "tablet", &token).await;
-    let mut of_bob = Socket::device(&server).await;
+    let mut bobs_phone = Socket::device(&server).await;
     let bob = issuer.mint("bob", &server.url(), |certificate, _| {
         certificate["fxa-generation"] = 1.into();
     });
-    of_bob.send(json!({"assertion": bob, "status": "online"})).await;
-    of_bob.expect_ok().await;
+    bobs_phone.send(json!({"assertion": bob, "status": "online"})).await;
+    bobs_phone.expect_ok().await;
 
     let mut laptop = open(&server, "laptop", mint(&issuer, &server, 2)).await;
     phone.expect_close(CloseCode::NotAuthorised).await;
     tablet.expect_close(CloseCode::NotAuthorised).await;
     server.call("GET", "/session").bearer(&token).await.assert_error(Errno::SessionExpired);
     laptop.expect_no_frame().await;
-    of_bob.expect_no_frame().await;
+    bobs_phone.expect_no_frame().await;
 }
 
 #[tokio::test]

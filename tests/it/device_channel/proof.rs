@@ -29,8 +29,8 @@ async fn the_email_must_match_the_assertion_and_cannot_change() {
     device.expect_ok().await;
     device.send(json!({"email": "bob@dev.localhost", "status": "online"})).await;
     device.expect_error(Errno::EmailMismatch).await;
-    let of_bob = server.assertion("bob").await;
-    device.send(json!({"assertion": of_bob, "status": "online"})).await;
+    let bobs_assertion = server.assertion("bob").await;
+    device.send(json!({"assertion": bobs_assertion, "status": "online"})).await;
     device.expect_error(Errno::EmailMismatch).await;
     device.report("online").await;
 }
@@ -136,19 +136,19 @@ async fn a_cookie_does_not_authenticate_a_socket() {
 #[tokio::test]
 async fn signing_out_closes_only_the_sockets_of_that_session() {
     let server = Server::start_default().await;
-    let (here, there) = (server.sign_in("alice").await, server.sign_in("alice").await);
+    let (ended, kept) = (server.sign_in("alice").await, server.sign_in("alice").await);
     let mut devices = Vec::new();
-    for (user, name) in [(&here, "phone"), (&there, "tablet")] {
+    for (user, name) in [(&ended, "phone"), (&kept, "tablet")] {
         let mut device = Socket::device(&server).await;
         device.send(json!({"token": user.token, "status": "online", "device": name})).await;
         device.expect_ok().await;
         devices.push(device);
     }
-    here.call("DELETE", "/session").await.ok();
+    ended.call("DELETE", "/session").await.ok();
     devices[0].expect_close(CloseCode::NotAuthorised).await;
     devices[1].expect_no_frame().await;
     let mut again = Socket::device(&server).await;
-    again.send(json!({"token": here.token, "status": "online"})).await;
+    again.send(json!({"token": ended.token, "status": "online"})).await;
     let refusal = again.receive().await;
     assert_eq!(refusal["result"], "KO", "{refusal}");
 }

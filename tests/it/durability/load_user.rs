@@ -72,8 +72,8 @@ impl Run {
         SocketEnd::Lost
     }
 
-    fn assert_ending(&self, who: &str, what: &dyn std::fmt::Debug) {
-        assert!(self.is_ending(), "{who}: unexpected in run {}: {what:?}", self.number);
+    fn assert_ending(&self, name: &str, what: &dyn std::fmt::Debug) {
+        assert!(self.is_ending(), "{name}: unexpected in run {}: {what:?}", self.number);
     }
 }
 

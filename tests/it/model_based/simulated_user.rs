@@ -208,7 +208,7 @@ impl SimulatedUser {
         self.shared.record_fault();
     }
 
-    /// Makes a visible user go offline in one way or another, and come back: the Application
+    /// Makes a visible user go offline in one way or another, and return: the Application
     /// receives that exactly once.
     async fn leave_and_return(&mut self) {
         let app = self.rng.below(APPS);
@@ -243,7 +243,7 @@ impl SimulatedUser {
         self.shared.departures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Loses a device that comes back within its grace period: the Application does not receive
+    /// Loses a device that reconnects within its grace period: the Application does not receive
     /// that the user went offline.
     async fn reconnect_within_grace(&mut self, index: usize) {
         let (app, name) = (self.rng.below(APPS), self.devices[index].name.clone());
@@ -292,8 +292,8 @@ impl SimulatedUser {
 
     /// Returns random frames of a device, and records them in the model.
     fn some_frames(&mut self, index: usize, may_limit: bool) -> Vec<Value> {
-        let most = *self.rng.pick(&BURSTS);
-        let count = self.rng.between(1, most);
+        let limit = *self.rng.pick(&BURSTS);
+        let count = self.rng.between(1, limit);
         let device = self.devices[index].name.clone();
         let mut frame = |_| {
             let kind = self.rng.below(100);

@@ -14,11 +14,11 @@ const CLIENT: &str = "x-forwarded-for";
 /// Opens sockets until one is refused, and returns the number of those opened.
 async fn count_opened(
     server: &Server,
-    way: impl Fn(usize) -> SocketRequest,
+    request: impl Fn(usize) -> SocketRequest,
 ) -> (usize, Option<RejectedUpgrade>) {
     let mut sockets = Vec::new();
     while sockets.len() < 20 {
-        match Socket::try_open(server, way(sockets.len())).await {
+        match Socket::try_open(server, request(sockets.len())).await {
             Ok(socket) => sockets.push(socket),
             Err(refused) => return (sockets.len(), Some(refused)),
         }
@@ -59,8 +59,8 @@ async fn forwarding_headers_of_untrusted_clients_are_ignored() {
         let options = options.with("connects-per-second", 3).with("log", "debug");
         let server = Server::start(options).await;
         let (few, refused) = count_opened(&server, |number| {
-            let way = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
-            way.header("forwarded", &format!("for=203.0.113.{number}"))
+            let request = SocketRequest::device().header(CLIENT, &format!("203.0.113.{number}"));
+            request.header("forwarded", &format!("for=203.0.113.{number}"))
         })
         .await;
         assert!((3..20).contains(&few), "{few}");
@@ -131,19 +131,19 @@ async fn wrong_keys_over_rest_are_rate_limited_by_address_and_a_good_key_is_not(
 async fn bad_assertions_are_rate_limited_by_address_before_another_is_verified() {
     let server = start_with_low_limits().await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
-    let mut tried = 0;
+    let mut attempts = 0;
     let wait = loop {
         // A socket is closed after three.
-        let mut thief = Socket::device(&server).await;
-        let refusal = thief.ask(json!({"assertion": "made up", "status": "online"})).await;
+        let mut attacker = Socket::device(&server).await;
+        let refusal = attacker.ask(json!({"assertion": "made up", "status": "online"})).await;
         if refusal["errno"] == Errno::SlowDown.number() {
             break retry_after(&refusal);
         }
         assert_eq!(refusal["errno"], Errno::InvalidAssertion.number(), "{refusal}");
-        tried += 1;
-        assert!(tried < 50, "there is no limit");
+        attempts += 1;
+        assert!(attempts < 50, "there is no limit");
     };
-    assert!(tried >= 5, "{tried}");
+    assert!(attempts >= 5, "{attempts}");
     phone.report("unavailable").await;
     assert_good_device_refused(&server).await;
     let wait = wait.max(assert_good_assertion_refused(&server).await);
@@ -169,8 +169,9 @@ async fn sign_in_after_wait(server: &Server, body: &Value) {
 async fn assert_good_device_refused(server: &Server) {
     for number in 0..20 {
         let good = server.assertion(&format!("device{number}")).await;
-        let (mut thief, mut phone) = (Socket::device(server).await, Socket::device(server).await);
-        thief.ask(json!({"assertion": "made up", "status": "online"})).await;
+        let (mut attacker, mut phone) =
+            (Socket::device(server).await, Socket::device(server).await);
+        attacker.ask(json!({"assertion": "made up", "status": "online"})).await;
         let answer = phone.ask(json!({"assertion": good, "status": "online"})).await;
         if answer["errno"] == Errno::SlowDown.number() {
             return;
@@ -202,24 +203,24 @@ async fn wrong_keys_on_the_channel_of_applications_are_counted_too() {
     let server = start_with_low_limits().await;
     let (application, _, _) = server.application_with("alice").await;
     let wrong = wrong_key(&application);
-    let mut tried = 0;
+    let mut attempts = 0;
     loop {
         // Once in a frame, and once in the upgrade.
-        let errno = if tried % 2 == 0 {
+        let errno = if attempts % 2 == 0 {
             let mut socket = Socket::open(&server, SocketRequest::app(&application)).await;
             socket.ask(json!({"action": "auth", "token": wrong})).await["errno"].clone()
         } else {
-            let way = SocketRequest::app(&application).bearer(&wrong);
-            Socket::try_open(&server, way).await.unwrap_err().body["errno"].clone()
+            let request = SocketRequest::app(&application).bearer(&wrong);
+            Socket::try_open(&server, request).await.unwrap_err().body["errno"].clone()
         };
         if errno == Errno::SlowDown.number() {
             break;
         }
         assert_eq!(errno, Errno::InvalidApiKey.number());
-        tried += 1;
-        assert!(tried < 50, "there is no limit");
+        attempts += 1;
+        assert!(attempts < 50, "there is no limit");
     }
-    assert!(tried >= 5, "{tried}");
+    assert!(attempts >= 5, "{attempts}");
     Socket::app(&server, &application, SocketRequest::app(&application)).await;
 }
 
@@ -239,7 +240,7 @@ async fn sign_ins_of_one_address_are_counted() {
     assert!(done.len() >= 2 && !refused.is_empty(), "{} and {}", done.len(), refused.len());
     refused.iter().for_each(|(_, answer)| answer.assert_error(Errno::SlowDown));
     // An assertion that was refused by the rate limit can still be used. Another client may have
-    // used the free place when the time to wait was over.
+    // used the freed capacity when the time to wait was over.
     let (body, answer) = &refused[0];
     tokio::time::sleep(retry_after(&answer.json())).await;
     sign_in_after_wait(&server, body).await;

@@ -44,7 +44,7 @@ async fn a_lost_connection_keeps_its_presence_if_the_device_reconnects_in_the_gr
     alice.wait_until_lost("default").await;
     stream.expect_no_stream_frame().await;
     assert_eq!(application.presence_of(uid).await["status"], "online");
-    let _back =
+    let _reconnected =
         Socket::open_authenticated(&server, request(), "alice", json!({"status": "unavailable"}))
             .await;
     stream.expect_status(uid, "unavailable").await;
@@ -61,7 +61,7 @@ async fn a_device_that_misses_the_grace_time_goes_offline_exactly_once() {
     stream.expect_status(uid, "offline").await;
     let devices = alice.call("GET", "/devices").await.ok();
     assert_eq!(devices["devices"], json!([]));
-    let _back = Socket::device_of(&server, "alice", "phone", "online").await;
+    let _reconnected = Socket::device_of(&server, "alice", "phone", "online").await;
     stream.expect_status(uid, "online").await;
     stream.expect_no_stream_frame().await;
 }

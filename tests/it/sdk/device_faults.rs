@@ -78,11 +78,11 @@ impl DeviceScenario {
 #[tokio::test]
 async fn a_reset_connection_does_not_make_the_user_offline() {
     let mut scenario = DeviceScenario::start().await;
-    for turn in ["1", "2", "3"] {
+    for round in ["1", "2", "3"] {
         let before = scenario.proxy.connections();
         scenario.proxy.reset();
-        scenario.set_status(turn);
-        scenario.notify(&[turn]).await;
+        scenario.set_status(round);
+        scenario.notify(&[round]).await;
         poll_until("it reconnects", async || scenario.proxy.connections() > before).await;
         scenario.phone.wait_until_confirmed().await;
     }
@@ -212,8 +212,8 @@ async fn the_device_reconnects_after_a_server_restart() {
 async fn a_rate_limited_status_is_sent_when_the_limit_allows_it() {
     let options = long_grace().with("status-burst", 1).with("status-per-second", 2);
     let mut scenario = DeviceScenario::start_with(options).await;
-    for turn in 0..20 {
-        scenario.set_status(&turn.to_string());
+    for round in 0..20 {
+        scenario.set_status(&round.to_string());
         tokio::task::yield_now().await;
     }
     scenario.assert_recovered("19", &[]).await;

@@ -31,11 +31,11 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         // many open files.
         sides.restart_baseline().await;
         let mut baseline = ConnectedDevices::open(sides.baseline("/ack"), warm).await;
-        let (baselines, our) = (
+        let (baseline_cost, measured_cost) = (
             baseline.connect_all(connecting_users).await,
             measured.connect_all(connecting_users).await,
         );
-        connects.push(Pair::new(baselines, our));
+        connects.push(Pair::new(baseline_cost, measured_cost));
         tokio::time::sleep(SETTLE_TIME).await;
         memory.push(Pair::new(baseline.memory_each(), measured.memory_each()));
     }

@@ -9,7 +9,7 @@ use crate::scale::Scale;
 use crate::sides::{Cost, Side, Sides, cost};
 use crate::subscribers::Subscribers;
 
-/// Users whose statuses are in flight at once.
+/// The number of users whose statuses are in flight at once.
 const BURST: usize = 20;
 /// The number of users and of sockets in the burst whose last delivery is timed. It is small, so
 /// that the CPU is not the bottleneck.
@@ -27,13 +27,13 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
         side.subscribers.grow_to(SMALL, &application, "nothing").await;
     }
     let small =
-        measure_both(&mut baseline, &mut measured, (SMALL, 2 * scale.turns), scale.rounds).await;
+        measure_both(&mut baseline, &mut measured, (SMALL, 2 * scale.steps), scale.rounds).await;
     for side in [&mut baseline, &mut measured] {
         side.subscribers.grow_to(scale.sockets, &application, "nothing").await;
     }
-    let single = measure_both(&mut baseline, &mut measured, (1, scale.turns), scale.rounds).await;
+    let single = measure_both(&mut baseline, &mut measured, (1, scale.steps), scale.rounds).await;
     let burst =
-        measure_both(&mut baseline, &mut measured, (BURST, scale.turns / 2), scale.rounds).await;
+        measure_both(&mut baseline, &mut measured, (BURST, scale.steps / 2), scale.rounds).await;
 
     let pairs =
         |rounds: &[(FanOutRound, FanOutRound)], value: fn(&FanOutRound) -> f64| -> Vec<Pair> {
@@ -70,17 +70,17 @@ pub(crate) async fn measure(scale: &Scale) -> Vec<Finding> {
     ]
 }
 
-/// Measures rounds of both sides with this number of users at once and of turns in a round.
+/// Measures rounds of both sides with this number of users at once and of steps in a round.
 async fn measure_both(
     baseline: &mut FanOutSide,
     measured: &mut FanOutSide,
-    (users, turns): (usize, usize),
+    (users, steps): (usize, usize),
     rounds: usize,
 ) -> Vec<(FanOutRound, FanOutRound)> {
     let mut found = Vec::new();
     for _ in 0..rounds {
         found
-            .push((baseline.run_round(users, turns).await, measured.run_round(users, turns).await));
+            .push((baseline.run_round(users, steps).await, measured.run_round(users, steps).await));
     }
     found
 }
@@ -108,14 +108,14 @@ impl FanOutSide {
         }
     }
 
-    async fn run_round(&mut self, users: usize, turns: usize) -> FanOutRound {
-        let a_turn = (users * self.subscribers.sockets()) as u64;
+    async fn run_round(&mut self, users: usize, steps: usize) -> FanOutRound {
+        let deliveries_each = (users * self.subscribers.sockets()) as u64;
         let before = self.subscribers.received();
-        let mut millis = Vec::with_capacity(turns);
+        let mut millis = Vec::with_capacity(steps);
         let ((), cost) = cost(self.side.process, async {
-            for _ in 0..turns {
+            for _ in 0..steps {
                 let begun = Instant::now();
-                self.subscribers.expect(a_turn);
+                self.subscribers.expect(deliveries_each);
                 for device in &mut self.devices[..users] {
                     device.send().await;
                 }
@@ -128,7 +128,11 @@ impl FanOutSide {
         })
         .await;
         let deliveries = self.subscribers.received() - before;
-        assert_eq!(deliveries, a_turn * turns as u64, "each socket must receive each change once");
+        assert_eq!(
+            deliveries,
+            deliveries_each * steps as u64,
+            "each socket must receive each change once"
+        );
         FanOutRound { deliveries, cost, p99: p99(&mut millis) }
     }
 }

@@ -139,9 +139,9 @@ impl NotifySide {
             .collect();
         let mut millis = Vec::new();
         while let Some(done) = tasks.join_next().await {
-            let (wire, next, mut took) = done.unwrap();
+            let (wire, next, mut latencies) = done.unwrap();
             self.wires.push((wire, next));
-            millis.append(&mut took);
+            millis.append(&mut latencies);
         }
         let seconds = begun.elapsed().as_secs_f64();
         SentBatch { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
@@ -150,9 +150,9 @@ impl NotifySide {
 
 /// Returns true if another notification may be sent.
 fn may_go_on(until: Instant, left: &AtomicU64) -> bool {
-    let one_less = |left: u64| left.checked_sub(1);
+    let decrement = |left: u64| left.checked_sub(1);
     Instant::now() < until
-        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement).is_ok()
 }
 
 async fn send(
@@ -163,9 +163,9 @@ async fn send(
 ) -> (Wire, usize, Vec<f64>) {
     let mut millis = Vec::new();
     while may_go_on(until, &left) {
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let answer = wire.ask(&frames[next % frames.len()]).await;
-        millis.push(asked.elapsed().as_secs_f64() * 1e3);
+        millis.push(sent_at.elapsed().as_secs_f64() * 1e3);
         let taken = answer.starts_with(br#"{"action":"notify","result":"OK""#)
             && memchr::memmem::find(answer, b"KO").is_none();
         assert!(taken, "refused: {}", String::from_utf8_lossy(answer));
@@ -223,8 +223,8 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> SentBatch {
     let mut tasks: JoinSet<_> =
         (0..senders).map(|sender| insert(pool.clone(), sender, begun + time)).collect();
     let mut millis = Vec::new();
-    while let Some(took) = tasks.join_next().await {
-        millis.append(&mut took.unwrap());
+    while let Some(latencies) = tasks.join_next().await {
+        millis.append(&mut latencies.unwrap());
     }
     let seconds = begun.elapsed().as_secs_f64();
     SentBatch { count: millis.len() as u64, seconds, p99: p99(&mut millis) }
@@ -233,7 +233,7 @@ async fn insert_each(file: &str, senders: usize, time: Duration) -> SentBatch {
 async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {
     let mut millis = Vec::new();
     while Instant::now() < until {
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let number = millis.len();
         sqlx::query(
             "INSERT INTO notifications (id, grant_id, message, action, sent_at, expires_at) \
@@ -245,7 +245,7 @@ async fn insert(pool: SqlitePool, sender: usize, until: Instant) -> Vec<f64> {
         .execute(&pool)
         .await
         .unwrap();
-        millis.push(asked.elapsed().as_secs_f64() * 1e3);
+        millis.push(sent_at.elapsed().as_secs_f64() * 1e3);
     }
     millis
 }

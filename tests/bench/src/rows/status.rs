@@ -76,9 +76,9 @@ impl StatusSide {
         let mut micros = Vec::new();
         let ((), cost) = cost(self.side.process, async {
             while let Some(done) = tasks.join_next().await {
-                let (device, mut took) = done.unwrap();
+                let (device, mut latencies) = done.unwrap();
                 self.devices.push(device);
-                micros.append(&mut took);
+                micros.append(&mut latencies);
             }
         })
         .await;
@@ -88,12 +88,12 @@ impl StatusSide {
 
 async fn report_until(mut device: Device, until: Instant) -> (Device, Vec<f64>) {
     let mut micros = Vec::new();
-    let mut asked = Instant::now();
-    while asked < until {
+    let mut sent_at = Instant::now();
+    while sent_at < until {
         device.report().await;
         let answered = Instant::now();
-        micros.push((answered - asked).as_secs_f64() * 1e6);
-        asked = answered;
+        micros.push((answered - sent_at).as_secs_f64() * 1e6);
+        sent_at = answered;
     }
     (device, micros)
 }
