@@ -13,7 +13,8 @@
 //! 6. a client that resumes by cursor has the same state as one that was never disconnected;
 //! 7. a user who is offline has no text, and `since` is in whole seconds;
 //! 8. an AppService gets each receipt once, and no receipt is decided while the user is hidden;
-//! 9. no taken notification of a visible user remains without a release.
+//! 9. no taken notification of a visible user remains without a release;
+//! 10. no receipt of a settlement comes before that of an older settlement of the same user.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
@@ -122,6 +123,20 @@ fn a_release_is_committed_although_the_user_hides_during_its_transaction() {
 fn a_release_waits_if_the_user_hides_before_its_transaction() {
     let commit = Step::EndGroup { commits: true };
     run(&visible_user_with_taken_row(vec![hide(), Step::BeginGroup, commit])).unwrap();
+}
+
+#[test]
+fn a_settlement_waits_if_the_user_becomes_visible_after_the_releases_were_taken() {
+    let (user, app, connection) = (0, 0, 0);
+    run(&visible_user_with_taken_row(vec![
+        hide(),
+        Step::Receipt { user, app, state: ReceiptState::Acked },
+        Step::TakeReleases,
+        Step::SetVisibility { connection, apps: vec![app] },
+        Step::BeginGroup,
+        Step::EndGroup { commits: true },
+    ]))
+    .unwrap();
 }
 
 #[test]

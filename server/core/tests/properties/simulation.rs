@@ -6,14 +6,14 @@ mod grants;
 mod sockets;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use presence_core::reader::WireFormat;
 use presence_core::stream::Retention;
 use presence_core::{ManualClock, UnixMillis};
-use presence_protocol::Status;
 use presence_protocol::app::Receipt;
+use presence_protocol::{NotificationId, Status};
 
 use crate::client::{CheckResult, Client, ExpectedState};
 use crate::hub::TestHub;
@@ -53,8 +53,12 @@ pub(crate) struct Simulation {
     taken: Vec<Vec<Receipt>>,
     /// The settlements that wait for the next group of the writer.
     submitted: Vec<(usize, Receipt)>,
+    /// The releases of the next group, if they are taken.
+    next_releases: Option<Vec<(usize, Uid)>>,
     /// The group whose transaction is open.
     group: Option<WriterGroup>,
+    /// The last receipt of a settlement under each PUID. Settlements are numbered in order.
+    last_settled: BTreeMap<Uid, NotificationId>,
     connections: Vec<Connection>,
     /// The clients of the scenario, then one client of each Application that reads everything and
     /// never closes its socket.
@@ -100,7 +104,9 @@ impl Simulation {
             known_uids: vec![BTreeSet::new(); apps],
             taken: vec![vec![]; apps],
             submitted: vec![],
+            next_releases: None,
             group: None,
+            last_settled: BTreeMap::new(),
             connections: vec![],
             clients,
             count: 0,
@@ -150,6 +156,7 @@ impl Simulation {
                 self.tick();
             }
             Step::Receipt { user, app, state } => self.receipt(user % users, app % apps, *state),
+            Step::TakeReleases => self.take_releases()?,
             Step::BeginGroup => self.begin_group()?,
             Step::EndGroup { commits } => self.end_group(*commits),
             Step::OpenSocket { client, with_cursor } => self.open_if_closed(*client, *with_cursor),
@@ -177,6 +184,7 @@ impl Simulation {
         self.warming_up = warming_up;
         self.connections.clear();
         self.submitted.clear();
+        self.next_releases = None;
         self.group = None;
         for client in 0..self.clients.len() {
             if self.clients[client].reader.take().is_some() {

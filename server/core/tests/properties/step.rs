@@ -74,7 +74,10 @@ pub(crate) enum Step {
         app: usize,
         state: ReceiptState,
     },
-    /// Reads the visibility for the next group of the writer, and opens its transaction.
+    /// Takes the releases of the next group of the writer.
+    TakeReleases,
+    /// Reads the visibility for the next group of the writer, and opens its transaction. Takes its
+    /// releases if they are not taken yet.
     BeginGroup,
     /// Commits the open group, or rolls it back.
     EndGroup {
@@ -238,6 +241,7 @@ fn application_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..APPS, prop::bool::weighted(0.6)).prop_map(|(app, active)| Step::SetActive { app, active }),
         4 => (0..USERS, 0..APPS, state).prop_map(|(user, app, state)| Step::Receipt { user, app, state }),
+        2 => Just(Step::TakeReleases),
         4 => Just(Step::BeginGroup),
         4 => prop::bool::weighted(0.8).prop_map(|commits| Step::EndGroup { commits }),
         5 => (0..CLIENTS, prop::bool::weighted(0.8))

@@ -3,6 +3,8 @@
 use presence_core::model::{App, ApplicationState, Email, Settlement};
 use presence_core::stream::Retention;
 use presence_core::{Clock as _, ManualClock, UnixMillis, View};
+use presence_protocol::app::ReceiptState;
+use presence_protocol::app::client::{ServerToAppService, parse_frame};
 use presence_protocol::{DeviceName, NotificationId, Status};
 use presence_store::{NewNotification, Store, Writer};
 use tempfile::TempDir;
@@ -26,34 +28,49 @@ struct NotifierFixture {
     user: UserId,
 }
 
-/// A hook that hides the user between the answer of the hub and the commit.
-struct HideBeforeCommit(HubNotifier, DeviceConnection);
+/// A hook that changes the visibility of the user before and after the answer of the hub, which
+/// the writer asks after it has taken the releases of the group, and before the commit.
+struct VisibilityHook {
+    notifier: HubNotifier,
+    connection: DeviceConnection,
+    before: Option<Vec<AppId>>,
+    after: Option<Vec<AppId>>,
+}
 
-impl CommitHook for HideBeforeCommit {
+impl VisibilityHook {
+    fn set_visibility(&self, apps: Option<&Vec<AppId>>) {
+        if let Some(apps) = apps {
+            self.connection.set_visibility(apps.clone());
+        }
+    }
+}
+
+impl CommitHook for VisibilityHook {
     fn visible_grants(&self, user: UserId) -> Vec<Puid> {
-        let visible = self.0.visible_grants(user);
-        self.1.set_visibility(vec![]);
-        visible
+        self.set_visibility(self.before.as_ref());
+        let grants = self.notifier.visible_grants(user);
+        self.set_visibility(self.after.as_ref());
+        grants
     }
 
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool {
-        self.0.is_reachable(app, puid, user)
+        self.notifier.is_reachable(app, puid, user)
     }
 
     fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
-        self.0.take_releases(limit)
+        self.notifier.take_releases(limit)
     }
 
     fn releases_failed(&self, grants: Vec<(AppId, Puid)>) {
-        self.0.releases_failed(grants);
+        self.notifier.releases_failed(grants);
     }
 
     fn release_signal(&self) -> &Notify {
-        self.0.release_signal()
+        self.notifier.release_signal()
     }
 
     fn committed(&self, events: &[CommittedEvent]) {
-        self.0.committed(events);
+        self.notifier.committed(events);
     }
 }
 
@@ -105,6 +122,17 @@ impl NotifierFixture {
         self.tasks.spawn(task.run());
     }
 
+    /// Replaces the writer by one whose hook changes the visibility of the user.
+    fn start_with_visibility(
+        &mut self,
+        connection: DeviceConnection,
+        before: Option<Vec<AppId>>,
+        after: Option<Vec<AppId>>,
+    ) {
+        let notifier = HubNotifier(Arc::clone(&self.hub));
+        self.start(VisibilityHook { notifier, connection, before, after });
+    }
+
     async fn grant(&self) {
         if self.store.app(APP).await.unwrap().is_none() {
             self.store.insert_app(&app(self.user)).await.unwrap();
@@ -144,6 +172,13 @@ impl NotifierFixture {
 
     /// Queues a notification, which a device acknowledges.
     async fn notify_and_ack(&self, id: u128) {
+        self.notify(id).await;
+        let ids = vec![NotificationId::from_bits(id)];
+        assert_eq!(self.writer.settle(self.user, ids, Settlement::Acked).await.unwrap(), 1);
+    }
+
+    /// Queues a notification.
+    async fn notify(&self, id: u128) {
         let item = NewNotification {
             id: NotificationId::from_bits(id),
             puid: PUID,
@@ -153,18 +188,27 @@ impl NotifierFixture {
             idempotency_key: None,
         };
         self.writer.notify(APP, vec![item]).await.unwrap()[0].as_ref().unwrap();
-        let ids = vec![NotificationId::from_bits(id)];
-        assert_eq!(self.writer.settle(self.user, ids, Settlement::Acked).await.unwrap(), 1);
     }
 
     /// Returns the number of receipts that an AppService has got since the last call, after the
     /// writer has done what was requested of it.
     async fn acked(&self, subscription: &mut Subscription) -> usize {
+        self.acked_ids(subscription).await.len()
+    }
+
+    /// Returns the ids of these receipts, in the order in which the AppService has got them.
+    async fn acked_ids(&self, subscription: &mut Subscription) -> Vec<u128> {
         // The group of this request begins with the releases that were requested before.
         self.writer.load(self.user).await.unwrap();
-        let frames = subscription.next_frames(false).unwrap();
-        let text = |frame: &bytes::Bytes| String::from_utf8(frame.to_vec()).unwrap();
-        frames.iter().map(|frame| text(frame).matches(r#""acked""#).count()).sum()
+        let mut ids = Vec::new();
+        for frame in subscription.next_frames(false).unwrap() {
+            let frame = parse_frame(std::str::from_utf8(&frame).unwrap()).unwrap();
+            let ServerToAppService::Stream(frame) = frame else { panic!("{frame:?}") };
+            let acked =
+                frame.receipts.iter().filter(|receipt| receipt.state == ReceiptState::Acked);
+            ids.extend(acked.map(|receipt| receipt.id.bits()));
+        }
+        ids
     }
 }
 
@@ -201,7 +245,7 @@ async fn a_user_who_hides_between_settlement_and_commit_loses_no_receipt() {
     let connection = fixture.connect().await;
     connection.report(online(), None);
     let mut subscription = fixture.subscribe();
-    fixture.start(HideBeforeCommit(HubNotifier(Arc::clone(&fixture.hub)), connection));
+    fixture.start_with_visibility(connection, None, Some(vec![]));
     fixture.notify_and_ack(1).await;
     assert!(!fixture.hub.is_visible(APP, PUID));
     assert_eq!(fixture.acked(&mut subscription).await, 1);
@@ -277,4 +321,39 @@ async fn a_release_is_not_committed_if_the_user_is_hidden_again_before_it() {
     assert_eq!(fixture.writer.load(fixture.user).await.unwrap().taken, [(APP, PUID)]);
     connection.set_visibility(vec![APP]);
     assert_eq!(fixture.acked(&mut subscription).await, 1);
+}
+
+#[tokio::test]
+async fn a_settlement_waits_if_the_user_becomes_visible_after_the_releases_were_taken() {
+    let mut fixture = NotifierFixture::new().await;
+    let connection = fixture.connect().await;
+    connection.report(online(), None);
+    connection.set_visibility(vec![]);
+    let mut subscription = fixture.subscribe();
+    fixture.notify_and_ack(1).await;
+    fixture.start_with_visibility(connection, Some(vec![APP]), None);
+    fixture.notify_and_ack(2).await;
+    assert!(fixture.hub.is_visible(APP, PUID));
+    assert_eq!(fixture.acked_ids(&mut subscription).await, [1, 2]);
+    assert!(fixture.writer.load(fixture.user).await.unwrap().taken.is_empty());
+}
+
+#[tokio::test]
+async fn the_settlements_of_a_group_keep_their_order_if_the_user_becomes_visible_between_them() {
+    let mut fixture = NotifierFixture::new().await;
+    let connection = fixture.connect().await;
+    connection.report(online(), None);
+    connection.set_visibility(vec![]);
+    let mut subscription = fixture.subscribe();
+    fixture.start_with_visibility(connection, None, Some(vec![APP]));
+    fixture.notify(1).await;
+    fixture.notify(2).await;
+    let settle = |id| {
+        let ids = vec![NotificationId::from_bits(id)];
+        fixture.writer.settle(fixture.user, ids, Settlement::Acked)
+    };
+    let (first, second) = (settle(1), settle(2));
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (1, 1));
+    assert!(fixture.hub.is_visible(APP, PUID));
+    assert_eq!(fixture.acked_ids(&mut subscription).await, [1, 2]);
 }

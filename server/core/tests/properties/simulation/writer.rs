@@ -39,17 +39,32 @@ impl Simulation {
     }
 
     pub(super) fn append_receipt(&mut self, app: usize, receipt: Receipt) {
+        if matches!(receipt.state, ReceiptState::Delivered | ReceiptState::Acked) {
+            let last = self.last_settled.insert(receipt.uid.bits(), receipt.id);
+            assert!(last < Some(receipt.id), "10: {receipt:?} comes after that of {last:?}");
+        }
         self.hub.append_receipt(app, receipt);
         self.expect_receipt(app, receipt);
     }
 
-    /// Reads what the writer needs of the hub, before the transaction of the next group.
-    pub(super) fn begin_group(&mut self) -> CheckResult {
+    /// Takes the releases of the next group.
+    pub(super) fn take_releases(&mut self) -> CheckResult {
         self.end_group(true);
+        if self.next_releases.is_some() {
+            return Ok(());
+        }
         let releases = self.hub.take_releases();
         for (app, uid) in &releases {
             check_equal("8: a release of a visible user", true, self.is_visible(*app, *uid))?;
         }
+        self.next_releases = Some(releases);
+        Ok(())
+    }
+
+    /// Reads what the writer needs of the hub, before the transaction of the next group.
+    pub(super) fn begin_group(&mut self) -> CheckResult {
+        self.take_releases()?;
+        let releases = self.next_releases.take().unwrap_or_default();
         let mut settled = vec![];
         for (app, receipt) in std::mem::take(&mut self.submitted) {
             let uid = receipt.uid.bits();
@@ -97,8 +112,9 @@ impl Simulation {
         for (app, rows) in self.taken.iter().enumerate() {
             for row in rows {
                 let uid = row.uid.bits();
-                let releases = self.group.iter().flat_map(|group| &group.releases);
-                let is_released = releases.into_iter().any(|release| *release == (app, uid));
+                let in_group = self.group.iter().flat_map(|group| &group.releases);
+                let mut releases = in_group.chain(self.next_releases.iter().flatten());
+                let is_released = releases.any(|release| *release == (app, uid));
                 let is_due = is_released || self.hub.is_release_requested(app, uid);
                 if self.is_visible(app, uid) && !is_due {
                     return Err(format!("9: no release of {row:?}"));
