@@ -215,6 +215,12 @@ impl Stream {
         self.table.get(&puid).is_some_and(|row| row.published.status != Status::Offline)
     }
 
+    /// Returns true if a settlement gets its receipt at once: the Application sees the user, and no
+    /// older taken notifications of the user wait, whose receipts come first.
+    pub fn gives_immediate_receipts(&self, puid: Puid) -> bool {
+        self.is_visible(puid) && !self.taken.contains_key(&puid)
+    }
+
     /// Returns the latest update of a user.
     pub fn latest(&self, puid: Puid) -> PresenceUpdate {
         let row = self.table.get(&puid);

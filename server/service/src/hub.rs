@@ -212,12 +212,12 @@ impl Hub {
         self.find_topic(app).is_some_and(|topic| topic.read(|stream| stream.is_visible(puid)))
     }
 
-    /// Returns the grants of a user under which an Application sees the user now.
-    pub fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+    /// Returns the grants of a user of which a settlement gets its receipt at once.
+    pub fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
         self.with_shard(user, |shard, _| {
             let Some(roster) = shard.get_mut(user) else { return Vec::new() };
             let grants = roster.visible_grants().map(|grant| (grant.app, grant.puid));
-            self.topics.retain_visible(grants)
+            self.topics.with_immediate_receipts(grants)
         })
     }
 

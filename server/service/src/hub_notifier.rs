@@ -16,8 +16,8 @@ use crate::mailbox::PendingDelivery;
 pub(crate) struct HubNotifier(pub(crate) Arc<Hub>);
 
 impl CommitHook for HubNotifier {
-    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
-        self.0.visible_grants(user)
+    fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
+        self.0.grants_with_immediate_receipts(user)
     }
 
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool {

@@ -86,7 +86,7 @@ impl Writer {
         ids: Vec<NotificationId>,
         settlement: Settlement,
     ) -> WriteReply<usize> {
-        let input = SettleInput { user, ids, settlement, visible: Vec::new() };
+        let input = SettleInput { user, ids, settlement, immediate: Vec::new() };
         self.submit(input, WriteOp::Settle)
     }
 

@@ -127,6 +127,19 @@ fn a_release_does_not_start_if_the_user_is_hidden_again() {
 }
 
 #[test]
+fn a_settlement_gets_no_immediate_receipt_while_an_older_one_waits() {
+    let mut stream = stream();
+    assert!(!stream.gives_immediate_receipts(UID), "the user is offline");
+    assert!(!stream.note_taken(UID));
+    assert!(publish(&mut stream, online()).release_due);
+    assert!(!stream.gives_immediate_receipts(UID), "the release has not started");
+    assert!(stream.start_release(UID));
+    assert!(stream.gives_immediate_receipts(UID), "the release comes before the settlement");
+    assert!(stream.note_taken(UID), "the release has failed");
+    assert!(!stream.gives_immediate_receipts(UID));
+}
+
+#[test]
 fn an_activation_releases_taken_notifications_of_the_users_it_shows() {
     let mut stream = Stream::new(1, 1_000, false, RETENTION);
     let hidden = Puid::from_bits(8);

@@ -225,8 +225,8 @@ impl TestHub {
     }
 
     /// Returns the answer that the writer gets before it settles.
-    pub(crate) fn is_visible(&self, app: usize, uid: Uid) -> bool {
-        self.topics[app].stream.is_visible(Puid::from_bits(uid))
+    pub(crate) fn gives_immediate_receipts(&self, app: usize, uid: Uid) -> bool {
+        self.topics[app].stream.gives_immediate_receipts(Puid::from_bits(uid))
     }
 
     /// Notes a taken row, after the commit of a settlement, a load or a failed release.

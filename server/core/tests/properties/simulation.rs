@@ -24,7 +24,7 @@ use crate::step::{Change, ClientConfig, Scenario, Step};
 struct WriterGroup {
     /// The grants to release, with their Applications.
     releases: Vec<(usize, Uid)>,
-    /// The settlements, each with its Application, and with true if the user was visible.
+    /// The settlements, each with its Application, and with true if its receipt is immediate.
     settled: Vec<(usize, Receipt, bool)>,
 }
 

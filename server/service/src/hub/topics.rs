@@ -60,13 +60,17 @@ impl Topics {
         topics.iter().map(|(app, topic)| (*app, Arc::clone(topic))).collect()
     }
 
-    /// Returns those grants that their Applications see now.
-    pub(super) fn retain_visible(&self, grants: impl Iterator<Item = (AppId, Puid)>) -> Vec<Puid> {
+    /// Returns those grants of which a settlement gets its receipt at once.
+    pub(super) fn with_immediate_receipts(
+        &self,
+        grants: impl Iterator<Item = (AppId, Puid)>,
+    ) -> Vec<Puid> {
         let topics = self.by_app.read().unwrap_or_else(PoisonError::into_inner);
-        let is_visible = |(app, puid): &(AppId, Puid)| {
-            topics.get(app).is_some_and(|topic| topic.read(|stream| stream.is_visible(*puid)))
+        let is_immediate = |(app, puid): &(AppId, Puid)| {
+            let topic = topics.get(app);
+            topic.is_some_and(|topic| topic.read(|stream| stream.gives_immediate_receipts(*puid)))
         };
-        grants.filter(is_visible).map(|(_, puid)| puid).collect()
+        grants.filter(is_immediate).map(|(_, puid)| puid).collect()
     }
 
     /// Publishes a change of a user's view. A topic is created before its first grant is loaded, so

@@ -46,9 +46,9 @@ impl VisibilityHook {
 }
 
 impl CommitHook for VisibilityHook {
-    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+    fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
         self.set_visibility(self.before.as_ref());
-        let grants = self.notifier.visible_grants(user);
+        let grants = self.notifier.grants_with_immediate_receipts(user);
         self.set_visibility(self.after.as_ref());
         grants
     }

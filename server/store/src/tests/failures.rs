@@ -178,7 +178,7 @@ async fn a_writer_without_its_task_returns_stopped() {
 struct NoHook(Notify);
 
 impl CommitHook for NoHook {
-    fn visible_grants(&self, _: UserId) -> Vec<Puid> {
+    fn grants_with_immediate_receipts(&self, _: UserId) -> Vec<Puid> {
         Vec::new()
     }
 

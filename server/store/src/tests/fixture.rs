@@ -49,7 +49,7 @@ impl RecordingHook {
 }
 
 impl CommitHook for RecordingHook {
-    fn visible_grants(&self, user: UserId) -> Vec<Puid> {
+    fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid> {
         let mut grants = self.grants.lock().unwrap().get(&user).cloned().unwrap_or_default();
         grants.retain(|puid| self.visibility(*puid) != TestVisibility::Hidden);
         grants

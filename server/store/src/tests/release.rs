@@ -23,7 +23,7 @@ struct ReleaseHook {
 }
 
 impl CommitHook for ReleaseHook {
-    fn visible_grants(&self, _: UserId) -> Vec<Puid> {
+    fn grants_with_immediate_receipts(&self, _: UserId) -> Vec<Puid> {
         Vec::new()
     }
 

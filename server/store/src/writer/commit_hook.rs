@@ -10,8 +10,10 @@ use tokio::sync::Notify;
 /// The hub, as the writer knows it. The writer's task calls all methods, and never inside a
 /// transaction. They must return at once.
 pub trait CommitHook: Send + Sync + 'static {
-    /// Returns the grants of a user under which an Application sees the user now.
-    fn visible_grants(&self, user: UserId) -> Vec<Puid>;
+    /// Returns the grants of a user of which a settlement gets its receipt at once: an Application
+    /// sees the user, and no older taken notifications wait, except for releases that were taken
+    /// since the last commit.
+    fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid>;
 
     /// Returns true if an Application sees the user and a device is connected.
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool;
@@ -42,8 +44,8 @@ pub enum CommittedEvent {
     Queued(Notification),
     /// A receipt, the final state of a notification. It has no row any more.
     Receipt(AppId, Receipt),
-    /// A device has taken notifications of a grant that was not visible. They stay rows until they
-    /// are released.
+    /// A device has taken notifications of a grant without immediate receipts. They stay rows until
+    /// they are released.
     Taken(AppId, Puid),
     /// The grants of a user changed.
     Grants {

@@ -1,8 +1,9 @@
 //! Notifications that devices have taken, and the release of their receipts.
 //!
-//! A taken notification of a visible grant is deleted, and its receipt is final. One of a grant
-//! that is not visible stays a row with the state `taken`. A release deletes such rows, and gives
-//! their receipts.
+//! A taken notification of a grant with immediate receipts is deleted, and its receipt is final.
+//! Each other one stays a row with the state `taken`. A release deletes such rows, and gives their
+//! receipts, in the order of acceptance: the order of settlement would show what a user did while
+//! hidden.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,8 +23,8 @@ pub(super) struct SettleInput {
     pub(super) user: UserId,
     pub(super) ids: Vec<NotificationId>,
     pub(super) settlement: Settlement,
-    /// The visible grants of the user, as they are before the transaction.
-    pub(super) visible: Vec<Puid>,
+    /// The grants of the user with immediate receipts, as they are before the transaction.
+    pub(super) immediate: Vec<Puid>,
 }
 
 pub(super) type SettleRequest = WriteRequest<SettleInput, usize>;
@@ -45,7 +46,7 @@ pub(super) async fn settle(
     let mut pending = read_pending(txn, requests).await?;
     let mut changes = Changes::default();
     for request in requests {
-        let SettleInput { user, ids, settlement, visible } = &request.input;
+        let SettleInput { user, ids, settlement, immediate } = &request.input;
         let mut count = 0;
         for id in ids {
             if pending.get(id).is_none_or(|header| header.user != *user) {
@@ -53,7 +54,7 @@ pub(super) async fn settle(
             }
             let Some(header) = pending.remove(id) else { continue };
             count += 1;
-            if visible.contains(&header.puid) {
+            if immediate.contains(&header.puid) {
                 txn.record_receipt(&header, (*settlement).into());
                 changes.deleted.push(header);
             } else {

@@ -1,10 +1,11 @@
 //! The task of the writer: it gathers requests, commits them in a group, and replies.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
-use presence_core::Clock;
+use presence_core::{Clock, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
@@ -117,8 +118,8 @@ impl WriterTask {
         }
     }
 
-    /// Returns the next group. Releases come first, so that receipts keep the order in which the
-    /// notifications were taken.
+    /// Returns the next group. Releases come first, so that no receipt of the group comes before
+    /// them. A settlement of a grant whose release is not in the group waits for its release.
     fn gather(&mut self, first: Option<WriteOp>) -> Vec<WriteOp> {
         let mut group: Vec<WriteOp> = first.into_iter().collect();
         let mut weight: usize = group.iter().map(WriteOp::weight).sum();
@@ -224,12 +225,17 @@ impl WriterTask {
     }
 
     /// Reads from the hub what the operations need of it, before the transaction: the hub is not
-    /// part of a transaction, and what the writer decides by its answers is final.
+    /// part of a transaction, and what the writer decides by its answers is final. All settlements
+    /// of a user get the same answer, so that no receipt comes before that of an older settlement.
     async fn read_visibility(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
+        let mut immediate: HashMap<UserId, Vec<Puid>> = HashMap::new();
         for op in ops {
             match op {
                 WriteOp::Settle(request) => {
-                    request.input.visible = self.hook.visible_grants(request.input.user);
+                    let user = request.input.user;
+                    let read = || self.hook.grants_with_immediate_receipts(user);
+                    let grants = immediate.entry(user).or_insert_with(read);
+                    request.input.immediate.clone_from(grants);
                 }
                 WriteOp::Notify(request) => self.read_reachability(&mut request.input).await?,
                 WriteOp::Load(_)

@@ -76,9 +76,10 @@ impl Simulation {
             {
                 continue;
             }
-            let visible = self.hub.is_visible(app, uid);
-            check_equal("8: the visibility of a settlement", self.is_visible(app, uid), visible)?;
-            settled.push((app, receipt, visible));
+            let immediate = self.hub.gives_immediate_receipts(app, uid);
+            let expected = self.is_visible(app, uid) && !self.hub.is_release_requested(app, uid);
+            check_equal("8: an immediate receipt", expected, immediate)?;
+            settled.push((app, receipt, immediate));
         }
         self.group = Some(WriterGroup { releases, settled });
         Ok(())
@@ -97,8 +98,8 @@ impl Simulation {
             self.taken[app] = other;
             released.into_iter().for_each(|receipt| self.append_receipt(app, receipt));
         }
-        for (app, receipt, visible) in settled {
-            if visible {
+        for (app, receipt, immediate) in settled {
+            if immediate {
                 self.append_receipt(app, receipt);
             } else {
                 self.taken[app].push(receipt);
