@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meter;
 
-/// The only protocol offered by ALPN: HTTP/2 has no upgrade to a WebSocket that old clients know.
+/// The only protocol offered by ALPN: old clients cannot open a WebSocket over HTTP/2.
 const ALPN_PROTOCOL: &[u8] = b"http/1.1";
 
 /// The paths of the certificate and its key.
@@ -59,7 +59,8 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&config))
     }
 
-    /// Checks the files at each hang-up signal and, with an interval, also regularly, until `stop`.
+    /// Loads the files at each hang-up signal and, with an interval, also if they have changed,
+    /// until `stop`.
     pub(crate) async fn watch(
         &self,
         mut hang_up: Signal,

@@ -64,8 +64,8 @@ impl Socket {
 
     /// Opens an authenticated socket of a device that has reported a status, and receives the OK.
     pub async fn device_of(server: &Server, name: &str, device: &str, status: &str) -> Self {
-        let hello = json!({"device": device, "status": status});
-        Self::open_authenticated(server, SocketRequest::device(), name, hello).await
+        let first_frame = json!({"device": device, "status": status});
+        Self::open_authenticated(server, SocketRequest::device(), name, first_frame).await
     }
 
     /// Opens such a socket with the given request and first frame, to which an assertion is added.
@@ -73,12 +73,12 @@ impl Socket {
         server: &Server,
         upgrade: SocketRequest,
         name: &str,
-        mut hello: Value,
+        mut first_frame: Value,
     ) -> Self {
         let mut socket = Self::open(server, upgrade).await;
-        hello["email"] = email(name).into();
-        hello["assertion"] = server.assertion(name).await.into();
-        socket.send(hello).await;
+        first_frame["email"] = email(name).into();
+        first_frame["assertion"] = server.assertion(name).await.into();
+        socket.send(first_frame).await;
         socket.expect_ok().await;
         socket
     }

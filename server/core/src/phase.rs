@@ -13,6 +13,38 @@ use crate::model::Email;
 pub const TOKEN_PREFIX: &str = "prt_";
 
 /// The first frame of a connection, with a proof that was not checked yet.
+///
+/// An authenticated device handles frames:
+///
+/// ```
+/// use presence_core::UnixMillis;
+/// use presence_core::phase::{AuthenticatedDevice, SessionDeadline};
+///
+/// fn check(device: &mut AuthenticatedDevice, now: UnixMillis) -> SessionDeadline {
+///     device.check_session(now)
+/// }
+/// ```
+///
+/// A first frame is not one:
+///
+/// ```compile_fail
+/// use presence_core::UnixMillis;
+/// use presence_core::phase::{FirstFrame, SessionDeadline};
+///
+/// fn check(device: &mut FirstFrame, now: UnixMillis) -> SessionDeadline {
+///     device.check_session(now)
+/// }
+/// ```
+///
+/// It does not become one without the digest and the end of a checked proof:
+///
+/// ```compile_fail
+/// use presence_core::phase::{AuthenticatedDevice, FirstFrame};
+///
+/// fn authenticate(first_frame: FirstFrame) -> AuthenticatedDevice {
+///     first_frame.into()
+/// }
+/// ```
 pub struct FirstFrame {
     /// The e-mail that the proof is expected to be for.
     pub email: Option<String>,

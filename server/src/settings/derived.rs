@@ -99,7 +99,7 @@ impl Settings {
         SocketLimits {
             device_frame: self.device_frame_bytes,
             app_frame: self.app_frame_bytes,
-            hello: seconds(self.hello_seconds),
+            authentication: seconds(self.hello_seconds),
             ping: seconds(self.ping_seconds),
             write: seconds(self.write_seconds),
         }

@@ -182,7 +182,7 @@ impl ProtocolState for DeviceProtocol {
     fn authentication(&self) -> Authentication {
         match &self.phase {
             DevicePhase::Unauthenticated(phase) => Authentication::Missing(phase.close_code()),
-            // The server is the one that is slow.
+            // The delay is the fault of the server, not of the peer.
             DevicePhase::Authenticating(_) => Authentication::Missing(CloseCode::TryAgainLater),
             DevicePhase::Authenticated(_) => Authentication::Complete(None),
         }

@@ -9,9 +9,10 @@ use crate::meter::Channel;
 
 /// Creates the spans of one socket.
 ///
-/// To create a span costs as much as to handle a frame, and to enter one a tenth of that. So a span
-/// is created only if something may be logged: while work is under way that can fail, or if the log
-/// level is `debug`. A socket of an Application keeps its span: such sockets are few and busy.
+/// Creating a span costs as much as handling a frame; entering one costs a tenth of that. A span is
+/// therefore created only if something may be logged: while work is under way that can fail, or if
+/// the log level is `debug`. A socket of an Application keeps its span: such sockets are few and
+/// busy.
 #[derive(Clone, Copy)]
 pub(super) struct SocketLog {
     channel: Channel,

@@ -26,7 +26,7 @@ pub struct SocketLimits {
     /// The maximum number of bytes of a frame from an AppService.
     pub app_frame: usize,
     /// The time in which a new socket must authenticate.
-    pub hello: Duration,
+    pub authentication: Duration,
     /// The silence after which a peer is pinged; after two of them its connection is lost.
     pub ping: Duration,
     /// The time in which a peer must read what is written to it.
@@ -48,14 +48,14 @@ pub struct SocketRegistry {
     drain_code: OnceLock<CloseCode>,
 }
 
-/// A socket's entry in the register. Dropping it removes the entry.
+/// The registration of an open socket. Dropping it removes the socket.
 pub(crate) struct Registration {
     sockets: Arc<SocketRegistry>,
     id: u64,
 }
 
 impl SocketRegistry {
-    /// Creates a register without sockets.
+    /// Creates the shared state, without open sockets.
     pub fn new(
         service: Arc<PresenceService>,
         limits: SocketLimits,
@@ -85,19 +85,19 @@ impl SocketRegistry {
         self.drain_code.get().is_some()
     }
 
-    /// Closes all sockets with a code, in batches over a time, so that not all clients reconnect at
-    /// once. Then waits for them, and returns false if some are still open after `timeout`.
-    pub async fn drain(&self, code: CloseCode, over: Duration, timeout: Duration) -> bool {
+    /// Closes all sockets with a code, in batches over `duration`, so that not all clients reconnect
+    /// at once. Then waits for them, and returns false if some are still open after `timeout`.
+    pub async fn drain(&self, code: CloseCode, duration: Duration, timeout: Duration) -> bool {
         let code = *self.drain_code.get_or_init(|| code);
         self.tasks.close();
-        let open: Vec<Weak<SocketWaker>> = self.with(|open| open.values().cloned().collect());
+        let open: Vec<Weak<SocketWaker>> = self.with_open(|open| open.values().cloned().collect());
         let batch = open.len().div_ceil(DRAIN_BATCHES as usize).max(1);
         for sockets in open.chunks(batch) {
             let wakers = sockets.iter().filter_map(Weak::upgrade);
             wakers.for_each(|waker| waker.close(code));
-            tokio::time::sleep(over / DRAIN_BATCHES).await;
+            tokio::time::sleep(duration / DRAIN_BATCHES).await;
         }
-        self.with(|open| {
+        self.with_open(|open| {
             let rest = open.values().filter_map(Weak::upgrade);
             rest.for_each(|waker| waker.close(code));
         });
@@ -115,14 +115,14 @@ impl SocketRegistry {
     /// Registers a new socket. During a drain, closes it at once.
     pub(crate) fn register(self: &Arc<Self>, waker: &Arc<SocketWaker>) -> Registration {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.with(|open| open.insert(id, Arc::downgrade(waker)));
+        self.with_open(|open| open.insert(id, Arc::downgrade(waker)));
         if let Some(code) = self.drain_code.get() {
             waker.close(*code);
         }
         Registration { sockets: Arc::clone(self), id }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
+    fn with_open<T>(&self, work: impl FnOnce(&mut HashMap<u64, Weak<SocketWaker>>) -> T) -> T {
         work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -136,6 +136,6 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.sockets.with(|open| open.remove(&self.id));
+        self.sockets.with_open(|open| open.remove(&self.id));
     }
 }

@@ -307,7 +307,7 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
     /// Closes the socket if its peer has not authenticated in time. Returns the deadline.
     fn check_authentication(&mut self) -> Option<Steady> {
         let Authentication::Missing(code) = self.protocol.authentication() else { return None };
-        let deadline = self.opened_at + self.sockets.limits.hello;
+        let deadline = self.opened_at + self.sockets.limits.authentication;
         if self.now >= deadline {
             self.close(code);
             self.waker.wake();

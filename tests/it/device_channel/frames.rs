@@ -38,16 +38,16 @@ async fn an_invalid_assertion_gets_exactly_the_documented_error_and_a_valid_one_
 #[tokio::test]
 async fn the_type_and_the_email_are_optional() {
     let server = server().await;
-    for (n, hello) in [json!({"type": "status"}), json!({}), json!({"email": email("alice")})]
+    for (n, first_frame) in [json!({"type": "status"}), json!({}), json!({"email": email("alice")})]
         .into_iter()
         .enumerate()
     {
         let mut device = Socket::device(&server).await;
-        let mut hello = hello;
-        hello["assertion"] = server.assertion("alice").await.into();
-        hello["status"] = "online".into();
-        hello["device"] = format!("device-{n}").into();
-        device.send(hello).await;
+        let mut first_frame = first_frame;
+        first_frame["assertion"] = server.assertion("alice").await.into();
+        first_frame["status"] = "online".into();
+        first_frame["device"] = format!("device-{n}").into();
+        device.send(first_frame).await;
         device.expect_ok().await;
     }
 }
@@ -191,9 +191,9 @@ async fn a_visibility_in_the_first_frame_applies_before_the_first_status() {
     let hidden = alice.grant(&other).await;
     let (mut stream, _) = Socket::stream(&server, &chat).await;
     let (mut other_stream, _) = Socket::stream(&server, &other).await;
-    let hello = json!({"type": "visibility", "application_ids": [chat.appid]});
+    let first_frame = json!({"type": "visibility", "application_ids": [chat.appid]});
     let mut device =
-        Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", first_frame).await;
     stream.expect_no_stream_frame().await;
     device.report("online").await;
     stream.expect_status(uid, "online").await;

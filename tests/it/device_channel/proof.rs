@@ -22,10 +22,11 @@ async fn the_email_must_match_the_assertion_and_cannot_change() {
     let server = Server::start_default().await;
     let mut device = Socket::device(&server).await;
     let assertion = server.assertion("alice").await;
-    let hello = |email: &str| json!({"email": email, "assertion": assertion, "status": "online"});
-    device.send(hello("bob@dev.localhost")).await;
+    let first_frame =
+        |email: &str| json!({"email": email, "assertion": assertion, "status": "online"});
+    device.send(first_frame("bob@dev.localhost")).await;
     device.expect_error(Errno::EmailMismatch).await;
-    device.send(hello("alice@DEV.localhost")).await;
+    device.send(first_frame("alice@DEV.localhost")).await;
     device.expect_ok().await;
     device.send(json!({"email": "bob@dev.localhost", "status": "online"})).await;
     device.expect_error(Errno::EmailMismatch).await;
@@ -39,19 +40,19 @@ async fn the_email_must_match_the_assertion_and_cannot_change() {
 async fn an_assertion_is_reusable_only_for_the_same_device() {
     let server = Server::start_default().await;
     let assertion = server.assertion("alice").await;
-    let hello =
+    let first_frame =
         |device: &str| json!({"assertion": assertion, "status": "online", "device": device});
     let mut first = Socket::device(&server).await;
     for _ in 0..2 {
-        first.send(hello("phone")).await;
+        first.send(first_frame("phone")).await;
         first.expect_ok().await;
     }
     let mut again = Socket::device(&server).await;
-    again.send(hello("phone")).await;
+    again.send(first_frame("phone")).await;
     again.expect_ok().await;
     first.expect_close(CloseCode::Replaced).await;
     let mut other = Socket::device(&server).await;
-    other.send(hello("tablet")).await;
+    other.send(first_frame("tablet")).await;
     other.expect_error(Errno::InvalidAssertion).await;
     let session = server.call("POST", "/session").json(&json!({"assertion": assertion})).await;
     session.assert_error(Errno::InvalidAssertion);

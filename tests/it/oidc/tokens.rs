@@ -29,14 +29,14 @@ async fn a_token_can_be_used_only_once_as_an_assertion() {
     let (session, device) = (issuer.token(&json!({})), issuer.token(&json!({})));
     post(&session).await.ok();
     post(&session).await.assert_error(Errno::InvalidAssertion);
-    let hello = |device: &str, token: &str| json!({"assertion": token, "status": "online", "device": device});
+    let first_frame = |device: &str, token: &str| json!({"assertion": token, "status": "online", "device": device});
     let mut phone = Socket::device(&server).await;
-    phone.send(hello("phone", &session)).await;
+    phone.send(first_frame("phone", &session)).await;
     phone.expect_error(Errno::InvalidAssertion).await;
-    phone.send(hello("phone", &device)).await;
+    phone.send(first_frame("phone", &device)).await;
     phone.expect_ok().await;
     let mut tablet = Socket::device(&server).await;
-    tablet.send(hello("tablet", &device)).await;
+    tablet.send(first_frame("tablet", &device)).await;
     tablet.expect_error(Errno::InvalidAssertion).await;
     post(&device).await.assert_error(Errno::InvalidAssertion);
 }

@@ -9,8 +9,9 @@ async fn devices_are_listed_with_their_reports() {
     let server = Server::start_default().await;
     let alice = server.sign_in("alice").await;
     assert_eq!(alice.call("GET", "/devices").await.ok(), json!({"devices": []}));
-    let hello = json!({"status": "unavailable", "message": "Busy", "device": "phone"});
-    let _phone = Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello).await;
+    let first_frame = json!({"status": "unavailable", "message": "Busy", "device": "phone"});
+    let _phone =
+        Socket::open_authenticated(&server, SocketRequest::device(), "alice", first_frame).await;
     let listed = alice.call("GET", "/devices").await.ok();
     let device = &listed["devices"][0];
     assert_eq!((&device["device"], &device["status"]), (&json!("phone"), &json!("unavailable")));

@@ -43,7 +43,7 @@ pub(super) struct DeviceAuthenticated {
 }
 
 impl DeviceAuthenticated {
-    /// Sends everything that waited for the device.
+    /// Begins the phase, and sends the notifications that waited for the device.
     pub(super) fn new(opened: OpenedDevice, replies: &mut DeviceReplies) -> Self {
         let OpenedDevice { device, connection, mailbox, pending } = opened;
         tracing::debug!(user = connection.user().0, "device.open");

@@ -1,7 +1,7 @@
 //! The socket loop over memory, with a scripted protocol and a clock that the test drives.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, Weak};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use presence_core::ManualClock;
@@ -24,14 +24,18 @@ const MEMORY: usize = 4096;
 const LIMITS: SocketLimits = SocketLimits {
     device_frame: FRAME_LIMIT,
     app_frame: FRAME_LIMIT,
-    hello: Duration::from_secs(10),
+    authentication: Duration::from_secs(10),
     ping: Duration::from_secs(30),
     write: Duration::from_secs(5),
 };
 const INSTANT: Duration = Duration::from_millis(1);
 
 /// A protocol that answers each text with `reply: TEXT`, and records its calls.
-struct ScriptedProtocol(Arc<Mutex<Script>>);
+struct ScriptedProtocol {
+    script: Arc<Mutex<Script>>,
+    /// The work on a frame, which is dropped with the protocol.
+    _work: Arc<()>,
+}
 
 struct Script {
     outgoing: VecDeque<Outgoing>,
@@ -44,7 +48,7 @@ struct Script {
 
 impl ScriptedProtocol {
     fn script(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.0.lock().unwrap()
+        self.script.lock().unwrap()
     }
 }
 
@@ -95,6 +99,8 @@ struct Fixture {
     peer: WebSocketStream<DuplexStream>,
     script: Arc<Mutex<Script>>,
     clock: Arc<ManualClock>,
+    /// Alive as long as the protocol's work.
+    work: Weak<()>,
     _directory: TempDir,
 }
 
@@ -116,9 +122,11 @@ impl Fixture {
             cancellations: 0,
             ended_clean: None,
         }));
-        let protocol = ScriptedProtocol(Arc::clone(&script));
+        let work = Arc::new(());
+        let running_work = Arc::downgrade(&work);
+        let protocol = ScriptedProtocol { script: Arc::clone(&script), _work: work };
         let socket = SocketLoop::new(stream, protocol, Arc::default(), sockets, 1);
-        Self { socket, peer, script, clock, _directory: directory }
+        Self { socket, peer, script, clock, work: running_work, _directory: directory }
     }
 
     /// Polls the loop once.
@@ -194,7 +202,7 @@ async fn no_frame_is_read_while_the_protocol_is_busy() {
 async fn a_peer_that_does_not_authenticate_in_time_is_closed_with_the_code_of_its_channel() {
     let mut fixture = Fixture::new().await;
     fixture.script().authentication = Authentication::Missing(CloseCode::Silent);
-    fixture.clock.advance(LIMITS.hello.saturating_sub(INSTANT));
+    fixture.clock.advance(LIMITS.authentication.saturating_sub(INSTANT));
     assert_eq!(fixture.poll(), Poll::Pending);
     assert_eq!(fixture.received(), None);
     fixture.clock.advance(INSTANT);
@@ -207,7 +215,7 @@ async fn a_peer_that_does_not_authenticate_in_time_is_closed_with_the_code_of_it
 #[tokio::test]
 async fn an_authenticated_peer_has_no_deadline() {
     let mut fixture = Fixture::new().await;
-    fixture.clock.advance(LIMITS.hello);
+    fixture.clock.advance(LIMITS.authentication);
     for _ in 0..2 {
         assert_eq!(fixture.poll(), Poll::Pending);
     }
@@ -303,13 +311,29 @@ async fn the_protocol_learns_whether_the_peer_closed_in_order() {
 
 #[tokio::test]
 async fn a_peer_that_vanishes_is_lost() {
-    let Fixture { socket, peer, script, clock, _directory } = Fixture::new().await;
+    let Fixture { socket, peer, script, _directory, .. } = Fixture::new().await;
     drop(peer);
-    let waker = Arc::default();
-    let registration = socket.sockets.register(&waker);
+    let registration = socket.sockets.register(&socket.waker);
     socket.run(registration).await;
     assert_eq!(script.lock().unwrap().ended_clean, Some(false));
-    drop(clock);
+}
+
+/// A busy protocol reads nothing, so its peer is lost only after two ping intervals.
+#[tokio::test]
+async fn the_work_for_a_peer_that_vanishes_is_dropped_with_the_socket() {
+    let mut fixture = Fixture::new().await;
+    fixture.script().is_busy = true;
+    assert_eq!(fixture.poll(), Poll::Pending);
+    let Fixture { mut socket, peer, script, clock, work, _directory } = fixture;
+    drop(peer);
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    assert_eq!(socket.poll(&mut context), Poll::Pending);
+    assert!(work.upgrade().is_some(), "the work ended before the socket");
+    clock.advance(2 * LIMITS.ping);
+    let registration = socket.sockets.register(&socket.waker);
+    socket.run(registration).await;
+    assert_eq!(script.lock().unwrap().ended_clean, Some(false));
+    assert!(work.upgrade().is_none(), "the work outlived the socket");
 }
 
 /// Runs the loop until it ends, and returns what the protocol learned about the end.
