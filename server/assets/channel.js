@@ -1,11 +1,11 @@
 // The Device Presence Channel of this page: one socket, opened with a ticket. After every reconnect
-// it sends the desired status again. It obeys the close codes of the server.
+// it sends the desired status again. The close codes of the server decide if it reconnects.
 
 /** The longest wait between two attempts, in milliseconds. */
 const MAX_WAIT = 60_000;
 /** The time after which a connection counts as stable, so that the next wait is short again. */
 const STABLE_AFTER = 10_000;
-/** The time after which a quiet connection is checked, and the time that the answer may take. */
+/** The time after which a connection without frames is checked, and the time limit of the reply. */
 const CHECK_AFTER = 45_000;
 const CHECK_TIMEOUT = 15_000;
 
@@ -163,8 +163,8 @@ export class Channel {
   }
 
   /**
-   * Checks a quiet connection now and then, since scripts cannot see pings: a laptop that was
-   * asleep would otherwise look connected.
+   * Checks a connection without frames at intervals, since scripts cannot see pings: a laptop
+   * that wakes up would show a connection that no longer exists.
    */
   #scheduleCheck() {
     clearTimeout(this.#checkTimer);
@@ -192,7 +192,7 @@ export class Channel {
   #closed(code) {
     this.#drop();
     if (code === 4003 && !this.#hasRetried) {
-      // The ticket may have expired. If the session has ended, the next ticket is refused.
+      // The ticket may have expired. If the session has ended, the server issues no other ticket.
       this.#hasRetried = true;
       return this.#open();
     }

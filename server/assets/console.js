@@ -13,41 +13,41 @@ const END_REASONS = {
 };
 const STATUSES = ["online", "unavailable", "offline"];
 
-const at = (id) => document.getElementById(id);
-const root = at("console");
+const byId = (id) => document.getElementById(id);
+const root = byId("console");
 const users = new Map();
 const sent = new Map();
 let socket, key, cursor, timer, attempts = 0, requests = 0, isNewSnapshot = true;
 
 function node(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const element = document.createElement(name);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  return element;
 }
 
 /** Shows the state of the connection. */
 function showState(text, status) {
-  at("state").textContent = text;
-  at("state").className = `status ${status}`;
+  byId("state").textContent = text;
+  byId("state").className = `status ${status}`;
   const open = status === "online";
-  at("send-button").disabled = !open;
-  at("disconnect").hidden = key === undefined;
-  at("connect").hidden = key !== undefined;
+  byId("send-button").disabled = !open;
+  byId("disconnect").hidden = key === undefined;
+  byId("connect").hidden = key !== undefined;
 }
 
 function showProblem(text) {
-  at("problem").textContent = text ?? "";
-  at("problem").hidden = !text;
+  byId("problem").textContent = text ?? "";
+  byId("problem").hidden = !text;
 }
 
 function log(event, detail) {
   const line = node("li");
   const time = node("time", new Date().toLocaleTimeString());
   line.append(time, node("strong", event), node("span", detail));
-  at("log-empty").hidden = true;
-  at("log").prepend(line);
-  while (at("log").children.length > MAX_LINES) at("log").lastChild.remove();
+  byId("log-empty").hidden = true;
+  byId("log").prepend(line);
+  while (byId("log").children.length > MAX_LINES) byId("log").lastChild.remove();
 }
 
 function showUsers() {
@@ -55,16 +55,16 @@ function showUsers() {
   const rows = sorted.map((user) => {
     const row = node("tr");
     const cell = (label, ...content) => {
-      const made = node("td");
-      made.dataset.label = label;
-      made.append(...content);
-      row.append(made);
+      const element = node("td");
+      element.dataset.label = label;
+      element.append(...content);
+      row.append(element);
     };
-    const choose = node("button", user.uid, "link code");
-    choose.type = "button";
-    choose.title = "Send this user a notification";
-    choose.addEventListener("click", () => { at("uid").value = user.uid; at("message").focus(); });
-    cell("PUID", choose);
+    const button = node("button", user.uid, "link code");
+    button.type = "button";
+    button.title = "Send this user a notification";
+    button.addEventListener("click", () => { byId("uid").value = user.uid; byId("message").focus(); });
+    cell("PUID", button);
     cell("Status", node("span", user.revoked ? "revoked" : user.status, `status ${STATUSES.includes(user.status) ? user.status : "offline"}`));
     cell("Text", user.message ?? "");
     const since = node("time", user.since ? ago(user.since) : "");
@@ -75,11 +75,11 @@ function showUsers() {
     cell("Since", since);
     return row;
   });
-  at("users").querySelector("tbody").replaceChildren(...rows);
-  at("users").hidden = rows.length === 0;
-  at("no-users").hidden = rows.length > 0;
-  at("no-users").textContent = key === undefined ? "Connect to see the users." : "No users are online or unavailable.";
-  at("puids").replaceChildren(...sorted.filter((user) => !user.revoked).map((user) => {
+  byId("users").querySelector("tbody").replaceChildren(...rows);
+  byId("users").hidden = rows.length === 0;
+  byId("no-users").hidden = rows.length > 0;
+  byId("no-users").textContent = key === undefined ? "Connect to see the users." : "No users are online or unavailable.";
+  byId("puids").replaceChildren(...sorted.filter((user) => !user.revoked).map((user) => {
     const option = node("option");
     option.value = user.uid;
     return option;
@@ -111,9 +111,9 @@ function showSent(id, text, tagClass) {
 }
 
 function onReceipts(receipts) {
-  for (const { id, uid, state: how } of receipts) {
-    log("receipt", `${id} to ${uid}: ${how}`);
-    showSent(id, how, ["delivered", "acked"].includes(how) ? "success" : "warning");
+  for (const { id, uid, state } of receipts) {
+    log("receipt", `${id} to ${uid}: ${state}`);
+    showSent(id, state, ["delivered", "acked"].includes(state) ? "success" : "warning");
   }
 }
 
@@ -197,31 +197,31 @@ function disconnect() {
   showState("Not connected", "offline");
 }
 
-at("connect").addEventListener("submit", (event) => {
+byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
-  key = at("key").value.trim();
-  at("key").value = "";
+  key = byId("key").value.trim();
+  byId("key").value = "";
   showProblem();
   open();
 });
 
-at("disconnect").addEventListener("click", () => { disconnect(); at("key").focus(); });
-at("clear").addEventListener("click", () => { at("log").replaceChildren(); at("log-empty").hidden = false; });
+byId("disconnect").addEventListener("click", () => { disconnect(); byId("key").focus(); });
+byId("clear").addEventListener("click", () => { byId("log").replaceChildren(); byId("log-empty").hidden = false; });
 
-at("notify").addEventListener("submit", (event) => {
+byId("notify").addEventListener("submit", (event) => {
   event.preventDefault();
   if (socket?.readyState !== WebSocket.OPEN) return;
-  const item = { uid: at("uid").value.trim(), message: at("message").value, action: at("action").value.trim() };
+  const item = { uid: byId("uid").value.trim(), message: byId("message").value, action: byId("action").value.trim() };
   const id = `console-${(requests += 1)}`;
   socket.send(JSON.stringify({ id, action: "notify", notifications: [item] }));
   const entry = node("li");
-  const answer = node("span", "sent", "tag");
+  const badge = node("span", "sent", "tag");
   const head = node("div", undefined, "row-head");
-  head.append(node("span", item.message, "row-name"), answer);
+  head.append(node("span", item.message, "row-name"), badge);
   entry.append(head, node("code", item.uid));
-  at("nothing-sent").hidden = true;
-  at("sent").prepend(entry);
-  sent.set(`${id}/0`, answer);
+  byId("nothing-sent").hidden = true;
+  byId("sent").prepend(entry);
+  sent.set(`${id}/0`, badge);
 });
 
 addEventListener("pagehide", () => { if (key !== undefined) disconnect(); });

@@ -8,7 +8,7 @@ const WIDTH = 320, HEIGHT = 96, LEFT = 4, TOP = 8;
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
 /** The lines of each chart: a name, and a function of a sample and the sample before. */
 const level = (name) => (now) => now.levels[name];
@@ -29,9 +29,9 @@ const history = [];
 let timer;
 
 function svg(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
 }
 
 /** Returns the least of the numbers 1, 2, 5, 10, … that is not below a value. */
@@ -82,24 +82,24 @@ function draw(figure, lines) {
 }
 
 function showState(text, status) {
-  if (at("state").textContent !== text) at("state").textContent = text;
-  at("state").className = `status ${status}`;
+  if (byId("state").textContent !== text) byId("state").textContent = text;
+  byId("state").className = `status ${status}`;
 }
 
 function show(now) {
   history.push(now);
   if (history.length > MAX_SAMPLES) history.shift();
-  at("figures").hidden = false;
-  at("database").textContent = now.database.answers ? `answers in ${now.database.milliseconds} ms` : "does not answer";
-  at("database").className = now.database.answers ? "" : "problem";
-  at("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
-  for (const name of ["device_connections", "app_connections", "users"]) at(name).textContent = whole.format(now.levels[name]);
-  at("version").textContent = now.version;
+  byId("figures").hidden = false;
+  byId("database").textContent = now.database.answers ? `answers in ${now.database.milliseconds} ms` : "does not answer";
+  byId("database").className = now.database.answers ? "" : "problem";
+  byId("phase").textContent = now.draining ? "stopping" : now.warming_up ? "warming up" : "running";
+  for (const name of ["device_connections", "app_connections", "users"]) byId(name).textContent = whole.format(now.levels[name]);
+  byId("version").textContent = now.version;
   for (const figure of document.querySelectorAll("[data-chart]")) draw(figure, CHARTS[figure.dataset.chart]);
   const errors = Object.entries(now.errors).filter(([, count]) => count > 0).sort((one, other) => other[1] - one[1]);
-  at("no-errors").hidden = errors.length > 0;
-  at("errors").hidden = errors.length === 0;
-  at("errors").querySelector("tbody").replaceChildren(...errors.map(([name, count]) => {
+  byId("no-errors").hidden = errors.length > 0;
+  byId("errors").hidden = errors.length === 0;
+  byId("errors").querySelector("tbody").replaceChildren(...errors.map(([name, count]) => {
     const row = document.createElement("tr");
     const [nameCell, countCell] = [document.createElement("td"), document.createElement("td")];
     nameCell.textContent = name.replaceAll("_", " ");
@@ -108,20 +108,20 @@ function show(now) {
     row.append(nameCell, countCell);
     return row;
   }));
-  at("updated-at").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
+  byId("updated-at").textContent = `as of ${new Date(now.at).toLocaleTimeString()}`;
 }
 
 async function load() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const answer = await fetch("/admin/figures", { headers: { accept: "application/json" }, cache: "no-store" });
-    if (answer.status === 401) {
+    const response = await fetch("/admin/figures", { headers: { accept: "application/json" }, cache: "no-store" });
+    if (response.status === 401) {
       showState("Your session has expired. Reload the page to sign in again.", "offline");
       return;
     }
-    const body = await answer.json();
-    if (answer.ok) {
+    const body = await response.json();
+    if (response.ok) {
       show(body);
       if (!body.database.answers) showState("The database does not answer", "unavailable");
       else if (body.draining) showState("Stopping: closing connections", "unavailable");

@@ -7,9 +7,9 @@ import { showTimes } from "./page.js";
 /** Fetches a page, and parses it. */
 async function fetchPage(url, options) {
   const headers = { accept: "text/html" };
-  const answer = await fetch(url, { headers, ...options });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  return { ok: answer.ok, url: answer.url, page };
+  const response = await fetch(url, { headers, ...options });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  return { ok: response.ok, url: response.url, page };
 }
 
 /** Shows a notice. */
@@ -55,7 +55,7 @@ async function load() {
     const { ok, url, page } = await fetchPage(location.pathname);
     if (ok && new URL(url).pathname === location.pathname) replaceParts(page, isIdle);
   } catch {
-    // The next refresh will succeed. A lost connection is shown elsewhere.
+    // The next refresh will succeed. Another part of the page shows a lost connection.
   }
 }
 

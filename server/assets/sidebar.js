@@ -56,9 +56,9 @@ function save() {
 async function ticket() {
   try {
     const headers = { "x-csrf-token": root.dataset.csrf };
-    const answer = await fetch("/sidebar/ticket", { method: "POST", headers });
-    if (answer.status === 401 || answer.status === 403) return { signedOut: true };
-    return answer.ok ? await answer.json() : {};
+    const response = await fetch("/sidebar/ticket", { method: "POST", headers });
+    if (response.status === 401 || response.status === 403) return { signedOut: true };
+    return response.ok ? await response.json() : {};
   } catch {
     return {};
   }

@@ -1,7 +1,7 @@
-//! The REST API: each handler parses its request, calls the service and answers. Every error, also
-//! of the router, is answered with the one error object of the registry.
+//! The REST API: each handler parses its request, calls the service and responds. Every error, also
+//! one of the router, is sent as the error object of the registry.
 //!
-//! No answer has CORS headers: pages of other origins do not use this API.
+//! No response has CORS headers: pages of other origins do not use this API.
 //!
 //! The modules in reading order: the operations by subject, their OpenAPI document, and the parts
 //! that they share.

@@ -1,5 +1,5 @@
 //! The presentation of pages: their common layout, files, notices and times, the page of an error,
-//! and the type of every answer. What a page is about is in `web`.
+//! and the type of every response. The content of each page is in `web`.
 
 mod assets;
 mod content_policy;

@@ -1,13 +1,13 @@
-//! The pages. Each handler takes the visitor and what was sent, asks the service and fills a
-//! template. No handler uses the REST API.
+//! The pages. Each handler takes the visitor and the fields of the request, calls the service and
+//! fills a template. No handler uses the REST API.
 //!
 //! To add a page:
 //! 1. Write a template in `server/templates` that extends `base.html`. Its struct has a field
 //!    `layout` (see `home.rs`). Everything is escaped, nothing is inline, and files come from
 //!    `server/assets` (list a new one in `page/assets.rs`).
-//! 2. Write a handler whose first argument says who may see the page: a [`Visitor`] (anybody), a
-//!    [`SignedIn`] (others are sent to sign in and return afterwards) or an operator. It returns
-//!    `visitor.show(&page)`. An error becomes the page of that error.
+//! 2. Write a handler whose first argument decides about access: a [`Visitor`] (every visitor), a
+//!    [`SignedIn`] (other visitors are sent to the sign-in page and return afterwards) or an
+//!    operator. It returns `visitor.show(&page)`. An error becomes the page of that error.
 //! 3. A form posts `csrf_token` (`layout.csrf_token()`) to a handler whose first argument is a form
 //!    that was verified. The handler returns a redirect with a `Notice`, so that a reload sends
 //!    nothing twice.

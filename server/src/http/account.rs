@@ -51,7 +51,7 @@ struct DeviceView {
     status: StatusName,
     /// The status text.
     message: Option<String>,
-    /// Tells if the device is connected. If not, its presence is kept for a grace time.
+    /// Indicates whether the device is connected. If not, its presence is kept for a grace time.
     connected: bool,
     /// The time at which the device connected.
     since: u64,
@@ -64,7 +64,7 @@ impl Example for DeviceView {
             status: StatusName::Unavailable,
             message: Some("At lunch".to_owned()),
             connected: true,
-            since: example::BEGINNING,
+            since: example::START_TIME,
         }
     }
 }
@@ -105,7 +105,7 @@ impl Example for AccountView {
     fn example() -> Self {
         Self {
             email: example::EMAIL.to_owned(),
-            created_at: example::BEGINNING,
+            created_at: example::START_TIME,
             sessions: 1,
             grants: vec![GrantView::example()],
             apps: Vec::new(),
@@ -143,8 +143,8 @@ impl Example for NotificationView {
             source: example::NAME.to_owned(),
             message: "Your move".to_owned(),
             action: example::ACTION.to_owned(),
-            sent_at: example::BEGINNING,
-            expires_at: example::BEGINNING + example::HOUR,
+            sent_at: example::START_TIME,
+            expires_at: example::START_TIME + example::HOUR,
         }
     }
 }
@@ -172,9 +172,9 @@ impl AccountApi {
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn devices(
         &self,
-        user: SessionAuth,
+        auth: SessionAuth,
     ) -> Result<Json<DeviceList>, OperationError<NoErrors>> {
-        Ok(Json(DeviceList { devices: devices_of(&user) }))
+        Ok(Json(DeviceList { devices: devices_of(&auth) }))
     }
 
     /// End a device.
@@ -184,10 +184,10 @@ impl AccountApi {
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn end_device(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         device: Path<DeviceParam>,
     ) -> Result<Json<Done>, OperationError<EndDeviceErrors>> {
-        user.service().devices().end(user.caller.user, &device.name()?)?;
+        auth.service().devices().end(auth.caller.user, &device.name()?)?;
         Ok(Done::new())
     }
 
@@ -197,9 +197,9 @@ impl AccountApi {
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
     async fn show(
         &self,
-        user: SessionAuth,
+        auth: SessionAuth,
     ) -> Result<Json<AccountView>, OperationError<AccountErrors>> {
-        let account = user.service().accounts().load(user.caller.user).await?;
+        let account = auth.service().accounts().load(auth.caller.user).await?;
         let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
         Ok(Json(AccountView {
             email: email.as_str().to_owned(),
@@ -207,7 +207,7 @@ impl AccountApi {
             sessions,
             grants: grants.into_iter().map(GrantView::from).collect(),
             apps: apps.into_iter().map(AppView::from).collect(),
-            devices: devices_of(&user),
+            devices: devices_of(&auth),
             notifications: notifications.into_iter().map(NotificationView::from).collect(),
         }))
     }
@@ -219,13 +219,13 @@ impl AccountApi {
     #[oai(path = "/account", method = "delete", operation_id = "delete_account")]
     async fn erase(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
     ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
-        user.service().accounts().erase(user.caller.user).await?;
-        Ok(done_without_cookie(user.clear_cookie()))
+        auth.service().accounts().erase(auth.caller.user).await?;
+        Ok(done_without_cookie(auth.clear_cookie()))
     }
 }
 
-fn devices_of(user: &AuthenticatedRequest) -> Vec<DeviceView> {
-    user.service().devices().list(user.caller.user).into_iter().map(DeviceView::from).collect()
+fn devices_of(auth: &AuthenticatedRequest) -> Vec<DeviceView> {
+    auth.service().devices().list(auth.caller.user).into_iter().map(DeviceView::from).collect()
 }

@@ -28,11 +28,11 @@ declared_errors! {
 impl AppServiceApi {
     /// Poll presence.
     ///
-    /// With `uid`, returns the present status of each of these users, in order. An unknown `uid`
+    /// With `uid`, returns the current presence of each of these users, in order. An unknown `uid`
     /// is an entry with errno 44. Without `uid`, returns all users who are not offline, in pages:
     /// repeat the call with `after` set to `next` until there is no `next`. While `warming_up` is
-    /// true, devices of an earlier run of the server may still reconnect, so a missing user may
-    /// not be offline.
+    /// true, devices of an earlier run of the server may still reconnect, so a missing user may be
+    /// online.
     #[expect(clippy::too_many_arguments, reason = "each is one parameter of the call")]
     #[oai(path = "/apps/:appid/presence", method = "get", operation_id = "poll_presence")]
     async fn poll(
@@ -47,18 +47,18 @@ impl AppServiceApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<PollAnswer>, OperationError<PollErrors>> {
-        let service = &key.service;
+        let app_service = &key.app_service;
         let after = after.0.map(|after| after.parse(Errno::InvalidField)).transpose()?;
-        let presence = &key.context.service;
-        let warming_up = presence.is_warming_up().then_some(true);
+        let service = &key.context.service;
+        let warming_up = service.is_warming_up().then_some(true);
         if let Some(given) = uid.0 {
             let uids = uids(&given)?;
-            let found = presence.app_services().query(service, uids).await?;
+            let found = service.app_services().query(app_service, uids).await?;
             let presence = found.into_iter().map(PresenceView::from).collect();
             return Ok(Json(PollAnswer { presence, next: None, warming_up }));
         }
         let limit = limit.0.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_POLL_PAGE);
-        let page = presence.app_services().poll(service, after, limit);
+        let page = service.app_services().poll(app_service, after, limit);
         let presence = page.presence.into_iter().map(PresenceView::from).collect();
         Ok(Json(PollAnswer { presence, next: page.next.map(Id::new), warming_up }))
     }
@@ -78,7 +78,7 @@ impl AppServiceApi {
         #[oai(name = "appid")] _appid: Path<Id>,
         body: JsonBody<Notify>,
     ) -> Result<Json<Notified>, OperationError<NoErrors>> {
-        let (app, span) = (key.service.app, tracing::Span::current());
+        let (app, span) = (key.app_service.app, tracing::Span::current());
         let results =
             key.context.service.notifications().notify(app, body.0.into_items(), &span).await;
         Ok(Json(Notified::of(&results)))

@@ -159,7 +159,7 @@ impl Example for AppView {
             description: example::DESCRIPTION.to_owned(),
             state: ApplicationStateName::Active,
             domain_key: "8c3f0d6c1f5e4f3b9a70c2d41e95b6a7".to_owned(),
-            created_at: example::BEGINNING,
+            created_at: example::START_TIME,
             blocked_at: None,
         }
     }
@@ -196,8 +196,8 @@ impl Example for ApplicationList {
 
 /// An Application that was activated or deactivated.
 #[derive(Object)]
-#[oai(example, skip_serializing_if_is_none)]
-struct Switched {
+#[oai(rename = "Switched", example, skip_serializing_if_is_none)]
+struct ActivationView {
     /// The id.
     appid: Id,
     /// The state.
@@ -206,7 +206,7 @@ struct Switched {
     api_key: Option<String>,
 }
 
-impl Example for Switched {
+impl Example for ActivationView {
     fn example() -> Self {
         let api_key = Some(example::API_KEY.to_owned());
         Self { appid: Id::new(example::APPID), state: ApplicationStateName::Active, api_key }
@@ -234,13 +234,13 @@ impl AppsApi {
     #[oai(path = "/apps", method = "post", operation_id = "register_application")]
     async fn register(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         body: JsonBody<RegisterApplication>,
     ) -> Result<Registered, OperationError<RegisterErrors>> {
         let RegisterApplication { name, domain, description } = body.0;
         let registration =
             Registration { name, domain, description: description.unwrap_or_default() };
-        let app = user.service().applications().register(user.caller.user, registration).await?;
+        let app = auth.service().applications().register(auth.caller.user, registration).await?;
         let location = format!("/apps/{}", app.id);
         Ok(Registered::Created(Json(app.into()), location))
     }
@@ -251,9 +251,9 @@ impl AppsApi {
     #[oai(path = "/apps", method = "get", operation_id = "list_applications")]
     async fn list(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
     ) -> Result<Json<ApplicationList>, OperationError<StorageErrors>> {
-        let apps = user.service().applications().list(user.caller.user).await?;
+        let apps = auth.service().applications().list(auth.caller.user).await?;
         Ok(Json(ApplicationList { apps: apps.into_iter().map(AppView::from).collect() }))
     }
 
@@ -263,10 +263,10 @@ impl AppsApi {
     #[oai(path = "/apps/:appid", method = "get", operation_id = "get_application")]
     async fn show(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<AppView>, OperationError<ApplicationErrors>> {
-        let app = user.service().applications().find(user.caller.user, appid.app()?).await?;
+        let app = auth.service().applications().find(auth.caller.user, appid.app()?).await?;
         Ok(Json(app.into()))
     }
 
@@ -276,14 +276,14 @@ impl AppsApi {
     #[oai(path = "/apps/:appid", method = "patch", operation_id = "change_application")]
     async fn change(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<ChangeApplication>,
     ) -> Result<Json<AppView>, OperationError<ChangeErrors>> {
         let ChangeApplication { name, domain, description } = body.0;
         let change = ApplicationChanges { name, domain, description };
         let app =
-            user.service().applications().update(user.caller.user, appid.app()?, change).await?;
+            auth.service().applications().update(auth.caller.user, appid.app()?, change).await?;
         Ok(Json(app.into()))
     }
 
@@ -294,10 +294,10 @@ impl AppsApi {
     #[oai(path = "/apps/:appid", method = "delete", operation_id = "remove_application")]
     async fn remove(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
-        user.service().applications().remove(user.caller.user, appid.app()?).await?;
+        auth.service().applications().remove(auth.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 
@@ -308,10 +308,10 @@ impl AppsApi {
     #[oai(path = "/apps/:appid/verify", method = "post", operation_id = "verify_application")]
     async fn verify(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<AppView>, OperationError<VerifyErrors>> {
-        let verified = user.service().domains().verify(user.caller.user, appid.app()?).await;
+        let verified = auth.service().domains().verify(auth.caller.user, appid.app()?).await;
         let app = verified.map_err(ApiError::from)?;
         Ok(Json(app.into()))
     }
@@ -322,14 +322,14 @@ impl AppsApi {
     #[oai(path = "/apps/:appid/activate", method = "post", operation_id = "activate_application")]
     async fn activate(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<WithHeaders<Switched>, OperationError<ActivateErrors>> {
+    ) -> Result<WithHeaders<ActivationView>, OperationError<ActivateErrors>> {
         let (app, key) =
-            user.service().applications().activate(user.caller.user, appid.app()?).await?;
-        let api_key = key.map(|made| made.secret.expose_secret().to_owned());
-        let switched = Switched { appid: Id::new(app.id), state: app.state.into(), api_key };
-        Ok(Response::new(Json(switched)).header(header::CACHE_CONTROL, "no-store"))
+            auth.service().applications().activate(auth.caller.user, appid.app()?).await?;
+        let api_key = key.map(|created| created.secret.expose_secret().to_owned());
+        let view = ActivationView { appid: Id::new(app.id), state: app.state.into(), api_key };
+        Ok(Response::new(Json(view)).header(header::CACHE_CONTROL, "no-store"))
     }
 
     /// Deactivate an Application.
@@ -342,10 +342,10 @@ impl AppsApi {
     )]
     async fn deactivate(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
-    ) -> Result<Json<Switched>, OperationError<DeactivateErrors>> {
-        let app = user.service().applications().deactivate(user.caller.user, appid.app()?).await?;
-        Ok(Json(Switched { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
+    ) -> Result<Json<ActivationView>, OperationError<DeactivateErrors>> {
+        let app = auth.service().applications().deactivate(auth.caller.user, appid.app()?).await?;
+        Ok(Json(ActivationView { appid: Id::new(app.id), state: app.state.into(), api_key: None }))
     }
 }

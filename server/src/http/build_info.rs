@@ -1,4 +1,5 @@
-//! The version that runs: as the build was configured, or as the file of a container states.
+//! The version of the running server, from the configuration of the build or from a file of the
+//! container.
 
 use std::path::Path;
 
@@ -53,8 +54,8 @@ impl Default for BuildInfo {
 }
 
 impl BuildInfo {
-    /// Returns what a file states. The configuration of the build replaces a file that cannot be
-    /// read, and each field that the file leaves out.
+    /// Reads the version from a file. The configuration of the build replaces a file that cannot
+    /// be read, and each field that the file leaves out.
     pub(super) fn of(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()

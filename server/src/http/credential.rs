@@ -80,7 +80,7 @@ impl AuthenticatedRequest {
         self.cookie.as_ref().map(|_| request_context::clear_cookie(&self.context))
     }
 
-    /// Returns what must be checked before this user's request may change something.
+    /// Returns the CSRF check that this request must pass before it changes something.
     pub(crate) fn csrf_check(&self) -> CsrfCheck<'_> {
         match &self.cookie {
             Some(session) => CsrfCheck::Cookie {
@@ -126,7 +126,7 @@ pub(super) struct SessionAuth(AuthenticatedRequest);
 pub(super) struct AccountAuth(AuthenticatedRequest);
 
 impl SessionAuth {
-    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
+    fn verify(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         if writes {
             user.csrf_check().check()?;
         }
@@ -135,7 +135,7 @@ impl SessionAuth {
 }
 
 impl AccountAuth {
-    fn admit(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
+    fn verify(user: AuthenticatedRequest, writes: bool) -> Result<Self, ErrorResponse> {
         user.check_scope()?;
         if writes {
             user.csrf_check().check()?;
@@ -173,7 +173,7 @@ macro_rules! user_extractor {
                 _: ExtractParamOptions<()>,
             ) -> poem::Result<Self> {
                 let user = AuthenticatedRequest::of(request).await?;
-                Ok(Self::admit(user, !request.method().is_safe())?)
+                Ok(Self::verify(user, !request.method().is_safe())?)
             }
         }
     )+};
@@ -185,7 +185,7 @@ user_extractor!(SessionAuth AccountAuth);
 /// the rest of the request is read.
 pub(super) struct ApiKeyAuth {
     pub(super) context: Arc<ServerContext>,
-    pub(super) service: AuthenticatedAppService,
+    pub(super) app_service: AuthenticatedAppService,
 }
 
 impl<'a> ApiExtractor<'a> for ApiKeyAuth {
@@ -222,7 +222,7 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         let (service, from) = (&context.service, client_address::of(request));
         let app = RequestedApplication::Id(app);
         let checked = service.app_services().authenticate(app, key, from).await;
-        Ok(Self { service: checked.map_err(ErrorResponse::from)?, context })
+        Ok(Self { app_service: checked.map_err(ErrorResponse::from)?, context })
     }
 }
 
@@ -256,7 +256,7 @@ pub(super) fn register_schemes(registry: &mut Registry) {
         key_in: Some("cookie"),
         scheme: None,
         ..bearer(
-            "The token of a session, as a browser of this server's own origin gets it (`presence` where the server is reached \
+            "The token of a session, as a browser of this server's own origin gets it (`presence` if the server is reached \
              without TLS). Writes need the same origin and `X-CSRF-Token`.",
         )
     };

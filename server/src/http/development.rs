@@ -130,7 +130,7 @@ impl Example for NewAssertion {
             assertion: example::ASSERTION.to_owned(),
             email: AssertionRequest::example().email,
             audience: "http://localhost:8080".to_owned(),
-            expires_at: example::BEGINNING,
+            expires_at: example::START_TIME,
         }
     }
 }

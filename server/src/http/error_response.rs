@@ -1,4 +1,4 @@
-//! Errors as HTTP responses: every error is answered with the one error object.
+//! Errors as HTTP responses: every error is sent as the same error object.
 
 use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
 use poem::http::{HeaderValue, StatusCode, header};
@@ -19,8 +19,8 @@ impl ErrorResponse {
     /// Converts an error of the router or of an extractor.
     pub(crate) fn of(error: Error) -> Self {
         match error.downcast::<Self>() {
-            Ok(refusal) => refusal,
-            Err(error) => of_router(&error).into(),
+            Ok(response) => response,
+            Err(error) => from_router(&error).into(),
         }
     }
 
@@ -94,7 +94,7 @@ impl ApiResponse for ErrorResponse {
     fn register(_registry: &mut Registry) {}
 }
 
-fn of_router(error: &Error) -> ApiError {
+fn from_router(error: &Error) -> ApiError {
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
         return ApiError::detailed(Errno::InvalidField, error.name);
     }

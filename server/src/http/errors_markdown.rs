@@ -26,7 +26,7 @@ The codes with which a WebSocket is closed. A client may reconnect by itself if 
 | --- | --- | --- | --- |
 ";
 
-/// The page, as Markdown.
+/// Returns the page as Markdown.
 pub fn errors_markdown() -> String {
     let mut page = HEAD.to_owned();
     for errno in Errno::ALL {
@@ -37,22 +37,22 @@ pub fn errors_markdown() -> String {
     page.push_str(CLOSE_HEAD);
     for code in CloseCode::ALL {
         let (number, reason) = (code.number(), code.reason());
-        let (back, meaning) = (come_back(code.reconnect_advice()), code.meaning().trim());
-        let _ = writeln!(page, "| {number} | `{reason}` | {back} | {meaning} |");
+        let (reconnect, meaning) = (reconnect(code.reconnect_advice()), code.meaning().trim());
+        let _ = writeln!(page, "| {number} | `{reason}` | {reconnect} | {meaning} |");
     }
     page
 }
 
-fn retry(retry: RetryAdvice) -> &'static str {
-    match retry {
+fn retry(advice: RetryAdvice) -> &'static str {
+    match advice {
         RetryAdvice::AfterCorrection => "after correcting the call",
         RetryAdvice::AfterWaiting => "after waiting",
         RetryAdvice::Never => "never",
     }
 }
 
-fn come_back(back: ReconnectAdvice) -> &'static str {
-    match back {
+fn reconnect(advice: ReconnectAdvice) -> &'static str {
+    match advice {
         ReconnectAdvice::WithJitter => "yes, after a random wait",
         ReconnectAdvice::WithBackoff => "yes, backing off",
         ReconnectAdvice::WithNewCredential => "with other credentials",

@@ -23,13 +23,13 @@ impl<E: Endpoint<Output = Response>> Endpoint for FinishResponse<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.uri().path().to_owned();
-        let for_people = accepts_html(&request);
+        let wants_page = accepts_html(&request);
         let mut response = match self.inner.call(request).await {
             Ok(response) => response,
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => {
-                let refusal = ErrorResponse::of(error);
-                if for_people { refusal.page() } else { refusal.response() }
+                let error = ErrorResponse::of(error);
+                if wants_page { error.page() } else { error.response() }
             }
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
@@ -42,8 +42,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for FinishResponse<E> {
     }
 }
 
-/// Returns true if a person reads the response: browsers accept HTML when a user follows a link or
-/// sends a form.
+/// Returns true if the client accepts HTML, as browsers do when a user follows a link or sends a
+/// form.
 pub(crate) fn accepts_html(request: &Request) -> bool {
     request.header(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
 }
@@ -81,12 +81,12 @@ impl AllowedMethods {
         Self(paths)
     }
 
-    /// Returns the methods of a path in the form of the header `Allow`.
+    /// Returns the methods of a path as the value of the header `Allow`.
     fn at(&self, path: &str) -> String {
         let mut names: Vec<&str> = self
             .0
             .iter()
-            .filter(|(template, _)| fits(template, path))
+            .filter(|(template, _)| matches_template(path, template))
             .flat_map(|(_, methods)| methods.iter().map(Method::as_str))
             .collect();
         if names.contains(&"GET") {
@@ -98,7 +98,7 @@ impl AllowedMethods {
     }
 }
 
-fn fits(template: &str, path: &str) -> bool {
+fn matches_template(path: &str, template: &str) -> bool {
     let (mut template, mut path) = (template.split('/'), path.split('/'));
     loop {
         match (template.next(), path.next()) {

@@ -1,7 +1,7 @@
 //! The grants of a user: which Applications may see the user.
 
-mod answer;
 mod request;
+mod response;
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -19,8 +19,8 @@ use super::operation_error::{
 use super::tag::ApiTag;
 use super::views::{ApplicationStateName, Done, Id, example};
 
-use self::answer::{GrantAnswer, Granted};
 use self::request::{Decision, GrantBody, GrantDecision, VerifiedGrantRequest};
+use self::response::{GrantResponse, Granted};
 
 pub(super) struct GrantsApi;
 
@@ -60,7 +60,7 @@ pub(super) struct GrantView {
     name: String,
     /// The Application's domain.
     domain: String,
-    /// Tells if the user has paused the grant.
+    /// Indicates whether the user has paused the grant.
     paused: bool,
     /// The time at which the user gave the grant.
     granted_at: u64,
@@ -78,8 +78,8 @@ impl Example for GrantView {
             name: example::NAME.to_owned(),
             domain: example::DOMAIN.to_owned(),
             paused: false,
-            granted_at: example::BEGINNING,
-            last_looked_at: Some(example::BEGINNING + example::HOUR),
+            granted_at: example::START_TIME,
+            last_looked_at: Some(example::START_TIME + example::HOUR),
             state: ApplicationStateName::Active,
         }
     }
@@ -134,15 +134,15 @@ impl GrantsApi {
         &self,
         request: VerifiedGrantRequest,
         appid: Path<Id>,
-    ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
-        let VerifiedGrantRequest { user, body } = request;
+    ) -> Result<GrantResponse, OperationError<GrantErrors>> {
+        let VerifiedGrantRequest { auth, body } = request;
         let app = appid.app()?;
         match body {
             GrantBody::Json(target) => {
-                let given = user.service().grants().grant(user.caller.user, app, &target).await?;
-                Ok(GrantAnswer::Json(Granted::new(app, given)))
+                let given = auth.service().grants().grant(auth.caller.user, app, &target).await?;
+                Ok(GrantResponse::Json(Granted::new(app, given)))
             }
-            GrantBody::Form(decision) => self.decide(&user, app, decision).await,
+            GrantBody::Form(decision) => self.decide(&auth, app, decision).await,
         }
     }
 
@@ -153,9 +153,9 @@ impl GrantsApi {
     #[oai(path = "/grants", method = "get", operation_id = "list_grants")]
     async fn list(
         &self,
-        user: SessionAuth,
+        auth: SessionAuth,
     ) -> Result<Json<GrantList>, OperationError<StorageErrors>> {
-        let grants = user.service().grants().list(user.caller.user).await?;
+        let grants = auth.service().grants().list(auth.caller.user).await?;
         Ok(Json(GrantList { grants: grants.into_iter().map(GrantView::from).collect() }))
     }
 
@@ -165,13 +165,13 @@ impl GrantsApi {
     #[oai(path = "/grants/:appid", method = "patch", operation_id = "pause_grant")]
     async fn pause(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
         body: JsonBody<PauseGrant>,
     ) -> Result<Json<GrantView>, OperationError<ApplicationErrors>> {
-        let (app, me) = (appid.app()?, user.caller.user);
-        user.service().grants().pause(me, app, body.0.paused).await?;
-        let grants = user.service().grants().list(me).await?;
+        let (app, user) = (appid.app()?, auth.caller.user);
+        auth.service().grants().pause(user, app, body.0.paused).await?;
+        let grants = auth.service().grants().list(user).await?;
         let grant = grants.into_iter().find(|granted| granted.grant.app == app);
         Ok(Json(grant.ok_or(Errno::UnknownApplication)?.into()))
     }
@@ -183,10 +183,10 @@ impl GrantsApi {
     #[oai(path = "/grants/:appid", method = "delete", operation_id = "revoke_grant")]
     async fn revoke(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<Done>, OperationError<ApplicationErrors>> {
-        user.service().grants().revoke(user.caller.user, appid.app()?).await?;
+        auth.service().grants().revoke(auth.caller.user, appid.app()?).await?;
         Ok(Done::new())
     }
 }
@@ -194,19 +194,19 @@ impl GrantsApi {
 impl GrantsApi {
     async fn decide(
         &self,
-        user: &AuthenticatedRequest,
+        auth: &AuthenticatedRequest,
         app: AppId,
         decision: GrantDecision,
-    ) -> Result<GrantAnswer, OperationError<GrantErrors>> {
-        let (grants, GrantDecision { target, decision }) = (user.service().grants(), decision);
+    ) -> Result<GrantResponse, OperationError<GrantErrors>> {
+        let (grants, GrantDecision { target, decision }) = (auth.service().grants(), decision);
         let name = grants.find_application(app).await?.name;
         let redirect = match decision {
-            Decision::Yes => grants.grant(user.caller.user, app, &target).await?.redirect,
+            Decision::Yes => grants.grant(auth.caller.user, app, &target).await?.redirect,
             Decision::No => grants.decline(app, &target).await?,
         };
         Ok(match redirect {
-            Some(url) => GrantAnswer::Redirect(url),
-            None => GrantAnswer::Page { name, decision },
+            Some(url) => GrantResponse::Redirect(url),
+            None => GrantResponse::Page { name, decision },
         })
     }
 }

@@ -43,7 +43,7 @@ impl Example for NewKeyView {
             id: 2,
             api_key: example::API_KEY.to_owned(),
             prefix: example::PREFIX.to_owned(),
-            created_at: example::BEGINNING,
+            created_at: example::START_TIME,
         }
     }
 }
@@ -80,7 +80,7 @@ struct KeyList {
 
 impl Example for KeyList {
     fn example() -> Self {
-        let (prefix, created_at) = (example::PREFIX.to_owned(), example::BEGINNING);
+        let (prefix, created_at) = (example::PREFIX.to_owned(), example::START_TIME);
         let last_used_at = Some(created_at + example::HOUR);
         Self { keys: vec![KeyView { id: 2, prefix, created_at, last_used_at }] }
     }
@@ -111,17 +111,17 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys", method = "post", operation_id = "create_key")]
     async fn create(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<KeyCreated, OperationError<CreateKeyErrors>> {
         let app = appid.app()?;
-        let made = user.service().api_keys().create(user.caller.user, app).await?;
-        let location = format!("/apps/{app}/keys/{}", made.key.id);
+        let created = auth.service().api_keys().create(auth.caller.user, app).await?;
+        let location = format!("/apps/{app}/keys/{}", created.key.id);
         let view = NewKeyView {
-            id: made.key.id,
-            api_key: made.secret.expose_secret().to_owned(),
-            prefix: made.key.prefix,
-            created_at: made.key.created_at.get(),
+            id: created.key.id,
+            api_key: created.secret.expose_secret().to_owned(),
+            prefix: created.key.prefix,
+            created_at: created.key.created_at.get(),
         };
         Ok(KeyCreated::Created(Json(view), location, "no-store".to_owned()))
     }
@@ -132,10 +132,10 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys", method = "get", operation_id = "list_keys")]
     async fn list(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
     ) -> Result<Json<KeyList>, OperationError<ApplicationErrors>> {
-        let keys = user.service().api_keys().list(user.caller.user, appid.app()?).await?;
+        let keys = auth.service().api_keys().list(auth.caller.user, appid.app()?).await?;
         Ok(Json(KeyList { keys: keys.into_iter().map(KeyView::from).collect() }))
     }
 
@@ -145,11 +145,11 @@ impl KeysApi {
     #[oai(path = "/apps/:appid/keys/:id", method = "delete", operation_id = "delete_key")]
     async fn delete(
         &self,
-        user: AccountAuth,
+        auth: AccountAuth,
         appid: Path<Id>,
         id: Path<i64>,
     ) -> Result<Json<Done>, OperationError<DeleteKeyErrors>> {
-        user.service().api_keys().delete(user.caller.user, appid.app()?, id.0).await?;
+        auth.service().api_keys().delete(auth.caller.user, appid.app()?, id.0).await?;
         Ok(Done::new())
     }
 }

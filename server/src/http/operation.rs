@@ -1,4 +1,4 @@
-//! Health and version, in the form of Dockerflow.
+//! Health and version, as Dockerflow defines them.
 
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
@@ -19,9 +19,9 @@ struct Health {
     status: String,
     /// `ok`, or `error`.
     database: String,
-    /// Tells if devices of an earlier run of the server may still reconnect.
+    /// Indicates whether devices of an earlier run of the server may still reconnect.
     warming_up: bool,
-    /// Tells if the server is in development mode.
+    /// Indicates whether the server is in development mode.
     development: bool,
 }
 
@@ -68,15 +68,15 @@ impl OperationApi {
         request: RequestContext,
     ) -> Result<Heartbeat, OperationError<NoErrors>> {
         let service = &request.context.service;
-        let answered = service.ping().await.is_ok();
-        let word = if answered { "ok" } else { "error" };
+        let is_healthy = service.ping().await.is_ok();
+        let status = if is_healthy { "ok" } else { "error" };
         let health = Json(Health {
-            status: word.to_owned(),
-            database: word.to_owned(),
+            status: status.to_owned(),
+            database: status.to_owned(),
             warming_up: service.is_warming_up(),
             development: service.settings().development,
         });
-        Ok(if answered { Heartbeat::Healthy(health) } else { Heartbeat::Unhealthy(health) })
+        Ok(if is_healthy { Heartbeat::Healthy(health) } else { Heartbeat::Unhealthy(health) })
     }
 
     /// Check that the server responds.

@@ -17,7 +17,7 @@ use super::error_response::ErrorResponse;
 pub(crate) struct RequestContext {
     /// The context that all handlers share.
     pub(crate) context: Arc<ServerContext>,
-    /// The flag is true if the request comes from a page of this server's own origin.
+    /// Indicates that the request comes from a page of this server's own origin.
     pub(crate) same_origin: bool,
     /// The address of the client.
     pub(crate) client: IpAddr,

@@ -95,7 +95,7 @@ impl Example for SessionOpened {
             token: example::TOKEN.to_owned(),
             email: example::EMAIL.to_owned(),
             scope: ScopeName::Account,
-            expires_at: example::BEGINNING + 24 * example::HOUR,
+            expires_at: example::START_TIME + 24 * example::HOUR,
             csrf_token: "ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE".to_owned(),
         }
     }
@@ -111,8 +111,8 @@ struct SessionView {
     scope: ScopeName,
     /// The time at which the session ends.
     expires_at: u64,
-    /// The value of the header `X-CSRF-Token`, which every write by cookie must have. Only if the
-    /// request was authenticated by the cookie.
+    /// The value of the header `X-CSRF-Token`, which every write by cookie must have. Absent
+    /// unless the cookie authenticated the request.
     csrf_token: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl Example for SessionView {
         Self {
             email: example::EMAIL.to_owned(),
             scope: ScopeName::Account,
-            expires_at: example::BEGINNING + 24 * example::HOUR,
+            expires_at: example::START_TIME + 24 * example::HOUR,
             csrf_token: None,
         }
     }
@@ -147,21 +147,21 @@ impl SessionApi {
         let service = &request.context.service;
         let client = request.client;
         let opened = service.sessions().open(&assertion, email.as_deref(), scope, client).await?;
-        let (token, caller) = (opened.token.expose_secret(), opened.holder);
-        let seconds = (caller.expires_at - service.now()).as_secs();
-        let answer = Response::new(Json(SessionOpened {
+        let (token, holder) = (opened.token.expose_secret(), opened.holder);
+        let seconds = (holder.expires_at - service.now()).as_secs();
+        let response = Response::new(Json(SessionOpened {
             token: token.to_owned(),
-            email: caller.email.as_str().to_owned(),
-            scope: caller.scope.into(),
-            expires_at: caller.expires_at.get(),
+            email: holder.email.as_str().to_owned(),
+            scope: holder.scope.into(),
+            expires_at: holder.expires_at.get(),
             csrf_token: sessions::csrf_token(token),
         }))
         .header(header::CACHE_CONTROL, "no-store");
         if !request.same_origin {
-            return Ok(answer);
+            return Ok(response);
         }
         let cookie = request_context::session_cookie(&request.context, token, seconds);
-        Ok(answer.header(header::SET_COOKIE, cookie.as_str()))
+        Ok(response.header(header::SET_COOKIE, cookie.as_str()))
     }
 
     /// Show my session.
@@ -169,12 +169,12 @@ impl SessionApi {
     /// Returns the user of the credential, its scope, and the time at which it ends.
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn show(&self, user: SessionAuth) -> Result<Json<SessionView>, OperationError<NoErrors>> {
+    async fn show(&self, auth: SessionAuth) -> Result<Json<SessionView>, OperationError<NoErrors>> {
         Ok(Json(SessionView {
-            email: user.caller.email.as_str().to_owned(),
-            scope: user.caller.scope.into(),
-            expires_at: user.caller.expires_at.get(),
-            csrf_token: user.csrf_token(),
+            email: auth.caller.email.as_str().to_owned(),
+            scope: auth.caller.scope.into(),
+            expires_at: auth.caller.expires_at.get(),
+            csrf_token: auth.csrf_token(),
         }))
     }
 
@@ -184,18 +184,18 @@ impl SessionApi {
     #[oai(path = "/session", method = "delete", operation_id = "delete_session")]
     async fn delete(
         &self,
-        user: SessionAuth,
+        auth: SessionAuth,
     ) -> Result<WithHeaders<Done>, OperationError<StorageErrors>> {
-        user.service().sessions().close(&user.caller).await?;
-        Ok(done_without_cookie(user.clear_cookie()))
+        auth.service().sessions().close(&auth.caller).await?;
+        Ok(done_without_cookie(auth.clear_cookie()))
     }
 }
 
 /// Returns a success, with the header that removes the cookie if there was one.
 pub(super) fn done_without_cookie(clear_cookie: Option<SetCookie>) -> WithHeaders<Done> {
-    let answer = Response::new(Done::new());
+    let response = Response::new(Done::new());
     match clear_cookie {
-        Some(cookie) => answer.header(header::SET_COOKIE, cookie.as_str()),
-        None => answer,
+        Some(cookie) => response.header(header::SET_COOKIE, cookie.as_str()),
+        None => response,
     }
 }

@@ -3,10 +3,10 @@
 mod application;
 mod channels;
 mod credentials;
-mod described;
 mod errors;
 mod fixture;
 mod generated;
 mod grants;
+mod openapi;
 mod page_routes;
 mod pages;

@@ -8,8 +8,8 @@ use presence_protocol::{ApiError, Errno};
 
 use crate::context::ServerContext;
 
-/// A middleware that moves the body of each request into an [`UnreadBody`]. To every extractor of a
-/// framework the body then looks empty, so no handler can read it without the limit.
+/// A middleware that moves the body of each request into an [`UnreadBody`]. The extractors of poem
+/// then see an empty body, so no handler can read a body without the limit.
 pub(super) struct SealBody<E> {
     inner: E,
     context: Arc<ServerContext>,

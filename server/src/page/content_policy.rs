@@ -10,8 +10,8 @@ impl ContentPolicy {
         Self::with_form_targets("'self'")
     }
 
-    /// Returns the policy of a page with a form whose answer redirects to another origin, since
-    /// browsers check the redirect too.
+    /// Returns the policy of a page with a form that redirects to another origin. Browsers check
+    /// the target of the redirect too.
     pub(crate) fn redirecting_to(origin: &str) -> Self {
         Self::with_form_targets(&format!("'self' {origin}"))
     }
@@ -23,7 +23,7 @@ impl ContentPolicy {
         Self(policy.replace("img-src 'self'", "img-src 'self' data:"))
     }
 
-    /// Returns the policy of an answer that is no page.
+    /// Returns the policy of a response that is no page.
     pub(crate) fn nothing() -> Self {
         Self("default-src 'none'; frame-ancestors 'none'".to_owned())
     }

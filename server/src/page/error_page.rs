@@ -18,7 +18,7 @@ struct ErrorPage<'a> {
 
 /// Returns the page of an error.
 pub(crate) fn error_page(error: &ApiError) -> PageResponse {
-    let (title, help) = user_message(error.errno);
+    let UserMessage { title, help } = user_message(error.errno);
     let status = StatusCode::from_u16(error.errno.http_status());
     let page = ErrorPage { layout: Layout::bare(title), help, error };
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -29,66 +29,90 @@ pub(crate) fn error_page(error: &ApiError) -> PageResponse {
     }
 }
 
-/// Returns a title that says what happened, and a text that says what to do.
-fn user_message(errno: Errno) -> (&'static str, &'static str) {
+/// The texts of an error for people.
+struct UserMessage {
+    /// The title, which says what happened.
+    title: &'static str,
+    /// The text, which says what to do.
+    help: &'static str,
+}
+
+const UNKNOWN_APPLICATION: UserMessage = UserMessage {
+    title: "This application does not exist",
+    help: "The link that you followed may be old or mistyped. Nothing was shared.",
+};
+const APPLICATION_NOT_ACTIVE: UserMessage = UserMessage {
+    title: "This application is not active",
+    help: "Its developer has not started it, or has stopped it. Nothing was shared.",
+};
+const REDIRECT_NOT_ALLOWED: UserMessage = UserMessage {
+    title: "This link does not lead back to the application",
+    help: "It would have sent you to a website that does not belong to the application. \
+           We did not send you there, and nothing was shared.",
+};
+const FORBIDDEN: UserMessage = UserMessage {
+    title: "This request did not come from our page",
+    help: "Another website may have sent it, or you opened the page before you last signed in. \
+           Nothing was changed. Go back, reload the page and try again.",
+};
+const NOT_SIGNED_IN: UserMessage =
+    UserMessage { title: "You are not signed in", help: "Sign in and try again." };
+const SIGN_IN_FAILED: UserMessage = UserMessage {
+    title: "You could not be signed in",
+    help: "We could not confirm who you are. Start again from the beginning.",
+};
+const NOT_FOUND: UserMessage = UserMessage {
+    title: "Page not found",
+    help: "The page may have moved, or the link may be mistyped.",
+};
+const METHOD_NOT_ALLOWED: UserMessage = UserMessage {
+    title: "This is not possible here",
+    help: "This page does not accept what your browser sent.",
+};
+const TOO_MANY_REQUESTS: UserMessage =
+    UserMessage { title: "Too many requests", help: "Wait a moment, then try again." };
+const SIGN_IN_UNAVAILABLE: UserMessage = UserMessage {
+    title: "Your sign-in service cannot be reached",
+    help: "You did nothing wrong. Try again in a minute.",
+};
+const UNAVAILABLE: UserMessage = UserMessage {
+    title: "Presence is not available at the moment",
+    help: "Nothing was changed. Try again in a minute.",
+};
+const INTERNAL: UserMessage = UserMessage {
+    title: "Something went wrong",
+    help: "The problem is on our side. Try again in a minute.",
+};
+const DOMAIN_NOT_VERIFIED: UserMessage = UserMessage {
+    title: "The domain is not verified",
+    help: "The developer of the application has to verify it first.",
+};
+const INVALID_REQUEST: UserMessage = UserMessage {
+    title: "We could not understand this request",
+    help: "Some of the information that was sent is missing or not valid.",
+};
+
+/// Returns the texts of an error.
+fn user_message(errno: Errno) -> UserMessage {
     match errno {
-        Errno::UnknownApplication => (
-            "This application does not exist",
-            "The link that you followed may be old or mistyped. Nothing was shared.",
-        ),
-        Errno::ApplicationNotActive => (
-            "This application is not active",
-            "Its developer has not started it, or has stopped it. Nothing was shared.",
-        ),
-        Errno::RedirectNotAllowed => (
-            "This link does not lead back to the application",
-            "It would have sent you to a website that does not belong to the application. \
-             We did not send you there, and nothing was shared.",
-        ),
-        Errno::Forbidden => (
-            "This request did not come from our page",
-            "Another website may have sent it, or you opened the page before you last signed in. \
-             Nothing was changed. Go back, reload the page and try again.",
-        ),
-        Errno::NotAuthenticated | Errno::SessionExpired => {
-            ("You are not signed in", "Sign in and try again.")
-        }
-        Errno::InvalidAssertion | Errno::EmailMismatch | Errno::InvalidApiKey => (
-            "You could not be signed in",
-            "We could not confirm who you are. Start again from the beginning.",
-        ),
-        Errno::NotFound | Errno::UnknownUid => {
-            ("Page not found", "The page may have moved, or the link may be mistyped.")
-        }
-        Errno::MethodNotAllowed => {
-            ("This is not possible here", "This page does not accept what your browser sent.")
-        }
-        Errno::SlowDown | Errno::TooManyConnections => {
-            ("Too many requests", "Wait a moment, then try again.")
-        }
-        Errno::IdentityUnavailable => (
-            "Your sign-in service cannot be reached",
-            "You did nothing wrong. Try again in a minute.",
-        ),
-        Errno::StorageUnavailable | Errno::ShuttingDown => (
-            "Presence is not available at the moment",
-            "Nothing was changed. Try again in a minute.",
-        ),
-        Errno::Internal => {
-            ("Something went wrong", "The problem is on our side. Try again in a minute.")
-        }
-        Errno::DomainNotVerified => (
-            "The domain is not verified",
-            "The developer of the application has to verify it first.",
-        ),
+        Errno::UnknownApplication => UNKNOWN_APPLICATION,
+        Errno::ApplicationNotActive => APPLICATION_NOT_ACTIVE,
+        Errno::RedirectNotAllowed => REDIRECT_NOT_ALLOWED,
+        Errno::Forbidden => FORBIDDEN,
+        Errno::NotAuthenticated | Errno::SessionExpired => NOT_SIGNED_IN,
+        Errno::InvalidAssertion | Errno::EmailMismatch | Errno::InvalidApiKey => SIGN_IN_FAILED,
+        Errno::NotFound | Errno::UnknownUid => NOT_FOUND,
+        Errno::MethodNotAllowed => METHOD_NOT_ALLOWED,
+        Errno::SlowDown | Errno::TooManyConnections => TOO_MANY_REQUESTS,
+        Errno::IdentityUnavailable => SIGN_IN_UNAVAILABLE,
+        Errno::StorageUnavailable | Errno::ShuttingDown => UNAVAILABLE,
+        Errno::Internal => INTERNAL,
+        Errno::DomainNotVerified => DOMAIN_NOT_VERIFIED,
         Errno::NotJson
         | Errno::MissingField
         | Errno::InvalidField
         | Errno::UnknownType
         | Errno::TooLarge
-        | Errno::UnsupportedMediaType => (
-            "We could not understand this request",
-            "Some of the information that was sent is missing or not valid.",
-        ),
+        | Errno::UnsupportedMediaType => INVALID_REQUEST,
     }
 }

@@ -55,14 +55,14 @@ pub(crate) struct Layout {
     pub(crate) section: Section,
     /// The user who is signed in.
     pub(crate) user: Option<LayoutUser>,
-    /// The result of the action before.
+    /// The result of the previous action.
     pub(crate) notice: Option<Notice>,
     /// Indicates that the server runs in development mode.
     pub(crate) development: bool,
 }
 
 impl Layout {
-    /// Returns the layout of a page that is the same for everybody.
+    /// Returns the layout of a page that does not depend on the visitor.
     pub(crate) fn bare(title: impl Into<String>) -> Self {
         let title = title.into();
         Self { title, section: Section::Unlisted, user: None, notice: None, development: false }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::form_urlencoded::byte_serialize;
 
-/// The maximum length of a path that a browser hands in, in bytes.
+/// The maximum length of a path from a request, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
 /// A path of this server. A redirect to it cannot lead to another site.
@@ -25,7 +25,7 @@ impl LocalPath {
         Self(format!("/myapps/{app}"))
     }
 
-    /// Parses a path that a browser handed in; `None` if it could lead to another site. Browsers
+    /// Parses a path from a request; `None` if it could lead to another site. Browsers
     /// read `//host` and `/\host` as another origin, and skip some control characters.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_plain =

@@ -1,6 +1,6 @@
 //! Notices: the result of an action, shown once on the next page. A cookie carries the notice over
-//! the redirect that follows a form. It holds a name and never a text, so that no link can make the
-//! page show a text of its own.
+//! the redirect that follows a form. It holds a name and never a text, so that no other
+//! site can choose the text that the page shows.
 
 /// The result that a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ notices! {
     /// The user revoked a grant.
     Revoked = "revoked", Success, "Revoked. The application can no longer see you.";
     /// The grant did not exist any more.
-    NoSuchGrant = "no-such-grant", Error, "That application could already not see you any more.";
+    NoSuchGrant = "no-such-grant", Error, "You had already revoked the permission of that application.";
     /// The user disconnected a device.
     DeviceEnded = "device-ended", Success, "The device was disconnected.";
     /// The device did not exist any more.

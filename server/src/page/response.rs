@@ -1,4 +1,4 @@
-//! The type of every answer of a page handler. It always has the security headers of pages.
+//! The type of every response of a page handler. It always has the security headers of pages.
 
 use askama::Template;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -17,16 +17,16 @@ const JSON: &str = "application/json; charset=utf-8";
 /// The time that a browser has to load the page that shows a notice, in seconds.
 const NOTICE_SECONDS: u64 = 60;
 
-/// The time for which browsers may keep an answer.
+/// The time for which browsers may keep a response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Caching {
-    /// Not at all.
+    /// No time at all.
     NoStore,
-    /// Only as long as the server confirms that it has not changed.
+    /// The time until the next request, which asks the server if the content has changed.
     Revalidate,
     /// One hour.
     Hour,
-    /// For ever, since the path changes with the content.
+    /// No limit, since the path changes with the content.
     Immutable,
 }
 
@@ -41,7 +41,7 @@ impl Caching {
     }
 }
 
-/// An answer with a content policy, a cache policy, a referrer policy and protection against
+/// A response with a content policy, a cache policy, a referrer policy and protection against
 /// frames. There is no way to make one without these headers.
 pub(crate) struct PageResponse(Response);
 
@@ -107,7 +107,7 @@ impl PageResponse {
         self.with_header(header::RETRY_AFTER, &format!("{:.0}", seconds.ceil().max(1.0)))
     }
 
-    /// Keeps the address of this answer from every other page, since the address is a secret.
+    /// Hides the address of this response from every other page, since the address is a secret.
     pub(crate) fn without_referrer(self) -> Self {
         self.with_header(header::REFERRER_POLICY, "no-referrer")
     }

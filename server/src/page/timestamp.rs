@@ -11,13 +11,13 @@ use time::format_description::well_known::Rfc3339;
 pub(crate) struct Timestamp(UnixMillis);
 
 impl Timestamp {
-    /// Returns the time of a wall-clock time.
+    /// Converts a wall-clock time.
     pub(crate) fn new(at: UnixMillis) -> Self {
         Self(at)
     }
 
     /// Returns the time for the attribute `datetime`, such as `2026-11-25T13:05:00Z`.
-    pub(crate) fn machine(self) -> String {
+    pub(crate) fn rfc3339(self) -> String {
         self.date_time().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
     }
 
@@ -42,7 +42,7 @@ mod tests {
     fn a_time_is_shown_to_people_and_to_machines() {
         let time = Timestamp::new(UnixMillis::new(1_795_611_900_123));
         assert_eq!(time.to_string(), "25 November 2026, 13:05 UTC");
-        assert_eq!(time.machine(), "2026-11-25T13:05:00Z");
+        assert_eq!(time.rfc3339(), "2026-11-25T13:05:00Z");
         assert_eq!(Timestamp::new(UnixMillis::new(u64::MAX)).to_string(), "unknown time");
     }
 }

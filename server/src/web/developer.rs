@@ -4,9 +4,9 @@
 //! The path of an Application is also that of its AppService Presence Channel. A request for HTML
 //! without an upgrade gets the page, any other request the socket; `lifecycle` decides.
 //!
-//! A new API key is shown in the answer to the form that made it, and is stored nowhere: in no
-//! cookie, in no path, not in memory. Such an answer is no redirect. It names the path of the page
-//! in `data-page-path`, and a reload leads there.
+//! A new API key is shown in the response to the form that created it, and is not stored in a
+//! cookie, a path or memory. This response is not a redirect. It names the path of the page in
+//! `data-page-path`, and a reload leads there.
 
 mod activation;
 mod application;

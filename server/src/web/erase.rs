@@ -21,7 +21,7 @@ struct ErasePage {
 
 /// Shows what would be erased.
 pub(super) async fn show(signed_in: SignedIn) -> PageResult {
-    let account = signed_in.service().accounts().load(signed_in.me()).await?;
+    let account = signed_in.service().accounts().load(signed_in.user_id()).await?;
     let page = ErasePage {
         layout: signed_in.layout("Erase my account", Section::Presence),
         email: account.email.as_str().to_owned(),
@@ -39,7 +39,7 @@ pub(super) async fn erase(form: UserForm) -> PageResult {
     if typed.is_none() || typed.as_ref() != own {
         return Ok(PageResponse::redirect(&LocalPath::fixed("/sidebar/erase"), Notice::NotErased));
     }
-    form.service().accounts().erase(form.me()).await?;
+    form.service().accounts().erase(form.user_id()).await?;
     let response = PageResponse::redirect(&LocalPath::fixed(LocalPath::HOME), Notice::Erased);
     Ok(form.clear_cookie().iter().fold(response, PageResponse::with_cookie))
 }

@@ -46,7 +46,7 @@ impl FromPageRequest for AnonymousForm {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let visitor = Visitor::of(request).await?;
         let csrf = CsrfCheck::Anonymous { same_origin: RequestContext::of(request)?.same_origin };
-        // A form of another site is not even read.
+        // A form of another site is rejected before it is read.
         csrf.check()?;
         let form = read_form(request).await?.verify(&csrf)?;
         Ok(Self { visitor, form })
@@ -74,7 +74,7 @@ impl UserForm {
     }
 
     /// Returns the user.
-    pub(crate) fn me(&self) -> UserId {
+    pub(crate) fn user_id(&self) -> UserId {
         self.user
     }
 

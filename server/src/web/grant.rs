@@ -1,5 +1,5 @@
-//! The question to a user: may this Application see your status? The answer goes to the REST API's
-//! `POST /grant/<appid>`.
+//! The consent page, which asks a user if an Application may see the user's status. It sends the
+//! decision to the REST API's `POST /grant/<appid>`.
 
 use askama::Template;
 use poem::http::StatusCode;
@@ -38,23 +38,23 @@ struct GrantPage {
     appid: AppId,
     app: App,
     id: Option<String>,
-    /// The PUID under which the Application sees the user already.
-    known_as: Option<String>,
+    /// The PUID, if the Application can see the user already.
+    puid: Option<String>,
     redirect: String,
     state: String,
-    /// The origin to which the answer redirects.
+    /// The origin to which the form redirects.
     origin: Option<String>,
     /// The path that signs another user in and returns to this page.
     sign_in_path: LocalPath,
 }
 
-/// Shows the question. The link is checked first, so that a bad one does not even lead to the
-/// sign-in page.
+/// Shows the page. The link is checked first, so that a visitor does not sign in for a link that is
+/// not valid.
 pub(super) async fn show(
     visitor: Visitor,
     Path(appid): Path<String>,
     Query(query): Query<GrantQuery>,
-    PathAndQuery(here): PathAndQuery,
+    PathAndQuery(path): PathAndQuery,
 ) -> PageResult {
     let service = visitor.service();
     let appid: AppId = appid.parse().map_err(|_| Errno::UnknownApplication)?;
@@ -66,7 +66,7 @@ pub(super) async fn show(
     let target = RedirectTarget { redirect: redirect.clone(), state: None };
     let origin = service.grants().decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
-        return Ok(PageResponse::see_other(&LocalPath::sign_in(&here)));
+        return Ok(PageResponse::see_other(&LocalPath::sign_in(&path)));
     };
     let grants = service.grants().list(caller.user).await?;
     let known = grants.into_iter().find(|granted| granted.grant.app == appid);
@@ -77,11 +77,11 @@ pub(super) async fn show(
         appid,
         app,
         id,
-        known_as: known.map(|granted| granted.grant.puid.to_string()),
+        puid: known.map(|granted| granted.grant.puid.to_string()),
         redirect: redirect.unwrap_or_default(),
         state: state.unwrap_or_default(),
         origin,
-        sign_in_path: LocalPath::sign_in(&here),
+        sign_in_path: LocalPath::sign_in(&path),
     };
     Ok(visitor.show_with(&page, StatusCode::OK, &policy))
 }

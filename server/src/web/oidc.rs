@@ -1,9 +1,9 @@
-//! Signing in by OpenID Connect: the redirect to the provider, and the way back.
+//! Signing in by OpenID Connect: the redirect to the provider, and the return from it.
 //!
 //! A browser begins at `/sign-in/oidc/<name>?return=<path>` and is sent to the provider, which
 //! sends it back to `/sign-in/oidc/<name>/callback`. That address must be registered at the
-//! provider. A failure is shown as a page that says what to do, and repeats nothing of what the
-//! provider sent. `ServerContext::code_flow` lists the providers.
+//! provider. The page of a failure says what to do, and contains nothing that the provider
+//! sent. `ServerContext::code_flow` lists the providers.
 
 use askama::Template;
 use poem::http::StatusCode;
@@ -78,7 +78,7 @@ pub(super) async fn begin(
             let cookie = Cookie::SIGN_IN.set(context.is_secure(), &secret, SECRET_SECONDS);
             Ok(PageResponse::to_provider(&url).with_cookie(&cookie))
         }
-        Err(error) => failed(&visitor, &provider, error),
+        Err(error) => failure_page(&visitor, &provider, error),
     }
 }
 
@@ -87,15 +87,15 @@ pub(super) async fn finish(
     visitor: Visitor,
     Path(provider): Path<String>,
     BrowserSecret(secret): BrowserSecret,
-    here: PathAndQuery,
+    path: PathAndQuery,
     ClientAddress(client): ClientAddress,
 ) -> PageResult {
     let context = visitor.context();
-    let response = AuthorizationResponse::from_query(here.query());
+    let response = AuthorizationResponse::from_query(path.query());
     let now = context.service.now();
     let flow = flow(context)?;
     let (mut return_path, mut failure) = (String::new(), None);
-    // The code is a credential as any other: after too many refusals the provider is not asked.
+    // The code is a credential as any other: after too many failures the provider is not asked.
     let finishing = async {
         match flow.finish(&provider, &response, secret.as_deref(), now).await {
             Ok(finished) => {
@@ -113,21 +113,21 @@ pub(super) async fn finish(
     let opened = match (opened, failure) {
         (Ok(opened), _) => opened,
         (Err(error), _) if error.errno == Errno::SlowDown => {
-            return failed(&visitor, &provider, FlowError::Busy);
+            return failure_page(&visitor, &provider, FlowError::Busy);
         }
-        (Err(_), Some(error)) => return failed(&visitor, &provider, error),
+        (Err(_), Some(error)) => return failure_page(&visitor, &provider, error),
         (Err(error), None) => return Err(error.into()),
     };
     let return_path = LocalPath::parse(&return_path);
     let return_path = return_path.unwrap_or_else(|| LocalPath::fixed(sign_in::DEFAULT_PATH));
-    Ok(sign_in::enter(&visitor, &opened, &return_path).await)
+    Ok(sign_in::start_session(&visitor, &opened, &return_path).await)
 }
 
 fn flow(context: &ServerContext) -> Result<&CodeFlow, Errno> {
     context.code_flow.as_ref().ok_or(Errno::NotFound)
 }
 
-fn failed(visitor: &Visitor, provider: &str, error: FlowError) -> PageResult {
+fn failure_page(visitor: &Visitor, provider: &str, error: FlowError) -> PageResult {
     let (errno, title, help) = user_message(error);
     if errno == Errno::NotFound {
         return Err(errno.into());

@@ -1,6 +1,6 @@
 //! The pages of the operator, below `/admin`: the status of the server, and blocking an Application
-//! that misbehaves. They exist only if the settings hold the digest of an operator's token. Whoever
-//! has the token is the operator, independently of any user's session.
+//! that misbehaves. They exist only if the settings hold the digest of an operator's token. A
+//! person with the token is the operator, independently of any user's session.
 //!
 //! No e-mail address is shown here, since an operator needs none.
 

@@ -1,4 +1,4 @@
-//! The routes of pages. A handler can be added only if its first argument says who may call it, and
+//! The routes of pages. A handler can be added only if its first argument decides about access, and
 //! a handler of POST requests only if that argument is a verified form.
 
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::route_table::{RouteTable, SharedEndpoint};
 /// The result of a page handler.
 pub(crate) type PageResult = Result<PageResponse, PageError>;
 
-/// The answer to a request that a handler or an argument does not accept: an error of the
+/// The response to a request that a handler or an argument does not accept: an error of the
 /// registry, or a redirect.
 pub(crate) struct PageError(poem::Error);
 
@@ -53,7 +53,7 @@ pub(crate) trait FromPageRequest: Sized + Send {
     ) -> impl Future<Output = Result<Self, PageError>> + Send;
 }
 
-/// An argument that says who may see a page.
+/// An argument that decides who may see a page.
 pub(crate) trait PageAccess: FromPageRequest {}
 
 /// An argument that proves that a form was sent by a page of this server.
@@ -92,10 +92,10 @@ pub(crate) trait PageHandler<Arguments>: Send + Sync + 'static {
 
 macro_rules! page_handlers {
     ($(($($argument:ident)*);)+) => {$(
-        impl<Function, Answer, First, $($argument),*> PageHandler<(First, $($argument,)*)> for Function
+        impl<Function, Output, First, $($argument),*> PageHandler<(First, $($argument,)*)> for Function
         where
-            Function: Fn(First, $($argument),*) -> Answer + Send + Sync + 'static,
-            Answer: Future<Output = PageResult> + Send,
+            Function: Fn(First, $($argument),*) -> Output + Send + Sync + 'static,
+            Output: Future<Output = PageResult> + Send,
             First: FromPageRequest,
             $($argument: FromPageRequest,)*
         {
@@ -149,7 +149,7 @@ where
 pub(super) struct PageRoutes(RouteTable);
 
 impl PageRoutes {
-    /// Returns a list without pages. The fallback answers all other requests.
+    /// Returns a list without pages. The fallback handles all other requests.
     pub(super) fn new(fallback: SharedEndpoint) -> Self {
         Self(RouteTable::new(fallback))
     }

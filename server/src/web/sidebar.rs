@@ -1,4 +1,4 @@
-//! The page of a user: the own status, the Applications that can see it, devices, and the account.
+//! The page of a user: the status, the Applications that can see it, the devices, and the account.
 
 use askama::Template;
 use presence_core::ApplicationState;
@@ -94,14 +94,14 @@ fn status_name(status: Status) -> &'static str {
 /// Shows the page.
 pub(super) async fn show(visitor: Visitor) -> PageResult {
     let layout = visitor.layout("My presence", Section::Presence);
-    let Some(me) = visitor.caller().map(|caller| caller.user) else {
+    let Some(user) = visitor.caller().map(|caller| caller.user) else {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
     let service = visitor.service();
-    let grants = service.grants().list(me).await?;
+    let grants = service.grants().list(user).await?;
     let grants = grants.into_iter().map(GrantRow::from).collect();
     let devices: Vec<DeviceRow> =
-        service.devices().list(me).into_iter().map(DeviceRow::from).collect();
+        service.devices().list(user).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
     let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
     Ok(visitor.show(&SidebarPage { layout, grants, devices, visible_status }))
@@ -120,21 +120,21 @@ pub(super) async fn pause(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
     let pause = form.fields().get("paused") == Some("true");
     let done = if pause { Notice::Paused } else { Notice::Resumed };
-    let paused = form.service().grants().pause(form.me(), app, pause).await;
+    let paused = form.service().grants().pause(form.user_id(), app, pause).await;
     redirect(paused.map(drop), Errno::UnknownApplication, (done, Notice::NoSuchGrant))
 }
 
 /// Revokes a grant.
 pub(super) async fn revoke(form: UserForm) -> PageResult {
     let app: AppId = form.parse("appid")?;
-    let revoked = form.service().grants().revoke(form.me(), app).await;
+    let revoked = form.service().grants().revoke(form.user_id(), app).await;
     redirect(revoked, Errno::UnknownApplication, (Notice::Revoked, Notice::NoSuchGrant))
 }
 
 /// Disconnects a device.
 pub(super) async fn end_device(form: UserForm) -> PageResult {
     let device: DeviceName = form.parse("device")?;
-    let ended = form.service().devices().end(form.me(), &device);
+    let ended = form.service().devices().end(form.user_id(), &device);
     redirect(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))
 }
 

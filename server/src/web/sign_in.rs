@@ -78,7 +78,7 @@ pub(super) async fn show(visitor: Visitor, Query(query): Query<SignInQuery>) -> 
     Ok(visitor.show(&page(&visitor, return_path)))
 }
 
-/// Signs anybody in under any name of the development issuer.
+/// Signs a visitor in under any name of the development issuer.
 pub(super) async fn development(
     form: AnonymousForm,
     ClientAddress(client): ClientAddress,
@@ -97,11 +97,11 @@ pub(super) async fn development(
     };
     let (sessions, email) = (context.service.sessions(), Some(email.as_str()));
     let opened = sessions.open(&assertion, email, Scope::Account, client).await?;
-    Ok(enter(visitor, &opened, &return_path).await)
+    Ok(start_session(visitor, &opened, &return_path).await)
 }
 
 /// Ends the session that the browser had, gives it the new one, and sends it to a page.
-pub(super) async fn enter(
+pub(super) async fn start_session(
     visitor: &Visitor,
     opened: &NewSession,
     return_path: &LocalPath,

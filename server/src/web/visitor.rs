@@ -51,7 +51,7 @@ impl Visitor {
         Self { context, session, notice }
     }
 
-    /// Returns what every handler may use.
+    /// Returns the server's context.
     pub(crate) fn context(&self) -> &ServerContext {
         &self.context
     }
@@ -91,7 +91,7 @@ impl Visitor {
         self.show_with(template, StatusCode::OK, &ContentPolicy::page())
     }
 
-    /// Renders a page that answers a form with something wrong in it.
+    /// Renders a page in response to a form that was not accepted.
     pub(crate) fn show_problem(
         &self,
         template: &impl Template,
@@ -137,7 +137,7 @@ pub(crate) struct SignedIn {
 
 impl SignedIn {
     /// Returns the user.
-    pub(crate) fn me(&self) -> UserId {
+    pub(crate) fn user_id(&self) -> UserId {
         self.caller.user
     }
 }
@@ -156,8 +156,8 @@ impl FromPageRequest for SignedIn {
         if let Some(caller) = visitor.caller().cloned() {
             return Ok(Self { visitor, caller });
         }
-        let PathAndQuery(here) = PathAndQuery::of(request);
-        Err(PageResponse::see_other(&LocalPath::sign_in(&here)).into())
+        let PathAndQuery(path) = PathAndQuery::of(request);
+        Err(PageResponse::see_other(&LocalPath::sign_in(&path)).into())
     }
 }
 

@@ -8,21 +8,21 @@ use presence_protocol::{ApiError, Errno, PresenceUpdate};
 use crate::http::body::{Fields, FromFields};
 use crate::http::views::{Id, StatusName, example};
 
-/// The present statuses.
+/// The current presence of users.
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(super) struct PollAnswer {
-    /// The statuses.
+    /// The entries, one for each user.
     pub(super) presence: Vec<PresenceView>,
     /// The start of the next page, if there is one.
     pub(super) next: Option<Id>,
-    /// Tells if devices of an earlier run of the server may still reconnect; absent otherwise.
+    /// Indicates that devices of an earlier run of the server may still reconnect; else absent.
     pub(super) warming_up: Option<bool>,
 }
 
 impl Example for PollAnswer {
     fn example() -> Self {
-        let unknown = PresenceView::from(QueryResult::Unknown("nobody".to_owned()));
+        let unknown = PresenceView::from(QueryResult::Unknown(example::UNKNOWN_UID.to_owned()));
         Self { presence: vec![PresenceView::example(), unknown], next: None, warming_up: None }
     }
 }
@@ -56,7 +56,7 @@ impl Example for PresenceView {
             uid: example::UID.to_owned(),
             status: Some(StatusName::Unavailable),
             version: Some(1_853_083_095_040_002),
-            since: Some(example::BEGINNING),
+            since: Some(example::START_TIME),
             message: Some("At lunch".to_owned()),
             ..Self::default()
         }
@@ -177,8 +177,8 @@ impl Example for Notified {
             error: None,
             retry_after: None,
         };
-        let refused = NotifyResult::from(&Err(ApiError::from(Errno::UnknownUid)));
-        Self { result: "OK".to_owned(), queue_size: 1, results: vec![queued, refused] }
+        let rejected = NotifyResult::from(&Err(ApiError::from(Errno::UnknownUid)));
+        Self { result: "OK".to_owned(), queue_size: 1, results: vec![queued, rejected] }
     }
 }
 

@@ -9,22 +9,22 @@ use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 
-/// The notation of a document.
-pub(super) trait Notation: Send {
+/// The format of a document.
+pub(super) trait DocumentFormat: Send {
     /// The media type.
     const MEDIA_TYPE: &'static str;
 }
 
-/// The notation JSON.
+/// The format JSON.
 pub(super) struct Json;
-/// The notation YAML.
+/// The format YAML.
 pub(super) struct Yaml;
 
-impl Notation for Json {
+impl DocumentFormat for Json {
     const MEDIA_TYPE: &'static str = "application/json; charset=utf-8";
 }
 
-impl Notation for Yaml {
+impl DocumentFormat for Yaml {
     const MEDIA_TYPE: &'static str = "application/yaml; charset=utf-8";
 }
 
@@ -37,7 +37,7 @@ impl<N> Document<N> {
     }
 }
 
-impl<N: Notation> IntoResponse for Document<N> {
+impl<N: DocumentFormat> IntoResponse for Document<N> {
     fn into_response(self) -> Response {
         Response::builder()
             .content_type(N::MEDIA_TYPE)
@@ -46,7 +46,7 @@ impl<N: Notation> IntoResponse for Document<N> {
     }
 }
 
-impl<N: Notation> ApiResponse for Document<N> {
+impl<N: DocumentFormat> ApiResponse for Document<N> {
     fn meta() -> MetaResponses {
         let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new("object")));
         let document = MetaResponse {

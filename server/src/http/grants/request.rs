@@ -20,7 +20,7 @@ struct GrantJson {
     /// A page on the Application's verified domain.
     redirect: Option<String>,
     /// A value that the Application gets back unchanged, in the field `state` of the redirect's
-    /// query. It should bind the answer to the browser that asked.
+    /// query. It should belong to the browser's session with the Application.
     state: Option<String>,
 }
 
@@ -77,8 +77,8 @@ impl Example for GrantForm {
 
 /// A request for a grant that no other site could have made, by a session that may give one.
 pub(super) struct VerifiedGrantRequest {
-    /// The user.
-    pub(super) user: AuthenticatedRequest,
+    /// The user's session.
+    pub(super) auth: AuthenticatedRequest,
     /// The body.
     pub(super) body: GrantBody,
 }
@@ -102,7 +102,7 @@ pub(super) struct GrantDecision {
 impl GrantDecision {
     fn from_form(form: &VerifiedForm) -> Result<Self, ApiError> {
         let field = |name: &str| form.untrimmed(name).map(str::to_owned);
-        // An empty decision is no consent. Only a form without the field grants by being sent.
+        // An empty decision is no consent. A form without the field means yes.
         let decision = match form.raw("decision") {
             None | Some("yes") => Decision::Yes,
             Some("no") => Decision::No,
@@ -115,13 +115,13 @@ impl GrantDecision {
 
 impl VerifiedGrantRequest {
     async fn read(request: &Request) -> Result<Self, ErrorResponse> {
-        let user = AuthenticatedRequest::of(request).await?;
-        user.check_scope()?;
+        let auth = AuthenticatedRequest::of(request).await?;
+        auth.check_scope()?;
         let (text, media_type) = body::text(request, &[JSON, FORM]).await?;
         if media_type == Some(FORM) {
-            let form = UnverifiedForm::parse(&text).verify(&user.csrf_check())?;
+            let form = UnverifiedForm::parse(&text).verify(&auth.csrf_check())?;
             let body = GrantBody::Form(GrantDecision::from_form(&form)?);
-            return Ok(Self { user, body });
+            return Ok(Self { auth, body });
         }
         let target = if text.is_empty() {
             RedirectTarget::default()
@@ -129,8 +129,8 @@ impl VerifiedGrantRequest {
             let GrantJson { redirect, state } = body::read(&text)?;
             RedirectTarget { redirect, state }
         };
-        user.csrf_check().check()?;
-        Ok(Self { user, body: GrantBody::Json(target) })
+        auth.csrf_check().check()?;
+        Ok(Self { auth, body: GrantBody::Json(target) })
     }
 }
 

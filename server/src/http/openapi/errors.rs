@@ -62,7 +62,7 @@ fn body_errors(schemas: &Value, operation: &Value) -> Vec<Errno> {
     body::ERRNOS.iter().copied().chain(missing).collect()
 }
 
-/// Returns the errors of checking the credential that an operation asks for.
+/// Returns the errors of checking the credential that an operation requires.
 fn credential_errors(operation: &Value) -> &'static [Errno] {
     let schemes = operation.pointer("/security/0").and_then(Value::as_object);
     let scheme = schemes.and_then(|schemes| schemes.keys().next());

@@ -10,18 +10,17 @@ use super::walk;
 
 /// Adds an example to every request and response that has none yet.
 pub(super) fn add(document: &mut Value) {
-    let of_schemas = of_schemas(document);
+    let (of_schemas, patches) = (of_schemas(document), patches());
     for (_, operations) in walk::members(document.get_mut("paths")) {
         for (_, operation) in walk::members(Some(operations)) {
             let id = walk::operation_id(operation).to_owned();
             let request = operation.pointer_mut("/requestBody/content");
             add_to(request, |schema| of_schemas.get(schema).cloned());
             for (status, response) in walk::members(operation.get_mut("responses")) {
-                let other = differences(&id, status);
+                let patch = patches.iter().find(|patch| patch.is_for(&id, status));
                 add_to(response.get_mut("content"), |schema| {
-                    let mut example = of_schemas.get(schema).cloned()?;
-                    patch(&mut example, &other);
-                    Some(example)
+                    let example = of_schemas.get(schema).cloned()?;
+                    Some(patch.map_or_else(|| example.clone(), |patch| patch.apply(&example)))
                 });
             }
         }
@@ -96,27 +95,77 @@ fn of_text(media_type: &str) -> Value {
     }
 }
 
-/// Returns the fields of a response that differ from the example of its schema. `null` removes one.
-fn differences(operation: &str, status: &str) -> Value {
-    match (operation, status) {
-        ("register_application", _) => json!({ "state": "registered" }),
-        ("verify_application", _) => json!({ "state": "verified" }),
-        ("deactivate_application", _) => json!({ "state": "inactive", "api_key": null }),
-        ("change_application", _) => json!({ "name": "Chess by Post" }),
-        ("pause_grant", _) => json!({ "paused": true }),
-        ("heartbeat", "503") => json!({ "status": "error", "database": "error" }),
-        _ => json!({}),
+/// The fields in which the example of one response differs from the example of its schema.
+struct ExamplePatch {
+    /// The id of the operation.
+    operation: &'static str,
+    /// The HTTP status of the response.
+    status: &'static str,
+    /// The fields with their values. `null` removes a field.
+    fields: Value,
+}
+
+/// Returns all patches. A test checks that the document has the response of each.
+fn patches() -> [ExamplePatch; 6] {
+    let patch = |operation, status, fields| ExamplePatch { operation, status, fields };
+    [
+        patch("register_application", "201", json!({ "state": "registered" })),
+        patch("verify_application", "200", json!({ "state": "verified" })),
+        patch("deactivate_application", "200", json!({ "state": "inactive", "api_key": null })),
+        patch("change_application", "200", json!({ "name": "Chess by Post" })),
+        patch("pause_grant", "200", json!({ "paused": true })),
+        patch("heartbeat", "503", json!({ "status": "error", "database": "error" })),
+    ]
+}
+
+impl ExamplePatch {
+    fn is_for(&self, operation: &str, status: &str) -> bool {
+        self.operation == operation && self.status == status
+    }
+
+    fn apply(&self, example: &Value) -> Value {
+        let mut patched = example.clone();
+        let fields = patched.as_object_mut().zip(self.fields.as_object());
+        let Some((fields, changes)) = fields else { return patched };
+        for (name, value) in changes {
+            if value.is_null() {
+                fields.remove(name);
+            } else {
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+        patched
     }
 }
 
-fn patch(example: &mut Value, other: &Value) {
-    let fields = example.as_object_mut().zip(other.as_object());
-    let Some((fields, others)) = fields else { return };
-    for (name, value) in others {
-        if value.is_null() {
-            fields.remove(name);
-        } else {
-            fields.insert(name.clone(), value.clone());
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    /// Returns the example of a response, without those of its errors.
+    fn example(document: &Value, operation: &str, status: &str) -> Value {
+        let paths = document["paths"].as_object().unwrap().values();
+        let mut operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let found = operations.find(|found| found["operationId"] == operation);
+        let found = found.unwrap_or_else(|| panic!("no operation has the id {operation}"));
+        let content = found["responses"][status]["content"].as_object();
+        let content = content.unwrap_or_else(|| panic!("{operation} has no response {status}"));
+        let body = content.values().next().unwrap();
+        body.get("example").unwrap_or(&body["examples"]["otherwise"]["value"]).clone()
+    }
+
+    #[test]
+    fn every_patch_changes_the_example_of_a_response_in_the_document() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        for patch in patches() {
+            let ExamplePatch { operation, status, fields } = patch;
+            let example = example(&document, operation, status);
+            assert!(example.is_object(), "{operation} {status} has no example");
+            for (name, value) in fields.as_object().unwrap() {
+                let shown = example.get(name).unwrap_or(&Value::Null);
+                assert_eq!(shown, value, "{operation} {status}: {name}");
+            }
         }
     }
 }

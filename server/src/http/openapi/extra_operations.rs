@@ -1,5 +1,5 @@
-//! The operations that are served outside of the REST API and belong to its document all the same:
-//! the page that Applications link to, and the metrics.
+//! The operations of the document that the REST API does not serve: the page that Applications link
+//! to, and the metrics.
 
 use serde_json::{Value, json};
 
@@ -58,10 +58,10 @@ fn metrics() -> Value {
 }
 
 fn grant_page() -> Value {
-    let text = |name: &str, description: &str, pattern: &str, longest: Option<u64>| {
+    let text = |name: &str, description: &str, pattern: &str, max_length: Option<u64>| {
         let mut schema = json!({ "type": "string", "pattern": pattern });
-        if let (Some(longest), Some(schema)) = (longest, schema.as_object_mut()) {
-            schema.insert("maxLength".to_owned(), longest.into());
+        if let (Some(max_length), Some(schema)) = (max_length, schema.as_object_mut()) {
+            schema.insert("maxLength".to_owned(), max_length.into());
         }
         json!({ "name": name, "in": "query", "description": description, "schema": schema })
     };
@@ -70,12 +70,12 @@ fn grant_page() -> Value {
         "operationId": "show_grant_page",
         "summary": "Ask a user to let an Application see their presence.",
         "description": "A page for people: an Application sends its user here. A user who is not signed in signs in first, and then \
-                        returns to this page. The answer is sent to `POST /grant/<appid>`, and the user goes to the redirect.",
+                        returns to this page. The page sends the decision to `POST /grant/<appid>`, and the user goes to the redirect.",
         "tags": ["Grants"],
         "parameters": [
             { "name": "appid", "in": "path", "required": true, "schema": id },
             text("redirect", "A page on the Application's verified domain.", "^[^\\x00-\\x1f\\x7f-\\x9f]*$", None),
-            text("state", "A value that the Application gets back unchanged. It should bind the answer to the browser that asked.", "^[^\\x00-\\x1f\\x7f-\\x9f]*$", None),
+            text("state", "A value that the Application gets back unchanged. It should belong to the browser's session with the Application.", "^[^\\x00-\\x1f\\x7f-\\x9f]*$", None),
             text("id", "The Application's own name for the user, shown so that the user recognises the account.", "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]*$", Some(200)),
         ],
         "responses": {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::walk;
 
-/// Describes each response of an operation that has no description by what its schema is.
+/// Gives each response that has no description the description of its schema.
 pub(super) fn describe(schemas: &Value, operation: &mut Value) {
     for (_, response) in walk::members(operation.get_mut("responses")) {
         let schema = response.get("content").and_then(Value::as_object).and_then(|content| {

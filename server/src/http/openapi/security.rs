@@ -1,4 +1,4 @@
-//! The credentials that an operation asks for.
+//! The credentials that an operation requires.
 
 use serde_json::{Value, json};
 

@@ -10,11 +10,11 @@ async fn an_application_is_registered_verified_and_activated() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let other = server.sign_in("other@dev.localhost", "account").await;
-    let (domain, shown) = server.domain().await;
+    let (domain, served) = server.domain().await;
     let body = json!({ "name": "Chess", "domain": domain, "description": "Play" });
-    let made = server.post("/apps").bearer(&token).json(&body).send().await;
-    assert_eq!(made.status, 201);
-    let (app, path) = (made.json(), made.header("location").to_owned());
+    let created = server.post("/apps").bearer(&token).json(&body).send().await;
+    assert_eq!(created.status, 201);
+    let (app, path) = (created.json(), created.header("location").to_owned());
     assert_eq!(path, format!("/apps/{}", app["appid"].as_str().unwrap()));
     assert_eq!((&app["state"], &app["description"]), (&json!("registered"), &json!("Play")));
     let post = |what: &str| server.post(&format!("{path}/{what}")).bearer(&token);
@@ -24,7 +24,7 @@ async fn an_application_is_registered_verified_and_activated() {
     assert_eq!(post("deactivate").errno().await, 42);
     assert_eq!(post("keys").errno().await, 43);
     assert_eq!(post("verify").errno().await, 43);
-    shown.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
+    served.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
     assert_eq!(post("verify").send().await.json()["state"], "verified");
     let first = post("activate").send().await.json();
     assert!(first["api_key"].as_str().unwrap().starts_with("prs_test_"));
@@ -49,15 +49,15 @@ async fn a_key_is_shown_once_and_can_be_changed_without_a_gap() {
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let (app, first) = server.active_app(&token).await;
     let path = format!("/apps/{app}/keys");
-    let made = server.post(&path).bearer(&token).send().await;
-    assert_eq!((made.status.as_u16(), made.header("cache-control")), (201, "no-store"));
-    let second = made.json()["api_key"].as_str().unwrap().to_owned();
-    assert_eq!(made.header("location"), format!("{path}/{}", made.json()["id"]));
+    let created = server.post(&path).bearer(&token).send().await;
+    assert_eq!((created.status.as_u16(), created.header("cache-control")), (201, "no-store"));
+    let second = created.json()["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(created.header("location"), format!("{path}/{}", created.json()["id"]));
     let keys = server.get(&path).bearer(&token).send().await;
     assert!(!keys.text.contains("api_key") && !keys.text.contains(&second));
     let keys = keys.json()["keys"].as_array().unwrap().clone();
     assert_eq!(keys.len(), 2);
-    let first_id = keys.iter().find(|key| key["id"] != made.json()["id"]).unwrap()["id"].clone();
+    let first_id = keys.iter().find(|key| key["id"] != created.json()["id"]).unwrap()["id"].clone();
     let poll = format!("/apps/{app}/presence");
     assert_eq!(server.get(&poll).bearer(&second).errno().await, 0);
     assert_eq!(server.delete(&format!("{path}/{first_id}")).bearer(&token).errno().await, 0);
@@ -104,9 +104,9 @@ async fn each_notification_is_accepted_or_refused_on_its_own() {
         { "uid": grant["uid"], "message": "m", "action": "javascript:alert(1)" },
         5,
     ]);
-    let answer = send(json!({ "notifications": items })).send().await.json();
-    assert_eq!((&answer["result"], &answer["queue_size"]), (&json!("OK"), &json!(1)));
-    let results = answer["results"].as_array().unwrap();
+    let response = send(json!({ "notifications": items })).send().await.json();
+    assert_eq!((&response["result"], &response["queue_size"]), (&json!("OK"), &json!(1)));
+    let results = response["results"].as_array().unwrap();
     assert_eq!((&results[0]["result"], &results[0]["queue_size"]), (&json!("OK"), &json!(1)));
     let errnos: Vec<_> = results.iter().map(|result| result["errno"].as_u64()).collect();
     assert_eq!(errnos, [None, Some(44), Some(12), Some(10)]);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http::documents::ASYNCAPI;
 use crate::http::errors_markdown;
 
-/// A message with the channel it is on, and its direction.
+/// A message with its channel and its direction.
 struct Message {
     name: String,
     on_device_channel: bool,
@@ -25,7 +25,7 @@ fn last(reference: &Value) -> &str {
     reference["$ref"].as_str().unwrap().rsplit('/').next().unwrap()
 }
 
-/// All messages of both channels, in each direction that the operations use them.
+/// Returns all messages of both channels, in each direction in which operations use them.
 fn messages(document: &Value) -> Vec<Message> {
     let mut used = BTreeSet::new();
     for operation in document["operations"].as_object().unwrap().values() {
@@ -54,7 +54,7 @@ fn messages(document: &Value) -> Vec<Message> {
 fn every_example_is_parsed_as_its_own_message() {
     let document = document();
     let messages = messages(&document);
-    let mut read = 0;
+    let mut parsed = 0;
     for message in &messages {
         assert!(!message.examples.is_empty(), "{} has no examples", message.name);
         for example in &message.examples {
@@ -65,18 +65,17 @@ fn every_example_is_parsed_as_its_own_message() {
                 (false, false) => to_app(example, &message.name),
             };
             assert_eq!(name, message.name, "{example}");
-            read += 1;
+            parsed += 1;
         }
     }
-    assert!(read >= 20, "only {read} examples were found");
+    assert!(parsed >= 20, "only {parsed} examples were found");
     let named: BTreeSet<&str> = messages.iter().map(|message| message.name.as_str()).collect();
     let all = document["components"]["messages"].as_object().unwrap();
     assert_eq!(named, all.keys().map(String::as_str).collect(), "a message that no operation uses");
 }
 
 fn from_device(example: &str) -> &'static str {
-    match device::parse(example).unwrap_or_else(|refused| panic!("{example}: {refused:?}")).command
-    {
+    match device::parse(example).unwrap_or_else(|error| panic!("{example}: {error:?}")).command {
         device::DeviceCommand::Status(_) => "status",
         device::DeviceCommand::Visibility(_) => "visibility",
         device::DeviceCommand::Ack(_) => "ack",
@@ -94,7 +93,7 @@ fn to_device(example: &str) -> &'static str {
 }
 
 fn from_app(example: &str) -> &'static str {
-    match app::parse(example).unwrap_or_else(|refused| panic!("{example}: {refused:?}")).command {
+    match app::parse(example).unwrap_or_else(|error| panic!("{example}: {error:?}")).command {
         app::AppServiceCommand::Auth(_) => "auth",
         app::AppServiceCommand::Notify(items) => {
             assert!(items.iter().all(Result::is_ok), "{example}");
@@ -138,28 +137,28 @@ fn examples_have_only_fields_of_their_schema() {
     let document = document();
     for (name, message) in document["components"]["messages"].as_object().unwrap() {
         for example in message["examples"].as_array().unwrap() {
-            is_known(&document, &[&message["payload"]], &example["payload"], name);
+            check_fields(&document, &[&message["payload"]], &example["payload"], name);
         }
     }
 }
 
-/// Makes sure that one of the schemas knows each field of a value, and of what is in it.
-fn is_known(document: &Value, schemas: &[&Value], value: &Value, whose: &str) {
+/// Checks that one of the schemas has each field of a value, and of the values in it.
+fn check_fields(document: &Value, schemas: &[&Value], value: &Value, message: &str) {
     let schemas: Vec<&Value> =
         schemas.iter().flat_map(|schema| alternatives(document, schema)).collect();
     for (field, value) in value.as_object().into_iter().flatten() {
         let properties = schemas.iter().map(|schema| &schema["properties"][field]);
         let known: Vec<&Value> = properties.filter(|schema| !schema.is_null()).collect();
-        assert!(!known.is_empty(), "{whose}: {field} is not known");
-        is_known(document, &known, value, whose);
+        assert!(!known.is_empty(), "{message}: {field} is not known");
+        check_fields(document, &known, value, message);
     }
     let items: Vec<&Value> = schemas.iter().map(|schema| &schema["items"]).collect();
     for item in value.as_array().into_iter().flatten() {
-        is_known(document, &items, item, whose);
+        check_fields(document, &items, item, message);
     }
 }
 
-/// A schema with all that it refers to or is made of.
+/// Returns a schema with all schemas that it refers to or consists of.
 fn alternatives<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     if schema["$ref"].is_string() {
         return alternatives(document, &document["components"]["schemas"][last(schema)]);
@@ -172,19 +171,20 @@ fn alternatives<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
 #[test]
 fn error_examples_have_the_texts_of_the_registry() {
     fn check_errors(value: &Value) -> usize {
-        let refusal = value["errno"].as_u64().map(|number| {
+        let errno = value["errno"].as_u64().map(|number| {
             let errno = u16::try_from(number).ok().and_then(Errno::from_number);
-            let errno = errno.unwrap_or_else(|| panic!("no such error: {value}"));
+            let errno =
+                errno.unwrap_or_else(|| panic!("the registry does not have this error: {value}"));
             assert_eq!(value["error"], errno.text(), "{value}");
         });
         let inside = value.as_object().into_iter().flat_map(|fields| fields.values());
         let inside = inside.chain(value.as_array().into_iter().flatten());
-        usize::from(refusal.is_some()) + inside.map(check_errors).sum::<usize>()
+        usize::from(errno.is_some()) + inside.map(check_errors).sum::<usize>()
     }
     assert!(check_errors(&document()["components"]["messages"]) >= 4);
 }
 
-/// The cells of a table's rows, by the number in the first column.
+/// Returns the cells of a table's rows, by the number in the first column.
 fn rows(text: &str, heading: &str) -> BTreeMap<u16, Vec<String>> {
     let (_, table) = text.split_once(heading).unwrap();
     let table = table.split("\n## ").next().unwrap();
@@ -213,7 +213,7 @@ fn the_tables_of_errors_and_close_codes_match_the_registries() {
         };
         assert_eq!(name, errno.name());
         let rest_only = REST_ONLY.contains(errno);
-        // It may say more than the registry, in the same sentence too.
+        // The document may add details to the sentence of the registry.
         let expected = errno.meaning().trim().trim_end_matches('.');
         assert!(meaning.starts_with(if rest_only { "REST only" } else { expected }), "{meaning}");
     }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::fixture::Server;
 
-const NOBODY: &str = "00000000000000000000000000000000";
+/// The id of an Application that does not exist.
+const UNKNOWN_APP: &str = "00000000000000000000000000000000";
 
 #[tokio::test]
 async fn each_call_requires_its_kind_of_credential() {
@@ -13,7 +14,7 @@ async fn each_call_requires_its_kind_of_credential() {
     let account = server.sign_in("dev@dev.localhost", "account").await;
     let (app, key) = server.active_app(&account).await;
     let presence = format!("/apps/{app}/presence");
-    let elsewhere = format!("/apps/{NOBODY}/presence");
+    let unknown_presence = format!("/apps/{UNKNOWN_APP}/presence");
     let wrong = key.replace("prs_test_", "prs_live_");
 
     assert_eq!(server.get("/grants").errno().await, 30);
@@ -27,7 +28,7 @@ async fn each_call_requires_its_kind_of_credential() {
     assert_eq!(server.get(&presence).cookie(&account).errno().await, 45);
     assert_eq!(server.get(&presence).bearer("nonsense").errno().await, 41);
     assert_eq!(server.get(&presence).bearer(&wrong).errno().await, 41);
-    assert_eq!(server.get(&elsewhere).bearer(&key).errno().await, 41);
+    assert_eq!(server.get(&unknown_presence).bearer(&key).errno().await, 41);
     assert_eq!(server.get("/apps/x/presence").bearer(&key).errno().await, 40);
     assert_eq!(server.get(&presence).bearer(&key).errno().await, 0);
 }
@@ -39,11 +40,11 @@ async fn a_device_session_may_only_read_and_sign_out() {
     for path in ["/session", "/grants", "/devices", "/account"] {
         assert_eq!(server.get(path).bearer(&device).errno().await, 0, "{path}");
     }
-    let app = format!("/apps/{NOBODY}");
-    let refused = [
-        (Method::POST, format!("/grant/{NOBODY}")),
-        (Method::PATCH, format!("/grants/{NOBODY}")),
-        (Method::DELETE, format!("/grants/{NOBODY}")),
+    let app = format!("/apps/{UNKNOWN_APP}");
+    let forbidden = [
+        (Method::POST, format!("/grant/{UNKNOWN_APP}")),
+        (Method::PATCH, format!("/grants/{UNKNOWN_APP}")),
+        (Method::DELETE, format!("/grants/{UNKNOWN_APP}")),
         (Method::DELETE, "/devices/default".to_owned()),
         (Method::DELETE, "/account".to_owned()),
         (Method::POST, "/apps".to_owned()),
@@ -58,7 +59,7 @@ async fn a_device_session_may_only_read_and_sign_out() {
         (Method::GET, format!("{app}/keys")),
         (Method::DELETE, format!("{app}/keys/1")),
     ];
-    for (method, path) in refused {
+    for (method, path) in forbidden {
         let errno = server.call(method.clone(), &path).bearer(&device).errno().await;
         assert_eq!(errno, 45, "{method} {path}");
     }
@@ -81,16 +82,16 @@ async fn a_write_by_cookie_needs_the_same_origin_and_the_token() {
     assert_eq!(write().header("x-csrf-token", csrf).errno().await, 45);
     let foreign = write().header("origin", "http://evil.example").header("x-csrf-token", csrf);
     assert_eq!(foreign.errno().await, 45);
-    let null = write().header("origin", "null").header("x-csrf-token", csrf);
-    assert_eq!(null.errno().await, 45);
-    let wrong = write()
+    let null_origin = write().header("origin", "null").header("x-csrf-token", csrf);
+    assert_eq!(null_origin.errno().await, 45);
+    let wrong_token = write()
         .header("origin", origin)
         .header("x-csrf-token", &csrf.chars().rev().collect::<String>());
-    assert_eq!(wrong.errno().await, 45);
+    assert_eq!(wrong_token.errno().await, 45);
     let cross_site = write().header("origin", origin).header("x-csrf-token", csrf);
     assert_eq!(cross_site.header("sec-fetch-site", "cross-site").errno().await, 45);
-    let right = write().header("origin", origin).header("x-csrf-token", csrf);
-    assert_eq!(right.errno().await, 0);
+    let valid = write().header("origin", origin).header("x-csrf-token", csrf);
+    assert_eq!(valid.errno().await, 0);
 }
 
 #[tokio::test]
@@ -119,18 +120,18 @@ async fn only_a_page_of_the_same_origin_gets_a_cookie() {
         sign_in().header("origin", origin).header("sec-fetch-site", "same-site"),
         sign_in().header("sec-fetch-site", "same-origin"),
     ] {
-        let answer = call.send().await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("set-cookie"), "");
-        assert_eq!(answer.header("cache-control"), "no-store");
-        assert_eq!(answer.json()["scope"], "device");
+        let response = call.send().await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("set-cookie"), "");
+        assert_eq!(response.header("cache-control"), "no-store");
+        assert_eq!(response.json()["scope"], "device");
     }
-    let answer = sign_in().header("origin", origin).send().await;
-    let cookie = answer.header("set-cookie");
-    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let response = sign_in().header("origin", origin).send().await;
+    let cookie = response.header("set-cookie");
+    let token = response.json()["token"].as_str().unwrap().to_owned();
     assert!(cookie.starts_with(&format!("presence={token}; Path=/; Max-Age=")), "{cookie}");
     assert!(cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
-    let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
+    let csrf = response.json()["csrf_token"].as_str().unwrap().to_owned();
     let sign_out = server.delete("/session").cookie(&token);
     let sign_out = sign_out.header("origin", origin).header("x-csrf-token", &csrf).send().await;
     assert_eq!(sign_out.text, r#"{"result":"OK"}"#);
@@ -139,10 +140,11 @@ async fn only_a_page_of_the_same_origin_gets_a_cookie() {
 
 #[tokio::test]
 async fn over_tls_the_cookie_has_the_host_prefix() {
-    let server = Server::at("https://presence.example", false).await;
+    let server = Server::with_url("https://presence.example", false).await;
     let body = json!({ "assertion": server.assertion("alice@dev.localhost") });
-    let answer = server.post("/session").header("origin", &server.origin).json(&body).send().await;
-    let cookie = answer.header("set-cookie");
+    let response =
+        server.post("/session").header("origin", &server.origin).json(&body).send().await;
+    let cookie = response.header("set-cookie");
     assert!(cookie.starts_with("__Host-presence=prt_"), "{cookie}");
     assert!(cookie.ends_with("; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
     let (pair, _) = cookie.split_once(';').unwrap();

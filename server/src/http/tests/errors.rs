@@ -1,4 +1,4 @@
-//! Every refusal is the same error object, whichever layer refuses.
+//! Every error has the same format, from each layer of the server.
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -45,27 +45,27 @@ async fn each_kind_of_invalid_body_has_its_errno() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_field() {
+async fn an_error_names_the_field() {
     let server = Server::development().await;
-    let answer = server.post("/session").json(&json!({ "assertion": 5 })).send().await;
+    let response = server.post("/session").json(&json!({ "assertion": 5 })).send().await;
     let expected =
         r#"{"result":"KO","errno":12,"error":"A field is not valid: assertion must be a string"}"#;
-    assert_eq!(answer.text, expected);
-    assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
-    let answer =
+    assert_eq!(response.text, expected);
+    assert_eq!(response.header("content-type"), "application/json; charset=utf-8");
+    let response =
         server.post("/session").json(&json!({ "assertion": "a~b", "scope": "all" })).send().await;
-    assert!(answer.text.contains("scope must be device or account"), "{}", answer.text);
+    assert!(response.text.contains("scope must be device or account"), "{}", response.text);
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_while_it_is_read() {
+async fn a_body_over_the_limit_is_rejected_while_it_is_read() {
     let server = Server::development().await;
     let big = json!({ "assertion": "a".repeat(BODY_LIMIT) });
     assert_eq!(server.post("/session").json(&big).errno().await, 14);
     let chunks = std::iter::repeat_n(Bytes::from_static(b"          "), BODY_LIMIT);
     let endless = Body::from_bytes_stream(stream::iter(chunks.map(Ok::<_, std::io::Error>)));
-    let lying = server.post("/session").header("content-type", "application/json");
-    assert_eq!(lying.header("content-length", "2").body(endless).errno().await, 14);
+    let wrong_length = server.post("/session").header("content-type", "application/json");
+    assert_eq!(wrong_length.header("content-length", "2").body(endless).errno().await, 14);
 }
 
 #[tokio::test]
@@ -114,22 +114,22 @@ async fn errors_of_the_router_have_the_same_format() {
 #[tokio::test]
 async fn an_error_has_the_headers_for_a_retry() {
     let server = Server::development().await;
-    let answer = server.get("/account").send().await;
-    assert_eq!(answer.status, 401);
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    let response = server.get("/account").send().await;
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("www-authenticate"), "Bearer");
     let token = server.sign_in("dev@dev.localhost", "account").await;
-    let (domain, _shown) = server.domain().await;
+    let (domain, _served) = server.domain().await;
     let app = json!({ "name": "A", "domain": domain });
     let app = server.post("/apps").bearer(&token).json(&app).send().await;
     let verify = format!("{}/verify", app.header("location"));
-    let mut tried = 0;
+    let mut attempts = 0;
     let slow = loop {
-        let answer = server.post(&verify).bearer(&token).send().await;
-        if answer.json()["errno"] != 43 {
-            break answer;
+        let response = server.post(&verify).bearer(&token).send().await;
+        if response.json()["errno"] != 43 {
+            break response;
         }
-        tried += 1;
-        assert!(tried < 50, "the attempts are not limited");
+        attempts += 1;
+        assert!(attempts < 50, "the attempts are not limited");
     };
     assert_eq!(slow.status, 429);
     assert_eq!(slow.header("retry-after"), "1");
@@ -140,12 +140,12 @@ async fn an_error_has_the_headers_for_a_retry() {
 async fn every_response_has_the_security_headers_and_no_cors() {
     let server = Server::development().await;
     for path in ["/", "/openapi.json", "/session", "/nowhere", "/__heartbeat__", "/docs"] {
-        let answer = server.get(path).header("origin", "http://evil.example").send().await;
-        assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
-        let policy = answer.header("content-security-policy");
+        let response = server.get(path).header("origin", "http://evil.example").send().await;
+        assert!(response.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
+        assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(response.header("x-frame-options"), "DENY", "{path}");
+        assert_eq!(response.header("referrer-policy"), "same-origin", "{path}");
+        let policy = response.header("content-security-policy");
         assert!(policy.contains("default-src 'none'"), "{path}");
         assert!(policy.contains("frame-ancestors 'none'"), "{path}");
     }

@@ -1,4 +1,4 @@
-//! A server over a database of its own, and a way to call it.
+//! A server with its own database, and requests to it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -35,10 +35,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn development() -> Self {
-        Self::at("http://localhost:8080", true).await
+        Self::with_url("http://localhost:8080", true).await
     }
 
-    pub(super) async fn at(url: &str, development: bool) -> Self {
+    pub(super) async fn with_url(url: &str, development: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite://{}/t.db?mode=rwc", directory.path().display());
         let audience = Audience::parse(url).unwrap();
@@ -79,21 +79,21 @@ impl Server {
         ISSUER.assertion(email, &self.origin, now, DevIssuer::DEFAULT_LIFETIME).unwrap()
     }
 
-    /// A session of a user, without a cookie.
+    /// Opens a session of a user, and returns its token.
     pub(super) async fn sign_in(&self, email: &str, scope: &str) -> String {
         let body = json!({ "assertion": self.assertion(email), "scope": scope });
-        let answer = self.post("/session").json(&body).send().await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let response = self.post("/session").json(&body).send().await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// An active Application of a developer, with its key.
+    /// Registers and activates an Application; returns its id and its API key.
     pub(super) async fn active_app(&self, developer: &str) -> (String, String) {
-        let (domain, shown) = self.domain().await;
+        let (domain, served) = self.domain().await;
         let body = json!({ "name": "Chess <b>", "domain": domain });
         let app = self.post("/apps").bearer(developer).json(&body).send().await.json();
         let appid = app["appid"].as_str().unwrap().to_owned();
-        shown.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
+        served.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
         let verify = self.post(&format!("/apps/{appid}/verify")).bearer(developer).send().await;
         assert_eq!(verify.json()["state"], "verified");
         let active = self.post(&format!("/apps/{appid}/activate")).bearer(developer).send().await;
@@ -101,11 +101,11 @@ impl Server {
         (appid, active.json()["api_key"].as_str().unwrap().to_owned())
     }
 
-    /// A domain on loopback that serves the given verification file.
+    /// Starts a domain on loopback; returns its name and the sender of the text that it serves.
     pub(super) async fn domain(&self) -> (String, tokio::sync::watch::Sender<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let domain = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
-        let (shown, text) = tokio::sync::watch::channel(String::new());
+        let (served, text) = tokio::sync::watch::channel(String::new());
         self.tasks.spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 let _ = socket.read(&mut [0; 2048]).await;
@@ -114,7 +114,7 @@ impl Server {
                 let _ = socket.write_all(format!("{head}{text}").as_bytes()).await;
             }
         });
-        (domain, shown)
+        (domain, served)
     }
 
     pub(super) fn get(&self, path: &str) -> Call<'_> {
@@ -169,35 +169,36 @@ impl Call<'_> {
         self
     }
 
-    pub(super) async fn send(self) -> Answer {
+    pub(super) async fn send(self) -> TestResponse {
         let response = self.server.routes.get_response(self.request).await;
         let (parts, body) = response.into_parts();
         let text = body.into_string().await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        TestResponse { status: parts.status, headers: parts.headers, text }
     }
 
-    /// The number of the refusal, whose status must be the registry's; 0 where it was none.
+    /// Sends the request; returns the number of the error, or 0 for a success. The status must be
+    /// that of the registry.
     pub(super) async fn errno(self) -> u16 {
-        let answer = self.send().await;
-        if answer.status.is_success() || answer.status.is_redirection() {
+        let response = self.send().await;
+        if response.status.is_success() || response.status.is_redirection() {
             return 0;
         }
-        let json = answer.json();
+        let json = response.json();
         assert_eq!(json["result"], "KO", "{json}");
         let errno = u16::try_from(json["errno"].as_u64().unwrap()).unwrap();
         let known = presence_protocol::Errno::from_number(errno).unwrap();
-        assert_eq!(answer.status.as_u16(), known.http_status());
+        assert_eq!(response.status.as_u16(), known.http_status());
         errno
     }
 }
 
-pub(super) struct Answer {
+pub(super) struct TestResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) text: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }

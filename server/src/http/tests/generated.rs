@@ -17,7 +17,7 @@ fn the_errors_page_is_up_to_date() {
 }
 
 #[test]
-fn the_document_says_which_credentials_a_call_takes() {
+fn the_document_lists_the_credentials_of_each_operation() {
     let document: Value = serde_json::from_str(&document()).unwrap();
     let security_of =
         |path: &str, method: &str| document["paths"][path][method]["security"].clone();
@@ -29,7 +29,7 @@ fn the_document_says_which_credentials_a_call_takes() {
 }
 
 #[test]
-fn the_document_says_which_fields_may_be_null() {
+fn the_document_marks_the_fields_that_may_be_null() {
     let document: Value = serde_json::from_str(&document()).unwrap();
     let field = |schema: &str, name: &str| {
         document["components"]["schemas"][schema]["properties"][name].clone()

@@ -1,4 +1,4 @@
-//! Letting an Application see, and going back to it.
+//! Grants: given, paused and revoked, and the redirect to the Application.
 
 use poem::http::Method;
 use serde_json::json;

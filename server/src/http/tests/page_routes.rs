@@ -1,5 +1,4 @@
-//! Promises that hold for every page: the tests read the list of pages, so that a new page cannot
-//! be forgotten.
+//! Rules that hold for every page. The tests read the list of pages, so they include each new page.
 
 use std::sync::Arc;
 

@@ -55,10 +55,10 @@ async fn assertions_are_made_only_in_development_mode() {
     let server = Server::development().await;
     assert!(server.get("/").send().await.text.contains("href=\"/dev\""));
     let call = |body: serde_json::Value| server.post("/dev/assertion").json(&body);
-    let made = call(json!({ "email": "alice@dev.localhost" })).send().await;
-    assert_eq!(made.header("cache-control"), "no-store");
-    assert_eq!(made.json()["audience"], server.origin.as_str());
-    assert!(made.json()["assertion"].as_str().unwrap().contains('~'));
+    let created = call(json!({ "email": "alice@dev.localhost" })).send().await;
+    assert_eq!(created.header("cache-control"), "no-store");
+    assert_eq!(created.json()["audience"], server.origin.as_str());
+    assert!(created.json()["assertion"].as_str().unwrap().contains('~'));
     assert_eq!(call(json!({})).errno().await, 11);
     assert_eq!(call(json!({ "email": "alice@elsewhere.example" })).errno().await, 12);
     assert_eq!(call(json!({ "email": "a@dev.localhost", "audience": "*" })).errno().await, 12);
@@ -76,7 +76,7 @@ async fn assertions_are_made_only_in_development_mode() {
     assert_eq!(post().body("email=a%40dev.localhost").errno().await, 15);
     assert_eq!(post().form("name=a").errno().await, 11);
 
-    let server = Server::at("https://presence.example", false).await;
+    let server = Server::with_url("https://presence.example", false).await;
     assert!(!server.get("/").send().await.text.contains("href=\"/dev\""));
     assert_eq!(server.get("/dev").errno().await, 47);
     let post = server.post("/dev").header("origin", &server.origin);

@@ -4,6 +4,8 @@
 pub(crate) const APPID: &str = "8f14e45fceea167a5a36dedd4bea2543";
 /// The id by which that Application knows Alice.
 pub(crate) const UID: &str = "c9f0f895fb98ab9159f51fd0297e236d";
+/// An id that is no user's.
+pub(crate) const UNKNOWN_UID: &str = "00000000000000000000000000000000";
 /// A notification.
 pub(crate) const NOTIFICATION: &str = "45c48cce2e2d7fbdea1afc51c7c6ad26";
 /// The Application's name.
@@ -16,8 +18,8 @@ pub(crate) const DESCRIPTION: &str = "Tells you when your opponent is there.";
 pub(crate) const ACTION: &str = "https://chess.example.org/games/7";
 /// The e-mail of the user.
 pub(crate) const EMAIL: &str = "alice@example.org";
-/// The time that all other times are relative to, in milliseconds.
-pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
+/// The earliest time in the examples, in milliseconds since 1970 UTC.
+pub(crate) const START_TIME: u64 = 1_767_225_600_000;
 /// An hour, in milliseconds.
 pub(crate) const HOUR: u64 = 3_600_000;
 /// An API key that does not exist.

@@ -14,7 +14,7 @@ use super::application::{ApplicationPage, FormResult};
 
 /// Verifies the domain.
 pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let (status, problem) = match form.service().domains().verify(form.me(), app).await {
+    let (status, problem) = match form.service().domains().verify(form.user_id(), app).await {
         Ok(_) => {
             let path = LocalPath::of_application(app);
             return Ok(PageResponse::redirect(&path, Notice::DomainVerified));
@@ -26,26 +26,26 @@ pub(super) async fn verify(form: UserForm, AppInPath(app): AppInPath) -> PageRes
         }
         Err(VerifyDomainError::Refused(error)) => return Err(error.into()),
     };
-    let app = form.service().applications().find(form.me(), app).await?;
+    let app = form.service().applications().find(form.user_id(), app).await?;
     let result = FormResult { verification_problem: Some(problem), ..FormResult::default() };
-    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
-    Ok(page.answer(form.visitor(), status))
+    let page = ApplicationPage::of(form.visitor(), form.user_id(), app, result).await?;
+    Ok(page.respond(form.visitor(), status))
 }
 
 /// Starts the Application. The first start creates a key, and shows it.
 pub(super) async fn activate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let (app, new_key) = form.service().applications().activate(form.me(), app).await?;
+    let (app, new_key) = form.service().applications().activate(form.user_id(), app).await?;
     let Some(new_key) = new_key else {
         return Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Started));
     };
     let result = FormResult { new_key: Some(new_key.secret), ..FormResult::default() };
-    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
-    Ok(page.answer(form.visitor(), StatusCode::OK))
+    let page = ApplicationPage::of(form.visitor(), form.user_id(), app, result).await?;
+    Ok(page.respond(form.visitor(), StatusCode::OK))
 }
 
 /// Stops the Application.
 pub(super) async fn deactivate(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let app = form.service().applications().deactivate(form.me(), app).await?;
+    let app = form.service().applications().deactivate(form.user_id(), app).await?;
     Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Stopped))
 }
 

@@ -14,14 +14,14 @@ use crate::web::visitor::{SignedIn, Visitor};
 
 use super::details::{ApplicationDetails, KeyRow};
 
-/// The result of a form that the page shows once, in the answer to that form.
+/// The result of a form that the page shows once, in the response to that form.
 #[derive(Default)]
 pub(super) struct FormResult {
     /// A new key.
     pub(super) new_key: Option<SecretString>,
     /// The reason why the domain could not be verified.
     pub(super) verification_problem: Option<String>,
-    /// The reason why no key was made.
+    /// The reason why no key was created.
     pub(super) key_problem: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct ApplicationPage {
     proof_url: String,
     /// The origin of this server.
     origin: String,
-    /// The same for sockets.
+    /// The origin of this server for WebSockets.
     socket_origin: String,
     /// The origin of the Application.
     app_origin: String,
@@ -76,16 +76,16 @@ impl ApplicationPage {
         })
     }
 
-    /// Returns the page as the answer to a form.
-    pub(super) fn answer(&self, visitor: &Visitor, status: StatusCode) -> PageResponse {
+    /// Returns the page as the response to a form.
+    pub(super) fn respond(&self, visitor: &Visitor, status: StatusCode) -> PageResponse {
         visitor.show_problem(self, status)
     }
 }
 
 /// Shows the page.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
-    let me = signed_in.me();
-    let app = signed_in.service().applications().find(me, app).await?;
-    let page = ApplicationPage::of(&signed_in, me, app, FormResult::default()).await?;
+    let user = signed_in.user_id();
+    let app = signed_in.service().applications().find(user, app).await?;
+    let page = ApplicationPage::of(&signed_in, user, app, FormResult::default()).await?;
     Ok(signed_in.show(&page))
 }

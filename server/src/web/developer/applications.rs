@@ -29,7 +29,7 @@ struct RegistrationPage {
 
 /// Shows the list.
 pub(super) async fn list(signed_in: SignedIn) -> PageResult {
-    let apps = signed_in.service().applications().list(signed_in.me()).await?;
+    let apps = signed_in.service().applications().list(signed_in.user_id()).await?;
     let apps = apps.into_iter().map(ApplicationDetails::from).collect();
     let layout = signed_in.layout("My applications", Section::Developer);
     Ok(signed_in.show(&ListPage { layout, apps }))
@@ -46,7 +46,7 @@ pub(super) async fn register(form: UserForm) -> PageResult {
     let Some(registration) = draft.validate(form.service().settings()) else {
         return Ok(show_again(form.visitor(), draft));
     };
-    match form.service().applications().register(form.me(), registration).await {
+    match form.service().applications().register(form.user_id(), registration).await {
         Ok(app) => {
             Ok(PageResponse::redirect(&LocalPath::of_application(app.id), Notice::Registered))
         }

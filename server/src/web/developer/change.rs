@@ -24,14 +24,14 @@ struct ChangePage {
 
 /// Shows the form with the current values.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
-    let app = signed_in.service().applications().find(signed_in.me(), app).await?;
+    let app = signed_in.service().applications().find(signed_in.user_id(), app).await?;
     let draft = Draft::of_app(&app);
     Ok(signed_in.show(&page(&signed_in, app.into(), draft)))
 }
 
 /// Saves the changes.
 pub(super) async fn change(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let before = form.service().applications().find(form.me(), app).await?;
+    let before = form.service().applications().find(form.user_id(), app).await?;
     let mut draft = Draft::of_form(form.fields());
     let Some(registration) = draft.validate(form.service().settings()) else {
         let page = page(form.visitor(), before.into(), draft);
@@ -42,7 +42,7 @@ pub(super) async fn change(form: UserForm, AppInPath(app): AppInPath) -> PageRes
         domain: Some(registration.domain),
         description: Some(registration.description),
     };
-    let after = form.service().applications().update(form.me(), before.id, change).await?;
+    let after = form.service().applications().update(form.user_id(), before.id, change).await?;
     let has_moved = after.domain != before.domain;
     let notice = if has_moved { Notice::DomainChanged } else { Notice::ApplicationChanged };
     Ok(PageResponse::redirect(&LocalPath::of_application(after.id), notice))

@@ -20,7 +20,7 @@ struct ConsolePage {
 
 /// Shows the console.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
-    let app = signed_in.service().applications().find(signed_in.me(), app).await?;
+    let app = signed_in.service().applications().find(signed_in.user_id(), app).await?;
     let app = ApplicationDetails::from(app);
     let layout = signed_in.layout(format!("Console of {}", app.name), Section::Developer);
     Ok(signed_in.show(&ConsolePage { layout, app }))

@@ -1,5 +1,5 @@
-//! The form of an Application: what the developer typed, and the problem of each field. Nothing
-//! that was typed is lost.
+//! The form of an Application: the texts that the developer typed, and the problem of each field.
+//! A rejected form keeps its texts.
 
 use presence_core::App;
 use presence_service::applications::Registration;

@@ -14,9 +14,9 @@ use super::application::{ApplicationPage, FormResult};
 /// Creates a key, and shows it.
 pub(super) async fn create(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
     let mut result = FormResult::default();
-    let status = match form.service().api_keys().create(form.me(), app).await {
-        Ok(made) => {
-            result.new_key = Some(made.secret);
+    let status = match form.service().api_keys().create(form.user_id(), app).await {
+        Ok(created) => {
+            result.new_key = Some(created.secret);
             StatusCode::OK
         }
         Err(error) if error.errno == Errno::TooLarge => {
@@ -27,9 +27,9 @@ pub(super) async fn create(form: UserForm, AppInPath(app): AppInPath) -> PageRes
         }
         Err(error) => return Err(error.into()),
     };
-    let app = form.service().applications().find(form.me(), app).await?;
-    let page = ApplicationPage::of(form.visitor(), form.me(), app, result).await?;
-    Ok(page.answer(form.visitor(), status))
+    let app = form.service().applications().find(form.user_id(), app).await?;
+    let page = ApplicationPage::of(form.visitor(), form.user_id(), app, result).await?;
+    Ok(page.respond(form.visitor(), status))
 }
 
 /// Revokes a key.
@@ -38,7 +38,7 @@ pub(super) async fn delete(
     AppInPath(app): AppInPath,
     Path((_, key)): Path<(String, i64)>,
 ) -> PageResult {
-    let notice = match form.service().api_keys().delete(form.me(), app, key).await {
+    let notice = match form.service().api_keys().delete(form.user_id(), app, key).await {
         Ok(()) => Notice::KeyDeleted,
         Err(error) if error.errno == Errno::NotFound => Notice::NoSuchKey,
         Err(error) => return Err(error.into()),

@@ -25,23 +25,23 @@ struct RemovePage {
 
 /// Asks for the domain of the Application.
 pub(super) async fn show(signed_in: SignedIn, AppInPath(app): AppInPath) -> PageResult {
-    let me = signed_in.me();
-    let app = signed_in.service().applications().find(me, app).await?;
-    let page = page(&signed_in, me, app).await?;
+    let user = signed_in.user_id();
+    let app = signed_in.service().applications().find(user, app).await?;
+    let page = page(&signed_in, user, app).await?;
     Ok(signed_in.show(&page))
 }
 
 /// Removes the Application if its domain was typed.
 pub(super) async fn remove(form: UserForm, AppInPath(app): AppInPath) -> PageResult {
-    let app = form.service().applications().find(form.me(), app).await?;
+    let app = form.service().applications().find(form.user_id(), app).await?;
     let typed = form.fields().get("domain").unwrap_or_default();
     if !typed.eq_ignore_ascii_case(&app.domain) {
         let problem = Some("This is not the domain of the application. Nothing was removed.");
-        let page = page(form.visitor(), form.me(), app).await?;
+        let page = page(form.visitor(), form.user_id(), app).await?;
         let page = RemovePage { problem, typed: typed.to_owned(), ..page };
         return Ok(form.visitor().show_problem(&page, StatusCode::BAD_REQUEST));
     }
-    form.service().applications().remove(form.me(), app.id).await?;
+    form.service().applications().remove(form.user_id(), app.id).await?;
     Ok(PageResponse::redirect(&LocalPath::fixed("/myapps"), Notice::ApplicationRemoved))
 }
 

@@ -1,4 +1,4 @@
-//! A reader of the text that the exporter writes for Prometheus, so that there is only one set of
+//! A parser of the text that the exporter writes for Prometheus, so that there is only one set of
 //! metrics.
 
 use std::collections::BTreeMap;
@@ -12,18 +12,19 @@ impl<'a> Exposition<'a> {
         Self(text)
     }
 
-    /// Returns a metric, summed over its labels; 0 if it was never metrics.
+    /// Returns a metric, summed over its labels; 0 if the text does not have it.
     pub(super) fn sum(&self, name: &str) -> f64 {
         self.samples(name).map(|(_, value)| value).sum()
     }
 
-    /// Returns a metric by the values of one of its labels.
+    /// Returns the sums of a metric for each value of one of its labels.
     pub(super) fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut found = BTreeMap::new();
         for (labels, value) in self.samples(name) {
-            let of = labels.split(',').find_map(|pair| pair.strip_prefix(label)?.strip_prefix('='));
-            if let Some(of) = of {
-                *found.entry(of.trim_matches('"').to_owned()).or_default() += value;
+            let label_value =
+                labels.split(',').find_map(|pair| pair.strip_prefix(label)?.strip_prefix('='));
+            if let Some(label_value) = label_value {
+                *found.entry(label_value.trim_matches('"').to_owned()).or_default() += value;
             }
         }
         found

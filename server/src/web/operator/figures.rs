@@ -32,7 +32,7 @@ struct Figures {
 #[derive(Serialize)]
 struct DatabaseFigures {
     answers: bool,
-    /// The time that the answer took.
+    /// The time until the answer.
     milliseconds: u64,
 }
 

@@ -160,7 +160,7 @@ impl FromPageRequest for OperatorForm {
     async fn from_page_request(request: &Request, _: &mut RequestBody) -> Result<Self, PageError> {
         let session = session_or_sign_in(request)?;
         let same_origin = RequestContext::of(request)?.same_origin;
-        // A form of another site is not even read.
+        // A form of another site is rejected before it is read.
         CsrfCheck::Anonymous { same_origin }.check()?;
         let form = read_form(request).await?;
         let token = session.token.expose_secret();

@@ -44,7 +44,7 @@ impl Granted {
 }
 
 /// The response to a request for a grant.
-pub(super) enum GrantAnswer {
+pub(super) enum GrantResponse {
     /// The response to a script.
     Json(Granted),
     /// The response to a form with a redirect.
@@ -63,10 +63,10 @@ pub(super) enum GrantAnswer {
 struct DecidedPage {
     layout: Layout,
     name: String,
-    given: bool,
+    is_granted: bool,
 }
 
-impl IntoResponse for GrantAnswer {
+impl IntoResponse for GrantResponse {
     fn into_response(self) -> Response {
         let response = match self {
             Self::Json(granted) => Json(granted).into_response(),
@@ -75,11 +75,11 @@ impl IntoResponse for GrantAnswer {
                 .header(header::LOCATION, url)
                 .finish(),
             Self::Page { name, decision } => {
-                let given = match decision {
+                let is_granted = match decision {
                     Decision::Yes => true,
                     Decision::No => false,
                 };
-                let page = DecidedPage { layout: Layout::bare("Your decision"), name, given };
+                let page = DecidedPage { layout: Layout::bare("Your decision"), name, is_granted };
                 let page = PageResponse::html(&page, StatusCode::OK, &ContentPolicy::page());
                 return page.without_referrer().into_response();
             }
@@ -91,7 +91,7 @@ impl IntoResponse for GrantAnswer {
     }
 }
 
-impl ApiResponse for GrantAnswer {
+impl ApiResponse for GrantResponse {
     fn meta() -> MetaResponses {
         let json = Json::<Granted>::CONTENT_TYPE;
         let html = Html::<String>::CONTENT_TYPE;
@@ -102,7 +102,7 @@ impl ApiResponse for GrantAnswer {
         let location = MetaHeader {
             name: "Location".to_owned(),
             description: Some(
-                "The redirect, with `Presence-UID` if the user said yes, and `state`.".to_owned(),
+                "The redirect, with `Presence-UID` if the user allowed it, and `state`.".to_owned(),
             ),
             required: true,
             deprecated: false,
@@ -112,7 +112,7 @@ impl ApiResponse for GrantAnswer {
             responses: vec![
                 response(
                     200,
-                    "The decision was stored. The response is JSON to JSON, and a page to a form without a redirect.",
+                    "The decision was stored. The response to JSON is JSON, and the response to a form without a redirect is a page.",
                     content,
                     vec![],
                 ),

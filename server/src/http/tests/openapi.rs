@@ -1,4 +1,4 @@
-//! The OpenAPI document says everything of every call: each test walks all of it.
+//! The OpenAPI document describes every operation completely: each test reads all operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,17 @@ use serde_json::Value;
 use crate::http::operation_error::{NoErrors, OperationError, errno_of_key};
 use crate::http::{api, document};
 
-/// Calls `see` for every call of the document.
-fn walk(mut see: impl FnMut(&str, &Value)) {
+/// Calls a function for every operation of the document.
+fn for_each_operation(mut check: impl FnMut(&str, &Value)) {
     let document: Value = serde_json::from_str(&document()).unwrap();
-    let mut seen = 0;
-    for (path, calls) in document["paths"].as_object().unwrap() {
-        for (method, call) in calls.as_object().unwrap() {
-            see(&format!("{method} {path}"), call);
-            seen += 1;
+    let mut count = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            check(&format!("{method} {path}"), operation);
+            count += 1;
         }
     }
-    assert!(seen > 25, "where have the calls gone? {seen} are left");
+    assert!(count > 25, "only {count} operations were found");
 }
 
 fn is_text(value: &Value) -> bool {
@@ -27,28 +27,27 @@ fn is_text(value: &Value) -> bool {
 }
 
 #[test]
-fn every_call_has_a_description_and_its_security() {
+fn every_operation_has_a_description_and_its_security() {
     let mut ids = BTreeSet::new();
-    walk(|name, call| {
-        assert!(is_text(&call["summary"]), "{name} has no summary");
-        assert!(is_text(&call["description"]), "{name} has no description");
-        let id = call["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id"));
-        assert!(ids.insert(id.to_owned()), "{name} has the id of another");
+    for_each_operation(|name, operation| {
+        assert!(is_text(&operation["summary"]), "{name} has no summary");
+        assert!(is_text(&operation["description"]), "{name} has no description");
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id"));
+        assert!(ids.insert(id.to_owned()), "{name} has the id of another operation");
         assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: {id}");
-        assert_eq!(call["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
-        // An empty list says that anybody may.
-        assert!(call["security"].is_array(), "{name} does not say who may");
-        for parameter in call["parameters"].as_array().into_iter().flatten() {
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
+        // An empty list means that no credential is needed.
+        assert!(operation["security"].is_array(), "{name} does not declare its credentials");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
             assert!(is_text(&parameter["description"]), "{name}: {parameter} is not described");
         }
     });
 }
 
-/// Checks that a body has an example. If the body is an object of the API, the example must be one
-/// of those.
-fn has_example(schemas: &Value, body: &Value, whose: &str) {
+/// Checks that a body has an example. If the body has a schema, the example must match it.
+fn has_example(schemas: &Value, body: &Value, body_name: &str) {
     let example = &body["example"];
-    assert!(!example.is_null(), "{whose} has no example");
+    assert!(!example.is_null(), "{body_name} has no example");
     let Some((_, name)) = body["schema"]["$ref"].as_str().and_then(|path| path.rsplit_once('/'))
     else {
         return;
@@ -56,11 +55,14 @@ fn has_example(schemas: &Value, body: &Value, whose: &str) {
     let schema = &schemas[name];
     let known = schema["properties"].as_object().unwrap();
     let given = example.as_object().unwrap();
-    let strange: Vec<_> = given.keys().filter(|field| !known.contains_key(*field)).collect();
-    assert!(strange.is_empty(), "{whose} has an example that is no {name}: {strange:?}");
+    let unknown: Vec<_> = given.keys().filter(|field| !known.contains_key(*field)).collect();
+    assert!(
+        unknown.is_empty(),
+        "{body_name} has an example with unknown fields of {name}: {unknown:?}"
+    );
     for field in schema["required"].as_array().into_iter().flatten() {
         let field = field.as_str().unwrap();
-        assert!(given.contains_key(field), "{whose} has an example that is no {name}: no {field}");
+        assert!(given.contains_key(field), "{body_name} has an example of {name} without {field}");
     }
 }
 
@@ -68,15 +70,16 @@ fn has_example(schemas: &Value, body: &Value, whose: &str) {
 fn every_body_has_an_example() {
     let document: Value = serde_json::from_str(&document()).unwrap();
     let schemas = &document["components"]["schemas"];
-    walk(|name, call| {
-        for (kind, body) in call["requestBody"]["content"].as_object().into_iter().flatten() {
+    for_each_operation(|name, operation| {
+        for (kind, body) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
             has_example(schemas, body, &format!("{name} with {kind}"));
         }
-        let answers = call["responses"].as_object().unwrap();
-        let mut good = answers.iter().filter(|(status, _)| status.starts_with('2')).peekable();
-        assert!(good.peek().is_some(), "{name} never succeeds");
-        for (status, answer) in good {
-            let content = answer["content"].as_object();
+        let responses = operation["responses"].as_object().unwrap();
+        let mut successes =
+            responses.iter().filter(|(status, _)| status.starts_with('2')).peekable();
+        assert!(successes.peek().is_some(), "{name} has no successful response");
+        for (status, response) in successes {
+            let content = response["content"].as_object();
             let content = content.unwrap_or_else(|| panic!("{name} {status} has no body"));
             for (kind, body) in content {
                 has_example(schemas, body, &format!("{name} {status} with {kind}"));
@@ -88,41 +91,41 @@ fn every_body_has_an_example() {
 #[test]
 fn every_response_is_described_and_every_errno_has_an_example() {
     let known: BTreeMap<&str, Errno> = Errno::ALL.iter().map(|one| (one.name(), *one)).collect();
-    walk(|name, call| {
-        for (status, answer) in call["responses"].as_object().unwrap() {
-            let description = answer["description"].as_str().unwrap_or_default();
+    for_each_operation(|name, operation| {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let description = response["description"].as_str().unwrap_or_default();
             assert!(!description.is_empty(), "{name} {status} is not described");
             if status.starts_with(['2', '3']) {
                 continue;
             }
-            let body = &answer["content"]["application/json"];
+            let body = &response["content"]["application/json"];
             let refers = body["schema"]["$ref"] == "#/components/schemas/Ko"
                 || body["schema"]["oneOf"][1]["$ref"] == "#/components/schemas/Ko";
             assert!(refers, "{name} {status} is not the error object");
             let examples = body["examples"].as_object().unwrap();
-            let mut refusals = 0;
+            let mut errors = 0;
             for (errno, example) in examples.iter().filter(|(errno, _)| *errno != "otherwise") {
                 let errno = known[errno.as_str()];
                 let (number, value) = (errno.number(), &example["value"]);
                 assert_eq!(errno.http_status().to_string(), *status, "{name}: {errno:?}");
                 assert!(description.contains(&format!("{number} `{}`", errno.name())), "{name}");
                 assert!(is_text(&example["summary"]), "{name} {status}");
-                let error: RawReply = serde_json::from_value(value.clone()).unwrap();
-                assert_eq!(error.into_error().unwrap().errno, errno, "{name} {status}: {value}");
-                refusals += 1;
+                let reply: RawReply = serde_json::from_value(value.clone()).unwrap();
+                assert_eq!(reply.into_error().unwrap().errno, errno, "{name} {status}: {value}");
+                errors += 1;
             }
-            assert_eq!(description.matches("- ").count(), refusals, "{name} {status}");
+            assert_eq!(description.matches("- ").count(), errors, "{name} {status}");
         }
     });
 }
 
 #[test]
-fn every_call_documents_internal_and_method_errors() {
-    walk(|name, call| {
-        let answers = &call["responses"];
-        assert!(answers["405"]["headers"]["Allow"].is_object(), "{name}");
+fn every_operation_documents_internal_and_method_errors() {
+    for_each_operation(|name, operation| {
+        let responses = &operation["responses"];
+        assert!(responses["405"]["headers"]["Allow"].is_object(), "{name}");
         for (status, errno) in [("500", Errno::Internal), ("503", Errno::ShuttingDown)] {
-            let examples = &answers[status]["content"]["application/json"]["examples"];
+            let examples = &responses[status]["content"]["application/json"]["examples"];
             assert!(examples[errno.name()].is_object(), "{name} {status}");
         }
     });
