@@ -16,8 +16,11 @@ export const tool = createRequire(join(process.env.PRESENCE_BROWSER_TOOLS, "tool
 
 const WebSocket = tool("ws");
 
+/** Runs a program that ends with this process. */
+const CHILD = join(import.meta.dirname, "../child");
+
 /** The longest time that a test waits for an event, in milliseconds. A passing test never does. */
-export const TIMEOUT = 30_000;
+export const TIMEOUT = 60_000;
 
 /** Returns the result of a promise, or fails with the name of the event that did not happen. */
 export function within(promise, event) {
@@ -56,7 +59,7 @@ export class ScenarioServer {
     const flags = given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
     const database = `sqlite://${join(this.#directory, "presence.db")}?mode=rwc`;
     const all = [`--listen=${address}`, `--database=${database}`, ...flags];
-    const child = spawn(process.env.PRESENCE_TEST_SERVER, all, {
+    const child = spawn(CHILD, [process.env.PRESENCE_TEST_SERVER, ...all], {
       cwd: this.#directory,
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, PRESENCE_LOG: "error" },

@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+CHILD = HERE.parent / "child"
 SEED = "20130117"
 # The number of examples for each call: fewer if most calls are rejected in the same way.
 CREDENTIALS = {"account": "40", "key": "30", "cookie": "15", "device": "10"}
@@ -32,7 +33,7 @@ def fuzz(program: str, credential: str, examples: str, folder: pathlib.Path) -> 
     # A browser's cookie has its name only where the server is reached by TLS.
     origin = ["--public-url=https://localhost"] if credential == "cookie" else []
     address = f"127.0.0.1:{free_port()}"
-    command = [program, "--dev", f"--listen={address}", f"--database={database}", *WITHOUT_RATE_LIMITS, *origin]
+    command = [CHILD, program, "--dev", f"--listen={address}", f"--database={database}", *WITHOUT_RATE_LIMITS, *origin]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             print(f"\n== {credential}: {server.stdout.readline().strip()}", flush=True)

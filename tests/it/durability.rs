@@ -188,7 +188,7 @@ async fn join(mut tasks: JoinSet<()>) {
             }
         }
     };
-    timeout(3 * TIMEOUT, all).await.unwrap_or_else(|_| panic!("a client does not end"));
+    timeout(TIMEOUT, all).await.unwrap_or_else(|_| panic!("a client does not end"));
 }
 
 #[expect(clippy::print_stdout, reason = "the seed and the totals of a run")]

@@ -5,9 +5,9 @@ mod chatroom;
 use std::path::Path;
 use std::process::Stdio;
 
-use presence_tests::{Server, TIMEOUT, example_binary};
+use presence_tests::{Server, TIMEOUT, child_command, example_binary};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -61,14 +61,13 @@ impl Example {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut process = Command::new(example_binary(name))
+        let mut process = child_command(example_binary(name))
             .args(arguments)
             .env("PRESENCE_SERVER", server.url())
             .envs(environment.iter().copied())
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -85,7 +84,7 @@ impl Example {
     async fn wait_for(&mut self, text: &str) -> String {
         let mut lines = Vec::new();
         loop {
-            let line = timeout(3 * TIMEOUT, self.output.next_line()).await;
+            let line = timeout(TIMEOUT, self.output.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
                 panic!("{} does not print {text:?}, but {lines:#?}", self.name);
             };

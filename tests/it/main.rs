@@ -14,6 +14,8 @@ mod device_channel;
 mod durability;
 mod examples;
 mod imports;
+#[cfg(target_os = "linux")]
+mod leftovers;
 mod model_based;
 mod notifications;
 mod oidc;

@@ -136,7 +136,7 @@ impl ScenarioProcess {
 
     async fn run(&mut self, command: Value) -> Value {
         self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
-        let line = timeout(4 * TIMEOUT, self.output.next_line()).await;
+        let line = timeout(2 * TIMEOUT, self.output.next_line()).await;
         let line = line.unwrap_or_else(|_| panic!("no answer to {command}")).unwrap();
         let line = line.unwrap_or_else(|| panic!("the scenario server ended at {command}"));
         serde_json::from_str(&line).unwrap()

@@ -4,6 +4,7 @@ check.py SERVER-PROGRAM
 """
 
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,14 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+CHILD = pathlib.Path(__file__).resolve().parents[1] / "child"
 KINDS = {"counter", "gauge", "histogram"}
 
 
 def main(program: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = f"--database=sqlite://{folder}/presence.db?mode=rwc"
-        command = [program, "--dev", "--listen=127.0.0.1:0", "--log=off", database]
+        command = [CHILD, program, "--dev", "--listen=127.0.0.1:0", "--log=off", database]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 url = server.stdout.readline().split(" on ")[1].strip()

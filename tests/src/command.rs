@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{TIMEOUT, binary};
+use crate::{TIMEOUT, binary, child_command};
 
 /// The output and the exit code of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +34,9 @@ pub async fn run(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> CommandOutput {
-    let mut command = Command::new(binary::server_binary());
+    let mut command = child_command(binary::server_binary());
     command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
-    let ended = timeout(3 * TIMEOUT, command.kill_on_drop(true).output()).await;
+    let ended = timeout(TIMEOUT, command.output()).await;
     let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     CommandOutput {

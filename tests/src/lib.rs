@@ -14,6 +14,7 @@
 
 mod authority;
 mod binary;
+mod child_command;
 mod command;
 mod domain;
 mod fallible_socket;
@@ -30,6 +31,7 @@ mod socket_request;
 
 pub use authority::CertificateAuthority;
 pub use binary::{example_binary, server_binary};
+pub use child_command::child_command;
 pub use command::{CommandOutput, run};
 pub use domain::DomainServer;
 pub use fallible_socket::FallibleSocket;
@@ -47,4 +49,4 @@ use std::time::Duration;
 
 /// The time limit for every expected event. It is long because a slow machine is no failure, and a
 /// passing test does not wait for it.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(60);

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::fixtures::{Application, User, email};
 use crate::rest::{RestCall, RestClient};
-use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary};
+use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary, child_command};
 
 /// The prefix of the line that contains the address.
 const LISTENING_PREFIX: &str = "Presence is listening on ";
@@ -196,8 +196,7 @@ impl Server {
     /// Waits until the server has stopped.
     pub async fn stopped(&mut self) -> StoppedServer {
         let mut process = self.process.take().unwrap();
-        let within = 3 * TIMEOUT;
-        let status = timeout(within, process.child.wait()).await;
+        let status = timeout(TIMEOUT, process.child.wait()).await;
         status
             .unwrap_or_else(|_| panic!("the server did not stop; it logged:\n{}", self.log()))
             .unwrap()
@@ -309,11 +308,12 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(std::fs::File::options().create(true).append(true).open(log_of(directory)).unwrap())
-        .kill_on_drop(true);
+        .stderr(
+            std::fs::File::options().create(true).append(true).open(log_of(directory)).unwrap(),
+        );
     let mut child = command.spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = timeout(3 * TIMEOUT, stdout.next_line()).await;
+    let first = timeout(TIMEOUT, stdout.next_line()).await;
     let line =
         first.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default();
     // A public URL, if there is one, follows after a comma.
@@ -327,8 +327,8 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
 }
 
 fn command(file_limit: Option<u64>) -> Command {
-    let Some(blocks) = file_limit else { return Command::new(binary::server_binary()) };
-    let mut shell = Command::new("bash");
+    let Some(blocks) = file_limit else { return child_command(binary::server_binary()) };
+    let mut shell = child_command("bash");
     // An ignored signal stays ignored over `exec`, so that a write over the limit fails and does
     // not kill the process.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");

@@ -15,9 +15,10 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use presence_tests::child_command;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -138,11 +139,10 @@ pub(crate) struct Baseline {
 impl Baseline {
     pub(crate) async fn start() -> Self {
         run_on(Half::Server);
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = child_command(std::env::current_exe().unwrap())
             .arg("baseline")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         run_on(Half::Generator);

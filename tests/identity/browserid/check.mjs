@@ -20,6 +20,8 @@ const BrowserID = require("browserid-local-verify");
 const WebSocket = require("ws");
 
 const INVALID_ASSERTION = 34;
+/** Runs a program that ends with this process. */
+const CHILD = join(import.meta.dirname, "../../child");
 
 const generate = promisify(jwcrypto.generateKeypair);
 const certify = promisify(jwcrypto.cert.sign);
@@ -28,7 +30,7 @@ const sign = promisify(jwcrypto.assertion.sign);
 /** Runs `work` with a server in development mode. */
 async function withServer(flags, work) {
   const directory = mkdtempSync(join(tmpdir(), "presence-"));
-  const child = spawn(binary, ["--dev", "--listen=127.0.0.1:0", "--log=error", ...flags], {
+  const child = spawn(CHILD, [binary, "--dev", "--listen=127.0.0.1:0", "--log=error", ...flags], {
     cwd: directory,
     stdio: ["ignore", "pipe", "inherit"],
   });

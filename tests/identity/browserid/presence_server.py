@@ -1,6 +1,7 @@
 """A running server, and the two interfaces that accept assertions: REST and the socket."""
 
 import json
+import pathlib
 import subprocess
 import tempfile
 import urllib.error
@@ -9,13 +10,14 @@ import urllib.request
 from websockets.sync.client import connect
 
 LISTENING_PREFIX = "Presence is listening on "
+CHILD = pathlib.Path(__file__).resolve().parents[2] / "child"
 
 
 class Server:
     """A server in development mode with an empty database, which stops with the context."""
 
     def __init__(self, binary, *flags):
-        self.command = [binary, "--dev", "--listen=127.0.0.1:0", "--log=error", *flags]
+        self.command = [CHILD, binary, "--dev", "--listen=127.0.0.1:0", "--log=error", *flags]
 
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory()

@@ -19,7 +19,7 @@ export const tool = (name) => import(pathToFileURL(require.resolve(name)).href);
 const { default: WebSocket } = await tool("ws");
 
 /** The time limit of an awaited event, in milliseconds. A passing test does not reach it. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 /** Awaits a promise, and fails with the name of the event at the time limit. */
 export function withTimeout(promise, what) {
@@ -49,6 +49,9 @@ function settingsFile(issuers) {
   return issuers.map(table).join("\n\n");
 }
 
+/** Runs a program that ends with this process. */
+const CHILD = join(import.meta.dirname, "../../child");
+
 /** A running server in development mode. */
 export class ScenarioServer {
   url = "";
@@ -63,7 +66,7 @@ export class ScenarioServer {
     const extraFlags = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const database = `sqlite://${join(directory, "presence.db")}?mode=rwc`;
     const args = ["--dev", "--listen=127.0.0.1:0", `--config=${config}`, `--database=${database}`, "--drain-seconds=0.2", "--status-burst=100", ...extraFlags];
-    const child = spawn(process.env.PRESENCE_TEST_SERVER, args, {
+    const child = spawn(CHILD, [process.env.PRESENCE_TEST_SERVER, ...args], {
       cwd: directory,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, PRESENCE_LOG: "debug" },

@@ -275,7 +275,7 @@ impl OpenPage {
         let shown =
             |items: &str| items.lines().any(|item| item.contains(one) && item.contains(other));
         while !shown(&self.items) {
-            let more = timeout(3 * TIMEOUT, self.updates.chunk()).await;
+            let more = timeout(TIMEOUT, self.updates.chunk()).await;
             let more = more.unwrap_or_else(|_| panic!("no {one:?}, {other:?} in {}", self.items));
             self.read(&more.unwrap().unwrap());
         }

@@ -25,7 +25,7 @@ pub(crate) fn short_timing() -> Timing {
         stable_after: Duration::from_millis(500),
         heartbeat: Duration::from_millis(700),
         connect_timeout: Duration::from_secs(5),
-        request_timeout: 3 * TIMEOUT,
+        request_timeout: TIMEOUT,
         probe_timeout: Duration::from_millis(700),
     }
 }
@@ -259,7 +259,7 @@ impl BackEnd {
 
 /// Waits for a result that must come within the time limit.
 pub(crate) async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(3 * TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not arrive in time"))
+    timeout(TIMEOUT, future).await.unwrap_or_else(|_| panic!("{what} did not arrive in time"))
 }
 
 /// Polls a condition for which there is no event.
