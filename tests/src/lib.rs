@@ -49,4 +49,4 @@ use std::time::Duration;
 
 /// The time limit for every expected event. It is long because a slow machine is no failure, and a
 /// passing test does not wait for it.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_mins(1);

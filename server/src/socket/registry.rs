@@ -85,8 +85,9 @@ impl SocketRegistry {
         self.drain_code.get().is_some()
     }
 
-    /// Closes all sockets with a code, in batches over `duration`, so that not all clients reconnect
-    /// at once. Then waits for them, and returns false if some are still open after `timeout`.
+    /// Closes all sockets with a code, in batches over `duration`, so that not all clients
+    /// reconnect at once. Then waits for them, and returns false if some are still open after
+    /// `timeout`.
     pub async fn drain(&self, code: CloseCode, duration: Duration, timeout: Duration) -> bool {
         let code = *self.drain_code.get_or_init(|| code);
         self.tasks.close();

@@ -10,7 +10,7 @@ async fn an_application_is_registered_verified_and_activated() {
     let server = Server::development().await;
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let other = server.sign_in("other@dev.localhost", "account").await;
-    let (domain, served) = server.domain().await;
+    let (domain, document) = server.domain().await;
     let body = json!({ "name": "Chess", "domain": domain, "description": "Play" });
     let created = server.post("/apps").bearer(&token).json(&body).send().await;
     assert_eq!(created.status, 201);
@@ -24,7 +24,7 @@ async fn an_application_is_registered_verified_and_activated() {
     assert_eq!(post("deactivate").errno().await, 42);
     assert_eq!(post("keys").errno().await, 43);
     assert_eq!(post("verify").errno().await, 43);
-    served.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
+    document.send(app["domain_key"].as_str().unwrap().to_owned()).unwrap();
     assert_eq!(post("verify").send().await.json()["state"], "verified");
     let first = post("activate").send().await.json();
     assert!(first["api_key"].as_str().unwrap().starts_with("prs_test_"));

@@ -36,7 +36,7 @@ pub(super) struct ApplicationPage {
     proof_url: String,
     /// The origin of this server.
     origin: String,
-    /// The origin of this server for WebSockets.
+    /// The origin of this server for its sockets.
     socket_origin: String,
     /// The origin of the Application.
     app_origin: String,
