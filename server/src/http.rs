@@ -57,7 +57,7 @@ pub(crate) use self::credential::AuthenticatedRequest;
 pub(crate) use self::development::dev_assertion;
 pub(crate) use self::error_response::ErrorResponse;
 pub use self::errors_markdown::errors_markdown;
-pub(crate) use self::finish::accepts_html;
+pub(crate) use self::finish::{accepts_html, finish};
 pub use self::openapi::document;
 pub(crate) use self::request_context::{RequestContext, session_cookie};
 
@@ -85,6 +85,6 @@ pub fn error_response(error: &ApiError) -> Response {
     if error.errno == Errno::MethodNotAllowed {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    finish::finish(response.headers_mut());
+    finish(response.headers_mut());
     response
 }

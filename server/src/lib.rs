@@ -21,6 +21,7 @@ mod oidc;
 pub mod settings;
 pub mod socket;
 
+mod authorization;
 mod client_address;
 mod tls;
 

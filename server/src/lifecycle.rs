@@ -12,8 +12,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::endpoint::make_sync;
-use poem::{EndpointExt, Request, Route};
 use presence_core::Clock;
 use presence_identity::DevIssuer;
 use presence_protocol::CloseCode;
@@ -26,7 +24,6 @@ use url::Url;
 
 pub use self::error::StartError;
 use self::error::{start_error, with_causes};
-use self::routes::METRICS;
 use crate::connection::{self, listener::ConnectionListener};
 use crate::context::ServerContext;
 use crate::http::build_info;
@@ -186,10 +183,6 @@ impl RunningServer {
         let timers_stop = CancellationToken::new();
         let (timers, timers_stopped) = (Arc::clone(&sockets), timers_stop.clone());
         tasks.spawn(async move { timers.run_timers(timers_stopped).await });
-        let metered_sockets = Arc::clone(&sockets);
-        let metrics = Arc::new(make_sync(move |request: Request| {
-            routes::metrics(request.method(), &exporter, &metered_sockets)
-        }));
         let timeouts = settings.connection_timeouts();
         let with_timeouts = |listener, tls| {
             ConnectionListener::new(listener, Arc::clone(&sockets), timeouts, tls)
@@ -197,10 +190,11 @@ impl RunningServer {
         };
         let own_metrics =
             metrics_listener.map(|listener| with_timeouts(listener, None)).transpose()?;
-        let shared_metrics = own_metrics.is_none().then(|| Arc::clone(&metrics));
         let main = with_timeouts(listener, tls)?;
         let proxies = settings.proxies();
-        let endpoint = routes::endpoint(context, Arc::clone(&sockets), proxies, shared_metrics);
+        let strict_transport = settings.strict_transport_security();
+        let endpoint = routes::endpoint(context, Arc::clone(&sockets), proxies, strict_transport);
+        let metrics = routes::metrics_endpoint(exporter, Arc::clone(&sockets));
         let main_ended = CancellationToken::new();
         let serving = async {
             let drained = drain(stop_request, self.stop, &sockets, settings.drain_time());
@@ -209,8 +203,7 @@ impl RunningServer {
         };
         let serving_metrics = async {
             let Some(listener) = own_metrics else { return };
-            let routes = Route::new().at(METRICS, metrics).map_to_response();
-            connection::serve(listener, routes, main_ended.cancelled(), Duration::ZERO).await;
+            connection::serve(listener, metrics, main_ended.cancelled(), Duration::ZERO).await;
         };
         tokio::join!(serving, serving_metrics);
         timers_stop.cancel();

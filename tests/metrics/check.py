@@ -20,12 +20,13 @@ KINDS = {"counter", "gauge", "histogram"}
 def main(program: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = f"--database=sqlite://{folder}/presence.db?mode=rwc"
-        command = [CHILD, program, "--dev", "--listen=127.0.0.1:0", "--log=off", database]
+        listeners = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
+        command = [CHILD, program, "--dev", *listeners, "--log=off", database]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
-                url = server.stdout.readline().split(" on ")[1].strip()
+                url, metrics = (server.stdout.readline().split(" on ")[1].strip() for _ in range(2))
                 sign_in(url)
-                families = list(text_string_to_metric_families(get(f"{url}/metrics")))
+                families = list(text_string_to_metric_families(get(metrics)))
             finally:
                 server.terminate()
     problems = [problem for family in families for problem in check(family)]

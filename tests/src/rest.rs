@@ -45,6 +45,11 @@ impl RestClient {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         RestCall { request: self.client.request(method, url), headers: HeaderMap::new() }
     }
+
+    /// Returns a call of another address, which is made when it is awaited.
+    pub(crate) fn get(&self, url: &str) -> RestCall {
+        RestCall { request: self.client.get(url), headers: HeaderMap::new() }
+    }
 }
 
 /// A REST call, which is made when it is awaited.

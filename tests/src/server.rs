@@ -15,11 +15,15 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::fixtures::{Application, User, email};
-use crate::rest::{RestCall, RestClient};
+use crate::rest::{RestCall, RestClient, RestResponse};
 use crate::{CertificateAuthority, DomainServer, TIMEOUT, binary, child_command};
 
 /// The prefix of the line that contains the address.
 const LISTENING_PREFIX: &str = "Presence is listening on ";
+/// The prefix of the line that contains the address of the metrics.
+const METRICS_PREFIX: &str = "Metrics are on ";
+/// The flag that gives the metrics an address of their own.
+const METRICS_FLAG: &str = "metrics-listen";
 
 /// The options of a server. The default is development mode with short times: a grace time and a
 /// warm-up of 0.5 seconds, and a drain time of 0.2 seconds.
@@ -49,6 +53,12 @@ impl ServerOptions {
         self.flags.retain(|(name, _)| name != flag);
         self.flags.push((flag.to_owned(), value.to_string()));
         self
+    }
+
+    /// Serves the metrics, for [`Server::metrics`].
+    #[must_use]
+    pub fn with_metrics(self) -> Self {
+        self.with(METRICS_FLAG, "127.0.0.1:0")
     }
 
     /// Starts the server without development mode.
@@ -101,7 +111,9 @@ pub struct Server {
 /// A process with its standard output, which stays open so that the process can always print.
 struct Process {
     child: Child,
-    stdout: Lines<BufReader<ChildStdout>>,
+    _stdout: Lines<BufReader<ChildStdout>>,
+    /// The URL of the metrics, if they have an address of their own.
+    metrics: Option<String>,
 }
 
 impl Server {
@@ -135,11 +147,18 @@ impl Server {
         self.options.tls.as_ref()
     }
 
-    /// Returns the next line of standard output.
-    pub async fn next_stdout_line(&mut self) -> String {
-        let process = self.process.as_mut().unwrap_or_else(|| panic!("the server does not run"));
-        let line = timeout(TIMEOUT, process.stdout.next_line()).await;
-        line.unwrap_or_else(|_| panic!("the server prints no more")).unwrap().unwrap_or_default()
+    /// Returns the URL of the metrics of a server that was started with
+    /// [`ServerOptions::with_metrics`].
+    pub fn metrics_url(&self) -> &str {
+        let url = self.running().metrics.as_deref();
+        url.unwrap_or_else(|| panic!("the metrics have no address"))
+    }
+
+    /// Returns the metrics of a server that was started with [`ServerOptions::with_metrics`].
+    pub async fn metrics(&self) -> RestResponse {
+        let answer = self.rest.get(self.metrics_url()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer
     }
 
     /// Waits until the log contains a text, and returns the whole log.
@@ -313,9 +332,7 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
         );
     let mut child = command.spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = timeout(TIMEOUT, stdout.next_line()).await;
-    let line =
-        first.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default();
+    let line = next_line(&mut stdout).await;
     // A public URL, if there is one, follows after a comma.
     let url = line.strip_prefix(LISTENING_PREFIX).and_then(|rest| rest.split(',').next());
     let address = url.and_then(|url| url.split_once("://")?.1.parse().ok());
@@ -323,7 +340,16 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
         let log = std::fs::read_to_string(log_of(directory)).unwrap_or_default();
         panic!("the server did not start: it printed {line:?} and logged:\n{log}")
     });
-    (Process { child, stdout }, address)
+    let has_metrics = options.flags.iter().any(|(name, _)| name == METRICS_FLAG);
+    let metrics = if has_metrics { Some(next_line(&mut stdout).await) } else { None };
+    let metrics = metrics.and_then(|line| Some(line.strip_prefix(METRICS_PREFIX)?.to_owned()));
+    (Process { child, _stdout: stdout, metrics }, address)
+}
+
+/// Returns the next line that a starting server prints.
+async fn next_line(stdout: &mut Lines<BufReader<ChildStdout>>) -> String {
+    let line = timeout(TIMEOUT, stdout.next_line()).await;
+    line.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default()
 }
 
 fn command(file_limit: Option<u64>) -> Command {

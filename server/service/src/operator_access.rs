@@ -82,8 +82,7 @@ impl OperatorAccess {
     pub fn sign_in(&self, client: IpAddr, token: &str) -> Result<Option<SecretString>, ApiError> {
         self.sign_ins.prune();
         self.sign_ins.check(&rate_limited_address(client))?;
-        let is_equal = secret::equal_in_constant_time(&secret::sha256(token), &self.token.0);
-        if !is_equal || !secret::is_well_formed(SecretKind::OperatorToken, token) {
+        if !self.is_operator_token(token) {
             tracing::warn!("operator.refused");
             return Ok(None);
         }
@@ -92,6 +91,20 @@ impl OperatorAccess {
         self.sessions.insert(secret::sha256(session.expose_secret()), ends_at);
         tracing::info!("operator.signed_in");
         Ok(Some(session))
+    }
+
+    /// Returns true if a credential is the operator's token. A wrong token is logged, at the rate
+    /// of the address.
+    pub fn accepts(&self, client: IpAddr, token: &str) -> bool {
+        if self.is_operator_token(token) {
+            return true;
+        }
+        self.sign_ins.prune();
+        let is_guess = secret::has_prefix(SecretKind::OperatorToken, token);
+        if is_guess && self.sign_ins.check(&rate_limited_address(client)).is_ok() {
+            tracing::warn!("operator.refused");
+        }
+        false
     }
 
     /// Returns true if a token is that of an open session.
@@ -104,6 +117,11 @@ impl OperatorAccess {
     pub fn sign_out(&self, session: &str) {
         self.sessions.invalidate(&secret::sha256(session));
         tracing::info!("operator.signed_out");
+    }
+
+    fn is_operator_token(&self, token: &str) -> bool {
+        let is_equal = secret::equal_in_constant_time(&secret::sha256(token), &self.token.0);
+        is_equal && secret::is_well_formed(SecretKind::OperatorToken, token)
     }
 }
 
@@ -167,6 +185,17 @@ mod tests {
         assert_eq!(refused.unwrap().errno, Errno::SlowDown);
         let other = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
         assert!(access.sign_in(other, token.expose_secret()).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_token_is_accepted_after_any_number_of_wrong_ones() {
+        let token = generate_operator_token();
+        let (access, _) = access(&token);
+        let other = generate_operator_token();
+        for wrong in [other.expose_secret(), "", "pro_x"] {
+            assert!((0..20).all(|_| !access.accepts(CLIENT, wrong)), "{wrong}");
+        }
+        assert!(access.accepts(CLIENT, token.expose_secret()));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -13,6 +12,7 @@ use presence_service::PresenceService;
 use presence_service::app_services::{self, AuthenticatedAppService, RequestedApplication};
 use presence_service::sessions::{self, AuthenticatedUser};
 
+use crate::authorization::bearer;
 use crate::client_address;
 use crate::context::ServerContext;
 use crate::cookie::SetCookie;
@@ -28,6 +28,8 @@ pub(super) const CSRF_TOKEN: &str = "csrf_token";
 const SESSION: &str = "session";
 pub(super) const SESSION_COOKIE: &str = "session_cookie";
 const API_KEY: &str = "api_key";
+/// The name of the security scheme of the operator's token.
+pub(super) const OPERATOR_TOKEN: &str = "operator_token";
 
 /// Returns the errors of checking a credential of a security scheme.
 pub(super) fn errnos(scheme: &str) -> &'static [Errno] {
@@ -41,6 +43,7 @@ pub(super) fn errnos(scheme: &str) -> &'static [Errno] {
             Errno::Forbidden,
             Errno::StorageUnavailable,
         ],
+        OPERATOR_TOKEN => &[],
         _ => &[
             Errno::SlowDown,
             Errno::NotAuthenticated,
@@ -104,7 +107,7 @@ impl AuthenticatedRequest {
     pub(crate) async fn of(request: &Request) -> Result<Self, ErrorResponse> {
         let RequestContext { context, same_origin, .. } = RequestContext::of(request)?;
         let (token, by_cookie) =
-            match (bearer(request), request_context::session_of(request, &context)) {
+            match (bearer(request.headers()), request_context::session_of(request, &context)) {
                 (Some(key), _) if app_services::looks_like_api_key(key) => {
                     return Err(Errno::Forbidden.into());
                 }
@@ -207,7 +210,7 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let context = request_context::context(request)?;
-        let key = match bearer(request) {
+        let key = match bearer(request.headers()) {
             Some(token) if sessions::looks_like_token(token) => Err(Errno::Forbidden),
             Some(key) => Ok(key),
             None if request_context::session_of(request, &context).is_some() => {
@@ -224,11 +227,6 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         let checked = service.app_services().authenticate(app, key, from).await;
         Ok(Self { app_service: checked.map_err(ErrorResponse::from)?, context })
     }
-}
-
-fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, credential) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
 /// Returns the security schemes of a session.
@@ -250,6 +248,9 @@ pub(super) fn register_schemes(registry: &mut Registry) {
     };
     registry.create_security_scheme(SESSION, bearer("The token of a session: `prt_…`."));
     registry.create_security_scheme(API_KEY, bearer("The key of an AppService: `prs_…`."));
+    let operator =
+        bearer("The token of the operator: `pro_…`, as `presence-server admin-token` creates it.");
+    registry.create_security_scheme(OPERATOR_TOKEN, operator);
     let cookie = MetaSecurityScheme {
         ty: "apiKey",
         name: Some("__Host-presence"),

@@ -50,7 +50,7 @@ pub(crate) fn accepts_html(request: &Request) -> bool {
 
 /// Sets the common headers that the handler has not set. The referrer is sent to this origin only;
 /// without any referrer, browsers would send `Origin: null` with the forms of the pages.
-pub(super) fn finish(headers: &mut HeaderMap) {
+pub(crate) fn finish(headers: &mut HeaderMap) {
     let defaults: [(HeaderName, &str); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),

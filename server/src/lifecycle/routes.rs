@@ -2,33 +2,36 @@
 
 use std::sync::Arc;
 
-use poem::endpoint::{DynEndpoint, ToDynEndpoint, make};
-use poem::http::{Method, Uri};
+use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
+use poem::http::{HeaderValue, Method, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
 use presence_protocol::{ApiError, Errno};
 use presence_service::clock::Stopwatch;
 
-use crate::client_address::TrustedProxies;
+use crate::authorization::bearer;
+use crate::client_address::{self, TrustedProxies};
 use crate::context::ServerContext;
 use crate::http;
 use crate::meter::{self, MetricsExporter};
+use crate::operator_console::OperatorConsole;
 use crate::route_table::SharedEndpoint;
 use crate::socket::registry::SocketRegistry;
 use crate::socket::upgrade;
 use crate::web;
 
 /// The path of the metrics in the text format of Prometheus.
-pub(super) const METRICS: &str = "/metrics";
+const METRICS: &str = "/metrics";
 
 /// The delay before a retry, in seconds, in the replies of a server that is stopping.
 const RETRY_AFTER_STOP: f64 = 1.0;
 
-/// Returns all routes. `metrics` is `None` if the metrics are served on an address of their own.
+/// Returns all routes, and completes every response. `strict_transport` is the value of the header
+/// `Strict-Transport-Security`.
 pub(super) fn endpoint(
     context: Arc<ServerContext>,
     sockets: Arc<SocketRegistry>,
     proxies: TrustedProxies,
-    metrics: Option<impl Endpoint<Output = Response> + 'static>,
+    strict_transport: Option<HeaderValue>,
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
         socket_route(
@@ -40,28 +43,34 @@ pub(super) fn endpoint(
             &sockets,
             |sockets, request| async move { upgrade::device(&sockets, &request) },
         );
+    let console = Arc::clone(&context);
+    let metrics = make_sync(move |request| operator_metrics(&request, console.operator.as_ref()));
     let http_routes: SharedEndpoint = Arc::new(ToDynEndpoint(http::routes(context, web::pages)));
     let app_socket = web::page_or_socket(&http_routes, app_socket);
-    let mut routes = Route::new()
+    let routes = Route::new()
         .at("/presence", device_socket)
         .at("/myapps/", Arc::clone(&app_socket))
         .at("/myapps/:appid", app_socket)
+        .at(METRICS, metrics.map_to_response())
         .nest_no_strip("/", http_routes);
-    if let Some(metrics) = metrics {
-        routes = routes.at(METRICS, metrics);
-    }
     routes.around(move |next, mut request| {
         proxies.record_client(&mut request);
         let is_refused = sockets.is_draining() && !is_served_while_draining(request.uri());
         let started = Stopwatch::start();
+        let strict_transport = strict_transport.clone();
         async move {
-            let response = if is_refused {
+            let mut response = if is_refused {
                 http::error_response(
                     &ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP),
                 )
             } else {
-                next.call(request).await?.into_response()
+                let response = next.call(request).await.map(IntoResponse::into_response);
+                response.unwrap_or_else(poem::Error::into_response)
             };
+            http::finish(response.headers_mut());
+            if let Some(value) = strict_transport {
+                response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+            }
             meter::record_response(response.status(), started.elapsed());
             Ok(response)
         }
@@ -73,18 +82,47 @@ fn is_served_while_draining(uri: &Uri) -> bool {
     [METRICS, web::FIGURES].contains(&uri.path())
 }
 
-/// Responds to a request for the metrics.
-pub(super) fn metrics(
-    method: &Method,
-    exporter: &MetricsExporter,
-    sockets: &SocketRegistry,
-) -> Response {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return http::error_response(&Errno::MethodNotAllowed.into());
+/// Returns the routes of the metrics' own listener, which needs no credential.
+pub(super) fn metrics_endpoint(
+    exporter: MetricsExporter,
+    sockets: Arc<SocketRegistry>,
+) -> impl Endpoint<Output = Response> {
+    let metrics = make_sync(move |request: Request| {
+        exposition(
+            request.method(),
+            || Ok(exporter.render(&sockets.service, sockets.is_draining())),
+        )
+    });
+    Route::new().at(METRICS, metrics).around(|next, request| async move {
+        let response = next.call(request).await.map(IntoResponse::into_response);
+        let mut response =
+            response.unwrap_or_else(|_| http::error_response(&Errno::NotFound.into()));
+        http::finish(response.headers_mut());
+        Ok(response)
+    })
+}
+
+/// Responds to a request for the metrics on the listener of everything else. Only the operator gets
+/// them, since the counters show who hides. For all others they do not exist.
+fn operator_metrics(request: &Request, console: Option<&OperatorConsole>) -> Response {
+    exposition(request.method(), || {
+        let (console, token) = console.zip(bearer(request.headers())).ok_or(Errno::NotFound)?;
+        let is_operator = console.access.accepts(client_address::of(request), token);
+        is_operator.then(|| console.metrics()).ok_or(Errno::NotFound)
+    })
+}
+
+fn exposition(method: &Method, render: impl FnOnce() -> Result<String, Errno>) -> Response {
+    let rendered = match *method {
+        Method::GET | Method::HEAD => render(),
+        _ => Err(Errno::MethodNotAllowed),
+    };
+    match rendered {
+        Ok(text) => {
+            Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+        }
+        Err(errno) => http::error_response(&errno.into()),
     }
-    Response::builder()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exporter.render(&sockets.service, sockets.is_draining()))
 }
 
 fn socket_route<F, A>(

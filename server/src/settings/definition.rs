@@ -73,10 +73,15 @@ settings! {
     tls_key: String = String::new();
     /// Interval of the checks of both files for a new certificate, in seconds; 0: only at SIGHUP.
     tls_reload_seconds: f64 = 10.0;
+    /// Time for which browsers use only HTTPS after a response, in seconds
+    /// (`Strict-Transport-Security`). It is announced if `public_url` begins with `https`, and not
+    /// in development mode; 0: never.
+    hsts_seconds: f64 = 31_536_000.0;
     /// Maximum duration of a TLS handshake, in seconds.
     tls_handshake_seconds: f64 = 10.0;
-    /// Address and port on which only `/metrics` is served, over plain HTTP. Empty: `/metrics` is
-    /// served on the same address as everything else.
+    /// Address and port on which only `/metrics` is served, over plain HTTP and without a
+    /// credential; it should not be reachable by others. `listen` serves `/metrics` to the
+    /// operator's token only.
     metrics_listen: String = String::new();
     /// Addresses or networks of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-For` is trusted.
     /// The header is ignored if it comes from any other address.
@@ -191,7 +196,7 @@ settings! {
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     domain_http: bool = false;
     /// The SHA-256 of the operator's token; `presence-server admin-token` creates both. Empty: the
-    /// operator's pages do not exist.
+    /// operator's pages do not exist, and `listen` does not serve `/metrics`.
     admin_token_digest: String = String::new();
     /// Time for which an operator stays signed in, in seconds.
     admin_session_seconds: f64 = 3_600.0;

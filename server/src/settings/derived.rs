@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use poem::http::HeaderValue;
 use presence_core::stream::Retention;
 use presence_service::ServiceSettings;
 use presence_service::operator_access::OperatorTokenDigest;
@@ -34,6 +35,14 @@ impl Settings {
     /// Returns the URL scheme of the server itself: `https` if it has a certificate.
     pub fn scheme(&self) -> &'static str {
         if self.tls_certificate.is_empty() { "http" } else { "https" }
+    }
+
+    /// Returns the value of the header `Strict-Transport-Security`, if it is sent. On `localhost`
+    /// it would apply to every other server of a developer, so development mode sends none.
+    pub(crate) fn strict_transport_security(&self) -> Option<HeaderValue> {
+        let is_sent = !self.dev && self.public_url.starts_with("https:") && self.hsts_seconds > 0.0;
+        let value = is_sent.then(|| format!("max-age={:.0}", self.hsts_seconds.ceil()))?;
+        HeaderValue::from_str(&value).ok()
     }
 
     /// Returns the files for TLS, if they are configured.

@@ -18,6 +18,7 @@ use super::device::DeviceProtocol;
 use super::protocol_state::ProtocolState;
 use super::registry::SocketRegistry;
 use super::socket_loop::SocketLoop;
+use crate::authorization;
 use crate::client_address;
 use crate::connection::{PendingUpgrade, UpgradedConnection};
 
@@ -55,7 +56,7 @@ pub fn device(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Respon
 pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Response, ApiError> {
     let handshake = Handshake::check(sockets, request)?;
     let app = app_in_path(request);
-    let bearer = bearer(request)?;
+    let bearer = bearer(request);
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
         sockets.service.app_services().authenticate(app, key, handshake.client).await?;
     }
@@ -174,10 +175,9 @@ fn app_in_path(request: &Request) -> RequestedApplication {
 }
 
 /// Returns the key and the options of a request, if it has a key.
-fn bearer(request: &Request) -> Result<Option<AppServiceAuth>, ApiError> {
-    let Some(value) = request.header(header::AUTHORIZATION) else { return Ok(None) };
-    let key = value.strip_prefix("Bearer ").ok_or(Errno::InvalidApiKey)?;
-    let mut auth = AppServiceAuth { key: Some(key.trim().to_owned()), ..AppServiceAuth::default() };
+fn bearer(request: &Request) -> Option<AppServiceAuth> {
+    let key = authorization::bearer(request.headers())?;
+    let mut auth = AppServiceAuth { key: Some(key.to_owned()), ..AppServiceAuth::default() };
     let query = request.uri().query().unwrap_or_default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
@@ -186,7 +186,7 @@ fn bearer(request: &Request) -> Result<Option<AppServiceAuth>, ApiError> {
             _ => {}
         }
     }
-    Ok(Some(auth))
+    Some(auth)
 }
 
 fn config(read_buffer: usize, frame: usize) -> WebSocketConfig {

@@ -13,6 +13,7 @@ const FLOOD_SIZE: usize = 300;
 async fn start_server(issuer: &Issuer) -> (Server, Socket) {
     let options = ServerOptions::default()
         .with("browserid-issuers", issuer.host())
+        .with_metrics()
         .with("connects-per-second", 10_000)
         .with("status-burst", 10_000)
         .with("hello-seconds", 600);

@@ -92,14 +92,15 @@ async fn an_issuer_that_is_down_is_reported_at_once_and_not_contacted_for_each_s
 #[tokio::test]
 async fn the_same_token_again_on_its_socket_is_not_verified_again() {
     let issuer = OidcIssuer::start().await;
-    let server = issuer.server(ServerOptions::default().with("status-burst", 100)).await;
+    let options = ServerOptions::default().with_metrics().with("status-burst", 100);
+    let server = issuer.server(options).await;
     let token = issuer.token(&json!({}));
     let mut device = Socket::device(&server).await;
     for status in ["online", "unavailable", "online", "offline", "online"] {
         device.send(json!({"assertion": token, "status": status})).await;
         device.expect_ok().await;
     }
-    let metrics = server.call("GET", "/metrics").await.text;
+    let metrics = server.metrics().await.text;
     let verified = metrics.lines().find(|line| line.starts_with("presence_sign_in_seconds_count"));
     let verified = verified.unwrap_or_else(|| panic!("{metrics}"));
     assert!(verified.ends_with(" 1"), "{verified}");

@@ -9,14 +9,15 @@ use presence_tests::{
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::operator::operator_session::{OperatorSession, make_token};
+
 /// All samples, by name and labels.
 #[derive(Debug)]
 struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
     async fn of(server: &Server) -> Self {
-        let answer = server.call("GET", "/metrics").await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        let answer = server.metrics().await;
         assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
         Self::parse(&answer.text)
     }
@@ -60,7 +61,7 @@ struct MetricsScenario {
 
 impl MetricsScenario {
     async fn new() -> Self {
-        let server = Server::start_default().await;
+        let server = Server::start(ServerOptions::default().with_metrics()).await;
         let (application, _, uid) = server.application_with("alice").await;
         let (stream, _) = Socket::stream(&server, &application).await;
         let phone = Socket::device(&server).await;
@@ -196,11 +197,11 @@ async fn metrics_without_users(server: &Server) -> Scrape {
 
 #[tokio::test]
 async fn every_metric_is_described_and_has_no_personal_data() {
-    let server = Server::start_default().await;
+    let server = Server::start(ServerOptions::default().with_metrics()).await;
     let (application, _, uid) = server.application_with("alice").await;
     let (_stream, _) = Socket::stream(&server, &application).await;
     let _phone = Socket::device_of(&server, "alice", "my-phone", "online").await;
-    let text = server.call("GET", "/metrics").await.text;
+    let text = server.metrics().await.text;
     let names: BTreeSet<&str> = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -230,12 +231,40 @@ async fn every_metric_is_described_and_has_no_personal_data() {
 }
 
 #[tokio::test]
-async fn only_the_operators_own_listener_serves_the_metrics() {
-    let options =
-        ServerOptions::default().with("metrics-listen", "127.0.0.1:0").with("drain-seconds", 2);
+async fn on_the_public_address_only_the_operators_token_reads_the_metrics() {
+    let without_operator = Server::start_default().await;
+    let (token, server) = OperatorSession::start_server(ServerOptions::default()).await;
+    let operator = OperatorSession::sign_in(&server, &token).await;
+    let (other, digest) = make_token().await;
+    let user = server.sign_in("alice").await;
+    let application = server.application(&user).await;
+    let session = operator.cookie.split_once('=').unwrap().1;
+    for wrong in [&other, &digest, &user.token, &application.api_key, "", session] {
+        let call = server.call("GET", "/metrics").bearer(wrong);
+        call.await.assert_error(Errno::NotFound);
+    }
+    server.call("GET", "/metrics").await.assert_error(Errno::NotFound);
+    let basic = server.call("GET", "/metrics").header("authorization", &format!("Basic {token}"));
+    basic.await.assert_error(Errno::NotFound);
+    // The cookie of the pages is not enough, since browsers send it for every page.
+    operator.get(&server, "/metrics").await.assert_error(Errno::NotFound);
+    without_operator.call("GET", "/metrics").bearer(&token).await.assert_error(Errno::NotFound);
+    // Wrong tokens from the same address do not lock the operator out.
+    for scheme in ["Bearer", "bearer"] {
+        let credential = format!("{scheme} {token}");
+        let read = server.call("GET", "/metrics").header("authorization", &credential).await;
+        assert_eq!((read.status, read.header("x-content-type-options")), (200, "nosniff"));
+        assert!(read.text.contains("presence_users_present 0"), "{}", read.text);
+    }
+    let written = server.call("POST", "/metrics").bearer(&token).await;
+    written.assert_error(Errno::MethodNotAllowed);
+}
+
+#[tokio::test]
+async fn a_listener_of_their_own_serves_the_metrics_and_nothing_else() {
+    let options = ServerOptions::default().with_metrics().with("drain-seconds", 2);
     let mut server = Server::start(options).await;
-    let line = server.next_stdout_line().await;
-    let url = line.strip_prefix("Metrics are on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+    let url = server.metrics_url().to_owned();
     server.call("GET", "/metrics").await.assert_error(Errno::NotFound);
     let metrics = async |url: &str| {
         let answer = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
@@ -257,7 +286,8 @@ async fn only_the_operators_own_listener_serves_the_metrics() {
 
 #[tokio::test]
 async fn draining_and_warming_up_can_be_seen() {
-    let mut server = Server::start(ServerOptions::default().with("drain-seconds", 2)).await;
+    let options = ServerOptions::default().with_metrics().with("drain-seconds", 2);
+    let mut server = Server::start(options).await;
     let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
     server.signal("TERM").await;
     phone.expect_close(CloseCode::GoingAway).await;
@@ -274,7 +304,7 @@ async fn draining_and_warming_up_can_be_seen() {
 #[tokio::test]
 async fn handshakes_and_certificates_are_counted() {
     let authority = presence_tests::CertificateAuthority::default();
-    let server = Server::start(ServerOptions::default().over_tls(&authority)).await;
+    let server = Server::start(ServerOptions::default().over_tls(&authority).with_metrics()).await;
     let before = Scrape::of(&server).await;
     let mut plain = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

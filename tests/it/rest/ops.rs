@@ -1,19 +1,18 @@
 //! Health, documents, metrics, and requests that the router refuses.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, Socket, StoppedServer};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn health_and_version_need_no_credential() {
-    let server = Server::start_default().await;
+    let server = Server::start(ServerOptions::default().with_metrics()).await;
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["warming_up"]), (&json!("ok"), &json!(false)));
     assert_eq!(server.call("GET", "/__lbheartbeat__").await.status, 200);
     assert!(server.call("GET", "/__version__").await.ok()["version"].is_string());
     let _device = Socket::device_of(&server, "alice", "phone", "online").await;
-    let metrics = server.call("GET", "/metrics").await;
-    assert_eq!(metrics.status, 200);
+    let metrics = server.metrics().await;
     assert!(metrics.text.contains("# TYPE"), "{}", metrics.text);
     assert!(!metrics.text.contains("alice"), "{}", metrics.text);
 }

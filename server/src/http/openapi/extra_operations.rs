@@ -3,9 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::http::operation_error::{DeclaredErrors, NoErrors, declared_errors, response_keys};
+use crate::http::credential::OPERATOR_TOKEN;
+use crate::http::operation_error::{DeclaredErrors, declared_errors, response_keys};
 
 declared_errors! {
+    /// The errors of the metrics.
+    MetricsErrors: [NotFound];
     /// The errors of the consent page.
     GrantPageErrors: [
         InvalidField,
@@ -20,7 +23,7 @@ declared_errors! {
 /// Adds the operations to the document.
 pub(super) fn add(document: &mut Value) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
-    paths.insert("/metrics".to_owned(), json!({ "get": with_errors::<NoErrors>(metrics()) }));
+    paths.insert("/metrics".to_owned(), json!({ "get": with_errors::<MetricsErrors>(metrics()) }));
     let grant = paths.get_mut("/grant/{appid}").and_then(Value::as_object_mut);
     if let Some(grant) = grant {
         grant.insert("get".to_owned(), with_errors::<GrantPageErrors>(grant_page()));
@@ -40,9 +43,11 @@ fn metrics() -> Value {
     json!({
         "operationId": "get_metrics",
         "summary": "Metrics.",
-        "description": "In the text format of Prometheus. If the operator has configured a separate address for \
-                        metrics (`--metrics-listen`), they are served at that address only.",
+        "description": "In the text format of Prometheus, for the operator's token only: for all others, and without \
+                        a configured operator, the path does not exist. If the operator has configured a separate \
+                        address for metrics (`--metrics-listen`), they need no credential at that address.",
         "tags": ["Operation"],
+        "security": [{ OPERATOR_TOKEN: [] }],
         "responses": {
             "200": {
                 "description": "The metrics.",
