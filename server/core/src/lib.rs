@@ -4,16 +4,19 @@
 //! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
 //! Application has of a user ([`view`]), the devices of one user ([`roster`]), a part of the users
 //! with their deadlines ([`shard`]), the updates of one Application and their readers ([`stream`],
-//! [`reader`]), the phases of a device connection ([`phase`]), and the limit on ignored `slow_down`
-//! ([`violation_window`]).
+//! [`reader`]), the phases of a device connection ([`phase`]), the limit on ignored `slow_down`
+//! ([`violation_window`]), rates by key ([`token_buckets`]), and the memory of what was used
+//! ([`expiring_map`]).
 
 pub mod clock;
+pub mod expiring_map;
 pub mod model;
 pub mod phase;
 pub mod reader;
 pub mod roster;
 pub mod shard;
 pub mod stream;
+pub mod token_buckets;
 pub mod view;
 pub mod violation_window;
 

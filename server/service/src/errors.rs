@@ -4,6 +4,8 @@ use presence_identity::IdentityError;
 use presence_protocol::{ApiError, Errno};
 use presence_store::{NotifyError, StoreError};
 
+use crate::rates::slow_down;
+
 /// The seconds after which a client may retry if the database failed.
 const STORE_RETRY: f64 = 1.0;
 /// The seconds after which a client may retry if an issuer could not be reached.
@@ -35,6 +37,7 @@ pub(crate) fn from_identity(error: IdentityError) -> ApiError {
 pub(crate) fn from_notify(fault: NotifyError) -> ApiError {
     match fault {
         NotifyError::UnknownUid => Errno::UnknownUid.into(),
+        NotifyError::TooFast(wait) => slow_down(wait),
         NotifyError::IdempotencyMismatch => ApiError::detailed(
             Errno::InvalidField,
             "idempotency_key was used for another notification",

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::{NotifyItem, QueuedNotification};
 use presence_protocol::{ApiError, AppId, Errno, NotificationId, Puid};
-use presence_store::{NewNotification, Writer};
+use presence_store::{NewNotification, NotifyLimit, Writer};
 use tracing::Span;
 
 use crate::clock::Stopwatch;
@@ -21,7 +22,8 @@ pub struct Notifications {
     writer: Writer,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
-    rate: KeyedRateLimiter<(AppId, Puid)>,
+    /// The rate of each Application. The writer checks that of a user, since it knows which exist.
+    rate: KeyedRateLimiter<AppId>,
     meters: NotifyMeters,
 }
 
@@ -31,7 +33,7 @@ impl Notifications {
         clock: Arc<dyn Clock>,
         settings: Arc<ServiceSettings>,
     ) -> Self {
-        let rate = KeyedRateLimiter::new(settings.notify_rate, Arc::clone(&clock));
+        let rate = KeyedRateLimiter::new(settings.app_notify_rate, Arc::clone(&clock));
         Self { writer, clock, settings, rate, meters: NotifyMeters::default() }
     }
 
@@ -74,7 +76,7 @@ impl Notifications {
         }
     }
 
-    /// Forgets the users whom an Application may notify at the full rate again.
+    /// Forgets the Applications that may notify at the full rate again.
     pub(crate) fn prune(&self) {
         self.rate.prune();
     }
@@ -82,9 +84,29 @@ impl Notifications {
     fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, ApiError> {
         let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
         rules::check_action(&action, self.settings.development, &self.settings.action_schemes)?;
-        self.rate.check(&(app, uid))?;
+        self.rate.check(&app)?;
         let id = notification_id(self.clock.now(), rand::random());
         Ok(NewNotification { id, puid: uid, message, action, ttl, idempotency_key })
+    }
+}
+
+/// The rate of the notifications of each grant, which the writer checks.
+pub(crate) struct GrantNotifyRate(KeyedRateLimiter<Puid>);
+
+impl GrantNotifyRate {
+    pub(crate) fn new(settings: &ServiceSettings, clock: Arc<dyn Clock>) -> Self {
+        Self(KeyedRateLimiter::new(settings.notify_rate, clock))
+    }
+
+    /// Forgets the grants that may be notified at the full rate again.
+    pub(crate) fn prune(&self) {
+        self.0.prune();
+    }
+}
+
+impl NotifyLimit for GrantNotifyRate {
+    fn take(&self, _app: AppId, puid: Puid) -> Result<(), Duration> {
+        self.0.take(&puid)
     }
 }
 

@@ -1,22 +1,20 @@
 //! Limits of rates: token buckets by key, which a new connection does not refill.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota, RateLimiter};
 use presence_core::Clock;
+use presence_core::token_buckets::{BucketSize, TokenBuckets};
 use presence_protocol::ApiError;
 
 use crate::settings::Rate;
 
 /// The shortest wait that a client is asked for.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// The number of parts of a limiter, each with a lock of its own.
+const PARTS: usize = 16;
 
 /// Returns the address under which a client is counted. Of IPv6 that is a network of 64 bits, in
 /// which one client can have any number of addresses.
@@ -30,33 +28,27 @@ pub(crate) fn rate_limited_address(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A token bucket for each key.
-pub(crate) struct KeyedRateLimiter<K: Clone + Eq + Hash> {
-    limiter: RateLimiter<K, DefaultKeyedStateStore<K>, SteadyClock, NoOpMiddleware<Nanos>>,
-    clock: SteadyClock,
-}
-
-/// The monotonic time of the injected clock, for governor.
-#[derive(Clone)]
-struct SteadyClock(Arc<dyn Clock>);
-
-impl governor::clock::Clock for SteadyClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.steady().since_start().into()
-    }
+/// A token bucket for each key, in bounded memory: see [`TokenBuckets`] for what is forgotten.
+///
+/// A key must be known to be real, such as a user, an Application or the address of a connection. A
+/// name that a user chooses is checked after the user's own bucket.
+pub(crate) struct KeyedRateLimiter<K> {
+    parts: Vec<Mutex<TokenBuckets<K>>>,
+    hasher: RandomState,
+    clock: Arc<dyn Clock>,
 }
 
 impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
+    /// The maximum number of buckets. One has about 100 bytes.
+    pub(crate) const CAPACITY: usize = 200_000;
+
     /// Creates a limiter whose buckets are full.
     pub(crate) fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
-        let at_least_one = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let quota =
-            Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst));
-        let clock = SteadyClock(clock);
-        let state = DefaultKeyedStateStore::default();
-        Self { limiter: RateLimiter::new(quota, state, clock.clone()), clock }
+        let interval = Duration::from_secs(1) / rate.per_second.max(1);
+        let size = BucketSize { burst: rate.burst.max(1), interval };
+        let part = || Mutex::new(TokenBuckets::new(size, Self::CAPACITY / PARTS));
+        let parts = std::iter::repeat_with(part).take(PARTS).collect();
+        Self { parts, hasher: RandomState::new(), clock }
     }
 
     /// Takes a token from the bucket of a key.
@@ -65,18 +57,41 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
     ///
     /// `slow_down` if the bucket is empty.
     pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
-        self.limiter.check_key(key).map_err(|until| {
-            let wait = until.wait_time_from(governor::clock::Clock::now(&self.clock));
-            // The wait may be over by now, but a wait of no time would be no advice.
-            ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
-        })
+        self.take(key).map_err(slow_down)
+    }
+
+    /// Takes a token from the bucket of a key.
+    ///
+    /// # Errors
+    ///
+    /// The time until there is a token, if the bucket is empty.
+    pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
+        let now = self.clock.steady();
+        self.with(key, |buckets| buckets.take(key, now)).unwrap_or(Ok(()))
     }
 
     /// Removes the buckets that are full again.
     pub(crate) fn prune(&self) {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
+        let now = self.clock.steady();
+        self.parts.iter().for_each(|part| lock(part).prune(now));
     }
+
+    /// Works on the part of a key. There always is one.
+    fn with<T>(&self, key: &K, work: impl FnOnce(&mut TokenBuckets<K>) -> T) -> Option<T> {
+        // A hash modulo the number of parts is in bounds, and fits.
+        let part = usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or(0);
+        self.parts.get(part).map(|part| work(&mut lock(part)))
+    }
+}
+
+fn lock<K>(part: &Mutex<TokenBuckets<K>>) -> std::sync::MutexGuard<'_, TokenBuckets<K>> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the error that asks for a wait. The wait may be over by now, but a wait of no time would
+/// be no advice.
+pub(crate) fn slow_down(wait: Duration) -> ApiError {
+    ApiError::slow_down(wait.max(SHORTEST_WAIT).as_secs_f64())
 }
 
 #[cfg(test)]
@@ -118,5 +133,15 @@ mod tests {
         let (_, limiter) = limiter(Rate { burst: 1, per_second: 1_000_000 });
         assert!(limiter.check(&"a").is_ok());
         assert_eq!(limiter.check(&"a").unwrap_err().retry_after, Some(0.001));
+    }
+
+    #[test]
+    fn made_up_keys_take_a_bounded_memory() {
+        let clock = Arc::new(ManualClock::default());
+        let limiter = KeyedRateLimiter::new(Rate { burst: 1, per_second: 1 }, clock);
+        let capacity = KeyedRateLimiter::<usize>::CAPACITY;
+        (0..capacity + 50_000).for_each(|key| assert!(limiter.check(&key).is_ok()));
+        let buckets: usize = limiter.parts.iter().map(|part| lock(part).len()).sum();
+        assert!(buckets <= capacity, "{buckets}");
     }
 }

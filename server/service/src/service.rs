@@ -26,7 +26,7 @@ use crate::hub::{Hub, HubLimits};
 use crate::hub_notifier::HubNotifier;
 use crate::maintenance::Maintenance;
 use crate::meters::{GaugeValues, ServiceMeters};
-use crate::notifications::Notifications;
+use crate::notifications::{GrantNotifyRate, Notifications};
 use crate::operator::Operator;
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CountedProofs, ProofVerifier};
@@ -74,6 +74,8 @@ struct SharedParts {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
+    /// The rate of the notifications of each grant, which the writer checks.
+    grant_rate: Arc<GrantNotifyRate>,
 }
 
 impl SharedParts {
@@ -126,8 +128,11 @@ impl PresenceService {
         let hub = Arc::new(Hub::new(Arc::clone(&clock), limits, store.epoch(), warm_up_ends_at));
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, task) = Writer::new(&store, notifier, Arc::clone(&clock));
-        let task = task.in_groups_of(settings.commit_group);
-        let shared = SharedParts { store, writer, hub, clock, settings: Arc::new(settings) };
+        let grant_rate = Arc::new(GrantNotifyRate::new(&settings, Arc::clone(&clock)));
+        let limit = Arc::<GrantNotifyRate>::clone(&grant_rate);
+        let task = task.in_groups_of(settings.commit_group).with_notify_limit(limit);
+        let settings = Arc::new(settings);
+        let shared = SharedParts { store, writer, hub, clock, settings, grant_rate };
         Ok((Arc::new(Self::new(shared, verifier, domain_client)), task))
     }
 
@@ -331,6 +336,7 @@ impl PresenceService {
         self.devices.prune();
         self.domains.prune();
         self.notifications.prune();
+        self.shared.grant_rate.prune();
     }
 }
 

@@ -29,6 +29,8 @@ pub struct ServiceSettings {
     pub status_rate: Rate,
     /// The rate of the notifications of an Application to a user.
     pub notify_rate: Rate,
+    /// The rate of the notifications of an Application to all users.
+    pub app_notify_rate: Rate,
     /// The rate of new sockets of an address.
     pub connect_rate: Rate,
     /// The maximum number of requests that the writer commits together.

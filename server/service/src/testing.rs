@@ -22,6 +22,7 @@ pub(crate) fn settings() -> ServiceSettings {
         retention: Retention { entries: 100, age: hour },
         status_rate: rate,
         notify_rate: rate,
+        app_notify_rate: rate,
         connect_rate: rate,
         commit_group: 1,
         sign_in_rate: rate,

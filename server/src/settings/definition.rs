@@ -117,6 +117,12 @@ settings! {
     /// Number of notifications that an Application may send to one user each second after the
     /// burst.
     notify_per_second: u32 = 20;
+    /// Number of notifications that an Application may send to all users at once, at least that to
+    /// one user.
+    app_notify_burst: u32 = 50_000;
+    /// Number of notifications that an Application may send to all users each second after the
+    /// burst.
+    app_notify_per_second: u32 = 5_000;
     /// Number of new sockets that one address may open each second.
     connects_per_second: u32 = 200;
     /// Number of sign-ins over REST from one address each second.

@@ -80,6 +80,10 @@ impl Settings {
             },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },
+            app_notify_rate: Rate {
+                burst: self.app_notify_burst.max(self.notify_burst),
+                per_second: self.app_notify_per_second.max(self.notify_per_second),
+            },
             connect_rate: Rate {
                 burst: self.connects_per_second,
                 per_second: self.connects_per_second,

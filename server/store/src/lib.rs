@@ -40,7 +40,7 @@ pub use inspection::Inspection;
 pub use store::Store;
 pub use writer::Writer;
 pub use writer::change::GrantOutcome;
-pub use writer::commit_hook::{CommitHook, CommittedEvent};
+pub use writer::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use writer::load::LoadedUser;
 pub use writer::notify::{NewNotification, NotifyError};
 pub use writer::request::WriteReply;

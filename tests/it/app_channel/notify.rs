@@ -246,6 +246,31 @@ async fn the_notification_rate_is_limited_for_each_user() {
 }
 
 #[tokio::test]
+async fn made_up_uids_use_up_the_budget_of_their_application() {
+    let options = [("notify-burst", 5), ("notify-per-second", 1), ("app-notify-burst", 600)];
+    let options = options
+        .into_iter()
+        .fold(ServerOptions::default(), |options, (name, value)| options.with(name, value));
+    let server = Server::start(options.with("app-notify-per-second", 1)).await;
+    let (application, _, alice) = server.application_with("alice").await;
+    let (other, _, _) = server.application_with("bob").await;
+    let bob = server.sign_in("bob").await.grant(&other).await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let made_up = |first: u128| {
+        let items = (first..first + 500).map(|n| item(Puid::from_bits(n), "x"));
+        notify(items.collect::<Vec<_>>())
+    };
+    assert_eq!(errnos(&stream.ask(made_up(1_000)).await), [44; 500]);
+    let limited = errnos(&stream.ask(made_up(2_000)).await);
+    assert_eq!(limited[..100], [44; 100]);
+    // The bucket may have got a few tokens meanwhile.
+    assert!(limited.iter().filter(|errno| **errno == 20).count() > 300, "{limited:?}");
+    assert_eq!(errnos(&stream.ask(notify(vec![item(alice, "x")])).await), [20]);
+    let (mut stream_of_other, _) = Socket::stream(&server, &other).await;
+    assert_eq!(errnos(&stream_of_other.ask(notify(vec![item(bob, "x")])).await), [0]);
+}
+
+#[tokio::test]
 async fn repeated_rate_violations_close_the_socket_in_both_forms() {
     let options = ServerOptions::default().with("notify-burst", 5).with("notify-per-second", 1);
     let server = Server::start(options).await;

@@ -1,57 +1,35 @@
 //! The quota of requests to other hosts that each client may cause (see threat 2 in SECURITY.md).
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota, RateLimiter};
 use presence_core::Clock;
+use presence_core::token_buckets::{BucketSize, TokenBuckets};
 
-/// The number of requests per minute that one client may cause, and the size of a burst.
+/// The number of requests that one client may cause at once, and in a minute.
 const REQUESTS_PER_MINUTE: u32 = 10;
-/// The number of requests between two removals of clients whose quota is full again.
-const CLEANUP_INTERVAL: u32 = 1_024;
+/// The maximum number of clients with a quota that is not full.
+const MAX_CLIENTS: usize = 100_000;
 
 /// The quotas of all clients.
 pub(super) struct ClientQuotas {
-    buckets:
-        RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, GovernorClock, NoOpMiddleware<Nanos>>,
-    requests: AtomicU32,
-}
-
-/// The monotonic time of the injected clock, for governor.
-#[derive(Clone)]
-struct GovernorClock(Arc<dyn Clock>);
-
-impl governor::clock::Clock for GovernorClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.steady().since_start().into()
-    }
+    buckets: Mutex<TokenBuckets<IpAddr>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl ClientQuotas {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let quota =
-            Quota::per_minute(NonZeroU32::new(REQUESTS_PER_MINUTE).unwrap_or(NonZeroU32::MIN));
-        let state = DefaultKeyedStateStore::default();
-        let buckets = RateLimiter::new(quota, state, GovernorClock(clock));
-        Self { buckets, requests: AtomicU32::new(0) }
+        let interval = Duration::from_mins(1) / REQUESTS_PER_MINUTE;
+        let size = BucketSize { burst: REQUESTS_PER_MINUTE, interval };
+        Self { buckets: Mutex::new(TokenBuckets::new(size, MAX_CLIENTS)), clock }
     }
 
     /// Takes one request from the quota of a client. Returns false if none is left.
     pub(super) fn try_acquire(&self, client: IpAddr) -> bool {
-        if self.requests.fetch_add(1, Ordering::Relaxed) % CLEANUP_INTERVAL == CLEANUP_INTERVAL - 1
-        {
-            self.buckets.retain_recent();
-            self.buckets.shrink_to_fit();
-        }
-        self.buckets.check_key(&quota_key(client)).is_ok()
+        let now = self.clock.steady();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.take(&quota_key(client), now).is_ok()
     }
 }
 
@@ -65,8 +43,6 @@ fn quota_key(client: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use presence_core::ManualClock;
 
     use super::*;

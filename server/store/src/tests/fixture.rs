@@ -13,7 +13,10 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::{CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, Store, Writer};
+use crate::{
+    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, NotifyLimit, Store,
+    Writer,
+};
 
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -39,6 +42,8 @@ pub(super) struct RecordingHook {
     releases: Mutex<Vec<(AppId, Puid)>>,
     failed: Mutex<Vec<(AppId, Puid)>>,
     signal: Notify,
+    /// The grants whose limit was asked for, and those whose budget is used up.
+    limited: Mutex<(Vec<Puid>, Vec<Puid>)>,
 }
 
 impl RecordingHook {
@@ -82,6 +87,14 @@ impl CommitHook for RecordingHook {
     }
 }
 
+impl NotifyLimit for RecordingHook {
+    fn take(&self, _: AppId, puid: Puid) -> Result<(), Duration> {
+        let (asked, used_up) = &mut *self.limited.lock().unwrap();
+        asked.push(puid);
+        if used_up.contains(&puid) { Err(HOUR) } else { Ok(()) }
+    }
+}
+
 pub(super) struct Fixture {
     pub(super) dir: TempDir,
     pub(super) store: Store,
@@ -108,7 +121,7 @@ impl Fixture {
             Arc::<ManualClock>::clone(&clock),
         );
         let mut tasks = JoinSet::new();
-        tasks.spawn(task.run());
+        tasks.spawn(task.with_notify_limit(Arc::<RecordingHook>::clone(&hook)).run());
         Self { dir, store, writer, hook, clock, tasks }
     }
 
@@ -127,6 +140,16 @@ impl Fixture {
 
     pub(super) fn set_visibility(&self, puid: Puid, visibility: TestVisibility) {
         self.hook.visibility.lock().unwrap().insert(puid, visibility);
+    }
+
+    /// Uses up the budget of a grant.
+    pub(super) fn use_up_limit(&self, puid: Puid) {
+        self.hook.limited.lock().unwrap().1.push(puid);
+    }
+
+    /// Returns the grants whose limit was asked for.
+    pub(super) fn asked_limits(&self) -> Vec<Puid> {
+        std::mem::take(&mut self.hook.limited.lock().unwrap().0)
     }
 
     /// Requests a release as the hub does, and waits until the writer has done it.

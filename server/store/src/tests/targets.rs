@@ -110,6 +110,21 @@ async fn the_size_of_a_queue_is_correct_among_many_grants() {
     }
 }
 
+#[tokio::test]
+async fn only_a_grant_that_exists_has_a_limit() {
+    let fixture = Fixture::new().await;
+    let (_, alice) = fixture.user_with_grant("alice", 1).await;
+    let (_, bob) = fixture.user_with_grant("bob", 2).await;
+    fixture.use_up_limit(bob);
+    let made_up = (100..500).map(|n| item(n, Puid::from_bits(n)));
+    let items = made_up.chain([item(1, alice), item(2, bob)]).collect();
+    let answers = fixture.notify(items).await;
+    assert_eq!(answers[..400], vec![Err(NotifyError::UnknownUid); 400]);
+    assert_eq!(answers[400].as_ref().unwrap().queue_size, 1);
+    assert_eq!(answers[401], Err(NotifyError::TooFast(HOUR)));
+    assert_eq!(fixture.asked_limits(), [alice, bob]);
+}
+
 fn many_grants(count: u128) -> String {
     let (app, now) = (APP, NOW.get());
     format!(

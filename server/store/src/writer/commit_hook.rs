@@ -37,6 +37,18 @@ pub trait CommitHook: Send + Sync + 'static {
     fn group_committed(&self, _requests: usize, _time: Duration) {}
 }
 
+/// The limit on the notifications of each grant. The writer's task asks it, also inside a
+/// transaction, so it must answer at once.
+pub trait NotifyLimit: Send + Sync + 'static {
+    /// Takes one notification from the budget of a grant of an Application. The grant exists, so
+    /// that made-up PUIDs cost no memory.
+    ///
+    /// # Errors
+    ///
+    /// The time to wait, if the budget is used up.
+    fn take(&self, app: AppId, puid: Puid) -> Result<(), Duration>;
+}
+
 /// A committed change that the hub must know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommittedEvent {

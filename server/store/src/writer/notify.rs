@@ -49,6 +49,9 @@ pub enum NotifyError {
     /// The Application has no grant with this PUID.
     #[error("no user of this Application has this uid")]
     UnknownUid,
+    /// The Application has sent this user too many notifications, and has to wait this long.
+    #[error("too many notifications for this uid")]
+    TooFast(Duration),
     /// The key was used with another message, action or ttl.
     #[error("the idempotency key was used for something else")]
     IdempotencyMismatch,
@@ -154,10 +157,13 @@ impl NotifyContext {
         plan: &mut WritePlan,
         (app, item, reachable): (AppId, &NewNotification, &[Puid]),
     ) -> Result<QueuedNotification, NotifyError> {
-        let WriteTxn { targets, now, .. } = txn;
+        let WriteTxn { targets, now, notify_limit, .. } = txn;
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyError::UnknownUid)?;
         let source = self.sources.get(&app).ok_or(NotifyError::UnknownUid)?;
+        if let Some(limit) = notify_limit {
+            limit.take(app, item.puid).map_err(NotifyError::TooFast)?;
+        }
         let grant = target.grant;
         let is_reachable = reachable.contains(&item.puid);
         let accepted = AcceptedItem { item, target, source, is_reachable, now: *now };

@@ -10,7 +10,7 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::sync::mpsc::Receiver;
 
-use super::commit_hook::{CommitHook, CommittedEvent};
+use super::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 use super::notify::NotifyInput;
 use super::target::Targets;
 use super::write_op::{self, WriteOp};
@@ -35,6 +35,7 @@ pub struct WriterTask {
     store: Store,
     inbox: Receiver<WriteOp>,
     hook: Arc<dyn CommitHook>,
+    notify_limit: Option<Arc<dyn NotifyLimit>>,
     clock: Arc<dyn Clock>,
     /// The maximum number of requests in a transaction.
     max_group: usize,
@@ -60,6 +61,7 @@ impl WriterTask {
             store,
             inbox,
             hook,
+            notify_limit: None,
             clock,
             max_group: GROUP,
             last_seq: None,
@@ -75,6 +77,12 @@ impl WriterTask {
     #[must_use]
     pub fn in_groups_of(self, limit: usize) -> Self {
         Self { max_group: limit.max(1), ..self }
+    }
+
+    /// Sets the limit on the notifications of each grant. Without it there is none.
+    #[must_use]
+    pub fn with_notify_limit(self, limit: Arc<dyn NotifyLimit>) -> Self {
+        Self { notify_limit: Some(limit), ..self }
     }
 
     /// Runs until all handles are dropped. No failure of the database ends it.
@@ -285,6 +293,7 @@ impl WriterTask {
         };
         let now = self.clock.now();
         let mut txn = WriteTxn::new(transaction, now, last_seq, &mut self.targets);
+        txn.notify_limit = self.notify_limit.as_deref();
         write_op::run_all(&mut txn, ops).await?;
         Ok(txn.finish())
     }

@@ -6,7 +6,7 @@ use presence_protocol::app::{Receipt, ReceiptState};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
 
-use super::commit_hook::CommittedEvent;
+use super::commit_hook::{CommittedEvent, NotifyLimit};
 use super::target::Targets;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow};
@@ -20,6 +20,7 @@ pub(super) struct WriteTxn<'a> {
     pub(super) last_seq: i64,
     pub(super) events: Vec<CommittedEvent>,
     pub(super) targets: &'a mut Targets,
+    pub(super) notify_limit: Option<&'a dyn NotifyLimit>,
 }
 
 impl<'a> WriteTxn<'a> {
@@ -29,7 +30,7 @@ impl<'a> WriteTxn<'a> {
         last_seq: i64,
         targets: &'a mut Targets,
     ) -> Self {
-        Self { db, now, last_seq, events: Vec::new(), targets }
+        Self { db, now, last_seq, events: Vec::new(), targets, notify_limit: None }
     }
 
     /// Returns the events, and the greatest sequence number.
