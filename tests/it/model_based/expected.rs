@@ -68,6 +68,10 @@ impl ExpectedUser {
         let (order, granted) = (self.reports, self.granted());
         let device = self.devices.entry(device.to_owned()).or_default();
         let Some(only) = only else {
+            // Offline is for every Application that ever saw the device.
+            if view.is_offline() {
+                device.to_one.clear();
+            }
             device.to_all = Some((view, order));
             return;
         };

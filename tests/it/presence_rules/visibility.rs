@@ -145,6 +145,22 @@ async fn an_update_for_named_applications_leaves_the_last_status_for_the_others(
 }
 
 #[tokio::test]
+async fn a_device_that_goes_offline_is_offline_for_all_that_ever_saw_it() {
+    let mut two = two(Server::start(unlimited_rates()).await).await;
+    let hidden = json!({"type": "visibility", "application_ids": []});
+    let mut phone =
+        Socket::open_authenticated(&two.server, SocketRequest::device(), "alice", hidden).await;
+    let only = json!({"status": "unavailable", "application_ids": [two.apps[0].appid]});
+    phone.send(only).await;
+    phone.expect_ok().await;
+    two.streams[0].expect_status(two.uids[0], "unavailable").await;
+    phone.report("offline").await;
+    two.streams[0].expect_status(two.uids[0], "offline").await;
+    two.expect_no_more_updates().await;
+    assert_eq!(two.apps[0].presence_of(two.uids[0]).await["status"], "offline");
+}
+
+#[tokio::test]
 async fn a_visibility_is_kept_over_a_grace_time_and_not_over_a_clean_close() {
     let mut two = two(Server::start(unlimited_rates().with("grace-seconds", 0.3)).await).await;
     let mut phone = Socket::device_of(&two.server, "alice", "phone", "online").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presence_protocol::{AppId, DeviceName, UnixMillis};
+use presence_protocol::{AppId, DeviceName, Status, UnixMillis};
 
 use super::connection::ConnectionNumber;
 use crate::clock::Steady;
@@ -67,8 +67,14 @@ impl<H> Device<H> {
         Self { name, state, number, since, general: None, targeted, visibility: None }
     }
 
+    /// Applies a report, for the Applications in `only` or for all that may see the device. Offline
+    /// for all is also for those that earlier reports have named: no Application sees the device as
+    /// anything else.
     pub(super) fn report(&mut self, report: Report, only: Option<Vec<AppId>>) {
         let Some(apps) = only else {
+            if report.view.status == Status::Offline {
+                self.targeted.clear();
+            }
             self.general = Some(report);
             return;
         };

@@ -259,6 +259,33 @@ fn a_report_that_names_an_application_counts_in_spite_of_the_visibility_set() {
 }
 
 #[test]
+fn a_device_that_goes_offline_is_offline_for_every_application_that_it_was_shown_to() {
+    let mut user = RosterFixture::with_grants(&[APP, OTHER]);
+    let phone = user.connect("phone");
+    user.set_visibility(&phone, &[OTHER]);
+    user.report(&phone, Status::Online, "", None);
+    user.report(&phone, Status::Unavailable, "", Some(&[APP]));
+    user.published();
+    user.report(&phone, Status::Offline, "", None);
+    let mut apps: Vec<_> = user.published().into_iter().map(|(app, ..)| app).collect();
+    apps.sort_unstable();
+    assert_eq!(apps, [APP, OTHER]);
+    // The earlier report for the Application does not come back.
+    user.report(&phone, Status::Online, "", None);
+    assert_eq!(user.published(), vec![(OTHER, Status::Online, String::new())]);
+}
+
+#[test]
+fn an_offline_for_named_applications_is_for_these_only() {
+    let mut user = RosterFixture::with_grants(&[APP, OTHER]);
+    let phone = user.connect("phone");
+    user.report(&phone, Status::Online, "", None);
+    user.published();
+    user.report(&phone, Status::Offline, "", Some(&[APP]));
+    assert_eq!(user.published(), offline());
+}
+
+#[test]
 fn a_grant_that_is_newer_than_the_visibility_set_is_not_in_it() {
     let mut user = RosterFixture::with_grants(&[OTHER]);
     let phone = user.connect("phone");

@@ -79,7 +79,13 @@ impl ModelDevice {
                     (hidden, reported_after_hiding) = (named != Some(true), None);
                 }
                 (DeviceCommand::SetStatus(_), Some(false)) => {}
-                (DeviceCommand::SetStatus(status), None) => latest = Some((status.clone(), *order)),
+                (DeviceCommand::SetStatus(status), None) => {
+                    latest = Some((status.clone(), *order));
+                    // No Application sees a device that is offline as anything else.
+                    if status.0 == Status::Offline {
+                        reported_after_hiding = None;
+                    }
+                }
                 (DeviceCommand::SetStatus(status), Some(true)) => {
                     latest = Some((status.clone(), *order));
                     reported_after_hiding.clone_from(&latest);
