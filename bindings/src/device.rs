@@ -64,8 +64,13 @@ impl TryFrom<DeviceOptions> for presence_client::DeviceOptions {
 /// A live notification that a device has received.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct LiveNotification {
-    /// The name of the Application, set by the server.
+    /// The sender as the AppService names it, or the name of the Application.
     pub source: String,
+    /// The name of the Application, set by the server. For 30 days after a change it has the old
+    /// name too.
+    pub application: String,
+    /// The verified domain of the Application, set by the server.
+    pub domain: String,
     /// The text.
     pub message: String,
     /// The URL to open, or empty.
@@ -82,6 +87,8 @@ impl From<presence_client::LiveNotification> for LiveNotification {
     fn from(notification: presence_client::LiveNotification) -> Self {
         Self {
             source: notification.source,
+            application: notification.application,
+            domain: notification.domain,
             message: notification.message,
             action: notification.action,
             appid: notification.appid.to_string(),

@@ -12,7 +12,7 @@ use crate::presence::{PresenceUpdate, parse_id};
 pub struct NewNotification {
     /// The PUID of the user who receives it.
     pub uid: String,
-    /// The text, at most 512 characters.
+    /// The text, at most 512 characters: one line, without invisible characters.
     pub message: String,
     /// The URL to open, or empty. An `https` URL, or an app link with a scheme that the operator of
     /// the server allows. At most 512 characters.
@@ -27,6 +27,10 @@ pub struct NewNotification {
     /// generates a key.
     #[uniffi(default = None)]
     pub idempotency_key: Option<String>,
+    /// The sender, at most 200 characters, such as the name or e-mail address of a user of the
+    /// Application. If it is empty, devices show the name of the Application.
+    #[uniffi(default = "")]
+    pub source: String,
 }
 
 impl TryFrom<NewNotification> for presence_client::NewNotification {
@@ -36,6 +40,7 @@ impl TryFrom<NewNotification> for presence_client::NewNotification {
         Ok(Self {
             uid: parse_id(&item.uid, "uid")?,
             message: item.message,
+            source: item.source,
             action: item.action,
             ttl: item.ttl_seconds.map(|seconds| Duration::from_secs(seconds.into())),
             idempotency_key: item.idempotency_key,
@@ -153,6 +158,7 @@ mod tests {
         let item = |uid: &str| NewNotification {
             uid: uid.to_owned(),
             message: "Lunch?".to_owned(),
+            source: String::new(),
             action: String::new(),
             ttl_seconds: None,
             idempotency_key: None,

@@ -11,7 +11,10 @@ use presence_protocol::limits::MAX_TTL_SECONDS;
 pub struct NewNotification {
     /// The user.
     pub uid: Puid,
-    /// The text, at most 512 characters.
+    /// The sender, at most 200 characters, such as the name or e-mail address of a user of the
+    /// Application. If it is empty, devices show the name of the Application.
+    pub source: String,
+    /// The text, at most 512 characters: one line, without invisible characters.
     pub message: String,
     /// The URL to open, or empty. The URL is `https`, or an app link whose scheme the operator of
     /// the server allows. At most 512 characters.
@@ -28,16 +31,17 @@ pub struct NewNotification {
 }
 
 impl NewNotification {
-    /// Returns a notification without a URL that may wait for the maximum time.
+    /// Returns a notification without a source and a URL that may wait for the maximum time.
     pub fn new(uid: Puid, message: impl Into<String>) -> Self {
-        let (message, action) = (message.into(), String::new());
-        Self { uid, message, action, ttl: None, idempotency_key: None }
+        let (source, message, action) = (String::new(), message.into(), String::new());
+        Self { uid, source, message, action, ttl: None, idempotency_key: None }
     }
 
     /// Returns the item of a frame, with an idempotency key.
     pub(crate) fn into_item(self) -> NotifyItem {
         NotifyItem {
             uid: self.uid,
+            source: self.source,
             message: self.message,
             action: self.action,
             ttl: self.ttl.map_or(MAX_TTL_SECONDS, seconds_rounded_up),

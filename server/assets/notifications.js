@@ -23,13 +23,19 @@ function element(name, properties = {}, ...children) {
   return node;
 }
 
-function action({ action, source }) {
+function action({ action, source, application = source }) {
   if (!action) return [];
   const url = safeLink(action);
   if (!url) return [element("p", { className: "small-text muted" }, "This link cannot be opened here: ", element("code", {}, action))];
   const link = element("a", { className: "button secondary small", href: url.href, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, `Open ${url.host}`);
-  link.setAttribute("aria-label", `Open ${url.host}, from ${source}, in a new tab`);
+  link.setAttribute("aria-label", `Open ${url.host}, from ${application}, in a new tab`);
   return [element("p", { className: "actions" }, link)];
+}
+
+/** Returns the line with the Application and its verified domain, which the server sets. */
+function sender({ source, application = source, domain = "" }) {
+  const name = application === source ? [] : [element("span", {}, application), " · "];
+  return element("p", { className: "small-text muted sender" }, ...name, element("span", { className: "domain" }, domain));
 }
 
 function row(item) {
@@ -37,7 +43,7 @@ function row(item) {
   const time = element("time", { dateTime: Number.isNaN(at.getTime()) ? "" : at.toISOString() });
   time.setAttribute("data-ago", "");
   const head = element("div", { className: "row-head" }, element("h3", {}, item.source), element("small", {}, time));
-  return element("li", { className: "notification new" }, head, element("p", { className: "text" }, item.message), ...action(item));
+  return element("li", { className: "notification new" }, head, sender(item), element("p", { className: "text" }, item.message), ...action(item));
 }
 
 /** The notifications of one account in this tab. They are kept over a reload. */

@@ -40,7 +40,7 @@ async fn a_notification_waits_for_the_device_and_its_receipt_is_printed() {
     let mut notify = Example::start(&server, "notify", &arguments, &[]);
     notify.wait_for("1 waiting").await;
     let mut device = Example::start(&server, "device", &["bob"], &[]);
-    device.wait_for("Notify: Lunch? https://chat.example/lunch").await;
+    device.wait_for("): Lunch? https://chat.example/lunch").await;
     notify.wait_for("Acked").await;
     notify.close().await;
     device.close().await;

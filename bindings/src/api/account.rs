@@ -95,8 +95,12 @@ pub struct PendingNotification {
     pub id: String,
     /// The id of the Application.
     pub appid: String,
-    /// The name of the Application.
+    /// The sender as the AppService names it, or the name of the Application.
     pub source: String,
+    /// The name of the Application.
+    pub application: String,
+    /// The verified domain of the Application.
+    pub domain: String,
     /// The text.
     pub message: String,
     /// The URL to open, or empty.
@@ -113,6 +117,8 @@ impl From<presence_client::PendingNotification> for PendingNotification {
             id: notification.id.to_string(),
             appid: notification.appid.to_string(),
             source: notification.source,
+            application: notification.application,
+            domain: notification.domain,
             message: notification.message,
             action: notification.action,
             sent_at_ms: signed_millis(notification.sent_at),

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 /// An Application to register.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NewApplication {
-    /// The name, at most 200 characters. Devices see it as the `source` of notifications.
+    /// The name, at most 200 characters. Devices see it with every notification.
     pub name: String,
     /// The domain: a lower-case host name. A server in development mode also accepts `localhost`
     /// and `127.0.0.1`, with a port.

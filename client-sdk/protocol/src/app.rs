@@ -9,9 +9,10 @@ use crate::error::{ApiError, RejectedRequest};
 use crate::field::{self, RawField};
 use crate::id::{NotificationId, Puid};
 use crate::limits::{
-    MAX_BATCH_ITEMS, MAX_IDEMPOTENCY_KEY_CHARS, MAX_NOTIFICATION_CHARS, MAX_TTL_SECONDS,
+    MAX_BATCH_ITEMS, MAX_IDEMPOTENCY_KEY_CHARS, MAX_NOTIFICATION_CHARS, MAX_SOURCE_CHARS,
+    MAX_TTL_SECONDS,
 };
-use crate::presence::{PresenceUpdate, affects_display};
+use crate::presence::PresenceUpdate;
 use crate::request::RequestId;
 
 /// The WebSocket subprotocol of batched, resumable updates.
@@ -67,6 +68,8 @@ pub struct AppServiceAuth {
 pub struct NotifyItem {
     /// The user.
     pub uid: Puid,
+    /// The sender, at most 200 characters, or empty: then devices see the name of the Application.
+    pub source: String,
     /// The text.
     pub message: String,
     /// The URL to open, or empty.
@@ -84,6 +87,10 @@ pub struct NotifyItem {
 pub struct RawNotifyItem<'a> {
     #[serde(borrow)]
     uid: Option<&'a RawValue>,
+    /// The spelling of 2013.
+    #[serde(rename = "UID")]
+    upper_case_uid: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
     message: Option<&'a RawValue>,
     action: Option<&'a RawValue>,
     ttl: Option<&'a RawValue>,
@@ -101,6 +108,7 @@ struct RawAppServiceRequest<'a> {
     receipts: Option<&'a RawValue>,
     notifications: Option<&'a RawValue>,
     target: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
     message: Option<&'a RawValue>,
     ttl: Option<&'a RawValue>,
     idempotency_key: Option<&'a RawValue>,
@@ -113,12 +121,23 @@ struct RawAppServiceRequest<'a> {
 ///
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
 pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
+    if text.trim_start().starts_with('[') {
+        return parse_bare_list(text).map_err(|error| (error, None));
+    }
     let raw: RawAppServiceRequest<'_> = field::parse_object(text).map_err(|error| (error, None))?;
     let id = field::request_id(raw.id).map_err(|error| (error, None))?;
     match parse_command(&raw) {
         Ok(command) => Ok(AppServiceRequest { id, command }),
         Err(error) => Err((error, id)),
     }
+}
+
+/// Parses a frame that is only the list of a `notify`, as the first documents describe it.
+fn parse_bare_list(text: &str) -> Result<AppServiceRequest, ApiError> {
+    let list: &RawValue =
+        serde_json::from_str(text).map_err(|error| ApiError::detailed(Errno::NotJson, error))?;
+    let command = AppServiceCommand::Notify(parse_items(list.get())?);
+    Ok(AppServiceRequest { id: None, command })
 }
 
 fn parse_command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
@@ -170,6 +189,8 @@ fn parse_single_item(
 ) -> Result<NotifyItem, ApiError> {
     parse_item(&RawNotifyItem {
         uid: Some(target),
+        upper_case_uid: None,
+        source: raw.source,
         message: raw.message,
         action: None,
         ttl: raw.ttl,
@@ -178,9 +199,10 @@ fn parse_single_item(
 }
 
 fn parse_item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
-    let uid: String = field::required("uid", raw.uid, "a string")?;
-    let message = field::bounded_text("message", raw.message, MAX_NOTIFICATION_CHARS)?
+    let uid: String = field::required("uid", raw.uid.or(raw.upper_case_uid), "a string")?;
+    let message = field::display_text("message", raw.message, MAX_NOTIFICATION_CHARS)?
         .ok_or_else(|| field::missing("message"))?;
+    let source = field::display_text("source", raw.source, MAX_SOURCE_CHARS)?.unwrap_or_default();
     let action = field::bounded_text("action", raw.action, MAX_NOTIFICATION_CHARS)?;
     let ttl: Option<u32> =
         field::optional("ttl", raw.ttl, "a whole number of seconds from 0 to 2592000")?;
@@ -190,6 +212,8 @@ fn parse_item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
     }
     Ok(NotifyItem {
         uid: uid.parse().map_err(|_| ApiError::from(Errno::UnknownUid))?,
+        // A source of spaces is none, so that the name of the Application is displayed.
+        source: source.trim().to_owned(),
         message,
         action: action.unwrap_or_default(),
         ttl,
@@ -200,7 +224,7 @@ fn parse_item(raw: &RawNotifyItem<'_>) -> Result<NotifyItem, ApiError> {
 fn idempotency_key(raw: RawField<'_>) -> Result<Option<String>, ApiError> {
     let key = field::bounded_text("idempotency_key", raw, MAX_IDEMPOTENCY_KEY_CHARS)?;
     match key {
-        Some(key) if key.is_empty() || key.chars().any(affects_display) => {
+        Some(key) if key.is_empty() || key.contains(char::is_control) => {
             Err(field::invalid("idempotency_key", "1 to 128 characters without control characters"))
         }
         key => Ok(key),

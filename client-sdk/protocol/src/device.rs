@@ -214,8 +214,13 @@ pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
 /// A live notification, as a device receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveNotification {
-    /// The name of the Application, set by the server.
+    /// The sender as the AppService names it, or the name of the Application.
     pub source: String,
+    /// The name of the Application, set by the server. For 30 days after a change it has the old
+    /// name too: `New name (before: Old name)`.
+    pub application: String,
+    /// The verified domain of the Application, set by the server.
+    pub domain: String,
     /// The text.
     pub message: String,
     /// The URL to open, or empty.

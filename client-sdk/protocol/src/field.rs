@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::errno::Errno;
 use crate::error::ApiError;
 use crate::request::RequestId;
+use crate::text::{TEXT_RULE, displays_as_written};
 
 /// The JSON text of a field, if the frame has the field and it is not `null`.
 pub(crate) type RawField<'a> = Option<&'a RawValue>;
@@ -68,6 +69,21 @@ pub(crate) fn bounded_text(
     match text {
         Some(text) if text.chars().nth(chars).is_some() || text.contains('\0') => {
             Err(invalid(name, expected))
+        }
+        text => Ok(text),
+    }
+}
+
+/// Reads an optional string of at most `chars` characters that others see.
+pub(crate) fn display_text(
+    name: &str,
+    raw: RawField<'_>,
+    chars: usize,
+) -> Result<Option<String>, ApiError> {
+    let text = bounded_text(name, raw, chars)?;
+    match text {
+        Some(text) if !displays_as_written(&text) => {
+            Err(invalid(name, format_args!("a string {TEXT_RULE}")))
         }
         text => Ok(text),
     }

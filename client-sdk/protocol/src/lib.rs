@@ -1,8 +1,8 @@
 //! The frames of both Presence channels, and the registries of errors and close codes.
 //!
 //! The modules in reading order: the registries ([`errno`], [`error`], [`close`]), the values that
-//! frames carry ([`id`], [`presence`], [`time`], [`limits`]), and one module for each channel
-//! ([`device`], [`app`]). The crate does no input or output.
+//! frames carry ([`id`], [`text`], [`presence`], [`time`], [`limits`]), and one module for each
+//! channel ([`device`], [`app`]). The crate does no input or output.
 
 pub mod app;
 pub mod close;
@@ -13,6 +13,7 @@ pub mod id;
 pub mod limits;
 pub mod presence;
 pub mod request;
+pub mod text;
 pub mod time;
 
 mod field;

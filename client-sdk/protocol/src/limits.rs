@@ -5,6 +5,8 @@ pub const MAX_STATUS_TEXT_CHARS: usize = 128;
 /// The maximum number of characters (Unicode scalar values) of a notification's `message`, and of
 /// its `action`.
 pub const MAX_NOTIFICATION_CHARS: usize = 512;
+/// The maximum number of characters of a notification's `source`.
+pub const MAX_SOURCE_CHARS: usize = 200;
 /// The maximum number of items in one `notify`, and of PUIDs in one `query`.
 pub const MAX_BATCH_ITEMS: usize = 500;
 /// The maximum number of notifications that wait for one user of one Application. Beyond it the

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Puid;
 use crate::limits::MAX_STATUS_TEXT_CHARS;
+use crate::text::{TEXT_RULE, displays_as_written};
 use crate::time::UnixMillis;
 
 /// A status. `Offline` is less than `Unavailable`, and that is less than `Online`.
@@ -23,14 +24,14 @@ pub enum Status {
     Online,
 }
 
-/// A status text: at most 128 characters, without control and bidirectional-override characters.
+/// A status text: at most 128 characters that follow the rule of [`text`](crate::text).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StatusText(Arc<str>);
 
 /// The error for a text that is not a valid status text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a string of at most 128 characters, without control or bidirectional-override characters")]
+#[error("a string of at most 128 characters, {TEXT_RULE}")]
 pub struct InvalidStatusText;
 
 impl StatusText {
@@ -45,7 +46,7 @@ impl TryFrom<&str> for StatusText {
 
     fn try_from(text: &str) -> Result<Self, InvalidStatusText> {
         let too_long = text.chars().nth(MAX_STATUS_TEXT_CHARS).is_some();
-        if too_long || text.chars().any(affects_display) {
+        if too_long || !displays_as_written(text) {
             return Err(InvalidStatusText);
         }
         Ok(Self(text.into()))
@@ -64,14 +65,6 @@ impl From<StatusText> for String {
     fn from(text: StatusText) -> Self {
         text.as_str().to_owned()
     }
-}
-
-/// Returns true if a character can change how a line is displayed: control characters, line
-/// and paragraph separators, and the bidirectional embeddings, overrides and isolates of Unicode
-/// UAX #9.
-pub fn affects_display(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The presence of one user for one Application:
@@ -112,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_status_text_cannot_change_how_its_line_is_displayed() {
-        for text in ["a\nb", "\u{202e}evil", "\u{2066}", "\0", "\u{85}", "\u{2028}"] {
+        for text in ["a\nb", "\u{202e}evil", "\u{2066}", "\0", "\u{85}", "\u{2028}", "\u{200b}"] {
             assert!(StatusText::try_from(text).is_err(), "{text:?}");
         }
         assert!(StatusText::try_from("שלום, at lunch 🍜").is_ok());

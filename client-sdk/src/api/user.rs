@@ -113,8 +113,12 @@ pub struct PendingNotification {
     pub id: NotificationId,
     /// The Application.
     pub appid: AppId,
-    /// The name of the Application.
+    /// The sender as the AppService names it, or the name of the Application.
     pub source: String,
+    /// The name of the Application.
+    pub application: String,
+    /// The verified domain of the Application.
+    pub domain: String,
     /// The text.
     pub message: String,
     /// The URL to open, or empty.

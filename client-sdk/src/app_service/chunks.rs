@@ -28,9 +28,9 @@ pub(super) fn chunks(items: Vec<NotifyItem>) -> Vec<Vec<NotifyItem>> {
 }
 
 fn size(item: &NotifyItem) -> usize {
-    const OVERHEAD: usize = 40;
+    const OVERHEAD: usize = 50;
     let key = item.idempotency_key.as_ref().map_or(0, String::len);
-    item.message.len() + item.action.len() + key + OVERHEAD
+    item.source.len() + item.message.len() + item.action.len() + key + OVERHEAD
 }
 
 #[cfg(test)]
@@ -44,6 +44,7 @@ mod tests {
     fn item(message: String) -> NotifyItem {
         NotifyItem {
             uid: Puid::from_bits(u128::MAX),
+            source: message.clone(),
             action: message.clone(),
             message,
             ttl: 1,

@@ -169,6 +169,8 @@ mod tests {
     fn notification(id: u128) -> LiveNotification {
         LiveNotification {
             source: "Chat".to_owned(),
+            application: "Chat".to_owned(),
+            domain: "chat.example".to_owned(),
             message: id.to_string(),
             action: String::new(),
             appid: AppId::from_bits(1),

@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             event = events.next() => match event {
                 Some(DeviceEvent::State(state)) => println!("{state:?}"),
                 Some(DeviceEvent::Notification(notification)) => {
-                    println!("{}: {} {}", notification.source, notification.message, notification.action);
+                    let (from, domain) = (&notification.source, &notification.domain);
+                    println!("{from} ({domain}): {} {}", notification.message, notification.action);
                     // The acknowledgement comes last: after a crash the server delivers again.
                     device.acknowledge(notification.id);
                 }

@@ -2,14 +2,15 @@
 //! results.
 //!
 //! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
-//! Application has of a user ([`view`]), the devices of one user ([`roster`]), a part of the users
-//! with their deadlines ([`shard`]), the updates of one Application and their readers ([`stream`],
+//! Application has of a user ([`view`]), names that look alike ([`lookalike`]), the devices of one
+//! user ([`roster`]), a part of the users with their deadlines ([`shard`]), the updates of one Application and their readers ([`stream`],
 //! [`reader`]), the phases of a device connection ([`phase`]), the limit on ignored `slow_down`
 //! ([`violation_window`]), rates by key ([`token_buckets`]), and the memory of what was used
 //! ([`expiring_map`]).
 
 pub mod clock;
 pub mod expiring_map;
+pub mod lookalike;
 pub mod model;
 pub mod phase;
 pub mod reader;
@@ -25,7 +26,7 @@ pub use clock::ManualClock;
 pub use clock::{Clock, Steady};
 pub use model::{
     ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, GrantSet, Notification,
-    Scope, Session, Settlement, UserId,
+    PreviousName, Scope, Session, Settlement, UserId,
 };
 pub use presence_protocol::UnixMillis;
 pub use view::View;

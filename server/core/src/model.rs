@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid, UnixMillis};
@@ -76,8 +77,10 @@ pub struct App {
     pub id: AppId,
     /// The AppDeveloper who owns it.
     pub owner: UserId,
-    /// The name, which devices see as the `source` of notifications.
+    /// The name, which devices see with its notifications.
     pub name: String,
+    /// The name before the last change.
+    pub previous_name: Option<PreviousName>,
     /// The domain, in development mode also with a port.
     pub domain: String,
     /// The description.
@@ -92,6 +95,40 @@ pub struct App {
     pub last_looked_at: Option<UnixMillis>,
     /// The time since which the operator blocks it. While it is blocked, it is not active.
     pub blocked_at: Option<UnixMillis>,
+}
+
+impl App {
+    /// Returns the name that users see.
+    pub fn displayed_name(&self, now: UnixMillis) -> String {
+        displayed_name(&self.name, self.previous_name.as_ref(), now)
+    }
+}
+
+/// The name that an Application had before a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousName {
+    /// The name.
+    pub name: String,
+    /// The time of the last change.
+    pub changed_at: UnixMillis,
+}
+
+impl PreviousName {
+    /// The time for which users see it beside the new name.
+    pub const DISPLAY_TIME: Duration = Duration::from_hours(30 * 24);
+
+    /// Returns true if users still see it beside the new name.
+    pub fn is_displayed(&self, now: UnixMillis) -> bool {
+        now < self.changed_at + Self::DISPLAY_TIME
+    }
+}
+
+/// Returns the name that users see: for 30 days after a change, with the old one.
+pub fn displayed_name(name: &str, previous: Option<&PreviousName>, now: UnixMillis) -> String {
+    match previous.filter(|previous| previous.is_displayed(now)) {
+        Some(previous) => format!("{name} (before: {})", previous.name),
+        None => name.to_owned(),
+    }
 }
 
 /// An API key. Only its digest is stored.
@@ -200,8 +237,12 @@ pub struct Notification {
     pub id: NotificationId,
     /// The Application that sent it.
     pub app: AppId,
-    /// The name of that Application.
+    /// The sender: the text that the AppService gave, or the name of the Application.
     pub source: Arc<str>,
+    /// The name of the Application, as users see it.
+    pub application: Arc<str>,
+    /// The verified domain of the Application.
+    pub domain: Arc<str>,
     /// The receiver, as the Application knows the user.
     pub puid: Puid,
     /// The receiver.
@@ -243,6 +284,19 @@ mod tests {
         assert_eq!(Email::parse("Alice@Example.COM").unwrap().as_str(), "Alice@example.com");
         assert_eq!(Email::parse("alice"), None);
         assert_eq!(Email::parse("a@b@c"), None);
+    }
+
+    #[test]
+    fn a_changed_name_is_displayed_with_the_old_one_for_30_days() {
+        let at = UnixMillis::new(1_000);
+        let previous = PreviousName { name: "Chat".to_owned(), changed_at: at };
+        let shown = |now| displayed_name("Talk", Some(&previous), now);
+        assert_eq!(
+            shown(at + PreviousName::DISPLAY_TIME - Duration::from_millis(1)),
+            "Talk (before: Chat)"
+        );
+        assert_eq!(shown(at + PreviousName::DISPLAY_TIME), "Talk");
+        assert_eq!(displayed_name("Talk", None, at), "Talk");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The accounts of users.
 
-use presence_core::UserId;
+use std::sync::Arc;
+
+use presence_core::{Clock, UserId};
 use presence_protocol::{ApiError, Errno};
 use presence_store::{Account, Store, Writer};
 
@@ -10,11 +12,12 @@ use crate::errors::from_store;
 pub struct Accounts {
     store: Store,
     writer: Writer,
+    clock: Arc<dyn Clock>,
 }
 
 impl Accounts {
-    pub(crate) fn new(store: Store, writer: Writer) -> Self {
-        Self { store, writer }
+    pub(crate) fn new((store, writer): (Store, Writer), clock: Arc<dyn Clock>) -> Self {
+        Self { store, writer, clock }
     }
 
     /// Loads everything that the database holds about a user.
@@ -23,7 +26,7 @@ impl Accounts {
     ///
     /// `session_expired` if the account was erased, `storage_unavailable`.
     pub async fn load(&self, user: UserId) -> Result<Account, ApiError> {
-        let account = self.store.account(user).await.map_err(from_store)?;
+        let account = self.store.account(user, self.clock.now()).await.map_err(from_store)?;
         account.ok_or(Errno::SessionExpired.into())
     }
 

@@ -87,6 +87,7 @@ impl Applications {
             created_at: self.clock.now(),
             last_looked_at: None,
             blocked_at: None,
+            previous_name: None,
         };
         self.store.insert_app(&app).await.map_err(from_store)?;
         Ok(app)
@@ -134,7 +135,8 @@ impl Applications {
         });
         let has_new_domain = domain.is_some();
         let changes = AppChanges { name, description, domain };
-        let after = self.store.update_app(app, changes).await.map_err(from_store)?;
+        let now = self.clock.now();
+        let after = self.store.update_app(app, changes, now).await.map_err(from_store)?;
         if has_new_domain {
             activation.set_active(app, false);
         }

@@ -42,6 +42,10 @@ pub(crate) fn from_notify(fault: NotifyError) -> ApiError {
             Errno::InvalidField,
             "idempotency_key was used for another notification",
         ),
+        NotifyError::SourceOfOther => ApiError::detailed(
+            Errno::InvalidField,
+            "source must not be the name of another application",
+        ),
     }
 }
 

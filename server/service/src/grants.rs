@@ -110,6 +110,7 @@ impl Grants {
         for entry in &mut granted {
             let topic = self.hub.find_topic(entry.grant.app);
             let last_access = topic.and_then(|topic| topic.last_access(now));
+            entry.previous_name.take_if(|previous| !previous.is_displayed(now));
             entry.last_looked_at = entry.last_looked_at.max(last_access);
         }
         Ok(granted)

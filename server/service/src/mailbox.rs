@@ -132,6 +132,8 @@ mod tests {
             id: NotificationId::from_bits(seq.unsigned_abs().into()),
             app: AppId::from_bits(1),
             source: "App".into(),
+            application: "App".into(),
+            domain: "app.example".into(),
             puid: Puid::from_bits(1),
             user: UserId(1),
             message: "m".into(),

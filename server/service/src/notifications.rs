@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use presence_core::lookalike::SourceName;
 use presence_core::{Clock, UnixMillis};
 use presence_protocol::app::{NotifyItem, QueuedNotification};
 use presence_protocol::{ApiError, AppId, Errno, NotificationId, Puid};
@@ -82,11 +83,12 @@ impl Notifications {
     }
 
     fn check(&self, app: AppId, item: NotifyItem) -> Result<NewNotification, ApiError> {
-        let NotifyItem { uid, message, action, ttl, idempotency_key } = item;
+        let NotifyItem { uid, source, message, action, ttl, idempotency_key } = item;
         rules::check_action(&action, self.settings.development, &self.settings.action_schemes)?;
         self.rate.check(&app)?;
         let id = notification_id(self.clock.now(), rand::random());
-        Ok(NewNotification { id, puid: uid, message, action, ttl, idempotency_key })
+        let source = SourceName::new(&source);
+        Ok(NewNotification { id, puid: uid, source, message, action, ttl, idempotency_key })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rules for texts that others display or follow: names, domains, redirects, and the actions of
 //! notifications.
 
-use presence_protocol::presence::affects_display;
+use presence_protocol::text::{TEXT_RULE, displays_as_written};
 use presence_protocol::{ApiError, Errno, Puid};
 use url::{Host, Url};
 
@@ -53,7 +53,7 @@ pub fn is_loopback(domain: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1") && is_decimal && port.parse::<u16>().is_ok()
 }
 
-/// Checks a name or a description: at most `chars` characters, none that disturbs the display, and
+/// Checks a text that others see: at most `chars` characters that follow the rule of texts, and
 /// not empty unless allowed.
 ///
 /// # Errors
@@ -66,11 +66,10 @@ pub fn check_display_text(
     may_be_empty: bool,
 ) -> Result<(), ApiError> {
     let too_long = text.chars().nth(chars).is_some();
-    let is_disturbing = |c: char| affects_display(c) && c != '\n';
-    if too_long || (text.trim().is_empty() && !may_be_empty) || text.chars().any(is_disturbing) {
-        let expected = format!(
-            "{field} must be a string of at most {chars} characters, without control characters"
-        );
+    let is_empty = text.trim().is_empty() && !may_be_empty;
+    if too_long || is_empty || !displays_as_written(text) {
+        let expected =
+            format!("{field} must be a string of at most {chars} characters, {TEXT_RULE}");
         return Err(ApiError::detailed(Errno::InvalidField, expected));
     }
     Ok(())
@@ -91,7 +90,7 @@ pub fn check_action(text: &str, development: bool, schemes: &[String]) -> Result
 
 fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    if text.chars().any(|c| c.is_whitespace() || affects_display(c)) || has_user_info(&url) {
+    if text.contains(char::is_whitespace) || !displays_as_written(text) || has_user_info(&url) {
         return false;
     }
     match url.scheme() {
@@ -192,6 +191,15 @@ mod tests {
         assert!(check_domain(&longest, longest.len(), false).is_ok());
         let error = check_domain(&longest, longest.len() - 1, false).unwrap_err();
         assert!(error.to_json(None).contains("at most 17 characters"), "{}", error.to_json(None));
+    }
+
+    #[test]
+    fn a_text_that_others_see_is_one_line_of_visible_characters() {
+        let check = |text: &str| check_display_text("name", text, 9, false);
+        assert!(check("Chess ♟").is_ok() && check_display_text("name", "", 9, true).is_ok());
+        for bad in ["", "  ", "ten letters", "a\nb", "Ba\u{200b}nk", "\u{3164}", "\u{2067}a"] {
+            assert!(check(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl PresenceService {
                 shared.settings(),
             ),
             devices: shared.devices(proofs, Arc::clone(&presence_flag)),
-            accounts: Accounts::new(store(), shared.writer.clone()),
+            accounts: Accounts::new(shared.database(), shared.clock()),
             grants: Grants::new(shared.database(), shared.hub(), shared.clock(), settings),
             applications: Applications::new(
                 shared.database(),

@@ -123,8 +123,12 @@ struct NotificationView {
     id: Id,
     /// The Application.
     appid: Id,
-    /// The Application's name.
+    /// The sender as the AppService names it, or the Application's name.
     source: String,
+    /// The Application's name.
+    application: String,
+    /// The Application's verified domain.
+    domain: String,
     /// The text.
     message: String,
     /// Empty, or the URL to open.
@@ -140,7 +144,9 @@ impl Example for NotificationView {
         Self {
             id: Id::new(example::NOTIFICATION),
             appid: Id::new(example::APPID),
-            source: example::NAME.to_owned(),
+            source: example::SOURCE.to_owned(),
+            application: example::NAME.to_owned(),
+            domain: example::DOMAIN.to_owned(),
             message: "Your move".to_owned(),
             action: example::ACTION.to_owned(),
             sent_at: example::START_TIME,
@@ -155,6 +161,8 @@ impl From<Notification> for NotificationView {
             id: Id::new(notification.id),
             appid: Id::new(notification.app),
             source: notification.source.to_string(),
+            application: notification.application.to_string(),
+            domain: notification.domain.to_string(),
             message: notification.message.into(),
             action: notification.action.into(),
             sent_at: notification.sent_at.get(),

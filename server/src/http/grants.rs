@@ -58,6 +58,8 @@ pub(super) struct GrantView {
     uid: Id,
     /// The Application's name.
     name: String,
+    /// The name before the last change, for 30 days after it.
+    previous_name: Option<String>,
     /// The Application's domain.
     domain: String,
     /// Indicates whether the user has paused the grant.
@@ -76,6 +78,7 @@ impl Example for GrantView {
             appid: Id::new(example::APPID),
             uid: Id::new(example::UID),
             name: example::NAME.to_owned(),
+            previous_name: None,
             domain: example::DOMAIN.to_owned(),
             paused: false,
             granted_at: example::START_TIME,
@@ -87,11 +90,12 @@ impl Example for GrantView {
 
 impl From<GrantedApp> for GrantView {
     fn from(granted: GrantedApp) -> Self {
-        let GrantedApp { grant, name, domain, state, last_looked_at } = granted;
+        let GrantedApp { grant, name, previous_name, domain, state, last_looked_at } = granted;
         Self {
             appid: Id::new(grant.app),
             uid: Id::new(grant.puid),
             name,
+            previous_name: previous_name.map(|previous| previous.name),
             domain,
             paused: grant.paused,
             granted_at: grant.granted_at.get(),
@@ -199,7 +203,7 @@ impl GrantsApi {
         decision: GrantDecision,
     ) -> Result<GrantResponse, OperationError<GrantErrors>> {
         let (grants, GrantDecision { target, decision }) = (auth.service().grants(), decision);
-        let name = grants.find_application(app).await?.name;
+        let name = grants.find_application(app).await?.displayed_name(auth.service().now());
         let redirect = match decision {
             Decision::Yes => grants.grant(auth.caller.user, app, &target).await?.redirect,
             Decision::No => grants.decline(app, &target).await?,

@@ -36,6 +36,8 @@ pub(super) struct GrantQuery {
 struct GrantPage {
     layout: Layout,
     appid: AppId,
+    /// The name of the Application, with the old one if it has changed lately.
+    name: String,
     app: App,
     id: Option<String>,
     /// The PUID, if the Application can see the user already.
@@ -71,10 +73,11 @@ pub(super) async fn show(
     let grants = service.grants().list(caller.user).await?;
     let known = grants.into_iter().find(|granted| granted.grant.app == appid);
     let policy = origin.as_deref().map_or_else(ContentPolicy::page, ContentPolicy::redirecting_to);
+    let name = app.displayed_name(service.now());
     let page = GrantPage {
-        layout: visitor
-            .layout(format!("Allow {} to see your status?", app.name), Section::Unlisted),
+        layout: visitor.layout(format!("Allow {name} to see your status?"), Section::Unlisted),
         appid,
+        name,
         app,
         id,
         puid: known.map(|granted| granted.grant.puid.to_string()),

@@ -1,8 +1,8 @@
 //! The page of a user: the status, the Applications that can see it, the devices, and the account.
 
 use askama::Template;
-use presence_core::ApplicationState;
 use presence_core::roster::DeviceInfo;
+use presence_core::{ApplicationState, UnixMillis};
 use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
 use presence_service::GrantedApp;
 use presence_service::tickets::TICKET_LIFETIME;
@@ -46,9 +46,10 @@ struct GrantRow {
     last_checked_at: Option<Timestamp>,
 }
 
-impl From<GrantedApp> for GrantRow {
-    fn from(granted: GrantedApp) -> Self {
-        let GrantedApp { grant, name, domain, state, last_looked_at } = granted;
+impl GrantRow {
+    fn new(granted: GrantedApp, now: UnixMillis) -> Self {
+        let name = granted.displayed_name(now);
+        let GrantedApp { grant, domain, state, last_looked_at, .. } = granted;
         Self {
             appid: grant.app.to_string(),
             uid: grant.puid.to_string(),
@@ -99,7 +100,8 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
     };
     let service = visitor.service();
     let grants = service.grants().list(user).await?;
-    let grants = grants.into_iter().map(GrantRow::from).collect();
+    let now = service.now();
+    let grants = grants.into_iter().map(|granted| GrantRow::new(granted, now)).collect();
     let devices: Vec<DeviceRow> =
         service.devices().list(user).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);

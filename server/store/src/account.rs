@@ -1,7 +1,6 @@
 //! All data about one user, for the user's request for a copy.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use presence_core::UnixMillis;
 use presence_core::model::{App, Email, Notification, UserId};
@@ -9,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder}
 
 use crate::error::StoreError;
 use crate::grants::GrantedApp;
-use crate::rows::{NotificationRow, email, notification, time_from_column};
+use crate::rows::{NotificationRow, Sender, email, notification, time_from_column};
 use crate::store::Store;
 use crate::tables::{grant, notification, session, user};
 
@@ -39,13 +38,20 @@ impl Store {
     /// # Errors
     ///
     /// `Unavailable`, `CorruptRow`.
-    pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+    pub async fn account(
+        &self,
+        user: UserId,
+        now: UnixMillis,
+    ) -> Result<Option<Account>, StoreError> {
         let Some(row) = user::Entity::find_by_id(user.0).one(self.read()).await? else {
             return Ok(None);
         };
         let sessions = session::Entity::find().filter(session::Column::UserId.eq(user.0));
-        let grants = self.granted_apps(user).await?;
-        let notifications = self.notifications_of(user, &grants).await?;
+        let mut grants = self.granted_apps(user).await?;
+        for granted in &mut grants {
+            granted.previous_name.take_if(|previous| !previous.is_displayed(now));
+        }
+        let notifications = self.notifications_of(user, &grants, now).await?;
         Ok(Some(Account {
             user,
             email: email(&row.email)?,
@@ -61,11 +67,14 @@ impl Store {
         &self,
         user: UserId,
         grants: &[GrantedApp],
+        now: UnixMillis,
     ) -> Result<Vec<Notification>, StoreError> {
-        let names: HashMap<String, Arc<str>> = grants
-            .iter()
-            .map(|granted| (granted.grant.app.to_string(), granted.name.as_str().into()))
-            .collect();
+        let sender = |granted: &GrantedApp| Sender {
+            name: granted.displayed_name(now).into(),
+            domain: granted.domain.as_str().into(),
+        };
+        let senders: HashMap<String, Sender> =
+            grants.iter().map(|granted| (granted.grant.app.to_string(), sender(granted))).collect();
         let rows: Vec<NotificationRow> = NotificationRow::find()
             .filter(grant::Column::UserId.eq(user.0))
             .order_by_asc(notification::Column::Seq)
@@ -75,8 +84,8 @@ impl Store {
         // A row whose grant was added or removed between the two reads is left out.
         rows.into_iter()
             .filter_map(|row| {
-                let source = names.get(&row.app_id)?;
-                Some(notification(row, Arc::clone(source)))
+                let sender = senders.get(&row.app_id)?;
+                Some(notification(row, sender))
             })
             .collect()
     }

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use presence_core::UnixMillis;
+use presence_core::lookalike::skeletons;
 use presence_core::model::{App, ApplicationState, UserId};
 use presence_protocol::AppId;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::error::StoreError;
 use crate::rows::time_to_column;
 use crate::store::Store;
-use crate::tables::app;
+use crate::tables::{app, name_skeleton};
 
 /// The shortest time between two recorded accesses of an Application.
 const RECORD_INTERVAL: Duration = Duration::from_mins(1);
@@ -48,6 +49,7 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn insert_app(&self, app: &App) -> Result<(), StoreError> {
+        let txn = self.begin_writing().await?;
         app::Entity::insert(app::ActiveModel {
             id: ActiveValue::Set(app.id.to_string()),
             owner: ActiveValue::Set(app.owner.0),
@@ -59,10 +61,13 @@ impl Store {
             created_at: ActiveValue::Set(time_to_column(app.created_at)),
             last_looked_at: ActiveValue::Set(app.last_looked_at.map(time_to_column)),
             blocked_at: ActiveValue::Set(app.blocked_at.map(time_to_column)),
+            previous_name: ActiveValue::Set(None),
+            renamed_at: ActiveValue::Set(None),
         })
-        .exec_without_returning(self.write())
+        .exec_without_returning(&txn)
         .await?;
-        Ok(())
+        set_skeletons(app.id, &app.name, &txn).await?;
+        Ok(txn.commit().await?)
     }
 
     /// Returns an Application.
@@ -100,7 +105,7 @@ impl Store {
         Ok(query.count(self.read()).await?)
     }
 
-    /// Changes an Application, and returns the changed one.
+    /// Changes an Application, and returns the changed one. The name before a change is kept.
     ///
     /// # Errors
     ///
@@ -109,9 +114,21 @@ impl Store {
         &self,
         app: AppId,
         changes: AppChanges,
+        now: UnixMillis,
     ) -> Result<Option<App>, StoreError> {
+        let txn = self.begin_writing().await?;
+        let Some(before) = app::Entity::find_by_id(app.to_string()).one(&txn).await? else {
+            return Ok(None);
+        };
+        let before = App::try_from(before)?;
         let mut row = <app::ActiveModel as Default>::default();
-        set_if_some(&mut row.name, changes.name);
+        if let Some(name) = changes.name.filter(|name| *name != before.name) {
+            set_skeletons(app, &name, &txn).await?;
+            let previous = name_to_keep(&before, &name, now);
+            row.previous_name = ActiveValue::Set(previous.map(str::to_owned));
+            row.renamed_at = ActiveValue::Set(previous.map(|_| time_to_column(now)));
+            row.name = ActiveValue::Set(name);
+        }
         set_if_some(&mut row.description, changes.description);
         if let Some(new) = changes.domain {
             row.domain = ActiveValue::Set(new.domain);
@@ -120,8 +137,9 @@ impl Store {
         }
         if row.is_changed() {
             let update = app::Entity::update_many().set(row);
-            update.filter(app::Column::Id.eq(app.to_string())).exec(self.write()).await?;
+            update.filter(app::Column::Id.eq(app.to_string())).exec(&txn).await?;
         }
+        txn.commit().await?;
         self.app(app).await
     }
 
@@ -218,6 +236,32 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+/// Returns the name that users see beside a new one: the oldest that they still see, and none if
+/// the Application gets that name back.
+fn name_to_keep<'a>(before: &'a App, name: &str, now: UnixMillis) -> Option<&'a str> {
+    let seen = before.previous_name.as_ref().filter(|previous| previous.is_displayed(now));
+    let oldest = seen.map_or(&before.name, |previous| &previous.name);
+    (oldest != name).then_some(oldest)
+}
+
+/// Replaces the skeletons of an Application's name.
+async fn set_skeletons(
+    app: AppId,
+    name: &str,
+    txn: &DatabaseTransaction,
+) -> Result<(), StoreError> {
+    name_skeleton::Entity::delete_many()
+        .filter(name_skeleton::Column::AppId.eq(app.to_string()))
+        .exec(txn)
+        .await?;
+    let rows = skeletons(name).into_iter().map(|skeleton| name_skeleton::ActiveModel {
+        skeleton: ActiveValue::Set(skeleton),
+        app_id: ActiveValue::Set(app.to_string()),
+    });
+    name_skeleton::Entity::insert_many(rows).exec_without_returning(txn).await?;
+    Ok(())
 }
 
 fn set_if_some(column: &mut ActiveValue<String>, change: Option<String>) {

@@ -1,7 +1,9 @@
 //! Reads of grants. The writer changes them.
 
 use presence_core::UnixMillis;
-use presence_core::model::{ApplicationState, Grant, GrantSet, UserId};
+use presence_core::model::{
+    ApplicationState, Grant, GrantSet, PreviousName, UserId, displayed_name,
+};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait,
@@ -9,7 +11,7 @@ use sea_orm::{
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, app_state, id, padded, time_from_column};
+use crate::rows::{CHUNK, Sender, app_state, id, padded, previous_name, time_from_column};
 use crate::store::Store;
 use crate::tables::{app, grant, user};
 
@@ -20,6 +22,8 @@ pub struct GrantedApp {
     pub grant: Grant,
     /// The name of the Application.
     pub name: String,
+    /// The name before the last change.
+    pub previous_name: Option<PreviousName>,
     /// The domain of the Application.
     pub domain: String,
     /// The state of the Application.
@@ -49,6 +53,15 @@ pub(crate) struct GrantRow {
     state: String,
     last_looked_at: Option<i64>,
     blocked_at: Option<i64>,
+    previous_name: Option<String>,
+    renamed_at: Option<i64>,
+}
+
+impl GrantedApp {
+    /// Returns the name that users see.
+    pub fn displayed_name(&self, now: UnixMillis) -> String {
+        displayed_name(&self.name, self.previous_name.as_ref(), now)
+    }
 }
 
 impl Store {
@@ -152,6 +165,8 @@ impl UserGrantRow {
                 app::Column::State,
                 app::Column::LastLookedAt,
                 app::Column::BlockedAt,
+                app::Column::PreviousName,
+                app::Column::RenamedAt,
             ])
     }
 
@@ -161,8 +176,11 @@ impl UserGrantRow {
 }
 
 impl GrantRow {
-    pub(crate) fn app_name(&self) -> &str {
-        &self.name
+    /// Returns the Application as the devices of the user see it.
+    pub(crate) fn sender(&self, now: UnixMillis) -> Result<Sender, StoreError> {
+        let previous = previous_name(self.previous_name.clone(), self.renamed_at)?;
+        let name = displayed_name(&self.name, previous.as_ref(), now);
+        Ok(Sender { name: name.into(), domain: self.domain.as_str().into() })
     }
 
     pub(crate) fn app_state(&self) -> Result<ApplicationState, StoreError> {
@@ -183,6 +201,7 @@ impl GrantRow {
             grant: self.grant()?,
             state: self.app_state()?,
             name: self.name,
+            previous_name: previous_name(self.previous_name, self.renamed_at)?,
             domain: self.domain,
             last_looked_at: self
                 .last_looked_at

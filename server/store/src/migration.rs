@@ -4,6 +4,7 @@ mod m0001_tables;
 mod m0002_generations;
 mod m0003_blocked;
 mod m0004_queues;
+mod m0005_sources;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_generations::AddGenerations),
             Box::new(m0003_blocked::AddBlockedAt),
             Box::new(m0004_queues::NumberGrants),
+            Box::new(m0005_sources::AddSources),
         ]
     }
 }

@@ -1,11 +1,12 @@
 //! Conversions between rows and the types of `presence_core::model`. A corrupt row is an error.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use presence_core::UnixMillis;
 use presence_core::model::{
-    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, Notification, Scope,
-    Session, Settlement, UserId,
+    ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, Notification, PreviousName,
+    Scope, Session, Settlement, UserId,
 };
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -91,6 +92,21 @@ pub(crate) struct NotificationRow {
     pub(crate) expires_at: i64,
     pub(crate) state: i32,
     pub(crate) live_only: bool,
+    pub(crate) source: String,
+}
+
+/// The name and the domain of an Application, as devices see them.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    pub(crate) name: Arc<str>,
+    pub(crate) domain: Arc<str>,
+}
+
+impl Sender {
+    /// Returns the source of a notification, which is the name if the AppService gave none.
+    pub(crate) fn source(&self, given: &str) -> Arc<str> {
+        if given.is_empty() { Arc::clone(&self.name) } else { given.into() }
+    }
 }
 
 /// A stored notification without its content.
@@ -136,6 +152,7 @@ impl NotificationRow {
             notification::Column::ExpiresAt,
             notification::Column::State,
             notification::Column::LiveOnly,
+            notification::Column::Source,
         ])
     }
 }
@@ -156,16 +173,18 @@ impl TryFrom<NotificationHeaderRow> for NotificationHeader {
     }
 }
 
-/// Converts the row of a notification. Its source is the name of the Application.
+/// Converts the row of a notification of an Application.
 pub(crate) fn notification(
     row: NotificationRow,
-    source: std::sync::Arc<str>,
+    sender: &Sender,
 ) -> Result<Notification, StoreError> {
     Ok(Notification {
         seq: row.seq,
         id: id("notifications", &row.id)?,
         app: id("notifications", &row.app_id)?,
-        source,
+        source: sender.source(&row.source),
+        application: Arc::clone(&sender.name),
+        domain: Arc::clone(&sender.domain),
         puid: id("notifications", &row.puid)?,
         user: UserId(row.user_id),
         message: row.message.into(),
@@ -193,6 +212,7 @@ impl TryFrom<app::Model> for App {
                 .map(|at| time_from_column("apps", at))
                 .transpose()?,
             blocked_at: row.blocked_at.map(|at| time_from_column("apps", at)).transpose()?,
+            previous_name: previous_name(row.previous_name, row.renamed_at)?,
         })
     }
 }
@@ -248,6 +268,15 @@ impl TryFrom<session::Model> for Session {
             },
         })
     }
+}
+
+/// Returns the previous name of an Application, if it was ever changed.
+pub(crate) fn previous_name(
+    name: Option<String>,
+    renamed_at: Option<i64>,
+) -> Result<Option<PreviousName>, StoreError> {
+    let Some((name, at)) = name.zip(renamed_at) else { return Ok(None) };
+    Ok(Some(PreviousName { name, changed_at: time_from_column("apps", at)? }))
 }
 
 /// Returns the state of an Application: a blocked one is never active, while the table keeps the

@@ -64,6 +64,29 @@ pub(crate) mod app {
         pub(crate) created_at: i64,
         pub(crate) last_looked_at: Option<i64>,
         pub(crate) blocked_at: Option<i64>,
+        /// The name before the last change.
+        pub(crate) previous_name: Option<String>,
+        /// The time of the last change of the name.
+        pub(crate) renamed_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The skeletons of the names of Applications: see `presence_core::lookalike`.
+pub(crate) mod name_skeleton {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "name_skeletons")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) skeleton: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) app_id: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -147,6 +170,9 @@ pub(crate) mod notification {
         pub(crate) state: i32,
         /// Is true if it came with `ttl: 0`: only for devices that were connected at that time.
         pub(crate) live_only: bool,
+        /// The sender that the AppService gave. If it is empty, devices see the name of the
+        /// Application.
+        pub(crate) source: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

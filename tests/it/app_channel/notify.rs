@@ -163,24 +163,126 @@ async fn an_action_with_an_unsafe_scheme_is_refused() {
 }
 
 #[tokio::test]
-async fn the_source_is_always_the_name_of_the_application() {
+async fn a_notification_shows_the_given_source_beside_the_application_and_its_domain() {
     let server = Server::start_default().await;
     let (application, _, uid) = server.application_with("alice").await;
     let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
     let (mut stream, _) = Socket::stream(&server, &application).await;
-    let forged = json!({"uid": uid, "message": "x", "source": "Bank", "appid": "bank", "id": "mine", "sent_at": 1});
-    stream.ask(notify(json!([forged]))).await;
+    let forged = json!({"uid": uid, "message": "x", "source": "bob@chat.example", "appid": "bank",
+        "application": "Bank", "domain": "bank.example", "id": "mine", "sent_at": 1});
+    stream.ask(notify(json!([forged, item(uid, "y")]))).await;
     let received = device.receive().await;
     let notification = &received["notifications"][0];
-    assert_eq!(
-        (&notification["source"], &notification["appid"]),
-        (&json!("Chat"), &json!(application.appid))
-    );
+    let domain = application.domain.name();
+    assert_eq!(notification["source"], "bob@chat.example", "{received}");
+    assert_eq!(notification["application"], "Chat", "{received}");
+    assert_eq!(notification["domain"], json!(domain), "{received}");
+    assert_eq!(notification["appid"], json!(application.appid), "{received}");
     assert_ne!(notification["id"], "mine");
     assert!(notification["sent_at"].as_u64().unwrap() > 1_600_000_000_000, "{received}");
     let mut names: Vec<_> = notification.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["action", "appid", "id", "message", "sent_at", "source"]);
+    let expected =
+        ["action", "appid", "application", "domain", "id", "message", "sent_at", "source"];
+    assert_eq!(names, expected);
+    let other =
+        if received["notifications"][1].is_null() { device.receive().await } else { received };
+    let last = other["notifications"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["message"], &last["source"]), (&json!("y"), &json!("Chat")));
+}
+
+#[tokio::test]
+async fn a_source_waits_with_its_notification_over_a_restart() {
+    let mut server = Server::start_default().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let items = json!([{"uid": uid, "message": "x", "source": "Bob"}, item(uid, "y")]);
+    application.notify(&items).await.ok();
+    let account = alice.call("GET", "/account").await.ok();
+    let listed = &account["notifications"][0];
+    assert_eq!((&listed["source"], &listed["application"]), (&json!("Bob"), &json!("Chat")));
+    server.kill().await;
+    server.restart().await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    let received = device.receive().await;
+    let sources: Vec<_> = received["notifications"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["source"].clone(), item["application"].clone()))
+        .collect();
+    assert_eq!(sources, [(json!("Bob"), json!("Chat")), (json!("Chat"), json!("Chat"))]);
+}
+
+#[tokio::test]
+async fn a_source_that_looks_like_another_applications_name_is_refused() {
+    let server = Server::start_default().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let bank = server.application_named(&server.sign_in("banker").await, "Bank of Peace").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let from = |source: &str| json!({"uid": uid, "message": "x", "source": source});
+    let refused = [
+        "Bank of Peace",
+        "bank of peace",
+        " BANK OF PEACE ",
+        "Bank  of Peace",
+        "BankofPeace",
+        "Bаnk of Pеасе",
+        "Ｂａｎｋ of Peace",
+        "Bank\u{a0}of Peace",
+    ];
+    let taken = ["Chat", "chat", "Bob", "Bank of Peace and War", "bob@bank.example", ""];
+    let items: Vec<_> = refused.iter().chain(&taken).map(|source| from(source)).collect();
+    let reply = stream.ask(notify(json!(items))).await;
+    let expected: Vec<u64> = refused.iter().map(|_| 12).chain(taken.iter().map(|_| 0)).collect();
+    assert_eq!(errnos(&reply), expected, "{reply}");
+    // The name of the other Application counts from its registration to its change.
+    let name = json!({"name": "Bank of War"});
+    bank.owner_call("PATCH", "").json(&name).await.ok();
+    let reply = stream.ask(notify(json!([from("Bank of Peace"), from("Bаnk of Wаr")]))).await;
+    assert_eq!(errnos(&reply), [0, 12], "{reply}");
+}
+
+#[tokio::test]
+async fn a_renamed_application_shows_its_old_name_too() {
+    let server = Server::start_default().await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let mut device = Socket::device_of(&server, "alice", "phone", "online").await;
+    application.owner_call("PATCH", "").json(&json!({"name": "Your Bank"})).await.ok();
+    let items =
+        json!([{"uid": uid, "message": "x"}, {"uid": uid, "message": "y", "source": "Your Bank"}]);
+    application.notify(&items).await.ok();
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        let frame = device.receive().await;
+        received.extend(frame["notifications"].as_array().unwrap().iter().cloned());
+    }
+    let both = "Your Bank (before: Chat)";
+    assert_eq!(received[0]["source"], both, "{received:?}");
+    assert_eq!(received[0]["application"], both, "{received:?}");
+    assert_eq!(received[1]["application"], both, "{received:?}");
+    let grants = alice.call("GET", "/grants").await.ok();
+    let grant = &grants["grants"][0];
+    assert_eq!((&grant["name"], &grant["previous_name"]), (&json!("Your Bank"), &json!("Chat")));
+    // The first name is kept over several changes, and forgotten if it comes back.
+    application.owner_call("PATCH", "").json(&json!({"name": "My Bank"})).await.ok();
+    let grants = alice.call("GET", "/grants").await.ok();
+    assert_eq!(grants["grants"][0]["previous_name"], "Chat");
+    application.owner_call("PATCH", "").json(&json!({"name": "Chat"})).await.ok();
+    let grants = alice.call("GET", "/grants").await.ok();
+    assert_eq!(grants["grants"][0].get("previous_name"), None);
+}
+
+#[tokio::test]
+async fn a_source_belongs_to_the_body_of_an_idempotency_key() {
+    let server = Server::start_default().await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let from = |source: &str| json!({"uid": uid, "message": "x", "source": source, "idempotency_key": "k"});
+    let first = stream.ask(notify(json!([from("Bob")]))).await;
+    assert_eq!(stream.ask(notify(json!([from("Bob")]))).await, first);
+    for other in ["", "Eve"] {
+        assert_eq!(errnos(&stream.ask(notify(json!([from(other)]))).await), [12], "{other:?}");
+    }
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fun main(arguments: Array<String>) {
         }
         val printing = launch { device.state.collect { println(describe(it)) } }
         launch {
-            device.handleNotifications { println("${it.source}: ${it.message} ${it.action}".trim()) }
+            device.handleNotifications { println("${it.source} (${it.domain}): ${it.message} ${it.action}".trim()) }
         }
         withContext(Dispatchers.IO) {
             generateSequence(::readlnOrNull).forEach { setStatus(device, it) }

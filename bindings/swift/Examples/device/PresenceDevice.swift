@@ -26,7 +26,7 @@ enum PresenceDevice {
         async let states: Void = printStates(of: channel)
         async let credentials: Void = answerCredentialRequests(of: channel, as: email, with: api)
         for await notification in channel.notifications {
-            printLine("\(notification.source): \(notification.message) \(notification.action)")
+            printLine("\(notification.source) (\(notification.domain)): \(notification.message) \(notification.action)")
             channel.acknowledge(notification)
         }
         _ = await (states, credentials)

@@ -20,11 +20,13 @@ extension AllTests.NotificationTests {
         try await device.waitUntilConnected()
         let service = try server.appService(chat, receipts: true)
 
-        let lunch = NewNotification(uid: alice, message: "Lunch?", action: "https://chat.example/lunch")
+        let lunch = NewNotification(uid: alice, message: "Lunch?", action: "https://chat.example/lunch", source: "bob@chat.example")
         let queued = try await within { try await service.notifyOne(item: lunch) }
         let notification = try await device.nextNotification()
         #expect(notification.id == queued.id)
-        #expect(notification.source == "Chat")
+        #expect(notification.source == "bob@chat.example")
+        #expect(notification.application == "Chat")
+        #expect(notification.domain.hasPrefix("localhost:"))
         #expect(notification.message == "Lunch?")
         #expect(notification.action == "https://chat.example/lunch")
         #expect(notification.appid == chat.appid)

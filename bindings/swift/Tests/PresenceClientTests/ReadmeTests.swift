@@ -26,7 +26,7 @@ func bePresent(server: String, show: @escaping @Sendable (String) -> Void) async
         for await state in channel.states { show("\(state)") }
     }()
     for await notification in channel.notifications {
-        show("\(notification.source): \(notification.message)")
+        show("\(notification.source) (\(notification.domain)): \(notification.message)")
         channel.acknowledge(notification)
     }
     _ = try await (credentials, states)

@@ -161,6 +161,8 @@ impl Serialize for NotifyItem {
         #[derive(Serialize)]
         struct NotifyItemJson<'a> {
             uid: Puid,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            source: &'a str,
             message: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
             action: &'a str,
@@ -171,6 +173,7 @@ impl Serialize for NotifyItem {
         }
         NotifyItemJson {
             uid: self.uid,
+            source: &self.source,
             message: &self.message,
             action: &self.action,
             ttl: self.ttl,
@@ -310,6 +313,7 @@ mod tests {
     fn requests_that_a_client_writes_are_parsed_by_the_server() {
         let item = |ttl, action: &str, key: Option<&str>| NotifyItem {
             uid: Puid::from_bits(1),
+            source: key.map_or_else(String::new, |_| "bob@chat.example".to_owned()),
             message: "Hello".to_owned(),
             action: action.to_owned(),
             ttl,

@@ -38,9 +38,36 @@ fn a_notify_in_the_format_of_2013_is_parsed() {
         panic!("not a single notification")
     };
     assert_eq!(
-        (item.message.as_str(), item.action.as_str(), item.ttl),
-        ("hi", "", MAX_TTL_SECONDS)
+        (item.source.as_str(), item.message.as_str(), item.action.as_str(), item.ttl),
+        ("x", "hi", "", MAX_TTL_SECONDS)
     );
+}
+
+#[test]
+fn a_batch_in_the_format_of_2013_is_a_bare_list_with_upper_case_uids() {
+    let text = format!(r#" [{{"UID":"{UID}","message":"hi","action":"https://a.example/"}}]"#);
+    let AppServiceCommand::Notify(items) = parse(&text).unwrap().command else {
+        panic!("not a list of notifications")
+    };
+    assert_eq!(items[0].as_ref().unwrap().uid.to_string(), UID);
+    assert_eq!(errno_of("[1"), Errno::NotJson);
+}
+
+#[test]
+fn a_source_is_optional_and_follows_the_rule_of_texts() {
+    let source = |value: &str| {
+        item(&format!(r#"{{"uid":"{UID}","message":"m","source":{value}}}"#))
+            .map(|item| item.source)
+            .map_err(|error| error.errno)
+    };
+    assert_eq!(source("null").as_deref(), Ok(""));
+    assert_eq!(source(r#""  ""#).as_deref(), Ok(""));
+    assert_eq!(source(r#"" bob@chat.example""#).as_deref(), Ok("bob@chat.example"));
+    assert_eq!(source(&format!("\"{}\"", "é".repeat(200))), Ok("é".repeat(200)));
+    assert_eq!(source(&format!("\"{}\"", "é".repeat(201))), Err(Errno::InvalidField));
+    for wrong in [r#""a\nb""#, r#""Ba\u200bnk""#, r#""\u2066Bank""#, "5"] {
+        assert_eq!(source(wrong), Err(Errno::InvalidField), "{wrong}");
+    }
 }
 
 #[test]
@@ -75,6 +102,10 @@ fn each_error_of_an_item_has_its_errno() {
     assert_eq!(errno(r#","ttl":-1"#), Errno::InvalidField);
     assert_eq!(errno(r#","idempotency_key":"""#), Errno::InvalidField);
     assert_eq!(errno(r#","action":5"#), Errno::InvalidField);
+    for message in [r#""a\nb""#, r#""\u3164""#, r#""\u202e""#] {
+        let text = format!(r#"{{"uid":"{UID}","message":{message}}}"#);
+        assert_eq!(item(&text).unwrap_err().errno, Errno::InvalidField, "{message}");
+    }
     assert_eq!(
         item(r#"{"uid":"no-such-user","message":"m"}"#).unwrap_err().errno,
         Errno::UnknownUid

@@ -129,7 +129,9 @@ mod tests {
     fn frames_that_the_server_writes_are_parsed() {
         let id = RequestId::from_number(7);
         let notification = LiveNotification {
-            source: "Chat".to_owned(),
+            source: "bob@chat.example".to_owned(),
+            application: "Chat".to_owned(),
+            domain: "chat.example".to_owned(),
             message: "Hello".to_owned(),
             action: String::new(),
             appid: AppId::from_bits(1),

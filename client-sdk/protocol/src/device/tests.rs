@@ -75,7 +75,9 @@ fn replies_have_the_format_of_2013() {
     assert_eq!(ok(None), r#"{"result":"OK"}"#);
     assert_eq!(ok(RequestId::parse("3").as_ref()), r#"{"result":"OK","id":3}"#);
     let item = LiveNotification {
-        source: "App".to_owned(),
+        source: "bob@chat.example".to_owned(),
+        application: "Chat".to_owned(),
+        domain: "chat.example".to_owned(),
         message: "hi".to_owned(),
         action: String::new(),
         appid: AppId::from_bits(1),
@@ -84,7 +86,7 @@ fn replies_have_the_format_of_2013() {
     };
     assert_eq!(
         notifications([&item]),
-        r#"{"notifications":[{"source":"App","message":"hi","action":"","appid":"00000000000000000000000000000001","id":"00000000000000000000000000000002","sent_at":3}]}"#
+        r#"{"notifications":[{"source":"bob@chat.example","application":"Chat","domain":"chat.example","message":"hi","action":"","appid":"00000000000000000000000000000001","id":"00000000000000000000000000000002","sent_at":3}]}"#
     );
 }
 

@@ -73,6 +73,8 @@ impl Fixture {
     fn notify(&mut self, id: u128) {
         let notification = LiveNotification {
             source: "Chat".to_owned(),
+            application: "Chat".to_owned(),
+            domain: "chat.example".to_owned(),
             message: "Hello".to_owned(),
             action: String::new(),
             appid: AppId::from_bits(1),

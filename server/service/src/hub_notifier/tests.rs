@@ -182,6 +182,7 @@ impl NotifierFixture {
         let item = NewNotification {
             id: NotificationId::from_bits(id),
             puid: PUID,
+            source: None,
             message: "message".to_owned(),
             action: String::new(),
             ttl: 3600,
@@ -224,6 +225,7 @@ fn app(owner: UserId) -> App {
         created_at: NOW,
         last_looked_at: None,
         blocked_at: None,
+        previous_name: None,
     }
 }
 

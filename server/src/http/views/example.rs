@@ -10,6 +10,8 @@ pub(crate) const UNKNOWN_UID: &str = "00000000000000000000000000000000";
 pub(crate) const NOTIFICATION: &str = "45c48cce2e2d7fbdea1afc51c7c6ad26";
 /// The Application's name.
 pub(crate) const NAME: &str = "Chess by Mail";
+/// The sender of a notification.
+pub(crate) const SOURCE: &str = "bob@example.org";
 /// The Application's domain.
 pub(crate) const DOMAIN: &str = "chess.example.org";
 /// The Application's description.

@@ -208,6 +208,8 @@ impl DeviceAuthenticated {
 fn wire_notification(item: &Notification) -> device::LiveNotification {
     device::LiveNotification {
         source: item.source.as_ref().to_owned(),
+        application: item.application.as_ref().to_owned(),
+        domain: item.domain.as_ref().to_owned(),
         message: item.message.as_ref().to_owned(),
         action: item.action.as_ref().to_owned(),
         appid: item.app,

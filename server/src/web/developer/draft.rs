@@ -29,8 +29,9 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads a form.
     pub(super) fn of_form(form: &VerifiedForm) -> Self {
-        // Forms send line breaks as two characters.
-        let text = |name| form.get(name).unwrap_or_default().replace("\r\n", "\n");
+        // A text is one line, and people press Enter in a long one.
+        let text =
+            |name| form.get(name).unwrap_or_default().replace("\r\n", " ").replace('\n', " ");
         Self::of_texts(text("name"), text("domain"), text("description"))
     }
 
@@ -87,7 +88,7 @@ impl DraftField {
 }
 
 fn invalid_text(max_chars: usize) -> String {
-    format!("Use at most {max_chars} characters, and no invisible characters.")
+    format!("Use at most {max_chars} characters, and no line breaks or invisible characters.")
 }
 
 /// Returns the host of a text, since people paste whole addresses.

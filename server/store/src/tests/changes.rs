@@ -172,7 +172,7 @@ async fn an_erased_user_leaves_nothing() {
 
     let email = Email::parse("alice@b.example").unwrap();
     assert_eq!(fixture.store.find_user(&email).await.unwrap(), None);
-    assert_eq!(fixture.store.account(alice).await.unwrap(), None);
+    assert_eq!(fixture.store.account(alice, NOW).await.unwrap(), None);
     assert_eq!(fixture.store.live_puids(APP, &[puid]).await.unwrap(), []);
     let again = fixture.store.find_or_create_user(&email, NOW).await.unwrap();
     assert!(again > alice.max(bob), "a user number is never reused");

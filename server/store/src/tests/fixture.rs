@@ -239,6 +239,7 @@ pub(super) fn item(id: u128, puid: Puid) -> NewNotification {
     NewNotification {
         id: NotificationId::from_bits(id),
         puid,
+        source: None,
         message: format!("message {id}"),
         action: String::new(),
         ttl: 3600,
@@ -258,6 +259,7 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
         created_at: NOW,
         last_looked_at: None,
         blocked_at: None,
+        previous_name: None,
     }
 }
 

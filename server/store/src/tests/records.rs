@@ -43,7 +43,7 @@ async fn an_update_changes_only_the_given_values() {
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
     let name = AppChanges { name: Some("Go".to_owned()), ..AppChanges::default() };
-    let changed = fixture.store.update_app(APP, name).await.unwrap().unwrap();
+    let changed = fixture.store.update_app(APP, name, NOW).await.unwrap().unwrap();
     assert_eq!((changed.name.as_str(), changed.state), ("Go", ApplicationState::Active));
 
     let domain = NewDomain {
@@ -52,14 +52,14 @@ async fn an_update_changes_only_the_given_values() {
         state: ApplicationState::Registered,
     };
     let domain = AppChanges { domain: Some(domain), ..AppChanges::default() };
-    let changed = fixture.store.update_app(APP, domain).await.unwrap().unwrap();
+    let changed = fixture.store.update_app(APP, domain, NOW).await.unwrap().unwrap();
     assert_eq!((changed.domain.as_str(), changed.domain_key.as_str()), ("go.example", "new"));
     assert_eq!((changed.name.as_str(), changed.state), ("Go", ApplicationState::Registered));
 
-    let nothing = fixture.store.update_app(APP, AppChanges::default()).await.unwrap();
+    let nothing = fixture.store.update_app(APP, AppChanges::default(), NOW).await.unwrap();
     assert_eq!(nothing, Some(changed));
     assert_eq!(
-        fixture.store.update_app(AppId::from_bits(9), AppChanges::default()).await.unwrap(),
+        fixture.store.update_app(AppId::from_bits(9), AppChanges::default(), NOW).await.unwrap(),
         None
     );
 }
@@ -237,7 +237,7 @@ async fn a_user_sees_all_grants_and_all_stored_data() {
     assert_eq!(grants[0].last_looked_at, Some(NOW));
     assert_eq!(fixture.store.grant(alice, APP).await.unwrap(), Some(grants[0].grant));
 
-    let account = fixture.store.account(alice).await.unwrap().unwrap();
+    let account = fixture.store.account(alice, NOW).await.unwrap().unwrap();
     assert_eq!(account.email.as_str(), "alice@b.example");
     assert_eq!((account.sessions, account.created_at), (0, NOW));
     assert_eq!(account.grants, grants);

@@ -61,13 +61,13 @@ async fn a_notification_has_the_current_name_of_its_application() {
     let (_, puid) = fixture.user_with_grant("alice", 1).await;
     fixture.queue(1, puid).await;
     let name = Some("Draughts".to_owned());
-    fixture.store.update_app(APP, AppChanges { name, ..AppChanges::default() }).await.unwrap();
+    fixture.store.update_app(APP, AppChanges { name, ..AppChanges::default() }, NOW).await.unwrap();
     fixture.take_events();
     fixture.queue(2, puid).await;
     let events = fixture.take_events();
-    assert!(
-        matches!(events.as_slice(), [CommittedEvent::Queued(queued)] if &*queued.source == "Draughts")
-    );
+    let [CommittedEvent::Queued(queued)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(&*queued.source, "Draughts (before: Chess)");
+    assert_eq!((&*queued.application, &*queued.domain), (&*queued.source, "chess.example"));
 }
 
 #[tokio::test]

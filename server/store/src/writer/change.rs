@@ -1,9 +1,7 @@
 //! Changes of grants. Each increases the revision of the user's grants.
 
-use std::sync::Arc;
-
 use presence_core::UnixMillis;
-use presence_core::model::{Grant, Notification, UserId};
+use presence_core::model::{App, Grant, Notification, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -13,7 +11,7 @@ use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
 use crate::rows::{
-    NotificationHeaderRow, NotificationRow, NotificationState, notification, time_to_column,
+    NotificationHeaderRow, NotificationRow, NotificationState, Sender, notification, time_to_column,
 };
 use crate::tables::{app, grant, notification, user};
 
@@ -133,7 +131,9 @@ async fn pending(txn: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>,
     let Some(app) = app::Entity::find_by_id(grant.app.to_string()).one(txn.db).await? else {
         return Ok(Vec::new());
     };
-    let source: Arc<str> = app.name.into();
+    let app = App::try_from(app)?;
+    let (name, domain) = (app.displayed_name(txn.now).into(), app.domain.as_str().into());
+    let sender = Sender { name, domain };
     let rows: Vec<NotificationRow> = NotificationRow::find()
         .filter(grant::Column::Puid.eq(grant.puid.to_string()))
         .filter(notification::Column::State.eq(NotificationState::PENDING))
@@ -143,5 +143,5 @@ async fn pending(txn: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>,
         .into_model()
         .all(txn.db)
         .await?;
-    rows.into_iter().map(|row| notification(row, Arc::clone(&source))).collect()
+    rows.into_iter().map(|row| notification(row, &sender)).collect()
 }

@@ -2,7 +2,6 @@
 //! their queues.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
@@ -13,7 +12,7 @@ use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::UserGrantRow;
 use crate::rows::{
-    CHUNK, NotificationRow, NotificationState, id, notification, padded, time_to_column,
+    CHUNK, NotificationRow, NotificationState, Sender, id, notification, padded, time_to_column,
 };
 use crate::tables::{grant, notification};
 
@@ -38,8 +37,8 @@ pub struct LoadedUser {
 #[derive(Default)]
 struct Draft {
     loaded: LoadedUser,
-    /// The names of the Applications whose grants are not paused.
-    sources: HashMap<String, Arc<str>>,
+    /// The Applications whose grants are not paused.
+    senders: HashMap<String, Sender>,
 }
 
 /// Loads the users, with a few statements for all of them.
@@ -76,7 +75,7 @@ async fn read_grants(
         let grant = row.grant()?;
         draft.loaded.apps.push((grant.app, row.app_state()?));
         if !grant.paused {
-            draft.sources.insert(grant.app.to_string(), row.app_name().into());
+            draft.senders.insert(grant.app.to_string(), row.sender(txn.now)?);
         }
         draft.loaded.grants.grants.push(grant);
     }
@@ -102,8 +101,8 @@ async fn read_notifications(
                 draft.loaded.taken.push(grant);
             }
         } else if !row.live_only && row.expires_at > time_to_column(txn.now) {
-            let Some(source) = draft.sources.get(&row.app_id) else { continue };
-            draft.loaded.pending.push(notification(row, Arc::clone(source))?);
+            let Some(sender) = draft.senders.get(&row.app_id) else { continue };
+            draft.loaded.pending.push(notification(row, sender)?);
         }
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! The acceptance of notifications, and the replies to it. The module `plan` writes the rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::UnixMillis;
+use presence_core::lookalike::SourceName;
 use presence_core::model::Notification;
 use presence_protocol::app::QueuedNotification;
 use presence_protocol::limits::MAX_QUEUE_ITEMS;
@@ -17,7 +18,7 @@ use super::request::WriteRequest;
 use super::target::{self, Target};
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
-use crate::rows::{CHUNK, digest, id, time_to_column};
+use crate::rows::{CHUNK, Sender, digest, id, time_to_column};
 use crate::tables::idempotency;
 
 /// The lifetime of a notification with `ttl: 0`, which only connected devices get.
@@ -33,6 +34,8 @@ pub struct NewNotification {
     pub id: NotificationId,
     /// The receiver.
     pub puid: Puid,
+    /// The sender, if the AppService gave one.
+    pub source: Option<SourceName>,
     /// The text, at most 512 characters.
     pub message: String,
     /// The URL to open, at most 512 characters, or empty.
@@ -55,9 +58,17 @@ pub enum NotifyError {
     /// The key was used with another message, action or ttl.
     #[error("the idempotency key was used for something else")]
     IdempotencyMismatch,
+    /// The source looks like the name of another Application.
+    #[error("the source is the name of another Application")]
+    SourceOfOther,
 }
 
 impl NewNotification {
+    /// Returns the sender that the AppService gave, or an empty text.
+    fn given_source(&self) -> &str {
+        self.source.as_ref().map_or("", |source| &source.text)
+    }
+
     /// Returns true if only devices that are connected now get it.
     pub(super) fn is_live_only(&self) -> bool {
         self.ttl == 0
@@ -74,8 +85,10 @@ pub(super) struct NotifyInput {
 
 /// The context of the batches of one transaction.
 struct NotifyContext {
-    /// The names of the Applications.
-    sources: HashMap<AppId, Arc<str>>,
+    /// The Applications.
+    senders: HashMap<AppId, Sender>,
+    /// The skeletons of given sources that belong to the names of other Applications.
+    foreign: HashSet<(AppId, String)>,
     /// The replies to earlier requests, by grant and idempotency key.
     replies: HashMap<(i64, String), IdempotentReply>,
 }
@@ -111,8 +124,15 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
 impl NotifyContext {
     async fn read(txn: &WriteTxn<'_>, requests: &[&mut NotifyRequest]) -> Result<Self, StoreError> {
         let apps = distinct(requests.iter().map(|request| request.input.app));
-        let sources = target::names(&apps, txn.db).await?;
-        let mut context = Self { sources, replies: HashMap::new() };
+        let senders = target::senders(&apps, txn.now, txn.db).await?;
+        let given = requests.iter().flat_map(|request| {
+            let app = request.input.app;
+            let sources = request.input.items.iter().filter_map(|item| item.source.as_ref());
+            let skeletons = sources.flat_map(|source| &source.skeletons);
+            skeletons.map(move |skeleton| (app, skeleton.as_str()))
+        });
+        let foreign = target::skeletons_of_others(&distinct(given), txn.db).await?;
+        let mut context = Self { senders, foreign, replies: HashMap::new() };
         let items = requests.iter().flat_map(|request| &request.input.items);
         let keyed: Vec<(i64, &str)> = items
             .filter_map(|item| {
@@ -150,6 +170,11 @@ impl NotifyContext {
         Ok(())
     }
 
+    /// Returns true if a source looks like the name of an Application other than its own.
+    fn is_of_other(&self, app: AppId, source: &SourceName) -> bool {
+        source.skeletons.iter().any(|skeleton| self.foreign.contains(&(app, skeleton.clone())))
+    }
+
     /// Accepts an item of an Application. The last part of the tuple are the reachable grants.
     fn accept(
         &mut self,
@@ -160,13 +185,16 @@ impl NotifyContext {
         let WriteTxn { targets, now, notify_limit, .. } = txn;
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyError::UnknownUid)?;
-        let source = self.sources.get(&app).ok_or(NotifyError::UnknownUid)?;
+        let sender = self.senders.get(&app).ok_or(NotifyError::UnknownUid)?;
+        if item.source.as_ref().is_some_and(|source| self.is_of_other(app, source)) {
+            return Err(NotifyError::SourceOfOther);
+        }
         if let Some(limit) = notify_limit {
             limit.take(app, item.puid).map_err(NotifyError::TooFast)?;
         }
         let grant = target.grant;
         let is_reachable = reachable.contains(&item.puid);
-        let accepted = AcceptedItem { item, target, source, is_reachable, now: *now };
+        let accepted = AcceptedItem { item, target, sender, is_reachable, now: *now };
         let Some(key) = &item.idempotency_key else { return Ok(accepted.plan(plan)) };
         let key = (grant, key.clone());
         let body_digest = body_digest(item);
@@ -189,8 +217,8 @@ impl NotifyContext {
 struct AcceptedItem<'a> {
     item: &'a NewNotification,
     target: &'a mut Target,
-    /// The name of the Application.
-    source: &'a Arc<str>,
+    /// The Application.
+    sender: &'a Sender,
     /// Set if the Application sees the user, and a device is connected.
     is_reachable: bool,
     now: UnixMillis,
@@ -206,7 +234,8 @@ impl AcceptedItem<'_> {
             plan.add(Outcome::Dropped(notification));
         } else {
             target.rows += 1;
-            let row = NewRow { notification, grant: target.grant, live_only };
+            let source = item.given_source().to_owned();
+            let row = NewRow { notification, source, grant: target.grant, live_only };
             plan.add(Outcome::Queued(row, target.paused));
         }
         let queue_size = u32::try_from(target.rows.min(MAX_QUEUE_ITEMS)).unwrap_or(u32::MAX);
@@ -215,13 +244,15 @@ impl AcceptedItem<'_> {
 
     /// Returns the notification without its sequence number.
     fn notification(&self) -> Notification {
-        let Self { item, target, source, now, .. } = self;
+        let Self { item, target, sender, now, .. } = self;
         let seconds = if item.is_live_only() { LIVE_SECONDS } else { item.ttl };
         Notification {
             seq: 0,
             id: item.id,
             app: target.app,
-            source: Arc::clone(source),
+            source: sender.source(item.given_source()),
+            application: Arc::clone(&sender.name),
+            domain: Arc::clone(&sender.domain),
             puid: item.puid,
             user: target.user,
             message: item.message.as_str().into(),
@@ -236,7 +267,11 @@ impl AcceptedItem<'_> {
 /// the same bytes.
 fn body_digest(item: &NewNotification) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [item.message.as_bytes(), item.action.as_bytes(), &item.ttl.to_be_bytes()] {
+    let ttl = item.ttl.to_be_bytes();
+    let parts = [item.message.as_bytes(), item.action.as_bytes(), &ttl];
+    // Without a source the digest is the one of earlier versions, whose digests are stored.
+    let source = Some(item.given_source().as_bytes()).filter(|source| !source.is_empty());
+    for part in parts.into_iter().chain(source) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

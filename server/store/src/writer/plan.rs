@@ -35,6 +35,8 @@ pub(super) enum Outcome {
 /// A notification to be inserted.
 pub(super) struct NewRow {
     pub(super) notification: Notification,
+    /// The sender that the AppService gave, or an empty text.
+    pub(super) source: String,
     /// The number of the grant.
     pub(super) grant: i64,
     pub(super) live_only: bool,
@@ -112,16 +114,17 @@ impl WritePlan {
 }
 
 /// The inserted columns, in the order of [`NewRow::values`]. All rows are pending.
-const COLUMNS: &str = "seq, id, grant_id, message, action, sent_at, expires_at, live_only, state";
-const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, 0)";
-const VALUES_PER_ROW: usize = 8;
+const COLUMNS: &str =
+    "seq, id, grant_id, message, action, sent_at, expires_at, live_only, source, state";
+const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
+const VALUES_PER_ROW: usize = 9;
 const _: () = assert!(NotificationState::PENDING == 0);
 /// The maximum number of rows of a statement, a power of two.
 const MAX_ROWS: usize = 512;
 
 impl NewRow {
     fn values(&self) -> [Value; VALUES_PER_ROW] {
-        let Self { notification, grant, live_only } = self;
+        let Self { notification, source, grant, live_only } = self;
         [
             notification.seq.into(),
             notification.id.to_string().into(),
@@ -131,6 +134,7 @@ impl NewRow {
             time_to_column(notification.sent_at).into(),
             time_to_column(notification.expires_at).into(),
             (*live_only).into(),
+            source.as_str().into(),
         ]
     }
 }

@@ -1,17 +1,19 @@
-//! The grants to which notifications are sent, and the cache of them.
+//! The grants to which notifications are sent, with the cache of them, and the Applications that
+//! send.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
-use presence_core::model::UserId;
+use presence_core::UnixMillis;
+use presence_core::model::{UserId, displayed_name};
 use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QuerySelect, Statement, Value,
 };
 
 use crate::error::StoreError;
-use crate::rows::{CHUNK, id, padded};
+use crate::rows::{CHUNK, Sender, id, padded, previous_name};
 use crate::tables::{app, grant, notification};
 
 /// A grant that an Application sends notifications to.
@@ -126,23 +128,72 @@ async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRo
     Ok(query.into_model().all(db).await?)
 }
 
-/// Reads the names of these Applications, which are the sources of their notifications.
-pub(super) async fn names<C: ConnectionTrait>(
+/// Reads these Applications, as devices see them.
+pub(super) async fn senders<C: ConnectionTrait>(
     apps: &[AppId],
+    now: UnixMillis,
     db: &C,
-) -> Result<HashMap<AppId, Arc<str>>, StoreError> {
-    let mut names = HashMap::with_capacity(apps.len());
+) -> Result<HashMap<AppId, Sender>, StoreError> {
+    let mut senders = HashMap::with_capacity(apps.len());
     for chunk in apps.chunks(CHUNK) {
-        let rows: Vec<(String, String)> = app::Entity::find()
+        let rows: Vec<SenderRow> = app::Entity::find()
             .select_only()
-            .columns([app::Column::Id, app::Column::Name])
+            .columns([
+                app::Column::Id,
+                app::Column::Name,
+                app::Column::Domain,
+                app::Column::PreviousName,
+                app::Column::RenamedAt,
+            ])
             .filter(app::Column::Id.is_in(padded(chunk.iter().map(AppId::to_string))))
-            .into_tuple()
+            .into_model()
             .all(db)
             .await?;
-        for (app, name) in rows {
-            names.insert(id("apps", &app)?, name.into());
+        for row in rows {
+            let previous = previous_name(row.previous_name, row.renamed_at)?;
+            let name = displayed_name(&row.name, previous.as_ref(), now).into();
+            let sender = Sender { name, domain: row.domain.into() };
+            senders.insert(id("apps", &row.id)?, sender);
         }
     }
-    Ok(names)
+    Ok(senders)
+}
+
+#[derive(FromQueryResult)]
+struct SenderRow {
+    id: String,
+    name: String,
+    domain: String,
+    previous_name: Option<String>,
+    renamed_at: Option<i64>,
+}
+
+/// Returns those of the skeletons that belong to the name of an Application other than the given
+/// one, and not to the name of that one.
+pub(super) async fn skeletons_of_others<C: ConnectionTrait>(
+    wanted: &[(AppId, &str)],
+    db: &C,
+) -> Result<HashSet<(AppId, String)>, StoreError> {
+    let mut found = HashSet::new();
+    for chunk in wanted.chunks(CHUNK) {
+        let pairs = padded(chunk.iter().copied());
+        let places = vec!["(?, ?)"; pairs.len()].join(", ");
+        // The first or second row of a skeleton decides, however many Applications have it.
+        let sql = format!(
+            "WITH wanted (app, skeleton) AS (VALUES {places}) SELECT app, skeleton FROM wanted \
+             WHERE EXISTS (SELECT 1 FROM name_skeletons n \
+             WHERE n.skeleton = wanted.skeleton AND n.app_id <> wanted.app) \
+             AND NOT EXISTS (SELECT 1 FROM name_skeletons n \
+             WHERE n.skeleton = wanted.skeleton AND n.app_id = wanted.app)"
+        );
+        let values = pairs.iter().flat_map(|(app, skeleton)| {
+            [Value::from(app.to_string()), Value::from((*skeleton).to_owned())]
+        });
+        let query = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        for row in db.query_all_raw(query).await? {
+            let app: String = row.try_get_by_index(0)?;
+            found.insert((id("apps", &app)?, row.try_get_by_index(1)?));
+        }
+    }
+    Ok(found)
 }

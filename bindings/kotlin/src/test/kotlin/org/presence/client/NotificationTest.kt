@@ -41,9 +41,10 @@ class NotificationTest {
         val service = PresenceAppService.open(this, server.appService(app))
         PresenceDevice.open(this, server.device("alice")).let { device ->
             device.connected()
-            service.notify(listOf(NewNotification(uid, "first"), NewNotification(uid, "second")))
+            service.notify(listOf(NewNotification(uid, "first", source = "Bob"), NewNotification(uid, "second")))
             val both = withTimeout(TIMEOUT) { device.notifications.take(2).toList() }
-            assertEquals(listOf("first" to "Lunch club", "second" to "Lunch club"), both.map { it.message to it.source })
+            assertEquals(listOf("first" to "Bob", "second" to "Lunch club"), both.map { it.message to it.source })
+            assertEquals(setOf("Lunch club"), both.map { it.application }.toSet())
             device.acknowledge(both.first())
             device.confirmed()
             device.shutdown()

@@ -113,7 +113,7 @@ private class FakeDeviceChannel(private val notifications: Int = 0) : DeviceChan
     override suspend fun nextNotification(cancel: CancelToken?): NumberedNotification? {
         if (pulls == notifications) return null
         pulls += 1
-        val notification = LiveNotification("Chat", "Hello", "", "", "$pulls", 0)
+        val notification = LiveNotification("Bob", "Chat", "chat.example", "Hello", "", "", "$pulls", 0)
         return NumberedNotification(pulls.toULong(), notification)
     }
 
