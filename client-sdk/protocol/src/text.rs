@@ -141,19 +141,20 @@ mod tests {
 
     #[test]
     fn the_refused_characters_are_those_of_the_unicode_tables() {
-        let category = CodePointMapData::<GeneralCategory>::new();
+        let categories = CodePointMapData::<GeneralCategory>::new();
         let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let direction = CodePointSetData::new::<BidiControl>();
         // Number signs of Arabic and Syriac, which are format characters and visible.
         let visible_format = CodePointSetData::new::<PrependedConcatenationMark>();
         for c in '\0'..=char::MAX {
-            let by_category = match category.get(c) {
-                GeneralCategory::Control
-                | GeneralCategory::LineSeparator
-                | GeneralCategory::ParagraphSeparator => true,
-                GeneralCategory::Format => !visible_format.contains(c),
-                _ => false,
-            };
+            let category = categories.get(c);
+            let by_category = [
+                GeneralCategory::Control,
+                GeneralCategory::LineSeparator,
+                GeneralCategory::ParagraphSeparator,
+            ]
+            .contains(&category)
+                || category == GeneralCategory::Format && !visible_format.contains(c);
             let expected = by_category
                 || ignorable.contains(c)
                 || direction.contains(c)

@@ -3,6 +3,7 @@ package org.presence.client
 import java.util.concurrent.TimeUnit
 import kotlin.test.Test
 import kotlin.test.assertEquals
+import kotlin.test.assertTrue
 
 /** The sample of a device on the command line. */
 class SampleTest {
