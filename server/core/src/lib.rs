@@ -3,10 +3,10 @@
 //!
 //! The modules in reading order: time ([`clock`]), the domain types ([`model`]), the view that an
 //! Application has of a user ([`view`]), names that look alike ([`lookalike`]), the devices of one
-//! user ([`roster`]), a part of the users with their deadlines ([`shard`]), the updates of one Application and their readers ([`stream`],
-//! [`reader`]), the phases of a device connection ([`phase`]), the limit on ignored `slow_down`
-//! ([`violation_window`]), rates by key ([`token_buckets`]), and the memory of what was used
-//! ([`expiring_map`]).
+//! user ([`roster`]), a part of the users with their deadlines ([`shard`]), the updates of one
+//! Application and their readers ([`stream`], [`reader`]), the phases of a device connection
+//! ([`phase`]), the limit on ignored `slow_down` ([`violation_window`]), rates by key
+//! ([`token_buckets`]), and the memory of what was used ([`expiring_map`]).
 
 pub mod clock;
 pub mod expiring_map;

@@ -186,11 +186,11 @@ impl NotifyContext {
         let target = targets.get_mut(&item.puid).filter(|target| target.app == app);
         let target = target.ok_or(NotifyError::UnknownUid)?;
         let sender = self.senders.get(&app).ok_or(NotifyError::UnknownUid)?;
-        if item.source.as_ref().is_some_and(|source| self.is_of_other(app, source)) {
-            return Err(NotifyError::SourceOfOther);
-        }
         if let Some(limit) = notify_limit {
             limit.take(app, item.puid).map_err(NotifyError::TooFast)?;
+        }
+        if item.source.as_ref().is_some_and(|source| self.is_of_other(app, source)) {
+            return Err(NotifyError::SourceOfOther);
         }
         let grant = target.grant;
         let is_reachable = reachable.contains(&item.puid);
