@@ -54,7 +54,7 @@ impl TryFrom<AppServiceOptions> for presence_client::AppServiceOptions {
 }
 
 /// The final state of a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum ReceiptState {
     /// Written to a device that does not acknowledge notifications.
     Delivered,
@@ -66,6 +66,11 @@ pub enum ReceiptState {
     Dropped,
     /// The user revoked the grant.
     Revoked,
+    /// A state of a newer server.
+    Unknown {
+        /// The name of the state.
+        text: String,
+    },
 }
 
 impl From<presence_client::ReceiptState> for ReceiptState {
@@ -77,6 +82,7 @@ impl From<presence_client::ReceiptState> for ReceiptState {
             Sdk::Expired => Self::Expired,
             Sdk::Dropped => Self::Dropped,
             Sdk::Revoked => Self::Revoked,
+            Sdk::Unknown(text) => Self::Unknown { text },
         }
     }
 }
@@ -302,6 +308,12 @@ impl AppServiceChannel {
     /// refused the current key.
     pub fn set_api_key(&self, api_key: Arc<Secret>) {
         self.channel.set_api_key(api_key.text());
+    }
+
+    /// Returns the number of frames, and of entries in them, that this version could not read and
+    /// has skipped since the channel was opened.
+    pub fn skipped(&self) -> u64 {
+        self.channel.skipped()
     }
 
     /// Returns the connection state.

@@ -231,6 +231,12 @@ impl DeviceChannel {
         runtime::wait(cancel, runtime::infallible(next)).await
     }
 
+    /// Returns the number of frames, and of entries in them, that this version could not read and
+    /// has skipped since the channel was opened.
+    pub fn skipped(&self) -> u64 {
+        self.channel.skipped()
+    }
+
     /// Returns the connection state.
     pub fn state(&self) -> ConnectionState {
         self.channel.state().into()

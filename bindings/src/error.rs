@@ -10,12 +10,15 @@ macro_rules! errnos {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
         pub enum PresenceErrno {
             $($(#[doc = $doc])+ $variant,)+
+            /// An error of a newer server. The number is in `code`.
+            Unknown,
         }
 
         impl From<Errno> for PresenceErrno {
             fn from(errno: Errno) -> Self {
                 match errno {
                     $(Errno::$variant => Self::$variant,)+
+                    Errno::Unknown(_) => Self::Unknown,
                 }
             }
         }
@@ -215,6 +218,14 @@ mod tests {
 
     #[test]
     fn a_refusal_contains_whether_and_when_to_retry() {
+        let unknown = ApiError::from(Errno::Unknown(77)).with_retry_after(2.0);
+        let PresenceError::Refused { errno, code, retry_after_seconds, retryable, .. } =
+            PresenceError::from(unknown)
+        else {
+            panic!("no refusal")
+        };
+        assert_eq!((errno, code), (PresenceErrno::Unknown, 77));
+        assert_eq!((retry_after_seconds, retryable), (Some(2.0), true));
         let error = PresenceError::from(ApiError::slow_down(0.5));
         let expected = PresenceError::Refused {
             errno: PresenceErrno::SlowDown,

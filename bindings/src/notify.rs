@@ -123,7 +123,7 @@ impl From<Result<presence_client::QueuedNotification, ApiError>> for NotifyResul
 }
 
 /// The result of a query for one user.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum QueryResult {
     /// The Application knows the user.
     Known {
@@ -135,6 +135,13 @@ pub enum QueryResult {
         /// The PUID of the query.
         uid: String,
     },
+    /// The server gave another error for this user, or an entry that this version cannot read.
+    Refused {
+        /// The PUID, as the server repeats it.
+        uid: String,
+        /// The error.
+        reason: PresenceError,
+    },
 }
 
 impl From<presence_client::QueryResult> for QueryResult {
@@ -143,6 +150,7 @@ impl From<presence_client::QueryResult> for QueryResult {
         match result {
             Sdk::Known(presence) => Self::Known { presence: presence.into() },
             Sdk::Unknown(uid) => Self::Unknown { uid },
+            Sdk::Refused { uid, error } => Self::Refused { uid, reason: error.into() },
         }
     }
 }

@@ -5,7 +5,7 @@ use presence_client::{Status, StatusText, UnixMillis};
 use crate::error::PresenceError;
 
 /// The status of a user: whether they can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum PresenceStatus {
     /// The user can be reached.
     Online,
@@ -13,6 +13,11 @@ pub enum PresenceStatus {
     Unavailable,
     /// The user cannot be reached, or is hidden.
     Offline,
+    /// A status of a newer server.
+    Unknown {
+        /// The name of the status.
+        text: String,
+    },
 }
 
 impl From<PresenceStatus> for Status {
@@ -21,6 +26,7 @@ impl From<PresenceStatus> for Status {
             PresenceStatus::Online => Self::Online,
             PresenceStatus::Unavailable => Self::Unavailable,
             PresenceStatus::Offline => Self::Offline,
+            PresenceStatus::Unknown { text } => Self::Unknown(text),
         }
     }
 }
@@ -31,6 +37,7 @@ impl From<Status> for PresenceStatus {
             Status::Online => Self::Online,
             Status::Unavailable => Self::Unavailable,
             Status::Offline => Self::Offline,
+            Status::Unknown(text) => Self::Unknown { text },
         }
     }
 }
@@ -59,7 +66,7 @@ impl From<presence_client::PresenceUpdate> for PresenceUpdate {
             status: presence.status.into(),
             version: presence.version,
             since_ms: signed_millis(presence.since),
-            message: presence.message.map(String::from),
+            message: presence.message,
             revoked: presence.revoked,
         }
     }
@@ -74,7 +81,7 @@ impl TryFrom<PresenceUpdate> for presence_client::PresenceUpdate {
             status: presence.status.into(),
             version: presence.version,
             since: UnixMillis::new(u64::try_from(presence.since_ms).unwrap_or(0)),
-            message: parse_status_text(presence.message)?,
+            message: presence.message,
             revoked: presence.revoked,
         })
     }
@@ -113,10 +120,10 @@ mod tests {
     fn an_exported_presence_update_is_converted_back_unchanged() {
         let update = presence_client::PresenceUpdate {
             uid: presence_client::Puid::from_bits(7),
-            status: Status::Unavailable,
+            status: Status::Unknown("asleep".to_owned()),
             version: u64::MAX,
             since: UnixMillis::new(1_700_000_000_000),
-            message: Some(StatusText::try_from("at lunch").unwrap()),
+            message: Some("at lunch\n".repeat(100)),
             revoked: false,
         };
         let exported = PresenceUpdate::from(update.clone());

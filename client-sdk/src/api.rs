@@ -7,6 +7,7 @@ mod app_service;
 mod application;
 mod call;
 mod developer;
+mod entries;
 mod http_client;
 mod presence_api;
 mod response;

@@ -11,9 +11,11 @@ mod reconnect_loop;
 mod shared_state;
 mod socket;
 mod socket_loop;
+mod unreadable;
 
 pub(crate) use backoff::{Backoff, Jitter};
 pub(crate) use disconnect::{Disconnect, NextStep};
 pub(crate) use protocol_state::{ProtocolState, Pulled};
 pub(crate) use reconnect_loop::{Endpoint, run, runtime};
 pub(crate) use shared_state::{ChannelHandle, SharedState};
+pub(crate) use unreadable::UnreadableFrames;

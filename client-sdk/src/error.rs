@@ -35,7 +35,7 @@ impl Error {
     /// Returns true if the same call may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Refused(error) => error.errno.retry_advice() == RetryAdvice::AfterWaiting,
+            Self::Refused(error) => error.retry_advice() == RetryAdvice::AfterWaiting,
             Self::Unreachable(_) | Self::TimedOut => true,
             Self::Ended(_) | Self::InvalidArgument(_) | Self::Unexpected(_) => false,
         }

@@ -35,10 +35,14 @@ pub use state::{AppVisibility, ConnectionState};
 pub use timing::Timing;
 pub use tls::Tls;
 
-pub use presence_protocol::app::{QueryResult, QueuedNotification, Receipt, ReceiptState};
+pub use presence_protocol::app::QueuedNotification;
 pub use presence_protocol::device::LiveNotification;
+pub use presence_protocol::open::{
+    OpenPresence as PresenceUpdate, OpenQueryResult as QueryResult, OpenReceipt as Receipt,
+    OpenReceiptState as ReceiptState, OpenStatus as Status,
+};
 pub use presence_protocol::{
-    ApiError, AppId, CloseCode, DeviceName, Errno, NotificationId, PresenceUpdate, Puid,
-    RetryAdvice, Status, StatusText, UnixMillis,
+    ApiError, AppId, CloseCode, DeviceName, Errno, NotificationId, Puid, RetryAdvice, StatusText,
+    UnixMillis,
 };
 pub use secrecy::SecretString;

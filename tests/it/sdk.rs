@@ -6,6 +6,7 @@ mod device;
 mod device_faults;
 mod fault_injection;
 mod fixtures;
+mod newer_server;
 mod other_servers;
 mod retry_rate;
 mod secure;

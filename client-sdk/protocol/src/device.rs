@@ -215,21 +215,27 @@ pub fn ok(id: Option<&RequestId>) -> Cow<'static, str> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveNotification {
     /// The sender as the AppService names it, or the name of the Application.
+    #[serde(default)]
     pub source: String,
     /// The name of the Application, set by the server. For 30 days after a change it has the old
     /// name too: `New name (before: Old name)`.
+    #[serde(default)]
     pub application: String,
     /// The verified domain of the Application, set by the server.
+    #[serde(default)]
     pub domain: String,
     /// The text.
+    #[serde(default)]
     pub message: String,
     /// The URL to open, or empty.
+    #[serde(default)]
     pub action: String,
     /// The Application.
     pub appid: AppId,
     /// The id of the notification, for its acknowledgement.
     pub id: NotificationId,
     /// The time at which the server accepted the notification.
+    #[serde(default)]
     pub sent_at: UnixMillis,
 }
 

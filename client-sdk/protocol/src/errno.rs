@@ -22,15 +22,20 @@ macro_rules! registry {
         #[repr(u16)]
         pub enum Errno {
             $($(#[doc = $doc])+ $variant = $number,)+
+            /// An error of a newer server, with its number. It is in no registry of this version.
+            Unknown(u16),
         }
 
         impl Errno {
-            /// All entries, in ascending order of their numbers.
+            /// All entries that this version knows, in ascending order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// Returns the number on the wire.
             pub const fn number(self) -> u16 {
-                self as u16
+                match self {
+                    $(Self::$variant => $number,)+
+                    Self::Unknown(number) => number,
+                }
             }
 
             /// Returns the entry with a number, if there is one.
@@ -45,6 +50,7 @@ macro_rules! registry {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
+                    Self::Unknown(_) => "unknown",
                 }
             }
 
@@ -52,13 +58,16 @@ macro_rules! registry {
             pub const fn http_status(self) -> u16 {
                 match self {
                     $(Self::$variant => $http,)+
+                    Self::Unknown(_) => 500,
                 }
             }
 
-            /// Returns the advice to the client.
+            /// Returns the advice to the client. For an unknown error the reply itself has it: see
+            /// [`ApiError::retry_advice`](crate::ApiError::retry_advice).
             pub const fn retry_advice(self) -> RetryAdvice {
                 match self {
                     $(Self::$variant => RetryAdvice::$advice,)+
+                    Self::Unknown(_) => RetryAdvice::Never,
                 }
             }
 
@@ -66,6 +75,7 @@ macro_rules! registry {
             pub const fn text(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
+                    Self::Unknown(_) => "Unknown error",
                 }
             }
 
@@ -73,6 +83,7 @@ macro_rules! registry {
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+),)+
+                    Self::Unknown(_) => "An error that this version does not know.",
                 }
             }
         }

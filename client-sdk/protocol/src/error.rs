@@ -6,7 +6,8 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::errno::Errno;
+use crate::errno::{Errno, RetryAdvice};
+use crate::lenient::lenient;
 use crate::request::RequestId;
 
 /// The error of a refused request, on both channels and in the REST API:
@@ -37,6 +38,15 @@ impl ApiError {
     #[must_use]
     pub fn with_retry_after(self, seconds: f64) -> Self {
         Self { retry_after: Some((seconds * 1000.0).ceil() / 1000.0), ..self }
+    }
+
+    /// Returns the advice to the client: that of the registry, and for an unknown error to wait if
+    /// the server named a wait.
+    pub fn retry_advice(&self) -> RetryAdvice {
+        match (self.errno, self.retry_after) {
+            (Errno::Unknown(_), Some(_)) => RetryAdvice::AfterWaiting,
+            (errno, _) => errno.retry_advice(),
+        }
     }
 
     /// Returns the JSON text, with the `id` of the request if it had one.
@@ -78,36 +88,52 @@ impl Serialize for ErrorReply<'_> {
     }
 }
 
-/// A reply of the server as it is read: `result`, `id` and the error, if it is one.
-#[derive(Debug, Deserialize)]
+/// A reply of the server as it is read: `result`, `id` and the error, if it is one. A field of an
+/// unknown form is absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct RawReply {
+    #[serde(deserialize_with = "lenient")]
     result: Option<String>,
-    errno: Option<u16>,
+    #[serde(deserialize_with = "lenient")]
+    errno: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     error: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     retry_after: Option<f64>,
-    id: Option<serde_json::Value>,
+    #[serde(deserialize_with = "lenient")]
+    id: Option<u64>,
 }
 
 impl RawReply {
-    /// Returns true for `OK` and false for `KO`; `None` if the result is neither.
+    /// Returns true for `OK`, false for `KO` and for a result that this version does not know, and
+    /// `None` without a result.
     pub fn is_ok(&self) -> Option<bool> {
-        match self.result.as_deref() {
-            Some("OK") => Some(true),
-            Some("KO") => Some(false),
-            Some(_) | None => None,
-        }
+        self.result.as_deref().map(|result| result == "OK")
+    }
+
+    /// Returns true for `KO`.
+    pub fn is_ko(&self) -> bool {
+        self.result.as_deref() == Some("KO")
     }
 
     /// Returns the `id` of the request, if it is a number.
     pub fn numeric_id(&self) -> Option<u64> {
-        self.id.as_ref().and_then(serde_json::Value::as_u64)
+        self.id
     }
 
-    /// Returns the error; `None` if there is none, or if the registry does not have it.
+    /// Returns the error; `None` without a number. An error of a newer server has its own number
+    /// and text.
     pub fn into_error(self) -> Option<ApiError> {
-        let errno = Errno::from_number(self.errno?)?;
+        self.errno.is_some().then(|| self.into_refusal())
+    }
+
+    /// Returns the error of a reply that is no `OK`. Without a number it is the unknown error 0.
+    pub fn into_refusal(self) -> ApiError {
+        let number = u16::try_from(self.errno.unwrap_or_default()).unwrap_or(u16::MAX);
+        let errno = Errno::from_number(number).unwrap_or(Errno::Unknown(number));
         let text = self.error.map_or(Cow::Borrowed(errno.text()), Cow::Owned);
-        Some(ApiError { errno, text, retry_after: self.retry_after })
+        ApiError { errno, text, retry_after: self.retry_after }
     }
 }
 
@@ -134,5 +160,20 @@ mod tests {
             ApiError::slow_down(0.25).to_json(Some(&id)),
             r#"{"result":"KO","errno":20,"error":"Slow down","retry_after":0.25,"id":7}"#
         );
+    }
+
+    #[test]
+    fn an_error_of_a_newer_server_keeps_its_number_its_text_and_its_wait() {
+        let read = |text: &str| serde_json::from_str::<RawReply>(text).unwrap().into_refusal();
+        let error = read(r#"{"result":"KO","errno":77,"error":"Full moon","retry_after":2.5}"#);
+        assert_eq!((error.errno, &*error.text), (Errno::Unknown(77), "Full moon"));
+        assert_eq!(error.retry_after, Some(2.5));
+        assert_eq!(error.retry_advice(), RetryAdvice::AfterWaiting);
+        let error = read(r#"{"result":"KO","errno":77,"error":"Full moon"}"#);
+        assert_eq!(error.retry_advice(), RetryAdvice::Never);
+        assert_eq!(read(r#"{"result":"KO","errno":99999}"#).errno, Errno::Unknown(u16::MAX));
+        assert_eq!(read(r#"{"result":"KO","errno":"x","error":[]}"#).errno, Errno::Unknown(0));
+        let text = ApiError::from(Errno::Unknown(77)).to_json(None);
+        assert_eq!(read(&text).errno, Errno::Unknown(77));
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lenient::whole_number;
+
 /// A wall-clock time in milliseconds since 1970 UTC. On the wire it is the plain number.
 ///
 /// A [`Duration`] can be added and subtracted, and the difference of two times is a [`Duration`].
@@ -39,7 +41,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct UnixMillis(u64);
+pub struct UnixMillis(#[serde(deserialize_with = "whole_number")] u64);
 
 impl UnixMillis {
     /// Returns the time that is `millis` milliseconds after the start of 1970 UTC.

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use presence_protocol::app::client::{RawNotifyResult, RawQueryResult};
-use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
-use presence_protocol::{ApiError, AppId, PresenceUpdate, Puid};
+use presence_protocol::app::client::{ReadNotifyResult, ReadQueryResult};
+use presence_protocol::app::{NotifyItem, QueuedNotification};
+use presence_protocol::open::{OpenPresence, OpenQueryResult};
+use presence_protocol::{ApiError, AppId, Puid};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::call::RestCall;
+use super::entries::entries;
 use super::http_client::HttpClient;
 use crate::error::Error;
 use crate::notification::NewNotification;
@@ -32,7 +34,8 @@ pub struct AppServiceApi {
 #[non_exhaustive]
 pub struct PresencePage {
     /// The users.
-    pub presence: Vec<PresenceUpdate>,
+    #[serde(deserialize_with = "entries")]
+    pub presence: Vec<OpenPresence>,
     /// The start of the next page, if there is one.
     pub next: Option<Puid>,
     /// Set if the server was restarted a moment ago and devices may still be reconnecting. A user
@@ -54,10 +57,10 @@ impl AppServiceApi {
     ///
     /// The errors of every call: see [`AppServiceApi`]. An unknown PUID is no error: it has its own
     /// entry.
-    pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<QueryResult>, Error> {
+    pub async fn presence(&self, uids: &[Puid]) -> Result<Vec<OpenQueryResult>, Error> {
         #[derive(Deserialize)]
         struct PresenceReply {
-            presence: Vec<RawQueryResult>,
+            presence: Vec<ReadQueryResult>,
         }
         let mut presence = Vec::with_capacity(uids.len());
         for chunk in uids.chunks(MAX_UIDS_PER_CALL) {
@@ -67,7 +70,7 @@ impl AppServiceApi {
             if reply.presence.len() != chunk.len() {
                 return Err(Error::Unexpected("the number of statuses does not match".to_owned()));
             }
-            presence.extend(reply.presence.into_iter().map(QueryResult::from));
+            presence.extend(reply.presence.into_iter().map(OpenQueryResult::from));
         }
         Ok(presence)
     }
@@ -112,7 +115,7 @@ impl AppServiceApi {
         }
         #[derive(Deserialize)]
         struct NotifyReply {
-            results: Vec<RawNotifyResult>,
+            results: Vec<ReadNotifyResult>,
         }
         let count = items.len();
         let notifications = items.into_iter().map(NewNotification::into_item).collect();

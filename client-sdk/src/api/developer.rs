@@ -7,6 +7,7 @@ use super::application::{
     ActivationResult, ApiKeyInfo, Application, ApplicationChange, CreatedApiKey, NewApplication,
 };
 use super::call::RestCall;
+use super::entries::entries;
 use super::user::UserApi;
 use crate::error::Error;
 
@@ -33,6 +34,7 @@ impl UserApi {
     pub async fn applications(&self) -> Result<Vec<Application>, Error> {
         #[derive(Deserialize)]
         struct ApplicationList {
+            #[serde(deserialize_with = "entries")]
             apps: Vec<Application>,
         }
         Ok(self.call::<ApplicationList>(RestCall::get("/apps")).await?.apps)
@@ -107,6 +109,7 @@ impl UserApi {
     pub async fn keys(&self, application: AppId) -> Result<Vec<ApiKeyInfo>, Error> {
         #[derive(Deserialize)]
         struct KeyList {
+            #[serde(deserialize_with = "entries")]
             keys: Vec<ApiKeyInfo>,
         }
         let call = RestCall::get("/apps/{appid}/keys").path_param(application);

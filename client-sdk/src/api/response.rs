@@ -41,12 +41,19 @@ impl RestResponse {
         let reply = body.ok().filter(|reply| reply.is_ok() == Some(false));
         if let Some(error) = reply.and_then(RawReply::into_error) {
             let retry_after = error.retry_after.or(self.retry_after);
+            let retry_after = retry_after.or_else(|| self.wait_of_unknown(error.errno));
             return Error::Refused(ApiError { retry_after, ..error });
         }
         self.unknown_error()
     }
 
-    /// Returns the error for a response of a proxy, or of a newer server with more errors.
+    /// Returns the wait after an error of a newer server whose status says that it is temporary.
+    fn wait_of_unknown(&self, errno: Errno) -> Option<f64> {
+        let is_temporary = matches!(self.status.as_u16(), 429 | 502..=504);
+        (is_temporary && matches!(errno, Errno::Unknown(_))).then_some(1.0)
+    }
+
+    /// Returns the error for a response of a proxy.
     fn unknown_error(&self) -> Error {
         match self.status.as_u16() {
             429 => ApiError { retry_after: self.retry_after, ..Errno::SlowDown.into() }.into(),
@@ -128,9 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_error_is_unexpected_unless_its_status_is_temporary() {
+    fn an_unknown_error_keeps_its_number_and_is_retryable_only_if_the_server_says_so() {
         let newer = r#"{"result":"KO","errno":99,"error":"Newer"}"#;
-        assert!(matches!(read(400, "", newer), Err(Error::Unexpected(_))));
+        let error = read(400, "", newer).unwrap_err();
+        assert_eq!((error.errno(), error.retryable()), (Some(Errno::Unknown(99)), false));
+        assert_eq!(error.to_string(), "Newer");
+        let error = read(400, "3", newer).unwrap_err();
+        assert_eq!((error.retry_after(), error.retryable()), (Some(Duration::from_secs(3)), true));
         assert!(read(503, "", newer).unwrap_err().retryable());
         let no_refusal = r#"{"result":"OK","errno":34,"error":"Invalid assertion"}"#;
         assert!(matches!(read(401, "", no_refusal), Err(Error::Unexpected(_))));

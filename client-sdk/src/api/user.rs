@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use presence_protocol::{AppId, DeviceName, NotificationId, Puid, Status, StatusText, UnixMillis};
+use presence_protocol::open::OpenStatus;
+use presence_protocol::{AppId, DeviceName, NotificationId, Puid, UnixMillis};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::application::{Application, ApplicationState};
 use super::call::{EmptyReply, RestCall};
+use super::entries::entries;
 use super::http_client::HttpClient;
 use super::session::Session;
 use crate::error::Error;
@@ -66,9 +68,9 @@ pub struct Device {
     #[serde(rename = "device")]
     pub name: DeviceName,
     /// The last status that it reported to all Applications.
-    pub status: Status,
+    pub status: OpenStatus,
     /// The text of that status.
-    pub message: Option<StatusText>,
+    pub message: Option<String>,
     /// Set if it is connected. If not, its presence is kept for a grace time.
     pub connected: bool,
     /// The time at which it connected.
@@ -86,13 +88,17 @@ pub struct Account {
     /// The number of open sessions.
     pub sessions: u64,
     /// The grants, the oldest first.
+    #[serde(deserialize_with = "entries")]
     pub grants: Vec<Grant>,
     /// The user's own Applications.
     #[serde(rename = "apps")]
+    #[serde(deserialize_with = "entries")]
     pub applications: Vec<Application>,
     /// The devices that are connected, or are in their grace time.
+    #[serde(deserialize_with = "entries")]
     pub devices: Vec<Device>,
     /// The notifications that wait for a device.
+    #[serde(deserialize_with = "entries")]
     pub notifications: Vec<PendingNotification>,
 }
 
@@ -218,6 +224,7 @@ impl UserApi {
     pub async fn grants(&self) -> Result<Vec<Grant>, Error> {
         #[derive(Deserialize)]
         struct GrantList {
+            #[serde(deserialize_with = "entries")]
             grants: Vec<Grant>,
         }
         Ok(self.call::<GrantList>(RestCall::get("/grants")).await?.grants)
@@ -256,6 +263,7 @@ impl UserApi {
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         #[derive(Deserialize)]
         struct DeviceList {
+            #[serde(deserialize_with = "entries")]
             devices: Vec<Device>,
         }
         Ok(self.call::<DeviceList>(RestCall::get("/devices")).await?.devices)

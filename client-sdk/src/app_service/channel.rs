@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use presence_protocol::app::{QueryResult, QueuedNotification};
+use presence_protocol::app::QueuedNotification;
 use presence_protocol::limits::MAX_BATCH_ITEMS;
+use presence_protocol::open::OpenQueryResult;
 use presence_protocol::{ApiError, Puid};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -101,7 +102,7 @@ impl AppServiceChannel {
     /// # Errors
     ///
     /// The errors of [`notify`](Self::notify).
-    pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<QueryResult>, Error> {
+    pub async fn query(&self, uids: Vec<Puid>) -> Result<Vec<OpenQueryResult>, Error> {
         let mut presence = Vec::new();
         for chunk in uids.chunks(MAX_BATCH_ITEMS) {
             match self.request(PendingRequest::Query(chunk.to_vec())).await? {
@@ -116,6 +117,12 @@ impl AppServiceChannel {
     /// channel reconnects at once.
     pub fn set_api_key(&self, api_key: SecretString) {
         self.handle.update_as_app(|protocol| protocol.set_api_key(api_key));
+    }
+
+    /// Returns the number of frames, and of entries in them, that this version could not read and
+    /// has skipped since the channel was opened.
+    pub fn skipped(&self) -> u64 {
+        self.handle.with(|protocol| protocol.skipped())
     }
 
     /// Returns the state of the channel.

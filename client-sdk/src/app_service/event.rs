@@ -1,7 +1,6 @@
 //! The events of the channel of an AppService.
 
-use presence_protocol::PresenceUpdate;
-use presence_protocol::app::Receipt;
+use presence_protocol::open::{OpenPresence, OpenReceipt};
 
 use crate::state::ConnectionState;
 
@@ -24,7 +23,7 @@ pub enum AppServiceEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The users.
-    pub presence: Vec<PresenceUpdate>,
+    pub presence: Vec<OpenPresence>,
     /// Set if updates before this snapshot may have been missed.
     pub gap: bool,
     /// The cursor at which a later channel can resume.
@@ -35,7 +34,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updates {
     /// The changes, in the order in which the first change of each user arrived.
-    pub presence: Vec<PresenceUpdate>,
+    pub presence: Vec<OpenPresence>,
     /// The cursor at which a later channel can resume.
     pub cursor: Option<String>,
 }
@@ -44,7 +43,7 @@ pub struct Updates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipts {
     /// The receipts, in the order in which they arrived.
-    pub receipts: Vec<Receipt>,
+    pub receipts: Vec<OpenReceipt>,
     /// The number of older receipts that were lost because the application was too slow.
     pub lost: u64,
 }

@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use presence_protocol::app::Receipt;
+use presence_protocol::Puid;
 use presence_protocol::app::client::StreamFrame;
-use presence_protocol::{PresenceUpdate, Puid};
+use presence_protocol::open::{OpenPresence, OpenReceipt};
 
 use super::event::{AppServiceEvent, Receipts, Snapshot, Updates};
 use crate::channel::Pulled;
@@ -23,9 +23,9 @@ pub(super) struct AppServiceEventQueue {
     /// The pages of a snapshot that is not complete yet.
     partial_snapshot: Option<Snapshot>,
     snapshot: Option<Snapshot>,
-    updates: HashMap<Puid, PresenceUpdate>,
+    updates: HashMap<Puid, OpenPresence>,
     order: VecDeque<Puid>,
-    receipts: VecDeque<Receipt>,
+    receipts: VecDeque<OpenReceipt>,
     receipts_lost: u64,
     /// The cursor of the last frame that arrived.
     cursor: Option<String>,
@@ -52,12 +52,12 @@ impl AppServiceEventQueue {
     }
 
     pub(super) fn add(&mut self, frame: StreamFrame) {
-        self.add_receipts(frame.receipts);
+        self.add_receipts(frame.receipts.items);
         if frame.snapshot || frame.gap {
-            self.add_page(frame.gap, frame.presence, frame.cursor, frame.more);
+            self.add_page(frame.gap, frame.presence.items, frame.cursor, frame.more);
             return;
         }
-        for update in frame.presence {
+        for update in frame.presence.items {
             self.add_update(update);
         }
         if frame.cursor.is_some() {
@@ -68,7 +68,7 @@ impl AppServiceEventQueue {
     fn add_page(
         &mut self,
         gap: bool,
-        presence: Vec<PresenceUpdate>,
+        presence: Vec<OpenPresence>,
         cursor: Option<String>,
         more: bool,
     ) {
@@ -89,7 +89,7 @@ impl AppServiceEventQueue {
         self.snapshot = Some(snapshot);
     }
 
-    fn add_update(&mut self, update: PresenceUpdate) {
+    fn add_update(&mut self, update: OpenPresence) {
         let uid = update.uid;
         let known = self.updates.get(&uid).map(|earlier| earlier.version);
         if known.is_some_and(|version| version >= update.version) {
@@ -100,7 +100,7 @@ impl AppServiceEventQueue {
         }
     }
 
-    fn add_receipts(&mut self, receipts: Vec<Receipt>) {
+    fn add_receipts(&mut self, receipts: Vec<OpenReceipt>) {
         self.receipts.extend(receipts);
         let excess = self.receipts.len().saturating_sub(MAX_RECEIPTS);
         self.receipts.drain(..excess);
@@ -137,16 +137,16 @@ impl AppServiceEventQueue {
 
 #[cfg(test)]
 mod tests {
-    use presence_protocol::app::ReceiptState;
-    use presence_protocol::{NotificationId, Status, UnixMillis};
+    use presence_protocol::open::{OpenList, OpenReceiptState, OpenStatus};
+    use presence_protocol::{NotificationId, UnixMillis};
 
     use super::*;
     use crate::end_reason::EndReason;
 
-    fn presence(uid: u128, version: u64) -> PresenceUpdate {
-        PresenceUpdate {
+    fn presence(uid: u128, version: u64) -> OpenPresence {
+        OpenPresence {
             uid: Puid::from_bits(uid),
-            status: Status::Online,
+            status: OpenStatus::Online,
             version,
             since: UnixMillis::default(),
             message: None,
@@ -154,11 +154,13 @@ mod tests {
         }
     }
 
-    fn frame(presence: Vec<PresenceUpdate>, cursor: &str) -> StreamFrame {
+    fn frame(presence: Vec<OpenPresence>, cursor: &str) -> StreamFrame {
+        let presence = OpenList { items: presence, skipped: 0 };
         StreamFrame { presence, cursor: Some(cursor.to_owned()), ..StreamFrame::default() }
     }
 
-    fn page(presence: Vec<PresenceUpdate>, more: bool) -> StreamFrame {
+    fn page(presence: Vec<OpenPresence>, more: bool) -> StreamFrame {
+        let presence = OpenList { items: presence, skipped: 0 };
         let cursor = (!more).then(|| "snapshot".to_owned());
         StreamFrame { snapshot: true, presence, more, cursor, ..StreamFrame::default() }
     }
@@ -238,13 +240,14 @@ mod tests {
     #[test]
     fn receipts_are_kept_in_order_up_to_a_bound_and_lost_ones_are_counted() {
         let mut queue = queue();
-        let receipt = |id| Receipt {
+        let receipt = |id| OpenReceipt {
             id: NotificationId::from_bits(id),
             uid: Puid::from_bits(1),
-            state: ReceiptState::Acked,
+            state: OpenReceiptState::Acked,
         };
-        let all = (0..MAX_RECEIPTS as u128 + 7).map(receipt).collect();
-        queue.add(StreamFrame { receipts: all, ..StreamFrame::default() });
+        let items = (0..MAX_RECEIPTS as u128 + 7).map(receipt).collect();
+        let receipts = OpenList { items, skipped: 0 };
+        queue.add(StreamFrame { receipts, ..StreamFrame::default() });
         let Some(Pulled::Event(AppServiceEvent::Receipts(receipts))) = queue.pull() else {
             panic!("none")
         };

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use presence_protocol::{PresenceUpdate, Puid, Status};
+use presence_protocol::Puid;
+use presence_protocol::open::{OpenPresence, OpenStatus};
 
 use super::event::AppServiceEvent;
 use crate::state::ConnectionState;
@@ -14,7 +15,7 @@ use crate::state::ConnectionState;
 /// it may see, also after a reconnect, a gap or a revoked grant.
 #[derive(Debug, Clone, Default)]
 pub struct PresenceMap {
-    users: HashMap<Puid, PresenceUpdate>,
+    users: HashMap<Puid, OpenPresence>,
     is_live: bool,
 }
 
@@ -22,10 +23,10 @@ pub struct PresenceMap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceChange {
     /// The earlier presence; `None` if the user was offline or unknown.
-    pub before: Option<PresenceUpdate>,
+    pub before: Option<OpenPresence>,
     /// The new presence. If the user went offline within a gap, it is `offline` with the version
     /// and time of the earlier presence, since the true ones are not known.
-    pub after: PresenceUpdate,
+    pub after: OpenPresence,
 }
 
 impl PresenceMap {
@@ -56,17 +57,17 @@ impl PresenceMap {
     }
 
     /// Returns the presence of a user who is not offline.
-    pub fn get(&self, uid: &Puid) -> Option<&PresenceUpdate> {
+    pub fn get(&self, uid: &Puid) -> Option<&OpenPresence> {
         self.users.get(uid)
     }
 
     /// Returns the status of a user. Unknown users are offline.
-    pub fn status(&self, uid: &Puid) -> Status {
-        self.get(uid).map_or(Status::Offline, |presence| presence.status)
+    pub fn status(&self, uid: &Puid) -> OpenStatus {
+        self.get(uid).map_or(OpenStatus::Offline, |presence| presence.status.clone())
     }
 
     /// Returns the users who are not offline, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &PresenceUpdate> {
+    pub fn iter(&self) -> impl Iterator<Item = &OpenPresence> {
         self.users.values()
     }
 
@@ -86,24 +87,24 @@ impl PresenceMap {
         self.is_live
     }
 
-    fn update(&mut self, after: &PresenceUpdate) -> Option<PresenceChange> {
+    fn update(&mut self, after: &OpenPresence) -> Option<PresenceChange> {
         let before = self.users.get(&after.uid).cloned();
         if before.as_ref().is_some_and(|before| before.version >= after.version) {
             return None;
         }
-        if after.status == Status::Offline {
+        if after.status == OpenStatus::Offline {
             self.users.remove(&after.uid);
         } else {
             self.users.insert(after.uid, after.clone());
         }
         let is_same = match &before {
             Some(before) => before.status == after.status && before.message == after.message,
-            None => after.status == Status::Offline,
+            None => after.status == OpenStatus::Offline,
         };
         (!is_same || after.revoked).then(|| PresenceChange { before, after: after.clone() })
     }
 
-    fn replace(&mut self, snapshot: &[PresenceUpdate]) -> Vec<PresenceChange> {
+    fn replace(&mut self, snapshot: &[OpenPresence]) -> Vec<PresenceChange> {
         let mut earlier = std::mem::take(&mut self.users);
         let mut changes = Vec::new();
         for after in snapshot {
@@ -111,15 +112,16 @@ impl PresenceMap {
             let is_same = before.as_ref().is_some_and(|before| {
                 before.status == after.status && before.message == after.message
             });
-            if after.status != Status::Offline {
+            if after.status != OpenStatus::Offline {
                 self.users.insert(after.uid, after.clone());
             }
-            if !is_same && (before.is_some() || after.status != Status::Offline) {
+            if !is_same && (before.is_some() || after.status != OpenStatus::Offline) {
                 changes.push(PresenceChange { before, after: after.clone() });
             }
         }
         changes.extend(earlier.into_values().map(|before| {
-            let after = PresenceUpdate { status: Status::Offline, message: None, ..before.clone() };
+            let after =
+                OpenPresence { status: OpenStatus::Offline, message: None, ..before.clone() };
             PresenceChange { before: Some(before), after }
         }));
         changes
@@ -133,8 +135,8 @@ mod tests {
     use super::*;
     use crate::app_service::event::{Snapshot, Updates};
 
-    fn presence(uid: u128, status: Status, version: u64) -> PresenceUpdate {
-        PresenceUpdate {
+    fn presence(uid: u128, status: OpenStatus, version: u64) -> OpenPresence {
+        OpenPresence {
             uid: Puid::from_bits(uid),
             status,
             version,
@@ -144,51 +146,51 @@ mod tests {
         }
     }
 
-    fn updates(presence: &[PresenceUpdate]) -> AppServiceEvent {
+    fn updates(presence: &[OpenPresence]) -> AppServiceEvent {
         AppServiceEvent::Updates(Updates { presence: presence.to_vec(), cursor: None })
     }
 
-    fn snapshot(presence: &[PresenceUpdate], gap: bool) -> AppServiceEvent {
+    fn snapshot(presence: &[OpenPresence], gap: bool) -> AppServiceEvent {
         AppServiceEvent::Snapshot(Snapshot { presence: presence.to_vec(), gap, cursor: None })
     }
 
     #[test]
     fn each_change_of_a_user_is_reported_once() {
         let mut map = PresenceMap::new();
-        let online = presence(1, Status::Online, 1);
+        let online = presence(1, OpenStatus::Online, 1);
         let changes = map.apply(&updates(std::slice::from_ref(&online)));
         assert_eq!(changes, [PresenceChange { before: None, after: online.clone() }]);
         assert!(map.apply(&updates(std::slice::from_ref(&online))).is_empty());
-        let offline = presence(1, Status::Offline, 2);
+        let offline = presence(1, OpenStatus::Offline, 2);
         let changes = map.apply(&updates(std::slice::from_ref(&offline)));
         assert_eq!(changes, [PresenceChange { before: Some(online), after: offline }]);
-        assert!(map.is_empty() && map.status(&Puid::from_bits(1)) == Status::Offline);
+        assert!(map.is_empty() && map.status(&Puid::from_bits(1)) == OpenStatus::Offline);
     }
 
     #[test]
     fn a_user_who_is_absent_from_a_snapshot_is_offline() {
         let mut map = PresenceMap::new();
         let (remains, absent) =
-            (presence(1, Status::Online, 5), presence(2, Status::Unavailable, 5));
+            (presence(1, OpenStatus::Online, 5), presence(2, OpenStatus::Unavailable, 5));
         map.apply(&snapshot(&[remains.clone(), absent.clone()], false));
         let changes = map.apply(&snapshot(&[remains], true));
         assert_eq!((changes.len(), map.len()), (1, 1));
         assert_eq!(changes[0].before, Some(absent));
-        assert_eq!(changes[0].after.status, Status::Offline);
+        assert_eq!(changes[0].after.status, OpenStatus::Offline);
     }
 
     #[test]
     fn an_older_update_changes_nothing() {
         let mut map = PresenceMap::new();
-        map.apply(&updates(&[presence(1, Status::Online, 5)]));
-        assert!(map.apply(&updates(&[presence(1, Status::Offline, 4)])).is_empty());
-        assert_eq!(map.status(&Puid::from_bits(1)), Status::Online);
+        map.apply(&updates(&[presence(1, OpenStatus::Online, 5)]));
+        assert!(map.apply(&updates(&[presence(1, OpenStatus::Offline, 4)])).is_empty());
+        assert_eq!(map.status(&Puid::from_bits(1)), OpenStatus::Online);
     }
 
     #[test]
     fn a_revoked_grant_is_always_reported() {
         let mut map = PresenceMap::new();
-        let revoked = PresenceUpdate { revoked: true, ..presence(1, Status::Offline, 3) };
+        let revoked = OpenPresence { revoked: true, ..presence(1, OpenStatus::Offline, 3) };
         assert_eq!(map.apply(&updates(&[revoked])).len(), 1);
     }
 

@@ -12,7 +12,7 @@ use super::event::AppServiceEvent;
 use super::event_queue::AppServiceEventQueue;
 use super::options::AppServiceOptions;
 use super::requests::{Reply, Requests};
-use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled};
+use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, UnreadableFrames};
 use crate::error::{Error, retry_after};
 use crate::state::ConnectionState;
 
@@ -28,6 +28,7 @@ pub(super) struct AppServiceProtocol {
     events: AppServiceEventQueue,
     requests: Requests,
     phase: AppServicePhase,
+    unreadable: UnreadableFrames,
 }
 
 /// The API key, and whether the server has refused it.
@@ -58,6 +59,7 @@ impl AppServiceProtocol {
             state,
             requests: Requests::default(),
             phase: AppServicePhase::Open,
+            unreadable: UnreadableFrames::default(),
         }
     }
 
@@ -67,6 +69,10 @@ impl AppServiceProtocol {
 
     pub(super) fn set_api_key(&mut self, api_key: SecretString) {
         self.api_key = ApiKey::Usable(api_key);
+    }
+
+    pub(super) fn skipped(&self) -> u64 {
+        self.unreadable.skipped()
     }
 
     /// Returns the requests, to add one.
@@ -96,7 +102,7 @@ impl AppServiceProtocol {
         if !self.is_authenticated() {
             return Err(Disconnect::Refused(error));
         }
-        if error.errno.retry_advice() == RetryAdvice::AfterWaiting {
+        if error.retry_advice() == RetryAdvice::AfterWaiting {
             let wait = retry_after(&error).unwrap_or(DEFAULT_RETRY_WAIT);
             self.requests.delay(id, now + wait);
         } else {
@@ -119,6 +125,7 @@ impl ProtocolState for AppServiceProtocol {
 
     fn handle_open(&mut self) {
         self.phase = AppServicePhase::Open;
+        self.unreadable.forget_awaited();
         self.requests.requeue_all();
     }
 
@@ -142,13 +149,22 @@ impl ProtocolState for AppServiceProtocol {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.requests.next_deadline()
+        self.requests.next_deadline().into_iter().chain(self.unreadable.deadline()).min()
+    }
+
+    fn take_reconnect_request(&mut self, now: Instant) -> bool {
+        let overdue = self.unreadable.take_overdue(now);
+        self.is_authenticated() && overdue.is_some_and(|id| self.requests.has_sent(id))
     }
 
     fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
-        let frame = client::parse_frame(text).map_err(|error| {
-            Disconnect::ProtocolViolation(format!("a frame cannot be read: {error}"))
-        })?;
+        let frame = match client::parse_frame(text) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.unreadable.skip_frame(&error, self.requests.newest_sent(), now);
+                return Ok(());
+            }
+        };
         match frame {
             ServerToAppService::AuthOk => self.phase = AppServicePhase::Authenticated,
             ServerToAppService::Notified(results, id) => {
@@ -158,7 +174,10 @@ impl ProtocolState for AppServiceProtocol {
                 self.requests.complete(id, Ok(Reply::Query(results)));
             }
             ServerToAppService::Error(error, id) => self.handle_error(error, id, now)?,
-            ServerToAppService::Stream(frame) => self.events.add(frame),
+            ServerToAppService::Stream(frame) => {
+                self.unreadable.skip_entries(frame.presence.skipped + frame.receipts.skipped);
+                self.events.add(frame);
+            }
             ServerToAppService::Unknown => {}
         }
         Ok(())
@@ -172,10 +191,9 @@ impl ProtocolState for AppServiceProtocol {
         }
         let error = match disconnect {
             Disconnect::Refused(error) => error,
-            Disconnect::Closed(_)
-            | Disconnect::Failed(_)
-            | Disconnect::ProtocolViolation(_)
-            | Disconnect::ReconnectRequested => Errno::InvalidApiKey.into(),
+            Disconnect::Closed(_) | Disconnect::Failed(_) | Disconnect::ReconnectRequested => {
+                Errno::InvalidApiKey.into()
+            }
         };
         self.requests.fail_all(&Error::Refused(error.clone()));
         self.api_key = ApiKey::Refused(error.clone());

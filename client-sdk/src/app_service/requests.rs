@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use presence_protocol::app::client::{notify, query};
-use presence_protocol::app::{NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::app::{NotifyItem, QueuedNotification};
+use presence_protocol::open::OpenQueryResult;
 use presence_protocol::{ApiError, Puid};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ pub(super) enum PendingRequest {
 #[derive(Debug)]
 pub(super) enum Reply {
     Notify(Vec<Result<QueuedNotification, ApiError>>),
-    Query(Vec<QueryResult>),
+    Query(Vec<OpenQueryResult>),
 }
 
 struct Entry {
@@ -74,6 +75,16 @@ impl Requests {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let unsent = self.entries.values().filter(|entry| !entry.is_sent);
         unsent.filter_map(|entry| entry.delayed_until).min()
+    }
+
+    /// Returns the id of the newest request that was sent on this socket.
+    pub(super) fn newest_sent(&self) -> Option<u64> {
+        self.entries.iter().rev().find(|(_, entry)| entry.is_sent).map(|(id, _)| *id)
+    }
+
+    /// Returns true if a request up to this id was sent on this socket and has no reply.
+    pub(super) fn has_sent(&self, id: u64) -> bool {
+        self.entries.range(..=id).any(|(_, entry)| entry.is_sent)
     }
 
     /// Ends a request with its reply or its error.

@@ -18,8 +18,6 @@ pub(crate) enum Disconnect {
     Refused(ApiError),
     /// The network failed.
     Failed(Error),
-    /// The server sent a frame that does not follow the protocol.
-    ProtocolViolation(String),
     /// This side dropped the socket in order to open another one.
     ReconnectRequested,
 }
@@ -43,13 +41,12 @@ impl Disconnect {
         match self {
             Self::Closed(None) => retry(unreachable("the connection was closed"), None),
             Self::Closed(Some((code, reason))) => step_after_close(code, &reason),
-            Self::Refused(error) if error.errno.retry_advice() == RetryAdvice::AfterWaiting => {
+            Self::Refused(error) if is_temporary(&error) => {
                 let at_least = retry_after(&error);
                 retry(Error::Refused(error), at_least)
             }
             Self::Refused(error) => NextStep::End(EndReason::Incompatible(error.to_string())),
             Self::Failed(error) => retry(error, None),
-            Self::ProtocolViolation(text) => NextStep::End(EndReason::Incompatible(text)),
             Self::ReconnectRequested => NextStep::Reconnect,
         }
     }
@@ -68,12 +65,15 @@ impl Disconnect {
                     | Errno::InvalidApiKey
                     | Errno::Forbidden
             ),
-            Self::Closed(None)
-            | Self::Failed(_)
-            | Self::ProtocolViolation(_)
-            | Self::ReconnectRequested => false,
+            Self::Closed(None) | Self::Failed(_) | Self::ReconnectRequested => false,
         }
     }
+}
+
+/// Returns true if a later attempt may succeed. An error of a newer server does not end the channel,
+/// since its meaning is not known.
+fn is_temporary(error: &ApiError) -> bool {
+    matches!(error.errno, Errno::Unknown(_)) || error.retry_advice() == RetryAdvice::AfterWaiting
 }
 
 fn step_after_close(number: u16, reason: &str) -> NextStep {
@@ -127,6 +127,19 @@ mod tests {
             next_step_after(CloseCode::ApplicationClosed),
             NextStep::End(EndReason::ApplicationClosed)
         );
+    }
+
+    #[test]
+    fn an_unknown_refusal_is_retried_and_not_before_the_requested_wait() {
+        let unknown = ApiError::from(Errno::Unknown(77));
+        for (error, expected) in
+            [(unknown.clone(), None), (unknown.with_retry_after(7.0), Some(Duration::from_secs(7)))]
+        {
+            let NextStep::Retry { at_least, .. } = Disconnect::Refused(error).next_step() else {
+                panic!("the channel should reconnect")
+            };
+            assert_eq!(at_least, expected);
+        }
     }
 
     #[test]

@@ -26,13 +26,11 @@ pub(crate) trait ProtocolState: Send + 'static {
     /// Returns the next frame to send, if one is due.
     fn poll_outgoing(&mut self, now: Instant) -> Option<String>;
 
-    /// Returns the time at which a delayed frame becomes due.
+    /// Returns the time at which a delayed frame becomes due, or a reply counts as lost.
     fn next_deadline(&self) -> Option<Instant>;
 
     /// Returns true, once, if this socket is to be replaced by another one.
-    fn take_reconnect_request(&mut self) -> bool {
-        false
-    }
+    fn take_reconnect_request(&mut self, now: Instant) -> bool;
 
     /// Handles a frame from the server.
     ///

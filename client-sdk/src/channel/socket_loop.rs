@@ -120,7 +120,7 @@ impl<'a, P: ProtocolState> SocketLoop<'a, P> {
 
     async fn send_due(&mut self) -> Result<(), Disconnect> {
         let now = Instant::now();
-        if self.shared.with(P::take_reconnect_request) {
+        if self.shared.with(|protocol| protocol.take_reconnect_request(now)) {
             return Err(Disconnect::ReconnectRequested);
         }
         self.ping_if_due(now).await?;

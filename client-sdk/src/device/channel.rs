@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use presence_protocol::{AppId, NotificationId, Status, StatusText};
+use presence_protocol::open::OpenStatus;
+use presence_protocol::{AppId, NotificationId, StatusText};
 use tracing::Instrument;
 
 use super::credential_task;
@@ -59,7 +60,7 @@ impl DeviceChannel {
 
     /// Sets the status. It is sent as soon as there is a connection, and again after each
     /// reconnect. If it is set several times before that, only the last one is sent.
-    pub fn set_status(&self, status: Status, message: Option<StatusText>) {
+    pub fn set_status(&self, status: OpenStatus, message: Option<StatusText>) {
         self.handle.update_as_app(|protocol| protocol.desired().set_status(status, message));
     }
 
@@ -88,6 +89,12 @@ impl DeviceChannel {
     /// renew the session early.
     pub fn set_credential(&self, credential: Credential) {
         self.handle.update_as_app(|protocol| protocol.set_credential(credential));
+    }
+
+    /// Returns the number of frames, and of entries in them, that this version could not read and
+    /// has skipped since the channel was opened.
+    pub fn skipped(&self) -> u64 {
+        self.handle.with(|protocol| protocol.skipped())
     }
 
     /// Returns the state of the channel.

@@ -1,8 +1,9 @@
 //! The status, visibility and acknowledgements that the application wants the server to have, and
 //! how much of it the server has confirmed on this socket.
 
-use presence_protocol::device::{DeviceCommand, StatusReport};
-use presence_protocol::{AppId, NotificationId, Status, StatusText};
+use presence_protocol::device::client::ClientCommand;
+use presence_protocol::open::OpenStatus;
+use presence_protocol::{AppId, NotificationId, StatusText};
 
 /// The maximum number of acknowledgements in a frame. It keeps a frame far below 16 KiB, which is
 /// the default limit of the server.
@@ -47,14 +48,14 @@ pub(super) enum SentContent {
 /// The desired state of a device.
 #[derive(Debug)]
 pub(super) struct DesiredState {
-    status: Desired<(Status, Option<StatusText>)>,
+    status: Desired<(OpenStatus, Option<StatusText>)>,
     visibility: Option<Desired<Vec<AppId>>>,
     acks: Vec<NotificationId>,
 }
 
 impl DesiredState {
     pub(super) fn new(
-        status: Status,
+        status: OpenStatus,
         message: Option<StatusText>,
         visibility: Option<Vec<AppId>>,
     ) -> Self {
@@ -62,7 +63,7 @@ impl DesiredState {
         Self { status: Desired::new((status, message)), visibility, acks: Vec::new() }
     }
 
-    pub(super) fn set_status(&mut self, status: Status, message: Option<StatusText>) {
+    pub(super) fn set_status(&mut self, status: OpenStatus, message: Option<StatusText>) {
         self.status.set((status, message));
     }
 
@@ -97,11 +98,11 @@ impl DesiredState {
 
     /// Returns the next command to send. The visibility comes before the status, so that no
     /// Application sees a status that it should not see.
-    pub(super) fn next(&mut self) -> Option<(DeviceCommand, SentContent)> {
+    pub(super) fn next(&mut self) -> Option<(ClientCommand, SentContent)> {
         if let Some(visibility) = &self.visibility
             && !visibility.is_resolved()
         {
-            let command = DeviceCommand::Visibility(visibility.value.clone());
+            let command = ClientCommand::Visibility(visibility.value.clone());
             return Some((command, SentContent::Visibility(visibility.revision)));
         }
         if !self.status.is_resolved() {
@@ -111,14 +112,13 @@ impl DesiredState {
             return None;
         }
         let ids: Vec<_> = self.acks.drain(..self.acks.len().min(MAX_ACKS_PER_FRAME)).collect();
-        Some((DeviceCommand::Ack(ids.clone()), SentContent::Acks(ids)))
+        Some((ClientCommand::Ack(ids.clone()), SentContent::Acks(ids)))
     }
 
     /// Returns the command that reports the desired status.
-    pub(super) fn status_command(&self) -> (DeviceCommand, SentContent) {
+    pub(super) fn status_command(&self) -> (ClientCommand, SentContent) {
         let (status, message) = self.status.value.clone();
-        let report = StatusReport { status, message, application_ids: None };
-        (DeviceCommand::Status(report), SentContent::Status(self.status.revision))
+        (ClientCommand::Status(status, message), SentContent::Status(self.status.revision))
     }
 
     /// Records that the server has confirmed a frame, or refused it for good.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use presence_protocol::{AppId, DeviceName, Status, StatusText};
+use presence_protocol::open::OpenStatus;
+use presence_protocol::{AppId, DeviceName, StatusText};
 
 use crate::credential::{Credential, CredentialProvider};
 use crate::server_url::ServerUrl;
@@ -24,7 +25,7 @@ pub struct DeviceOptions {
     /// [`DeviceEvent::CredentialWanted`](crate::DeviceEvent::CredentialWanted).
     pub credential_provider: Option<Arc<dyn CredentialProvider>>,
     /// The first status; by default online.
-    pub status: Status,
+    pub status: OpenStatus,
     /// The first status text.
     pub message: Option<StatusText>,
     /// The only Applications that see this device; `None` means all that have a grant of the user.
@@ -43,7 +44,7 @@ impl DeviceOptions {
             device,
             credential: None,
             credential_provider: None,
-            status: Status::Online,
+            status: OpenStatus::Online,
             message: None,
             visibility: None,
             timing: Timing::default(),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use presence_protocol::device::client::{ServerToDevice, parse_frame};
-use presence_protocol::device::{DeviceAuth, DeviceRequest, LiveNotification};
-use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RequestId, RetryAdvice};
+use presence_protocol::device::client::{ClientRequest, ServerToDevice, parse_frame};
+use presence_protocol::device::{DeviceAuth, LiveNotification};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId, RetryAdvice};
 use tokio::time::Instant;
 
 use super::credentials::{DeviceCredentials, RefusedCredential};
@@ -12,7 +12,7 @@ use super::desired::{DesiredState, SentContent};
 use super::event::DeviceEvent;
 use super::event_queue::{AddResult, DeviceEventQueue};
 use super::options::DeviceOptions;
-use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled};
+use crate::channel::{Disconnect, NextStep, ProtocolState, Pulled, UnreadableFrames};
 use crate::credential::{Credential, CredentialReason};
 use crate::error::{Error, retry_after};
 use crate::state::ConnectionState;
@@ -34,6 +34,7 @@ pub(super) struct DeviceProtocol {
     /// The error of a frame that the server refuses for good, until it is reported.
     refused: Option<ApiError>,
     next_id: u64,
+    unreadable: UnreadableFrames,
 }
 
 /// The phase of the current socket.
@@ -77,7 +78,7 @@ impl DeviceProtocol {
         let visibility = options.visibility.take();
         Self {
             device: options.device.clone(),
-            desired: DesiredState::new(options.status, options.message.take(), visibility),
+            desired: DesiredState::new(options.status.clone(), options.message.take(), visibility),
             events,
             state,
             credentials: DeviceCredentials::new(credential),
@@ -87,6 +88,7 @@ impl DeviceProtocol {
             delayed_until: None,
             refused: None,
             next_id: 1,
+            unreadable: UnreadableFrames::default(),
         }
     }
 
@@ -111,6 +113,10 @@ impl DeviceProtocol {
 
     pub(super) fn pull_credential_request(&mut self) -> Option<Pulled<CredentialReason>> {
         self.events.pull_credential_request()
+    }
+
+    pub(super) fn skipped(&self) -> u64 {
+        self.unreadable.skipped()
     }
 
     /// Returns true if notifications were left on the server because the queue was full.
@@ -183,7 +189,7 @@ impl DeviceProtocol {
         if !self.is_authenticated() {
             return Err(Disconnect::Refused(error));
         }
-        if error.errno.retry_advice() == RetryAdvice::AfterWaiting {
+        if error.retry_advice() == RetryAdvice::AfterWaiting {
             self.delayed_until = Some(now + retry_after(&error).unwrap_or(DEFAULT_RETRY_WAIT));
             self.desired.requeue(frame.content);
         } else if frame.auth == FrameAuth::Fresh {
@@ -236,6 +242,7 @@ impl ProtocolState for DeviceProtocol {
         self.phase = DevicePhase::Authenticating;
         self.credentials.use_fresh();
         self.delayed_until = None;
+        self.unreadable.forget_awaited();
         self.desired.reset();
         if let Some(frame) = self.in_flight.take() {
             self.desired.requeue(frame.content);
@@ -263,26 +270,34 @@ impl ProtocolState for DeviceProtocol {
         let id = self.next_id;
         self.next_id += 1;
         self.in_flight = Some(SentFrame { id, content, auth: frame_auth });
-        Some(DeviceRequest { id: Some(RequestId::from_number(id)), auth, command }.to_json())
+        Some(ClientRequest { id, auth, command }.to_json())
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.delayed_until
+        self.delayed_until.into_iter().chain(self.unreadable.deadline()).min()
     }
 
-    fn take_reconnect_request(&mut self) -> bool {
-        self.is_authenticated() && self.events.take_refetch_request()
+    fn take_reconnect_request(&mut self, now: Instant) -> bool {
+        let overdue = self.unreadable.take_overdue(now);
+        let is_reply_lost = self.in_flight.as_ref().is_some_and(|frame| Some(frame.id) == overdue);
+        self.is_authenticated() && (is_reply_lost || self.events.take_refetch_request())
     }
 
     fn handle_frame(&mut self, text: &str, now: Instant) -> Result<(), Disconnect> {
-        let frame = parse_frame(text).map_err(|error| {
-            Disconnect::ProtocolViolation(format!("a frame cannot be read: {error}"))
-        })?;
+        let frame = match parse_frame(text) {
+            Ok(frame) => frame,
+            Err(error) => {
+                let awaited = self.in_flight.as_ref().map(|frame| frame.id);
+                self.unreadable.skip_frame(&error, awaited, now);
+                return Ok(());
+            }
+        };
         match frame {
             ServerToDevice::Ok(id) => self.handle_ok(id),
             ServerToDevice::Error(error, id) => self.handle_error(error, id, now)?,
             ServerToDevice::Notifications(notifications) => {
-                self.handle_notifications(notifications);
+                self.unreadable.skip_entries(notifications.skipped);
+                self.handle_notifications(notifications.items);
             }
             ServerToDevice::ExpiresIn(seconds) => {
                 let within = Duration::from_secs(seconds);

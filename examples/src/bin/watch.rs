@@ -7,8 +7,7 @@
 use std::error::Error;
 
 use presence_client::{
-    AppServiceChannel, AppServiceEvent, AppServiceOptions, PresenceApi, PresenceChange,
-    PresenceMap, StatusText,
+    AppServiceChannel, AppServiceEvent, AppServiceOptions, PresenceApi, PresenceChange, PresenceMap,
 };
 use presence_examples::development::{self, ANY_PORT};
 use presence_examples::settings;
@@ -40,6 +39,6 @@ fn describe(change: &PresenceChange) -> String {
     if after.revoked {
         return format!("{} has revoked the grant", after.uid);
     }
-    let text = after.message.as_ref().map(StatusText::as_str).unwrap_or_default();
+    let text = after.message.as_deref().unwrap_or_default();
     format!("{} is {:?} {text}", after.uid, after.status).trim_end().to_owned()
 }

@@ -106,7 +106,7 @@ fn user_message(errno: Errno) -> UserMessage {
         Errno::SlowDown | Errno::TooManyConnections => TOO_MANY_REQUESTS,
         Errno::IdentityUnavailable => SIGN_IN_UNAVAILABLE,
         Errno::StorageUnavailable | Errno::ShuttingDown => UNAVAILABLE,
-        Errno::Internal => INTERNAL,
+        Errno::Internal | Errno::Unknown(_) => INTERNAL,
         Errno::DomainNotVerified => DOMAIN_NOT_VERIFIED,
         Errno::NotJson
         | Errno::MissingField

@@ -93,6 +93,7 @@ async fn reach(scenario: &RegistryScenario, errno: Errno) {
         Errno::Internal => internal().await,
         Errno::StorageUnavailable => storage_unavailable().await,
         Errno::ShuttingDown => shutting_down().await,
+        Errno::Unknown(_) => unreachable!("the registry has no unknown error"),
     }
 }
 

@@ -19,7 +19,7 @@ async fn a_status_with_its_text_reaches_the_application() {
     phone.channel.set_status(Status::Unavailable, Some(StatusText::try_from("at lunch").unwrap()));
     back_end.wait_for_status(uid, Status::Unavailable).await;
     let shown = back_end.map.get(&uid).unwrap();
-    assert_eq!(shown.message.as_ref().map(StatusText::as_str), Some("at lunch"));
+    assert_eq!(shown.message.as_deref(), Some("at lunch"));
 }
 
 #[tokio::test]

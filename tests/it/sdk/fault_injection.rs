@@ -73,7 +73,7 @@ async fn under_random_faults_the_last_status_arrives_and_no_notification_is_lost
             server.kill().await;
             server.restart_in_place().await;
         }
-        let status = *rng.pick(&[Status::Online, Status::Unavailable]);
+        let status = rng.pick(&[Status::Online, Status::Unavailable]).clone();
         let text = StatusText::try_from(round.to_string()).unwrap();
         phone.channel.set_status(status, Some(text));
         let channel = back_end.channel.clone();

@@ -1,7 +1,7 @@
 //! Other peers in place of the server: captive portals, proxies, and faulty servers.
 
 use futures_util::{SinkExt, StreamExt};
-use presence_client::{ConnectionState, Credential, EndReason, Error};
+use presence_client::{ConnectionState, Credential, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -91,19 +91,6 @@ async fn bytes_that_are_no_http_and_silence_are_retried() {
     retries(phone).await;
     let (phone, _task) = phone_at(silence).await;
     assert_eq!(retries(phone).await, Error::TimedOut);
-}
-
-#[tokio::test]
-async fn a_frame_that_is_no_json_ends_the_channel_with_a_reason() {
-    async fn faulty(stream: TcpStream) {
-        let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-        let _ = socket.send(Message::text("<html>")).await;
-        while let Some(Ok(_)) = socket.next().await {}
-    }
-    let (mut phone, _task) = phone_at(faulty).await;
-    let ended = phone.wait_for_state(|state| matches!(state, ConnectionState::Ended(_))).await;
-    assert!(matches!(ended, ConnectionState::Ended(EndReason::Incompatible(_))));
-    assert!(phone.receive().await.is_none());
 }
 
 #[tokio::test]

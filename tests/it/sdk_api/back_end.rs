@@ -32,6 +32,7 @@ async fn presence_of_any_number_of_uids_is_returned_in_order() {
             QueryResult::Unknown(text) => {
                 assert_eq!((text, uid), (UNKNOWN_PUID.to_string(), UNKNOWN_PUID));
             }
+            QueryResult::Refused { uid, error } => panic!("{uid}: {error}"),
         }
     }
     // An empty list of uids would otherwise be a request for all users.

@@ -1,6 +1,6 @@
 //! The calls of a user: sign in and out, grants, devices, account.
 
-use presence_client::{Errno, Error, Scope, SecretString, Status, StatusText, UnixMillis};
+use presence_client::{Errno, Error, Scope, SecretString, Status, UnixMillis};
 use presence_protocol::CloseCode;
 use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::json;
@@ -130,8 +130,8 @@ async fn devices_are_listed_and_ended_whatever_their_names() {
         assert_eq!(socket.ask(report).await["result"], "OK");
         let devices = alice.devices().await.unwrap();
         assert_eq!(devices.len(), 1);
-        assert_eq!((devices[0].name.as_str(), devices[0].status), (name, Status::Unavailable));
-        assert_eq!(devices[0].message.as_ref().map(StatusText::as_str), Some("at lunch"));
+        assert_eq!((devices[0].name.as_str(), &devices[0].status), (name, &Status::Unavailable));
+        assert_eq!(devices[0].message.as_deref(), Some("at lunch"));
         assert!(devices[0].connected && devices[0].since > UnixMillis::default());
         alice.end_device(&devices[0].name).await.unwrap();
         socket.expect_close(CloseCode::EndedByUser).await;

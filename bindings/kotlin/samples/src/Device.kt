@@ -53,10 +53,14 @@ fun main(arguments: Array<String>) {
 /** Sets the status and the text of an input line. */
 private fun setStatus(device: PresenceDevice, line: String) {
     val (status, text) = "$line ".split(" ", limit = 2)
+    val known = mapOf(
+        "online" to PresenceStatus.Online,
+        "unavailable" to PresenceStatus.Unavailable,
+        "offline" to PresenceStatus.Offline,
+    )
     try {
-        device.setStatus(PresenceStatus.valueOf(status.uppercase()), text.trim())
-    } catch (_: IllegalArgumentException) {
-        println("Enter online, unavailable or offline, followed by a text.")
+        val chosen = known[status] ?: return println("Enter online, unavailable or offline, followed by a text.")
+        device.setStatus(chosen, text.trim())
     } catch (error: PresenceException.InvalidArgument) {
         println(error.reason)
     }

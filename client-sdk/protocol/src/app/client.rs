@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppServiceAuth, NotifyItem, QueryResult, QueuedNotification, Receipt};
+use serde_json::value::RawValue;
+
+use super::{AppServiceAuth, NotifyItem, QueuedNotification};
 use crate::errno::Errno;
 use crate::error::{ApiError, RawReply};
 use crate::id::{NotificationId, Puid};
-use crate::presence::PresenceUpdate;
+use crate::lenient::lenient;
+use crate::open::{OpenList, OpenPresence, OpenQueryResult, OpenReceipt};
 
 /// A frame from the server to an AppService, of `presence.v1`.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +19,7 @@ pub enum ServerToAppService {
     /// The result of each notification of a request, and the numeric id of the request.
     Notified(Vec<Result<QueuedNotification, ApiError>>, Option<u64>),
     /// The results of a query, and the numeric id of the request.
-    Queried(Vec<QueryResult>, Option<u64>),
+    Queried(Vec<OpenQueryResult>, Option<u64>),
     /// The error of a request, and the numeric id of the request.
     Error(ApiError, Option<u64>),
     /// A frame of the stream.
@@ -31,128 +34,159 @@ pub enum ServerToAppService {
 #[serde(default)]
 pub struct StreamFrame {
     /// Set for a page of a snapshot.
+    #[serde(deserialize_with = "lenient")]
     pub snapshot: bool,
     /// Set if updates before this frame may have been missed.
+    #[serde(deserialize_with = "lenient")]
     pub gap: bool,
     /// The updates.
-    pub presence: Vec<PresenceUpdate>,
+    pub presence: OpenList<OpenPresence>,
     /// The receipts.
-    pub receipts: Vec<Receipt>,
+    pub receipts: OpenList<OpenReceipt>,
     /// The cursor: all updates up to this point are contained.
+    #[serde(deserialize_with = "lenient")]
     pub cursor: Option<String>,
     /// Set if further pages follow.
+    #[serde(deserialize_with = "lenient")]
     pub more: bool,
 }
 
 #[derive(Deserialize)]
 struct RawFrameKind<'a> {
-    result: Option<&'a str>,
     #[serde(borrow)]
-    action: Option<std::borrow::Cow<'a, str>>,
-    presence: Option<&'a serde_json::value::RawValue>,
-    receipts: Option<&'a serde_json::value::RawValue>,
+    result: Option<&'a RawValue>,
+    action: Option<&'a RawValue>,
+    presence: Option<&'a RawValue>,
+    receipts: Option<&'a RawValue>,
 }
 
 /// Parses a frame from the server. An unknown one is [`ServerToAppService::Unknown`].
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not JSON of a known form.
+/// Returns an error if the text is not a JSON object.
 pub fn parse_frame(text: &str) -> Result<ServerToAppService, serde_json::Error> {
     let raw: RawFrameKind<'_> = serde_json::from_str(text)?;
-    Ok(match (raw.result, raw.action.as_deref()) {
-        (Some("KO"), _) => {
-            let reply: RawReply = serde_json::from_str(text)?;
-            let id = reply.numeric_id();
-            reply
-                .into_error()
-                .map_or(ServerToAppService::Unknown, |error| ServerToAppService::Error(error, id))
+    if raw.result.is_some() {
+        return parse_reply(text, raw.action);
+    }
+    if raw.presence.is_some() || raw.receipts.is_some() {
+        return serde_json::from_str(text).map(ServerToAppService::Stream);
+    }
+    Ok(ServerToAppService::Unknown)
+}
+
+#[derive(Deserialize)]
+struct ReplyLists {
+    results: Option<OpenList<ReadNotifyResult>>,
+    presence: Option<OpenList<ReadQueryResult>>,
+}
+
+fn parse_reply(
+    text: &str,
+    action: Option<&RawValue>,
+) -> Result<ServerToAppService, serde_json::Error> {
+    let reply: RawReply = serde_json::from_str(text)?;
+    let id = reply.numeric_id();
+    // An unknown result without an id may be about anything.
+    let is_refusal = reply.is_ko() || id.is_some();
+    let action: Option<String> = action.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Ok(match (reply.is_ok(), action.as_deref()) {
+        (Some(true), Some("auth")) => ServerToAppService::AuthOk,
+        (Some(true), Some("notify" | "query")) => {
+            let lists: ReplyLists = serde_json::from_str(text)?;
+            match (lists.results, lists.presence) {
+                (Some(results), _) => ServerToAppService::Notified(
+                    results.items.into_iter().map(Into::into).collect(),
+                    id,
+                ),
+                (None, Some(presence)) => ServerToAppService::Queried(
+                    presence.items.into_iter().map(Into::into).collect(),
+                    id,
+                ),
+                (None, None) => ServerToAppService::Error(unreadable("reply"), id),
+            }
         }
-        (Some("OK"), Some("auth")) => ServerToAppService::AuthOk,
-        (Some("OK"), Some("notify")) => notified(serde_json::from_str(text)?),
-        (Some("OK"), Some("query")) => queried(serde_json::from_str(text)?),
-        (None, None) if raw.presence.is_some() || raw.receipts.is_some() => {
-            ServerToAppService::Stream(serde_json::from_str(text)?)
-        }
+        (Some(true), _) if id.is_some() => ServerToAppService::Error(unreadable("reply"), id),
+        (Some(false), _) if is_refusal => ServerToAppService::Error(reply.into_refusal(), id),
         _ => ServerToAppService::Unknown,
     })
 }
 
-#[derive(Deserialize)]
-struct NotifyReply {
-    #[serde(default)]
-    results: Vec<RawNotifyResult>,
-    #[serde(flatten)]
-    envelope: RawReply,
+/// Returns the error for a part of a reply that this version cannot read.
+fn unreadable(part: &str) -> ApiError {
+    ApiError::detailed(Errno::Unknown(0), format_args!("the {part} cannot be read"))
 }
 
-/// An entry of the `results` of a `notify`, as it is read.
+/// An entry of the `results` of a `notify`, as it is read. An entry of an unknown form is an error,
+/// so that each entry keeps its place.
 #[derive(Debug, Deserialize)]
-pub struct RawNotifyResult {
-    id: Option<NotificationId>,
-    queue_size: Option<u32>,
-    #[serde(flatten)]
-    envelope: RawReply,
-}
+#[serde(from = "Box<RawValue>")]
+pub struct ReadNotifyResult(Result<QueuedNotification, ApiError>);
 
-impl From<RawNotifyResult> for Result<QueuedNotification, ApiError> {
-    fn from(raw: RawNotifyResult) -> Self {
-        match (raw.id, raw.queue_size) {
-            (Some(id), Some(queue_size)) => Ok(QueuedNotification { id, queue_size }),
-            _ => Err(raw.envelope.into_error().unwrap_or_else(|| Errno::Internal.into())),
-        }
-    }
-}
-
-fn notified(reply: NotifyReply) -> ServerToAppService {
-    ServerToAppService::Notified(
-        reply.results.into_iter().map(Into::into).collect(),
-        reply.envelope.numeric_id(),
-    )
-}
-
-#[derive(Deserialize)]
-struct QueryReply {
-    #[serde(default)]
-    presence: Vec<RawQueryResult>,
-    #[serde(flatten)]
-    envelope: RawReply,
-}
-
-/// An entry of the reply to a query, as it is read. An entry that is neither a presence nor an
-/// error makes the whole frame invalid, so that no user counts as unknown by mistake.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "Box<serde_json::value::RawValue>")]
-pub struct RawQueryResult(QueryResult);
-
-impl TryFrom<Box<serde_json::value::RawValue>> for RawQueryResult {
-    type Error = serde_json::Error;
-
-    fn try_from(raw: Box<serde_json::value::RawValue>) -> Result<Self, serde_json::Error> {
+impl From<Box<RawValue>> for ReadNotifyResult {
+    fn from(raw: Box<RawValue>) -> Self {
         #[derive(Deserialize)]
-        struct QueryResultKind {
-            uid: String,
-            result: Option<String>,
+        struct RawNotifyResult {
+            #[serde(default, deserialize_with = "lenient")]
+            id: Option<NotificationId>,
+            #[serde(default, deserialize_with = "lenient")]
+            queue_size: u32,
         }
-        let entry: QueryResultKind = serde_json::from_str(raw.get())?;
-        Ok(Self(match entry.result.as_deref() {
-            Some("KO") => QueryResult::Unknown(entry.uid),
-            Some(_) | None => QueryResult::Known(serde_json::from_str(raw.get())?),
-        }))
+        let entry = serde_json::from_str(raw.get());
+        let reply = serde_json::from_str::<RawReply>(raw.get());
+        Self(match (entry, reply) {
+            (Ok(RawNotifyResult { id: Some(id), queue_size }), Ok(reply))
+                if reply.is_ok() != Some(false) =>
+            {
+                Ok(QueuedNotification { id, queue_size })
+            }
+            (_, Ok(reply)) if reply.is_ok() == Some(false) => Err(reply.into_refusal()),
+            _ => Err(unreadable("result")),
+        })
     }
 }
 
-impl From<RawQueryResult> for QueryResult {
-    fn from(raw: RawQueryResult) -> Self {
-        raw.0
+impl From<ReadNotifyResult> for Result<QueuedNotification, ApiError> {
+    fn from(read: ReadNotifyResult) -> Self {
+        read.0
     }
 }
 
-fn queried(reply: QueryReply) -> ServerToAppService {
-    ServerToAppService::Queried(
-        reply.presence.into_iter().map(Into::into).collect(),
-        reply.envelope.numeric_id(),
-    )
+/// An entry of the reply to a query, as it is read. An entry of an unknown form is an error, so that
+/// no user counts as unknown or offline by mistake and each entry keeps its place.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Box<RawValue>")]
+pub struct ReadQueryResult(OpenQueryResult);
+
+impl From<Box<RawValue>> for ReadQueryResult {
+    fn from(raw: Box<RawValue>) -> Self {
+        #[derive(Deserialize)]
+        struct RawUid {
+            #[serde(default, deserialize_with = "lenient")]
+            uid: String,
+        }
+        let uid = serde_json::from_str::<RawUid>(raw.get()).map(|raw| raw.uid).unwrap_or_default();
+        let reply = serde_json::from_str::<RawReply>(raw.get()).unwrap_or_default();
+        if reply.is_ok() == Some(false) {
+            let error = reply.into_refusal();
+            return Self(if error.errno == Errno::UnknownUid {
+                OpenQueryResult::Unknown(uid)
+            } else {
+                OpenQueryResult::Refused { uid, error }
+            });
+        }
+        Self(serde_json::from_str(raw.get()).map_or_else(
+            |_| OpenQueryResult::Refused { uid, error: unreadable("entry") },
+            OpenQueryResult::Known,
+        ))
+    }
+}
+
+impl From<ReadQueryResult> for OpenQueryResult {
+    fn from(read: ReadQueryResult) -> Self {
+        read.0
+    }
 }
 
 /// Writes the item as the server reads it. Fields with their default are left out.
@@ -231,117 +265,4 @@ pub fn query(id: u64, uids: &[Puid]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::{
-        AppServiceCommand, AppServiceRequest, ReceiptState, auth_ok, notify_ok, parse, query_ok,
-    };
-    use crate::presence::Status;
-    use crate::request::RequestId;
-    use crate::time::UnixMillis;
-
-    fn presence() -> PresenceUpdate {
-        PresenceUpdate {
-            uid: Puid::from_bits(1),
-            status: Status::Online,
-            version: 2,
-            since: UnixMillis::new(3000),
-            message: None,
-            revoked: false,
-        }
-    }
-
-    #[test]
-    fn frames_that_the_server_writes_are_parsed() {
-        let id = RequestId::from_number(7);
-        let queued = QueuedNotification { id: NotificationId::from_bits(4), queue_size: 5 };
-        let results = vec![Ok(queued), Err(Errno::UnknownUid.into())];
-        let query_results =
-            vec![QueryResult::Known(presence()), QueryResult::Unknown("no-such-user".to_owned())];
-        let error = ApiError::slow_down(0.5);
-        for (written, expected) in [
-            (auth_ok(None), ServerToAppService::AuthOk),
-            (notify_ok(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
-            (
-                query_ok(Some(&id), &query_results),
-                ServerToAppService::Queried(query_results, Some(7)),
-            ),
-            (error.to_json(Some(&id)), ServerToAppService::Error(error, Some(7))),
-            (r#"{"action":"unknown","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),
-            (r#"{"unknown":true}"#.to_owned(), ServerToAppService::Unknown),
-        ] {
-            assert_eq!(parse_frame(&written).unwrap(), expected, "{written}");
-        }
-    }
-
-    #[test]
-    fn an_entry_that_cannot_be_read_is_an_error_and_not_an_unknown_user() {
-        let uid = Puid::from_bits(1);
-        let text = format!(
-            r#"{{"action":"query","result":"OK","presence":[{{"uid":"{uid}","status":"asleep","version":1,"since":1}}]}}"#
-        );
-        assert!(parse_frame(&text).is_err());
-    }
-
-    #[test]
-    fn a_stream_frame_is_read_as_it_was_written() {
-        let (presence, receipt) = (
-            presence(),
-            Receipt {
-                id: NotificationId::from_bits(9),
-                uid: Puid::from_bits(1),
-                state: ReceiptState::Acked,
-            },
-        );
-        let written = super::super::StreamFrameRef {
-            snapshot: true,
-            gap: true,
-            presence: Some(vec![&presence]),
-            receipts: &[receipt],
-            cursor: Some("c"),
-            more: true,
-        };
-        let ServerToAppService::Stream(read) = parse_frame(&written.to_json()).unwrap() else {
-            panic!("not a stream frame")
-        };
-        assert_eq!((read.snapshot, read.gap, read.more), (true, true, true));
-        assert_eq!((read.presence, read.receipts), (vec![presence], vec![receipt]));
-        assert_eq!(read.cursor.as_deref(), Some("c"));
-    }
-
-    #[test]
-    fn requests_that_a_client_writes_are_parsed_by_the_server() {
-        let item = |ttl, action: &str, key: Option<&str>| NotifyItem {
-            uid: Puid::from_bits(1),
-            source: key.map_or_else(String::new, |_| "bob@chat.example".to_owned()),
-            message: "Hello".to_owned(),
-            action: action.to_owned(),
-            ttl,
-            idempotency_key: key.map(str::to_owned),
-        };
-        let items = [
-            item(0, "https://chat.example/", Some("k")),
-            item(crate::limits::MAX_TTL_SECONDS, "", None),
-        ];
-        let expected = AppServiceRequest {
-            id: Some(RequestId::from_number(1)),
-            command: AppServiceCommand::Notify(items.iter().cloned().map(Ok).collect()),
-        };
-        assert!(parse(&notify(1, &items)).unwrap() == expected);
-        let credentials = AppServiceAuth {
-            key: Some("k".to_owned()),
-            cursor: Some("c".to_owned()),
-            receipts: true,
-        };
-        let written = auth(&credentials);
-        assert!(
-            parse(&written).unwrap()
-                == AppServiceRequest { id: None, command: AppServiceCommand::Auth(credentials) }
-        );
-        let expected = AppServiceRequest {
-            id: Some(RequestId::from_number(2)),
-            command: AppServiceCommand::Query(vec![Ok(Puid::from_bits(3))]),
-        };
-        assert!(parse(&query(2, &[Puid::from_bits(3)])).unwrap() == expected);
-    }
-}
+mod tests;

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceCommand, DeviceRequest, LiveNotification, Proof};
+use super::{DeviceAuth, LiveNotification, Proof};
 use crate::error::{ApiError, RawReply};
 use crate::id::{AppId, DeviceName, NotificationId};
-use crate::presence::{Status, StatusText};
-use crate::request::RequestId;
+use crate::lenient::lenient;
+use crate::open::{OpenList, OpenStatus};
+use crate::presence::StatusText;
 
 /// A frame from the server to a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +17,7 @@ pub enum ServerToDevice {
     /// The error of a request, and the numeric id of the request.
     Error(ApiError, Option<u64>),
     /// Live notifications.
-    Notifications(Vec<LiveNotification>),
+    Notifications(OpenList<LiveNotification>),
     /// The seconds until the session ends, unless a fresh assertion renews it.
     ExpiresIn(u64),
     /// A frame that this version does not know, to be skipped.
@@ -27,34 +28,42 @@ pub enum ServerToDevice {
 struct RawServerFrame {
     #[serde(flatten)]
     reply: RawReply,
-    notifications: Option<Vec<LiveNotification>>,
-    expires_in: Option<u64>,
+    notifications: Option<OpenList<LiveNotification>>,
+    #[serde(default, deserialize_with = "lenient")]
+    expires_in: Option<f64>,
 }
 
 /// Parses a frame from the server. An unknown one is [`ServerToDevice::Unknown`].
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not JSON of a known form.
+/// Returns an error if the text is not a JSON object.
 pub fn parse_frame(text: &str) -> Result<ServerToDevice, serde_json::Error> {
     let raw: RawServerFrame = serde_json::from_str(text)?;
     let id = raw.reply.numeric_id();
+    // An unknown result without an id may be about anything.
+    let is_refusal = raw.reply.is_ko() || id.is_some();
     Ok(match (raw.reply.is_ok(), raw.notifications, raw.expires_in) {
         (Some(true), ..) => ServerToDevice::Ok(id),
-        (Some(false), ..) => raw
-            .reply
-            .into_error()
-            .map_or(ServerToDevice::Unknown, |error| ServerToDevice::Error(error, id)),
+        (Some(false), ..) if is_refusal => ServerToDevice::Error(raw.reply.into_refusal(), id),
         (None, Some(notifications), _) => ServerToDevice::Notifications(notifications),
-        (None, None, Some(seconds)) => ServerToDevice::ExpiresIn(seconds),
-        (None, None, None) => ServerToDevice::Unknown,
+        (None, None, Some(seconds)) => ServerToDevice::ExpiresIn(whole_seconds(seconds)),
+        (Some(false), ..) | (None, None, None) => ServerToDevice::Unknown,
     })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the fraction is cut off, and the cast saturates"
+)]
+fn whole_seconds(seconds: f64) -> u64 {
+    seconds as u64
 }
 
 #[derive(Serialize)]
 struct DeviceRequestJson<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RequestId>,
+    id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +77,7 @@ struct DeviceRequestJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     acks: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
+    status: Option<&'a OpenStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a StatusText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +86,29 @@ struct DeviceRequestJson<'a> {
     ids: Option<&'a [NotificationId]>,
 }
 
-impl DeviceRequest {
+/// A request as a client writes it.
+#[derive(Debug)]
+pub struct ClientRequest {
+    /// The id, which the reply repeats.
+    pub id: u64,
+    /// The fields that authenticate the device, if the frame has them.
+    pub auth: DeviceAuth,
+    /// The command.
+    pub command: ClientCommand,
+}
+
+/// A command as a client writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCommand {
+    /// Reports a status and its text.
+    Status(OpenStatus, Option<StatusText>),
+    /// Sets the only Applications that see this device from now on.
+    Visibility(Vec<AppId>),
+    /// Acknowledges notifications.
+    Ack(Vec<NotificationId>),
+}
+
+impl ClientRequest {
     /// Returns the JSON text of the frame.
     pub fn to_json(&self) -> String {
         let auth = &self.auth;
@@ -87,7 +118,7 @@ impl DeviceRequest {
             None => (None, None),
         };
         let mut json = DeviceRequestJson {
-            id: self.id.as_ref(),
+            id: self.id,
             r#type: None,
             email: auth.email.as_deref(),
             assertion,
@@ -100,16 +131,15 @@ impl DeviceRequest {
             ids: None,
         };
         match &self.command {
-            DeviceCommand::Status(report) => {
-                json.status = Some(report.status);
-                json.message = report.message.as_ref();
-                json.application_ids = report.application_ids.as_deref();
+            ClientCommand::Status(status, message) => {
+                json.status = Some(status);
+                json.message = message.as_ref();
             }
-            DeviceCommand::Visibility(applications) => {
+            ClientCommand::Visibility(applications) => {
                 json.r#type = Some("visibility");
                 json.application_ids = Some(applications);
             }
-            DeviceCommand::Ack(ids) => {
+            ClientCommand::Ack(ids) => {
                 json.r#type = Some("ack");
                 json.ids = Some(ids);
             }
@@ -120,9 +150,11 @@ impl DeviceRequest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DeviceAuth, StatusReport};
+    use super::super::{DeviceCommand, DeviceRequest, StatusReport};
     use super::*;
     use crate::errno::Errno;
+    use crate::presence::Status;
+    use crate::request::RequestId;
     use crate::time::UnixMillis;
 
     #[test]
@@ -150,7 +182,10 @@ mod tests {
             (super::super::expires_in(60), ServerToDevice::ExpiresIn(60)),
             (
                 super::super::notifications([&notification]),
-                ServerToDevice::Notifications(vec![notification.clone()]),
+                ServerToDevice::Notifications(OpenList {
+                    items: vec![notification.clone()],
+                    skipped: 0,
+                }),
             ),
         ] {
             assert_eq!(parse_frame(&written).unwrap(), expected, "{written}");
@@ -166,40 +201,60 @@ mod tests {
             acks: Some(true),
         };
         let by_token =
-            DeviceAuth { proof: Some(Proof::Token("t".to_owned())), ..DeviceAuth::default() };
+            || DeviceAuth { proof: Some(Proof::Token("t".to_owned())), ..DeviceAuth::default() };
         let text = StatusText::try_from("at lunch").unwrap();
-        let report = |message, application_ids| {
-            DeviceCommand::Status(StatusReport { status: Status::Online, message, application_ids })
+        let report = |message: Option<StatusText>| {
+            let report = StatusReport {
+                status: Status::Online,
+                message: message.clone(),
+                application_ids: None,
+            };
+            (ClientCommand::Status(OpenStatus::Online, message), DeviceCommand::Status(report))
         };
-        for (auth, command) in [
-            (auth(), report(Some(text), None)),
-            (by_token, report(None, Some(vec![AppId::from_bits(1)]))),
-            (auth(), DeviceCommand::Visibility(vec![])),
-            (DeviceAuth::default(), DeviceCommand::Ack(vec![NotificationId::from_bits(1)])),
+        let (apps, ids) = (vec![AppId::from_bits(1)], vec![NotificationId::from_bits(1)]);
+        let visibility = (ClientCommand::Visibility(apps.clone()), DeviceCommand::Visibility(apps));
+        let ack = (ClientCommand::Ack(ids.clone()), DeviceCommand::Ack(ids));
+        for (auth, (written, command)) in [
+            (&auth as &dyn Fn() -> DeviceAuth, report(Some(text))),
+            (&by_token, report(None)),
+            (&auth, visibility),
+            (&DeviceAuth::default, ack),
         ] {
-            let request = DeviceRequest { id: Some(RequestId::from_number(1)), auth, command };
-            let read = super::super::parse(&request.to_json()).unwrap();
-            assert!(read == request, "{}", request.to_json());
+            let json = ClientRequest { id: 1, auth: auth(), command: written }.to_json();
+            let id = Some(RequestId::from_number(1));
+            let expected = DeviceRequest { id, auth: auth(), command };
+            assert!(super::super::parse(&json).unwrap() == expected, "{json}");
         }
     }
 
     #[test]
     fn unknown_frames_and_fields_are_skipped() {
-        for text in [
-            r#"{"type":"unknown","new":true}"#,
-            r#"{"result":"MAYBE"}"#,
-            r#"{"result":"KO","errno":999,"error":"New"}"#,
-        ] {
+        for text in
+            [r#"{"type":"unknown","new":true}"#, r#"{"result":"MAYBE"}"#, r#"{"expires_in":{}}"#]
+        {
             assert_eq!(parse_frame(text).unwrap(), ServerToDevice::Unknown, "{text}");
         }
-        assert_eq!(
-            parse_frame(r#"{"result":"OK","id":"text","new":1}"#).unwrap(),
-            ServerToDevice::Ok(None)
-        );
-        assert!(
-            parse_frame("[]").is_err()
-                && parse_frame("").is_err()
-                && parse_frame("nonsense").is_err()
-        );
+        for text in [r#"{"result":"OK","id":"text","new":1}"#, r#"{"result":"OK","errno":"none"}"#]
+        {
+            assert_eq!(parse_frame(text).unwrap(), ServerToDevice::Ok(None), "{text}");
+        }
+        assert_eq!(parse_frame(r#"{"expires_in":59.5}"#).unwrap(), ServerToDevice::ExpiresIn(59));
+        for text in ["[]", "", "nonsense", r#"{"result":"OK","id":1"#] {
+            assert!(parse_frame(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_result_that_is_no_ok_is_an_error_of_its_request() {
+        for (text, errno) in [
+            (r#"{"result":"KO","errno":77,"id":7}"#, 77),
+            (r#"{"result":"KO","errno":{},"error":[],"retry_after":"soon","id":7}"#, 0),
+            (r#"{"result":"MAYBE","id":7}"#, 0),
+        ] {
+            let ServerToDevice::Error(error, Some(7)) = parse_frame(text).unwrap() else {
+                panic!("{text} is no error")
+            };
+            assert_eq!(error.errno, Errno::Unknown(errno), "{text}");
+        }
     }
 }

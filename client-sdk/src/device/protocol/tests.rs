@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use presence_protocol::device::{DeviceCommand, Proof, parse};
-use presence_protocol::{AppId, CloseCode, Status, StatusText, UnixMillis};
+use presence_protocol::device::{DeviceCommand, DeviceRequest, Proof, parse};
+use presence_protocol::open::OpenStatus;
+use presence_protocol::{AppId, CloseCode, RequestId, Status, StatusText, UnixMillis};
 use tokio::time::Instant;
 
 use super::*;
@@ -119,7 +120,7 @@ fn only_the_first_frame_carries_the_credential() {
     assert_eq!(first.auth.acks, Some(true));
     assert!(fixture.next().is_none() && fixture.protocol.take_confirmation().is_none());
     fixture.ok();
-    fixture.protocol.desired().set_status(Status::Unavailable, None);
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
     let second = fixture.expect_frame();
     assert_eq!((proof(&second), status(&second)), (None, Some((Status::Unavailable, None))));
 }
@@ -127,11 +128,11 @@ fn only_the_first_frame_carries_the_credential() {
 #[test]
 fn only_the_last_of_the_changes_made_while_a_frame_is_in_flight_is_sent() {
     let mut fixture = Fixture::authenticated();
-    fixture.protocol.desired().set_status(Status::Unavailable, None);
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
     fixture.expect_frame();
     for number in 0..100 {
         let text = StatusText::try_from(number.to_string()).unwrap();
-        fixture.protocol.desired().set_status(Status::Online, Some(text));
+        fixture.protocol.desired().set_status(OpenStatus::Online, Some(text));
     }
     assert!(fixture.next().is_none());
     fixture.ok();
@@ -147,7 +148,7 @@ fn after_a_reconnect_the_visibility_is_sent_before_the_status() {
     fixture.protocol.desired().set_visibility(vec![AppId::from_bits(7)]);
     assert!(matches!(fixture.expect_frame().command, DeviceCommand::Visibility(_)));
     fixture.ok();
-    fixture.protocol.desired().set_status(Status::Unavailable, None);
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
     fixture.expect_frame();
     fixture.ok();
     assert!(matches!(fixture.disconnect(CloseCode::GoingAway), NextStep::Retry { .. }));
@@ -162,12 +163,12 @@ fn after_a_reconnect_the_visibility_is_sent_before_the_status() {
 #[test]
 fn a_device_that_has_to_slow_down_sends_its_last_status_after_the_wait() {
     let mut fixture = Fixture::authenticated();
-    fixture.protocol.desired().set_status(Status::Unavailable, None);
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
     fixture.expect_frame();
     fixture.refuse(ApiError::slow_down(0.5)).unwrap();
     assert!(fixture.next().is_none());
     assert_eq!(fixture.protocol.next_deadline(), Some(fixture.now + Duration::from_millis(500)));
-    fixture.protocol.desired().set_status(Status::Offline, None);
+    fixture.protocol.desired().set_status(OpenStatus::Offline, None);
     fixture.now += Duration::from_millis(500);
     assert_eq!(status(&fixture.expect_frame()), Some((Status::Offline, None)));
 }
@@ -175,7 +176,7 @@ fn a_device_that_has_to_slow_down_sends_its_last_status_after_the_wait() {
 #[test]
 fn a_status_that_the_server_refuses_is_reported_once_and_not_sent_again() {
     let mut fixture = Fixture::authenticated();
-    fixture.protocol.desired().set_status(Status::Unavailable, None);
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
     fixture.expect_frame();
     fixture.refuse(Errno::InvalidField).unwrap();
     assert!(fixture.next().is_none());
@@ -396,14 +397,64 @@ fn a_device_that_was_replaced_or_ended_by_its_user_does_not_reconnect() {
 }
 
 #[test]
-fn an_invalid_frame_ends_the_channel_and_an_unknown_one_does_not() {
+fn a_frame_that_cannot_be_read_is_skipped_and_counted() {
     let mut fixture = Fixture::authenticated();
-    fixture.receive(r#"{"unknown":true}"#).unwrap();
-    let Err(reason) = fixture.receive("<html>") else { panic!("the frame should be invalid") };
-    assert!(matches!(
-        fixture.protocol.handle_disconnect(reason),
-        NextStep::End(EndReason::Incompatible(_))
-    ));
+    for frame in ["", "<html>", "[]", r#"{"result":"OK""#, r#"{"unknown":true}"#] {
+        fixture.receive(frame).unwrap();
+    }
+    assert_eq!(fixture.protocol.skipped(), 4);
+    let id = NotificationId::from_bits(5);
+    let readable = format!(r#"{{"message":"Hello","appid":"{id}","id":"{id}","sent_at":1.5}}"#);
+    fixture.receive(&format!(r#"{{"notifications":[{{"new":1}},{readable}]}}"#)).unwrap();
+    assert_eq!((fixture.notifications(), fixture.protocol.skipped()), (vec![5], 5));
+}
+
+#[test]
+fn a_reply_that_could_not_be_read_is_lost_after_a_while() {
+    let mut fixture = Fixture::authenticated();
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
+    fixture.expect_frame();
+    fixture.receive(r#"{"result":"OK","id":"#).unwrap();
+    let deadline = fixture.protocol.next_deadline().unwrap();
+    assert!(!fixture.protocol.take_reconnect_request(fixture.now));
+    assert!(fixture.protocol.take_reconnect_request(deadline));
+    assert!(!fixture.protocol.take_reconnect_request(deadline));
+}
+
+#[test]
+fn a_reply_that_comes_after_an_unreadable_frame_is_not_lost() {
+    let mut fixture = Fixture::authenticated();
+    fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
+    fixture.expect_frame();
+    fixture.receive("").unwrap();
+    fixture.ok();
+    let deadline = fixture.protocol.next_deadline().unwrap();
+    assert!(!fixture.protocol.take_reconnect_request(deadline));
+    assert_eq!(fixture.protocol.next_deadline(), None);
+}
+
+#[test]
+fn an_unknown_error_is_the_answer_to_a_status() {
+    for (retry_after, is_sent_again) in [("", false), (r#","retry_after":2"#, true)] {
+        let mut fixture = Fixture::authenticated();
+        fixture.protocol.desired().set_status(OpenStatus::Unavailable, None);
+        fixture.expect_frame();
+        let id = fixture.last_id();
+        let reply = format!(r#"{{"result":"KO","errno":77,"error":"New","id":{id}{retry_after}}}"#);
+        fixture.receive(&reply).unwrap();
+        if is_sent_again {
+            fixture.now += Duration::from_secs(2);
+            fixture.expect_frame();
+            continue;
+        }
+        let Some(Err(Error::Refused(error))) = fixture.protocol.take_confirmation() else {
+            panic!("the refusal should be reported")
+        };
+        assert_eq!((error.errno, &*error.text), (Errno::Unknown(77), "New"));
+        // The device is not mute.
+        fixture.protocol.desired().set_status(OpenStatus::Online, None);
+        fixture.expect_frame();
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use presence_client::{
     AppServiceEvent, ConnectionState, NotificationId, PresenceMap, Puid, Receipt, Status,
-    StatusText,
 };
 use tokio::sync::watch;
 
@@ -207,7 +206,7 @@ impl ChatRoom {
                 return;
             }
             let receipt = state.early_receipts.iter().find(|receipt| receipt.id == id);
-            let receipt = receipt.map(|receipt| receipt.state);
+            let receipt = receipt.map(|receipt| receipt.state.clone());
             let (from, to) = (state.name_of(from), state.name_of(to));
             state.add_entry(from, LogEvent::Ping { member: to, id, state: receipt });
         });
@@ -222,7 +221,7 @@ impl ChatRoom {
                 }
             }
             if let AppServiceEvent::Receipts(event) = event {
-                event.receipts.iter().for_each(|receipt| state.add_receipt(*receipt));
+                event.receipts.iter().for_each(|receipt| state.add_receipt(receipt));
             }
         });
         let AppServiceEvent::State(ConnectionState::Ended(end)) = event else { return None };
@@ -274,7 +273,7 @@ impl RoomState {
             _ if member.pages > 0 => Availability::PageOpen,
             None => Availability::Unknown,
             Some(_) => Availability::PageClosed(
-                presence.map_or(Status::Offline, |presence| presence.status),
+                presence.map_or(Status::Offline, |presence| presence.status.clone()),
             ),
         };
         MemberView {
@@ -283,7 +282,7 @@ impl RoomState {
             is_you,
             shares: member.uid.is_some(),
             availability,
-            text: text.map(StatusText::as_str).unwrap_or_default().to_owned(),
+            text: text.cloned().unwrap_or_default(),
         }
     }
 
@@ -306,19 +305,19 @@ impl RoomState {
         self.next_entry += 1;
     }
 
-    fn add_receipt(&mut self, receipt: Receipt) {
+    fn add_receipt(&mut self, receipt: &Receipt) {
         for entry in &mut self.log {
             if let LogEvent::Ping { id, state, .. } = &mut entry.event
                 && *id == receipt.id
             {
-                *state = Some(receipt.state);
+                *state = Some(receipt.state.clone());
                 return;
             }
         }
         if self.early_receipts.len() == MAX_LOG_ENTRIES {
             self.early_receipts.pop_front();
         }
-        self.early_receipts.push_back(receipt);
+        self.early_receipts.push_back(receipt.clone());
     }
 }
 

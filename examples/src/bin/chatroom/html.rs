@@ -77,13 +77,14 @@ pub(crate) fn parts(view: &RoomView) -> [(&'static str, String); 4] {
 }
 
 fn member(member: &MemberView) -> String {
-    let (class, description) = match member.availability {
+    let (class, description) = match &member.availability {
         Availability::PageOpen => ("here", "in the chat room"),
         Availability::PageClosed(Status::Online) => ("online", "can be reached"),
         Availability::PageClosed(Status::Unavailable) => {
             ("unavailable", "does not want to be disturbed")
         }
         Availability::PageClosed(Status::Offline) => ("offline", "cannot be reached"),
+        Availability::PageClosed(Status::Unknown(status)) => ("unknown", status.as_str()),
         Availability::Unknown => ("unknown", "not shared"),
     };
     let you = if member.is_you { " <small>you</small>" } else { "" };
@@ -106,6 +107,7 @@ fn member(member: &MemberView) -> String {
          <div><b><bdi>{name}</bdi></b>{you}<p>{description}{text}</p></div>{ping}</li>",
         id = member.id,
         name = escape(&member.name),
+        description = escape(description),
     )
 }
 
@@ -118,7 +120,10 @@ fn log_entry(entry: &LogEntry) -> String {
             let member = escape(member);
             (
                 "event",
-                format!("{author} pinged <b><bdi>{member}</bdi></b> <i>{}</i>", ping_state(*state)),
+                format!(
+                    "{author} pinged <b><bdi>{member}</bdi></b> <i>{}</i>",
+                    ping_state(state.as_ref())
+                ),
             )
         }
     };
@@ -129,13 +134,14 @@ fn log_entry(entry: &LogEntry) -> String {
 }
 
 /// Returns the text for the state of a ping.
-fn ping_state(state: Option<ReceiptState>) -> &'static str {
+fn ping_state(state: Option<&ReceiptState>) -> &'static str {
     match state {
         None => "waiting",
         Some(ReceiptState::Delivered | ReceiptState::Acked) => "delivered",
         Some(ReceiptState::Expired) => "expired",
         Some(ReceiptState::Dropped) => "dropped: too many notifications are waiting",
         Some(ReceiptState::Revoked) => "the member does not share their presence any more",
+        Some(ReceiptState::Unknown(_)) => "settled",
     }
 }
 

@@ -3,8 +3,8 @@
 use presence_core::model::{App, ApplicationState, Email, Settlement};
 use presence_core::stream::Retention;
 use presence_core::{Clock as _, ManualClock, UnixMillis, View};
-use presence_protocol::app::ReceiptState;
 use presence_protocol::app::client::{ServerToAppService, parse_frame};
+use presence_protocol::open::OpenReceiptState;
 use presence_protocol::{DeviceName, NotificationId, Status};
 use presence_store::{NewNotification, Store, Writer};
 use tempfile::TempDir;
@@ -205,8 +205,11 @@ impl NotifierFixture {
         for frame in subscription.next_frames(false).unwrap() {
             let frame = parse_frame(std::str::from_utf8(&frame).unwrap()).unwrap();
             let ServerToAppService::Stream(frame) = frame else { panic!("{frame:?}") };
-            let acked =
-                frame.receipts.iter().filter(|receipt| receipt.state == ReceiptState::Acked);
+            let acked = frame
+                .receipts
+                .items
+                .iter()
+                .filter(|receipt| receipt.state == OpenReceiptState::Acked);
             ids.extend(acked.map(|receipt| receipt.id.bits()));
         }
         ids

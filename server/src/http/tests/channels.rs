@@ -119,7 +119,9 @@ fn to_app(example: &str, expected: &str) -> &'static str {
         app::client::ServerToAppService::Notified(..) => "notifyOk",
         app::client::ServerToAppService::Queried(..) => "queryOk",
         app::client::ServerToAppService::Error(..) => "ko",
-        app::client::ServerToAppService::Stream(batch) if !batch.receipts.is_empty() => "receipts",
+        app::client::ServerToAppService::Stream(batch) if !batch.receipts.items.is_empty() => {
+            "receipts"
+        }
         app::client::ServerToAppService::Stream(_) => "batch",
         app::client::ServerToAppService::Unknown => "unknown",
     }

@@ -35,7 +35,7 @@ impl LogEntry {
 }
 
 /// The availability of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Availability {
     /// The member has the page open.
     PageOpen,

@@ -40,7 +40,7 @@ public class SignedOutException(message: String = "the user is signed out") : Ex
  * ```
  * val options = DeviceOptions(server, "phone")
  * PresenceDevice.open(scope, options, { assertion(freshAssertion()) }).use { device ->
- *     device.setStatus(PresenceStatus.ONLINE, "at my desk")
+ *     device.setStatus(PresenceStatus.Online, "at my desk")
  *     device.handleNotifications { show(it) }
  * }
  * ```

@@ -22,10 +22,10 @@ class AppServiceTest {
                 assertEquals(listOf(alice), snapshot.presence.map { it.uid })
                 val map = PresenceMap().apply { apply(snapshot) }
                 PresenceDevice.open(this, server.device("bob").copy(message = "in town")).use {
-                    service.awaitStatus(map, bob, PresenceStatus.ONLINE, "in town")
+                    service.awaitStatus(map, bob, PresenceStatus.Online, "in town")
                     assertEquals(setOf(alice, bob), map.all().map { it.uid }.toSet())
                 }
-                service.awaitStatus(map, bob, PresenceStatus.OFFLINE)
+                service.awaitStatus(map, bob, PresenceStatus.Offline)
                 assertEquals(1uL, map.count())
             }
         }
@@ -38,7 +38,7 @@ class AppServiceTest {
         val unknownUid = "0".repeat(32)
         PresenceAppService.open(this, server.appService(app)).use { service ->
             val (known, unknown) = service.query(listOf(alice, unknownUid))
-            assertEquals(PresenceStatus.OFFLINE, assertIs<QueryResult.Known>(known).presence.status)
+            assertEquals(PresenceStatus.Offline, assertIs<QueryResult.Known>(known).presence.status)
             assertEquals(QueryResult.Unknown(unknownUid), unknown)
             assertFailsWith<PresenceException.InvalidArgument> { service.query(listOf("not-an-id")) }
         }
@@ -65,14 +65,14 @@ class AppServiceTest {
         val map = PresenceMap()
         PresenceAppService.open(this, server.appService(app)).use { service ->
             PresenceDevice.open(this, server.device("alice", credential = null), { server.credential("alice") }).use { phone ->
-                service.awaitStatus(map, alice, PresenceStatus.ONLINE)
+                service.awaitStatus(map, alice, PresenceStatus.Online)
                 server.kill()
                 service.events.await { map.apply(it); !map.isLive() }
-                assertEquals(PresenceStatus.ONLINE, map.status(alice), "the map keeps the last known status until the next event")
+                assertEquals(PresenceStatus.Online, map.status(alice), "the map keeps the last known status until the next event")
                 server.restart()
                 phone.connected()
-                phone.setStatus(PresenceStatus.ONLINE, "back")
-                service.awaitStatus(map, alice, PresenceStatus.ONLINE, "back")
+                phone.setStatus(PresenceStatus.Online, "back")
+                service.awaitStatus(map, alice, PresenceStatus.Online, "back")
             }
         }
     }

@@ -19,17 +19,17 @@ class DeviceTest {
         PresenceAppService.open(this, server.appService(app)).use { service ->
             PresenceDevice.open(this, server.device("alice")).use { device ->
                 device.connected()
-                service.awaitStatus(map, uid, PresenceStatus.ONLINE)
-                device.setStatus(PresenceStatus.UNAVAILABLE, "at lunch")
+                service.awaitStatus(map, uid, PresenceStatus.Online)
+                device.setStatus(PresenceStatus.Unavailable, "at lunch")
                 device.confirmed()
-                service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
+                service.awaitStatus(map, uid, PresenceStatus.Unavailable, "at lunch")
                 device.setVisibility(emptyList())
-                service.awaitStatus(map, uid, PresenceStatus.OFFLINE)
+                service.awaitStatus(map, uid, PresenceStatus.Offline)
                 device.setVisibility(listOf(app.appid))
-                service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "at lunch")
+                service.awaitStatus(map, uid, PresenceStatus.Unavailable, "at lunch")
             }
             // There is no grace time after an orderly close.
-            service.awaitStatus(map, uid, PresenceStatus.OFFLINE)
+            service.awaitStatus(map, uid, PresenceStatus.Offline)
         }
     }
 
@@ -41,17 +41,17 @@ class DeviceTest {
         val service = PresenceAppService.open(this, server.appService(app))
         val device = PresenceDevice.open(this, server.device("alice", credential = null)) { server.credential("alice") }
         device.connected()
-        service.awaitStatus(map, uid, PresenceStatus.ONLINE)
+        service.awaitStatus(map, uid, PresenceStatus.Online)
 
         server.kill()
         val waiting = assertIs<ConnectionState.Waiting>(device.state.await { it is ConnectionState.Waiting })
         assertTrue(waiting.reason.isRetryable, "${waiting.reason}")
-        device.setStatus(PresenceStatus.UNAVAILABLE, "in a tunnel")
+        device.setStatus(PresenceStatus.Unavailable, "in a tunnel")
         server.restart()
 
         device.connected()
         device.confirmed()
-        service.awaitStatus(map, uid, PresenceStatus.UNAVAILABLE, "in a tunnel")
+        service.awaitStatus(map, uid, PresenceStatus.Unavailable, "in a tunnel")
         device.shutdown()
         service.shutdown()
     }
@@ -144,7 +144,7 @@ class DeviceTest {
             assertFailsWith<PresenceException.InvalidArgument> { PresenceDevice.open(this, options) }
         }
         PresenceDevice.open(this, options).use { device ->
-            assertFailsWith<PresenceException.InvalidArgument> { device.setStatus(PresenceStatus.ONLINE, "x".repeat(129)) }
+            assertFailsWith<PresenceException.InvalidArgument> { device.setStatus(PresenceStatus.Online, "x".repeat(129)) }
             assertFailsWith<PresenceException.InvalidArgument> { device.setVisibility(listOf("not-an-id")) }
         }
     }

@@ -54,10 +54,10 @@ class LifecycleTest {
         PresenceAppService.open(this, server.appService(app)).use { service ->
             val appScope = CoroutineScope(Dispatchers.Default + Job())
             val device = PresenceDevice.open(appScope, server.device("alice"))
-            service.awaitStatus(map, alice, PresenceStatus.ONLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Online)
             appScope.cancel()
             assertEquals(EndReason.Closed, device.endReason())
-            service.awaitStatus(map, alice, PresenceStatus.OFFLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Offline)
         }
     }
 
@@ -100,9 +100,9 @@ class LifecycleTest {
         val map = PresenceMap()
         PresenceAppService.open(this, server.appService(app)).use { service ->
             openWithoutReference(server.device("alice"))
-            service.awaitStatus(map, alice, PresenceStatus.ONLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Online)
             val collecting = launch { while (true) { System.gc(); delay(20.milliseconds) } }
-            service.awaitStatus(map, alice, PresenceStatus.OFFLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Offline)
             collecting.cancelAndJoin()
         }
         map.close()

@@ -28,7 +28,7 @@ class NotificationTest {
         val queued = service.notify(NewNotification(uid, "Lunch?", action = "https://lunch.example/today"))
         val handling = launch { device.handleNotifications { } }
         val receipts = assertIs<AppServiceEvent.Receipts>(service.events.await { it is AppServiceEvent.Receipts })
-        assertEquals(listOf(NotificationReceipt(queued.id, uid, ReceiptState.ACKNOWLEDGED)), receipts.receipts)
+        assertEquals(listOf(NotificationReceipt(queued.id, uid, ReceiptState.Acknowledged)), receipts.receipts)
         handling.cancelAndJoin()
         device.shutdown()
         service.shutdown()

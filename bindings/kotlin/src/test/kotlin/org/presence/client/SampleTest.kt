@@ -16,15 +16,15 @@ class SampleTest {
         val input = sample.outputStream.bufferedWriter()
         val output = sample.inputStream.bufferedReader()
         PresenceAppService.open(this, server.appService(app)).use { service ->
-            service.awaitStatus(map, alice, PresenceStatus.ONLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Online)
             input.write("unavailable at lunch\n")
             input.flush()
-            service.awaitStatus(map, alice, PresenceStatus.UNAVAILABLE, "at lunch")
+            service.awaitStatus(map, alice, PresenceStatus.Unavailable, "at lunch")
             service.notify(NewNotification(alice, "Pasta today", action = "https://lunch.example/"))
             val shown = generateSequence(output::readLine).first { "Lunch club" in it }
             assertTrue(shown.startsWith("Lunch club (localhost:") && shown.endsWith("): Pasta today https://lunch.example/"), shown)
             input.close()
-            service.awaitStatus(map, alice, PresenceStatus.OFFLINE)
+            service.awaitStatus(map, alice, PresenceStatus.Offline)
         }
         check(sample.waitFor(TIMEOUT.inWholeSeconds, TimeUnit.SECONDS)) { "the sample has not ended" }
         assertEquals(0, sample.exitValue())
