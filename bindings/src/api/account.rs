@@ -81,7 +81,7 @@ impl From<presence_client::Device> for DeviceInfo {
         Self {
             name: device.name.to_string(),
             status: device.status.into(),
-            message: device.message.map(String::from),
+            message: device.message,
             connected: device.connected,
             since_ms: signed_millis(device.since),
         }

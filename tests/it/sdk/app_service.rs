@@ -185,9 +185,8 @@ async fn a_back_end_that_does_not_pull_still_gets_replies_and_later_the_newest_s
         device.ask(json!({"status": "online", "message": turn.to_string()})).await;
     }
     assert!(back_end.channel.query(vec![uid]).await.is_ok());
-    let message = |back_end: &BackEnd| {
-        back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
-    };
+    let message =
+        |back_end: &BackEnd| back_end.map.get(&uid).and_then(|presence| presence.message.clone());
     while message(&back_end).as_deref() != Some("1999") {
         back_end.receive().await;
     }

@@ -91,9 +91,8 @@ async fn under_random_faults_the_last_status_arrives_and_no_notification_is_lost
     }
     assert_eq!(queued.len(), ROUNDS, "each call is a notification of its own");
     within_limit("the confirmation", phone.channel.confirmed()).await.unwrap();
-    let text = |back_end: &BackEnd| {
-        back_end.map.get(&uid).and_then(|presence| presence.message.clone()).map(String::from)
-    };
+    let text =
+        |back_end: &BackEnd| back_end.map.get(&uid).and_then(|presence| presence.message.clone());
     while text(&back_end).as_deref() != Some("the end") {
         back_end.receive().await;
     }
