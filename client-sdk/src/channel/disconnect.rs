@@ -70,8 +70,8 @@ impl Disconnect {
     }
 }
 
-/// Returns true if a later attempt may succeed. An error of a newer server does not end the channel,
-/// since its meaning is not known.
+/// Returns true if a later attempt may succeed. An error of a newer server does not end the
+/// channel, since its meaning is not known.
 fn is_temporary(error: &ApiError) -> bool {
     matches!(error.errno, Errno::Unknown(_)) || error.retry_advice() == RetryAdvice::AfterWaiting
 }

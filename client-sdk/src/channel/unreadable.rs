@@ -51,7 +51,7 @@ impl UnreadableFrames {
         self.awaited.map(|(_, deadline)| deadline)
     }
 
-    /// Returns the request whose reply counts as lost if it has not arrived by now. Returns it once.
+    /// Returns, once, the request whose reply counts as lost if it has not arrived by now.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Option<u64> {
         let (id, _) = self.awaited.take_if(|(_, deadline)| now >= *deadline)?;
         Some(id)

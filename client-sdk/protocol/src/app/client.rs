@@ -153,8 +153,8 @@ impl From<ReadNotifyResult> for Result<QueuedNotification, ApiError> {
     }
 }
 
-/// An entry of the reply to a query, as it is read. An entry of an unknown form is an error, so that
-/// no user counts as unknown or offline by mistake and each entry keeps its place.
+/// An entry of the reply to a query, as it is read. An entry of an unknown form is an error, so
+/// that no user counts as unknown or offline by mistake and each entry keeps its place.
 #[derive(Debug, Deserialize)]
 #[serde(from = "Box<RawValue>")]
 pub struct ReadQueryResult(OpenQueryResult);
