@@ -68,7 +68,7 @@ async fn unknown_fields_and_values_are_accepted() {
     );
     let newer = r#"{"result":"KO","errno":999,"error":"Newer"}"#;
     let error = session_of(json_response("403 Forbidden", newer)).await.unwrap_err();
-    assert_eq!(error.errno(), Some(presence_client::Errno::Unknown(999)));
+    assert_eq!(error.errno(), Some(Errno::Unknown(999)));
     assert!(error.to_string() == "Newer" && !error.retryable(), "{error:?}");
 }
 
