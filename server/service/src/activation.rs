@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use presence_protocol::AppId;
+use presence_protocol::{ApiError, AppId};
+use presence_store::Store;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::errors::from_store;
 use crate::hub::Hub;
 
 /// The lock that is held while the state of an Application changes, so that the database and the
 /// hub agree on it.
 pub(crate) struct ActivationLock {
+    store: Store,
     hub: Arc<Hub>,
     lock: Mutex<()>,
 }
@@ -22,13 +25,18 @@ pub(crate) struct ActivationGuard<'a> {
 
 impl ActivationLock {
     /// Creates the lock.
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, lock: Mutex::default() }
+    pub(crate) fn new(store: Store, hub: Arc<Hub>) -> Self {
+        Self { store, hub, lock: Mutex::default() }
     }
 
-    /// Waits for the lock.
-    pub(crate) async fn acquire(&self) -> ActivationGuard<'_> {
-        ActivationGuard { hub: &self.hub, _lock: self.lock.lock().await }
+    /// Waits for the lock. Its holder may wait for the database, so this counts as such a wait.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub(crate) async fn acquire(&self) -> Result<ActivationGuard<'_>, ApiError> {
+        let locked = self.store.in_time(async { Ok(self.lock.lock().await) }).await;
+        Ok(ActivationGuard { hub: &self.hub, _lock: locked.map_err(from_store)? })
     }
 }
 

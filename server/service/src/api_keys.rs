@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence_core::model::{ApiKey, ApplicationState};
 use presence_core::{Clock, UserId};
 use presence_protocol::{ApiError, AppId, CloseCode, Errno};
-use presence_store::Store;
+use presence_store::{Store, UsedThing};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::errors::from_store;
@@ -13,9 +13,10 @@ use crate::hub::Hub;
 use crate::ownership::find_owned;
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
+use crate::uses::UseLog;
 
 /// The maximum number of keys of an Application.
-const MAX_KEYS: usize = 20;
+const MAX_KEYS: u64 = 20;
 
 /// A new key. Its secret is shown once.
 pub struct NewKey {
@@ -28,6 +29,7 @@ pub struct NewKey {
 /// The API keys of Applications.
 pub struct ApiKeys {
     store: Store,
+    uses: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     development: bool,
@@ -35,12 +37,12 @@ pub struct ApiKeys {
 
 impl ApiKeys {
     pub(crate) fn new(
-        store: Store,
+        (store, uses): (Store, Arc<UseLog>),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         settings: &ServiceSettings,
     ) -> Self {
-        Self { store, hub, clock, development: settings.development }
+        Self { store, uses, hub, clock, development: settings.development }
     }
 
     /// Creates a key.
@@ -54,13 +56,10 @@ impl ApiKeys {
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
         }
-        if self.store.keys_of(app.id).await.map_err(from_store)?.len() >= MAX_KEYS {
-            return Err(ApiError::detailed(
-                Errno::TooLarge,
-                format_args!("at most {MAX_KEYS} keys"),
-            ));
-        }
-        self.insert(app.id).await
+        let key = self.insert(app.id, MAX_KEYS).await?;
+        key.ok_or_else(|| {
+            ApiError::detailed(Errno::TooLarge, format_args!("at most {MAX_KEYS} keys"))
+        })
     }
 
     /// Creates the first key of an Application; `None` if it has a key already.
@@ -69,10 +68,7 @@ impl ApiKeys {
     ///
     /// `storage_unavailable`.
     pub(crate) async fn create_first(&self, app: AppId) -> Result<Option<NewKey>, ApiError> {
-        if !self.store.keys_of(app).await.map_err(from_store)?.is_empty() {
-            return Ok(None);
-        }
-        self.insert(app).await.map(Some)
+        self.insert(app, 1).await
     }
 
     /// Returns the keys of an Application, without their secrets.
@@ -82,7 +78,11 @@ impl ApiKeys {
     /// `unknown_application`, `storage_unavailable`.
     pub async fn list(&self, owner: UserId, app: AppId) -> Result<Vec<ApiKey>, ApiError> {
         let app = find_owned(&self.store, owner, app).await?;
-        self.store.keys_of(app.id).await.map_err(from_store)
+        let mut keys = self.store.keys_of(app.id).await.map_err(from_store)?;
+        for key in &mut keys {
+            key.last_used_at = key.last_used_at.max(self.uses.last_use(&UsedThing::Key(key.id)));
+        }
+        Ok(keys)
     }
 
     /// Deletes a key, and closes the sockets that were opened with it.
@@ -101,13 +101,14 @@ impl ApiKeys {
         Ok(())
     }
 
-    async fn insert(&self, app: AppId) -> Result<NewKey, ApiError> {
+    /// Inserts a key, unless the Application has `limit` keys already.
+    async fn insert(&self, app: AppId, limit: u64) -> Result<Option<NewKey>, ApiError> {
         let kind = if self.development { SecretKind::TestKey } else { SecretKind::LiveKey };
         let secret = secret::generate(kind);
         let text = secret.expose_secret();
         let prefix = secret::key_prefix(text).ok_or(Errno::Internal)?;
         let (digest, now) = (secret::sha256(text), self.clock.now());
-        let key = self.store.insert_key(app, prefix, digest, now).await.map_err(from_store)?;
-        Ok(NewKey { key, secret })
+        let key = self.store.insert_key(app, (prefix, digest), now, limit).await;
+        Ok(key.map_err(from_store)?.map(|key| NewKey { key, secret }))
     }
 }

@@ -9,13 +9,14 @@ use presence_core::model::ApplicationState;
 use presence_core::reader::Reader;
 use presence_protocol::app::QueryResult;
 use presence_protocol::{ApiError, AppId, Errno, PresenceUpdate as Update, Puid};
-use presence_store::Store;
+use presence_store::{Store, UsedThing, as_one_call};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::errors::from_store;
 use crate::hub::{Hub, Subscription, Topic};
 use crate::secret::{self, SecretKind};
 use crate::socket_waker::SocketWaker;
+use crate::uses::UseLog;
 
 /// The number of PUIDs that one query reads, if all of an Application are needed.
 const PUIDS_PER_PAGE: u64 = 5_000;
@@ -83,6 +84,7 @@ pub fn looks_like_api_key(text: &str) -> bool {
 /// The AppServices.
 pub struct AppServices {
     store: Store,
+    uses: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     attempts: Arc<AttemptCounter>,
@@ -92,13 +94,13 @@ pub struct AppServices {
 
 impl AppServices {
     pub(crate) fn new(
-        store: Store,
+        (store, uses): (Store, Arc<UseLog>),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         attempts: Arc<AttemptCounter>,
         max_sockets: usize,
     ) -> Self {
-        Self { store, hub, clock, attempts, max_sockets }
+        Self { store, uses, hub, clock, attempts, max_sockets }
     }
 
     /// Checks the API key of an Application.
@@ -152,7 +154,8 @@ impl AppServices {
         uids: Vec<Result<Puid, String>>,
     ) -> Result<Vec<QueryResult>, ApiError> {
         let known: Vec<Puid> = uids.iter().flatten().copied().collect();
-        let live = self.store.live_puids(service.app, &known).await.map_err(from_store)?;
+        let live = as_one_call(self.store.live_puids(service.app, &known)).await;
+        let live = live.map_err(from_store)?;
         let live: HashSet<Puid> = live.into_iter().collect();
         service.topic.record_access(self.clock.now());
         let result = |uid: Result<Puid, String>| match uid {
@@ -210,9 +213,7 @@ impl AppServices {
         let topic = self.hub.topic(app.id, app.state);
         let now = self.clock.now();
         topic.record_access(now);
-        if let Err(error) = self.store.touch_key(key.id, now).await {
-            tracing::debug!(%error, "the use of a key could not be recorded");
-        }
+        self.uses.note(UsedThing::Key(key.id), now);
         Ok(AuthenticatedAppService { app: app.id, key_id: key.id, topic })
     }
 

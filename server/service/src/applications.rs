@@ -68,14 +68,6 @@ impl Applications {
     ) -> Result<App, ApiError> {
         let Registration { name, domain, description } = registration;
         self.check_texts(Some(&name), Some(&domain), Some(&description))?;
-        let count = self.store.count_apps_of(owner).await.map_err(from_store)?;
-        let limit = self.settings.apps_per_developer;
-        if count >= limit {
-            return Err(ApiError::detailed(
-                Errno::TooLarge,
-                format_args!("at most {limit} applications"),
-            ));
-        }
         let app = App {
             id: AppId::from_bits(rand::random()),
             owner,
@@ -89,8 +81,11 @@ impl Applications {
             blocked_at: None,
             previous_name: None,
         };
-        self.store.insert_app(&app).await.map_err(from_store)?;
-        Ok(app)
+        let limit = self.settings.apps_per_developer;
+        if self.store.insert_app(&app, limit).await.map_err(from_store)? {
+            return Ok(app);
+        }
+        Err(ApiError::detailed(Errno::TooLarge, format_args!("at most {limit} applications")))
     }
 
     /// Returns the Applications of a developer.
@@ -126,7 +121,7 @@ impl Applications {
     ) -> Result<App, ApiError> {
         let ApplicationChanges { name, domain, description } = changes;
         self.check_texts(name.as_deref(), domain.as_deref(), description.as_deref())?;
-        let activation = self.activation.acquire().await;
+        let activation = self.activation.acquire().await?;
         let before = self.find(owner, app).await?;
         let domain = domain.filter(|domain| *domain != before.domain).map(|domain| NewDomain {
             domain,
@@ -164,7 +159,7 @@ impl Applications {
         owner: UserId,
         app: AppId,
     ) -> Result<(App, Option<NewKey>), ApiError> {
-        let activation = self.activation.acquire().await;
+        let activation = self.activation.acquire().await?;
         let app = self.find(owner, app).await?;
         if app.state == ApplicationState::Registered {
             return Err(Errno::DomainNotVerified.into());
@@ -188,7 +183,7 @@ impl Applications {
     ///
     /// As [`Applications::find`], and `application_not_active`.
     pub async fn deactivate(&self, owner: UserId, app: AppId) -> Result<App, ApiError> {
-        let activation = self.activation.acquire().await;
+        let activation = self.activation.acquire().await?;
         let app = self.find(owner, app).await?;
         match app.state {
             // A blocked Application reads as inactive, and may be active once the block ends.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use presence_core::{Clock, Steady};
 use presence_protocol::{ApiError, Errno};
+use presence_store::as_one_call;
 
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::settings::ServiceSettings;
@@ -89,7 +90,7 @@ impl AttemptCounter {
             CredentialKind::Assertion => self.throttled.check(address)?,
             CredentialKind::Secret => {}
         }
-        let error = match check(Attempt { client }).await {
+        let error = match as_one_call(check(Attempt { client })).await {
             Ok(accepted) => return Ok(accepted),
             Err(error) if !rejects_credential(error.errno) => return Err(error),
             Err(error) => error,

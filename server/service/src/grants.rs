@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence_core::model::{App, ApplicationState, Grant};
 use presence_core::{Clock, UserId};
 use presence_protocol::{ApiError, AppId, Errno, Puid};
-use presence_store::{GrantedApp, Store, Writer};
+use presence_store::{GrantError, GrantedApp, Store, Writer};
 
 use crate::errors::from_store;
 use crate::hub::Hub;
@@ -37,6 +37,7 @@ pub struct Grants {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     development: bool,
+    max_grants: u64,
 }
 
 impl Grants {
@@ -46,7 +47,8 @@ impl Grants {
         clock: Arc<dyn Clock>,
         settings: &ServiceSettings,
     ) -> Self {
-        Self { store, writer, hub, clock, development: settings.development }
+        let ServiceSettings { development, grants_per_user: max_grants, .. } = *settings;
+        Self { store, writer, hub, clock, development, max_grants }
     }
 
     /// Finds an Application to which a user can give a grant: an active one.
@@ -69,7 +71,8 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// As [`Grants::find_application`], and `redirect_not_allowed`: then nothing was granted.
+    /// As [`Grants::find_application`], `redirect_not_allowed`, and `too_large` if the user has too
+    /// many grants: then nothing was granted.
     pub async fn grant(
         &self,
         user: UserId,
@@ -80,7 +83,7 @@ impl Grants {
         self.redirect(&app, target, None)?;
         let fresh = Puid::from_bits(rand::random());
         let granted = self.writer.grant(user, app.id, fresh, self.clock.now()).await;
-        let uid = granted.map_err(from_store)?.ok_or(Errno::UnknownApplication)?.puid;
+        let uid = granted.map_err(from_store)?.map_err(|error| self.refusal(error))?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
         Ok(GrantOutcome { uid, redirect })
     }
@@ -134,6 +137,16 @@ impl Grants {
     pub async fn revoke(&self, user: UserId, app: AppId) -> Result<(), ApiError> {
         let grant = self.writer.revoke(user, app).await.map_err(from_store)?;
         grant.map(drop).ok_or(Errno::UnknownApplication.into())
+    }
+
+    fn refusal(&self, error: GrantError) -> ApiError {
+        match error {
+            GrantError::Unknown => Errno::UnknownApplication.into(),
+            GrantError::TooMany => ApiError::detailed(
+                Errno::TooLarge,
+                format_args!("at most {} grants of one user", self.max_grants),
+            ),
+        }
     }
 
     fn redirect(

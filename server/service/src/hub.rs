@@ -262,6 +262,14 @@ impl Hub {
         self.close_connections(user, |mailbox| mailbox.depends_on_session(digest));
     }
 
+    /// Returns the digests of the sessions and proofs that hold connections of a user open.
+    pub fn sessions_of_connections(&self, user: UserId) -> Vec<[u8; 32]> {
+        self.with_shard(user, |shard, _| {
+            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
+            roster.handles().flat_map(|mailbox| mailbox.sessions()).collect()
+        })
+    }
+
     /// Closes the connections of a user that depend on a proof of an older generation, except one.
     pub fn close_outdated_connections(
         &self,

@@ -33,6 +33,7 @@ mod presence_flag;
 pub mod proofs;
 pub mod tickets;
 mod used_assertions;
+mod uses;
 
 pub mod hub;
 mod hub_notifier;
@@ -50,7 +51,7 @@ pub mod settings;
 mod testing;
 
 pub use mailbox::Mailbox;
-pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError};
+pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError, as_one_call};
 pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;
 pub use socket_waker::SocketWaker;

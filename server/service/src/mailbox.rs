@@ -105,6 +105,11 @@ impl Mailbox {
         self.session == *digest || self.renewal().digest.as_deref() == Some(digest)
     }
 
+    /// Returns the digests of the proofs that opened the connection and renewed it last.
+    pub fn sessions(&self) -> impl Iterator<Item = [u8; 32]> + use<> {
+        std::iter::once(self.session).chain(self.renewal().digest.as_deref().copied())
+    }
+
     /// Returns true if the newest proof has an older generation.
     pub fn has_older_generation_than(&self, generation: &CredentialGeneration) -> bool {
         self.renewal().generation.as_ref().is_some_and(|own| own.is_older_than(generation))

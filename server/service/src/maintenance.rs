@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::Clock;
-use presence_store::{Store, Writer};
+use presence_store::{Store, UsedThing, Writer};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::errors::or_logged;
 use crate::hub::Hub;
 use crate::presence_flag::PresenceFlag;
+use crate::uses::UseLog;
 
 /// The maintenance of the hub and of the database.
 pub(crate) struct Maintenance {
@@ -19,6 +20,7 @@ pub(crate) struct Maintenance {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     presence_flag: Arc<PresenceFlag>,
+    uses: Arc<UseLog>,
 }
 
 impl Maintenance {
@@ -27,8 +29,9 @@ impl Maintenance {
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         presence_flag: Arc<PresenceFlag>,
+        uses: Arc<UseLog>,
     ) -> Self {
-        Self { store, writer, hub, clock, presence_flag }
+        Self { store, writer, hub, clock, presence_flag, uses }
     }
 
     /// Runs until `stop`. The hub and the database are maintained independently, since the database
@@ -56,6 +59,7 @@ impl Maintenance {
                 _ = each_second.tick() => {
                     or_logged("notifications could not be expired", self.writer.expire().await);
                     self.persist_presence_flag().await;
+                    or_logged("uses could not be recorded", self.uses.write(&self.store).await);
                 }
                 _ = each_minute.tick() => {
                     prune();
@@ -78,7 +82,7 @@ impl Maintenance {
         for (app, topic) in self.hub.topics() {
             topic.prune(now);
             if let Some(at) = topic.last_access(now) {
-                or_logged("an access could not be recorded", self.store.touch_app(app, at).await);
+                self.uses.note(UsedThing::App(app), at);
             }
         }
         or_logged("expired rows could not be removed", self.store.purge(now).await);
@@ -97,6 +101,7 @@ mod tests {
     use presence_core::stream::Stream;
     use presence_core::{ManualClock, UnixMillis, View};
     use presence_protocol::{AppId, DeviceName, Puid, Status};
+    use presence_store::SessionLimit;
 
     use super::*;
     use crate::hub::HubLimits;
@@ -118,7 +123,7 @@ mod tests {
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, _task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let flag = Arc::new(PresenceFlag::new(store.clone()));
-        Maintenance::new((store, writer), hub, clock, flag)
+        Maintenance::new((store, writer), hub, clock, flag, Arc::default())
     }
 
     #[tokio::test]
@@ -137,7 +142,8 @@ mod tests {
             expires_at: NOW + HOUR + MILLISECOND,
             generation: None,
         };
-        store.insert_session(&session).await.unwrap();
+        let limit = SessionLimit { max: 9, last_use: &|_| None };
+        store.insert_session(&session, limit).await.unwrap();
         let topic = hub.topic(APP, ApplicationState::Active);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
         let connection = hub.connect(user, DeviceName::default(), mailbox).unwrap();

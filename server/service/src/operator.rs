@@ -80,7 +80,7 @@ impl Operator {
     }
 
     async fn set_blocked(&self, app: AppId, since: Option<UnixMillis>) -> Result<(), ApiError> {
-        let activation = self.activation.acquire().await;
+        let activation = self.activation.acquire().await?;
         let before = self.store.app(app).await.map_err(from_store)?;
         let before = before.ok_or(Errno::UnknownApplication)?;
         if before.blocked_at.is_some() == since.is_some() {

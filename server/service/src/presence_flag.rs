@@ -1,9 +1,15 @@
 //! Stores for the next run of the server whether devices are connected.
 
+use std::time::Duration;
+
 use presence_store::{Store, StoreError};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::errors::or_logged;
+
+/// The time for which the first device waits for the write.
+const FIRST_WRITE: Duration = Duration::from_secs(1);
 
 /// The flag that devices are connected. A run after a crash waits for them if it is set.
 pub(crate) struct PresenceFlag {
@@ -19,12 +25,12 @@ impl PresenceFlag {
     }
 
     /// Sets the flag before the first device is shown as connected. Devices that connect during the
-    /// write do not wait for it.
+    /// write do not wait for it. If the write takes too long, the maintenance repeats it.
     pub(crate) async fn persist_first_connection(&self) {
         if let Ok(mut written) = self.written.try_lock()
             && *written != Some(true)
         {
-            self.write(true, &mut written).await;
+            timeout(FIRST_WRITE, self.write(true, &mut written)).await.ok();
         }
     }
 

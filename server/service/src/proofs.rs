@@ -13,7 +13,7 @@ use presence_core::{Clock, CredentialGeneration, Email, Session, UnixMillis, Use
 use presence_identity::{Identity, Verifier};
 use presence_protocol::device::Proof;
 use presence_protocol::{ApiError, DeviceName, Errno};
-use presence_store::{GenerationOutcome, Store};
+use presence_store::{GenerationOutcome, Store, UsedThing};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::clock::Stopwatch;
@@ -25,6 +25,7 @@ use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
 use crate::tickets::Tickets;
 use crate::used_assertions::{Purpose, UsedAssertions};
+use crate::uses::UseLog;
 
 /// A proof that was checked once, before the session or connection that it opens is registered.
 #[must_use = "what was registered for this proof must be confirmed"]
@@ -119,6 +120,7 @@ pub(crate) struct CountedProofs {
 pub(crate) struct ProofVerifier {
     verifier: Arc<dyn Verifier>,
     store: Store,
+    uses: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
@@ -131,14 +133,14 @@ impl ProofVerifier {
     /// Creates a verifier that has seen no assertion and issued no ticket.
     pub(crate) fn new(
         verifier: Arc<dyn Verifier>,
-        store: Store,
+        (store, uses): (Store, Arc<UseLog>),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         settings: Arc<ServiceSettings>,
     ) -> Self {
         let used = UsedAssertions::new(Arc::clone(&clock));
         let (tickets, meters) = (Tickets::default(), SignInMeters::default());
-        Self { verifier, store, hub, clock, settings, used, tickets, meters }
+        Self { verifier, store, uses, hub, clock, settings, used, tickets, meters }
     }
 
     /// Returns the meters of sign-ins.
@@ -257,6 +259,7 @@ impl ProofVerifier {
         let digest = session.unwrap_or_else(|| secret::sha256(token));
         let (session, email) = self.find_session(digest).await?;
         let Session { user, expires_at, .. } = session;
+        self.uses.note(UsedThing::Session(digest), self.clock.now());
         Ok(CheckedProof { user, email, expires_at, digest, generation: None, is_session: true })
     }
 

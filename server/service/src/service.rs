@@ -33,6 +33,7 @@ use crate::proofs::{CountedProofs, ProofVerifier};
 use crate::rates::{KeyedRateLimiter, rate_limited_address};
 use crate::sessions::Sessions;
 use crate::settings::ServiceSettings;
+use crate::uses::UseLog;
 
 /// The parts that the service is made of.
 pub struct ServiceParts<'a> {
@@ -71,6 +72,7 @@ pub struct PresenceService {
 struct SharedParts {
     store: Store,
     writer: Writer,
+    uses: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
@@ -81,6 +83,10 @@ struct SharedParts {
 impl SharedParts {
     fn database(&self) -> (Store, Writer) {
         (self.store.clone(), self.writer.clone())
+    }
+
+    fn records(&self) -> (Store, Arc<UseLog>) {
+        (self.store.clone(), Arc::clone(&self.uses))
     }
 
     fn hub(&self) -> Arc<Hub> {
@@ -97,7 +103,7 @@ impl SharedParts {
 
     fn proofs(&self, verifier: Arc<dyn Verifier>) -> CountedProofs {
         let (hub, clock, settings) = (self.hub(), self.clock(), self.settings());
-        let verifier = ProofVerifier::new(verifier, self.store.clone(), hub, clock, settings);
+        let verifier = ProofVerifier::new(verifier, self.records(), hub, clock, settings);
         let attempts = Arc::new(AttemptCounter::new(&self.settings, &self.clock));
         CountedProofs { attempts, verifier: Arc::new(verifier) }
     }
@@ -108,7 +114,13 @@ impl SharedParts {
     }
 
     fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {
-        Maintenance::new(self.database(), self.hub(), self.clock(), presence_flag)
+        Maintenance::new(
+            self.database(),
+            self.hub(),
+            self.clock(),
+            presence_flag,
+            Arc::clone(&self.uses),
+        )
     }
 }
 
@@ -121,7 +133,8 @@ impl PresenceService {
     /// The reason why the database cannot be used.
     pub async fn open(parts: ServiceParts<'_>) -> Result<(Arc<Self>, WriterTask), StoreError> {
         let ServiceParts { database, verifier, domain_client, clock, settings } = parts;
-        let store = Store::open(database, clock.now()).await?;
+        let deadline = settings.database_deadline;
+        let store = Store::open_with_deadline(database, clock.now(), deadline).await?;
         let warm_up = if store.had_devices_connected() { settings.warm_up } else { Duration::ZERO };
         let warm_up_ends_at = clock.steady() + warm_up;
         let limits = HubLimits::from(&settings);
@@ -131,8 +144,9 @@ impl PresenceService {
         let grant_rate = Arc::new(GrantNotifyRate::new(&settings, Arc::clone(&clock)));
         let limit = Arc::<GrantNotifyRate>::clone(&grant_rate);
         let task = task.in_groups_of(settings.commit_group).with_notify_limit(limit);
-        let settings = Arc::new(settings);
-        let shared = SharedParts { store, writer, hub, clock, settings, grant_rate };
+        let writer = writer.with_max_grants(settings.grants_per_user);
+        let (uses, settings) = (Arc::default(), Arc::new(settings));
+        let shared = SharedParts { store, writer, uses, hub, clock, settings, grant_rate };
         Ok((Arc::new(Self::new(shared, verifier, domain_client)), task))
     }
 
@@ -141,12 +155,12 @@ impl PresenceService {
         let proofs = shared.proofs(verifier);
         let attempts = Arc::clone(&proofs.attempts);
         let presence_flag = Arc::new(PresenceFlag::new(store()));
-        let activation = Arc::new(ActivationLock::new(shared.hub()));
-        let keys = Arc::new(ApiKeys::new(store(), shared.hub(), shared.clock(), settings));
+        let activation = Arc::new(ActivationLock::new(store(), shared.hub()));
+        let keys = Arc::new(ApiKeys::new(shared.records(), shared.hub(), shared.clock(), settings));
         Self {
             connect_rate: KeyedRateLimiter::new(settings.connect_rate, shared.clock()),
             sessions: Sessions::new(
-                store(),
+                shared.records(),
                 shared.hub(),
                 shared.clock(),
                 proofs.clone(),
@@ -165,7 +179,7 @@ impl PresenceService {
             api_keys: keys,
             domains: Domains::new(store(), domain_client, shared.clock(), settings),
             app_services: AppServices::new(
-                store(),
+                shared.records(),
                 shared.hub(),
                 shared.clock(),
                 Arc::clone(&attempts),
@@ -334,6 +348,7 @@ impl PresenceService {
         self.connect_rate.prune();
         self.attempts.prune();
         self.devices.prune();
+        self.shared.uses.prune(self.now());
         self.domains.prune();
         self.notifications.prune();
         self.shared.grant_rate.prune();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use presence_core::{Clock, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
 use presence_protocol::{ApiError, Errno};
-use presence_store::Store;
+use presence_store::{SessionLimit, Store, UsedThing};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::attempts::{Attempt, CredentialKind};
@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::proofs::{CheckedProof, CountedProofs};
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
+use crate::uses::UseLog;
 
 /// The holder of a session.
 #[derive(Debug, Clone)]
@@ -60,6 +61,7 @@ pub fn is_csrf_token(session_token: &str, given: &str) -> bool {
 /// The sessions of users.
 pub struct Sessions {
     store: Store,
+    uses: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     proofs: CountedProofs,
@@ -68,13 +70,13 @@ pub struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(
-        store: Store,
+        (store, uses): (Store, Arc<UseLog>),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         proofs: CountedProofs,
         settings: Arc<ServiceSettings>,
     ) -> Self {
-        Self { store, hub, clock, proofs, settings }
+        Self { store, uses, hub, clock, proofs, settings }
     }
 
     /// Opens a session with an assertion. `email` is the e-mail that the client says the assertion
@@ -160,7 +162,7 @@ impl Sessions {
         let expires_at = created_at + self.settings.session;
         let generation = checked.generation().cloned();
         let session = Session { digest, user, scope, created_at, expires_at, generation };
-        self.store.insert_session(&session).await.map_err(from_store)?;
+        self.insert(&session).await?;
         if let Err(error) = self.proofs.verifier.confirm(checked).await {
             self.store.delete_session(&digest).await.map_err(from_store)?;
             return Err(error);
@@ -169,13 +171,31 @@ impl Sessions {
         Ok(NewSession { token, holder })
     }
 
+    /// Inserts a session. If its user has too many, those end that were unused for the longest
+    /// time. One that holds a connection open is in use.
+    async fn insert(&self, session: &Session) -> Result<(), ApiError> {
+        let (user, now) = (session.user, session.created_at);
+        let open = self.hub.sessions_of_connections(user);
+        let last_use = |digest: &[u8; 32]| match open.contains(digest) {
+            true => Some(now),
+            false => self.uses.last_use(&UsedThing::Session(*digest)),
+        };
+        let max = self.settings.sessions_per_user;
+        let limit = SessionLimit { max, last_use: &last_use };
+        let ended = self.store.insert_session(session, limit).await.map_err(from_store)?;
+        ended.iter().for_each(|digest| self.hub.close_connections_of_session(user, digest));
+        Ok(())
+    }
+
     async fn find(&self, _attempt: &Attempt, token: &str) -> Result<AuthenticatedUser, ApiError> {
         if !secret::is_well_formed(SecretKind::Token, token) {
             return Err(Errno::NotAuthenticated.into());
         }
         let digest = secret::sha256(token);
-        let session = self.store.session(&digest, self.clock.now()).await.map_err(from_store)?;
+        let now = self.clock.now();
+        let session = self.store.session(&digest, now).await.map_err(from_store)?;
         let Session { user, scope, expires_at, .. } = session.ok_or(Errno::SessionExpired)?;
+        self.uses.note(UsedThing::Session(digest), now);
         let email = self.store.email_of(user).await.map_err(from_store)?;
         let email = email.ok_or(Errno::SessionExpired)?;
         Ok(AuthenticatedUser { user, email, scope, expires_at, digest })

@@ -21,6 +21,12 @@ pub struct ServiceSettings {
     pub sockets_per_user: usize,
     /// The maximum number of sockets of an Application.
     pub sockets_per_app: usize,
+    /// The time for which a call may wait for the database.
+    pub database_deadline: Duration,
+    /// The maximum number of grants of a user.
+    pub grants_per_user: u64,
+    /// The maximum number of sessions of a user.
+    pub sessions_per_user: usize,
     /// The maximum number of Applications of a developer.
     pub apps_per_developer: u64,
     /// The part of a stream that is retained, so that an AppService can resume it.

@@ -27,6 +27,7 @@ pub(super) struct GrantsApi;
 declared_errors! {
     /// The errors of giving a grant.
     GrantErrors: [
+        TooLarge,
         UnknownApplication,
         ApplicationNotActive,
         RedirectNotAllowed,

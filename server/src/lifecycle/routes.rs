@@ -6,6 +6,7 @@ use poem::endpoint::{DynEndpoint, ToDynEndpoint, make, make_sync};
 use poem::http::{HeaderValue, Method, Uri, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
 use presence_protocol::{ApiError, Errno};
+use presence_service::as_one_call;
 use presence_service::clock::Stopwatch;
 
 use crate::authorization::bearer;
@@ -64,7 +65,8 @@ pub(super) fn endpoint(
                     &ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP),
                 )
             } else {
-                let response = next.call(request).await.map(IntoResponse::into_response);
+                let response =
+                    as_one_call(next.call(request)).await.map(IntoResponse::into_response);
                 response.unwrap_or_else(poem::Error::into_response)
             };
             http::finish(response.headers_mut());

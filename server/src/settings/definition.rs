@@ -135,6 +135,11 @@ settings! {
     sockets_per_user: usize = 20;
     /// Maximum number of sockets of one Application.
     sockets_per_app: usize = 100;
+    /// Maximum number of grants of one user.
+    grants_per_user: u64 = 500;
+    /// Maximum number of sessions of one user. One more ends the session that was unused for the
+    /// longest time.
+    sessions_per_user: usize = 50;
     /// Maximum number of Applications of one developer.
     apps_per_developer: u64 = 200;
     /// Maximum number of characters of an Application's name.
@@ -152,6 +157,9 @@ settings! {
     ping_seconds: f64 = 30.0;
     /// Time in which a peer must read what is written to it, in seconds.
     write_seconds: f64 = 10.0;
+    /// Time for which a call may wait for the database before it is answered with errno 51, in
+    /// seconds.
+    database_seconds: f64 = 5.0;
     /// Time for which a lost device keeps its presence, in seconds.
     grace_seconds: f64 = 10.0;
     /// Lifetime of a session, in seconds.

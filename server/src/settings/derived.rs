@@ -73,6 +73,9 @@ impl Settings {
             warm_up: seconds(self.warm_up_seconds),
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
+            database_deadline: seconds(self.database_seconds),
+            grants_per_user: self.grants_per_user,
+            sessions_per_user: self.sessions_per_user,
             apps_per_developer: self.apps_per_developer,
             retention: Retention {
                 entries: self.app_queue_updates,

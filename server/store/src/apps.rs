@@ -1,7 +1,5 @@
 //! Applications. The writer removes them.
 
-use std::time::Duration;
-
 use presence_core::UnixMillis;
 use presence_core::lookalike::skeletons;
 use presence_core::model::{App, ApplicationState, UserId};
@@ -16,9 +14,6 @@ use crate::error::StoreError;
 use crate::rows::time_to_column;
 use crate::store::Store;
 use crate::tables::{app, name_skeleton};
-
-/// The shortest time between two recorded accesses of an Application.
-const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The changes of an Application. `None` leaves a value as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,14 +38,14 @@ pub struct NewDomain {
 }
 
 impl Store {
-    /// Adds an Application. Its id must be new, and its owner must exist.
+    /// Adds an Application. Its id must be new, and its owner must exist. Returns false if the
+    /// owner has `limit` Applications already.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
-    pub async fn insert_app(&self, app: &App) -> Result<(), StoreError> {
-        let txn = self.begin_writing().await?;
-        app::Entity::insert(app::ActiveModel {
+    pub async fn insert_app(&self, app: &App, limit: u64) -> Result<bool, StoreError> {
+        let row = app::ActiveModel {
             id: ActiveValue::Set(app.id.to_string()),
             owner: ActiveValue::Set(app.owner.0),
             name: ActiveValue::Set(app.name.clone()),
@@ -63,11 +58,19 @@ impl Store {
             blocked_at: ActiveValue::Set(app.blocked_at.map(time_to_column)),
             previous_name: ActiveValue::Set(None),
             renamed_at: ActiveValue::Set(None),
+        };
+        self.in_time(async {
+            let transaction = self.begin_writing().await?;
+            let of_owner = app::Entity::find().filter(app::Column::Owner.eq(app.owner.0));
+            if of_owner.count(&transaction).await? >= limit {
+                return Ok(false);
+            }
+            app::Entity::insert(row).exec_without_returning(&transaction).await?;
+            set_skeletons(app.id, &app.name, &transaction).await?;
+            transaction.commit().await?;
+            Ok(true)
         })
-        .exec_without_returning(&txn)
-        .await?;
-        set_skeletons(app.id, &app.name, &txn).await?;
-        Ok(txn.commit().await?)
+        .await
     }
 
     /// Returns an Application.
@@ -95,16 +98,6 @@ impl Store {
         rows.into_iter().map(App::try_from).collect()
     }
 
-    /// Returns the number of Applications of an AppDeveloper.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`.
-    pub async fn count_apps_of(&self, owner: UserId) -> Result<u64, StoreError> {
-        let query = app::Entity::find().filter(app::Column::Owner.eq(owner.0));
-        Ok(query.count(self.read()).await?)
-    }
-
     /// Changes an Application, and returns the changed one. The name before a change is kept.
     ///
     /// # Errors
@@ -116,9 +109,19 @@ impl Store {
         changes: AppChanges,
         now: UnixMillis,
     ) -> Result<Option<App>, StoreError> {
+        self.in_time(self.write_changes(app, changes, now)).await?;
+        self.app(app).await
+    }
+
+    async fn write_changes(
+        &self,
+        app: AppId,
+        changes: AppChanges,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
         let txn = self.begin_writing().await?;
         let Some(before) = app::Entity::find_by_id(app.to_string()).one(&txn).await? else {
-            return Ok(None);
+            return Ok(());
         };
         let before = App::try_from(before)?;
         let mut row = <app::ActiveModel as Default>::default();
@@ -139,8 +142,7 @@ impl Store {
             let update = app::Entity::update_many().set(row);
             update.filter(app::Column::Id.eq(app.to_string())).exec(&txn).await?;
         }
-        txn.commit().await?;
-        self.app(app).await
+        Ok(txn.commit().await?)
     }
 
     /// Sets the state. Returns false if there is no such Application.
@@ -216,25 +218,6 @@ impl Store {
             .filter(app::Column::DomainKey.eq(domain_key))
             .filter(app::Column::State.eq(ApplicationState::Registered.name()));
         Ok(update.exec(self.write()).await?.rows_affected > 0)
-    }
-
-    /// Records that an Application read presence, at most once a minute.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`.
-    pub async fn touch_app(&self, app: AppId, now: UnixMillis) -> Result<(), StoreError> {
-        app::Entity::update_many()
-            .col_expr(app::Column::LastLookedAt, Expr::value(time_to_column(now)))
-            .filter(app::Column::Id.eq(app.to_string()))
-            .filter(
-                Condition::any()
-                    .add(app::Column::LastLookedAt.is_null())
-                    .add(app::Column::LastLookedAt.lte(time_to_column(now - RECORD_INTERVAL))),
-            )
-            .exec(self.write())
-            .await?;
-        Ok(())
     }
 }
 

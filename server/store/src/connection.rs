@@ -14,6 +14,10 @@ use crate::error::{Cause, ErrorKind, StoreError};
 /// The time for which a connection waits for a lock of another process.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time for which the connection that writes waits for such a lock in SQLite, where it blocks
+/// everything else that needs the connection. Longer waits are repeated attempts.
+const WRITER_BUSY_TIMEOUT: Duration = Duration::from_millis(20);
+
 /// The number of connections that read.
 const READ_CONNECTIONS: u32 = 4;
 
@@ -70,11 +74,10 @@ impl DatabaseFile {
 
     /// Opens the only connection that writes.
     pub(crate) async fn open_writer(&self) -> Result<DatabaseConnection, StoreError> {
-        let busy_timeout = self.busy_timeout;
         let mut options = self.options(1);
         options.map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .busy_timeout(busy_timeout)
+                .busy_timeout(WRITER_BUSY_TIMEOUT)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
                 .pragma("cache_size", CACHE_SIZE)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 /// A failed operation of the store.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum StoreError {
     /// The queue of the writer is full.
     #[error("too many writes are waiting")]
     QueueFull,
+    /// The database did not answer before the deadline of the call.
+    #[error("the database did not answer in time")]
+    TooLate,
     /// The writer has stopped.
     #[error("the writer has stopped")]
     Stopped,
@@ -80,14 +83,13 @@ impl StoreError {
     /// Returns true if another try at once would only wait again.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
-            Self::Unavailable(Cause(DbErr::ConnectionAcquire(_))) => true,
+            Self::TooLate | Self::Locked(_) => true,
             Self::Unavailable(Cause(error)) => ErrorKind::of(error) == ErrorKind::Busy,
             Self::Unsupported
             | Self::BadUrl
             | Self::NoDirectory(_)
             | Self::Missing(_)
             | Self::NotADatabase(_)
-            | Self::Locked(_)
             | Self::InUse(_)
             | Self::ReadOnly(_)
             | Self::Foreign(_)
@@ -117,6 +119,9 @@ impl ErrorKind {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
+        if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
+            return Self::TooLate;
+        }
         Self::Unavailable(Cause(error))
     }
 }

@@ -38,6 +38,14 @@ impl Store {
         {
             return Ok(outcome);
         }
+        self.in_time(self.raise_generation(user, given)).await
+    }
+
+    async fn raise_generation(
+        &self,
+        user: UserId,
+        given: &CredentialGeneration,
+    ) -> Result<GenerationOutcome, StoreError> {
         let transaction = self.begin_writing().await?;
         // Read again, since another device may have been faster.
         let recorded = greatest(&transaction, user, &given.issuer).await?;

@@ -2,10 +2,11 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
+use crate::bounded::begin_immediate;
 use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
 use crate::error::StoreError;
 use crate::migration;
-use crate::store::{Store, begin_immediate};
+use crate::store::Store;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,12 +16,16 @@ mod keys;
 mod purge;
 mod sessions;
 mod users;
+mod uses;
 
 mod backup;
 mod inspection;
 mod store;
 
 mod lookup;
+
+mod bounded;
+mod deadline;
 
 mod connection;
 mod migration;
@@ -33,13 +37,16 @@ mod error;
 pub use account::Account;
 pub use apps::{AppChanges, NewDomain};
 pub use backup::Backup;
+pub use deadline::as_one_call;
 pub use error::{Cause, StoreError};
 pub use generations::GenerationOutcome;
 pub use grants::GrantedApp;
 pub use inspection::Inspection;
+pub use sessions::SessionLimit;
 pub use store::Store;
+pub use uses::UsedThing;
 pub use writer::Writer;
-pub use writer::change::GrantOutcome;
+pub use writer::change::{GrantError, GrantOutcome};
 pub use writer::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 pub use writer::load::LoadedUser;
 pub use writer::notify::{NewNotification, NotifyError};

@@ -11,11 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use presence_core::UnixMillis;
 use presence_core::model::{Email, Session};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QuerySelect, RelationTrait,
+    ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
 };
 use tokio::sync::oneshot;
 
+use crate::bounded::BoundedPool;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, email, padded, time_to_column};
 use crate::tables::{session, user};
@@ -51,7 +51,7 @@ impl SessionLookup {
         &self,
         digest: [u8; 32],
         now: UnixMillis,
-        db: &DatabaseConnection,
+        db: &BoundedPool,
     ) -> LookupResult {
         loop {
             let (reply, result) = oneshot::channel();
@@ -73,7 +73,7 @@ impl SessionLookup {
     }
 }
 
-async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &DatabaseConnection) {
+async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &BoundedPool) {
     let mut digests: Vec<[u8; 32]> = requests.iter().map(|request| request.digest).collect();
     digests.sort_unstable();
     digests.dedup();
@@ -92,7 +92,7 @@ async fn reply_to_all(requests: Vec<LookupRequest>, now: UnixMillis, db: &Databa
 async fn sessions(
     digests: &[[u8; 32]],
     now: UnixMillis,
-    db: &DatabaseConnection,
+    db: &BoundedPool,
 ) -> Result<HashMap<[u8; 32], (Session, Email)>, StoreError> {
     let mut found = HashMap::with_capacity(digests.len());
     for chunk in digests.chunks(CHUNK) {

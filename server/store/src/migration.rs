@@ -5,6 +5,7 @@ mod m0002_generations;
 mod m0003_blocked;
 mod m0004_queues;
 mod m0005_sources;
+mod m0006_session_use;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_blocked::AddBlockedAt),
             Box::new(m0004_queues::NumberGrants),
             Box::new(m0005_sources::AddSources),
+            Box::new(m0006_session_use::AddSessionUse),
         ]
     }
 }

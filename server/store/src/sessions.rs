@@ -2,34 +2,45 @@
 
 use presence_core::UnixMillis;
 use presence_core::model::{Email, Session, UserId};
-use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::error::StoreError;
-use crate::rows::{number_to_column, time_to_column};
+use crate::rows::{digest, number_to_column, time_to_column};
 use crate::store::Store;
 use crate::tables::session;
 
+/// The limit of the sessions of a user.
+#[derive(Clone, Copy)]
+pub struct SessionLimit<'a> {
+    /// The maximum number of sessions.
+    pub max: usize,
+    /// Returns the last use of a session, if there was one that is not recorded yet.
+    pub last_use: &'a (dyn Fn(&[u8; 32]) -> Option<UnixMillis> + Sync),
+}
+
 impl Store {
-    /// Adds a session. Its digest must be new, and its user must exist.
+    /// Adds a session. Its digest must be new, and its user must exist. If the user has the maximum
+    /// number of sessions already, those end that were unused for the longest time. Returns their
+    /// digests.
     ///
     /// # Errors
     ///
-    /// `Unavailable`.
-    pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
-        session::Entity::insert(session::ActiveModel {
-            digest: ActiveValue::Set(session.digest.to_vec()),
-            user_id: ActiveValue::Set(session.user.0),
-            scope: ActiveValue::Set(session.scope.name().to_owned()),
-            created_at: ActiveValue::Set(time_to_column(session.created_at)),
-            expires_at: ActiveValue::Set(time_to_column(session.expires_at)),
-            issuer: ActiveValue::Set(session.generation.as_ref().map(|of| of.issuer.to_string())),
-            generation: ActiveValue::Set(
-                session.generation.as_ref().map(|of| number_to_column(of.number)),
-            ),
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn insert_session(
+        &self,
+        session: &Session,
+        limit: SessionLimit<'_>,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.in_time(async {
+            let transaction = self.begin_writing().await?;
+            let ended = limit.excess(session, &transaction).await?;
+            let is_excess = session::Column::Digest.is_in(ended.iter().map(|it| it.to_vec()));
+            session::Entity::delete_many().filter(is_excess).exec(&transaction).await?;
+            session::Entity::insert(row(session)).exec_without_returning(&transaction).await?;
+            transaction.commit().await?;
+            Ok(ended)
         })
-        .exec_without_returning(self.write())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Returns the session with this token digest, unless it has expired.
@@ -81,5 +92,42 @@ impl Store {
     pub async fn delete_sessions_of(&self, user: UserId) -> Result<u64, StoreError> {
         let delete = session::Entity::delete_many().filter(session::Column::UserId.eq(user.0));
         Ok(delete.exec(self.write()).await?.rows_affected)
+    }
+}
+
+impl SessionLimit<'_> {
+    /// Returns the sessions of the user that must end before a new one is added: the expired ones
+    /// first, then those that were unused for the longest time.
+    async fn excess<C: ConnectionTrait>(
+        self,
+        new: &Session,
+        db: &C,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let of_user = session::Entity::find().filter(session::Column::UserId.eq(new.user.0));
+        let now = time_to_column(new.created_at);
+        let mut sessions = Vec::new();
+        for row in of_user.all(db).await? {
+            let digest = digest("sessions", &row.digest)?;
+            let recorded = row.last_used_at.unwrap_or(row.created_at);
+            let last_use = (self.last_use)(&digest).map_or(recorded, time_to_column).max(recorded);
+            sessions.push((row.expires_at > now, last_use, digest));
+        }
+        sessions.sort_unstable();
+        let excess = (sessions.len() + 1).saturating_sub(self.max.max(1));
+        Ok(sessions.into_iter().take(excess).map(|(_, _, digest)| digest).collect())
+    }
+}
+
+fn row(session: &Session) -> session::ActiveModel {
+    let generation = session.generation.as_ref();
+    session::ActiveModel {
+        digest: ActiveValue::Set(session.digest.to_vec()),
+        user_id: ActiveValue::Set(session.user.0),
+        scope: ActiveValue::Set(session.scope.name().to_owned()),
+        created_at: ActiveValue::Set(time_to_column(session.created_at)),
+        expires_at: ActiveValue::Set(time_to_column(session.expires_at)),
+        issuer: ActiveValue::Set(generation.map(|of| of.issuer.to_string())),
+        generation: ActiveValue::Set(generation.map(|of| number_to_column(of.number))),
+        last_used_at: ActiveValue::Set(None),
     }
 }

@@ -8,10 +8,13 @@ use presence_core::UnixMillis;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    EntityTrait, QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    EntityTrait, QueryFilter,
 };
+use tokio::time::sleep;
 
+use crate::bounded::{BoundedPool, LOCK_RETRY, begin_immediate};
 use crate::connection::{BUSY_TIMEOUT, DatabaseFile};
+use crate::deadline;
 use crate::error::StoreError;
 use crate::lookup::SessionLookup;
 use crate::migration;
@@ -25,8 +28,8 @@ const META_ROW_ID: i32 = 1;
 pub struct Store(Arc<StoreInner>);
 
 struct StoreInner {
-    write: DatabaseConnection,
-    read: DatabaseConnection,
+    write: BoundedPool,
+    read: BoundedPool,
     epoch: u64,
     had_devices_connected: bool,
     lock: File,
@@ -34,28 +37,53 @@ struct StoreInner {
 }
 
 impl Store {
-    /// Opens the database at a `sqlite:` URL, migrates its tables and begins an epoch.
+    /// Opens the database at a `sqlite:` URL, migrates its tables and begins an epoch. Calls have
+    /// a deadline of 5 s.
     ///
     /// # Errors
     ///
     /// `Unsupported`, `BadUrl`, `NoDirectory`, `Missing`, `NotADatabase`, `Locked` (after 5 s),
     /// `InUse`, `ReadOnly`, `TooNew`, `Unavailable`.
     pub async fn open(url: &str, now: UnixMillis) -> Result<Self, StoreError> {
-        Self::open_with_timeout(url, now, BUSY_TIMEOUT).await
+        Self::open_with_deadline(url, now, BUSY_TIMEOUT).await
     }
 
-    pub(crate) async fn open_with_timeout(
+    /// Opens the database as [`Store::open`] does. `deadline` is the time for which a call may wait
+    /// for the database.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_with_deadline(
         url: &str,
         now: UnixMillis,
-        busy_timeout: Duration,
+        deadline: Duration,
     ) -> Result<Self, StoreError> {
-        let file = DatabaseFile::parse(url, busy_timeout)?;
+        let file = DatabaseFile::parse(url, deadline)?;
+        let opening = async {
+            loop {
+                match Self::open_file(&file, now, deadline).await {
+                    Err(error) if error.is_busy() => sleep(LOCK_RETRY).await,
+                    result => return result,
+                }
+            }
+        };
+        let late = || Err(StoreError::Locked(file.path().to_owned()));
+        deadline::within(deadline.min(BUSY_TIMEOUT), opening).await.unwrap_or_else(late)
+    }
+
+    async fn open_file(
+        file: &DatabaseFile,
+        now: UnixMillis,
+        deadline: Duration,
+    ) -> Result<Self, StoreError> {
         let write = file.open_writer().await?;
         let lock = file.lock()?;
         migration::run(&write).await.map_err(|error| file.explain(error))?;
         let (epoch, had_devices_connected) =
             begin_epoch(&write, now).await.map_err(|error| file.explain(error))?;
-        let read = file.open_readers().await?;
+        let read = BoundedPool::new(file.open_readers().await?, deadline);
+        let write = BoundedPool::new(write, deadline);
         let lookup = SessionLookup::default();
         Ok(Self(Arc::new(StoreInner { write, read, epoch, had_devices_connected, lock, lookup })))
     }
@@ -101,15 +129,20 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.0.read.close_by_ref().await?;
-        self.0.write.close_by_ref().await?;
+        self.0.read.pool().close_by_ref().await?;
+        self.0.write.pool().close_by_ref().await?;
         // If this fails, the system releases the lock when the process ends.
         self.0.lock.unlock().ok();
         Ok(())
     }
 
+    /// Returns the time for which a call may wait for the database.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.0.write.deadline()
+    }
+
     /// Returns the only connection that writes. While a group is committed, it is not available.
-    pub(crate) fn write(&self) -> &DatabaseConnection {
+    pub(crate) fn write(&self) -> &BoundedPool {
         &self.0.write
     }
 
@@ -117,22 +150,27 @@ impl Store {
         &self.0.lookup
     }
 
-    pub(crate) fn read(&self) -> &DatabaseConnection {
+    pub(crate) fn read(&self) -> &BoundedPool {
         &self.0.read
     }
 
-    /// Begins a transaction that writes: it takes the lock of the file at once.
-    pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, StoreError> {
-        begin_immediate(self.write()).await
+    /// Waits for the database, or for something whose holder may wait for it, within the deadline
+    /// of the current call.
+    ///
+    /// # Errors
+    ///
+    /// `TooLate`, and those of the work.
+    pub async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        deadline::within(self.deadline(), work).await.unwrap_or(Err(StoreError::TooLate))
     }
-}
 
-pub(crate) async fn begin_immediate(
-    db: &DatabaseConnection,
-) -> Result<DatabaseTransaction, StoreError> {
-    let mode = Some(SqliteTransactionMode::Immediate);
-    let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-    Ok(db.begin_with_options(options).await?)
+    /// Begins a transaction that writes. Waits for the lock of the file.
+    pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, StoreError> {
+        self.write().begin_writing().await
+    }
 }
 
 /// Begins an epoch. It is greater than the last one even if the clock went back, since versions

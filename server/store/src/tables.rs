@@ -227,6 +227,8 @@ pub(crate) mod session {
         /// The issuer of the generation, `None` without one.
         pub(crate) issuer: Option<String>,
         pub(crate) generation: Option<i64>,
+        /// The last use, to the minute, `None` before the first one.
+        pub(crate) last_used_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

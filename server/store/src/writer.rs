@@ -8,6 +8,8 @@
 
 pub(crate) mod task;
 
+mod inbox;
+
 mod write_op;
 
 pub(crate) mod change;
@@ -25,6 +27,7 @@ pub(crate) mod commit_hook;
 pub(crate) mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use presence_core::model::{Grant, Settlement, UserId};
 use presence_core::{Clock, UnixMillis};
@@ -35,8 +38,9 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use change::{GrantInput, GrantOutcome, PauseInput};
+use change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use commit_hook::CommitHook;
+use inbox::Inbox;
 use load::LoadedUser;
 use notify::{NewNotification, NotifyError, NotifyInput};
 use request::{WriteReply, WriteRequest};
@@ -46,16 +50,25 @@ use write_op::WriteOp;
 
 /// The handle of the writer. Clones share it. The task ends when the last one is dropped.
 ///
-/// Every reply may be an error, and then nothing of that request was done: `QueueFull` if 8,192
+/// Every reply may be an error. Then nothing of that request was done: `QueueFull` if 8,192
 /// requests wait already, `Stopped` if the task has ended, `Unavailable` if the database failed.
+/// Only after `TooLate` it is not known: a request that had begun by its deadline may be done.
 #[derive(Clone)]
 pub struct Writer {
     ops: Sender<WriteOp>,
+    /// The loads, which need no write and do not wait for one.
+    loads: Sender<WriteOp>,
+    /// The time for which a call may wait.
+    deadline: Duration,
+    /// The maximum number of grants of a user.
+    max_grants: u64,
 }
 
 impl Writer {
     /// The maximum number of waiting requests. One more gets `QueueFull`.
     pub const CAPACITY: usize = 8192;
+    /// The default maximum number of grants of a user.
+    pub const MAX_GRANTS: u64 = 500;
 
     /// Creates the writer of a store, and its task, which the caller spawns. A store must have one
     /// writer only.
@@ -64,8 +77,17 @@ impl Writer {
         hook: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> (Self, WriterTask) {
-        let (ops, inbox) = mpsc::channel(Self::CAPACITY);
-        (Self { ops }, WriterTask::new(store.clone(), inbox, hook, clock))
+        let (ops, writes) = mpsc::channel(Self::CAPACITY);
+        let (loads, reads) = mpsc::channel(Self::CAPACITY);
+        let (deadline, max_grants) = (store.deadline(), Self::MAX_GRANTS);
+        let task = WriterTask::new(store.clone(), Inbox { writes, loads: reads }, hook, clock);
+        (Self { ops, loads, deadline, max_grants }, task)
+    }
+
+    /// Sets the maximum number of grants of a user.
+    #[must_use]
+    pub fn with_max_grants(self, max_grants: u64) -> Self {
+        Self { max_grants, ..self }
     }
 
     /// Queues at most 500 notifications of an Application, independently of each other. The reply
@@ -93,19 +115,20 @@ impl Writer {
     /// Loads what a device of a user needs when it connects. This works also while the database
     /// cannot be written. A user who does not exist has nothing, at revision 0.
     pub fn load(&self, user: UserId) -> WriteReply<LoadedUser> {
-        self.submit(user, WriteOp::Load)
+        self.submit_to(&self.loads, user, WriteOp::Load)
     }
 
     /// Grants an Application access to a user under a new random PUID. An existing grant keeps its
-    /// PUID. The reply is `None` if there is no such Application or user.
+    /// PUID.
     pub fn grant(
         &self,
         user: UserId,
         app: AppId,
         puid: Puid,
         now: UnixMillis,
-    ) -> WriteReply<Option<GrantOutcome>> {
-        self.submit(GrantInput { user, app, puid, now }, WriteOp::Grant)
+    ) -> WriteReply<Result<GrantOutcome, GrantError>> {
+        let limit = self.max_grants;
+        self.submit(GrantInput { user, app, puid, now, limit }, WriteOp::Grant)
     }
 
     /// Pauses or resumes a grant. The reply is the grant after it. A repetition changes nothing.
@@ -136,7 +159,8 @@ impl Writer {
 
     /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
-        self.ops.max_capacity() - self.ops.capacity()
+        let waiting = |queue: &Sender<WriteOp>| queue.max_capacity() - queue.capacity();
+        waiting(&self.ops) + waiting(&self.loads)
     }
 
     fn submit<I, O>(
@@ -144,8 +168,17 @@ impl Writer {
         input: I,
         op: impl FnOnce(WriteRequest<I, O>) -> WriteOp,
     ) -> WriteReply<O> {
-        let (request, reply) = WriteRequest::new(input);
-        match self.ops.try_send(op(request)) {
+        self.submit_to(&self.ops, input, op)
+    }
+
+    fn submit_to<I, O>(
+        &self,
+        queue: &Sender<WriteOp>,
+        input: I,
+        op: impl FnOnce(WriteRequest<I, O>) -> WriteOp,
+    ) -> WriteReply<O> {
+        let (request, reply) = WriteRequest::new(input, self.deadline);
+        match queue.try_send(op(request)) {
             Ok(()) => reply,
             Err(TrySendError::Full(_)) => WriteReply::rejected(StoreError::QueueFull),
             Err(TrySendError::Closed(_)) => WriteReply::rejected(StoreError::Stopped),

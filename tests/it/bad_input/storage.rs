@@ -2,8 +2,9 @@
 
 use presence_protocol::Errno;
 use presence_tests::{Server, ServerOptions, Socket, StoppedServer};
-use sea_orm::{ConnectionTrait, Database, TransactionTrait};
+use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, TransactionTrait};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::BadInputFixture;
 
@@ -49,13 +50,80 @@ async fn on_a_full_disk_notifications_are_refused_presence_continues_and_no_ok_i
     assert_eq!(messages, taken);
 }
 
-#[tokio::test]
-async fn notifications_are_refused_only_while_another_process_locks_the_database() {
-    let mut fixture = BadInputFixture::new().await;
-    let url = format!("sqlite://{}", fixture.server.database().display());
+/// A connection of another program that holds the lock of the database.
+async fn hold_lock(server: &Server) -> DatabaseTransaction {
+    let url = format!("sqlite://{}", server.database().display());
     let other = Database::connect(url).await.unwrap();
     let holding = other.begin().await.unwrap();
     holding.execute_unprepared("UPDATE meta SET epoch = epoch").await.unwrap();
+    holding
+}
+
+#[tokio::test]
+async fn while_another_program_locks_the_database_calls_that_only_read_do_not_wait() {
+    // A call that waited would be answered much later than the test may take.
+    let options = ServerOptions::default().with("database-seconds", 600);
+    let fixture = BadInputFixture::with(options).await;
+    let (_, new_key) = fixture.application.make_key().await;
+    let holding = hold_lock(&fixture.server).await;
+    let item = json!([{"uid": fixture.alice, "message": "waits", "action": ""}]);
+    let notify = fixture.application.call("POST", "/notifications");
+    let mut waiting = JoinSet::new();
+    waiting.spawn(notify.json(&json!({"notifications": item})).into_future());
+    for _ in 0..20 {
+        fixture.application.call("GET", "/presence").await.ok();
+        fixture.application.call("GET", "/presence").bearer(&new_key).await.ok();
+        fixture.bob.0.call("GET", "/grants").await.ok();
+    }
+    let mut phone = Socket::device(&fixture.server).await;
+    let hello = json!({"token": fixture.bob.0.token, "status": "online", "acks": true});
+    assert_eq!(phone.ask(hello).await, json!({"result": "OK"}));
+    assert_eq!(phone.receive().await["notifications"][0]["message"], "first");
+    let keys = fixture.application.owner_call("GET", "/keys").await.ok();
+    assert!(keys["keys"][1]["last_used_at"].is_u64(), "{keys}");
+    holding.rollback().await.unwrap();
+    let sent = waiting.join_all().await.remove(0).ok();
+    assert_eq!(sent["results"][0]["result"], "OK", "{sent}");
+}
+
+#[tokio::test]
+async fn every_call_that_waits_for_the_database_is_refused_by_its_deadline_and_not_done_later() {
+    let options = ServerOptions::default().with("database-seconds", 0.5);
+    let mut fixture = BadInputFixture::with(options).await;
+    let other = fixture.server.application_named(&fixture.application.owner, "Other").await;
+    let assertion = fixture.server.assertion("carol").await;
+    let holding = hold_lock(&fixture.server).await;
+    let (alice, appid) = (&fixture.bob.0, &other.appid);
+    let sign_in = json!({"assertion": assertion, "scope": "device"});
+    let pause = json!({"paused": true});
+    let granted = format!("/grants/{}", fixture.application.appid);
+    let calls = [
+        fixture.server.call("POST", "/session").json(&sign_in),
+        alice.call("POST", &format!("/grant/{appid}")).json(&json!({})),
+        alice.call("PATCH", &granted).json(&pause),
+        alice.call("DELETE", "/account"),
+        other.owner_call("POST", "/deactivate"),
+        other.owner_call("POST", "/keys"),
+    ];
+    let refused: JoinSet<_> = calls.into_iter().map(IntoFuture::into_future).collect();
+    for answer in refused.join_all().await {
+        answer.assert_error(Errno::StorageUnavailable);
+    }
+    let refused = fixture.send_to(fixture.bob.1, "too late").await;
+    assert_eq!(refused["errno"], Errno::StorageUnavailable.number(), "{refused}");
+    holding.rollback().await.unwrap();
+    let grants = alice.call("GET", "/grants").await.ok();
+    assert_eq!(grants["grants"].as_array().unwrap().len(), 1, "{grants}");
+    assert_eq!(grants["grants"][0]["paused"], false, "{grants}");
+    fixture.check_service().await;
+    fixture.check_queued_notification().await;
+}
+
+#[tokio::test]
+async fn notifications_are_refused_only_while_another_process_locks_the_database() {
+    let options = ServerOptions::default().with("database-seconds", 0.5);
+    let mut fixture = BadInputFixture::with(options).await;
+    let holding = hold_lock(&fixture.server).await;
     let refused = fixture.send_to(fixture.alice, "too early").await;
     assert_eq!(refused["errno"], Errno::StorageUnavailable.number(), "{refused}");
     fixture.check_presence().await;

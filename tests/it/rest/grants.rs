@@ -1,7 +1,7 @@
 //! Listing, pausing and revoking grants.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, Socket};
+use presence_tests::{Server, ServerOptions, Socket};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -25,6 +25,22 @@ async fn grants_are_listed_with_the_last_access_of_each_application() {
     assert_eq!(grants[1]["last_looked_at"], Value::Null);
     let bob = server.sign_in("bob").await;
     assert_eq!(bob.call("GET", "/grants").await.ok(), json!({"grants": []}));
+}
+
+#[tokio::test]
+async fn the_grants_of_a_user_are_limited_and_a_revoked_one_makes_room() {
+    let server = Server::start(ServerOptions::default().with("grants-per-user", 2)).await;
+    let (first, alice, uid) = server.application_with("alice").await;
+    let second = server.application_named(&first.owner, "Second").await;
+    let third = server.application_named(&first.owner, "Third").await;
+    alice.grant(&second).await;
+    let grant = || alice.call("POST", &format!("/grant/{}", third.appid)).json(&json!({}));
+    grant().await.assert_error(Errno::TooLarge);
+    assert_eq!(alice.grant(&first).await, uid, "an existing grant is no further one");
+    let bob = server.sign_in("bob").await;
+    bob.grant(&third).await;
+    alice.revoke(&second).await;
+    grant().await.ok();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Signing in and out, the cookie, and the rights of a session.
 
 use presence_protocol::Errno;
-use presence_tests::{RestResponse, Server, ServerOptions, email, forged};
+use presence_tests::{RestResponse, Server, ServerOptions, Socket, email, forged};
 use serde_json::{Value, json};
 
 /// Signs in as a page of an origin. Returns the response and the cookie.
@@ -164,6 +164,32 @@ async fn signing_out_by_cookie_removes_the_cookie() {
         .header("cookie", &cookie)
         .await
         .assert_error(Errno::SessionExpired);
+}
+
+#[tokio::test]
+async fn one_session_too_many_ends_the_one_that_was_unused_for_the_longest_time() {
+    let server = Server::start(ServerOptions::default().with("sessions-per-user", 3)).await;
+    let connected = server.sign_in("alice").await;
+    let mut phone = Socket::device(&server).await;
+    assert_eq!(
+        phone.ask(json!({"token": connected.token, "status": "online"})).await,
+        json!({"result": "OK"})
+    );
+    let (unused, used) = (server.sign_in("alice").await, server.sign_in("alice").await);
+    used.call("GET", "/session").await.ok();
+    let newest = server.sign_in("alice").await;
+    unused.call("GET", "/session").await.assert_error(Errno::SessionExpired);
+    for session in [&connected, &used, &newest] {
+        session.call("GET", "/session").await.ok();
+    }
+    phone.report("unavailable").await;
+    // The session of an open connection is in use.
+    for _ in 0..3 {
+        server.sign_in("alice").await;
+    }
+    newest.call("GET", "/session").await.assert_error(Errno::SessionExpired);
+    connected.call("GET", "/session").await.ok();
+    phone.report("online").await;
 }
 
 #[tokio::test]

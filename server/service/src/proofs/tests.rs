@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use presence_core::{ManualClock, Scope};
 use presence_identity::Dispatcher;
+use presence_store::SessionLimit;
 
 use super::*;
 use crate::hub::HubLimits;
@@ -34,7 +35,8 @@ impl ProofFixture {
         let email = Email::parse("alice@mail.example").unwrap();
         let user = store.find_or_create_user(&email, NOW).await.unwrap();
         let (dispatcher, hub) = (Arc::new(Dispatcher::new()), Arc::new(hub));
-        let verifier = ProofVerifier::new(dispatcher, store.clone(), hub, clock, settings);
+        let verifier =
+            ProofVerifier::new(dispatcher, (store.clone(), Arc::default()), hub, clock, settings);
         Self { store, verifier, user }
     }
 
@@ -50,7 +52,8 @@ impl ProofFixture {
             expires_at: NOW + HOUR,
             generation: None,
         };
-        self.store.insert_session(&session).await.unwrap();
+        let limit = SessionLimit { max: 9, last_use: &|_| None };
+        self.store.insert_session(&session, limit).await.unwrap();
         token
     }
 

@@ -7,7 +7,7 @@ use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
 use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
-use crate::{CommittedEvent, GrantOutcome, NotifyError};
+use crate::{CommittedEvent, GrantError, GrantOutcome, NotifyError};
 
 #[tokio::test]
 async fn a_repeated_grant_returns_the_same_puid_and_changes_nothing() {
@@ -16,7 +16,7 @@ async fn a_repeated_grant_returns_the_same_puid_and_changes_nothing() {
     fixture.writer.pause(alice, APP, true).await.unwrap();
     fixture.take_events();
     let again = fixture.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
-    assert_eq!(again, Some(GrantOutcome { puid, new: false }));
+    assert_eq!(again, Ok(GrantOutcome { puid, new: false }));
     assert!(fixture.take_events().is_empty());
     assert!(fixture.load(alice).await.grants.grants[0].paused);
 }
@@ -31,7 +31,7 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
     let puid = Puid::from_bits(2);
     let granted =
         fixture.writer.grant(alice, other, puid, NOW + Duration::from_millis(1)).await.unwrap();
-    assert_eq!(granted, Some(GrantOutcome { puid, new: true }));
+    assert_eq!(granted, Ok(GrantOutcome { puid, new: true }));
     let events = fixture.take_events();
     let [CommittedEvent::Grants { user, set, apps, resumed, ended }] = events.as_slice() else {
         panic!("{events:?}")
@@ -50,14 +50,42 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
 }
 
 #[tokio::test]
+async fn the_limit_of_grants_holds_for_requests_at_the_same_time_and_counts_paused_ones() {
+    let fixture = Fixture::new().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    fixture.writer.pause(alice, APP, true).await.unwrap();
+    let (bob, _) = fixture.user_with_grant("bob", 2).await;
+    let writer = fixture.writer.clone().with_max_grants(3);
+    let app = |n: u128| AppId::from_bits(0x100 + n);
+    for n in 1..=9 {
+        fixture.app(app(n), bob).await;
+    }
+    let requests: Vec<_> =
+        (1..=9).map(|n| writer.grant(alice, app(n), Puid::from_bits(0x100 + n), NOW)).collect();
+    let mut granted = 0;
+    for request in requests {
+        match request.await.unwrap() {
+            Ok(_) => granted += 1,
+            Err(error) => assert_eq!(error, GrantError::TooMany),
+        }
+    }
+    assert_eq!(granted, 2);
+    let again = writer.grant(alice, APP, Puid::from_bits(3), NOW).await.unwrap();
+    assert_eq!(again, Ok(GrantOutcome { puid, new: false }));
+    let of_other = writer.grant(bob, app(9), Puid::from_bits(4), NOW).await.unwrap();
+    assert!(of_other.is_ok());
+}
+
+#[tokio::test]
 async fn a_missing_application_or_user_can_neither_be_granted_nor_paused_nor_revoked() {
     let fixture = Fixture::new().await;
     let (alice, _) = fixture.user_with_grant("alice", 1).await;
     let missing_app = AppId::from_bits(0xff);
     let missing_user = UserId(999);
     let puid = Puid::from_bits(9);
-    assert_eq!(fixture.writer.grant(alice, missing_app, puid, NOW).await.unwrap(), None);
-    assert_eq!(fixture.writer.grant(missing_user, APP, puid, NOW).await.unwrap(), None);
+    let grant = async |user, app| fixture.writer.grant(user, app, puid, NOW).await.unwrap();
+    assert_eq!(grant(alice, missing_app).await, Err(GrantError::Unknown));
+    assert_eq!(grant(missing_user, APP).await, Err(GrantError::Unknown));
     assert_eq!(fixture.writer.pause(alice, missing_app, true).await.unwrap(), None);
     assert_eq!(fixture.writer.revoke(missing_user, APP).await.unwrap(), None);
     assert!(!fixture.writer.remove_app(missing_app).await.unwrap());
@@ -120,7 +148,7 @@ async fn a_revoked_grant_empties_the_queue_with_receipts_and_ends_the_puid() {
 
     assert_eq!(fixture.notify(vec![item(3, puid)]).await, [Err(NotifyError::UnknownUid)]);
     let anew = fixture.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
-    assert_eq!(anew, Some(GrantOutcome { puid: Puid::from_bits(2), new: true }));
+    assert_eq!(anew, Ok(GrantOutcome { puid: Puid::from_bits(2), new: true }));
     assert!(fixture.pending(alice).await.is_empty());
 }
 
@@ -141,7 +169,7 @@ async fn a_removed_application_loses_its_keys_grants_and_queues() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     let (bob, _) = fixture.user_with_grant("bob", 2).await;
-    fixture.store.insert_key(APP, "pk_1", [1; 32], NOW).await.unwrap();
+    fixture.insert_key(1).await;
     fixture.queue(1, puid).await;
     let revision = fixture.load(alice).await.grants.revision;
     fixture.take_events();
@@ -161,7 +189,7 @@ async fn an_erased_user_leaves_nothing() {
     let (bob, _) = fixture.user_with_grant("bob", 2).await;
     let own = AppId::from_bits(0xb);
     fixture.app(own, alice).await;
-    fixture.writer.grant(bob, own, Puid::from_bits(3), NOW).await.unwrap();
+    fixture.writer.grant(bob, own, Puid::from_bits(3), NOW).await.unwrap().unwrap();
     fixture.queue(1, puid).await;
     fixture.take_events();
     assert!(fixture.writer.erase_user(alice).await.unwrap());

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use presence_core::ManualClock;
 use presence_core::model::{Settlement, UserId};
@@ -12,8 +11,8 @@ use sea_orm::{ConnectionTrait, Database};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::fixture::{APP, Fixture, id, item, url};
-use crate::{CommitHook, CommittedEvent, StoreError, Writer};
+use super::fixture::{APP, Fixture, app, id, item, url};
+use crate::{CommitHook, CommittedEvent, StoreError, Writer, as_one_call};
 
 #[tokio::test]
 async fn only_the_failing_request_of_a_group_fails() {
@@ -78,23 +77,49 @@ async fn while_writes_fail_loads_succeed() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the test measures real time")]
-async fn while_another_process_locks_the_file_writes_fail_soon_and_loads_succeed() {
+async fn while_another_process_locks_the_file_loads_do_not_wait_and_late_writes_are_dropped() {
     let fixture = Fixture::new().await;
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     let other = Database::connect(url(&fixture.dir)).await.unwrap();
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
-    let writes: Vec<_> =
-        (0..100).map(|n| fixture.writer.notify(APP, vec![item(n, puid)])).collect();
-    let load = fixture.writer.load(alice);
-    let started = tokio::time::Instant::now();
-    for write in writes {
-        assert!(matches!(write.await, Err(StoreError::Unavailable(_))));
+    let mut writes: JoinSet<_> = (0..100)
+        .map(|n| fixture.writer.notify(APP, vec![item(n, puid)]))
+        .map(async |write| assert!(matches!(write.await, Err(StoreError::TooLate))))
+        .collect();
+    let app = app(AppId::from_bits(2), alice);
+    for _ in 0..20 {
+        fixture.load(alice).await;
+        assert_eq!(fixture.store.keys_of(APP).await.unwrap(), []);
     }
-    load.await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(3), "each waits 100 ms if alone");
+    assert!(writes.try_join_next().is_none(), "the writes still wait");
+    let direct = as_one_call(async {
+        let first = fixture.store.insert_app(&app, 9).await;
+        (first, fixture.store.set_devices_connected(true).await)
+    });
+    assert!(matches!(direct.await, (Err(StoreError::TooLate), Err(StoreError::TooLate))));
+    writes.join_all().await;
     other.execute_unprepared("ROLLBACK").await.unwrap();
     fixture.queue(200, puid).await;
+    assert_eq!(fixture.pending(alice).await, [id(200)], "what was too late is never done");
+    assert!(fixture.store.apps_of(alice).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_is_done_once_the_lock_of_another_process_is_gone() {
+    let fixture = Fixture::new().await;
+    let (alice, puid) = fixture.user_with_grant("alice", 1).await;
+    let other = Database::connect(url(&fixture.dir)).await.unwrap();
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let notify = fixture.writer.notify(APP, vec![item(1, puid)]);
+    let (app, store) = (app(AppId::from_bits(2), alice), fixture.store.clone());
+    let direct = async { store.insert_app(&app, 9).await.unwrap() };
+    let release = async {
+        fixture.load(alice).await;
+        other.execute_unprepared("ROLLBACK").await.unwrap();
+    };
+    let (queued, inserted, ()) = tokio::join!(notify, direct, release);
+    assert!(queued.unwrap()[0].is_ok() && inserted);
+    assert_eq!(fixture.pending(alice).await, [id(1)]);
 }
 
 #[tokio::test]

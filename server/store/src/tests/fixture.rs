@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use presence_core::model::{App, ApplicationState, Email, UserId};
+use presence_core::model::{ApiKey, App, ApplicationState, Email, Session, UserId};
 use presence_core::{Clock as _, ManualClock, UnixMillis};
 use presence_protocol::app::{QueuedNotification, Receipt, ReceiptState};
 use presence_protocol::{AppId, NotificationId, Puid};
@@ -14,12 +14,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::{
-    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, NotifyLimit, Store,
-    Writer,
+    CommitHook, CommittedEvent, LoadedUser, NewNotification, NotifyError, NotifyLimit,
+    SessionLimit, Store, Writer,
 };
 
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
+/// The time for which a call waits for the database.
+pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
 
 /// The view that the Application has of a user.
@@ -111,8 +113,7 @@ impl Fixture {
     }
 
     pub(super) async fn open(dir: TempDir, now: UnixMillis) -> Self {
-        let store =
-            Store::open_with_timeout(&url(&dir), now, Duration::from_millis(100)).await.unwrap();
+        let store = Store::open_with_deadline(&url(&dir), now, DEADLINE).await.unwrap();
         let hook = Arc::new(RecordingHook::default());
         let clock = Arc::new(ManualClock::new(now));
         let (writer, task) = Writer::new(
@@ -183,7 +184,19 @@ impl Fixture {
     }
 
     pub(super) async fn app(&self, id: AppId, owner: UserId) {
-        self.store.insert_app(&app(id, owner)).await.unwrap();
+        assert!(self.store.insert_app(&app(id, owner), u64::MAX).await.unwrap());
+    }
+
+    /// Adds a key to `APP`, with a prefix and a digest of this number.
+    pub(super) async fn insert_key(&self, n: u8) -> ApiKey {
+        let key = self.store.insert_key(APP, (&format!("pk_{n}"), [n; 32]), NOW, u64::MAX).await;
+        key.unwrap().unwrap()
+    }
+
+    /// Adds a session, however many its user has.
+    pub(super) async fn insert_session(&self, session: &Session) {
+        let limit = SessionLimit { max: usize::MAX, last_use: &|_| None };
+        assert!(self.store.insert_session(session, limit).await.unwrap().is_empty());
     }
 
     /// Creates a user with a grant for `APP` under this PUID, and `APP` if it does not exist.

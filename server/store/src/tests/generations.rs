@@ -18,7 +18,7 @@ async fn session(fixture: &Fixture, user: UserId, n: u8, generation: Option<Cred
         expires_at: NOW + HOUR,
         generation,
     };
-    fixture.store.insert_session(&session).await.unwrap();
+    fixture.insert_session(&session).await;
     assert_eq!(fixture.store.session(&[n; 32], NOW).await.unwrap(), Some(session));
 }
 

@@ -11,7 +11,7 @@ use crate::{Store, StoreError};
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn refused(url: &str) -> StoreError {
-    let error = Store::open_with_timeout(url, NOW, Duration::from_millis(50)).await.err().unwrap();
+    let error = Store::open_with_deadline(url, NOW, Duration::from_millis(50)).await.err().unwrap();
     assert!(!error.to_string().contains('\n'), "{error}");
     error
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use presence_core::model::{ApplicationState, Email, Scope, Session};
+use presence_core::model::{ApplicationState, Email, Scope, Session, UserId};
 use presence_protocol::{AppId, Puid};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::task::JoinSet;
 
 use super::fixture::{APP, Fixture, HOUR, NOW, app, item};
-use crate::{AppChanges, NewDomain, NewNotification};
+use crate::{AppChanges, NewDomain, NewNotification, SessionLimit, UsedThing};
 
 #[tokio::test]
 async fn an_e_mail_is_one_user() {
@@ -33,8 +35,6 @@ async fn an_application_is_found_as_it_was_registered() {
     fixture.app(APP, owner).await;
     assert_eq!(fixture.store.app(APP).await.unwrap(), Some(app(APP, owner)));
     assert_eq!(fixture.store.apps_of(owner).await.unwrap(), [app(APP, owner)]);
-    assert_eq!(fixture.store.count_apps_of(owner).await.unwrap(), 1);
-    assert_eq!(fixture.store.count_apps_of(fixture.user("alice").await).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_blocked_application_is_inactive_until_the_block_ends() {
     let fixture = Fixture::new().await;
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
-    fixture.writer.grant(owner, APP, Puid::from_bits(1), NOW).await.unwrap();
+    fixture.writer.grant(owner, APP, Puid::from_bits(1), NOW).await.unwrap().unwrap();
     assert!(fixture.store.set_app_blocked(APP, Some(NOW)).await.unwrap());
     let app = fixture.store.app(APP).await.unwrap().unwrap();
     assert_eq!((app.state, app.blocked_at), (ApplicationState::Inactive, Some(NOW)));
@@ -119,25 +119,77 @@ async fn grants_of_an_application_are_counted() {
     assert_eq!(fixture.store.count_grants_of(APP).await.unwrap(), 0);
     for (bits, name) in (1..).zip(["alice", "bob"]) {
         let user = fixture.user(name).await;
-        fixture.writer.grant(user, APP, Puid::from_bits(bits), NOW).await.unwrap();
+        fixture.writer.grant(user, APP, Puid::from_bits(bits), NOW).await.unwrap().unwrap();
     }
     assert_eq!(fixture.store.count_grants_of(APP).await.unwrap(), 2);
 }
 
 #[tokio::test]
-async fn accesses_and_key_uses_are_recorded_to_the_minute() {
+async fn the_last_uses_of_keys_sessions_and_applications_are_recorded_and_never_go_back() {
     let fixture = Fixture::new().await;
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
-    let key = fixture.store.insert_key(APP, "pk_1", [1; 32], NOW).await.unwrap();
-    for (at, recorded) in [(0, 0), (59_999, 0), (60_000, 60_000)] {
-        fixture.store.touch_app(APP, NOW + Duration::from_millis(at)).await.unwrap();
-        fixture.store.touch_key(key.id, NOW + Duration::from_millis(at)).await.unwrap();
-        let app = fixture.store.app(APP).await.unwrap().unwrap();
-        assert_eq!(app.last_looked_at, Some(NOW + Duration::from_millis(recorded)));
-        let keys = fixture.store.keys_of(APP).await.unwrap();
-        assert_eq!(keys[0].last_used_at, Some(NOW + Duration::from_millis(recorded)));
+    fixture.insert_session(&session(owner, 1)).await;
+    let key = fixture.insert_key(1).await;
+    let things = [UsedThing::App(APP), UsedThing::Key(key.id), UsedThing::Session([1; 32])];
+    for (at, recorded) in [(5, 5), (60_000, 60_000), (7, 60_000)] {
+        let uses = things.map(|thing| (thing, NOW + Duration::from_millis(at)));
+        fixture.store.record_uses(&uses).await.unwrap();
+        let recorded = Some(NOW + Duration::from_millis(recorded));
+        assert_eq!(fixture.store.app(APP).await.unwrap().unwrap().last_looked_at, recorded);
+        assert_eq!(fixture.store.keys_of(APP).await.unwrap()[0].last_used_at, recorded);
+        let used = "SELECT last_used_at FROM sessions";
+        let used = Statement::from_string(DbBackend::Sqlite, used);
+        let row = fixture.store.read().query_one_raw(used).await.unwrap().unwrap();
+        let used: i64 = row.try_get_by_index(0).unwrap();
+        assert_eq!(u64::try_from(used).unwrap(), recorded.unwrap().get());
     }
+}
+
+#[tokio::test]
+async fn the_limits_of_applications_and_keys_hold_for_requests_at_the_same_time() {
+    let fixture = Fixture::new().await;
+    let owner = fixture.user("owner").await;
+    let insert = |n: u128| {
+        let (store, app) = (fixture.store.clone(), app(AppId::from_bits(n), owner));
+        async move { store.insert_app(&app, 5).await.unwrap() }
+    };
+    let inserted: JoinSet<bool> = (1..=40).map(insert).collect();
+    assert_eq!(inserted.join_all().await.into_iter().filter(|inserted| *inserted).count(), 5);
+    let apps = fixture.store.apps_of(owner).await.unwrap();
+    assert_eq!(apps.len(), 5);
+    let insert = |n: u8| {
+        let (store, app) = (fixture.store.clone(), apps[0].id);
+        async move { store.insert_key(app, ("pk", [n; 32]), NOW, 3).await.unwrap().is_some() }
+    };
+    let inserted: JoinSet<bool> = (1..=40).map(insert).collect();
+    assert_eq!(inserted.join_all().await.into_iter().filter(|inserted| *inserted).count(), 3);
+}
+
+#[tokio::test]
+async fn one_more_session_than_allowed_ends_the_one_that_was_unused_for_the_longest_time() {
+    let fixture = Fixture::new().await;
+    let (alice, bob) = (fixture.user("alice").await, fixture.user("bob").await);
+    let after = |seconds| NOW + Duration::from_secs(seconds);
+    fixture.insert_session(&session(bob, 9)).await;
+    for n in 1..=3 {
+        fixture.insert_session(&session(alice, n)).await;
+        let used = UsedThing::Session([n; 32]);
+        fixture.store.record_uses(&[(used, after(u64::from(n)))]).await.unwrap();
+    }
+    // A use that is not recorded yet counts as well.
+    let last_use = |digest: &[u8; 32]| (*digest == [1; 32]).then(|| after(9));
+    let limit = SessionLimit { max: 3, last_use: &last_use };
+    let ended = fixture.store.insert_session(&session(alice, 4), limit).await.unwrap();
+    assert_eq!(ended, [[2; 32]]);
+    // The fourth one was never used, and all were created at the same time.
+    let ended = fixture.store.insert_session(&session(alice, 5), limit).await.unwrap();
+    assert_eq!(ended, [[4; 32]]);
+    let limit = SessionLimit { max: 1, ..limit };
+    let ended = fixture.store.insert_session(&session(alice, 6), limit).await.unwrap();
+    assert_eq!(ended, [[5; 32], [3; 32], [1; 32]]);
+    assert!(fixture.store.session(&[6; 32], NOW).await.unwrap().is_some());
+    assert!(fixture.store.session(&[9; 32], NOW).await.unwrap().is_some(), "of another user");
 }
 
 #[tokio::test]
@@ -145,8 +197,8 @@ async fn a_key_is_found_by_its_prefix_and_deleted_by_its_application_only() {
     let fixture = Fixture::new().await;
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
-    let one = fixture.store.insert_key(APP, "pk_1", [1; 32], NOW).await.unwrap();
-    let two = fixture.store.insert_key(APP, "pk_2", [2; 32], NOW).await.unwrap();
+    let one = fixture.insert_key(1).await;
+    let two = fixture.insert_key(2).await;
     assert_eq!(fixture.store.keys_by_prefix("pk_2").await.unwrap(), std::slice::from_ref(&two));
     assert_eq!(fixture.store.keys_of(APP).await.unwrap(), [one.clone(), two]);
     assert!(!fixture.store.delete_key(AppId::from_bits(9), one.id).await.unwrap());
@@ -169,12 +221,12 @@ async fn concurrent_session_lookups_return_each_session_with_its_user() {
             expires_at: NOW + HOUR,
             generation: None,
         };
-        fixture.store.insert_session(&session).await.unwrap();
+        fixture.insert_session(&session).await;
         let email = Email::parse(&format!("{name}@b.example")).unwrap();
         sessions.push((session, email));
     }
     let over = Session { digest: [9; 32], expires_at: NOW, ..sessions[0].0.clone() };
-    fixture.store.insert_session(&over).await.unwrap();
+    fixture.insert_session(&over).await;
     let find = async |n: u8| fixture.store.session_with_email([n; 32], NOW).await.unwrap();
     let (one, two, three) = tokio::join!(find(1), find(2), find(3));
     let (again, over, unknown) = tokio::join!(find(2), find(9), find(7));
@@ -187,16 +239,9 @@ async fn concurrent_session_lookups_return_each_session_with_its_user() {
 async fn a_session_ends_by_expiry_by_deletion_or_with_all_of_its_user() {
     let fixture = Fixture::new().await;
     let user = fixture.user("alice").await;
-    let session = |n: u8| Session {
-        digest: [n; 32],
-        user,
-        scope: Scope::Account,
-        created_at: NOW,
-        expires_at: NOW + HOUR,
-        generation: None,
-    };
+    let session = |n: u8| Session { scope: Scope::Account, ..session(user, n) };
     for n in 1..=3 {
-        fixture.store.insert_session(&session(n)).await.unwrap();
+        fixture.insert_session(&session(n)).await;
     }
     assert_eq!(fixture.store.session(&[1; 32], NOW).await.unwrap(), Some(session(1)));
     assert_eq!(fixture.store.session(&[1; 32], NOW + HOUR).await.unwrap(), None);
@@ -230,7 +275,7 @@ async fn a_user_sees_all_grants_and_all_stored_data() {
     let own = AppId::from_bits(0xb);
     fixture.app(own, alice).await;
     fixture.queue(1, puid).await;
-    fixture.store.touch_app(APP, NOW).await.unwrap();
+    fixture.store.record_uses(&[(UsedThing::App(APP), NOW)]).await.unwrap();
     let grants = fixture.store.granted_apps(alice).await.unwrap();
     assert_eq!(grants.len(), 1);
     assert_eq!((grants[0].grant.puid, grants[0].name.as_str()), (puid, "Chess"));
@@ -258,7 +303,7 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
             expires_at,
             generation: None,
         };
-        fixture.store.insert_session(&session).await.unwrap();
+        fixture.insert_session(&session).await;
     }
     let keyed = NewNotification { idempotency_key: Some("k".to_owned()), ..item(1, puid) };
     fixture.notify(vec![keyed]).await[0].as_ref().unwrap();
@@ -266,4 +311,15 @@ async fn a_purge_deletes_expired_rows_and_nothing_else() {
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 2);
     assert_eq!(fixture.store.purge(NOW + 24 * HOUR).await.unwrap(), 0);
     assert!(fixture.store.session(&[2; 32], NOW + 24 * HOUR).await.unwrap().is_some());
+}
+
+fn session(user: UserId, n: u8) -> Session {
+    Session {
+        digest: [n; 32],
+        user,
+        scope: Scope::Device,
+        created_at: NOW,
+        expires_at: NOW + HOUR,
+        generation: None,
+    }
 }

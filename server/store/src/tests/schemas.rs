@@ -28,7 +28,7 @@ async fn every_schema_has_a_dump() {
     if std::env::var("UPDATE").is_ok_and(|value| value == "1") && missing == [migration::newest()] {
         let fixture = Fixture::new().await;
         insert_sample(&fixture).await;
-        std::fs::write(file(&missing[0]), dump::write(fixture.store.write()).await).unwrap();
+        std::fs::write(file(&missing[0]), dump::write(fixture.store.write().pool()).await).unwrap();
         return;
     }
     assert!(
@@ -55,7 +55,7 @@ async fn a_released_schema_is_never_changed() {
 #[tokio::test]
 async fn an_earlier_schema_migrates_to_the_newest() {
     let fresh = Fixture::new().await;
-    let newest = Schema::of(fresh.store.write()).await;
+    let newest = Schema::of(fresh.store.write().pool()).await;
     for name in names() {
         let dumped = DumpedDatabase::load(&name).await;
         Store::open(&dumped.url(), NOW).await.unwrap().close().await.unwrap();

@@ -4,7 +4,7 @@ use presence_core::UnixMillis;
 use presence_core::model::{App, Grant, Notification, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
-use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use super::commit_hook::CommittedEvent;
 use super::write_txn::WriteTxn;
@@ -24,12 +24,25 @@ pub struct GrantOutcome {
     pub new: bool,
 }
 
+/// The reason why there is no grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// There is no such Application or user.
+    #[error("no such application or user")]
+    Unknown,
+    /// The user has the maximum number of grants, also paused ones.
+    #[error("the user has too many grants")]
+    TooMany,
+}
+
 /// A request for a grant.
 pub(super) struct GrantInput {
     pub(super) user: UserId,
     pub(super) app: AppId,
     pub(super) puid: Puid,
     pub(super) now: UnixMillis,
+    /// The maximum number of grants of a user.
+    pub(super) limit: u64,
 }
 
 /// A request to pause or resume a grant.
@@ -43,15 +56,19 @@ pub(super) struct PauseInput {
 pub(super) async fn grant(
     txn: &mut WriteTxn<'_>,
     input: &GrantInput,
-) -> Result<Option<GrantOutcome>, StoreError> {
-    let GrantInput { user, app, puid, now } = *input;
+) -> Result<Result<GrantOutcome, GrantError>, StoreError> {
+    let GrantInput { user, app, puid, now, limit } = *input;
     if let Some(grant) = find(txn, user, app).await? {
-        return Ok(Some(GrantOutcome { puid: grant.puid, new: false }));
+        return Ok(Ok(GrantOutcome { puid: grant.puid, new: false }));
     }
     let known_app = app::Entity::find_by_id(app.to_string()).one(txn.db).await?.is_some();
     let known_user = user::Entity::find_by_id(user.0).one(txn.db).await?.is_some();
     if !known_app || !known_user {
-        return Ok(None);
+        return Ok(Err(GrantError::Unknown));
+    }
+    let of_user = grant::Entity::find().filter(grant::Column::UserId.eq(user.0));
+    if of_user.count(txn.db).await? >= limit {
+        return Ok(Err(GrantError::TooMany));
     }
     grant::Entity::insert(grant::ActiveModel {
         id: ActiveValue::NotSet,
@@ -64,7 +81,7 @@ pub(super) async fn grant(
     .exec_without_returning(txn.db)
     .await?;
     record_change(txn, user, Vec::new(), Vec::new()).await?;
-    Ok(Some(GrantOutcome { puid, new: true }))
+    Ok(Ok(GrantOutcome { puid, new: true }))
 }
 
 /// Pauses or resumes a grant. The queue of a resumed grant is delivered.

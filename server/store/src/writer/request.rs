@@ -3,18 +3,29 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep_until};
 
+use crate::deadline::Wait;
 use crate::error::StoreError;
 
 /// The reply to a request that was submitted. Dropping it does not cancel the request.
+///
+/// It is `TooLate` at the deadline of the call. A request that has not begun by then is dropped, so
+/// it is not known whether such a request was done.
 #[must_use = "the reply says whether the request was committed"]
 pub struct WriteReply<A>(ReplyState<A>);
 
 enum ReplyState<A> {
     Rejected(StoreError),
-    Pending(oneshot::Receiver<Result<A, StoreError>>),
+    Pending {
+        reply: oneshot::Receiver<Result<A, StoreError>>,
+        wait: Wait,
+        /// The timer of the deadline, once the reply was waited for.
+        timer: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 impl<A> WriteReply<A> {
@@ -29,8 +40,15 @@ impl<A> Future for WriteReply<A> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             ReplyState::Rejected(error) => Poll::Ready(Err(error.clone())),
-            ReplyState::Pending(reply) => {
-                Pin::new(reply).poll(context).map(|reply| reply.unwrap_or(Err(StoreError::Stopped)))
+            ReplyState::Pending { reply, wait, timer } => {
+                if let Poll::Ready(reply) = Pin::new(reply).poll(context) {
+                    wait.end();
+                    return Poll::Ready(reply.unwrap_or(Err(StoreError::Stopped)));
+                }
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(wait.until())));
+                std::task::ready!(timer.as_mut().poll(context));
+                wait.end();
+                Poll::Ready(Err(StoreError::TooLate))
             }
         }
     }
@@ -41,12 +59,20 @@ pub(super) struct WriteRequest<I, O> {
     pub(super) input: I,
     pub(super) output: Option<O>,
     reply: oneshot::Sender<Result<O, StoreError>>,
+    wait: Wait,
 }
 
 impl<I, O> WriteRequest<I, O> {
-    pub(super) fn new(input: I) -> (Self, WriteReply<O>) {
+    pub(super) fn new(input: I, deadline: Duration) -> (Self, WriteReply<O>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { input, output: None, reply }, WriteReply(ReplyState::Pending(receiver)))
+        let wait = Wait::begin(deadline);
+        let pending = ReplyState::Pending { reply: receiver, wait, timer: None };
+        (Self { input, output: None, reply, wait }, WriteReply(pending))
+    }
+
+    /// Returns true if the deadline of its call is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.wait.is_over()
     }
 
     /// Sends the output, or the reason why nothing was done. The receiver may be gone.

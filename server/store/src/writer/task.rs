@@ -8,20 +8,20 @@ use std::sync::Arc;
 use presence_core::{Clock, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
-use tokio::sync::mpsc::Receiver;
+use tokio::time::sleep;
 
 use super::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
+use super::inbox::Inbox;
 use super::notify::NotifyInput;
 use super::target::Targets;
 use super::write_op::{self, WriteOp};
 use super::write_txn::WriteTxn;
+use crate::bounded::{LOCK_RETRY, begin_immediate};
 use crate::error::StoreError;
 use crate::store::Store;
 
 /// The default maximum number of requests in a transaction.
 const GROUP: usize = 1000;
-/// About the maximum number of rows in a transaction.
-const GROUP_ROWS: usize = 5000;
 /// The maximum number of grants that are released in a transaction. Each may have a full queue.
 const MAX_RELEASES: usize = 100;
 /// The maximum number of times that the sockets' tasks run before a group is closed.
@@ -33,7 +33,7 @@ const LARGE_GROUP: usize = 16;
 /// they had submitted is done.
 pub struct WriterTask {
     store: Store,
-    inbox: Receiver<WriteOp>,
+    inbox: Inbox,
     hook: Arc<dyn CommitHook>,
     notify_limit: Option<Arc<dyn NotifyLimit>>,
     clock: Arc<dyn Clock>,
@@ -53,7 +53,7 @@ pub struct WriterTask {
 impl WriterTask {
     pub(super) fn new(
         store: Store,
-        inbox: Receiver<WriteOp>,
+        inbox: Inbox,
         hook: Arc<dyn CommitHook>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -129,13 +129,7 @@ impl WriterTask {
     /// Returns the next group. Releases come first, so that no receipt of the group comes before
     /// them. A settlement of a grant whose release is not in the group waits for its release.
     fn gather(&mut self, first: Option<WriteOp>) -> Vec<WriteOp> {
-        let mut group: Vec<WriteOp> = first.into_iter().collect();
-        let mut weight: usize = group.iter().map(WriteOp::weight).sum();
-        while group.len() < self.max_group && weight < GROUP_ROWS {
-            let Ok(next) = self.inbox.try_recv() else { break };
-            weight += next.weight();
-            group.push(next);
-        }
+        let mut group = self.inbox.take_group(first, self.max_group);
         let releases = self.take_releases(&group);
         if !releases.is_empty() {
             group.insert(0, WriteOp::Release(releases));
@@ -156,8 +150,30 @@ impl WriterTask {
         releases
     }
 
+    /// Serves a group. While another process holds the lock of the database, the writes of the
+    /// group wait until their callers do not wait any more, and loads are served meanwhile.
     async fn serve(&mut self, mut group: Vec<WriteOp>) {
-        let result = self.try_commit(&mut group).await;
+        loop {
+            self.refuse_late(&mut group);
+            if group.is_empty() {
+                return;
+            }
+            match self.try_commit(&mut group).await {
+                Err(error) if error.is_busy() => {
+                    self.last_group = 0;
+                    group = self.serve_loads(group).await;
+                    if !group.is_empty() {
+                        sleep(LOCK_RETRY).await;
+                    }
+                }
+                result => return self.finish(group, result).await,
+            }
+        }
+    }
+
+    /// Completes a group. If it failed, its members are tried one by one, so that only those fail
+    /// that caused it.
+    async fn finish(&mut self, group: Vec<WriteOp>, result: Result<(), StoreError>) {
         self.last_group = if result.is_ok() { group.len() } else { 0 };
         if result.is_ok() && !group.iter().all(WriteOp::is_read_only) {
             self.release_failed = false;
@@ -175,25 +191,42 @@ impl WriterTask {
         }
     }
 
-    /// Serves the members of a failed group one by one, so that only those fail that caused it. If
-    /// the file is locked, each attempt would wait for long, so no further write is attempted.
     async fn serve_one_by_one(&mut self, group: Vec<WriteOp>, error: &StoreError) {
         let (of, mut failed) = (group.len(), 0);
-        let mut locked = error.is_busy().then(|| error.clone());
         for mut op in group {
-            let result = match &locked {
-                Some(error) if !op.is_read_only() => Err(error.clone()),
-                Some(_) | None => self.try_commit(slice::from_mut(&mut op)).await,
-            };
-            if let Err(error) = &result {
-                failed += 1;
-                if error.is_busy() {
-                    locked = Some(error.clone());
-                }
-            }
+            let result = self.try_commit(slice::from_mut(&mut op)).await;
+            failed += usize::from(result.is_err());
             self.complete(op, result);
         }
         log_failure(error, failed, of);
+    }
+
+    /// Serves the loads of a group that cannot be written now, and those that wait. Returns the
+    /// rest of the group. Its releases are given back, since their users may hide meanwhile.
+    async fn serve_loads(&mut self, group: Vec<WriteOp>) -> Vec<WriteOp> {
+        let (mut loads, mut rest): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(WriteOp::is_read_only);
+        for release in rest.extract_if(.., |op| matches!(op, WriteOp::Release(_))) {
+            self.complete(release, Err(StoreError::TooLate));
+        }
+        loads.extend(self.inbox.take_loads(self.max_group));
+        if !loads.is_empty() {
+            let result = self.try_commit(&mut loads).await;
+            self.finish(loads, result).await;
+        }
+        rest
+    }
+
+    /// Refuses the requests that have not begun by their deadline.
+    fn refuse_late(&mut self, group: &mut Vec<WriteOp>) {
+        let of = group.len();
+        let late: Vec<WriteOp> = group.extract_if(.., |op| op.is_late()).collect();
+        if !late.is_empty() {
+            log_failure(&StoreError::TooLate, late.len(), of);
+        }
+        for op in late {
+            self.complete(op, Err(StoreError::TooLate));
+        }
     }
 
     fn complete(&mut self, op: WriteOp, result: Result<(), StoreError>) {
@@ -209,7 +242,6 @@ impl WriterTask {
     /// Commits all operations in one transaction, or none of them.
     async fn try_commit(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
         let begun = self.clock.steady();
-        self.read_visibility(ops).await?;
         let transaction = self.begin(ops).await?;
         let (events, last_seq) = match self.run_in(&transaction, ops).await {
             Ok(done) => done,
@@ -232,10 +264,14 @@ impl WriterTask {
         Ok(())
     }
 
-    /// Reads from the hub what the operations need of it, before the transaction: the hub is not
+    /// Reads from the hub what the operations need of it, before the first of them: the hub is not
     /// part of a transaction, and what the writer decides by its answers is final. All settlements
     /// of a user get the same answer, so that no receipt comes before that of an older settlement.
-    async fn read_visibility(&mut self, ops: &mut [WriteOp]) -> Result<(), StoreError> {
+    async fn read_visibility(
+        &mut self,
+        transaction: &DatabaseTransaction,
+        ops: &mut [WriteOp],
+    ) -> Result<(), StoreError> {
         let mut immediate: HashMap<UserId, Vec<Puid>> = HashMap::new();
         for op in ops {
             match op {
@@ -245,7 +281,9 @@ impl WriterTask {
                     let grants = immediate.entry(user).or_insert_with(read);
                     request.input.immediate.clone_from(grants);
                 }
-                WriteOp::Notify(request) => self.read_reachability(&mut request.input).await?,
+                WriteOp::Notify(request) => {
+                    self.read_reachability(transaction, &mut request.input).await?;
+                }
                 WriteOp::Load(_)
                 | WriteOp::Release(_)
                 | WriteOp::Grant(_)
@@ -259,13 +297,17 @@ impl WriterTask {
         Ok(())
     }
 
-    async fn read_reachability(&mut self, input: &mut NotifyInput) -> Result<(), StoreError> {
+    async fn read_reachability(
+        &mut self,
+        transaction: &DatabaseTransaction,
+        input: &mut NotifyInput,
+    ) -> Result<(), StoreError> {
         let live_only = input.items.iter().filter(|item| item.is_live_only());
         let puids: Vec<Puid> = live_only.map(|item| item.puid).collect();
         if puids.is_empty() {
             return Ok(());
         }
-        self.targets.read(&puids, self.store.write()).await?;
+        self.targets.read(&puids, transaction).await?;
         input.reachable = puids;
         input.reachable.retain(|puid| {
             let target = self.targets.get(puid);
@@ -287,6 +329,7 @@ impl WriterTask {
         transaction: &DatabaseTransaction,
         ops: &mut [WriteOp],
     ) -> Result<(Vec<CommittedEvent>, i64), StoreError> {
+        self.read_visibility(transaction, ops).await?;
         let last_seq = match self.last_seq {
             Some(last_seq) => last_seq,
             None => greatest_seq(transaction).await?,
@@ -299,12 +342,12 @@ impl WriterTask {
     }
 
     /// Begins a transaction. One that only reads takes no lock, which a full or read-only disk
-    /// might refuse.
+    /// might refuse, and does not wait for the connection that writes.
     async fn begin(&self, ops: &[WriteOp]) -> Result<DatabaseTransaction, StoreError> {
         if ops.iter().all(WriteOp::is_read_only) {
-            return Ok(self.store.write().begin().await?);
+            return Ok(self.store.read().pool().begin().await?);
         }
-        self.store.begin_writing().await
+        begin_immediate(self.store.write().pool()).await
     }
 }
 

@@ -3,7 +3,7 @@
 use presence_core::model::{Grant, UserId};
 use presence_protocol::{AppId, Puid};
 
-use super::change::{GrantInput, GrantOutcome, PauseInput};
+use super::change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use super::load::LoadedUser;
 use super::notify::NotifyRequest;
 use super::request::WriteRequest;
@@ -19,7 +19,7 @@ pub(super) enum WriteOp {
     Load(WriteRequest<UserId, LoadedUser>),
     /// The release of the taken notifications of these grants, which the hub requests.
     Release(Vec<(AppId, Puid)>),
-    Grant(WriteRequest<GrantInput, Option<GrantOutcome>>),
+    Grant(WriteRequest<GrantInput, Result<GrantOutcome, GrantError>>),
     Pause(WriteRequest<PauseInput, Option<Grant>>),
     Revoke(WriteRequest<(UserId, AppId), Option<Grant>>),
     RemoveApp(WriteRequest<AppId, bool>),
@@ -52,6 +52,22 @@ impl WriteOp {
     /// Returns true if it can be done together with adjacent operations, in any order.
     fn is_batched(&self) -> bool {
         matches!(self, Self::Notify(_) | Self::Settle(_) | Self::Load(_))
+    }
+
+    /// Returns true if its caller does not wait for it any more.
+    pub(super) fn is_late(&self) -> bool {
+        match self {
+            Self::Release(_) => false,
+            Self::Notify(request) => request.is_late(),
+            Self::Settle(request) => request.is_late(),
+            Self::Load(request) => request.is_late(),
+            Self::Grant(request) => request.is_late(),
+            Self::Pause(request) => request.is_late(),
+            Self::Revoke(request) => request.is_late(),
+            Self::RemoveApp(request) => request.is_late(),
+            Self::EraseUser(request) => request.is_late(),
+            Self::Expire(request) => request.is_late(),
+        }
     }
 
     /// Sends the reply. Returns the grants of a release that failed.

@@ -9,7 +9,7 @@ use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
 use super::super::fixture::{APP, Fixture, NOW, TestVisibility, app, id, item};
-use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError};
+use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError, UsedThing};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
 const ALICE: Puid = Puid::from_bits(1);
@@ -35,12 +35,15 @@ pub(super) async fn insert_sample(fixture: &Fixture) {
     fixture.set_visibility(ALICE, TestVisibility::Hidden);
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     fixture.writer.pause(bob, OTHER_APP, true).await.unwrap();
-    fixture.store.insert_session(&session(alice)).await.unwrap();
+    fixture.insert_session(&session(alice)).await;
     // Since m0002.
     fixture.store.record_generation(alice, &generation()).await.unwrap();
-    fixture.store.insert_session(&session_with_generation(alice)).await.unwrap();
+    fixture.insert_session(&session_with_generation(alice)).await;
     // Since m0003.
     fixture.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
+    // Since m0005.
+    let used = UsedThing::Session(session(alice).digest);
+    fixture.store.record_uses(&[(used, NOW)]).await.unwrap();
     fixture.store.set_devices_connected(true).await.unwrap();
     fixture.take_events();
 }
@@ -49,10 +52,13 @@ async fn fill_apps(fixture: &Fixture, owner: UserId) {
     fixture.app(APP, owner).await;
     fixture.app(OTHER_APP, owner).await;
     fixture.store.set_app_state(OTHER_APP, ApplicationState::Inactive).await.unwrap();
-    fixture.store.touch_app(APP, NOW).await.unwrap();
-    let used = fixture.store.insert_key(APP, "prs_used", [1; 32], NOW).await.unwrap();
-    fixture.store.touch_key(used.id, NOW).await.unwrap();
-    fixture.store.insert_key(APP, "prs_new", [2; 32], NOW).await.unwrap();
+    let insert = async |prefix, digest| {
+        fixture.store.insert_key(APP, (prefix, digest), NOW, 2).await.unwrap().unwrap()
+    };
+    let used = insert("prs_used", [1; 32]).await;
+    insert("prs_new", [2; 32]).await;
+    let uses = [(UsedThing::App(APP), NOW), (UsedThing::Key(used.id), NOW)];
+    fixture.store.record_uses(&uses).await.unwrap();
 }
 
 /// Asserts that everything is stored that the schema could hold.
