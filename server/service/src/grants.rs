@@ -37,7 +37,8 @@ pub struct Grants {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     development: bool,
-    max_grants: u64,
+    /// The maximum number of grants of a user.
+    limit: u64,
 }
 
 impl Grants {
@@ -47,8 +48,8 @@ impl Grants {
         clock: Arc<dyn Clock>,
         settings: &ServiceSettings,
     ) -> Self {
-        let ServiceSettings { development, grants_per_user: max_grants, .. } = *settings;
-        Self { store, writer, hub, clock, development, max_grants }
+        let ServiceSettings { development, grants_per_user: limit, .. } = *settings;
+        Self { store, writer, hub, clock, development, limit }
     }
 
     /// Finds an Application to which a user can give a grant: an active one.
@@ -144,7 +145,7 @@ impl Grants {
             GrantError::Unknown => Errno::UnknownApplication.into(),
             GrantError::TooMany => ApiError::detailed(
                 Errno::TooLarge,
-                format_args!("at most {} grants of one user", self.max_grants),
+                format_args!("at most {} grants of one user", self.limit),
             ),
         }
     }

@@ -120,7 +120,7 @@ pub(crate) struct CountedProofs {
 pub(crate) struct ProofVerifier {
     verifier: Arc<dyn Verifier>,
     store: Store,
-    uses: Arc<UseLog>,
+    use_log: Arc<UseLog>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
@@ -133,14 +133,14 @@ impl ProofVerifier {
     /// Creates a verifier that has seen no assertion and issued no ticket.
     pub(crate) fn new(
         verifier: Arc<dyn Verifier>,
-        (store, uses): (Store, Arc<UseLog>),
+        (store, use_log): (Store, Arc<UseLog>),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         settings: Arc<ServiceSettings>,
     ) -> Self {
         let used = UsedAssertions::new(Arc::clone(&clock));
         let (tickets, meters) = (Tickets::default(), SignInMeters::default());
-        Self { verifier, store, uses, hub, clock, settings, used, tickets, meters }
+        Self { verifier, store, use_log, hub, clock, settings, used, tickets, meters }
     }
 
     /// Returns the meters of sign-ins.
@@ -259,7 +259,7 @@ impl ProofVerifier {
         let digest = session.unwrap_or_else(|| secret::sha256(token));
         let (session, email) = self.find_session(digest).await?;
         let Session { user, expires_at, .. } = session;
-        self.uses.note(UsedThing::Session(digest), self.clock.now());
+        self.use_log.note(UsedThing::Session(digest), self.clock.now());
         Ok(CheckedProof { user, email, expires_at, digest, generation: None, is_session: true })
     }
 

@@ -176,9 +176,9 @@ impl Sessions {
     async fn insert(&self, session: &Session) -> Result<(), ApiError> {
         let (user, now) = (session.user, session.created_at);
         let open = self.hub.sessions_of_connections(user);
-        let last_use = |digest: &[u8; 32]| match open.contains(digest) {
-            true => Some(now),
-            false => self.uses.last_use(&UsedThing::Session(*digest)),
+        let last_use = |digest: &[u8; 32]| {
+            let noted = || self.uses.last_use(&UsedThing::Session(*digest));
+            if open.contains(digest) { Some(now) } else { noted() }
         };
         let max = self.settings.sessions_per_user;
         let limit = SessionLimit { max, last_use: &last_use };

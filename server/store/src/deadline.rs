@@ -3,24 +3,21 @@
 //! All waits of one call share it, so that a call that needs the database several times is not
 //! slower than one that needs it once. Real time counts, since it is a real client that waits.
 
-use std::cell::Cell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 tokio::task_local! {
     /// The time for which the current call has waited so far.
-    static WAITED: Cell<Duration>;
+    static WAITED: Arc<Mutex<Duration>>;
 }
 
 /// Runs a call. All its waits for the database together take at most the deadline of the store.
 /// Without this, each wait has a deadline of its own. A call inside a call is a part of it.
-pub async fn as_one_call<F: Future>(call: F) -> F::Output {
-    if WAITED.try_with(|_| ()).is_ok() { call.await } else { scoped(call).await }
-}
-
-async fn scoped<F: Future>(call: F) -> F::Output {
-    WAITED.scope(Cell::default(), call).await
+pub fn as_one_call<F: Future>(call: F) -> impl Future<Output = F::Output> {
+    let waited = WAITED.try_with(Arc::clone).unwrap_or_default();
+    WAITED.scope(waited, call)
 }
 
 /// The wait of a call for one thing.
@@ -34,7 +31,7 @@ impl Wait {
     /// Begins a wait within the deadline of the current call.
     #[expect(clippy::disallowed_methods, reason = "a client waits in real time")]
     pub(crate) fn begin(deadline: Duration) -> Self {
-        let waited = WAITED.try_with(Cell::get).unwrap_or_default();
+        let waited = WAITED.try_with(|waited| *lock(waited)).unwrap_or_default();
         let since = Instant::now();
         Self { since, until: since + deadline.saturating_sub(waited) }
     }
@@ -54,8 +51,12 @@ impl Wait {
     pub(crate) fn end(self) {
         let waited = self.since.elapsed();
         // Without a call there is nothing to count for.
-        WAITED.try_with(|sum| sum.set(sum.get() + waited)).ok();
+        WAITED.try_with(|sum| *lock(sum) += waited).ok();
     }
+}
+
+fn lock(waited: &Mutex<Duration>) -> MutexGuard<'_, Duration> {
+    waited.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for work on the database within the deadline of the current call. Returns `None` if the

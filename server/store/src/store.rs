@@ -164,6 +164,7 @@ impl Store {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let work = Box::pin(work);
         deadline::within(self.deadline(), work).await.unwrap_or(Err(StoreError::TooLate))
     }
 

@@ -1,7 +1,7 @@
 //! A store in a temporary directory, with a manual clock and a hook that records the commits.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use presence_core::model::{ApiKey, App, ApplicationState, Email, Session, UserId};
@@ -91,7 +91,7 @@ impl CommitHook for RecordingHook {
 
 impl NotifyLimit for RecordingHook {
     fn take(&self, _: AppId, puid: Puid) -> Result<(), Duration> {
-        let (asked, used_up) = &mut *self.limited.lock().unwrap();
+        let (asked, used_up) = &mut *self.limited.lock().unwrap_or_else(PoisonError::into_inner);
         asked.push(puid);
         if used_up.contains(&puid) { Err(HOUR) } else { Ok(()) }
     }

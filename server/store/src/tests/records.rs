@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use presence_core::UnixMillis;
 use presence_core::model::{ApplicationState, Email, Scope, Session, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -133,16 +134,17 @@ async fn the_last_uses_of_keys_sessions_and_applications_are_recorded_and_never_
     let key = fixture.insert_key(1).await;
     let things = [UsedThing::App(APP), UsedThing::Key(key.id), UsedThing::Session([1; 32])];
     for (at, recorded) in [(5, 5), (60_000, 60_000), (7, 60_000)] {
-        let uses = things.map(|thing| (thing, NOW + Duration::from_millis(at)));
-        fixture.store.record_uses(&uses).await.unwrap();
+        let recent = things.map(|thing| (thing, NOW + Duration::from_millis(at)));
+        fixture.store.record_uses(&recent).await.unwrap();
         let recorded = Some(NOW + Duration::from_millis(recorded));
         assert_eq!(fixture.store.app(APP).await.unwrap().unwrap().last_looked_at, recorded);
         assert_eq!(fixture.store.keys_of(APP).await.unwrap()[0].last_used_at, recorded);
-        let used = "SELECT last_used_at FROM sessions";
-        let used = Statement::from_string(DbBackend::Sqlite, used);
-        let row = fixture.store.read().query_one_raw(used).await.unwrap().unwrap();
-        let used: i64 = row.try_get_by_index(0).unwrap();
-        assert_eq!(u64::try_from(used).unwrap(), recorded.unwrap().get());
+        let select = "SELECT last_used_at FROM sessions";
+        let select = Statement::from_string(DbBackend::Sqlite, select);
+        let row = fixture.store.read().query_one_raw(select).await.unwrap().unwrap();
+        let of_session: i64 = row.try_get_by_index(0).unwrap();
+        let of_session = UnixMillis::new(of_session.try_into().unwrap());
+        assert_eq!(Some(of_session), recorded);
     }
 }
 

@@ -35,17 +35,21 @@ pub(super) async fn insert_sample(fixture: &Fixture) {
     fixture.set_visibility(ALICE, TestVisibility::Hidden);
     fixture.writer.settle(alice, vec![id(1)], Settlement::Acked).await.unwrap();
     fixture.writer.pause(bob, OTHER_APP, true).await.unwrap();
+    fill_sessions(fixture, alice).await;
+    // Since m0003.
+    fixture.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
+    fixture.store.set_devices_connected(true).await.unwrap();
+    fixture.take_events();
+}
+
+async fn fill_sessions(fixture: &Fixture, alice: UserId) {
     fixture.insert_session(&session(alice)).await;
     // Since m0002.
     fixture.store.record_generation(alice, &generation()).await.unwrap();
     fixture.insert_session(&session_with_generation(alice)).await;
-    // Since m0003.
-    fixture.store.set_app_blocked(OTHER_APP, Some(NOW)).await.unwrap();
     // Since m0005.
     let used = UsedThing::Session(session(alice).digest);
     fixture.store.record_uses(&[(used, NOW)]).await.unwrap();
-    fixture.store.set_devices_connected(true).await.unwrap();
-    fixture.take_events();
 }
 
 async fn fill_apps(fixture: &Fixture, owner: UserId) {
@@ -55,9 +59,9 @@ async fn fill_apps(fixture: &Fixture, owner: UserId) {
     let insert = async |prefix, digest| {
         fixture.store.insert_key(APP, (prefix, digest), NOW, 2).await.unwrap().unwrap()
     };
-    let used = insert("prs_used", [1; 32]).await;
+    let first = insert("prs_used", [1; 32]).await;
     insert("prs_new", [2; 32]).await;
-    let uses = [(UsedThing::App(APP), NOW), (UsedThing::Key(used.id), NOW)];
+    let uses = [(UsedThing::App(APP), NOW), (UsedThing::Key(first.id), NOW)];
     fixture.store.record_uses(&uses).await.unwrap();
 }
 
