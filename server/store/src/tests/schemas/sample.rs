@@ -47,7 +47,7 @@ async fn fill_sessions(fixture: &Fixture, alice: UserId) {
     // Since m0002.
     fixture.store.record_generation(alice, &generation()).await.unwrap();
     fixture.insert_session(&session_with_generation(alice)).await;
-    // Since m0005.
+    // Since m0006.
     let used = UsedThing::Session(session(alice).digest);
     fixture.store.record_uses(&[(used, NOW)]).await.unwrap();
 }
