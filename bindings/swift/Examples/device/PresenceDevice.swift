@@ -25,7 +25,7 @@ enum PresenceDevice {
         let api = try PresenceApi(server: server)
         async let states: Void = printStates(of: channel)
         async let credentials: Void = answerCredentialRequests(of: channel, as: email, with: api)
-        for await notification in channel.notifications {
+        for try await notification in channel.notifications {
             printLine("\(notification.source) (\(notification.domain)): \(notification.message) \(notification.action)")
             channel.acknowledge(notification)
         }

@@ -10,7 +10,7 @@ extension AppServiceChannel {
     /// The events: states, snapshots and updates of the presence of the users, and receipts, in
     /// order.
     public var events: ChannelSequence<AppServiceEvent> {
-        ChannelSequence {
+        ChannelSequence(elements: ChannelElements(of: self, kind: "events")) {
             let next = try await cancellable { try await self.nextEvent(cancel: $0) }
             guard let next else { return nil }
             self.confirmEvent(number: next.number)

@@ -1,25 +1,47 @@
 /// The notifications, credential requests or events of a channel, until the channel has ended.
 ///
 /// ```swift
-/// for await notification in channel.notifications { … }
+/// for try await notification in channel.notifications { … }
 /// ```
 ///
 /// An element is pulled from the channel when a loop asks for it. A loop that ends, or whose task
-/// is cancelled, loses nothing: the next loop continues with the next element. Run one loop at a
-/// time.
+/// is cancelled, loses nothing: the next loop continues with the next element.
+///
+/// One loop can run at a time. A second loop over the same elements of the channel throws
+/// ``PresenceError/InvalidArgument(reason:)`` while the first one runs.
 ///
 /// The loop ends when the channel has ended, after the last element, and when its task is
 /// cancelled. It keeps the channel alive.
-public struct ChannelSequence<Element: Sendable>: AsyncSequence, AsyncIteratorProtocol, Sendable {
+public struct ChannelSequence<Element: Sendable>: AsyncSequence, Sendable {
+    let elements: ChannelElements
     let pull: @Sendable () async throws -> Element?
 
-    /// Returns the sequence itself, because the channel knows which elements were pulled.
-    public func makeAsyncIterator() -> ChannelSequence<Element> { self }
+    /// Returns an iterator that begins with the first element that no loop has taken.
+    public func makeAsyncIterator() -> Iterator { Iterator(over: self) }
 
-    /// Waits for the next element. Returns `nil` if the channel has ended or the task is cancelled.
-    public func next() async -> Element? {
-        // Only a cancelled task makes the call fail.
-        try? await pull()
+    /// The elements that no loop has taken. While it exists, no other loop can take them.
+    public final class Iterator: AsyncIteratorProtocol {
+        private let sequence: ChannelSequence
+        private let claim = LoopClaim()
+
+        init(over sequence: ChannelSequence) {
+            self.sequence = sequence
+            claim.acquire(sequence.elements)
+        }
+
+        /// Waits for the next element. Returns `nil` if the channel has ended or the task is
+        /// cancelled. Throws an error if another loop takes the same elements.
+        public func next() async throws -> Element? {
+            guard claim.acquire(sequence.elements) else {
+                throw PresenceError.InvalidArgument(
+                    reason: "another loop already takes the \(sequence.elements.kind) of this channel")
+            }
+            do {
+                return try await sequence.pull()
+            } catch is CancellationError {
+                return nil
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ extension DeviceChannel {
     /// The live notifications. Until a loop asks for a notification, it waits in the SDK, or on the
     /// server if many wait.
     public var notifications: ChannelSequence<LiveNotification> {
-        ChannelSequence {
+        ChannelSequence(elements: ChannelElements(of: self, kind: "notifications")) {
             let next = try await cancellable { try await self.nextNotification(cancel: $0) }
             guard let next else { return nil }
             self.confirmNotification(number: next.number)
@@ -20,7 +20,7 @@ extension DeviceChannel {
     /// The requests for a credential. Answer each with `setCredential(credential:)`. Only the
     /// newest request waits for a loop.
     public var credentialRequests: ChannelSequence<CredentialReason> {
-        ChannelSequence {
+        ChannelSequence(elements: ChannelElements(of: self, kind: "credential requests")) {
             let next = try await cancellable { try await self.nextCredentialRequest(cancel: $0) }
             guard let next else { return nil }
             self.confirmCredentialRequest(number: next.number)

@@ -144,7 +144,7 @@ extension AllTests.AppServiceTests {
         _ = try await service.events.waitForState { $0 == .connected }
         try await server.deactivate(chat)
         #expect(try await service.events.waitForState(\.isEnded) == .ended(reason: .applicationClosed))
-        #expect(await service.events.next() == nil)
+        #expect(try await service.events.makeAsyncIterator().next() == nil)
         let uid = String(repeating: "0", count: 32)
         #expect(await error { _ = try await service.query(uids: [uid]) } == .Ended(reason: .applicationClosed))
     }

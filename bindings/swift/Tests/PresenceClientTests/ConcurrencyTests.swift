@@ -27,7 +27,7 @@ extension AllTests.ConcurrencyTests {
         let alice = try await server.grant("alice", chat)
         let channel = try await server.device("alice")
         try await channel.waitUntilConnected()
-        #expect(try await cancelled { await channel.notifications.next() }.get() == nil)
+        #expect(try await cancelled { try await channel.notifications.makeAsyncIterator().next() }.get() == nil)
 
         let id = try await server.notify(chat, alice, "Lunch?")
         #expect(try await channel.nextNotification().id == id)
@@ -87,7 +87,7 @@ extension AllTests.ConcurrencyTests {
             steps += 1
         }
         await channel.close()
-        try await within { await loop.value }
+        try await within { try await loop.value }
         #expect(steps == 1100)
     }
 
@@ -104,15 +104,15 @@ extension AllTests.ConcurrencyTests {
                 leaked = device
                 let service = try server.appService(chat)
                 try await within { try await device.confirmed() }
-                let loops = [
-                    Task { for await notification in device.notifications { _ = notification } },
+                let loops: [Task<Void, any Error>] = [
+                    Task { for try await notification in device.notifications { _ = notification } },
                     Task { for await state in device.states { _ = state } },
-                    Task { for await event in service.events { _ = event } },
+                    Task { for try await event in service.events { _ = event } },
                 ]
                 _ = try await within { try await service.notifyOne(item: NewNotification(uid: alice, message: "x")) }
                 #expect(debugLiveObjects() > before)
                 for loop in loops { loop.cancel() }
-                for loop in loops { try await within { await loop.value } }
+                for loop in loops { try await within { try await loop.value } }
             }
         }
         try await until { debugLiveObjects() <= before }

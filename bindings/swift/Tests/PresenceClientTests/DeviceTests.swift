@@ -139,7 +139,7 @@ extension AllTests.DeviceTests {
         let second = try await server.device("alice", "phone")
         try await second.waitUntilConnected()
         #expect(try await first.waitForState(\.isEnded) == .ended(reason: .replaced))
-        #expect(await first.notifications.next() == nil)
+        #expect(try await first.notifications.makeAsyncIterator().next() == nil)
         #expect(await error { try await first.confirmed() } == .Ended(reason: .replaced))
     }
 
@@ -150,7 +150,7 @@ extension AllTests.DeviceTests {
         try await channel.waitUntilConnected()
         try await server.endDevice("alice", "phone")
         #expect(try await channel.waitForState(\.isEnded) == .ended(reason: .endedByUser))
-        #expect(await channel.notifications.next() == nil)
+        #expect(try await channel.notifications.makeAsyncIterator().next() == nil)
     }
 
     @Test("ends its loops when it is closed")
@@ -165,7 +165,7 @@ extension AllTests.DeviceTests {
         }
         await channel.close()
         #expect(try await within { await loop.value } == .ended(reason: .closed))
-        #expect(await channel.notifications.next() == nil)
+        #expect(try await channel.notifications.makeAsyncIterator().next() == nil)
         await channel.close()
     }
 

@@ -95,7 +95,7 @@ extension AllTests.NotificationTests {
             sent.append(text)
             let loop = Task {
                 var received: [String] = []
-                for await notification in device.notifications {
+                for try await notification in device.notifications {
                     device.acknowledge(notification)
                     received.append(notification.message)
                 }
@@ -105,7 +105,7 @@ extension AllTests.NotificationTests {
             async let notified = server.notify(chat, alice, text)
             if number.isMultiple(of: 2) { _ = try await notified }
             loop.cancel()
-            received += try await within { await loop.value }
+            received += try await within { try await loop.value }
             _ = try await notified
         }
         while received.count < sent.count {
@@ -150,5 +150,21 @@ extension AllTests.NotificationTests {
         try await server.restart()
         try await device.waitUntilConnected()
         #expect(try await device.nextNotification().id == id)
+    }
+
+    @Test("are taken by one loop, and a second loop throws an error")
+    func secondLoop() async throws {
+        let (server, chat, alice) = try await chat()
+        let device = try await server.device("alice")
+        try await device.waitUntilConnected()
+        let first = device.notifications.makeAsyncIterator()
+        for _ in 1...2 {
+            let refused = await error(of: { for try await _ in device.notifications {} })
+            guard case .InvalidArgument(let reason) = refused else { Issue.record("\(String(describing: refused))"); return }
+            #expect(reason.contains("another loop"))
+        }
+        let id = try await server.notify(chat, alice, "Lunch?")
+        let taken = try await first.next()
+        #expect(taken?.id == id)
     }
 }

@@ -17,7 +17,7 @@ func bePresent(server: String, show: @escaping @Sendable (String) -> Void) async
     let channel = try DeviceChannel.open(options: options)
     async let credentials: Void = {
         // The channel requests a fresh one whenever it needs one.
-        for await _ in channel.credentialRequests {
+        for try await _ in channel.credentialRequests {
             let assertion = try await freshAssertion(for: server)
             channel.setCredential(credential: .assertion(assertion))
         }
@@ -25,7 +25,7 @@ func bePresent(server: String, show: @escaping @Sendable (String) -> Void) async
     async let states: Void = {
         for await state in channel.states { show("\(state)") }
     }()
-    for await notification in channel.notifications {
+    for try await notification in channel.notifications {
         show("\(notification.source) (\(notification.domain)): \(notification.message)")
         channel.acknowledge(notification)
     }

@@ -20,7 +20,8 @@ import kotlinx.coroutines.launch
  * ```
  *
  * It stays open until it is closed, its scope is cancelled, or the server ends it. Then [state] is
- * [ConnectionState.Ended] and [events] completes.
+ * [ConnectionState.Ended] and [events] completes. After that, calls that wait throw
+ * [PresenceException.Ended], and the others do nothing.
  */
 public class PresenceAppService internal constructor(
     private val channel: AppServiceChannel,
@@ -39,7 +40,7 @@ public class PresenceAppService internal constructor(
      */
     public val events: Flow<AppServiceEvent> =
         PulledFlow({ nullIfClosed { channel.nextEvent() } }) {
-            channel.confirmEvent(it.number)
+            ifOpen { channel.confirmEvent(it.number) }
             it.event
         }
 
@@ -63,45 +64,47 @@ public class PresenceAppService internal constructor(
      * @throws PresenceException.Refused if the server refuses the call
      */
     public suspend fun notify(items: List<NewNotification>): List<NotifyResult> =
-        channel.notify(items)
+        orEnded { channel.notify(items) }
 
     /**
      * Sends one live notification.
      *
      * @throws PresenceException.Refused if it was not queued; otherwise as [notify] of several
      */
-    public suspend fun notify(item: NewNotification): QueuedNotification = channel.notifyOne(item)
+    public suspend fun notify(item: NewNotification): QueuedNotification =
+        orEnded { channel.notifyOne(item) }
 
     /**
      * Queries the current presence of users, and returns the result for each, in order.
      *
      * @throws PresenceException.InvalidArgument if one of them is not a PUID; otherwise as [notify]
      */
-    public suspend fun query(uids: List<String>): List<QueryResult> = channel.query(uids)
+    public suspend fun query(uids: List<String>): List<QueryResult> =
+        orEnded { channel.query(uids) }
 
     /**
      * Sets another API key. It is used from the next connection on, or at once if the server has
      * refused the current key.
      */
-    public fun setApiKey(apiKey: Secret): Unit = channel.setApiKey(apiKey)
+    public fun setApiKey(apiKey: Secret): Unit = ifOpen { channel.setApiKey(apiKey) }
 
     /**
      * Reports that the network of the machine has changed. The connection is checked at once, or
      * the next attempt starts at once.
      */
-    public fun networkChanged(): Unit = channel.networkChanged()
+    public fun networkChanged(): Unit = ifOpen { channel.networkChanged() }
 
-    /** Closes the channel, and waits until it is closed. Make no other call after it. */
+    /** Closes the channel, and waits until it is closed. */
     public suspend fun shutdown() {
         try {
-            channel.shutdown()
+            nullIfClosed { channel.shutdown() }
         } finally {
             close()
         }
         watcher.join()
     }
 
-    /** Closes the channel without waiting. Make no other call after it. */
+    /** Closes the channel without waiting. */
     override fun close() {
         watcher.cancel()
         watcher.invokeOnCompletion { channel.close() }

@@ -3,11 +3,12 @@ package org.presence.client
 import kotlin.random.Random
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
-import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -23,9 +24,9 @@ public fun interface CredentialProvider {
     /**
      * Returns a fresh credential. It is called on a background thread.
      *
-     * If it throws, it is called again after a wait that grows with each failure. If it throws
-     * [SignedOutException], it is not called again until the app calls
-     * [PresenceDevice.setCredential].
+     * If it throws, a `CancellationException` of its own included, it is called again after a wait
+     * that grows with each failure. If it throws [SignedOutException], it is not called again until
+     * the app calls [PresenceDevice.setCredential].
      */
     public suspend fun credential(reason: CredentialReason): Credential
 }
@@ -46,7 +47,8 @@ public class SignedOutException(message: String = "the user is signed out") : Ex
  * ```
  *
  * It stays open until it is closed, its scope is cancelled, or the server ends it. Then [state] is
- * [ConnectionState.Ended] and [notifications] completes.
+ * [ConnectionState.Ended] and [notifications] completes. After that, calls that wait throw
+ * [PresenceException.Ended], and the others do nothing.
  */
 public class PresenceDevice internal constructor(
     private val channel: DeviceChannel,
@@ -56,7 +58,7 @@ public class PresenceDevice internal constructor(
     private val mutableState = MutableStateFlow(channel.state())
     private val requests: Flow<CredentialReason> =
         PulledFlow({ nullIfClosed { channel.nextCredentialRequest() } }) {
-            channel.confirmCredentialRequest(it.number)
+            ifOpen { channel.confirmCredentialRequest(it.number) }
             it.reason
         }
 
@@ -71,7 +73,7 @@ public class PresenceDevice internal constructor(
      */
     public val notifications: Flow<LiveNotification> =
         PulledFlow({ nullIfClosed { channel.nextNotification() } }) {
-            channel.confirmNotification(it.number)
+            ifOpen { channel.confirmNotification(it.number) }
             it.notification
         }
 
@@ -101,7 +103,7 @@ public class PresenceDevice internal constructor(
      * contains control characters
      */
     public fun setStatus(status: PresenceStatus, message: String? = null): Unit =
-        channel.setStatus(status, message)
+        ifOpen { channel.setStatus(status, message) }
 
     /**
      * Sets the Applications that see this device. An empty list hides the device from all. The list
@@ -110,7 +112,7 @@ public class PresenceDevice internal constructor(
      * @throws PresenceException.InvalidArgument if one of them is not a valid id
      */
     public fun setVisibility(applications: List<String>): Unit =
-        channel.setVisibility(applications)
+        ifOpen { channel.setVisibility(applications) }
 
     /**
      * Waits until the server has confirmed the last status, the last visibility and all
@@ -119,14 +121,14 @@ public class PresenceDevice internal constructor(
      * @throws PresenceException.Refused if the server refuses one of them
      * @throws PresenceException.Ended if the channel has ended
      */
-    public suspend fun confirmed(): Unit = channel.confirmed()
+    public suspend fun confirmed(): Unit = orEnded { channel.confirmed() }
 
     /**
      * Acknowledges a notification to the server, which then deletes it and removes it from the
      * other devices of the user.
      */
     public fun acknowledge(notification: LiveNotification): Unit =
-        channel.acknowledge(notification.id)
+        ifOpen { channel.acknowledge(notification.id) }
 
     /**
      * Calls [handler] with each notification, and acknowledges the notification after [handler] has
@@ -142,25 +144,25 @@ public class PresenceDevice internal constructor(
      * Sets a fresh credential: after a credential request, to sign in again, or to renew the
      * session early.
      */
-    public fun setCredential(credential: Credential): Unit = channel.setCredential(credential)
+    public fun setCredential(credential: Credential): Unit =
+        ifOpen { channel.setCredential(credential) }
 
     /**
      * Reports that the device is on another network, or online again. The connection is checked at
      * once, or the next attempt starts at once.
      */
-    public fun networkChanged(): Unit = channel.networkChanged()
+    public fun networkChanged(): Unit = ifOpen { channel.networkChanged() }
 
     /** Reports whether the app is visible to its user. */
     public fun setAppVisibility(visibility: AppVisibility): Unit =
-        channel.setAppVisibility(visibility)
+        ifOpen { channel.setAppVisibility(visibility) }
 
     /**
      * Closes the channel, and waits until it is closed. The presence of this device has ended then.
-     * Make no other call after it.
      */
     public suspend fun shutdown() {
         try {
-            channel.shutdown()
+            nullIfClosed { channel.shutdown() }
         } finally {
             close()
         }
@@ -168,8 +170,7 @@ public class PresenceDevice internal constructor(
     }
 
     /**
-     * Closes the channel without waiting. The presence of this device ends at once. Make no other
-     * call after it.
+     * Closes the channel without waiting. The presence of this device ends at once.
      */
     override fun close() {
         watcher.cancel()
@@ -192,13 +193,14 @@ public class PresenceDevice internal constructor(
         var wait = MIN_BACKOFF
         while (true) {
             try {
-                channel.setCredential(provider.credential(reason))
+                setCredential(provider.credential(reason))
                 break
-            } catch (cancelled: CancellationException) {
-                throw cancelled
             } catch (_: SignedOutException) {
                 break
             } catch (_: Exception) {
+                // A cancellation that is not this coroutine's, such as the end of a `withTimeout`
+                // of the provider, is a failure like others.
+                currentCoroutineContext().ensureActive()
                 delay(wait * Random.nextDouble())
                 wait = minOf(wait * 2, MAX_BACKOFF)
             }

@@ -1,6 +1,5 @@
 package org.presence.client
 
-import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.ExperimentalForInheritanceCoroutinesApi
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
@@ -39,14 +38,3 @@ internal class PulledFlow<Numbered : Any, Item : Any>(
 
     private suspend fun pull(): Item? = next()?.let(confirm)
 }
-
-/** Makes a call to a channel, and returns null if the app has closed the channel. */
-internal suspend fun <Result> nullIfClosed(call: suspend () -> Result?): Result? =
-    try {
-        call()
-    } catch (cancelled: CancellationException) {
-        throw cancelled
-    } catch (_: IllegalStateException) {
-        // The generated code throws it if the object was closed.
-        null
-    }

@@ -15,6 +15,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
@@ -69,14 +70,54 @@ class LifecycleTest {
     }
 
     @Test
-    fun `closing twice is allowed, and calls after it fail`() = withTestServer { server ->
+    fun `a device can be closed twice, and later calls do nothing or say that it has ended`() = withTestServer { server ->
         val device = PresenceDevice.open(this, server.device("alice"))
         device.connected()
         device.shutdown()
         device.close()
         assertEquals(ConnectionState.Ended(EndReason.Closed), device.state.value)
-        withTimeout(TIMEOUT) { while (runCatching { device.networkChanged() }.isSuccess) delay(1.milliseconds) }
-        assertFailsWith<IllegalStateException> { device.confirmed() }
+        callAll(device)
+        assertFailsWith<PresenceException.Ended> { device.confirmed() }
+        assertEquals(emptyList(), device.notifications.toList())
+        assertEquals(emptyList(), device.credentialRequests.toList())
+        device.handleNotifications { }
+        device.shutdown()
+    }
+
+    @Test
+    fun `a back end can be closed twice, and later calls do nothing or say that it has ended`() = withTestServer { server ->
+        val service = PresenceAppService.open(this, server.appService(server.application()))
+        service.shutdown()
+        service.close()
+        service.networkChanged()
+        service.setApiKey(Secret("any"))
+        assertFailsWith<PresenceException.Ended> { service.notify(NewNotification("0".repeat(32), "Lunch?")) }
+        assertFailsWith<PresenceException.Ended> { service.notify(emptyList()) }
+        assertFailsWith<PresenceException.Ended> { service.query(emptyList()) }
+        assertEquals(emptyList(), service.events.toList())
+        service.shutdown()
+    }
+
+    @Test
+    fun `callbacks of the app that race with the end of a device throw nothing`() = withTestServer { server ->
+        server.kill()
+        repeat(100) {
+            val device = PresenceDevice.open(this, server.device("alice", credential = assertion("any")))
+            val calling = (1..4).map { launch { repeat(50) { callAll(device) } } }
+            launch { device.handleNotifications { } }
+            device.close()
+            calling.joinAll()
+        }
+    }
+
+    /** Makes each call that does not wait. */
+    private fun callAll(device: PresenceDevice) {
+        device.networkChanged()
+        device.setStatus(PresenceStatus.ONLINE, "at my desk")
+        device.setVisibility(emptyList())
+        device.setAppVisibility(AppVisibility.BACKGROUND)
+        device.setCredential(assertion("any"))
+        device.acknowledge(LiveNotification("Bob", "Chat", "chat.example", "Hello", "", "0".repeat(32), "0".repeat(32), 0))
     }
 
     @Test

@@ -2,7 +2,10 @@ package org.presence.client
 
 import kotlin.test.Test
 import kotlin.test.assertEquals
+import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.take
@@ -41,6 +44,27 @@ class StateTest {
             val credential = withTimeout(TIMEOUT) { channel.credentials.receive() }
             assertEquals("of request $reason", (credential as Credential.Token).token.reveal())
         }
+        device.close()
+    }
+
+    @Test
+    fun `a provider that is cancelled by its own time limit is called again`() = runBlocking<Unit> {
+        calledAgainAfter { withTimeout(1.milliseconds) { awaitCancellation() } }
+    }
+
+    @Test
+    fun `a provider that waits for a cancelled task of the app is called again`() = runBlocking<Unit> {
+        calledAgainAfter { CompletableDeferred<Unit>().apply { cancel() }.await() }
+    }
+
+    /** Opens a device whose provider fails once, and waits for the credential of its next call. */
+    private suspend fun CoroutineScope.calledAgainAfter(failure: suspend () -> Unit) {
+        val channel = FakeDeviceChannel()
+        var calls = 0
+        val device = PresenceDevice(channel, { calls += 1; if (calls == 1) failure(); token("call $calls") }, this)
+        channel.requests.send(CredentialReason.First)
+        val credential = withTimeout(TIMEOUT) { channel.credentials.receive() }
+        assertEquals("call 2", (credential as Credential.Token).token.reveal())
         device.close()
     }
 
