@@ -24,12 +24,20 @@ enum PresenceDevice {
         let signals = closeOnSignals(channel)
         let api = try PresenceApi(server: server)
         async let states: Void = printStates(of: channel)
-        async let credentials: Void = answerCredentialRequests(of: channel, as: email, with: api)
+        async let credentials: Void = channel.provideCredentials { _ in
+            do {
+                return .assertion(assertion: try await api.devAssertion(email: email))
+            } catch {
+                // The channel calls this again after a wait.
+                printLine("no assertion: \(error.localizedDescription)")
+                throw error
+            }
+        }
         for try await notification in channel.notifications {
             printLine("\(notification.source) (\(notification.domain)): \(notification.message) \(notification.action)")
             channel.acknowledge(notification)
         }
-        _ = await (states, credentials)
+        _ = try await (states, credentials)
         for source in signals { source.cancel() }
     }
 
@@ -54,20 +62,6 @@ enum PresenceDevice {
                 channel.startShutdown()
             default:
                 printLine("\(state)")
-            }
-        }
-    }
-
-    private static func answerCredentialRequests(
-        of channel: DeviceChannel, as email: String, with api: PresenceApi
-    ) async {
-        for await _ in channel.credentialRequests {
-            do {
-                let assertion = try await api.devAssertion(email: email)
-                channel.setCredential(credential: .assertion(assertion: assertion))
-            } catch {
-                printLine("no assertion: \(error.localizedDescription)")
-                channel.startShutdown()
             }
         }
     }

@@ -87,7 +87,7 @@ extension AllTests.ConcurrencyTests {
             steps += 1
         }
         await channel.close()
-        try await within { try await loop.value }
+        try await within { await loop.value }
         #expect(steps == 1100)
     }
 

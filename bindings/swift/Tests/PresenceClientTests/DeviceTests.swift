@@ -43,6 +43,45 @@ extension AllTests.DeviceTests {
         #expect(channel.state() == .connected)
     }
 
+    @Test("asks its provider again after it failed, also with a cancellation of its own")
+    func failingProvider() async throws {
+        let server = try await TestServer.start()
+        let failures: [any Error] = [PresenceError.TimedOut, CancellationError()]
+        for failure in failures {
+            let channel = try DeviceChannel.open(options: DeviceOptions(server: server.url, device: "phone"))
+            let calls = Calls()
+            let providing = Task {
+                try await channel.provideCredentials { _ in
+                    if await calls.next() == 1 { throw failure }
+                    return .assertion(try await server.assertion("alice"))
+                }
+            }
+            try await channel.waitUntilConnected()
+            #expect(await calls.count == 2)
+            await channel.close()
+            try await within { try await providing.value }
+        }
+    }
+
+    @Test("does not ask its provider again after the provider said that the user is signed out")
+    func signedOutProvider() async throws {
+        let server = try await TestServer.start()
+        let channel = try DeviceChannel.open(options: DeviceOptions(server: server.url, device: "phone"))
+        let calls = Calls()
+        let providing = Task {
+            try await channel.provideCredentials { _ in
+                _ = await calls.next()
+                throw SignedOutError()
+            }
+        }
+        try await until { await calls.count == 1 }
+        channel.setCredential(credential: .assertion(try await server.assertion("alice")))
+        try await channel.waitUntilConnected()
+        #expect(await calls.count == 1)
+        await channel.close()
+        try await within { try await providing.value }
+    }
+
     @Test("is signed out by a refused assertion until it gets a valid one")
     func refusedCredential() async throws {
         let server = try await TestServer.start()
@@ -227,5 +266,15 @@ extension AllTests.DeviceTests {
         _ = try await channel.waitForState { state in
             if case .connecting(let attempt) = state { attempt >= 3 } else { false }
         }
+    }
+}
+
+/// The number of calls of a provider.
+private actor Calls {
+    var count = 0
+
+    func next() -> Int {
+        count += 1
+        return count
     }
 }

@@ -133,8 +133,9 @@ extension ChannelSequence<AppServiceEvent> {
     /// Applies events to the map until the condition is true.
     func apply(to map: PresenceMap, until condition: @escaping @Sendable () throws -> Bool) async throws {
         try await within {
+            let events = makeAsyncIterator()
             while try !condition() {
-                guard let event = await next() else { throw SequenceEnded() }
+                guard let event = try await events.next() else { throw SequenceEnded() }
                 _ = try map.apply(event: event)
             }
         }

@@ -15,13 +15,10 @@ private func freshAssertion(for server: String) async throws -> String {
 func bePresent(server: String, show: @escaping @Sendable (String) -> Void) async throws {
     let options = DeviceOptions(server: server, device: "phone", message: "at lunch")
     let channel = try DeviceChannel.open(options: options)
-    async let credentials: Void = {
-        // The channel requests a fresh one whenever it needs one.
-        for try await _ in channel.credentialRequests {
-            let assertion = try await freshAssertion(for: server)
-            channel.setCredential(credential: .assertion(assertion))
-        }
-    }()
+    // Called whenever the channel needs a credential, and again if it fails.
+    async let credentials: Void = channel.provideCredentials { _ in
+        .assertion(try await freshAssertion(for: server))
+    }
     async let states: Void = {
         for await state in channel.states { show("\(state)") }
     }()
@@ -57,7 +54,7 @@ extension AllTests.ReadmeTests {
         try await until { try await server.presence(chat, alice) == "online: at lunch" }
         _ = try await server.notify(chat, alice, "Dinner?")
         try await within {
-            for await line in lines where line == "Chat: Dinner?" { return }
+            for await line in lines where line.hasPrefix("Chat (") && line.hasSuffix("): Dinner?") { return }
             throw SequenceEnded()
         }
         try await server.endDevice("alice", "phone")
