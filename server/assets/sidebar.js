@@ -72,7 +72,7 @@ const STATES = {
 };
 const ENDED = {
   replaced: "Another tab of this browser is connected.",
-  ended: "You disconnected this device.",
+  ended: "You disconnected this device. This browser stays signed in.",
   refused: "The server did not accept this page. Reload it.",
   "signed-out": "You are signed out. Reload the page to sign in.",
   failed: "The connection was closed. Reload the page.",
@@ -100,6 +100,13 @@ function onState({ name, ...more }) {
     countdownTimer = setInterval(showCountdown, 1000, more.until);
   }
   if (name === "connected") refresh();
+  if (more.reason === "ended") showIfSignedOut();
+}
+
+/** Says so if the end of this device has ended the session of this browser too. */
+async function showIfSignedOut() {
+  const response = await fetch("/session", { headers: { accept: "application/json" } }).catch(() => undefined);
+  if (response?.status === 401) onState({ name: "ended", reason: "signed-out" });
 }
 
 function onStatus(sent) {

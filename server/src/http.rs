@@ -12,6 +12,7 @@ mod apps;
 mod grants;
 mod keys;
 mod session;
+mod sessions;
 
 mod development;
 pub(crate) mod documents;

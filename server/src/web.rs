@@ -60,6 +60,8 @@ pub fn pages(rest: SharedEndpoint) -> RouteTable {
         .post("/sidebar/pause", sidebar::pause)
         .post("/sidebar/revoke", sidebar::revoke)
         .post("/sidebar/end-device", sidebar::end_device)
+        .post("/sidebar/end-session", sidebar::end_session)
+        .post("/sidebar/end-other-sessions", sidebar::end_other_sessions)
         .get("/sidebar/erase", erase::show)
         .post("/sidebar/erase", erase::erase)
         .get("/dev", development_mode::show)

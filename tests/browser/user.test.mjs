@@ -130,8 +130,8 @@ test("a device is disconnected from the page, and can connect again", async (t) 
   const thisDevice = page.locator("#devices li").filter({ hasText: "this browser" });
   await thisDevice.waitFor();
   await thisDevice.getByRole("button").click();
-  await page.getByText("The device was disconnected.").waitFor();
-  await connection(page).getByText("You disconnected this device.").waitFor();
+  await page.getByText("The device was disconnected. This browser stays signed in.").waitFor();
+  await connection(page).getByText("You disconnected this device. This browser stays signed in.").waitFor();
   await page.getByText("No device of yours is connected.").waitFor();
   await checkPage(page, "sidebar-ended");
   await page.getByRole("button", { name: "Connect again" }).click();

@@ -13,7 +13,8 @@ use crate::clock::Steady;
 use crate::model::{Grant, GrantSet};
 use crate::view::View;
 pub use connection::{
-    ConnectionId, ConnectionNumber, Disconnect, NewConnection, StaleConnection, TooManyDevices,
+    ConnectionId, ConnectionNumber, Disconnect, LastConnection, NewConnection, StaleConnection,
+    TooManyDevices,
 };
 pub use device::DeviceInfo;
 use device::{Device, DeviceState, Report};
@@ -56,7 +57,8 @@ impl<H> Default for Roster<H> {
 }
 
 impl<H> Roster<H> {
-    /// Adds a connection. Returns the handle of the connection of the same device that it replaces.
+    /// Adds a connection. Returns the earlier connection of the same device, if the device is still
+    /// connected or in its grace time.
     ///
     /// # Errors
     ///
@@ -65,7 +67,7 @@ impl<H> Roster<H> {
         &mut self,
         new: NewConnection<'_, H>,
         limit: usize,
-    ) -> Result<Option<H>, TooManyDevices> {
+    ) -> Result<Option<LastConnection<H>>, TooManyDevices> {
         let NewConnection { id: ConnectionId { device: name, number }, handle, now } = new;
         let others = self.devices.iter().filter(|d| d.is_connected() && d.name != *name).count();
         if others >= limit {
@@ -78,10 +80,8 @@ impl<H> Roster<H> {
             return Ok(None);
         };
         (device.number, device.since) = (number, now);
-        match std::mem::replace(&mut device.state, DeviceState::Connected(handle)) {
-            DeviceState::Connected(replaced) => Ok(Some(replaced)),
-            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => Ok(None),
-        }
+        let earlier = std::mem::replace(&mut device.state, DeviceState::Connected(handle));
+        Ok(earlier.into_last_connection())
     }
 
     /// Sets the status of a device, for the Applications in `only` or for all that may see it.
@@ -137,27 +137,24 @@ impl<H> Roster<H> {
         let device = self.connected_device(id)?;
         match how {
             Disconnect::Clean => self.devices.retain(|d| d.name != *id.device),
-            Disconnect::Lost { until } => device.state = DeviceState::InGrace { until },
+            Disconnect::Lost { until } => device.lose(until),
         }
         self.remove_surplus();
         self.update_views(changes);
         Ok(())
     }
 
-    /// Ends a device for the user. Returns `None` if there is no such device, otherwise the handle
-    /// of its connection if one is open.
+    /// Ends a device for the user. Returns its last connection, or `None` if there is no such
+    /// device.
     pub fn end_device(
         &mut self,
         name: &DeviceName,
         changes: &mut Vec<ViewChange>,
-    ) -> Option<Option<H>> {
+    ) -> Option<LastConnection<H>> {
         let index = self.devices.iter().position(|d| d.name == *name && d.is_present())?;
         let device = self.devices.swap_remove(index);
         self.update_views(changes);
-        match device.state {
-            DeviceState::Connected(handle) => Some(Some(handle)),
-            DeviceState::InGrace { .. } | DeviceState::Absent { .. } => Some(None),
-        }
+        device.state.into_last_connection()
     }
 
     /// Replaces the grants. A set that is not newer than the current one is ignored.
@@ -202,6 +199,17 @@ impl<H> Roster<H> {
         self.devices.iter().filter_map(|device| match &device.state {
             DeviceState::Connected(handle) => Some(handle),
             DeviceState::InGrace { .. } | DeviceState::Absent { .. } => None,
+        })
+    }
+
+    /// Returns the devices that are connected or in their grace time, with the handles of their
+    /// last connections.
+    pub fn last_handles(&self) -> impl Iterator<Item = (&DeviceName, &H)> {
+        self.devices.iter().filter_map(|device| match &device.state {
+            DeviceState::Connected(handle) | DeviceState::InGrace { handle, .. } => {
+                Some((&device.name, handle))
+            }
+            DeviceState::Absent { .. } => None,
         })
     }
 

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use presence_core::View;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::DeviceInfo;
-use presence_core::{Email, Notification, Settlement, UserId};
+use presence_core::{Clock, Email, Notification, Settlement, UserId};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
-use presence_protocol::{ApiError, CloseCode, DeviceName, Errno, NotificationId};
-use presence_store::{LoadedUser, WriteReply, Writer};
+use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
+use presence_store::{LoadedUser, Store, WriteReply, Writer};
 
 use crate::attempts::Attempt;
+use crate::ended_devices::EndedProofs;
 use crate::errors::from_store;
 use crate::hub::{DeviceConnection, Hub};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Admissions, Mailbox};
 use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
 use crate::rates::KeyedRateLimiter;
+use crate::sessions::AuthenticatedUser;
 use crate::socket_waker::SocketWaker;
 
 /// An open connection of an authenticated device.
@@ -40,6 +42,12 @@ pub enum CommandOutcome {
     Settling(WriteReply<usize>),
 }
 
+/// A device that its user has ended.
+pub struct EndedDevice {
+    /// Set if the session of the caller had let the device in, and stays.
+    pub keeps_session: bool,
+}
+
 /// A connection that is registered, with what the database holds of its user.
 struct Registered {
     connection: DeviceConnection,
@@ -49,6 +57,8 @@ struct Registered {
 
 /// The devices of users and their connections.
 pub struct Devices {
+    store: Store,
+    clock: Arc<dyn Clock>,
     writer: Writer,
     hub: Arc<Hub>,
     proofs: CountedProofs,
@@ -58,13 +68,13 @@ pub struct Devices {
 
 impl Devices {
     pub(crate) fn new(
-        writer: Writer,
+        (store, writer, clock): (Store, Writer, Arc<dyn Clock>),
         hub: Arc<Hub>,
         proofs: CountedProofs,
         presence_flag: Arc<PresenceFlag>,
         rate: KeyedRateLimiter<(UserId, DeviceName)>,
     ) -> Self {
-        Self { writer, hub, proofs, presence_flag, rate }
+        Self { store, clock, writer, hub, proofs, presence_flag, rate }
     }
 
     /// Opens a device connection: checks the proof, registers the connection, loads the grants and
@@ -126,6 +136,7 @@ impl Devices {
             let verifier = &self.proofs.verifier;
             let checked = verifier.check_device(&attempt, credentials, Some(mailbox)).await?;
             mailbox.renew(checked.digest());
+            mailbox.admit(&checked.admissions());
             set_generation(mailbox, &checked);
             verifier.confirm(checked).await
         };
@@ -183,22 +194,48 @@ impl Devices {
         self.hub.devices_of(user)
     }
 
-    /// Ends a device at once, without a grace time.
+    /// Ends a device at once, without a grace time, with the sessions and assertions that let it in.
+    /// Its name opens again after a new sign-in only. If the session of the caller is one of them,
+    /// it stays, and may open the device again.
     ///
     /// # Errors
     ///
-    /// `not_found`.
-    pub fn end(&self, user: UserId, device: &DeviceName) -> Result<(), ApiError> {
-        if self.hub.end_device(user, device, CloseCode::EndedByUser) {
-            Ok(())
-        } else {
-            Err(Errno::NotFound.into())
+    /// `not_found`, `storage_unavailable`: then the device was ended all the same.
+    pub async fn end(
+        &self,
+        caller: &AuthenticatedUser,
+        device: &DeviceName,
+    ) -> Result<EndedDevice, ApiError> {
+        let (user, own) = (caller.user, caller.digest);
+        // The end does not depend on the database: without it, only older sessions that did not let
+        // the device in are unknown.
+        let older = self.store.sessions_of(user, self.clock.now()).await.unwrap_or_default();
+        let record = |admissions: &Admissions| {
+            let keeps_session = admissions.sessions.contains(&own);
+            let mut sessions: Vec<_> = older.iter().map(|session| session.digest).collect();
+            sessions.extend(&admissions.sessions);
+            sessions.retain(|digest| !(keeps_session && *digest == own));
+            let assertions = admissions.assertions.clone();
+            let ended = EndedProofs { sessions, assertions };
+            self.proofs.verifier.ended().record(user, device, ended);
+            let mut sessions = admissions.sessions.clone();
+            sessions.retain(|digest| *digest != own);
+            (sessions, keeps_session)
+        };
+        let (sessions, keeps_session) =
+            self.hub.end_device(user, device, record).ok_or(Errno::NotFound)?;
+        for digest in &sessions {
+            self.hub.close_connections_of_session(user, digest);
         }
+        self.store.delete_sessions(user, &sessions).await.map_err(from_store)?;
+        Ok(EndedDevice { keeps_session })
     }
 
-    /// Forgets the devices that may send their full number of commands again.
+    /// Forgets the devices that may send their full number of commands again, and those that ended
+    /// long ago.
     pub(crate) fn prune(&self) {
         self.rate.prune();
+        self.proofs.verifier.ended().prune();
     }
 
     /// Registers a connection in the hub, and loads what the database holds of its user.
@@ -209,6 +246,7 @@ impl Devices {
         waker: Arc<SocketWaker>,
     ) -> Result<Registered, ApiError> {
         let mailbox = Arc::new(Mailbox::new(waker, checked.digest()));
+        mailbox.admit(&checked.admissions());
         set_generation(&mailbox, checked);
         let connection = self
             .hub

@@ -89,7 +89,7 @@ impl Grants {
         Ok(GrantOutcome { uid, redirect })
     }
 
-    /// Returns the URL to which a user returns who gives no grant.
+    /// Returns the URL to which a user returns who gives no grant: with `error=access_denied`.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Grants {
         self.redirect(&app, target, None)
     }
 
-    /// Returns the grants of a user, with the time of each Application's last access.
+    /// Returns the grants of a user, with the time at which each Application last checked the user.
     ///
     /// # Errors
     ///

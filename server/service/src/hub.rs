@@ -25,7 +25,7 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, CloseCode, DeviceName, Puid};
 use tokio::sync::Notify;
 
-use crate::mailbox::{Mailbox, PendingDelivery};
+use crate::mailbox::{Admissions, Mailbox, PendingDelivery};
 use crate::meters::HubMeters;
 use shards::Shards;
 pub use topic::{Subscription, TooManySockets, Topic};
@@ -100,14 +100,17 @@ impl Hub {
         let (now, limit) = (self.clock.now(), self.limits.sockets_per_user);
         let replaced = self.with_shard(user, |shard, _| {
             let id = ConnectionId { device: &device, number };
-            let new = NewConnection { id, handle: mailbox, now };
+            let new = NewConnection { id, handle: Arc::clone(&mailbox), now };
             let connected = shard.get_or_create(user).connect(new, limit);
+            if let Ok(Some(last)) = &connected {
+                mailbox.admit(&last.handle.admissions());
+            }
             shard.remove_if_empty(user);
             connected
         })?;
         match replaced {
-            Some(replaced) => replaced.close(CloseCode::Replaced),
-            None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
+            Some(last) if last.is_open => last.handle.close(CloseCode::Replaced),
+            Some(_) | None => drop(self.devices.fetch_add(1, Ordering::Relaxed)),
         }
         Ok(DeviceConnection { hub: Arc::clone(self), user, device, number, disconnected: false })
     }
@@ -235,26 +238,45 @@ impl Hub {
         })
     }
 
-    /// Ends a device for its user. Returns false if there is none of that name.
-    pub fn end_device(&self, user: UserId, device: &DeviceName, code: CloseCode) -> bool {
-        let ended = self.with_shard(user, |shard, changes| {
+    /// Ends a device for its user. `record` gets the proofs that let it in, before any other
+    /// connection of the user can be registered. Returns its result, or `None` if there is no
+    /// device of that name.
+    pub fn end_device<T>(
+        &self,
+        user: UserId,
+        device: &DeviceName,
+        record: impl FnOnce(&Admissions) -> T,
+    ) -> Option<T> {
+        let (last, recorded) = self.with_shard(user, |shard, changes| {
             let ended = shard.get_mut(user).and_then(|roster| roster.end_device(device, changes));
             shard.remove_if_empty(user);
-            ended
-        });
-        let Some(mailbox) = ended else { return false };
-        if let Some(mailbox) = mailbox {
-            mailbox.close(code);
+            ended.map(|last| {
+                let recorded = record(&last.handle.admissions());
+                (last, recorded)
+            })
+        })?;
+        if last.is_open {
+            last.handle.close(CloseCode::EndedByUser);
             self.devices.fetch_sub(1, Ordering::Relaxed);
         }
-        true
+        Some(recorded)
     }
 
-    /// Ends all devices of a user.
-    pub fn end_all_devices(&self, user: UserId, code: CloseCode) {
+    /// Ends all devices of a user whose account is erased.
+    pub fn end_all_devices(&self, user: UserId) {
         for info in self.devices_of(user) {
-            self.end_device(user, &info.device, code);
+            self.end_device(user, &info.device, |_| ());
         }
+    }
+
+    /// Returns the devices of a user that are connected or in their grace time, each with the
+    /// sessions that hold it open.
+    pub fn devices_with_sessions(&self, user: UserId) -> Vec<(DeviceName, Vec<[u8; 32]>)> {
+        self.with_shard(user, |shard, _| {
+            let Some(roster) = shard.get_mut(user) else { return Vec::new() };
+            let devices = roster.last_handles();
+            devices.map(|(name, mailbox)| (name.clone(), mailbox.admissions().sessions)).collect()
+        })
     }
 
     /// Closes the connections of a user that depend on the session with this digest.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::{Notification, UserId};
-use presence_protocol::{AppId, CloseCode, Puid};
+use presence_protocol::{AppId, Puid};
 use presence_store::{CommitHook, CommittedEvent};
 use tokio::sync::Notify;
 
@@ -59,7 +59,7 @@ impl HubNotifier {
             }
             CommittedEvent::AppRemoved(app, _) => hub.set_active(*app, false),
             CommittedEvent::UserErased(user, ended, _) => {
-                hub.end_all_devices(*user, CloseCode::EndedByUser);
+                hub.end_all_devices(*user);
                 ended.iter().for_each(|(app, puid)| hub.revoke(*app, *puid));
             }
         }

@@ -27,6 +27,7 @@ pub mod sessions;
 
 mod activation;
 mod attempts;
+mod ended_devices;
 pub mod operator_access;
 mod ownership;
 mod presence_flag;

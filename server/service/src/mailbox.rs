@@ -28,10 +28,41 @@ pub struct Mailbox {
     deliveries: Mutex<VecDeque<PendingDelivery>>,
 }
 
-/// The proofs that the connection depends on, except the first one. Boxed, since most connections
-/// have neither.
+/// The maximum number of earlier sessions and assertions that a connection remembers.
+const MAX_EARLIER: usize = 32;
+
+/// The sessions and assertions that let a device in, from its first connection on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admissions {
+    /// The digests of the sessions' tokens.
+    pub sessions: Vec<[u8; 32]>,
+    /// The digests of the assertions' signed texts.
+    pub assertions: Vec<[u8; 32]>,
+}
+
+impl Admissions {
+    /// Adds what is not known yet. Beyond the limit the oldest ones are forgotten.
+    fn add(&mut self, earlier: &Self) {
+        add_new(&mut self.sessions, &earlier.sessions);
+        add_new(&mut self.assertions, &earlier.assertions);
+    }
+}
+
+fn add_new(known: &mut Vec<[u8; 32]>, digests: &[[u8; 32]]) {
+    for digest in digests {
+        if !known.contains(digest) {
+            known.push(*digest);
+        }
+    }
+    known.drain(..known.len().saturating_sub(MAX_EARLIER));
+}
+
+/// The proofs that let the connection in, except the first one. Boxed, since most connections have
+/// none.
 #[derive(Debug, Default)]
 struct Renewal {
+    /// The earlier sessions of the device, and the assertions.
+    earlier: Option<Box<Admissions>>,
     /// The digest of the proof that renewed it last.
     digest: Option<Box<[u8; 32]>>,
     /// The generation of the newest proof, if its issuer counts them.
@@ -54,7 +85,28 @@ impl Mailbox {
 
     /// Records that the connection was renewed with a further proof.
     pub fn renew(&self, session: [u8; 32]) {
-        self.renewal().digest = Some(Box::new(session));
+        let earlier = self.renewal().digest.replace(Box::new(session));
+        if let Some(earlier) = earlier {
+            self.admit(&Admissions { sessions: vec![*earlier], assertions: Vec::new() });
+        }
+    }
+
+    /// Records further proofs that let the device in.
+    pub fn admit(&self, admissions: &Admissions) {
+        let is_known = *admissions == Admissions::default()
+            || (admissions.assertions.is_empty() && admissions.sessions == [self.session]);
+        if !is_known {
+            self.renewal().earlier.get_or_insert_default().add(admissions);
+        }
+    }
+
+    /// Returns the proofs that let the device in.
+    pub fn admissions(&self) -> Admissions {
+        let renewal = self.renewal();
+        let mut all = Admissions { sessions: vec![self.session], assertions: Vec::new() };
+        add_new(&mut all.sessions, renewal.digest.as_deref().map_or(&[], std::slice::from_ref));
+        renewal.earlier.iter().for_each(|earlier| all.add(earlier));
+        all
     }
 
     /// Adds a notification.
@@ -169,6 +221,23 @@ mod tests {
         mailbox.renew([3; 32]);
         let of = [1, 2, 3].map(|n| mailbox.depends_on_session(&[n; 32]));
         assert_eq!(of, [true, false, true]);
+    }
+
+    #[test]
+    fn a_connection_remembers_all_that_let_its_device_in() {
+        let (first, second) = ([1; 32], [2; 32]);
+        let earlier = Mailbox::new(Arc::default(), first);
+        earlier.admit(&Admissions { sessions: Vec::new(), assertions: vec![[9; 32]] });
+        let mailbox = Mailbox::new(Arc::default(), second);
+        mailbox.renew([3; 32]);
+        mailbox.renew([4; 32]);
+        mailbox.admit(&earlier.admissions());
+        let mut admissions = mailbox.admissions();
+        admissions.sessions.sort_unstable();
+        assert_eq!(admissions.sessions, [first, second, [3; 32], [4; 32]]);
+        assert_eq!(admissions.assertions, [[9; 32]]);
+        (0..100).for_each(|n| mailbox.renew([n; 32]));
+        assert!(mailbox.admissions().sessions.len() <= MAX_EARLIER + 2);
     }
 
     #[test]

@@ -17,9 +17,10 @@ use presence_store::{GenerationOutcome, Store, UsedThing};
 
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::clock::Stopwatch;
+use crate::ended_devices::EndedDevices;
 use crate::errors::{from_identity, from_store};
 use crate::hub::Hub;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Admissions, Mailbox};
 use crate::meters::SignInMeters;
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
@@ -38,6 +39,10 @@ pub(crate) struct CheckedProof {
     generation: Option<CredentialGeneration>,
     /// The kind of proof: true for a session, false for an assertion.
     is_session: bool,
+    /// The digest of the assertion's signed texts, unless the proof is a session.
+    assertion: Option<[u8; 32]>,
+    /// The device that the proof lets in, unless it opens a session.
+    device: Option<DeviceName>,
 }
 
 impl CheckedProof {
@@ -54,6 +59,14 @@ impl CheckedProof {
     /// Returns the digest that identifies the proof.
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// Returns the sessions and assertions by which the proof lets a device in.
+    pub(crate) fn admissions(&self) -> Admissions {
+        Admissions {
+            sessions: if self.is_session { vec![self.digest] } else { Vec::new() },
+            assertions: self.assertion.into_iter().collect(),
+        }
     }
 
     /// Returns the generation of the credentials, if the issuer counts them.
@@ -125,6 +138,7 @@ pub(crate) struct ProofVerifier {
     clock: Arc<dyn Clock>,
     settings: Arc<ServiceSettings>,
     used: UsedAssertions,
+    ended: EndedDevices,
     tickets: Tickets,
     meters: SignInMeters,
 }
@@ -140,7 +154,8 @@ impl ProofVerifier {
     ) -> Self {
         let used = UsedAssertions::new(Arc::clone(&clock));
         let (tickets, meters) = (Tickets::default(), SignInMeters::default());
-        Self { verifier, store, use_log, hub, clock, settings, used, tickets, meters }
+        let ended = EndedDevices::new(Arc::clone(&clock), settings.session);
+        Self { verifier, store, use_log, hub, clock, settings, used, ended, tickets, meters }
     }
 
     /// Returns the meters of sign-ins.
@@ -151,6 +166,11 @@ impl ProofVerifier {
     /// Returns the tickets.
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.tickets
+    }
+
+    /// Returns the devices that users have ended.
+    pub(crate) fn ended(&self) -> &EndedDevices {
+        &self.ended
     }
 
     /// Checks the credentials of a device. `renewed` is the mailbox of the connection that they
@@ -167,6 +187,9 @@ impl ProofVerifier {
         renewed: Option<&Mailbox>,
     ) -> Result<CheckedProof, ApiError> {
         let checked = self.check_credentials(attempt, credentials).await;
+        let device = Some(credentials.device.clone());
+        let checked = checked.map(|checked| CheckedProof { device, ..checked });
+        let checked = checked.and_then(|checked| self.check_not_ended(&checked).map(|()| checked));
         let checked = self.meters.count(checked)?;
         self.bump_generation(&checked, renewed).await?;
         Ok(checked)
@@ -211,7 +234,8 @@ impl ProofVerifier {
     ///
     /// `session_expired`, `invalid_assertion`, `storage_unavailable`.
     pub(crate) async fn confirm(&self, checked: CheckedProof) -> Result<VerifiedProof, ApiError> {
-        let CheckedProof { user, email, expires_at, digest, generation, is_session } = checked;
+        self.check_not_ended(&checked)?;
+        let CheckedProof { user, email, expires_at, digest, generation, is_session, .. } = checked;
         if is_session {
             self.find_session(digest).await?;
         }
@@ -222,6 +246,15 @@ impl ProofVerifier {
             }
         }
         Ok(VerifiedProof { email, expires_at, digest })
+    }
+
+    /// Checks that the user has not ended the device that a proof lets in.
+    fn check_not_ended(&self, checked: &CheckedProof) -> Result<(), ApiError> {
+        let Some(device) = &checked.device else { return Ok(()) };
+        match &checked.assertion {
+            Some(assertion) => self.ended.check_assertion(checked.user, assertion),
+            None => self.ended.check_session(checked.user, device, &checked.digest),
+        }
     }
 
     async fn check_credentials(
@@ -260,7 +293,18 @@ impl ProofVerifier {
         let (session, email) = self.find_session(digest).await?;
         let Session { user, expires_at, .. } = session;
         self.use_log.note(UsedThing::Session(digest), self.clock.now());
-        Ok(CheckedProof { user, email, expires_at, digest, generation: None, is_session: true })
+        let (generation, assertion, device) = (None, None, None);
+        let is_session = true;
+        Ok(CheckedProof {
+            user,
+            email,
+            expires_at,
+            digest,
+            generation,
+            is_session,
+            assertion,
+            device,
+        })
     }
 
     /// Finds the session of a device that connects, in one statement, since many may connect at
@@ -294,7 +338,17 @@ impl ProofVerifier {
         let user = user.map_err(from_store)?;
         let issuer = issuer.into_boxed_str();
         let generation = generation.map(|number| CredentialGeneration { issuer, number });
-        Ok(CheckedProof { user, email, expires_at, digest, generation, is_session: false })
+        let (is_session, assertion, device) = (false, Some(digest), None);
+        Ok(CheckedProof {
+            user,
+            email,
+            expires_at,
+            digest,
+            generation,
+            is_session,
+            assertion,
+            device,
+        })
     }
 
     /// Records the generation of a proof. A smaller one than the greatest so far is refused. A

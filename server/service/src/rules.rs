@@ -3,7 +3,7 @@
 
 use presence_protocol::text::{TEXT_RULE, displays_as_written};
 use presence_protocol::{ApiError, Errno, Puid};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
 
 /// The maximum length of a host name, in characters.
 const MAX_HOST_CHARS: usize = 253;
@@ -101,8 +101,16 @@ fn is_action(text: &str, development: bool, schemes: &[String]) -> bool {
     }
 }
 
+/// The fields that the server itself adds to a redirect.
+const REDIRECT_FIELDS: [&str; 3] = [UID_FIELD, STATE_FIELD, ERROR_FIELD];
+const STATE_FIELD: &str = "state";
+const ERROR_FIELD: &str = "error";
+/// The value of the field `error` if the user has declined.
+const ACCESS_DENIED: &str = "access_denied";
+
 /// Returns the URL to which a user returns after the decision about a grant: on exactly the
-/// Application's domain, with the PUID if there is one, and with the unchanged state.
+/// Application's domain, with the PUID of the grant or the error of a user who declined, and with
+/// the unchanged state. None of these may be in the target before.
 ///
 /// # Errors
 ///
@@ -127,13 +135,28 @@ pub fn redirect_url(
     if !is_secure || !is_clean || authority(&url).as_deref() != Some(domain) {
         return Err(not_allowed());
     }
-    if let Some(uid) = uid {
-        url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string());
+    if holds_redirect_field(&url) {
+        let text = "The redirect must not hold Presence-UID, state or error";
+        return Err(ApiError { text: text.into(), ..not_allowed() });
     }
+    match uid {
+        Some(uid) => url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string()),
+        None => url.query_pairs_mut().append_pair(ERROR_FIELD, ACCESS_DENIED),
+    };
     if let Some(state) = state {
-        url.query_pairs_mut().append_pair("state", state);
+        url.query_pairs_mut().append_pair(STATE_FIELD, state);
     }
     Ok(url)
+}
+
+/// Returns true if a query holds a field of the server, in any spelling that an Application may
+/// take for it: in any case, after a semicolon, or as an element of a list.
+fn holds_redirect_field(url: &Url) -> bool {
+    let query = url.query().unwrap_or_default().replace(';', "&");
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| {
+        let name = name.split('[').next().unwrap_or_default().trim();
+        REDIRECT_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+    })
 }
 
 fn authority(url: &Url) -> Option<String> {
@@ -276,8 +299,36 @@ mod tests {
         let url =
             redirect_url("https://a.b/c?d=e", "a.b", false, Some(uid), Some("x&y=z")).unwrap();
         assert_eq!(url.as_str(), format!("https://a.b/c?d=e&Presence-UID={uid}&state=x%26y%3Dz"));
-        let url =
-            redirect_url("http://localhost:3000/", "localhost:3000", true, None, None).unwrap();
-        assert_eq!(url.as_str(), "http://localhost:3000/");
+    }
+
+    #[test]
+    fn a_user_who_declines_returns_with_an_error() {
+        let url = redirect_url("http://localhost:3000/", "localhost:3000", true, None, Some("s"))
+            .unwrap();
+        assert_eq!(url.as_str(), "http://localhost:3000/?error=access_denied&state=s");
+    }
+
+    #[test]
+    fn a_redirect_with_a_field_of_the_server_is_refused() {
+        let to = |query: &str| {
+            redirect_url(&format!("https://a.b/c?{query}"), "a.b", false, None, Some("s"))
+        };
+        for good in ["", "d=e", "d=state", "my-state=1", "d=Presence-UID", "errors=0"] {
+            assert!(to(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "Presence-UID=0",
+            "d=e&presence-uid=0",
+            "%50resence-UID=0",
+            "state=forged",
+            "state",
+            "d=e;state=forged",
+            "STATE=x",
+            "state[]=x",
+            "+state=x",
+            "error=access_denied",
+        ] {
+            assert_eq!(to(bad).unwrap_err().errno, Errno::RedirectNotAllowed, "{bad}");
+        }
     }
 }

@@ -110,7 +110,8 @@ impl SharedParts {
 
     fn devices(&self, proofs: CountedProofs, presence_flag: Arc<PresenceFlag>) -> Devices {
         let rate = KeyedRateLimiter::new(self.settings.status_rate, self.clock());
-        Devices::new(self.writer.clone(), self.hub(), proofs, presence_flag, rate)
+        let database = (self.store.clone(), self.writer.clone(), self.clock());
+        Devices::new(database, self.hub(), proofs, presence_flag, rate)
     }
 
     fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {

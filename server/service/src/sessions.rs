@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presence_core::{Clock, Email, Scope, Session, UnixMillis, UserId};
 use presence_identity::Identity;
-use presence_protocol::{ApiError, Errno};
+use presence_protocol::{ApiError, DeviceName, Errno};
 use presence_store::{SessionLimit, Store, UsedThing};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -16,6 +16,9 @@ use crate::proofs::{CheckedProof, CountedProofs};
 use crate::secret::{self, SecretKind};
 use crate::settings::ServiceSettings;
 use crate::uses::UseLog;
+
+/// The number of hexadecimal digits of a session's id.
+const SESSION_ID_CHARS: usize = 32;
 
 /// The holder of a session.
 #[derive(Debug, Clone)]
@@ -40,6 +43,31 @@ pub struct NewSession {
     pub token: SecretString,
     /// The holder of the session.
     pub holder: AuthenticatedUser,
+}
+
+/// A session of a user, as the user sees it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenSession {
+    /// The id: 32 hexadecimal digits, from which the token cannot be found.
+    pub id: String,
+    /// The rights.
+    pub scope: Scope,
+    /// The time of its start.
+    pub created_at: UnixMillis,
+    /// The time at which it ends.
+    pub expires_at: UnixMillis,
+    /// Set if it is the session of the caller.
+    pub is_current: bool,
+    /// The devices that it has let in, and that are connected or in their grace time.
+    pub devices: Vec<DeviceName>,
+}
+
+/// Returns the id of a session with this digest.
+fn session_id(digest: &[u8; 32]) -> String {
+    let mut id = secret::derive(&hex::encode(digest), "session id");
+    id.truncate(SESSION_ID_CHARS);
+    id
 }
 
 /// Returns true if a credential has the prefix of a bearer token, valid or not.
@@ -146,6 +174,66 @@ impl Sessions {
     pub async fn close(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
         self.store.delete_session(&holder.digest).await.map_err(from_store)?;
         self.hub.close_connections_of_session(holder.user, &holder.digest);
+        Ok(())
+    }
+
+    /// Returns the sessions of a user, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn list(&self, holder: &AuthenticatedUser) -> Result<Vec<OpenSession>, ApiError> {
+        let sessions = self.store.sessions_of(holder.user, self.clock.now()).await;
+        let devices = self.hub.devices_with_sessions(holder.user);
+        let open = |session: Session| OpenSession {
+            id: session_id(&session.digest),
+            scope: session.scope,
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+            is_current: session.digest == holder.digest,
+            devices: devices
+                .iter()
+                .filter(|(_, digests)| digests.contains(&session.digest))
+                .map(|(name, _)| name.clone())
+                .collect(),
+        };
+        Ok(sessions.map_err(from_store)?.into_iter().map(open).collect())
+    }
+
+    /// Ends another session of a user, and the connections that were opened with it.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` if there is none with this id, or if it is the caller's own; signing out ends
+    /// that one. `storage_unavailable`.
+    pub async fn end_other(&self, holder: &AuthenticatedUser, id: &str) -> Result<(), ApiError> {
+        let mut others = self.others(holder).await?;
+        others.retain(|digest| session_id(digest) == id);
+        if others.is_empty() {
+            return Err(Errno::NotFound.into());
+        }
+        self.end_all(holder.user, &others).await
+    }
+
+    /// Ends all other sessions of a user, and the connections that were opened with them.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn end_others(&self, holder: &AuthenticatedUser) -> Result<(), ApiError> {
+        let others = self.others(holder).await?;
+        self.end_all(holder.user, &others).await
+    }
+
+    async fn others(&self, holder: &AuthenticatedUser) -> Result<Vec<[u8; 32]>, ApiError> {
+        let sessions = self.store.sessions_of(holder.user, self.clock.now()).await;
+        let digests = sessions.map_err(from_store)?.into_iter().map(|session| session.digest);
+        Ok(digests.filter(|digest| *digest != holder.digest).collect())
+    }
+
+    async fn end_all(&self, user: UserId, digests: &[[u8; 32]]) -> Result<(), ApiError> {
+        self.store.delete_sessions(user, digests).await.map_err(from_store)?;
+        digests.iter().for_each(|digest| self.hub.close_connections_of_session(user, digest));
         Ok(())
     }
 

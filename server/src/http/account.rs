@@ -22,7 +22,7 @@ pub(super) struct AccountApi;
 
 declared_errors! {
     /// The errors of ending a device.
-    EndDeviceErrors: [NotFound];
+    EndDeviceErrors: [NotFound, StorageUnavailable];
     /// The errors of reading the account.
     AccountErrors: [SessionExpired, StorageUnavailable];
 }
@@ -66,6 +66,22 @@ impl Example for DeviceView {
             connected: true,
             since: example::START_TIME,
         }
+    }
+}
+
+/// The end of a device.
+#[derive(Object)]
+#[oai(example)]
+struct DeviceEnded {
+    /// `OK`.
+    result: String,
+    /// Indicates whether the session of the call had let the device in. It did not end.
+    session_kept: bool,
+}
+
+impl Example for DeviceEnded {
+    fn example() -> Self {
+        Self { result: "OK".to_owned(), session_kept: false }
     }
 }
 
@@ -187,16 +203,18 @@ impl AccountApi {
 
     /// End a device.
     ///
-    /// The server closes its socket with 4005, and its presence ends at once.
+    /// The server closes its socket with 4005, and its presence ends at once. The sessions and
+    /// assertions that let it in end too, and the name of the device opens again after a new
+    /// sign-in only. If the session of this call is one of them, it stays, and may open the device
+    /// again.
     #[oai(path = "/devices/:device", method = "delete", operation_id = "end_device")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn end_device(
         &self,
         auth: AccountAuth,
         device: Path<DeviceParam>,
-    ) -> Result<Json<Done>, OperationError<EndDeviceErrors>> {
-        auth.service().devices().end(auth.caller.user, &device.name()?)?;
-        Ok(Done::new())
+    ) -> Result<Json<DeviceEnded>, OperationError<EndDeviceErrors>> {
+        let ended = auth.service().devices().end(&auth.caller, &device.name()?).await?;
+        Ok(Json(DeviceEnded { session_kept: ended.keeps_session, ..DeviceEnded::example() }))
     }
 
     /// Show all stored data about me.

@@ -11,10 +11,12 @@ use super::grants::GrantsApi;
 use super::keys::KeysApi;
 use super::operation::OperationApi;
 use super::session::SessionApi;
+use super::sessions::SessionsApi;
 
 /// All operations.
 pub(super) type Api = (
     SessionApi,
+    SessionsApi,
     GrantsApi,
     AccountApi,
     AppsApi,
@@ -29,6 +31,7 @@ pub(super) type Api = (
 pub(super) fn service() -> OpenApiService<Api, ()> {
     let api = (
         SessionApi,
+        SessionsApi,
         GrantsApi,
         AccountApi,
         AppsApi,

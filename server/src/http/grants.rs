@@ -133,7 +133,7 @@ impl GrantsApi {
     /// A repeated call returns the same `uid`; after a revocation it returns a new one. The
     /// redirect must be on exactly the Application's verified domain. JSON is answered with 200. A
     /// form is answered with 303 to the redirect, with `Presence-UID` in its query if the decision
-    /// was yes; without a redirect, with a page.
+    /// was yes, and with `error=access_denied` otherwise; without a redirect, with a page.
     #[oai(path = "/grant/:appid", method = "post", operation_id = "grant_application")]
     async fn grant(
         &self,

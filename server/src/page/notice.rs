@@ -76,7 +76,15 @@ notices! {
     /// The grant did not exist any more.
     NoSuchGrant = "no-such-grant", Error, "You had already revoked the permission of that application.";
     /// The user disconnected a device.
-    DeviceEnded = "device-ended", Success, "The device was disconnected.";
+    DeviceEnded = "device-ended", Success, "The device was disconnected and signed out.";
+    /// The user disconnected a device that the session of the page had let in.
+    OwnDeviceEnded = "own-device-ended", Success, "The device was disconnected. This browser stays signed in.";
+    /// The user ended another session.
+    SessionEnded = "session-ended", Success, "That sign-in has ended, and its devices were disconnected.";
+    /// The session did not exist any more.
+    NoSuchSession = "no-such-session", Error, "That sign-in had already ended.";
+    /// The user ended all other sessions.
+    OtherSessionsEnded = "other-sessions-ended", Success, "All other sign-ins have ended, and their devices were disconnected.";
     /// The device did not exist any more.
     NoSuchDevice = "no-such-device", Error, "That device was already disconnected.";
     /// The user erased the account.

@@ -1,10 +1,12 @@
 //! The page of a user: the status, the Applications that can see it, the devices, and the account.
 
 use askama::Template;
+use presence_core::Scope;
 use presence_core::roster::DeviceInfo;
 use presence_core::{ApplicationState, UnixMillis};
 use presence_protocol::{ApiError, AppId, DeviceName, Errno, Status};
 use presence_service::GrantedApp;
+use presence_service::sessions::OpenSession;
 use presence_service::tickets::TICKET_LIFETIME;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -24,6 +26,7 @@ struct SidebarPage {
     layout: Layout,
     grants: Vec<GrantRow>,
     devices: Vec<DeviceRow>,
+    sessions: Vec<SessionRow>,
     /// The status that Applications see unless the grant is paused: the best of all devices.
     visible_status: &'static str,
 }
@@ -84,6 +87,31 @@ impl From<DeviceInfo> for DeviceRow {
     }
 }
 
+/// A session of the user.
+struct SessionRow {
+    id: String,
+    is_current: bool,
+    /// Set if the session may not use this page.
+    is_device_only: bool,
+    devices: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl From<OpenSession> for SessionRow {
+    fn from(session: OpenSession) -> Self {
+        let devices: Vec<String> = session.devices.iter().map(ToString::to_string).collect();
+        Self {
+            id: session.id,
+            is_current: session.is_current,
+            is_device_only: session.scope == Scope::Device,
+            devices: devices.join(", "),
+            created_at: Timestamp::new(session.created_at),
+            expires_at: Timestamp::new(session.expires_at),
+        }
+    }
+}
+
 fn status_name(status: Status) -> &'static str {
     match status {
         Status::Online => "online",
@@ -95,10 +123,12 @@ fn status_name(status: Status) -> &'static str {
 /// Shows the page.
 pub(super) async fn show(visitor: Visitor) -> PageResult {
     let layout = visitor.layout("My presence", Section::Presence);
-    let Some(user) = visitor.caller().map(|caller| caller.user) else {
+    let Some(caller) = visitor.caller() else {
         return Ok(visitor.show(&SignedOutPage { layout }));
     };
-    let service = visitor.service();
+    let (service, user) = (visitor.service(), caller.user);
+    let sessions = service.sessions().list(caller).await?;
+    let sessions = sessions.into_iter().map(SessionRow::from).collect();
     let grants = service.grants().list(user).await?;
     let now = service.now();
     let grants = grants.into_iter().map(|granted| GrantRow::new(granted, now)).collect();
@@ -106,7 +136,7 @@ pub(super) async fn show(visitor: Visitor) -> PageResult {
         service.devices().list(user).into_iter().map(DeviceRow::from).collect();
     let is_any = |status: &&str| devices.iter().any(|device| device.status == *status);
     let visible_status = ["online", "unavailable"].into_iter().find(is_any).unwrap_or("offline");
-    Ok(visitor.show(&SidebarPage { layout, grants, devices, visible_status }))
+    Ok(visitor.show(&SidebarPage { layout, grants, devices, sessions, visible_status }))
 }
 
 /// Returns a ticket, with which the script of the page opens its socket.
@@ -136,8 +166,26 @@ pub(super) async fn revoke(form: UserForm) -> PageResult {
 /// Disconnects a device.
 pub(super) async fn end_device(form: UserForm) -> PageResult {
     let device: DeviceName = form.parse("device")?;
-    let ended = form.service().devices().end(form.user_id(), &device);
-    redirect(ended, Errno::NotFound, (Notice::DeviceEnded, Notice::NoSuchDevice))
+    let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
+    let ended = form.service().devices().end(caller, &device).await;
+    let keeps_session = ended.as_ref().is_ok_and(|ended| ended.keeps_session);
+    let done = if keeps_session { Notice::OwnDeviceEnded } else { Notice::DeviceEnded };
+    redirect(ended.map(drop), Errno::NotFound, (done, Notice::NoSuchDevice))
+}
+
+/// Ends another session.
+pub(super) async fn end_session(form: UserForm) -> PageResult {
+    let id: String = form.parse("session")?;
+    let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
+    let ended = form.service().sessions().end_other(caller, &id).await;
+    redirect(ended, Errno::NotFound, (Notice::SessionEnded, Notice::NoSuchSession))
+}
+
+/// Ends all other sessions.
+pub(super) async fn end_other_sessions(form: UserForm) -> PageResult {
+    let caller = form.visitor().caller().ok_or(Errno::Forbidden)?;
+    form.service().sessions().end_others(caller).await?;
+    Ok(PageResponse::redirect(&LocalPath::fixed(PATH), Notice::OtherSessionsEnded))
 }
 
 /// Sends the browser back to the page with the first notice, or with the second one if the error

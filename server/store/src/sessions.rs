@@ -2,7 +2,7 @@
 
 use presence_core::UnixMillis;
 use presence_core::model::{Email, Session, UserId};
-use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::error::StoreError;
 use crate::rows::{digest, number_to_column, time_to_column};
@@ -82,6 +82,41 @@ impl Store {
     pub async fn delete_session(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
         let delete = session::Entity::delete_by_id(digest.to_vec());
         Ok(delete.exec(self.write()).await?.rows_affected > 0)
+    }
+
+    /// Returns the sessions of a user that have not expired, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn sessions_of(
+        &self,
+        user: UserId,
+        now: UnixMillis,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::ExpiresAt.gt(time_to_column(now)))
+            .order_by_desc(session::Column::CreatedAt)
+            .all(self.read())
+            .await?;
+        rows.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Deletes those of these sessions that belong to a user.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn delete_sessions(
+        &self,
+        user: UserId,
+        digests: &[[u8; 32]],
+    ) -> Result<u64, StoreError> {
+        let delete = session::Entity::delete_many()
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::Digest.is_in(digests.iter().map(|digest| digest.to_vec())));
+        Ok(delete.exec(self.write()).await?.rows_affected)
     }
 
     /// Deletes all sessions of a user, and returns their number.

@@ -37,9 +37,13 @@ async fn a_form_is_redirected_back() {
     let path = format!("/grant/{}", application.appid);
     let fields = [("redirect", back.as_str()), ("state", "s"), ("decision", "no")];
     let no = bob.call("POST", &path).form(&fields).await;
-    assert_eq!((no.status, no.header("location")), (303, format!("{back}?state=s").as_str()));
+    let declined = format!("{back}?error=access_denied&state=s");
+    assert_eq!((no.status, no.header("location")), (303, declined.as_str()));
     assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
-    let fields = [("redirect", back.as_str()), ("state", "s")];
+    let undecided = [("redirect", back.as_str()), ("state", "s")];
+    bob.call("POST", &path).form(&undecided).await.assert_error(Errno::MissingField);
+    assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
+    let fields = [("redirect", back.as_str()), ("state", "s"), ("decision", "yes")];
     let yes = bob.call("POST", &path).form(&fields).await;
     let uid = bob.call("GET", "/grants").await.ok()["grants"][0]["uid"].clone();
     let expected = format!("{back}?Presence-UID={}&state=s", uid.as_str().unwrap());
@@ -63,7 +67,7 @@ async fn a_form_by_cookie_needs_the_csrf_token_in_a_field() {
     };
     post(&[("redirect", &back)]).await.assert_error(Errno::Forbidden);
     post(&[("redirect", &back), ("csrf_token", "x")]).await.assert_error(Errno::Forbidden);
-    let given = post(&[("redirect", &back), ("csrf_token", &csrf)]).await;
+    let given = post(&[("redirect", &back), ("csrf_token", &csrf), ("decision", "yes")]).await;
     assert_eq!(given.status, 303, "{}", given.text);
 }
 
@@ -86,6 +90,27 @@ async fn a_body_that_is_neither_json_nor_a_form_grants_nothing() {
     assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
     let given = bob.call("POST", &path).body("Application/JSON; charset=utf-8", "{}").await.ok();
     assert_eq!(given["appid"], application.appid);
+}
+
+#[tokio::test]
+async fn a_redirect_that_holds_the_fields_of_the_server_is_refused() {
+    let server = Server::start_default().await;
+    let (application, _, _) = server.application_with("alice").await;
+    let bob = server.sign_in("bob").await;
+    let path = format!("/grant/{}", application.appid);
+    for query in ["Presence-UID=0bad", "state=forged", "x=1&presence-uid=0bad", "error=none"] {
+        let back = format!("http://{}/back?{query}", application.domain.name());
+        let refused = |response: RestResponse| {
+            assert_eq!(response.json()["errno"], Errno::RedirectNotAllowed.number(), "{query}");
+            assert_eq!(response.header("location"), "", "{query}");
+        };
+        refused(grant(&bob, &application, &json!({"redirect": back})).await);
+        for decision in ["yes", "no"] {
+            let form = [("redirect", back.as_str()), ("state", "s"), ("decision", decision)];
+            refused(bob.call("POST", &path).form(&form).await);
+        }
+    }
+    assert_eq!(bob.call("GET", "/grants").await.ok()["grants"], json!([]));
 }
 
 #[tokio::test]

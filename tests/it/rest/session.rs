@@ -205,3 +205,36 @@ async fn sessions_survive_a_restart_and_the_database_contains_no_token() {
     server.restart().await;
     assert_eq!(alice.call("GET", "/session").await.ok()["email"], email("alice"));
 }
+
+#[tokio::test]
+async fn a_user_lists_the_sessions_and_ends_the_others() {
+    let server = Server::start_default().await;
+    let (alice, bob) = (server.sign_in("alice").await, server.sign_in("bob").await);
+    let devices =
+        [server.sign_in_for("alice", "device").await, server.sign_in_for("alice", "device").await];
+    let mut phone = Socket::device(&server).await;
+    let first = json!({"token": devices[0].token, "device": "phone", "status": "online"});
+    assert_eq!(phone.ask(first).await["result"], "OK");
+    let listed = alice.call("GET", "/sessions").await.ok();
+    let listed = listed["sessions"].as_array().unwrap();
+    let current: Vec<_> = listed.iter().map(|session| session["current"] == true).collect();
+    assert_eq!((listed.len(), current.iter().filter(|current| **current).count()), (3, 1));
+    let of_phone = listed.iter().find(|session| session["devices"] == json!(["phone"])).unwrap();
+    assert_eq!((&of_phone["scope"], &of_phone["current"]), (&json!("device"), &json!(false)));
+    let path = format!("/sessions/{}", of_phone["id"].as_str().unwrap());
+    bob.call("DELETE", &path).await.assert_error(Errno::NotFound);
+    devices[1].call("GET", "/sessions").await.assert_error(Errno::Forbidden);
+    devices[1].call("DELETE", &path).await.assert_error(Errno::Forbidden);
+    alice.call("DELETE", &path).await.ok();
+    assert_eq!(phone.closed().await, Some(4003));
+    devices[0].call("GET", "/session").await.assert_error(Errno::SessionExpired);
+    alice.call("DELETE", &path).await.assert_error(Errno::NotFound);
+    let own = listed.iter().find(|session| session["current"] == true).unwrap();
+    let own = format!("/sessions/{}", own["id"].as_str().unwrap());
+    alice.call("DELETE", &own).await.assert_error(Errno::NotFound);
+    alice.call("DELETE", "/sessions").await.ok();
+    devices[1].call("GET", "/session").await.assert_error(Errno::SessionExpired);
+    let listed = alice.call("GET", "/sessions").await.ok();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    bob.call("GET", "/session").await.ok();
+}

@@ -27,6 +27,15 @@ pub struct NewConnection<'a, H> {
     pub now: UnixMillis,
 }
 
+/// The last connection of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastConnection<H> {
+    /// The handle that the roster kept for the caller.
+    pub handle: H,
+    /// Set if the connection is open. Otherwise the device is in its grace time.
+    pub is_open: bool,
+}
+
 /// The way in which a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disconnect {

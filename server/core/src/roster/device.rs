@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use presence_protocol::{AppId, DeviceName, Status, UnixMillis};
 
-use super::connection::ConnectionNumber;
+use super::connection::{ConnectionNumber, LastConnection};
 use crate::clock::Steady;
 use crate::view::View;
 
@@ -26,11 +26,23 @@ pub(super) enum DeviceState<H> {
     /// The connection was lost: the device keeps its presence until the end of the grace time.
     InGrace {
         until: Steady,
+        handle: H,
     },
     /// The device has no presence: only its visibility is remembered.
     Absent {
         until: Steady,
     },
+}
+
+impl<H> DeviceState<H> {
+    /// Returns the last connection of a device that is connected or in its grace time.
+    pub(super) fn into_last_connection(self) -> Option<LastConnection<H>> {
+        match self {
+            Self::Connected(handle) => Some(LastConnection { handle, is_open: true }),
+            Self::InGrace { handle, .. } => Some(LastConnection { handle, is_open: false }),
+            Self::Absent { .. } => None,
+        }
+    }
 }
 
 pub(super) struct Report {
@@ -108,8 +120,16 @@ impl<H> Device<H> {
         }
     }
 
+    /// Begins the grace time of a device whose connection was lost.
+    pub(super) fn lose(&mut self, until: Steady) {
+        let gone = DeviceState::Absent { until };
+        if let Some(last) = std::mem::replace(&mut self.state, gone).into_last_connection() {
+            self.state = DeviceState::InGrace { until, handle: last.handle };
+        }
+    }
+
     pub(super) fn tick(&mut self, now: Steady, visibility_retention: Duration) {
-        if let DeviceState::InGrace { until } = self.state
+        if let DeviceState::InGrace { until, .. } = self.state
             && until <= now
         {
             self.general = None;
@@ -129,7 +149,7 @@ impl<H> Device<H> {
     pub(super) fn deadline(&self) -> Option<Steady> {
         match self.state {
             DeviceState::Connected(_) => None,
-            DeviceState::InGrace { until } | DeviceState::Absent { until } => Some(until),
+            DeviceState::InGrace { until, .. } | DeviceState::Absent { until } => Some(until),
         }
     }
 

@@ -88,9 +88,13 @@ fn connect(
     roster: &mut Roster<u64>,
     device: &DeviceName,
     number: u64,
-) -> Result<Option<u64>, TooManyDevices> {
+) -> Result<Option<LastConnection<u64>>, TooManyDevices> {
     let id = ConnectionId { device, number: ConnectionNumber(number) };
     roster.connect(NewConnection { id, handle: number, now: UnixMillis::default() }, 20)
+}
+
+fn open(handle: u64) -> LastConnection<u64> {
+    LastConnection { handle, is_open: true }
 }
 
 fn online() -> Vec<(AppId, Status, String)> {
@@ -203,7 +207,7 @@ fn a_replaced_connection_passes_its_status_on_and_its_end_changes_nothing() {
     user.report(&first, Status::Online, "", None);
     user.published();
     let name: DeviceName = "phone".parse().unwrap();
-    assert_eq!(connect(&mut user.roster, &name, 9), Ok(Some(first.1.0)));
+    assert_eq!(connect(&mut user.roster, &name, 9), Ok(Some(open(first.1.0))));
     assert_eq!(user.disconnect(&first, Disconnect::Clean), Err(StaleConnection));
     assert_eq!(user.published(), vec![]);
 }
@@ -216,7 +220,7 @@ fn the_twenty_first_device_is_refused_and_a_replacement_is_not() {
         assert_eq!(connect(&mut roster, &name, n), Ok(None));
     }
     assert_eq!(connect(&mut roster, &"d20".parse().unwrap(), 20), Err(TooManyDevices));
-    assert_eq!(connect(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(0)));
+    assert_eq!(connect(&mut roster, &"d0".parse().unwrap(), 21), Ok(Some(open(0))));
 }
 
 #[test]
@@ -352,7 +356,22 @@ fn a_device_that_the_user_ended_is_offline_at_once() {
     let phone = user.connect("phone");
     user.report(&phone, Status::Online, "", None);
     user.published();
-    assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), Some(Some(phone.1.0)));
+    assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), Some(open(phone.1.0)));
     assert_eq!(user.published(), offline());
     assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), None);
+}
+
+#[test]
+fn the_handle_of_a_lost_connection_is_kept_until_the_end_of_the_grace_time() {
+    let mut user = RosterFixture::with_grants(&[APP]);
+    let (phone, laptop) = (user.connect("phone"), user.connect("laptop"));
+    for lost in [&phone, &laptop] {
+        user.disconnect(lost, Disconnect::Lost { until: at(10) }).unwrap();
+    }
+    let closed = LastConnection { handle: phone.1.0, is_open: false };
+    assert_eq!(user.roster.last_handles().count(), 2);
+    assert_eq!(user.roster.end_device(&phone.0, &mut user.changes), Some(closed));
+    user.roster.tick(at(10), &mut user.changes);
+    assert_eq!(user.roster.end_device(&laptop.0, &mut user.changes), None);
+    assert_eq!(user.roster.last_handles().count(), 0);
 }

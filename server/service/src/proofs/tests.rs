@@ -95,6 +95,8 @@ async fn an_assertion_with_outdated_credentials_is_not_confirmed() {
         expires_at: NOW + HOUR,
         digest: [1; 32],
         generation: Some(generation(1)),
+        assertion: None,
+        device: None,
         is_session: false,
     };
     fixture.verifier.bump_generation(&checked, None).await.unwrap();

@@ -4,7 +4,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions, Object};
-use presence_protocol::ApiError;
+use presence_protocol::{ApiError, Errno};
 use presence_service::grants::RedirectTarget;
 
 use crate::form::{UnverifiedForm, VerifiedForm};
@@ -60,8 +60,12 @@ pub(super) struct GrantForm {
     state: Option<String>,
     /// The CSRF token of the session. Required if the request is authenticated by the cookie.
     csrf_token: Option<String>,
-    /// The decision of the user. The default is yes.
+    /// The decision of the user. Required, unless the form has `allow` or `disallow`.
     decision: Option<Decision>,
+    /// The button for a yes in the forms of 2013, with any value.
+    allow: Option<String>,
+    /// The button for a no in the forms of 2013, with any value.
+    disallow: Option<String>,
 }
 
 impl Example for GrantForm {
@@ -71,6 +75,8 @@ impl Example for GrantForm {
             state: Some("af0ifjsldkj".to_owned()),
             csrf_token: None,
             decision: Some(Decision::Yes),
+            allow: None,
+            disallow: None,
         }
     }
 }
@@ -102,14 +108,23 @@ pub(super) struct GrantDecision {
 impl GrantDecision {
     fn from_form(form: &VerifiedForm) -> Result<Self, ApiError> {
         let field = |name: &str| form.untrimmed(name).map(str::to_owned);
-        // An empty decision is no consent. A form without the field means yes.
-        let decision = match form.raw("decision") {
-            None | Some("yes") => Decision::Yes,
-            Some("no") => Decision::No,
-            Some(_) => return Err(body::invalid("decision", "yes or no")),
-        };
+        let decision = decision_of(form)?;
         let target = RedirectTarget { redirect: field("redirect"), state: field("state") };
         Ok(Self { target, decision })
+    }
+}
+
+/// Returns the decision of a form. The forms of 2013 have the buttons `allow` and `disallow`
+/// instead. Nothing but a clear yes is one.
+fn decision_of(form: &VerifiedForm) -> Result<Decision, ApiError> {
+    let (allow, disallow) = (form.raw("allow").is_some(), form.raw("disallow").is_some());
+    match form.raw("decision") {
+        Some("no") => Ok(Decision::No),
+        Some("yes") | None if disallow => Ok(Decision::No),
+        Some("yes") => Ok(Decision::Yes),
+        None if allow => Ok(Decision::Yes),
+        None => Err(ApiError::detailed(Errno::MissingField, "decision")),
+        Some(_) => Err(body::invalid("decision", "yes or no")),
     }
 }
 

@@ -30,7 +30,7 @@ async fn json_gets_json_and_a_form_gets_a_redirect() {
         let redirect: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
         server.post(&path).bearer(&alice).form(&format!("redirect={redirect}&{fields}"))
     };
-    let yes = form("state=s").send().await;
+    let yes = form("decision=yes&state=s").send().await;
     assert_eq!(yes.status, 303);
     assert_eq!(yes.header("location"), format!("{back}&Presence-UID={uid}&state=s"));
     assert_eq!(yes.header("cache-control"), "no-store");
@@ -38,10 +38,18 @@ async fn json_gets_json_and_a_form_gets_a_redirect() {
     let no = form("decision=no&state=s").send().await;
     assert_eq!(
         (no.status.as_u16(), no.header("location")),
-        (303, format!("{back}&state=s").as_str())
+        (303, format!("{back}&error=access_denied&state=s").as_str())
     );
     assert_eq!(form("decision=maybe").errno().await, 12);
     assert_eq!(form("decision=").errno().await, 12);
+    assert_eq!(form("state=s").errno().await, 11);
+    for (fields, granted) in
+        [("allow=Allow", true), ("disallow=Disallow", false), ("decision=yes&disallow=", false)]
+    {
+        let location = form(fields).send().await.header("location").to_owned();
+        assert_eq!(location.contains("Presence-UID"), granted, "{fields}: {location}");
+        assert_eq!(location.contains("error=access_denied"), !granted, "{fields}: {location}");
+    }
 }
 
 #[tokio::test]
@@ -49,8 +57,12 @@ async fn a_form_without_a_redirect_gets_a_page_that_shows_the_name_as_text() {
     let server = Server::development().await;
     let developer = server.sign_in("dev@dev.localhost", "account").await;
     let (app, _) = server.active_app(&developer).await;
-    let page =
-        server.post(&format!("/grant/{app}")).bearer(&developer).form("redirect=").send().await;
+    let page = server
+        .post(&format!("/grant/{app}"))
+        .bearer(&developer)
+        .form("decision=yes&redirect=")
+        .send()
+        .await;
     assert_eq!(page.status, 200, "{}", page.text);
     assert!(page.text.contains("Chess &#60;b&#62; can now see"), "{}", page.text);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
@@ -66,7 +78,7 @@ async fn a_form_carries_the_csrf_token_in_a_field() {
     let token = server.sign_in("dev@dev.localhost", "account").await;
     let (app, _) = server.active_app(&token).await;
     let session = server.get("/session").cookie(&token).send().await.json();
-    let field = format!("csrf_token={}", session["csrf_token"].as_str().unwrap());
+    let field = format!("decision=yes&csrf_token={}", session["csrf_token"].as_str().unwrap());
     let form = |fields: &str| {
         let call = server.post(&format!("/grant/{app}")).cookie(&token).form(fields);
         call.header("origin", &server.origin)

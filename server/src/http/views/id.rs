@@ -22,6 +22,11 @@ impl Id {
         Self(id.to_string())
     }
 
+    /// Returns the text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns the parsed id, or the given error if the text is no id.
     pub(crate) fn parse<T: FromStr>(&self, otherwise: Errno) -> Result<T, ApiError> {
         self.0.parse().map_err(|_| otherwise.into())
