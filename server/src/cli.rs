@@ -14,8 +14,11 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use presence_service::operator_access::{self, OperatorTokenDigest};
 use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
 
-use self::output::{CommandError, EXIT_USAGE, failure, print, print_error, usage_error};
+use self::output::{
+    Announcements, CommandError, EXIT_USAGE, failure, print, print_error, usage_error,
+};
 use crate::lifecycle::{RunningServer, StopReason};
 use crate::settings::{Flags, Settings};
 use crate::tls::Tls;
@@ -73,8 +76,7 @@ impl Cli {
     pub fn from_arguments() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
             if !error.use_stderr() {
-                print(error.render().to_string().trim_end());
-                return ExitCode::SUCCESS;
+                return exit_code(print(error.render().to_string().trim_end()));
             }
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();
@@ -87,13 +89,9 @@ impl Cli {
     /// Runs the command. The exit code is 0 after success, 2 for wrong arguments or settings, and 1
     /// for any other failure.
     pub fn run(self) -> ExitCode {
-        match self.execute() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(CommandError(code, reason)) => {
-                print_error(&reason);
-                ExitCode::from(code)
-            }
-        }
+        let result = self.execute();
+        logging::flush();
+        exit_code(result)
     }
 
     fn execute(self) -> Result<(), CommandError> {
@@ -102,14 +100,24 @@ impl Cli {
             Command::Openapi => print(&http::document()),
             Command::Config => print(settings.redacted().trim_end()),
             Command::AdminToken => print(&admin_token()),
-            Command::Serve => return block_on(serve(settings)),
-            Command::Check => return block_on(check::run(settings)),
-            Command::Backup { to } => return block_on(database::back_up(settings, to)),
+            Command::Serve => block_on(serve(settings)),
+            Command::Check => block_on(check::run(settings)),
+            Command::Backup { to } => block_on(database::back_up(settings, to)),
             Command::Assertion { email, audience } => {
-                return block_on(assertion(settings, email, audience));
+                block_on(assertion(settings, email, audience))
             }
         }
-        Ok(())
+    }
+}
+
+/// Returns the exit code of a command, and prints the reason of a failure.
+fn exit_code(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError(code, reason)) => {
+            print_error(&reason);
+            ExitCode::from(code)
+        }
     }
 }
 
@@ -122,6 +130,9 @@ fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), 
 
 async fn serve(settings: Settings) -> Result<(), CommandError> {
     logging::start(&settings).map_err(usage_error)?;
+    // From here on SIGHUP does not end the process; the running server reloads at it.
+    drop(signal(SignalKind::hangup()).map_err(failure)?);
+    let announcements = Announcements::start().map_err(failure)?;
     let development = settings.dev;
     let stop_request = stop_request().map_err(failure)?;
     let tls = settings.tls().map(Tls::load).transpose().map_err(usage_error)?;
@@ -129,12 +140,12 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
     let url = server.public_url().as_str().trim_end_matches('/').to_owned();
     let local = server.local_url();
     let known_as = if url == local { String::new() } else { format!(", known as {url}") };
-    print(&format!("Presence is listening on {local}{known_as}"));
+    announcements.print(&format!("Presence is listening on {local}{known_as}"));
     if let Some(address) = server.metrics_address() {
-        print(&format!("Metrics are on http://{address}/metrics"));
+        announcements.print(&format!("Metrics are on http://{address}/metrics"));
     }
     if development {
-        print(&format!(
+        announcements.print(&format!(
             "Development mode: anyone can sign in as any user of dev.localhost. Do not make this\n\
              server reachable by others.\n\
              Next: open {url}/ in a browser, {url}/docs for the API, {url}/dev for an assertion."
@@ -145,7 +156,6 @@ async fn serve(settings: Settings) -> Result<(), CommandError> {
 
 /// Resolves at SIGTERM or SIGINT, which stop the server, or at SIGUSR2, which announces a restart.
 fn stop_request() -> std::io::Result<impl Future<Output = StopReason>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut restart = signal(SignalKind::user_defined2())?;
@@ -183,10 +193,9 @@ async fn assertion(
         serde_json::from_str(&text).map_err(|_| failure("the response is not JSON"))?;
     match (response.get("assertion"), response.get("error")) {
         (Some(serde_json::Value::String(assertion)), _) => print(assertion),
-        (_, Some(serde_json::Value::String(error))) => return Err(failure(error)),
-        _ => return Err(failure("the response contains no assertion")),
+        (_, Some(serde_json::Value::String(error))) => Err(failure(error)),
+        _ => Err(failure("the response contains no assertion")),
     }
-    Ok(())
 }
 
 /// Creates an operator's token, and describes where it and its digest belong.

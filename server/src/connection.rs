@@ -27,10 +27,12 @@ use hyper_util::rt::TokioIo;
 use poem::{Endpoint, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use self::deadline::DeadlineStream;
 use self::listener::{AcceptedConnection, ConnectionListener};
 use self::transport::Transport;
+use crate::request_id::RequestId;
 
 /// Serves an endpoint until `shutdown` resolves. Connections then end after the request that they
 /// are serving; those that are left after `grace` are dropped.
@@ -77,10 +79,14 @@ async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
         if let Some(upgrade) = upgrade {
             request.set_data(PendingUpgrade(upgrade));
         }
-        async move {
-            let response = endpoint.get_response(request).await;
+        let id = RequestId::random();
+        let response = async move {
+            let mut response = endpoint.get_response(request).await;
+            tracing::debug!(status = response.status().as_u16(), "request.answered");
+            response.headers_mut().extend(id.header());
             Ok::<_, Infallible>(http::Response::from(response))
-        }
+        };
+        response.instrument(id.span())
     });
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();

@@ -9,6 +9,7 @@ use presence_service::PresenceService;
 use url::Url;
 
 use crate::operator_console::OperatorConsole;
+use crate::supervisor::Supervisor;
 
 /// The state that all handlers of requests share.
 pub struct ServerContext {
@@ -27,6 +28,8 @@ pub struct ServerContext {
     /// The operator's access and live state. `None` if no operator is configured; the operator's
     /// pages then do not exist.
     pub operator: Option<OperatorConsole>,
+    /// The long-lived tasks, which the health check asks.
+    pub supervisor: Supervisor,
     /// The file that describes the running build; it may be missing.
     pub version_file: PathBuf,
 }

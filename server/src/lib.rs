@@ -29,3 +29,5 @@ pub mod context;
 mod logging;
 mod meter;
 pub mod operator_console;
+mod request_id;
+pub mod supervisor;

@@ -1,9 +1,11 @@
 //! The life of the server: start from settings, serve, and stop without losing accepted data.
 //!
-//! The modules in reading order: the routes ([`routes`]), the parts that the start builds
-//! ([`setup`]), and its errors ([`error`]).
+//! The modules in reading order: the routes ([`routes`]), the long-lived tasks ([`tasks`]), the
+//! parts that the start builds ([`setup`]), and its errors ([`error`]).
 
 mod routes;
+mod tasks;
+
 mod setup;
 
 pub(crate) mod error;
@@ -19,7 +21,6 @@ use presence_service::clock::SystemClock;
 use presence_service::{PresenceService, ServiceParts, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub use self::error::StartError;
@@ -33,6 +34,7 @@ use crate::operator_console::OperatorConsole;
 use crate::settings::Settings;
 use crate::socket::origins::AllowedOrigins;
 use crate::socket::registry::SocketRegistry;
+use crate::supervisor::Supervisor;
 use crate::tls::Tls;
 
 /// The time that sockets, requests and the writer may take to end, after the drain.
@@ -59,7 +61,7 @@ pub struct RunningServer {
     sockets: Arc<SocketRegistry>,
     exporter: MetricsExporter,
     /// The tasks that run beside the sockets, until `stop`.
-    tasks: TaskTracker,
+    supervisor: Supervisor,
     stop: CancellationToken,
 }
 
@@ -101,11 +103,12 @@ impl RunningServer {
         let origins = AllowedOrigins::new(own_origins.clone(), &settings);
         let limits = settings.socket_limits();
         let sockets = Arc::new(SocketRegistry::new(Arc::clone(&service), limits, origins));
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(writer.run());
-        spawn_maintenance(&tasks, &stop, &service, &exporter);
+        let stop = CancellationToken::new();
+        let supervisor = Supervisor::new(stop.clone());
+        supervisor.spawn_required("writer", writer.run());
+        tasks::spawn_maintenance(&supervisor, &stop, &service, &exporter);
         if let Some(oidc) = oidc {
-            tasks.spawn(oidc::refresh_documents(oidc, Arc::clone(&service), stop.clone()));
+            tasks::spawn_issuer_refresh(&supervisor, &stop, (&service, oidc));
         }
         let context = Arc::new(ServerContext {
             service,
@@ -115,6 +118,7 @@ impl RunningServer {
             code_flow,
             body_limit: settings.body_bytes,
             operator: OperatorConsole::configured(&settings, &exporter, &sockets),
+            supervisor: supervisor.clone(),
             version_file: settings.version_file.clone().into(),
         });
         Ok(Self {
@@ -126,7 +130,7 @@ impl RunningServer {
             context,
             sockets,
             exporter,
-            tasks,
+            supervisor,
             stop,
         })
     }
@@ -150,18 +154,22 @@ impl RunningServer {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if a listener or a signal handler cannot be set up.
+    /// [`StartError`] if a listener cannot be set up, or if a task ended without which the server
+    /// is of no use.
     pub async fn serve(
         self,
         stop_request: impl Future<Output = StopReason>,
     ) -> Result<(), StartError> {
         let closing = self.context.service.close_database();
-        let tasks = self.tasks.clone();
-        self.watch_certificate()?;
+        let supervisor = self.supervisor.clone();
+        let reload = (self.tls.clone(), self.settings.tls_reload());
+        tasks::spawn_reload(&supervisor, &self.stop, reload);
         self.serve_until_stopped(stop_request).await?;
-        tasks.close();
-        finish(&tasks, closing).await;
-        Ok(())
+        finish(&supervisor, closing).await;
+        match supervisor.failure() {
+            Some(task) => Err(StartError(format!("the task {task} ended; start the server again"))),
+            None => Ok(()),
+        }
     }
 
     /// Serves clients until the stop, and the metrics until the last client is gone.
@@ -169,20 +177,12 @@ impl RunningServer {
         self,
         stop_request: impl Future<Output = StopReason>,
     ) -> Result<(), StartError> {
-        let Self {
-            listener,
-            metrics_listener,
-            tls,
-            settings,
-            context,
-            sockets,
-            exporter,
-            tasks,
-            ..
-        } = self;
+        let Self { listener, metrics_listener, tls, settings, context, sockets, .. } = self;
+        let (exporter, supervisor) = (self.exporter, self.supervisor);
         let timers_stop = CancellationToken::new();
         let (timers, timers_stopped) = (Arc::clone(&sockets), timers_stop.clone());
-        tasks.spawn(async move { timers.run_timers(timers_stopped).await });
+        let run_timers = async move { timers.run_timers(timers_stopped).await };
+        supervisor.spawn_required("timers", run_timers);
         let timeouts = settings.connection_timeouts();
         let with_timeouts = |listener, tls| {
             ConnectionListener::new(listener, Arc::clone(&sockets), timeouts, tls)
@@ -195,62 +195,52 @@ impl RunningServer {
         let strict_transport = settings.strict_transport_security();
         let endpoint = routes::endpoint(context, Arc::clone(&sockets), proxies, strict_transport);
         let metrics = routes::metrics_endpoint(exporter, Arc::clone(&sockets));
-        let main_ended = CancellationToken::new();
-        let serving = async {
-            let drained = drain(stop_request, self.stop, &sockets, settings.drain_time());
-            connection::serve(main, endpoint, drained, STOP_TIMEOUT).await;
-            main_ended.cancel();
-        };
-        let serving_metrics = async {
-            let Some(listener) = own_metrics else { return };
-            connection::serve(listener, metrics, main_ended.cancelled(), Duration::ZERO).await;
-        };
-        tokio::join!(serving, serving_metrics);
+        let (drained, main_ended) = (CancellationToken::new(), CancellationToken::new());
+        let (stopped, ended) = (drained.clone(), main_ended.clone().drop_guard());
+        supervisor.spawn_required("connections", async move {
+            connection::serve(main, endpoint, stopped.cancelled(), STOP_TIMEOUT).await;
+            drop(ended);
+        });
+        if let Some(listener) = own_metrics {
+            let ended = main_ended.clone();
+            supervisor.spawn_required("metrics_connections", async move {
+                connection::serve(listener, metrics, ended.cancelled(), Duration::ZERO).await;
+            });
+        }
+        let stopping = Stopping { stop: self.stop, sockets, supervisor };
+        stopping.drain(stop_request, settings.drain_time()).await;
+        drained.cancel();
+        main_ended.cancelled().await;
         timers_stop.cancel();
         Ok(())
     }
-
-    /// Starts the task that loads new certificates.
-    fn watch_certificate(&self) -> Result<(), StartError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Some(tls) = self.tls.clone() else { return Ok(()) };
-        let hang_up = signal(SignalKind::hangup()).map_err(start_error)?;
-        let (interval, stop) = (self.settings.tls_reload(), self.stop.clone());
-        self.tasks.spawn(async move { tls.watch(hang_up, interval, stop).await });
-        Ok(())
-    }
 }
 
-/// Starts the periodic maintenance of the service and of the metrics, until `stop`.
-fn spawn_maintenance(
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-    service: &Arc<PresenceService>,
-    exporter: &MetricsExporter,
-) {
-    let (service, stopped) = (Arc::clone(service), stop.clone());
-    tasks.spawn(async move { service.run_maintenance(stopped).await });
-    let (exporter, stopped) = (exporter.clone(), stop.clone());
-    tasks.spawn(async move { exporter.run_upkeep(stopped).await });
-}
-
-/// Waits for the request to stop, then closes all sockets.
-async fn drain(
-    stop_request: impl Future<Output = StopReason>,
+/// The parts that a stop uses.
+struct Stopping {
     stop: CancellationToken,
-    sockets: &SocketRegistry,
-    duration: Duration,
-) {
-    let close_code = match stop_request.await {
-        StopReason::Shutdown => CloseCode::GoingAway,
-        StopReason::Restart => CloseCode::Restart,
-    };
-    tracing::info!("stopping: sockets are being closed");
-    // No grace time ends from here on, so that a device whose socket the server closes does not
-    // become offline: it reconnects to the next process.
-    stop.cancel();
-    if !sockets.drain(close_code, duration, STOP_TIMEOUT).await {
-        warn_of_open_sockets();
+    sockets: Arc<SocketRegistry>,
+    supervisor: Supervisor,
+}
+
+impl Stopping {
+    /// Waits for the request to stop, then closes all sockets. If a task has ended that all need,
+    /// closes them at once, so that clients reconnect to the next process.
+    async fn drain(&self, stop_request: impl Future<Output = StopReason>, duration: Duration) {
+        let (close_code, duration) = tokio::select! {
+            reason = stop_request => match reason {
+                StopReason::Shutdown => (CloseCode::GoingAway, duration),
+                StopReason::Restart => (CloseCode::Restart, duration),
+            },
+            () = self.supervisor.failed() => (CloseCode::Restart, Duration::ZERO),
+        };
+        tracing::info!("stopping: sockets are being closed");
+        // No grace time ends from here on, so that a device whose socket the server closes does not
+        // become offline: it reconnects to the next process.
+        self.stop.cancel();
+        if !self.sockets.drain(close_code, duration, STOP_TIMEOUT).await {
+            warn_of_open_sockets();
+        }
     }
 }
 
@@ -259,9 +249,9 @@ fn warn_of_open_sockets() {
 }
 
 /// Waits for the writer to complete its queue, then for the database to close.
-async fn finish(tasks: &TaskTracker, closing: impl Future<Output = Result<(), StoreError>>) {
+async fn finish(supervisor: &Supervisor, closing: impl Future<Output = Result<(), StoreError>>) {
     let ending = async {
-        tasks.wait().await;
+        supervisor.wait().await;
         closing.await
     };
     let problem = match tokio::time::timeout(STOP_TIMEOUT, ending).await {

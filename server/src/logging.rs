@@ -1,27 +1,84 @@
 //! The log on standard error: it names users by ids, and never holds an e-mail, an assertion or a
 //! key.
+//!
+//! Writing a line never waits and never fails: lines go through a [`BackgroundWriter`], so that
+//! neither a full disk nor a stuck reader of the log stops a task that logs.
+
+pub(crate) mod background_writer;
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use self::background_writer::BackgroundWriter;
 use crate::settings::{LogFormat, Settings};
+
+/// The prefix of the targets of this project's crates.
+const OWN_TARGETS: &str = "presence_";
+/// The most detailed level of all other crates: below it, libraries log headers, addresses and the
+/// bytes of frames, which hold credentials and texts.
+const MAX_LIBRARY_LEVEL: Level = Level::INFO;
+/// The time that the log may take to be written when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The writer of the log, once it is started.
+static WRITER: OnceLock<BackgroundWriter> = OnceLock::new();
 
 /// Starts the log.
 ///
 /// # Errors
 ///
-/// The reason in one line, if the filter cannot be parsed.
+/// The reason in one line, if the filter cannot be parsed or standard error cannot be used.
 pub(crate) fn start(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| format!("log is not a filter: {error}"))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let started = match settings.log_format {
-        LogFormat::Pretty => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
-    };
-    started.map_err(|error| format!("the log cannot be started: {error}"))
+    let started = |problem: String| format!("the log cannot be started: {problem}");
+    let writer =
+        BackgroundWriter::start(std::io::stderr()).map_err(|error| started(error.to_string()))?;
+    let writer = WRITER.get_or_init(|| writer);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(|| writer.clone())
+        .with_ansi(std::io::stderr().is_terminal())
+        // The library would print its own errors to standard error, and panic if it cannot.
+        .log_internal_errors(false);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_permitted));
+    match settings.log_format {
+        LogFormat::Pretty => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
+    }
+    .map_err(|error| started(error.to_string()))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Waits until all lines are written, for a bounded time.
+pub(crate) fn flush() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Returns the number of lines that were dropped, because the log could not be written.
+pub(crate) fn dropped_lines() -> u64 {
+    WRITER.get().map_or(0, BackgroundWriter::dropped_lines)
+}
+
+/// Returns true if lines of a target and level may be logged, whatever the filter says.
+fn is_permitted(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OWN_TARGETS) || *metadata.level() <= MAX_LIBRARY_LEVEL
+}
+
+/// Logs a panic like any other line. The default hook would write to standard error itself, and
+/// wait for its reader.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let reason = panic.payload_as_str().unwrap_or("no text");
+    let place = panic.location().map(tracing::field::display);
+    tracing::error!(reason, place, "panicked");
 }

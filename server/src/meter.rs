@@ -18,6 +18,8 @@ use presence_service::PresenceService;
 use presence_service::clock::Stopwatch;
 use tokio_util::sync::CancellationToken;
 
+use crate::logging;
+
 /// The upper bounds of most histograms, in seconds.
 const DURATION_BUCKETS: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
@@ -104,6 +106,8 @@ struct ServerMeter {
     response_seconds: Histogram,
     handshakes: OutcomeCounters,
     certificate_reloads: OutcomeCounters,
+    accept_failures: Counter,
+    log_lines_dropped: Counter,
     draining: Gauge,
     warming_up: Gauge,
 }
@@ -141,6 +145,8 @@ impl ServerMeter {
             response_seconds: histogram!("presence_http_seconds"),
             handshakes: OutcomeCounters::new("presence_tls_handshakes_total"),
             certificate_reloads: OutcomeCounters::new("presence_tls_reloads_total"),
+            accept_failures: counter!("presence_accept_failures_total"),
+            log_lines_dropped: counter!("presence_log_lines_dropped_total"),
             draining: gauge!("presence_draining"),
             warming_up: gauge!("presence_warming_up"),
         }
@@ -171,6 +177,11 @@ pub(crate) fn count_handshake(succeeded: bool) {
 /// Counts a reload of the certificate.
 pub(crate) fn count_certificate_reload(succeeded: bool) {
     METER.certificate_reloads.count(succeeded);
+}
+
+/// Counts a connection that could not be accepted.
+pub(crate) fn count_accept_failure() {
+    METER.accept_failures.increment(1);
 }
 
 /// The exporter of all metrics in the text format of Prometheus.
@@ -210,6 +221,7 @@ impl MetricsExporter {
     /// Returns all metrics, with the current values of the gauges.
     pub(crate) fn render(&self, service: &PresenceService, is_draining: bool) -> String {
         service.update_gauges();
+        METER.log_lines_dropped.absolute(logging::dropped_lines());
         METER.draining.set(f64::from(u8::from(is_draining)));
         METER.warming_up.set(f64::from(u8::from(service.is_warming_up())));
         self.0.run_upkeep();

@@ -37,8 +37,15 @@ struct FileContents {
 pub(crate) struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    /// The contents of the files at the last check, valid or not.
-    last_checked: Mutex<FileContents>,
+    last_check: Mutex<LastCheck>,
+}
+
+/// The result of the last check, so that the next one reports only what has changed.
+struct LastCheck {
+    /// The contents of the files when they could last be read, valid or not.
+    contents: FileContents,
+    /// The reason why the files could not be read.
+    problem: Option<String>,
 }
 
 impl Tls {
@@ -50,7 +57,8 @@ impl Tls {
     pub(crate) fn load(files: TlsFiles) -> Result<Self, String> {
         let contents = files.read()?;
         let config = RwLock::new(Arc::new(files.config(&contents)?));
-        Ok(Self { files, config, last_checked: Mutex::new(contents) })
+        let last_check = Mutex::new(LastCheck { contents, problem: None });
+        Ok(Self { files, config, last_check })
     }
 
     /// Returns an acceptor with the current certificate.
@@ -59,11 +67,11 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&config))
     }
 
-    /// Loads the files at each hang-up signal and, with an interval, also if they have changed,
-    /// until `stop`.
+    /// Loads the files at each request and, with an interval, also if they have changed, until
+    /// `stop`.
     pub(crate) async fn watch(
         &self,
-        mut hang_up: Signal,
+        mut requests: Signal,
         interval: Option<Duration>,
         stop: CancellationToken,
     ) {
@@ -76,7 +84,7 @@ impl Tls {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                signal = hang_up.recv() => {
+                signal = requests.recv() => {
                     if signal.is_some() {
                         self.reload(Reload::Requested);
                     }
@@ -88,18 +96,39 @@ impl Tls {
 
     /// Loads the certificate from the files.
     fn reload(&self, reload: Reload) {
-        let reloaded = self.files.read().and_then(|contents| {
-            let mut checked = self.last_checked.lock().unwrap_or_else(PoisonError::into_inner);
-            if reload == Reload::IfChanged && checked.is_same(&contents) {
-                return Ok(false);
+        let mut last = self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_check = reload == Reload::IfChanged;
+        let reloaded = match self.files.read() {
+            Err(problem) if is_check && last.problem.as_ref() == Some(&problem) => Ok(false),
+            Err(problem) => {
+                last.problem = Some(problem.clone());
+                Err(problem)
             }
-            let config = self.files.config(&contents);
-            *checked = contents;
-            let config = Arc::new(config?);
-            *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-            Ok(true)
-        });
+            Ok(contents) if is_check && last.contents.is_same(&contents) => {
+                last.problem = None;
+                Ok(false)
+            }
+            Ok(contents) => {
+                let config = self.files.config(&contents);
+                *last = LastCheck { contents, problem: None };
+                config.map(|config| {
+                    let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
+                    *current = Arc::new(config);
+                    true
+                })
+            }
+        };
         report(&reloaded);
+    }
+}
+
+/// Logs each request to reload on a server without a certificate, until `stop`.
+pub(crate) async fn refuse_reloads(mut requests: Signal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = requests.recv() => tracing::info!("SIGHUP: there is no certificate to reload"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the server's binary as a command that ends by itself.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use tokio::time::timeout;
 
@@ -34,9 +35,21 @@ pub async fn run(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> CommandOutput {
+    run_with_output(directory, arguments, environment, Stdio::piped()).await
+}
+
+/// Runs the binary as [`run`] does, with a given standard output.
+pub async fn run_with_output(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    output: Stdio,
+) -> CommandOutput {
     let mut command = child_command(binary::server_binary());
     command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
-    let ended = timeout(TIMEOUT, command.output()).await;
+    command.stdout(output).stderr(Stdio::piped()).stdin(Stdio::null());
+    let child = command.spawn().unwrap();
+    let ended = timeout(TIMEOUT, child.wait_with_output()).await;
     let output = ended.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     CommandOutput {

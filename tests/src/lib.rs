@@ -32,7 +32,7 @@ mod socket_request;
 pub use authority::CertificateAuthority;
 pub use binary::{example_binary, server_binary};
 pub use child_command::child_command;
-pub use command::{CommandOutput, run};
+pub use command::{CommandOutput, run, run_with_output};
 pub use domain::DomainServer;
 pub use fallible_socket::FallibleSocket;
 pub use fault_proxy::FaultProxy;

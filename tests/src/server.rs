@@ -1,7 +1,9 @@
 //! A running server of one test.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -31,14 +33,15 @@ const METRICS_FLAG: &str = "metrics-listen";
 pub struct ServerOptions {
     flags: Vec<(String, String)>,
     production: bool,
-    file_limit: Option<u64>,
+    limits: Vec<String>,
+    log: Option<Arc<OwnedFd>>,
     tls: Option<CertificateAuthority>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
         let flags = Vec::new();
-        Self { flags, production: false, file_limit: None, tls: None }
+        Self { flags, production: false, limits: Vec::new(), log: None, tls: None }
             .with("grace-seconds", 0.5)
             .with("drain-seconds", 0.2)
             .with("warm-up-seconds", 0.5)
@@ -80,7 +83,24 @@ impl ServerOptions {
     /// write beyond the limit fails with an error.
     #[must_use]
     pub fn files_of_at_most(self, blocks: u64) -> Self {
-        Self { file_limit: Some(blocks), ..self }
+        self.limited(format!("-f {blocks}"))
+    }
+
+    /// Limits the number of open files, with all connections.
+    #[must_use]
+    pub fn open_files_at_most(self, files: u64) -> Self {
+        self.limited(format!("-n {files}"))
+    }
+
+    /// Writes the log to an open file or pipe, instead of the file that [`Server::log`] reads.
+    #[must_use]
+    pub fn log_to(self, output: impl Into<OwnedFd>) -> Self {
+        Self { log: Some(Arc::new(output.into())), ..self }
+    }
+
+    fn limited(mut self, limit: String) -> Self {
+        self.limits.push(limit);
+        self
     }
 }
 
@@ -318,7 +338,7 @@ impl Application {
 
 async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Process, SocketAddr) {
     let database = directory.path().join("presence.db");
-    let mut command = command(options.file_limit);
+    let mut command = command(&options.limits);
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--database", &format!("sqlite://{}?mode=rwc", database.display())])
@@ -327,9 +347,7 @@ async fn spawn(options: &ServerOptions, directory: &TempDir, port: u16) -> (Proc
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(
-            std::fs::File::options().create(true).append(true).open(log_of(directory)).unwrap(),
-        );
+        .stderr(log_output(options, directory));
     let mut child = command.spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = next_line(&mut stdout).await;
@@ -352,12 +370,21 @@ async fn next_line(stdout: &mut Lines<BufReader<ChildStdout>>) -> String {
     line.unwrap_or_else(|_| panic!("the server prints nothing")).unwrap().unwrap_or_default()
 }
 
-fn command(file_limit: Option<u64>) -> Command {
-    let Some(blocks) = file_limit else { return child_command(binary::server_binary()) };
+fn log_output(options: &ServerOptions, directory: &TempDir) -> OwnedFd {
+    match &options.log {
+        Some(output) => output.try_clone().unwrap(),
+        None => File::options().create(true).append(true).open(log_of(directory)).unwrap().into(),
+    }
+}
+
+fn command(limits: &[String]) -> Command {
+    if limits.is_empty() {
+        return child_command(binary::server_binary());
+    }
     let mut shell = child_command("bash");
     // An ignored signal stays ignored over `exec`, so that a write over the limit fails and does
     // not kill the process.
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let script = format!("trap '' XFSZ; ulimit {}; exec \"$0\" \"$@\"", limits.join(" "));
     shell.args(["-c", &script]).arg(binary::server_binary());
     shell
 }

@@ -6,10 +6,12 @@
 //! user ([`roster`]), a part of the users with their deadlines ([`shard`]), the updates of one
 //! Application and their readers ([`stream`], [`reader`]), the phases of a device connection
 //! ([`phase`]), the limit on ignored `slow_down` ([`violation_window`]), rates by key
-//! ([`token_buckets`]), and the memory of what was used ([`expiring_map`]).
+//! ([`token_buckets`]), the memory of what was used ([`expiring_map`]), and the
+//! limit on repeated log lines ([`log_limit`]).
 
 pub mod clock;
 pub mod expiring_map;
+pub mod log_limit;
 pub mod lookalike;
 pub mod model;
 pub mod phase;
@@ -24,6 +26,7 @@ pub mod violation_window;
 #[cfg(any(test, feature = "test-util"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, Steady};
+pub use log_limit::LogLimit;
 pub use model::{
     ApiKey, App, ApplicationState, CredentialGeneration, Email, Grant, GrantSet, Notification,
     PreviousName, Scope, Session, Settlement, UserId,

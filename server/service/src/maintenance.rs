@@ -34,13 +34,9 @@ impl Maintenance {
         Self { store, writer, hub, clock, presence_flag, uses }
     }
 
-    /// Runs until `stop`. The hub and the database are maintained independently, since the database
-    /// may be slow. Calls `prune` once a minute.
-    pub(crate) async fn run(&self, stop: &CancellationToken, prune: impl Fn()) {
-        tokio::join!(self.maintain_hub(stop), self.maintain_database(stop, prune));
-    }
-
-    async fn maintain_hub(&self, stop: &CancellationToken) {
+    /// Ends grace times and other deadlines of the hub, until `stop`. The hub and the database are
+    /// maintained independently, since the database may be slow.
+    pub(crate) async fn maintain_hub(&self, stop: &CancellationToken) {
         let mut ticks = every(Duration::from_millis(100));
         loop {
             tokio::select! {
@@ -50,7 +46,8 @@ impl Maintenance {
         }
     }
 
-    async fn maintain_database(&self, stop: &CancellationToken, prune: impl Fn()) {
+    /// Expires notifications and removes old data, until `stop`. Calls `prune` once a minute.
+    pub(crate) async fn maintain_database(&self, stop: &CancellationToken, prune: impl Fn()) {
         let mut each_second = every(Duration::from_secs(1));
         let mut each_minute = every(Duration::from_mins(1));
         loop {

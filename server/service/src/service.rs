@@ -291,9 +291,14 @@ impl PresenceService {
         self.shared.hub.connected_devices()
     }
 
-    /// Runs the maintenance until it is stopped.
-    pub async fn run_maintenance(&self, stop: CancellationToken) {
-        self.maintenance.run(&stop, || self.prune()).await;
+    /// Runs the maintenance of the hub, such as the end of grace times, until it is stopped.
+    pub async fn run_hub_maintenance(&self, stop: CancellationToken) {
+        self.maintenance.maintain_hub(&stop).await;
+    }
+
+    /// Runs the maintenance of the database until it is stopped.
+    pub async fn run_database_maintenance(&self, stop: CancellationToken) {
+        self.maintenance.maintain_database(&stop, || self.prune()).await;
     }
 
     /// Updates the metrics that are only computed when they are read.

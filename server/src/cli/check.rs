@@ -18,13 +18,13 @@ use crate::{browserid, oidc};
 pub(super) async fn run(settings: Settings) -> Result<(), CommandError> {
     if let Some(files) = settings.tls() {
         Tls::load(files).map_err(failure)?;
-        print("certificate: ok");
+        print("certificate: ok")?;
     }
     database::check(&settings).await?;
     check_browserid(&settings).await?;
     check_oidc(&settings).await?;
     if settings.dev {
-        print("issuer dev.localhost: ok, created at start");
+        print("issuer dev.localhost: ok, created at start")?;
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ async fn check_browserid(settings: &Settings) -> Result<(), CommandError> {
         if let Some(problem) = problem {
             return Err(failure(format!("issuer {issuer}: {problem}")));
         }
-        print(&format!("issuer {issuer}: ok"));
+        print(&format!("issuer {issuer}: ok"))?;
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ async fn check_oidc(settings: &Settings) -> Result<(), CommandError> {
     for (name, result) in oidc.check(SystemClock::default().now()).await {
         match result {
             Ok(0) => problems.push(format!("issuer {name}: has no key that can be used")),
-            Ok(keys) => print(&format!("issuer {name}: ok, {keys} usable keys")),
+            Ok(keys) => print(&format!("issuer {name}: ok, {keys} usable keys"))?,
             Err(error) => problems.push(format!("issuer {name}: {error}")),
         }
     }

@@ -12,16 +12,14 @@ use crate::settings::Settings;
 pub(super) async fn check(settings: &Settings) -> Result<(), CommandError> {
     let inspection =
         PresenceService::inspect_database(&settings.database).await.map_err(database_failure)?;
-    print(&format!("database: {}", summary(&inspection)));
-    Ok(())
+    print(&format!("database: {}", summary(&inspection)))
 }
 
 /// Copies the database to a new file, and prints its size.
 pub(super) async fn back_up(settings: Settings, to: PathBuf) -> Result<(), CommandError> {
     let backup = PresenceService::back_up_database(&settings.database, &to);
     let Backup { schema, bytes } = backup.await.map_err(database_failure)?;
-    print(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()));
-    Ok(())
+    print(&format!("backup: {}, {bytes} bytes, schema {schema}", to.display()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]

@@ -1,17 +1,19 @@
 //! Accepts connections, without Nagle's delay, and pauses while the file limit is reached.
 
-use std::io::Result;
+use std::io::{Error, Result};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
+use presence_core::LogLimit;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::deadline::{ConnectionTimeouts, DeadlineStream};
 use super::transport::Transport;
+use crate::meter;
 use crate::socket::registry::SocketRegistry;
 use crate::tls::Tls;
 
@@ -42,6 +44,7 @@ pub(crate) struct ConnectionListener {
     sockets: Arc<SocketRegistry>,
     timeouts: ConnectionTimeouts,
     tls: Option<Arc<Tls>>,
+    failures: Mutex<LogLimit>,
 }
 
 /// A connection with its addresses.
@@ -64,7 +67,8 @@ impl ConnectionListener {
         timeouts: ConnectionTimeouts,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener, sockets, timeouts, tls })
+        let (address, failures) = (listener.local_addr()?, Mutex::default());
+        Ok(Self { address, listener, sockets, timeouts, tls, failures })
     }
 
     /// Waits for the next connection. Cancel-safe: a dropped call loses no connection.
@@ -84,10 +88,20 @@ impl ConnectionListener {
                     };
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    self.report(&error);
                     tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
+        }
+    }
+
+    /// Counts and logs an error of `accept`.
+    fn report(&self, error: &Error) {
+        meter::count_accept_failure();
+        let now = self.sockets.service.steady();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = failures.count(now) {
+            tracing::warn!(%error, count, "connections could not be accepted");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Health and version, as Dockerflow defines them.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -19,6 +21,8 @@ struct Health {
     status: String,
     /// `ok`, or `error`.
     database: String,
+    /// The long-lived tasks of the server, each `ok` or `error`.
+    tasks: BTreeMap<String, String>,
     /// Indicates whether devices of an earlier run of the server may still reconnect.
     warming_up: bool,
     /// Indicates whether the server is in development mode.
@@ -28,17 +32,18 @@ struct Health {
 impl Example for Health {
     fn example() -> Self {
         let ok = || "ok".to_owned();
-        Self { status: ok(), database: ok(), warming_up: false, development: false }
+        let tasks = ["writer", "timers"].map(|name| (name.to_owned(), ok())).into();
+        Self { status: ok(), database: ok(), tasks, warming_up: false, development: false }
     }
 }
 
 /// The response of the health check.
 #[derive(ApiResponse)]
 enum Heartbeat {
-    /// The server and its database work.
+    /// The server, its tasks and its database work.
     #[oai(status = 200)]
     Healthy(Json<Health>),
-    /// The database does not respond.
+    /// The database or a task does not respond.
     #[oai(status = 503)]
     Unhealthy(Json<Health>),
 }
@@ -57,22 +62,28 @@ impl Example for Alive {
     }
 }
 
+fn outcome(is_healthy: bool) -> String {
+    if is_healthy { "ok" } else { "error" }.to_owned()
+}
+
 #[OpenApi(tag = "ApiTag::Operation")]
 impl OperationApi {
-    /// Check the health of the server and its database.
+    /// Check the health of the server, its tasks and its database.
     ///
-    /// For monitoring. A server that is warming up is healthy.
+    /// For monitoring. Each long-lived task must respond within two seconds. A server that is
+    /// warming up is healthy.
     #[oai(path = "/__heartbeat__", method = "get", operation_id = "heartbeat")]
     async fn heartbeat(
         &self,
         request: RequestContext,
     ) -> Result<Heartbeat, OperationError<NoErrors>> {
         let service = &request.context.service;
-        let is_healthy = service.ping().await.is_ok();
-        let status = if is_healthy { "ok" } else { "error" };
+        let (database, tasks) = tokio::join!(service.ping(), request.context.supervisor.check());
+        let is_healthy = database.is_ok() && tasks.values().all(|runs| *runs);
         let health = Json(Health {
-            status: status.to_owned(),
-            database: status.to_owned(),
+            status: outcome(is_healthy),
+            database: outcome(database.is_ok()),
+            tasks: tasks.into_iter().map(|(name, runs)| (name.to_owned(), outcome(runs))).collect(),
             warming_up: service.is_warming_up(),
             development: service.settings().development,
         });

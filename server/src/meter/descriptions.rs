@@ -6,6 +6,10 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 type Description = (&'static str, &'static str);
 
 const COUNTERS: &[Description] = &[
+    (
+        "presence_accept_failures_total",
+        "Attempts to accept a connection that failed, for example at the limit of open files.",
+    ),
     ("presence_connections_opened_total", "Sockets opened, by channel."),
     ("presence_deliveries_total", "Notifications handed to connected devices."),
     ("presence_frames_received_total", "Text frames received on sockets, by channel."),
@@ -15,6 +19,10 @@ const COUNTERS: &[Description] = &[
         "HTTP responses, including upgrades to sockets, by class of status.",
     ),
     ("presence_ko_total", "Errors sent on the channels and over REST, by name of their errno."),
+    (
+        "presence_log_lines_dropped_total",
+        "Log lines that were lost, because the log could not be written fast enough or at all.",
+    ),
     ("presence_notifications_accepted_total", "Notifications accepted; each of them is durable."),
     (
         "presence_receipts_total",

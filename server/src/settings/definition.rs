@@ -98,7 +98,8 @@ settings! {
     /// address.
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     dev: bool = false;
-    /// Filter of the log, in the syntax of `tracing`.
+    /// Filter of the log, in the syntax of `tracing`. Libraries log nothing below `info`, since
+    /// their lines could hold credentials and texts.
     log: String = "info,poem=warn,sea_orm_migration=warn,sqlx=warn".to_owned();
     /// Format of the log: `pretty` or `json`.
     log_format: LogFormat = LogFormat::Pretty;

@@ -12,6 +12,7 @@ use presence_service::app_services::RequestedApplication;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::Instrument;
 
 use super::app_service::{AppServiceProtocol, AppServiceUpgrade};
 use super::device::DeviceProtocol;
@@ -132,7 +133,7 @@ impl Handshake {
             // A second task, so that the open socket does not keep the memory of this one.
             shared.tasks.spawn(socket.run(registration));
         };
-        sockets.tasks.spawn(task);
+        sockets.tasks.spawn(task.in_current_span());
         Ok(Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::CONNECTION, "upgrade")

@@ -1,6 +1,6 @@
 //! Opens the database file: one connection that writes, and a few that read.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -74,6 +74,11 @@ impl DatabaseFile {
 
     /// Opens the only connection that writes.
     pub(crate) async fn open_writer(&self) -> Result<DatabaseConnection, StoreError> {
+        if self.url.contains("mode=rwc") {
+            // SQLite creates its other files with the mode of this one. It also explains better
+            // why a file cannot be created.
+            create_private(&self.path).ok();
+        }
         let mut options = self.options(1);
         options.map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
@@ -160,7 +165,7 @@ impl DatabaseFile {
     pub(crate) fn lock(&self) -> Result<File, StoreError> {
         let mut name = self.path.clone().into_os_string();
         name.push("-lock");
-        let file = File::create(PathBuf::from(name))
+        let file = create_private(&PathBuf::from(name))
             .map_err(|_| StoreError::ReadOnly(self.path.clone()))?;
         file.try_lock().map_err(|_| StoreError::InUse(self.path.clone()))?;
         Ok(file)
@@ -204,6 +209,15 @@ impl DatabaseFile {
             ErrorKind::Other => error,
         }
     }
+}
+
+/// Opens a file for writing, without changing its content. Only its owner may read a new one.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn has_directory(path: &Path) -> bool {

@@ -1,6 +1,6 @@
 //! Settings and sub-commands.
 
-use presence_tests::{Server, ServerOptions, Socket, email, run};
+use presence_tests::{Server, ServerOptions, Socket, email, run, run_with_output};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -136,4 +136,25 @@ async fn the_openapi_command_prints_the_document_that_a_server_serves() {
     let printed: Value = serde_json::from_str(&output.out).unwrap();
     let shown = server.call("GET", "/openapi.json").await.ok();
     assert_eq!(printed["paths"], shown["paths"]);
+}
+
+#[tokio::test]
+async fn a_command_whose_output_nobody_reads_ends_quietly() {
+    let directory = tempdir().unwrap();
+    for arguments in [&["openapi"] as &[&str], &["config"], &["admin-token"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = run_with_output(directory.path(), arguments, &[], writer.into()).await;
+        assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{arguments:?}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_whose_output_cannot_be_written_fails() {
+    let directory = tempdir().unwrap();
+    for arguments in [&["admin-token"] as &[&str], &["--version"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = run_with_output(directory.path(), arguments, &[], full.into()).await;
+        output.failed(1, "standard output cannot be written");
+    }
 }

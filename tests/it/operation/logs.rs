@@ -14,6 +14,8 @@ async fn no_personal_data_and_no_credential_is_logged() {
     for (level, format) in [
         (default, "pretty"),
         ("debug", "pretty"),
+        ("trace", "pretty"),
+        ("trace,tungstenite=trace,hyper=trace,log=trace", "json"),
         (MOST_DETAILED, "pretty"),
         (MOST_DETAILED, "json"),
     ] {
@@ -122,6 +124,7 @@ async fn use_all_features(server: &Server) -> Vec<String> {
     let words = ["my private status", "my private message", "alice@", "developer@", "mallory"];
     let mut secrets: Vec<String> = words.map(str::to_owned).to_vec();
     secrets.extend([alice.token, assertion, application.api_key, application.owner.token]);
+    secrets.push(uid.to_string());
     secrets
 }
 

@@ -1,7 +1,7 @@
 //! A running server: its health, its mode, and other servers beside it.
 
 use presence_protocol::Errno;
-use presence_tests::{Server, ServerOptions, Socket, email};
+use presence_tests::{Server, ServerOptions, Socket, StoppedServer, email};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -12,6 +12,9 @@ async fn health_and_version_need_no_credential() {
     let health = server.call("GET", "/__heartbeat__").await.ok();
     assert_eq!((&health["status"], &health["database"]), (&json!("ok"), &json!("ok")), "{health}");
     assert_eq!(health["development"], true);
+    let tasks = json!({"connections": "ok", "grace_times": "ok", "maintenance": "ok",
+        "metrics": "ok", "reload": "ok", "timers": "ok", "writer": "ok"});
+    assert_eq!(health["tasks"], tasks);
     assert_eq!(server.call("GET", "/__lbheartbeat__").await.ok()["status"], "ok");
     let version = server.call("GET", "/__version__").await.ok();
     for field in ["source", "version", "commit", "build"] {
@@ -32,6 +35,15 @@ async fn a_server_reports_a_failing_database_and_still_answers() {
     server.call("GET", "/__lbheartbeat__").await.ok();
     sqlx::query("ALTER TABLE lost RENAME TO meta").execute(&mut tables).await.unwrap();
     server.call("GET", "/__heartbeat__").await.ok();
+}
+
+#[tokio::test]
+async fn a_hang_up_signal_ends_no_server() {
+    let mut server = Server::start_default().await;
+    server.signal("HUP").await;
+    server.wait_for_log("there is no certificate to reload").await;
+    server.call("GET", "/__heartbeat__").await.ok();
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
 }
 
 #[tokio::test]

@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::ServerContext;
 use crate::http::routes;
 use crate::settings::Settings;
+use crate::supervisor::Supervisor;
 use crate::web;
 
 pub(super) const BODY_LIMIT: usize = 4096;
@@ -68,6 +70,7 @@ impl Server {
             code_flow: None,
             body_limit: BODY_LIMIT,
             operator: None,
+            supervisor: Supervisor::new(CancellationToken::new()),
             version_file: directory.path().join("version.json"),
         };
         let routes = routes(Arc::new(context), web::pages).boxed();

@@ -87,8 +87,8 @@ async fn assertions_are_made_only_in_development_mode() {
 #[tokio::test]
 async fn health_and_version_need_no_credential() {
     let server = Server::development().await;
-    let expected =
-        json!({ "status": "ok", "database": "ok", "warming_up": false, "development": true });
+    let expected = json!({ "status": "ok", "database": "ok", "tasks": {}, "warming_up": false,
+        "development": true });
     assert_eq!(server.get("/__heartbeat__").send().await.json(), expected);
     assert_eq!(server.get("/__lbheartbeat__").send().await.status, 200);
     let version = server.get("/__version__").send().await.json();

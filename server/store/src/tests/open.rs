@@ -35,6 +35,36 @@ async fn commits_are_synced_and_foreign_keys_are_enforced() {
     store.ping().await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_read_the_files_of_a_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&dir), NOW).await.unwrap();
+    store.set_devices_connected(true).await.unwrap();
+    let files = fs::read_dir(dir.path()).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        (entry.file_name().into_string().unwrap(), format!("{mode:o}"))
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort_unstable();
+    let names = ["presence.db", "presence.db-lock", "presence.db-shm", "presence.db-wal"];
+    assert_eq!(files, names.map(|name| (name.to_owned(), "600".to_owned())));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_mode_of_an_existing_file_is_the_operator_s_choice() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(&url(&dir), NOW).await.unwrap().close().await.unwrap();
+    let file = dir.path().join("presence.db");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    Store::open(&url(&dir), NOW).await.unwrap().close().await.unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
 #[tokio::test]
 async fn an_epoch_grows_even_if_the_clock_goes_back() {
     let dir = tempfile::tempdir().unwrap();

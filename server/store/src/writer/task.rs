@@ -5,7 +5,7 @@ use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
-use presence_core::{Clock, UserId};
+use presence_core::{Clock, LogLimit, UserId};
 use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::time::sleep;
@@ -46,6 +46,8 @@ pub struct WriterTask {
     last_group: usize,
     /// Set if the last group took as many releases as it may, so that there may be more.
     more_releases: bool,
+    /// The limit of log lines about failures.
+    failures: LogLimit,
     /// Set if the last release failed. The next one waits for a group that writes.
     release_failed: bool,
 }
@@ -68,6 +70,7 @@ impl WriterTask {
             targets: Targets::default(),
             last_group: 0,
             more_releases: false,
+            failures: LogLimit::default(),
             release_failed: false,
         }
     }
@@ -182,7 +185,7 @@ impl WriterTask {
             Err(error) if group.len() > 1 => self.serve_one_by_one(group, &error).await,
             result => {
                 if let Err(error) = &result {
-                    log_failure(error, 1, 1);
+                    self.log_failure(error, 1, 1);
                 }
                 for op in group {
                     self.complete(op, result.clone());
@@ -198,7 +201,7 @@ impl WriterTask {
             failed += usize::from(result.is_err());
             self.complete(op, result);
         }
-        log_failure(error, failed, of);
+        self.log_failure(error, failed, of);
     }
 
     /// Serves the loads of a group that cannot be written now, and those that wait. Returns the
@@ -236,6 +239,13 @@ impl WriterTask {
         if let Some(grants) = op.complete(result) {
             self.more_releases = false;
             self.hook.releases_failed(grants);
+        }
+    }
+
+    /// Logs one line a minute, so that a full disk does not fill the logs.
+    fn log_failure(&mut self, error: &StoreError, failed: usize, of: usize) {
+        if let Some(groups) = self.failures.count(self.clock.steady()) {
+            tracing::error!(failed, of, groups, error = error as &dyn Error, "store.writer.failed");
         }
     }
 
@@ -349,11 +359,6 @@ impl WriterTask {
         }
         begin_immediate(self.store.write().pool()).await
     }
-}
-
-/// Logs one line for a group, so that a full disk does not fill the logs.
-fn log_failure(error: &StoreError, failed: usize, of: usize) {
-    tracing::error!(failed, of, error = error as &dyn Error, "store.writer.failed");
 }
 
 /// Returns the greatest number that was ever assigned, even if its notification was deleted: no

@@ -1,0 +1,69 @@
+//! The long-lived tasks that run beside the sockets, until the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use presence_identity::oidc::Oidc;
+use presence_service::PresenceService;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::meter::MetricsExporter;
+use crate::oidc;
+use crate::supervisor::Supervisor;
+use crate::tls::{self, Tls};
+
+/// Starts the periodic maintenance of the service and of the metrics.
+pub(super) fn spawn_maintenance(
+    supervisor: &Supervisor,
+    stop: &CancellationToken,
+    service: &Arc<PresenceService>,
+    exporter: &MetricsExporter,
+) {
+    let (hub, stopped) = (Arc::clone(service), stop.clone());
+    let run = async move { hub.run_hub_maintenance(stopped).await };
+    supervisor.spawn_required("grace_times", run);
+    let (database, stopped) = (Arc::clone(service), stop.clone());
+    let run = async move { database.run_database_maintenance(stopped).await };
+    supervisor.spawn_required("maintenance", run);
+    let (exporter, stop) = (exporter.clone(), stop.clone());
+    supervisor.spawn_restarted("metrics", move || {
+        let (exporter, stop) = (exporter.clone(), stop.clone());
+        async move { exporter.run_upkeep(stop).await }
+    });
+}
+
+/// Starts the task that keeps the documents of OpenID Connect issuers fresh.
+pub(super) fn spawn_issuer_refresh(
+    supervisor: &Supervisor,
+    stop: &CancellationToken,
+    (service, oidc): (&Arc<PresenceService>, Oidc),
+) {
+    let (service, stop) = (Arc::clone(service), stop.clone());
+    supervisor.spawn_restarted("issuers", move || {
+        oidc::refresh_documents(oidc.clone(), Arc::clone(&service), stop.clone())
+    });
+}
+
+/// Starts the task that reloads the certificate at SIGHUP and, with an interval, also if its files
+/// have changed. Without TLS, there is nothing to reload.
+pub(super) fn spawn_reload(
+    supervisor: &Supervisor,
+    stop: &CancellationToken,
+    (tls, interval): (Option<Arc<Tls>>, Option<Duration>),
+) {
+    let stop = stop.clone();
+    supervisor.spawn_restarted("reload", move || {
+        let (tls, stop) = (tls.clone(), stop.clone());
+        async move {
+            let requests = match signal(SignalKind::hangup()) {
+                Ok(requests) => requests,
+                Err(error) => return tracing::error!(%error, "SIGHUP cannot be received"),
+            };
+            match tls {
+                Some(tls) => tls.watch(requests, interval, stop).await,
+                None => tls::refuse_reloads(requests, stop).await,
+            }
+        }
+    });
+}
