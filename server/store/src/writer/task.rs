@@ -225,7 +225,7 @@ impl WriterTask {
         let of = group.len();
         let late: Vec<WriteOp> = group.extract_if(.., |op| op.is_late()).collect();
         if !late.is_empty() {
-            log_failure(&StoreError::TooLate, late.len(), of);
+            self.log_failure(&StoreError::TooLate, late.len(), of);
         }
         for op in late {
             self.complete(op, Err(StoreError::TooLate));
