@@ -68,7 +68,7 @@ impl ConnectionListener {
         tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
         let (address, failures) = (listener.local_addr()?, Mutex::default());
-        Ok(Self { address, listener, sockets, timeouts, tls, failures })
+        Ok(Self { listener, address, sockets, timeouts, tls, failures })
     }
 
     /// Waits for the next connection. Cancel-safe: a dropped call loses no connection.

@@ -140,12 +140,11 @@ impl<W: Write> LineOutput<W> {
             self.is_torn = false;
         }
         while !lines.is_empty() {
-            match self.write_some(lines) {
-                Ok(written) => lines = lines.get(written..).unwrap_or_default(),
-                Err(_) => {
-                    self.is_torn = true;
-                    return lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-                }
+            if let Ok(written) = self.write_some(lines) {
+                lines = lines.get(written..).unwrap_or_default();
+            } else {
+                self.is_torn = true;
+                return lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             }
         }
         0
