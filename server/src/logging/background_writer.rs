@@ -184,7 +184,8 @@ mod tests {
     impl Write for ScriptedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let written = self.results.recv().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
-            self.written.lock().unwrap().extend_from_slice(&bytes[..written]);
+            let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend_from_slice(&bytes[..written]);
             Ok(written)
         }
 
