@@ -73,6 +73,21 @@ impl User {
         lost.unwrap_or_else(|_| panic!("{device} is not lost"));
     }
 
+    /// Waits until the server has given up the place of a device that was closed in good order.
+    pub async fn wait_until_gone(&self, device: &str) {
+        let gone = async {
+            loop {
+                let answer = self.call("GET", "/devices").await.ok();
+                let devices = answer["devices"].as_array().unwrap();
+                if devices.iter().all(|known| known["device"] != device) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(TIMEOUT, gone).await.unwrap_or_else(|_| panic!("{device} is not gone"));
+    }
+
     /// Revokes a grant.
     pub async fn revoke(&self, application: &Application) {
         self.call("DELETE", &format!("/grants/{}", application.appid)).await.ok();

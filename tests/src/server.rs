@@ -28,7 +28,8 @@ const METRICS_PREFIX: &str = "Metrics are on ";
 const METRICS_FLAG: &str = "metrics-listen";
 
 /// The options of a server. The default is development mode with short times: a grace time and a
-/// warm-up of 0.5 seconds, and a drain time of 0.2 seconds.
+/// warm-up of 0.5 seconds, a drain time of 0.2 seconds, settlements written each 0.05 seconds, and
+/// receipts that are not held.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     flags: Vec<(String, String)>,
@@ -45,6 +46,8 @@ impl Default for ServerOptions {
             .with("grace-seconds", 0.5)
             .with("drain-seconds", 0.2)
             .with("warm-up-seconds", 0.5)
+            .with("settle-seconds", 0.05)
+            .with("receipt-hold-seconds", 0)
             .with("log", "info")
     }
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 use presence_protocol::app::Receipt;
 use presence_protocol::{PresenceUpdate, Puid, Status, UnixMillis};
 
+use crate::clock::Steady;
+pub use crate::receipt_hold::HoldEnd;
+use crate::receipt_hold::ReceiptHolds;
 use crate::view::View;
 
 /// The part of the log that a stream keeps for readers that resume.
@@ -20,6 +23,8 @@ pub struct Retention {
     pub entries: usize,
     /// The maximum age of a log entry.
     pub age: Duration,
+    /// The maximum number of bytes of all entries. The oldest ones are removed beyond it.
+    pub bytes: usize,
 }
 
 /// A version is the start of the epoch in seconds times 2^20, plus a counter, so that versions
@@ -37,9 +42,9 @@ struct Row {
 /// not got. They are rows of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TakenRows {
-    /// The Application does not see the user.
+    /// The Application does not see the user, or its receipts are held.
     Waiting,
-    /// The Application saw the user, so a release was requested.
+    /// A release was requested.
     Queued,
 }
 
@@ -69,14 +74,26 @@ struct LogEntry {
     item: LogItem,
 }
 
+impl LogEntry {
+    /// Returns about the number of bytes that it needs.
+    fn bytes(&self) -> usize {
+        let texts = match &self.item {
+            LogItem::Update { update, previous } => [&update.message, &previous.text],
+            LogItem::Receipt(_) => [&None, &None],
+        };
+        let text_bytes = texts.into_iter().flatten().map(|text| text.as_str().len());
+        size_of::<Self>() + text_bytes.sum::<usize>()
+    }
+}
+
 /// The result of [`Stream::publish`].
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
     /// Set if there is something new to read.
     pub changed: bool,
-    /// Set if the user's taken notifications are to be released now.
-    pub release_due: bool,
+    /// Set if the Application begins to see the user. The end of the hold is to be set.
+    pub appeared: bool,
 }
 
 /// The stream of one Application.
@@ -87,9 +104,11 @@ pub struct Stream {
     head: u64,
     table: BTreeMap<Puid, Row>,
     log: VecDeque<LogEntry>,
+    log_bytes: usize,
     retention: Retention,
     /// The users with taken notifications, at most one entry for each grant.
     taken: HashMap<Puid, TakenRows>,
+    holds: ReceiptHolds,
 }
 
 impl Stream {
@@ -103,8 +122,10 @@ impl Stream {
             head: 0,
             table: BTreeMap::new(),
             log: VecDeque::new(),
+            log_bytes: 0,
             retention,
             taken: HashMap::new(),
+            holds: ReceiptHolds::default(),
         }
     }
 
@@ -128,6 +149,16 @@ impl Stream {
         self.log.len()
     }
 
+    /// Returns about the number of bytes of the log.
+    pub fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
+    /// Removes the oldest entries until the log has at most this number of bytes.
+    pub fn trim_log(&mut self, bytes: usize) {
+        while self.log_bytes > bytes && self.remove_oldest() {}
+    }
+
     /// Sets the view of a user, and appends an update if the Application sees a change.
     pub fn publish(&mut self, puid: Puid, view: View, now: UnixMillis) -> Published {
         let (base, version) = (self.base_version, self.next_version());
@@ -138,17 +169,17 @@ impl Stream {
         row.current = view;
         let published = (&row.published.status, &row.published.message);
         if !self.active || published == (&row.current.status, &row.current.text) {
-            return Published { changed: false, release_due: false };
+            return Published { changed: false, appeared: false };
         }
         let update = next_update(puid, row.current.clone(), version, now);
-        let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
-        self.append(now, LogItem::Update { update, previous });
-        Published { changed: true, release_due: self.queue_release(puid) }
+        Published { changed: true, appeared: self.replace_published(update, now) }
     }
 
     /// Ends a grant: the PUID is never used again. The store has deleted the user's notifications.
     pub fn revoke(&mut self, puid: Puid, now: UnixMillis) {
         self.taken.remove(&puid);
+        let held = self.holds.remove(&puid);
+        self.append_receipts(held, now);
         let row = self.table.remove(&puid);
         let previous = row.map(|row| into_view(row.published)).unwrap_or_default();
         let update = next_update(puid, View::default(), self.next_version(), now);
@@ -157,7 +188,7 @@ impl Stream {
     }
 
     /// Activates or deactivates the Application. While it is inactive, it sees every user as
-    /// offline. Returns the users whose taken notifications are to be released now.
+    /// offline. Returns the users whom it begins to see, whose holds are to get an end.
     #[must_use]
     pub fn set_active(&mut self, active: bool, now: UnixMillis) -> Vec<Puid> {
         if self.active == active {
@@ -172,19 +203,50 @@ impl Stream {
             .filter(|(_, published, view)| published != view)
             .map(|(puid, _, view)| (puid, view))
             .collect();
-        let mut due = Vec::new();
+        let mut appeared = Vec::new();
         for (puid, view) in changes {
-            self.append_update(puid, view, now);
-            if self.queue_release(puid) {
-                due.push(puid);
+            let update = next_update(puid, view, self.next_version(), now);
+            if self.replace_published(update, now) {
+                appeared.push(puid);
             }
         }
-        due
+        appeared
     }
 
-    /// Appends the final state of a notification.
+    /// Appends the final state of a notification, unless the receipts of the user are held.
     pub fn append_receipt(&mut self, receipt: Receipt, now: UnixMillis) {
-        self.append(now, LogItem::Receipt(receipt));
+        if !self.holds.hold(receipt) {
+            self.append(now, LogItem::Receipt(receipt));
+        }
+    }
+
+    /// Sets the end of the hold of a user whom the Application begins to see. Returns true if
+    /// [`Stream::end_hold`] is to be called then. Otherwise an earlier call is still to come.
+    #[must_use]
+    pub fn set_hold_end(&mut self, puid: Puid, until: Steady) -> bool {
+        self.holds.set_end(puid, until)
+    }
+
+    /// Ends the hold of a user if it is over. The Application gets what was held: at once, or with
+    /// the release of the user's taken notifications.
+    pub fn end_hold(&mut self, puid: Puid, steady: Steady, now: UnixMillis) -> HoldEnd {
+        if let Some(later) = self.holds.check_end(&puid, steady) {
+            return later;
+        }
+        if self.taken.contains_key(&puid) {
+            self.holds.begin_release(&puid);
+            return if self.queue_release(puid) { HoldEnd::Release } else { HoldEnd::Over };
+        }
+        let held = self.holds.remove(&puid);
+        self.append_receipts(held, now);
+        HoldEnd::Over
+    }
+
+    /// Ends a release whose receipts were appended. If it has ended the hold of the user, the
+    /// Application gets all of them now, in the order of ids.
+    pub fn finish_release(&mut self, puid: Puid, now: UnixMillis) {
+        let held = self.holds.finish_release(&puid);
+        self.append_receipts(held, now);
     }
 
     /// Notes that the store holds taken notifications of a user. Returns true if they are to be
@@ -196,10 +258,10 @@ impl Stream {
     }
 
     /// Starts a release that was requested. Returns false if the Application does not see the
-    /// user any more: then the notifications stay in the store until it does.
+    /// user any more, or began to see the user anew: then the notifications stay in the store.
     #[must_use]
     pub fn start_release(&mut self, puid: Puid) -> bool {
-        let visible = self.is_visible(puid);
+        let visible = self.is_visible(puid) && !self.holds.is_held(&puid);
         match self.taken.get_mut(&puid) {
             Some(TakenRows::Queued) if visible => self.taken.remove(&puid).is_some(),
             Some(rows) => {
@@ -215,10 +277,10 @@ impl Stream {
         self.table.get(&puid).is_some_and(|row| row.published.status != Status::Offline)
     }
 
-    /// Returns true if a settlement gets its receipt at once: the Application sees the user, and no
-    /// older taken notifications of the user wait, whose receipts come first.
+    /// Returns true if a settlement gets its receipt at once: the Application has seen the user for
+    /// some time, and no older taken notifications of the user wait, whose receipts come first.
     pub fn gives_immediate_receipts(&self, puid: Puid) -> bool {
-        self.is_visible(puid) && !self.taken.contains_key(&puid)
+        self.is_visible(puid) && !self.taken.contains_key(&puid) && !self.holds.is_held(&puid)
     }
 
     /// Returns the latest update of a user.
@@ -240,7 +302,7 @@ impl Stream {
     pub fn prune(&mut self, now: UnixMillis) {
         let oldest = now - self.retention.age;
         while self.log.front().is_some_and(|entry| entry.at < oldest) {
-            self.log.pop_front();
+            self.remove_oldest();
         }
     }
 
@@ -263,9 +325,10 @@ impl Stream {
         (position + 1..).zip(self.log.iter().skip(skip).map(|entry| &entry.item))
     }
 
-    /// Marks the taken notifications of a visible user as queued. Returns true if they were not.
+    /// Marks the taken notifications of a visible user as queued, unless receipts of the user are
+    /// held. Returns true if they were not queued.
     fn queue_release(&mut self, puid: Puid) -> bool {
-        if self.taken.is_empty() || !self.is_visible(puid) {
+        if self.taken.is_empty() || !self.is_visible(puid) || self.holds.is_held(&puid) {
             return false;
         }
         match self.taken.get_mut(&puid) {
@@ -274,11 +337,26 @@ impl Stream {
         }
     }
 
-    fn append_update(&mut self, puid: Puid, view: View, now: UnixMillis) {
-        let update = next_update(puid, view, self.next_version(), now);
-        let Some(row) = self.table.get_mut(&puid) else { return };
+    /// Replaces the update that the Application sees of a user, who is in the table, and begins or
+    /// cancels the hold of the user. Returns true if the Application begins to see the user.
+    fn replace_published(&mut self, update: PresenceUpdate, now: UnixMillis) -> bool {
+        let puid = update.uid;
+        let Some(row) = self.table.get_mut(&puid) else { return false };
         let previous = into_view(std::mem::replace(&mut row.published, update.clone()));
+        let was_visible = previous.status != Status::Offline;
+        let is_visible = update.status != Status::Offline;
         self.append(now, LogItem::Update { update, previous });
+        if is_visible && !was_visible {
+            self.holds.begin(puid);
+        } else if !is_visible {
+            let held = self.holds.cancel(&puid);
+            self.append_receipts(held, now);
+        }
+        is_visible && !was_visible
+    }
+
+    fn append_receipts(&mut self, receipts: Vec<Receipt>, now: UnixMillis) {
+        receipts.into_iter().for_each(|receipt| self.append(now, LogItem::Receipt(receipt)));
     }
 
     fn next_version(&self) -> u64 {
@@ -287,10 +365,19 @@ impl Stream {
 
     fn append(&mut self, at: UnixMillis, item: LogItem) {
         self.head += 1;
-        self.log.push_back(LogEntry { at, item });
+        let entry = LogEntry { at, item };
+        self.log_bytes += entry.bytes();
+        self.log.push_back(entry);
         if self.log.len() > self.retention.entries {
-            self.log.pop_front();
+            self.remove_oldest();
         }
+        self.trim_log(self.retention.bytes);
+    }
+
+    fn remove_oldest(&mut self) -> bool {
+        let removed = self.log.pop_front();
+        self.log_bytes -= removed.as_ref().map_or(0, LogEntry::bytes);
+        removed.is_some()
     }
 }
 

@@ -38,7 +38,8 @@ pub struct OpenedDevice {
 pub enum CommandOutcome {
     /// The command is done.
     Done,
-    /// The command is done once the writer has settled these notifications.
+    /// The command is done once the writer has settled these notifications, which were too many to
+    /// be noted.
     Settling(WriteReply<usize>),
 }
 
@@ -174,19 +175,43 @@ impl Devices {
                 CommandOutcome::Done
             }
             DeviceCommand::Ack(ids) => {
-                CommandOutcome::Settling(self.settle(connection.user(), ids, Settlement::Acked))
+                match self.settle(connection.user(), ids, Settlement::Acked) {
+                    Some(reply) => CommandOutcome::Settling(reply),
+                    None => CommandOutcome::Done,
+                }
             }
         }
     }
 
-    /// Settles notifications that a device has received or acknowledged.
+    /// Settles notifications that a device has received or acknowledged. They are noted, and
+    /// written with those of all other users, so that the time of the write shows nothing about one
+    /// user. If too many are noted, they are written at once, and the reply is returned.
     pub fn settle(
         &self,
         user: UserId,
         ids: Vec<NotificationId>,
         how: Settlement,
-    ) -> WriteReply<usize> {
-        self.writer.settle(user, ids, how)
+    ) -> Option<WriteReply<usize>> {
+        let is_noted = self.writer.note_settled(user, &ids, how);
+        (!is_noted).then(|| self.writer.settle(user, ids, how))
+    }
+
+    /// Ends a connection, by a clean close or otherwise. If settlements of the user are noted, they
+    /// are written before, and the work for it is returned.
+    pub fn close(
+        &self,
+        connection: DeviceConnection,
+        clean: bool,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let Some(writing) = self.writer.write_noted(connection.user()) else {
+            connection.disconnect(clean);
+            return None;
+        };
+        Some(async move {
+            // After an error they are still noted, and the next load knows them.
+            writing.await.ok();
+            connection.disconnect(clean);
+        })
     }
 
     /// Returns the devices of a user that are connected or in their grace time.

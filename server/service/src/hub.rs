@@ -2,8 +2,9 @@
 //! topics hold what Applications see.
 //!
 //! Locks are short, and are taken in one order only: a shard, then a topic, then the queue of
-//! releases. Nothing waits while it holds one.
+//! releases or the timers of holds. Nothing waits while it holds one.
 
+mod hold_timers;
 mod release_queue;
 mod shards;
 mod topic;
@@ -40,6 +41,11 @@ pub struct HubLimits {
     pub sockets_per_user: usize,
     /// The part of the past over which an Application can resume its stream.
     pub retention: Retention,
+    /// The time for which an Application that begins to see a user gets none of the user's
+    /// receipts.
+    pub receipt_hold: Duration,
+    /// The maximum number of bytes of the retained parts of all streams.
+    pub stream_bytes: usize,
 }
 
 /// The hub.
@@ -74,7 +80,7 @@ impl Hub {
     ) -> Self {
         Self {
             warmed_up: AtomicBool::new(warm_up_ends_at <= clock.steady()),
-            topics: Topics::new(Arc::clone(&clock), epoch, limits.retention),
+            topics: Topics::new(Arc::clone(&clock), epoch, &limits),
             clock,
             limits,
             shards: Shards::new(),
@@ -193,6 +199,11 @@ impl Hub {
     /// Application sees the user.
     pub fn note_taken(&self, app: AppId, puid: Puid) {
         self.topics.note_taken(app, puid);
+    }
+
+    /// Ends the release of a grant, whose receipts were appended.
+    pub fn finish_release(&self, app: AppId, puid: Puid) {
+        self.topics.finish_release(app, puid);
     }
 
     /// Takes at most `limit` requested releases of grants that are visible now.
@@ -316,15 +327,21 @@ impl Hub {
         });
     }
 
-    /// Ends the grace times that are over, and the warm-up.
+    /// Ends the grace times and the holds of receipts that are over, and the warm-up.
     pub fn tick(&self) {
         let now = self.clock.steady();
         for delay in self.shards.tick(now, |changes| self.publish(changes)) {
             self.meters.record_time_to_offline(self.limits.grace + delay);
         }
+        self.topics.end_holds(now);
         if now >= self.warm_up_ends_at && !self.warmed_up.swap(true, Ordering::AcqRel) {
             self.topics().iter().for_each(|(_, topic)| topic.wake_all());
         }
+    }
+
+    /// Trims the largest streams if all together retain too many bytes.
+    pub fn trim_streams(&self) {
+        self.topics.trim(self.limits.stream_bytes);
     }
 
     /// Returns true if devices of an earlier run may still be reconnecting.

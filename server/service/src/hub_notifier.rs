@@ -52,6 +52,7 @@ impl HubNotifier {
             CommittedEvent::Queued(notification) => self.deliver(notification, false),
             CommittedEvent::Receipt(app, receipt) => hub.append_receipt(*app, *receipt),
             CommittedEvent::Taken(app, puid) => hub.note_taken(*app, *puid),
+            CommittedEvent::Released(app, puid) => hub.finish_release(*app, *puid),
             CommittedEvent::Grants { user, set, apps, resumed, ended } => {
                 hub.set_grants(*user, set.clone(), apps);
                 resumed.iter().for_each(|item| self.deliver(item, true));

@@ -1,11 +1,12 @@
-//! Periodic maintenance: ends grace times, expires notifications, and removes old data.
+//! Periodic maintenance: ends grace times and holds of receipts, writes settlements, expires
+//! notifications, and removes old data.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use presence_core::Clock;
 use presence_store::{Store, UsedThing, Writer};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::errors::or_logged;
@@ -21,6 +22,8 @@ pub(crate) struct Maintenance {
     clock: Arc<dyn Clock>,
     presence_flag: Arc<PresenceFlag>,
     uses: Arc<UseLog>,
+    /// The mean time between two writes of the settlements.
+    settle_interval: Duration,
 }
 
 impl Maintenance {
@@ -28,20 +31,37 @@ impl Maintenance {
         (store, writer): (Store, Writer),
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
-        presence_flag: Arc<PresenceFlag>,
-        uses: Arc<UseLog>,
+        (presence_flag, uses): (Arc<PresenceFlag>, Arc<UseLog>),
+        settle_interval: Duration,
     ) -> Self {
-        Self { store, writer, hub, clock, presence_flag, uses }
+        Self { store, writer, hub, clock, presence_flag, uses, settle_interval }
+    }
+
+    /// Writes the noted settlements from time to time, until `stop`. The time is random, and does
+    /// not depend on whether there are any.
+    pub(crate) async fn write_settlements(&self, stop: &CancellationToken) {
+        loop {
+            let wait = self.settle_interval.mul_f64(rand::random_range(0.5..1.5));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(wait) => {
+                    let problem = "settlements could not be written";
+                    or_logged(problem, self.writer.expire().await);
+                }
+            }
+        }
     }
 
     /// Ends grace times and other deadlines of the hub, until `stop`. The hub and the database are
     /// maintained independently, since the database may be slow.
     pub(crate) async fn maintain_hub(&self, stop: &CancellationToken) {
         let mut ticks = every(Duration::from_millis(100));
+        let mut each_second = every(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => self.hub.tick(),
+                _ = each_second.tick() => self.hub.trim_streams(),
             }
         }
     }
@@ -54,7 +74,6 @@ impl Maintenance {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = each_second.tick() => {
-                    or_logged("notifications could not be expired", self.writer.expire().await);
                     self.persist_presence_flag().await;
                     or_logged("uses could not be recorded", self.uses.write(&self.store).await);
                 }
@@ -120,7 +139,7 @@ mod tests {
         let notifier = Arc::new(HubNotifier(Arc::clone(&hub)));
         let (writer, _task) = Writer::new(&store, notifier, Arc::clone(&clock));
         let flag = Arc::new(PresenceFlag::new(store.clone()));
-        Maintenance::new((store, writer), hub, clock, flag, Arc::default())
+        Maintenance::new((store, writer), hub, clock, (flag, Arc::default()), HOUR)
     }
 
     #[tokio::test]

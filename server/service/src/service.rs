@@ -115,13 +115,9 @@ impl SharedParts {
     }
 
     fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {
-        Maintenance::new(
-            self.database(),
-            self.hub(),
-            self.clock(),
-            presence_flag,
-            Arc::clone(&self.uses),
-        )
+        let (clock, uses) = (self.clock(), Arc::clone(&self.uses));
+        let interval = self.settings.settle_interval;
+        Maintenance::new(self.database(), self.hub(), clock, (presence_flag, uses), interval)
     }
 }
 
@@ -367,6 +363,8 @@ impl From<&ServiceSettings> for HubLimits {
             grace: settings.grace,
             sockets_per_user: settings.sockets_per_user,
             retention: settings.retention,
+            receipt_hold: settings.receipt_hold,
+            stream_bytes: settings.stream_bytes,
         }
     }
 }

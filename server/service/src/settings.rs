@@ -15,6 +15,13 @@ pub struct ServiceSettings {
     pub session_ends_with_assertion: bool,
     /// The time for which a device keeps its presence after its connection is lost.
     pub grace: Duration,
+    /// The maximum number of bytes of the retained parts of all streams.
+    pub stream_bytes: usize,
+    /// The time for which an Application that begins to see a user gets none of the user's
+    /// receipts.
+    pub receipt_hold: Duration,
+    /// The mean time between two writes of the settlements of notifications.
+    pub settle_interval: Duration,
     /// The time for which a restarted server waits for devices before it shows users as offline.
     pub warm_up: Duration,
     /// The maximum number of connected devices of a user.

@@ -17,6 +17,7 @@ const MIN_SECONDS: &[(&str, f64)] = &[
     ("ping_seconds", 0.1),
     ("request_seconds", 0.1),
     ("session_seconds", 1.0),
+    ("settle_seconds", 0.01),
     ("tls_handshake_seconds", 0.1),
     ("write_seconds", 0.1),
 ];

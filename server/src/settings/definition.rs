@@ -163,6 +163,12 @@ settings! {
     database_seconds: f64 = 5.0;
     /// Time for which a lost device keeps its presence, in seconds.
     grace_seconds: f64 = 10.0;
+    /// Mean time between two writes of the settlements of notifications, in seconds. Each is up to
+    /// half of it earlier or later, at random.
+    settle_seconds: f64 = 1.0;
+    /// Time for which an Application that begins to see a user gets none of the user's receipts, in
+    /// seconds.
+    receipt_hold_seconds: f64 = 30.0;
     /// Lifetime of a session, in seconds.
     session_seconds: f64 = 86_400.0;
     /// If true, the session of a socket ends with the assertion that opened it.
@@ -172,6 +178,11 @@ settings! {
     app_queue_seconds: f64 = 3_600.0;
     /// Maximum number of updates over which an Application can resume its stream.
     app_queue_updates: usize = 100_000;
+    /// Maximum number of bytes of the updates over which one Application can resume its stream.
+    app_queue_bytes: usize = 32 * 1024 * 1024;
+    /// Maximum number of bytes of the updates over which all Applications together can resume their
+    /// streams. Beyond it, the largest streams lose their oldest updates.
+    app_queues_total_bytes: usize = 512 * 1024 * 1024;
     /// Maximum number of requests that the database commits together; 1 is for comparisons.
     commit_group: usize = 1_000;
     /// Time over which the sockets are closed when the server stops, in seconds.

@@ -70,6 +70,9 @@ impl Settings {
             session: seconds(self.session_seconds),
             session_ends_with_assertion: self.session_ends_with_assertion,
             grace: seconds(self.grace_seconds),
+            stream_bytes: self.app_queues_total_bytes,
+            receipt_hold: seconds(self.receipt_hold_seconds),
+            settle_interval: seconds(self.settle_seconds),
             warm_up: seconds(self.warm_up_seconds),
             sockets_per_user: self.sockets_per_user,
             sockets_per_app: self.sockets_per_app,
@@ -80,6 +83,7 @@ impl Settings {
             retention: Retention {
                 entries: self.app_queue_updates,
                 age: seconds(self.app_queue_seconds),
+                bytes: self.app_queue_bytes,
             },
             status_rate: Rate { burst: self.status_burst, per_second: self.status_per_second },
             notify_rate: Rate { burst: self.notify_burst, per_second: self.notify_per_second },

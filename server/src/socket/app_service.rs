@@ -24,7 +24,7 @@ use self::authenticated::AppServiceAuthenticated;
 use self::authentication::{AppServiceAuthenticating, AppServiceUnauthenticated};
 use self::replies::{AppServiceChannel, AppServiceReplies, MAX_REPLIES};
 use super::log::SocketLog;
-use super::protocol_state::{Authentication, Outgoing, ProtocolState};
+use super::protocol_state::{Authentication, EndWork, Outgoing, ProtocolState};
 use crate::meter::Channel;
 
 /// The options of a request that became an AppService's socket.
@@ -184,9 +184,10 @@ impl ProtocolState for AppServiceProtocol {
         }
     }
 
-    fn end(self, _clean: bool) {
+    fn end(self, _clean: bool) -> Option<EndWork> {
         if let AppServicePhase::Authenticated(app) = self.phase {
             tracing::debug!(app = %app.app(), "app.end");
         }
+        None
     }
 }

@@ -22,7 +22,7 @@ use self::authenticated::DeviceAuthenticated;
 use self::authentication::{DeviceAuthenticating, DeviceUnauthenticated};
 use self::replies::{DeviceChannel, DeviceReplies};
 use super::log::SocketLog;
-use super::protocol_state::{Authentication, Outgoing, ProtocolState};
+use super::protocol_state::{Authentication, EndWork, Outgoing, ProtocolState};
 use crate::meter::Channel;
 
 /// The maximum number of replies that wait to be written before no more frames are read.
@@ -188,9 +188,10 @@ impl ProtocolState for DeviceProtocol {
         }
     }
 
-    fn end(self, clean: bool) {
-        if let DevicePhase::Authenticated(device) = self.phase {
-            device.end(clean);
+    fn end(self, clean: bool) -> Option<EndWork> {
+        match self.phase {
+            DevicePhase::Authenticated(device) => device.end(clean, &self.channel),
+            DevicePhase::Unauthenticated(_) | DevicePhase::Authenticating(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The contract between the socket loop and the protocol of a channel, which does no I/O.
 
+use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
 
@@ -42,9 +43,13 @@ pub(crate) trait ProtocolState: Send {
     /// Returns whether the peer is authenticated.
     fn authentication(&self) -> Authentication;
 
-    /// Ends the protocol. `clean` is true if the peer closed the socket in good order.
-    fn end(self, clean: bool);
+    /// Ends the protocol. `clean` is true if the peer closed the socket in good order. Returns work
+    /// that is to be done before the socket gives up its place, if there is any.
+    fn end(self, clean: bool) -> Option<EndWork>;
 }
+
+/// The work at the end of a socket.
+pub(crate) type EndWork = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The progress of the peer's authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

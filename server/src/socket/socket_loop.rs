@@ -18,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 use super::log::SocketLog;
 use super::protocol_state::{Authentication, Outgoing, ProtocolState};
@@ -103,8 +103,11 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
         async move {
             let _counted = self.sockets.meter(P::CHANNEL).count_connection();
             let end = std::future::poll_fn(|context| self.poll(context)).await;
-            let _span = self.span().entered();
-            self.protocol.end(end == SocketEnd::Clean);
+            let span = self.span();
+            let work = span.in_scope(|| self.protocol.end(end == SocketEnd::Clean));
+            if let Some(work) = work {
+                work.instrument(span).await;
+            }
             drop(registration);
         }
     }

@@ -23,6 +23,8 @@ mod plan;
 mod target;
 mod write_txn;
 
+mod noted;
+
 pub(crate) mod commit_hook;
 pub(crate) mod request;
 
@@ -42,6 +44,7 @@ use change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use commit_hook::CommitHook;
 use inbox::Inbox;
 use load::LoadedUser;
+use noted::NotedSettlements;
 use notify::{NewNotification, NotifyError, NotifyInput};
 use request::{WriteReply, WriteRequest};
 use settle::SettleInput;
@@ -58,6 +61,7 @@ pub struct Writer {
     ops: Sender<WriteOp>,
     /// The loads, which need no write and do not wait for one.
     loads: Sender<WriteOp>,
+    noted: Arc<NotedSettlements>,
     /// The time for which a call may wait.
     deadline: Duration,
     /// The maximum number of grants of a user.
@@ -80,8 +84,10 @@ impl Writer {
         let (ops, writes) = mpsc::channel(Self::CAPACITY);
         let (loads, reads) = mpsc::channel(Self::CAPACITY);
         let (deadline, max_grants) = (store.deadline(), Self::MAX_GRANTS);
-        let task = WriterTask::new(store.clone(), Inbox { writes, loads: reads }, hook, clock);
-        (Self { ops, loads, deadline, max_grants }, task)
+        let noted = Arc::new(NotedSettlements::default());
+        let inbox = Inbox { writes, loads: reads, noted: Arc::clone(&noted) };
+        let task = WriterTask::new(store.clone(), inbox, hook, clock);
+        (Self { ops, loads, noted, deadline, max_grants }, task)
     }
 
     /// Sets the maximum number of grants of a user.
@@ -100,8 +106,26 @@ impl Writer {
         self.submit(NotifyInput { app, items, reachable: Vec::new() }, WriteOp::Notify)
     }
 
-    /// Settles notifications that a device of a user has taken. The reply is the number of those
-    /// that were pending. Others are ignored.
+    /// Notes that a device of a user has taken notifications. They are written with those of all
+    /// other users, by [`Writer::expire`]. Until then, [`Writer::load`] leaves them out. Returns
+    /// false if too many are noted: then they are to be settled at once.
+    #[must_use]
+    pub fn note_settled(
+        &self,
+        user: UserId,
+        ids: &[NotificationId],
+        settlement: Settlement,
+    ) -> bool {
+        self.noted.note(user, ids, settlement)
+    }
+
+    /// Writes what is noted of a user now. Returns `None` if there is nothing.
+    pub fn write_noted(&self, user: UserId) -> Option<WriteReply<()>> {
+        self.noted.has(user).then(|| self.submit(user, WriteOp::WriteNoted))
+    }
+
+    /// Settles notifications that a device of a user has taken, at once. The reply is the number of
+    /// those that were pending. Others are ignored.
     pub fn settle(
         &self,
         user: UserId,
@@ -152,9 +176,10 @@ impl Writer {
         self.submit(user, WriteOp::EraseUser)
     }
 
-    /// Drops at most 500 expired notifications. The reply is their number.
+    /// Writes the noted settlements, then drops at most 500 expired notifications. The reply is the
+    /// number of these.
     pub fn expire(&self) -> WriteReply<usize> {
-        self.submit((), WriteOp::Expire)
+        self.submit(false, WriteOp::Expire)
     }
 
     /// Returns the number of waiting requests.

@@ -13,7 +13,11 @@ enum ItemState {
     Queued,
     /// Its acknowledgement was sent, and not answered. It may arrive again.
     Acking,
-    /// Its acknowledgement was answered with OK. It must not arrive again.
+    /// Its acknowledgement was answered with OK in this run of the server. It must not arrive again
+    /// before the next run, which begins after a crash.
+    Noted { run: usize },
+    /// Its acknowledgement is stored, since it did not arrive in a run after it. It must not arrive
+    /// again.
     Settled,
     /// It was refused, or lost without a reply. It must never arrive.
     Dropped,
@@ -38,6 +42,8 @@ pub(super) struct Ledger {
     items: Vec<Item>,
     /// The notifications that may still arrive.
     open: BTreeSet<usize>,
+    /// The acknowledged notifications that may arrive again after a crash.
+    noted: BTreeSet<usize>,
     /// The answered notifications with an idempotency key.
     keyed: Vec<usize>,
 }
@@ -51,6 +57,8 @@ pub(super) struct DeviceLog {
     /// at first, they never arrive.
     uncertain: BTreeSet<usize>,
     last: Option<usize>,
+    /// The run of the server.
+    pub(super) run: usize,
     /// The notifications that the device received and did not acknowledge.
     pub(super) received: BTreeSet<usize>,
 }
@@ -66,8 +74,8 @@ pub(super) struct Totals {
 
 impl Ledger {
     pub(super) fn new(user: &str) -> Self {
-        let (items, open, keyed) = (Vec::new(), BTreeSet::new(), Vec::new());
-        Self { user: user.to_owned(), items, open, keyed }
+        let (open, noted) = (BTreeSet::new(), BTreeSet::new());
+        Self { user: user.to_owned(), items: Vec::new(), open, noted, keyed: Vec::new() }
     }
 
     /// Returns the number of notifications that may still arrive.
@@ -148,11 +156,20 @@ impl Ledger {
         let lost = |item: &Item| match item.state {
             ItemState::Sent { run: asked } => asked < run && item.key.is_none(),
             ItemState::Acking => true,
-            ItemState::Queued | ItemState::Settled | ItemState::Dropped => false,
+            ItemState::Queued
+            | ItemState::Noted { .. }
+            | ItemState::Settled
+            | ItemState::Dropped => false,
         };
+        let of_earlier_run = |number: &usize| {
+            let state = self.items[*number].state;
+            matches!(state, ItemState::Noted { run: acked } if acked < run)
+        };
+        let noted = self.noted.iter().copied().filter(of_earlier_run);
         DeviceLog {
             required: with(&|item| item.state == ItemState::Queued),
-            uncertain: with(&lost),
+            uncertain: noted.chain(with(&lost)).collect(),
+            run,
             ..DeviceLog::default()
         }
     }
@@ -167,8 +184,16 @@ impl Ledger {
             log.last = Some(number);
             self.set_id(number, item["id"].as_str().unwrap());
             let known = &mut self.items[number];
-            let settled = matches!(known.state, ItemState::Settled | ItemState::Dropped);
-            assert!(!settled, "{item} arrived although its state is {:?}", known.state);
+            let may_arrive = match known.state {
+                ItemState::Settled | ItemState::Dropped => false,
+                ItemState::Noted { run: acked } => acked < log.run,
+                ItemState::Sent { .. } | ItemState::Queued | ItemState::Acking => true,
+            };
+            assert!(may_arrive, "{item} arrived although its state is {:?}", known.state);
+            if self.noted.remove(&number) {
+                known.state = ItemState::Queued;
+                self.open.insert(number);
+            }
             known.received += 1;
             log.required.remove(&number);
             log.uncertain.remove(&number);
@@ -185,8 +210,14 @@ impl Ledger {
     /// Marks the uncertain notifications that did not arrive as lost.
     pub(super) fn resolve(&mut self, log: &mut DeviceLog) {
         for number in std::mem::take(&mut log.uncertain) {
-            let acked = self.items[number].state == ItemState::Acking;
-            self.settle(number, if acked { ItemState::Settled } else { ItemState::Dropped });
+            match self.items[number].state {
+                ItemState::Acking => self.acked(&[number], log.run),
+                ItemState::Noted { .. } => self.settle(number, ItemState::Settled),
+                ItemState::Sent { .. }
+                | ItemState::Queued
+                | ItemState::Settled
+                | ItemState::Dropped => self.settle(number, ItemState::Dropped),
+            }
         }
     }
 
@@ -201,8 +232,11 @@ impl Ledger {
     }
 
     /// Records that an acknowledgement was answered with OK.
-    pub(super) fn acked(&mut self, numbers: &[usize]) {
-        numbers.iter().for_each(|number| self.settle(*number, ItemState::Settled));
+    pub(super) fn acked(&mut self, numbers: &[usize], run: usize) {
+        for number in numbers {
+            self.settle(*number, ItemState::Noted { run });
+            self.noted.insert(*number);
+        }
     }
 
     /// Checks that nothing is open and that every accepted notification arrived. Returns the ids.
@@ -220,7 +254,9 @@ impl Ledger {
             |condition: &dyn Fn(&&Item) -> bool| self.items.iter().filter(condition).count();
         Totals {
             answered: count(&|item| item.answered),
-            settled: count(&|item| item.state == ItemState::Settled),
+            settled: count(&|item| {
+                matches!(item.state, ItemState::Settled | ItemState::Noted { .. })
+            }),
             dropped: count(&|item| item.state == ItemState::Dropped),
             repeated: self.items.iter().map(|item| item.received.saturating_sub(1)).sum(),
         }
@@ -229,6 +265,7 @@ impl Ledger {
     fn settle(&mut self, number: usize, state: ItemState) {
         self.items[number].state = state;
         self.open.remove(&number);
+        self.noted.remove(&number);
     }
 
     /// Records the id of a notification, and checks that it never changes.

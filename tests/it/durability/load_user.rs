@@ -259,7 +259,7 @@ impl LoadUser {
             }
             self.ledger().received(log, &frame);
         }
-        self.ledger().acked(numbers);
+        self.ledger().acked(numbers, log.run);
         self.capacity.notify_one();
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Delivery of notifications to devices, and their settlement.
 
-use presence_tests::{FaultProxy, Socket, SocketRequest};
+use presence_tests::{FaultProxy, Server, Socket, SocketRequest, StoppedServer};
 use serde_json::{Value, json};
 
-use super::{acknowledge, device_with_acks, receive_field, send, server};
+use super::{acknowledge, device_with_acks, receive_field, send, server, unlimited_rates};
 
 #[tokio::test]
 async fn every_connected_device_gets_a_notification_and_later_devices_do_not() {
@@ -55,6 +55,70 @@ async fn with_acks_a_notification_is_resent_with_the_same_id_until_acknowledged(
     acknowledge(&mut phone, &[&second, &first, "unknown"]).await;
     let mut third = device_with_acks(&server, "alice", "third").await;
     third.expect_no_frame().await;
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_not_written_yet_is_known_to_other_devices_and_survives_a_stop() {
+    let mut server = Server::start(unlimited_rates().with("settle-seconds", 600)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let first = send(&application, uid, "one").await;
+    let second = send(&application, uid, "two").await;
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    assert_eq!(receive_field(&mut phone, "id").await, [first.as_str(), second.as_str()]);
+    acknowledge(&mut phone, &[&first]).await;
+    let mut tablet = Socket::device_of(&server, "alice", "tablet", "online").await;
+    assert_eq!(receive_field(&mut tablet, "id").await, [second.as_str()]);
+    tablet.expect_no_frame().await;
+    let mut later = device_with_acks(&server, "alice", "later").await;
+    later.expect_no_frame().await;
+    assert_eq!(server.terminate().await, StoppedServer::With(0));
+    server.restart().await;
+    let mut later = device_with_acks(&server, "alice", "later").await;
+    later.expect_no_frame().await;
+}
+
+#[tokio::test]
+async fn a_settlement_is_written_before_a_connection_ends_and_only_a_crash_before_it_repeats_one() {
+    let mut server = Server::start(unlimited_rates().with("settle-seconds", 600)).await;
+    let (application, alice, uid) = server.application_with("alice").await;
+    let mut tablet = device_with_acks(&server, "alice", "tablet").await;
+    let mut phone = device_with_acks(&server, "alice", "phone").await;
+    let closed = send(&application, uid, "one").await;
+    for device in [&mut phone, &mut tablet] {
+        assert_eq!(receive_field(device, "id").await, [closed.as_str()]);
+    }
+    acknowledge(&mut phone, &[&closed]).await;
+    phone.close(None).await;
+    alice.wait_until_gone("phone").await;
+    let open = send(&application, uid, "two").await;
+    assert_eq!(receive_field(&mut tablet, "id").await, [open.as_str()]);
+    acknowledge(&mut tablet, &[&open]).await;
+    server.kill().await;
+    server.restart().await;
+    let mut tablet = device_with_acks(&server, "alice", "tablet").await;
+    let again = receive_field(&mut tablet, "id").await;
+    assert!(again.contains(&open) && !again.contains(&closed), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_nothing_that_a_visible_users_device_has_taken() {
+    let options = unlimited_rates().with("settle-seconds", 600);
+    let server = Server::start(options).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let request = SocketRequest::app(&application).v1();
+    let mut stream =
+        Socket::app_with(&server, &application, request, json!({"receipts": true})).await;
+    assert_eq!(stream.receive().await["snapshot"], true);
+    let mut phone = Socket::device_of(&server, "alice", "phone", "online").await;
+    stream.expect_status(uid, "online").await;
+    for n in 0..150 {
+        send(&application, uid, &n.to_string()).await;
+        phone.receive().await;
+    }
+    let frame = stream.receive_until(|frame| frame["receipts"].is_array()).await;
+    let states: Vec<_> =
+        frame["receipts"].as_array().unwrap().iter().map(|receipt| &receipt["state"]).collect();
+    assert!(states.iter().all(|state| **state == "delivered"), "{frame}");
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ async fn a_revoked_grant_empties_only_its_own_queue() {
 #[tokio::test]
 async fn queued_notifications_survive_a_restart_and_a_crash() {
     let mut server = Server::start(unlimited_rates().with("warm-up-seconds", 0)).await;
-    let (application, _, uid) = server.application_with("alice").await;
+    let (application, alice, uid) = server.application_with("alice").await;
     let first = send(&application, uid, "one").await;
     server.terminate().await;
     server.restart().await;
@@ -164,6 +164,9 @@ async fn queued_notifications_survive_a_restart_and_a_crash() {
     let mut phone = device_with_acks(&server, "alice", "phone").await;
     assert_eq!(receive_field(&mut phone, "id").await, [first.clone(), second.clone()]);
     acknowledge(&mut phone, &[&first]).await;
+    // An acknowledgement is written before the place of the device is given up.
+    phone.close(None).await;
+    alice.wait_until_gone("phone").await;
     server.kill().await;
     server.restart().await;
     let mut phone = device_with_acks(&server, "alice", "phone").await;

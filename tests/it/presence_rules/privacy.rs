@@ -110,7 +110,7 @@ async fn a_notification_with_ttl_0_is_dropped_alike_for_a_hidden_and_an_absent_u
 #[tokio::test]
 async fn withheld_receipts_survive_a_restart() {
     let mut server = Server::start(unlimited_rates().with("warm-up-seconds", 0)).await;
-    let (application, _, uid) = server.application_with("alice").await;
+    let (application, alice, uid) = server.application_with("alice").await;
     let hello = || json!({"type": "visibility", "application_ids": [], "acks": true});
     let mut phone =
         Socket::open_authenticated(&server, SocketRequest::device(), "alice", hello()).await;
@@ -118,6 +118,9 @@ async fn withheld_receipts_survive_a_restart() {
     phone.receive().await;
     phone.send(json!({"type": "ack", "ids": [sent["id"]]})).await;
     phone.expect_ok().await;
+    // What a device has taken is written before its place is given up.
+    phone.close(None).await;
+    alice.wait_until_gone("default").await;
     server.kill().await;
     server.restart().await;
     let mut stream = stream_with_receipts(&server, &application).await;
@@ -130,4 +133,72 @@ async fn withheld_receipts_survive_a_restart() {
     stream.expect_status(uid, "online").await;
     let received = stream.receive_until(|frame| frame["receipts"].is_array()).await;
     assert_eq!(receipts(&[received]), [(sent["id"].clone(), json!("acked"))]);
+}
+
+/// Returns the frames up to the receipt of this user, without the ids, which differ.
+async fn appearance(stream: &mut Socket, uid: Puid) -> Vec<Value> {
+    let mut frames = Vec::new();
+    while receipts(&frames).is_empty() {
+        let mut frame = stream.receive_until(|frame| is_about(frame, uid)).await;
+        for receipt in frame["receipts"].as_array_mut().into_iter().flatten() {
+            receipt["uid"].take();
+        }
+        for update in frame["presence"].as_array_mut().into_iter().flatten() {
+            *update = update["status"].take();
+        }
+        frame["cursor"].take();
+        frames.push(frame);
+    }
+    frames
+}
+
+fn is_about(frame: &Value, uid: Puid) -> bool {
+    let of = |list: &str| frame[list].as_array().cloned().unwrap_or_default();
+    of("presence").iter().chain(&of("receipts")).any(|item| item["uid"] == json!(uid))
+}
+
+#[tokio::test]
+async fn what_was_read_while_hidden_and_what_was_read_after_coming_back_look_alike() {
+    let server = Server::start(unlimited_rates().with("receipt-hold-seconds", 2)).await;
+    let (application, _, away) = server.application_with("away").await;
+    let hides = server.sign_in("hides").await.grant(&application).await;
+    let mut stream = stream_with_receipts(&server, &application).await;
+    let hello = json!({"type": "visibility", "application_ids": [], "acks": true});
+    let mut hidden =
+        Socket::open_authenticated(&server, SocketRequest::device(), "hides", hello).await;
+    hidden.report("online").await;
+    let mut ids = Vec::new();
+    for uid in [hides, hides, away, away] {
+        ids.push(notify(&application, uid, 60).await["id"].clone());
+    }
+    for _ in 0..2 {
+        hidden.receive().await;
+    }
+    // The second one was read first.
+    for id in [&ids[1], &ids[0]] {
+        hidden.send(json!({"type": "ack", "ids": [id]})).await;
+        hidden.expect_ok().await;
+    }
+    hidden.send(json!({"type": "visibility", "application_ids": [application.appid]})).await;
+    hidden.expect_ok().await;
+    let of_hidden = appearance(&mut stream, hides).await;
+
+    let hello = json!({"status": "online", "acks": true});
+    let mut back =
+        Socket::open_authenticated(&server, SocketRequest::device(), "away", hello).await;
+    back.receive_until(|frame| frame["notifications"].is_array()).await;
+    for id in [&ids[3], &ids[2]] {
+        back.send(json!({"type": "ack", "ids": [id]})).await;
+        back.expect_ok().await;
+    }
+    let of_away = appearance(&mut stream, away).await;
+    let states = |frames: &[Value]| receipts(frames).into_iter().collect::<Vec<_>>();
+    let in_order = |one: &Value, two: &Value| {
+        let mut sorted = [one.clone(), two.clone()];
+        sorted.sort_by_key(ToString::to_string);
+        sorted.map(|id| (id, json!("acked"))).to_vec()
+    };
+    assert_eq!(states(&of_hidden), in_order(&ids[0], &ids[1]));
+    assert_eq!(states(&of_away), in_order(&ids[2], &ids[3]));
+    assert_eq!(of_hidden.len(), of_away.len(), "{of_hidden:?} {of_away:?}");
 }

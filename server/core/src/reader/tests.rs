@@ -13,7 +13,7 @@ fn stream() -> Stream {
         1,
         1_000,
         true,
-        Retention { entries: 1_000, age: std::time::Duration::from_hours(1) },
+        Retention { entries: 1_000, age: std::time::Duration::from_hours(1), bytes: usize::MAX },
     )
 }
 
@@ -108,7 +108,7 @@ fn a_reader_behind_the_log_gets_a_gap_or_is_too_slow_if_it_must_not_miss_entries
         1,
         1_000,
         true,
-        Retention { entries: 1, age: std::time::Duration::from_hours(1) },
+        Retention { entries: 1, age: std::time::Duration::from_hours(1), bytes: usize::MAX },
     );
     let mut readers = [
         Reader::paged(&stream, None, false),

@@ -1,10 +1,11 @@
-use presence_protocol::NotificationId;
 use presence_protocol::app::ReceiptState;
+use presence_protocol::{NotificationId, StatusText};
 
 use super::*;
 
 const UID: Puid = Puid::from_bits(7);
-const RETENTION: Retention = Retention { entries: 10, age: Duration::from_hours(1) };
+const RETENTION: Retention =
+    Retention { entries: 10, age: Duration::from_hours(1), bytes: usize::MAX };
 
 fn at(millis: u64) -> UnixMillis {
     UnixMillis::new(millis)
@@ -66,7 +67,7 @@ fn a_deactivated_stream_appends_one_offline_and_the_current_view_when_activated(
     assert!(stream.set_active(false, at(5)).is_empty());
     assert_eq!((stream.head(), stream.is_visible(UID)), (2, false));
     assert!(!publish(&mut stream, View::new(Status::Unavailable, None)).changed);
-    assert!(stream.set_active(true, at(7)).is_empty());
+    assert_eq!(stream.set_active(true, at(7)), [UID]);
     assert_eq!((stream.head(), stream.latest(UID).status), (3, Status::Unavailable));
 }
 
@@ -95,6 +96,23 @@ fn entries_older_than_the_maximum_age_are_removed() {
 }
 
 #[test]
+fn the_oldest_entries_are_removed_beyond_the_maximum_number_of_bytes() {
+    let text = StatusText::try_from("x".repeat(100).as_str()).unwrap();
+    let retention = Retention { bytes: 4_000, entries: 1_000, ..RETENTION };
+    let mut stream = Stream::new(1, 1_000, true, retention);
+    for n in 0..100 {
+        let status = if n % 2 == 0 { Status::Online } else { Status::Unavailable };
+        assert!(publish(&mut stream, View::new(status, Some(text.clone()))).changed);
+        assert!(stream.log_bytes() <= 4_000);
+    }
+    assert!((5..40).contains(&stream.log_len()), "{} entries", stream.log_len());
+    stream.trim_log(1_000);
+    assert!(stream.log_bytes() <= 1_000 && stream.log_len() > 0);
+    stream.trim_log(0);
+    assert_eq!((stream.log_bytes(), stream.floor()), (0, stream.head()));
+}
+
+#[test]
 fn a_receipt_is_final_once_it_is_appended() {
     let mut stream = stream();
     let id = NotificationId::from_bits(1);
@@ -102,13 +120,99 @@ fn a_receipt_is_final_once_it_is_appended() {
     assert_eq!(stream.head(), 1);
 }
 
+/// Returns the ids of the receipts that the Application has got.
+fn receipts(stream: &Stream) -> Vec<u128> {
+    let receipt = |(_, item): (u64, &LogItem)| match item {
+        LogItem::Receipt(receipt) => Some(receipt.id.bits()),
+        LogItem::Update { .. } => None,
+    };
+    stream.entries_after(stream.floor()).filter_map(receipt).collect()
+}
+
+fn append_receipt(stream: &mut Stream, id: u128) {
+    let (id, state) = (NotificationId::from_bits(id), ReceiptState::Acked);
+    stream.append_receipt(Receipt { id, uid: UID, state }, at(0));
+}
+
+fn after(secs: u64) -> Steady {
+    Steady::from_start(Duration::from_secs(secs))
+}
+
+fn end_hold(stream: &mut Stream, secs: u64) -> HoldEnd {
+    stream.end_hold(UID, after(secs), at(0))
+}
+
+/// Shows the user, and ends the hold. Returns true if a release is to be requested.
+fn show(stream: &mut Stream) -> bool {
+    publish(stream, online()).appeared && end_hold(stream, 0) == HoldEnd::Release
+}
+
 #[test]
-fn taken_notifications_are_released_once_when_the_application_sees_the_user() {
+fn an_application_that_begins_to_see_a_user_gets_all_receipts_together_after_the_hold() {
+    let mut stream = stream();
+    assert!(!stream.note_taken(UID), "one was taken while the user was hidden");
+    assert!(publish(&mut stream, online()).appeared);
+    assert!(stream.set_hold_end(UID, after(30)));
+    append_receipt(&mut stream, 3);
+    assert!(!stream.gives_immediate_receipts(UID));
+    assert!(!stream.note_taken(UID), "another one was taken since then");
+    assert!(!publish(&mut stream, View::new(Status::Unavailable, None)).appeared);
+    assert_eq!(end_hold(&mut stream, 29), HoldEnd::Later(after(30)));
+    assert_eq!(end_hold(&mut stream, 30), HoldEnd::Release);
+    assert!(stream.start_release(UID));
+    append_receipt(&mut stream, 4);
+    append_receipt(&mut stream, 1);
+    assert!(receipts(&stream).is_empty());
+    stream.finish_release(UID, at(0));
+    assert_eq!(receipts(&stream), [1, 3, 4]);
+    assert!(stream.gives_immediate_receipts(UID));
+    append_receipt(&mut stream, 2);
+    assert_eq!(receipts(&stream), [1, 3, 4, 2]);
+}
+
+#[test]
+fn a_hold_without_taken_notifications_ends_by_itself() {
+    let mut stream = stream();
+    assert!(publish(&mut stream, online()).appeared);
+    assert!(stream.set_hold_end(UID, after(30)));
+    for id in [2, 1] {
+        append_receipt(&mut stream, id);
+    }
+    assert_eq!(end_hold(&mut stream, 30), HoldEnd::Over);
+    assert_eq!(receipts(&stream), [1, 2]);
+}
+
+#[test]
+fn a_hold_begins_anew_with_each_appearance_and_needs_one_call_at_its_end() {
+    let mut stream = stream();
+    assert!(publish(&mut stream, online()).appeared);
+    assert!(stream.set_hold_end(UID, after(30)));
+    append_receipt(&mut stream, 1);
+    assert!(!publish(&mut stream, offline()).appeared);
+    assert_eq!(receipts(&stream), [1], "an absent user's expired and dropped ones are no secret");
+    assert!(publish(&mut stream, online()).appeared);
+    assert!(!stream.set_hold_end(UID, after(50)), "the call at 30 is still to come");
+    assert_eq!(end_hold(&mut stream, 30), HoldEnd::Later(after(50)));
+    assert_eq!(end_hold(&mut stream, 50), HoldEnd::Over);
+}
+
+#[test]
+fn a_revocation_ends_a_hold_with_what_was_held() {
+    let mut stream = stream();
+    assert!(publish(&mut stream, online()).appeared);
+    append_receipt(&mut stream, 1);
+    stream.revoke(UID, at(0));
+    assert_eq!(receipts(&stream), [1]);
+    assert_eq!(end_hold(&mut stream, 30), HoldEnd::Over);
+}
+
+#[test]
+fn taken_notifications_are_released_once_after_the_hold() {
     let mut stream = stream();
     assert!(!stream.note_taken(UID), "the user is offline");
     assert!(!stream.start_release(UID));
-    assert!(publish(&mut stream, online()).release_due);
-    assert!(!publish(&mut stream, View::new(Status::Unavailable, None)).release_due, "queued");
+    assert!(show(&mut stream));
+    assert!(!publish(&mut stream, View::new(Status::Unavailable, None)).appeared);
     assert!(!stream.note_taken(UID), "queued");
     assert!(stream.start_release(UID));
     assert!(!stream.start_release(UID));
@@ -116,13 +220,17 @@ fn taken_notifications_are_released_once_when_the_application_sees_the_user() {
 }
 
 #[test]
-fn a_release_does_not_start_if_the_user_is_hidden_again() {
+fn a_release_does_not_start_if_the_user_is_hidden_again_or_has_only_just_come_back() {
     let mut stream = stream();
     assert!(!stream.note_taken(UID));
-    assert!(publish(&mut stream, online()).release_due);
-    assert!(!publish(&mut stream, offline()).release_due);
+    assert!(show(&mut stream));
+    assert!(!publish(&mut stream, offline()).appeared);
     assert!(!stream.start_release(UID));
-    assert!(publish(&mut stream, online()).release_due, "it is requested again");
+    assert!(show(&mut stream), "it is requested again");
+    assert!(!publish(&mut stream, offline()).appeared);
+    assert!(publish(&mut stream, online()).appeared);
+    assert!(!stream.start_release(UID), "the hold has begun anew");
+    assert_eq!(end_hold(&mut stream, 0), HoldEnd::Release);
     assert!(stream.start_release(UID));
 }
 
@@ -131,7 +239,7 @@ fn a_settlement_gets_no_immediate_receipt_while_an_older_one_waits() {
     let mut stream = stream();
     assert!(!stream.gives_immediate_receipts(UID), "the user is offline");
     assert!(!stream.note_taken(UID));
-    assert!(publish(&mut stream, online()).release_due);
+    assert!(show(&mut stream));
     assert!(!stream.gives_immediate_receipts(UID), "the release has not started");
     assert!(stream.start_release(UID));
     assert!(stream.gives_immediate_receipts(UID), "the release comes before the settlement");
@@ -140,12 +248,14 @@ fn a_settlement_gets_no_immediate_receipt_while_an_older_one_waits() {
 }
 
 #[test]
-fn an_activation_releases_taken_notifications_of_the_users_it_shows() {
+fn an_activation_shows_users_and_begins_their_holds() {
     let mut stream = Stream::new(1, 1_000, false, RETENTION);
     let hidden = Puid::from_bits(8);
     assert!(!stream.note_taken(UID) && !stream.note_taken(hidden));
     assert!(!publish(&mut stream, online()).changed);
     assert_eq!(stream.set_active(true, at(0)), [UID]);
+    assert!(!stream.start_release(UID), "its receipts are held");
+    assert_eq!(end_hold(&mut stream, 0), HoldEnd::Release);
     assert!(stream.start_release(UID) && !stream.start_release(hidden));
 }
 
@@ -153,7 +263,7 @@ fn an_activation_releases_taken_notifications_of_the_users_it_shows() {
 fn a_revoked_grant_has_nothing_to_release() {
     let mut stream = stream();
     assert!(!stream.note_taken(UID));
-    assert!(publish(&mut stream, online()).release_due);
+    assert!(show(&mut stream));
     stream.revoke(UID, at(0));
     assert!(!stream.start_release(UID));
 }

@@ -9,7 +9,7 @@ use presence_core::roster::{
     ConnectionId, ConnectionNumber, Disconnect, NewConnection, ViewChange,
 };
 use presence_core::shard::Shard;
-use presence_core::stream::{Retention, Stream};
+use presence_core::stream::{HoldEnd, Retention, Stream};
 use presence_core::{Clock as _, Grant, GrantSet, ManualClock, Steady, UnixMillis, UserId, View};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, DeviceName, PresenceUpdate, Puid, StatusText};
@@ -19,6 +19,9 @@ use crate::step::{DEVICES, MAX_CONNECTIONS};
 
 /// The time for which a lost device keeps its presence.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// The time for which the receipts of a user are held whom an Application begins to see.
+pub(crate) const HOLD: Duration = Duration::from_secs(30);
 
 /// A frame with its contents.
 #[expect(clippy::struct_excessive_bools, reason = "the frame on the wire has these flags")]
@@ -60,6 +63,8 @@ pub(crate) struct TestHub {
     topics: Vec<TestTopic>,
     /// The releases that the writer is to take.
     releases: VecDeque<(usize, Uid)>,
+    /// The ends of holds, at most one for each grant.
+    hold_ends: Vec<(Steady, usize, Uid)>,
     /// The last view that a roster published under each PUID.
     last_views: BTreeMap<Puid, View>,
     pub(crate) clock: ManualClock,
@@ -93,6 +98,7 @@ impl TestHub {
             last_views: BTreeMap::new(),
             topics: active.iter().enumerate().map(topic).collect(),
             releases: VecDeque::new(),
+            hold_ends: Vec::new(),
             clock,
         }
     }
@@ -205,6 +211,33 @@ impl TestHub {
         self.publish(changes);
         let now = self.now();
         self.topics.iter_mut().for_each(|topic| topic.stream.prune(now));
+        self.end_holds();
+    }
+
+    fn end_holds(&mut self) {
+        let (steady, now) = (self.clock.steady(), self.now());
+        let (due, later) = std::mem::take(&mut self.hold_ends)
+            .into_iter()
+            .partition(|(until, ..): &(Steady, usize, Uid)| *until <= steady);
+        self.hold_ends = later;
+        for (_, app, uid) in due {
+            let puid = Puid::from_bits(uid);
+            match self.topics[app].stream.end_hold(puid, steady, now) {
+                HoldEnd::Over => {}
+                HoldEnd::Release => self.request_release(app, puid),
+                HoldEnd::Later(until) => self.hold_ends.push((until, app, uid)),
+            }
+        }
+    }
+
+    fn begin_hold(&mut self, app: usize, puid: Puid) {
+        let until = self.clock.steady() + HOLD;
+        if self.topics[app].stream.set_hold_end(puid, until) {
+            let is_of_grant =
+                |(_, of, uid): &(Steady, usize, Uid)| (*of, *uid) == (app, puid.bits());
+            assert!(!self.hold_ends.iter().any(is_of_grant), "11: two ends of a hold");
+            self.hold_ends.push((until, app, puid.bits()));
+        }
     }
 
     pub(crate) fn revoke(&mut self, app: usize, uid: Uid) {
@@ -215,13 +248,18 @@ impl TestHub {
     pub(crate) fn set_active(&mut self, app: usize, active: bool) {
         let now = self.now();
         for puid in self.topics[app].stream.set_active(active, now) {
-            self.request_release(app, puid);
+            self.begin_hold(app, puid);
         }
     }
 
     pub(crate) fn append_receipt(&mut self, app: usize, receipt: Receipt) {
         let now = self.now();
         self.topics[app].stream.append_receipt(receipt, now);
+    }
+
+    pub(crate) fn finish_release(&mut self, app: usize, uid: Uid) {
+        let now = self.now();
+        self.topics[app].stream.finish_release(Puid::from_bits(uid), now);
     }
 
     /// Returns the answer that the writer gets before it settles.
@@ -294,8 +332,8 @@ impl TestHub {
             assert_eq!(appended, stream.head() > before, "sockets are woken if there is an entry");
             assert!(differs || !appended, "2: a stream appends only changes");
             assert!(!stream.publish(puid, view, now).changed, "2: a repetition is not appended");
-            if published.release_due {
-                self.request_release(usize::try_from(app.bits()).unwrap(), puid);
+            if published.appeared {
+                self.begin_hold(usize::try_from(app.bits()).unwrap(), puid);
             }
         }
     }

@@ -14,7 +14,9 @@
 //! 7. a user who is offline has no text, and `since` is in whole seconds;
 //! 8. an AppService gets each receipt once, and no receipt is decided while the user is hidden;
 //! 9. no taken notification of a visible user remains without a release;
-//! 10. no receipt of a settlement comes before that of an older settlement of the same user.
+//! 10. no receipt of a settlement comes before that of an older settlement of the same user;
+//! 11. an Application that begins to see a user gets none of the user's receipts during the hold,
+//!     and all of them together after it.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::indexing_slicing, reason = "the helpers of tests are tests too")]
@@ -74,6 +76,7 @@ fn visible_user_with_taken_row(then: Vec<Step>) -> Scenario {
         Step::BeginGroup,
         Step::EndGroup { commits: true },
         Step::SetVisibility { connection, apps: vec![app] },
+        end_of_hold(),
     ];
     steps.extend(then);
     single_user(vec![app], steps)
@@ -101,12 +104,17 @@ fn single_user(granted: Vec<usize>, steps: Vec<Step>) -> Scenario {
     Scenario {
         users: 1,
         apps: 1,
-        kept: Retention { entries: 1_000, age: Duration::from_hours(1) },
+        kept: Retention { entries: 1_000, age: Duration::from_hours(1), bytes: usize::MAX },
         warming_up: false,
         granted,
         clients: vec![ClientConfig { app: 0, format, keeps_up: true }],
         steps,
     }
+}
+
+/// Returns the step after which the Application gets the receipts of a user whom it sees.
+fn end_of_hold() -> Step {
+    Step::Tick { millis: 30_000 }
 }
 
 fn hide() -> Step {
@@ -170,6 +178,7 @@ fn a_release_is_committed_although_the_next_grants_hide_the_user() {
     run(&late_grant_with_taken_row(vec![
         Step::Change { user: 0, app: 0, change: Change::Pause, late: true },
         late_grants.clone(),
+        end_of_hold(),
         Step::BeginGroup,
         late_grants,
         Step::EndGroup { commits: true },

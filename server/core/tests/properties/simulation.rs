@@ -3,6 +3,7 @@
 
 mod devices;
 mod grants;
+mod holds;
 mod sockets;
 mod writer;
 
@@ -16,9 +17,11 @@ use presence_protocol::app::Receipt;
 use presence_protocol::{NotificationId, Status};
 
 use crate::client::{CheckResult, Client, ExpectedState};
-use crate::hub::TestHub;
+use crate::hub::{HOLD, TestHub};
 use crate::model::{ConnectionKey, Model, ModelGrantSet, Uid, VisibleStatus, offline};
 use crate::step::{Change, ClientConfig, Scenario, Step};
+
+use self::holds::SeenUser;
 
 /// A group of the writer, with the answers of the hub from before its transaction.
 struct WriterGroup {
@@ -57,6 +60,8 @@ pub(crate) struct Simulation {
     next_releases: Option<Vec<(usize, Uid)>>,
     /// The group whose transaction is open.
     group: Option<WriterGroup>,
+    /// The users whom each Application sees.
+    seen: BTreeMap<(usize, Uid), SeenUser>,
     /// The last receipt of a settlement under each PUID. Settlements are numbered in order.
     last_settled: BTreeMap<Uid, NotificationId>,
     connections: Vec<Connection>,
@@ -106,6 +111,7 @@ impl Simulation {
             submitted: vec![],
             next_releases: None,
             group: None,
+            seen: BTreeMap::new(),
             last_settled: BTreeMap::new(),
             connections: vec![],
             clients,
@@ -168,6 +174,7 @@ impl Simulation {
             Step::EndWarmUp => self.warming_up = false,
             Step::Restart { warming_up } => self.restart(*warming_up),
         }
+        self.note_seen();
         self.check_releases()?;
         check_equal("number of users", self.model.users(), self.hub.users())
     }
@@ -186,6 +193,7 @@ impl Simulation {
         self.submitted.clear();
         self.next_releases = None;
         self.group = None;
+        self.seen.clear();
         for client in 0..self.clients.len() {
             if self.clients[client].reader.take().is_some() {
                 self.open(client, true);
@@ -219,6 +227,9 @@ impl Simulation {
             }
         }
         self.warming_up = false;
+        self.note_seen();
+        self.hub.clock.advance(HOLD);
+        self.tick();
         self.run_writer()?;
         self.read_all()?;
         for back in 0..self.connections.len() {

@@ -167,7 +167,8 @@ pub(crate) fn scenario(length: &ScenarioLength) -> impl Strategy<Value = Scenari
     let head = (1..=USERS, 1..=APPS, entries, any::<bool>(), granted);
     (head, clients, vec(step(), length.steps.clone())).prop_map(|(head, clients, steps)| {
         let (users, apps, entries, warming_up, granted) = head;
-        let kept = Retention { entries, age: std::time::Duration::from_hours(1) };
+        let kept =
+            Retention { entries, age: std::time::Duration::from_hours(1), bytes: usize::MAX };
         Scenario { users, apps, kept, warming_up, granted, clients, steps }
     })
 }
@@ -220,7 +221,8 @@ fn user_step() -> impl Strategy<Value = Step> {
 
 fn time_step() -> impl Strategy<Value = Step> {
     let jump = select(&[
-        0_i64, 1, 999, 5_000, 9_999, 10_000, 25_000, 3_599_000, 3_700_000, -5_000, -4_000_000,
+        0_i64, 1, 999, 5_000, 9_999, 10_000, 25_000, 30_000, 3_599_000, 3_700_000, -5_000,
+        -4_000_000,
     ]);
     prop_oneof![
         2 => select(&[1_u64, 500, 9_000, 12_000]).prop_map(|millis| Step::Wait { millis }),

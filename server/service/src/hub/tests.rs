@@ -7,6 +7,7 @@ use crate::socket_waker::SocketWaker;
 const USER: UserId = UserId(7);
 const APP: AppId = AppId::from_bits(1);
 const UID: Puid = Puid::from_bits(2);
+const HOLD: Duration = Duration::from_secs(30);
 
 /// A hub with one active Application.
 struct HubFixture {
@@ -17,8 +18,14 @@ struct HubFixture {
 impl HubFixture {
     fn new(warm_up: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UnixMillis::new(1_000_000_000)));
-        let retention = Retention { entries: 100, age: Duration::from_hours(1) };
-        let limits = HubLimits { grace: Duration::from_secs(10), sockets_per_user: 20, retention };
+        let retention = Retention { entries: 100, age: Duration::from_hours(1), bytes: usize::MAX };
+        let limits = HubLimits {
+            grace: Duration::from_secs(10),
+            sockets_per_user: 20,
+            retention,
+            receipt_hold: HOLD,
+            stream_bytes: usize::MAX,
+        };
         let shared = Arc::<ManualClock>::clone(&clock);
         let hub = Arc::new(Hub::new(shared, limits, 1_000_000, clock.steady() + warm_up));
         hub.topic(APP, ApplicationState::Active);
@@ -84,16 +91,33 @@ fn a_replaced_connection_can_neither_report_nor_disconnect() {
 }
 
 #[test]
-fn taken_notifications_are_released_once_when_the_user_is_visible() {
+fn taken_notifications_are_released_once_after_the_hold_of_a_visible_user() {
     let fixture = HubFixture::new(Duration::ZERO);
     let (connection, _) = fixture.connect();
     fixture.hub.note_taken(APP, UID);
     assert!(fixture.hub.take_releases(9).is_empty());
     connection.report(View::new(Status::Online, None), None);
+    fixture.tick_at(29_999);
+    assert!(fixture.hub.take_releases(9).is_empty());
+    fixture.tick_at(30_000);
     assert_eq!(fixture.hub.take_releases(9), [(APP, UID)]);
     connection.report(View::new(Status::Unavailable, None), None);
     assert!(fixture.hub.take_releases(9).is_empty());
     fixture.hub.note_taken(APP, UID);
+    assert_eq!(fixture.hub.take_releases(9), [(APP, UID)]);
+}
+
+#[test]
+fn an_activation_begins_a_hold() {
+    let fixture = HubFixture::new(Duration::ZERO);
+    let _connection = fixture.online();
+    fixture.hub.set_active(APP, false);
+    fixture.hub.note_taken(APP, UID);
+    fixture.tick_at(10_000);
+    fixture.hub.set_active(APP, true);
+    fixture.tick_at(39_999);
+    assert!(fixture.hub.take_releases(9).is_empty());
+    fixture.tick_at(40_000);
     assert_eq!(fixture.hub.take_releases(9), [(APP, UID)]);
 }
 

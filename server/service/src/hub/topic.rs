@@ -260,7 +260,8 @@ mod tests {
     use super::*;
 
     fn topic() -> Arc<Topic> {
-        let retention = Retention { entries: 1_000, age: Duration::from_hours(1) };
+        let retention =
+            Retention { entries: 1_000, age: Duration::from_hours(1), bytes: usize::MAX };
         Arc::new(Topic::new(Stream::new(1, 1_000, true, retention), TopicMeters::default()))
     }
 

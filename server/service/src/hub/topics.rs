@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use presence_core::model::ApplicationState;
 use presence_core::roster::ViewChange;
-use presence_core::stream::{Retention, Stream};
-use presence_core::{Clock, UnixMillis};
+use presence_core::stream::{HoldEnd, Retention, Stream};
+use presence_core::{Clock, Steady, UnixMillis};
 use presence_protocol::app::Receipt;
 use presence_protocol::{AppId, Puid};
 use tokio::sync::Notify;
 
+use super::HubLimits;
+use super::hold_timers::HoldTimers;
 use super::release_queue::ReleaseQueue;
 use super::topic::Topic;
 use crate::meters::TopicMeters;
@@ -20,19 +23,23 @@ pub(super) struct Topics {
     clock: Arc<dyn Clock>,
     epoch: u64,
     retention: Retention,
+    receipt_hold: Duration,
     by_app: RwLock<HashMap<AppId, Arc<Topic>>>,
     releases: ReleaseQueue,
+    hold_timers: HoldTimers,
     meters: TopicMeters,
 }
 
 impl Topics {
-    pub(super) fn new(clock: Arc<dyn Clock>, epoch: u64, retention: Retention) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, epoch: u64, limits: &HubLimits) -> Self {
         Self {
             clock,
             epoch,
-            retention,
+            retention: limits.retention,
+            receipt_hold: limits.receipt_hold,
             by_app: RwLock::default(),
             releases: ReleaseQueue::default(),
+            hold_timers: HoldTimers::default(),
             meters: TopicMeters::default(),
         }
     }
@@ -78,8 +85,39 @@ impl Topics {
     pub(super) fn publish(&self, change: ViewChange, now: UnixMillis) {
         let ViewChange { app, puid, view } = change;
         let Some(topic) = self.find(app) else { return };
-        if topic.change(|stream| stream.publish(puid, view, now)).release_due {
-            self.releases.request(app, puid);
+        topic.change(|stream| {
+            if stream.publish(puid, view, now).appeared {
+                self.begin_hold(stream, app, puid);
+            }
+        });
+    }
+
+    /// Sets the end of the hold of a user whom an Application begins to see.
+    fn begin_hold(&self, stream: &mut Stream, app: AppId, puid: Puid) {
+        let until = self.clock.steady() + self.receipt_hold;
+        if stream.set_hold_end(puid, until) {
+            if self.receipt_hold.is_zero() {
+                self.end_hold(stream, app, puid);
+            } else {
+                self.hold_timers.schedule(until, app, puid);
+            }
+        }
+    }
+
+    fn end_hold(&self, stream: &mut Stream, app: AppId, puid: Puid) {
+        match stream.end_hold(puid, self.clock.steady(), self.clock.now()) {
+            HoldEnd::Over => {}
+            HoldEnd::Release => self.releases.request(app, puid),
+            HoldEnd::Later(until) => self.hold_timers.schedule(until, app, puid),
+        }
+    }
+
+    /// Ends the holds that are over.
+    pub(super) fn end_holds(&self, now: Steady) {
+        while let Some((app, puid)) = self.hold_timers.pop_due(now) {
+            if let Some(topic) = self.find(app) {
+                topic.change(|stream| self.end_hold(stream, app, puid));
+            }
         }
     }
 
@@ -88,9 +126,11 @@ impl Topics {
         let now = self.clock.now();
         let state = if active { ApplicationState::Active } else { ApplicationState::Inactive };
         let topic = self.get_or_create(app, state);
-        for puid in topic.change(|stream| stream.set_active(active, now)) {
-            self.releases.request(app, puid);
-        }
+        topic.change(|stream| {
+            for puid in stream.set_active(active, now) {
+                self.begin_hold(stream, app, puid);
+            }
+        });
         topic
     }
 
@@ -108,10 +148,26 @@ impl Topics {
         }
     }
 
+    pub(super) fn finish_release(&self, app: AppId, puid: Puid) {
+        let now = self.clock.now();
+        if let Some(topic) = self.find(app) {
+            topic.change(|stream| stream.finish_release(puid, now));
+        }
+    }
+
     pub(super) fn note_taken(&self, app: AppId, puid: Puid) {
         if self.is_release_due(app, puid) {
             self.releases.request(app, puid);
         }
+    }
+
+    /// Trims the largest streams so that all together retain at most `limit` bytes.
+    pub(super) fn trim(&self, limit: usize) {
+        let topics = self.all();
+        let mut sizes: Vec<usize> =
+            topics.iter().map(|(_, topic)| topic.read(Stream::log_bytes)).collect();
+        let Some(bytes) = share(&mut sizes, limit) else { return };
+        topics.iter().for_each(|(_, topic)| topic.change(|stream| stream.trim_log(bytes)));
     }
 
     /// Takes at most `limit` requested releases of grants that are visible now.
@@ -143,5 +199,34 @@ impl Topics {
 
     fn is_release_due(&self, app: AppId, puid: Puid) -> bool {
         self.find(app).is_some_and(|topic| topic.change(|stream| stream.note_taken(puid)))
+    }
+}
+
+/// Returns the greatest size with which all together are within `limit`, if they are not now. So
+/// only the largest ones become smaller.
+fn share(sizes: &mut [usize], limit: usize) -> Option<usize> {
+    sizes.sort_unstable();
+    let (mut left, mut count) = (limit, sizes.len());
+    for size in sizes {
+        let share = left / count.max(1);
+        if *size > share {
+            return Some(share);
+        }
+        (left, count) = (left - *size, count - 1);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn only_the_largest_become_smaller_if_all_together_are_too_large() {
+        assert_eq!(share(&mut [], 10), None);
+        assert_eq!(share(&mut [5, 1, 4], 10), None);
+        assert_eq!(share(&mut [9, 1, 4], 10), Some(5));
+        assert_eq!(share(&mut [100, 1, 100], 11), Some(5));
+        assert_eq!(share(&mut [7, 7, 7], 10), Some(3));
     }
 }

@@ -76,8 +76,15 @@ impl CommitHook for VisibilityHook {
 
 fn hub(store: &Store) -> Arc<Hub> {
     let clock = Arc::new(ManualClock::new(NOW));
-    let retention = Retention { entries: 100, age: Duration::from_hours(1) };
-    let limits = HubLimits { grace: Duration::ZERO, sockets_per_user: 9, retention };
+    let retention = Retention { entries: 100, age: Duration::from_hours(1), bytes: usize::MAX };
+    let receipt_hold = Duration::ZERO;
+    let limits = HubLimits {
+        grace: Duration::ZERO,
+        sockets_per_user: 9,
+        retention,
+        receipt_hold,
+        stream_bytes: usize::MAX,
+    };
     let steady = clock.steady();
     Arc::new(Hub::new(clock, limits, store.epoch(), steady))
 }

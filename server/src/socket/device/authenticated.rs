@@ -15,7 +15,7 @@ use presence_service::hub::DeviceConnection;
 use presence_service::proofs::{self, VerifiedProof};
 
 use super::replies::{DeviceChannel, DeviceReplies};
-use crate::socket::protocol_state::Outgoing;
+use crate::socket::protocol_state::{EndWork, Outgoing};
 
 /// The delay before the deadlines are checked again after a session has ended.
 const AFTER_SESSION_END: Duration = Duration::from_secs(1);
@@ -171,8 +171,8 @@ impl DeviceAuthenticated {
             return;
         }
         let ids = std::mem::take(&mut self.written);
-        // The reply is not needed: if settling fails, the notification is sent again later, with
-        // the same id.
+        // A reply is not needed: if settling fails, the notification is sent again later, with the
+        // same id.
         drop(channel.service.devices().settle(self.connection.user(), ids, Settlement::Delivered));
     }
 
@@ -199,9 +199,10 @@ impl DeviceAuthenticated {
         }
     }
 
-    pub(super) fn end(self, clean: bool) {
+    pub(super) fn end(self, clean: bool, channel: &DeviceChannel) -> Option<EndWork> {
         tracing::debug!(user = self.connection.user().0, clean, "device.end");
-        self.connection.disconnect(clean);
+        let closing = channel.service.devices().close(self.connection, clean)?;
+        Some(Box::pin(closing))
     }
 }
 

@@ -16,6 +16,7 @@ use super::*;
 use crate::meter::Channel;
 use crate::settings::Settings;
 use crate::socket::origins::AllowedOrigins;
+use crate::socket::protocol_state::EndWork;
 use crate::socket::registry::SocketLimits;
 
 const FRAME_LIMIT: usize = 256;
@@ -88,8 +89,9 @@ impl ProtocolState for ScriptedProtocol {
         self.script().authentication
     }
 
-    fn end(self, clean: bool) {
+    fn end(self, clean: bool) -> Option<EndWork> {
         self.script().ended_clean = Some(clean);
+        None
     }
 }
 

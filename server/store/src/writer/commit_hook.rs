@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 /// transaction. They must return at once.
 pub trait CommitHook: Send + Sync + 'static {
     /// Returns the grants of a user of which a settlement gets its receipt at once: an Application
-    /// sees the user, and no older taken notifications wait, except for releases that were taken
-    /// since the last commit.
+    /// has seen the user for some time, and no older taken notifications wait, except for releases
+    /// that were taken since the last commit.
     fn grants_with_immediate_receipts(&self, user: UserId) -> Vec<Puid>;
 
     /// Returns true if an Application sees the user and a device is connected.
@@ -59,6 +59,8 @@ pub enum CommittedEvent {
     /// A device has taken notifications of a grant without immediate receipts. They stay rows until
     /// they are released.
     Taken(AppId, Puid),
+    /// The taken notifications of a grant were released: all their receipts came before.
+    Released(AppId, Puid),
     /// The grants of a user changed.
     Grants {
         /// The user.

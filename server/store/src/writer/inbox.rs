@@ -1,7 +1,10 @@
 //! The requests that wait for the writer's task.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc::Receiver;
 
+use super::noted::NotedSettlements;
 use super::write_op::WriteOp;
 
 /// About the maximum number of rows in a transaction.
@@ -12,6 +15,7 @@ const GROUP_ROWS: usize = 5000;
 pub(super) struct Inbox {
     pub(super) writes: Receiver<WriteOp>,
     pub(super) loads: Receiver<WriteOp>,
+    pub(super) noted: Arc<NotedSettlements>,
 }
 
 impl Inbox {

@@ -25,7 +25,8 @@ pub struct LoadedUser {
     pub grants: GrantSet,
     /// The states of the Applications of these grants.
     pub apps: Vec<(AppId, ApplicationState)>,
-    /// The notifications to deliver, in the order of acceptance, without those of paused grants.
+    /// The notifications to deliver, in the order of acceptance, without those of paused grants and
+    /// those whose settlement is noted.
     pub pending: Vec<Notification>,
     /// The greatest `seq` so far, over all users: `pending` has everything up to it.
     pub up_to: i64,
@@ -57,6 +58,7 @@ pub(super) async fn load(
     for request in requests {
         let mut loaded =
             drafts.get(&request.input).map(|draft| draft.loaded.clone()).unwrap_or_default();
+        txn.noted.retain_unsettled(request.input, &mut loaded.pending);
         loaded.up_to = txn.last_seq;
         request.output = Some(loaded);
     }

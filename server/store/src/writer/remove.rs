@@ -3,6 +3,7 @@
 use presence_core::model::UserId;
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::commit_hook::CommittedEvent;
@@ -10,7 +11,7 @@ use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
 use crate::rows::{CHUNK, NotificationHeaderRow, id, time_to_column};
-use crate::tables::{app, grant, notification, user};
+use crate::tables::{app, grant, meta, notification, user};
 
 /// Removes an Application with its keys, grants and notifications.
 pub(super) async fn remove_app(txn: &mut WriteTxn<'_>, app: AppId) -> Result<bool, StoreError> {
@@ -54,8 +55,16 @@ pub(super) async fn erase_user(txn: &mut WriteTxn<'_>, user: UserId) -> Result<b
     Ok(true)
 }
 
-/// Drops at most `CHUNK` expired notifications, the oldest first.
-pub(super) async fn expire(txn: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
+/// Drops at most `CHUNK` expired notifications, the oldest first. With `writes_always`, something is
+/// written even if none has expired.
+pub(super) async fn expire(
+    txn: &mut WriteTxn<'_>,
+    writes_always: bool,
+) -> Result<usize, StoreError> {
+    if writes_always {
+        let same = Expr::col(meta::Column::Epoch);
+        meta::Entity::update_many().col_expr(meta::Column::Epoch, same.into()).exec(txn.db).await?;
+    }
     let query = NotificationHeaderRow::find()
         .filter(notification::Column::ExpiresAt.lte(time_to_column(txn.now)))
         .order_by_asc(notification::Column::ExpiresAt)

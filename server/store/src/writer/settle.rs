@@ -12,6 +12,7 @@ use presence_protocol::{AppId, NotificationId, Puid};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::commit_hook::CommittedEvent;
+use super::noted::NotedSettlement;
 use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
@@ -25,6 +26,38 @@ pub(super) struct SettleInput {
     pub(super) settlement: Settlement,
     /// The grants of the user with immediate receipts, as they are before the transaction.
     pub(super) immediate: Vec<Puid>,
+}
+
+/// Noted settlements of a user, for which no caller waits.
+pub(super) struct SettleNotedInput {
+    pub(super) user: UserId,
+    pub(super) settlements: Vec<NotedSettlement>,
+    /// The grants of the user with immediate receipts, as they are before the transaction.
+    pub(super) immediate: Vec<Puid>,
+}
+
+/// The settlements of one user, in their order.
+pub(super) struct Settlements<'a> {
+    user: UserId,
+    items: Vec<NotedSettlement>,
+    immediate: &'a [Puid],
+    /// The place for the number of those that were pending.
+    count: Option<&'a mut Option<usize>>,
+}
+
+impl<'a> From<&'a mut SettleRequest> for Settlements<'a> {
+    fn from(request: &'a mut SettleRequest) -> Self {
+        let SettleInput { user, ids, settlement, immediate } = &request.input;
+        let items = ids.iter().map(|id| (*id, *settlement)).collect();
+        Self { user: *user, items, immediate, count: Some(&mut request.output) }
+    }
+}
+
+impl<'a> From<&'a SettleNotedInput> for Settlements<'a> {
+    fn from(input: &'a SettleNotedInput) -> Self {
+        let SettleNotedInput { user, settlements, immediate } = input;
+        Self { user: *user, items: settlements.clone(), immediate, count: None }
+    }
 }
 
 pub(super) type SettleRequest = WriteRequest<SettleInput, usize>;
@@ -41,27 +74,28 @@ struct Changes {
 /// Settles pending notifications, each once: the first request counts.
 pub(super) async fn settle(
     txn: &mut WriteTxn<'_>,
-    requests: &mut [&mut SettleRequest],
+    settlements: Vec<Settlements<'_>>,
 ) -> Result<(), StoreError> {
-    let mut pending = read_pending(txn, requests).await?;
+    let mut pending = read_pending(txn, &settlements).await?;
     let mut changes = Changes::default();
-    for request in requests {
-        let SettleInput { user, ids, settlement, immediate } = &request.input;
-        let mut count = 0;
-        for id in ids {
-            if pending.get(id).is_none_or(|header| header.user != *user) {
+    for Settlements { user, items, immediate, count } in settlements {
+        let mut settled = 0;
+        for (id, settlement) in items {
+            if pending.get(&id).is_none_or(|header| header.user != user) {
                 continue;
             }
-            let Some(header) = pending.remove(id) else { continue };
-            count += 1;
+            let Some(header) = pending.remove(&id) else { continue };
+            settled += 1;
             if immediate.contains(&header.puid) {
-                txn.record_receipt(&header, (*settlement).into());
+                txn.record_receipt(&header, settlement.into());
                 changes.deleted.push(header);
             } else {
-                changes.mark_taken(&header, *settlement);
+                changes.mark_taken(&header, settlement);
             }
         }
-        request.output = Some(count);
+        if let Some(count) = count {
+            *count = Some(settled);
+        }
     }
     txn.delete_headers(&changes.deleted).await?;
     set_taken(txn, &changes.delivered, Settlement::Delivered).await?;
@@ -98,15 +132,16 @@ pub(super) async fn release(
         }
         txn.delete_headers(&headers).await?;
     }
+    txn.released.extend_from_slice(grants);
     Ok(())
 }
 
 async fn read_pending(
     txn: &WriteTxn<'_>,
-    requests: &[&mut SettleRequest],
+    settlements: &[Settlements<'_>],
 ) -> Result<HashMap<NotificationId, NotificationHeader>, StoreError> {
     let mut ids: Vec<NotificationId> =
-        requests.iter().flat_map(|request| request.input.ids.iter().copied()).collect();
+        settlements.iter().flat_map(|of_user| &of_user.items).map(|(id, _)| *id).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut pending = HashMap::with_capacity(ids.len());

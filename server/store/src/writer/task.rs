@@ -1,12 +1,14 @@
 //! The task of the writer: it gathers requests, commits them in a group, and replies.
 
+mod grouping;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::slice;
 use std::sync::Arc;
 
 use presence_core::{Clock, LogLimit, UserId};
-use presence_protocol::{AppId, Puid};
+use presence_protocol::Puid;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
 use tokio::time::sleep;
 
@@ -14,7 +16,7 @@ use super::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
 use super::inbox::Inbox;
 use super::notify::NotifyInput;
 use super::target::Targets;
-use super::write_op::{self, WriteOp};
+use super::write_op::{self, Retry, WriteOp};
 use super::write_txn::WriteTxn;
 use crate::bounded::{LOCK_RETRY, begin_immediate};
 use crate::error::StoreError;
@@ -22,8 +24,6 @@ use crate::store::Store;
 
 /// The default maximum number of requests in a transaction.
 const GROUP: usize = 1000;
-/// The maximum number of grants that are released in a transaction. Each may have a full queue.
-const MAX_RELEASES: usize = 100;
 /// The maximum number of times that the sockets' tasks run before a group is closed.
 const MAX_YIELDS: usize = 16;
 /// The size of the last group from which it pays to wait for further requests.
@@ -50,6 +50,10 @@ pub struct WriterTask {
     failures: LogLimit,
     /// Set if the last release failed. The next one waits for a group that writes.
     release_failed: bool,
+    /// Set if the rest of the noted settlements is to be written with the next group.
+    writes_noted: bool,
+    /// Set if notifications were queued since expired ones were dropped.
+    has_queued: bool,
 }
 
 impl WriterTask {
@@ -72,6 +76,8 @@ impl WriterTask {
             more_releases: false,
             failures: LogLimit::default(),
             release_failed: false,
+            writes_noted: false,
+            has_queued: false,
         }
     }
 
@@ -88,25 +94,32 @@ impl WriterTask {
         Self { notify_limit: Some(limit), ..self }
     }
 
-    /// Runs until all handles are dropped. No failure of the database ends it.
+    /// Runs until all handles are dropped, and writes the noted settlements at last. No failure of
+    /// the database ends it.
     pub async fn run(mut self) {
         loop {
-            let first = if self.more_releases {
+            let first = if self.more_releases || self.writes_noted {
                 None
             } else {
                 tokio::select! {
                     op = self.inbox.recv() => match op {
                         Some(op) => Some(op),
-                        None => return,
+                        None => return self.write_rest().await,
                     },
                     () = self.hook.release_signal().notified() => None,
                 }
             };
             self.yield_for_batching().await;
             let group = self.gather(first);
-            if !group.is_empty() {
-                self.serve(group).await;
-            }
+            self.serve(group).await;
+        }
+    }
+
+    /// Writes all noted settlements.
+    async fn write_rest(&mut self) {
+        self.writes_noted = true;
+        while self.writes_noted {
+            self.serve(Vec::new()).await;
         }
     }
 
@@ -129,35 +142,12 @@ impl WriterTask {
         }
     }
 
-    /// Returns the next group. Releases come first, so that no receipt of the group comes before
-    /// them. A settlement of a grant whose release is not in the group waits for its release.
-    fn gather(&mut self, first: Option<WriteOp>) -> Vec<WriteOp> {
-        let mut group = self.inbox.take_group(first, self.max_group);
-        let releases = self.take_releases(&group);
-        if !releases.is_empty() {
-            group.insert(0, WriteOp::Release(releases));
-        }
-        group
-    }
-
-    /// Takes the releases of the next group. After a failure they wait for a group that writes
-    /// anyway: so the writer does not repeat them all the time, and loads do not fail with them.
-    fn take_releases(&mut self, group: &[WriteOp]) -> Vec<(AppId, Puid)> {
-        self.more_releases = false;
-        if self.release_failed && group.iter().all(WriteOp::is_read_only) {
-            return Vec::new();
-        }
-        let limit = self.max_group.min(MAX_RELEASES);
-        let releases = self.hook.take_releases(limit);
-        self.more_releases = releases.len() >= limit;
-        releases
-    }
-
     /// Serves a group. While another process holds the lock of the database, the writes of the
     /// group wait until their callers do not wait any more, and loads are served meanwhile.
     async fn serve(&mut self, mut group: Vec<WriteOp>) {
         loop {
             self.refuse_late(&mut group);
+            self.add_noted(&mut group).await;
             if group.is_empty() {
                 return;
             }
@@ -178,6 +168,8 @@ impl WriterTask {
     /// that caused it.
     async fn finish(&mut self, group: Vec<WriteOp>, result: Result<(), StoreError>) {
         self.last_group = if result.is_ok() { group.len() } else { 0 };
+        self.has_queued |=
+            result.is_ok() && group.iter().any(|op| matches!(op, WriteOp::Notify(_)));
         if result.is_ok() && !group.iter().all(WriteOp::is_read_only) {
             self.release_failed = false;
         }
@@ -205,12 +197,13 @@ impl WriterTask {
     }
 
     /// Serves the loads of a group that cannot be written now, and those that wait. Returns the
-    /// rest of the group. Its releases are given back, since their users may hide meanwhile.
+    /// rest of the group. Releases and noted settlements are given back: the users may hide, and
+    /// loads must know what is not written.
     async fn serve_loads(&mut self, group: Vec<WriteOp>) -> Vec<WriteOp> {
         let (mut loads, mut rest): (Vec<_>, Vec<_>) =
             group.into_iter().partition(WriteOp::is_read_only);
-        for release in rest.extract_if(.., |op| matches!(op, WriteOp::Release(_))) {
-            self.complete(release, Err(StoreError::TooLate));
+        for op in rest.extract_if(.., |op| op.is_taken_for_group()) {
+            self.complete(op, Err(StoreError::TooLate));
         }
         loads.extend(self.inbox.take_loads(self.max_group));
         if !loads.is_empty() {
@@ -236,9 +229,16 @@ impl WriterTask {
         if matches!(op, WriteOp::Release(_)) {
             self.release_failed = result.is_err();
         }
-        if let Some(grants) = op.complete(result) {
-            self.more_releases = false;
-            self.hook.releases_failed(grants);
+        match op.complete(result) {
+            Retry::Nothing => {}
+            Retry::Releases(grants) => {
+                self.more_releases = false;
+                self.hook.releases_failed(grants);
+            }
+            Retry::Settlements(user, settlements) => {
+                self.writes_noted = false;
+                self.inbox.noted.put_back(user, settlements);
+            }
         }
     }
 
@@ -291,10 +291,16 @@ impl WriterTask {
                     let grants = immediate.entry(user).or_insert_with(read);
                     request.input.immediate.clone_from(grants);
                 }
+                WriteOp::SettleNoted(input) => {
+                    let user = input.user;
+                    let read = || self.hook.grants_with_immediate_receipts(user);
+                    input.immediate.clone_from(immediate.entry(user).or_insert_with(read));
+                }
                 WriteOp::Notify(request) => {
                     self.read_reachability(transaction, &mut request.input).await?;
                 }
-                WriteOp::Load(_)
+                WriteOp::WriteNoted(_)
+                | WriteOp::Load(_)
                 | WriteOp::Release(_)
                 | WriteOp::Grant(_)
                 | WriteOp::Pause(_)
@@ -345,7 +351,8 @@ impl WriterTask {
             None => greatest_seq(transaction).await?,
         };
         let now = self.clock.now();
-        let mut txn = WriteTxn::new(transaction, now, last_seq, &mut self.targets);
+        let known = (&mut self.targets, &*self.inbox.noted);
+        let mut txn = WriteTxn::new(transaction, now, last_seq, known);
         txn.notify_limit = self.notify_limit.as_deref();
         write_op::run_all(&mut txn, ops).await?;
         Ok(txn.finish())

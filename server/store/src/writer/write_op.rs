@@ -5,9 +5,10 @@ use presence_protocol::{AppId, Puid};
 
 use super::change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use super::load::LoadedUser;
+use super::noted::NotedSettlement;
 use super::notify::NotifyRequest;
 use super::request::WriteRequest;
-use super::settle::SettleRequest;
+use super::settle::{SettleNotedInput, SettleRequest, Settlements};
 use super::write_txn::WriteTxn;
 use super::{change, load, notify, remove, settle};
 use crate::error::StoreError;
@@ -16,6 +17,10 @@ use crate::error::StoreError;
 pub(super) enum WriteOp {
     Notify(NotifyRequest),
     Settle(SettleRequest),
+    /// Noted settlements, which are written now.
+    SettleNoted(SettleNotedInput),
+    /// The request to write the noted settlements of a user, which come before it in its group.
+    WriteNoted(WriteRequest<UserId, ()>),
     Load(WriteRequest<UserId, LoadedUser>),
     /// The release of the taken notifications of these grants, which the hub requests.
     Release(Vec<(AppId, Puid)>),
@@ -24,7 +29,17 @@ pub(super) enum WriteOp {
     Revoke(WriteRequest<(UserId, AppId), Option<Grant>>),
     RemoveApp(WriteRequest<AppId, bool>),
     EraseUser(WriteRequest<UserId, bool>),
-    Expire(WriteRequest<(), usize>),
+    /// The request to write the noted settlements of all users, which come before it in its group,
+    /// and to drop expired notifications. The input is set if something is to be written in any
+    /// case.
+    Expire(WriteRequest<bool, usize>),
+}
+
+/// The parts of an operation that failed, which are to be tried again.
+pub(super) enum Retry {
+    Nothing,
+    Releases(Vec<(AppId, Puid)>),
+    Settlements(UserId, Vec<NotedSettlement>),
 }
 
 impl WriteOp {
@@ -33,8 +48,10 @@ impl WriteOp {
         match self {
             Self::Notify(request) => request.input.items.len().max(1),
             Self::Settle(request) => request.input.ids.len().max(1),
+            Self::SettleNoted(input) => input.settlements.len(),
             Self::Release(grants) => grants.len(),
-            Self::Load(_)
+            Self::WriteNoted(_)
+            | Self::Load(_)
             | Self::Grant(_)
             | Self::Pause(_)
             | Self::Revoke(_)
@@ -51,13 +68,20 @@ impl WriteOp {
 
     /// Returns true if it can be done together with adjacent operations, in any order.
     fn is_batched(&self) -> bool {
-        matches!(self, Self::Notify(_) | Self::Settle(_) | Self::Load(_))
+        matches!(self, Self::Notify(_) | Self::Settle(_) | Self::SettleNoted(_) | Self::Load(_))
+    }
+
+    /// Returns true if it comes before the others of its group, and is taken for it anew when the
+    /// group is tried again.
+    pub(super) fn is_taken_for_group(&self) -> bool {
+        matches!(self, Self::Release(_) | Self::SettleNoted(_))
     }
 
     /// Returns true if its caller does not wait for it any more.
     pub(super) fn is_late(&self) -> bool {
         match self {
-            Self::Release(_) => false,
+            Self::Release(_) | Self::SettleNoted(_) => false,
+            Self::WriteNoted(request) => request.is_late(),
             Self::Notify(request) => request.is_late(),
             Self::Settle(request) => request.is_late(),
             Self::Load(request) => request.is_late(),
@@ -70,10 +94,15 @@ impl WriteOp {
         }
     }
 
-    /// Sends the reply. Returns the grants of a release that failed.
-    pub(super) fn complete(self, result: Result<(), StoreError>) -> Option<Vec<(AppId, Puid)>> {
+    /// Sends the reply.
+    pub(super) fn complete(self, result: Result<(), StoreError>) -> Retry {
         match self {
-            Self::Release(grants) => return result.is_err().then_some(grants),
+            Self::Release(grants) if result.is_err() => return Retry::Releases(grants),
+            Self::SettleNoted(input) if result.is_err() => {
+                return Retry::Settlements(input.user, input.settlements);
+            }
+            Self::Release(_) | Self::SettleNoted(_) => {}
+            Self::WriteNoted(request) => request.complete(result),
             Self::Notify(request) => request.complete(result),
             Self::Settle(request) => request.complete(result),
             Self::Load(request) => request.complete(result),
@@ -84,7 +113,7 @@ impl WriteOp {
             Self::EraseUser(request) => request.complete(result),
             Self::Expire(request) => request.complete(result),
         }
-        None
+        Retry::Nothing
     }
 }
 
@@ -105,10 +134,12 @@ async fn run_batch(txn: &mut WriteTxn<'_>, run: &mut [WriteOp]) -> Result<(), St
     let (mut settles, mut notifies, mut loads) = (Vec::new(), Vec::new(), Vec::new());
     for op in run {
         match op {
-            WriteOp::Settle(request) => settles.push(request),
+            WriteOp::Settle(request) => settles.push(Settlements::from(request)),
+            WriteOp::SettleNoted(input) => settles.push(Settlements::from(&*input)),
             WriteOp::Notify(request) => notifies.push(request),
             WriteOp::Load(request) => loads.push(request),
             WriteOp::Release(_)
+            | WriteOp::WriteNoted(_)
             | WriteOp::Grant(_)
             | WriteOp::Pause(_)
             | WriteOp::Revoke(_)
@@ -118,7 +149,7 @@ async fn run_batch(txn: &mut WriteTxn<'_>, run: &mut [WriteOp]) -> Result<(), St
         }
     }
     if !settles.is_empty() {
-        settle::settle(txn, &mut settles).await?;
+        settle::settle(txn, settles).await?;
     }
     if !notifies.is_empty() {
         notify::notify(txn, &mut notifies).await?;
@@ -131,7 +162,8 @@ async fn run_batch(txn: &mut WriteTxn<'_>, run: &mut [WriteOp]) -> Result<(), St
 
 async fn run_one(txn: &mut WriteTxn<'_>, op: &mut WriteOp) -> Result<(), StoreError> {
     match op {
-        WriteOp::Notify(_) | WriteOp::Settle(_) | WriteOp::Load(_) => {}
+        WriteOp::Notify(_) | WriteOp::Settle(_) | WriteOp::SettleNoted(_) | WriteOp::Load(_) => {}
+        WriteOp::WriteNoted(request) => request.output = Some(()),
         WriteOp::Release(grants) => settle::release(txn, grants).await?,
         WriteOp::Grant(request) => {
             request.output = Some(change::grant(txn, &request.input).await?);
@@ -149,7 +181,9 @@ async fn run_one(txn: &mut WriteTxn<'_>, op: &mut WriteOp) -> Result<(), StoreEr
         WriteOp::EraseUser(request) => {
             request.output = Some(remove::erase_user(txn, request.input).await?);
         }
-        WriteOp::Expire(request) => request.output = Some(remove::expire(txn).await?),
+        WriteOp::Expire(request) => {
+            request.output = Some(remove::expire(txn, request.input).await?);
+        }
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 use presence_core::UnixMillis;
 use presence_core::model::UserId;
 use presence_protocol::app::{Receipt, ReceiptState};
+use presence_protocol::{AppId, Puid};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Select};
 
 use super::commit_hook::{CommittedEvent, NotifyLimit};
+use super::noted::NotedSettlements;
 use super::target::Targets;
 use crate::error::StoreError;
 use crate::rows::{CHUNK, NotificationHeader, NotificationHeaderRow};
@@ -21,6 +23,10 @@ pub(super) struct WriteTxn<'a> {
     pub(super) events: Vec<CommittedEvent>,
     pub(super) targets: &'a mut Targets,
     pub(super) notify_limit: Option<&'a dyn NotifyLimit>,
+    /// The settlements that are not written yet.
+    pub(super) noted: &'a NotedSettlements,
+    /// The grants whose taken notifications were released.
+    pub(super) released: Vec<(AppId, Puid)>,
 }
 
 impl<'a> WriteTxn<'a> {
@@ -28,13 +34,17 @@ impl<'a> WriteTxn<'a> {
         db: &'a DatabaseTransaction,
         now: UnixMillis,
         last_seq: i64,
-        targets: &'a mut Targets,
+        (targets, noted): (&'a mut Targets, &'a NotedSettlements),
     ) -> Self {
-        Self { db, now, last_seq, events: Vec::new(), targets, notify_limit: None }
+        let (events, released) = (Vec::new(), Vec::new());
+        Self { db, now, last_seq, events, targets, notify_limit: None, noted, released }
     }
 
-    /// Returns the events, and the greatest sequence number.
-    pub(super) fn finish(self) -> (Vec<CommittedEvent>, i64) {
+    /// Returns the events, and the greatest sequence number. Releases end last, so that the
+    /// receipts of settlements of the same transaction come with them.
+    pub(super) fn finish(mut self) -> (Vec<CommittedEvent>, i64) {
+        let end = |(app, puid)| CommittedEvent::Released(app, puid);
+        self.events.extend(self.released.into_iter().map(end));
         (self.events, self.last_seq)
     }
 

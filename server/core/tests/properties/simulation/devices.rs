@@ -81,5 +81,7 @@ impl Simulation {
     pub(super) fn tick(&mut self) {
         self.hub.tick();
         self.model.tick(self.hub.clock.steady());
+        self.note_seen();
+        self.end_expected_holds();
     }
 }

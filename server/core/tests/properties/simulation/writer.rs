@@ -44,7 +44,7 @@ impl Simulation {
             assert!(last < Some(receipt.id), "10: {receipt:?} comes after that of {last:?}");
         }
         self.hub.append_receipt(app, receipt);
-        self.expect_receipt(app, receipt);
+        self.expect_receipt_after_hold(app, receipt);
     }
 
     /// Takes the releases of the next group.
@@ -56,6 +56,7 @@ impl Simulation {
         let releases = self.hub.take_releases();
         for (app, uid) in &releases {
             check_equal("8: a release of a visible user", true, self.is_visible(*app, *uid))?;
+            check_equal("11: a release during a hold", false, self.is_held(*app, *uid))?;
         }
         self.next_releases = Some(releases);
         Ok(())
@@ -77,7 +78,9 @@ impl Simulation {
                 continue;
             }
             let immediate = self.hub.gives_immediate_receipts(app, uid);
-            let expected = self.is_visible(app, uid) && !self.hub.is_release_requested(app, uid);
+            let expected = self.is_visible(app, uid)
+                && !self.hub.is_release_requested(app, uid)
+                && !self.is_held(app, uid);
             check_equal("8: an immediate receipt", expected, immediate)?;
             settled.push((app, receipt, immediate));
         }
@@ -92,7 +95,7 @@ impl Simulation {
             releases.into_iter().for_each(|(app, uid)| self.hub.note_taken(app, uid));
             return;
         }
-        for (app, uid) in releases {
+        for (app, uid) in releases.clone() {
             let (released, other): (Vec<Receipt>, Vec<Receipt>) =
                 std::mem::take(&mut self.taken[app]).into_iter().partition(|r| r.uid.bits() == uid);
             self.taken[app] = other;
@@ -106,6 +109,10 @@ impl Simulation {
                 self.hub.note_taken(app, receipt.uid.bits());
             }
         }
+        for (app, uid) in releases {
+            self.hub.finish_release(app, uid);
+            self.end_released_hold(app, uid);
+        }
     }
 
     /// Checks that no taken row of a visible user remains without a release.
@@ -117,7 +124,7 @@ impl Simulation {
                 let mut releases = in_group.chain(self.next_releases.iter().flatten());
                 let is_released = releases.any(|release| *release == (app, uid));
                 let is_due = is_released || self.hub.is_release_requested(app, uid);
-                if self.is_visible(app, uid) && !is_due {
+                if self.is_visible(app, uid) && !is_due && !self.is_held(app, uid) {
                     return Err(format!("9: no release of {row:?}"));
                 }
             }
