@@ -292,6 +292,11 @@ impl PresenceService {
         self.maintenance.maintain_hub(&stop).await;
     }
 
+    /// Writes the noted settlements from time to time until it is stopped.
+    pub async fn run_settlement_writes(&self, stop: CancellationToken) {
+        self.maintenance.write_settlements(&stop).await;
+    }
+
     /// Runs the maintenance of the database until it is stopped.
     pub async fn run_database_maintenance(&self, stop: CancellationToken) {
         self.maintenance.maintain_database(&stop, || self.prune()).await;

@@ -26,6 +26,9 @@ pub(super) fn spawn_maintenance(
     let (database, stopped) = (Arc::clone(service), stop.clone());
     let run = async move { database.run_database_maintenance(stopped).await };
     supervisor.spawn_required("maintenance", run);
+    let (settlements, stopped) = (Arc::clone(service), stop.clone());
+    let run = async move { settlements.run_settlement_writes(stopped).await };
+    supervisor.spawn_required("settlements", run);
     let (exporter, stop) = (exporter.clone(), stop.clone());
     supervisor.spawn_restarted("metrics", move || {
         let (exporter, stop) = (exporter.clone(), stop.clone());
