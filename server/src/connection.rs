@@ -4,11 +4,14 @@
 //! A WebSocket gets back the connection as it was accepted, without the layers that hyper needs.
 //!
 //! The modules in reading order: the listener ([`listener`]), the deadlines of a connection that is
-//! not a WebSocket ([`deadline`]), and its bytes, plain or over TLS ([`transport`]).
+//! not a WebSocket ([`deadline`]), the open ones of that kind ([`open_connections`]), and the bytes
+//! of a connection, plain or over TLS ([`transport`]).
 
 pub(crate) mod listener;
 
 pub(crate) mod deadline;
+
+pub(crate) mod open_connections;
 
 pub(crate) mod transport;
 
@@ -33,6 +36,10 @@ use self::deadline::DeadlineStream;
 use self::listener::{AcceptedConnection, ConnectionListener};
 use self::transport::Transport;
 use crate::request_id::RequestId;
+
+/// The maximum number of bytes that one connection buffers in each direction. A request with a
+/// larger head is refused.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// Serves an endpoint until `shutdown` resolves. Connections then end after the request that they
 /// are serving; those that are left after `grace` are dropped.
@@ -71,7 +78,7 @@ async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
     endpoint: Arc<E>,
     stopping: CancellationToken,
 ) {
-    let AcceptedConnection { stream, local, remote, scheme } = accepted;
+    let AcceptedConnection { stream, local, remote, scheme, activity, proof } = accepted;
     let service = service_fn(move |mut request: HttpRequest<Incoming>| {
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let endpoint = Arc::clone(&endpoint);
@@ -79,17 +86,25 @@ async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
         if let Some(upgrade) = upgrade {
             request.set_data(PendingUpgrade(upgrade));
         }
+        if let Some(proof) = &proof {
+            request.set_data(Arc::clone(proof));
+        }
         let id = RequestId::random();
+        let activity = Arc::clone(&activity);
         let response = async move {
+            activity.set_busy(true);
             let mut response = endpoint.get_response(request).await;
+            activity.set_busy(false);
             tracing::debug!(status = response.status().as_u16(), "request.answered");
             response.headers_mut().extend(id.header());
             Ok::<_, Infallible>(http::Response::from(response))
         };
         response.instrument(id.span())
     });
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection = http1::Builder::new()
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -23,6 +23,7 @@ pub mod socket;
 
 mod authorization;
 mod client_address;
+mod client_proof;
 mod tls;
 
 pub mod context;

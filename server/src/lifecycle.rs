@@ -184,16 +184,17 @@ impl RunningServer {
         let run_timers = async move { timers.run_timers(timers_stopped).await };
         supervisor.spawn_required("timers", run_timers);
         let timeouts = settings.connection_timeouts();
+        let limits = setup::connection_limits(&settings);
         let with_timeouts = |listener, tls| {
-            ConnectionListener::new(listener, Arc::clone(&sockets), timeouts, tls)
+            let bounds = (timeouts, limits.clone());
+            ConnectionListener::new(listener, Arc::clone(&sockets), bounds, tls)
                 .map_err(start_error)
         };
         let own_metrics =
             metrics_listener.map(|listener| with_timeouts(listener, None)).transpose()?;
         let main = with_timeouts(listener, tls)?;
-        let proxies = settings.proxies();
         let strict_transport = settings.strict_transport_security();
-        let endpoint = routes::endpoint(context, Arc::clone(&sockets), proxies, strict_transport);
+        let endpoint = routes::endpoint(context, Arc::clone(&sockets), limits, strict_transport);
         let metrics = routes::metrics_endpoint(exporter, Arc::clone(&sockets));
         let (drained, main_ended) = (CancellationToken::new(), CancellationToken::new());
         let (stopped, ended) = (drained.clone(), main_ended.clone().drop_guard());

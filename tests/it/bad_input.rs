@@ -1,6 +1,7 @@
 //! Invalid input and a failing disk: well-behaved clients are served as before.
 
 mod frames;
+mod free_frames;
 mod idle_connections;
 mod slow_readers;
 mod start;

@@ -1,5 +1,6 @@
 //! The delivery of live notifications from an AppService to the devices of a user.
 
+mod backlog;
 mod delivery;
 mod queue;
 

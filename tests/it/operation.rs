@@ -11,4 +11,5 @@ mod origins;
 mod request_ids;
 mod running;
 mod stopping;
+mod strangers;
 mod tls;

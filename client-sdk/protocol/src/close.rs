@@ -68,6 +68,8 @@ registry! {
     Normal = 1000, "normal", Never;
     /// The server shuts down, or the client goes away.
     GoingAway = 1001, "going_away", WithJitter;
+    /// The peer broke the WebSocket protocol.
+    ProtocolError = 1002, "protocol_error", Never;
     /// A binary frame was sent.
     Unsupported = 1003, "binary_not_supported", Never;
     /// A text frame was not UTF-8.
@@ -88,7 +90,7 @@ registry! {
     ApplicationClosed = 4004, "application_closed", Never;
     /// The user ended this device, or deleted the account.
     EndedByUser = 4005, "ended_by_user", Never;
-    /// The client ignored `slow_down`, or reads too slowly.
+    /// The client ignored `slow_down`, or reads or sends a frame too slowly.
     TooSlowOrTooFast = 4008, "slow_down_ignored_or_reads_too_slowly", WithBackoff;
 }
 

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::error::{ApiError, RejectedRequest};
 use crate::field::{self, RawField};
 use crate::id::{AppId, DeviceName, NotificationId};
-use crate::limits::{MAX_ACK_IDS, MAX_APPLICATION_IDS};
+use crate::limits::{MAX_ACK_IDS, MAX_APPLICATION_IDS, MAX_NOTIFICATIONS_BYTES};
 use crate::presence::{Status, StatusText};
 use crate::request::RequestId;
 use crate::time::UnixMillis;
@@ -239,13 +239,55 @@ pub struct LiveNotification {
     pub sent_at: UnixMillis,
 }
 
-/// Returns the frame with notifications.
-pub fn notifications<'a>(items: impl IntoIterator<Item = &'a LiveNotification>) -> String {
-    #[derive(Serialize)]
-    struct NotificationsFrame<'a> {
-        notifications: Vec<&'a LiveNotification>,
+/// A frame with notifications that is being filled.
+#[derive(Debug)]
+pub struct NotificationBatch {
+    text: String,
+}
+
+impl NotificationBatch {
+    const START: &'static str = r#"{"notifications":["#;
+    const END: &'static str = "]}";
+
+    /// Begins an empty frame.
+    pub fn new() -> Self {
+        Self { text: Self::START.to_owned() }
     }
-    to_json(&NotificationsFrame { notifications: items.into_iter().collect() })
+
+    /// Adds a notification. Returns false, and adds nothing, if the frame would be longer than
+    /// [`MAX_NOTIFICATIONS_BYTES`]. The first one is always added; none is that long.
+    #[must_use]
+    pub fn add(&mut self, item: &LiveNotification) -> bool {
+        let item = to_json(item);
+        if self.is_empty() {
+            self.text.push_str(&item);
+            return true;
+        }
+        let length = self.text.len() + 1 + item.len() + Self::END.len();
+        if length > MAX_NOTIFICATIONS_BYTES {
+            return false;
+        }
+        self.text.push(',');
+        self.text.push_str(&item);
+        true
+    }
+
+    /// Returns true if no notification was added.
+    pub fn is_empty(&self) -> bool {
+        self.text.len() == Self::START.len()
+    }
+
+    /// Returns the frame.
+    pub fn into_frame(mut self) -> String {
+        self.text.push_str(Self::END);
+        self.text
+    }
+}
+
+impl Default for NotificationBatch {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Returns the frame that announces the end of the session in a number of seconds.

@@ -29,7 +29,7 @@ pub(crate) fn request_id(raw: RawField<'_>) -> Result<Option<RequestId>, ApiErro
     let Some(raw) = raw else { return Ok(None) };
     RequestId::parse(raw.get())
         .map(Some)
-        .ok_or_else(|| invalid("id", "a string or an integer of at most 128 bytes"))
+        .ok_or_else(|| invalid("id", "a string or an integer of at most 128 characters"))
 }
 
 pub(crate) fn invalid(name: &str, expected: impl std::fmt::Display) -> ApiError {

@@ -7,6 +7,8 @@ pub const MAX_STATUS_TEXT_CHARS: usize = 128;
 pub const MAX_NOTIFICATION_CHARS: usize = 512;
 /// The maximum number of characters of a notification's `source`.
 pub const MAX_SOURCE_CHARS: usize = 200;
+/// The maximum number of bytes of a frame with notifications.
+pub const MAX_NOTIFICATIONS_BYTES: usize = 64 * 1024;
 /// The maximum number of items in one `notify`, and of PUIDs in one `query`.
 pub const MAX_BATCH_ITEMS: usize = 500;
 /// The maximum number of notifications that wait for one user of one Application. Beyond it the
@@ -22,5 +24,5 @@ pub const IDEMPOTENCY_KEY_SECONDS: u64 = 86_400;
 pub const MAX_APPLICATION_IDS: usize = 1_000;
 /// The maximum number of acknowledgements in one frame.
 pub const MAX_ACK_IDS: usize = 1_000;
-/// The maximum number of bytes of a request's `id`, with its quotes.
-pub const MAX_REQUEST_ID_BYTES: usize = 128;
+/// The maximum number of characters of a request's `id`, or of its digits.
+pub const MAX_REQUEST_ID_CHARS: usize = 128;

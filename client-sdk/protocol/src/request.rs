@@ -1,24 +1,28 @@
 //! The `id` of a request, which its reply repeats.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::limits::MAX_REQUEST_ID_BYTES;
+use crate::limits::MAX_REQUEST_ID_CHARS;
 
 /// The `id` of a request: a string or an integer, kept exactly as it was written.
 #[derive(Debug, Clone)]
 pub struct RequestId(Box<RawValue>);
 
 impl RequestId {
-    /// Parses the JSON text of an id. Returns `None` unless it is a string or an integer of at most
-    /// 128 bytes.
+    /// Parses the JSON text of an id. Returns `None` unless it is a string of at most 128
+    /// characters, or an integer of at most 128 digits.
     pub fn parse(json: &str) -> Option<Self> {
-        if json.len() > MAX_REQUEST_ID_BYTES {
-            return None;
-        }
-        let is_text = json.starts_with('"') && serde_json::from_str::<String>(json).is_ok();
-        let is_integer = json.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        if !is_text && !is_integer {
+        let is_id = if json.starts_with('"') {
+            let text = serde_json::from_str::<Cow<'_, str>>(json).ok()?;
+            text.chars().count() <= MAX_REQUEST_ID_CHARS
+        } else {
+            json.len() <= MAX_REQUEST_ID_CHARS
+                && json.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        };
+        if !is_id {
             return None;
         }
         RawValue::from_string(json.to_owned()).ok().map(Self)
@@ -60,10 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_128_bytes_at_most_with_its_quotes() {
-        let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-        assert!(RequestId::parse(&text(128)).is_some());
-        assert!(RequestId::parse(&text(129)).is_none());
+    fn an_id_has_128_characters_at_most() {
+        for character in ["x", "é", "😀", "\\\"", "\\u00e9"] {
+            let text = |characters| format!("\"{}\"", character.repeat(characters));
+            assert!(RequestId::parse(&text(128)).is_some(), "{character}");
+            assert!(RequestId::parse(&text(129)).is_none(), "{character}");
+        }
         assert!(RequestId::parse(&"7".repeat(128)).is_some());
         assert!(RequestId::parse(&"7".repeat(129)).is_none());
     }

@@ -14,7 +14,9 @@ use presence_store::{Store, UsedThing, as_one_call};
 use crate::attempts::{Attempt, AttemptCounter, CredentialKind};
 use crate::errors::from_store;
 use crate::hub::{Hub, Subscription, Topic};
+use crate::rates::KeyedRateLimiter;
 use crate::secret::{self, SecretKind};
+use crate::settings::ServiceSettings;
 use crate::socket_waker::SocketWaker;
 use crate::uses::UseLog;
 
@@ -90,6 +92,8 @@ pub struct AppServices {
     attempts: Arc<AttemptCounter>,
     /// The maximum number of sockets of an Application.
     max_sockets: usize,
+    /// The rate of the frames that no other rate limits.
+    frames: KeyedRateLimiter<AppId>,
 }
 
 impl AppServices {
@@ -98,9 +102,29 @@ impl AppServices {
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
         attempts: Arc<AttemptCounter>,
-        max_sockets: usize,
+        settings: &ServiceSettings,
     ) -> Self {
-        Self { store, uses, hub, clock, attempts, max_sockets }
+        let frames = KeyedRateLimiter::new(settings.frame_rate, Arc::clone(&clock));
+        Self { store, uses, hub, clock, attempts, max_sockets: settings.sockets_per_app, frames }
+    }
+
+    /// Counts a frame of an Application that no other rate limits.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub fn check_frame(&self, app: AppId) -> Result<(), ApiError> {
+        self.frames.check(&app)
+    }
+
+    /// Waits until such a frame may be handled.
+    pub async fn wait_for_frame(&self, app: AppId) {
+        self.frames.wait(&app).await;
+    }
+
+    /// Forgets the Applications that may send their full number of frames again.
+    pub(crate) fn prune(&self) {
+        self.frames.prune();
     }
 
     /// Checks the API key of an Application.

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use presence_core::View;
 use presence_core::phase::{AuthenticatedDevice, FirstFrame};
 use presence_core::roster::DeviceInfo;
-use presence_core::{Clock, Email, Notification, Settlement, UserId};
+use presence_core::{Clock, Email, Notification, Settlement, UserId, View};
 use presence_protocol::device::{DeviceCommand, Proof, StatusReport};
 use presence_protocol::{ApiError, DeviceName, Errno, NotificationId};
-use presence_store::{LoadedUser, Store, WriteReply, Writer};
+use presence_store::{LoadedUser, Store, Writer};
+pub use presence_store::{PENDING_PAGE, WriteReply};
 
 use crate::attempts::Attempt;
 use crate::ended_devices::EndedProofs;
@@ -20,6 +20,7 @@ use crate::presence_flag::PresenceFlag;
 use crate::proofs::{CheckedProof, CountedProofs, DeviceCredentials, VerifiedProof};
 use crate::rates::KeyedRateLimiter;
 use crate::sessions::AuthenticatedUser;
+use crate::settings::ServiceSettings;
 use crate::socket_waker::SocketWaker;
 
 /// An open connection of an authenticated device.
@@ -30,8 +31,17 @@ pub struct OpenedDevice {
     pub connection: DeviceConnection,
     /// The mailbox of what is to be written to the connection.
     pub mailbox: Arc<Mailbox>,
-    /// The notifications that were pending when the connection was opened.
-    pub pending: Vec<Arc<Notification>>,
+    /// The notifications that were pending when the connection was opened. Those in the mailbox
+    /// follow them.
+    pub pending: PendingNotifications,
+}
+
+/// The notifications that were pending when a connection was opened, in the order of acceptance.
+pub struct PendingNotifications {
+    /// The first ones.
+    pub first: Vec<Notification>,
+    /// The `seq` of each of the others, which [`Devices::load_pending`] reads in pages.
+    pub later: Vec<i64>,
 }
 
 /// The outcome of a device's command.
@@ -59,12 +69,14 @@ struct Registered {
 /// The devices of users and their connections.
 pub struct Devices {
     store: Store,
-    clock: Arc<dyn Clock>,
     writer: Writer,
+    clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
     proofs: CountedProofs,
     presence_flag: Arc<PresenceFlag>,
     rate: KeyedRateLimiter<(UserId, DeviceName)>,
+    /// The rate of the frames that `rate` does not limit.
+    frames: KeyedRateLimiter<UserId>,
 }
 
 impl Devices {
@@ -73,9 +85,11 @@ impl Devices {
         hub: Arc<Hub>,
         proofs: CountedProofs,
         presence_flag: Arc<PresenceFlag>,
-        rate: KeyedRateLimiter<(UserId, DeviceName)>,
+        settings: &ServiceSettings,
     ) -> Self {
-        Self { store, clock, writer, hub, proofs, presence_flag, rate }
+        let rate = KeyedRateLimiter::new(settings.status_rate, Arc::clone(&clock));
+        let frames = KeyedRateLimiter::new(settings.frame_rate, Arc::clone(&clock));
+        Self { store, writer, clock, hub, proofs, presence_flag, rate, frames }
     }
 
     /// Opens a device connection: checks the proof, registers the connection, loads the grants and
@@ -105,15 +119,32 @@ impl Devices {
             let proof = self.proofs.verifier.confirm(checked).await?;
             let user = connection.user();
             self.hub.apply_load(user, loaded.grants, &loaded.apps, &loaded.taken);
-            let newer = mailbox.take_unloaded(&loaded.pending, loaded.up_to);
-            let pending = loaded.pending.into_iter().map(Arc::new).chain(newer).collect();
+            let (first, later) = (loaded.pending, loaded.later);
+            let mut seqs: Vec<i64> = first.iter().map(|notification| notification.seq).collect();
+            seqs.extend(&later);
+            mailbox.remove_loaded(&seqs, loaded.up_to);
             if let CommandOutcome::Settling(reply) = self.apply(&connection, command) {
                 settlement_result(reply).await?;
             }
             let device = proof.into_device(credentials.device.clone(), acks);
+            let pending = PendingNotifications { first, later };
             Ok(OpenedDevice { device, connection, mailbox, pending })
         };
         self.proofs.attempts.count(client, kind, open).await
+    }
+
+    /// Reads pending notifications of a user by their `seq`, at most [`PENDING_PAGE`]. Those that
+    /// are settled, expired or paused meanwhile are left out.
+    ///
+    /// # Errors
+    ///
+    /// `storage_unavailable`.
+    pub async fn load_pending(
+        &self,
+        user: UserId,
+        seqs: &[i64],
+    ) -> Result<Vec<Notification>, ApiError> {
+        self.store.pending_page(user, seqs, self.clock.now()).await.map_err(from_store)
     }
 
     /// Renews the proof that holds a connection open; it must be for the same e-mail. From then on
@@ -144,7 +175,22 @@ impl Devices {
         self.proofs.attempts.count(client, kind, renew).await
     }
 
-    /// Counts a command against the rate of the device. Acknowledgements are free.
+    /// Counts a frame of a user's devices that no other rate limits.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub fn check_frame(&self, user: UserId) -> Result<(), ApiError> {
+        self.frames.check(&user)
+    }
+
+    /// Waits until such a frame may be handled. An acknowledgement waits instead of being refused,
+    /// since the device would then get the notification again.
+    pub async fn wait_for_frame(&self, user: UserId) {
+        self.frames.wait(&user).await;
+    }
+
+    /// Counts a command against the rate of the device. Acknowledgements do not count here.
     ///
     /// # Errors
     ///
@@ -260,6 +306,7 @@ impl Devices {
     /// long ago.
     pub(crate) fn prune(&self) {
         self.rate.prune();
+        self.frames.prune();
         self.proofs.verifier.ended().prune();
     }
 

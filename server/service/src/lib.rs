@@ -53,6 +53,7 @@ mod testing;
 
 pub use mailbox::Mailbox;
 pub use presence_store::{Account, Backup, GrantedApp, Inspection, StoreError, as_one_call};
+pub use rates::rate_limited_address;
 pub use service::{PresenceService, ServiceParts};
 pub use settings::ServiceSettings;
 pub use socket_waker::SocketWaker;

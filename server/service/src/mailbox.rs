@@ -125,21 +125,31 @@ impl Mailbox {
         }
     }
 
-    /// Takes all notifications.
-    pub fn take(&self) -> Vec<Arc<Notification>> {
-        self.with(|deliveries| deliveries.drain(..).map(|item| item.notification).collect())
+    /// Takes the oldest notifications, at most `limit`.
+    pub fn take(&self, limit: usize) -> Vec<Arc<Notification>> {
+        self.with(|deliveries| {
+            let count = deliveries.len().min(limit);
+            deliveries.drain(..count).map(|item| item.notification).collect()
+        })
     }
 
-    /// Takes all notifications, without those among `loaded`. These are all pending ones up to the
-    /// sequence number `up_to`.
-    pub fn take_unloaded(&self, loaded: &[Notification], up_to: i64) -> Vec<Arc<Notification>> {
-        let is_new = |item: &PendingDelivery| {
-            let is_loaded = || loaded.iter().any(|known| known.id == item.notification.id);
-            item.notification.seq > up_to || (item.resumed && !is_loaded())
-        };
+    /// Removes those that a load has found, too: `loaded` are the `seq` of all pending ones up to
+    /// the sequence number `up_to`, in ascending order.
+    pub fn remove_loaded(&self, loaded: &[i64], up_to: i64) {
         self.with(|deliveries| {
-            deliveries.drain(..).filter(is_new).map(|item| item.notification).collect()
-        })
+            deliveries.retain(|item| {
+                let seq = item.notification.seq;
+                seq > up_to || (item.resumed && loaded.binary_search(&seq).is_err())
+            });
+        });
+    }
+
+    /// Removes those that were sent already: a resumed grant delivers its queue again. `sent` are
+    /// their `seq` in ascending order.
+    pub fn remove_sent(&self, sent: &[i64]) {
+        self.with(|deliveries| {
+            deliveries.retain(|item| sent.binary_search(&item.notification.seq).is_err());
+        });
     }
 
     /// Returns the number of notifications.
@@ -211,7 +221,7 @@ mod tests {
         assert_eq!(waker.closing(), None);
         mailbox.post(delivery(1, false));
         assert_eq!(waker.closing(), Some(CloseCode::TooSlowOrTooFast));
-        assert_eq!(mailbox.take().len(), Mailbox::CAPACITY);
+        assert_eq!(mailbox.take(usize::MAX).len(), Mailbox::CAPACITY);
     }
 
     #[test]
@@ -257,8 +267,21 @@ mod tests {
         for (seq, resumed) in [(1, false), (2, true), (3, true), (6, false)] {
             mailbox.post(delivery(seq, resumed));
         }
-        let loaded = [Notification::clone(&delivery(3, false).notification)];
-        let left: Vec<_> = mailbox.take_unloaded(&loaded, 5).iter().map(|item| item.seq).collect();
+        mailbox.remove_loaded(&[3], 5);
+        let left: Vec<_> = mailbox.take(usize::MAX).iter().map(|item| item.seq).collect();
         assert_eq!(left, [2, 6]);
+    }
+
+    #[test]
+    fn the_oldest_are_taken_first_and_those_that_were_sent_are_not_taken() {
+        let mailbox = Mailbox::new(Arc::default(), [0; 32]);
+        for seq in 1..=5 {
+            mailbox.post(delivery(seq, true));
+        }
+        mailbox.remove_sent(&[2, 4]);
+        let seqs = |taken: Vec<Arc<Notification>>| -> Vec<i64> {
+            taken.iter().map(|item| item.seq).collect()
+        };
+        assert_eq!((seqs(mailbox.take(2)), seqs(mailbox.take(2))), (vec![1, 3], vec![5]));
     }
 }

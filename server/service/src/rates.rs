@@ -18,7 +18,7 @@ const PARTS: usize = 16;
 
 /// Returns the address under which a client is counted. Of IPv6 that is a network of 64 bits, in
 /// which one client can have any number of addresses.
-pub(crate) fn rate_limited_address(address: IpAddr) -> IpAddr {
+pub fn rate_limited_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;
@@ -68,6 +68,13 @@ impl<K: Clone + Eq + Hash> KeyedRateLimiter<K> {
     pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
         let now = self.clock.steady();
         self.with(key, |buckets| buckets.take(key, now)).unwrap_or(Ok(()))
+    }
+
+    /// Takes a token from the bucket of a key, and waits for one if the bucket is empty.
+    pub(crate) async fn wait(&self, key: &K) {
+        while let Err(wait) = self.take(key) {
+            tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+        }
     }
 
     /// Removes the buckets that are full again.

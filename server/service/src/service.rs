@@ -109,9 +109,8 @@ impl SharedParts {
     }
 
     fn devices(&self, proofs: CountedProofs, presence_flag: Arc<PresenceFlag>) -> Devices {
-        let rate = KeyedRateLimiter::new(self.settings.status_rate, self.clock());
         let database = (self.store.clone(), self.writer.clone(), self.clock());
-        Devices::new(database, self.hub(), proofs, presence_flag, rate)
+        Devices::new(database, self.hub(), proofs, presence_flag, &self.settings)
     }
 
     fn maintenance(&self, presence_flag: Arc<PresenceFlag>) -> Maintenance {
@@ -180,7 +179,7 @@ impl PresenceService {
                 shared.hub(),
                 shared.clock(),
                 Arc::clone(&attempts),
-                settings.sockets_per_app,
+                settings,
             ),
             notifications: Notifications::new(
                 shared.writer.clone(),
@@ -356,6 +355,7 @@ impl PresenceService {
         self.attempts.prune();
         self.devices.prune();
         self.shared.uses.prune(self.now());
+        self.app_services.prune();
         self.domains.prune();
         self.notifications.prune();
         self.shared.grant_rate.prune();

@@ -44,6 +44,9 @@ pub struct ServiceSettings {
     pub notify_rate: Rate,
     /// The rate of the notifications of an Application to all users.
     pub app_notify_rate: Rate,
+    /// The rate of the frames of a user's devices, and of those of an Application, that no other
+    /// rate limits.
+    pub frame_rate: Rate,
     /// The rate of new sockets of an address.
     pub connect_rate: Rate,
     /// The maximum number of requests that the writer commits together.

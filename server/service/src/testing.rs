@@ -29,6 +29,7 @@ pub(crate) fn settings() -> ServiceSettings {
         status_rate: rate,
         notify_rate: rate,
         app_notify_rate: rate,
+        frame_rate: rate,
         connect_rate: rate,
         commit_group: 1,
         sign_in_rate: rate,

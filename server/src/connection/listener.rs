@@ -8,11 +8,16 @@ use std::time::Duration;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use presence_core::LogLimit;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::deadline::{ConnectionTimeouts, DeadlineStream};
+use super::open_connections::{HttpConnection, OpenConnections};
 use super::transport::Transport;
+use crate::client_address::TrustedProxies;
+use crate::client_proof::{ClientProof, UnprovenConnections};
 use crate::meter;
 use crate::socket::registry::SocketRegistry;
 use crate::tls::Tls;
@@ -37,12 +42,29 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// The number of bytes that the system takes from a connection before they can be sent. A larger
+/// number would hide for a long time that a slow peer reads.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 64 * 1024;
+
+/// The limits of accepted connections, which all listeners share.
+#[derive(Clone)]
+pub(crate) struct ConnectionLimits {
+    /// The connections whose clients have proven nothing.
+    pub(crate) unproven: Arc<UnprovenConnections>,
+    /// The connections that are no WebSocket.
+    pub(crate) open: Arc<OpenConnections>,
+    /// The proxies, whose connections belong to no client.
+    pub(crate) proxies: TrustedProxies,
+}
+
 /// A listener whose connections have deadlines and, if there is a certificate, use TLS.
 pub(crate) struct ConnectionListener {
     listener: TcpListener,
     address: SocketAddr,
     sockets: Arc<SocketRegistry>,
     timeouts: ConnectionTimeouts,
+    limits: ConnectionLimits,
     tls: Option<Arc<Tls>>,
     failures: Mutex<LogLimit>,
 }
@@ -53,6 +75,9 @@ pub(crate) struct AcceptedConnection {
     pub(super) local: LocalAddr,
     pub(super) remote: RemoteAddr,
     pub(super) scheme: Scheme,
+    pub(super) activity: Arc<HttpConnection>,
+    /// The proof of the client, unless the peer is a proxy.
+    pub(super) proof: Option<Arc<ClientProof>>,
 }
 
 impl ConnectionListener {
@@ -64,11 +89,11 @@ impl ConnectionListener {
     pub(crate) fn new(
         listener: TcpListener,
         sockets: Arc<SocketRegistry>,
-        timeouts: ConnectionTimeouts,
+        (timeouts, limits): (ConnectionTimeouts, ConnectionLimits),
         tls: Option<Arc<Tls>>,
     ) -> Result<Self> {
         let (address, failures) = (listener.local_addr()?, Mutex::default());
-        Ok(Self { listener, address, sockets, timeouts, tls, failures })
+        Ok(Self { listener, address, sockets, timeouts, limits, tls, failures })
     }
 
     /// Waits for the next connection. Cancel-safe: a dropped call loses no connection.
@@ -76,18 +101,12 @@ impl ConnectionListener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    stream.set_nodelay(true).ok();
-                    let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
-                    let transport = Transport::new(stream, acceptor);
-                    let sockets = Arc::clone(&self.sockets);
-                    return AcceptedConnection {
-                        stream: DeadlineStream::new(transport, sockets, self.timeouts),
-                        local: LocalAddr(self.address.into()),
-                        remote: RemoteAddr(peer.into()),
-                        scheme: if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
-                    };
+                    if let Some(accepted) = self.admit(stream, peer) {
+                        return accepted;
+                    }
                 }
                 Err(error) => {
+                    self.limits.open.close_idle();
                     self.report(&error);
                     tokio::time::sleep(RETRY_DELAY).await;
                 }
@@ -104,4 +123,38 @@ impl ConnectionListener {
             tracing::warn!(%error, count, "connections could not be accepted");
         }
     }
+
+    /// Adds a connection to those that are open. Returns `None` if its address has so many that it
+    /// gets no answer.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> Option<AcceptedConnection> {
+        let ConnectionLimits { unproven, open, proxies } = &self.limits;
+        let address = peer.ip().to_canonical();
+        let is_proxy = proxies.contains(address);
+        if !is_proxy && unproven.is_flooding(address) {
+            return None;
+        }
+        open.make_room(self.sockets.count());
+        let proof = (!is_proxy).then(|| unproven.add(address));
+        let activity = open.add(proof.clone(), self.sockets.service.steady());
+        set_options(&stream);
+        let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
+        let transport = Transport::new(stream, acceptor);
+        let sockets = Arc::clone(&self.sockets);
+        let with_activity = (transport, Arc::clone(&activity));
+        Some(AcceptedConnection {
+            stream: DeadlineStream::new(with_activity, sockets, self.timeouts),
+            local: LocalAddr(self.address.into()),
+            remote: RemoteAddr(peer.into()),
+            scheme: if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+            activity,
+            proof,
+        })
+    }
+}
+
+/// Sets the options of a connection. Without them it works too, so a failure is ignored.
+fn set_options(stream: &TcpStream) {
+    stream.set_nodelay(true).ok();
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES).ok();
 }

@@ -1,22 +1,24 @@
 //! The devices of a user, and the stored data about the user.
 
+mod stream;
+mod views;
+
+use std::sync::Arc;
+
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
-use presence_core::Notification;
-use presence_core::roster::DeviceInfo;
-use presence_service::Account;
 
-use super::apps::AppView;
+use self::stream::{StoredNotifications, StreamedAccount};
+use self::views::{AccountView, DeviceView};
 use super::credential::{AccountAuth, AuthenticatedRequest, SessionAuth};
-use super::grants::GrantView;
 use super::operation_error::{
     DeclaredErrors, NoErrors, OperationError, StorageErrors, declared_errors,
 };
 use super::session::done_without_cookie;
 use super::tag::ApiTag;
-use super::views::{DeviceParam, Done, Id, StatusName, WithHeaders, example};
+use super::views::{DeviceParam, Done, WithHeaders};
 
 pub(super) struct AccountApi;
 
@@ -24,7 +26,7 @@ declared_errors! {
     /// The errors of ending a device.
     EndDeviceErrors: [NotFound, StorageUnavailable];
     /// The errors of reading the account.
-    AccountErrors: [SessionExpired, StorageUnavailable];
+    AccountErrors: [SlowDown, SessionExpired, StorageUnavailable];
 }
 
 /// The devices of a user.
@@ -41,34 +43,6 @@ impl Example for DeviceList {
     }
 }
 
-/// A device.
-#[derive(Object)]
-#[oai(rename = "Device", example, skip_serializing_if_is_none)]
-struct DeviceView {
-    /// The name of the device.
-    device: String,
-    /// The last status that the device reported to all Applications.
-    status: StatusName,
-    /// The status text.
-    message: Option<String>,
-    /// Indicates whether the device is connected. If not, its presence is kept for a grace time.
-    connected: bool,
-    /// The time at which the device connected.
-    since: u64,
-}
-
-impl Example for DeviceView {
-    fn example() -> Self {
-        Self {
-            device: "phone".to_owned(),
-            status: StatusName::Unavailable,
-            message: Some("At lunch".to_owned()),
-            connected: true,
-            since: example::START_TIME,
-        }
-    }
-}
-
 /// The end of a device.
 #[derive(Object)]
 #[oai(example)]
@@ -82,108 +56,6 @@ struct DeviceEnded {
 impl Example for DeviceEnded {
     fn example() -> Self {
         Self { result: "OK".to_owned(), session_kept: false }
-    }
-}
-
-impl From<DeviceInfo> for DeviceView {
-    fn from(info: DeviceInfo) -> Self {
-        Self {
-            device: info.device.to_string(),
-            status: info.view.status.into(),
-            message: info.view.text.map(String::from),
-            connected: info.connected,
-            since: info.since.get(),
-        }
-    }
-}
-
-/// The stored data about a user.
-#[derive(Object)]
-#[oai(rename = "Account", example)]
-struct AccountView {
-    /// The verified e-mail.
-    email: String,
-    /// The time at which the user first signed in.
-    created_at: u64,
-    /// The number of sessions.
-    sessions: u64,
-    /// The grants: which Applications may see the user.
-    grants: Vec<GrantView>,
-    /// The user's own Applications.
-    apps: Vec<AppView>,
-    /// The devices that are connected, or in their grace time.
-    devices: Vec<DeviceView>,
-    /// The notifications that wait for delivery.
-    notifications: Vec<NotificationView>,
-}
-
-impl Example for AccountView {
-    fn example() -> Self {
-        Self {
-            email: example::EMAIL.to_owned(),
-            created_at: example::START_TIME,
-            sessions: 1,
-            grants: vec![GrantView::example()],
-            apps: Vec::new(),
-            devices: vec![DeviceView::example()],
-            notifications: vec![NotificationView::example()],
-        }
-    }
-}
-
-/// A notification that waits for delivery.
-#[derive(Object)]
-#[oai(rename = "Notification", example)]
-struct NotificationView {
-    /// The id of the notification.
-    id: Id,
-    /// The Application.
-    appid: Id,
-    /// The sender as the AppService names it, or the Application's name.
-    source: String,
-    /// The Application's name.
-    application: String,
-    /// The Application's verified domain.
-    domain: String,
-    /// The text.
-    message: String,
-    /// Empty, or the URL to open.
-    action: String,
-    /// The time at which the server accepted the notification.
-    sent_at: u64,
-    /// The time at which the notification expires.
-    expires_at: u64,
-}
-
-impl Example for NotificationView {
-    fn example() -> Self {
-        Self {
-            id: Id::new(example::NOTIFICATION),
-            appid: Id::new(example::APPID),
-            source: example::SOURCE.to_owned(),
-            application: example::NAME.to_owned(),
-            domain: example::DOMAIN.to_owned(),
-            message: "Your move".to_owned(),
-            action: example::ACTION.to_owned(),
-            sent_at: example::START_TIME,
-            expires_at: example::START_TIME + example::HOUR,
-        }
-    }
-}
-
-impl From<Notification> for NotificationView {
-    fn from(notification: Notification) -> Self {
-        Self {
-            id: Id::new(notification.id),
-            appid: Id::new(notification.app),
-            source: notification.source.to_string(),
-            application: notification.application.to_string(),
-            domain: notification.domain.to_string(),
-            message: notification.message.into(),
-            action: notification.action.into(),
-            sent_at: notification.sent_at.get(),
-            expires_at: notification.expires_at.get(),
-        }
     }
 }
 
@@ -219,23 +91,22 @@ impl AccountApi {
 
     /// Show all stored data about me.
     ///
-    /// The statuses that a device reports while it is connected are not stored.
+    /// The statuses that a device reports while it is connected are not stored. A session of the
+    /// scope `device` gets only what it can read elsewhere too. A user can have two such requests
+    /// at once.
     #[oai(path = "/account", method = "get", operation_id = "get_account")]
     async fn show(
         &self,
         auth: SessionAuth,
-    ) -> Result<Json<AccountView>, OperationError<AccountErrors>> {
-        let account = auth.service().accounts().load(auth.caller.user).await?;
-        let Account { email, created_at, sessions, grants, apps, notifications, .. } = account;
-        Ok(Json(AccountView {
-            email: email.as_str().to_owned(),
-            created_at: created_at.get(),
-            sessions,
-            grants: grants.into_iter().map(GrantView::from).collect(),
-            apps: apps.into_iter().map(AppView::from).collect(),
-            devices: devices_of(&auth),
-            notifications: notifications.into_iter().map(NotificationView::from).collect(),
-        }))
+    ) -> Result<StreamedAccount, OperationError<AccountErrors>> {
+        let user = auth.caller.user;
+        let export = auth.service().accounts().begin_export(user)?;
+        let account = auth.service().accounts().load(user).await?;
+        let seqs = account.notifications.clone();
+        let (service, scope) = (Arc::clone(&auth.context.service), auth.caller.scope);
+        let notifications = StoredNotifications::new(service, (user, scope), seqs, export);
+        let view = AccountView::new(account, scope, devices_of(&auth));
+        Ok(StreamedAccount::new(view, notifications))
     }
 
     /// Erase my account.

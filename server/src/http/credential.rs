@@ -14,12 +14,14 @@ use presence_service::sessions::{self, AuthenticatedUser};
 
 use crate::authorization::bearer;
 use crate::client_address;
+use crate::client_proof;
 use crate::context::ServerContext;
 use crate::cookie::SetCookie;
 use crate::form::CsrfCheck;
 
 use super::error_response::ErrorResponse;
 use super::request_context::{self, RequestContext};
+use super::unread_body::UnreadBody;
 
 /// The header that every write by cookie must have.
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -118,6 +120,7 @@ impl AuthenticatedRequest {
         let service = &context.service;
         let from = client_address::of(request);
         let caller = service.sessions().authenticate(&token, from).await?;
+        accept_client(request);
         let csrf = request.header(CSRF_HEADER).map(str::to_owned);
         Ok(Self { context, caller, cookie: by_cookie.then_some(token), same_origin, csrf })
     }
@@ -225,8 +228,17 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
         let (service, from) = (&context.service, client_address::of(request));
         let app = RequestedApplication::Id(app);
         let checked = service.app_services().authenticate(app, key, from).await;
+        if checked.is_ok() {
+            accept_client(request);
+        }
         Ok(Self { app_service: checked.map_err(ErrorResponse::from)?, context })
     }
+}
+
+/// Ends the limits for strangers on a request whose credential was accepted.
+fn accept_client(request: &Request) {
+    client_proof::complete(request);
+    UnreadBody::allow_full_size(request);
 }
 
 /// Returns the security schemes of a session.

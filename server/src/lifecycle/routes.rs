@@ -10,7 +10,9 @@ use presence_service::as_one_call;
 use presence_service::clock::Stopwatch;
 
 use crate::authorization::bearer;
-use crate::client_address::{self, TrustedProxies};
+use crate::client_address;
+use crate::client_proof::{self, ClientProof};
+use crate::connection::listener::ConnectionLimits;
 use crate::context::ServerContext;
 use crate::http;
 use crate::meter::{self, MetricsExporter};
@@ -31,7 +33,7 @@ const RETRY_AFTER_STOP: f64 = 1.0;
 pub(super) fn endpoint(
     context: Arc<ServerContext>,
     sockets: Arc<SocketRegistry>,
-    proxies: TrustedProxies,
+    limits: ConnectionLimits,
     strict_transport: Option<HeaderValue>,
 ) -> impl Endpoint<Output = Response> {
     let app_socket =
@@ -55,15 +57,20 @@ pub(super) fn endpoint(
         .at(METRICS, metrics.map_to_response())
         .nest_no_strip("/", http_routes);
     routes.around(move |next, mut request| {
-        proxies.record_client(&mut request);
-        let is_refused = sockets.is_draining() && !is_served_while_draining(request.uri());
+        limits.proxies.record_client(&mut request);
+        let proof = proof_of_client(&mut request, &limits);
+        let refusal = if sockets.is_draining() && !is_served_while_draining(request.uri()) {
+            Some(ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP))
+        } else if proof.exceeds_limit() && !has_credential(&request) {
+            Some(ClientProof::too_many_connections())
+        } else {
+            None
+        };
         let started = Stopwatch::start();
         let strict_transport = strict_transport.clone();
         async move {
-            let mut response = if is_refused {
-                http::error_response(
-                    &ApiError::from(Errno::ShuttingDown).with_retry_after(RETRY_AFTER_STOP),
-                )
+            let mut response = if let Some(error) = refusal {
+                http::error_response(&error)
             } else {
                 let response =
                     as_one_call(next.call(request)).await.map(IntoResponse::into_response);
@@ -73,10 +80,31 @@ pub(super) fn endpoint(
             if let Some(value) = strict_transport {
                 response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
             }
+            if proof.exceeds_limit() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             meter::record_response(response.status(), started.elapsed());
             Ok(response)
         }
     })
+}
+
+/// Returns the proof of a request's client: that of the connection, or behind a proxy one of the
+/// request.
+fn proof_of_client(request: &mut Request, limits: &ConnectionLimits) -> Arc<ClientProof> {
+    if let Some(proof) = client_proof::of(request) {
+        return proof;
+    }
+    let proof = limits.unproven.add(client_address::of(request));
+    request.set_data(Arc::clone(&proof));
+    proof
+}
+
+/// Returns true if a request has a credential, valid or not.
+fn has_credential(request: &Request) -> bool {
+    let headers = request.headers();
+    bearer(headers).is_some() || headers.contains_key(header::COOKIE)
 }
 
 /// Returns true for the paths that show an operator how the drain proceeds.
@@ -110,6 +138,9 @@ fn operator_metrics(request: &Request, console: Option<&OperatorConsole>) -> Res
     exposition(request.method(), || {
         let (console, token) = console.zip(bearer(request.headers())).ok_or(Errno::NotFound)?;
         let is_operator = console.access.accepts(client_address::of(request), token);
+        if is_operator {
+            client_proof::complete(request);
+        }
         is_operator.then(|| console.metrics()).ok_or(Errno::NotFound)
     })
 }

@@ -13,12 +13,26 @@ use url::Url;
 
 use super::error::{StartError, start_error};
 use crate::browserid;
-use crate::connection::listener::bind;
+use crate::client_proof::UnprovenConnections;
+use crate::connection::listener::{ConnectionLimits, bind};
+use crate::connection::open_connections::OpenConnections;
 use crate::settings::Settings;
 
 /// Listens on an address.
 pub(super) fn listen_on(address: SocketAddr) -> Result<TcpListener, StartError> {
     bind(address).map_err(|error| StartError(format!("cannot listen on {address}: {error}")))
+}
+
+/// Returns the limits of accepted connections.
+pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    let unproven = UnprovenConnections::new(settings.unproven_connections_per_address);
+    ConnectionLimits {
+        unproven: Arc::new(unproven),
+        open: Arc::new(OpenConnections::new(files)),
+        proxies: settings.proxies(),
+    }
 }
 
 /// Returns the server's own origins: that of its public URL, and in development mode also those by

@@ -13,6 +13,7 @@ const MAX_SECONDS: f64 = 1e9;
 const MIN_SECONDS: &[(&str, f64)] = &[
     ("admin_session_seconds", 1.0),
     ("database_seconds", 0.1),
+    ("frame_seconds", 0.1),
     ("hello_seconds", 0.1),
     ("ping_seconds", 0.1),
     ("request_seconds", 0.1),
@@ -22,8 +23,16 @@ const MIN_SECONDS: &[(&str, f64)] = &[
     ("write_seconds", 0.1),
 ];
 /// The endings of the names of settings that must be at least 1.
-const COUNT_SUFFIXES: &[&str] =
-    &["_bytes", "_burst", "_per_second", "_per_user", "_per_app", "_characters", "_updates"];
+const COUNT_SUFFIXES: &[&str] = &[
+    "_bytes",
+    "_burst",
+    "_per_second",
+    "_per_user",
+    "_per_app",
+    "_per_address",
+    "_characters",
+    "_updates",
+];
 
 impl Settings {
     /// Checks all settings.

@@ -124,8 +124,17 @@ settings! {
     /// Number of notifications that an Application may send to all users each second after the
     /// burst.
     app_notify_per_second: u32 = 5_000;
+    /// Number of frames that no other rate limits that one user's devices, or one Application, may
+    /// send at once: acknowledgements, queries, repeated `auth` and wrong frames.
+    frame_burst: u32 = 200;
+    /// Number of such frames that are handled each second after the burst. Wrong ones beyond it get
+    /// errno 20; the others wait.
+    frame_per_second: u32 = 100;
     /// Number of new sockets that one address may open each second.
     connects_per_second: u32 = 200;
+    /// Number of connections that one address may have open whose clients have not yet proven who
+    /// they are with a credential; an IPv6 address stands for its network of 64 bits.
+    unproven_connections_per_address: usize = 256;
     /// Number of sign-ins over REST from one address each second.
     sign_ins_per_second: u32 = 200;
     /// Number of wrong credentials that one address may send at once.
@@ -151,13 +160,16 @@ settings! {
     app_domain_characters: usize = 253;
     /// Time in which a new socket must authenticate, in seconds.
     hello_seconds: f64 = 10.0;
-    /// Time in which the first request of a connection must be answered, in seconds.
+    /// Time in which the first request of a connection must be answered, in seconds; each KiB of it
+    /// that arrives extends the time, up to `frame_seconds`.
     request_seconds: f64 = 30.0;
     /// Silence after which a peer is pinged, in seconds; after two intervals of silence its
     /// connection is lost.
     ping_seconds: f64 = 30.0;
-    /// Time in which a peer must read what is written to it, in seconds.
+    /// Time for which a peer may read nothing of what is written to it, in seconds.
     write_seconds: f64 = 10.0;
+    /// Maximum duration of one frame or one request while its bytes arrive, in seconds.
+    frame_seconds: f64 = 300.0;
     /// Time for which a call may wait for the database before it is answered with errno 51, in
     /// seconds.
     database_seconds: f64 = 5.0;

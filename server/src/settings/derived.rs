@@ -91,6 +91,7 @@ impl Settings {
                 burst: self.app_notify_burst.max(self.notify_burst),
                 per_second: self.app_notify_per_second.max(self.notify_per_second),
             },
+            frame_rate: Rate { burst: self.frame_burst, per_second: self.frame_per_second },
             connect_rate: Rate {
                 burst: self.connects_per_second,
                 per_second: self.connects_per_second,
@@ -122,6 +123,7 @@ impl Settings {
             authentication: seconds(self.hello_seconds),
             ping: seconds(self.ping_seconds),
             write: seconds(self.write_seconds),
+            frame: seconds(self.frame_seconds),
         }
     }
 
@@ -141,6 +143,7 @@ impl Settings {
         ConnectionTimeouts {
             handshake: seconds(self.tls_handshake_seconds),
             first_request,
+            request: seconds(self.frame_seconds).max(first_request),
             keep_alive: first_request.max(seconds(self.ping_seconds) * 2 + Duration::from_secs(5)),
         }
     }

@@ -97,9 +97,11 @@ impl AppServiceProtocol {
     /// Replies with an error, after the replies to earlier frames.
     fn refuse(&mut self, id: Option<RequestId>, error: ApiError) {
         if let AppServicePhase::Authenticated(app) = &mut self.phase {
-            app.refuse(id, error);
+            app.refuse(id, error, &self.channel);
         } else {
-            self.replies.error(id.as_ref(), &error, self.channel.service.steady());
+            let now = self.channel.service.steady();
+            self.replies.error(id.as_ref(), &error, now);
+            self.replies.record_violation(now);
         }
     }
 }

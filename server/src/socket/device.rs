@@ -7,6 +7,8 @@
 mod authenticated;
 mod authentication;
 
+mod deliveries;
+
 mod replies;
 
 use std::net::IpAddr;
@@ -15,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use presence_protocol::device::{self, DeviceRequest};
-use presence_protocol::{ApiError, CloseCode};
+use presence_protocol::{ApiError, CloseCode, Errno};
 use presence_service::{PresenceService, SocketWaker};
 
 use self::authenticated::DeviceAuthenticated;
@@ -82,6 +84,25 @@ impl DeviceProtocol {
         }
     }
 
+    /// Replies with an error. Wrong frames have a rate: of a user's devices, or of the socket while
+    /// its user is unknown.
+    fn refuse(&mut self, mut error: ApiError) {
+        let now = self.channel.service.steady();
+        if let DevicePhase::Authenticated(device) = &self.phase {
+            if error.errno != Errno::SlowDown
+                && let Err(slow_down) = device.check_wrong_frame(&self.channel)
+            {
+                error = slow_down;
+            }
+            self.replies.error(&error, now);
+        } else {
+            self.replies.error(&error, now);
+            if error.errno != Errno::SlowDown {
+                self.replies.record_violation(now);
+            }
+        }
+    }
+
     /// Takes the phase out, so that it can be consumed. The caller puts the next one in.
     fn take_phase(&mut self) -> DevicePhase {
         std::mem::replace(
@@ -118,7 +139,7 @@ impl ProtocolState for DeviceProtocol {
             }
         };
         if let Err(error) = result {
-            self.replies.error(&error, self.channel.service.steady());
+            self.refuse(error);
         }
     }
 
@@ -141,6 +162,7 @@ impl ProtocolState for DeviceProtocol {
         }
         if let DevicePhase::Authenticated(device) = &mut self.phase {
             device.poll_work(context, &self.channel, &mut self.replies);
+            device.poll_deliveries(context, &self.channel, &mut self.replies);
         }
     }
 
@@ -159,7 +181,7 @@ impl ProtocolState for DeviceProtocol {
         if let DevicePhase::Authenticated(device) = &mut self.phase
             && self.replies.is_empty()
         {
-            device.read_mailbox(&mut self.replies);
+            device.send_notifications(&self.channel, &mut self.replies);
         }
         self.replies.pop()
     }

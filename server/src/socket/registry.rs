@@ -29,8 +29,10 @@ pub struct SocketLimits {
     pub authentication: Duration,
     /// The silence after which a peer is pinged; after two of them its connection is lost.
     pub ping: Duration,
-    /// The time in which a peer must read what is written to it.
+    /// The time for which a peer may read nothing of what is written to it.
     pub write: Duration,
+    /// The longest time that one frame may take while its bytes arrive.
+    pub frame: Duration,
 }
 
 /// The state that all sockets share.
@@ -103,6 +105,11 @@ impl SocketRegistry {
             rest.for_each(|waker| waker.close(code));
         });
         tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Returns the number of open sockets.
+    pub(crate) fn count(&self) -> usize {
+        self.with_open(|open| open.len())
     }
 
     /// Returns the metrics of a channel.

@@ -15,14 +15,18 @@ use presence_protocol::CloseCode;
 use presence_service::SocketWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tracing::{Instrument, Span};
 
+use super::counted_stream::CountedStream;
 use super::log::SocketLog;
+use super::progress::Progress;
 use super::protocol_state::{Authentication, Outgoing, ProtocolState};
+use super::read_error::close_code;
 use super::registry::{Registration, SocketRegistry};
+use crate::client_proof::ClientProof;
 use crate::connection::transport::Transport;
 
 #[cfg(test)]
@@ -32,12 +36,15 @@ mod tests;
 const MAX_FRAMES_PER_POLL: usize = 64;
 /// The number of unflushed bytes from which no more frames are taken from the protocol.
 const MAX_UNFLUSHED: usize = 64 * 1024;
+/// The maximum number of bytes that a peer may send before it is authenticated: a frame of 16 KiB
+/// with its header. Complete frames do not count.
+pub(super) const UNAUTHENTICATED_BYTES: usize = 16 * 1024 + 14;
 /// The time for which a closed socket waits for its peer's close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A socket with the state of its protocol.
 pub(crate) struct SocketLoop<P, S = Transport> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<CountedStream<S>>,
     protocol: P,
     waker: Arc<SocketWaker>,
     sockets: Arc<SocketRegistry>,
@@ -45,14 +52,17 @@ pub(crate) struct SocketLoop<P, S = Transport> {
     /// The time of this poll: the clock is read once.
     now: Steady,
     opened_at: Steady,
-    received_at: Steady,
+    progress: Progress,
     pinged_at: Steady,
-    /// The time since which bytes wait to be flushed.
-    unflushed_since: Option<Steady>,
+    /// Set until the peer is authenticated.
+    is_limited: bool,
+    proof: Option<Arc<ClientProof>>,
     unflushed: usize,
     /// The time for which the timer is set.
     timer_at: Option<Steady>,
     closing: Option<Closing>,
+    /// A frame could not be written, so that a flush says nothing about it.
+    has_lost_frame: bool,
 }
 
 /// A socket that has sent a close frame.
@@ -73,7 +83,7 @@ enum SocketEnd {
 
 impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S> {
     pub(crate) fn new(
-        socket: WebSocketStream<S>,
+        socket: WebSocketStream<CountedStream<S>>,
         protocol: P,
         waker: Arc<SocketWaker>,
         sockets: Arc<SocketRegistry>,
@@ -88,13 +98,21 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
             log: SocketLog::new(P::CHANNEL, id),
             now,
             opened_at: now,
-            received_at: now,
+            progress: Progress::new(now),
             pinged_at: now,
-            unflushed_since: None,
+            is_limited: true,
+            proof: None,
             unflushed: 0,
             timer_at: None,
             closing: None,
+            has_lost_frame: false,
         }
+    }
+
+    /// Sets the proof of the client, which is complete once the peer is authenticated.
+    pub(crate) fn with_proof(mut self, proof: Option<Arc<ClientProof>>) -> Self {
+        self.proof = proof;
+        self
     }
 
     /// Runs until the socket has ended, then removes its registration.
@@ -155,12 +173,26 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
     fn write(&mut self, context: &mut Context<'_>) {
         // Work is polled even if nothing can be written: it may hold what others wait for.
         self.protocol.poll_work(context);
+        self.lift_limits();
         while self.closing.is_none() && self.unflushed < MAX_UNFLUSHED {
             let Some(frame) = self.protocol.poll_outgoing() else { break };
             match frame {
                 Outgoing::Text(bytes) => self.send_text(bytes),
                 Outgoing::Close(code) => self.close(code),
             }
+        }
+    }
+
+    /// Ends the limits for strangers once the peer is authenticated.
+    fn lift_limits(&mut self) {
+        if !self.is_limited || matches!(self.protocol.authentication(), Authentication::Missing(_))
+        {
+            return;
+        }
+        self.is_limited = false;
+        self.socket.get_mut().set_allowance(None);
+        if let Some(proof) = self.proof.take() {
+            proof.complete();
         }
     }
 
@@ -175,9 +207,10 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
 
     fn send(&mut self, message: Message, size: usize) {
         self.unflushed += size;
-        self.unflushed_since.get_or_insert(self.now);
+        self.progress.begin_write(self.now);
         if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
             tracing::debug!(%error, "socket.write");
+            self.has_lost_frame = true;
             self.start_closing(true);
         }
     }
@@ -192,10 +225,16 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
         if self.closing.is_none() && !self.protocol.can_handle_frame() {
             return Poll::Pending;
         }
-        let read = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
-        self.received_at = self.now;
-        Poll::Ready(match read {
-            Some(Ok(message)) => self.handle_message(message),
+        let read = Pin::new(&mut self.socket).poll_next(context);
+        self.progress.record(self.socket.get_ref(), self.now);
+        Poll::Ready(match std::task::ready!(read) {
+            Some(Ok(message)) => {
+                self.progress.complete(&message, self.now);
+                if self.is_limited {
+                    self.socket.get_mut().set_allowance(Some(UNAUTHENTICATED_BYTES));
+                }
+                self.handle_message(message)
+            }
             Some(Err(error)) => self.handle_read_error(&error),
             None => Some(SocketEnd::Lost),
         })
@@ -224,15 +263,12 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
 
     /// Handles an error of the connection, or a frame that a peer may not send.
     fn handle_read_error(&mut self, error: &Error) -> Option<SocketEnd> {
-        let code = if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
-            CloseCode::TooLarge
-        } else if matches!(error, Error::Utf8(_)) {
-            CloseCode::InvalidUtf8
-        } else {
+        let Some(code) = close_code(error) else {
             tracing::debug!(%error, "socket.read");
             return Some(SocketEnd::Lost);
         };
         self.close(code);
+        self.socket.get_mut().set_allowance(None);
         if let Some(closing) = &mut self.closing {
             closing.discards = true;
         }
@@ -253,8 +289,10 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
         match std::task::ready!(Pin::new(&mut self.socket).poll_flush(context)) {
             Ok(()) => {
                 self.unflushed = 0;
-                self.unflushed_since = None;
-                self.protocol.handle_flushed();
+                self.progress.complete_write();
+                if !self.has_lost_frame {
+                    self.protocol.handle_flushed();
+                }
                 Poll::Ready(None)
             }
             // The close frame cannot be written; the close timeout ends the socket as usual.
@@ -281,6 +319,7 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
 
     /// Acts on deadlines that are over, and sets the timer for the next one.
     fn handle_time(&mut self) -> Poll<SocketEnd> {
+        self.progress.record(self.socket.get_ref(), self.now);
         let now = self.now;
         if let Some(closing) = &self.closing {
             if now >= closing.until {
@@ -290,10 +329,12 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
             return Poll::Pending;
         }
         let limits = self.sockets.limits;
-        if now >= self.received_at + 2 * limits.ping {
+        if now >= self.progress.received_at() + 2 * limits.ping {
             return Poll::Ready(SocketEnd::Lost);
         }
-        if self.unflushed_since.is_some_and(|since| now >= since + limits.write) {
+        let write = self.progress.unflushed_since().map(|since| since + limits.write);
+        let frame = self.progress.incoming_since().map(|since| since + limits.frame);
+        if [write, frame].into_iter().flatten().any(|deadline| now >= deadline) {
             self.close(CloseCode::TooSlowOrTooFast);
             self.set_timer(now + CLOSE_TIMEOUT);
             return Poll::Pending;
@@ -301,8 +342,7 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
         let protocol = self.protocol.handle_time().map(|wait| now + wait);
         let authentication = self.check_authentication();
         let ping = self.ping();
-        let write = self.unflushed_since.map(|since| since + limits.write);
-        let deadlines = [protocol, authentication, write].into_iter().flatten();
+        let deadlines = [protocol, authentication, write, frame].into_iter().flatten();
         self.set_timer(deadlines.fold(ping, Steady::min));
         Poll::Pending
     }
@@ -321,14 +361,15 @@ impl<P: ProtocolState, S: AsyncRead + AsyncWrite + Unpin + Send> SocketLoop<P, S
     /// Pings a peer that has been silent for an interval. Returns the time of the next check.
     fn ping(&mut self) -> Steady {
         let (now, interval) = (self.now, self.sockets.limits.ping);
-        let silent_since = self.received_at.max(self.pinged_at);
+        let received_at = self.progress.received_at();
+        let silent_since = received_at.max(self.pinged_at);
         if now < silent_since + interval {
             return silent_since + interval;
         }
         self.pinged_at = now;
         self.send(Message::Ping(Bytes::new()), 0);
         self.waker.wake();
-        (self.received_at + 2 * interval).max(now + Duration::from_millis(1))
+        (received_at + 2 * interval).max(now + Duration::from_millis(1))
     }
 
     /// Sets the timer, unless it is set to an earlier time already.

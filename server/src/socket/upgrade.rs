@@ -15,12 +15,14 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::Instrument;
 
 use super::app_service::{AppServiceProtocol, AppServiceUpgrade};
+use super::counted_stream::CountedStream;
 use super::device::DeviceProtocol;
 use super::protocol_state::ProtocolState;
 use super::registry::SocketRegistry;
-use super::socket_loop::SocketLoop;
+use super::socket_loop::{SocketLoop, UNAUTHENTICATED_BYTES};
 use crate::authorization;
 use crate::client_address;
+use crate::client_proof::{self, ClientProof};
 use crate::connection::{PendingUpgrade, UpgradedConnection};
 
 /// The size of the read buffer of a device's socket. It is small, since most of these sockets are
@@ -31,8 +33,7 @@ const DEVICE_READ_BUFFER: usize = 512;
 const APP_READ_BUFFER: usize = 2 * 1024;
 /// The number of bytes from which the library writes before the flush.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// The maximum number of bytes that wait to be written: one frame can hold all pending
-/// notifications of a user.
+/// The maximum number of bytes that wait to be written. No frame is that large.
 const MAX_WRITE_BUFFER: usize = 64 * 1024 * 1024;
 
 /// Opens a Device Presence Channel.
@@ -60,6 +61,7 @@ pub async fn app(sockets: &Arc<SocketRegistry>, request: &Request) -> Result<Res
     let bearer = bearer(request);
     if let Some(AppServiceAuth { key: Some(key), .. }) = &bearer {
         sockets.service.app_services().authenticate(app, key, handshake.client).await?;
+        client_proof::complete(request);
     }
     let is_paged = offers_subprotocol(request.headers());
     let config = config(APP_READ_BUFFER, sockets.limits.app_frame);
@@ -115,14 +117,20 @@ impl Handshake {
         let upgrade = request.data::<PendingUpgrade>().cloned().ok_or_else(|| {
             ApiError::detailed(Errno::InvalidField, "this connection cannot be upgraded")
         })?;
+        let proof = client_proof::of(request);
+        if proof.as_ref().is_some_and(|proof| proof.exceeds_limit()) {
+            return Err(ClientProof::too_many_connections());
+        }
         let shared = Arc::clone(sockets);
         let task = async move {
             let Some(upgraded) = upgrade.complete().await else { return };
             let UpgradedConnection { transport, read_ahead } = upgraded;
             // A copy, since `Vec::from` would keep the whole read buffer of hyper with the socket.
             let (read_ahead, config) = (read_ahead.to_vec(), Some(config));
+            let allowance = UNAUTHENTICATED_BYTES.saturating_sub(read_ahead.len());
+            let stream = CountedStream::new(transport, allowance);
             let socket =
-                WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, config)
+                WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, config)
                     .await;
             let waker = Arc::new(SocketWaker::default());
             let registration = shared.register(&waker);
@@ -130,6 +138,7 @@ impl Handshake {
             tracing::debug!(conn.id = id, address = %self.client, "socket.open");
             let protocol = protocol(Arc::clone(&waker), id);
             let socket = SocketLoop::new(socket, protocol, waker, Arc::clone(&shared), id);
+            let socket = socket.with_proof(proof);
             // A second task, so that the open socket does not keep the memory of this one.
             shared.tasks.spawn(socket.run(registration));
         };

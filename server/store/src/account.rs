@@ -1,18 +1,20 @@
-//! All data about one user, for the user's request for a copy.
-
-use std::collections::HashMap;
+//! The data about one user, for the user's request for a copy, without the content of
+//! notifications, which is read in pages.
 
 use presence_core::UnixMillis;
-use presence_core::model::{App, Email, Notification, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use presence_core::model::{App, Email, UserId};
+use sea_orm::{
+    ColumnTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait,
+};
 
 use crate::error::StoreError;
 use crate::grants::GrantedApp;
-use crate::rows::{NotificationRow, Sender, email, notification, time_from_column};
+use crate::rows::{email, time_from_column};
 use crate::store::Store;
 use crate::tables::{grant, notification, session, user};
 
-/// All data about one user.
+/// The data about one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The user.
@@ -27,13 +29,13 @@ pub struct Account {
     pub grants: Vec<GrantedApp>,
     /// The user's own Applications.
     pub apps: Vec<App>,
-    /// The stored notifications in the order of acceptance, also settled ones whose receipt is
-    /// withheld.
-    pub notifications: Vec<Notification>,
+    /// The `seq` of each stored notification in the order of acceptance, also of settled ones whose
+    /// receipt is withheld. [`Store::stored_page`] reads them.
+    pub notifications: Vec<i64>,
 }
 
 impl Store {
-    /// Returns all data about a user.
+    /// Returns the data about a user.
     ///
     /// # Errors
     ///
@@ -51,7 +53,6 @@ impl Store {
         for granted in &mut grants {
             granted.previous_name.take_if(|previous| !previous.is_displayed(now));
         }
-        let notifications = self.notifications_of(user, &grants, now).await?;
         Ok(Some(Account {
             user,
             email: email(&row.email)?,
@@ -59,34 +60,18 @@ impl Store {
             sessions: sessions.count(self.read()).await?,
             apps: self.apps_of(user).await?,
             grants,
-            notifications,
+            notifications: self.stored_notifications(user).await?,
         }))
     }
 
-    async fn notifications_of(
-        &self,
-        user: UserId,
-        grants: &[GrantedApp],
-        now: UnixMillis,
-    ) -> Result<Vec<Notification>, StoreError> {
-        let sender = |granted: &GrantedApp| Sender {
-            name: granted.displayed_name(now).into(),
-            domain: granted.domain.as_str().into(),
-        };
-        let senders: HashMap<String, Sender> =
-            grants.iter().map(|granted| (granted.grant.app.to_string(), sender(granted))).collect();
-        let rows: Vec<NotificationRow> = NotificationRow::find()
+    /// Returns the `seq` of each stored notification of a user, in ascending order.
+    async fn stored_notifications(&self, user: UserId) -> Result<Vec<i64>, StoreError> {
+        let query = notification::Entity::find()
+            .join(JoinType::InnerJoin, notification::Relation::Grant.def())
+            .select_only()
+            .column(notification::Column::Seq)
             .filter(grant::Column::UserId.eq(user.0))
-            .order_by_asc(notification::Column::Seq)
-            .into_model()
-            .all(self.read())
-            .await?;
-        // A row whose grant was added or removed between the two reads is left out.
-        rows.into_iter()
-            .filter_map(|row| {
-                let sender = senders.get(&row.app_id)?;
-                Some(notification(row, sender))
-            })
-            .collect()
+            .order_by_asc(notification::Column::Seq);
+        Ok(query.into_tuple().all(self.read()).await?)
     }
 }

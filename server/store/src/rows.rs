@@ -78,6 +78,19 @@ pub(crate) struct NotificationHeaderRow {
     state: i32,
 }
 
+/// The columns of a notification that decide whether a device gets it.
+#[derive(FromQueryResult)]
+pub(crate) struct QueueRow {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) app_id: String,
+    pub(crate) puid: String,
+    pub(crate) user_id: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) state: i32,
+    pub(crate) live_only: bool,
+}
+
 /// All columns of a notification, with those of its grant.
 #[derive(FromQueryResult)]
 pub(crate) struct NotificationRow {
@@ -90,8 +103,6 @@ pub(crate) struct NotificationRow {
     pub(crate) action: String,
     pub(crate) sent_at: i64,
     pub(crate) expires_at: i64,
-    pub(crate) state: i32,
-    pub(crate) live_only: bool,
     pub(crate) source: String,
 }
 
@@ -141,6 +152,17 @@ impl NotificationHeaderRow {
     }
 }
 
+impl QueueRow {
+    pub(crate) fn find() -> Select<notification::Entity> {
+        with_grants().columns([
+            notification::Column::Seq,
+            notification::Column::ExpiresAt,
+            notification::Column::State,
+            notification::Column::LiveOnly,
+        ])
+    }
+}
+
 impl NotificationRow {
     pub(crate) fn find() -> Select<notification::Entity> {
         with_grants().columns([
@@ -150,8 +172,6 @@ impl NotificationRow {
             notification::Column::Action,
             notification::Column::SentAt,
             notification::Column::ExpiresAt,
-            notification::Column::State,
-            notification::Column::LiveOnly,
             notification::Column::Source,
         ])
     }

@@ -15,6 +15,7 @@ async fn start_server(issuer: &Issuer) -> (Server, Socket) {
         .with("browserid-issuers", issuer.host())
         .with_metrics()
         .with("connects-per-second", 10_000)
+        .with("unproven-connections-per-address", 10_000)
         .with("status-burst", 10_000)
         .with("hello-seconds", 600);
     let server = Server::start(options).await;

@@ -18,6 +18,7 @@ async fn reach(scenario: &RegistryScenario, code: CloseCode) {
     let mut socket = match code {
         CloseCode::Normal => normal_close(scenario).await,
         CloseCode::GoingAway => return stopped_by_signal("TERM", code).await,
+        CloseCode::ProtocolError => frame_without_mask(scenario).await,
         CloseCode::Unsupported => binary_frame(scenario).await,
         CloseCode::InvalidUtf8 => invalid_utf8_frame(scenario).await,
         CloseCode::TooLarge => large_frame(scenario, json!({"x": "x".repeat(16 * 1024)})).await,
@@ -36,6 +37,12 @@ async fn reach(scenario: &RegistryScenario, code: CloseCode) {
 async fn normal_close(scenario: &RegistryScenario) -> Socket {
     let mut device = scenario.device("closing").await;
     device.send_close(Some(1000)).await;
+    device
+}
+
+async fn frame_without_mask(scenario: &RegistryScenario) -> Socket {
+    let mut device = scenario.device("unmasked").await;
+    device.send_bytes(&[0x81, 0x02, b'{', b'}']).await;
     device
 }
 

@@ -171,6 +171,8 @@ mod tests {
             sent_at: UnixMillis::new(3),
         };
         let error = ApiError::slow_down(0.5);
+        let mut batch = super::super::NotificationBatch::new();
+        assert!(batch.add(&notification));
         for (written, expected) in [
             (super::super::OK.to_owned(), ServerToDevice::Ok(None)),
             (super::super::ok(Some(&id)).into_owned(), ServerToDevice::Ok(Some(7))),
@@ -181,7 +183,7 @@ mod tests {
             ),
             (super::super::expires_in(60), ServerToDevice::ExpiresIn(60)),
             (
-                super::super::notifications([&notification]),
+                batch.into_frame(),
                 ServerToDevice::Notifications(OpenList {
                     items: vec![notification.clone()],
                     skipped: 0,

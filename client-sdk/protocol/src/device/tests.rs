@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::{MAX_NOTIFICATION_CHARS, MAX_SOURCE_CHARS};
 
 fn errno_of(text: &str) -> Errno {
     parse(text).unwrap_err().0.errno
@@ -84,10 +85,48 @@ fn replies_have_the_format_of_2013() {
         id: NotificationId::from_bits(2),
         sent_at: UnixMillis::new(3),
     };
+    let mut batch = NotificationBatch::new();
+    assert!(batch.is_empty() && batch.add(&item));
     assert_eq!(
-        notifications([&item]),
+        batch.into_frame(),
         r#"{"notifications":[{"source":"bob@chat.example","application":"Chat","domain":"chat.example","message":"hi","action":"","appid":"00000000000000000000000000000001","id":"00000000000000000000000000000002","sent_at":3}]}"#
     );
+}
+
+#[test]
+fn a_frame_takes_notifications_up_to_its_limit_and_keeps_their_order() {
+    let item = LiveNotification {
+        source: "bob@chat.example".to_owned(),
+        application: "Chat".to_owned(),
+        domain: "chat.example".to_owned(),
+        message: "m".repeat(MAX_NOTIFICATION_CHARS),
+        action: String::new(),
+        appid: AppId::from_bits(1),
+        id: NotificationId::from_bits(2),
+        sent_at: UnixMillis::new(3),
+    };
+    let mut batch = NotificationBatch::new();
+    let added = (0..1_000).take_while(|_| batch.add(&item)).count();
+    let frame = batch.into_frame();
+    let one_more = serde_json::to_string(&item).unwrap().len() + 1;
+    assert!(frame.len() <= MAX_NOTIFICATIONS_BYTES, "{}", frame.len());
+    assert!(frame.len() + one_more > MAX_NOTIFICATIONS_BYTES, "{}", frame.len());
+    let parsed: serde_json::Value = serde_json::from_str(&frame).unwrap();
+    assert_eq!(parsed["notifications"].as_array().unwrap().len(), added);
+}
+
+/// One character is at most six bytes of JSON. A name has at most 200 characters, and for some time
+/// after a change the old one follows it: this is `application`, and `source` if none was given. A
+/// domain has 253. `actions` may stand beside `action`: four of them, with titles of 64 characters.
+#[test]
+fn the_longest_notification_fits_into_a_frame() {
+    const BYTES_PER_CHAR: usize = 6;
+    let name = 2 * MAX_SOURCE_CHARS + " (before: )".len();
+    let texts = 2 * MAX_NOTIFICATION_CHARS + 2 * name + 253;
+    let actions = 4 * (MAX_NOTIFICATION_CHARS + 64);
+    let names_ids_and_times = 1024;
+    let longest = BYTES_PER_CHAR * (texts + actions) + names_ids_and_times;
+    assert!(longest < MAX_NOTIFICATIONS_BYTES, "{longest}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use presence_protocol::device::{DeviceCommand, DeviceRequest, Proof, parse};
+use presence_protocol::device::{DeviceCommand, DeviceRequest, NotificationBatch, Proof, parse};
 use presence_protocol::open::OpenStatus;
 use presence_protocol::{AppId, CloseCode, RequestId, Status, StatusText, UnixMillis};
 use tokio::time::Instant;
@@ -82,7 +82,9 @@ impl Fixture {
             id: NotificationId::from_bits(id),
             sent_at: UnixMillis::default(),
         };
-        self.receive(&presence_protocol::device::notifications([&notification])).unwrap();
+        let mut batch = NotificationBatch::new();
+        assert!(batch.add(&notification));
+        self.receive(&batch.into_frame()).unwrap();
     }
 
     fn notifications(&mut self) -> Vec<u128> {

@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 
 use futures_util::future::ready;
 use futures_util::stream::{FuturesOrdered, Stream};
-use presence_protocol::app::{self, AppServiceAuth, AppServiceCommand, QueuedNotification};
+use presence_protocol::app::{
+    self, AppServiceAuth, AppServiceCommand, NotifyItem, QueuedNotification,
+};
 use presence_protocol::{ApiError, AppId, Errno, Puid, RequestId};
 use presence_service::app_services::{AuthenticatedAppService, RequestedApplication};
 use presence_service::hub::Subscription;
@@ -71,6 +73,9 @@ impl AppServiceAuthenticated {
         match command {
             AppServiceCommand::Auth(auth) => self.authenticate_again(id, auth, channel),
             AppServiceCommand::Query(puids) => self.query(id, puids, channel),
+            AppServiceCommand::Notify(items) if items.iter().all(Result::is_err) => {
+                self.refuse_all(id, items, channel);
+            }
             AppServiceCommand::Notify(items) => {
                 let reply =
                     channel.service.notifications().notify(self.service.app, items, &self.span);
@@ -92,6 +97,21 @@ impl AppServiceAuthenticated {
         }
     }
 
+    /// Replies to a `notify` without an item that can be taken, which no other rate limits.
+    fn refuse_all(
+        &mut self,
+        id: Option<RequestId>,
+        items: Vec<Result<NotifyItem, ApiError>>,
+        channel: &AppServiceChannel,
+    ) {
+        let (service, app) = (Arc::clone(&channel.service), self.service.app);
+        self.push_logged(async move {
+            service.app_services().wait_for_frame(app).await;
+            let errors = items.into_iter().filter_map(Result::err).map(Err);
+            AppServiceWorkResult::Notified(id, errors.collect())
+        });
+    }
+
     /// Checks a key again, without any effect on the socket if it is valid.
     fn authenticate_again(
         &mut self,
@@ -102,6 +122,7 @@ impl AppServiceAuthenticated {
         let (service, app) = (Arc::clone(&channel.service), self.service.app);
         let client = channel.client;
         self.push_logged(async move {
+            service.app_services().wait_for_frame(app).await;
             let key = auth.key.unwrap_or_default();
             let app = RequestedApplication::Id(app);
             let checked = service.app_services().authenticate(app, &key, client).await;
@@ -117,6 +138,7 @@ impl AppServiceAuthenticated {
     ) {
         let (service, app_service) = (Arc::clone(&channel.service), self.service.clone());
         self.push_logged(async move {
+            service.app_services().wait_for_frame(app_service.app).await;
             let presence = service.app_services().query(&app_service, puids).await;
             let reply = presence.map(|presence| app::query_ok(id.as_ref(), &presence));
             AppServiceWorkResult::Queried(id, reply)
@@ -128,8 +150,15 @@ impl AppServiceAuthenticated {
         self.work.push_back(Box::pin(work));
     }
 
-    /// Replies with an error, after the replies to earlier frames.
-    pub(super) fn refuse(&mut self, id: Option<RequestId>, error: ApiError) {
+    /// Replies with an error, after the replies to earlier frames. Wrong frames have a rate.
+    pub(super) fn refuse(
+        &mut self,
+        id: Option<RequestId>,
+        error: ApiError,
+        channel: &AppServiceChannel,
+    ) {
+        let within_rate = channel.service.app_services().check_frame(self.service.app);
+        let error = within_rate.err().unwrap_or(error);
         self.work.push_back(Box::pin(ready(AppServiceWorkResult::Refused(id, error))));
     }
 

@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use presence_core::phase::{AuthenticatedDevice, FrameAction, SessionDeadline};
-use presence_core::{Notification, Settlement};
+use presence_core::{Settlement, UserId};
 use presence_protocol::device::{self, DeviceCommand, DeviceRequest, Proof};
 use presence_protocol::{ApiError, CloseCode, NotificationId};
-use presence_service::Mailbox;
-use presence_service::devices::{CommandOutcome, OpenedDevice, settlement_result};
+use presence_service::devices::{CommandOutcome, OpenedDevice, WriteReply, settlement_result};
 use presence_service::hub::DeviceConnection;
 use presence_service::proofs::{self, VerifiedProof};
 
+use super::deliveries::Deliveries;
 use super::replies::{DeviceChannel, DeviceReplies};
 use crate::socket::protocol_state::{EndWork, Outgoing};
 
@@ -33,24 +33,20 @@ enum DeviceWorkResult {
 pub(super) struct DeviceAuthenticated {
     device: AuthenticatedDevice,
     connection: DeviceConnection,
-    mailbox: Arc<Mailbox>,
+    deliveries: Deliveries,
     /// The work on the last frame; no other frame is read meanwhile.
     work: Option<DeviceWork>,
     /// The notifications that are written, and are settled once they are flushed.
     written: Vec<NotificationId>,
-    /// The mailbox may hold notifications.
-    has_news: bool,
 }
 
 impl DeviceAuthenticated {
-    /// Begins the phase, and sends the notifications that waited for the device.
-    pub(super) fn new(opened: OpenedDevice, replies: &mut DeviceReplies) -> Self {
+    /// Begins the phase.
+    pub(super) fn new(opened: OpenedDevice) -> Self {
         let OpenedDevice { device, connection, mailbox, pending } = opened;
         tracing::debug!(user = connection.user().0, "device.open");
-        let mut opened =
-            Self { device, connection, mailbox, work: None, written: Vec::new(), has_news: true };
-        opened.send_notifications(&pending, replies);
-        opened
+        let deliveries = Deliveries::new(connection.user(), mailbox, pending);
+        Self { device, connection, deliveries, work: None, written: Vec::new() }
     }
 
     /// Returns true if no frame is being worked on.
@@ -84,27 +80,58 @@ impl DeviceAuthenticated {
         Ok(())
     }
 
+    /// Counts a frame that is refused for another reason than its rate.
+    ///
+    /// # Errors
+    ///
+    /// `slow_down`.
+    pub(super) fn check_wrong_frame(&self, channel: &DeviceChannel) -> Result<(), ApiError> {
+        channel.service.devices().check_frame(self.connection.user())
+    }
+
     fn apply(
         &mut self,
         command: DeviceCommand,
         channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) {
+        let user = self.connection.user();
+        if let DeviceCommand::Ack(ids) = command {
+            self.acknowledge(ids, user, channel);
+            return;
+        }
         match channel.service.devices().apply(&self.connection, command) {
             CommandOutcome::Done => replies.ok(),
-            CommandOutcome::Settling(reply) => {
-                let settling =
-                    async move { DeviceWorkResult::Settled(settlement_result(reply).await) };
-                self.work = Some(Box::pin(channel.log.instrument(settling)));
-            }
+            CommandOutcome::Settling(reply) => self.settle(reply, channel),
         }
+    }
+
+    /// Settles acknowledged notifications; after a wait if there are too many frames.
+    fn acknowledge(&mut self, ids: Vec<NotificationId>, user: UserId, channel: &DeviceChannel) {
+        let devices = channel.service.devices();
+        if devices.check_frame(user).is_ok() {
+            self.settle(devices.settle(user, ids, Settlement::Acked), channel);
+            return;
+        }
+        let service = Arc::clone(&channel.service);
+        self.work = Some(Box::pin(channel.log.instrument(async move {
+            let devices = service.devices();
+            devices.wait_for_frame(user).await;
+            let reply = devices.settle(user, ids, Settlement::Acked);
+            DeviceWorkResult::Settled(settlement_result(reply).await)
+        })));
+    }
+
+    fn settle(&mut self, reply: WriteReply<usize>, channel: &DeviceChannel) {
+        let settling = async move { DeviceWorkResult::Settled(settlement_result(reply).await) };
+        self.work = Some(Box::pin(channel.log.instrument(settling)));
     }
 
     /// Starts to verify a fresh proof, which renews the session before the command is applied.
     fn renew(&mut self, proof: Proof, command: DeviceCommand, channel: &DeviceChannel) {
         let (service, client) = (Arc::clone(&channel.service), channel.client);
         let device = (self.device.email.clone(), self.device.device.clone());
-        let mailbox = Arc::clone(&self.mailbox);
+        let mailbox = Arc::clone(self.deliveries.mailbox());
         self.work = Some(Box::pin(channel.log.instrument(async move {
             let renewed = service.devices().renew(proof, device, mailbox, client).await;
             DeviceWorkResult::Renewed(renewed, command)
@@ -134,34 +161,42 @@ impl DeviceAuthenticated {
         }
     }
 
+    /// Reads on in the pending notifications. Closes the socket if they cannot be read: they wait
+    /// for the next connection.
+    pub(super) fn poll_deliveries(
+        &mut self,
+        context: &mut Context<'_>,
+        channel: &DeviceChannel,
+        replies: &mut DeviceReplies,
+    ) {
+        if self.deliveries.poll_load(context, channel).is_err() {
+            self.deliveries.cancel();
+            replies.push(Outgoing::Close(CloseCode::TryAgainLater));
+        }
+    }
+
     pub(super) fn cancel_pending(&mut self) {
         self.work = None;
+        self.deliveries.cancel();
     }
 
     pub(super) fn handle_wake(&mut self) {
-        self.has_news = true;
+        self.deliveries.handle_wake();
     }
 
-    /// Sends the notifications that have arrived in the mailbox since the last call.
-    pub(super) fn read_mailbox(&mut self, replies: &mut DeviceReplies) {
-        if std::mem::take(&mut self.has_news) {
-            let notifications = self.mailbox.take();
-            self.send_notifications(&notifications, replies);
-        }
-    }
-
-    fn send_notifications(
+    /// Sends the next frame with notifications, if there are any.
+    pub(super) fn send_notifications(
         &mut self,
-        notifications: &[Arc<Notification>],
+        channel: &DeviceChannel,
         replies: &mut DeviceReplies,
     ) {
-        if notifications.is_empty() {
-            return;
+        let known = self.written.len();
+        let frame = self.deliveries.next_frame(channel, &mut self.written);
+        if self.device.acks {
+            self.written.truncate(known);
         }
-        let items: Vec<_> = notifications.iter().map(|item| wire_notification(item)).collect();
-        replies.push(Outgoing::Text(device::notifications(&items).into()));
-        if !self.device.acks {
-            self.written.extend(notifications.iter().map(|item| item.id));
+        if let Some(frame) = frame {
+            replies.push(Outgoing::Text(frame));
         }
     }
 
@@ -203,18 +238,5 @@ impl DeviceAuthenticated {
         tracing::debug!(user = self.connection.user().0, clean, "device.end");
         let closing = channel.service.devices().close(self.connection, clean)?;
         Some(Box::pin(closing))
-    }
-}
-
-fn wire_notification(item: &Notification) -> device::LiveNotification {
-    device::LiveNotification {
-        source: item.source.as_ref().to_owned(),
-        application: item.application.as_ref().to_owned(),
-        domain: item.domain.as_ref().to_owned(),
-        message: item.message.as_ref().to_owned(),
-        action: item.action.as_ref().to_owned(),
-        appid: item.app,
-        id: item.id,
-        sent_at: item.sent_at,
     }
 }

@@ -90,7 +90,7 @@ impl DeviceAuthenticating {
         match result {
             Ok(opened) => {
                 replies.ok();
-                Ok(DeviceAuthenticated::new(*opened, replies))
+                Ok(DeviceAuthenticated::new(*opened))
             }
             Err(error) => Err(self.fail(&error, replies, now)),
         }

@@ -53,7 +53,14 @@ impl DeviceReplies {
         meter::count_error(error.errno);
         let id = self.id.take();
         self.push(Outgoing::Text(error.to_json(id.as_ref()).into()));
-        if error.errno == Errno::SlowDown && self.violations.record(now) {
+        if error.errno == Errno::SlowDown {
+            self.record_violation(now);
+        }
+    }
+
+    /// Counts a reply that the device ignores if it goes on. Closes the socket after too many.
+    pub(super) fn record_violation(&mut self, now: Steady) {
+        if self.violations.record(now) {
             self.push(Outgoing::Close(CloseCode::TooSlowOrTooFast));
         }
     }

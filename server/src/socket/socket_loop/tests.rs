@@ -9,7 +9,7 @@ use presence_identity::Dispatcher;
 use presence_identity::fetch::{GuardOptions, GuardedClient};
 use presence_service::{PresenceService, ServiceParts};
 use tempfile::TempDir;
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::*;
@@ -28,6 +28,7 @@ const LIMITS: SocketLimits = SocketLimits {
     authentication: Duration::from_secs(10),
     ping: Duration::from_secs(30),
     write: Duration::from_secs(5),
+    frame: Duration::from_mins(5),
 };
 const INSTANT: Duration = Duration::from_millis(1);
 
@@ -108,12 +109,22 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::with(MEMORY, FRAME_LIMIT).await
+    }
+
+    /// Makes a fixture for frames that do not fit into the usual memory.
+    async fn with_frames_of(bytes: usize) -> Self {
+        Self::with(2 * bytes, bytes).await
+    }
+
+    async fn with(memory: usize, frame_limit: usize) -> Self {
         let clock = Arc::<ManualClock>::default();
         let (sockets, directory) = registry(Arc::clone(&clock)).await;
-        let (stream, peer) = tokio::io::duplex(MEMORY);
+        let (stream, peer) = tokio::io::duplex(memory);
         let config = WebSocketConfig::default()
-            .max_message_size(Some(FRAME_LIMIT))
-            .max_frame_size(Some(FRAME_LIMIT));
+            .max_message_size(Some(frame_limit))
+            .max_frame_size(Some(frame_limit));
+        let stream = CountedStream::new(stream, UNAUTHENTICATED_BYTES);
         let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let peer = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
         let script = Arc::new(Mutex::new(Script {
@@ -298,6 +309,95 @@ async fn a_peer_that_reads_nothing_is_closed_after_the_write_limit() {
     assert_eq!(fixture.script().cancellations, 1);
     fixture.clock.advance(CLOSE_TIMEOUT);
     assert_eq!(fixture.poll(), Poll::Ready(SocketEnd::Lost));
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_slowly_without_a_pause_gets_the_whole_frame() {
+    let mut fixture = Fixture::new().await;
+    let frame = Bytes::from("x".repeat(4 * MEMORY));
+    fixture.script().outgoing.push_back(Outgoing::Text(frame));
+    let mut part = [0; MEMORY / 4];
+    for _ in 0..16 {
+        assert_eq!(fixture.poll(), Poll::Pending);
+        fixture.peer.get_mut().read_exact(&mut part).now_or_never().unwrap().unwrap();
+        fixture.clock.advance(LIMITS.write.saturating_sub(INSTANT));
+    }
+    assert_eq!(fixture.poll(), Poll::Pending);
+    let script = fixture.script();
+    assert!(script.flushes > 0, "the frame was not written");
+    assert_eq!(script.cancellations, 0);
+}
+
+/// The header of a text frame with this number of bytes, which are masked with zeros.
+fn masked_header(bytes: u16) -> Vec<u8> {
+    let mut header = vec![0x81, 0xfe];
+    header.extend(bytes.to_be_bytes());
+    header.extend([0; 4]);
+    header
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_one_frame_slowly_without_a_pause_is_not_lost() {
+    let mut fixture = Fixture::new().await;
+    let text = "x".repeat(200);
+    let mut bytes = masked_header(200);
+    bytes.extend(text.as_bytes());
+    for part in bytes.chunks(30) {
+        fixture.peer.get_mut().write_all(part).now_or_never().unwrap().unwrap();
+        assert_eq!(fixture.poll(), Poll::Pending);
+        fixture.clock.advance(LIMITS.ping.saturating_sub(INSTANT));
+    }
+    let reply = Message::text(format!("reply: {text}"));
+    assert_eq!(fixture.received(), Some(reply), "no ping comes before it");
+}
+
+#[tokio::test]
+async fn one_frame_has_a_longest_time() {
+    let mut fixture = Fixture::new().await;
+    let header = masked_header(200);
+    fixture.peer.get_mut().write_all(&header).now_or_never().unwrap().unwrap();
+    assert_eq!(fixture.poll(), Poll::Pending);
+    let parts = LIMITS.frame.as_secs() / 10;
+    for _ in 0..parts {
+        fixture.peer.get_mut().write_all(b"x").now_or_never().unwrap().unwrap();
+        assert_eq!(fixture.poll(), Poll::Pending);
+        assert_eq!(fixture.script().cancellations, 0);
+        fixture.clock.advance(Duration::from_secs(10));
+    }
+    for _ in 0..2 {
+        assert_eq!(fixture.poll(), Poll::Pending);
+    }
+    fixture.expect_close(CloseCode::TooSlowOrTooFast);
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_learns_it_from_the_close_code() {
+    // A text frame without a mask, one with a reserved bit, and an unknown kind of frame.
+    for frame in [[0x81, 0x00], [0xc1, 0x80], [0x83, 0x80]] {
+        let mut fixture = Fixture::new().await;
+        fixture.peer.get_mut().write_all(&frame).now_or_never().unwrap().unwrap();
+        fixture.peer.get_mut().write_all(&[0; 4]).now_or_never().unwrap().unwrap();
+        assert_eq!(fixture.poll(), Poll::Pending);
+        fixture.expect_close(CloseCode::ProtocolError);
+    }
+}
+
+#[tokio::test]
+async fn before_it_is_authenticated_a_peer_sends_at_most_16_kib_at_once() {
+    let mut fixture = Fixture::with_frames_of(64 * 1024).await;
+    fixture.script().authentication = Authentication::Missing(CloseCode::NotAuthorised);
+    fixture.send(Message::text("x".repeat(16 * 1024)));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert!(fixture.received().is_some_and(|frame| frame.is_text()));
+    fixture.send(Message::text("x".repeat(16 * 1024 + 100)));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.expect_close(CloseCode::TooLarge);
+
+    let mut fixture = Fixture::with_frames_of(64 * 1024).await;
+    assert_eq!(fixture.poll(), Poll::Pending);
+    fixture.send(Message::text("x".repeat(64 * 1024)));
+    assert_eq!(fixture.poll(), Poll::Pending);
+    assert!(fixture.received().is_some_and(|frame| frame.is_text()));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The data that a device needs when it connects: the grants of its user, and the notifications in
-//! their queues.
+//! their queues. Of a long queue only the first page is read; the device reads on from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use presence_core::model::{ApplicationState, GrantSet, Notification, UserId};
 use presence_protocol::{AppId, Puid};
@@ -11,8 +11,9 @@ use super::request::WriteRequest;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::UserGrantRow;
+use crate::pending::{PENDING_PAGE, notifications_by_seq};
 use crate::rows::{
-    CHUNK, NotificationRow, NotificationState, Sender, id, notification, padded, time_to_column,
+    CHUNK, NotificationState, QueueRow, Sender, id, notification, padded, time_to_column,
 };
 use crate::tables::{grant, notification};
 
@@ -25,10 +26,12 @@ pub struct LoadedUser {
     pub grants: GrantSet,
     /// The states of the Applications of these grants.
     pub apps: Vec<(AppId, ApplicationState)>,
-    /// The notifications to deliver, in the order of acceptance, without those of paused grants and
-    /// those whose settlement is noted.
+    /// The first notifications to deliver, in the order of acceptance, without those of paused
+    /// grants and those whose settlement is noted. At most [`PENDING_PAGE`].
     pub pending: Vec<Notification>,
-    /// The greatest `seq` so far, over all users: `pending` has everything up to it.
+    /// The `seq` of each further notification to deliver, in the same order.
+    pub later: Vec<i64>,
+    /// The greatest `seq` so far, over all users: nothing to deliver up to it is missing.
     pub up_to: i64,
     /// The grants with taken notifications.
     pub taken: Vec<(AppId, Puid)>,
@@ -40,6 +43,10 @@ struct Draft {
     loaded: LoadedUser,
     /// The Applications whose grants are not paused.
     senders: HashMap<String, Sender>,
+    /// The notifications whose settlement is noted.
+    settled: HashSet<String>,
+    /// The `seq` of each notification to deliver.
+    pending: Vec<i64>,
 }
 
 /// Loads the users, with a few statements for all of them.
@@ -53,12 +60,12 @@ pub(super) async fn load(
     let mut drafts: HashMap<UserId, Draft> = HashMap::with_capacity(users.len());
     for chunk in users.chunks(CHUNK) {
         read_grants(txn, chunk, &mut drafts).await?;
-        read_notifications(txn, chunk, &mut drafts).await?;
+        read_queues(txn, chunk, &mut drafts).await?;
     }
+    read_first_pages(txn, &mut drafts).await?;
     for request in requests {
         let mut loaded =
             drafts.get(&request.input).map(|draft| draft.loaded.clone()).unwrap_or_default();
-        txn.noted.retain_unsettled(request.input, &mut loaded.pending);
         loaded.up_to = txn.last_seq;
         request.output = Some(loaded);
     }
@@ -71,7 +78,11 @@ async fn read_grants(
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
     for row in UserGrantRow::of_users(users, txn.db).await? {
-        let draft = drafts.entry(row.user()).or_default();
+        let user = row.user();
+        let draft = drafts.entry(user).or_insert_with(|| Draft {
+            settled: txn.noted.ids_of(user),
+            ..Draft::default()
+        });
         (draft.loaded.user_exists, draft.loaded.grants.revision) = (true, row.revision);
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
@@ -84,12 +95,13 @@ async fn read_grants(
     Ok(())
 }
 
-async fn read_notifications(
+/// Reads which notifications are in the queues, without their content.
+async fn read_queues(
     txn: &WriteTxn<'_>,
     users: &[UserId],
     drafts: &mut HashMap<UserId, Draft>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<NotificationRow> = NotificationRow::find()
+    let rows: Vec<QueueRow> = QueueRow::find()
         .filter(grant::Column::UserId.is_in(padded(users.iter().map(|user| user.0))))
         .order_by_asc(notification::Column::Seq)
         .into_model()
@@ -102,10 +114,31 @@ async fn read_notifications(
             if !draft.loaded.taken.contains(&grant) {
                 draft.loaded.taken.push(grant);
             }
-        } else if !row.live_only && row.expires_at > time_to_column(txn.now) {
-            let Some(sender) = draft.senders.get(&row.app_id) else { continue };
-            draft.loaded.pending.push(notification(row, sender)?);
+        } else if !row.live_only
+            && row.expires_at > time_to_column(txn.now)
+            && draft.senders.contains_key(&row.app_id)
+            && !draft.settled.contains(&row.id)
+        {
+            draft.pending.push(row.seq);
         }
+    }
+    Ok(())
+}
+
+async fn read_first_pages(
+    txn: &WriteTxn<'_>,
+    drafts: &mut HashMap<UserId, Draft>,
+) -> Result<(), StoreError> {
+    let mut first = Vec::new();
+    for draft in drafts.values_mut() {
+        draft.loaded.later = draft.pending.split_off(draft.pending.len().min(PENDING_PAGE));
+        first.append(&mut draft.pending);
+    }
+    first.sort_unstable();
+    for row in notifications_by_seq(txn.db, &first).await? {
+        let Some(draft) = drafts.get_mut(&UserId(row.user_id)) else { continue };
+        let Some(sender) = draft.senders.get(&row.app_id) else { continue };
+        draft.loaded.pending.push(notification(row, sender)?);
     }
     Ok(())
 }

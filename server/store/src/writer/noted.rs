@@ -3,10 +3,10 @@
 //! A settlement of its own commit would show by its time who takes notifications while hidden. So
 //! the settlements of all users are noted, and written together from time to time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use presence_core::model::{Notification, Settlement, UserId};
+use presence_core::model::{Settlement, UserId};
 use presence_protocol::NotificationId;
 
 /// The maximum number of settlements of one user. Further ones are written at once.
@@ -61,13 +61,12 @@ impl NotedSettlements {
         self.with(|noted| noted.users.contains_key(&user))
     }
 
-    /// Removes the notifications that the user's devices have settled.
-    pub(super) fn retain_unsettled(&self, user: UserId, pending: &mut Vec<Notification>) {
+    /// Returns the ids of the notifications that the user's devices have settled.
+    pub(super) fn ids_of(&self, user: UserId) -> HashSet<String> {
         self.with(|noted| {
-            if let Some(settled) = noted.users.get(&user) {
-                pending.retain(|item| settled.iter().all(|(id, _)| *id != item.id));
-            }
-        });
+            let settled = noted.users.get(&user).into_iter().flatten();
+            settled.map(|(id, _)| id.to_string()).collect()
+        })
     }
 
     /// Takes the settlements of a user.

@@ -63,7 +63,7 @@ pub(super) async fn expire(
 ) -> Result<usize, StoreError> {
     if writes_always {
         let same = Expr::col(meta::Column::Epoch);
-        meta::Entity::update_many().col_expr(meta::Column::Epoch, same.into()).exec(txn.db).await?;
+        meta::Entity::update_many().col_expr(meta::Column::Epoch, same).exec(txn.db).await?;
     }
     let query = NotificationHeaderRow::find()
         .filter(notification::Column::ExpiresAt.lte(time_to_column(txn.now)))

@@ -31,6 +31,7 @@ const LARGE_GROUP: usize = 16;
 
 /// The task of the writer, which the caller spawns. It ends when all handles are dropped and what
 /// they had submitted is done.
+#[expect(clippy::struct_excessive_bools, reason = "each tells something else about the next group")]
 pub struct WriterTask {
     store: Store,
     inbox: Inbox,

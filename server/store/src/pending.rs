@@ -1,0 +1,99 @@
+//! Pages of a user's notifications, read by their `seq`: a queue is never read as a whole.
+
+use std::collections::HashMap;
+
+use presence_core::UnixMillis;
+use presence_core::model::{Notification, UserId};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Select};
+
+use crate::error::StoreError;
+use crate::grants::UserGrantRow;
+use crate::rows::{
+    CHUNK, NotificationRow, NotificationState, Sender, notification, padded, time_to_column,
+};
+use crate::store::Store;
+use crate::tables::{grant, notification};
+
+/// The maximum number of notifications that are read at once for one device.
+pub const PENDING_PAGE: usize = 128;
+
+impl Store {
+    /// Returns those of a user's notifications that are still to be delivered, in the order of
+    /// `seqs`, which is ascending.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn pending_page(
+        &self,
+        user: UserId,
+        seqs: &[i64],
+        now: UnixMillis,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let query = rows_of(user, seqs)
+            .filter(notification::Column::State.eq(NotificationState::PENDING))
+            .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
+            .filter(notification::Column::LiveOnly.eq(false))
+            .filter(grant::Column::Paused.eq(false));
+        self.read_page(user, query, now).await
+    }
+
+    /// Returns those of a user's notifications that are still stored, in the order of `seqs`,
+    /// which is ascending.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `CorruptRow`.
+    pub async fn stored_page(
+        &self,
+        user: UserId,
+        seqs: &[i64],
+        now: UnixMillis,
+    ) -> Result<Vec<Notification>, StoreError> {
+        self.read_page(user, rows_of(user, seqs), now).await
+    }
+
+    async fn read_page(
+        &self,
+        user: UserId,
+        query: Select<notification::Entity>,
+        now: UnixMillis,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let mut senders: HashMap<String, Sender> = HashMap::new();
+        for row in UserGrantRow::of_users(&[user], self.read()).await? {
+            if let Some(row) = row.grant {
+                senders.insert(row.grant()?.app.to_string(), row.sender(now)?);
+            }
+        }
+        let rows: Vec<NotificationRow> = query.into_model().all(self.read()).await?;
+        // A row whose grant was added or removed between the two reads is left out.
+        rows.into_iter()
+            .filter_map(|row| {
+                let sender = senders.get(&row.app_id)?;
+                Some(notification(row, sender))
+            })
+            .collect()
+    }
+}
+
+fn rows_of(user: UserId, seqs: &[i64]) -> Select<notification::Entity> {
+    NotificationRow::find()
+        .filter(notification::Column::Seq.is_in(padded(seqs.iter().copied())))
+        .filter(grant::Column::UserId.eq(user.0))
+        .order_by_asc(notification::Column::Seq)
+}
+
+/// Reads notifications of any users, in the order of `seqs`, which is ascending.
+pub(crate) async fn notifications_by_seq<C: ConnectionTrait>(
+    db: &C,
+    seqs: &[i64],
+) -> Result<Vec<NotificationRow>, StoreError> {
+    let mut rows = Vec::with_capacity(seqs.len());
+    for chunk in seqs.chunks(CHUNK) {
+        let query = NotificationRow::find()
+            .filter(notification::Column::Seq.is_in(padded(chunk.iter().copied())))
+            .order_by_asc(notification::Column::Seq);
+        rows.append(&mut query.into_model().all(db).await?);
+    }
+    Ok(rows)
+}
