@@ -34,21 +34,26 @@ impl CsrfCheck<'_> {
     /// # Errors
     ///
     /// Returns `Forbidden` if another site could have sent the request.
-    pub(crate) fn check(&self) -> Result<(), Errno> {
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
         self.check_token(None)
     }
 
     /// Accepts a request by the token in its form, or else by the token in its header.
-    fn check_token(&self, field: Option<&str>) -> Result<(), Errno> {
-        let is_accepted = match *self {
-            Self::Bearer => true,
+    fn check_token(&self, field: Option<&str>) -> Result<(), ApiError> {
+        let (same_origin, has_token) = match *self {
+            Self::Bearer => (true, true),
             Self::Cookie { session, same_origin, header } => {
                 let given = field.or(header);
-                same_origin && given.is_some_and(|given| is_csrf_token(session, given))
+                (same_origin, given.is_some_and(|given| is_csrf_token(session, given)))
             }
-            Self::Anonymous { same_origin } => same_origin,
+            Self::Anonymous { same_origin } => (same_origin, true),
         };
-        if is_accepted { Ok(()) } else { Err(Errno::Forbidden) }
+        let forbidden = |cause| Err(ApiError::detailed(Errno::Forbidden, cause));
+        match (same_origin, has_token) {
+            (true, true) => Ok(()),
+            (false, _) => forbidden("the Origin must be the one of this server"),
+            (true, false) => forbidden("the CSRF token of the session is missing or wrong"),
+        }
     }
 }
 
@@ -67,7 +72,7 @@ impl UnverifiedForm {
     /// # Errors
     ///
     /// Returns `Forbidden` if another site could have sent the form.
-    pub(crate) fn verify(self, csrf: &CsrfCheck<'_>) -> Result<VerifiedForm, Errno> {
+    pub(crate) fn verify(self, csrf: &CsrfCheck<'_>) -> Result<VerifiedForm, ApiError> {
         let form = VerifiedForm(self.0);
         csrf.check_token(form.get(TOKEN_FIELD))?;
         Ok(form)

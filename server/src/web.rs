@@ -23,6 +23,7 @@ mod grant;
 mod home;
 mod oidc;
 mod operator;
+mod revoke;
 mod sidebar;
 mod sign_in;
 
@@ -55,6 +56,8 @@ pub fn pages(rest: SharedEndpoint) -> RouteTable {
         .post("/sign-out", sign_in::sign_out)
         .get("/grant/:appid", grant::show)
         .delegate(Method::POST, "/grant/:appid", rest)
+        .get("/revoke/:appid", revoke::show)
+        .post("/revoke/:appid", revoke::revoke)
         .get("/sidebar", sidebar::show)
         .post("/sidebar/ticket", sidebar::ticket)
         .post("/sidebar/pause", sidebar::pause)

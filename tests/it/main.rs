@@ -10,6 +10,7 @@
 mod app_channel;
 mod bad_input;
 mod browserid;
+mod clients_of_2013;
 mod device_channel;
 mod durability;
 mod examples;

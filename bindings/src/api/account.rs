@@ -37,6 +37,13 @@ pub struct GrantInfo {
     pub domain: String,
     /// Is true if the user has paused the grant. The Application then sees the user as offline.
     pub paused: bool,
+    /// Is true if the Application has another domain than the one that the user agreed to. It then
+    /// sees the user as offline, until the user agrees again.
+    pub waiting: bool,
+    /// The domain that the user agreed to.
+    pub granted_domain: String,
+    /// The name of the Application before its last change, for 30 days after it.
+    pub previous_name: Option<String>,
     /// The time when it was created: milliseconds since 1970 UTC.
     pub granted_at_ms: i64,
     /// The time of the last access of the Application to the presence of any of its users:
@@ -52,6 +59,9 @@ impl From<presence_client::Grant> for GrantInfo {
             appid: grant.appid.to_string(),
             uid: grant.uid.to_string(),
             name: grant.name,
+            waiting: grant.waiting,
+            granted_domain: grant.granted_domain,
+            previous_name: grant.previous_name,
             domain: grant.domain,
             paused: grant.paused,
             granted_at_ms: signed_millis(grant.granted_at),

@@ -122,7 +122,8 @@ struct RawAppServiceRequest<'a> {
 /// `not_json`, `missing_field`, `invalid_field`, `unknown_type`, `unknown_uid` or `too_large`.
 pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
     if text.trim_start().starts_with('[') {
-        return parse_bare_list(text).map_err(|error| (error, None));
+        let items = parse_bare_items(text).map_err(|error| (error, None))?;
+        return Ok(AppServiceRequest { id: None, command: AppServiceCommand::Notify(items) });
     }
     let raw: RawAppServiceRequest<'_> = field::parse_object(text).map_err(|error| (error, None))?;
     let id = field::request_id(raw.id).map_err(|error| (error, None))?;
@@ -132,12 +133,15 @@ pub fn parse(text: &str) -> Result<AppServiceRequest, RejectedRequest> {
     }
 }
 
-/// Parses a frame that is only the list of a `notify`, as the first documents describe it.
-fn parse_bare_list(text: &str) -> Result<AppServiceRequest, ApiError> {
+/// Parses a text that is only the list of a `notify`, as the first documents describe it.
+///
+/// # Errors
+///
+/// `not_json`, and as [`parse_items`].
+pub fn parse_bare_items(text: &str) -> Result<Vec<Result<NotifyItem, ApiError>>, ApiError> {
     let list: &RawValue =
         serde_json::from_str(text).map_err(|error| ApiError::detailed(Errno::NotJson, error))?;
-    let command = AppServiceCommand::Notify(parse_items(list.get())?);
-    Ok(AppServiceRequest { id: None, command })
+    parse_items(list.get())
 }
 
 fn parse_command(raw: &RawAppServiceRequest<'_>) -> Result<AppServiceCommand, ApiError> {
@@ -256,22 +260,48 @@ pub struct QueuedNotification {
     pub queue_size: u32,
 }
 
-/// Returns the reply to `notify`: one entry for each item, in order. `queue_size` is the largest.
-pub fn notify_ok(
+/// The outcome of a whole `notify`, of which each item has a result of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NotifySummary {
+    /// The error of the first item, if there are items and none was taken. It has the longest
+    /// `retry_after` of the items if all of them may be tried again, and none otherwise.
+    pub error: Option<ApiError>,
+    /// The largest `queue_size` of the items that were taken.
+    pub queue_size: u32,
+    /// The number of items that were not taken.
+    pub failed: usize,
+}
+
+impl NotifySummary {
+    /// Summarises the results.
+    pub fn new(results: &[Result<QueuedNotification, ApiError>]) -> Self {
+        let errors: Vec<&ApiError> = results.iter().filter_map(|it| it.as_ref().err()).collect();
+        let waits: Option<Vec<f64>> = errors.iter().map(|error| error.retry_after).collect();
+        let retry_after = waits.and_then(|waits| waits.into_iter().reduce(f64::max));
+        let first = errors.first().filter(|_| errors.len() == results.len());
+        Self {
+            error: first.map(|error| ApiError { retry_after, ..(*error).clone() }),
+            queue_size: results.iter().flatten().map(|queued| queued.queue_size).max().unwrap_or(0),
+            failed: errors.len(),
+        }
+    }
+}
+
+/// Returns the reply to `notify`: one entry for each item, in order. If no item was taken, it is an
+/// error too.
+pub fn notify_reply(
     id: Option<&RequestId>,
     results: &[Result<QueuedNotification, ApiError>],
 ) -> String {
     #[derive(Serialize)]
-    struct NotifyOkBody<'a> {
+    struct NotifyReplyBody<'a> {
         queue_size: u32,
+        failed: usize,
         results: Vec<NotifyResult<'a>>,
     }
-    let queue_size = results.iter().flatten().map(|queued| queued.queue_size).max().unwrap_or(0);
-    reply(
-        "notify",
-        id,
-        &NotifyOkBody { queue_size, results: results.iter().map(NotifyResult).collect() },
-    )
+    let NotifySummary { error, queue_size, failed } = NotifySummary::new(results);
+    let results = results.iter().map(NotifyResult).collect();
+    result_reply("notify", id, error.as_ref(), &NotifyReplyBody { queue_size, failed, results })
 }
 
 /// An entry of the `results` of a `notify`, as JSON.
@@ -390,16 +420,40 @@ pub fn single_update(update: &PresenceUpdate) -> String {
 struct EmptyBody {}
 
 fn reply(action: &'static str, id: Option<&RequestId>, body: &impl Serialize) -> String {
+    result_reply(action, id, None, body)
+}
+
+fn result_reply(
+    action: &'static str,
+    id: Option<&RequestId>,
+    error: Option<&ApiError>,
+    body: &impl Serialize,
+) -> String {
     #[derive(Serialize)]
     struct Reply<'a, T> {
         action: &'static str,
-        result: &'static str,
+        #[serde(flatten)]
+        outcome: OutcomeFields<'a>,
         #[serde(flatten)]
         body: &'a T,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RequestId>,
     }
-    to_json(&Reply { action, result: "OK", body, id })
+    to_json(&Reply { action, outcome: OutcomeFields(error), body, id })
+}
+
+/// The field `result`, and those of the error if there is one.
+struct OutcomeFields<'a>(Option<&'a ApiError>);
+
+impl Serialize for OutcomeFields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            None => map.serialize_entry("result", "OK")?,
+            Some(error) => error.serialize_entries(&mut map)?,
+        }
+        map.end()
+    }
 }
 
 fn to_json(frame: &impl Serialize) -> String {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::errno::Errno;
@@ -89,19 +90,33 @@ pub(crate) fn display_text(
     }
 }
 
-/// Reads an optional list of ids. Invalid ids are left out, like unknown ones.
+/// Reads an optional list of ids. Invalid ids and integers are left out, like unknown ones.
 pub(crate) fn valid_ids<T: FromStr>(
     name: &str,
     raw: RawField<'_>,
     max: usize,
 ) -> Result<Option<Vec<T>>, ApiError> {
-    let texts: Option<Vec<String>> = optional(name, raw, "a list of strings")?;
-    let Some(texts) = texts else { return Ok(None) };
-    if texts.len() > max {
+    let expected = "a list of strings";
+    let ids: Option<Vec<Value>> = optional(name, raw, expected)?;
+    let Some(ids) = ids else { return Ok(None) };
+    if ids.len() > max {
         return Err(ApiError::detailed(
             Errno::TooLarge,
             format_args!("{name} may have at most {max} items"),
         ));
     }
-    Ok(Some(texts.iter().filter_map(|text| text.parse().ok()).collect()))
+    let mut valid = Vec::with_capacity(ids.len());
+    for id in ids {
+        match id {
+            Value::String(text) => valid.extend(text.parse::<T>().ok()),
+            // Clients of 2013 have integers.
+            Value::Number(number) if !number.is_f64() => {}
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => return Err(invalid(name, expected)),
+        }
+    }
+    Ok(Some(valid))
 }

@@ -51,6 +51,16 @@ pub struct Grant {
     pub domain: String,
     /// Set if the user has paused the grant, so that the Application sees the user offline.
     pub paused: bool,
+    /// Set if the Application has another domain than the one that the user agreed to. It then sees
+    /// the user offline, until the user agrees again.
+    #[serde(default)]
+    pub waiting: bool,
+    /// The domain that the user agreed to.
+    #[serde(default)]
+    pub granted_domain: String,
+    /// The name of the Application before its last change, for 30 days after it.
+    #[serde(default)]
+    pub previous_name: Option<String>,
     /// The time at which the grant was created.
     pub granted_at: UnixMillis,
     /// The time at which the Application last read the presence of any user.

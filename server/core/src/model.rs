@@ -215,8 +215,20 @@ pub struct Grant {
     pub puid: Puid,
     /// Set while the user has paused it.
     pub paused: bool,
+    /// Set while the Application has another domain than the one for which it was given.
+    pub waiting: bool,
     /// The time at which it was given.
     pub granted_at: UnixMillis,
+}
+
+impl Grant {
+    /// The time after which a grant ends that waits for the user's consent to another domain.
+    pub const MAX_WAIT: Duration = Duration::from_hours(90 * 24);
+
+    /// Returns true if the Application sees the user as offline, and its notifications wait.
+    pub fn is_suspended(&self) -> bool {
+        self.paused || self.waiting
+    }
 }
 
 /// All grants of a user at one moment. Of two sets the one with the greater revision is valid.

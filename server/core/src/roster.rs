@@ -264,7 +264,7 @@ impl<H> Roster<H> {
 /// report counts.
 fn merged_view<'a, H>(devices: &'a [Device<H>], grant: &Grant) -> &'a View {
     static OFFLINE: View = View { status: Status::Offline, text: None };
-    if grant.paused {
+    if grant.is_suspended() {
         return &OFFLINE;
     }
     devices

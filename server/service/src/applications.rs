@@ -108,7 +108,7 @@ impl Applications {
     }
 
     /// Changes an Application. A new domain has to be verified; until then the Application is
-    /// stopped.
+    /// stopped. Grants for another domain wait until the users agree again.
     ///
     /// # Errors
     ///
@@ -128,13 +128,13 @@ impl Applications {
             domain_key: generate_domain_key(),
             state: ApplicationState::Registered,
         });
-        let has_new_domain = domain.is_some();
-        let changes = AppChanges { name, description, domain };
-        let now = self.clock.now();
-        let after = self.store.update_app(app, changes, now).await.map_err(from_store)?;
-        if has_new_domain {
+        if let Some(domain) = domain {
+            // The grants wait before the Application can be verified and activated again.
+            self.writer.change_domain(app, domain).await.map_err(from_store)?;
             activation.set_active(app, false);
         }
+        let (changes, now) = (AppChanges { name, description }, self.clock.now());
+        let after = self.store.update_app(app, changes, now).await.map_err(from_store)?;
         after.ok_or(Errno::UnknownApplication.into())
     }
 

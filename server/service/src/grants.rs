@@ -19,6 +19,8 @@ pub struct RedirectTarget {
     pub redirect: Option<String>,
     /// The text that the Application gets back unchanged.
     pub state: Option<String>,
+    /// The domain of the Application that the user was shown, if the request tells it.
+    pub shown_domain: Option<String>,
 }
 
 /// The outcome of a grant.
@@ -68,12 +70,13 @@ impl Grants {
         }
     }
 
-    /// Lets an Application see a user. A second call has the same outcome.
+    /// Lets an Application see a user under its domain of today. A second call has the same
+    /// outcome.
     ///
     /// # Errors
     ///
-    /// As [`Grants::find_application`], `redirect_not_allowed`, and `too_large` if the user has too
-    /// many grants: then nothing was granted.
+    /// As [`Grants::find_application`], `redirect_not_allowed`, `too_large` if the user has too many
+    /// grants, and `invalid_field` if the user was shown another domain: then nothing was granted.
     pub async fn grant(
         &self,
         user: UserId,
@@ -81,9 +84,13 @@ impl Grants {
         target: &RedirectTarget,
     ) -> Result<GrantOutcome, ApiError> {
         let app = self.find_application(app).await?;
+        if target.shown_domain.as_ref().is_some_and(|shown| *shown != app.domain) {
+            let detail = "domain is no longer the domain of the application";
+            return Err(ApiError::detailed(Errno::InvalidField, detail));
+        }
         self.redirect(&app, target, None)?;
-        let fresh = Puid::from_bits(rand::random());
-        let granted = self.writer.grant(user, app.id, fresh, self.clock.now()).await;
+        let (fresh, now) = (Puid::from_bits(rand::random()), self.clock.now());
+        let granted = self.writer.grant(user, (app.id, &app.domain), fresh, now).await;
         let uid = granted.map_err(from_store)?.map_err(|error| self.refusal(error))?.puid;
         let redirect = self.redirect(&app, target, Some(uid))?;
         Ok(GrantOutcome { uid, redirect })
@@ -148,6 +155,26 @@ impl Grants {
                 format_args!("at most {} grants of one user", self.limit),
             ),
         }
+    }
+
+    /// Returns the URL to which a user returns after revoking a grant, if one is asked for. The
+    /// Application need not be active.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_application`, `redirect_not_allowed`, `storage_unavailable`.
+    pub async fn revoke_redirect(
+        &self,
+        app: AppId,
+        redirect: Option<String>,
+    ) -> Result<Option<String>, ApiError> {
+        let app = self.store.app(app).await.map_err(from_store)?;
+        let app = app.ok_or(Errno::UnknownApplication)?;
+        let Some(url) = redirect else { return Ok(None) };
+        if app.state == ApplicationState::Registered {
+            return Err(Errno::RedirectNotAllowed.into());
+        }
+        Ok(Some(rules::application_url(&url, &app.domain, self.development)?.into()))
     }
 
     fn redirect(

@@ -24,6 +24,11 @@ impl CommitHook for HubNotifier {
         self.0.is_visible(app, puid) && self.0.is_connected(user)
     }
 
+    fn connected_users(&self, mut users: Vec<UserId>) -> Vec<UserId> {
+        users.retain(|user| !self.0.devices_of(*user).is_empty());
+        users
+    }
+
     fn take_releases(&self, limit: usize) -> Vec<(AppId, Puid)> {
         self.0.take_releases(limit)
     }

@@ -102,6 +102,8 @@ impl Maintenance {
             }
         }
         or_logged("expired rows could not be removed", self.store.purge(now).await);
+        let revoked = self.writer.revoke_waiting().await;
+        or_logged("grants for former domains could not be revoked", revoked);
     }
 }
 
@@ -163,7 +165,13 @@ mod tests {
         let topic = hub.topic(APP, ApplicationState::Active);
         let mailbox = Arc::new(Mailbox::new(Arc::default(), [1; 32]));
         let connection = hub.connect(user, DeviceName::default(), mailbox).unwrap();
-        let grant = Grant { app: APP, puid: Puid::from_bits(2), paused: false, granted_at: NOW };
+        let grant = Grant {
+            app: APP,
+            puid: Puid::from_bits(2),
+            paused: false,
+            waiting: false,
+            granted_at: NOW,
+        };
         hub.set_grants(user, GrantSet { revision: 1, grants: vec![grant] }, &[]);
         connection.report(View::new(Status::Online, None), None);
 

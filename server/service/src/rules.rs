@@ -122,8 +122,29 @@ pub fn redirect_url(
     uid: Option<Puid>,
     state: Option<&str>,
 ) -> Result<Url, ApiError> {
+    let mut url = application_url(target, domain, development)?;
+    if holds_redirect_field(&url) {
+        let text = "The redirect must not hold Presence-UID, state or error";
+        return Err(ApiError { text: text.into(), ..Errno::RedirectNotAllowed.into() });
+    }
+    match uid {
+        Some(uid) => url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string()),
+        None => url.query_pairs_mut().append_pair(ERROR_FIELD, ACCESS_DENIED),
+    };
+    if let Some(state) = state {
+        url.query_pairs_mut().append_pair(STATE_FIELD, state);
+    }
+    Ok(url)
+}
+
+/// Parses the URL of a page on exactly the Application's domain.
+///
+/// # Errors
+///
+/// `redirect_not_allowed`.
+pub fn application_url(target: &str, domain: &str, development: bool) -> Result<Url, ApiError> {
     let not_allowed = || ApiError::from(Errno::RedirectNotAllowed);
-    let mut url = Url::parse(target).map_err(|_| not_allowed())?;
+    let url = Url::parse(target).map_err(|_| not_allowed())?;
     let is_secure = match url.scheme() {
         "https" => true,
         "http" => development && is_on_loopback(&url),
@@ -134,17 +155,6 @@ pub fn redirect_url(
         && !target.contains(['\\', '\t', '\n', '\r']);
     if !is_secure || !is_clean || authority(&url).as_deref() != Some(domain) {
         return Err(not_allowed());
-    }
-    if holds_redirect_field(&url) {
-        let text = "The redirect must not hold Presence-UID, state or error";
-        return Err(ApiError { text: text.into(), ..not_allowed() });
-    }
-    match uid {
-        Some(uid) => url.query_pairs_mut().append_pair(UID_FIELD, &uid.to_string()),
-        None => url.query_pairs_mut().append_pair(ERROR_FIELD, ACCESS_DENIED),
-    };
-    if let Some(state) = state {
-        url.query_pairs_mut().append_pair(STATE_FIELD, state);
     }
     Ok(url)
 }

@@ -66,7 +66,9 @@ impl AppServiceApi {
     /// Send live notifications.
     ///
     /// As `notify` on the AppService Presence Channel: each item is accepted or rejected by itself,
-    /// and an OK means that it is stored. `queue_size` is the largest of the items'.
+    /// and an OK means that it is stored. `queue_size` is the largest of the items'. If no item is
+    /// accepted, the result is `KO` with the errno of the first item, and the status is 200 all the
+    /// same. The body may also be the bare list.
     #[oai(
         path = "/apps/:appid/notifications",
         method = "post",

@@ -33,6 +33,14 @@ pub(super) trait FromFields: Type {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, ApiError>
     where
         Self: Sized;
+
+    /// Reads a body that is a list. Most types have no such form.
+    fn from_list(_json: &str) -> Result<Self, ApiError>
+    where
+        Self: Sized,
+    {
+        Err(Errno::NotJson.into())
+    }
 }
 
 impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
@@ -62,6 +70,9 @@ impl<'a, T: FromFields> ApiExtractor<'a> for JsonBody<T> {
 
 /// Parses an object from its JSON text.
 pub(super) fn read<T: FromFields>(text: &str) -> Result<T, ErrorResponse> {
+    if text.trim_start().starts_with('[') {
+        return Ok(T::from_list(text)?);
+    }
     let fields = serde_json::from_str(text).map_err(|_| Errno::NotJson)?;
     Ok(T::from_fields(&Fields(fields))?)
 }

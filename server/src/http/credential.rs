@@ -7,7 +7,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use presence_core::Scope;
-use presence_protocol::{AppId, Errno};
+use presence_protocol::{ApiError, AppId, Errno};
 use presence_service::PresenceService;
 use presence_service::app_services::{self, AuthenticatedAppService, RequestedApplication};
 use presence_service::sessions::{self, AuthenticatedUser};
@@ -101,7 +101,9 @@ impl AuthenticatedRequest {
     pub(crate) fn check_scope(&self) -> Result<(), ErrorResponse> {
         match self.caller.scope {
             Scope::Account => Ok(()),
-            Scope::Device => Err(Errno::Forbidden.into()),
+            Scope::Device => {
+                Err(forbidden("the session has the scope device, and this call needs account"))
+            }
         }
     }
 
@@ -111,7 +113,7 @@ impl AuthenticatedRequest {
         let (token, by_cookie) =
             match (bearer(request.headers()), request_context::session_of(request, &context)) {
                 (Some(key), _) if app_services::looks_like_api_key(key) => {
-                    return Err(Errno::Forbidden.into());
+                    return Err(forbidden("this call needs the session of a user, not an API key"));
                 }
                 (Some(token), _) => (token.to_owned(), false),
                 (None, Some(token)) => (token, true),
@@ -214,14 +216,14 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
     ) -> poem::Result<Self> {
         let context = request_context::context(request)?;
         let key = match bearer(request.headers()) {
-            Some(token) if sessions::looks_like_token(token) => Err(Errno::Forbidden),
+            Some(token) if sessions::looks_like_token(token) => Err(forbidden(NEEDS_KEY)),
             Some(key) => Ok(key),
             None if request_context::session_of(request, &context).is_some() => {
-                Err(Errno::Forbidden)
+                Err(forbidden(NEEDS_KEY))
             }
-            None => Err(Errno::NotAuthenticated),
+            None => Err(Errno::NotAuthenticated.into()),
         };
-        let key = key.map_err(ErrorResponse::from)?;
+        let key = key?;
         // The router names the parameter itself, so it is read from the path: /apps/<appid>/…
         let named = request.uri().path().split('/').nth(2).and_then(|appid| appid.parse().ok());
         let app: AppId = named.ok_or_else(|| ErrorResponse::from(Errno::UnknownApplication))?;
@@ -239,6 +241,13 @@ impl<'a> ApiExtractor<'a> for ApiKeyAuth {
 fn accept_client(request: &Request) {
     client_proof::complete(request);
     UnreadBody::allow_full_size(request);
+}
+
+/// The cause of the error of a call of an AppService with a session.
+const NEEDS_KEY: &str = "this call needs an API key, not the session of a user";
+
+fn forbidden(cause: &str) -> ErrorResponse {
+    ApiError::detailed(Errno::Forbidden, cause).into()
 }
 
 /// Returns the security schemes of a session.

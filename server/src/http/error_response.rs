@@ -49,6 +49,10 @@ impl ErrorResponse {
                 response.headers_mut().insert(header::RETRY_AFTER, value);
             }
         }
+        let help = format!("</docs/errors#errno-{}>; rel=\"help\"", error.errno.number());
+        if let Ok(value) = HeaderValue::from_str(&help) {
+            response.headers_mut().insert(header::LINK, value);
+        }
         if self.status() == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

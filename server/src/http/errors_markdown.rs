@@ -11,7 +11,8 @@ const HEAD: &str = "\
 Generated from the registries in `client-sdk/protocol`. `UPDATE=1 cargo test -p presence-server` updates this file.
 
 Every error reply, on both channels and in REST, is `{\"result\":\"KO\",\"errno\":N,\"error\":\"text\"}`, with `retry_after` in
-seconds if waiting helps. The numbers never change their meaning; the texts may.
+seconds if waiting helps. The numbers never change their meaning; the texts may. A REST answer with an error has the header
+`Link: </docs/errors#errno-N>; rel=\"help\"`, which leads to the row of the error on the server's own copy of this page.
 
 | errno | name | HTTP | try again | meaning |
 | --- | --- | --- | --- | --- |
@@ -32,13 +33,19 @@ pub fn errors_markdown() -> String {
     for errno in Errno::ALL {
         let (number, name, http) = (errno.number(), errno.name(), errno.http_status());
         let (retry, meaning) = (retry(errno.retry_advice()), errno.meaning().trim());
-        let _ = writeln!(page, "| {number} | `{name}` | {http} | {retry} | {meaning} |");
+        let _ = writeln!(
+            page,
+            "| <a id=\"errno-{number}\"></a>{number} | `{name}` | {http} | {retry} | {meaning} |"
+        );
     }
     page.push_str(CLOSE_HEAD);
     for code in CloseCode::ALL {
         let (number, reason) = (code.number(), code.reason());
         let (reconnect, meaning) = (reconnect(code.reconnect_advice()), code.meaning().trim());
-        let _ = writeln!(page, "| {number} | `{reason}` | {reconnect} | {meaning} |");
+        let _ = writeln!(
+            page,
+            "| <a id=\"close-{number}\"></a>{number} | `{reason}` | {reconnect} | {meaning} |"
+        );
     }
     page
 }

@@ -31,6 +31,7 @@ declared_errors! {
         UnknownApplication,
         ApplicationNotActive,
         RedirectNotAllowed,
+        InvalidField,
         StorageUnavailable,
     ];
 }
@@ -65,6 +66,11 @@ pub(super) struct GrantView {
     domain: String,
     /// Indicates whether the user has paused the grant.
     paused: bool,
+    /// Indicates whether the Application has another domain than the one that the user agreed to.
+    /// It sees the user as offline until the user agrees again, and loses the grant after 90 days.
+    waiting: bool,
+    /// The domain that the user agreed to.
+    granted_domain: String,
     /// The time at which the user gave the grant.
     granted_at: u64,
     /// The time at which the Application last read the presence of any user.
@@ -82,6 +88,8 @@ impl Example for GrantView {
             previous_name: None,
             domain: example::DOMAIN.to_owned(),
             paused: false,
+            waiting: false,
+            granted_domain: example::DOMAIN.to_owned(),
             granted_at: example::START_TIME,
             last_looked_at: Some(example::START_TIME + example::HOUR),
             state: ApplicationStateName::Active,
@@ -91,7 +99,15 @@ impl Example for GrantView {
 
 impl From<GrantedApp> for GrantView {
     fn from(granted: GrantedApp) -> Self {
-        let GrantedApp { grant, name, previous_name, domain, state, last_looked_at } = granted;
+        let GrantedApp {
+            grant,
+            name,
+            previous_name,
+            domain,
+            granted_domain,
+            state,
+            last_looked_at,
+        } = granted;
         Self {
             appid: Id::new(grant.app),
             uid: Id::new(grant.puid),
@@ -99,6 +115,8 @@ impl From<GrantedApp> for GrantView {
             previous_name: previous_name.map(|previous| previous.name),
             domain,
             paused: grant.paused,
+            waiting: grant.waiting,
+            granted_domain,
             granted_at: grant.granted_at.get(),
             last_looked_at: last_looked_at.map(UnixMillis::get),
             state: state.into(),
@@ -130,7 +148,8 @@ impl FromFields for PauseGrant {
 impl GrantsApi {
     /// Let an Application see my presence.
     ///
-    /// A repeated call returns the same `uid`; after a revocation it returns a new one. The
+    /// A repeated call returns the same `uid`; after a revocation it returns a new one. The grant
+    /// is for the Application's domain of today: under another domain it waits for a new yes. The
     /// redirect must be on exactly the Application's verified domain. JSON is answered with 200. A
     /// form is answered with 303 to the redirect, with `Presence-UID` in its query if the decision
     /// was yes, and with `error=access_denied` otherwise; without a redirect, with a page.

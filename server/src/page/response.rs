@@ -89,6 +89,13 @@ impl PageResponse {
         self.with_cookie(&Cookie::NOTICE.remove(false))
     }
 
+    /// Sends the browser to a page of an Application. The service has checked the URL.
+    pub(crate) fn to_application(url: &str) -> Self {
+        Self::without_content(StatusCode::SEE_OTHER)
+            .with_header(header::LOCATION, url)
+            .without_referrer()
+    }
+
     /// Sends the browser to an identity provider.
     pub(crate) fn to_provider(url: &Url) -> Self {
         Self::without_content(StatusCode::SEE_OTHER).with_header(header::LOCATION, url.as_str())

@@ -40,8 +40,10 @@ struct GrantPage {
     name: String,
     app: App,
     id: Option<String>,
-    /// The PUID, if the Application can see the user already.
+    /// The PUID, if the user has given a grant already.
     puid: Option<String>,
+    /// The domain that the user agreed to, if the Application has another one now.
+    former_domain: Option<String>,
     redirect: String,
     state: String,
     /// The origin to which the form redirects.
@@ -65,7 +67,7 @@ pub(super) async fn show(
     let (redirect, id) = (non_empty(redirect), non_empty(id));
     rules::check_display_text("id", id.as_deref().unwrap_or_default(), MAX_ID_CHARS, true)?;
     check_state(state.as_deref().unwrap_or_default())?;
-    let target = RedirectTarget { redirect: redirect.clone(), state: None };
+    let target = RedirectTarget { redirect: redirect.clone(), ..RedirectTarget::default() };
     let origin = service.grants().decline(appid, &target).await?.and_then(|url| origin(&url));
     let Some(caller) = visitor.caller() else {
         return Ok(PageResponse::see_other(&LocalPath::sign_in(&path)));
@@ -80,7 +82,10 @@ pub(super) async fn show(
         name,
         app,
         id,
-        puid: known.map(|granted| granted.grant.puid.to_string()),
+        puid: known.as_ref().map(|granted| granted.grant.puid.to_string()),
+        former_domain: known
+            .filter(|granted| granted.grant.waiting)
+            .map(|granted| granted.granted_domain),
         redirect: redirect.unwrap_or_default(),
         state: state.unwrap_or_default(),
         origin,

@@ -45,6 +45,8 @@ struct GrantRow {
     domain: String,
     paused: bool,
     active: bool,
+    /// The domain that the user agreed to, if the Application has another one now.
+    former_domain: Option<String>,
     granted_at: Timestamp,
     last_checked_at: Option<Timestamp>,
 }
@@ -52,13 +54,14 @@ struct GrantRow {
 impl GrantRow {
     fn new(granted: GrantedApp, now: UnixMillis) -> Self {
         let name = granted.displayed_name(now);
-        let GrantedApp { grant, domain, state, last_looked_at, .. } = granted;
+        let GrantedApp { grant, domain, granted_domain, state, last_looked_at, .. } = granted;
         Self {
             appid: grant.app.to_string(),
             uid: grant.puid.to_string(),
             name,
             domain,
             paused: grant.paused,
+            former_domain: grant.waiting.then_some(granted_domain),
             active: state == ApplicationState::Active,
             granted_at: Timestamp::new(grant.granted_at),
             last_checked_at: last_looked_at.map(Timestamp::new),

@@ -22,8 +22,6 @@ pub struct AppChanges {
     pub name: Option<String>,
     /// The description.
     pub description: Option<String>,
-    /// The domain, with the values that depend on it.
-    pub domain: Option<NewDomain>,
 }
 
 /// A new domain, which is not verified yet and gets a new key.
@@ -98,7 +96,8 @@ impl Store {
         rows.into_iter().map(App::try_from).collect()
     }
 
-    /// Changes an Application, and returns the changed one. The name before a change is kept.
+    /// Changes an Application, and returns the changed one. The name before a change is kept. The
+    /// writer changes the domain.
     ///
     /// # Errors
     ///
@@ -133,11 +132,6 @@ impl Store {
             row.name = ActiveValue::Set(name);
         }
         set_if_some(&mut row.description, changes.description);
-        if let Some(new) = changes.domain {
-            row.domain = ActiveValue::Set(new.domain);
-            row.domain_key = ActiveValue::Set(new.domain_key);
-            row.state = ActiveValue::Set(new.state.name().to_owned());
-        }
         if row.is_changed() {
             let update = app::Entity::update_many().set(row);
             update.filter(app::Column::Id.eq(app.to_string())).exec(&txn).await?;

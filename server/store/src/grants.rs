@@ -1,5 +1,7 @@
 //! Reads of grants. The writer changes them.
 
+use std::collections::HashMap;
+
 use presence_core::UnixMillis;
 use presence_core::model::{
     ApplicationState, Grant, GrantSet, PreviousName, UserId, displayed_name,
@@ -26,6 +28,8 @@ pub struct GrantedApp {
     pub previous_name: Option<PreviousName>,
     /// The domain of the Application.
     pub domain: String,
+    /// The domain that the Application had when the user gave the grant.
+    pub granted_domain: String,
     /// The state of the Application.
     pub state: ApplicationState,
     /// The last time at which the Application read presence, to the minute.
@@ -48,6 +52,8 @@ pub(crate) struct GrantRow {
     app_id: String,
     paused: bool,
     granted_at: i64,
+    granted_domain: String,
+    waiting_since: Option<i64>,
     name: String,
     domain: String,
     state: String,
@@ -158,7 +164,9 @@ impl UserGrantRow {
                 grant::Column::AppId,
                 grant::Column::Paused,
                 grant::Column::GrantedAt,
+                grant::Column::WaitingSince,
             ])
+            .column_as(grant::Column::Domain, "granted_domain")
             .columns([
                 app::Column::Name,
                 app::Column::Domain,
@@ -192,6 +200,7 @@ impl GrantRow {
             app: id("grants", &self.app_id)?,
             puid: id("grants", &self.puid)?,
             paused: self.paused,
+            waiting: self.waiting_since.is_some(),
             granted_at: time_from_column("grants", self.granted_at)?,
         })
     }
@@ -203,6 +212,7 @@ impl GrantRow {
             name: self.name,
             previous_name: previous_name(self.previous_name, self.renamed_at)?,
             domain: self.domain,
+            granted_domain: self.granted_domain,
             last_looked_at: self
                 .last_looked_at
                 .map(|at| time_from_column("apps", at))
@@ -223,15 +233,37 @@ pub(crate) async fn read_grant_set<C: ConnectionTrait>(
     user: UserId,
     db: &C,
 ) -> Result<(GrantSet, Vec<(AppId, ApplicationState)>), StoreError> {
-    let (mut set, mut apps) = (GrantSet::default(), Vec::new());
-    for row in UserGrantRow::of_users(&[user], db).await? {
-        set.revision = row.revision;
+    let mut sets = read_grant_sets(&[user], db).await?;
+    Ok(sets.pop().map(|user| (user.set, user.apps)).unwrap_or_default())
+}
+
+/// The grants of a user, and the states of their Applications.
+pub(crate) struct UserGrants {
+    pub(crate) user: UserId,
+    pub(crate) set: GrantSet,
+    pub(crate) apps: Vec<(AppId, ApplicationState)>,
+}
+
+/// Reads the grants of at most [`CHUNK`] users.
+pub(crate) async fn read_grant_sets<C: ConnectionTrait>(
+    users: &[UserId],
+    db: &C,
+) -> Result<Vec<UserGrants>, StoreError> {
+    let mut sets: HashMap<UserId, UserGrants> = HashMap::with_capacity(users.len());
+    for row in UserGrantRow::of_users(users, db).await? {
+        let user = row.user();
+        let found = sets.entry(user).or_insert_with(|| UserGrants {
+            user,
+            set: GrantSet::default(),
+            apps: Vec::new(),
+        });
+        found.set.revision = row.revision;
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
-        apps.push((grant.app, row.app_state()?));
-        set.grants.push(grant);
+        found.apps.push((grant.app, row.app_state()?));
+        found.set.grants.push(grant);
     }
-    Ok((set, apps))
+    Ok(sets.into_values().collect())
 }
 
 async fn read_puids<C: ConnectionTrait>(

@@ -6,6 +6,7 @@ mod m0003_blocked;
 mod m0004_queues;
 mod m0005_sources;
 mod m0006_session_use;
+mod m0007_grant_domains;
 
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_queues::NumberGrants),
             Box::new(m0005_sources::AddSources),
             Box::new(m0006_session_use::AddSessionUse),
+            Box::new(m0007_grant_domains::AddGrantDomains),
         ]
     }
 }

@@ -34,7 +34,8 @@ impl Store {
             .filter(notification::Column::State.eq(NotificationState::PENDING))
             .filter(notification::Column::ExpiresAt.gt(time_to_column(now)))
             .filter(notification::Column::LiveOnly.eq(false))
-            .filter(grant::Column::Paused.eq(false));
+            .filter(grant::Column::Paused.eq(false))
+            .filter(grant::Column::WaitingSince.is_null());
         self.read_page(user, query, now).await
     }
 

@@ -156,6 +156,7 @@ impl QueueRow {
     pub(crate) fn find() -> Select<notification::Entity> {
         with_grants().columns([
             notification::Column::Seq,
+            notification::Column::Id,
             notification::Column::ExpiresAt,
             notification::Column::State,
             notification::Column::LiveOnly,
@@ -263,6 +264,7 @@ impl TryFrom<&grant::Model> for Grant {
             app: id("grants", &row.app_id)?,
             puid: id("grants", &row.puid)?,
             paused: row.paused,
+            waiting: row.waiting_since.is_some(),
             granted_at: time_from_column("grants", row.granted_at)?,
         })
     }

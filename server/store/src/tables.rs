@@ -130,6 +130,10 @@ pub(crate) mod grant {
         pub(crate) user_id: i64,
         pub(crate) paused: bool,
         pub(crate) granted_at: i64,
+        /// The domain of the Application for which the user gave the grant.
+        pub(crate) domain: String,
+        /// The time since which the Application has another domain.
+        pub(crate) waiting_since: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,6 +2,7 @@
 
 mod backup;
 mod changes;
+mod domains;
 mod failures;
 mod fixture;
 mod generations;

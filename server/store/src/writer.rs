@@ -13,6 +13,7 @@ mod inbox;
 mod write_op;
 
 pub(crate) mod change;
+mod domain;
 pub(crate) mod load;
 pub(crate) mod notify;
 mod remove;
@@ -38,10 +39,12 @@ use presence_protocol::{AppId, NotificationId, Puid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
 
+use crate::apps::NewDomain;
 use crate::error::StoreError;
 use crate::store::Store;
 use change::{GrantError, GrantInput, GrantOutcome, PauseInput};
 use commit_hook::CommitHook;
+use domain::DomainInput;
 use inbox::Inbox;
 use load::LoadedUser;
 use noted::NotedSettlements;
@@ -142,17 +145,30 @@ impl Writer {
         self.submit_to(&self.loads, user, WriteOp::Load)
     }
 
-    /// Grants an Application access to a user under a new random PUID. An existing grant keeps its
-    /// PUID.
+    /// Grants an Application with this domain access to a user under a new random PUID. An existing
+    /// grant keeps its PUID.
     pub fn grant(
         &self,
         user: UserId,
-        app: AppId,
+        (app, domain): (AppId, &str),
         puid: Puid,
         now: UnixMillis,
     ) -> WriteReply<Result<GrantOutcome, GrantError>> {
-        let limit = self.max_grants;
-        self.submit(GrantInput { user, app, puid, now, limit }, WriteOp::Grant)
+        let (domain, limit) = (domain.to_owned(), self.max_grants);
+        self.submit(GrantInput { user, app, domain, puid, now, limit }, WriteOp::Grant)
+    }
+
+    /// Changes the domain of an Application, which has to be verified. Its grants wait until the
+    /// users agree again, except those for the new domain. The reply is false if there is no such
+    /// Application.
+    pub fn change_domain(&self, app: AppId, domain: NewDomain) -> WriteReply<bool> {
+        let input = DomainInput { app, domain, connected: Vec::new() };
+        self.submit(input, WriteOp::ChangeDomain)
+    }
+
+    /// Ends at most 100 grants that have waited for 90 days. The reply is their number.
+    pub fn revoke_waiting(&self) -> WriteReply<usize> {
+        self.submit((), WriteOp::RevokeWaiting)
     }
 
     /// Pauses or resumes a grant. The reply is the grant after it. A repetition changes nothing.

@@ -286,6 +286,29 @@ async fn a_source_belongs_to_the_body_of_an_idempotency_key() {
 }
 
 #[tokio::test]
+async fn a_notify_of_which_nothing_was_taken_is_an_error_with_results() {
+    let server = Server::start(ServerOptions::default().with("notify-burst", 1)).await;
+    let (application, _, uid) = server.application_with("alice").await;
+    let (mut stream, _) = Socket::stream(&server, &application).await;
+    let unknown = json!({"uid": "nonsense", "message": "x"});
+    let reply = stream.ask(notify(json!([unknown, item(uid, "x")]))).await;
+    assert_eq!((&reply["result"], &reply["failed"]), (&json!("OK"), &json!(1)), "{reply}");
+    let refused = notify(json!([item(uid, "y"), item(uid, "z")]));
+    let reply = stream.ask(refused.clone()).await;
+    assert_eq!((&reply["result"], &reply["errno"]), (&json!("KO"), &json!(20)), "{reply}");
+    assert_eq!((&reply["action"], &reply["failed"]), (&json!("notify"), &json!(2)), "{reply}");
+    assert!(reply["retry_after"].as_f64().is_some_and(|seconds| seconds > 0.0), "{reply}");
+    assert_eq!(errnos(&reply), [20, 20], "{reply}");
+    let mixed = stream.ask(notify(json!([unknown, item(uid, "y")]))).await;
+    assert_eq!((&mixed["errno"], mixed.get("retry_after")), (&json!(44), None), "{mixed}");
+    let over_rest = application.notify(&json!([unknown])).await;
+    let answer = over_rest.json();
+    assert_eq!((over_rest.status, &answer["result"]), (200, &json!("KO")), "{answer}");
+    assert_eq!((&answer["errno"], &answer["failed"]), (&json!(44), &json!(1)), "{answer}");
+    assert_eq!(answer["results"][0]["errno"], 44, "{answer}");
+}
+
+#[tokio::test]
 async fn a_repeated_idempotency_key_gets_the_first_reply_and_is_queued_once() {
     let server = Server::start_default().await;
     let (application, _, alice) = server.application_with("alice").await;

@@ -178,3 +178,35 @@ async fn unresolvable(scenario: &RegistryScenario) -> String {
     let assertion = json!({"aud": audience, "exp": expires_at});
     format!("{}~{}", signed(certificate), signed(assertion))
 }
+
+#[tokio::test]
+async fn every_answer_with_an_error_links_to_its_row_and_each_403_names_its_cause() {
+    let server = Server::start_default().await;
+    let (application, alice, _) = server.application_with("alice").await;
+    let device = server.sign_in_for("alice", "device").await;
+    let grant = format!("/grant/{}", application.appid);
+    let poll = format!("/apps/{}/presence", application.appid);
+    let own = server.url();
+    let body = json!({"assertion": server.assertion("bob").await, "scope": "account"});
+    let opened = server.call("POST", "/session").json(&body).header("origin", &own).await;
+    let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
+    let by_cookie = |origin: &str| {
+        let call = server.call("POST", &grant).json(&json!({}));
+        call.header("cookie", &cookie).header("origin", origin)
+    };
+    for (call, cause) in [
+        (device.call("POST", &grant).json(&json!({})), "scope"),
+        (server.call("POST", &grant).json(&json!({})).bearer(&application.api_key), "API key"),
+        (alice.call("GET", &poll), "API key"),
+        (by_cookie(&own), "CSRF token"),
+        (by_cookie("https://evil.example"), "Origin"),
+    ] {
+        let answer = call.await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+        assert_eq!(answer.json()["errno"], 45, "{}", answer.text);
+        assert!(answer.text.contains(cause), "{cause}: {}", answer.text);
+        assert_eq!(answer.header("link"), "</docs/errors#errno-45>; rel=\"help\"");
+    }
+    let page = server.call("GET", "/docs/errors").header("accept", "text/html").await;
+    assert!(page.text.contains(r#"id="errno-45""#), "{}", page.text);
+}

@@ -39,7 +39,7 @@ extension AllTests.ExampleTests {
         example.waitUntilExit()
         #expect(example.terminationStatus == 0)
         let lines = String(decoding: printed, as: UTF8.self).split(separator: "\n")
-        #expect(lines.contains { $0.hasPrefix("Chat (localhost:") && $0.hasSuffix("): Lunch? https://chat.example/1") })
+        #expect(lines.contains { $0.hasPrefix("Chat (127.0.0.1:") && $0.hasSuffix("): Lunch? https://chat.example/1") })
         #expect(lines.last == "ended(reason: PresenceClient.EndReason.closed)")
         try await until { try await server.presence(chat, alice) == "offline" }
     }

@@ -26,7 +26,7 @@ extension AllTests.NotificationTests {
         #expect(notification.id == queued.id)
         #expect(notification.source == "bob@chat.example")
         #expect(notification.application == "Chat")
-        #expect(notification.domain.hasPrefix("localhost:"))
+        #expect(notification.domain.hasPrefix("127.0.0.1:"))
         #expect(notification.message == "Lunch?")
         #expect(notification.action == "https://chat.example/lunch")
         #expect(notification.appid == chat.appid)

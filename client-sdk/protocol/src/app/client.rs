@@ -91,6 +91,14 @@ fn parse_reply(
     // An unknown result without an id may be about anything.
     let is_refusal = reply.is_ko() || id.is_some();
     let action: Option<String> = action.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    // The results count, even if the reply is an error because no notification was taken.
+    if action.as_deref() == Some("notify") {
+        let lists: ReplyLists = serde_json::from_str(text)?;
+        if let Some(results) = lists.results {
+            let results = results.items.into_iter().map(Into::into).collect();
+            return Ok(ServerToAppService::Notified(results, id));
+        }
+    }
     Ok(match (reply.is_ok(), action.as_deref()) {
         (Some(true), Some("auth")) => ServerToAppService::AuthOk,
         (Some(true), Some("notify" | "query")) => {

@@ -132,13 +132,30 @@ fn replies_have_the_documented_format() {
         Err(ApiError::from(Errno::UnknownUid)),
     ];
     assert_eq!(
-        notify_ok(RequestId::parse("1").as_ref(), &results),
-        r#"{"action":"notify","result":"OK","queue_size":2,"results":[{"result":"OK","queue_size":2,"id":"00000000000000000000000000000001"},{"result":"KO","errno":44,"error":"Unknown uid"}],"id":1}"#
+        notify_reply(RequestId::parse("1").as_ref(), &results),
+        r#"{"action":"notify","result":"OK","queue_size":2,"failed":1,"results":[{"result":"OK","queue_size":2,"id":"00000000000000000000000000000001"},{"result":"KO","errno":44,"error":"Unknown uid"}],"id":1}"#
     );
     assert_eq!(
         query_ok(None, &[QueryResult::Unknown("x".to_owned())]),
         r#"{"action":"query","result":"OK","presence":[{"uid":"x","result":"KO","errno":44,"error":"Unknown uid"}]}"#
     );
+}
+
+#[test]
+fn a_notify_of_which_nothing_was_taken_is_an_error_with_results() {
+    let slow = |seconds| Err(ApiError::slow_down(seconds));
+    let unknown = || Err(ApiError::from(Errno::UnknownUid));
+    assert_eq!(
+        notify_reply(None, &[slow(0.5), slow(2.0)]),
+        r#"{"action":"notify","result":"KO","errno":20,"error":"Slow down","retry_after":2.0,"queue_size":0,"failed":2,"results":[{"result":"KO","errno":20,"error":"Slow down","retry_after":0.5},{"result":"KO","errno":20,"error":"Slow down","retry_after":2.0}]}"#
+    );
+    let error = |results: &[_]| NotifySummary::new(results).error;
+    assert_eq!(error(&[slow(0.5), unknown()]), Some(Errno::SlowDown.into()));
+    assert_eq!(error(&[unknown(), slow(0.5)]), Some(Errno::UnknownUid.into()));
+    assert_eq!(error(&[]), None);
+    let queued = QueuedNotification { id: NotificationId::from_bits(1), queue_size: 3 };
+    let summary = NotifySummary::new(&[unknown(), Ok(queued)]);
+    assert_eq!(summary, NotifySummary { error: None, queue_size: 3, failed: 1 });
 }
 
 #[test]

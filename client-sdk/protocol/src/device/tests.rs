@@ -40,9 +40,12 @@ fn a_bearer_token_can_replace_the_assertion() {
 #[test]
 fn visibility_and_ack_are_parsed_and_invalid_ids_are_left_out() {
     let app = AppId::from_bits(5);
-    let request =
-        parse(&format!(r#"{{"type":"visibility","application_ids":["{app}","no"]}}"#)).unwrap();
-    assert_eq!(request.command, DeviceCommand::Visibility(vec![app]));
+    for list in [format!(r#"["{app}","no"]"#), format!(r#"[421,-1,"{app}",9592]"#)] {
+        let text = format!(r#"{{"type":"visibility","application_ids":{list}}}"#);
+        let request = parse(&text).unwrap();
+        assert_eq!(request.command, DeviceCommand::Visibility(vec![app]), "{text}");
+    }
+    assert_eq!(errno_of(r#"{"type":"visibility","application_ids":[[]]}"#), Errno::InvalidField);
     let request = parse(r#"{"type":"ack","ids":[]}"#).unwrap();
     assert_eq!(request.command, DeviceCommand::Ack(vec![]));
 }

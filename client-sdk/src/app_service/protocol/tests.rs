@@ -1,4 +1,4 @@
-use presence_protocol::app::{AppServiceCommand, QueuedNotification, auth_ok, notify_ok, parse};
+use presence_protocol::app::{AppServiceCommand, QueuedNotification, auth_ok, notify_reply, parse};
 use presence_protocol::{CloseCode, NotificationId, Puid, RequestId};
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ fn a_request_without_a_reply_is_sent_again_unchanged_on_the_next_socket() {
     protocol.handle_frame(&auth_ok(None), Instant::now()).unwrap();
     assert_eq!(protocol.poll_outgoing(Instant::now()), Some(sent));
     let queued = QueuedNotification { id: NotificationId::from_bits(3), queue_size: 1 };
-    let reply = notify_ok(Some(&RequestId::from_number(1)), &[Ok(queued.clone())]);
+    let reply = notify_reply(Some(&RequestId::from_number(1)), &[Ok(queued.clone())]);
     protocol.handle_frame(&reply, Instant::now()).unwrap();
     let Ok(Ok(Reply::Notify(results))) = receiver.try_recv() else { panic!("no reply") };
     assert_eq!(results, [Ok(queued)]);

@@ -37,6 +37,7 @@ impl RosterFixture {
             app: *app,
             puid: Puid::from_bits(app.bits()),
             paused,
+            waiting: false,
             granted_at: UnixMillis::default(),
         };
         let grants = apps.iter().map(grant).collect();

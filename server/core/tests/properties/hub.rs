@@ -141,6 +141,7 @@ impl TestHub {
             app: app_id(grant.app),
             puid: Puid::from_bits(grant.uid),
             paused: grant.paused,
+            waiting: false,
             granted_at: UnixMillis::default(),
         });
         let set = GrantSet { revision: grants.revision, grants: granted.collect() };

@@ -36,7 +36,13 @@ impl HubFixture {
         let mailbox = Arc::new(Mailbox::new(Arc::new(SocketWaker::default()), [0; 32]));
         let connection =
             self.hub.connect(USER, DeviceName::default(), Arc::clone(&mailbox)).unwrap();
-        let grant = Grant { app: APP, puid: UID, paused: false, granted_at: UnixMillis::default() };
+        let grant = Grant {
+            app: APP,
+            puid: UID,
+            paused: false,
+            waiting: false,
+            granted_at: UnixMillis::default(),
+        };
         let set = GrantSet { revision: 1, grants: vec![grant] };
         self.hub.set_grants(USER, set, &[]);
         (connection, mailbox)

@@ -143,7 +143,7 @@ impl NotifierFixture {
     async fn grant(&self) {
         if self.store.app(APP).await.unwrap().is_none() {
             self.store.insert_app(&app(self.user), 1).await.unwrap();
-            self.writer.grant(self.user, APP, PUID, NOW).await.unwrap().unwrap();
+            self.writer.grant(self.user, (APP, "chess.example"), PUID, NOW).await.unwrap().unwrap();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
-use presence_protocol::app::{self, NotifyItem, QueryResult, QueuedNotification};
+use presence_protocol::app::{self, NotifyItem, NotifySummary, QueryResult, QueuedNotification};
 use presence_protocol::{ApiError, Errno, PresenceUpdate};
 
 use crate::http::body::{Fields, FromFields};
@@ -149,6 +149,10 @@ impl FromFields for Notify {
         let items = app::parse_items(fields.raw("notifications").ok_or_else(missing)?)?;
         Ok(Self { notifications: Vec::new(), items })
     }
+
+    fn from_list(json: &str) -> Result<Self, ApiError> {
+        Ok(Self { notifications: Vec::new(), items: app::parse_bare_items(json)? })
+    }
 }
 
 impl Example for Notify {
@@ -167,12 +171,20 @@ impl Example for Notify {
 
 /// The outcome of sending notifications.
 #[derive(Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub(super) struct Notified {
-    /// `OK`.
+    /// `OK`, or `KO` if there are notifications and none was taken.
     result: String,
+    /// The number of the first notification's error, if none was taken.
+    errno: Option<u16>,
+    /// The error of the first notification as a text for people, if none was taken.
+    error: Option<String>,
+    /// The number of seconds to wait, if none was taken and all may be tried again.
+    retry_after: Option<f64>,
     /// The largest of the items'.
     queue_size: u32,
+    /// The number of notifications that were not taken.
+    failed: u32,
     /// One entry for each item, in order.
     results: Vec<NotifyResult>,
 }
@@ -188,7 +200,15 @@ impl Example for Notified {
             retry_after: None,
         };
         let rejected = NotifyResult::from(&Err(ApiError::from(Errno::UnknownUid)));
-        Self { result: "OK".to_owned(), queue_size: 1, results: vec![queued, rejected] }
+        Self {
+            result: "OK".to_owned(),
+            errno: None,
+            error: None,
+            retry_after: None,
+            queue_size: 1,
+            failed: 1,
+            results: vec![queued, rejected],
+        }
     }
 }
 
@@ -213,10 +233,14 @@ struct NotifyResult {
 impl Notified {
     /// Returns the response for these results.
     pub(super) fn of(results: &[Result<QueuedNotification, ApiError>]) -> Self {
-        let largest = results.iter().flatten().map(|queued| queued.queue_size).max();
+        let NotifySummary { error, queue_size, failed } = NotifySummary::new(results);
         Self {
-            result: "OK".to_owned(),
-            queue_size: largest.unwrap_or(0),
+            result: if error.is_none() { "OK" } else { "KO" }.to_owned(),
+            errno: error.as_ref().map(|error| error.errno.number()),
+            retry_after: error.as_ref().and_then(|error| error.retry_after),
+            error: error.map(|error| error.text.into_owned()),
+            queue_size,
+            failed: u32::try_from(failed).unwrap_or(u32::MAX),
             results: results.iter().map(NotifyResult::from).collect(),
         }
     }

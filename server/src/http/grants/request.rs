@@ -58,6 +58,9 @@ pub(super) struct GrantForm {
     redirect: Option<String>,
     /// A value that the Application gets back unchanged. An empty field counts as absent.
     state: Option<String>,
+    /// The domain of the Application that the page shows. If the Application has another one
+    /// meanwhile, nothing is granted. An empty field counts as absent.
+    domain: Option<String>,
     /// The CSRF token of the session. Required if the request is authenticated by the cookie.
     csrf_token: Option<String>,
     /// The decision of the user. Required, unless the form has `allow` or `disallow`.
@@ -73,6 +76,7 @@ impl Example for GrantForm {
         Self {
             redirect: Some("https://chess.example.org/joined".to_owned()),
             state: Some("af0ifjsldkj".to_owned()),
+            domain: Some("chess.example.org".to_owned()),
             csrf_token: None,
             decision: Some(Decision::Yes),
             allow: None,
@@ -109,7 +113,11 @@ impl GrantDecision {
     fn from_form(form: &VerifiedForm) -> Result<Self, ApiError> {
         let field = |name: &str| form.untrimmed(name).map(str::to_owned);
         let decision = decision_of(form)?;
-        let target = RedirectTarget { redirect: field("redirect"), state: field("state") };
+        let target = RedirectTarget {
+            redirect: field("redirect"),
+            state: field("state"),
+            shown_domain: field("domain"),
+        };
         Ok(Self { target, decision })
     }
 }
@@ -142,7 +150,7 @@ impl VerifiedGrantRequest {
             RedirectTarget::default()
         } else {
             let GrantJson { redirect, state } = body::read(&text)?;
-            RedirectTarget { redirect, state }
+            RedirectTarget { redirect, state, shown_domain: None }
         };
         auth.csrf_check().check()?;
         Ok(Self { auth, body: GrantBody::Json(target) })

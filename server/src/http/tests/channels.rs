@@ -190,7 +190,11 @@ fn error_examples_have_the_texts_of_the_registry() {
 fn rows(text: &str, heading: &str) -> BTreeMap<u16, Vec<String>> {
     let (_, table) = text.split_once(heading).unwrap();
     let table = table.split("\n## ").next().unwrap();
-    let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    // A cell may begin with the anchor of its row.
+    let cell = |cell: &str| {
+        let text = cell.rsplit("</a>").next().unwrap_or_default();
+        text.trim().trim_matches('`').to_owned()
+    };
     let cells = |line: &str| line.split('|').skip(1).map(cell).collect::<Vec<_>>();
     let rows = table.lines().map(cells).filter(|cells| cells.len() > 3);
     rows.filter_map(|cells| Some((cells[0].parse().ok()?, cells))).collect()

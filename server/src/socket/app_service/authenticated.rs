@@ -213,7 +213,7 @@ fn reply(
             replies.auth_error(id.as_ref(), &error, now());
         }
         AppServiceWorkResult::Notified(id, results) => {
-            replies.text(app::notify_ok(id.as_ref(), &results));
+            replies.text(app::notify_reply(id.as_ref(), &results));
             let errors = results.iter().filter_map(|result| result.as_ref().err());
             errors.for_each(|error| meter::count_error(error.errno));
             if results.iter().any(is_too_fast) {
@@ -221,7 +221,7 @@ fn reply(
             }
         }
         AppServiceWorkResult::NotifiedOne(id, Ok(queued)) => {
-            replies.text(app::notify_ok(id.as_ref(), &[Ok(queued)]));
+            replies.text(app::notify_reply(id.as_ref(), &[Ok(queued)]));
         }
         AppServiceWorkResult::Queried(_, Ok(text)) => replies.text(text),
         AppServiceWorkResult::NotifiedOne(id, Err(error))

@@ -6,7 +6,7 @@ use presence_core::model::{ApplicationState, Email, Grant, Settlement, UserId};
 use presence_protocol::app::ReceiptState::{Expired, Revoked};
 use presence_protocol::{AppId, Puid};
 
-use super::fixture::{APP, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
+use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, TestVisibility, id, item, receipt};
 use crate::{CommittedEvent, GrantError, GrantOutcome, NotifyError};
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn a_repeated_grant_returns_the_same_puid_and_changes_nothing() {
     let (alice, puid) = fixture.user_with_grant("alice", 1).await;
     fixture.writer.pause(alice, APP, true).await.unwrap();
     fixture.take_events();
-    let again = fixture.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
+    let again = fixture.writer.grant(alice, (APP, DOMAIN), Puid::from_bits(2), NOW).await.unwrap();
     assert_eq!(again, Ok(GrantOutcome { puid, new: false }));
     assert!(fixture.take_events().is_empty());
     assert!(fixture.load(alice).await.grants.grants[0].paused);
@@ -29,8 +29,11 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
     let other = AppId::from_bits(0xb);
     fixture.app(other, alice).await;
     let puid = Puid::from_bits(2);
-    let granted =
-        fixture.writer.grant(alice, other, puid, NOW + Duration::from_millis(1)).await.unwrap();
+    let granted = fixture
+        .writer
+        .grant(alice, (other, DOMAIN), puid, NOW + Duration::from_millis(1))
+        .await
+        .unwrap();
     assert_eq!(granted, Ok(GrantOutcome { puid, new: true }));
     let events = fixture.take_events();
     let [CommittedEvent::Grants { user, set, apps, resumed, ended }] = events.as_slice() else {
@@ -42,7 +45,13 @@ async fn a_grant_is_published_with_the_whole_set_and_a_greater_revision() {
     assert_eq!(set.grants[0], before.grants[0]);
     assert_eq!(
         set.grants[1],
-        Grant { app: other, puid, paused: false, granted_at: NOW + Duration::from_millis(1) }
+        Grant {
+            app: other,
+            puid,
+            paused: false,
+            waiting: false,
+            granted_at: NOW + Duration::from_millis(1)
+        }
     );
     let loaded = fixture.load(alice).await;
     assert_eq!(loaded.grants, *set);
@@ -60,8 +69,9 @@ async fn the_limit_of_grants_holds_for_requests_at_the_same_time_and_counts_paus
     for n in 1..=9 {
         fixture.app(app(n), bob).await;
     }
-    let requests: Vec<_> =
-        (1..=9).map(|n| writer.grant(alice, app(n), Puid::from_bits(0x100 + n), NOW)).collect();
+    let requests: Vec<_> = (1..=9)
+        .map(|n| writer.grant(alice, (app(n), DOMAIN), Puid::from_bits(0x100 + n), NOW))
+        .collect();
     let mut granted = 0;
     for request in requests {
         match request.await.unwrap() {
@@ -70,9 +80,9 @@ async fn the_limit_of_grants_holds_for_requests_at_the_same_time_and_counts_paus
         }
     }
     assert_eq!(granted, 2);
-    let again = writer.grant(alice, APP, Puid::from_bits(3), NOW).await.unwrap();
+    let again = writer.grant(alice, (APP, DOMAIN), Puid::from_bits(3), NOW).await.unwrap();
     assert_eq!(again, Ok(GrantOutcome { puid, new: false }));
-    let of_other = writer.grant(bob, app(9), Puid::from_bits(4), NOW).await.unwrap();
+    let of_other = writer.grant(bob, (app(9), DOMAIN), Puid::from_bits(4), NOW).await.unwrap();
     assert!(of_other.is_ok());
 }
 
@@ -83,7 +93,8 @@ async fn a_missing_application_or_user_can_neither_be_granted_nor_paused_nor_rev
     let missing_app = AppId::from_bits(0xff);
     let missing_user = UserId(999);
     let puid = Puid::from_bits(9);
-    let grant = async |user, app| fixture.writer.grant(user, app, puid, NOW).await.unwrap();
+    let grant =
+        async |user, app| fixture.writer.grant(user, (app, DOMAIN), puid, NOW).await.unwrap();
     assert_eq!(grant(alice, missing_app).await, Err(GrantError::Unknown));
     assert_eq!(grant(missing_user, APP).await, Err(GrantError::Unknown));
     assert_eq!(fixture.writer.pause(alice, missing_app, true).await.unwrap(), None);
@@ -147,7 +158,7 @@ async fn a_revoked_grant_empties_the_queue_with_receipts_and_ends_the_puid() {
     assert_eq!(*ended, [(APP, puid)]);
 
     assert_eq!(fixture.notify(vec![item(3, puid)]).await, [Err(NotifyError::UnknownUid)]);
-    let anew = fixture.writer.grant(alice, APP, Puid::from_bits(2), NOW).await.unwrap();
+    let anew = fixture.writer.grant(alice, (APP, DOMAIN), Puid::from_bits(2), NOW).await.unwrap();
     assert_eq!(anew, Ok(GrantOutcome { puid: Puid::from_bits(2), new: true }));
     assert!(fixture.pending(alice).await.is_empty());
 }
@@ -189,7 +200,7 @@ async fn an_erased_user_leaves_nothing() {
     let (bob, _) = fixture.user_with_grant("bob", 2).await;
     let own = AppId::from_bits(0xb);
     fixture.app(own, alice).await;
-    fixture.writer.grant(bob, own, Puid::from_bits(3), NOW).await.unwrap().unwrap();
+    fixture.writer.grant(bob, (own, DOMAIN), Puid::from_bits(3), NOW).await.unwrap().unwrap();
     fixture.queue(1, puid).await;
     fixture.take_events();
     assert!(fixture.writer.erase_user(alice).await.unwrap());

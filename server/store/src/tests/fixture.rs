@@ -23,6 +23,7 @@ pub(super) const HOUR: Duration = Duration::from_hours(1);
 /// The time for which a call waits for the database.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const APP: AppId = AppId::from_bits(0xa);
+pub(super) const DOMAIN: &str = "chess.example";
 
 /// The view that the Application has of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +208,7 @@ impl Fixture {
         }
         let user = self.user(name).await;
         let puid = Puid::from_bits(puid);
-        self.writer.grant(user, APP, puid, NOW).await.unwrap().unwrap();
+        self.writer.grant(user, (APP, DOMAIN), puid, NOW).await.unwrap().unwrap();
         self.take_events();
         (user, puid)
     }
@@ -265,7 +266,7 @@ pub(super) fn app(id: AppId, owner: UserId) -> App {
         id,
         owner,
         name: "Chess".to_owned(),
-        domain: "chess.example".to_owned(),
+        domain: DOMAIN.to_owned(),
         description: "Play".to_owned(),
         state: ApplicationState::Active,
         domain_key: "key".to_owned(),

@@ -8,7 +8,7 @@ use presence_protocol::{AppId, Puid};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::task::JoinSet;
 
-use super::fixture::{APP, Fixture, HOUR, NOW, app, item};
+use super::fixture::{APP, DOMAIN, Fixture, HOUR, NOW, app, item};
 use crate::{AppChanges, NewDomain, NewNotification, SessionLimit, UsedThing};
 
 #[tokio::test]
@@ -52,8 +52,9 @@ async fn an_update_changes_only_the_given_values() {
         domain_key: "new".to_owned(),
         state: ApplicationState::Registered,
     };
-    let domain = AppChanges { domain: Some(domain), ..AppChanges::default() };
-    let changed = fixture.store.update_app(APP, domain, NOW).await.unwrap().unwrap();
+    assert!(fixture.writer.change_domain(APP, domain.clone()).await.unwrap());
+    assert!(!fixture.writer.change_domain(AppId::from_bits(9), domain).await.unwrap());
+    let changed = fixture.store.app(APP).await.unwrap().unwrap();
     assert_eq!((changed.domain.as_str(), changed.domain_key.as_str()), ("go.example", "new"));
     assert_eq!((changed.name.as_str(), changed.state), ("Go", ApplicationState::Registered));
 
@@ -84,7 +85,7 @@ async fn a_blocked_application_is_inactive_until_the_block_ends() {
     let fixture = Fixture::new().await;
     let owner = fixture.user("owner").await;
     fixture.app(APP, owner).await;
-    fixture.writer.grant(owner, APP, Puid::from_bits(1), NOW).await.unwrap().unwrap();
+    fixture.writer.grant(owner, (APP, DOMAIN), Puid::from_bits(1), NOW).await.unwrap().unwrap();
     assert!(fixture.store.set_app_blocked(APP, Some(NOW)).await.unwrap());
     let app = fixture.store.app(APP).await.unwrap().unwrap();
     assert_eq!((app.state, app.blocked_at), (ApplicationState::Inactive, Some(NOW)));
@@ -120,7 +121,12 @@ async fn grants_of_an_application_are_counted() {
     assert_eq!(fixture.store.count_grants_of(APP).await.unwrap(), 0);
     for (bits, name) in (1..).zip(["alice", "bob"]) {
         let user = fixture.user(name).await;
-        fixture.writer.grant(user, APP, Puid::from_bits(bits), NOW).await.unwrap().unwrap();
+        fixture
+            .writer
+            .grant(user, (APP, DOMAIN), Puid::from_bits(bits), NOW)
+            .await
+            .unwrap()
+            .unwrap();
     }
     assert_eq!(fixture.store.count_grants_of(APP).await.unwrap(), 2);
 }

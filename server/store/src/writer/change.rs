@@ -4,6 +4,7 @@ use presence_core::UnixMillis;
 use presence_core::model::{App, Grant, Notification, UserId};
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use super::commit_hook::CommittedEvent;
@@ -39,6 +40,8 @@ pub enum GrantError {
 pub(super) struct GrantInput {
     pub(super) user: UserId,
     pub(super) app: AppId,
+    /// The domain of the Application that the user was shown.
+    pub(super) domain: String,
     pub(super) puid: Puid,
     pub(super) now: UnixMillis,
     /// The maximum number of grants of a user.
@@ -52,16 +55,21 @@ pub(super) struct PauseInput {
     pub(super) paused: bool,
 }
 
-/// Creates a grant. An existing one stays as it is.
+/// Creates a grant. An existing one stays as it is, except that it is from now on for the domain
+/// that the Application has. Returns `None` also if the Application has another domain meanwhile.
 pub(super) async fn grant(
     txn: &mut WriteTxn<'_>,
     input: &GrantInput,
 ) -> Result<Result<GrantOutcome, GrantError>, StoreError> {
-    let GrantInput { user, app, puid, now, limit } = *input;
-    if let Some(grant) = find(txn, user, app).await? {
+    let GrantInput { user, app, puid, now, limit, .. } = *input;
+    let known_app = app::Entity::find_by_id(app.to_string()).one(txn.db).await?;
+    let known_app = known_app.is_some_and(|app| app.domain == input.domain);
+    if known_app && let Some(grant) = find(txn, user, app).await? {
+        if grant.waiting {
+            stop_waiting(txn, user, grant, &input.domain).await?;
+        }
         return Ok(Ok(GrantOutcome { puid: grant.puid, new: false }));
     }
-    let known_app = app::Entity::find_by_id(app.to_string()).one(txn.db).await?.is_some();
     let known_user = user::Entity::find_by_id(user.0).one(txn.db).await?.is_some();
     if !known_app || !known_user {
         return Ok(Err(GrantError::Unknown));
@@ -77,11 +85,31 @@ pub(super) async fn grant(
         user_id: ActiveValue::Set(user.0),
         paused: ActiveValue::Set(false),
         granted_at: ActiveValue::Set(time_to_column(now)),
+        domain: ActiveValue::Set(input.domain.clone()),
+        waiting_since: ActiveValue::Set(None),
     })
     .exec_without_returning(txn.db)
     .await?;
     record_change(txn, user, Vec::new(), Vec::new()).await?;
     Ok(Ok(GrantOutcome { puid, new: true }))
+}
+
+/// Lets a grant be for the new domain of its Application. Its queue is delivered.
+async fn stop_waiting(
+    txn: &mut WriteTxn<'_>,
+    user: UserId,
+    grant: Grant,
+    domain: &str,
+) -> Result<(), StoreError> {
+    grant::Entity::update_many()
+        .col_expr(grant::Column::Domain, domain.into())
+        .col_expr(grant::Column::WaitingSince, Expr::value(None::<i64>))
+        .filter(grant::Column::Puid.eq(grant.puid.to_string()))
+        .exec(txn.db)
+        .await?;
+    txn.targets.forget(&grant.puid);
+    let resumed = pending(txn, &Grant { waiting: false, ..grant }).await?;
+    record_change(txn, user, resumed, Vec::new()).await
 }
 
 /// Pauses or resumes a grant. The queue of a resumed grant is delivered.
@@ -101,7 +129,7 @@ pub(super) async fn pause(
         .await?;
     grant.paused = paused;
     txn.targets.forget(&grant.puid);
-    let resumed = if paused { Vec::new() } else { pending(txn, &grant).await? };
+    let resumed = pending(txn, &grant).await?;
     record_change(txn, user, resumed, Vec::new()).await?;
     Ok(Some(grant))
 }
@@ -144,7 +172,14 @@ async fn record_change(
     Ok(())
 }
 
-async fn pending(txn: &WriteTxn<'_>, grant: &Grant) -> Result<Vec<Notification>, StoreError> {
+/// Returns the notifications of a grant that can be delivered now.
+pub(super) async fn pending(
+    txn: &WriteTxn<'_>,
+    grant: &Grant,
+) -> Result<Vec<Notification>, StoreError> {
+    if grant.is_suspended() {
+        return Ok(Vec::new());
+    }
     let Some(app) = app::Entity::find_by_id(grant.app.to_string()).one(txn.db).await? else {
         return Ok(Vec::new());
     };

@@ -18,6 +18,12 @@ pub trait CommitHook: Send + Sync + 'static {
     /// Returns true if an Application sees the user and a device is connected.
     fn is_reachable(&self, app: AppId, puid: Puid, user: UserId) -> bool;
 
+    /// Returns those of the users of whom the hub knows a device. Others load their grants when a
+    /// device connects.
+    fn connected_users(&self, users: Vec<UserId>) -> Vec<UserId> {
+        users
+    }
+
     /// Takes at most `limit` of the grants whose taken notifications are to be released. Each of
     /// them is visible at the moment of this call. If it returns `limit`, the writer calls it again
     /// after the commit.

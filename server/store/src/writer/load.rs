@@ -26,7 +26,7 @@ pub struct LoadedUser {
     pub grants: GrantSet,
     /// The states of the Applications of these grants.
     pub apps: Vec<(AppId, ApplicationState)>,
-    /// The first notifications to deliver, in the order of acceptance, without those of paused
+    /// The first notifications to deliver, in the order of acceptance, without those of suspended
     /// grants and those whose settlement is noted. At most [`PENDING_PAGE`].
     pub pending: Vec<Notification>,
     /// The `seq` of each further notification to deliver, in the same order.
@@ -41,7 +41,7 @@ pub struct LoadedUser {
 #[derive(Default)]
 struct Draft {
     loaded: LoadedUser,
-    /// The Applications whose grants are not paused.
+    /// The Applications whose grants are not suspended.
     senders: HashMap<String, Sender>,
     /// The notifications whose settlement is noted.
     settled: HashSet<String>,
@@ -87,7 +87,7 @@ async fn read_grants(
         let Some(row) = row.grant else { continue };
         let grant = row.grant()?;
         draft.loaded.apps.push((grant.app, row.app_state()?));
-        if !grant.paused {
+        if !grant.is_suspended() {
             draft.senders.insert(grant.app.to_string(), row.sender(txn.now)?);
         }
         draft.loaded.grants.grants.push(grant);

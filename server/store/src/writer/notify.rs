@@ -230,13 +230,13 @@ impl AcceptedItem<'_> {
         let notification = self.notification();
         let Self { item, target, is_reachable, .. } = self;
         let live_only = item.is_live_only();
-        if live_only && (target.paused || !is_reachable) {
+        if live_only && (target.suspended || !is_reachable) {
             plan.add(Outcome::Dropped(notification));
         } else {
             target.rows += 1;
             let source = item.given_source().to_owned();
             let row = NewRow { notification, source, grant: target.grant, live_only };
-            plan.add(Outcome::Queued(row, target.paused));
+            plan.add(Outcome::Queued(row, target.suspended));
         }
         let queue_size = u32::try_from(target.rows.min(MAX_QUEUE_ITEMS)).unwrap_or(u32::MAX);
         QueuedNotification { id: item.id, queue_size }

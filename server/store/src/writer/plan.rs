@@ -26,7 +26,7 @@ use crate::tables::{grant, idempotency, notification};
 
 /// The outcome of an accepted notification.
 pub(super) enum Outcome {
-    /// It is queued. The flag is set if its grant is paused.
+    /// It is queued. The flag is set if its grant is suspended.
     Queued(NewRow, bool),
     /// It was live-only, and no device can get it now.
     Dropped(Notification),
@@ -77,8 +77,8 @@ impl WritePlan {
         let evicted_ids: HashSet<NotificationId> = evicted.iter().map(|header| header.id).collect();
         for outcome in self.outcomes {
             match outcome {
-                Outcome::Queued(NewRow { notification, .. }, paused) => {
-                    if !paused && !evicted_ids.contains(&notification.id) {
+                Outcome::Queued(NewRow { notification, .. }, suspended) => {
+                    if !suspended && !evicted_ids.contains(&notification.id) {
                         txn.events.push(CommittedEvent::Queued(notification));
                     }
                 }

@@ -7,6 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::commit_hook::CommittedEvent;
+use super::domain::users_of;
 use super::write_txn::WriteTxn;
 use crate::error::StoreError;
 use crate::grants::read_grant_set;
@@ -15,20 +16,12 @@ use crate::tables::{app, grant, meta, notification, user};
 
 /// Removes an Application with its keys, grants and notifications.
 pub(super) async fn remove_app(txn: &mut WriteTxn<'_>, app: AppId) -> Result<bool, StoreError> {
-    let users: Vec<i64> = grant::Entity::find()
-        .select_only()
-        .column(grant::Column::UserId)
-        .filter(grant::Column::AppId.eq(app.to_string()))
-        .order_by_asc(grant::Column::UserId)
-        .into_tuple()
-        .all(txn.db)
-        .await?;
+    let users = users_of(app, txn.db).await?;
     let deleted = app::Entity::delete_by_id(app.to_string()).exec(txn.db).await?;
     if deleted.rows_affected == 0 {
         return Ok(false);
     }
     txn.targets.forget_where(|target| target.app == app);
-    let users: Vec<UserId> = users.into_iter().map(UserId).collect();
     txn.bump_revisions(&users).await?;
     txn.events.push(CommittedEvent::AppRemoved(app, users));
     Ok(true)

@@ -22,7 +22,8 @@ pub(super) struct Target {
     pub(super) grant: i64,
     pub(super) app: AppId,
     pub(super) user: UserId,
-    pub(super) paused: bool,
+    /// Set while the grant is paused or waits for the consent to another domain.
+    pub(super) suspended: bool,
     /// The number of notifications that have a row.
     pub(super) rows: usize,
 }
@@ -88,6 +89,7 @@ struct TargetRow {
     app_id: String,
     user_id: i64,
     paused: bool,
+    waiting_since: Option<i64>,
     rows: i64,
 }
 
@@ -97,7 +99,7 @@ impl TargetRow {
             grant: self.id,
             app: id("grants", &self.app_id)?,
             user: UserId(self.user_id),
-            paused: self.paused,
+            suspended: self.paused || self.waiting_since.is_some(),
             rows: self.rows.try_into().map_err(|_| StoreError::CorruptRow("notifications"))?,
         })
     }
@@ -122,6 +124,7 @@ async fn read<C: ConnectionTrait>(puids: &[Puid], db: &C) -> Result<Vec<TargetRo
             grant::Column::AppId,
             grant::Column::UserId,
             grant::Column::Paused,
+            grant::Column::WaitingSince,
         ])
         .expr_as(Expr::from(SubQueryStatement::from(rows)), "rows")
         .filter(grant::Column::Puid.is_in(padded(puids.iter().map(Puid::to_string))));

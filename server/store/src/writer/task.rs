@@ -13,6 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Transa
 use tokio::time::sleep;
 
 use super::commit_hook::{CommitHook, CommittedEvent, NotifyLimit};
+use super::domain;
 use super::inbox::Inbox;
 use super::notify::NotifyInput;
 use super::target::Targets;
@@ -300,12 +301,17 @@ impl WriterTask {
                 WriteOp::Notify(request) => {
                     self.read_reachability(transaction, &mut request.input).await?;
                 }
+                WriteOp::ChangeDomain(request) => {
+                    let users = domain::users_of(request.input.app, transaction).await?;
+                    request.input.connected = self.hook.connected_users(users);
+                }
                 WriteOp::WriteNoted(_)
                 | WriteOp::Load(_)
                 | WriteOp::Release(_)
                 | WriteOp::Grant(_)
                 | WriteOp::Pause(_)
                 | WriteOp::Revoke(_)
+                | WriteOp::RevokeWaiting(_)
                 | WriteOp::RemoveApp(_)
                 | WriteOp::EraseUser(_)
                 | WriteOp::Expire(_) => {}

@@ -4,13 +4,14 @@ use presence_core::model::{Grant, UserId};
 use presence_protocol::{AppId, Puid};
 
 use super::change::{GrantError, GrantInput, GrantOutcome, PauseInput};
+use super::domain::DomainInput;
 use super::load::LoadedUser;
 use super::noted::NotedSettlement;
 use super::notify::NotifyRequest;
 use super::request::WriteRequest;
 use super::settle::{SettleNotedInput, SettleRequest, Settlements};
 use super::write_txn::WriteTxn;
-use super::{change, load, notify, remove, settle};
+use super::{change, domain, load, notify, remove, settle};
 use crate::error::StoreError;
 
 /// One operation.
@@ -27,6 +28,8 @@ pub(super) enum WriteOp {
     Grant(WriteRequest<GrantInput, Result<GrantOutcome, GrantError>>),
     Pause(WriteRequest<PauseInput, Option<Grant>>),
     Revoke(WriteRequest<(UserId, AppId), Option<Grant>>),
+    ChangeDomain(WriteRequest<DomainInput, bool>),
+    RevokeWaiting(WriteRequest<(), usize>),
     RemoveApp(WriteRequest<AppId, bool>),
     EraseUser(WriteRequest<UserId, bool>),
     /// The request to write the noted settlements of all users, which come before it in its group,
@@ -55,6 +58,8 @@ impl WriteOp {
             | Self::Grant(_)
             | Self::Pause(_)
             | Self::Revoke(_)
+            | Self::ChangeDomain(_)
+            | Self::RevokeWaiting(_)
             | Self::RemoveApp(_)
             | Self::EraseUser(_)
             | Self::Expire(_) => 1,
@@ -88,9 +93,10 @@ impl WriteOp {
             Self::Grant(request) => request.is_late(),
             Self::Pause(request) => request.is_late(),
             Self::Revoke(request) => request.is_late(),
+            Self::ChangeDomain(request) => request.is_late(),
             Self::RemoveApp(request) => request.is_late(),
             Self::EraseUser(request) => request.is_late(),
-            Self::Expire(request) => request.is_late(),
+            Self::RevokeWaiting(request) | Self::Expire(request) => request.is_late(),
         }
     }
 
@@ -109,9 +115,10 @@ impl WriteOp {
             Self::Grant(request) => request.complete(result),
             Self::Pause(request) => request.complete(result),
             Self::Revoke(request) => request.complete(result),
+            Self::ChangeDomain(request) => request.complete(result),
             Self::RemoveApp(request) => request.complete(result),
             Self::EraseUser(request) => request.complete(result),
-            Self::Expire(request) => request.complete(result),
+            Self::RevokeWaiting(request) | Self::Expire(request) => request.complete(result),
         }
         Retry::Nothing
     }
@@ -143,6 +150,8 @@ async fn run_batch(txn: &mut WriteTxn<'_>, run: &mut [WriteOp]) -> Result<(), St
             | WriteOp::Grant(_)
             | WriteOp::Pause(_)
             | WriteOp::Revoke(_)
+            | WriteOp::ChangeDomain(_)
+            | WriteOp::RevokeWaiting(_)
             | WriteOp::RemoveApp(_)
             | WriteOp::EraseUser(_)
             | WriteOp::Expire(_) => {}
@@ -174,6 +183,12 @@ async fn run_one(txn: &mut WriteTxn<'_>, op: &mut WriteOp) -> Result<(), StoreEr
         WriteOp::Revoke(request) => {
             let (user, app) = request.input;
             request.output = Some(change::revoke(txn, user, app).await?);
+        }
+        WriteOp::ChangeDomain(request) => {
+            request.output = Some(domain::change_domain(txn, &request.input).await?);
+        }
+        WriteOp::RevokeWaiting(request) => {
+            request.output = Some(domain::revoke_waiting(txn).await?);
         }
         WriteOp::RemoveApp(request) => {
             request.output = Some(remove::remove_app(txn, request.input).await?);

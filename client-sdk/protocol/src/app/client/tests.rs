@@ -1,7 +1,7 @@
 use super::*;
 use crate::app::{
-    AppServiceCommand, AppServiceRequest, QueryResult, Receipt, ReceiptState, auth_ok, notify_ok,
-    parse, query_ok,
+    AppServiceCommand, AppServiceRequest, QueryResult, Receipt, ReceiptState, auth_ok,
+    notify_reply, parse, query_ok,
 };
 use crate::open::{OpenReceiptState, OpenStatus};
 use crate::presence::{PresenceUpdate, Status};
@@ -36,9 +36,11 @@ fn frames_that_the_server_writes_are_parsed() {
         OpenQueryResult::Unknown("no-such-user".to_owned()),
     ];
     let error = ApiError::slow_down(0.5);
+    let refused = vec![Err(Errno::UnknownUid.into())];
     for (written, expected) in [
         (auth_ok(None), ServerToAppService::AuthOk),
-        (notify_ok(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
+        (notify_reply(Some(&id), &results), ServerToAppService::Notified(results, Some(7))),
+        (notify_reply(Some(&id), &refused), ServerToAppService::Notified(refused, Some(7))),
         (query_ok(Some(&id), &query_results), ServerToAppService::Queried(read_results, Some(7))),
         (error.to_json(Some(&id)), ServerToAppService::Error(error, Some(7))),
         (r#"{"action":"unknown","result":"OK"}"#.to_owned(), ServerToAppService::Unknown),

@@ -8,7 +8,7 @@ use presence_core::model::{
 use presence_protocol::app::ReceiptState;
 use presence_protocol::{AppId, Puid};
 
-use super::super::fixture::{APP, Fixture, NOW, TestVisibility, app, id, item};
+use super::super::fixture::{APP, DOMAIN, Fixture, NOW, TestVisibility, app, id, item};
 use crate::{CommittedEvent, GenerationOutcome, NewNotification, NotifyError, UsedThing};
 
 const OTHER_APP: AppId = AppId::from_bits(0xb);
@@ -26,7 +26,7 @@ pub(super) async fn insert_sample(fixture: &Fixture) {
     fill_apps(fixture, owner).await;
     for (user, app, puid) in [(alice, APP, ALICE), (bob, APP, BOB), (bob, OTHER_APP, BOB_ELSEWHERE)]
     {
-        fixture.writer.grant(user, app, puid, NOW).await.unwrap().unwrap();
+        fixture.writer.grant(user, (app, DOMAIN), puid, NOW).await.unwrap().unwrap();
     }
     fixture
         .notify(vec![long(1, ALICE, None), long(2, ALICE, Some("once")), long(3, BOB, None)])

@@ -22,7 +22,7 @@ class SampleTest {
             service.awaitStatus(map, alice, PresenceStatus.Unavailable, "at lunch")
             service.notify(NewNotification(alice, "Pasta today", action = "https://lunch.example/"))
             val shown = generateSequence(output::readLine).first { "Lunch club" in it }
-            assertTrue(shown.startsWith("Lunch club (localhost:") && shown.endsWith("): Pasta today https://lunch.example/"), shown)
+            assertTrue(shown.startsWith("Lunch club (127.0.0.1:") && shown.endsWith("): Pasta today https://lunch.example/"), shown)
             input.close()
             service.awaitStatus(map, alice, PresenceStatus.Offline)
         }
